@@ -1,0 +1,42 @@
+"""Owns how a service reaches SQL: which URLs it takes, and how SQLite is told to behave like a server's database."""
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+_BUSY_TIMEOUT_MS = 5_000
+
+
+def database_url(text: str) -> str:
+    """`text` as SQLAlchemy wants it: postgres:// and postgresql:// go to psycopg 3. Raises ValueError."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ValueError("is no database URL") from error
+    if url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url.drivername not in ("postgresql+psycopg", "sqlite"):
+        raise ValueError("must be a sqlite: or postgresql: URL")
+    return url.render_as_string(hide_password=False)
+
+
+def prepare_engine(engine: Engine) -> None:
+    """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, writers that queue instead of failing."""
+    if engine.dialect.name != "sqlite":
+        return
+    event.listen(engine, "connect", _on_connect)
+
+
+def _on_connect(connection: Any, _: object) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        raise TypeError(f"expected a SQLite connection, not {type(connection).__name__}")
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL may lose the last commits at a power cut, FULL may not: a refresh that was answered must be recorded.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.close()

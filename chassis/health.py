@@ -1,0 +1,38 @@
+"""Owns /healthz (the process serves) and /readyz (it can do its work: every check passes)."""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+from flask import Blueprint, Response, jsonify
+
+_log = structlog.get_logger("health")
+
+Check = Callable[[], None]
+"""Returns when its part can be used, and raises whatever the part raises when it cannot."""
+
+
+def health(checks: Mapping[str, Check]) -> Blueprint:
+    """The blueprint that answers /healthz and /readyz; `checks` are named after what they look at."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        failing = [name for name, check in checks.items() if not _passes(name, check)]
+        if failing:
+            return jsonify(status="not ready", failing=failing), 503
+        return jsonify(status="ready"), 200
+
+    return blueprint
+
+
+def _passes(name: str, check: Check) -> bool:
+    try:
+        check()
+    except Exception as error:  # noqa: BLE001 - whatever a part raises, it is not ready
+        _log.warning("not ready", part=name, reason=type(error).__name__)
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""Owns what a Flask service knows of a request before its views run: its id, its trace, and who sent it.
+
+The gateway in front sets X-Request-Id and X-Forwarded-*; exactly one such hop is believed.
+"""
+
+import re
+import secrets
+import time
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}", re.ASCII)
+_log = structlog.get_logger("request")
+
+
+def install_request_context(app: Flask) -> None:
+    """Gives every request of `app` an id, in its logs and its answer, and one log line when it is done."""
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+    app.before_request(_open)
+    app.after_request(_close)
+
+
+def request_id() -> str:
+    """The id of the current request: the gateway's, or one of our own where it sent none."""
+    known: str | None = g.get("request_id")
+    return known or secrets.token_hex(16)
+
+
+def _open() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+    g.started_at = time.perf_counter()
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    if traceparent := request.headers.get("traceparent"):
+        structlog.contextvars.bind_contextvars(traceparent=traceparent[:64])
+
+
+def _close(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    duration_ms = (time.perf_counter() - g.started_at) * 1000 if "started_at" in g else 0.0
+    if request.path not in ("/healthz", "/readyz"):
+        _log.info(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=round(duration_ms, 2),
+        )
+    return response

@@ -1,0 +1,40 @@
+"""Owns the gunicorn settings that every service shares; each service's gunicorn_conf.py adds its own."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from chassis.logs import configure_logs, log_config
+from chassis.settings import Settings, SettingsError, SomeSettings, load
+
+
+def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
+    """The settings in `environ`; where they are refused, says why on stderr, a line a variable, and exits with 2."""
+    try:
+        return load(model, environ)
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"cannot start: {line}\n")
+        raise SystemExit(2) from None
+
+
+def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
+    """What every gunicorn of ours is told. Durations are in seconds, sizes in bytes."""
+    configure_logs(service, settings.log_level)
+    return {
+        "logconfig_dict": log_config(service, settings.log_level),
+        "accesslog": None,
+        "graceful_timeout": 30,
+        "timeout": 60,
+        "keepalive": 75,  # longer than the gateway keeps an idle connection, so that the gateway closes first
+        "limit_request_line": 4094,
+        "limit_request_fields": 100,
+        "limit_request_field_size": 8190,
+        # A header must never become another variable of the WSGI environment: with gunicorn's default a
+        # `SCRIPT_NAME:` header from a trusted peer rewrites the path.
+        "forwarder_headers": "",
+        "header_map": "refuse",
+        "forwarded_allow_ips": "127.0.0.1,::1",
+        # Its default path is one a user, so that two services of one machine would fight for it.
+        "control_socket_disable": True,
+    }

@@ -1,0 +1,132 @@
+"""Owns the names inside tokens: claims, `typ` values, audiences, and the checks every verifier shares.
+
+Times are seconds since the epoch. Every token kind has its own `typ` and its own audience, so that no
+verifier can be made to take another kind (RFC 8725 3.11, 3.12).
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+ACCESS_TYP = "at+jwt"  # RFC 9068 2.1
+REFRESH_TYP = "refresh+jwt"
+IDENTITY_TYP = "identity+jwt"
+
+ACCESS = "access"
+REFRESH = "refresh"
+
+DEFAULT_ISSUER = "sallyport"
+DEFAULT_ACCESS_AUDIENCE = "sallyport-api"
+REFRESH_AUDIENCE = "sallyport-refresh"
+
+LEEWAY = 10
+"""Seconds by which two clocks may differ. RFC 8725 leaves it open; more than this is a fault to be mended."""
+
+MAX_TOKEN_LENGTH = 8192
+"""Characters. What is longer is refused before any cryptography."""
+
+_COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+
+
+class InvalidToken(Exception):
+    """The token is refused. `reason` is a short text for logs and for clients; it never holds the token."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ExpiredToken(InvalidToken):
+    """The token was good once: its `exp` lies further back than the leeway."""
+
+    def __init__(self) -> None:
+        super().__init__("Token is expired")
+
+
+def is_compact_jws(token: str) -> bool:
+    """Whether `token` has the shape of a signed JWT: three base64url parts in at most 8 KB (RFC 7515 7.1)."""
+    return len(token) <= MAX_TOKEN_LENGTH and _COMPACT_JWS.fullmatch(token) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a verified access token says (RFC 9068 2.2, with the session and its generation)."""
+
+    subject: str
+    session: str
+    generation: int
+    jti: str
+    email: str
+    roles: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+
+    def is_expired(self, now: float) -> bool:
+        """Whether `exp`, with the leeway, has passed at `now`."""
+        return now >= self.expires_at + LEEWAY
+
+
+def read_access_claims(claims: Mapping[str, Any], *, issuer: str, audience: str, now: float) -> AccessClaims:
+    """The claims of an access token whose signature and `typ` have been verified.
+
+    Raises ExpiredToken, or InvalidToken for a claim that is missing, malformed or not for us. RFC 9068 4.
+    """
+    if claims.get("token_type") != ACCESS:
+        raise InvalidToken("Token has wrong type")
+    check_registered_claims(claims, issuer=issuer, audiences={audience}, now=now)
+    return AccessClaims(
+        subject=text_claim(claims, "sub"),
+        session=text_claim(claims, "sid"),
+        generation=_generation_claim(claims),
+        jti=text_claim(claims, "jti"),
+        email=text_claim(claims, "email"),
+        roles=tuple(text_claim(claims, "roles", may_be_empty=True).split()),
+        issued_at=int(claims["iat"]),
+        expires_at=int(claims["exp"]),
+    )
+
+
+def check_registered_claims(
+    claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now: float
+) -> None:
+    """Checks exp, iat, nbf, iss and aud against `now` and what is expected; the first three in seconds.
+
+    Raises ExpiredToken or InvalidToken. RFC 7519 4.1.
+    """
+    expires_at = _time_claim(claims, "exp")
+    issued_at = _time_claim(claims, "iat")
+    if now >= expires_at + LEEWAY:
+        raise ExpiredToken
+    if issued_at > now + LEEWAY:
+        raise InvalidToken("Token was issued in the future")
+    if "nbf" in claims and _time_claim(claims, "nbf") > now + LEEWAY:
+        raise InvalidToken("Token is not valid yet")
+    if claims.get("iss") != issuer:
+        raise InvalidToken("Token has another issuer")
+    # RFC 7519 lets `aud` be an array; ours never is, and one string is one thing less to get wrong.
+    audience = claims.get("aud")
+    if not isinstance(audience, str) or audience not in audiences:
+        raise InvalidToken("Token is for another audience")
+
+
+def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
+    """The claim `name` as a string without control characters. Raises InvalidToken."""
+    value = claims.get(name)
+    if not isinstance(value, str) or not (value or may_be_empty) or not value.isprintable():
+        raise InvalidToken(f"Token has no usable {name!r} claim")
+    return value
+
+
+def _time_claim(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        raise InvalidToken(f"Token has no {name!r} claim")
+    return value
+
+
+def _generation_claim(claims: Mapping[str, Any]) -> int:
+    value = claims.get("generation")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise InvalidToken("Token has no usable 'generation' claim")
+    return value

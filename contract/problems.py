@@ -1,0 +1,102 @@
+"""Owns the error codes that a gateway or a service may answer with, as problem details (RFC 9457).
+
+A refusal is a value: `raise Refused("token_expired")`. The table gives each code its status and title; one
+place in each service turns a Refused into an answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+PROBLEM_JSON = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of refusal: its HTTP status and the title that every instance shares."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: Mapping[str, Problem] = {
+    "bad_request": Problem(400, "The request is malformed."),
+    "bad_path": Problem(400, "The path is ambiguous."),
+    "bad_header": Problem(400, "A header is not acceptable."),
+    "bad_body": Problem(400, "The body is malformed."),
+    "invalid_fields": Problem(400, "Some fields are not valid."),
+    "multiple_credentials": Problem(400, "Credentials were given in more than one place."),
+    "no_credentials": Problem(401, "Authentication is required."),
+    "token_invalid": Problem(401, "The access token is not valid."),
+    "token_expired": Problem(401, "The access token has expired."),
+    "token_revoked": Problem(401, "The access token was revoked."),
+    "identity_missing": Problem(401, "The request carries no identity assertion."),
+    "identity_invalid": Problem(401, "The identity assertion is not valid."),
+    "insufficient_scope": Problem(403, "The identity lacks the role that this needs."),
+    "not_found": Problem(404, "There is nothing here."),
+    "method_not_allowed": Problem(405, "The method is not allowed here."),
+    "body_too_large": Problem(413, "The body is larger than this route allows."),
+    "target_too_long": Problem(414, "The request target is too long."),
+    "unsupported_media_type": Problem(415, "The media type is not supported."),
+    "rate_limited": Problem(429, "Too many requests."),
+    "headers_too_large": Problem(431, "The header section is too large."),
+    "internal_error": Problem(500, "Something went wrong here."),
+    "upstream_unreachable": Problem(502, "The service behind this route could not be reached."),
+    "upstream_failed": Problem(502, "The service behind this route broke off its answer."),
+    "upstream_busy": Problem(503, "The service behind this route has no connection free."),
+    "keys_unavailable": Problem(503, "Access tokens cannot be verified at the moment."),
+    "revocations_unavailable": Problem(503, "Revocations cannot be looked up at the moment."),
+    "store_unavailable": Problem(503, "A store is not available at the moment."),
+    "draining": Problem(503, "This process is stopping."),
+    "upstream_timeout": Problem(504, "The service behind this route did not answer in time."),
+}
+
+
+@dataclass(slots=True)
+class Refused(Exception):
+    """A stage says no. `code` is a key of PROBLEMS; `detail` is for the client and never holds a token.
+
+    `retry_after` is in seconds. `extra` members stand beside the standard ones in the answer.
+    """
+
+    code: str
+    detail: str = ""
+    retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer."""
+        return PROBLEMS[self.code].status
+
+    def to_headers(self) -> dict[str, str]:
+        """The headers that this refusal owes besides its content type: challenges and Retry-After."""
+        headers = dict(self.headers)
+        if self.status == 401:
+            headers["WWW-Authenticate"] = challenge(self.code)
+        elif self.code == "insufficient_scope":
+            headers["WWW-Authenticate"] = 'Bearer realm="api", error="insufficient_scope"'
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
+
+    def to_members(self, request_id: str) -> dict[str, Any]:
+        """The members of the problem details object, with `code` and the request's id. RFC 9457 3.1."""
+        problem = PROBLEMS[self.code]
+        return {
+            "type": f"urn:sallyport:problem:{self.code}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": self.detail or problem.title,
+            "code": self.code,
+            "request_id": request_id,
+            **self.extra,
+        }
+
+
+def challenge(code: str) -> str:
+    """The WWW-Authenticate value for a 401: no error code where no token was given. RFC 6750 3.1."""
+    if code in ("no_credentials", "identity_missing"):
+        return 'Bearer realm="api"'
+    return 'Bearer realm="api", error="invalid_token"'
