@@ -23,6 +23,17 @@ def database_url(text: str) -> str:
     return url.render_as_string(hide_password=False)
 
 
+def engine_options(url: str) -> dict[str, Any]:
+    """What to give create_engine for `url`, so that no call waits long and a restarted server is found again."""
+    if not url.startswith("postgresql"):
+        return {}
+    return {
+        "pool_pre_ping": True,
+        "pool_timeout": 5,
+        "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
+    }
+
+
 def prepare_engine(engine: Engine) -> None:
     """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, writers that queue instead of failing."""
     if engine.dialect.name != "sqlite":

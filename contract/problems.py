@@ -43,6 +43,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "internal_error": Problem(500, "Something went wrong here."),
     "upstream_unreachable": Problem(502, "The service behind this route could not be reached."),
     "upstream_failed": Problem(502, "The service behind this route broke off its answer."),
+    "auth_unavailable": Problem(503, "The auth service could not be reached."),
     "upstream_busy": Problem(503, "The service behind this route has no connection free."),
     "keys_unavailable": Problem(503, "Access tokens cannot be verified at the moment."),
     "revocations_unavailable": Problem(503, "Revocations cannot be looked up at the moment."),

@@ -1,0 +1,93 @@
+"""Wires the gateway: here alone its parts are chosen and joined."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from a2wsgi import WSGIMiddleware
+from redis.asyncio import Redis
+
+from chassis.clock import Clock
+from chassis.serving import settings_or_exit
+from gateway.access_log import AccessLog
+from gateway.auth_client import AuthClient
+from gateway.authenticator import Authenticator
+from gateway.background import Background
+from gateway.exchange import Receive, Send
+from gateway.identity_headers import Voucher
+from gateway.keys import SigningKeys
+from gateway.own_endpoints import create_own_endpoints, own_paths
+from gateway.pipeline import Pipeline
+from gateway.revocations import RevocationFeed, Revocations
+from gateway.routes import load_routes, parse_address
+from gateway.settings import GatewaySettings
+from gateway.token_proxy import Scope, TokenProxy
+from gateway.upstream import Upstreams
+
+JWKS_PATH = "/.well-known/jwks.json"
+
+
+class Gateway:
+    """The ASGI application of one worker: the token proxy, and the jobs that run beside it."""
+
+    def __init__(self, proxy: TokenProxy, background: Background, upstreams: Upstreams) -> None:
+        self._proxy = proxy
+        self._background = background
+        self._upstreams = upstreams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request, or the worker's start and stop."""
+        if scope["type"] == "http":
+            await self._proxy(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._background.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._background.stop()
+        self._upstreams.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(
+    settings: GatewaySettings | None = None, *, environ: Mapping[str, str] = os.environ, clock: Clock = time.time
+) -> Gateway:
+    """A gateway as `settings` say, or else `environ`, which also fills the names in the routes file."""
+    settings = settings or settings_or_exit(GatewaySettings, environ)
+    routes = load_routes(settings.gateway_routes, environ=environ, data_dir=settings.data_dir)
+    auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"))
+    keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
+    revocations = Revocations(settings.access_token_lifetime)
+    feed = RevocationFeed(_redis(settings), revocations, clock)
+    authenticator = Authenticator(
+        keys,
+        revocations,
+        clock,
+        issuer=settings.token_issuer,
+        audience=settings.access_audience,
+        size=settings.verified_tokens,
+    )
+    pipeline = Pipeline(routes, authenticator, Voucher(settings.verified_tokens), clock)
+    upstreams = Upstreams(routes.upstreams(), also=auth.pool)
+    access_log = AccessLog(clock)
+    own = create_own_endpoints({"signing keys": keys.check, "revocations": feed.check})
+    proxy = TokenProxy(
+        pipeline,
+        upstreams,
+        WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
+        own_paths(own),
+        access_log if settings.access_log else None,
+        clock,
+    )
+    jobs = (keys.keep_fresh, feed.follow, upstreams.sweep, access_log.keep_flushing)
+    return Gateway(proxy, Background(jobs), upstreams)
+
+
+def _redis(settings: GatewaySettings) -> "Redis":
+    # The feed waits up to a second for news, so the time-out is longer than that; no request waits on it.
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(), decode_responses=True, socket_timeout=3, socket_connect_timeout=1
+    )

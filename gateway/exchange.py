@@ -1,0 +1,175 @@
+"""Carries one admitted request to its upstream, and the answer back, streaming both ways.
+
+Failure policy: before the answer has begun a fault becomes 502, 503 or 504; after that the client's connection
+is cut, so that a short answer never looks whole. What can be sent again without harm (an idempotent method, no
+body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from typing import Any, NoReturn, Protocol
+
+from contract.problems import Refused
+from gateway.pipeline import Passage, body_too_large
+from gateway.upstream import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
+from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
+_NO_CONTENT = (204, 304)
+
+
+class CutOff(Exception):
+    """The answer had begun and cannot be completed, or nobody is there any more to take it."""
+
+
+class ClientConnection(Protocol):
+    """What the server's protocol tells us of the client: `on_gone` is called when it has hung up."""
+
+    on_gone: Callable[[], None] | None
+
+
+class Exchange:
+    """One request and its answer. `status` is 0 until the answer has begun."""
+
+    def __init__(
+        self,
+        passage: Passage,
+        method: str,
+        request_id: str,
+        upstreams: Upstreams,
+        receive: Receive,
+        send: Send,
+        client: ClientConnection | None,
+    ) -> None:
+        self._route = passage.route
+        self._head = passage.head
+        self._method = method
+        self._request_id = request_id.encode("ascii")
+        self._has_body = passage.has_body
+        self._chunked = passage.chunked
+        self._upstreams = upstreams
+        self._receive = receive
+        self._send = send
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._taken = 0
+        self.status = 0
+
+    async def run(self) -> None:
+        """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after."""
+        body, whole = await self._next_body() if self._has_body else (b"", True)
+        repeatable = not self._has_body and self._method in _IDEMPOTENT
+        pool = self._upstreams.pool(self._route.upstream)
+        kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if repeatable else FRESH)
+        try:
+            if kept is not None:
+                try:
+                    return await self._attempt(pool, kept, body, whole)
+                except UpstreamFailed as failed:
+                    if failed.reason != "stale" or not repeatable:
+                        raise
+            await self._attempt(pool, await self._connect(pool), body, whole)
+        except UpstreamFailed as failed:
+            self._give_up(failed)
+
+    async def _attempt(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
+        if self._client is not None:
+            self._client.on_gone = connection.close
+        upload = None
+        try:
+            connection.start(
+                self._head.for_host(pool.host_line),
+                body,
+                whole=whole,
+                method=self._method,
+                keep_cookies=self._route.upstream.takes_credentials,
+                total=self._route.timeouts.total,
+            )
+            if not whole:
+                upload = asyncio.create_task(self._upload(connection))
+            # While the body is on its way the upstream may be silent; _upload then sets the deadline.
+            await connection.answered(self._route.timeouts.read if whole else 0)
+            await self._hand_back(connection)
+        finally:
+            if self._client is not None:
+                self._client.on_gone = None
+            if upload is not None:
+                await _end(upload)
+            pool.give_back(connection, self._loop.time())
+
+    # --- to the upstream -------------------------------------------------------------------------------------
+
+    async def _connect(self, pool: ConnectionPool) -> UpstreamConnection:
+        try:
+            return await pool.connect(self._route.timeouts.connect)
+        except Unreachable as error:
+            if self._route.upstream.takes_credentials:
+                raise Refused("auth_unavailable", retry_after=1) from error
+            raise Refused("upstream_unreachable") from error
+
+    async def _upload(self, connection: UpstreamConnection) -> None:
+        """Streams the rest of the body, for as long as the client sends it and the upstream takes it."""
+        whole = False
+        while not whole:
+            try:
+                body, whole = await self._next_body()
+            except (CutOff, Refused):
+                connection.close()
+                raise
+            await connection.send(body, self._route.timeouts.read)
+        connection.sent(self._route.timeouts.read)
+
+    async def _next_body(self) -> tuple[bytes, bool]:
+        """The next part of the body, framed for the upstream, and whether it is the last one.
+
+        Raises CutOff when the client has hung up, and Refused(413) once there is more than the route takes.
+        """
+        message = await self._receive()
+        if message["type"] != "http.request":
+            raise CutOff
+        body, whole = message.get("body", b""), not message.get("more_body", False)
+        self._taken += len(body)
+        if self._taken > self._route.max_body:
+            raise body_too_large(self._route)
+        return self._framed(body, whole), whole
+
+    def _framed(self, body: bytes, whole: bool) -> bytes:
+        if not self._chunked:
+            return body
+        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        return chunk + b"0\r\n\r\n" if whole else chunk
+
+    # --- and back --------------------------------------------------------------------------------------------
+
+    async def _hand_back(self, connection: UpstreamConnection) -> None:
+        self.status = connection.status
+        headers = connection.headers
+        if self.status in _NO_CONTENT:
+            headers = [(name, value) for name, value in headers if name != b"content-length"]
+        headers.append((b"x-request-id", self._request_id))
+        body = connection.take()
+        await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
+        while not connection.complete:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            body = await connection.more(self._route.timeouts.read)
+        body += connection.take()
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _give_up(self, failed: UpstreamFailed) -> NoReturn:
+        if self.status or failed.reason == "closed":
+            raise CutOff from failed
+        if failed.reason == "timeout":
+            raise Refused("upstream_timeout") from failed
+        raise Refused("upstream_failed") from failed
+
+
+async def _end(upload: asyncio.Task[None]) -> None:
+    """Stops an upload that nobody waits for any more. Raises Refused where the upload was refused."""
+    upload.cancel()
+    with suppress(asyncio.CancelledError, CutOff, UpstreamFailed):
+        await upload

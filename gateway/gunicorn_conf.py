@@ -1,0 +1,23 @@
+"""The gateway's gunicorn settings: `gunicorn -c python:gateway.gunicorn_conf`."""
+
+import os
+
+from chassis.serving import gunicorn_defaults, settings_or_exit
+from gateway.routes import RoutesError, load_routes
+from gateway.settings import GatewaySettings, ServingSettings
+
+_serving = settings_or_exit(ServingSettings, os.environ)
+_settings = settings_or_exit(GatewaySettings, os.environ)
+try:
+    # The workers read the routes for themselves; here a wrong file stops the start with one plain message.
+    load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
+except RoutesError as error:
+    raise SystemExit(f"cannot start: GATEWAY_ROUTES: {error}") from None
+
+globals().update(gunicorn_defaults("gateway", _serving))
+
+wsgi_app = "gateway.app:create_app()"
+worker_class = "gateway.worker.GatewayWorker"
+bind = _serving.bind
+workers = _serving.gateway_workers
+keepalive = _serving.gateway_keepalive

@@ -1,0 +1,242 @@
+"""Decides which header fields cross the gateway, in both directions, and refuses those that must not come in.
+
+What is forwarded is built from nothing: a field crosses when its name is plain and on no list below. Names are
+looked up in a table that learns them, so a known name costs one look-up.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from contract.problems import Refused
+from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
+
+Fields = Iterable[tuple[bytes, bytes]]
+
+
+class Fate(Enum):
+    """What becomes of a header field."""
+
+    CROSS = auto()
+    STAY = auto()
+    READ = auto()
+    REFUSE = auto()
+
+
+# RFC 9110 7.6.1, with the Proxy-* fields and what only the next hop may say.
+_HOP_BY_HOP = (
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+)
+# The gateway alone says these, or nobody does: a service behind might believe them.
+_GATEWAYS_OWN = (
+    "forwarded",
+    "via",
+    "x-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-identity",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-url",
+    "x-peer",
+    "x-real-ip",
+    "x-refresh-token",
+    "x-request-id",
+    "x-rewrite-url",
+)
+_GATEWAYS_OWN_PREFIXES = ("x-forwarded-", "x-user-", "x-session-", "x-identity-", "x-envoy-")
+_READ = (
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "traceparent",
+    "transfer-encoding",
+)
+
+_PLAIN_NAME = re.compile(rb"[a-z0-9-]{1,128}")
+_TABLE_SIZE = 2_000
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _request_fate(name: bytes) -> Fate:
+    if not _PLAIN_NAME.fullmatch(name):
+        return Fate.REFUSE
+    text = name.decode("ascii")
+    if text in _READ:
+        return Fate.READ
+    if text in _HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
+        return Fate.STAY
+    return Fate.CROSS
+
+
+class _Table(dict[bytes, Fate]):
+    def __missing__(self, name: bytes) -> Fate:
+        fate = _request_fate(name)
+        if len(self) < _TABLE_SIZE:
+            self[name] = fate
+        return fate
+
+
+_REQUEST_FATES = _Table()
+
+
+@dataclass(slots=True)
+class RequestFields:
+    """A request's header, read once: what crosses (ended lines), and what the gateway itself needs."""
+
+    lines: list[bytes] = field(default_factory=list)
+    host: bytes | None = None
+    authorization: bytes | None = None
+    cookies: list[bytes] = field(default_factory=list)
+    content_length: int | None = None
+    chunked: bool = False
+    traceparent: bytes | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows. RFC 9112 6.3."""
+        return self.chunked or bool(self.content_length)
+
+
+def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -> RequestFields:
+    """Reads `headers` (names in lower case). Raises Refused(400, 401 or 431) for what two readers could differ on."""
+    if len(headers) > MAX_HEADER_FIELDS:
+        raise Refused("headers_too_large", f"There are over {MAX_HEADER_FIELDS} header fields.")
+    fields = RequestFields()
+    lines = fields.lines
+    connection: list[bytes] = []
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        fate = _REQUEST_FATES[name]
+        if fate is Fate.CROSS:
+            lines += (name, b": ", value, b"\r\n")
+        elif fate is Fate.READ:
+            _read(fields, connection, name, value)
+        elif fate is Fate.REFUSE:
+            raise Refused("bad_header", f"Header names are made of letters, digits and -: {_shown(name)} is not.")
+    if size > MAX_HEADER_BYTES:
+        raise _too_large(fields)
+    _check(fields, http_version)
+    if connection:
+        fields.lines = _without_named(lines, connection)
+    return fields
+
+
+def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: bytes) -> None:
+    if name == b"host":
+        if fields.host is not None:
+            raise Refused("bad_header", "There is more than one Host.")
+        fields.host = value
+    elif name == b"authorization":
+        if fields.authorization is not None:
+            raise Refused("multiple_credentials", "There is more than one Authorization header.")
+        fields.authorization = value
+    elif name == b"cookie":
+        fields.cookies.append(value)
+    elif name == b"content-length":
+        if fields.content_length is not None or not value.isdigit() or len(value) > 18:
+            raise Refused("bad_header", "Content-Length must be one decimal number.")
+        fields.content_length = int(value)
+    elif name == b"transfer-encoding":
+        if fields.chunked or value.strip().lower() != b"chunked":
+            raise Refused("bad_header", "The only known Transfer-Encoding is chunked.")
+        fields.chunked = True
+    elif name == b"connection":
+        if value.lower() not in (b"keep-alive", b"close"):
+            connection += [token.strip().lower() for token in value.split(b",")]
+    elif name == b"expect":
+        if value.lower() != b"100-continue":
+            raise Refused("bad_header", "The only known expectation is 100-continue.")
+    elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+        fields.traceparent = value
+
+
+def _check(fields: RequestFields, http_version: str) -> None:
+    if http_version == "1.1":
+        if not fields.host:
+            raise Refused("bad_header", "HTTP/1.1 asks for a Host.")  # RFC 9112 3.2
+    elif http_version != "1.0":
+        raise Refused("bad_request", "The known versions are HTTP/1.0 and HTTP/1.1.")
+    elif fields.chunked:
+        raise Refused("bad_header", "HTTP/1.0 has no Transfer-Encoding.")  # RFC 9112 6.1
+    if fields.chunked and fields.content_length is not None:
+        raise Refused("bad_header", "Content-Length and Transfer-Encoding exclude each other.")
+
+
+def _without_named(lines: list[bytes], named: list[bytes]) -> list[bytes]:
+    # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
+    # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).
+    kept: list[bytes] = []
+    for start in range(0, len(lines), 4):
+        if lines[start] not in named:
+            kept += lines[start : start + 4]
+    return kept
+
+
+def _too_large(fields: RequestFields) -> Refused:
+    # An oversized token is a bad token first: clients tell the two apart by the status.
+    if fields.authorization and len(fields.authorization) > MAX_HEADER_BYTES - 1024:
+        return Refused("token_invalid", "The token is over 8 KB.")
+    return Refused("headers_too_large", f"The header section is over {MAX_HEADER_BYTES} bytes.")
+
+
+def _shown(name: bytes) -> str:
+    return ascii(name[:64].decode("latin-1"))
+
+
+# --- the way back --------------------------------------------------------------------------------------------
+
+_ANSWERS_STAY = frozenset(
+    name.encode() for name in [*_HOP_BY_HOP, "x-identity", "x-peer", "x-request-id", "server", "via", "date"]
+)
+
+
+def _answer_name(raw: bytes) -> bytes | None:
+    name = raw.lower()
+    if name in _ANSWERS_STAY or not _PLAIN_NAME.fullmatch(name) or name.startswith((b"x-user-", b"x-session-")):
+        return None
+    return name
+
+
+class _AnswerNames(dict[bytes, bytes | None]):
+    def __missing__(self, raw: bytes) -> bytes | None:
+        name = _answer_name(raw)
+        if len(self) < _TABLE_SIZE:
+            self[raw] = name
+        return name
+
+
+_ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
+
+
+def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[bytes, bytes]]:
+    """The fields of an upstream's answer that the client may see, names in lower case."""
+    crossing: list[tuple[bytes, bytes]] = []
+    named: list[bytes] = []
+    for raw, value in headers:
+        name = _ANSWER_NAMES[raw]
+        if name is None:
+            if raw.lower() == b"connection":
+                named += [token.strip().lower() for token in value.split(b",")]
+        elif name != b"set-cookie" or keep_cookies:
+            crossing.append((name, value))
+    if named:
+        return [(name, value) for name, value in crossing if name not in named]
+    return crossing

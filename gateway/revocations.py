@@ -1,0 +1,117 @@
+"""Owns what has been revoked: sessions and subjects, held in memory and fed from Redis.
+
+Policy: a look-up never leaves the process. While Redis is away nothing new is learned, so a revocation takes
+effect at the latest when the access token expires; what is known stays known. Entries are forgotten when every
+token they speak of has expired.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chassis.clock import Clock
+from contract.claims import LEEWAY, AccessClaims
+from contract.problems import Refused
+from contract.revocation import SESSION, STREAM, Revocation, read_revocation
+
+_BLOCK_MS = 1_000
+_PAGE = 1_000
+_RETRY_PAUSE = 0.25
+_log = structlog.get_logger("revocations")
+
+
+class Revocations:
+    """The revoked sessions and subjects of the last access lifetime."""
+
+    def __init__(self, access_lifetime: int) -> None:
+        self._keep = access_lifetime + LEEWAY
+        self._sessions: dict[str, int] = {}
+        self._subjects: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions) + len(self._subjects)
+
+    def add(self, revocation: Revocation) -> None:
+        """Learns one revocation; learning it again, in any order, changes nothing."""
+        known = self._sessions if revocation.kind == SESSION else self._subjects
+        known[revocation.value] = max(revocation.at, known.get(revocation.value, 0))
+
+    def check(self, claims: AccessClaims, now: float) -> None:
+        """Returns for a token whose session and subject stand. Raises Refused(401)."""
+        if claims.session in self._sessions:
+            raise Refused("token_revoked")
+        revoked_at = self._subjects.get(claims.subject)
+        if revoked_at is not None and claims.issued_at <= revoked_at:
+            raise Refused("token_revoked")
+
+    def forget(self, now: float) -> None:
+        """Drops what was revoked longer ago than any access token lives."""
+        for known in (self._sessions, self._subjects):
+            for value in [value for value, at in known.items() if at + self._keep < now]:
+                del known[value]
+
+
+class RevocationFeed:
+    """Follows the stream: all of it at the start, then what is added, then all of what was missed after a gap."""
+
+    def __init__(self, redis: "Redis", revocations: Revocations, clock: Clock) -> None:
+        self._redis = redis
+        self._revocations = revocations
+        self._clock = clock
+        self._last_id = "0"
+        self._heard_at: float | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the stream was read to its end at least once."""
+        return self._heard_at is not None
+
+    def check(self) -> None:
+        """Returns once the stream was read. Raises LookupError before."""
+        if not self.loaded:
+            raise LookupError("no revocations yet")
+
+    def age(self, now: float) -> float:
+        """Seconds since the stream was last read to its end; infinite before the first time."""
+        return float("inf") if self._heard_at is None else max(0.0, now - self._heard_at)
+
+    async def follow(self) -> None:
+        """Reads on until cancelled; a silent or failing Redis is asked again four times a second."""
+        silent = False
+        while True:
+            try:
+                await self._read_page()
+                silent = False
+            except (RedisError, OSError) as error:
+                if not silent:
+                    _log.warning("the revocation feed is silent", reason=type(error).__name__)
+                silent = True
+                await asyncio.sleep(_RETRY_PAUSE)
+            self._revocations.forget(self._clock())
+
+    async def _read_page(self) -> None:
+        # Before the first full read, do not wait for news: an empty stream is read to its end at once.
+        block = _BLOCK_MS if self.loaded else None
+        answer = await self._redis.xread({STREAM: self._last_id}, count=_PAGE, block=block)
+        entries = next(iter(_streams(answer)), [])
+        for entry_id, fields in entries:
+            self._learn(fields)
+            self._last_id = entry_id
+        if len(entries) < _PAGE:
+            self._heard_at = self._clock()
+
+    def _learn(self, fields: dict[str, str]) -> None:
+        try:
+            self._revocations.add(read_revocation(fields))
+        except ValueError as error:
+            _log.error("a revocation could not be read", reason=str(error))
+
+
+def _streams(answer: object) -> Iterable[list[tuple[str, dict[str, str]]]]:
+    """The entries of each stream in an XREAD answer, in RESP 2's form (pairs) or RESP 3's (a map of pages)."""
+    if isinstance(answer, dict):
+        return [entry for pages in answer.values() for entry in pages]
+    return [entries for _, entries in answer] if isinstance(answer, list) else []

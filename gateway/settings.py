@@ -1,0 +1,42 @@
+"""Owns what the gateway can be told."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from chassis.settings import Settings, StrongSecret
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+
+
+class GatewaySettings(Settings):
+    """The gateway's settings. Durations are in seconds."""
+
+    data_dir: Path = Path(".data")
+    gateway_routes: Path = Path(__file__).with_name("routes.toml")
+    auth_url: str
+    redis_url: SecretStr
+    peer_secret: StrongSecret
+    token_issuer: str = DEFAULT_ISSUER
+    access_audience: str = DEFAULT_ACCESS_AUDIENCE
+    access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    verified_tokens: Annotated[int, Field(ge=1)] = 100_000
+    """How many verified tokens a worker remembers; about 1.2 KB each."""
+    jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """After this long a signing key that the auth service has withdrawn is refused."""
+    access_log: bool = True
+    rate_limits: bool = True
+
+
+class ServingSettings(Settings):
+    """How the gateway's processes are run."""
+
+    gateway_port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    gateway_bind: str = ""
+    gateway_workers: Annotated[int, Field(ge=1, le=256)] = 2
+    gateway_keepalive: Annotated[int, Field(ge=1, le=3_600)] = 75
+
+    @property
+    def bind(self) -> str:
+        """What gunicorn listens on: GATEWAY_BIND, or GATEWAY_PORT on loopback."""
+        return self.gateway_bind or f"127.0.0.1:{self.gateway_port}"

@@ -1,0 +1,79 @@
+"""Builds the head of an upstream request, from nothing, and refuses to build one that would say more than it should.
+
+The head is written by hand, so every line ends itself, and what came from a client is searched for CR, LF and
+NUL beforehand: a header that broke its line would become a second request, in our name.
+"""
+
+import re
+from dataclasses import dataclass
+
+from contract.problems import Refused
+from gateway.headers import RequestFields
+
+_HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
+_VIA = b"Via: 1.1 sallyport\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request's head without its Host, which is the chosen upstream address's own."""
+
+    request_line: bytes
+    fields: bytes
+
+    def for_host(self, host_line: bytes) -> bytes:
+        """The whole head, ended, with `host_line` (ended as well) in its place."""
+        return b"".join((self.request_line, host_line, self.fields))
+
+
+def build_head(
+    *,
+    method: str,
+    path: bytes,
+    query: bytes,
+    fields: RequestFields,
+    client: str,
+    scheme: str,
+    request_id: str,
+    identity: bytes,
+    with_credentials: bool,
+) -> RequestHead:
+    """The head that forwards a request. `identity` is a block of ended lines. Raises Refused(400)."""
+    lines = fields.lines
+    if with_credentials:
+        lines = [*lines, *_credential_lines(fields)]
+    # Of four parts a line, the ends are ours; a fifth line end can only have come from outside.
+    copied = b"".join(lines)
+    if copied.count(b"\n") * 4 != len(lines) or copied.count(b"\r") * 4 != len(lines) or b"\0" in copied:
+        raise Refused("bad_header", "A header value holds a line end or NUL.")
+    target = path + b"?" + query if query else path
+    head = [copied, _forwarded_lines(fields.host, client, scheme, request_id), identity, _framing_line(fields)]
+    if fields.traceparent is not None:
+        head.append(b"traceparent: " + fields.traceparent + b"\r\n")
+    head.append(b"\r\n")
+    return RequestHead(method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n", b"".join(head))
+
+
+def _credential_lines(fields: RequestFields) -> list[bytes]:
+    lines: list[bytes] = []
+    if fields.authorization is not None:
+        lines += (b"Authorization", b": ", fields.authorization, b"\r\n")
+    if fields.cookies:
+        lines += (b"Cookie", b": ", b"; ".join(fields.cookies), b"\r\n")
+    return lines
+
+
+def _forwarded_lines(host: bytes | None, client: str, scheme: str, request_id: str) -> bytes:
+    if host is not None and not _HOST.fullmatch(host):
+        raise Refused("bad_header", "The Host is malformed.")
+    said_host = b"X-Forwarded-Host: " + host + b"\r\n" if host else b""
+    ours = f"X-Request-Id: {request_id}\r\nX-Forwarded-For: {client}\r\nX-Forwarded-Proto: {scheme}\r\n"
+    return b"".join((ours.encode("ascii"), said_host, _VIA))
+
+
+def _framing_line(fields: RequestFields) -> bytes:
+    if fields.chunked:
+        return b"Transfer-Encoding: chunked\r\n"
+    if fields.content_length is not None:
+        return b"Content-Length: %d\r\n" % fields.content_length
+    return b""
