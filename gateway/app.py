@@ -21,10 +21,12 @@ from gateway.pipeline import Pipeline
 from gateway.revocations import RevocationFeed, Revocations
 from gateway.routes import load_routes, parse_address
 from gateway.settings import GatewaySettings
+from gateway.sightings import Sightings
 from gateway.token_proxy import Scope, TokenProxy
 from gateway.upstream import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
+SEEN_PATH = "/internal/seen"
 
 
 class Gateway:
@@ -58,13 +60,15 @@ def create_app(
     """A gateway as `settings` say, or else `environ`, which also fills the names in the routes file."""
     settings = settings or settings_or_exit(GatewaySettings, environ)
     routes = load_routes(settings.gateway_routes, environ=environ, data_dir=settings.data_dir)
-    auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"))
+    auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime)
     feed = RevocationFeed(_redis(settings), revocations, clock)
+    sightings = Sightings(lambda document: _report(auth, document))
     authenticator = Authenticator(
         keys,
         revocations,
+        sightings.note,
         clock,
         issuer=settings.token_issuer,
         audience=settings.access_audience,
@@ -82,8 +86,14 @@ def create_app(
         access_log if settings.access_log else None,
         clock,
     )
-    jobs = (keys.keep_fresh, feed.follow, upstreams.sweep, access_log.keep_flushing)
+    jobs = (keys.keep_fresh, feed.follow, sightings.keep_reporting, upstreams.sweep, access_log.keep_flushing)
     return Gateway(proxy, Background(jobs), upstreams)
+
+
+async def _report(auth: AuthClient, document: bytes) -> None:
+    status, _ = await auth.post(SEEN_PATH, document)
+    if status != 204:
+        raise OSError(f"{SEEN_PATH} at the auth service answered {status}")
 
 
 def _redis(settings: GatewaySettings) -> "Redis":

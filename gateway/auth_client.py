@@ -2,6 +2,9 @@
 
 import asyncio
 
+from chassis.clock import Clock
+from contract.peer import PEER_HEADER, sign_peer
+from contract.problems import Refused
 from gateway.routes import Address
 from gateway.upstream import ConnectionPool, Unreachable
 from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
@@ -12,34 +15,47 @@ _MAX_ANSWER = 1_048_576
 
 
 class AuthClient:
-    """Calls the auth service. Every call ends within some five seconds."""
+    """Calls the auth service and proves itself by `secret`. Every call ends within some five seconds."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, secret: str, clock: Clock) -> None:
         self.pool = ConnectionPool(address, _LIMIT)
+        self._secret = secret
+        self._clock = clock
 
     async def get(self, path: str) -> bytes:
         """The body at `path`. Raises OSError for whatever is not a 200."""
+        status, body = await self._call("GET", path, b"", "")
+        if status != 200:
+            raise OSError(f"{path} at the auth service answered {status}")
+        return body
+
+    async def post(self, path: str, document: bytes) -> tuple[int, bytes]:
+        """The status and body that answer the JSON `document`. Raises OSError where there is no answer."""
+        proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
+        return await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
+
+    async def _call(self, method: str, path: str, body: bytes, fields: str) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         try:
             connection = self.pool.take_idle(loop.time(), 1) or await self.pool.connect(_CONNECT)
-        except Unreachable as error:
+        except (Unreachable, Refused) as error:
             raise OSError(f"the auth service is unreachable: {error}") from error
+        length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
+        head = f"{method} {path} HTTP/1.1\r\n{fields}{length}".encode("ascii") + self.pool.host_line + b"\r\n"
         try:
-            return await self._body(connection, path)
+            connection.start(head, body, whole=True, method=method, keep_cookies=False, total=_TOTAL)
+            return await _answer(connection)
         except UpstreamFailed as error:
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
             self.pool.give_back(connection, loop.time())
 
-    async def _body(self, connection: UpstreamConnection, path: str) -> bytes:
-        head = b"".join((f"GET {path} HTTP/1.1\r\n".encode("ascii"), self.pool.host_line, b"\r\n"))
-        connection.start(head, b"", whole=True, method="GET", keep_cookies=False, total=_TOTAL)
-        await connection.answered(_SILENCE)
-        parts = [connection.take()]
-        while not connection.complete:
-            parts.append(await connection.more(_SILENCE))
-            if sum(map(len, parts)) > _MAX_ANSWER:
-                raise OSError(f"{path} at the auth service is over {_MAX_ANSWER} bytes")
-        if connection.status != 200:
-            raise OSError(f"{path} at the auth service answered {connection.status}")
-        return b"".join([*parts, connection.take()])
+
+async def _answer(connection: UpstreamConnection) -> tuple[int, bytes]:
+    await connection.answered(_SILENCE)
+    parts = [connection.take()]
+    while not connection.complete:
+        parts.append(await connection.more(_SILENCE))
+        if sum(map(len, parts)) > _MAX_ANSWER:
+            raise OSError(f"the auth service's answer is over {_MAX_ANSWER} bytes")
+    return connection.status, b"".join([*parts, connection.take()])

@@ -4,6 +4,8 @@ A token that was verified once is remembered by its exact text until it expires;
 time, in memory. Verifying RS256 costs some 50 us, the memory under one.
 """
 
+from collections.abc import Callable
+
 import jwt
 
 from chassis.clock import Clock
@@ -22,12 +24,16 @@ from gateway.revocations import Revocations
 
 
 class Authenticator:
-    """Turns the text of an access token into its claims, or refuses it with 401."""
+    """Turns the text of an access token into its claims, or refuses it with 401.
+
+    `note` is told of every token when it is first accepted.
+    """
 
     def __init__(
         self,
         keys: SigningKeys,
         revocations: Revocations,
+        note: Callable[[AccessClaims], None],
         clock: Clock,
         *,
         issuer: str,
@@ -36,6 +42,7 @@ class Authenticator:
     ) -> None:
         self._keys = keys
         self._revocations = revocations
+        self._note = note
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
@@ -70,6 +77,7 @@ class Authenticator:
             raise Refused("token_invalid", error.reason + ".") from error
         self._revocations.check(claims, self._clock())
         self._remember(token, claims)
+        self._note(claims)
         return claims
 
     async def _read(self, token: str) -> AccessClaims:

@@ -56,7 +56,7 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._client = client
-        self._loop = asyncio.get_running_loop()
+        self._loop = upstreams.loop
         self._taken = 0
         self.status = 0
 

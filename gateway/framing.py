@@ -16,10 +16,10 @@ MAX_HEADER_FIELDS = 100
 # segments, and percent-escapes of what needs none or of what a server may take for a separator or an end:
 # %2f %5c %00 %2e, controls, and the unreserved characters (so that /%61dmin cannot pass for another route).
 _AMBIGUOUS = re.compile(
-    rb"[^\x21-\x7e]|[\\;]|//|/\.{1,2}(?=/|$)"
+    rb"[^\x21-\x7e]|[\\;#]|//|/\.{1,2}(?=/|$)"
     rb"|%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf])"
 )
-_NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]")
+_NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]|#")
 
 
 def check_path(path: bytes) -> None:

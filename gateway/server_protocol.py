@@ -1,15 +1,24 @@
-"""Owns the client's side of a connection: what httptools and uvicorn parse, within bounds of size and time.
+"""Owns the client's side of a connection: HTTP/1.1 as httptools parses it, within bounds of size and time.
 
-The parser itself has no bounds. Here a header section that is too large or too slow, and a body that stops
-coming, end the connection; and a connection that is asked to go answers what is on it first.
+Written for uvicorn's server in the place of its own protocol, because a parser has no deadlines: here a header
+section that is too large or too slow, a body that stops coming and an answer that is not taken end the connection.
+A sweep looks at the deadlines once a second; timers of their own would cost each request 5 us.
 """
 
+import asyncio
 import json
-from typing import Any
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
 
 from contract.problems import PROBLEM_JSON, Refused
+from gateway.cycle import STATUS_LINES, Cycle
 from gateway.token_proxy import CLIENT_CONNECTION
 
 MAX_HEAD_BYTES = 98_304
@@ -18,81 +27,293 @@ MAX_HEAD_BYTES = 98_304
 DRAIN = 5.0
 """Seconds that an idle connection may still bring a request after it was asked to go."""
 
+LINGER = 2.0
+"""Seconds that a client may take to read an answer which came before it had sent its whole request."""
+
+_MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _FOREVER = float("inf")
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
-class ServerProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with deadlines. Times are the loop's, in seconds."""
+class ServerProtocol(asyncio.Protocol):
+    """One client's connection. Times are the loop's, in seconds."""
 
     head_timeout = 10.0
+    body_timeout = 10.0
+    """Bounds each silence within a body."""
+    write_timeout = 60.0
+    """Bounds how long a client may take nothing of its answer."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.on_gone: Any = None
-        self._head_until = self.loop.time() + self.head_timeout
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop = _loop or asyncio.get_running_loop()
+        self._app = config.loaded_app
+        self._keep_alive_timeout = config.timeout_keep_alive
+        self._state = server_state
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpRequestParser(self)
+        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._client: tuple[str, int] | None = None
+        self._server: tuple[str, int | None] | None = None
+        self._scheme = "http"
+        self._answering: Cycle | None = None
+        self._reading: Cycle | None = None
+        self._waiting: deque[Cycle] = deque()
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._writable: asyncio.Future[None] | None = None
+        self._read_paused = False
         self._head_bytes = 0
-        self._heard_at = 0.0
         self._draining = False
+        self._broken = False
+        self._heard_at = self._loop.time()
+        self._head_until = self._heard_at + self.head_timeout
+        self._idle_until = _FOREVER
+        self._linger_until = _FOREVER
+        self._write_until = _FOREVER
+        self.on_gone: Callable[[], None] | None = None
 
-    # --- reading -----------------------------------------------------------------------------------------------
+    # --- asyncio.Protocol --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once."""
+        # A cast, because uvloop's transports are asyncio's by shape and not by class.
+        self._transport = cast(asyncio.Transport, transport)
+        self._client = get_remote_addr(self._transport)
+        self._server = get_local_addr(self._transport)
+        self._scheme = "https" if is_ssl(self._transport) else "http"
+        self._state.connections.add(self)  # type: ignore[arg-type]  # the server asks it to shut down, no more
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop once."""
+        self._state.connections.discard(self)
+        self._transport = None
+        for cycle in (self._answering, *self._waiting):
+            if cycle is not None and not cycle.complete:
+                cycle.disconnect()
+        self.resume_writing()
+        if self.on_gone is not None:
+            self.on_gone()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what the client sent."""
-        super().data_received(data)
-        self._heard_at = self.loop.time()
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._linger_until != _FOREVER:
             return
+        self._heard_at = self._loop.time()
+        self._idle_until = _FOREVER
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
+        except httptools.HttpParserError:
+            self._break_off()
+        if self._answering is None and self._reading is None:
+            self._bound_head(len(data))
+
+    def _break_off(self) -> None:
+        """Nothing that comes on this connection can be understood any more; answers under way are still given."""
+        self._draining = True
+        self._broken = True
+        if self._answering is None:
+            self._refuse(_MALFORMED)
+            return
+        self.pause_reading()
+        self._answering.keep_alive = False
+        if self._reading is not None:
+            self._reading.disconnect()
+
+    def _bound_head(self, size: int) -> None:
         if self._head_until == _FOREVER:
             self._head_until = self._heard_at + self.head_timeout
-        self._head_bytes += len(data)
-        if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(Refused("headers_too_large"))
+
+    def eof_received(self) -> None:
+        """Called by the loop; returning None closes the connection."""
+
+    def pause_writing(self) -> None:
+        """Called by the loop when the client takes no more."""
+        self._writable = self._loop.create_future()
+        self._write_until = self._loop.time() + self.write_timeout
+
+    def resume_writing(self) -> None:
+        """Called by the loop when the client takes more again."""
+        self._write_until = _FOREVER
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # --- httptools ---------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
-        super().on_message_begin()
-        self.scope[CLIENT_CONNECTION] = self  # type: ignore[literal-required]  # a key of our own
+        self._target = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser, perhaps with a part."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser; for trailers as well, which are discarded."""
+        name = name.lower()
+        if name == b"expect":
+            self._expects_continue = value.lower() == b"100-continue"
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._head_until = _FOREVER
         self._head_bytes = 0
-        super().on_headers_complete()
-        if self._draining:
-            self.cycle.keep_alive = False
+        cycle = Cycle(
+            self,
+            self._scope(),
+            keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade() and not self._draining,
+            expects_continue=self._expects_continue,
+        )
+        self._headers = []
+        self._reading = cycle
+        if self._answering is None:
+            self._start(cycle)
+        else:  # pipelined: it waits for the answer before its own, and nothing more is read until then
+            self.pause_reading()
+            self._waiting.append(cycle)
 
-    def send_400_response(self, msg: str) -> None:
-        """Called where the parser gives up: the connection ends with a problem."""
-        self._refuse(Refused("bad_request", "The request is not well-formed HTTP/1.1."))
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        if self._reading is not None:
+            self._reading.feed(body)
 
-    def _refuse(self, refused: Refused) -> None:
-        body = json.dumps(refused.to_members("")).encode()
-        head = (f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n").encode()
-        self.transport.write(STATUS_LINE[refused.status] + head + body)
-        self.transport.close()
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        if self._reading is not None:
+            self._reading.end_of_body()
+            self._reading = None
+
+    def _scope(self) -> dict[str, Any]:
+        target = self._target
+        if not target.startswith(b"/"):
+            target = _origin_form(target)
+        path, _, query = target.partition(b"?")
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": self._parser.get_http_version(),
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": self._scheme,
+            "path": unquote_to_bytes(path).decode("utf-8", "replace") if b"%" in path else path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            "client": self._client,
+            "server": self._server,
+            CLIENT_CONNECTION: self,
+        }
+
+    # --- the cycle's connection --------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Sends `data` to the client, if it is still there."""
+        if self._transport is not None:
+            self._transport.write(data)
+
+    @property
+    def write_paused(self) -> bool:
+        """Whether the client takes no more at the moment."""
+        return self._writable is not None
+
+    async def drain(self) -> None:
+        """Returns when the client takes more, or has gone."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    @property
+    def date_line(self) -> bytes:
+        """The Date field, made once a second by uvicorn's server."""
+        return b"date: " + self._state.default_headers[0][1] + b"\r\n"
+
+    def pause_reading(self) -> None:
+        """Reads no more for now."""
+        if not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+        if self._read_paused and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+    def _start(self, cycle: Cycle) -> None:
+        self._answering = cycle
+        cycle.task = self._loop.create_task(cycle.run(self._app))
+
+    def finished(self, cycle: Cycle) -> None:
+        """Goes on to the next request, or closes where this answer was the last one."""
+        self._state.total_requests += 1
+        self._answering = None
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._broken and not cycle.started:
+            self._refuse(_MALFORMED)
+        elif not cycle.keep_alive:
+            self._close(lingering=cycle.complete and cycle.more_body)
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+        else:
+            self._idle_until = self._loop.time() + self._keep_alive_timeout
+            self.resume_reading()
 
     # --- ending ------------------------------------------------------------------------------------------------
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop once."""
-        super().connection_lost(exc)
-        if self.on_gone is not None:
-            self.on_gone()
+    def _refuse(self, refused: Refused) -> None:
+        """Answers what never became a request, and closes."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        body = json.dumps(refused.to_members("")).encode()
+        head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self._transport.write(STATUS_LINES[refused.status] + self.date_line + head.encode() + body)
+        self._close(lingering=True)
+
+    def _close(self, *, lingering: bool) -> None:
+        if self._transport is None:
+            return
+        if not lingering:
+            self._transport.close()
+            return
+        # Closing with unread input resets the connection, and the answer is lost with it: so the client is told
+        # that nothing more comes, and what it still sends is dropped for a while.
+        self._linger_until = self._loop.time() + LINGER
+        self.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
     def enforce_deadlines(self, now: float) -> None:
-        """Closes the connection when a header section or a body is overdue at the loop time `now`."""
-        if now > self._head_until or self._body_is_overdue(now):
-            self.transport.abort()
+        """Ends the connection where a deadline lies before `now`."""
+        if self._transport is None:
+            return
+        if (
+            now > self._head_until
+            or now > self._write_until
+            or now > self._linger_until
+            or self._body_is_overdue(now)
+        ):
+            self._transport.abort()
+        elif now > self._idle_until:
+            self._transport.close()
 
     def _body_is_overdue(self, now: float) -> bool:
-        cycle = self.cycle
-        return (
-            cycle is not None
-            and cycle.more_body
-            and not cycle.response_complete
-            and not self.flow.read_paused
-            and now - self._heard_at > self.head_timeout
-        )
+        return self._reading is not None and not self._read_paused and now > self._heard_at + self.body_timeout
 
     def shutdown(self) -> None:
         """Asks the connection to go: with the answer it is at, the next one, or after DRAIN seconds of silence.
@@ -100,10 +321,18 @@ class ServerProtocol(HttpToolsProtocol):
         Closing an idle connection at once would cut off the request that is already on its way.
         """
         self._draining = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
-        self.loop.call_later(DRAIN, self._close_if_idle)
+        if self._answering is not None:
+            self._answering.keep_alive = False
+        else:
+            self._loop.call_later(DRAIN, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
-            self.transport.close()
+        if self._answering is None and self._transport is not None:
+            self._transport.close()
+
+
+def _origin_form(target: bytes) -> bytes:
+    # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
+    _, separator, rest = target.partition(b"://")
+    slash = rest.find(b"/")
+    return rest[slash:] if separator and slash >= 0 else target

@@ -112,7 +112,15 @@ class Upstreams:
             upstream.name: tuple(ConnectionPool(address, upstream.max_connections) for address in upstream.addresses)
             for upstream in upstreams
         }
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._all = [also, *(pool for pools in self._pools.values() for pool in pools)]
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that this worker runs on, asked for once: asking costs a system call."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def pool(self, upstream: Upstream) -> ConnectionPool:
         """The pool with the fewest exchanges under way."""

@@ -1,0 +1,208 @@
+"""Owns one request on a client's connection and the answer that is written for it: ASGI's receive and send.
+
+An answer's head is held back until the first of its body, so that a small answer is one write and one packet.
+"""
+
+import asyncio
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import structlog
+
+Message = MutableMapping[str, Any]
+
+HIGH_WATER = 65_536
+"""Bytes of a request's body that may wait to be received before reading pauses."""
+
+STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_log = structlog.get_logger("cycle")
+_BODILESS = frozenset({204, 304})  # RFC 9110 15.3.5, 15.4.5
+
+
+class Connection(Protocol):
+    """What a cycle needs of the connection it is on."""
+
+    def write(self, data: bytes) -> None:
+        """Sends `data` to the client."""
+
+    async def drain(self) -> None:
+        """Returns when the client takes more."""
+
+    @property
+    def write_paused(self) -> bool:
+        """Whether the client takes no more at the moment."""
+
+    @property
+    def date_line(self) -> bytes:
+        """The Date field of an answer that is written now, ended."""
+
+    def pause_reading(self) -> None:
+        """Reads no more of the body for now."""
+
+    def resume_reading(self) -> None:
+        """Reads on."""
+
+    def finished(self, cycle: "Cycle") -> None:
+        """Is told when the answer is complete, or never will be."""
+
+
+class Cycle:
+    """A request and its answer. `scope` is ASGI's."""
+
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_connection",
+        "_expects_continue",
+        "_head",
+        "_left",
+        "_waiter",
+        "complete",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "scope",
+        "started",
+        "task",
+    )
+
+    def __init__(
+        self, connection: Connection, scope: MutableMapping[str, Any], *, keep_alive: bool, expects_continue: bool
+    ) -> None:
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.more_body = True
+        self.started = False
+        self.complete = False
+        self.disconnected = False
+        self.task: asyncio.Task[None] | None = None
+        self._connection = connection
+        self._expects_continue = expects_continue
+        self._body = b""
+        self._waiter: asyncio.Future[None] | None = None
+        self._head: bytes | None = None
+        self._chunked = False
+        self._left: int | None = None
+
+    async def run(self, app: Any) -> None:
+        """Has `app` answer; whatever it leaves unfinished ends the connection."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
+            _log.exception("an answer was not completed")
+        finally:
+            if not self.complete:
+                self.keep_alive = False
+                self._connection.finished(self)
+
+    # --- the request's body ------------------------------------------------------------------------------------
+
+    def feed(self, body: bytes) -> None:
+        """Takes a part of the body from the parser; a part that nobody will ask for is dropped."""
+        if self.complete:
+            return
+        self._body = self._body + body if self._body else body
+        if len(self._body) > HIGH_WATER:
+            self._connection.pause_reading()
+        self._wake()
+
+    def end_of_body(self) -> None:
+        """Is told by the parser that the request is whole."""
+        self.more_body = False
+        self._wake()
+
+    def disconnect(self) -> None:
+        """Is told that the client has gone."""
+        self.disconnected = True
+        self._wake()
+
+    async def receive(self) -> Message:
+        """ASGI's receive: the next part of the body, or that the client has gone."""
+        if self._expects_continue:
+            self._expects_continue = False
+            self._connection.write(_CONTINUE)
+        if not self._body and self.more_body and not self.disconnected and not self.complete:
+            self._connection.resume_reading()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if self.disconnected or self.complete:
+            return {"type": "http.disconnect"}
+        body, self._body = self._body, b""
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # --- the answer --------------------------------------------------------------------------------------------
+
+    async def send(self, message: Message) -> None:
+        """ASGI's send. To a client that has gone, says nothing."""
+        if self.disconnected:
+            return
+        if self._connection.write_paused:
+            await self._connection.drain()
+        if not self.started:
+            self.started = True
+            self._expects_continue = False
+            self._head = self._built_head(message["status"], message.get("headers", ()))
+            return
+        more = message.get("more_body", False)
+        data = self._framed(message.get("body", b""), more)
+        if self._head is not None:
+            data = self._head + data
+            self._head = None
+        self._connection.write(data)
+        if not more:
+            self._complete()
+
+    def _built_head(self, status: int, headers: Any) -> bytes:
+        lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]
+        for name, value in headers:
+            lines += (name, b": ", value, b"\r\n")
+            if name == b"content-length":
+                self._left = int(value)
+            elif name == b"connection" and value == b"close":
+                self.keep_alive = False
+        fields = b"".join(lines)
+        if fields.count(b"\n") * 4 != len(lines) + 6 or fields.count(b"\r") * 4 != len(lines) + 6:
+            raise ValueError("a header of the answer holds a line end")
+        return b"".join((fields, self._framing(status), self._persistence(), b"\r\n"))
+
+    def _framing(self, status: int) -> bytes:
+        if self.scope["method"] == "HEAD" or status in _BODILESS:
+            self._left = 0
+            return b""
+        if self._left is not None:
+            return b""
+        if self.scope["http_version"] == "1.1":
+            self._chunked = True
+            return b"transfer-encoding: chunked\r\n"
+        self.keep_alive = False  # RFC 9112 6.3: for HTTP/1.0 the connection's end is the body's
+        return b""
+
+    def _persistence(self) -> bytes:
+        if not self.keep_alive:
+            return b"connection: close\r\n"
+        return b"" if self.scope["http_version"] == "1.1" else b"connection: keep-alive\r\n"
+
+    def _framed(self, body: bytes, more: bool) -> bytes:
+        if self._chunked:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            return chunk if more else chunk + b"0\r\n\r\n"
+        if self._left is None:
+            return body
+        if self.scope["method"] == "HEAD":
+            return b""
+        self._left -= len(body)
+        if self._left < 0 or (self._left and not more):
+            raise ValueError("an answer's body is not as long as its Content-Length")
+        return body
+
+    def _complete(self) -> None:
+        self.complete = True
+        self._wake()
+        self._connection.finished(self)
