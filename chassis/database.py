@@ -24,10 +24,14 @@ def database_url(text: str) -> str:
 
 
 def engine_options(url: str) -> dict[str, Any]:
-    """What to give create_engine for `url`, so that no call waits long and a restarted server is found again."""
+    """What to give create_engine for `url`, so that no call waits long and a restarted server is found again.
+
+    Errors do not show a statement's values, which are people's addresses, hashes and notes.
+    """
     if not url.startswith("postgresql"):
-        return {}
+        return {"hide_parameters": True}
     return {
+        "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_timeout": 5,
         "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},

@@ -4,6 +4,7 @@ import json
 
 import structlog
 from flask import Flask, Response
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from chassis.request_context import request_id
@@ -25,6 +26,7 @@ def install_problem_answers(app: Flask) -> None:
     """Turns Refused, werkzeug's HTTP errors and every other exception of `app` into problem+json. RFC 9457."""
     app.register_error_handler(Refused, problem_answer)
     app.register_error_handler(HTTPException, _http_answer)
+    app.register_error_handler(ParseException, _broken_framing_answer)
     app.register_error_handler(Exception, _failure_answer)
 
 
@@ -41,6 +43,11 @@ def _http_answer(error: HTTPException) -> Response:
         return problem_answer(Refused("internal_error"))
     headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
     return problem_answer(Refused(_CODES.get(error.code, "bad_request"), headers=headers))
+
+
+def _broken_framing_answer(_: ParseException) -> Response:
+    # gunicorn reads a chunked body only when the view asks for it, and complains then.
+    return problem_answer(Refused("bad_body", "The body's framing is broken."))
 
 
 def _failure_answer(error: Exception) -> Response:
