@@ -1,0 +1,18 @@
+"""Owns how gunicorn runs the resource service: `gunicorn -c python:resource_service.gunicorn_conf`."""
+
+import os
+
+from chassis.serving import gunicorn_defaults, settings_or_exit
+from resource_service.settings import ResourceSettings, ServingSettings
+
+# Read here too, in the arbiter: a worker that cannot start would be started again and again.
+settings_or_exit(ResourceSettings, os.environ)
+_serving = settings_or_exit(ServingSettings, os.environ)
+
+globals().update(gunicorn_defaults("resource_service", _serving))
+wsgi_app = "resource_service.app:create_app()"
+proc_name = "sallyport-resource"
+bind = _serving.resource_bind
+workers = _serving.resource_workers
+worker_class = "gthread"
+threads = _serving.resource_threads

@@ -1,0 +1,264 @@
+"""Who is calling: the gateway's assertion counts, and nothing else a request says."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from flask import Flask
+from flask.testing import FlaskClient
+
+from chassis.problem_answers import install_problem_answers
+from chassis.settings import load
+from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_TYP
+from contract.identity import ISSUER, VERSION, Identity, sign
+from contract.keys import assertion_signer, assertion_verifier
+from resource_service.app import create_app
+from resource_service.identity import IdentityCheck, current_identity, install_identity, roles_required
+from resource_service.settings import ResourceSettings
+from tests.resource_service.callers import AUDIENCE, SECRET, Caller, MovableClock
+
+NOW = 1_790_000_000
+ANOTHER_SECRET = "nZ4x9QeR7tYuI1oPaS3dFgHjK5lMbV8c"
+ADA = Identity("ada-id", "ada-session", "ada@example.org")
+
+
+def forged(
+    claims: Mapping[str, Any] | None = None,
+    *,
+    key: Any = SECRET,
+    algorithm: str = "HS256",
+    typ: str | None = IDENTITY_TYP,
+    without: str = "",
+) -> str:
+    """An assertion that is right but for what is said."""
+    right = {
+        "ver": VERSION,
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": NOW,
+        "exp": NOW + 60,
+        "sub": "ada-id",
+        "sid": "ada-session",
+        "email": "ada@example.org",
+        "roles": "",
+    }
+    wrong = {name: value for name, value in {**right, **(claims or {})}.items() if name != without}
+    return jwt.encode(wrong, key, algorithm=algorithm, headers={"typ": typ})
+
+
+ATTACKS: Mapping[str, Callable[[], str]] = {
+    "empty": lambda: "",
+    "another service's audience": lambda: forged({"aud": "reports"}),
+    "an array for an audience": lambda: forged({"aud": [AUDIENCE]}),
+    "the access tokens' audience": lambda: forged({"aud": "sallyport-api"}),
+    "another issuer": lambda: forged({"iss": "sallyport"}),
+    "60 seconds old": lambda: forged({"iat": NOW - 60, "exp": NOW + 60}),
+    "60 seconds old and good for years": lambda: forged({"iat": NOW - 60, "exp": NOW + 10**8}),
+    "expired": lambda: forged({"iat": NOW - 50, "exp": NOW - 10}),
+    "from the future": lambda: forged({"iat": NOW + 11, "exp": NOW + 71}),
+    "not valid yet": lambda: forged({"nbf": NOW + 11}),
+    "times that are no numbers": lambda: forged({"iat": True, "exp": True}),
+    "times beyond all bounds": lambda: forged({"exp": 2**60}),
+    "another version": lambda: forged({"ver": 2}),
+    "no version": lambda: forged(without="ver"),
+    "no subject": lambda: forged(without="sub"),
+    "a blank subject": lambda: forged({"sub": ""}),
+    "a list for a session": lambda: forged({"sid": ["ada-session"]}),
+    "a subject with a line break": lambda: forged({"sub": "ada-id\nX-User-Id: root"}),
+    "a NUL in the subject": lambda: forged({"sub": "ada-id\0"}),
+    "no session": lambda: forged(without="sid"),
+    "no e-mail": lambda: forged(without="email"),
+    "roles as a list": lambda: forged({"roles": ["staff"]}),
+    "no expiry": lambda: forged(without="exp"),
+    "no time of issue": lambda: forged(without="iat"),
+    "another service's secret": lambda: forged(key=ANOTHER_SECRET),
+    "unsigned": lambda: forged(key=None, algorithm="none"),
+    "unsigned with a signature": lambda: forged(key=None, algorithm="none") + "AAAA",
+    "another HMAC": lambda: forged(algorithm="HS512"),
+    "signed by a key of one's own": lambda: forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA"),
+    "an access token": lambda: forged(typ=ACCESS_TYP),
+    "a refresh token": lambda: forged(typ=REFRESH_TYP),
+    "a plain JWT": lambda: forged(typ="JWT"),
+    "no type": lambda: forged(typ=None),
+    "a signature cut off": lambda: forged().rpartition(".")[0] + ".",
+    "a signature changed": lambda: forged()[:-4] + ("AAAA" if not forged().endswith("AAAA") else "BBBB"),
+    "claims changed": lambda: ".".join(
+        [forged().split(".")[0], forged({"sub": "bob-id"}).split(".")[1], forged().split(".")[2]]
+    ),
+    "two joined by a comma": lambda: f"{forged()},{forged()}",
+    "one and a comma": lambda: f"{forged()},",
+    "with a scheme": lambda: f"Bearer {forged()}",
+    "with a NUL": lambda: f"{forged()}\0",
+    "not base64url": lambda: f"{forged()}=",
+    "not ASCII": lambda: f"{forged()}é",
+    "dots": lambda: "..",
+    "five parts": lambda: "a.b.c.d.e",
+    "no JSON in its parts": lambda: "AAAA.AAAA.AAAA",
+    "huge": lambda: forged({"email": "a" * 8192}),
+    "a megabyte": lambda: "a" * 2**20,
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_the_gateway_did_not_sign_for_this_service_and_this_minute_is_refused(
+    client: FlaskClient, attack: str
+) -> None:
+    """R36. 401 with a challenge, and neither the token nor the reason in the answer."""
+    assertion = ATTACKS[attack]()
+    answer = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
+    assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
+    assert answer.get_json()["code"] == "identity_invalid"
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
+    assert not assertion or assertion not in answer.text
+
+
+def test_the_forgery_with_nothing_wrong_is_believed(client: FlaskClient) -> None:
+    """Otherwise the attacks above would prove nothing."""
+    assert client.get("/api/whoami", headers={"X-Identity": forged()}).get_json()["sub"] == "ada-id"
+
+
+def test_a_caller_without_an_assertion_is_asked_for_one_whatever_else_it_says(client: FlaskClient) -> None:
+    """R20, R36: no error code where no token was given."""
+    said = {
+        "X-User-Id": "ada-id",
+        "X-User-Email": "ada@example.org",
+        "X-User-Roles": "staff",
+        "X-Session-Id": "ada-session",
+        "Authorization": f"Bearer {forged()}",
+        "Cookie": f"X-Identity={forged()}",
+    }
+    answer = client.get("/api/whoami", headers=said)
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_missing")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+def test_two_assertions_are_refused_even_if_both_are_good(client: FlaskClient) -> None:
+    answer = client.get("/api/whoami", headers=[("X-Identity", forged()), ("X-Identity", forged())])
+    assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_invalid")
+
+
+def test_readable_headers_change_nothing_and_reach_no_view(app: Flask, ada: Caller) -> None:
+    """R27: what handlers see of the caller comes from the verified claims."""
+    ada.extra_headers = {"X-User-Id": "root", "X-User-Roles": "staff", "X-User-Email": "x@y", "X-Session-Id": "z"}
+    assert ada.get("/api/whoami").get_json() == {
+        "sub": "ada-id",
+        "sid": "ada-session",
+        "email": "ada@example.org",
+        "roles": [],
+    }
+    assert ada.get("/api/notes/?owner=*").status_code == 403
+
+
+def test_an_assertion_is_good_for_a_minute_and_no_longer(client: FlaskClient, ada: Caller) -> None:
+    assertion = ada.assertion
+    ada.clock.move(59)
+    assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 200
+    ada.clock.move(1)
+    assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
+
+
+def test_a_clock_ten_seconds_behind_the_gateways_is_borne(client: FlaskClient, ada: Caller) -> None:
+    assertion = ada.assertion
+    ada.clock.move(-10)
+    assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 200
+
+
+def test_one_requests_identity_never_serves_the_next(app: Flask, ada: Caller) -> None:
+    """Not even where an application context outlives the request, as it does in a shell."""
+    with app.app_context():
+        assert ada.get("/api/whoami").status_code == 200
+        assert ada.client.get("/api/whoami").status_code == 401
+
+
+def test_every_place_but_health_needs_an_identity(app: Flask, client: FlaskClient) -> None:
+    """Deny by default: an endpoint that forgets its decorator fails here."""
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in ("health.healthz", "health.readyz"):
+            continue
+        path = rule.rule.replace("<uuid:note_id>", "00000000-0000-4000-8000-000000000000")
+        for method in rule.methods or ():
+            answer = client.open(path, method=method, json={"title": "x"})
+            assert answer.status_code == 401, f"{method} {path}"
+
+
+def test_a_role_is_needed_where_a_view_says_so(clock: MovableClock) -> None:
+    app = _app_for_staff_only(clock)
+
+    def status(*roles: str) -> int:
+        identity = Identity("ada-id", "ada-session", "ada@example.org", roles)
+        signer = assertion_signer(SECRET)
+        assertion = sign(identity, signer=signer, audience="reports", now=clock())
+        return app.test_client().get("/reports", headers={"X-Identity": assertion}).status_code
+
+    assert status("staff", "auditor") == 200
+    assert status("staff") == status("auditor") == status("staff-auditor") == status() == 403
+    assert app.test_client().get("/reports").status_code == 401
+
+
+def test_a_refused_role_is_named_with_a_challenge(clock: MovableClock) -> None:
+    app = _app_for_staff_only(clock)
+    assertion = sign(ADA, signer=assertion_signer(SECRET), audience="reports", now=clock())
+    answer = app.test_client().get("/reports", headers={"X-Identity": assertion})
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
+    assert answer.get_json()["detail"] == "This needs the role 'staff'."
+
+
+class TestWithAPublicKey:
+    """EdDSA: the service holds nothing that could sign."""
+
+    @pytest.fixture
+    def key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.generate()
+
+    @pytest.fixture
+    def public_pem(self, key: Ed25519PrivateKey) -> str:
+        return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    @pytest.fixture
+    def client(self, public_pem: str, clock: MovableClock) -> FlaskClient:
+        settings = load(ResourceSettings, {"DATABASE_URL": "sqlite://", "IDENTITY_SECRET": public_pem})
+        return create_app(settings, clock=clock).test_client()
+
+    def test_the_gateways_signature_is_believed(self, client: FlaskClient, key: Ed25519PrivateKey) -> None:
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        assertion = sign(ADA, signer=assertion_signer(pem), audience=AUDIENCE, now=NOW)
+        assert client.get("/api/whoami", headers={"X-Identity": assertion}).get_json()["sub"] == "ada-id"
+
+    def test_a_public_key_is_no_shared_secret(self, client: FlaskClient, public_pem: str) -> None:
+        """RFC 8725 2.1: HS256 made with the public key must not pass."""
+        for secret in (public_pem, public_pem.strip()):
+            assertion = _hs256_with(secret.encode())
+            assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
+
+    def test_another_keys_signature_is_refused(self, client: FlaskClient) -> None:
+        assertion = forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA")
+        assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
+
+
+def _app_for_staff_only(clock: MovableClock) -> Flask:
+    """A service of somebody's own, which copied identity.py."""
+    app = Flask(__name__)
+    install_problem_answers(app)
+    install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))
+
+    @app.get("/reports")
+    @roles_required("staff", "auditor")
+    def reports() -> str:
+        return current_identity().subject
+
+    return app
+
+
+def _hs256_with(key: bytes) -> str:
+    # PyJWT will not sign with a PEM, so the attacker's tool is written out.
+    import base64
+    import hashlib
+    import hmac
+
+    head = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"identity+jwt"}').decode()
+    body = forged().split(".")[1]
+    digest = hmac.new(key, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"{head}.{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"

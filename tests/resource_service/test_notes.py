@@ -1,0 +1,199 @@
+"""Notes: everybody has their own, staff may read those of others."""
+
+from uuid import uuid4
+
+import pytest
+
+from tests.resource_service.callers import Caller, MovableClock
+
+
+def test_a_new_note_is_answered_with_its_place_and_can_be_read_there(ada: Caller) -> None:
+    answer = ada.post(title="Bread", body="500 g flour")
+    note = answer.get_json()
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/api/notes/{note['id']}/"
+    assert note["owner"] == "ada-id"
+    assert ada.get(answer.headers["Location"]).get_json() == note
+
+
+def test_times_are_utc_and_only_a_change_moves_updated_at(ada: Caller, clock: MovableClock) -> None:
+    note = ada.write("Bread")
+    assert note["created_at"] == note["updated_at"] == "2026-09-21T14:13:20.000000Z"
+    clock.move(1.5)
+    unchanged = ada.patch(note["id"]).get_json()
+    assert unchanged == note
+    changed = ada.patch(note["id"], body="500 g flour").get_json()
+    assert changed == {**note, "body": "500 g flour", "updated_at": "2026-09-21T14:13:21.500000Z"}
+    assert ada.get(f"/api/notes/{note['id']}/").get_json() == changed
+
+
+def test_a_body_may_be_left_out_or_blank_and_is_kept_to_the_letter(ada: Caller) -> None:
+    assert ada.post(title="Bread").get_json()["body"] == ""
+    assert ada.write("Bread", body="")["body"] == ""
+    assert ada.write("  Bread ", body="  two\n spaces ")["body"] == "  two\n spaces "
+
+
+def test_a_title_is_trimmed(ada: Caller) -> None:
+    assert ada.write("  Bread ")["title"] == "Bread"
+
+
+def test_the_longest_title_and_body_of_any_script_come_back_whole(ada: Caller) -> None:
+    note = ada.write("🥖" * 200, body="ß" * 10_000)
+    assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
+
+
+def test_owner_id_and_times_are_not_the_clients_to_say(ada: Caller, bob: Caller) -> None:
+    forced = {"owner": "bob-id", "id": str(uuid4()), "created_at": "1999-01-01T00:00:00Z"}
+    note = ada.post(title="Bread", **forced).get_json()
+    assert note["owner"] == "ada-id"
+    assert note["id"] != forced["id"]
+    assert note["created_at"].startswith("2026")
+    ada.patch(note["id"], owner="bob-id")
+    assert bob.titles() == []
+
+
+def test_a_deleted_note_is_gone(ada: Caller) -> None:
+    note = ada.write()
+    answer = ada.call("DELETE", f"/api/notes/{note['id']}/")
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert ada.get(f"/api/notes/{note['id']}/").status_code == 404
+    assert ada.call("DELETE", f"/api/notes/{note['id']}/").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+def test_somebody_elses_note_is_not_found_and_stays_as_it_is(ada: Caller, bob: Caller, method: str) -> None:
+    note = ada.write()
+    theirs = bob.call(method, f"/api/notes/{note['id']}/", json={"title": "Bob was here"})
+    nobodys = bob.call(method, f"/api/notes/{uuid4()}/", json={"title": "Bob was here"})
+    assert theirs.status_code == nobodys.status_code == 404
+    assert {**theirs.get_json(), "request_id": ""} == {**nobodys.get_json(), "request_id": ""}
+    assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
+
+
+def test_staff_read_any_note_but_change_only_their_own(ada: Caller, staff: Caller) -> None:
+    note = ada.write()
+    path = f"/api/notes/{note['id']}/"
+    assert staff.get(path).get_json() == note
+    assert staff.patch(note["id"], title="Corrected").status_code == 404
+    assert staff.call("DELETE", path).status_code == 404
+    assert ada.get(path).get_json() == note
+
+
+def test_the_list_holds_ones_own_notes_newest_first(ada: Caller, bob: Caller, clock: MovableClock) -> None:
+    for title in ("first", "second", "third"):
+        ada.write(title)
+        clock.move(0.001)
+    bob.write("Bob's")
+    assert ada.titles() == ["third", "second", "first"]
+
+
+def test_pages_follow_one_another_and_lose_nothing(ada: Caller, clock: MovableClock) -> None:
+    for number in range(5):
+        ada.write(f"{number}")
+        clock.move(1)
+    path, pages = "/api/notes/?page_size=2", []
+    while path:
+        page = ada.get(path).get_json()
+        assert page["count"] == 5
+        pages.append([note["title"] for note in page["results"]])
+        path = page["next"]
+    assert pages == [["4", "3"], ["2", "1"], ["0"]]
+    assert page["previous"] == "/api/notes/?page=2&page_size=2"
+
+
+def test_a_page_past_the_end_is_empty(ada: Caller) -> None:
+    ada.write()
+    page = ada.get("/api/notes/?page=9").get_json()
+    assert (page["count"], page["results"], page["next"]) == (1, [], None)
+
+
+def test_a_page_holds_twenty_unless_told_and_a_hundred_at_most(ada: Caller) -> None:
+    for number in range(21):
+        ada.write(f"{number}")
+    assert len(ada.titles()) == 20
+    assert len(ada.titles("?page_size=100")) == 21
+    assert ada.get("/api/notes/?page_size=101").status_code == 400
+
+
+def test_links_keep_the_search_and_name_no_host(ada: Caller) -> None:
+    ada.write("50 % & more")
+    ada.write("50 % & more")
+    ada.extra_headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+    page = ada.get("/api/notes/?q=%25+%26&page_size=1").get_json()
+    assert page["next"] == "/api/notes/?page=2&page_size=1&q=%25+%26"
+    assert ada.get(page["next"]).get_json()["count"] == 2
+    assert ada.post(title="x").headers["Location"].startswith("/api/notes/")
+
+
+def test_a_search_looks_into_title_and_body_whatever_the_case(ada: Caller, bob: Caller) -> None:
+    ada.write("Bread", body="flour")
+    ada.write("Soup", body="with BREAD")
+    ada.write("Tea")
+    bob.write("Bread of Bob")
+    assert sorted(ada.titles("?q=bread")) == ["Bread", "Soup"]
+
+
+@pytest.mark.parametrize("searched", ["%", "_", "/", "\\", "'", '"', "100%"])
+def test_what_means_something_to_sql_means_nothing_in_a_search(ada: Caller, searched: str) -> None:
+    ada.write("plain")
+    ada.write(f"it has {searched} inside")
+    page = ada.client.get("/api/notes/", query_string={"q": searched}, headers={"X-Identity": ada.assertion})
+    assert [note["title"] for note in page.get_json()["results"]] == [f"it has {searched} inside"]
+
+
+def test_staff_see_their_own_notes_unless_they_ask_for_others(ada: Caller, bob: Caller, staff: Caller) -> None:
+    ada.write("Ada's")
+    bob.write("Bob's")
+    staff.write("Own")
+    assert staff.titles() == ["Own"]
+    assert staff.titles("?owner=ada-id") == ["Ada's"]
+    assert sorted(staff.titles("?owner=*")) == sorted(staff.titles("?owner=")) == ["Ada's", "Bob's", "Own"]
+    assert staff.titles("?owner=nobody") == []
+    assert staff.titles("?owner=*&q=ada") == ["Ada's"]
+
+
+def test_others_may_name_themselves_as_the_owner_and_nobody_else(ada: Caller, bob: Caller) -> None:
+    bob.write("Bob's")
+    assert bob.titles("?owner=bob-id") == ["Bob's"]
+    for query in ("?owner=bob-id", "?owner=*", "?owner="):
+        for path in ("/api/notes/", "/api/notes/export"):
+            answer = ada.get(path + query)
+            assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
+            assert "Bob" not in answer.text
+
+
+def test_every_place_is_served_with_and_without_its_slash(ada: Caller) -> None:
+    note = ada.write()
+    for path in ("/api/notes", f"/api/notes/{note['id']}", "/api/notes/export", "/api/whoami"):
+        assert ada.get(path).status_code == 200
+        assert ada.get(f"{path}/").status_code == 200
+    assert ada.call("POST", "/api/notes", json={"title": "x"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/notes/", {"GET", "HEAD", "POST"}),
+        ("OPTIONS", "/api/notes/", {"GET", "HEAD", "POST"}),
+        ("POST", "/api/notes/00000000-0000-4000-8000-000000000000/", {"GET", "HEAD", "PATCH", "DELETE"}),
+        ("DELETE", "/api/whoami", {"GET", "HEAD"}),
+    ],
+)
+def test_a_method_that_a_place_does_not_know_is_answered_with_those_it_does(
+    ada: Caller, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = ada.call(method, path)
+    assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/notes/1/", "/api//notes/", "/api/notes/%00/", "/api/notes/%ff/"])
+def test_what_is_not_there_is_a_problem_with_a_code(ada: Caller, path: str) -> None:
+    answer = ada.get(path)
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+    assert answer.get_json()["code"] == "not_found"
+
+
+def test_no_answer_may_be_stored_on_the_way(ada: Caller) -> None:
+    assert ada.get("/api/notes/").headers["Cache-Control"] == "no-store"
+    assert ada.get("/api/notes/export").headers["Cache-Control"] == "no-store"

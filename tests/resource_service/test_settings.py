@@ -1,0 +1,57 @@
+"""The settings: without its key the service does not start, and it says which variable is at fault."""
+
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import SettingsError, load
+from resource_service.settings import ResourceSettings, ServingSettings
+from tests.resource_service.callers import SECRET
+
+GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"IDENTITY_SECRET": ""}, "IDENTITY_SECRET is missing"),
+        ({"IDENTITY_SECRET": SECRET[:31]}, "IDENTITY_SECRET is shorter than 32 bytes"),
+        ({"IDENTITY_SECRET": "changeme" * 8}, "IDENTITY_SECRET is an example or a pattern, not a random value"),
+        ({"IDENTITY_SECRET": "-----BEGIN PUBLIC KEY-----\nAA\n"}, "IDENTITY_SECRET is no readable public key"),
+        ({"IDENTITY_SECRET_FILE": "elsewhere"}, "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set: keep one"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must be a sqlite: or postgresql: URL"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is no database URL"),
+    ],
+)
+def test_what_is_missing_or_weak_is_named_and_never_shown(changes: dict[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load(ResourceSettings, {**GOOD, **changes})
+    assert str(refusal.value) == complaint
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load(ResourceSettings, {})
+    assert set(str(refusal.value).splitlines()) == {"DATABASE_URL is missing", "IDENTITY_SECRET is missing"}
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "notes.secret"
+    file.write_text(f"{SECRET}\n")
+    settings = load(ResourceSettings, {"DATABASE_URL": GOOD["DATABASE_URL"], "IDENTITY_SECRET_FILE": str(file)})
+    assert settings.verifier.key == SECRET.encode()
+
+
+def test_the_settings_show_no_secret() -> None:
+    settings = load(ResourceSettings, {**GOOD, "DATABASE_URL": "postgres://notes:hidden-word@db/notes"})
+    assert settings.database_url.get_secret_value() == "postgresql+psycopg://notes:hidden-word@db/notes"
+    assert SECRET not in repr(settings)
+    assert "hidden-word" not in repr(settings)
+
+
+@pytest.mark.parametrize("variable", ["RESOURCE_WORKERS", "RESOURCE_THREADS"])
+@pytest.mark.parametrize("value", ["0", "-1", "257", "many"])
+def test_how_many_workers_and_threads_there_are_is_a_number_that_makes_sense(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable):
+        load(ServingSettings, {variable: value})
