@@ -1,0 +1,21 @@
+# One image a service, with that service's code and requirements and nothing else:
+#   docker build --build-arg SERVICE=gateway --tag sallyport-gateway .
+FROM python:3.11-slim
+ARG SERVICE
+ENV SERVICE=$SERVICE \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_ROOT_USER_ACTION=ignore \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY requirements/${SERVICE}.txt requirements.txt
+RUN python -m pip install --require-hashes --only-binary=:all: --requirement requirements.txt
+COPY contract/ contract/
+COPY chassis/ chassis/
+COPY ${SERVICE}/ ${SERVICE}/
+# The root file system is read-only later on, so what Python compiles is compiled now.
+RUN python -m compileall -q . && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
+USER 10001:10001
+EXPOSE 8000
+CMD ["sh", "-c", "exec gunicorn -c python:$SERVICE.gunicorn_conf"]

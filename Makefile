@@ -1,0 +1,70 @@
+# Everything a person types. Needs python3 >= 3.11 with its venv module, and make; uses uv where it is on PATH.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Newer than the lock file once everything in it is installed.
+STAMP := $(VENV)/.installed
+
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.PHONY: help run setup test test-isolation lint lock clean
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## Start the whole system on this machine; Ctrl-C stops it
+	@exec $(BIN)/python -m stack
+
+setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
+
+test: setup ## Run every test (some 3 minutes)
+	@$(BIN)/python -m pytest
+
+test-isolation: setup ## Start each service with nothing but its own requirements installed
+	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest tests/system/test_isolation.py
+
+lint: setup ## Check style, types and which package may know which
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
+	@PATH="$$PATH:$(abspath $(BIN))"; \
+	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
+	cd requirements && uv $(COMPILE) dev.in -o dev.txt && \
+	for service in gateway auth_service resource_service; do \
+		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
+	done
+
+clean: ## Remove the virtual environment and every cache; .data/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.txt
+	@if command -v uv >/dev/null; then \
+		echo "setting up $(VENV) with uv"; \
+		uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
+		uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt; \
+	else \
+		for python in $(PYTHONS); do \
+			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+			python=; \
+		done; \
+		if [ -z "$$python" ]; then \
+			echo "python3 >= 3.11 is needed, and none was found; PYTHON=/path/to/python3 names one" >&2; exit 1; \
+		fi; \
+		if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+			echo "$$python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+		fi; \
+		echo "setting up $(VENV) with $$python"; \
+		$$python -m venv --clear $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+			-r requirements/dev.txt; \
+	fi
+	@touch $@

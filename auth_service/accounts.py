@@ -1,0 +1,158 @@
+"""Owns the users table: who may register, log in, and be renamed, deactivated or deleted.
+
+Whatever ends sessions does so in the same transaction; the caller announces them once it is committed.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy import CursorResult, Update, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from auth_service.models import User
+from auth_service.session_store import Client, Database, EndedSession, Session, SessionStore
+
+
+class EmailTaken(Exception):
+    """Somebody has registered with this address, or one that differs in case only."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What a registration stores. The address has been checked and the password hashed."""
+
+    email: str
+    password_hash: str
+    first_name: str = ""
+    last_name: str = ""
+    roles: str = ""
+
+
+def fold_email(email: str) -> str:
+    """The form in which two spellings of one address are the same: NFKC, without case."""
+    return unicodedata.normalize("NFKC", email).casefold()
+
+
+class Accounts:
+    """The users in SQL. Every method that writes commits."""
+
+    def __init__(self, database: Database, sessions: SessionStore) -> None:
+        self._database = database
+        self._sessions = sessions
+
+    def find(self, user_id: UUID) -> User | None:
+        """The user `user_id`, active or not."""
+        return self._database.get(User, user_id)
+
+    def find_by_email(self, email: str) -> User | None:
+        """The user with this address in any case, active or not."""
+        return self._database.scalar(select(User).where(User.email_folded == fold_email(email)))
+
+    def is_email_taken(self, email: str) -> bool:
+        """Whether somebody has registered with this address."""
+        return bool(self._database.scalar(select(func.count()).where(User.email_folded == fold_email(email))))
+
+    def register(self, account: NewAccount, now: float) -> User:
+        """A new, active user. Raises EmailTaken, also when two registrations meet."""
+        user = User(
+            id=uuid4(),
+            email=account.email,
+            email_folded=fold_email(account.email),
+            password_hash=account.password_hash,
+            first_name=account.first_name,
+            last_name=account.last_name,
+            roles=account.roles,
+            is_active=True,
+            created_at=now,
+            password_changed_at=now,
+        )
+        self._database.add(user)
+        try:
+            self._database.commit()
+        except IntegrityError as error:
+            self._database.rollback()
+            raise EmailTaken from error
+        return user
+
+    def log_in(
+        self, user: User, client: Client, *, now: float, lifetime: float, new_hash: str | None
+    ) -> Session | None:
+        """A session for `user`, whose password was verified; None where it was changed or barred meanwhile.
+
+        `new_hash` replaces one of another cost.
+        """
+        # Locks the row against a password change or deactivation that would miss the session made here.
+        entry = self._still(user).values(last_login_at=now, password_hash=new_hash or user.password_hash)
+        if not self._execute(entry):
+            self._database.rollback()
+            return None
+        session = self._sessions.open(user.id, client, now=now, lifetime=lifetime)
+        self._database.commit()
+        return session
+
+    def rename(self, user: User, names: dict[str, str]) -> User | None:
+        """The user with the first_name and last_name in `names`; None where it was deleted meanwhile."""
+        if names:
+            self._execute(update(User).where(User.id == user.id).values(names))
+            self._database.commit()
+        return self._database.get(User, user.id, populate_existing=True)
+
+    def change_password(
+        self, user: User, password_hash: str, now: float, *, keep: str | None
+    ) -> list[EndedSession] | None:
+        """Stores the hash and ends every session but `keep`; None where the password was changed meanwhile."""
+        if not self._execute(self._still(user).values(password_hash=password_hash, password_changed_at=now)):
+            self._database.rollback()
+            return None
+        return self._end_sessions(user, now, keep=keep)
+
+    def grant(self, user: User, roles: Sequence[str], now: float) -> list[EndedSession]:
+        """Gives the user exactly these roles and ends its sessions, whose tokens name the old ones."""
+        self._execute(update(User).where(User.id == user.id).values(roles=" ".join(roles)))
+        return self._end_sessions(user, now)
+
+    def deactivate(self, user: User, now: float) -> list[EndedSession]:
+        """Bars the user from logging in and ends its sessions."""
+        self._execute(update(User).where(User.id == user.id).values(is_active=False))
+        return self._end_sessions(user, now)
+
+    def delete(self, user: User, now: float) -> list[EndedSession]:
+        """Forgets the user and ends its sessions."""
+        self._database.execute(delete(User).where(User.id == user.id), execution_options=_UNSYNCHRONIZED)
+        return self._end_sessions(user, now)
+
+    def count(self, only: UUID | None) -> int:
+        """How many users there are; at most the one `only` where that is given."""
+        statement = select(func.count()).select_from(User)
+        if only is not None:
+            statement = statement.where(User.id == only)
+        return self._database.scalar(statement) or 0
+
+    def page(self, only: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
+        """The users in the order they registered; at most the one `only` where that is given."""
+        statement = select(User).order_by(User.created_at, User.id).offset(offset).limit(limit)
+        if only is not None:
+            statement = statement.where(User.id == only)
+        return self._database.scalars(statement).all()
+
+    def _still(self, user: User) -> Update:
+        return update(User).where(
+            User.id == user.id, User.is_active, User.password_changed_at == user.password_changed_at
+        )
+
+    def _end_sessions(self, user: User, now: float, *, keep: str | None = None) -> list[EndedSession]:
+        ended = self._sessions.end_all(user.id, now, keep=keep)
+        self._database.commit()
+        return ended
+
+    def _execute(self, statement: Update) -> int:
+        result = self._database.execute(statement, execution_options=_UNSYNCHRONIZED)
+        if not isinstance(result, CursorResult):
+            raise TypeError(f"an UPDATE gave a {type(result).__name__}")
+        return result.rowcount
+
+
+# Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
+_UNSYNCHRONIZED = {"synchronize_session": False}

@@ -1,0 +1,118 @@
+"""Owns the operator's commands: migrate the tables; create, promote and bar users. Passwords are never arguments."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+from flask_migrate import upgrade
+
+from auth_service.accounts import EmailTaken, NewAccount
+from auth_service.app import create_app
+from auth_service.fields import is_email
+from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User
+from auth_service.passwords import MAX_PASSWORD
+from auth_service.services import Services, services
+from auth_service.session_endings import Reason
+from auth_service.session_store import EndedSession
+from auth_service.settings import AuthSettings
+from chassis.logs import configure_logs
+from chassis.serving import settings_or_exit
+
+
+@click.group()
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """What an operator does to the service's database. Settings are read from the environment."""
+    settings = settings_or_exit(AuthSettings, os.environ)
+    configure_logs("auth_service", settings.log_level)
+    context.with_resource(create_app(settings).app_context())
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database to the newest version of the tables. Running it again changes nothing."""
+    upgrade()
+
+
+@commands.command()
+@click.argument("email")
+@click.option("--staff", is_flag=True, help="Grant the role `staff`.")
+def create_user(email: str, staff: bool) -> None:
+    """Register EMAIL. The password is asked, or read from standard input."""
+    if len(email) > MAX_EMAIL or not is_email(email):
+        raise click.ClickException(f"{email!r} is no e-mail address")
+    parts = services()
+    password = _read_new_password(parts, email)
+    account = NewAccount(email, parts.passwords.hash(password), roles=STAFF if staff else "")
+    try:
+        user = parts.accounts.register(account, parts.clock())
+    except EmailTaken as error:
+        raise click.ClickException(f"there is a user {email} already") from error
+    click.echo(f"created {user.email} as {user.id}")
+
+
+@commands.command()
+@click.argument("email")
+@click.argument("role")
+def grant(email: str, role: str) -> None:
+    """Give EMAIL the ROLE; its sessions end, since their tokens name the old ones."""
+    if not role.isascii() or not role.isprintable() or len(role.split()) != 1:
+        raise click.ClickException(f"{role!r} is no role: it is to be one word of ASCII characters")
+    user = _user(email)
+    _set_roles(user, (*(held for held in user.roles.split() if held != role), role))
+
+
+@commands.command()
+@click.argument("email")
+@click.argument("role")
+def revoke_role(email: str, role: str) -> None:
+    """Take the ROLE from EMAIL; its sessions end, since their tokens name it."""
+    user = _user(email)
+    if role not in user.roles.split():
+        raise click.ClickException(f"{user.email} does not have the role {role!r}")
+    _set_roles(user, [held for held in user.roles.split() if held != role])
+
+
+@commands.command()
+@click.argument("email")
+def deactivate(email: str) -> None:
+    """Bar EMAIL from logging in, and end its sessions."""
+    user = _user(email)
+    ended = services().accounts.deactivate(user, services().clock())
+    _announce(ended, Reason.USER_DEACTIVATED)
+    click.echo(f"deactivated {user.email}; {len(ended)} sessions ended")
+
+
+def _read_new_password(parts: Services, email: str) -> str:
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline()
+    password = str(password).strip()
+    complaints = parts.password_rules.complaints(password, email)
+    if len(password) > MAX_PASSWORD:
+        complaints = [f"The password is longer than {MAX_PASSWORD} characters."]
+    if complaints:
+        raise click.ClickException(" ".join(complaints))
+    return password
+
+
+def _user(email: str) -> User:
+    user = services().accounts.find_by_email(email)
+    if user is None:
+        raise click.ClickException(f"there is no user {email}")
+    return user
+
+
+def _set_roles(user: User, roles: Iterable[str]) -> None:
+    words = list(roles)
+    if len(" ".join(words)) > MAX_ROLES:
+        raise click.ClickException(f"the roles of {user.email} would exceed {MAX_ROLES} characters")
+    ended = services().accounts.grant(user, words, services().clock())
+    _announce(ended, Reason.ROLES_CHANGED)
+    click.echo(f"{user.email} now has the roles: {' '.join(words) or 'none'}; {len(ended)} sessions ended")
+
+
+def _announce(ended: Sequence[EndedSession], reason: Reason) -> None:
+    services().endings.announce(ended, reason)

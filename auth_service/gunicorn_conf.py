@@ -1,0 +1,27 @@
+"""Owns how gunicorn runs the auth service: `gunicorn -c python:auth_service.gunicorn_conf`."""
+
+import os
+from typing import Any
+
+from auth_service.settings import AuthSettings, ServingSettings
+from chassis.serving import gunicorn_defaults, settings_or_exit
+
+# Read here too, in the arbiter: a worker that cannot start would be started again and again.
+settings_or_exit(AuthSettings, os.environ)
+_serving = settings_or_exit(ServingSettings, os.environ)
+
+globals().update(gunicorn_defaults("auth_service", _serving))
+wsgi_app = "auth_service.app:create_app()"
+proc_name = "sallyport-auth"
+bind = _serving.auth_bind
+workers = _serving.auth_workers
+worker_class = "gthread"  # argon2 and SQL release the interpreter's lock
+threads = _serving.auth_threads
+
+
+def post_worker_init(worker: Any) -> None:
+    """Starts what keeps the revocation feed whole, in the worker that has just been forked."""
+    from auth_service.services import services
+
+    with worker.wsgi.app_context():
+        services().republisher.start()

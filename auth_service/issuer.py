@@ -1,0 +1,88 @@
+"""Owns how access and refresh tokens are made.
+
+A refresh token is a function of its session's row, to the byte: whoever is owed the successor, however often it is
+asked for, gets the same one, and none is ever stored.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from auth_service.models import User
+from auth_service.session_store import Session
+from auth_service.signing_keys import SigningKey
+from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TokenPair:
+    """What a login or a refresh hands out."""
+
+    access: str
+    refresh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long tokens live, in seconds; a refresh token counts from its rotation."""
+
+    access: int
+    refresh: int
+
+
+class Issuer:
+    """Signs tokens: access tokens with the signing key, refresh tokens with a secret that only this service has."""
+
+    def __init__(
+        self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
+    ) -> None:
+        self._key = key
+        self._refresh_secret = refresh_secret
+        self._issuer = issuer
+        self._audience = audience
+        self._lifetimes = lifetimes
+
+    def pair(self, user: User, session: Session, now: float) -> TokenPair:
+        """A fresh access token, and the one refresh token of the session's generation."""
+        return TokenPair(self._access_token(user, session, now), self._refresh_token(session))
+
+    def _access_token(self, user: User, session: Session, now: float) -> str:
+        claims = {
+            **self._common_claims(session, ACCESS),
+            "aud": self._audience,
+            "iat": int(now),
+            "exp": int(min(now + self._lifetimes.access, session.state.expires_at)),
+            "jti": secrets.token_hex(16),
+            "email": user.email,
+            "roles": user.roles,
+        }
+        headers = {"typ": ACCESS_TYP, "kid": self._key.public.kid}
+        return jwt.encode(claims, self._key.private_key, algorithm=self._key.public.algorithm, headers=headers)
+
+    def _refresh_token(self, session: Session) -> str:
+        claims = {
+            **self._common_claims(session, REFRESH),
+            "aud": REFRESH_AUDIENCE,
+            "iat": int(session.state.rotated_at),
+            "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
+            "jti": self._refresh_jti(session),
+        }
+        return jwt.encode(claims, self._refresh_secret, algorithm="HS256", headers={"typ": REFRESH_TYP})
+
+    def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
+        return {
+            "token_type": token_type,
+            "iss": self._issuer,
+            "sub": str(session.user_id),
+            "user_id": str(session.user_id),
+            "sid": session.sid,
+            "generation": session.state.generation,
+        }
+
+    def _refresh_jti(self, session: Session) -> str:
+        name = f"refresh jti {session.sid} {session.state.generation}".encode()
+        return hmac.new(self._refresh_secret, name, hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,115 @@
+"""Owns passwords: which are accepted, and how they are hashed and verified.
+
+Hashing is slow by design, so it is bounded: some run, some wait, and what comes on top is refused with a 503, since a
+storm of logins must leave threads for those who refresh.
+"""
+
+import re
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+MAX_PASSWORD = 256
+"""Characters. What is longer is refused before it is hashed."""
+
+_MAX_SIMILARITY = 0.7
+_COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class HashCost:
+    """argon2id's parameters: passes, KiB of memory, lanes. RFC 9106 3.1."""
+
+    time: int
+    memory: int
+    parallelism: int
+
+
+class HashingBusy(Exception):
+    """As many passwords as may be are being hashed or wait for it. Try again in a few seconds."""
+
+
+class Passwords:
+    """Hashes and verifies with argon2id, at most `running` at once while `waiting` more stand in line."""
+
+    def __init__(self, cost: HashCost, *, running: int, waiting: int) -> None:
+        self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
+        self._running = threading.BoundedSemaphore(running)
+        self._admitted = threading.BoundedSemaphore(running + waiting)
+        # Verified for accounts that do not exist, so that they take as long to refuse as those that do.
+        self._hash_of_nobody = self._hasher.hash("nobody has this password")
+
+    def hash(self, password: str) -> str:
+        """The hash to store. Raises HashingBusy."""
+        with self._turn():
+            return self._hasher.hash(password)
+
+    def verify(self, password: str, password_hash: str | None) -> bool:
+        """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
+        with self._turn():
+            matches = self._matches(password, password_hash or self._hash_of_nobody)
+        return matches and password_hash is not None
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether `password_hash` was made at another cost than today's."""
+        return self._hasher.check_needs_rehash(password_hash)
+
+    def _matches(self, password: str, password_hash: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
+            raise HashingBusy
+        try:
+            with self._running:
+                yield
+        finally:
+            self._admitted.release()
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """Which passwords are accepted: long enough, not a common one, not all digits, not the e-mail address."""
+
+    min_length: int
+
+    def complaints(self, password: str, email: str) -> list[str]:
+        """What is wrong with `password`, in Django's words and order; empty when nothing is."""
+        checks = {
+            f"This password is too short. It must contain at least {self.min_length} characters.": (
+                len(password) < self.min_length
+            ),
+            "This password is too common.": password.lower() in _common_passwords(),
+            "This password is entirely numeric.": password.isdigit(),
+            "The password is too similar to the email.": _is_similar(password.lower(), email.lower()),
+        }
+        return [complaint for complaint, applies in checks.items() if applies]
+
+
+@cache
+def _common_passwords() -> Collection[str]:
+    lines = _COMMON_PASSWORDS.read_text(encoding="ascii").splitlines()
+    return frozenset(line for line in lines if not line.startswith("# "))
+
+
+def _is_similar(password: str, email: str) -> bool:
+    parts = [part for part in (*re.split(r"\W+", email), email) if part]
+    return any(_similarity(password, part) >= _MAX_SIMILARITY for part in parts)
+
+
+def _similarity(password: str, part: str) -> float:
+    # A part much shorter than the password cannot be most of it, and comparing would only take time.
+    if len(password) >= 10 * len(part):
+        return 0.0
+    return SequenceMatcher(a=password, b=part).quick_ratio()

@@ -1,0 +1,73 @@
+"""Owns the way to Redis, and what happens while it does not answer.
+
+Policy: Redis is an accelerator here, never the record. Every command has 100 ms; after three failures in a row
+none is tried for one to two seconds. Whoever needed it goes on without: SQL decides, and what was to be published is
+owed.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from chassis.clock import Clock
+
+TIMEOUT = 0.1
+"""Seconds, to connect and for each answer."""
+FAILURES = 3
+OPEN_FOR = (1.0, 2.0)
+"""Seconds; drawn anew each time, so that workers do not come back all at once."""
+
+Answer = TypeVar("Answer")
+_log = structlog.get_logger("redis")
+
+
+class RedisSilent(Exception):
+    """Redis did not answer, or was not asked because it has not lately."""
+
+
+class RedisLink:
+    """Commands to Redis through a circuit breaker. Safe for threads."""
+
+    def __init__(self, url: str, *, clock: Clock = time.monotonic) -> None:
+        self._redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._closed_until = 0.0
+
+    def ask(self, command: Callable[[Redis], Answer]) -> Answer:
+        """What `command` gets from Redis. Raises RedisSilent."""
+        if self._clock() < self._closed_until:
+            raise RedisSilent
+        try:
+            answer = command(self._redis)
+        except (RedisError, OSError) as error:
+            self._note_failure(error)
+            raise RedisSilent from error
+        self._failures = 0
+        return answer
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._redis.close()
+
+    def _note_failure(self, error: Exception) -> None:
+        with self._lock:
+            self._failures += 1
+            if self._failures % FAILURES == 0:
+                self._closed_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret
+                _log.warning("redis is silent", reason=type(error).__name__, failures=self._failures)

@@ -1,0 +1,49 @@
+"""Owns the parts that endpoints work with: put together once by create_app, found again through the current app."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from auth_service.accounts import Accounts
+from auth_service.grants import Grants
+from auth_service.passwords import PasswordRules, Passwords
+from auth_service.redis_link import RedisLink
+from auth_service.republisher import Republisher
+from auth_service.session_endings import SessionEndings
+from auth_service.session_store import SessionStore
+from auth_service.settings import AuthSettings
+from auth_service.signing_keys import KeyRing
+from auth_service.tokens import TokenReader
+from chassis.clock import Clock
+
+_NAME = "sallyport-auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One of each."""
+
+    settings: AuthSettings
+    clock: Clock
+    keys: KeyRing
+    accounts: Accounts
+    sessions: SessionStore
+    passwords: Passwords
+    password_rules: PasswordRules
+    reader: TokenReader
+    grants: Grants
+    endings: SessionEndings
+    redis: RedisLink
+    republisher: Republisher
+
+    def register_in(self, extensions: dict[str, object]) -> None:
+        """Makes these the parts of the application whose extensions these are."""
+        extensions[_NAME] = self
+
+
+def services() -> Services:
+    """The parts of the current application."""
+    found = current_app.extensions[_NAME]
+    if not isinstance(found, Services):
+        raise TypeError(f"the application's parts are a {type(found).__name__}")
+    return found

@@ -1,0 +1,104 @@
+"""Owns what the auth service can be told."""
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from auth_service.passwords import HashCost
+from auth_service.sessions import RefreshPolicy
+from auth_service.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
+from chassis.database import database_url
+from chassis.settings import Settings, StrongSecret
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+
+SECURE_HASH = HashCost(time=2, memory=19_456, parallelism=1)
+"""OWASP's minimum for argon2id; production refuses less."""
+
+
+def _usable_database(url: SecretStr) -> SecretStr:
+    return SecretStr(database_url(url.get_secret_value()))
+
+
+def _usable_redis(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must be a redis://, rediss:// or unix:// URL")
+    return url
+
+
+def _usable_signing_key(pem: SecretStr) -> SecretStr:
+    load_signing_key(pem.get_secret_value())
+    return pem
+
+
+def _usable_previous_key(pem: SecretStr | None) -> SecretStr | None:
+    if pem:
+        load_verification_key(pem.get_secret_value())
+    return pem
+
+
+class AuthSettings(Settings):
+    """The service's settings. Lifetimes are in seconds; none of the secrets has a default."""
+
+    database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
+    """Secret because it may carry a password, as `redis_url` may."""
+    redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
+
+    signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
+    previous_signing_key: Annotated[SecretStr | None, AfterValidator(_usable_previous_key)] = None
+    refresh_secret: StrongSecret
+    peer_secret: StrongSecret
+
+    token_issuer: Annotated[str, Field(min_length=1)] = DEFAULT_ISSUER
+    access_audience: Annotated[str, Field(min_length=1)] = DEFAULT_ACCESS_AUDIENCE
+    access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    refresh_token_lifetime: Annotated[int, Field(ge=1)] = 15_552_000
+    """Idle: how long a refresh token is good if nobody refreshes."""
+    session_lifetime: Annotated[int, Field(ge=1)] = 31_536_000
+    """Absolute: set at login and never extended."""
+    refresh_grace: Annotated[int, Field(ge=0, le=600)] = 10
+    refresh_confirm: bool = True
+
+    page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
+    """Users a page; without it a list is answered whole."""
+    password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
+    argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
+    argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
+    """KiB."""
+    argon2_parallelism: Annotated[int, Field(ge=1, le=16)] = SECURE_HASH.parallelism
+    hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    """Passwords hashed at once in one process."""
+    hash_queue: Annotated[int, Field(ge=0, le=64)] = 3
+    """Requests that may wait for a hash; those beyond are answered 503. Keep the sum of both below the threads."""
+
+    @model_validator(mode="after")
+    def _hashes_slowly_in_production(self) -> Self:
+        cost = self.hash_cost
+        if self.app_env == "production" and (cost.time < SECURE_HASH.time or cost.memory < SECURE_HASH.memory):
+            raise ValueError(
+                f"ARGON2_TIME_COST and ARGON2_MEMORY_COST are below {SECURE_HASH.time} and {SECURE_HASH.memory}"
+            )
+        return self
+
+    @property
+    def hash_cost(self) -> HashCost:
+        """What a password's hash costs."""
+        return HashCost(self.argon2_time_cost, self.argon2_memory_cost, self.argon2_parallelism)
+
+    @property
+    def refresh_policy(self) -> RefreshPolicy:
+        """What decides whether a refresh token may be rotated."""
+        return RefreshPolicy(self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime)
+
+    @property
+    def key_ring(self) -> KeyRing:
+        """The key that signs access tokens, and those that verify them."""
+        previous = self.previous_signing_key
+        return load_key_ring(self.signing_key.get_secret_value(), previous.get_secret_value() if previous else None)
+
+
+class ServingSettings(Settings):
+    """How the service's processes are run."""
+
+    auth_bind: str = "127.0.0.1:8001"
+    auth_workers: Annotated[int, Field(ge=1, le=256)] = 2
+    auth_threads: Annotated[int, Field(ge=2, le=256)] = 8

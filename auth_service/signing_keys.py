@@ -1,0 +1,117 @@
+"""Owns the keys of access tokens: which one signs, which ones verify, and the JWK set that tells others.
+
+The key's kind decides its algorithm, so that no key is ever used with another (RFC 8725 3.1).
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+
+from contract.keys import WeakKey
+
+MIN_RSA_BITS = 2048
+
+PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+# RFC 7638 3.2: the members that a thumbprint is made of.
+_THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class VerificationKey:
+    """The public half: its `kid` (RFC 7638 thumbprint), its one algorithm, and its JWK."""
+
+    kid: str
+    algorithm: str
+    key: PublicKey
+    jwk: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningKey:
+    """The private half, beside the public one."""
+
+    private_key: PrivateKey
+    public: VerificationKey
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyRing:
+    """One key that signs, and every key that still verifies, by `kid`."""
+
+    signing: SigningKey
+    verifying: Mapping[str, VerificationKey]
+
+    def to_jwk_set(self) -> dict[str, list[dict[str, str]]]:
+        """The JWK set (RFC 7517 5), the signing key first."""
+        return {"keys": [dict(key.jwk) for key in self.verifying.values()]}
+
+
+def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
+    """The ring made of a private PEM and, where keys are being changed, the one before it. Raises WeakKey."""
+    signing = load_signing_key(signing_pem)
+    verifying = {signing.public.kid: signing.public}
+    if previous_pem:
+        previous = load_verification_key(previous_pem)
+        verifying.setdefault(previous.kid, previous)
+    return KeyRing(signing, verifying)
+
+
+def load_signing_key(pem: str) -> SigningKey:
+    """The key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises WeakKey."""
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise WeakKey("is no readable private key in PEM form") from error
+    if not isinstance(key, PrivateKey):
+        raise WeakKey("is neither an RSA, a P-256 nor an Ed25519 key")
+    return SigningKey(key, _verification_key(key.public_key()))
+
+
+def load_verification_key(pem: str) -> VerificationKey:
+    """The public half of what a PEM holds, be it the private or the public key. Raises WeakKey."""
+    if "PRIVATE KEY" in pem:
+        return load_signing_key(pem).public
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise WeakKey("is no readable key in PEM form") from error
+    return _verification_key(key)
+
+
+def _verification_key(key: object) -> VerificationKey:
+    algorithm, members = _algorithm_and_members(key)
+    kid = _thumbprint(members)
+    jwk = {name: str(members[name]) for name in _THUMBPRINT_MEMBERS[members["kty"]]}
+    if not isinstance(key, PublicKey):
+        raise TypeError(f"no public key: {type(key).__name__}")
+    return VerificationKey(kid, algorithm, key, {**jwk, "kid": kid, "alg": algorithm, "use": "sig"})
+
+
+def _algorithm_and_members(key: object) -> tuple[str, dict[str, Any]]:
+    if isinstance(key, RSAPublicKey):
+        if key.key_size < MIN_RSA_BITS:
+            raise WeakKey(f"is an RSA key of {key.key_size} bits; {MIN_RSA_BITS} or more are needed")
+        return "RS256", RSAAlgorithm.to_jwk(key, as_dict=True)
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return "ES256", ECAlgorithm.to_jwk(key, as_dict=True)
+    if isinstance(key, Ed25519PublicKey):
+        return "EdDSA", OKPAlgorithm.to_jwk(key, as_dict=True)
+    raise WeakKey("is neither an RSA, a P-256 nor an Ed25519 key")
+
+
+def _thumbprint(members: Mapping[str, Any]) -> str:
+    required = {name: members[name] for name in _THUMBPRINT_MEMBERS[members["kty"]]}
+    canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()

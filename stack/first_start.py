@@ -1,0 +1,49 @@
+"""Makes the keys and secrets of a development machine: once, whole, readable by their owner alone."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from stack.settings import Secret
+
+
+def make_secrets(data_dir: Path, wanted: Iterable[Secret]) -> tuple[str, ...]:
+    """Makes the files that are not there yet and returns their names; what is there is never touched."""
+    return tuple(secret.file for secret in wanted if _write_once(data_dir / secret.file, _MAKERS[secret.kind]))
+
+
+def _write_once(path: Path, make: Callable[[], bytes]) -> bool:
+    """Whether the file was made now. A link fails where a name is taken, so no race overwrites a key."""
+    if path.exists():
+        return False
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(draft)
+    return True
+
+
+def _rsa_key() -> bytes:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _random_text() -> bytes:
+    return secrets.token_hex(32).encode()
+
+
+_MAKERS: Mapping[str, Callable[[], bytes]] = {"rsa": _rsa_key, "random": _random_text}

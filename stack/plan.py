@@ -1,0 +1,115 @@
+"""Decides which processes run, in which order, and what each of them gets to see."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from stack.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Who may see a setting, as itself or as NAME_FILE; what is not named here is seen by every process.
+SEEN_BY: Mapping[str, frozenset[str]] = {
+    "SIGNING_KEY": frozenset({"auth"}),
+    "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
+    "REFRESH_SECRET": frozenset({"auth"}),
+    "PEER_SECRET": frozenset({"auth", "gateway"}),
+    "IDENTITY_SECRET": frozenset({"resource", "gateway"}),
+    "DATABASE_URL": frozenset({"auth", "resource"}),
+    "REDIS_URL": frozenset({"auth", "gateway"}),
+}
+DATABASES = {"auth": "auth.db", "resource": "notes.db"}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to start: the name its output goes under, its words, its whole environment."""
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that `python -m stack` is going to run: migrations to their end, then services, then the front."""
+
+    settings: Settings
+    migrations: tuple[Command, ...]
+    services: tuple[Command, ...]
+    front: Command
+
+    @property
+    def redis_socket(self) -> Path:
+        """Where the embedded Redis listens."""
+        return _redis_socket(self.settings)
+
+    @property
+    def redis_folder(self) -> Path:
+        """Where the embedded Redis keeps its file."""
+        return self.settings.data_dir / "valkey"
+
+
+def make_plan(settings: Settings) -> Plan:
+    """A function of the settings and nothing else."""
+    return Plan(
+        settings=settings,
+        migrations=(
+            _command(settings, "auth", "auth_service", "migrate"),
+            _command(settings, "resource", "resource_service", "migrate"),
+        ),
+        services=(
+            _server(settings, "auth", "auth_service"),
+            _server(settings, "resource", "resource_service"),
+        ),
+        front=_server(settings, "gateway", "gateway"),
+    )
+
+
+def _server(settings: Settings, name: str, package: str) -> Command:
+    return _command(settings, name, "gunicorn", "-c", f"python:{package}.gunicorn_conf")
+
+
+def _command(settings: Settings, name: str, *module: str) -> Command:
+    return Command(name, (sys.executable, "-m", *module), _environ(settings, name))
+
+
+def _environ(settings: Settings, name: str) -> dict[str, str]:
+    """What was given and what the stack decides, less what others keep to themselves."""
+    environ = {**settings.given, **_stores(settings, name), **_decided(settings)}
+    return {setting: value for setting, value in environ.items() if _sees(name, setting)}
+
+
+def _sees(name: str, setting: str) -> bool:
+    return name in SEEN_BY.get(setting.removesuffix("_FILE"), {name})
+
+
+def _decided(settings: Settings) -> dict[str, str]:
+    return {
+        "APP_ENV": "production" if settings.is_production else "development",
+        "AUTH_BIND": settings.auth.bind,
+        "AUTH_URL": settings.auth.url,
+        "DATA_DIR": str(settings.data_dir),
+        "GATEWAY_BIND": settings.gateway.bind,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "RESOURCE_BIND": settings.resource.bind,
+        "RESOURCE_URL": settings.resource.url,
+        **{f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in settings.generated},
+    }
+
+
+def _stores(settings: Settings, name: str) -> dict[str, str]:
+    """The embedded stores, where no others are given."""
+    stores = {}
+    if settings.embeds_redis:
+        stores["REDIS_URL"] = f"unix://{quote(str(_redis_socket(settings)))}"
+    if name in DATABASES and not settings.is_given("DATABASE_URL"):
+        stores["DATABASE_URL"] = f"sqlite:///{settings.data_dir / DATABASES[name]}"
+    return stores
+
+
+def _redis_socket(settings: Settings) -> Path:
+    return settings.run_dir / "valkey.sock"

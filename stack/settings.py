@@ -1,0 +1,166 @@
+"""Reads the environment of `python -m stack`: once, whole, with every complaint named together."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.address import Address, Port, UnixSocket, parse_bind, parse_local_url
+
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
+LONGEST_SOCKET_PATH = 100
+LONGEST_SOCKET_NAME = "resource.sock"
+
+
+class StartRefused(Exception):
+    """The system cannot be started as asked: one complaint a line, each naming its setting."""
+
+    def __init__(self, *complaints: str) -> None:
+        super().__init__("\n".join(complaints))
+        self.complaints = complaints
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret a service needs: its setting, and the file in DATA_DIR that the first start makes for it."""
+
+    setting: str
+    file: str
+    kind: str
+
+
+IDENTITY_SECRET = Secret("IDENTITY_SECRET", "notes.secret", "random")
+SECRETS = (
+    Secret("SIGNING_KEY", "signing.pem", "rsa"),
+    Secret("REFRESH_SECRET", "refresh.secret", "random"),
+    Secret("PEER_SECRET", "peer.secret", "random"),
+    IDENTITY_SECRET,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What was asked for. `given` is the environment itself, without its empty values."""
+
+    given: Mapping[str, str]
+    is_production: bool
+    data_dir: Path
+    run_dir: Path
+    gateway: Address
+    auth: Address
+    resource: Address
+    grace: int
+
+    @property
+    def embeds_redis(self) -> bool:
+        """Whether the stack brings its own Redis."""
+        return not self.is_given("REDIS_URL")
+
+    @property
+    def generated(self) -> tuple[Secret, ...]:
+        """The secrets that the environment leaves to the stack."""
+        return tuple(secret for secret in SECRETS if not self.is_given(secret.setting))
+
+    def is_given(self, setting: str) -> bool:
+        """Whether the environment holds the setting, or names the file that does."""
+        return setting in self.given or f"{setting}_FILE" in self.given
+
+
+def read_settings(
+    environ: Mapping[str, str], here: Path, is_present: Callable[[Path], bool] = Path.is_file
+) -> Settings:
+    """Relative paths start at `here`. Raises StartRefused with all that is wrong or missing."""
+    reader = _Reader({name: value for name, value in environ.items() if value})
+    data_dir = reader.path("DATA_DIR", here, ".data")
+    run_dir = _folder_for_sockets(data_dir, reader.given.get("TMPDIR", "/tmp"))  # noqa: S108 - made private
+    settings = Settings(
+        given=reader.given,
+        is_production=reader.one_of("APP_ENV", "development", "production") == "production",
+        data_dir=data_dir,
+        run_dir=run_dir,
+        gateway=reader.gateway(),
+        auth=reader.service("AUTH", UnixSocket(run_dir / "auth.sock")),
+        resource=reader.service("RESOURCE", UnixSocket(run_dir / "resource.sock")),
+        grace=reader.number("REFRESH_GRACE", 10, 0, 600),
+    )
+    complaints = [*reader.complaints, *_missing(settings, is_present)]
+    if complaints:
+        raise StartRefused(*complaints)
+    return settings
+
+
+class _Reader:
+    """Reads one setting after the other; what is wrong is noted, and a default goes on in its place."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.given = given
+        self.complaints: list[str] = []
+
+    def one_of(self, name: str, *choices: str) -> str:
+        value = self.given.get(name, choices[0])
+        if value not in choices:
+            self.complaints.append(f"{name} must be one of: {', '.join(choices)}")
+        return value
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        text = self.given.get(name, str(default))
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
+            return int(text)
+        self.complaints.append(f"{name} must be a whole number from {least} to {most}")
+        return default
+
+    def path(self, name: str, here: Path, default: str) -> Path:
+        path = Path(os.path.normpath(here / self.given.get(name, default)))
+        # The path becomes part of URLs, and these three mean something there.
+        if any(mark in str(path) for mark in "?#%"):
+            self.complaints.append(f"{name} must not contain ?, # or %")
+        return path
+
+    def gateway(self) -> Address:
+        port = Port("127.0.0.1", self.number("GATEWAY_PORT", 8000, 1, 65535))
+        return self._address("GATEWAY_BIND", parse_bind, port)
+
+    def service(self, prefix: str, default: UnixSocket) -> Address:
+        if f"{prefix}_BIND" in self.given:
+            self.complaints.append(f"{prefix}_BIND is chosen by the stack: set {prefix}_URL instead")
+        return self._address(f"{prefix}_URL", parse_local_url, default)
+
+    def _address(self, name: str, parse: Callable[[str], Address], default: Address) -> Address:
+        if name not in self.given:
+            return default
+        try:
+            return parse(self.given[name])
+        except ValueError as wrong:
+            self.complaints.append(f"{name} {wrong}")
+            return default
+
+
+def _folder_for_sockets(data_dir: Path, temporary: str) -> Path:
+    """DATA_DIR/run, or, where a socket's path would be too long, a short one that is always the same."""
+    inside = data_dir / "run"
+    if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+        return inside
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()
+    return Path(temporary) / f"sallyport-{os.getuid()}-{digest[:16]}"
+
+
+def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str]:
+    missing = []
+    if settings.is_production:
+        missing += [name for name in ("DATABASE_URL", "REDIS_URL") if not settings.is_given(name)]
+        missing += [f"{secret.setting} (or {secret.setting}_FILE)" for secret in settings.generated]
+    complaints = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
+    if _gateway_lacks_its_half(settings, is_present):
+        complaints.append(
+            f"{settings.data_dir / IDENTITY_SECRET.file} is missing: the gateway's routes read the secret "
+            "it shares with the resource service there (GATEWAY_ROUTES may say otherwise)"
+        )
+    return complaints
+
+
+def _gateway_lacks_its_half(settings: Settings, is_present: Callable[[Path], bool]) -> bool:
+    if "GATEWAY_ROUTES" in settings.given:
+        return False
+    is_generated = not settings.is_production and IDENTITY_SECRET in settings.generated
+    return not is_generated and not is_present(settings.data_dir / IDENTITY_SECRET.file)
