@@ -113,6 +113,11 @@ class Accounts:
         self._execute(update(User).where(User.id == user.id).values(roles=" ".join(roles)))
         return self._end_sessions(user, now)
 
+    def activate(self, user: User) -> None:
+        """Lets the user log in again."""
+        self._execute(update(User).where(User.id == user.id).values(is_active=True))
+        self._database.commit()
+
     def deactivate(self, user: User, now: float) -> list[EndedSession]:
         """Bars the user from logging in and ends its sessions."""
         self._execute(update(User).where(User.id == user.id).values(is_active=False))

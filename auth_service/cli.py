@@ -84,6 +84,15 @@ def deactivate(email: str) -> None:
     click.echo(f"deactivated {user.email}; {len(ended)} sessions ended")
 
 
+@commands.command()
+@click.argument("email")
+def activate(email: str) -> None:
+    """Let EMAIL log in again."""
+    user = _user(email)
+    services().accounts.activate(user)
+    click.echo(f"activated {user.email}")
+
+
 def _read_new_password(parts: Services, email: str) -> str:
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)

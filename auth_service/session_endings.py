@@ -40,4 +40,4 @@ class SessionEndings:
         for session in ended:
             if reason not in _OF_THE_ACCOUNT:
                 self._blacklist.note_ended(session.sid, seconds=session.expires_at - session.ended_at)
-            _log.info("session ended", reason=reason, sid=session.sid, subject=str(session.user_id))
+            _log.info("session ended", reason=reason.value, sid=session.sid, subject=str(session.user_id))

@@ -11,8 +11,12 @@ Check = Callable[[], None]
 """Returns when its part can be used, and raises whatever the part raises when it cannot."""
 
 
-def health(checks: Mapping[str, Check]) -> Blueprint:
-    """The blueprint that answers /healthz and /readyz; `checks` are named after what they look at."""
+def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = None) -> Blueprint:
+    """The blueprint that answers /healthz and /readyz; checks are named after what they look at.
+
+    Those in `degraded` are reported but do not decide: the process can do its work without these parts.
+    """
+    optional = degraded or {}
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -24,7 +28,8 @@ def health(checks: Mapping[str, Check]) -> Blueprint:
         failing = [name for name, check in checks.items() if not _passes(name, check)]
         if failing:
             return jsonify(status="not ready", failing=failing), 503
-        return jsonify(status="ready"), 200
+        limping = [name for name, check in optional.items() if not _passes(name, check)]
+        return jsonify(status="ready", degraded=limping) if limping else jsonify(status="ready"), 200
 
     return blueprint
 

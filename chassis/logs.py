@@ -49,7 +49,10 @@ def log_config(service: str, level: str) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stdout"]},
         "loggers": {
             "gunicorn.error": {"level": level, "handlers": ["stdout"], "propagate": False},
-            "gunicorn.access": {"level": level, "handlers": ["stdout"], "propagate": False},
+            # A logging dictionary switches gunicorn's access log on, whatever `accesslog` says; every service
+            # writes a request's line itself, without its query.
+            "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+            "alembic.runtime.plugins": {"level": "WARNING"},
         },
     }
 

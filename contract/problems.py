@@ -30,9 +30,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "token_invalid": Problem(401, "The access token is not valid."),
     "token_expired": Problem(401, "The access token has expired."),
     "token_revoked": Problem(401, "The access token was revoked."),
+    "session_ended": Problem(401, "The session has ended."),
     "identity_missing": Problem(401, "The request carries no identity assertion."),
     "identity_invalid": Problem(401, "The identity assertion is not valid."),
     "insufficient_scope": Problem(403, "The identity lacks the role that this needs."),
+    "cross_site": Problem(403, "The request may come from a foreign page."),
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "The method is not allowed here."),
     "body_too_large": Problem(413, "The body is larger than this route allows."),
@@ -98,6 +100,6 @@ class Refused(Exception):
 
 def challenge(code: str) -> str:
     """The WWW-Authenticate value for a 401: no error code where no token was given. RFC 6750 3.1."""
-    if code in ("no_credentials", "identity_missing"):
+    if code in ("no_credentials", "session_ended", "identity_missing"):
         return 'Bearer realm="api"'
     return 'Bearer realm="api", error="invalid_token"'

@@ -1,5 +1,6 @@
 """Wires the gateway: here alone its parts are chosen and joined."""
 
+import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -11,15 +12,21 @@ from chassis.clock import Clock
 from chassis.serving import settings_or_exit
 from gateway.access_log import AccessLog
 from gateway.auth_client import AuthClient
+from gateway.authentication import Authentication
 from gateway.authenticator import Authenticator
 from gateway.background import Background
+from gateway.browser_sessions import BrowserSessions
+from gateway.cors import Cors
 from gateway.exchange import Receive, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
+from gateway.loop_bridge import LoopBridge
 from gateway.own_endpoints import create_own_endpoints, own_paths
 from gateway.pipeline import Pipeline
+from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
 from gateway.routes import load_routes, parse_address
+from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
 from gateway.token_proxy import Scope, TokenProxy
@@ -32,10 +39,11 @@ SEEN_PATH = "/internal/seen"
 class Gateway:
     """The ASGI application of one worker: the token proxy, and the jobs that run beside it."""
 
-    def __init__(self, proxy: TokenProxy, background: Background, upstreams: Upstreams) -> None:
+    def __init__(self, proxy: TokenProxy, background: Background, upstreams: Upstreams, bridge: LoopBridge) -> None:
         self._proxy = proxy
         self._background = background
         self._upstreams = upstreams
+        self._bridge = bridge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request, or the worker's start and stop."""
@@ -46,6 +54,7 @@ class Gateway:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        self._bridge.attach(asyncio.get_running_loop())
         self._background.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -74,20 +83,35 @@ def create_app(
         audience=settings.access_audience,
         size=settings.verified_tokens,
     )
-    pipeline = Pipeline(routes, authenticator, Voucher(settings.verified_tokens), clock)
+    sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
+    cookie = SessionCookie(settings.session_cookie_secure)
+    authentication = Authentication(
+        authenticator,
+        Refresher(auth.post),
+        sessions,
+        clock,
+        cookie_name=cookie.name,
+        allowed_origins=settings.allowed_origins,
+    )
+    pipeline = Pipeline(routes, authentication, Voucher(settings.verified_tokens), clock)
     upstreams = Upstreams(routes.upstreams(), also=auth.pool)
     access_log = AccessLog(clock)
-    own = create_own_endpoints({"signing keys": keys.check, "revocations": feed.check})
+    bridge = LoopBridge()
+    own = create_own_endpoints(
+        {"signing keys": keys.check, "revocations": feed.check},
+        session_endpoints(sessions, cookie, settings.allowed_origins, clock, bridge.wait_for),
+    )
     proxy = TokenProxy(
         pipeline,
         upstreams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
         own_paths(own),
+        Cors(settings.allowed_origins),
         access_log if settings.access_log else None,
         clock,
     )
     jobs = (keys.keep_fresh, feed.follow, sightings.keep_reporting, upstreams.sweep, access_log.keep_flushing)
-    return Gateway(proxy, Background(jobs), upstreams)
+    return Gateway(proxy, Background(jobs), upstreams, bridge)
 
 
 async def _report(auth: AuthClient, document: bytes) -> None:

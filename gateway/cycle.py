@@ -87,6 +87,11 @@ class Cycle:
         self._chunked = False
         self._left: int | None = None
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether nothing but the connection's end tells that the answer is whole (RFC 9112 6.3)."""
+        return self.started and not self._chunked and self._left is None
+
     async def run(self, app: Any) -> None:
         """Has `app` answer; whatever it leaves unfinished ends the connection."""
         try:
@@ -162,11 +167,12 @@ class Cycle:
     def _built_head(self, status: int, headers: Any) -> bytes:
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]
         for name, value in headers:
+            if name == b"connection":  # said below, once
+                self.keep_alive = self.keep_alive and value != b"close"
+                continue
             lines += (name, b": ", value, b"\r\n")
             if name == b"content-length":
                 self._left = int(value)
-            elif name == b"connection" and value == b"close":
-                self.keep_alive = False
         fields = b"".join(lines)
         if fields.count(b"\n") * 4 != len(lines) + 6 or fields.count(b"\r") * 4 != len(lines) + 6:
             raise ValueError("a header of the answer holds a line end")
@@ -185,6 +191,8 @@ class Cycle:
         return b""
 
     def _persistence(self) -> bytes:
+        if self.more_body:  # nobody will take the rest of it, and the next request could not be told from it
+            self.keep_alive = False
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"" if self.scope["http_version"] == "1.1" else b"connection: keep-alive\r\n"

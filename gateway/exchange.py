@@ -52,6 +52,7 @@ class Exchange:
         self._request_id = request_id.encode("ascii")
         self._has_body = passage.has_body
         self._chunked = passage.chunked
+        self._fresh = passage.fresh
         self._upstreams = upstreams
         self._receive = receive
         self._send = send
@@ -76,6 +77,10 @@ class Exchange:
             await self._attempt(pool, await self._connect(pool), body, whole)
         except UpstreamFailed as failed:
             self._give_up(failed)
+        except Refused as refused:
+            if self.status:  # the upload grew too large while its answer was under way already
+                raise CutOff from refused
+            raise
 
     async def _attempt(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         if self._client is not None:
@@ -98,9 +103,9 @@ class Exchange:
         finally:
             if self._client is not None:
                 self._client.on_gone = None
+            pool.give_back(connection, self._loop.time())
             if upload is not None:
                 await _end(upload)
-            pool.give_back(connection, self._loop.time())
 
     # --- to the upstream -------------------------------------------------------------------------------------
 
@@ -152,6 +157,9 @@ class Exchange:
         if self.status in _NO_CONTENT:
             headers = [(name, value) for name, value in headers if name != b"content-length"]
         headers.append((b"x-request-id", self._request_id))
+        if self._fresh is not None:
+            ours = {name.lower().encode(): value.encode() for name, value in self._fresh.to_headers().items()}
+            headers = [*((name, value) for name, value in headers if name not in ours), *ours.items()]
         body = connection.take()
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
         while not connection.complete:

@@ -41,6 +41,7 @@ _HOP_BY_HOP = (
 # The gateway alone says these, or nobody does: a service behind might believe them.
 _GATEWAYS_OWN = (
     "forwarded",
+    "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
     "via",
     "x-client-ip",
     "x-http-method",
@@ -52,11 +53,11 @@ _GATEWAYS_OWN = (
     "x-original-url",
     "x-peer",
     "x-real-ip",
-    "x-refresh-token",
+    "x-access-token",
     "x-request-id",
     "x-rewrite-url",
 )
-_GATEWAYS_OWN_PREFIXES = ("x-forwarded-", "x-user-", "x-session-", "x-identity-", "x-envoy-")
+_GATEWAYS_OWN_PREFIXES = ("proxy-", "x-forwarded-", "x-user-", "x-session-", "x-identity-", "x-envoy-")
 _READ = (
     "authorization",
     "connection",
@@ -66,6 +67,7 @@ _READ = (
     "host",
     "traceparent",
     "transfer-encoding",
+    "x-refresh-token",
 )
 
 _PLAIN_NAME = re.compile(rb"[a-z0-9-]{1,128}")
@@ -107,6 +109,7 @@ class RequestFields:
     content_length: int | None = None
     chunked: bool = False
     traceparent: bytes | None = None
+    refresh_token: str | None = None
 
     @property
     def has_body(self) -> bool:
@@ -134,6 +137,9 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
     if size > MAX_HEADER_BYTES:
         raise _too_large(fields)
     _check(fields, http_version)
+    if b"upgrade" in connection and fields.has_body:
+        # The parser takes the body for the other protocol's first bytes.
+        raise Refused("bad_header", "A request that asks for an upgrade has no body here.")
     if connection:
         fields.lines = _without_named(lines, connection)
     return fields
@@ -164,6 +170,10 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
     elif name == b"expect":
         if value.lower() != b"100-continue":
             raise Refused("bad_header", "The only known expectation is 100-continue.")
+    elif name == b"x-refresh-token":
+        if fields.refresh_token is not None:
+            raise Refused("multiple_credentials", "There is more than one X-Refresh-Token header.")
+        fields.refresh_token = value.strip().decode("latin-1")
     elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
         fields.traceparent = value
 
@@ -201,10 +211,26 @@ def _shown(name: bytes) -> str:
     return ascii(name[:64].decode("latin-1"))
 
 
+def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The fields that the gateway's own endpoints may see: what crosses, and what says who asks and what follows."""
+    return [(name, value) for name, value in headers if _REQUEST_FATES[name] in (Fate.CROSS, Fate.READ)]
+
+
 # --- the way back --------------------------------------------------------------------------------------------
 
 _ANSWERS_STAY = frozenset(
-    name.encode() for name in [*_HOP_BY_HOP, "x-identity", "x-peer", "x-request-id", "server", "via", "date"]
+    name.encode("ascii")
+    for name in (
+        *_HOP_BY_HOP,
+        "date",
+        "server",
+        "via",
+        "x-access-token",
+        "x-identity",
+        "x-peer",
+        "x-refresh-token",
+        "x-request-id",
+    )
 )
 
 

@@ -7,30 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chassis.clock import Clock
-from contract.claims import AccessClaims
 from contract.problems import Refused
-from gateway.authenticator import Authenticator
+from gateway.arrival import Arrival
+from gateway.authentication import Authentication, Proof
 from gateway.authorizer import authorize
-from gateway.credentials import bearer_token
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
 from gateway.identity_headers import Voucher
+from gateway.refresher import FreshTokens
 from gateway.routes import Route, RouteTable
 from gateway.upstream_request import RequestHead, build_head
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A request as it came. Header names are in lower case; path and query are undecoded."""
-
-    request_id: str
-    method: str
-    path: bytes
-    query: bytes
-    headers: list[tuple[bytes, bytes]]
-    http_version: str
-    client: str
-    scheme: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +27,16 @@ class Passage:
     head: RequestHead
     has_body: bool
     chunked: bool
+    fresh: FreshTokens | None = None
+    """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
 
 
 class Pipeline:
-    """match -> authenticate -> authorize -> vouch."""
+    """match -> authenticate (-> refresh) -> authorize -> vouch."""
 
-    def __init__(
-        self,
-        routes: RouteTable,
-        authenticator: Authenticator,
-        voucher: Voucher,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, routes: RouteTable, authentication: Authentication, voucher: Voucher, clock: Clock) -> None:
         self._match: Callable[[bytes], Route | None] = routes.match
-        self._authenticator = authenticator
+        self._authentication = authentication
         self._voucher = voucher
         self._clock = clock
 
@@ -63,11 +45,10 @@ class Pipeline:
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
         route = self._route(arrival, fields)
+        proof = await self._prove(arrival, fields, route)
         identity = b""
-        if not route.public:
-            claims = await self._authenticate(fields)
-            authorize(claims, route)
-            identity = self._voucher.vouch(claims, route.upstream, self._clock())
+        if proof is not None and not route.public:
+            identity = self._vouch(proof, route)
         head = build_head(
             method=arrival.method,
             path=arrival.path,
@@ -79,7 +60,7 @@ class Pipeline:
             identity=identity,
             with_credentials=route.upstream.takes_credentials,
         )
-        return Passage(route, head, fields.has_body, fields.chunked)
+        return Passage(route, head, fields.has_body, fields.chunked, proof.fresh if proof is not None else None)
 
     def _route(self, arrival: Arrival, fields: RequestFields) -> Route:
         route = self._match(arrival.path)
@@ -91,10 +72,25 @@ class Pipeline:
             raise body_too_large(route)
         return route
 
-    async def _authenticate(self, fields: RequestFields) -> AccessClaims:
-        token = bearer_token(fields.authorization)
-        known = self._authenticator.recall(token, self._clock())
-        return known if known is not None else await self._authenticator.verify(token)
+    async def _prove(self, arrival: Arrival, fields: RequestFields, route: Route) -> Proof | None:
+        if not route.public:
+            return await self._authentication.prove(arrival, fields)
+        if not route.upstream.takes_credentials:
+            return None
+        # The auth service answers for itself; the gateway adds what it holds or refreshes for the client.
+        proof = await self._authentication.prove_if_held(arrival, fields)
+        if proof is not None:
+            fields.authorization = b"Bearer " + proof.token.encode("ascii")
+        return proof
+
+    def _vouch(self, proof: Proof, route: Route) -> bytes:
+        try:
+            authorize(proof.claims, route)
+        except Refused as refused:
+            if proof.fresh is not None:
+                refused.headers = {**refused.headers, **proof.fresh.to_headers()}
+            raise
+        return self._voucher.vouch(proof.claims, route.upstream, self._clock())
 
 
 def body_too_large(route: Route) -> Refused:

@@ -7,6 +7,9 @@ A sweep looks at the deadlines once a second; timers of their own would cost eac
 
 import asyncio
 import json
+import re
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -21,8 +24,9 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.cycle import STATUS_LINES, Cycle
 from gateway.token_proxy import CLIENT_CONNECTION
 
-MAX_HEAD_BYTES = 98_304
-"""A bound for memory's sake; the pipeline refuses far smaller heads with an answer of its own."""
+MAX_OVERHEAD = 98_304
+"""Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
+with an answer of its own."""
 
 DRAIN = 5.0
 """Seconds that an idle connection may still bring a request after it was asked to go."""
@@ -31,7 +35,9 @@ LINGER = 2.0
 """Seconds that a client may take to read an answer which came before it had sent its whole request."""
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
 _FOREVER = float("inf")
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -70,7 +76,7 @@ class ServerProtocol(asyncio.Protocol):
         self._expects_continue = False
         self._writable: asyncio.Future[None] | None = None
         self._read_paused = False
-        self._head_bytes = 0
+        self._overhead = 0
         self._draining = False
         self._broken = False
         self._heard_at = self._loop.time()
@@ -108,14 +114,17 @@ class ServerProtocol(asyncio.Protocol):
             return
         self._heard_at = self._loop.time()
         self._idle_until = _FOREVER
+        self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
         except httptools.HttpParserError:
             self._break_off()
-        if self._answering is None and self._reading is None:
-            self._bound_head(len(data))
+        if self._answering is None and self._reading is None and self._head_until == _FOREVER:
+            self._head_until = self._heard_at + self.head_timeout
+        if self._overhead > MAX_OVERHEAD:
+            self._bound_overhead()
 
     def _break_off(self) -> None:
         """Nothing that comes on this connection can be understood any more; answers under way are still given."""
@@ -129,11 +138,12 @@ class ServerProtocol(asyncio.Protocol):
         if self._reading is not None:
             self._reading.disconnect()
 
-    def _bound_head(self, size: int) -> None:
-        if self._head_until == _FOREVER:
-            self._head_until = self._heard_at + self.head_timeout
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
+    def _bound_overhead(self) -> None:
+        if self._reading is not None:  # chunk extensions or trailers without end
+            self._break_off()
+        elif self._answering is not None:  # the next request's head: it waits until this one is answered
+            self.pause_reading()
+        else:
             self._refuse(Refused("headers_too_large"))
 
     def eof_received(self) -> None:
@@ -165,6 +175,8 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser; for trailers as well, which are discarded."""
+        if self._reading is not None:
+            return
         name = name.lower()
         if name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
@@ -173,7 +185,7 @@ class ServerProtocol(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         self._head_until = _FOREVER
-        self._head_bytes = 0
+        self._overhead = 0
         cycle = Cycle(
             self,
             self._scope(),
@@ -190,6 +202,7 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
+        self._overhead = 0
         if self._reading is not None:
             self._reading.feed(body)
 
@@ -266,6 +279,8 @@ class ServerProtocol(asyncio.Protocol):
             return
         if self._broken and not cycle.started:
             self._refuse(_MALFORMED)
+        elif not cycle.complete and cycle.ends_with_connection:
+            self._reset()
         elif not cycle.keep_alive:
             self._close(lingering=cycle.complete and cycle.more_body)
         elif self._waiting:
@@ -297,6 +312,13 @@ class ServerProtocol(asyncio.Protocol):
         self.resume_reading()
         if self._transport.can_write_eof():
             self._transport.write_eof()
+
+    def _reset(self) -> None:
+        # An orderly end would make the part that was sent look like the whole answer.
+        if self._transport is not None:
+            connection = self._transport.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
 
     def enforce_deadlines(self, now: float) -> None:
         """Ends the connection where a deadline lies before `now`."""
@@ -333,6 +355,5 @@ class ServerProtocol(asyncio.Protocol):
 
 def _origin_form(target: bytes) -> bytes:
     # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
-    _, separator, rest = target.partition(b"://")
-    slash = rest.find(b"/")
-    return rest[slash:] if separator and slash >= 0 else target
+    form = _ABSOLUTE_FORM.fullmatch(target)
+    return form[1] if form else target

@@ -1,12 +1,24 @@
 """Owns what the gateway can be told."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+
+
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    origins = [origin.strip() for origin in value.split(",") if origin.strip()]
+    if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
+        raise ValueError(f"takes scheme://host[:port], comma-separated; {wrong[0]!r} is none")
+    return frozenset(origins)
 
 
 class GatewaySettings(Settings):
@@ -24,6 +36,10 @@ class GatewaySettings(Settings):
     """How many verified tokens a worker remembers; about 1.2 KB each."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """After this long a signing key that the auth service has withdrawn is refused."""
+    session_cookie_secure: bool = True
+    """Off is for plain http on localhost alone: the cookie then is `session`, without Secure and `__Host-`."""
+    allowed_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
+    """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
     access_log: bool = True
     rate_limits: bool = True
 

@@ -14,8 +14,12 @@ import structlog
 from chassis.clock import Clock
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.access_log import AccessLog
+from gateway.arrival import Arrival
+from gateway.cors import Cors
 from gateway.exchange import CutOff, Exchange, Receive, Send
-from gateway.pipeline import Arrival, Pipeline
+from gateway.framing import check_target
+from gateway.headers import own_fields, read_request_fields
+from gateway.pipeline import Passage, Pipeline
 from gateway.upstream import Upstreams
 
 Scope = MutableMapping[str, Any]
@@ -23,6 +27,12 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 CLIENT_CONNECTION = "sallyport.client_connection"
 """Where the server's protocol puts itself in the scope."""
+
+OWN_MAX_BODY = 16_384
+"""Bytes."""
+
+_MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
+"""After these the connection ends: who sends such a request may have meant another one."""
 
 _log = structlog.get_logger("token_proxy")
 
@@ -36,6 +46,7 @@ class TokenProxy:
         upstreams: Upstreams,
         own_endpoints: ASGIApp,
         own_paths: frozenset[bytes],
+        cors: Cors,
         access_log: AccessLog | None,
         clock: Clock,
     ) -> None:
@@ -43,6 +54,7 @@ class TokenProxy:
         self._upstreams = upstreams
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
+        self._cors = cors
         self._access_log = access_log
         self._clock = clock
         # Unique among workers and restarts by the random half, among requests by the counter.
@@ -51,11 +63,14 @@ class TokenProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
-        if scope["raw_path"] in self._own_paths:
-            await self._own_endpoints(scope, receive, send)
-            return
         started = self._clock()
         arrival = self._arrival(scope)
+        origin = self._cors.origin(arrival)
+        if origin is not None:
+            send = self._cors.exposing(send, origin)
+        if arrival.path in self._own_paths and not self._cors.is_preflight(arrival):
+            await self._serve_own(arrival, scope, receive, send)
+            return
         status = await self._serve(arrival, scope, receive, send)
         if self._access_log is not None:
             self._access_log.add(
@@ -80,9 +95,26 @@ class TokenProxy:
             scheme=scope["scheme"],
         )
 
+    async def _serve_own(self, arrival: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request to the gateway's own endpoints, which see no field that is the gateway's to say."""
+        try:
+            check_target(arrival.path, arrival.query)
+            fields = read_request_fields(arrival.headers, arrival.http_version)
+            if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
+                raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
+        except Refused as refused:
+            await _refuse(refused, arrival, send)
+            return
+        ours = [(b"x-request-id", arrival.request_id.encode()), (b"x-forwarded-for", arrival.client.encode())]
+        await self._own_endpoints({**scope, "headers": own_fields(arrival.headers) + ours}, receive, send)
+
     async def _serve(self, arrival: Arrival, scope: Scope, receive: Receive, send: Send) -> int:
+        passage: Passage | None = None
         exchange = None
         try:
+            if arrival.method == "OPTIONS" and self._cors.is_preflight(arrival):
+                await self._cors.answer_preflight(arrival, self._cors.origin(arrival), send)
+                return 204
             passage = await self._pipeline.admit(arrival)
             exchange = Exchange(
                 passage,
@@ -95,6 +127,8 @@ class TokenProxy:
             )
             await exchange.run()
         except Refused as refused:
+            if passage is not None and passage.fresh is not None:
+                refused.headers = {**refused.headers, **passage.fresh.to_headers()}
             await _refuse(refused, arrival, send)
             return refused.status
         except CutOff:
@@ -116,7 +150,7 @@ async def _refuse(refused: Refused, arrival: Arrival, send: Send) -> None:
         (b"x-request-id", arrival.request_id.encode()),
         *((name.lower().encode(), value.encode("latin-1")) for name, value in refused.to_headers().items()),
     ]
-    if _has_body(arrival):
+    if _has_body(arrival) or refused.code in _MISUNDERSTOOD:
         # The body is not read on: what follows it on this connection could not be told from it.
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})

@@ -42,7 +42,7 @@ class ConnectionPool:
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
         """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
-        while self._idle:
+        while self._idle and self.outstanding < self._limit:
             connection = self._idle.pop()
             if connection.is_open:
                 if now - connection.idle_since > max_idle:

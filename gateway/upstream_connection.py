@@ -59,6 +59,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.idle_since = 0.0
         self.silent_until = float("inf")
         """Loop time by which the upstream must be heard, while we wait for it."""
+        self.stuck_until = float("inf")
+        """Loop time by which it must take more of the body, while we wait for that."""
         self.total_until = float("inf")
         """Loop time by which the whole exchange must be over."""
 
@@ -80,7 +82,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._busy = True
         self._sent = whole
         self.complete = False
-        self.total_until = self._loop.time() + total if total else float("inf")
+        self.total_until = self._deadline(total)
         self._transport.write(head + body if body else head)
 
     async def send(self, data: bytes, silence: float) -> None:
@@ -93,17 +95,18 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._write_paused:
             return
         self._drained = self._loop.create_future()
-        self._expect(silence)
+        self.stuck_until = self._deadline(silence)
         try:
             await self._drained
         finally:
             self._drained = None
+            self.stuck_until = float("inf")
 
     def sent(self, silence: float) -> None:
         """Says that the request's body was sent whole: from now on the upstream has `silence` seconds to answer."""
         self._sent = True
         if self._waiter is not None:
-            self._expect(silence)
+            self.silent_until = self._deadline(silence)
 
     async def answered(self, silence: float) -> None:
         """Returns when the header is here. Raises UpstreamFailed, also after `silence` seconds without a byte."""
@@ -145,7 +148,7 @@ class UpstreamConnection(asyncio.Protocol):
         )
         self._busy = False
         self._reused = True
-        self.silent_until = self.total_until = float("inf")
+        self.silent_until = self.stuck_until = self.total_until = float("inf")
         if not reusable:
             self.close()
         return reusable
@@ -160,7 +163,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def enforce_deadlines(self, now: float) -> None:
         """Breaks the exchange off when one of its deadlines lies before the loop time `now`."""
-        if now > self.silent_until or now > self.total_until:
+        if now > self.silent_until or now > self.stuck_until or now > self.total_until:
             self._fail("timeout")
 
     @property
@@ -172,15 +175,15 @@ class UpstreamConnection(asyncio.Protocol):
 
     async def _wait(self, silence: float) -> None:
         self._waiter = self._loop.create_future()
-        self._expect(silence)
+        self.silent_until = self._deadline(silence)
         try:
             await self._waiter
         finally:
             self._waiter = None
             self.silent_until = float("inf")
 
-    def _expect(self, silence: float) -> None:
-        self.silent_until = self._loop.time() + silence if silence else float("inf")
+    def _deadline(self, seconds: float) -> float:
+        return self._loop.time() + seconds if seconds else float("inf")
 
     def _wake(self) -> None:
         for future in (self._waiter, self._drained):
@@ -234,7 +237,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.complete:
             self._wake()
             return
-        untouched = self._reused and self._heading and not self._raw_headers
+        untouched = self._reused and self._heading and not self._head_bytes
         self._fail("stale" if untouched else "broken")
 
     def pause_writing(self) -> None:
@@ -249,6 +252,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     # --- httptools ---------------------------------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """Called by the parser at an answer's first byte."""
+        if self.complete:  # a second answer to one request: what else comes here cannot be trusted either
+            self._keeps_alive = False
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field, trailers included; those are discarded."""
         if self._heading:
@@ -256,8 +264,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
-        if self.complete:  # a second answer to one request: what else comes here cannot be trusted either
-            self._keeps_alive = False
+        if self.complete:
             return
         status = self._parser.get_status_code()
         if status < 200:  # RFC 9110 15.2: interim answers are for the next hop, which is us
@@ -272,7 +279,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
-        if self.complete:
+        if self.complete:  # an answer to HEAD that has a body all the same
+            self._keeps_alive = False
             return
         self._chunks.append(body)
         self._buffered += len(body)

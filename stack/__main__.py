@@ -100,7 +100,9 @@ async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> Non
     with console.step("auth, resource and gateway are ready"):
         await supervisor.keep_running(*plan.services)
         await supervisor.keep_running(plan.front)
-        await wait_for("gateway", partial(http_problem, settings.gateway, "/readyz"), READY_SECONDS)
+        # The gateway last: asked before it has the auth service's keys, it would only log that it is not ready.
+        for name in ("auth", "resource", "gateway"):
+            await wait_for(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_SECONDS)
     console.say(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
     if isinstance(settings.gateway, Port):
         console.say("a tour to paste into another terminal:")

@@ -13,7 +13,7 @@ from stack.address import Address, Port
 from stack.settings import StartRefused
 
 REDIS_TIMEOUT = 2.0
-PAUSE = 0.05
+PAUSE = 0.1
 ANSWER_TIMEOUT = 2.0
 ANSWER_LENGTH = 4096
 

@@ -52,6 +52,10 @@ class Settings:
     resource: Address
     grace: int
 
+    def address_of(self, name: str) -> Address:
+        """Where that service listens."""
+        return {"auth": self.auth, "resource": self.resource, "gateway": self.gateway}[name]
+
     @property
     def embeds_redis(self) -> bool:
         """Whether the stack brings its own Redis."""

@@ -113,7 +113,7 @@ class Supervisor:
         output = asyncio.create_task(self._console.relay(command.name, reading_end))
         try:
             process = await asyncio.create_subprocess_exec(
-                *_tethered(command.argv),
+                *tethered(command.argv),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing_end,
                 stderr=asyncio.subprocess.STDOUT,
@@ -162,7 +162,8 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _tethered(argv: tuple[str, ...]) -> tuple[str, ...]:
+def tethered(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """The words that start a program which the kernel ends when this process dies: Linux only, else `argv`."""
     if sys.platform != "linux":
         return argv
     return (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *argv)

@@ -18,7 +18,7 @@ curl -s $GATEWAY/api/notes/ -H "Authorization: Bearer $ACCESS" -H 'Content-Type:
 curl -s $GATEWAY/api/notes/ -H "Authorization: Bearer $ACCESS"; echo
 
 echo '3. A forged token is refused, and so is none'
-curl -s -w ' -> %{{http_code}}\n' $GATEWAY/api/whoami -H "Authorization: Bearer ${{ACCESS%.*}}.forged"
+curl -s -w ' -> %{{http_code}}\n' $GATEWAY/api/whoami -H "Authorization: Bearer ${{ACCESS%.*}}.c2lnbmVkLWJ5LW1l"
 curl -s -w ' -> %{{http_code}}\n' $GATEWAY/api/whoami
 
 echo '4. Saying to be somebody else changes nothing'

@@ -1,0 +1,101 @@
+"""Finds out who asks, by whichever of three ways a client holds its tokens.
+
+| the client sends | who refreshes |
+|---|---|
+| `Authorization: Bearer` | the client |
+| the same, and `X-Refresh-Token` | the gateway, when the access token has expired |
+| the session cookie | the gateway, ahead of expiry |
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from chassis.clock import Clock
+from contract.claims import AccessClaims
+from contract.problems import Refused
+from gateway.arrival import Arrival
+from gateway.authenticator import Authenticator
+from gateway.browser_sessions import BrowserSessions
+from gateway.credentials import bearer_token, take_session_handle
+from gateway.headers import RequestFields
+from gateway.refresher import FreshTokens, Refresher
+from gateway.same_origin import check_same_origin
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way."""
+
+    claims: AccessClaims
+    token: str
+    fresh: FreshTokens | None = None
+
+
+class Authentication:
+    """authenticate -> (refresh, once) -> authenticate again."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        refresher: Refresher,
+        sessions: BrowserSessions,
+        clock: Clock,
+        *,
+        cookie_name: str,
+        allowed_origins: Collection[str],
+    ) -> None:
+        self._authenticator = authenticator
+        self._refresher = refresher
+        self._sessions = sessions
+        self._clock = clock
+        self._cookie_name = cookie_name.encode("ascii")
+        self._allowed_origins = allowed_origins
+
+    async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
+        """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
+        handle = take_session_handle(fields, self._cookie_name) if fields.cookies else None
+        if handle is not None:
+            return await self._prove_session(arrival, fields, handle)
+        token = bearer_token(fields.authorization)
+        try:
+            known = self._authenticator.recall(token, self._clock())
+            return Proof(known if known is not None else await self._authenticator.verify(token), token)
+        except Refused as refused:
+            if refused.code != "token_expired" or not fields.refresh_token:
+                raise
+        fresh = await self._refresher.refresh(fields.refresh_token)
+        return Proof(await self._authenticator.verify(fresh.access), fresh.access, fresh)
+
+    async def prove_if_held(self, arrival: Arrival, fields: RequestFields) -> Proof | None:
+        """As prove, where the gateway holds or refreshes tokens for this client; None where it does not.
+
+        A stale credential is no refusal here: the auth service's anonymous endpoints ignore it.
+        """
+        if not fields.cookies and not fields.refresh_token:
+            return None
+        try:
+            return await self.prove(arrival, fields)
+        except Refused as refused:
+            if refused.status == 401:
+                return None
+            raise
+
+    async def _prove_session(self, arrival: Arrival, fields: RequestFields, handle: str) -> Proof:
+        if fields.authorization is not None:
+            raise Refused("multiple_credentials", "There is an Authorization header and a session cookie.")
+        check_same_origin(
+            arrival.method,
+            custom_header=arrival.header(b"x-requested-with"),
+            origin=arrival.header(b"origin"),
+            fetch_site=arrival.header(b"sec-fetch-site"),
+            host=arrival.header(b"host"),
+            allowed_origins=self._allowed_origins,
+        )
+        token = (await self._sessions.granted(handle)).access
+        try:
+            known = self._authenticator.recall(token, self._clock())
+            return Proof(known if known is not None else await self._authenticator.verify(token), token)
+        except Refused as refused:
+            if refused.status == 401:
+                self._sessions.drop(handle)
+            raise

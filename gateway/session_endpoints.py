@@ -1,0 +1,141 @@
+"""Answers /session/, by which a browser logs in, asks who it is, and logs out, without ever seeing a token.
+
+The cookie is set by a log-in and cleared by a log-out, and by nothing else: a race that a tab has lost, or an
+outage, never logs anybody out.
+"""
+
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from chassis.clock import Clock
+from chassis.json_body import MalformedBody, parse_json
+from contract.problems import Refused
+from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
+from gateway.same_origin import CUSTOM_HEADER, check_same_origin
+
+WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Runs a coroutine on the worker's loop and gives its result to the thread that asks."""
+
+_MAX_BODY = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """The cookie's form. Over plain http only localhost's browsers keep a Secure cookie, and not all of them."""
+
+    secure: bool
+
+    @property
+    def name(self) -> str:
+        """`__Host-` binds the cookie to this host and to TLS, so that no sibling host can plant one."""
+        return "__Host-session" if self.secure else "session"
+
+    def set_on(self, response: Response, handle: str, max_age: int) -> None:
+        """Has the browser keep `handle` for `max_age` seconds."""
+        response.set_cookie(
+            self.name, handle, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="Strict"
+        )
+
+    def clear_on(self, response: Response) -> None:
+        """Has the browser forget the handle."""
+        response.delete_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="Strict")
+
+
+def session_endpoints(
+    sessions: BrowserSessions,
+    cookie: SessionCookie,
+    allowed_origins: Collection[str],
+    clock: Clock,
+    wait_for: WaitFor,
+) -> Blueprint:
+    """The blueprint that answers /session/."""
+    blueprint = Blueprint("session", __name__)
+
+    @blueprint.before_request
+    def check_origin() -> None:
+        check_same_origin(
+            request.method,
+            custom_header=request.headers.get(CUSTOM_HEADER),
+            origin=request.headers.get("Origin"),
+            fetch_site=request.headers.get("Sec-Fetch-Site"),
+            host=request.host,
+            allowed_origins=allowed_origins,
+        )
+
+    @blueprint.after_request
+    def forbid_storing(response: Response) -> Response:
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @blueprint.post("/session/")
+    def log_in() -> Response:
+        email, password = _read_login()
+        device, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
+        try:
+            handle, granted = wait_for(sessions.log_in(email, password, device=device, address=address))
+        except LoginRefused as refused:
+            return _auth_answer(refused)
+        response = _told(granted)
+        cookie.set_on(response, handle, max(0, int(granted.expires_at - clock())))
+        return response
+
+    @blueprint.get("/session/")
+    def who() -> Response:
+        return _told(wait_for(sessions.granted(_handle(cookie))))
+
+    @blueprint.delete("/session/")
+    def log_out() -> Response:
+        handle = request.cookies.get(cookie.name)
+        if handle:
+            wait_for(sessions.log_out(handle))
+        response = Response(status=204)
+        cookie.clear_on(response)
+        return response
+
+    return blueprint
+
+
+def _handle(cookie: SessionCookie) -> str:
+    handle = request.cookies.get(cookie.name)
+    if not handle:
+        raise Refused("no_credentials", "There is no session.")
+    return handle
+
+
+def _told(granted: Granted) -> Response:
+    return jsonify(user=granted.user, expires_at=int(granted.expires_at))
+
+
+def _read_login() -> tuple[str, str]:
+    if not request.is_json:
+        raise Refused("unsupported_media_type", "Send application/json.")
+    if (request.content_length or 0) > _MAX_BODY:
+        raise Refused("body_too_large")
+    try:
+        members = parse_json(request.get_data())
+    except MalformedBody as error:
+        raise _invalid(error.field, error.reason) if error.field else Refused("bad_body", error.reason) from error
+    if not isinstance(members, dict):
+        raise Refused("bad_body", "The body must be a JSON object.")
+    return _text(members, "email"), _text(members, "password")
+
+
+def _text(members: dict[str, Any], field: str) -> str:
+    value = members.get(field)
+    if not isinstance(value, str) or not value:
+        raise _invalid(field, "This field is required." if value in (None, "") else "Not a valid string.")
+    return value
+
+
+def _invalid(field: str, reason: str) -> Refused:
+    return Refused("invalid_fields", f"{field}: {reason}", extra={"errors": {field: [reason]}})
+
+
+def _auth_answer(refused: LoginRefused) -> Response:
+    headers = {"WWW-Authenticate": 'Bearer realm="api"'} if refused.status == 401 else {}
+    if refused.status in (429, 503):
+        headers["Retry-After"] = "1"
+    return Response(refused.body, refused.status, headers, content_type="application/json")

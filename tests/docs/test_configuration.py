@@ -1,0 +1,34 @@
+"""docs/configuration.md names every variable a process reads, and no other."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from chassis.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+SERVICES = {"Gateway": "gateway", "Auth service": "auth_service", "Resource service": "resource_service"}
+OF_THE_STACK = {"DATA_DIR", "GATEWAY_PORT", "RESOURCE_URL", "AUTH_URL"}
+
+
+def variables_of(package: str) -> set[str]:
+    """The variables of every settings class of the service `package`."""
+    members = vars(import_module(f"{package}.settings")).values()
+    classes = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
+    return {field.upper() for model in classes for field in model.model_fields}
+
+
+def documented(section: str) -> set[str]:
+    """The variables in the first column of the tables in `section`."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    part = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
+    cells = [line.split("|")[1] for line in part.splitlines() if line.startswith("|")]
+    return {name for cell in cells for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)}
+
+
+@pytest.mark.parametrize("section", SERVICES)
+def test_each_service_and_its_page_name_the_same_variables(section: str) -> None:
+    shared = documented("Every process") | OF_THE_STACK
+    assert variables_of(SERVICES[section]) - shared == documented(section) - shared

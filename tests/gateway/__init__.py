@@ -1,0 +1,1 @@
+"""What the gateway promises: a file a stage, then the whole of it over real sockets."""

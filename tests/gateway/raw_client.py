@@ -1,0 +1,145 @@
+"""A client that sends exactly what it is told, byte by byte, and reads answers strictly."""
+
+import json
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import h11
+
+from tests.gateway.raw_upstream import WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, as h11 reads it; `whole` is False where it was cut off."""
+
+    status: int
+    fields: tuple[tuple[str, str], ...]
+    body: bytes
+    whole: bool = True
+
+    def get(self, name: str) -> str | None:
+        """The one value of the field `name`, or None."""
+        values = [value for known, value in self.fields if known == name.lower()]
+        assert len(values) < 2, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of the field `name`."""
+        return [value for known, value in self.fields if known == name.lower()]
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """The problem details, which must be whole and in order."""
+        assert self.get("content-type") == "application/problem+json", self
+        members: dict[str, Any] = json.loads(self.body)
+        assert {"type", "title", "status", "detail", "code", "request_id"} <= members.keys()
+        assert members["status"] == self.status
+        return members
+
+
+class RawClient:
+    """One connection to a server."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), WAIT)
+        self._received = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hangs up."""
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Sends these bytes."""
+        self.socket.sendall(data)
+
+    def ask(self, *lines: str, body: bytes = b"", method: str = "") -> Answer:
+        """The answer to a request of these header lines, sent as they are."""
+        self.send("\r\n".join((*lines, "", "")).encode("latin-1") + body)
+        return self.answer(method or lines[0].split(" ", 1)[0])
+
+    def answer(self, method: str = "GET") -> Answer:
+        """Reads one final answer to a request of `method`. Raises ConnectionError where there is none."""
+        reader = _reader(method)
+        if self._received:  # no bytes would say that the server has hung up
+            reader.receive_data(self._received)
+        status, fields, body = 0, (), bytearray()
+        while True:
+            event = _next(reader)
+            if event is h11.NEED_DATA:
+                self._feed(reader, begun=bool(status))
+            elif isinstance(event, h11.Response):
+                status, fields = event.status_code, _texts(event)
+            elif isinstance(event, h11.Data):
+                body += event.data
+            elif isinstance(event, h11.EndOfMessage):
+                self._received = reader.trailing_data[0]
+                return Answer(status, fields, bytes(body))
+            elif event is None:
+                return Answer(status, fields, bytes(body), whole=False)
+
+    def interim(self) -> bytes:
+        """Reads up to the next empty line, and returns it with that."""
+        while b"\r\n\r\n" not in self._received:
+            data = self.socket.recv(65_536)
+            assert data, "the connection was closed"
+            self._received += data
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        return head + b"\r\n\r\n"
+
+    def rest(self) -> bytes:
+        """Everything until the server hangs up."""
+        received, self._received = self._received, b""
+        try:
+            while data := self.socket.recv(65_536):
+                received += data
+        except ConnectionResetError:
+            pass
+        return received
+
+    def is_closed(self) -> bool:
+        """Whether the server hangs up without another byte."""
+        return self.rest() == b""
+
+    def _feed(self, reader: h11.Connection, *, begun: bool) -> None:
+        try:
+            data = self.socket.recv(65_536)
+        except ConnectionResetError:
+            data = b""
+        if not data and not begun:
+            raise ConnectionError("hung up without an answer")
+        reader.receive_data(data)
+
+
+def one_answer(port: int, *lines: str, body: bytes = b"") -> Answer:
+    """The answer to one request on a connection of its own."""
+    with RawClient(port) as client:
+        return client.ask(*lines, body=body)
+
+
+def _reader(method: str) -> h11.Connection:
+    reader = h11.Connection(h11.CLIENT)
+    reader.send(h11.Request(method=method, target="/", headers=[("Host", "any")]))
+    reader.send(h11.EndOfMessage())
+    return reader
+
+
+def _next(reader: h11.Connection) -> Any:
+    try:
+        return reader.next_event()
+    except h11.RemoteProtocolError:
+        if reader.their_state is h11.ERROR and reader.trailing_data[1]:
+            return None  # cut off in the middle of a body
+        raise
+
+
+def _texts(response: h11.Response) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode(), value.decode("latin-1")) for name, value in response.headers)

@@ -1,0 +1,64 @@
+"""The gateway as a worker runs it, its server and protocol included, in a thread of the test's own process."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from uvicorn.config import Config
+
+from gateway.app import Gateway
+from gateway.server_protocol import ServerProtocol
+from gateway.worker import GatewayServer, GatewayWorker
+from tests.gateway.raw_client import RawClient, one_answer
+from tests.gateway.raw_upstream import WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """A gateway that serves on a loopback port."""
+
+    port: int
+    server: GatewayServer
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self) -> RawClient:
+        """A connection of one's own."""
+        return RawClient(self.port)
+
+
+@contextmanager
+def running(
+    app: Gateway, protocol: type[ServerProtocol] = ServerProtocol, *, until: str = "/readyz"
+) -> Iterator[RunningGateway]:
+    """Runs `app` until the block ends, which begins when `until` answers 200."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    told = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "log_config": None, "timeout_keep_alive": 75}
+    server = GatewayServer(Config(app, **told))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
+    thread.start()
+    try:
+        _wait_until(port, until)
+        yield RunningGateway(port, server)
+    finally:
+        server.should_exit = True
+        thread.join(WAIT)
+        assert not thread.is_alive()
+
+
+def _wait_until(port: int, path: str) -> None:
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        with suppress(ConnectionError):
+            if one_answer(port, f"GET {path} HTTP/1.1", "Host: gateway").status == 200:
+                return
+        time.sleep(0.02)  # another thread is starting: there is no clock of ours to move
+    raise AssertionError(f"{path} at the gateway does not answer 200")
+

@@ -1,0 +1,260 @@
+"""Requests that two readers could understand differently are refused, and their connection ends (R30, R35)."""
+
+import asyncio
+import threading
+
+import pytest
+
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.running_gateway import RunningGateway
+
+POST = b"POST /public/a HTTP/1.1\r\nHost: h\r\n"
+GET = b"GET /public/a HTTP/1.1\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+AMBIGUOUS = {
+    "length and chunks": POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    "the same length twice": POST + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nab",
+    "a list of lengths": POST + b"Content-Length: 2, 2\r\n\r\nab",
+    "a signed length": POST + b"Content-Length: +2\r\n\r\nab",
+    "a negative length": POST + b"Content-Length: -2\r\n\r\nab",
+    "a hexadecimal length": POST + b"Content-Length: 0x2\r\n\r\nab",
+    "an empty length": POST + b"Content-Length:\r\n\r\nab",
+    "a length beyond 64 bits": POST + b"Content-Length: 99999999999999999999\r\n\r\nab",
+    "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a coding before chunked": POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "chunked twice": POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "two codings": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "identity": POST + b"Transfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "a vertical tab before the coding": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "chunks in HTTP/1.0": b"POST /public/a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "bare line feeds": b"GET /public/a HTTP/1.1\nHost: h\n\n",
+    "one bare line feed": GET + b"Host: h\nX: y\r\n\r\n",
+    "a bare carriage return": GET + b"Host: h\r\nX: a\rb\r\n\r\n",
+    "a folded line": GET + b"Host: h\r\nX: a\r\n b\r\n\r\n",
+    "a folded coding": POST + b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+    "a folded first line": GET + b" Host: h\r\n\r\n",
+    "two hosts": GET + b"Host: h\r\nHost: h\r\n\r\n",
+    "no host": GET + b"\r\n",
+    "an empty host": GET + b"Host:\r\n\r\n",
+    "a host with a space": GET + b"Host: a b\r\n\r\n",
+    "HTTP/0.9": b"GET /public/a\r\n\r\n",
+    "HTTP/0.9, said so": b"GET /public/a HTTP/0.9\r\nHost: h\r\n\r\n",
+    "HTTP/1.2": b"GET /public/a HTTP/1.2\r\nHost: h\r\n\r\n",
+    "HTTP/2.0": b"GET /public/a HTTP/2.0\r\nHost: h\r\n\r\n",
+    "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "an asterisk": b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a tunnel": b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n",
+    "an absolute form without a path": b"GET http://example.org HTTP/1.1\r\nHost: h\r\n\r\n",
+    "an absolute form with a query first": b"GET http://example.org?/public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a relative path": b"GET public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "an underscore in a name": GET + b"Host: h\r\nX_User_Id: root\r\n\r\n",
+    "a dot in a name": GET + b"Host: h\r\nX.User.Id: root\r\n\r\n",
+    "a space after a name": GET + b"Host: h\r\nX : a\r\n\r\n",
+    "no name": GET + b"Host: h\r\n: a\r\n\r\n",
+    "no colon": GET + b"Host: h\r\nX\r\n\r\n",
+    "a name beyond ASCII": GET + b"Host: h\r\nX\xe9: a\r\n\r\n",
+    "NUL in a name": GET + b"Host: h\r\nX\0: a\r\n\r\n",
+    "NUL in a value": GET + b"Host: h\r\nX: a\0b\r\n\r\n",
+    "NUL in the path": b"GET /public/a\0b HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a control character in a value": GET + b"Host: h\r\nX: \x01\r\n\r\n",
+    "UTF-8 in the path": "GET /public/é HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
+    "UTF-8 in the query": "GET /public/?é HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
+    "an unknown method": b"BREW /public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a method in lower case": b"get /public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a tab for a space": b"GET\t/public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a space after the version": b"GET /public/a HTTP/1.1 \r\nHost: h\r\n\r\n",
+    "an unknown expectation": POST + b"Expect: 200-ok\r\nContent-Length: 2\r\n\r\nab",
+    "an upgrade with a body": POST + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nab",
+    "a chunk size that is none": CHUNKED + b"zz\r\nab\r\n0\r\n\r\n",
+    "a chunk size of 0x2": CHUNKED + b"0x2\r\nab\r\n0\r\n\r\n",
+    "a chunk size beyond 64 bits": CHUNKED + b"fffffffffffffffff\r\nab\r\n0\r\n\r\n",
+    "a space after the chunk size": CHUNKED + b"2 \r\nab\r\n0\r\n\r\n",
+    "chunks ended by line feeds": CHUNKED + b"2\nab\n0\n\n",
+    "a chunk longer than it says": CHUNKED + b"2\r\nabc\r\n0\r\n\r\n",
+    "a line feed in a chunk's extension": CHUNKED + b"2;a\nb\r\nab\r\n0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_what_two_readers_could_differ_on_is_refused_and_the_connection_ends(
+    gateway: RunningGateway, upstream: RawUpstream, raw: bytes
+) -> None:
+    with gateway.connect() as client:
+        client.send(raw + GET + b"Host: h\r\n\r\n")
+        answer = client.answer()
+        assert answer.status == 400
+        assert answer.problem["code"] in ("bad_request", "bad_header", "bad_path")
+        assert answer.get("connection") == "close"
+        assert client.is_closed()
+    assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "it reached the upstream whole"
+
+
+LARGE = {
+    "a target over 4 KB": (414, b"GET /public/" + b"a" * 4_100 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
+    "a query over 4 KB": (414, b"GET /public/?" + b"a" * 4_100 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
+    "a target without end": (431, b"GET /public/" + b"a" * 150_000),
+    "a header of 9 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 9_000 + b"\r\n\r\n"),
+    "a header of 64 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 65_536 + b"\r\n\r\n"),
+    "a header without end": (431, GET + b"Host: h\r\nX: " + b"a" * 150_000),
+    "a name without end": (431, GET + b"Host: h\r\n" + b"a" * 150_000),
+    "101 fields": (431, GET + b"Host: h\r\n" + b"X: a\r\n" * 100 + b"\r\n"),
+    "fields without end": (431, GET + b"Host: h\r\n" + b"X: a\r\n" * 30_000),
+}
+
+
+@pytest.mark.parametrize(("status", "raw"), LARGE.values(), ids=LARGE)
+def test_what_is_too_large_is_refused_and_the_connection_ends(
+    gateway: RunningGateway, upstream: RawUpstream, status: int, raw: bytes
+) -> None:
+    """R31, R35."""
+    with gateway.connect() as client:
+        client.send(raw)
+        answer = client.answer()
+        assert answer.status == answer.problem["status"] == status
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+def test_just_the_limits_pass(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        assert client.ask(f"GET /public/{'a' * 4_000} HTTP/1.1", "Host: h").status == 200
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h", *["X: y"] * 99).status == 200
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 8_000}").status == 200
+    assert len(upstream.requests) == 3
+
+
+HARMLESS = {
+    "empty lines first": b"\r\n\r\n" + GET + b"Host: h\r\n\r\n",
+    "a coding in another case": POST + b"Transfer-Encoding: ChunKed\r\n\r\n0\r\n\r\n",
+    "a tab before the coding": POST + b"Transfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n",
+    "a chunk's extension": CHUNKED + b"2;a=b\r\nab\r\n0\r\n\r\n",
+    "an empty value": GET + b"Host: h\r\nX-Us:\r\ner-Id: root\r\n\r\n",
+    "an upgrade without a body": GET + b"Host: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "two spaces before the target": b"GET  /public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", HARMLESS.values(), ids=HARMLESS)
+def test_what_everybody_reads_alike_is_forwarded_in_its_plain_form(
+    gateway: RunningGateway, upstream: RawUpstream, raw: bytes
+) -> None:
+    with gateway.connect() as client:
+        client.send(raw)
+        assert client.answer().status == 200
+    (request,) = upstream.requests
+    assert request.request_line in ("GET /public/a HTTP/1.1", "POST /public/a HTTP/1.1")
+    assert {name for name, _ in request.fields} <= {
+        *("host", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"),
+        *("transfer-encoding", "x-us", "er-id"),
+    }
+    assert request.body in (b"", b"0\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n")
+
+
+# --- several requests on one connection --------------------------------------------------------------------------
+
+
+def test_pipelined_requests_are_answered_in_order(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_body()
+        target = conversation.request.request_line.split()[1]
+        await asyncio.sleep(0.05 if target == "/public/0" else 0)
+        await conversation.write(ok(target.encode() + conversation.request.body))
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(
+            b"".join(
+                b"POST /public/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody" % number for number in range(5)
+            )
+        )
+        for number in range(5):
+            assert client.answer("POST").body == b"/public/%dbody" % number
+
+
+def test_garbage_behind_a_request_does_not_harm_its_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+        await asyncio.sleep(0.1)  # the garbage arrives meanwhile
+        await conversation.write(b"later")
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(GET + b"Host: h\r\n\r\n" + b"garbage\r\n\r\n")
+        assert client.answer().body == b"firstlater"
+        assert client.is_closed()
+
+
+def test_a_body_that_breaks_while_its_answer_is_under_way_ends_both(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """A second status line in the middle of an answer would be read as its body."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(CHUNKED + b"2\r\nab\r\n")
+        head = client.interim()
+        assert head.startswith(b"HTTP/1.1 200")
+        client.send(b"zz\r\n")
+        assert client.rest() == b"first"
+    assert upstream.last.gone.wait(WAIT)
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"GET /public/b HTTP/1.1\r\nHost: h\r\nX: ", b"GET /public/", b"\r\n"],
+    ids=["header", "target", "empty lines"],
+)
+def test_a_next_request_without_end_is_not_collected_meanwhile(
+    gateway: RunningGateway, upstream: RawUpstream, endless: bytes
+) -> None:
+    """What is read ahead of the answer under way is bounded, and that answer is given."""
+    go_on = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await asyncio.to_thread(go_on.wait, WAIT)
+        await conversation.write(ok())
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(GET + b"Host: h\r\n\r\n" + endless)
+        client.socket.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            for _ in range(64):
+                client.send(b"\r\n" * 262_144 if endless == b"\r\n" else b"x" * 524_288)
+        client.socket.settimeout(WAIT)
+        go_on.set()
+        assert client.answer().body == b"ok"
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"2;ext="], ids=["trailer", "extension"])
+def test_framing_without_end_is_refused(gateway: RunningGateway, upstream: RawUpstream, endless: bytes) -> None:
+    with gateway.connect() as client:
+        client.send(CHUNKED + b"2\r\nab\r\n" + endless + b"x" * 1_000_000)
+        assert client.answer("POST").status == 400
+        assert client.is_closed()
+
+
+def test_many_small_trailers_are_not_collected(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        client.send(CHUNKED + b"2\r\nab\r\n0\r\n" + b"X: y\r\n" * 150_000)
+        assert client.answer("POST").status == 400
+        assert client.is_closed()
+
+
+def test_an_upgrade_is_not_taken_up_and_its_connection_ends(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """RFC 9110 7.8: what follows would be in another protocol."""
+    upstream.begin(answering(ok()))
+    with gateway.connect() as client:
+        upgrade = b"Host: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        client.send(GET + upgrade + GET + b"Host: h\r\n\r\n")
+        assert client.answer().status == 200
+        assert client.is_closed()
+    assert len(upstream.requests) == 1

@@ -1,0 +1,227 @@
+"""Bodies stream both ways, no faster than the slower side takes them, and end with whoever hangs up."""
+
+import asyncio
+import hashlib
+import threading
+
+import pytest
+
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.running_gateway import RunningGateway
+
+CHUNK = bytes(range(256)) * 256
+"""64 KiB."""
+ENDLESS = 512
+"""Chunks, 32 MiB: more than all the buffers on the way hold."""
+HELD_AT_MOST = 16 * 2**20
+"""Bytes in both kernels' socket buffers and our own; an unbounded buffer would swallow twice as many."""
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_large_upload_arrives_whole(gateway: RunningGateway, upstream: RawUpstream, chunked: bool) -> None:
+    body = CHUNK * 64
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    sent = b"%x\r\n%b\r\n" % (1_000_000, body[:1_000_000]) + b"%x\r\n%b\r\n0\r\n\r\n" % (
+        len(body) - 1_000_000,
+        body[1_000_000:],
+    )
+    with gateway.connect() as client:
+        answer = client.ask("POST /public/ HTTP/1.1", "Host: h", framing, body=sent if chunked else body)
+    assert answer.status == 200
+    assert hashlib.sha256(upstream.last.content()).digest() == hashlib.sha256(body).digest()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        ok(CHUNK * 64),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"10000\r\n%b\r\n" % CHUNK * 64 + b"0\r\n\r\n",
+    ],
+    ids=["length", "chunked"],
+)
+def test_a_large_download_arrives_whole(gateway: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+    upstream.begin(answering(raw))
+    with gateway.connect() as client:
+        for _ in range(2):
+            assert client.ask("GET /public/ HTTP/1.1", "Host: h").body == CHUNK * 64
+
+
+def test_an_answer_is_handed_on_before_it_is_complete(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    rest = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+        await asyncio.to_thread(rest.wait, WAIT)
+        await conversation.write(b"later")
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
+        _read_until(client, b"first")
+        rest.set()
+        _read_until(client, b"later")
+
+
+def test_a_body_is_handed_on_before_it_is_complete(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    begun = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        begun.set()
+        await conversation.read_body()
+        await conversation.write(ok())
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst")
+        assert begun.wait(WAIT)
+        client.send(b"later")
+        assert client.answer().status == 200
+    assert upstream.last.body == b"firstlater"
+
+
+def test_an_upstream_is_read_no_faster_than_the_client_reads(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    written = _Counter()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(CHUNK) * ENDLESS))
+        for _ in range(ENDLESS):
+            await conversation.write(CHUNK)
+            written.add(len(CHUNK))
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert written.when_it_stands_still() < HELD_AT_MOST
+        assert len(client.answer().body) == len(CHUNK) * ENDLESS
+
+
+def test_a_client_is_read_no_faster_than_the_upstream_reads(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    go_on = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await asyncio.to_thread(go_on.wait, WAIT)
+        await conversation.read_body()
+        await conversation.write(ok())
+
+    upstream.begin(script)
+    written = _Counter()
+
+    def upload(client: RawClient) -> None:
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (len(CHUNK) * ENDLESS))
+        for _ in range(ENDLESS):
+            client.send(CHUNK)
+            written.add(len(CHUNK))
+
+    with gateway.connect() as client:
+        thread = threading.Thread(target=upload, args=(client,))
+        thread.start()
+        assert written.when_it_stands_still() < HELD_AT_MOST
+        go_on.set()
+        assert client.answer().status == 200
+        thread.join(WAIT)
+    assert len(upstream.last.body) == len(CHUNK) * ENDLESS
+
+
+# --- Expect: 100-continue ----------------------------------------------------------------------------------------
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """RFC 9110 10.1.1."""
+    with gateway.connect() as client:
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+        assert client.interim() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.send(b"ab")
+        assert client.answer().status == 200
+    assert upstream.last.body == b"ab"
+    assert upstream.last.get("expect") is None
+
+
+@pytest.mark.parametrize(("target", "status"), [("/api/", 401), ("/none", 404), ("/small/", 413)])
+def test_a_client_that_asks_first_and_is_refused_need_not_send(
+    gateway: RunningGateway, upstream: RawUpstream, target: str, status: int
+) -> None:
+    with gateway.connect() as client:
+        answer = client.ask(f"POST {target} HTTP/1.1", "Host: h", "Content-Length: 1000", "Expect: 100-continue")
+        assert answer.status == status
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+# --- early ends --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1_000, len(CHUNK) * ENDLESS])
+def test_an_answer_before_the_body_is_taken_reaches_the_client(
+    gateway: RunningGateway, upstream: RawUpstream, size: int
+) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 422 No Thanks\r\nContent-Length: 2\r\n\r\nno")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\nthe beginning" % size)
+        answer = client.answer("POST")
+        assert (answer.status, answer.body) == (422, b"no")
+        assert upstream.last.gone.wait(WAIT)
+        assert client.is_closed()
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst"],
+    ids=["before the answer", "in the middle of it"],
+)
+@pytest.mark.parametrize(
+    "request_so_far",
+    [
+        b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst",
+    ],
+    ids=["get", "upload"],
+)
+def test_a_client_that_hangs_up_ends_the_upstream_exchange(
+    gateway: RunningGateway, upstream: RawUpstream, request_so_far: bytes, begun: bytes
+) -> None:
+    arrived = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(begun)
+        arrived.set()
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(request_so_far)
+        assert arrived.wait(WAIT)
+        if begun:
+            _read_until(client, b"first")
+    assert upstream.last.gone.wait(WAIT)
+
+
+def _read_until(client: RawClient, ending: bytes) -> None:
+    received = b""
+    while not received.endswith(ending):
+        data = client.socket.recv(65_536)
+        assert data, "the connection was closed"
+        received += data
+
+
+class _Counter:
+    """Counts what somebody gets rid of, and knows when no more goes."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._more = threading.Event()
+
+    def add(self, size: int) -> None:
+        self._total += size
+        self._more.set()
+
+    def when_it_stands_still(self) -> int:
+        """The total once nothing was added for a while."""
+        assert self._more.wait(WAIT)
+        while self._more.wait(0.3):
+            self._more.clear()
+        return self._total

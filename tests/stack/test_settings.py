@@ -1,0 +1,126 @@
+"""What the environment may say, and what is said back when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from stack.address import Port, UnixSocket
+from stack.settings import LONGEST_SOCKET_PATH, SECRETS, StartRefused, read_settings
+from tests.stack.conftest import Reading
+
+PRODUCTION = {
+    "APP_ENV": "production",
+    "DATABASE_URL": "postgresql://db/sallyport",
+    "REDIS_URL": "redis://cache",
+    "SIGNING_KEY_FILE": "/secrets/signing.pem",
+    "REFRESH_SECRET": "given",
+    "PEER_SECRET": "given",
+    "IDENTITY_SECRET": "given",
+}
+
+
+def complaints(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
+    with pytest.raises(StartRefused) as refused:
+        read_settings(environ, here, lambda _: False)
+    return list(refused.value.complaints)
+
+
+def test_an_empty_environment_is_a_development_machine_on_port_8000(read: Reading, tmp_path: Path) -> None:
+    settings = read()
+    assert settings.gateway == Port("127.0.0.1", 8000)
+    assert settings.data_dir == tmp_path / ".data"
+    assert settings.embeds_redis
+    assert settings.generated == SECRETS
+
+
+def test_an_empty_value_counts_as_unset(read: Reading) -> None:
+    settings = read(GATEWAY_PORT="", REDIS_URL="", SIGNING_KEY="")
+    assert settings == read()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_PORT", "0"),
+        ("GATEWAY_PORT", "65536"),
+        ("GATEWAY_PORT", "http"),
+        ("GATEWAY_PORT", "\N{SUPERSCRIPT TWO}"),
+        ("GATEWAY_BIND", "8000"),
+        ("GATEWAY_BIND", "unix:relative.sock"),
+        ("APP_ENV", "prod"),
+        ("REFRESH_GRACE", "601"),
+        ("REFRESH_GRACE", "-1"),
+        ("DATA_DIR", "what?"),
+        ("AUTH_URL", "http://auth.example:80"),
+        ("AUTH_URL", "https://127.0.0.1:8001"),
+        ("RESOURCE_URL", "http://0.0.0.0:8002"),
+        ("AUTH_BIND", "127.0.0.1:8001"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    assert any(complaint.startswith(name) for complaint in complaints({name: value}))
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    said = complaints({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
+    assert [complaint.split()[0] for complaint in said] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
+
+
+def test_production_names_everything_that_is_missing() -> None:
+    said = "\n".join(complaints({"APP_ENV": "production"}))
+    for name in ("DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "IDENTITY_SECRET"):
+        assert name in said
+    assert "notes.secret" in said
+
+
+@pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "APP_ENV"])
+def test_production_needs_each_of_them(missing: str) -> None:
+    environ = {name: value for name, value in PRODUCTION.items() if name != missing}
+    assert missing.removesuffix("_FILE") in complaints({**environ, "GATEWAY_ROUTES": "own.toml"})[0]
+
+
+def test_production_with_everything_given_embeds_nothing(read: Reading) -> None:
+    settings = read(**PRODUCTION)
+    assert settings.is_production
+    assert not settings.embeds_redis
+    assert settings.generated == ()
+
+
+def test_an_identity_secret_of_ones_own_needs_the_gateways_half() -> None:
+    assert "notes.secret" in complaints({"IDENTITY_SECRET": "given"})[0]
+
+
+def test_a_routes_file_of_ones_own_says_where_the_gateways_half_is(tmp_path: Path) -> None:
+    environ = {"IDENTITY_SECRET": "given", "GATEWAY_ROUTES": "own.toml"}
+    assert read_settings(environ, tmp_path, lambda _: False).given == environ
+
+
+def test_a_setting_may_come_from_a_file(read: Reading) -> None:
+    assert not read(REDIS_URL_FILE="/secrets/redis").embeds_redis
+
+
+def test_sockets_stand_in_data_dir(read: Reading, tmp_path: Path) -> None:
+    settings = read(DATA_DIR="d")
+    assert settings.auth == UnixSocket(tmp_path / "d" / "run" / "auth.sock")
+
+
+def test_sockets_of_a_long_data_dir_move_to_a_short_folder_that_stays_the_same(read: Reading) -> None:
+    first, again = read(DATA_DIR="d" * 100), read(DATA_DIR="d" * 100)
+    other = read(DATA_DIR="e" * 100)
+    assert first.run_dir == again.run_dir != other.run_dir
+    assert len(str(first.run_dir / "resource.sock")) <= LONGEST_SOCKET_PATH
+
+
+def test_the_length_of_a_path_is_counted_in_bytes(read: Reading) -> None:
+    assert read(DATA_DIR="/" + "\N{SNOWMAN}" * 30).run_dir.is_relative_to("/tmp")
+
+
+def test_a_service_listens_where_its_url_says(read: Reading) -> None:
+    settings = read(AUTH_URL="http://127.0.0.1:8001/", RESOURCE_URL="unix:/tmp/r.sock")
+    assert settings.auth == Port("127.0.0.1", 8001)
+    assert settings.resource == UnixSocket(Path("/tmp/r.sock"))
+
+
+def test_a_gateway_on_every_interface_is_reached_by_loopback(read: Reading) -> None:
+    gateway = read(GATEWAY_BIND="0.0.0.0:8080").gateway
+    assert (gateway.bind, gateway.url) == ("0.0.0.0:8080", "http://127.0.0.1:8080")

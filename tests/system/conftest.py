@@ -1,0 +1,42 @@
+"""The stacks that system tests share, each started once."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.running_stack import Account, RunningStack, Tokens, run_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[RunningStack]:
+    """As `make run` starts it, with two auth workers and no rate limits."""
+    with run_stack(AUTH_WORKERS="2", GATEWAY_WORKERS="2") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def brief_stack() -> Iterator[RunningStack]:
+    """Forgives a spent refresh token for one second."""
+    with run_stack(REFRESH_GRACE="1", AUTH_WORKERS="1", GATEWAY_WORKERS="1") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Forgives nothing: a spent refresh token is refused at once. Lives in a folder with a long name."""
+    folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
+    settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
+    with run_stack(AUTH_WORKERS="1", GATEWAY_WORKERS="1", **settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def account(stack: RunningStack) -> Account:
+    """Somebody who registered with the shared stack."""
+    return stack.register()
+
+
+@pytest.fixture
+def tokens(stack: RunningStack, account: Account) -> Tokens:
+    """A session of the test's own."""
+    return stack.login(account)

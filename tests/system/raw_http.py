@@ -1,0 +1,38 @@
+"""Requests as no client library would send them, over TCP or a unix socket."""
+
+import socket
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+from urllib.parse import urlsplit
+
+TIMEOUT = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    body: bytes
+    challenge: str
+
+
+def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> Answer:
+    """Sends exactly these lines, with Host, Content-Length and Connection: close added; names may repeat."""
+    lines = [request_line, "Host: localhost", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    with _connect(where) as connection:
+        connection.sendall("\r\n".join(lines).encode("latin-1") + body)
+        response = HTTPResponse(connection)
+        response.begin()
+        return Answer(response.status, response.read(), response.getheader("WWW-Authenticate", ""))
+
+
+def _connect(where: str | Path) -> socket.socket:
+    if isinstance(where, str):
+        parts = urlsplit(where)
+        return socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(TIMEOUT)
+    connection.connect(str(where))
+    return connection

@@ -1,0 +1,212 @@
+"""What no endpoint may swallow: each is answered 400 with the field named, and nothing is stored."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from tests.system.running_stack import PASSWORD, Account, RunningStack, Tokens
+
+JSON_BODY = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with a session and a note, and where these are found."""
+
+    stack: RunningStack
+    account: Account
+    access: str
+    note: str
+
+    def send(self, endpoint: "Endpoint", body: bytes | str) -> requests.Response:
+        """The body as it stands."""
+        path = endpoint.path.format(id=self.account.id, note=self.note)
+        access = self.access if endpoint.needs_login else ""
+        raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        return self.stack.send(endpoint.method, path, access, data=raw, headers=JSON_BODY)
+
+    def stored(self) -> list[tuple[object, ...]]:
+        """Every user, session and note there is."""
+        return [row for name in ("auth.db", "notes.db") for row in _rows(self.stack, name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Takes a JSON object; `field` is one of its text fields, `limit` how many characters that may have."""
+
+    method: str
+    path: str
+    field: str
+    needs_login: bool = True
+    limit: int = 0
+    others: Mapping[str, str] | None = None
+
+    def body(self, value: str) -> str:
+        """The body with this JSON text for the field."""
+        members = [f'"{self.field}": {value}', *(f'"{k}": "{v}"' for k, v in (self.others or {}).items())]
+        return f"{{{', '.join(members)}}}"
+
+
+ENDPOINTS = (
+    Endpoint("POST", "/auth/users/", "email", False, 254, {"password": PASSWORD}),
+    Endpoint("POST", "/auth/users/", "first_name", False, 150, {"email": "bad@example.com", "password": PASSWORD}),
+    Endpoint("POST", "/auth/users/", "password", False, 256, {"email": "bad@example.com"}),
+    Endpoint("PUT", "/auth/users/me/", "first_name", limit=150),
+    Endpoint("PATCH", "/auth/users/me/", "last_name", limit=150),
+    Endpoint("PUT", "/auth/users/{id}/", "first_name", limit=150),
+    Endpoint("PATCH", "/auth/users/{id}/", "last_name", limit=150),
+    Endpoint("POST", "/auth/jwt/create/", "email", False, others={"password": PASSWORD}),
+    Endpoint("POST", "/auth/jwt/refresh/", "refresh", False),
+    Endpoint("POST", "/auth/jwt/verify/", "token", False),
+    Endpoint("POST", "/auth/jwt/blacklist/", "refresh", False),
+    Endpoint("POST", "/api/notes/", "title", limit=200),
+    Endpoint("POST", "/api/notes/", "body", limit=10_000, others={"title": "t"}),
+    Endpoint("PATCH", "{note}", "title", limit=200),
+    Endpoint("PATCH", "{note}", "body", limit=10_000),
+)
+
+UNREADABLE: Mapping[str, bytes] = {
+    "not JSON": b"{nonsense",
+    "cut short": b'{"email": "a',
+    "two values": b"{} {}",
+    "bad UTF-8": b'{"email": "\xff\xfe"}',
+    "a raw line break in a string": b'{"email": "a\nb"}',
+    "NaN": b'{"email": NaN}',
+    "Infinity": b'{"email": -Infinity}',
+    "200 levels deep": b'{"email": ' + b"[" * 200 + b"]" * 200 + b"}",
+    "50,000 levels deep": b"[" * 50_000,
+    "a list": b"[]",
+    "a string": b'"nonsense"',
+    "a number": b"1",
+    "null": b"null",
+    "a number of 5,000 digits": b"1" * 5_000,
+}
+
+WRONG: Mapping[str, str] = {
+    "a list": "[]",
+    "an object": '{"a": 1}',
+    "null": "null",
+    "NUL": r'"a\u0000b"',
+    "a lone surrogate": r'"a\ud800b"',
+    "a raw lone surrogate": '"a\ud800b"',
+    "200 levels deep": "[" * 200 + "]" * 200,
+}
+
+
+@pytest.fixture(scope="module")
+def caller(stack: RunningStack) -> Caller:
+    """Shared: nothing here may change anything."""
+    account = stack.register()
+    tokens: Tokens = stack.login(account)
+    return Caller(stack, account, tokens.access, stack.add_note(tokens.access, "Mine"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_stored(caller: Caller) -> object:
+    before = caller.stored()
+    yield
+    assert caller.stored() == before
+
+
+def _rows(stack: RunningStack, name: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(f"file:{stack.data_dir / name}?mode=ro", uri=True) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        rows = [row for (table,) in tables for row in connection.execute(f'SELECT * FROM "{table}"').fetchall()]
+    connection.close()
+    return rows
+
+
+def endpoint_name(endpoint: Endpoint) -> str:
+    return f"{endpoint.method} {endpoint.path} {endpoint.field}"
+
+
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=endpoint_name)
+
+
+def names_the_field(answer: requests.Response, field: str) -> bool:
+    """As a member of the answer (auth service), or of its `errors` (problem details)."""
+    document = answer.json()
+    return field in document or field in document.get("errors", {})
+
+
+@every_endpoint
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_body_that_is_no_json_object_is_answered_400(caller: Caller, endpoint: Endpoint, name: str) -> None:
+    answer = caller.send(endpoint, UNREADABLE[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
+    assert answer.status_code == 400, answer.text
+    assert json.loads(answer.text)
+
+
+@every_endpoint
+@pytest.mark.parametrize("name", WRONG)
+def test_a_field_of_the_wrong_kind_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
+    answer = caller.send(endpoint, endpoint.body(WRONG[name]))
+    assert answer.status_code == 400, answer.text
+    assert name.startswith("a raw") or names_the_field(answer, endpoint.field), answer.text
+
+
+@every_endpoint
+def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint) -> None:
+    """Two readers would read two things."""
+    answer = caller.send(endpoint, f'{{"{endpoint.field}": "a", {endpoint.body(chr(34) + "b" + chr(34))[1:]}')
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.limit], ids=endpoint_name)
+@pytest.mark.parametrize("factor", [1, 50])
+def test_a_field_that_is_too_long_is_named(caller: Caller, endpoint: Endpoint, factor: int) -> None:
+    tail = "@example.com" if endpoint.field == "email" else ""
+    value = "Zq" * (endpoint.limit * factor // 2 + 1) + tail
+    answer = caller.send(endpoint, endpoint.body(json.dumps(value)))
+    assert answer.status_code == 400, answer.text
+    assert names_the_field(answer, endpoint.field), answer.text
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [e for e in ENDPOINTS if e.method == "POST" and e.field not in ("first_name", "body")],
+    ids=endpoint_name,
+)
+def test_a_field_that_is_missing_is_named(caller: Caller, endpoint: Endpoint) -> None:
+    answer = caller.send(endpoint, "{}")
+    assert answer.status_code == 400, answer.text
+    assert names_the_field(answer, endpoint.field), answer.text
+
+
+@every_endpoint
+def test_another_media_type_is_answered_415(caller: Caller, endpoint: Endpoint) -> None:
+    path = endpoint.path.format(id=caller.account.id, note=caller.note)
+    headers = {"Content-Type": "text/plain"}
+    answer = caller.stack.send(endpoint.method, path, caller.access, data=b"a=b", headers=headers)
+    assert answer.status_code == 415, answer.text
+
+
+@every_endpoint
+def test_a_body_over_the_limit_is_answered_413(caller: Caller, endpoint: Endpoint) -> None:
+    """And not read to its end: the gateway may close while the client is still sending."""
+    try:
+        answer = caller.send(endpoint, endpoint.body(json.dumps("x" * (2 * 2**20))))
+    except requests.ConnectionError:
+        return
+    assert answer.status_code == 413, answer.text
+
+
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=x", "page=1&page=2", "page_size=-1", "q=%00", "q=%ff", "page=9" * 99]
+)
+def test_a_bad_query_is_answered_400(caller: Caller, query: str) -> None:
+    answer = caller.stack.send("GET", f"/api/notes/?{query}", caller.access)
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("id_", ["1", "x", "%00", "..", "00000000-0000-0000-0000-000000000000", "x" * 3000])
+@pytest.mark.parametrize("path", ["/api/notes/{}/", "/auth/users/{}/"])
+def test_an_id_that_is_none_is_answered_400_or_404(caller: Caller, path: str, id_: str) -> None:
+    url = requests.Request("GET", caller.stack.url + path).prepare()
+    url.url = caller.stack.url + path.format(id_)  # as it stands: requests would resolve the dots
+    url.headers["Authorization"] = f"Bearer {caller.access}"
+    assert caller.stack.http.send(url, timeout=30).status_code in (400, 404)

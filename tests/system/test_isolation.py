@@ -1,0 +1,120 @@
+"""Each service runs with its own code and its own requirements, and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stack.first_start import make_secrets
+from stack.plan import ROOT
+from stack.settings import SECRETS
+from tests.system.raw_http import send_raw
+from tests.system.running_stack import clean_environ, end
+
+UV = shutil.which("uv")
+pytestmark = pytest.mark.skipif(
+    not UV and not os.environ.get("SALLYPORT_ISOLATION"), reason="slow without uv: make test-isolation"
+)
+
+MODULES_OF_OTHERS = {
+    "gateway": ("flask_sqlalchemy", "argon2", "auth_service", "resource_service", "stack"),
+    "auth_service": ("uvicorn", "httptools", "gateway", "resource_service", "stack"),
+    "resource_service": ("flask_jwt_extended", "redis", "argon2", "gateway", "auth_service", "stack"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Isolated:
+    """A service as its image holds it."""
+
+    name: str
+    folder: Path
+    python: Path
+    environ: Mapping[str, str]
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self.folder / "s"
+
+    def command(self, *words: str) -> list[str]:
+        """Its own Python, with these words."""
+        return [str(self.python), *words]
+
+
+@pytest.fixture(scope="module", params=sorted(MODULES_OF_OTHERS))
+def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
+    """Copied and installed as the Dockerfile does it."""
+    name: str = request.param
+    # In /tmp, because a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as made:
+        folder = Path(made)
+        for package in ("contract", "chassis", name):
+            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        _install(folder / "venv", ROOT / "requirements" / f"{name}.txt")
+        make_secrets(folder, SECRETS)
+        yield Isolated(name, folder, folder / "venv" / "bin" / "python", _environ(folder))
+
+
+def _install(venv: Path, requirements: Path) -> None:
+    python = venv / "bin" / "python"
+    if UV:
+        commands = [
+            [UV, "venv", "--quiet", "--python", sys.executable, str(venv)],
+            [UV, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", str(requirements)],
+        ]
+    else:
+        commands = [
+            [sys.executable, "-m", "venv", str(venv)],
+            [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)],
+        ]
+    for command in commands:
+        subprocess.run(command, check=True, env={**clean_environ(), "VIRTUAL_ENV": ""})
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    environ = {name: value for name, value in clean_environ().items() if not name.startswith("PYTHON")}
+    environ |= {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
+    return environ | {
+        "AUTH_BIND": f"unix:{folder / 's'}",
+        "AUTH_URL": f"unix:{folder / 'auth'}",
+        "DATABASE_URL": f"sqlite:///{folder / 'own.db'}",
+        "DATA_DIR": str(folder),
+        "GATEWAY_BIND": f"unix:{folder / 's'}",
+        "REDIS_URL": f"unix://{folder / 'redis'}",
+        "RESOURCE_BIND": f"unix:{folder / 's'}",
+        "RESOURCE_URL": f"unix:{folder / 'resource'}",
+    }
+
+
+@pytest.fixture
+def server(isolated: Isolated) -> Iterator[Isolated]:
+    """The service, started as its image starts it."""
+    gunicorn = isolated.command("-m", "gunicorn", "-c", f"python:{isolated.name}.gunicorn_conf")
+    process = subprocess.Popen(gunicorn, cwd=isolated.folder, env=isolated.environ)
+    try:
+        deadline = time.monotonic() + 30
+        while not isolated.socket.exists():
+            assert process.poll() is None, f"{isolated.name} does not start"
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield isolated
+    finally:
+        end(process)
+
+
+def test_it_serves(server: Isolated) -> None:
+    assert send_raw(server.socket, "GET /healthz HTTP/1.1").status == 200
+
+
+def test_it_carries_nothing_of_the_others(isolated: Isolated) -> None:
+    search = "import sys; from importlib.util import find_spec; print([n for n in sys.argv[1:] if find_spec(n)])"
+    command = isolated.command("-c", search, *MODULES_OF_OTHERS[isolated.name])
+    assert subprocess.check_output(command, cwd=isolated.folder, env=isolated.environ, text=True) == "[]\n"

@@ -1,0 +1,109 @@
+"""Refreshing: many at once, and once too often."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jwt
+import pytest
+import requests
+
+from tests.system.running_stack import RunningStack, Tokens
+
+PARALLEL = 32
+ROUNDS = 5
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a token says, unverified."""
+    found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return found
+
+
+def refresh_at_once(stack: RunningStack, token: str) -> list[requests.Response]:
+    start = threading.Barrier(PARALLEL)
+
+    def refresh() -> requests.Response:
+        start.wait(10)
+        return stack.try_refresh(token)
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        return [answer.result() for answer in [pool.submit(refresh) for _ in range(PARALLEL)]]
+
+
+def test_parallel_refreshes_of_one_token_share_one_successor(stack: RunningStack, tokens: Tokens) -> None:
+    """32 at once, five rounds, over two workers: nobody is refused, and one chain lives on."""
+    for generation in range(1, ROUNDS + 1):
+        answers = refresh_at_once(stack, tokens.refresh)
+        assert [answer.status_code for answer in answers] == [200] * PARALLEL
+        (successor,) = {answer.json()["refresh"] for answer in answers}
+        accesses = [claims(answer.json()["access"]) for answer in answers]
+        assert {(access["sid"], access["generation"]) for access in accesses} == {
+            (claims(tokens.refresh)["sid"], claims(tokens.refresh)["generation"] + 1)
+        }, generation
+        tokens = Tokens(answers[0].json()["access"], successor)
+    assert stack.whoami(stack.refresh(tokens).access).status_code == 200
+
+
+def test_a_refresh_token_says_nothing_new_about_its_session(stack: RunningStack, tokens: Tokens) -> None:
+    """Same subject, same session, a later generation, another jti."""
+    before, after = claims(tokens.refresh), claims(stack.refresh(tokens).refresh)
+    assert (before["sub"], before["sid"]) == (after["sub"], after["sid"])
+    assert before["generation"] + 1 == after["generation"]
+    assert before["jti"] != after["jti"]
+
+
+@pytest.fixture
+def chain(brief_stack: RunningStack) -> list[Tokens]:
+    """A session's tokens, oldest first: each but the last was spent, and its grace second is over."""
+    tokens = [brief_stack.login(brief_stack.register())]
+    for _ in range(2):
+        tokens.append(brief_stack.refresh(tokens[-1]))
+    time.sleep(1.1)  # the grace time is counted by a clock that is not ours to move
+    return tokens
+
+
+def test_a_replay_is_refused_and_ends_the_whole_session(brief_stack: RunningStack, chain: list[Tokens]) -> None:
+    spent, newest = chain[0], chain[-1]
+    assert brief_stack.whoami(newest.access).status_code == 200
+
+    replayed = brief_stack.try_refresh(spent.refresh)
+    assert replayed.status_code == 401
+    assert replayed.json()["code"] == "token_not_valid"
+    # Refresh ends at once, access within a second: the gateways hear of it by Redis.
+    assert brief_stack.try_refresh(newest.refresh).status_code == 401
+    assert becomes_unauthorized(brief_stack, newest.access, "/api/whoami", seconds=1)
+    assert becomes_unauthorized(brief_stack, newest.access, "/auth/users/me/", seconds=1)
+
+
+def test_a_replay_ends_its_own_session_alone(brief_stack: RunningStack) -> None:
+    account = brief_stack.register()
+    phone, laptop = brief_stack.login(account), brief_stack.login(account)
+    newest = brief_stack.refresh(brief_stack.refresh(phone))
+    time.sleep(1.1)
+    assert brief_stack.try_refresh(phone.refresh).status_code == 401
+    assert brief_stack.try_refresh(newest.refresh).status_code == 401
+    assert brief_stack.whoami(brief_stack.refresh(laptop).access).status_code == 200
+
+
+def test_in_strict_mode_a_spent_token_is_refused_at_once(strict_stack: RunningStack) -> None:
+    tokens = strict_stack.login(strict_stack.register())
+    newest = strict_stack.refresh(tokens)
+    assert strict_stack.try_refresh(tokens.refresh).status_code == 401
+    assert strict_stack.try_refresh(newest.refresh).status_code == 401
+
+
+def test_a_session_that_was_logged_out_is_over(stack: RunningStack, tokens: Tokens) -> None:
+    assert stack.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code == 200
+    assert stack.try_refresh(tokens.refresh).status_code == 401
+    assert becomes_unauthorized(stack, tokens.access, "/api/whoami", seconds=1)
+
+
+def becomes_unauthorized(stack: RunningStack, access: str, path: str, seconds: float) -> bool:
+    """Whether the token is refused, three times running, so that every worker had its say."""
+    deadline = time.monotonic() + seconds
+    refusals = 0
+    while refusals < 3 and time.monotonic() < deadline:
+        refusals = refusals + 1 if stack.send("GET", path, access).status_code == 401 else 0
+    return refusals == 3

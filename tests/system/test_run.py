@@ -1,0 +1,141 @@
+"""Starting and stopping the whole system."""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.settings import SECRETS
+from stack.tour import make_tour
+from tests.system.running_stack import (
+    RunningStack,
+    clean_environ,
+    descendants,
+    free_port,
+    is_running,
+    start_stack,
+)
+
+EXPECTED_OF_THE_TOUR = (
+    '"first_name":"Ann"',
+    '"title":"First"',
+    '"code": "token_invalid"',
+    '"code": "no_credentials"',
+    "the new access token -> 200",
+    "the same successor",
+    '"code": "token_not_valid"',
+    '"code": "token_revoked"',
+)
+
+NEEDS_PROC = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[RunningStack]:
+    """A stack that the test may ruin."""
+    running = start_stack(tmp_path, GATEWAY_WORKERS="1", AUTH_WORKERS="1")
+    try:
+        yield running
+    finally:
+        running.end()
+
+
+def refusal(tmp_path: Path, **settings: str) -> str:
+    """What a stack that cannot start says; it ends with 2 and leaves nothing running."""
+    refused = start_stack(tmp_path, **settings)
+    try:
+        assert refused.process.wait(15) == 2, refused.said()
+    finally:
+        refused.end()
+    return refused.said()
+
+
+def goes_away(pids: set[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while running := {pid for pid in pids if is_running(pid)}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return not running
+
+
+@NEEDS_PROC
+def test_it_is_ready_within_15_seconds_and_ctrl_c_leaves_no_process(own: RunningStack) -> None:
+    assert own.wait_until_ready() < 15
+    processes = own.pids()
+    assert len(processes) >= 7  # redis, three gunicorns and their workers
+    assert own.signal(signal.SIGINT) == 0
+    assert goes_away(processes, 1), own.said()
+
+
+@NEEDS_PROC
+def test_when_a_service_dies_the_rest_stops_and_its_name_is_said(own: RunningStack) -> None:
+    own.wait_until_ready()
+    processes = own.pids()
+    masters = {pid for pid in own.pids("auth_service") if descendants(pid)}
+    for pid in masters:
+        os.kill(pid, signal.SIGKILL)
+    assert own.process.wait(20) == 1
+    assert "auth ended by itself (SIGKILL)" in own.said()
+    assert goes_away(processes, 1), own.said()
+
+
+def test_keys_and_databases_are_their_owners_alone(stack: RunningStack) -> None:
+    for path in [stack.data_dir, *(stack.data_dir / secret.file for secret in SECRETS)]:
+        assert stat.S_IMODE(path.stat().st_mode) in (0o700, 0o600), path
+    for path in stack.data_dir.rglob("*"):
+        assert path.is_socket() or not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_two_stacks_run_side_by_side(stack: RunningStack, brief_stack: RunningStack) -> None:
+    """And neither takes the other's tokens."""
+    for running, other in ((stack, brief_stack), (brief_stack, stack)):
+        access = running.login(running.register()).access
+        assert running.whoami(access).status_code == 200
+        assert other.whoami(access).status_code == 401
+
+
+def test_a_second_stack_on_the_same_folder_is_refused(stack: RunningStack, tmp_path: Path) -> None:
+    said = refusal(tmp_path, DATA_DIR=str(stack.data_dir))
+    assert "DATA_DIR" in said
+    assert "in use by another stack" in said
+
+
+def test_a_port_in_use_is_refused(stack: RunningStack, tmp_path: Path) -> None:
+    assert "GATEWAY_PORT: cannot listen" in refusal(tmp_path, GATEWAY_PORT=stack.environ["GATEWAY_PORT"])
+
+
+def test_a_redis_url_that_nobody_answers_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
+    assert "REDIS_URL" in said
+    assert "hunter2" not in said
+    assert not (tmp_path / "data" / "valkey").exists()
+
+
+def test_production_refuses_to_make_anything_up(tmp_path: Path) -> None:
+    said = refusal(tmp_path, APP_ENV="production")
+    for name in ("DATABASE_URL", "REDIS_URL", *(secret.setting for secret in SECRETS)):
+        assert name in said
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_dir_of_any_length_and_with_spaces_will_do(strict_stack: RunningStack) -> None:
+    assert len(str(strict_stack.data_dir)) > 100
+    assert " " in str(strict_stack.data_dir)
+    assert strict_stack.whoami(strict_stack.login(strict_stack.register()).access).status_code == 200
+
+
+def test_the_tour_works_when_pasted(brief_stack: RunningStack) -> None:
+    tour = make_tour(brief_stack.url, grace=1)
+    assert tour in brief_stack.said()
+    pasted = subprocess.run(
+        ["bash"], input=tour, env=clean_environ(), capture_output=True, text=True, timeout=60, check=True
+    )
+    assert pasted.stderr == ""
+    for expected in EXPECTED_OF_THE_TOUR:
+        assert expected in pasted.stdout, pasted.stdout
