@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from chassis.clock import Clock
 from chassis.serving import settings_or_exit
+from contract.internal import SEEN_PATH
 from gateway.access_log import AccessLog
 from gateway.auth_client import AuthClient
 from gateway.authentication import Authentication
@@ -21,7 +22,8 @@ from gateway.exchange import Receive, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
 from gateway.loop_bridge import LoopBridge
-from gateway.own_endpoints import create_own_endpoints, own_paths
+from gateway.metrics import Metrics
+from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
 from gateway.pipeline import Pipeline
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
@@ -29,11 +31,10 @@ from gateway.routes import load_routes, parse_address
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
-from gateway.token_proxy import Scope, TokenProxy
+from gateway.token_proxy import OwnPaths, Scope, TokenProxy
 from gateway.upstream import Upstreams
 
 JWKS_PATH = "/.well-known/jwks.json"
-SEEN_PATH = "/internal/seen"
 
 
 class Gateway:
@@ -71,8 +72,9 @@ def create_app(
     routes = load_routes(settings.gateway_routes, environ=environ, data_dir=settings.data_dir)
     auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
-    revocations = Revocations(settings.access_token_lifetime)
+    revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
     feed = RevocationFeed(_redis(settings), revocations, clock)
+    metrics = Metrics(feed, revocations, clock)
     sightings = Sightings(lambda document: _report(auth, document))
     authenticator = Authenticator(
         keys,
@@ -99,18 +101,27 @@ def create_app(
     bridge = LoopBridge()
     own = create_own_endpoints(
         {"signing keys": keys.check, "revocations": feed.check},
+        internal_endpoints(metrics),
         session_endpoints(sessions, cookie, settings.allowed_origins, clock, bridge.wait_for),
     )
     proxy = TokenProxy(
         pipeline,
         upstreams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
-        own_paths(own),
+        OwnPaths(own_paths(own, internal=False), own_paths(own, internal=True), settings.gateway_internal_bind),
         Cors(settings.allowed_origins),
+        metrics,
         access_log if settings.access_log else None,
         clock,
     )
-    jobs = (keys.keep_fresh, feed.follow, sightings.keep_reporting, upstreams.sweep, access_log.keep_flushing)
+    jobs = (
+        keys.keep_fresh,
+        feed.follow,
+        sightings.keep_reporting,
+        upstreams.sweep,
+        metrics.keep_transferring,
+        access_log.keep_flushing,
+    )
     return Gateway(proxy, Background(jobs), upstreams, bridge)
 
 

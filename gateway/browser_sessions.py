@@ -16,12 +16,9 @@ import jwt
 import structlog
 
 from chassis.clock import Clock
+from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.problems import Refused
 from gateway.refresher import Post, read_object
-
-LOGIN_PATH = "/internal/sessions"
-EXCHANGE_PATH = "/internal/sessions/exchange"
-END_PATH = "/internal/sessions/end"
 
 RENEW_AFTER = 0.8
 """The part of an access token's life after which it is renewed, while requests go on with the old one."""
@@ -69,7 +66,7 @@ class BrowserSessions:
         """
         handle = secrets.token_urlsafe(32)
         status, body = await self._call(
-            LOGIN_PATH,
+            SESSIONS_PATH,
             {
                 "email": email,
                 "password": password,

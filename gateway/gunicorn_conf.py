@@ -2,6 +2,9 @@
 
 import os
 
+from gunicorn.workers.base import Worker
+
+from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, settings_or_exit
 from gateway.routes import RoutesError, load_routes
 from gateway.settings import GatewaySettings, ServingSettings
@@ -15,9 +18,15 @@ except RoutesError as error:
     raise SystemExit(f"cannot start: GATEWAY_ROUTES: {error}") from None
 
 globals().update(gunicorn_defaults("gateway", _serving))
+prepare_metrics()
 
 wsgi_app = "gateway.app:create_app()"
 worker_class = "gateway.worker.GatewayWorker"
 bind = _serving.bind
 workers = _serving.gateway_workers
 keepalive = _serving.gateway_keepalive
+
+
+def child_exit(server: object, worker: Worker) -> None:
+    """Called by gunicorn's master when a worker has gone."""
+    forget_worker(worker.pid)

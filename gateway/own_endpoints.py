@@ -1,12 +1,17 @@
-"""Owns the gateway's own endpoints, which are ordinary Flask: health and, for the rest, problem details."""
+"""Owns the gateway's own endpoints, which are ordinary Flask: health, sessions, and for operators metrics.
+
+Those for operators are served on the internal address alone (GATEWAY_INTERNAL_BIND); elsewhere they do not exist.
+"""
 
 from collections.abc import Mapping
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Response
 
 from chassis.health import Check, health
+from chassis.metrics import render_metrics
 from chassis.problem_answers import install_problem_answers
 from chassis.request_context import install_request_context
+from gateway.metrics import Metrics
 
 
 def create_own_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
@@ -20,7 +25,19 @@ def create_own_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) ->
     return app
 
 
-def own_paths(app: Flask) -> frozenset[bytes]:
-    """The paths that `app` answers; they go before every route."""
-    rules = {rule.rule for rule in app.url_map.iter_rules()}
+def internal_endpoints(metrics: Metrics) -> Blueprint:
+    """The blueprint that answers /metrics."""
+    blueprint = Blueprint("internal", __name__)
+
+    @blueprint.get("/metrics")
+    def show_metrics() -> Response:
+        body, content_type = render_metrics(metrics.registry)
+        return Response(body, content_type=content_type)
+
+    return blueprint
+
+
+def own_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
+    """The paths that `app` answers, on the internal address or elsewhere; they go before every route."""
+    rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
     return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

@@ -1,8 +1,9 @@
 """Owns what has been revoked: sessions and subjects, held in memory and fed from Redis.
 
-Policy: a look-up never leaves the process. While Redis is away nothing new is learned, so a revocation takes
-effect at the latest when the access token expires; what is known stays known. Entries are forgotten when every
-token they speak of has expired.
+Policy: a look-up never leaves the process. While Redis is away nothing new is learned; what is known stays known.
+REVOCATION_FAIL=open (the default) goes on, so that a revocation takes effect at the latest when the access token
+expires; closed answers 503 once the feed has been silent for FEED_LIMIT seconds. Never 401: a client would drop a
+good token for our fault. Entries are forgotten when every token they speak of has expired.
 """
 
 import asyncio
@@ -20,14 +21,18 @@ from contract.revocation import SESSION, STREAM, Revocation, read_revocation
 _BLOCK_MS = 1_000
 _PAGE = 1_000
 _RETRY_PAUSE = 0.25
+FEED_LIMIT = 5.0
+"""Seconds of silence that REVOCATION_FAIL=closed bears."""
 _log = structlog.get_logger("revocations")
 
 
 class Revocations:
     """The revoked sessions and subjects of the last access lifetime."""
 
-    def __init__(self, access_lifetime: int) -> None:
+    def __init__(self, access_lifetime: int, *, fail_closed: bool) -> None:
         self._keep = access_lifetime + LEEWAY
+        self._silence_limit = FEED_LIMIT if fail_closed else float("inf")
+        self._heard_at = float("-inf") if fail_closed else float("inf")
         self._sessions: dict[str, int] = {}
         self._subjects: dict[str, int] = {}
 
@@ -39,8 +44,15 @@ class Revocations:
         known = self._sessions if revocation.kind == SESSION else self._subjects
         known[revocation.value] = max(revocation.at, known.get(revocation.value, 0))
 
+    def heard(self, now: float) -> None:
+        """Notes that everything published before `now` is known."""
+        if self._silence_limit < float("inf"):
+            self._heard_at = now
+
     def check(self, claims: AccessClaims, now: float) -> None:
-        """Returns for a token whose session and subject stand. Raises Refused(401)."""
+        """Returns for a token whose session and subject stand. Raises Refused(401), or 503 as the policy says."""
+        if now - self._heard_at > self._silence_limit:
+            raise Refused("revocations_unavailable", retry_after=1)
         if claims.session in self._sessions:
             raise Refused("token_revoked")
         revoked_at = self._subjects.get(claims.subject)
@@ -102,6 +114,7 @@ class RevocationFeed:
             self._last_id = entry_id
         if len(entries) < _PAGE:
             self._heard_at = self._clock()
+            self._revocations.heard(self._heard_at)
 
     def _learn(self, fields: dict[str, str]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
@@ -36,10 +36,13 @@ class GatewaySettings(Settings):
     """How many verified tokens a worker remembers; about 1.2 KB each."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """After this long a signing key that the auth service has withdrawn is refused."""
+    revocation_fail: Literal["open", "closed"] = "open"
+    """Whether requests go on while revocations cannot be learned, or are answered 503."""
     session_cookie_secure: bool = True
     """Off is for plain http on localhost alone: the cookie then is `session`, without Secure and `__Host-`."""
     allowed_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
     """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
+    gateway_internal_bind: str = ""
     access_log: bool = True
     rate_limits: bool = True
 
@@ -49,10 +52,13 @@ class ServingSettings(Settings):
 
     gateway_port: Annotated[int, Field(ge=1, le=65_535)] = 8000
     gateway_bind: str = ""
+    gateway_internal_bind: str = ""
+    """Where the internal endpoints listen, for operators alone: host:port or unix:/path; nowhere if empty."""
     gateway_workers: Annotated[int, Field(ge=1, le=256)] = 2
     gateway_keepalive: Annotated[int, Field(ge=1, le=3_600)] = 75
 
     @property
-    def bind(self) -> str:
-        """What gunicorn listens on: GATEWAY_BIND, or GATEWAY_PORT on loopback."""
-        return self.gateway_bind or f"127.0.0.1:{self.gateway_port}"
+    def bind(self) -> list[str]:
+        """What gunicorn listens on: GATEWAY_BIND, or GATEWAY_PORT on loopback, and GATEWAY_INTERNAL_BIND."""
+        public = self.gateway_bind or f"127.0.0.1:{self.gateway_port}"
+        return [public, self.gateway_internal_bind] if self.gateway_internal_bind else [public]

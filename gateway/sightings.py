@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from contract.claims import AccessClaims
+from contract.internal import MAX_SEEN
 
 REPORT_PAUSE = 1.0
 """Seconds between two reports."""
-BATCH = 1_000
 LIMIT = 100_000
 """Sessions that may wait to be reported."""
 
@@ -41,7 +41,7 @@ class Sightings:
 
     async def report_once(self) -> None:
         """Reports one batch; where that fails it waits for the next time."""
-        batch = dict(list(self._waiting.items())[:BATCH])
+        batch = dict(list(self._waiting.items())[:MAX_SEEN])
         if not batch:
             return
         for session in batch:
@@ -56,7 +56,7 @@ class Sightings:
     async def keep_reporting(self) -> None:
         """Reports once a second, and what a burst left over at once, until cancelled."""
         while True:
-            await asyncio.sleep(REPORT_PAUSE if len(self) < BATCH else 0.1)
+            await asyncio.sleep(REPORT_PAUSE if len(self) < MAX_SEEN else 0.1)
             await self.report_once()
 
     def _put(self, session: str, generation: int) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from gateway.cors import Cors
 from gateway.exchange import CutOff, Exchange, Receive, Send
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
+from gateway.metrics import Metrics
 from gateway.pipeline import Passage, Pipeline
 from gateway.upstream import Upstreams
 
@@ -37,6 +39,27 @@ _MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_to
 _log = structlog.get_logger("token_proxy")
 
 
+@dataclass(frozen=True, slots=True)
+class OwnPaths:
+    """Which paths the gateway answers itself. `internal_address` is where `internal` ones are served as well."""
+
+    public: frozenset[bytes]
+    internal: frozenset[bytes]
+    internal_address: str
+
+    def has(self, path: bytes, server: tuple[str, int | None] | None) -> bool:
+        """Whether a request for `path` that came in at `server` (ASGI's form) is for the gateway itself."""
+        return path in self.public or (path in self.internal and self._is_internal(server))
+
+    def _is_internal(self, server: tuple[str, int | None] | None) -> bool:
+        if server is None or not self.internal_address:
+            return False
+        host, port = server
+        if port is None:
+            return self.internal_address == f"unix:{host}"
+        return self.internal_address.rpartition(":")[2] == str(port)
+
+
 class TokenProxy:
     """The gateway as an ASGI application."""
 
@@ -45,8 +68,9 @@ class TokenProxy:
         pipeline: Pipeline,
         upstreams: Upstreams,
         own_endpoints: ASGIApp,
-        own_paths: frozenset[bytes],
+        own_paths: OwnPaths,
         cors: Cors,
+        metrics: Metrics,
         access_log: AccessLog | None,
         clock: Clock,
     ) -> None:
@@ -55,6 +79,7 @@ class TokenProxy:
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
         self._cors = cors
+        self._metrics = metrics
         self._access_log = access_log
         self._clock = clock
         # Unique among workers and restarts by the random half, among requests by the counter.
@@ -68,10 +93,11 @@ class TokenProxy:
         origin = self._cors.origin(arrival)
         if origin is not None:
             send = self._cors.exposing(send, origin)
-        if arrival.path in self._own_paths and not self._cors.is_preflight(arrival):
+        if self._own_paths.has(arrival.path, scope["server"]) and not self._cors.is_preflight(arrival):
             await self._serve_own(arrival, scope, receive, send)
             return
         status = await self._serve(arrival, scope, receive, send)
+        self._metrics.answers[status] += 1
         if self._access_log is not None:
             self._access_log.add(
                 request_id=arrival.request_id,

@@ -93,6 +93,7 @@ def _decided(settings: Settings) -> dict[str, str]:
         "AUTH_URL": settings.auth.url,
         "DATA_DIR": str(settings.data_dir),
         "GATEWAY_BIND": settings.gateway.bind,
+        "GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "RESOURCE_BIND": settings.resource.bind,

@@ -1,0 +1,53 @@
+"""Owns the gateway's metrics. A request costs one addition in a dict; Prometheus is told once a second."""
+
+import asyncio
+from collections import Counter as Tally
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from chassis.clock import Clock
+from gateway.revocations import RevocationFeed, Revocations
+
+PAUSE = 1.0
+"""Seconds between two transfers."""
+
+
+class Metrics:
+    """What is counted and measured in one worker."""
+
+    def __init__(self, feed: RevocationFeed, revocations: Revocations, clock: Clock) -> None:
+        self.registry = CollectorRegistry()
+        self._feed = feed
+        self._revocations = revocations
+        self._clock = clock
+        self.answers: Tally[int] = Tally()
+        """Answers by status since the last transfer; 0 stands for those that were cut off."""
+        self._requests = Counter(
+            "sallyport_gateway_requests", "Requests answered, by status.", ["status"], registry=self.registry
+        )
+        self._feed_age = Gauge(
+            "sallyport_gateway_revocation_feed_age_seconds",
+            "Seconds since the revocation feed was last read to its end; infinite before the first time.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        self._revoked = Gauge(
+            "sallyport_gateway_revocations",
+            "Sessions and subjects that are known to be revoked.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+
+    def transfer(self) -> None:
+        """Hands the numbers over."""
+        tally, self.answers = self.answers, Tally()
+        for status, count in tally.items():
+            self._requests.labels(str(status)).inc(count)
+        self._feed_age.set(self._feed.age(self._clock()))
+        self._revoked.set(len(self._revocations))
+
+    async def keep_transferring(self) -> None:
+        """Transfers once a second until cancelled."""
+        while True:
+            self.transfer()
+            await asyncio.sleep(PAUSE)
