@@ -34,6 +34,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "identity_missing": Problem(401, "The request carries no identity assertion."),
     "identity_invalid": Problem(401, "The identity assertion is not valid."),
     "insufficient_scope": Problem(403, "The identity lacks the role that this needs."),
+    "peer_refused": Problem(403, "Only the gateway may ask this."),
     "cross_site": Problem(403, "The request may come from a foreign page."),
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "The method is not allowed here."),

@@ -23,6 +23,9 @@ from gateway.refresher import Post, read_object
 RENEW_AFTER = 0.8
 """The part of an access token's life after which it is renewed, while requests go on with the old one."""
 
+LOGIN_REFUSALS = frozenset({400, 401, 429, 503})
+"""The auth service's answers to a log-in that are meant for the client."""
+
 ENDED_FOR = 10
 """Seconds for which a handle that the auth service did not know is refused without asking again."""
 
@@ -75,8 +78,10 @@ class BrowserSessions:
                 "address": address,
             },
         )
-        if status != 200:
+        if status in LOGIN_REFUSALS:
             raise LoginRefused(status, body)
+        if status != 200:
+            raise Refused("auth_unavailable", retry_after=1)
         granted = _read_granted(body)
         self._hold(handle, granted)
         return handle, granted

@@ -33,6 +33,7 @@ class SigningKeys:
         self._fetch = fetch
         self._clock = clock
         self._max_age = max_age
+        self._document = b""
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._asked_for_unknown_at = float("-inf")
         self._asking: asyncio.Task[bool] | None = None
@@ -75,13 +76,14 @@ class SigningKeys:
     async def refresh(self) -> bool:
         """Fetches the set once. Whether that worked; where it did not, the last good set stays."""
         try:
-            keys = read_jwks(await self._fetch())
+            document = await self._fetch()
+            keys = read_jwks(document)
         except (OSError, ValueError) as error:
             _log.warning("signing keys were not fetched", reason=str(error) or type(error).__name__)
             return False
-        if keys.keys() != self._keys.keys():
+        if document != self._document:
             self._version += 1
-        self._keys = keys
+        self._document, self._keys = document, keys
         return True
 
     async def keep_fresh(self) -> None:
@@ -103,17 +105,19 @@ def read_jwks(document: bytes) -> Mapping[str, jwt.PyJWK]:
     entries: Any = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(entries, list):
         raise ValueError("no JWKS: it has no list of keys")
-    keys = {entry["kid"]: jwt.PyJWK(entry) for entry in entries if _is_usable(entry)}
+    keys = {key.key_id: key for entry in entries if (key := _usable(entry)) and key.key_id}
     if not keys:
         raise ValueError("the JWKS holds no usable key")
     return keys
 
 
-def _is_usable(entry: object) -> bool:
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("kid"), str)
-        and entry.get("alg") in ALGORITHMS
-        and entry.get("use", "sig") == "sig"
-        and "d" not in entry
-    )
+def _usable(entry: object) -> jwt.PyJWK | None:
+    """The key in an entry; None for one that we do not understand, which RFC 7517 5 has us pass over."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
+        return None
+    if not isinstance(entry.get("alg"), str) or entry["alg"] not in ALGORITHMS or entry.get("use", "sig") != "sig":
+        return None
+    try:
+        return jwt.PyJWK(entry)
+    except jwt.PyJWTError:
+        return None
