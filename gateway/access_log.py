@@ -6,11 +6,13 @@ break its JSON is escaped, and there is no token in it: no header, no query.
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chassis.clock import Clock
+from gateway.arrival import Arrival
 
 FLUSH_PAUSE = 0.25
 """Seconds that a line may wait."""
@@ -28,12 +30,12 @@ class AccessLog:
         self._second = 0
         self._stamp = ""
 
-    def add(self, *, request_id: str, method: str, path: bytes, status: int, seconds: float, client: str) -> None:
+    def add(self, arrival: Arrival, status: int, seconds: float) -> None:
         """Adds the line of one request that was answered with `status`, or cut off (0), after `seconds`."""
         self._lines.append(
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
-            f'"request_id": "{request_id}", "method": "{method}", "path": {_quoted(path)}, "status": {status}, '
-            f'"ms": {seconds * 1000:.2f}, "client": "{client}"}}\n'
+            f'"request_id": "{arrival.request_id}", "method": "{arrival.method}", "path": {_quoted(arrival.path)}, '
+            f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{arrival.client}"}}\n'
         )
 
     def flush(self) -> None:
@@ -57,6 +59,9 @@ class AccessLog:
         return self._stamp
 
 
+_PLAIN = re.compile(rb"[!#-\[\]-~]*")
+
+
 def _quoted(path: bytes) -> str:
     text = path.decode("latin-1")
-    return f'"{text}"' if text.isascii() and text.isprintable() and not {'"', "\\"} & set(text) else json.dumps(text)
+    return f'"{text}"' if _PLAIN.fullmatch(path) else json.dumps(text)

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from a2wsgi import WSGIMiddleware
 from redis.asyncio import Redis
@@ -18,12 +18,13 @@ from gateway.authenticator import Authenticator
 from gateway.background import Background
 from gateway.browser_sessions import BrowserSessions
 from gateway.cors import Cors
-from gateway.exchange import Receive, Send
+from gateway.exchange import Message, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
 from gateway.loop_bridge import LoopBridge
 from gateway.metrics import Metrics
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
+from gateway.own_paths import OwnPaths
 from gateway.pipeline import Pipeline
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
@@ -31,29 +32,35 @@ from gateway.routes import load_routes, parse_address
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
-from gateway.token_proxy import OwnPaths, Scope, TokenProxy
+from gateway.token_proxy import TokenProxy
 from gateway.upstream import Upstreams
 
+Receive = Callable[[], Awaitable[Message]]
 JWKS_PATH = "/.well-known/jwks.json"
 
 
 class Gateway:
-    """The ASGI application of one worker: the token proxy, and the jobs that run beside it."""
+    """One worker's gateway: to the server an ASGI application that lives and ends, to its protocol what answers."""
 
-    def __init__(self, proxy: TokenProxy, background: Background, upstreams: Upstreams, bridge: LoopBridge) -> None:
-        self._proxy = proxy
+    def __init__(
+        self,
+        proxy: TokenProxy,
+        background: Background,
+        upstreams: Upstreams,
+        bridge: LoopBridge,
+        access_log: AccessLog,
+    ) -> None:
+        self.begin = proxy.begin
+        self.next_request_id = proxy.next_request_id
         self._background = background
         self._upstreams = upstreams
         self._bridge = bridge
+        self._access_log = access_log
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request, or the worker's start and stop."""
-        if scope["type"] == "http":
-            await self._proxy(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Starts and stops with the worker. Requests do not come this way: ServerProtocol calls `begin`."""
+        if scope["type"] != "lifespan":
+            raise RuntimeError("the gateway is served by gateway.worker.GatewayWorker alone")
         await receive()
         self._bridge.attach(asyncio.get_running_loop())
         self._background.start()
@@ -61,6 +68,7 @@ class Gateway:
         await receive()
         await self._background.stop()
         self._upstreams.close()
+        self._access_log.flush()
         await send({"type": "lifespan.shutdown.complete"})
 
 
@@ -122,7 +130,7 @@ def create_app(
         metrics.keep_transferring,
         access_log.keep_flushing,
     )
-    return Gateway(proxy, Background(jobs), upstreams, bridge)
+    return Gateway(proxy, Background(jobs), upstreams, bridge, access_log)
 
 
 async def _report(auth: AuthClient, document: bytes) -> None:

@@ -17,6 +17,7 @@ class Arrival(NamedTuple):
     http_version: str
     client: str
     scheme: str
+    server: tuple[str, int | None] | None
 
     def header(self, name: bytes) -> str | None:
         """The first field called `name`, which is in lower case."""

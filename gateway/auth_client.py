@@ -48,7 +48,7 @@ class AuthClient:
         except UpstreamFailed as error:
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
-            self.pool.give_back(connection, loop.time())
+            self.pool.give_back(connection)
 
 
 async def _answer(connection: UpstreamConnection) -> tuple[int, bytes]:

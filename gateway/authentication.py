@@ -51,6 +51,17 @@ class Authentication:
         self._cookie_name = cookie_name.encode("ascii")
         self._allowed_origins = allowed_origins
 
+    def recall(self, fields: RequestFields) -> Proof | None:
+        """Whose request it is, where an access token says so that was verified before; None where more is needed.
+
+        Raises Refused: 401, 400.
+        """
+        if fields.cookies or fields.refresh_token:
+            return None
+        token = bearer_token(fields.authorization)
+        known = self._authenticator.recall(token, self._clock())
+        return Proof(known, token) if known is not None else None
+
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
         """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
         handle = take_session_handle(fields, self._cookie_name) if fields.cookies else None

@@ -38,8 +38,8 @@ class Cors:
             and arrival.header(b"origin") is not None
         )
 
-    async def answer_preflight(self, arrival: Arrival, origin: bytes | None, send: Send) -> None:
-        """Says what a page of `origin` may send. Raises Refused(403) for one that is not on the list."""
+    async def answer_preflight(self, arrival: Arrival, origin: bytes | None, send: Send) -> int:
+        """Says what a page of `origin` may send; gives the status. Raises Refused(403) for a foreign one."""
         if origin is None:
             raise Refused("cross_site", "This Origin is not on the list.")
         headers = [
@@ -52,6 +52,7 @@ class Cors:
             headers.append((b"access-control-allow-headers", asked.encode("latin-1")))
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return 204
 
     def exposing(self, send: Send, origin: bytes) -> Send:
         """`send`, which lets pages of `origin` read the answer. An upstream's own say on CORS is dropped."""

@@ -4,13 +4,16 @@ An answer's head is held back until the first of its body, so that a small answe
 """
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import structlog
 
+from gateway.arrival import Arrival
+
 Message = MutableMapping[str, Any]
+Headers = Iterable[tuple[bytes, bytes]]
 
 HIGH_WATER = 65_536
 """Bytes of a request's body that may wait to be received before reading pauses."""
@@ -50,7 +53,7 @@ class Connection(Protocol):
 
 
 class Cycle:
-    """A request and its answer. `scope` is ASGI's."""
+    """A request and its answer."""
 
     __slots__ = (
         "_body",
@@ -60,25 +63,26 @@ class Cycle:
         "_head",
         "_left",
         "_waiter",
+        "arrival",
         "complete",
         "disconnected",
         "keep_alive",
         "more_body",
-        "scope",
+        "on_gone",
         "started",
         "task",
     )
 
-    def __init__(
-        self, connection: Connection, scope: MutableMapping[str, Any], *, keep_alive: bool, expects_continue: bool
-    ) -> None:
-        self.scope = scope
+    def __init__(self, connection: Connection, arrival: Arrival, *, keep_alive: bool, expects_continue: bool) -> None:
+        self.arrival = arrival
         self.keep_alive = keep_alive
         self.more_body = True
         self.started = False
         self.complete = False
         self.disconnected = False
         self.task: asyncio.Task[None] | None = None
+        self.on_gone: Callable[[], None] | None = None
+        """Called when the client has hung up."""
         self._connection = connection
         self._expects_continue = expects_continue
         self._body = b""
@@ -92,10 +96,10 @@ class Cycle:
         """Whether nothing but the connection's end tells that the answer is whole (RFC 9112 6.3)."""
         return self.started and not self._chunked and self._left is None
 
-    async def run(self, app: Any) -> None:
-        """Has `app` answer; whatever it leaves unfinished ends the connection."""
+    async def run(self, answering: Awaitable[None]) -> None:
+        """Waits for the answer; whatever is left unfinished ends the connection."""
         try:
-            await app(self.scope, self.receive, self.send)
+            await answering
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
             _log.exception("an answer was not completed")
         finally:
@@ -123,6 +127,8 @@ class Cycle:
         """Is told that the client has gone."""
         self.disconnected = True
         self._wake()
+        if self.on_gone is not None:
+            self.on_gone()
 
     async def receive(self) -> Message:
         """ASGI's receive: the next part of the body, or that the client has gone."""
@@ -164,7 +170,18 @@ class Cycle:
         if not more:
             self._complete()
 
-    def _built_head(self, status: int, headers: Any) -> bytes:
+    @property
+    def is_blocked(self) -> bool:
+        """Whether an answer has to wait: the client has gone, or takes no more at the moment."""
+        return self.disconnected or self._connection.write_paused
+
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """The whole answer at once, for a cycle that is not blocked."""
+        self.started = True
+        self._connection.write(self._built_head(status, headers) + self._framed(body, False))
+        self._complete()
+
+    def _built_head(self, status: int, headers: Headers) -> bytes:
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]
         for name, value in headers:
             if name == b"connection":  # said below, once
@@ -179,12 +196,12 @@ class Cycle:
         return b"".join((fields, self._framing(status), self._persistence(), b"\r\n"))
 
     def _framing(self, status: int) -> bytes:
-        if self.scope["method"] == "HEAD" or status in _BODILESS:
+        if self.arrival.method == "HEAD" or status in _BODILESS:
             self._left = 0
             return b""
         if self._left is not None:
             return b""
-        if self.scope["http_version"] == "1.1":
+        if self.arrival.http_version == "1.1":
             self._chunked = True
             return b"transfer-encoding: chunked\r\n"
         self.keep_alive = False  # RFC 9112 6.3: for HTTP/1.0 the connection's end is the body's
@@ -195,7 +212,7 @@ class Cycle:
             self.keep_alive = False
         if not self.keep_alive:
             return b"connection: close\r\n"
-        return b"" if self.scope["http_version"] == "1.1" else b"connection: keep-alive\r\n"
+        return b"" if self.arrival.http_version == "1.1" else b"connection: keep-alive\r\n"
 
     def _framed(self, body: bytes, more: bool) -> bytes:
         if self._chunked:
@@ -203,7 +220,7 @@ class Cycle:
             return chunk if more else chunk + b"0\r\n\r\n"
         if self._left is None:
             return body
-        if self.scope["method"] == "HEAD":
+        if self.arrival.method == "HEAD":
             return b""
         self._left -= len(body)
         if self._left < 0 or (self._left and not more):

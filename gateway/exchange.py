@@ -8,29 +8,24 @@ body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from contract.problems import Refused
+from gateway.arrival import Arrival
+from gateway.cycle import Cycle
 from gateway.pipeline import Passage, body_too_large
 from gateway.upstream import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
 from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
 
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
 _NO_CONTENT = (204, 304)
 
 
 class CutOff(Exception):
     """The answer had begun and cannot be completed, or nobody is there any more to take it."""
-
-
-class ClientConnection(Protocol):
-    """What the server's protocol tells us of the client: `on_gone` is called when it has hung up."""
-
-    on_gone: Callable[[], None] | None
 
 
 class Exchange:
@@ -39,24 +34,22 @@ class Exchange:
     def __init__(
         self,
         passage: Passage,
-        method: str,
-        request_id: str,
+        arrival: Arrival,
         upstreams: Upstreams,
-        receive: Receive,
+        cycle: Cycle,
         send: Send,
-        client: ClientConnection | None,
     ) -> None:
         self._route = passage.route
         self._head = passage.head
-        self._method = method
-        self._request_id = request_id.encode("ascii")
+        self._method = arrival.method
+        self._request_id = arrival.request_id.encode("ascii")
         self._has_body = passage.has_body
         self._chunked = passage.chunked
         self._fresh = passage.fresh
         self._upstreams = upstreams
-        self._receive = receive
+        self._cycle = cycle
+        self._receive = cycle.receive
         self._send = send
-        self._client = client
         self._loop = upstreams.loop
         self._taken = 0
         self.status = 0
@@ -64,17 +57,21 @@ class Exchange:
     async def run(self) -> None:
         """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after."""
         body, whole = await self._next_body() if self._has_body else (b"", True)
-        repeatable = not self._has_body and self._method in _IDEMPOTENT
         pool = self._upstreams.pool(self._route.upstream)
-        kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if repeatable else FRESH)
+        kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
+        await self._conclude(self._attempts(pool, kept, body, whole))
+
+    async def resume(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
+        """As run, for a request without a body that is on its way on `connection` already."""
+        await self._conclude(self._attempts(pool, connection, b"", True, sent=True))
+
+    @property
+    def _is_repeatable(self) -> bool:
+        return not self._has_body and self._method in IDEMPOTENT
+
+    async def _conclude(self, attempts: Awaitable[None]) -> None:
         try:
-            if kept is not None:
-                try:
-                    return await self._attempt(pool, kept, body, whole)
-                except UpstreamFailed as failed:
-                    if failed.reason != "stale" or not repeatable:
-                        raise
-            await self._attempt(pool, await self._connect(pool), body, whole)
+            await attempts
         except UpstreamFailed as failed:
             self._give_up(failed)
         except Refused as refused:
@@ -82,30 +79,45 @@ class Exchange:
                 raise CutOff from refused
             raise
 
-    async def _attempt(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
-        if self._client is not None:
-            self._client.on_gone = connection.close
+    async def _attempts(
+        self, pool: ConnectionPool, kept: UpstreamConnection | None, body: bytes, whole: bool, *, sent: bool = False
+    ) -> None:
+        if kept is not None:
+            try:
+                return await self._attempt(pool, kept, body, whole, sent=sent)
+            except UpstreamFailed as failed:
+                if failed.reason != "stale" or not self._is_repeatable:
+                    raise
+        return await self._attempt(pool, await self._connect(pool), body, whole)
+
+    async def _attempt(
+        self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool, *, sent: bool = False
+    ) -> None:
+        self._cycle.on_gone = connection.close
         upload = None
         try:
-            connection.start(
-                self._head.for_host(pool.host_line),
-                body,
-                whole=whole,
-                method=self._method,
-                keep_cookies=self._route.upstream.takes_credentials,
-                total=self._route.timeouts.total,
-            )
+            if not sent:
+                self._start(pool, connection, body, whole)
             if not whole:
                 upload = asyncio.create_task(self._upload(connection))
             # While the body is on its way the upstream may be silent; _upload then sets the deadline.
             await connection.answered(self._route.timeouts.read if whole else 0)
             await self._hand_back(connection)
         finally:
-            if self._client is not None:
-                self._client.on_gone = None
-            pool.give_back(connection, self._loop.time())
+            self._cycle.on_gone = None
+            pool.give_back(connection)
             if upload is not None:
                 await _end(upload)
+
+    def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
+        connection.start(
+            self._head.for_host(pool.host_line),
+            body,
+            whole=whole,
+            method=self._method,
+            keep_cookies=self._route.upstream.takes_credentials,
+            total=self._route.timeouts.total,
+        )
 
     # --- to the upstream -------------------------------------------------------------------------------------
 

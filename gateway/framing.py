@@ -5,6 +5,7 @@ form that some server decodes, normalizes or cuts is refused instead of repaired
 """
 
 import re
+from urllib.parse import unquote_to_bytes
 
 from contract.problems import Refused
 
@@ -24,8 +25,19 @@ _NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]|#")
 
 def check_path(path: bytes) -> None:
     """Returns for a path that every server reads alike. Raises Refused(400)."""
-    if not path.startswith(b"/") or _AMBIGUOUS.search(path):
+    if not path.startswith(b"/") or _AMBIGUOUS.search(path) or not _is_utf8(path):
         raise Refused("bad_path")
+
+
+def _is_utf8(path: bytes) -> bool:
+    # What is none is read by guessing; an overlong %c0%af was once read as a slash.
+    if b"%" not in path:
+        return True
+    try:
+        unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def check_target(path: bytes, query: bytes) -> None:

@@ -40,12 +40,26 @@ class Pipeline:
         self._voucher = voucher
         self._clock = clock
 
+    def admit_known(self, arrival: Arrival) -> Passage | None:
+        """What may be forwarded, where nothing has to be waited for to say so; None elsewhere. Raises Refused."""
+        route, fields = self._examine(arrival)
+        if route.public:
+            held = route.upstream.takes_credentials and (fields.cookies or fields.refresh_token)
+            return None if held else self._passage(arrival, route, fields, None)
+        proof = self._authentication.recall(fields)
+        return self._passage(arrival, route, fields, proof) if proof is not None else None
+
     async def admit(self, arrival: Arrival) -> Passage:
         """What may be forwarded. Raises Refused."""
+        route, fields = self._examine(arrival)
+        return self._passage(arrival, route, fields, await self._prove(arrival, fields, route))
+
+    def _examine(self, arrival: Arrival) -> tuple[Route, RequestFields]:
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
-        route = self._route(arrival, fields)
-        proof = await self._prove(arrival, fields, route)
+        return self._route(arrival, fields), fields
+
+    def _passage(self, arrival: Arrival, route: Route, fields: RequestFields, proof: Proof | None) -> Passage:
         identity = b""
         if proof is not None and not route.public:
             identity = self._vouch(proof, route)

@@ -119,7 +119,7 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path) -> Ro
 def parse_routes(document: Mapping[str, Any], *, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
     """The table in a parsed routes file. Raises RoutesError."""
     try:
-        written = _File.model_validate(_expand(document, environ, "routes file"))
+        written = _File.model_validate(_expand(document, environ, ""))
     except ValidationError as error:
         raise RoutesError("\n".join(_complaints(error))) from error
     asserted = {route.upstream for route in written.routes if route.access != PUBLIC}
@@ -138,6 +138,8 @@ _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+_ROLE = re.compile(r"[^\s,]+")
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+", re.ASCII)
 
 
 def _size(value: object) -> object:
@@ -151,6 +153,13 @@ def _size(value: object) -> object:
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
         raise ValueError('must be a path of plain segments, as "/api/"')
+    return value
+
+
+def _access(value: object) -> object:
+    is_list_of_roles = isinstance(value, list) and value and all(_ROLE.fullmatch(str(role)) for role in value)
+    if value not in (PUBLIC, AUTHENTICATED) and not is_list_of_roles:
+        raise ValueError('must be "public", "authenticated" or a list of roles')
     return value
 
 
@@ -182,7 +191,7 @@ class _Upstream(_Table):
 class _Route(_Table):
     prefix: Annotated[str, AfterValidator(_prefix)]
     upstream: str
-    access: Literal["public", "authenticated"] | Annotated[list[str], Field(min_length=1)]
+    access: Annotated[str | list[str], BeforeValidator(_access)]
     methods: Annotated[frozenset[str], Field(min_length=1), AfterValidator(_methods)] = METHODS
     max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
     timeout: _Timeout = _Timeout()
@@ -210,9 +219,9 @@ def _expand(value: Any, environ: Mapping[str, str], place: str) -> Any:
     if isinstance(value, str):
         return _VARIABLE.sub(lambda match: _variable(match[1], environ, place), value)
     if isinstance(value, Mapping):
-        return {key: _expand(member, environ, key) for key, member in value.items()}
+        return {key: _expand(member, environ, f"{place}.{key}".lstrip(".")) for key, member in value.items()}
     if isinstance(value, list):
-        return [_expand(member, environ, place) for member in value]
+        return [_expand(member, environ, f"{place}[{number}]") for number, member in enumerate(value)]
     return value
 
 
@@ -247,7 +256,8 @@ def parse_address(url: str, place: str) -> Address:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise RoutesError(f"{place}: {url!r} is no URL") from error
-    if parts.scheme != "http" or not host or parts.username or parts.path.strip("/") or parts.query:
+    is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
+    if parts.scheme != "http" or not host or not is_plain:
         raise RoutesError(f"{place}: {url!r} must be http://host:port or unix:/path")
     return Address(authority=parts.netloc, host=host, port=port or 80)
 

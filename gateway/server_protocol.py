@@ -11,9 +11,7 @@ import re
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
-from typing import Any, cast
-from urllib.parse import unquote_to_bytes
+from typing import Any, Protocol, cast
 
 import httptools
 from uvicorn.config import Config
@@ -21,8 +19,8 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from contract.problems import PROBLEM_JSON, Refused
+from gateway.arrival import Arrival
 from gateway.cycle import STATUS_LINES, Cycle
-from gateway.token_proxy import CLIENT_CONNECTION
 
 MAX_OVERHEAD = 98_304
 """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
@@ -38,7 +36,16 @@ _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
 _FOREVER = float("inf")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
+
+
+class Application(Protocol):
+    """What answers the requests."""
+
+    def next_request_id(self) -> str:
+        """An id that no other request has."""
+
+    def begin(self, cycle: Cycle) -> None:
+        """Answers `cycle`, now or later."""
 
 
 class ServerProtocol(asyncio.Protocol):
@@ -58,14 +65,15 @@ class ServerProtocol(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._loop = _loop or asyncio.get_running_loop()
-        self._app = config.loaded_app
+        app: Application = config.app  # type: ignore[assignment]  # uvicorn types it as ASGI, and so it is besides
+        self._app = app
         self._keep_alive_timeout = config.timeout_keep_alive
         self._state = server_state
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._client: tuple[str, int] | None = None
+        self._client = "unknown"
         self._server: tuple[str, int | None] | None = None
         self._scheme = "http"
         self._answering: Cycle | None = None
@@ -84,7 +92,6 @@ class ServerProtocol(asyncio.Protocol):
         self._idle_until = _FOREVER
         self._linger_until = _FOREVER
         self._write_until = _FOREVER
-        self.on_gone: Callable[[], None] | None = None
 
     # --- asyncio.Protocol --------------------------------------------------------------------------------------
 
@@ -92,7 +99,8 @@ class ServerProtocol(asyncio.Protocol):
         """Called by the loop once."""
         # A cast, because uvloop's transports are asyncio's by shape and not by class.
         self._transport = cast(asyncio.Transport, transport)
-        self._client = get_remote_addr(self._transport)
+        client = get_remote_addr(self._transport)
+        self._client = client[0] if client else "unknown"
         self._server = get_local_addr(self._transport)
         self._scheme = "https" if is_ssl(self._transport) else "http"
         self._state.connections.add(self)  # type: ignore[arg-type]  # the server asks it to shut down, no more
@@ -105,8 +113,6 @@ class ServerProtocol(asyncio.Protocol):
             if cycle is not None and not cycle.complete:
                 cycle.disconnect()
         self.resume_writing()
-        if self.on_gone is not None:
-            self.on_gone()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what the client sent."""
@@ -115,11 +121,15 @@ class ServerProtocol(asyncio.Protocol):
         self._heard_at = self._loop.time()
         self._idle_until = _FOREVER
         self._overhead += len(data)
+        malformed = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
         except httptools.HttpParserError:
+            malformed = True
+        self._start_waiting()
+        if malformed:
             self._break_off()
         if self._answering is None and self._reading is None and self._head_until == _FOREVER:
             self._head_until = self._heard_at + self.head_timeout
@@ -188,17 +198,16 @@ class ServerProtocol(asyncio.Protocol):
         self._overhead = 0
         cycle = Cycle(
             self,
-            self._scope(),
+            self._arrival(),
             keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade() and not self._draining,
             expects_continue=self._expects_continue,
         )
         self._headers = []
         self._reading = cycle
-        if self._answering is None:
-            self._start(cycle)
-        else:  # pipelined: it waits for the answer before its own, and nothing more is read until then
-            self.pause_reading()
-            self._waiting.append(cycle)
+        if self._answering is not None or self._waiting:
+            self.pause_reading()  # pipelined: nothing more is read until the one before it is answered
+        # It starts when all that has come is parsed: only then is it known whether a body follows.
+        self._waiting.append(cycle)
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -212,26 +221,22 @@ class ServerProtocol(asyncio.Protocol):
             self._reading.end_of_body()
             self._reading = None
 
-    def _scope(self) -> dict[str, Any]:
+    def _arrival(self) -> Arrival:
         target = self._target
         if not target.startswith(b"/"):
             target = _origin_form(target)
         path, _, query = target.partition(b"?")
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self._parser.get_http_version(),
-            "method": self._parser.get_method().decode("ascii"),
-            "scheme": self._scheme,
-            "path": unquote_to_bytes(path).decode("utf-8", "replace") if b"%" in path else path.decode("latin-1"),
-            "raw_path": path,
-            "query_string": query,
-            "root_path": "",
-            "headers": self._headers,
-            "client": self._client,
-            "server": self._server,
-            CLIENT_CONNECTION: self,
-        }
+        return Arrival(
+            self._app.next_request_id(),
+            self._parser.get_method().decode("ascii"),
+            path,
+            query,
+            self._headers,
+            self._parser.get_http_version(),
+            self._client,
+            self._scheme,
+            self._server,
+        )
 
     # --- the cycle's connection --------------------------------------------------------------------------------
 
@@ -269,7 +274,11 @@ class ServerProtocol(asyncio.Protocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._answering = cycle
-        cycle.task = self._loop.create_task(cycle.run(self._app))
+        self._app.begin(cycle)
+
+    def _start_waiting(self) -> None:
+        if self._answering is None and self._waiting:
+            self._start(self._waiting.popleft())
 
     def finished(self, cycle: Cycle) -> None:
         """Goes on to the next request, or closes where this answer was the last one."""
@@ -284,7 +293,7 @@ class ServerProtocol(asyncio.Protocol):
         elif not cycle.keep_alive:
             self._close(lingering=cycle.complete and cycle.more_body)
         elif self._waiting:
-            self._start(self._waiting.popleft())
+            self._loop.call_soon(self._start_waiting)  # not here: a thousand pipelined requests are a deep stack
         else:
             self._idle_until = self._loop.time() + self._keep_alive_timeout
             self.resume_reading()

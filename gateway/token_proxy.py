@@ -1,4 +1,4 @@
-"""Stands in front of the gateway's Flask app, as ASGI, and forwards what the pipeline admits.
+"""Answers every request that reaches a worker: forwards what the pipeline admits, and has Flask answer the rest.
 
 Requests for upstream routes never enter WSGI. One place turns a refusal into an answer, and one place logs.
 """
@@ -6,9 +6,9 @@ Requests for upstream routes never enter WSGI. One place turns a refusal into an
 import itertools
 import json
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import structlog
 
@@ -17,18 +17,19 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.access_log import AccessLog
 from gateway.arrival import Arrival
 from gateway.cors import Cors
-from gateway.exchange import CutOff, Exchange, Receive, Send
+from gateway.cycle import Cycle
+from gateway.direct_exchange import DirectExchange
+from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
 from gateway.metrics import Metrics
+from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
-from gateway.upstream import Upstreams
+from gateway.upstream import FRESH, IDLE_LIMIT, Upstreams
 
-Scope = MutableMapping[str, Any]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
-
-CLIENT_CONNECTION = "sallyport.client_connection"
-"""Where the server's protocol puts itself in the scope."""
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, fields and body."""
 
 OWN_MAX_BODY = 16_384
 """Bytes."""
@@ -36,32 +37,12 @@ OWN_MAX_BODY = 16_384
 _MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
 """After these the connection ends: who sends such a request may have meant another one."""
 
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _log = structlog.get_logger("token_proxy")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnPaths:
-    """Which paths the gateway answers itself. `internal_address` is where `internal` ones are served as well."""
-
-    public: frozenset[bytes]
-    internal: frozenset[bytes]
-    internal_address: str
-
-    def has(self, path: bytes, server: tuple[str, int | None] | None) -> bool:
-        """Whether a request for `path` that came in at `server` (ASGI's form) is for the gateway itself."""
-        return path in self.public or (path in self.internal and self._is_internal(server))
-
-    def _is_internal(self, server: tuple[str, int | None] | None) -> bool:
-        if server is None or not self.internal_address:
-            return False
-        host, port = server
-        if port is None:
-            return self.internal_address == f"unix:{host}"
-        return self.internal_address.rpartition(":")[2] == str(port)
-
-
 class TokenProxy:
-    """The gateway as an ASGI application."""
+    """What a worker does with its requests."""
 
     def __init__(
         self,
@@ -86,89 +67,131 @@ class TokenProxy:
         self._id_prefix = secrets.token_hex(8)
         self._counter = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+    def next_request_id(self) -> str:
+        """An id that no other request has, of any worker."""
+        return f"{self._id_prefix}{next(self._counter):08x}"
+
+    def begin(self, cycle: Cycle) -> None:
+        """Answers `cycle`: with callbacks where nothing has to be waited for, else in a task."""
         started = self._clock()
-        arrival = self._arrival(scope)
+        passage = None
+        if self._may_be_direct(cycle):
+            try:
+                passage = self._pipeline.admit_known(cycle.arrival)
+                if passage is not None and self._forward_directly(cycle, passage, started):
+                    return
+            except Refused as refused:
+                cycle.answer(*_refusal(refused, cycle.arrival))
+                self._record(cycle.arrival, refused.status, started)
+                return
+        self._in_task(cycle, self._serve(cycle, started, passage))
+
+    def _in_task(self, cycle: Cycle, answering: Awaitable[None]) -> None:
+        cycle.task = self._upstreams.loop.create_task(cycle.run(answering))
+
+    # --- directly ------------------------------------------------------------------------------------------------
+
+    def _may_be_direct(self, cycle: Cycle) -> bool:
+        arrival = cycle.arrival
+        return not (
+            cycle.is_blocked
+            or arrival.method == "OPTIONS"
+            or self._own_paths.has(arrival.path, arrival.server)
+            or self._cors.origin(arrival) is not None
+        )
+
+    def _forward_directly(self, cycle: Cycle, passage: Passage, started: float) -> bool:
+        if passage.has_body:
+            return False
+        pool = self._upstreams.pool(passage.route.upstream)
+        max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT else FRESH
+        connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
+        if connection is None:
+            return False
+        DirectExchange(
+            cycle, passage, pool, connection, started, hand_over=self._take_over, done=self._record_direct
+        ).start()
+        return True
+
+    def _record_direct(self, direct: DirectExchange, status: int) -> None:
+        self._record(direct.cycle.arrival, status, direct.started)
+
+    def _take_over(self, direct: DirectExchange) -> None:
+        self._in_task(direct.cycle, self._serve(direct.cycle, direct.started, direct.passage, direct))
+
+    # --- in a task -----------------------------------------------------------------------------------------------
+
+    async def _serve(
+        self, cycle: Cycle, started: float, passage: Passage | None, direct: DirectExchange | None = None
+    ) -> None:
+        arrival = cycle.arrival
+        send: Send = cycle.send
         origin = self._cors.origin(arrival)
         if origin is not None:
             send = self._cors.exposing(send, origin)
-        if self._own_paths.has(arrival.path, scope["server"]) and not self._cors.is_preflight(arrival):
-            await self._serve_own(arrival, scope, receive, send)
-            return
-        status = await self._serve(arrival, scope, receive, send)
-        self._metrics.answers[status] += 1
-        if self._access_log is not None:
-            self._access_log.add(
-                request_id=arrival.request_id,
-                method=arrival.method,
-                path=arrival.path,
-                status=status,
-                seconds=self._clock() - started,
-                client=arrival.client,
-            )
-
-    def _arrival(self, scope: Scope) -> Arrival:
-        client = scope["client"]
-        return Arrival(
-            request_id=f"{self._id_prefix}{next(self._counter):08x}",
-            method=scope["method"],
-            path=scope["raw_path"],
-            query=scope["query_string"],
-            headers=scope["headers"],
-            http_version=scope["http_version"],
-            client=client[0] if client else "unknown",
-            scheme=scope["scheme"],
-        )
-
-    async def _serve_own(self, arrival: Arrival, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request to the gateway's own endpoints, which see no field that is the gateway's to say."""
-        try:
-            check_target(arrival.path, arrival.query)
-            fields = read_request_fields(arrival.headers, arrival.http_version)
-            if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
-                raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
-        except Refused as refused:
-            await _refuse(refused, arrival, send)
-            return
-        ours = [(b"x-request-id", arrival.request_id.encode()), (b"x-forwarded-for", arrival.client.encode())]
-        await self._own_endpoints({**scope, "headers": own_fields(arrival.headers) + ours}, receive, send)
-
-    async def _serve(self, arrival: Arrival, scope: Scope, receive: Receive, send: Send) -> int:
-        passage: Passage | None = None
         exchange = None
         try:
-            if arrival.method == "OPTIONS" and self._cors.is_preflight(arrival):
-                await self._cors.answer_preflight(arrival, self._cors.origin(arrival), send)
-                return 204
-            passage = await self._pipeline.admit(arrival)
-            exchange = Exchange(
-                passage,
-                arrival.method,
-                arrival.request_id,
-                self._upstreams,
-                receive,
-                send,
-                scope.get(CLIENT_CONNECTION),
-            )
-            await exchange.run()
+            if self._cors.is_preflight(arrival):
+                status = await self._cors.answer_preflight(arrival, origin, send)
+            elif self._own_paths.has(arrival.path, arrival.server):
+                await self._serve_own(cycle, send)
+                return  # Flask's side writes the line of what it answers
+            else:
+                passage = passage or await self._pipeline.admit(arrival)
+                exchange = Exchange(passage, arrival, self._upstreams, cycle, send)
+                await (exchange.run() if direct is None else exchange.resume(direct.pool, direct.connection))
+                status = exchange.status
         except Refused as refused:
             if passage is not None and passage.fresh is not None:
                 refused.headers = {**refused.headers, **passage.fresh.to_headers()}
-            await _refuse(refused, arrival, send)
-            return refused.status
+            status = await _refuse(refused, cycle, send)
         except CutOff:
-            # Returning without an end makes the server close the connection, which is all that can be said.
-            return 0
+            status = 0  # returning without an end closes the connection, which is all that can be said
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
             _log.exception("unhandled exception", request_id=arrival.request_id)
-            if exchange is None or not exchange.status:
-                await _refuse(Refused("internal_error"), arrival, send)
-            return 500
-        return exchange.status
+            status = 500
+            if not cycle.started:
+                await _refuse(Refused("internal_error"), cycle, send)
+        self._record(arrival, status, started)
+
+    async def _serve_own(self, cycle: Cycle, send: Send) -> None:
+        """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""
+        arrival = cycle.arrival
+        check_target(arrival.path, arrival.query)
+        fields = read_request_fields(arrival.headers, arrival.http_version)
+        if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
+            raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
+        ours = [(b"x-request-id", arrival.request_id.encode()), (b"x-forwarded-for", arrival.client.encode())]
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": arrival.http_version,
+            "method": arrival.method,
+            "scheme": arrival.scheme,
+            "path": unquote_to_bytes(arrival.path).decode("utf-8", "replace"),
+            "raw_path": arrival.path,
+            "query_string": arrival.query,
+            "root_path": "",
+            "headers": own_fields(arrival.headers) + ours,
+            "client": (arrival.client, 0),
+            "server": arrival.server,
+        }
+        await self._own_endpoints(scope, cycle.receive, send)
+
+    def _record(self, arrival: Arrival, status: int, started: float) -> None:
+        self._metrics.answers[status] += 1
+        if self._access_log is not None:
+            self._access_log.add(arrival, status, self._clock() - started)
 
 
-async def _refuse(refused: Refused, arrival: Arrival, send: Send) -> None:
+async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:
+    status, headers, body = _refusal(refused, cycle.arrival)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return status
+
+
+def _refusal(refused: Refused, arrival: Arrival) -> Answer:
     body = json.dumps(refused.to_members(arrival.request_id)).encode()
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
@@ -179,8 +202,7 @@ async def _refuse(refused: Refused, arrival: Arrival, send: Send) -> None:
     if _has_body(arrival) or refused.code in _MISUNDERSTOOD:
         # The body is not read on: what follows it on this connection could not be told from it.
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return refused.status, headers, body
 
 
 def _has_body(arrival: Arrival) -> bool:

@@ -80,11 +80,10 @@ class ConnectionPool:
             raise Unreachable(type(error).__name__) from error
         return connection
 
-    def give_back(self, connection: UpstreamConnection, now: float) -> None:
+    def give_back(self, connection: UpstreamConnection) -> None:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
         self._in_use.discard(connection)
         if connection.finish():
-            connection.idle_since = now
             self._idle.append(connection)
 
     def sweep(self, now: float) -> None:

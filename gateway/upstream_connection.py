@@ -5,6 +5,7 @@ costs one wake-up. Reading pauses while more than 64 KB of it wait to be taken.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal, cast
 
 import httptools
@@ -37,6 +38,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._write_paused = False
         self._read_paused = False
@@ -115,6 +117,16 @@ class UpstreamConnection(asyncio.Protocol):
         if self._heading and self._failure is not None:
             raise self._failure
 
+    def listen(self, heard: Callable[[], None], silence: float) -> None:
+        """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
+        self._listener = heard
+        self.silent_until = self._deadline(silence)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the exchange broke."""
+        return self._failure is not None
+
     def take(self) -> bytes:
         """What has come of the body since the last call, perhaps nothing; reading goes on."""
         chunks = self._chunks
@@ -148,6 +160,7 @@ class UpstreamConnection(asyncio.Protocol):
         )
         self._busy = False
         self._reused = True
+        self.idle_since = self._loop.time()
         self.silent_until = self.stuck_until = self.total_until = float("inf")
         if not reusable:
             self.close()
@@ -186,9 +199,17 @@ class UpstreamConnection(asyncio.Protocol):
         return self._loop.time() + seconds if seconds else float("inf")
 
     def _wake(self) -> None:
+        if self._listener is not None:
+            self._call_listener()
         for future in (self._waiter, self._drained):
             if future is not None and not future.done():
                 future.set_result(None)
+
+    def _call_listener(self) -> None:
+        heard, self._listener = self._listener, None
+        self.silent_until = float("inf")
+        if heard is not None:
+            heard()
 
     def _fail(self, reason: Reason) -> None:
         if self._failure is None:
@@ -222,7 +243,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
-        if self._waiter is not None and not self._waiter.done():
+        if self._listener is not None:
+            self._call_listener()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def eof_received(self) -> None:

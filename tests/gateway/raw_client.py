@@ -50,7 +50,9 @@ class RawClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -71,7 +73,8 @@ class RawClient:
         reader = _reader(method)
         if self._received:  # no bytes would say that the server has hung up
             reader.receive_data(self._received)
-        status, fields, body = 0, (), bytearray()
+        status, body = 0, bytearray()
+        fields: tuple[tuple[str, str], ...] = ()
         while True:
             event = _next(reader)
             if event is h11.NEED_DATA:
@@ -96,18 +99,18 @@ class RawClient:
         return head + b"\r\n\r\n"
 
     def rest(self) -> bytes:
-        """Everything until the server hangs up."""
+        """Everything until the server hangs up. Raises ConnectionResetError where it does so abruptly."""
         received, self._received = self._received, b""
-        try:
-            while data := self.socket.recv(65_536):
-                received += data
-        except ConnectionResetError:
-            pass
+        while data := self.socket.recv(65_536):
+            received += data
         return received
 
     def is_closed(self) -> bool:
-        """Whether the server hangs up without another byte."""
-        return self.rest() == b""
+        """Whether the server hangs up, in order or not, without another byte."""
+        try:
+            return self.rest() == b""
+        except ConnectionResetError:
+            return True
 
     def _feed(self, reader: h11.Connection, *, begun: bool) -> None:
         try:

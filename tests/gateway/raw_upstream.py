@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -114,7 +115,6 @@ class RawUpstream:
         self._loop = asyncio.new_event_loop()
         self._script: Script = answering(ok())
         self._connections = 0
-        self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[Recorded] = []
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
@@ -137,6 +137,18 @@ class RawUpstream:
     def connections(self) -> int:
         """How many connections were ever made."""
         return self._connections
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        return len(self._tasks)
+
+    def settles_at(self, connections: int) -> bool:
+        """Whether there are soon as many connections as this."""
+        deadline = time.monotonic() + WAIT
+        while self.open_connections != connections and time.monotonic() < deadline:
+            time.sleep(0.01)  # their end is on its way over real sockets
+        return self.open_connections == connections
 
     def begin(self, script: Script | None = None) -> None:
         """Forgets what came, drops every connection, and answers by `script` from now on."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from uvicorn.config import Config
 
@@ -28,6 +29,14 @@ class RunningGateway:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
+    def stop(self) -> None:
+        """Asks the worker to go, as a reload does, and returns when it listens no more."""
+        self.server.should_exit = True
+        with suppress(ConnectionError):
+            while True:
+                self.connect().close()
+                time.sleep(0.01)  # the server looks ten times a second
+
     def connect(self) -> RawClient:
         """A connection of one's own."""
         return RawClient(self.port)
@@ -35,13 +44,13 @@ class RunningGateway:
 
 @contextmanager
 def running(
-    app: Gateway, protocol: type[ServerProtocol] = ServerProtocol, *, until: str = "/readyz"
+    app: Gateway, protocol: type[ServerProtocol] = ServerProtocol, *, until: str = "/readyz", keep_alive: int = 75
 ) -> Iterator[RunningGateway]:
     """Runs `app` until the block ends, which begins when `until` answers 200."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    told = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "log_config": None, "timeout_keep_alive": 75}
-    server = GatewayServer(Config(app, **told))
+    told: dict[str, Any] = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "timeout_keep_alive": keep_alive}
+    server = GatewayServer(Config(app, log_config=None, **told))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     try:
@@ -61,4 +70,3 @@ def _wait_until(port: int, path: str) -> None:
                 return
         time.sleep(0.02)  # another thread is starting: there is no clock of ours to move
     raise AssertionError(f"{path} at the gateway does not answer 200")
-

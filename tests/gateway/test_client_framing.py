@@ -166,11 +166,8 @@ def test_pipelined_requests_are_answered_in_order(gateway: RunningGateway, upstr
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(
-            b"".join(
-                b"POST /public/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody" % number for number in range(5)
-            )
-        )
+        head = b"POST /public/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
+        client.send(b"".join(head % number + b"body" for number in range(5)))
         for number in range(5):
             assert client.answer("POST").body == b"/public/%dbody" % number
 
@@ -227,8 +224,7 @@ def test_a_next_request_without_end_is_not_collected_meanwhile(
         client.send(GET + b"Host: h\r\n\r\n" + endless)
         client.socket.settimeout(0.5)
         with pytest.raises(TimeoutError):
-            for _ in range(64):
-                client.send(b"\r\n" * 262_144 if endless == b"\r\n" else b"x" * 524_288)
+            client.send((endless if endless == b"\r\n" else b"xx") * 2**24)
         client.socket.settimeout(WAIT)
         go_on.set()
         assert client.answer().body == b"ok"

@@ -50,11 +50,14 @@ def test_a_header_poor_client_causes_one_request_with_exactly_our_fields(
     """The head of a request that brings nothing to forward still ends where it should."""
     with gateway.connect() as client:
         assert client.ask("GET /public/ HTTP/1.0").status == 200
-    assert upstream.last.head == (
-        f"GET /public/ HTTP/1.1\r\nHost: 127.0.0.1:{upstream.port}\r\n"
-        f"X-Request-Id: {upstream.last.get('x-request-id')}\r\nX-Forwarded-For: 127.0.0.1\r\n"
-        "X-Forwarded-Proto: http\r\nVia: 1.1 sallyport\r\n\r\n"
-    ).encode()
+    assert (
+        upstream.last.head
+        == (
+            f"GET /public/ HTTP/1.1\r\nHost: 127.0.0.1:{upstream.port}\r\n"
+            f"X-Request-Id: {upstream.last.get('x-request-id')}\r\nX-Forwarded-For: 127.0.0.1\r\n"
+            "X-Forwarded-Proto: http\r\nVia: 1.1 sallyport\r\n\r\n"
+        ).encode()
+    )
     with gateway.connect() as client:
         assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
     assert len(upstream.requests) == 2
@@ -217,9 +220,8 @@ def test_the_clients_idea_of_the_host_chooses_nothing(
 
 def test_status_fields_and_body_come_back_as_they_are(gateway: RunningGateway, upstream: RawUpstream) -> None:
     body = bytes(range(256))
-    upstream.begin(
-        answering(b"HTTP/1.1 418 Short And Stout\r\nX-A: 1\r\nX-A: 2\r\nETag: W/\"x\"\r\nContent-Length: 256\r\n\r\n" + body)
-    )
+    head = b'HTTP/1.1 418 Short And Stout\r\nX-A: 1\r\nX-A: 2\r\nETag: W/"x"\r\nContent-Length: 256\r\n\r\n'
+    upstream.begin(answering(head + body))
     with gateway.connect() as client:
         answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.body) == (418, body)
@@ -280,7 +282,8 @@ def test_an_answer_without_a_body_ends_with_its_head(
 
 def test_interim_answers_are_for_the_gateway(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """RFC 9110 15.2."""
-    upstream.begin(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + ok(b"late")))
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    upstream.begin(answering(interim + ok(b"late")))
     with gateway.connect() as client:
         answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.body, answer.get("link")) == (200, b"late", None)
@@ -299,7 +302,8 @@ def test_an_answer_that_ends_with_its_connection_comes_back_whole(
 
 def test_an_http_1_0_client_is_sent_no_chunks(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """RFC 9112 6.1."""
-    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"))
+    chunks = b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks))
     with gateway.connect() as client:
         client.send(b"GET /public/ HTTP/1.0\r\n\r\n")
         head, _, body = client.rest().partition(b"\r\n\r\n")
@@ -313,4 +317,3 @@ def test_connections_are_kept_on_both_sides(gateway: RunningGateway, upstream: R
         for _ in range(20):
             assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
     assert upstream.connections == made + 1
-

@@ -152,7 +152,7 @@ def test_the_answer_outlives_a_client_that_sends_on(gateway: RunningGateway) -> 
         assert client.answer("POST").status == 413
 
 
-def test_the_body_of_a_refused_request_is_not_the_next_request(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
     smuggled = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
     with gateway.connect() as client:
         length = f"Content-Length: {len(smuggled)}"

@@ -1,0 +1,1 @@
+"""What crosses a wire: recorded vectors, and who refuses what."""

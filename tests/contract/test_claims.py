@@ -1,0 +1,113 @@
+"""What an access token must say, and for how long it is believed (R7)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.claims import LEEWAY, MAX_TOKEN_LENGTH, ExpiredToken, InvalidToken, is_compact_jws, read_access_claims
+from tests.gateway.tokens import access_claims
+
+NOW = 1_800_000_000
+
+
+def read(now: float = NOW, **changed: Any) -> object:
+    return read_access_claims(access_claims(NOW, **changed), issuer="sallyport", audience="sallyport-api", now=now)
+
+
+@pytest.mark.parametrize(
+    "name", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation", "email", "roles"]
+)
+@pytest.mark.parametrize("value", [None, 7.5j, [], {}, True], ids=["missing", "odd", "list", "object", "true"])
+def test_a_claim_that_is_missing_or_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InvalidToken):
+        read(**{name: value})
+
+
+def test_roles_may_be_none() -> None:
+    assert read(roles="").roles == ()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"token_type": "refresh"},
+        {"iss": "another"},
+        {"aud": "notes"},
+        {"aud": ["sallyport-api"]},
+        {"generation": -1},
+        {"generation": 2**53},
+        {"generation": 1.0},
+        {"exp": -1},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
+        {"iat": "now"},
+        {"nbf": "now"},
+        {"sub": "a\nb"},
+        {"sid": ""},
+        {"jti": "\x7f"},
+    ],
+    ids=repr,
+)
+def test_a_value_that_is_not_for_us_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(InvalidToken):
+        read(**changed)
+
+
+def test_ten_seconds_of_skew_are_forgiven_and_no_more() -> None:
+    assert LEEWAY == 10
+    read(now=NOW + 300 + 9.9)
+    read(now=NOW - 10)
+    read(nbf=NOW + 10)
+    with pytest.raises(ExpiredToken):
+        read(now=NOW + 300 + 10)
+    with pytest.raises(InvalidToken, match="future"):
+        read(now=NOW - 10.1)
+    with pytest.raises(InvalidToken, match="not valid yet"):
+        read(nbf=NOW + 10.1)
+
+
+def test_claims_know_when_they_expire() -> None:
+    claims = read()
+    assert not claims.is_expired(NOW + 309)  # type: ignore[attr-defined]
+    assert claims.is_expired(NOW + 310)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("token", "shape"),
+    [
+        ("a.b.c", True),
+        ("A-_9.b.c", True),
+        ("a.b.", False),
+        ("a..c", False),
+        (".b.c", False),
+        ("a.b.c.d", False),
+        ("a.b.c\n", False),
+        ("a.b=.c", False),
+        ("a.b.ç", False),
+        (" a.b.c", False),
+        ("a.b." + "c" * (MAX_TOKEN_LENGTH - 4), True),
+        ("a.b." + "c" * (MAX_TOKEN_LENGTH - 3), False),
+    ],
+)
+def test_a_tokens_shape_is_known_before_any_cryptography(token: str, shape: bool) -> None:
+    """R6."""
+    assert is_compact_jws(token) is shape
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(access_claims(NOW))), JSON))
+def test_whatever_the_claims_hold_they_are_read_or_refused(changed: dict[str, Any]) -> None:
+    claims = access_claims(NOW) | changed
+    try:
+        found = read_access_claims(claims, issuer="sallyport", audience="sallyport-api", now=NOW)
+    except InvalidToken:
+        return
+    assert all(text.isprintable() for text in (found.subject, found.session, found.jti, found.email, *found.roles))

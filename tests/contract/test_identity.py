@@ -1,0 +1,160 @@
+"""An assertion is believed for a minute, by the service it was made for, and only when the gateway signed it."""
+
+import json
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.claims import IDENTITY_TYP, InvalidToken
+from contract.identity import MAX_AGE, Identity, sign, verify
+from contract.keys import assertion_signer, assertion_verifier
+from tests.gateway.tokens import by_hand
+
+NOW = 1_800_000_000
+SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
+ADA = Identity("ada-id", "ada-session", "ada@example.org", ("user", "staff"))
+
+
+def read(assertion: str, now: float = NOW, audience: str = "notes") -> Identity:
+    return verify(assertion, verifier=assertion_verifier(SECRET), audience=audience, now=now)
+
+
+def signed(header: dict[str, Any] | None = None, **changed: Any) -> str:
+    """An assertion of Ada with some claims changed; None takes one out."""
+    claims = {
+        "ver": 1,
+        "iss": "sallyport-gateway",
+        "aud": "notes",
+        "iat": NOW,
+        "exp": NOW + 60,
+        "sub": "ada-id",
+        "sid": "ada-session",
+        "email": "ada@example.org",
+        "roles": "user staff",
+        **changed,
+    }
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, SECRET, algorithm="HS256", headers=header or {"typ": IDENTITY_TYP})
+
+
+def test_what_was_signed_is_what_is_read() -> None:
+    assert read(sign(ADA, signer=assertion_signer(SECRET), audience="notes", now=NOW)) == ADA == read(signed())
+
+
+def test_an_ed25519_pair_does_as_well() -> None:
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    assertion = sign(ADA, signer=assertion_signer(private), audience="notes", now=NOW)
+    assert verify(assertion, verifier=assertion_verifier(public), audience="notes", now=NOW) == ADA
+    with pytest.raises(InvalidToken):
+        read(assertion)
+    # RFC 8725 3.1: the public key must not pass for a shared secret.
+    confused = by_hand({"alg": "HS256", "typ": IDENTITY_TYP}, json.loads("{}"), b"x")
+    with pytest.raises(InvalidToken):
+        verify(confused, verifier=assertion_verifier(public), audience="notes", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("age", "believed"), [(-60, False), (-11, False), (-10, True), (0, True), (59, True), (60, False)]
+)
+def test_an_assertion_is_believed_for_sixty_seconds(age: int, believed: bool) -> None:
+    """R36; clocks may differ by ten seconds where the gateway's is ahead."""
+    assertion = signed(exp=NOW + 10_000)
+    if believed:
+        assert read(assertion, NOW + age) == ADA
+    else:
+        with pytest.raises(InvalidToken):
+            read(assertion, NOW + age)
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, MAX_AGE + 1])
+def test_none_is_signed_for_longer(lifetime: int) -> None:
+    with pytest.raises(ValueError, match="lifetime"):
+        sign(ADA, signer=assertion_signer(SECRET), audience="notes", now=NOW, lifetime=lifetime)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"aud": "other"},
+        {"aud": ["notes"]},
+        {"aud": None},
+        {"iss": "sallyport"},
+        {"iss": None},
+        {"ver": 2},
+        {"ver": "1"},
+        {"ver": None},
+        {"exp": NOW - 11},
+        {"exp": None},
+        {"exp": "1800000060"},
+        {"exp": True},
+        {"exp": float("nan")},
+        {"exp": 2**53},
+        {"iat": None},
+        {"nbf": NOW + 11},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "ada\r\nX-Evil: 1"},
+        {"sub": "ada\0"},
+        {"sid": None},
+        {"sid": "\x1b[31m"},
+        {"email": None},
+        {"email": "ada@example.org\n"},
+        {"email": "\u202eada"},
+        {"roles": None},
+        {"roles": ["staff"]},
+        {"roles": "staff\tuser"},
+    ],
+    ids=repr,
+)
+def test_a_claim_that_is_missing_malformed_or_not_for_us_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(InvalidToken):
+        read(signed(**changed))
+
+
+@pytest.mark.parametrize("typ", ["JWT", "at+jwt", "peer+jwt", "IDENTITY+JWT", ""])
+def test_another_type_is_refused(typ: str) -> None:
+    with pytest.raises(InvalidToken):
+        read(signed({"typ": typ}))
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "HS384", "HS512", "EdDSA", "RS256", "", None, 5])
+def test_another_algorithm_is_refused(algorithm: object) -> None:
+    """R1."""
+    payload = signed().split(".")[1]
+    for signature in ("", "eA", signed().split(".")[2]):
+        header = by_hand({"alg": algorithm, "typ": IDENTITY_TYP}, {}).split(".")[0]
+        with pytest.raises(InvalidToken):
+            read(f"{header}.{payload}.{signature}")
+
+
+def test_another_secret_is_refused() -> None:
+    other = assertion_verifier(SECRET[::-1])
+    with pytest.raises(InvalidToken):
+        verify(signed(), verifier=other, audience="notes", now=NOW)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"[" * 3_000, b""])
+def test_a_signed_payload_that_is_no_object_is_refused(payload: bytes) -> None:
+    assertion = jwt.api_jws.encode(payload, SECRET, algorithm="HS256", headers={"typ": IDENTITY_TYP})
+    with pytest.raises(InvalidToken):
+        read(assertion)
+
+
+@given(st.text(), st.text(), st.text(), st.lists(st.text()))
+def test_no_identity_breaks_a_line(subject: str, session: str, email: str, roles: list[str]) -> None:
+    """Whatever is signed, what is read holds no control character, or nothing is read."""
+    identity = Identity(subject, session, email, tuple(roles))
+    try:
+        assertion = sign(identity, signer=assertion_signer(SECRET), audience="notes", now=NOW)
+        found = read(assertion)
+    except (InvalidToken, UnicodeEncodeError):
+        return
+    assert all(text.isprintable() for text in (found.subject, found.session, found.email, *found.roles))

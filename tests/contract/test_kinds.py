@@ -1,0 +1,143 @@
+"""Four kinds of tokens, four verifiers: each takes its own kind and refuses every other (R2).
+
+All that are signed with a secret share one here, and the access token's key signs nothing else: it is typ and
+audience that tell the kinds apart, not the luck of different keys.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from auth_service.signing_keys import KeyRing, load_key_ring
+from auth_service.tokens import TokenReader
+from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_AUDIENCE, REFRESH_TYP, InvalidToken
+from contract.identity import verify
+from contract.keys import assertion_verifier
+from contract.peer import PEER_TYP, verify_peer
+from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.clocks import MovableClock
+from tests.gateway.tokens import SigningKey
+
+NOW = 1_800_000_000
+SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
+USER = "4b1f0c7e-3f0e-4c1b-9a55-0d6d9d6c0b11"
+
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "access": (ACCESS_TYP, {"iss": "sallyport", "aud": "sallyport-api", "token_type": "access"}),
+    "refresh": (REFRESH_TYP, {"iss": "sallyport", "aud": REFRESH_AUDIENCE, "token_type": "refresh"}),
+    "identity": (IDENTITY_TYP, {"iss": "sallyport-gateway", "aud": "notes", "ver": 1}),
+    "peer": (PEER_TYP, {"iss": "sallyport-gateway", "aud": "sallyport-internal"}),
+}
+COMMON = {
+    "iat": NOW,
+    "exp": NOW + 60,
+    "sub": USER,
+    "user_id": USER,
+    "sid": "session",
+    "jti": "0" * 32,
+    "generation": 1,
+    "email": "ada@example.org",
+    "roles": "user",
+}
+
+Sign = Callable[[str, dict[str, Any]], str]
+Verify = Callable[[str], object]
+
+
+@pytest.fixture(scope="module")
+def ring() -> KeyRing:
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return load_key_ring(key.private_bytes(*form).decode(), None)
+
+
+@pytest.fixture(scope="module")
+def signers(ring: KeyRing) -> dict[str, Sign]:
+    """How each kind is signed: with its `typ` and any claims."""
+    kid = ring.signing.public.kid
+
+    def with_key(typ: str, claims: dict[str, Any]) -> str:
+        return jwt.encode(claims, ring.signing.private_key, algorithm="RS256", headers={"typ": typ, "kid": kid})
+
+    def with_secret(typ: str, claims: dict[str, Any]) -> str:
+        return jwt.encode(claims, SECRET, algorithm="HS256", headers={"typ": typ, "kid": kid})
+
+    return {"access": with_key, "refresh": with_secret, "identity": with_secret, "peer": with_secret}
+
+
+@pytest.fixture(scope="module")
+def verifiers(ring: KeyRing) -> dict[str, list[Verify]]:
+    """Who verifies each kind; access tokens are read in two places."""
+    reader = TokenReader(ring, SECRET.encode(), issuer="sallyport", audience="sallyport-api", clock=lambda: NOW)
+    return {
+        "access": [_at_the_gateway(ring), reader.read_access],
+        "refresh": [reader.read_refresh],
+        "identity": [lambda token: verify(token, verifier=assertion_verifier(SECRET), audience="notes", now=NOW)],
+        "peer": [lambda token: verify_peer(token, SECRET, now=NOW)],
+    }
+
+
+def _at_the_gateway(ring: KeyRing) -> Verify:
+    key = SigningKey(ring.signing.public.kid, ring.signing.private_key)
+
+    def ask(token: str) -> None:
+        code = Bench(MovableClock(NOW), Publisher([key])).answer(token)
+        assert code in ("ok", "token_invalid")
+        if code != "ok":
+            raise InvalidToken(code)
+
+    return ask
+
+
+def is_taken(verify_one: Verify, token: str) -> bool:
+    """Whether the verifier accepts `token`. Any error but InvalidToken is one of the verifier's own."""
+    try:
+        verify_one(token)
+    except InvalidToken:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("verifier", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_diagonal_passes(
+    signers: dict[str, Sign], verifiers: dict[str, list[Verify]], kind: str, verifier: str
+) -> None:
+    typ, claims = KINDS[kind]
+    token = signers[kind](typ, COMMON | claims)
+    assert [is_taken(one, token) for one in verifiers[verifier]] == [kind == verifier] * len(verifiers[verifier])
+
+
+@pytest.mark.parametrize("verifier", KINDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_borrowed_typ_or_audience_alone_does_not_help(
+    signers: dict[str, Sign], verifiers: dict[str, list[Verify]], kind: str, verifier: str
+) -> None:
+    """Each of the two is checked for itself, under every key."""
+    typ, claims = KINDS[kind]
+    wanted_typ, wanted_claims = KINDS[verifier]
+    for sign_one in signers.values():
+        if kind != verifier:
+            assert not any(is_taken(one, sign_one(wanted_typ, COMMON | claims)) for one in verifiers[verifier])
+            assert not any(is_taken(one, sign_one(typ, COMMON | wanted_claims)) for one in verifiers[verifier])
+
+
+@pytest.mark.parametrize("verifier", KINDS)
+def test_a_kind_is_taken_under_its_own_key_alone(
+    signers: dict[str, Sign], verifiers: dict[str, list[Verify]], verifier: str
+) -> None:
+    """R1, R3: HS256 with whatever secret for an access token, RS256 with the signing key for the others."""
+    typ, claims = KINDS[verifier]
+    wrong = signers["refresh"] if verifier == "access" else signers["access"]
+    assert not any(is_taken(one, wrong(typ, COMMON | claims)) for one in verifiers[verifier])
+
+
+@pytest.mark.parametrize("verifier", KINDS)
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "a.b", "a.b.c.d", "é.é.é", "e30.e30.", "x" * 9_000])
+def test_what_is_no_token_is_refused_as_one(verifiers: dict[str, list[Verify]], verifier: str, token: str) -> None:
+    """R6."""
+    assert not any(is_taken(one, token) for one in verifiers[verifier])

@@ -1,0 +1,103 @@
+"""What is on the wire today is still understood, and still sent, tomorrow."""
+
+import json
+
+import pytest
+
+from contract.claims import AccessClaims, read_access_claims
+from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, sign, verify
+from contract.keys import assertion_signer, assertion_verifier
+from contract.peer import PEER_HEADER, sign_peer, verify_peer
+from contract.problems import PROBLEMS, Refused
+from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
+from tests.contract.recorded import recorded
+from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.clocks import MovableClock
+
+ASSERTIONS = recorded("assertions")
+ACCESS = recorded("access_tokens")
+REVOCATIONS = recorded("revocations")
+PEER = recorded("peer_tokens")
+ANSWERS = recorded("problems")
+
+
+class Recorded(Publisher):
+    """Publishes the recorded keys."""
+
+    async def __call__(self) -> bytes:
+        return json.dumps(ACCESS["jwks"]).encode()
+
+
+def identity_of(vector: dict[str, str | list[str]]) -> Identity:
+    return Identity(**{**vector, "roles": tuple(vector["roles"])})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("vector", ASSERTIONS["assertions"])
+def test_a_recorded_assertion_is_believed(vector: dict[str, object]) -> None:
+    verifier = assertion_verifier(ASSERTIONS["keys"][vector["algorithm"]]["verifier"])
+    found = verify(str(vector["assertion"]), verifier=verifier, audience="notes", now=ASSERTIONS["now"])
+    assert found == identity_of(vector["identity"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("vector", ASSERTIONS["assertions"])
+def test_the_same_assertion_is_still_sent(vector: dict[str, object]) -> None:
+    signer = assertion_signer(ASSERTIONS["keys"][vector["algorithm"]]["signer"])
+    identity = identity_of(vector["identity"])  # type: ignore[arg-type]
+    assert sign(identity, signer=signer, audience="notes", now=ASSERTIONS["now"]) == vector["assertion"]
+
+
+def test_the_identity_headers_keep_their_names() -> None:
+    assert IDENTITY_HEADER == "X-Identity"
+    assert READABLE_HEADERS == ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
+
+
+def test_recorded_access_claims_are_read() -> None:
+    told = {name: ACCESS[name] for name in ("issuer", "audience", "now")}
+    found = read_access_claims(ACCESS["claims"], **told)
+    assert found == AccessClaims(**{**ACCESS["read"], "roles": tuple(ACCESS["read"]["roles"])})
+
+
+@pytest.mark.parametrize("algorithm", ACCESS["tokens"])
+def test_a_recorded_access_token_is_accepted(algorithm: str) -> None:
+    bench = Bench(MovableClock(ACCESS["now"]), Recorded([]))
+    assert bench.answer(ACCESS["tokens"][algorithm]) == "ok"
+    assert bench.noted[0].session == ACCESS["read"]["session"]
+
+
+@pytest.mark.parametrize("entry", REVOCATIONS["entries"])
+def test_a_recorded_revocation_is_read_and_still_written(entry: dict[str, dict[str, str]]) -> None:
+    revocation = Revocation(**entry["revocation"])  # type: ignore[arg-type]
+    assert read_revocation(entry["fields"]) == revocation
+    assert revocation.to_fields() == entry["fields"]
+
+
+def test_the_revocation_keys_keep_their_names() -> None:
+    assert (REVOCATIONS["stream"], REVOCATIONS["epoch"]) == (STREAM, EPOCH)
+
+
+@pytest.mark.parametrize("fields", REVOCATIONS["none"])
+def test_what_is_no_revocation_is_refused(fields: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_revocation(fields)
+
+
+def test_a_recorded_peer_token_is_accepted_and_still_sent() -> None:
+    assert PEER["header"] == PEER_HEADER
+    verify_peer(PEER["token"], PEER["secret"], now=PEER["now"])
+    assert sign_peer(PEER["secret"], now=PEER["now"]) == PEER["token"]
+
+
+def test_recorded_codes_keep_their_status() -> None:
+    """A code may be added, but not taken away or given another status."""
+    statuses = {code: problem.status for code, problem in PROBLEMS.items()}
+    assert ANSWERS["statuses"].items() <= statuses.items()
+
+
+@pytest.mark.parametrize("answer", ANSWERS["answers"])
+def test_a_recorded_refusal_is_still_answered(answer: dict[str, object]) -> None:
+    refused = Refused(str(answer["code"]), str(answer["detail"]), answer["retry_after"])  # type: ignore[arg-type]
+    assert refused.status == answer["status"]
+    assert refused.to_headers() == answer["headers"]
+    members = answer["members"]
+    assert isinstance(members, dict)
+    assert refused.to_members("3f0e4c1b9a550d6d").items() <= members.items()

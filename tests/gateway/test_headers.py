@@ -1,0 +1,210 @@
+"""Which header fields cross, in both directions (R25 to R27, R32, R35)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.problems import Refused
+from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
+from gateway.headers import RequestFields, own_fields, read_answer_fields, read_request_fields
+
+HOST = (b"host", b"h")
+
+
+def read(*headers: tuple[bytes, bytes], version: str = "1.1") -> RequestFields:
+    return read_request_fields([HOST, *headers], version)
+
+
+def crossing(*headers: tuple[bytes, bytes]) -> bytes:
+    return b"".join(read(*headers).lines)
+
+
+CROSS = ["accept", "content-type", "user-agent", "if-match", "range", "origin", "referer", "x-anything", "tracestate"]
+STAY = [
+    *("connection", "keep-alive", "te", "trailer", "upgrade", "http2-settings"),
+    *("proxy-authorization", "proxy-authenticate", "proxy-connection", "proxy-anything", "proxy"),
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"),
+    *("x-identity", "x-identity-anything", "x-user-id", "x-user-anything", "x-session-id", "x-session-anything"),
+    *("x-request-id", "x-peer", "x-real-ip", "x-client-ip", "x-original-url", "x-rewrite-url", "x-envoy-anything"),
+    *("x-http-method-override", "x-method-override", "x-http-method"),
+]
+REFUSED = ["x_user_id", "x.user.id", "", " ", "a b", "a:b", "a/b", "x\0", "x\r\n", "é", "a" * 129, "x-user-id "]
+
+
+@pytest.mark.parametrize("name", CROSS)
+def test_an_end_to_end_field_crosses(name: str) -> None:
+    assert crossing((name.encode(), b"v")) == f"{name}: v\r\n".encode()
+
+
+@pytest.mark.parametrize("name", STAY)
+def test_what_the_next_hop_or_the_gateway_says_stays(name: str) -> None:
+    assert crossing((name.encode(), b"close"), (b"x-kept", b"1")) == b"x-kept: 1\r\n"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_name_that_somebody_could_spell_differently_is_refused(name: str) -> None:
+    """R27, R35; and the complaint shows it without its control characters."""
+    with pytest.raises(Refused) as refused:
+        read((name.encode(), b"v"))
+    assert refused.value.code == "bad_header"
+    assert refused.value.detail.isprintable()
+
+
+def test_credentials_and_framing_are_read_and_do_not_cross() -> None:
+    found = read((b"authorization", b"Bearer x"), (b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"content-length", b"7"))
+    assert found.lines == []
+    assert (found.authorization, found.cookies) == (b"Bearer x", [b"a=1", b"b=2"])
+    assert (found.content_length, found.chunked, found.has_body) == (7, False, True)
+    assert read((b"transfer-encoding", b"Chunked")).has_body
+    assert not read((b"content-length", b"0")).has_body
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (b"close", b"a: 1\r\nb: 2\r\n"),
+        (b"keep-alive", b"a: 1\r\nb: 2\r\n"),
+        (b"a", b"b: 2\r\n"),
+        (b"A", b"b: 2\r\n"),
+        (b"close, a ,B", b""),
+        (b",, ,a,", b"b: 2\r\n"),
+        (b"x-identity, host, content-length", b"a: 1\r\nb: 2\r\n"),
+    ],
+)
+def test_what_connection_names_stays(value: bytes, kept: bytes) -> None:
+    """R26."""
+    assert crossing((b"a", b"1"), (b"connection", value), (b"b", b"2")) == kept
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "code"),
+    [
+        ([], "1.1", "bad_header"),
+        ([(b"host", b"")], "1.1", "bad_header"),
+        ([HOST, HOST], "1.1", "bad_header"),
+        ([HOST, HOST], "1.0", "bad_header"),
+        ([HOST], "0.9", "bad_request"),
+        ([HOST], "1.2", "bad_request"),
+        ([HOST], "2.0", "bad_request"),
+        ([HOST, (b"transfer-encoding", b"chunked")], "1.0", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"gzip")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"gzip, chunked")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"chunked"), (b"content-length", b"1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1"), (b"content-length", b"1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"-1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1_000")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1 ")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"9" * 19)], "1.1", "bad_header"),
+        ([HOST, (b"content-length", "٣".encode())], "1.1", "bad_header"),
+        ([HOST, (b"expect", b"the worst")], "1.1", "bad_header"),
+        ([HOST, (b"connection", b"Upgrade"), (b"content-length", b"1")], "1.1", "bad_header"),
+        ([HOST, (b"authorization", b"a"), (b"authorization", b"a")], "1.1", "multiple_credentials"),
+        ([HOST, (b"x-refresh-token", b"a"), (b"x-refresh-token", b"a")], "1.1", "multiple_credentials"),
+    ],
+)
+def test_what_two_readers_could_differ_on_is_refused(
+    headers: list[tuple[bytes, bytes]], version: str, code: str
+) -> None:
+    """R20, R30, R35."""
+    with pytest.raises(Refused) as refused:
+        read_request_fields(headers, version)
+    assert (refused.value.code, refused.value.status) == (code, 400)
+
+
+def test_http_1_0_needs_no_host() -> None:
+    assert read_request_fields([], "1.0").host is None
+
+
+def test_a_hundred_fields_are_enough() -> None:
+    read(*[(b"x", b"")] * (MAX_HEADER_FIELDS - 1))
+    with pytest.raises(Refused) as refused:
+        read(*[(b"x", b"")] * MAX_HEADER_FIELDS)
+    assert refused.value.status == 431
+
+
+def test_eight_kilobytes_are_enough() -> None:
+    spent = len(b"host: h\r\n") + len(b"x: \r\n")
+    read((b"x", b"v" * (MAX_HEADER_BYTES - spent)))
+    with pytest.raises(Refused) as refused:
+        read((b"x", b"v" * (MAX_HEADER_BYTES - spent + 1)))
+    assert refused.value.status == 431
+
+
+def test_an_oversized_token_is_a_bad_token() -> None:
+    """R6: clients tell the two apart by the status."""
+    with pytest.raises(Refused) as refused:
+        read((b"authorization", b"Bearer " + b"x" * 9_000))
+    assert refused.value.status == 401
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
+        (b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01", False),
+        (b"00-short-b7ad6b7169203331-01", False),
+        (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nX: 1", False),
+    ],
+)
+def test_a_traceparent_is_passed_on_when_it_is_one(value: bytes, kept: bool) -> None:
+    assert (read((b"traceparent", value)).traceparent == value) is kept
+
+
+def test_many_unknown_names_do_not_fill_the_memory() -> None:
+    for number in range(5_000):
+        crossing((b"x-%d" % number, b""))
+    from gateway import headers
+
+    assert len(headers._REQUEST_FATES) <= headers._TABLE_SIZE
+    assert crossing((b"x-user-id", b"root"), (b"x-new", b"1")) == b"x-new: 1\r\n"
+
+
+def test_our_own_endpoints_see_nothing_that_is_ours_to_say() -> None:
+    given_fields = [(name.encode(), b"v") for name in (*STAY[1:], *CROSS)]
+    assert [name.decode() for name, _ in own_fields(given_fields)] == CROSS
+
+
+# --- the way back ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate"),
+        *("X-Identity", "X-User-Id", "X-Session-Id", "X-Peer", "X-Request-Id", "Server", "Via", "Date", "Set-Cookie"),
+        *("X_Odd", "", "a b", "x\0", "é"),
+    ],
+)
+def test_what_is_not_the_clients_stays(name: str) -> None:
+    """R32, R37."""
+    assert read_answer_fields([(name.encode(), b"close")], keep_cookies=False) == []
+
+
+def test_the_rest_comes_back_in_lower_case_and_in_order() -> None:
+    raw = [(b"ETag", b"1"), (b"X-A", b"2"), (b"Content-Length", b"3"), (b"x-a", b"4"), (b"Set-Cookie", b"5")]
+    lower = [(name.lower(), value) for name, value in raw]
+    assert read_answer_fields(raw, keep_cookies=True) == lower
+    assert read_answer_fields(raw, keep_cookies=False) == lower[:-1]
+
+
+def test_what_an_answers_connection_names_stays() -> None:
+    raw = [(b"X-A", b"1"), (b"Connection", b"close, x-a"), (b"X-B", b"2")]
+    assert read_answer_fields(raw, keep_cookies=False) == [(b"x-b", b"2")]
+
+
+NAMES = st.text("abcXYZ019-_.: \r\n\0é", max_size=12).map(str.encode) | st.sampled_from(
+    [name.encode() for name in (*STAY, *CROSS)]
+)
+
+
+@given(st.lists(st.tuples(NAMES.map(bytes.lower), st.binary(max_size=20)), max_size=20))
+def test_whatever_comes_only_plain_names_cross(headers: list[tuple[bytes, bytes]]) -> None:
+    try:
+        lines = read(*headers).lines
+    except Refused:
+        return
+    names = lines[::4]
+    assert not {name.encode() for name in STAY} & set(names)
+    assert all(name.replace(b"-", b"a").isalnum() and name.isascii() for name in names)
+    assert all(line == b"\r\n" for line in lines[3::4])

@@ -1,0 +1,259 @@
+"""routes.toml: taken whole or not at all, and every complaint names its place."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.routes import Address, RoutesError, RouteTable, load_routes, parse_address, parse_routes
+from tests.gateway.tokens import IDENTITY_SECRET
+
+ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "WEAK": "changeme" * 8}
+NOTES = '[upstreams.notes]\nurls = ["http://127.0.0.1:8002"]\nidentity_secret_env = "NOTES_SECRET"\n'
+
+
+def parse(text: str, data_dir: Path = Path("/nonexistent")) -> RouteTable:
+    return parse_routes(tomllib.loads(text), environ=ENVIRON, data_dir=data_dir)
+
+
+def route(prefix: str = "/api/", upstream: str = "notes", access: str = '"authenticated"', rest: str = "") -> str:
+    return f'[[routes]]\nprefix = "{prefix}"\nupstream = "{upstream}"\naccess = {access}\n{rest}\n'
+
+
+# --- what is taken -------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_useful_file_is_taken() -> None:
+    table = parse('[upstreams.auth]\nurls = ["${AUTH_URL}"]\n' + route("/auth/", "auth", '"public"'))
+    found = table.match(b"/auth/jwt/create/")
+    assert found is not None
+    assert found.public
+    assert found.upstream.takes_credentials
+    assert found.upstream.signer is None
+    assert found.upstream.addresses == (Address("127.0.0.1:8001", "127.0.0.1", 8001),)
+
+
+def test_an_empty_file_lets_nothing_through() -> None:
+    assert parse("").match(b"/") is None
+
+
+def test_the_shipped_file_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "notes.secret").write_text(IDENTITY_SECRET + "\n")
+    environ = {"AUTH_URL": "unix:/run/auth.sock", "RESOURCE_URL": "http://[::1]:8002"}
+    table = load_routes(Path("gateway/routes.toml"), environ=environ, data_dir=tmp_path)
+    auth, notes = table.upstreams()
+    assert auth.addresses == (Address("localhost", path="/run/auth.sock"),)
+    assert notes.addresses == (Address("[::1]:8002", "::1", 8002),)
+    assert (auth.signer, notes.audience) == (None, "notes")
+    assert notes.signer is not None
+
+
+def test_every_setting_reaches_its_route() -> None:
+    table = parse(
+        NOTES
+        + 'audience = "n"\nmax_connections = 7\n'
+        + route(access='["staff", "root"]', rest='methods = ["GET", "POST"]\nmax_body = "2MiB"')
+        + "timeout = { connect = 0.5, read = 0, total = 9 }"
+    )
+    (found,) = table.routes
+    assert found.roles == {"staff", "root"}
+    assert not found.public
+    assert found.allow == "GET, HEAD, POST"
+    assert found.max_body == 2 * 2**20
+    assert (found.timeouts.connect, found.timeouts.read, found.timeouts.total) == (0.5, 0, 9)
+    assert (found.upstream.audience, found.upstream.max_connections) == ("n", 7)
+
+
+def test_defaults_are_bounded() -> None:
+    (found,) = parse(NOTES + route()).routes
+    assert found.max_body == 2**20
+    assert 0 < found.timeouts.connect <= found.timeouts.read <= found.timeouts.total
+    assert found.upstream.audience == "notes"
+    assert "TRACE" not in found.methods
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("0", 0),
+        ("1048576", 1_048_576),
+        ('"10"', 10),
+        ('"10 B"', 10),
+        ('"1KB"', 1_000),
+        ('"1KiB"', 1_024),
+        ('"2MB"', 2_000_000),
+        ('"2MiB"', 2_097_152),
+        ('" 3 GiB "', 3 * 2**30),
+        ('"1GB"', 10**9),
+    ],
+)
+def test_sizes_have_units(written: str, size: int) -> None:
+    assert parse(NOTES + route(rest=f"max_body = {written}")).routes[0].max_body == size
+
+
+def test_a_foreign_service_needs_no_secret() -> None:
+    table = parse('[upstreams.x]\nurls = ["http://x:1"]\nidentity = false\n' + route(upstream="x"))
+    assert table.routes[0].upstream.signer is None
+
+
+def test_a_public_route_needs_no_secret() -> None:
+    table = parse('[upstreams.x]\nurls = ["http://x:1"]\n' + route(upstream="x", access='"public"'))
+    assert table.routes[0].upstream.signer is None
+
+
+def test_a_secret_may_come_from_a_file_in_the_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.secret").write_text(f"{IDENTITY_SECRET}\n")
+    text = NOTES.replace('identity_secret_env = "NOTES_SECRET"', 'identity_secret_file = "notes.secret"')
+    by_file = parse(text + route(), tmp_path).routes[0].upstream.signer
+    by_environ = parse(NOTES + route()).routes[0].upstream.signer
+    assert by_file == by_environ
+
+
+# --- which route it is ---------------------------------------------------------------------------------------------
+
+TABLE = parse(
+    NOTES
+    + "".join(route(prefix) for prefix in ("/api/", "/api/notes/deep/", "/api/notes", "/v1.0/x_y~z-", "/other/only"))
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix"),
+    [
+        (b"/api", "/api/"),
+        (b"/api/", "/api/"),
+        (b"/api/x/y/z", "/api/"),
+        (b"/api/notes", "/api/notes"),
+        (b"/api/notes/", "/api/notes"),
+        (b"/api/notes/7", "/api/notes"),
+        (b"/api/notes/deep", "/api/notes/deep/"),
+        (b"/api/notes/deep/er", "/api/notes/deep/"),
+        (b"/api/notes/deeper", "/api/notes"),
+        (b"/api/notesx", "/api/"),
+        (b"/v1.0/x_y~z-/", "/v1.0/x_y~z-"),
+        (b"/other/only", "/other/only"),
+        (b"/other", None),
+        (b"/other/onlyx", None),
+        (b"/apix", None),
+        (b"/API/", None),
+        (b"/x/api/", None),
+        (b"/%61pi/", None),
+        (b"/v1x0/x_y~z-", None),
+        (b"/", None),
+        (b"", None),
+        (b"*", None),
+        (b"api/", None),
+    ],
+)
+def test_the_longest_prefix_of_whole_segments_decides(path: bytes, prefix: str | None) -> None:
+    """R29; what no route names is denied."""
+    found = TABLE.match(path)
+    assert (found.prefix if found else None) == prefix
+
+
+def test_a_route_for_everything_comes_last() -> None:
+    table = parse(NOTES + route("/") + route("/api/"))
+    found = {path: table.match(path) for path in (b"/", b"/x", b"/x/y/", b"/api/x")}
+    assert [route.prefix for route in found.values() if route] == ["/", "/", "/", "/api/"]
+
+
+@given(st.lists(st.sampled_from(["api", "notes", "deep", "x", "api2", ""]), max_size=6))
+def test_matching_agrees_with_the_plain_definition(segments: list[str]) -> None:
+    path = "/" + "/".join(segments)
+    candidates = [r for r in TABLE.routes if f"{path.rstrip('/')}/".startswith(r.prefix.rstrip("/") + "/")]
+    expected = max(candidates, key=lambda r: len(r.prefix.rstrip("/")), default=None)
+    assert TABLE.match(path.encode()) is expected
+
+
+# --- what is refused -----------------------------------------------------------------------------------------------
+
+BAD = [
+    ("routes[0].upstream", route(upstream="nobody")),
+    ("routes[1].prefix", route() + route("/api")),
+    ("routes[0].prefix", route("api/")),
+    ("routes[0].prefix", route("/a b/")),
+    ("routes[0].prefix", route("/api//x")),
+    ("routes[0].prefix", route("/api/../x")),
+    ("routes[0].access", route(access='"everybody"')),
+    ("routes[0].access", route(access="[]")),
+    ("routes[0].access", route(access="true")),
+    ("routes[0].methods", route(rest='methods = ["FETCH"]')),
+    ("routes[0].methods", route(rest="methods = []")),
+    ("routes[0].methods", route(rest='methods = ["get"]')),
+    ("routes[0].max_body", route(rest='max_body = "1 potato"')),
+    ("routes[0].max_body", route(rest="max_body = -1")),
+    ("routes[0].max_body", route(rest="max_body = true")),
+    ("routes[0].max_body", route(rest="max_body = 1.5")),
+    ("routes[0].timeout.read", route(rest="timeout = { read = -1 }")),
+    ("routes[0].timeout.connect", route(rest="timeout = { connect = 0 }")),
+    ("routes[0].timeout.slow", route(rest="timeout = { slow = 1 }")),
+    ("routes[0].metods", route(rest='metods = ["GET"]')),
+    ("upstreams.notes.url", "url = 7\n"),
+    ("upstreams.notes.max_connections", "max_connections = 0\n"),
+    ("upstreams.x.urls", '[upstreams.x]\nurls = ["ftp://x"]\n'),
+    ("upstreams.x.urls: 'x:80'", '[upstreams.x]\nurls = ["x:80"]\n'),
+    ("upstreams.x.urls: 'http://x/path'", '[upstreams.x]\nurls = ["http://x/path"]\n'),
+    ("upstreams.x.urls: 'http://x:port'", '[upstreams.x]\nurls = ["http://x:port"]\n'),
+    ("upstreams.x.urls: 'http://u:p@x'", '[upstreams.x]\nurls = ["http://u:p@x"]\n'),
+    ("upstreams.x.urls: 'unix:here'", '[upstreams.x]\nurls = ["unix:here"]\n'),
+    ("upstreams.x.urls: 'http://a b'", '[upstreams.x]\nurls = ["http://a b"]\n'),
+    ("upstreams.x.urls: 'http://bücher'", '[upstreams.x]\nurls = ["http://bücher"]\n'),
+    ("upstreams.x.urls", "[upstreams.x]\nurls = []\n"),
+    ("upstreams.a b", '[upstreams."a b"]\nurls = ["http://x"]\n'),
+    ("upstreams.x", '[upstreams.x]\nurls = ["http://x"]\n' + route(upstream="x")),
+    (
+        "upstreams.x: identity_secret_file and",
+        ('[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\nidentity_secret_env = "NOTES_SECRET"\n'),
+    ),
+    ("upstreams.x: the identity secret's file f", '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\n'),
+    (
+        "upstreams.x: the identity secret in WEAK",
+        '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_env = "WEAK"\n',
+    ),
+    (
+        "upstreams.x: the identity secret in UNSET",
+        '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_env = "UNSET"\n',
+    ),
+    ("upstreams.x.urls[0]: the environment has no NOWHERE", '[upstreams.x]\nurls = ["http://${NOWHERE}"]\n'),
+    ("upsteams", "[upsteams.x]\n"),
+    ("routes[0].access", route(access='["a b"]')),
+    ("routes[0].access", route(access='["staff", ""]')),
+    ("routes[0].access", route(access='["staff", 7]')),
+]
+
+
+@pytest.mark.parametrize(("place", "text"), BAD)
+def test_every_complaint_names_its_place(place: str, text: str) -> None:
+    with pytest.raises(RoutesError) as refused:
+        parse(NOTES + text)
+    assert place in str(refused.value)
+    assert ENVIRON["WEAK"] not in str(refused.value)
+
+
+def test_every_complaint_is_made_at_once() -> None:
+    with pytest.raises(RoutesError) as refused:
+        parse(NOTES + route("api") + route(rest="max_body = -1") + route(rest='methods = ["X"]'))
+    assert len(str(refused.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("content", [b"[", b"\xff\xfe", b"a = 1\na = 2"])
+def test_a_file_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "my-routes.toml"
+    file.write_bytes(content)
+    with pytest.raises(RoutesError, match=r"my-routes\.toml"):
+        load_routes(file, environ=ENVIRON, data_dir=tmp_path)
+    file.unlink()
+    with pytest.raises(RoutesError, match=r"my-routes\.toml"):
+        load_routes(file, environ=ENVIRON, data_dir=tmp_path)
+
+
+@given(st.text())
+def test_any_url_is_an_address_or_refused(url: str) -> None:
+    try:
+        address = parse_address(url, "here")
+    except RoutesError:
+        return
+    assert address.path.startswith("/") or (address.host and 0 < address.port < 65_536)
+    f"Host: {address.authority}".encode("ascii")
