@@ -6,7 +6,6 @@ from pathlib import Path
 
 import structlog
 from flask import Flask, Response
-from flask_migrate import Migrate
 from sqlalchemy import exc, select
 
 from chassis.clock import Clock
@@ -58,8 +57,6 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
 
 def _install_store(app: Flask) -> None:
     db.init_app(app)
-    # A database may be shared with the auth service; each keeps its own record of migrations.
-    Migrate(app, db, Path(__file__).with_name("migrations"), version_table="notes_alembic_version")
     for error in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.register_error_handler(error, _store_unavailable)
     with app.app_context():

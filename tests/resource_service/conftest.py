@@ -11,6 +11,7 @@ from flask_migrate import upgrade
 
 from chassis.settings import load
 from contract.identity import Identity
+from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.models import db
 from resource_service.settings import ResourceSettings
@@ -25,6 +26,7 @@ def settings_for(database: Path) -> ResourceSettings:
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = tmp_path_factory.mktemp("migrated") / "notes.db"
     app = create_app(settings_for(database))
+    install_migrations(app)
     with app.app_context():
         upgrade()
         db.engine.dispose()

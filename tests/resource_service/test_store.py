@@ -11,6 +11,7 @@ from flask import Flask
 from flask_migrate import downgrade, upgrade
 
 from contract.identity import Identity
+from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.models import db
 from tests.resource_service.callers import Caller, MovableClock
@@ -94,6 +95,7 @@ def test_the_migrations_make_exactly_the_tables_the_code_knows(app: Flask) -> No
 
 def test_migrating_twice_changes_nothing_and_back_leaves_nothing(app: Flask, ada: Caller, database: Path) -> None:
     ada.write("stays")
+    install_migrations(app)
     with app.app_context():
         upgrade()
     assert ada.titles() == ["stays"]
@@ -107,7 +109,9 @@ def test_another_services_tables_in_the_same_database_are_left_alone(tmp_path: P
     with sqlite3.connect(database) as connection:
         connection.execute("CREATE TABLE auth_alembic_version (version_num TEXT)")
         connection.execute("CREATE TABLE users (id TEXT)")
-    with create_app(settings_for(database)).app_context():
+    app = create_app(settings_for(database))
+    install_migrations(app)
+    with app.app_context():
         upgrade()
     assert _tables(database) == {"auth_alembic_version", "users", "notes", "notes_alembic_version"}
 
