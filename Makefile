@@ -12,7 +12,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run setup test test-isolation lint lock clean
+.PHONY: help run setup test test-large test-isolation lint lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -22,17 +22,20 @@ run: setup ## Start the whole system on this machine; Ctrl-C stops it
 
 setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
 
-test: setup ## Run every test (some 3 minutes)
+test: setup ## Run every test (two to three minutes)
 	@$(BIN)/python -m pytest
 
-test-isolation: setup ## Start each service with nothing but its own requirements installed
+test-large: setup ## Of these, those that send 1 GiB through the gateway and watch its memory
+	@$(BIN)/python -m pytest tests/system/test_large_bodies.py
+
+test-isolation: setup ## Of these, those that start each service with nothing but its own requirements
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest tests/system/test_isolation.py
 
 lint: setup ## Check style, types and which package may know which
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
 	@PATH="$$PATH:$(abspath $(BIN))"; \

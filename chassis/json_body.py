@@ -5,7 +5,7 @@ NUL (RFC 8259 leaves each to the reader; databases and other languages choke on 
 """
 
 import json
-from collections.abc import Iterator
+import math
 
 MAX_DEPTH = 100
 
@@ -25,7 +25,10 @@ def parse_json(body: bytes) -> JSON:
     """The value in `body`. Raises MalformedBody."""
     try:
         value: JSON = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_integer,
         )
     except UnicodeDecodeError as error:
         raise MalformedBody(f"the body is not UTF-8 at byte {error.start}") from error
@@ -38,31 +41,31 @@ def parse_json(body: bytes) -> JSON:
 
 
 def _check(value: JSON) -> None:
-    members: Iterator[tuple[str | None, JSON]]
-    members = iter(value.items()) if isinstance(value, dict) else iter([(None, value)])
-    for field, member in members:
-        _check_text(field or "", None)
-        _check_member(field, member)
+    if not isinstance(value, dict):
+        _check_member(None, value, MAX_DEPTH)
+        return
+    for field, member in value.items():
+        _check_text(field, None)
+        _check_member(field, member, MAX_DEPTH - 1)
 
 
-def _check_member(field: str | None, member: JSON) -> None:
+def _check_member(field: str | None, member: JSON, depth: int) -> None:
     level: list[JSON] = [member]
-    for _ in range(MAX_DEPTH):
-        for text in level:
-            if isinstance(text, str):
-                _check_text(text, field)
-        level = [child for parent in level for child in _children(parent)]
-        if not level:
+    for _ in range(depth + 1):
+        for leaf in level:
+            if isinstance(leaf, str):
+                _check_text(leaf, field)
+            elif isinstance(leaf, float) and math.isinf(leaf):  # 1e999 is an infinity, spelt as a number
+                raise MalformedBody("This number is too large.", field)
+        nested = [parent for parent in level if isinstance(parent, list | dict)]
+        if not nested:
             return
+        level = [child for parent in nested for child in _children(parent)]
     raise MalformedBody(f"nested deeper than {MAX_DEPTH} levels", field)
 
 
-def _children(parent: JSON) -> list[JSON]:
-    if isinstance(parent, list):
-        return parent
-    if isinstance(parent, dict):
-        return [*parent.keys(), *parent.values()]
-    return []
+def _children(parent: list[JSON] | dict[str, JSON]) -> list[JSON]:
+    return parent if isinstance(parent, list) else [*parent.keys(), *parent.values()]
 
 
 def _check_text(text: str, field: str | None) -> None:

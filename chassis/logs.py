@@ -36,8 +36,8 @@ def log_config(service: str, level: str) -> dict[str, Any]:
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            _masked,
             structlog.processors.JSONRenderer(),
+            _masked,
         ],
         "foreign_pre_chain": _shared(service),
     }
@@ -72,5 +72,6 @@ def _shared(service: str) -> list[Processor]:
     ]
 
 
-def _masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    return {key: mask_tokens(value) if isinstance(value, str) else value for key, value in event.items()}
+def _masked(_: WrappedLogger, __: str, line: str) -> str:
+    # The whole line, so that a token in a list, a mapping or a traceback is found as well.
+    return mask_tokens(line)

@@ -78,13 +78,14 @@ def _read(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | N
 
 
 def _is_secret(info: FieldInfo) -> bool:
-    return SecretStr in (info.annotation, *get_args(info.annotation))
+    kinds = (info.annotation, *get_args(info.annotation))
+    return any(SecretStr in (kind, *get_args(kind)) for kind in kinds)
 
 
 def _complaints(error: ValidationError, named_already: set[str]) -> list[str]:
     found = []
     for problem in error.errors(include_input=False, include_url=False):
-        variable = "_".join(str(part) for part in problem["loc"]).upper() or "settings"
+        variable = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
         if variable in named_already:
             continue
         said = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")

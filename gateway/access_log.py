@@ -23,9 +23,9 @@ Write = Callable[[str], object]
 class AccessLog:
     """Collects lines and writes them out four times a second."""
 
-    def __init__(self, clock: Clock, write: Write = sys.stdout.write) -> None:
+    def __init__(self, clock: Clock, write: Write | None = None) -> None:
         self._clock = clock
-        self._write = write
+        self._write = write or sys.stdout.write
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
@@ -46,9 +46,12 @@ class AccessLog:
             sys.stdout.flush()
 
     async def keep_flushing(self) -> None:
-        """Flushes until cancelled."""
-        while True:
-            await asyncio.sleep(FLUSH_PAUSE)
+        """Flushes until cancelled, and then what is left."""
+        try:
+            while True:
+                await asyncio.sleep(FLUSH_PAUSE)
+                self.flush()
+        finally:
             self.flush()
 
     def _now(self) -> str:

@@ -142,5 +142,9 @@ async def _report(auth: AuthClient, document: bytes) -> None:
 def _redis(settings: GatewaySettings) -> "Redis":
     # The feed waits up to a second for news, so the time-out is longer than that; no request waits on it.
     return Redis.from_url(
-        settings.redis_url.get_secret_value(), decode_responses=True, socket_timeout=3, socket_connect_timeout=1
+        settings.redis_url.get_secret_value(),
+        decode_responses=True,
+        encoding_errors="replace",  # a record that is no UTF-8 must not stop the feed
+        socket_timeout=3,
+        socket_connect_timeout=1,
     )

@@ -187,9 +187,11 @@ class Cycle:
             if name == b"connection":  # said below, once
                 self.keep_alive = self.keep_alive and value != b"close"
                 continue
-            lines += (name, b": ", value, b"\r\n")
             if name == b"content-length":
+                if status in _BODILESS:
+                    continue
                 self._left = int(value)
+            lines += (name, b": ", value, b"\r\n")
         fields = b"".join(lines)
         if fields.count(b"\n") * 4 != len(lines) + 6 or fields.count(b"\r") * 4 != len(lines) + 6:
             raise ValueError("a header of the answer holds a line end")

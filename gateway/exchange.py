@@ -21,7 +21,6 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
-_NO_CONTENT = (204, 304)
 
 
 class CutOff(Exception):
@@ -96,6 +95,8 @@ class Exchange:
         self._cycle.on_gone = connection.close
         upload = None
         try:
+            if self._cycle.disconnected:  # while the connection was made: nobody would be told of it any more
+                raise CutOff
             if not sent:
                 self._start(pool, connection, body, whole)
             if not whole:
@@ -166,8 +167,6 @@ class Exchange:
     async def _hand_back(self, connection: UpstreamConnection) -> None:
         self.status = connection.status
         headers = connection.headers
-        if self.status in _NO_CONTENT:
-            headers = [(name, value) for name, value in headers if name != b"content-length"]
         headers.append((b"x-request-id", self._request_id))
         if self._fresh is not None:
             ours = {name.lower().encode(): value.encode() for name, value in self._fresh.to_headers().items()}

@@ -101,6 +101,8 @@ class RevocationFeed:
                 if not silent:
                     _log.warning("the revocation feed is silent", reason=type(error).__name__)
                 silent = True
+                # Who answers next may be another server, or the same one emptied: its ids need not go on from ours.
+                self._last_id = "0"
                 await asyncio.sleep(_RETRY_PAUSE)
             self._revocations.forget(self._clock())
 

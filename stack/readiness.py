@@ -1,18 +1,11 @@
-"""Tells whether what was started, or what was named, is there yet."""
+"""Tells whether what was started is there yet."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from collections.abc import Awaitable, Callable
 
 from stack.address import Address, Port
-from stack.settings import StartRefused
 
-REDIS_TIMEOUT = 2.0
 PAUSE = 0.1
 ANSWER_TIMEOUT = 2.0
 ANSWER_LENGTH = 4096
@@ -20,21 +13,6 @@ ANSWER_LENGTH = 4096
 
 class NotReady(Exception):
     """It did not become ready in time; says what was last heard."""
-
-
-def check_redis(given: Mapping[str, str]) -> None:
-    """Raises StartRefused when what REDIS_URL or REDIS_URL_FILE names is silent for two seconds. Says no password."""
-    try:
-        url = given.get("REDIS_URL") or Path(given["REDIS_URL_FILE"]).read_text("utf-8").strip()
-        with redis.Redis.from_url(
-            url,
-            socket_timeout=REDIS_TIMEOUT,
-            socket_connect_timeout=REDIS_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
-            client.ping()
-    except (redis.RedisError, OSError, ValueError) as problem:
-        raise StartRefused(f"REDIS_URL is set, but no Redis answers there ({type(problem).__name__})") from None
 
 
 async def wait_for(what: str, problem: Callable[[], Awaitable[str | None]], seconds: float) -> None:

@@ -10,7 +10,7 @@ from stack.address import Address, Port, UnixSocket, parse_bind, parse_local_url
 
 # sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
 LONGEST_SOCKET_PATH = 100
-LONGEST_SOCKET_NAME = "resource.sock"
+LONGEST_SOCKET_NAME = "gateway-internal.sock"
 
 
 class StartRefused(Exception):

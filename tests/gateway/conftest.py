@@ -1,9 +1,11 @@
 """A signing key, a real valkey-server, raw upstreams, and a gateway over them all on loopback ports."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.settings import load
 from gateway.app import Gateway, create_app
@@ -203,7 +205,16 @@ def make_app(
 
 
 @pytest.fixture(scope="session")
-def gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
-    """One gateway for every test that does not ask for one of its own."""
+def shared_gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
     with running(make_app()) as gateway:
         yield gateway
+
+
+@pytest.fixture
+def gateway(shared_gateway: RunningGateway, caplog: pytest.LogCaptureFixture) -> Iterator[RunningGateway]:
+    """One gateway for every test that does not ask for one of its own. Whatever clients and upstreams do to it, it
+    logs no error: an exception that nobody expected fails the test that caused it."""
+    with capture_logs() as lines:
+        yield shared_gateway
+    assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
+    assert [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR] == []

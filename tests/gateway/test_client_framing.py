@@ -172,6 +172,22 @@ def test_pipelined_requests_are_answered_in_order(gateway: RunningGateway, upstr
             assert client.answer("POST").body == b"/public/%dbody" % number
 
 
+@pytest.mark.parametrize(
+    ("broken", "statuses"),
+    [
+        (b"POST /api/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", (400, 401)),
+        (b"POST /none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", (400, 404)),
+    ],
+)
+def test_what_is_refused_and_broken_at_once_is_answered_once(
+    gateway: RunningGateway, broken: bytes, statuses: tuple[int, ...]
+) -> None:
+    with gateway.connect() as client:
+        client.send(broken)
+        assert client.answer().status in statuses
+        assert client.is_closed()
+
+
 def test_garbage_behind_a_request_does_not_harm_its_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")

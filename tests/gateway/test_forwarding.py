@@ -264,6 +264,7 @@ def test_the_auth_services_cookies_come_back(gateway: RunningGateway, auth_upstr
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
         ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"),
         ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n"),
         ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     ],
@@ -278,6 +279,7 @@ def test_an_answer_without_a_body_ends_with_its_head(
             assert answer.status == int(raw.split()[1])
             assert answer.body == b""
             assert answer.whole
+            assert answer.status != 204 or answer.get("content-length") is None
 
 
 def test_interim_answers_are_for_the_gateway(gateway: RunningGateway, upstream: RawUpstream) -> None:

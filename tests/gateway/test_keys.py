@@ -122,7 +122,7 @@ def entry(**changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (ED.jwk | changed).items() if value is not None}
 
 
-PASSED_OVER = [
+PASSED_OVER: list[object] = [
     entry(kid=None),
     entry(kid=7),
     entry(kid=["ed"]),

@@ -123,8 +123,8 @@ FIELDS = st.lists(st.tuples(NAMES.map(bytes.lower), VALUES), max_size=8)
     headers=FIELDS,
     host=VALUES | st.just(b"h"),
     version=st.sampled_from(["1.0", "1.1"]),
-    path=VALUES,
-    query=VALUES,
+    path=st.just(b"x") | VALUES,
+    query=st.just(b"") | VALUES,
     with_credentials=st.booleans(),
 )
 @example(headers=[], host=b"h", version="1.0", path=b"", query=b"", with_credentials=False)

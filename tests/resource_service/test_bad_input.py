@@ -26,7 +26,7 @@ NO_SURROGATES = "Lone surrogates are not allowed."
         ('{"title": " \\n\\t "}', {"title": NOT_BLANK}),
         ('{"title": 1}', {"title": NO_STRING}),
         ('{"title": true}', {"title": NO_STRING}),
-        ('{"title": 1e999}', {"title": NO_STRING}),
+        ('{"title": 1e999}', {"title": "This number is too large."}),
         ('{"title": ["x"]}', {"title": NO_STRING}),
         ('{"title": {"x": "y"}}', {"title": NO_STRING}),
         ('{"title": "x", "body": null}', {"body": NOT_NULL}),

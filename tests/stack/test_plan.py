@@ -76,6 +76,12 @@ def test_where_a_service_listens_is_where_the_gateway_calls(plan: Planning) -> N
     assert found["resource"].environ["RESOURCE_BIND"] == found["gateway"].environ["RESOURCE_URL"]
 
 
+def test_the_internal_endpoints_listen_on_a_socket_unless_another_place_is_given(plan: Planning) -> None:
+    name = "GATEWAY_INTERNAL_BIND"
+    assert processes(plan(DATA_DIR="/d"))["gateway"].environ[name] == "unix:/d/run/gateway-internal.sock"
+    assert processes(plan(**{name: "127.0.0.1:9000"}))["gateway"].environ[name] == "127.0.0.1:9000"
+
+
 def test_a_space_in_data_dir_is_quoted_in_the_redis_url_alone(plan: Planning) -> None:
     environ = processes(plan(DATA_DIR="/my data"))["auth"].environ
     assert environ["REDIS_URL"] == "unix:///my%20data/run/valkey.sock"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stack.address import Port, UnixSocket
-from stack.settings import LONGEST_SOCKET_PATH, SECRETS, StartRefused, read_settings
+from stack.settings import LONGEST_SOCKET_NAME, LONGEST_SOCKET_PATH, SECRETS, StartRefused, read_settings
 from tests.stack.conftest import Reading
 
 PRODUCTION = {
@@ -108,7 +108,7 @@ def test_sockets_of_a_long_data_dir_move_to_a_short_folder_that_stays_the_same(r
     first, again = read(DATA_DIR="d" * 100), read(DATA_DIR="d" * 100)
     other = read(DATA_DIR="e" * 100)
     assert first.run_dir == again.run_dir != other.run_dir
-    assert len(str(first.run_dir / "resource.sock")) <= LONGEST_SOCKET_PATH
+    assert len(str(first.run_dir / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH
 
 
 def test_the_length_of_a_path_is_counted_in_bytes(read: Reading) -> None:

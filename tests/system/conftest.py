@@ -4,20 +4,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from stack.plan import ROOT
+from tests.system import big_upstream
 from tests.system.running_stack import Account, RunningStack, Tokens, run_stack
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[RunningStack]:
-    """As `make run` starts it, with two auth workers and no rate limits."""
-    with run_stack(AUTH_WORKERS="2", GATEWAY_WORKERS="2") as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def brief_stack() -> Iterator[RunningStack]:
-    """Forgives a spent refresh token for one second."""
-    with run_stack(REFRESH_GRACE="1", AUTH_WORKERS="1", GATEWAY_WORKERS="1") as running:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """As `make run` starts it, but spent refresh tokens are forgiven for a second, and /big/ is a foreign service."""
+    folder = tmp_path_factory.mktemp("big")
+    routes = folder / "routes.toml"
+    shipped = (ROOT / "gateway" / "routes.toml").read_text()
+    routes.write_text(shipped + big_upstream.ROUTES.format(socket=folder / "s"))
+    with big_upstream.serve(folder / "s"), run_stack(REFRESH_GRACE="1", GATEWAY_ROUTES=str(routes)) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
 """A real stack, started as a person starts it, and the verbs to drive it over HTTP."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,9 +20,7 @@ from stack.plan import ROOT
 
 READY = "Sallyport is ready on "
 PASSWORD = "quite a Long-ish passphrase 7"
-# What may not leak in from the machine the tests run on.
-FOREIGN = ("APP_ENV", "AUTH_", "DATABASE_URL", "GATEWAY_", "IDENTITY_", "PEER_", "REDIS_", "REFRESH_", "RESOURCE_",
-           "SIGNING_")  # fmt: skip
+SETTING = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,48 +41,11 @@ class Tokens:
 
 
 @dataclass(slots=True)
-class RunningStack:
-    """`python -m stack` in a process of its own; what it says goes to `log`."""
+class Client:
+    """The verbs, for the gateway at `url`."""
 
-    process: subprocess.Popen[bytes]
     url: str
-    data_dir: Path
-    environ: Mapping[str, str]
-    log: Path
-    http: requests.Session = field(default_factory=requests.Session)
-
-    # -- the process ---------------------------------------------------------------------------
-
-    def said(self) -> str:
-        """Everything so far."""
-        return self.log.read_text("utf-8", "replace")
-
-    def wait_until_ready(self, seconds: float = 60.0) -> float:
-        """Returns the seconds it took. Fails with what the stack said."""
-        started = time.monotonic()
-        while READY not in self.said():
-            assert self.process.poll() is None, f"the stack ended:\n{self.said()}"
-            assert time.monotonic() - started < seconds, f"not ready:\n{self.said()}"
-            time.sleep(0.05)
-        return time.monotonic() - started
-
-    def signal(self, number: int, seconds: float = 20.0) -> int:
-        """Sends the signal and returns the exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(seconds)
-
-    def end(self) -> None:
-        """Whatever state it is in."""
-        # An idle connection would be waited for.
-        self.http.close()
-        end(self.process)
-
-    def pids(self, name: str = "") -> set[int]:
-        """The processes of the stack, or those a service runs in (`gateway`, `auth_service`, ...). Needs /proc."""
-        found = descendants(self.process.pid)
-        return {pid for pid in found if not name or f"python:{name}.gunicorn_conf" in command_line(pid)}
-
-    # -- the verbs -----------------------------------------------------------------------------
+    http: requests.Session = field(default_factory=requests.Session, kw_only=True)
 
     def send(self, method: str, path: str, access: str = "", **parts: Any) -> requests.Response:
         """A request, with the access token where one is given."""
@@ -127,6 +89,46 @@ class RunningStack:
         return f"/api/notes/{answer.json()['id']}/"
 
 
+@dataclass(slots=True)
+class RunningStack(Client):
+    """`python -m stack` in a process of its own; what it says goes to `log`."""
+
+    process: subprocess.Popen[bytes]
+    data_dir: Path
+    environ: Mapping[str, str]
+    log: Path
+    ready_after: float = 0.0
+
+    def said(self) -> str:
+        """Everything so far."""
+        return self.log.read_text("utf-8", "replace")
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Notes the seconds it took. Fails with what the stack said."""
+        started = time.monotonic()
+        while READY not in self.said():
+            assert self.process.poll() is None, f"the stack ended:\n{self.said()}"
+            assert time.monotonic() - started < seconds, f"not ready:\n{self.said()}"
+            time.sleep(0.05)
+        self.ready_after = time.monotonic() - started
+
+    def signal(self, number: int, seconds: float = 20.0) -> int:
+        """Sends the signal and returns the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def end(self) -> None:
+        """Whatever state it is in."""
+        # An idle connection would be waited for.
+        self.http.close()
+        end(self.process)
+
+    def pids(self, name: str = "") -> set[int]:
+        """The processes of the stack, or those a service runs in (`gateway`, `auth_service`, ...). Needs /proc."""
+        found = descendants(self.process.pid)
+        return {pid for pid in found if not name or f"python:{name}.gunicorn_conf" in command_line(pid)}
+
+
 @contextmanager
 def run_stack(**settings: str) -> Iterator[RunningStack]:
     """A stack of one's own, ready; afterwards it is stopped and its folder is gone."""
@@ -159,12 +161,13 @@ def start_stack(folder: Path, **settings: str) -> RunningStack:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    return RunningStack(process, f"http://127.0.0.1:{port}", Path(environ["DATA_DIR"]), environ, log)
+    return RunningStack(f"http://127.0.0.1:{port}", process, Path(environ["DATA_DIR"]), environ, log)
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment without settings of ours."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    """The environment without settings of ours: none may leak in from the machine the tests run on."""
+    ours = set(SETTING.findall((ROOT / ".env.example").read_text()))
+    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from tests.system.raw_http import send_raw
-from tests.system.running_stack import RunningStack, Tokens
+from tests.system.running_stack import Account, RunningStack, Tokens
 
 PATHS = ("/api/whoami", "/auth/users/me/")
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -55,7 +55,13 @@ def _part(value: Mapping[str, Any]) -> str:
     return _base64url(json.dumps(value).encode())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def tokens(stack: RunningStack, account: Account) -> Tokens:
+    """One session for all: nothing here may end it."""
+    return stack.login(account)
+
+
+@pytest.fixture(scope="module")
 def forge(stack: RunningStack, tokens: Tokens) -> Forge:
     """Knows a live session."""
     key = load_pem_private_key((stack.data_dir / "signing.pem").read_bytes(), None)

@@ -55,36 +55,36 @@ def test_a_refresh_token_says_nothing_new_about_its_session(stack: RunningStack,
 
 
 @pytest.fixture
-def chain(brief_stack: RunningStack) -> list[Tokens]:
+def chain(stack: RunningStack) -> list[Tokens]:
     """A session's tokens, oldest first: each but the last was spent, and its grace second is over."""
-    tokens = [brief_stack.login(brief_stack.register())]
+    tokens = [stack.login(stack.register())]
     for _ in range(2):
-        tokens.append(brief_stack.refresh(tokens[-1]))
+        tokens.append(stack.refresh(tokens[-1]))
     time.sleep(1.1)  # the grace time is counted by a clock that is not ours to move
     return tokens
 
 
-def test_a_replay_is_refused_and_ends_the_whole_session(brief_stack: RunningStack, chain: list[Tokens]) -> None:
+def test_a_replay_is_refused_and_ends_the_whole_session(stack: RunningStack, chain: list[Tokens]) -> None:
     spent, newest = chain[0], chain[-1]
-    assert brief_stack.whoami(newest.access).status_code == 200
+    assert stack.whoami(newest.access).status_code == 200
 
-    replayed = brief_stack.try_refresh(spent.refresh)
+    replayed = stack.try_refresh(spent.refresh)
     assert replayed.status_code == 401
     assert replayed.json()["code"] == "token_not_valid"
     # Refresh ends at once, access within a second: the gateways hear of it by Redis.
-    assert brief_stack.try_refresh(newest.refresh).status_code == 401
-    assert becomes_unauthorized(brief_stack, newest.access, "/api/whoami", seconds=1)
-    assert becomes_unauthorized(brief_stack, newest.access, "/auth/users/me/", seconds=1)
+    assert stack.try_refresh(newest.refresh).status_code == 401
+    assert becomes_unauthorized(stack, newest.access, "/api/whoami", seconds=1)
+    assert becomes_unauthorized(stack, newest.access, "/auth/users/me/", seconds=1)
 
 
-def test_a_replay_ends_its_own_session_alone(brief_stack: RunningStack) -> None:
-    account = brief_stack.register()
-    phone, laptop = brief_stack.login(account), brief_stack.login(account)
-    newest = brief_stack.refresh(brief_stack.refresh(phone))
+def test_a_replay_ends_its_own_session_alone(stack: RunningStack) -> None:
+    account = stack.register()
+    phone, laptop = stack.login(account), stack.login(account)
+    newest = stack.refresh(stack.refresh(phone))
     time.sleep(1.1)
-    assert brief_stack.try_refresh(phone.refresh).status_code == 401
-    assert brief_stack.try_refresh(newest.refresh).status_code == 401
-    assert brief_stack.whoami(brief_stack.refresh(laptop).access).status_code == 200
+    assert stack.try_refresh(phone.refresh).status_code == 401
+    assert stack.try_refresh(newest.refresh).status_code == 401
+    assert stack.whoami(stack.refresh(laptop).access).status_code == 200
 
 
 def test_in_strict_mode_a_spent_token_is_refused_at_once(strict_stack: RunningStack) -> None:

@@ -1,0 +1,168 @@
+"""A JSON body is read strictly, so that two readers can never understand it differently (R23)."""
+
+import json
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chassis.json_body import JSON, MAX_DEPTH, MalformedBody, parse_json
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, False, 0, -7, 1.5, 1e300, "", "text", "ü€😀", [], {}, [1, [2, {"a": None}]], {"a": {"b": [1, "x"]}}],
+)
+def test_a_plain_value_is_read(value: JSON) -> None:
+    assert parse_json(json.dumps(value).encode()) == value
+    assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+REFUSED = [
+    (b"", None),
+    (b"   ", None),
+    (b"{", None),
+    (b"{]", None),
+    (b"{'a': 1}", None),
+    (b'{"a": 1,}', None),
+    (b'{"a": 1} x', None),
+    (b"// comment\n1", None),
+    (b"\xef\xbb\xbf1", None),
+    (b"NaN", None),
+    (b'{"a": NaN}', None),
+    (b'{"a": Infinity}', None),
+    (b'{"a": -Infinity}', None),
+    (b'{"a": 1e999}', "a"),
+    (b'{"a": [-1e999]}', "a"),
+    (b"1e999", None),
+    (b'{"a": 01}', None),
+    (b'{"a": "\t"}', None),
+    (b"\xff", None),
+    (b'{"a": "\xc3\x28"}', None),
+    (b'{"a": "\xed\xa0\x80"}', None),
+    (b'{"a": "\xc0\x80"}', None),
+    ('{"a": 1}'.encode("utf-16"), None),
+    (b'{"a": 1, "a": 1}', "a"),
+    (b'{"outer": {"a": 1, "a": 2}}', "a"),
+    (b'{"\\u0000": 1, "\\u0000": 2}', None),
+    (b'{"a": "\\u0000"}', "a"),
+    (b'{"a": ["x", {"b": "\\u0000"}]}', "a"),
+    (b'{"a": {"\\u0000": 1}}', "a"),
+    (b'{"\\u0000": 1}', None),
+    (b'"\\u0000"', None),
+    (b'{"a": "\\ud800"}', "a"),
+    (b'{"a": "\\udc00\\ud800"}', "a"),
+    (b'{"\\ud800": 1}', None),
+    (b'["\\ud800"]', None),
+    (b'{"a": ' + b"9" * 401 + b"}", None),
+    (b'{"a": -' + b"9" * 5_000 + b"}", None),
+    (b"[" * 100_000, None),
+    (b'{"a":' * 100_000, None),
+    (b"[" * 100_000 + b"]" * 100_000, None),
+]
+
+
+@pytest.mark.parametrize(("body", "field"), REFUSED, ids=lambda part: repr(part)[:30])
+def test_what_readers_could_differ_on_is_refused_and_the_field_named(body: bytes, field: str | None) -> None:
+    with pytest.raises(MalformedBody) as refused:
+        parse_json(body)
+    assert refused.value.field == field
+    assert refused.value.reason
+
+
+def nested(depth: int, innermost: str, opening: str, closing: str) -> bytes:
+    return (opening * depth + innermost + closing * depth).encode()
+
+
+@pytest.mark.parametrize("innermost", ["", "1", '"x"'])
+def test_a_hundred_levels_of_lists_are_enough(innermost: str) -> None:
+    parse_json(nested(MAX_DEPTH, innermost, "[", "]"))
+    with pytest.raises(MalformedBody, match="nested deeper"):
+        parse_json(nested(MAX_DEPTH + 1, innermost, "[", "]"))
+
+
+@pytest.mark.parametrize("innermost", ["{}", "1", "[]"])
+def test_a_hundred_levels_of_objects_are_enough(innermost: str) -> None:
+    inside = 0 if innermost == "1" else 1
+    parse_json(nested(MAX_DEPTH - inside, innermost, '{"a":', "}"))
+    with pytest.raises(MalformedBody, match="nested deeper") as refused:
+        parse_json(nested(MAX_DEPTH - inside + 1, innermost, '{"a":', "}"))
+    assert refused.value.field == "a"
+
+
+def test_a_surrogate_pair_is_a_character() -> None:
+    assert parse_json(b'"\\ud83d\\ude00"') == "😀"
+
+
+def test_long_numbers_are_read_up_to_four_hundred_digits() -> None:
+    assert parse_json(b"9" * 400) == 10**400 - 1
+
+
+def test_a_wide_body_is_read_in_passing_time() -> None:
+    wide = json.dumps({f"key-{number}": [number] * 3 for number in range(20_000)}).encode()
+    assert len(parse_json(wide)) == 20_000  # type: ignore[arg-type]
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b'"',
+        b'"a"',
+        b"1",
+        b"-",
+        b"e9",
+        b"NaN",
+        b"null",
+        b"\\u0000",
+        b"\\ud800",
+        b"\xff",
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(
+    st.binary(max_size=60)
+    | st.lists(FRAGMENTS, max_size=20).map(b"".join)
+    | VALUES.map(lambda v: json.dumps(v).encode())
+)
+@example(b'{"a":' * 1_000)
+@example(b"-")
+def test_any_body_is_read_or_refused(body: bytes) -> None:
+    """Never anything but a value or MalformedBody; and a value that came through can be written and stored."""
+    try:
+        value = parse_json(body)
+    except MalformedBody:
+        return
+    written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    assert "\0" not in written
+    assert parse_json(written.encode("utf-8")) == value
+
+
+@given(VALUES)
+def test_what_was_written_is_what_is_read(value: JSON) -> None:
+    def is_plain(member: JSON) -> bool:
+        if isinstance(member, dict):
+            return all(is_plain(part) for pair in member.items() for part in pair)
+        if isinstance(member, list):
+            return all(is_plain(part) for part in member)
+        if isinstance(member, str):
+            return "\0" not in member and not any("\ud800" <= letter <= "\udfff" for letter in member)
+        return not isinstance(member, float) or math.isfinite(member)
+
+    body = json.dumps(value).encode()
+    if is_plain(value):
+        assert parse_json(body) == value
+    else:
+        with pytest.raises(MalformedBody):
+            parse_json(body)

@@ -1,0 +1,146 @@
+"""Every refusal of a service is problem details with a code and the request's id (R21, R22)."""
+
+import json
+
+import pytest
+from flask import Flask, abort, redirect, request
+from flask.testing import FlaskClient
+from werkzeug import Response
+from werkzeug.test import TestResponse
+
+from chassis.problem_answers import install_problem_answers
+from chassis.request_context import install_request_context, request_id
+from contract.problems import Refused
+
+
+@pytest.fixture
+def client() -> FlaskClient:
+    app = Flask("example", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    install_request_context(app)
+    install_problem_answers(app)
+
+    @app.get("/refused/<code>")
+    def refuse(code: str) -> str:
+        raise Refused(code, "Not now.", retry_after=7, extra={"fields": {"title": ["Too long."]}})
+
+    @app.get("/abort/<int:status>")
+    def give_up(status: int) -> str:
+        abort(status)
+
+    @app.get("/fail")
+    def fail() -> str:
+        raise RuntimeError("password=hunter2")
+
+    @app.get("/redirect")
+    def go_on() -> Response:
+        return redirect("/elsewhere")
+
+    @app.post("/body")
+    def body() -> str:
+        return request.get_data(as_text=True)
+
+    @app.get("/who")
+    def who() -> dict[str, str | None]:
+        return {"id": request_id(), "address": request.remote_addr, "scheme": request.scheme, "host": request.host}
+
+    return app.test_client()
+
+
+def problem(answer: TestResponse) -> tuple[int, str]:
+    """The status and code; the rest must be in order."""
+    assert answer.content_type == "application/problem+json"
+    members = json.loads(answer.data)
+    assert members["status"] == answer.status_code
+    assert members["request_id"] == answer.headers["X-Request-Id"]
+    assert members["type"] == f"urn:sallyport:problem:{members['code']}"
+    assert members["title"]
+    assert members["detail"]
+    return answer.status_code, members["code"]
+
+
+def test_a_refusal_says_its_code_detail_and_when_to_come_back(client: FlaskClient) -> None:
+    answer = client.get("/refused/store_unavailable")
+    assert problem(answer) == (503, "store_unavailable")
+    assert answer.headers["Retry-After"] == "7"
+    assert json.loads(answer.data)["detail"] == "Not now."
+    assert json.loads(answer.data)["fields"] == {"title": ["Too long."]}
+
+
+@pytest.mark.parametrize(
+    ("code", "challenge"),
+    [
+        ("identity_missing", 'Bearer realm="api"'),
+        ("identity_invalid", 'Bearer realm="api", error="invalid_token"'),
+        ("insufficient_scope", 'Bearer realm="api", error="insufficient_scope"'),
+        ("not_found", None),
+    ],
+)
+def test_a_challenge_comes_with_401_and_403_alone(client: FlaskClient, code: str, challenge: str | None) -> None:
+    """R20."""
+    assert client.get(f"/refused/{code}").headers.get("WWW-Authenticate") == challenge
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "bad_request"),
+        (404, "not_found"),
+        (405, "method_not_allowed"),
+        (413, "body_too_large"),
+        (414, "target_too_long"),
+        (415, "unsupported_media_type"),
+        (431, "headers_too_large"),
+        (500, "internal_error"),
+        (501, "internal_error"),
+    ],
+)
+def test_the_frameworks_errors_are_problems_too(client: FlaskClient, status: int, code: str) -> None:
+    assert problem(client.get(f"/abort/{status}"))[1] == code
+
+
+def test_a_wrong_path_method_or_size_is_one(client: FlaskClient) -> None:
+    assert problem(client.get("/nowhere")) == (404, "not_found")
+    wrong_method = client.delete("/body")
+    assert problem(wrong_method) == (405, "method_not_allowed")
+    assert set(wrong_method.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    assert problem(client.post("/body", data=b"x" * 11)) == (413, "body_too_large")
+
+
+def test_a_failure_says_nothing_about_itself(client: FlaskClient) -> None:
+    """R21: no stack, no text of an exception."""
+    answer = client.get("/fail")
+    assert problem(answer) == (500, "internal_error")
+    assert b"hunter2" not in answer.data
+    assert b"Traceback" not in answer.data
+
+
+def test_a_redirect_is_no_problem(client: FlaskClient) -> None:
+    assert client.get("/redirect").headers["Location"] == "/elsewhere"
+
+
+# --- the request's context -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "is_kept"),
+    [
+        ("0123456789abcdef", True),
+        ("short", False),
+        ("x" * 65, False),
+        ("a b c d e f g", False),
+        ("é" * 10, False),
+        ("", False),
+    ],
+)
+def test_a_good_request_id_is_kept_and_any_other_replaced(client: FlaskClient, given: str, is_kept: bool) -> None:
+    answer = client.get("/who", headers={"X-Request-Id": given})
+    assert (answer.get_json()["id"] == given) is is_kept
+    assert answer.headers["X-Request-Id"] == answer.get_json()["id"]
+    assert len(answer.headers["X-Request-Id"]) >= 8
+
+
+def test_exactly_one_hop_is_believed(client: FlaskClient) -> None:
+    said = {"X-Forwarded-For": "6.6.6.6, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example"}
+    who = client.get("/who", headers=said).get_json()
+    assert (who["address"], who["scheme"], who["host"]) == ("192.0.2.1", "https", "api.example")

@@ -1,0 +1,107 @@
+"""One line of JSON a request, with nothing in it that must not be logged."""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.access_log import AccessLog
+from gateway.arrival import Arrival
+from tests.gateway.clocks import MovableClock
+
+
+def arrival(path: bytes = b"/api/", **changed: Any) -> Arrival:
+    told: dict[str, Any] = {
+        **dict.fromkeys(Arrival._fields),
+        "request_id": "id-1",
+        "method": "GET",
+        "path": path,
+        "query": b"token=secret",
+        "headers": [(b"authorization", b"Bearer secret"), (b"cookie", b"secret")],
+        "http_version": "1.1",
+        "client": "192.0.2.1",
+        "scheme": "http",
+        **changed,
+    }
+    return Arrival(**told)
+
+
+def test_a_line_says_what_happened_and_keeps_secrets(clock: MovableClock) -> None:
+    """R19."""
+    written: list[str] = []
+    log = AccessLog(clock, written.append)
+    log.add(arrival(), 200, 0.00123)
+    log.flush()
+    assert "secret" not in written[0]
+    assert json.loads(written[0]) == {
+        "time": "2027-01-15T08:00:00Z",
+        "level": "info",
+        "event": "request",
+        "service": "gateway",
+        "request_id": "id-1",
+        "method": "GET",
+        "path": "/api/",
+        "status": 200,
+        "ms": 1.23,
+        "client": "192.0.2.1",
+    }
+
+
+@given(st.binary(max_size=40))
+def test_no_path_breaks_its_line(path: bytes) -> None:
+    written: list[str] = []
+    log = AccessLog(MovableClock(), written.append)
+    log.add(arrival(path), 400, 0)
+    log.add(arrival(), 200, 0)
+    log.flush()
+    lines = "".join(written).splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[0])["path"] == path.decode("latin-1")
+
+
+def test_lines_wait_for_the_flush_and_are_written_once(clock: MovableClock) -> None:
+    written: list[str] = []
+    log = AccessLog(clock, written.append)
+    log.add(arrival(), 200, 0)
+    assert written == []
+    log.flush()
+    log.flush()
+    assert len(written) == 1
+
+
+def test_the_stamp_follows_the_clock(clock: MovableClock) -> None:
+    written: list[str] = []
+    log = AccessLog(clock, written.append)
+    for seconds in (0, 0.5, 0.5):
+        clock.move(seconds)
+        log.add(arrival(), 200, 0)
+    log.flush()
+    stamps = [json.loads(line)["time"][-3:] for line in "".join(written).splitlines()]
+    assert stamps == ["00Z", "00Z", "01Z"]
+
+
+def test_the_last_lines_are_written_when_the_worker_stops(clock: MovableClock) -> None:
+    written: list[str] = []
+    log = AccessLog(clock, written.append)
+
+    async def live() -> None:
+        job = asyncio.create_task(log.keep_flushing())
+        await asyncio.sleep(0)
+        log.add(arrival(), 200, 0)
+        job.cancel()
+        with suppress(asyncio.CancelledError):
+            await job
+
+    asyncio.run(live())
+    assert len(written) == 1
+
+
+def test_it_writes_to_the_standard_output(clock: MovableClock, capsys: pytest.CaptureFixture[str]) -> None:
+    log = AccessLog(clock)
+    log.add(arrival(), 200, 0)
+    log.flush()
+    assert json.loads(capsys.readouterr().out)["event"] == "request"

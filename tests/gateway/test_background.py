@@ -1,0 +1,39 @@
+"""The jobs beside the requests: one that fails goes on, and all of them stop with the worker."""
+
+import asyncio
+
+import pytest
+
+from gateway import background
+from gateway.background import Background
+
+
+def test_a_job_that_fails_is_started_again_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "_RESTART_PAUSE", 0)
+    settled = asyncio.Event()
+    runs = {"failing": 0, "steady": 0}
+    ended: list[str] = []
+
+    async def failing() -> None:
+        runs["failing"] += 1
+        if runs["failing"] < 3:
+            raise RuntimeError("by chance")
+        settled.set()
+        await asyncio.Event().wait()
+
+    async def steady() -> None:
+        runs["steady"] += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("steady")
+
+    async def live() -> None:
+        jobs = Background([failing, steady])
+        jobs.start()
+        await settled.wait()
+        await jobs.stop()
+
+    asyncio.run(live())
+    assert runs == {"failing": 3, "steady": 1}
+    assert ended == ["steady"]

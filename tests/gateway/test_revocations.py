@@ -1,0 +1,228 @@
+"""What has ended, held in memory and fed by a real server that restarts, empties and comes back (R10, R16, R18)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from contract.problems import Refused
+from contract.revocation import STREAM, Revocation
+from gateway.revocations import FEED_LIMIT, RevocationFeed, Revocations
+from tests.gateway.clocks import MovableClock
+from tests.gateway.raw_upstream import WAIT
+from tests.gateway.tokens import read_claims
+from tests.gateway.valkey import Valkey, valkey_server
+
+NOW = 1_800_000_000
+LIFETIME = 300
+
+
+@pytest.fixture
+def revocations() -> Revocations:
+    return Revocations(LIFETIME, fail_closed=False)
+
+
+def is_refused(revocations: Revocations, now: float = NOW, **claims: object) -> bool:
+    """Whether a token with these claims was revoked."""
+    try:
+        revocations.check(read_claims(**claims), now)
+    except Refused as refused:
+        return refused.code == "token_revoked"
+    return False
+
+
+# --- in memory -----------------------------------------------------------------------------------------------------
+
+
+def test_a_revoked_session_ends_whenever_its_tokens_were_issued(revocations: Revocations) -> None:
+    revocations.add(Revocation("sid", "ada-session", NOW))
+    assert is_refused(revocations, issued_at=NOW - 100)
+    assert is_refused(revocations, issued_at=NOW + 100)
+    assert not is_refused(revocations, session="another")
+
+
+def test_a_revoked_subjects_later_tokens_are_good(revocations: Revocations) -> None:
+    """After a change of password one logs in again; within the same second is too early to tell."""
+    revocations.add(Revocation("sub", "ada-id", NOW))
+    assert is_refused(revocations, issued_at=NOW - 1)
+    assert is_refused(revocations, issued_at=NOW)
+    assert not is_refused(revocations, issued_at=NOW + 1)
+    assert not is_refused(revocations, subject="bob-id", issued_at=NOW - 1)
+
+
+def test_a_sessions_name_is_not_a_subjects(revocations: Revocations) -> None:
+    revocations.add(Revocation("sub", "ada-session", NOW))
+    revocations.add(Revocation("sid", "ada-id", NOW))
+    assert not is_refused(revocations)
+
+
+def test_order_and_repetition_change_nothing(revocations: Revocations) -> None:
+    for at in (NOW, NOW - 50, NOW):
+        revocations.add(Revocation("sub", "ada-id", at))
+    assert is_refused(revocations, issued_at=NOW)
+    assert len(revocations) == 1
+
+
+def test_what_no_token_can_outlive_is_forgotten(revocations: Revocations) -> None:
+    revocations.add(Revocation("sid", "ada-session", NOW))
+    revocations.add(Revocation("sub", "ada-id", NOW))
+    revocations.forget(NOW + LIFETIME + 10)
+    assert len(revocations) == 2
+    revocations.forget(NOW + LIFETIME + 11)
+    assert len(revocations) == 0
+
+
+def test_fail_closed_is_503_once_the_feed_is_silent_for_too_long() -> None:
+    """Never 401: a client would drop a good token for our fault."""
+    revocations = Revocations(LIFETIME, fail_closed=True)
+    with pytest.raises(Refused) as refused:
+        revocations.check(read_claims(), NOW)
+    assert refused.value.status == 503
+    revocations.heard(NOW)
+    revocations.check(read_claims(), NOW + FEED_LIMIT)
+    with pytest.raises(Refused):
+        revocations.check(read_claims(), NOW + FEED_LIMIT + 0.1)
+
+
+def test_fail_open_goes_on(revocations: Revocations) -> None:
+    revocations.heard(NOW)
+    revocations.check(read_claims(), NOW + 1_000_000)
+
+
+# --- fed by a server -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with valkey_server() as server:
+        yield server
+
+
+def publish(valkey: Valkey, *sessions: str, at: int = NOW, **more: str) -> None:
+    """As the auth service does."""
+    with Redis.from_url(valkey.url) as redis:
+        for session in sessions:
+            redis.xadd(STREAM, {**Revocation("sid", session, at).to_fields(), **more})
+
+
+@asynccontextmanager
+async def following(valkey: Valkey, revocations: Revocations, clock: MovableClock) -> AsyncIterator[RevocationFeed]:
+    """A feed that runs as the worker's job."""
+    redis = AsyncRedis.from_url(
+        valkey.url, decode_responses=True, encoding_errors="replace", socket_timeout=3, socket_connect_timeout=1
+    )
+    feed = RevocationFeed(redis, revocations, clock)
+    job = asyncio.create_task(feed.follow())
+    try:
+        yield feed
+    finally:
+        job.cancel()
+        with suppress(asyncio.CancelledError):
+            await job
+        await redis.aclose()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.01)
+
+
+def test_the_feed_reads_all_at_the_start_and_then_follows(valkey: Valkey, revocations: Revocations) -> None:
+    """More than a page of it; and news arrive within a second."""
+    clock = MovableClock(NOW)
+    with Redis.from_url(valkey.url) as redis, redis.pipeline() as pipeline:
+        for number in range(2_500):
+            pipeline.xadd(STREAM, Revocation("sid", f"s{number}", NOW).to_fields())
+        pipeline.execute()
+
+    async def live() -> None:
+        async with following(valkey, revocations, clock) as feed:
+            with pytest.raises(LookupError):
+                feed.check()
+            assert feed.age(NOW) == float("inf")
+            await until(lambda: feed.loaded)
+            feed.check()
+            assert len(revocations) == 2_500
+            begun = asyncio.get_running_loop().time()
+            publish(valkey, "late")
+            await until(lambda: is_refused(revocations, session="late"))
+            assert asyncio.get_running_loop().time() - begun < 1
+
+    asyncio.run(live())
+
+
+def test_an_empty_stream_is_read_at_once(valkey: Valkey, revocations: Revocations) -> None:
+    async def live() -> None:
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            begun = asyncio.get_running_loop().time()
+            await until(lambda: feed.loaded)
+            assert asyncio.get_running_loop().time() - begun < 0.5
+
+    asyncio.run(live())
+
+
+def test_the_feed_survives_a_restart_and_a_gap(valkey: Valkey, revocations: Revocations) -> None:
+    """What is known stays known while the server is away, and what it says afterwards is learned.
+
+    Its ids may start anew: a server that was emptied, or another one, need not go on from the old ones.
+    """
+
+    async def live() -> None:
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            publish(valkey, "before")
+            await until(lambda: is_refused(revocations, session="before"))
+            await asyncio.to_thread(valkey.stop)
+            assert is_refused(revocations, session="before")
+            await asyncio.to_thread(valkey.start)
+            with Redis.from_url(valkey.url) as redis:
+                redis.xadd(STREAM, Revocation("sid", "after", NOW).to_fields(), id="1-1")
+            await until(lambda: is_refused(revocations, session="after"))
+            assert is_refused(revocations, session="before")
+            feed.check()
+
+    asyncio.run(live())
+
+
+def test_a_server_that_comes_late_is_found(revocations: Revocations) -> None:
+    async def live(valkey: Valkey) -> None:
+        await asyncio.to_thread(valkey.stop)
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            await asyncio.sleep(0.3)  # it has been refused at least once
+            assert not feed.loaded
+            await asyncio.to_thread(valkey.start)
+            await until(lambda: feed.loaded)
+
+    with valkey_server() as valkey:
+        asyncio.run(live(valkey))
+
+
+def test_an_entry_that_cannot_be_read_stops_nothing(valkey: Valkey, revocations: Revocations) -> None:
+    with Redis.from_url(valkey.url) as redis:
+        redis.xadd(STREAM, {"kind": "jti", "value": "x", "at": "1"})
+        redis.xadd(STREAM, {"any": "thing"})
+        redis.xadd(STREAM, {"kind": "sid", "value": b"\xff\xfe", "at": str(NOW)})
+    publish(valkey, "good")
+
+    async def live() -> None:
+        async with following(valkey, revocations, MovableClock(NOW)):
+            await until(lambda: is_refused(revocations, session="good"))
+
+    asyncio.run(live())
+
+
+def test_the_feed_forgets_what_has_expired(valkey: Valkey, revocations: Revocations) -> None:
+    clock = MovableClock(NOW)
+
+    async def live() -> None:
+        async with following(valkey, revocations, clock):
+            publish(valkey, "old")
+            await until(lambda: len(revocations) == 1)
+            clock.move(LIFETIME + 11)
+            publish(valkey, "new", at=int(clock()))
+            await until(lambda: is_refused(revocations, session="new") and len(revocations) == 1)
+
+    asyncio.run(live())

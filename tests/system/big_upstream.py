@@ -1,0 +1,69 @@
+"""A foreign service behind the gateway, whose bodies are a GiB."""
+
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SIZE = 2**30
+CHUNK = b"x" * 2**16
+
+ROUTES = """
+[upstreams.big]
+urls = ["unix:{socket}"]
+identity = false
+
+[[routes]]
+prefix = "/big/"
+upstream = "big"
+access = "authenticated"
+methods = ["GET", "POST"]
+max_body = "2GiB"
+timeout = {{ connect = 1, read = 60, total = 300 }}
+"""
+
+
+class BigUpstream(socketserver.StreamRequestHandler):
+    """A service of few words: GET sends SIZE bytes, POST counts what it gets and says how many it were."""
+
+    def handle(self) -> None:
+        """One connection, one request after the other."""
+        while head := self._head():
+            if head[0].startswith(b"GET"):
+                self._send()
+            else:
+                self._count(head)
+
+    def _head(self) -> list[bytes]:
+        """The lines up to the empty one; none when the gateway has closed the connection."""
+        lines = []
+        while (line := self.rfile.readline()).strip():
+            lines.append(line)
+        return lines
+
+    def _send(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE)
+        for _ in range(SIZE // len(CHUNK)):
+            self.wfile.write(CHUNK)
+
+    def _count(self, head: list[bytes]) -> None:
+        (announced,) = (int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length:"))
+        left = announced
+        while left:
+            left -= len(self.rfile.read(min(left, len(CHUNK))))
+        text = str(announced).encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+
+
+@contextmanager
+def serve(path: Path) -> Iterator[None]:
+    """Serves in threads of its own."""
+    with socketserver.ThreadingUnixStreamServer(str(path), BigUpstream) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,41 @@
+"""Stopping the whole system.
+
+Each test ends a stack that the others share, to save starting one more: this file's name has it run last.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.running_stack import RunningStack, descendants, is_running
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
+
+
+def goes_away(pids: set[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while running := {pid for pid in pids if is_running(pid)}:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return not running
+
+
+def test_ctrl_c_stops_it_and_leaves_no_process(strict_stack: RunningStack) -> None:
+    strict_stack.http.close()
+    processes = strict_stack.pids()
+    assert len(processes) == 7  # redis, three gunicorns and a worker each
+    assert strict_stack.signal(signal.SIGINT) == 0
+    assert goes_away(processes, 1), strict_stack.said()
+
+
+def test_when_a_service_dies_the_rest_stops_and_its_name_is_said(stack: RunningStack) -> None:
+    processes = stack.pids()
+    (master,) = (pid for pid in stack.pids("auth_service") if descendants(pid))
+    os.kill(master, signal.SIGKILL)
+    assert stack.process.wait(20) == 1
+    assert "auth ended by itself (SIGKILL)" in stack.said()
+    assert goes_away(processes, 1), stack.said()
