@@ -11,12 +11,18 @@ from uuid import UUID, uuid4
 from sqlalchemy import CursorResult, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason
+from auth_service.client import Client
 from auth_service.models import User
-from auth_service.session_store import Client, Database, EndedSession, Session, SessionStore
+from auth_service.session_store import EndedSession, Session, SessionStore, records_of
 
 
 class EmailTaken(Exception):
     """Somebody has registered with this address, or one that differs in case only."""
+
+
+class HandleTaken(Exception):
+    """Another session is held by the same handle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,14 @@ class NewAccount:
     roles: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A login: the session it opened, and those that had to make room for it."""
+
+    session: Session
+    ended: Sequence[EndedSession]
+
+
 def fold_email(email: str) -> str:
     """The form in which two spellings of one address are the same: NFKC, without case."""
     return unicodedata.normalize("NFKC", email).casefold()
@@ -38,9 +52,13 @@ def fold_email(email: str) -> str:
 class Accounts:
     """The users in SQL. Every method that writes commits."""
 
-    def __init__(self, database: Database, sessions: SessionStore) -> None:
+    def __init__(
+        self, database: Database, sessions: SessionStore, trail: AuditTrail, *, most_sessions: int = 0
+    ) -> None:
         self._database = database
         self._sessions = sessions
+        self._trail = trail
+        self._most_sessions = most_sessions
 
     def find(self, user_id: UUID) -> User | None:
         """The user `user_id`, active or not."""
@@ -77,20 +95,35 @@ class Accounts:
         return user
 
     def log_in(
-        self, user: User, client: Client, *, now: float, lifetime: float, new_hash: str | None
-    ) -> Session | None:
+        self,
+        user: User,
+        client: Client,
+        *,
+        now: float,
+        lifetime: float,
+        new_hash: str | None,
+        handle_hash: str | None = None,
+    ) -> Entry | None:
         """A session for `user`, whose password was verified; None where it was changed or barred meanwhile.
 
-        `new_hash` replaces one of another cost.
+        `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`.
+        Of more sessions than a user may have the oldest end. Raises HandleTaken.
         """
         # Locks the row against a password change or deactivation that would miss the session made here.
         entry = self._still(user).values(last_login_at=now, password_hash=new_hash or user.password_hash)
         if not self._execute(entry):
             self._database.rollback()
             return None
-        session = self._sessions.open(user.id, client, now=now, lifetime=lifetime)
-        self._database.commit()
-        return session
+        try:
+            session = self._sessions.open(user.id, client, now=now, lifetime=lifetime, handle_hash=handle_hash)
+        except IntegrityError as error:
+            self._database.rollback()
+            raise HandleTaken from error
+        most = self._most_sessions
+        ended = self._sessions.end_oldest(session, now, keep=most) if most else []
+        login = AuditRecord(Event.LOGIN_OK, now, user.id, session.sid)
+        self._trail.commit(login, *records_of(ended, Reason.TOO_MANY))
+        return Entry(session, ended)
 
     def rename(self, user: User, names: dict[str, str]) -> User | None:
         """The user with the first_name and last_name in `names`; None where it was deleted meanwhile."""
@@ -106,12 +139,12 @@ class Accounts:
         if not self._execute(self._still(user).values(password_hash=password_hash, password_changed_at=now)):
             self._database.rollback()
             return None
-        return self._end_sessions(user, now, keep=keep)
+        return self._end_sessions(user, now, Reason.PASSWORD_CHANGED, keep=keep)
 
     def grant(self, user: User, roles: Sequence[str], now: float) -> list[EndedSession]:
         """Gives the user exactly these roles and ends its sessions, whose tokens name the old ones."""
         self._execute(update(User).where(User.id == user.id).values(roles=" ".join(roles)))
-        return self._end_sessions(user, now)
+        return self._end_sessions(user, now, Reason.ROLES_CHANGED)
 
     def activate(self, user: User) -> None:
         """Lets the user log in again."""
@@ -121,12 +154,12 @@ class Accounts:
     def deactivate(self, user: User, now: float) -> list[EndedSession]:
         """Bars the user from logging in and ends its sessions."""
         self._execute(update(User).where(User.id == user.id).values(is_active=False))
-        return self._end_sessions(user, now)
+        return self._end_sessions(user, now, Reason.USER_DEACTIVATED)
 
     def delete(self, user: User, now: float) -> list[EndedSession]:
         """Forgets the user and ends its sessions."""
         self._database.execute(delete(User).where(User.id == user.id), execution_options=_UNSYNCHRONIZED)
-        return self._end_sessions(user, now)
+        return self._end_sessions(user, now, Reason.USER_DELETED)
 
     def count(self, only: UUID | None) -> int:
         """How many users there are; at most the one `only` where that is given."""
@@ -147,9 +180,11 @@ class Accounts:
             User.id == user.id, User.is_active, User.password_changed_at == user.password_changed_at
         )
 
-    def _end_sessions(self, user: User, now: float, *, keep: str | None = None) -> list[EndedSession]:
+    def _end_sessions(self, user: User, now: float, reason: Reason, *, keep: str | None = None) -> list[EndedSession]:
         ended = self._sessions.end_all(user.id, now, keep=keep)
-        self._database.commit()
+        event = _EVENTS.get(reason)
+        of_the_account = [AuditRecord(event, now, user.id, keep)] if event else []
+        self._trail.commit(*of_the_account, *records_of(ended, reason))
         return ended
 
     def _execute(self, statement: Update) -> int:
@@ -158,6 +193,12 @@ class Accounts:
             raise TypeError(f"an UPDATE gave a {type(result).__name__}")
         return result.rowcount
 
+
+_EVENTS = {
+    Reason.PASSWORD_CHANGED: Event.PASSWORD_CHANGED,
+    Reason.USER_DEACTIVATED: Event.DEACTIVATED,
+    Reason.USER_DELETED: Event.DELETED,
+}
 
 # Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
 _UNSYNCHRONIZED = {"synchronize_session": False}

@@ -10,23 +10,29 @@ from flask_migrate import Migrate
 from sqlalchemy import exc, select
 
 from auth_service.accounts import Accounts
+from auth_service.audit import AuditTrail, Database
 from auth_service.auth_api import auth_api
 from auth_service.authentication import AccessTokens
 from auth_service.blacklist import Blacklist
+from auth_service.browser_sessions import BrowserSessions
+from auth_service.client import client_of_request
 from auth_service.grants import Grants
+from auth_service.housekeeper import DAY, Housekeeper
+from auth_service.housekeeper import INTERVAL as TIDY_INTERVAL
 from auth_service.internal_endpoints import internal_endpoints
 from auth_service.issuer import Issuer, Lifetimes
 from auth_service.key_endpoints import key_endpoints
 from auth_service.models import User, db
 from auth_service.passwords import PasswordRules, Passwords
+from auth_service.periodic import Periodic
 from auth_service.redis_link import RedisLink
 from auth_service.refusals import STORE_RETRY_AFTER
-from auth_service.republisher import Republisher
 from auth_service.request_body import MAX_BODY
+from auth_service.revocation_feed import INTERVAL as REPUBLISH_INTERVAL
 from auth_service.revocation_feed import RevocationFeed
-from auth_service.services import Services
+from auth_service.services import Services, services
 from auth_service.session_endings import SessionEndings
-from auth_service.session_store import Database, SessionStore
+from auth_service.session_store import SessionStore
 from auth_service.settings import AuthSettings
 from auth_service.tokens import TokenReader
 from chassis.clock import Clock
@@ -41,11 +47,11 @@ from contract.problems import Refused
 def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time) -> Flask:
     """The service as a WSGI application; without `settings` they come from the environment, or the process ends.
 
-    The thread that keeps the revocation feed whole is the server's to start, once it has forked.
+    The threads that work beside the requests are the server's to start, once it has forked.
     """
     settings = settings or settings_or_exit(AuthSettings, os.environ)
     # Flask-SQLAlchemy takes a relative SQLite path from the instance folder; people mean the working directory.
-    app = Flask(__name__, instance_path=str(Path.cwd()))
+    app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
     url = settings.database_url.get_secret_value()
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
@@ -63,7 +69,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     _install_store(app)
     AccessTokens(app)
     _services(app, settings, clock).register_in(app.extensions)
-    app.register_blueprint(health({"database": _check_store}))
+    app.register_blueprint(health({"database": _check_store}, degraded={"redis": _check_redis}))
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
     app.register_blueprint(auth_api)
@@ -75,23 +81,29 @@ def _services(app: Flask, settings: AuthSettings, clock: Clock) -> Services:
     policy, keys = settings.refresh_policy, settings.key_ring
     secret = settings.refresh_secret.get_secret_value().encode()
     names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
-    sessions = SessionStore(database, policy)
-    accounts = Accounts(database, sessions)
+    trail = AuditTrail(database, client_of_request)
+    sessions = SessionStore(database, policy, trail)
+    accounts = Accounts(database, sessions, trail, most_sessions=settings.max_sessions_per_user)
     passwords = Passwords(settings.hash_cost, running=settings.hash_concurrency, waiting=settings.hash_queue)
     redis = RedisLink(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)
     feed = RevocationFeed(redis, sessions, access_lifetime=settings.access_token_lifetime, clock=clock)
+    housekeeper = Housekeeper(trail, sessions, keep=settings.audit_retention * DAY, clock=clock)
     endings = SessionEndings(blacklist, feed)
     reader = TokenReader(keys, secret, **names, clock=clock)
-    lifetimes = Lifetimes(settings.access_token_lifetime, settings.refresh_token_lifetime)
+    lifetimes = Lifetimes(
+        settings.access_token_lifetime, settings.refresh_token_lifetime, settings.access_lifetime_jitter
+    )
+    issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
     grants = Grants(
         accounts=accounts,
         sessions=sessions,
         passwords=passwords,
-        issuer=Issuer(keys.signing, secret, **names, lifetimes=lifetimes),
+        issuer=issuer,
         reader=reader,
         blacklist=blacklist,
         endings=endings,
+        trail=trail,
         policy=policy,
         session_lifetime=settings.session_lifetime,
         clock=clock,
@@ -102,13 +114,18 @@ def _services(app: Flask, settings: AuthSettings, clock: Clock) -> Services:
         keys=keys,
         accounts=accounts,
         sessions=sessions,
+        trail=trail,
         passwords=passwords,
         password_rules=PasswordRules(settings.password_min_length),
         reader=reader,
         grants=grants,
+        browser_sessions=BrowserSessions(
+            grants, accounts, sessions, issuer, endings, settings.refresh_token_lifetime, clock
+        ),
         endings=endings,
         redis=redis,
-        republisher=Republisher(app, feed),
+        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, feed.catch_up),
+        housekeeping=Periodic(app, "housekeeping", TIDY_INTERVAL, housekeeper.tidy),
     )
 
 
@@ -124,6 +141,10 @@ def _install_store(app: Flask) -> None:
 
 def _check_store() -> None:
     db.session.execute(select(User.id).limit(1))
+
+
+def _check_redis() -> None:
+    services().redis.ask(lambda redis: redis.ping())
 
 
 def _store_unavailable(_: Exception) -> Response:

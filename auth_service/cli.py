@@ -9,11 +9,11 @@ from flask_migrate import upgrade
 
 from auth_service.accounts import EmailTaken, NewAccount
 from auth_service.app import create_app
+from auth_service.audit import Reason
 from auth_service.fields import is_email
 from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User
 from auth_service.passwords import MAX_PASSWORD
 from auth_service.services import Services, services
-from auth_service.session_endings import Reason
 from auth_service.session_store import EndedSession
 from auth_service.settings import AuthSettings
 from chassis.logs import configure_logs

@@ -5,21 +5,19 @@ The SQL record decides; the Redis blacklist only spares it floods of tokens that
 
 from dataclasses import dataclass
 
-import structlog
-
-from auth_service.accounts import Accounts
+from auth_service.accounts import Accounts, fold_email
+from auth_service.audit import AuditRecord, AuditTrail, Detail, Event, Reason
 from auth_service.blacklist import Blacklist
+from auth_service.client import Client
 from auth_service.issuer import Issuer, TokenPair
 from auth_service.models import User
 from auth_service.passwords import Passwords
-from auth_service.session_endings import Reason, SessionEndings
-from auth_service.session_store import Client, EndedSession, Refreshed, SessionStore
+from auth_service.session_endings import SessionEndings
+from auth_service.session_store import EndedSession, Refreshed, Session, SessionStore
 from auth_service.sessions import Ended, Expired, RefreshPolicy, Replay, Rotate, decide, oldest_redeemable
 from auth_service.tokens import INVALID, RefreshClaims, TokenReader
 from chassis.clock import Clock
 from contract.claims import ExpiredToken, InvalidToken
-
-_log = structlog.get_logger("grants")
 
 
 class BadCredentials(Exception):
@@ -42,6 +40,14 @@ class SpentToken(InvalidToken):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A session and whose it is."""
+
+    user: User
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class Grants:
     """Grants and takes back. Durations in seconds."""
 
@@ -52,25 +58,39 @@ class Grants:
     reader: TokenReader
     blacklist: Blacklist
     endings: SessionEndings
+    trail: AuditTrail
     policy: RefreshPolicy
     session_lifetime: int
     clock: Clock
 
     def for_password(self, email: str, password: str, client: Client) -> TokenPair:
         """Tokens of a new session. Raises BadCredentials, or HashingBusy."""
+        opened = self.open_session(email, password, client)
+        return self.issuer.pair(opened.user, opened.session, opened.session.state.rotated_at)
+
+    def open_session(
+        self, email: str, password: str, client: Client, *, handle_hash: str | None = None
+    ) -> OpenedSession:
+        """A new session of the user with this password. Raises BadCredentials, HashingBusy or HandleTaken."""
         user = self.accounts.find_by_email(email)
         matches = self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
-            _log.info("login failed", address=client.address)
+            self._note_failure(email, user, matches=matches)
             raise BadCredentials
         now = self.clock()
-        session = self.accounts.log_in(
-            user, client, now=now, lifetime=self.session_lifetime, new_hash=self._renewed_hash(user, password)
+        entry = self.accounts.log_in(
+            user,
+            client,
+            now=now,
+            lifetime=self.session_lifetime,
+            new_hash=self._renewed_hash(user, password),
+            handle_hash=handle_hash,
         )
-        if session is None:
+        if entry is None:
+            self._note_failure(email, user, matches=False)
             raise BadCredentials
-        _log.info("login ok", sid=session.sid, subject=str(user.id))
-        return self.issuer.pair(user, session, now)
+        self.endings.announce(entry.ended, Reason.TOO_MANY)
+        return OpenedSession(user, entry.session)
 
     def for_refresh_token(self, token: str) -> TokenPair:
         """The successor of `token` and a fresh access token.
@@ -78,8 +98,15 @@ class Grants:
         Raises InvalidToken or one of its kinds, NoActiveAccount, or RaceNotWon; a replay ends the session.
         """
         claims = self._read_unless_ended(token)
-        user = self._active_user(claims)
         now = self.clock()
+        rotated = self.sessions.rotate_undisputed(claims.session, claims.subject, claims.generation, now)
+        if rotated:
+            self._note(Refreshed(Rotate(), rotated.session), now)
+            return self.issuer.pair(rotated, rotated.session, now)
+        return self._decide(claims, now)
+
+    def _decide(self, claims: RefreshClaims, now: float) -> TokenPair:
+        user = self._active_user(claims)
         refreshed = self.sessions.refresh(claims.session, claims.subject, claims.generation, now)
         if refreshed is None:
             raise InvalidToken(INVALID)
@@ -91,10 +118,11 @@ class Grants:
         """Ends the session of a refresh token. Raises InvalidToken or one of its kinds, also the second time."""
         claims = self._read_unless_ended(token)
         was_spent = self.is_spent(claims)
-        ended = self.sessions.end(claims.session, self.clock())
+        reason = Reason.REPLAY if was_spent else Reason.LOGOUT
+        ended = self.sessions.end(claims.session, self.clock(), reason=reason)
         if ended is None:
             raise SpentToken
-        self.endings.announce([ended], Reason.REPLAY if was_spent else Reason.LOGOUT)
+        self.endings.announce([ended], reason)
         if was_spent:
             raise SpentToken
 
@@ -116,6 +144,14 @@ class Grants:
             raise SpentToken
         return claims
 
+    def _note_failure(self, email: str, user: User | None, *, matches: bool) -> None:
+        if user is None:
+            # People type passwords into this field: of a name that nobody has only a keyed hash is kept.
+            detail = {"account": self.issuer.pseudonym(fold_email(email))}
+        else:
+            detail = {"reason": "account is barred" if matches else "wrong password"}
+        self.trail.commit(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
+
     def _renewed_hash(self, user: User, password: str) -> str | None:
         return self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
 
@@ -133,21 +169,14 @@ class Grants:
                 raise SpentToken
             case Replay():
                 session = refreshed.session
-                _log.warning(
-                    "replay detected",
-                    sid=session.sid,
-                    subject=str(session.user_id),
-                    presented=claims.generation,
-                    generation=session.state.generation,
-                )
                 ended = EndedSession(session.sid, session.user_id, now, session.state.expires_at)
                 self.endings.announce([ended], Reason.REPLAY)
                 raise SpentToken
 
     def _note(self, refreshed: Refreshed, now: float) -> None:
         state, sid = refreshed.session.state, refreshed.session.sid
-        decision = type(refreshed.decision).__name__.lower()
-        _log.info("refresh", sid=sid, decision=decision, generation=state.generation)
+        detail: Detail = {"decision": type(refreshed.decision).__name__.lower(), "generation": state.generation}
+        self.trail.tell(AuditRecord(Event.REFRESH, now, refreshed.session.user_id, sid, detail))
         if isinstance(refreshed.decision, Rotate):
             left = state.tokens_expire_at(self.policy.idle_lifetime) - now
             self.blacklist.note_spent(sid, oldest_redeemable(state, self.policy, now), seconds=left)

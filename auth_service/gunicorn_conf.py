@@ -20,8 +20,9 @@ threads = _serving.auth_threads
 
 
 def post_worker_init(worker: Any) -> None:
-    """Starts what keeps the revocation feed whole, in the worker that has just been forked."""
+    """Starts what works beside the requests, in the worker that has just been forked."""
     from auth_service.services import services
 
     with worker.wsgi.app_context():
-        services().republisher.start()
+        services().republishing.start()
+        services().housekeeping.start()

@@ -3,27 +3,30 @@
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from auth_service.browser_session_endpoints import browser_session_endpoints
+from auth_service.client import NOBODY, speak_for
 from auth_service.services import services
 from chassis.json_body import JSON, MalformedBody, parse_json
 from contract.claims import InvalidToken
+from contract.internal import MAX_SEEN
 from contract.peer import PEER_HEADER, verify_peer
 from contract.problems import Refused
 
-MAX_SEEN = 1000
-"""Entries in one report."""
 _MAX_GENERATION = 2**31
 
 internal_endpoints = Blueprint("internal", __name__, url_prefix="/internal")
+internal_endpoints.register_blueprint(browser_session_endpoints)
 
 
 @internal_endpoints.before_request
 def only_the_gateway() -> None:
-    """Raises Refused 401 for everybody else."""
+    """Raises Refused(403) for everybody else; never 401, which the gateway would hand to a client."""
     secret = services().settings.peer_secret.get_secret_value()
     try:
         verify_peer(request.headers.get(PEER_HEADER, ""), secret, now=services().clock())
     except InvalidToken as error:
-        raise Refused("token_invalid", error.reason) from error
+        raise Refused("peer_refused", error.reason) from error
+    speak_for(NOBODY)  # the gateway calls for others
 
 
 @internal_endpoints.post("/seen")

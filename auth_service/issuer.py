@@ -8,11 +8,10 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import jwt
 
-from auth_service.models import User
 from auth_service.session_store import Session
 from auth_service.signing_keys import SigningKey
 from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
@@ -28,10 +27,26 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long tokens live, in seconds; a refresh token counts from its rotation."""
+    """How long tokens live, in seconds; a refresh token counts from its rotation.
+
+    `jitter` is the part of its life by which an access token may be cut short.
+    """
 
     access: int
     refresh: int
+    jitter: float = 0.0
+
+
+class Bearer(Protocol):
+    """Whose token it is, as the token says it."""
+
+    @property
+    def email(self) -> str:
+        """The address, as it was given."""
+
+    @property
+    def roles(self) -> str:
+        """The roles, with a space between."""
 
 
 class Issuer:
@@ -46,22 +61,33 @@ class Issuer:
         self._audience = audience
         self._lifetimes = lifetimes
 
-    def pair(self, user: User, session: Session, now: float) -> TokenPair:
+    def pair(self, user: Bearer, session: Session, now: float) -> TokenPair:
         """A fresh access token, and the one refresh token of the session's generation."""
-        return TokenPair(self._access_token(user, session, now), self._refresh_token(session))
+        return TokenPair(self.access(user, session, now), self._refresh_token(session))
 
-    def _access_token(self, user: User, session: Session, now: float) -> str:
+    def pseudonym(self, name: str) -> str:
+        """32 hex digits by which `name` is known again, and never found out."""
+        return self._keyed_hash(f"pseudonym {name}")
+
+    def access(self, user: Bearer, session: Session, now: float) -> str:
+        """A fresh access token. It lives a little shorter than it might, so that not all end at once."""
         claims = {
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
             "iat": int(now),
-            "exp": int(min(now + self._lifetimes.access, session.state.expires_at)),
+            "exp": int(min(now + self._access_lifetime(session), session.state.expires_at)),
             "jti": secrets.token_hex(16),
             "email": user.email,
             "roles": user.roles,
         }
         headers = {"typ": ACCESS_TYP, "kid": self._key.public.kid}
         return jwt.encode(claims, self._key.private_key, algorithm=self._key.public.algorithm, headers=headers)
+
+    def _access_lifetime(self, session: Session) -> float:
+        # A function of the row: whoever is owed the same successor gets an access token that lives as long.
+        name = f"access lifetime {session.sid} {session.state.generation}".encode()
+        fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
+        return self._lifetimes.access * (1 - self._lifetimes.jitter * fraction)
 
     def _refresh_token(self, session: Session) -> str:
         claims = {
@@ -84,5 +110,7 @@ class Issuer:
         }
 
     def _refresh_jti(self, session: Session) -> str:
-        name = f"refresh jti {session.sid} {session.state.generation}".encode()
-        return hmac.new(self._refresh_secret, name, hashlib.sha256).hexdigest()[:32]
+        return self._keyed_hash(f"refresh jti {session.sid} {session.state.generation}")
+
+    def _keyed_hash(self, name: str) -> str:
+        return hmac.new(self._refresh_secret, name.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Owns the tables: users, and one row for each login.
+"""Owns the tables: users, one row for each login, and the audit trail.
 
 Moments are seconds since the epoch, as the tokens have them: what is computed from a row is then the same to the
 bit whichever database keeps it.
@@ -7,7 +7,7 @@ bit whichever database keeps it.
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, Double, String, Text
+from sqlalchemy import JSON, BigInteger, Double, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 MAX_EMAIL = 254
@@ -62,6 +62,8 @@ class SessionRow(Base):
     seen_generation: Mapped[int] = mapped_column(default=0)
     rotated_at: Mapped[float] = mapped_column(Double)
     recent_rotations: Mapped[list[float]] = mapped_column(JSON, default=list)
+    grace_began_at: Mapped[float] = mapped_column(Double, default=0.0)
+    """The latest of `recent_rotations`, where a statement can compare it."""
     handle_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """For sessions that a browser holds by an opaque handle."""
     created_at: Mapped[float] = mapped_column(Double)
@@ -71,3 +73,19 @@ class SessionRow(Base):
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     address: Mapped[str] = mapped_column(String(64), default="")
+
+
+class AuditRow(Base):
+    """Something that happened, for the account's owner to read. Outlives the user and the session it speaks of."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_user_id_id", "user_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    at: Mapped[float] = mapped_column(Double, index=True)
+    event: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[UUID | None]
+    session: Mapped[str | None] = mapped_column(String(32))
+    address: Mapped[str] = mapped_column(String(64), default="")
+    device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
+    detail: Mapped[dict[str, str | int]] = mapped_column(JSON, default=dict)

@@ -1,8 +1,8 @@
 """Owns the way to Redis, and what happens while it does not answer.
 
 Policy: Redis is an accelerator here, never the record. Every command has 100 ms; after three failures in a row
-none is tried for one to two seconds. Whoever needed it goes on without: SQL decides, and what was to be published is
-owed.
+none is tried for one to two seconds, then one, while the others go on without, and so on until one is answered.
+Whoever needed it goes on without: SQL decides, and what was to be published is owed.
 """
 
 import random
@@ -47,27 +47,48 @@ class RedisLink:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
-        self._closed_until = 0.0
+        self._silent_until = 0.0
 
     def ask(self, command: Callable[[Redis], Answer]) -> Answer:
         """What `command` gets from Redis. Raises RedisSilent."""
-        if self._clock() < self._closed_until:
+        if not self._may_ask():
             raise RedisSilent
         try:
             answer = command(self._redis)
         except (RedisError, OSError) as error:
             self._note_failure(error)
             raise RedisSilent from error
-        self._failures = 0
+        if self._failures:
+            self._note_success()
         return answer
 
     def close(self) -> None:
         """Gives the connections back."""
         self._redis.close()
 
+    def _may_ask(self) -> bool:
+        with self._lock:
+            if self._failures < FAILURES:
+                return True
+            if self._clock() < self._silent_until:
+                return False
+            self._be_silent()  # for the others: the one that asks now finds out
+            return True
+
     def _note_failure(self, error: Exception) -> None:
         with self._lock:
             self._failures += 1
-            if self._failures % FAILURES == 0:
-                self._closed_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret
-                _log.warning("redis is silent", reason=type(error).__name__, failures=self._failures)
+            if self._failures < FAILURES:
+                return
+            self._be_silent()
+            if self._failures == FAILURES:
+                _log.warning("redis is silent", reason=type(error).__name__)
+
+    def _note_success(self) -> None:
+        with self._lock:
+            if self._failures >= FAILURES:
+                _log.info("redis answers again")
+            self._failures = 0
+
+    def _be_silent(self) -> None:
+        self._silent_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from flask import Response
 
 from chassis.json_body import JSON
+from contract.internal import SESSION_ENDED
 
 _ANONYMOUS = 'Bearer realm="api"'
 _INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
@@ -121,3 +122,9 @@ def hashing_busy() -> AuthRefused:
     """503: too many passwords to verify at once."""
     body: JSON = {"detail": "Too many logins at the moment.", "code": "busy"}
     return AuthRefused(503, body, {"Retry-After": str(HASHING_RETRY_AFTER)})
+
+
+def session_ended() -> AuthRefused:
+    """404: the handle's session has ended, or there never was one."""
+    body: JSON = {"detail": "There is no such session, or it has ended.", "code": SESSION_ENDED}
+    return AuthRefused(404, body)

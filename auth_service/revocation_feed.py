@@ -19,6 +19,9 @@ from contract.revocation import EPOCH, SESSION, STREAM, Revocation
 
 _log = structlog.get_logger("revocations")
 
+INTERVAL = 0.5
+"""Seconds between two looks at whether the feed is whole."""
+
 _TRIM_MARGIN = 60
 """Seconds that a record is kept beyond its need: readers may be late."""
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from flask import current_app
 
 from auth_service.accounts import Accounts
+from auth_service.audit import AuditTrail
+from auth_service.browser_sessions import BrowserSessions
 from auth_service.grants import Grants
 from auth_service.passwords import PasswordRules, Passwords
+from auth_service.periodic import Periodic
 from auth_service.redis_link import RedisLink
-from auth_service.republisher import Republisher
 from auth_service.session_endings import SessionEndings
 from auth_service.session_store import SessionStore
 from auth_service.settings import AuthSettings
@@ -28,13 +30,16 @@ class Services:
     keys: KeyRing
     accounts: Accounts
     sessions: SessionStore
+    trail: AuditTrail
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader
     grants: Grants
+    browser_sessions: BrowserSessions
     endings: SessionEndings
     redis: RedisLink
-    republisher: Republisher
+    republishing: Periodic
+    housekeeping: Periodic
 
     def register_in(self, extensions: dict[str, object]) -> None:
         """Makes these the parts of the application whose extensions these are."""

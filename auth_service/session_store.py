@@ -5,19 +5,21 @@ Nothing is read under a lock and written afterwards: whoever loses a race reads 
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Select, Update, insert, select, update
-from sqlalchemy.orm import Session as DatabaseSession
-from sqlalchemy.orm import scoped_session
+from sqlalchemy import CursorResult, ScalarSelect, Select, Update, bindparam, delete, insert, or_, select, update
+from sqlalchemy.orm import InstrumentedAttribute
 
-from auth_service.models import MAX_DEVICE, SessionRow
-from auth_service.sessions import Decision, RefreshPolicy, SessionState, after, decide
+from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session
+from auth_service.client import Client
+from auth_service.models import MAX_DEVICE, SessionRow, User
+from auth_service.sessions import Decision, RefreshPolicy, Replay, SessionState, after, decide
 
-Database = scoped_session[DatabaseSession]
+MAX_LISTED = 1000
+"""Sessions shown to their owner."""
 
 _ATTEMPTS = 32
 """A lost race means that somebody else's statement changed the row; 32 in a row are not seen in practice."""
@@ -30,14 +32,6 @@ class Session:
     sid: str
     user_id: UUID
     state: SessionState
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who opens a session: the User-Agent and the address, as the owner will see them listed."""
-
-    device: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +52,34 @@ class Refreshed:
     session: Session
 
 
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A session after a rotation, and what its user's access token is to say."""
+
+    session: Session
+    email: str
+    roles: str
+
+
 class RaceNotWon(Exception):
     """The row changed under every attempt. Nothing was changed by us; try again."""
 
 
 class SessionStore:
-    """The sessions in SQL. Every method that writes commits, but for `open` and `end_all`, which say so."""
+    """The sessions in SQL. Every method that writes commits, but for those that say so."""
 
-    def __init__(self, database: Database, policy: RefreshPolicy) -> None:
+    def __init__(self, database: Database, policy: RefreshPolicy, trail: AuditTrail) -> None:
         self._database = database
         self._policy = policy
+        self._trail = trail
 
-    def open(self, user_id: UUID, client: Client, *, now: float, lifetime: float) -> Session:
-        """A new session, `lifetime` seconds long at most. Part of the caller's transaction."""
+    def open(
+        self, user_id: UUID, client: Client, *, now: float, lifetime: float, handle_hash: str | None = None
+    ) -> Session:
+        """A new session, `lifetime` seconds long at most. Part of the caller's transaction.
+
+        Raises IntegrityError where another session has the same `handle_hash`.
+        """
         session = Session(
             secrets.token_hex(16), user_id, SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
         )
@@ -81,6 +90,7 @@ class SessionStore:
             "seen_generation": 0,
             "rotated_at": now,
             "recent_rotations": [],
+            "handle_hash": handle_hash,
             "created_at": now,
             "last_used_at": now,
             "expires_at": session.state.expires_at,
@@ -95,6 +105,34 @@ class SessionStore:
         row = self._database.execute(_select_session().where(SessionRow.id == sid)).one_or_none()
         return _session(row) if row else None
 
+    def find_by_handle(self, handle_hash: str) -> Session | None:
+        """The session that is held by this handle, ended or not."""
+        row = self._database.execute(_select_session().where(SessionRow.handle_hash == handle_hash)).one_or_none()
+        return _session(row) if row else None
+
+    def renew(self, sid: str, now: float) -> bool:
+        """Begins the idle time of a session anew; False where it has ended."""
+        is_live = (SessionRow.id == sid, SessionRow.revoked_at.is_(None), SessionRow.expires_at > now)
+        count = self._execute(update(SessionRow).where(*is_live).values(rotated_at=now, last_used_at=now))
+        self._database.commit()
+        return count == 1
+
+    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Rotated | None:
+        """The usual refresh, in one statement: of an active user's newest token, while no grace is running.
+
+        None where it is not that plain: then `refresh` decides. What it does, `decide` and `after` would have done.
+        """
+        moments = {"earliest_idle": now - self._policy.idle_lifetime, "grace_over": now - self._policy.grace}
+        presented_is = {"its_id": sid, "its_user": user_id, "presented": presented, "successor": presented + 1}
+        recent = {"recent": [now], "now": now}
+        row = self._database.execute(_ROTATE, {**moments, **presented_is, **recent}).one_or_none()
+        self._database.commit()
+        if row is None:
+            return None
+        email, roles, expires_at = row
+        state = SessionState(presented + 1, presented, now, (now,), expires_at, None)
+        return Rotated(Session(sid, user_id, state), email, roles)
+
     def refresh(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
         """Decides on a refresh token of generation `presented` and records it; None where there is no such session.
 
@@ -106,15 +144,26 @@ class SessionStore:
                 return None
             decision = decide(session.state, presented, now, self._policy)
             changed = replace(session, state=after(session.state, decision, now, self._policy))
-            if changed == session or self._swap(session, changed, now):
+            if changed == session or self._swap(session, changed, now, decision):
                 return Refreshed(decision, changed)
         raise RaceNotWon
 
-    def end(self, sid: str, now: float) -> EndedSession | None:
-        """Ends the session; None where it had ended before."""
-        ended = self._end(update(SessionRow).where(SessionRow.id == sid), now)
-        self._database.commit()
+    def end(
+        self, sid: str, now: float, *, owner: UUID | None = None, reason: Reason = Reason.LOGOUT
+    ) -> EndedSession | None:
+        """Ends the session; None where it had ended before, or is not the `owner`'s."""
+        statement = update(SessionRow).where(SessionRow.id == sid)
+        if owner is not None:
+            statement = statement.where(SessionRow.user_id == owner)
+        ended = self._end(statement, now)
+        self._trail.commit(*records_of(ended, reason))
         return ended[0] if ended else None
+
+    def log_out(self, user_id: UUID, now: float, *, keep: str | None, reason: Reason) -> list[EndedSession]:
+        """Ends every session of the user but `keep`."""
+        ended = self.end_all(user_id, now, keep=keep)
+        self._trail.commit(*records_of(ended, reason))
+        return ended
 
     def end_all(self, user_id: UUID, now: float, *, keep: str | None = None) -> list[EndedSession]:
         """Ends every session of the user but `keep`. Part of the caller's transaction."""
@@ -122,6 +171,38 @@ class SessionStore:
         if keep is not None:
             statement = statement.where(SessionRow.id != keep)
         return self._end(statement, now)
+
+    def end_oldest(self, newest: Session, now: float, *, keep: int) -> list[EndedSession]:
+        """Ends the oldest live sessions of the user who has more than `keep`, of which `newest` is one.
+
+        One statement, part of the caller's transaction.
+        """
+        surplus = (
+            _live(select(SessionRow.id), newest.user_id, now, self._policy)
+            .where(SessionRow.id != newest.sid)
+            .order_by(SessionRow.created_at.desc(), SessionRow.id)
+            .offset(keep - 1)
+        )
+        return self._end(update(SessionRow).where(SessionRow.id.in_(surplus)), now)
+
+    def live_sessions(self, user_id: UUID, now: float) -> Sequence[SessionRow]:
+        """The user's sessions that have not ended, the one used last first; at most MAX_LISTED."""
+        live = _live(select(SessionRow), user_id, now, self._policy)
+        by_use = live.order_by(SessionRow.last_used_at.desc(), SessionRow.created_at.desc(), SessionRow.id)
+        return self._database.scalars(by_use.limit(MAX_LISTED)).all()
+
+    def prune(self, before: float, limit: int) -> int:
+        """Forgets at most `limit` sessions none of whose tokens was good after `before`; how many. Commits."""
+        idle_since = before - self._policy.idle_lifetime
+        dead = or_(SessionRow.expires_at < before, SessionRow.rotated_at < idle_since)
+        gone = self._database.scalars(
+            delete(SessionRow)
+            .where(SessionRow.id.in_(select(SessionRow.id).where(dead).limit(limit)))
+            .returning(SessionRow.id),
+            execution_options=_UNSYNCHRONIZED,
+        ).all()
+        self._database.commit()
+        return len(gone)
 
     def ended_since(self, moment: float) -> list[EndedSession]:
         """The sessions that ended at `moment` or later, the oldest first."""
@@ -146,7 +227,7 @@ class SessionStore:
             )
         self._database.commit()
 
-    def _swap(self, read: Session, changed: Session, now: float) -> bool:
+    def _swap(self, read: Session, changed: Session, now: float, decision: Decision) -> bool:
         """Compare-and-set: writes `changed` if the row is still the one that was read. One statement, then commit."""
         count = self._execute(
             update(SessionRow)
@@ -162,26 +243,79 @@ class SessionStore:
                 seen_generation=changed.state.seen_generation,
                 rotated_at=changed.state.rotated_at,
                 recent_rotations=list(changed.state.recent_rotations),
+                grace_began_at=max(changed.state.recent_rotations, default=0.0),
                 revoked_at=changed.state.revoked_at,
                 last_used_at=now,
             )
         )
-        self._database.commit()
+        is_replay = count == 1 and isinstance(decision, Replay)
+        replays = [end_of_session(read.sid, read.user_id, now, Reason.REPLAY)] if is_replay else []
+        self._trail.commit(*replays)
         return count == 1
 
     def _end(self, statement: Update, now: float) -> list[EndedSession]:
         statement = statement.where(SessionRow.revoked_at.is_(None)).values(revoked_at=now)
         rows = self._database.execute(
             statement.returning(SessionRow.id, SessionRow.user_id, SessionRow.revoked_at, SessionRow.expires_at),
-            execution_options={"synchronize_session": False},
+            execution_options=_UNSYNCHRONIZED,
         )
         return [_ended_session(row) for row in rows]
 
     def _execute(self, statement: Update) -> int:
-        result = self._database.execute(statement, execution_options={"synchronize_session": False})
+        result = self._database.execute(statement, execution_options=_UNSYNCHRONIZED)
         if not isinstance(result, CursorResult):
             raise TypeError(f"an UPDATE gave a {type(result).__name__}")
         return result.rowcount
+
+
+def records_of(ended: Iterable[EndedSession], reason: Reason) -> list[AuditRecord]:
+    """What the audit trail says of these ends."""
+    return [end_of_session(session.sid, session.user_id, session.ended_at, reason) for session in ended]
+
+
+# Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
+_UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+def _of_its_user(column: InstrumentedAttribute[str]) -> ScalarSelect[str]:
+    return select(column).where(User.id == SessionRow.user_id).correlate(SessionRow).scalar_subquery()
+
+
+# Built once: to put it together takes longer than to run it.
+_ROTATE = (
+    update(SessionRow)
+    .where(
+        SessionRow.id == bindparam("its_id"),
+        SessionRow.user_id == bindparam("its_user"),
+        SessionRow.generation == bindparam("presented"),
+        SessionRow.revoked_at.is_(None),
+        SessionRow.expires_at > bindparam("now"),
+        SessionRow.rotated_at > bindparam("earliest_idle"),
+        SessionRow.grace_began_at <= bindparam("grace_over"),
+        select(User.id).where(User.id == SessionRow.user_id, User.is_active).correlate(SessionRow).exists(),
+    )
+    .values(
+        generation=bindparam("successor"),
+        seen_generation=bindparam("presented"),
+        rotated_at=bindparam("now"),
+        recent_rotations=bindparam("recent"),
+        grace_began_at=bindparam("now"),
+        last_used_at=bindparam("now"),
+    )
+    .returning(_of_its_user(User.email), _of_its_user(User.roles), SessionRow.expires_at)
+    .execution_options(synchronize_session=False)
+)
+
+_Selection = TypeVar("_Selection", bound=Select[Any])
+
+
+def _live(statement: _Selection, user_id: UUID, now: float, policy: RefreshPolicy) -> _Selection:
+    return statement.where(
+        SessionRow.user_id == user_id,
+        SessionRow.revoked_at.is_(None),
+        SessionRow.expires_at > now,
+        SessionRow.rotated_at > now - policy.idle_lifetime,
+    )
 
 
 def _select_session() -> Select[str, UUID, int, int, float, list[float], float, float | None]:

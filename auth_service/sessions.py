@@ -48,6 +48,10 @@ class SessionState:
         """When the newest refresh token ends: idle expiry, or the session's absolute end, whichever is sooner."""
         return min(self.rotated_at + idle_lifetime, self.expires_at)
 
+    def is_live(self, now: float, idle_lifetime: float) -> bool:
+        """Whether the session has neither been ended nor outlived its time."""
+        return self.revoked_at is None and now < self.tokens_expire_at(idle_lifetime)
+
 
 @dataclass(frozen=True, slots=True)
 class Rotate:

@@ -51,12 +51,20 @@ class AuthSettings(Settings):
     token_issuer: Annotated[str, Field(min_length=1)] = DEFAULT_ISSUER
     access_audience: Annotated[str, Field(min_length=1)] = DEFAULT_ACCESS_AUDIENCE
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    access_lifetime_jitter: Annotated[float, Field(ge=0, le=0.2)] = 0.05
+    """The part of its life by which an access token may be cut short, so that not all are refreshed at once."""
     refresh_token_lifetime: Annotated[int, Field(ge=1)] = 15_552_000
     """Idle: how long a refresh token is good if nobody refreshes."""
     session_lifetime: Annotated[int, Field(ge=1)] = 31_536_000
     """Absolute: set at login and never extended."""
     refresh_grace: Annotated[int, Field(ge=0, le=600)] = 10
     refresh_confirm: bool = True
+
+    max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
+    """Of more, the oldest end at login; 0 is no limit."""
+
+    audit_retention: Annotated[int, Field(ge=1, le=3650)] = 90
+    """Days."""
 
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Users a page; without it a list is answered whole."""

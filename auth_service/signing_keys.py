@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -68,6 +69,8 @@ def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
     return KeyRing(signing, verifying)
 
 
+# Reading an RSA key takes 50 ms, and the settings read it once to check it before the ring does.
+@lru_cache(maxsize=4)
 def load_signing_key(pem: str) -> SigningKey:
     """The key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises WeakKey."""
     try:

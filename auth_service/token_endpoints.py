@@ -2,8 +2,9 @@
 
 from typing import ClassVar
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
+from auth_service.client import client_of_request
 from auth_service.endpoint import Endpoint
 from auth_service.fields import TextField, password_field, read_fields
 from auth_service.grants import BadCredentials, NoActiveAccount, SpentToken
@@ -12,7 +13,6 @@ from auth_service.models import MAX_EMAIL
 from auth_service.refusals import bad_credentials, bad_token, inactive_account_of_token, invalid_fields
 from auth_service.request_body import read_members
 from auth_service.services import services
-from auth_service.session_store import Client
 from auth_service.tokens import RefreshClaims
 from contract.claims import InvalidToken
 
@@ -39,7 +39,7 @@ class Create(TokenEndpoint):
         """200 refresh and access; 401 where the credentials are wrong."""
         given = read_fields(read_members(), _CREDENTIALS)
         try:
-            pair = services().grants.for_password(given["email"], given["password"], _client())
+            pair = services().grants.for_password(given["email"], given["password"], client_of_request())
         except BadCredentials as error:
             raise bad_credentials() from error
         return _answer(pair)
@@ -98,10 +98,6 @@ class Revoke(TokenEndpoint):
 
 def _answer(pair: TokenPair) -> Response:
     return jsonify(refresh=pair.refresh, access=pair.access)
-
-
-def _client() -> Client:
-    return Client(request.headers.get("User-Agent", ""), request.remote_addr or "")
 
 
 for _path, _view in {"/create/": Create, "/refresh/": Refresh, "/verify/": Verify, "/blacklist/": Revoke}.items():

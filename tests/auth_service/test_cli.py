@@ -1,0 +1,102 @@
+"""What an operator types."""
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner, Result
+from redis import Redis
+
+from auth_service.cli import commands
+from contract.revocation import STREAM
+from tests.auth_service.world import PASSWORD, Operator, Person
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(environ: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Run:
+    # The runner's standard output is closed with it; lines logged later must not look for it.
+    monkeypatch.setattr("auth_service.cli.configure_logs", lambda *_: None)
+
+    def run(*words: str, typed: str = "") -> Result:
+        return CliRunner().invoke(commands, words, env=environ, input=typed)
+
+    return run
+
+
+def test_a_new_database_is_migrated_and_again_is_no_change(
+    run: Run, environ: dict[str, str], tmp_path: object
+) -> None:
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path}/new.db"
+    assert run("create-user", "a@b.co", typed=PASSWORD).exit_code != 0
+    for _ in range(2):
+        assert run("migrate").exit_code == 0
+    assert run("create-user", "a@b.co", typed=PASSWORD).exit_code == 0
+
+
+def test_a_user_is_made_with_a_password_from_standard_input(run: Run, ann: Person, operator: Operator) -> None:
+    made = run("create-user", "root@example.org", "--staff", typed=f"{PASSWORD}\n")
+    assert made.exit_code == 0, made.output
+    assert PASSWORD not in made.output
+    assert operator.user("root@example.org").is_staff
+    root = Person(ann.client, "root@example.org")
+    assert root.log_in().status_code == 200
+    assert len(root.call("GET", "/auth/users/").json or []) == 2
+
+
+@pytest.mark.parametrize(
+    ("email", "typed", "complaint"),
+    [
+        ("nobody", PASSWORD, "no e-mail address"),
+        ("x" * 300 + "@b.co", PASSWORD, "no e-mail address"),
+        ("ann@example.org", PASSWORD, "a user ann@example.org already"),
+        ("ANN@example.org", PASSWORD, "already"),
+        ("new@example.org", "12345678", "too common"),
+        ("new@example.org", "", "too short"),
+        ("new@example.org", "x" * 257, "longer than 256"),
+    ],
+)
+def test_what_registration_refuses_is_refused_here(
+    run: Run, ann: Person, email: str, typed: str, complaint: str
+) -> None:
+    refused = run("create-user", email, typed=typed)
+    assert refused.exit_code == 1
+    assert complaint in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_roles_come_and_go_and_end_the_sessions_that_named_others(run: Run, ann: Person, operator: Operator) -> None:
+    assert "roles: staff; 1 sessions ended" in run("grant", ann.email, "staff").output
+    assert ann.me().status_code == 401
+    run("grant", "ANN@example.org", "beta")
+    run("grant", ann.email, "staff")
+    assert operator.user(ann.email).roles == "beta staff"
+    run("revoke-role", ann.email, "beta")
+    assert operator.user(ann.email).roles == "staff"
+    assert run("revoke-role", ann.email, "beta").exit_code == 1
+
+
+@pytest.mark.parametrize("role", ["", "two words", "tab\there", "\u00e9t\u00e9", "x" * 300])
+def test_a_role_is_one_short_word(run: Run, ann: Person, role: str, operator: Operator) -> None:
+    assert run("grant", ann.email, role).exit_code == 1
+    assert operator.user(ann.email).roles == ""
+
+
+def test_a_barred_user_is_out_at_once_and_can_be_let_in_again(run: Run, ann: Person, redis: Redis) -> None:
+    assert "1 sessions ended" in run("deactivate", ann.email).output
+    assert ann.me().json == {"detail": "User is inactive", "code": "user_inactive"}
+    assert redis.xlen(STREAM) == 1
+    assert run("activate", ann.email).exit_code == 0
+    assert ann.log_in().status_code == 200
+
+
+@pytest.mark.parametrize("words", [("grant", "x@y.co", "staff"), ("deactivate", "x@y.co"), ("activate", "x@y.co")])
+def test_who_is_not_there_is_said(run: Run, words: tuple[str, ...]) -> None:
+    refused = run(*words)
+    assert refused.exit_code == 1
+    assert "there is no user x@y.co" in refused.output
+
+
+def test_a_missing_setting_is_named(run: Run, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    environ["REFRESH_SECRET"] = ""
+    assert run("migrate").exit_code == 2

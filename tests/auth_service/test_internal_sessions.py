@@ -1,0 +1,178 @@
+"""A browser's session is held by a handle, and the gateway exchanges that for access tokens."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
+from contract.revocation import STREAM
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_calls import Gateway, hash_of
+from tests.auth_service.world import MovableClock, Person
+
+DAY = 86_400
+
+
+@pytest.fixture
+def gateway(client: FlaskClient, clock: MovableClock) -> Gateway:
+    return Gateway(client, clock)
+
+
+def test_a_login_gives_an_access_token_and_no_refresh_token(
+    gateway: Gateway, ann: Person, clock: MovableClock
+) -> None:
+    answer = gateway.open("h1")
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert set(answer.json) == {"access", "expires_at", "user"}
+    assert answer.json["expires_at"] == clock() + 365 * DAY
+    assert answer.json["user"] == ann.me().json
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert ann.me(answer.json["access"]).status_code == 200
+
+
+def test_the_row_holds_the_hash_and_never_the_handle(gateway: Gateway, ann: Person, database: Path) -> None:
+    gateway.open("h1")
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute("SELECT handle_hash, device, address FROM sessions WHERE handle_hash NOT NULL")
+        assert rows.fetchall() == [(hash_of("h1"), "ann's browser", "203.0.113.7")]
+
+
+def test_wrong_credentials_are_refused_in_the_contracts_words(gateway: Gateway, ann: Person) -> None:
+    wrong, unknown = gateway.open("h1", password="wrong"), gateway.open("h1", email="nobody@example.org")
+    for answer in (wrong, unknown):
+        assert answer.status_code == 401
+        assert answer.json == {"detail": "No active account found with the given credentials"}
+
+
+@pytest.mark.parametrize(
+    "handle_hash", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "\n", None, 5, ["a" * 64]], ids=repr
+)
+@pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
+def test_a_hash_of_another_form_is_a_bad_field(gateway: Gateway, path: str, handle_hash: object) -> None:
+    answer = gateway.call(path, email="ann@example.org", password="x", handle_hash=handle_hash)
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert list(answer.json) == ["handle_hash"]
+
+
+def test_a_handle_holds_one_session(gateway: Gateway, ann: Person) -> None:
+    assert gateway.open("h1").status_code == 200
+    again = gateway.open("h1")
+    assert again.status_code == 400
+    assert again.json == {"handle_hash": ["This handle is in use."]}
+    assert gateway.exchange("h1").status_code == 200
+
+
+def test_an_exchange_gives_a_fresh_token_of_the_same_session(
+    gateway: Gateway, ann: Person, clock: MovableClock
+) -> None:
+    first = gateway.open("h1").json
+    clock.move(250)
+    second = gateway.exchange("h1").json
+    assert first is not None
+    assert second is not None
+    old, new = claims_of(first["access"]), claims_of(second["access"])
+    assert new["sid"] == old["sid"]
+    assert new["iat"] == old["iat"] + 250
+    assert second | {"access": ""} == first | {"access": ""}
+
+
+def test_an_unknown_handle_has_no_session(gateway: Gateway) -> None:
+    answer = gateway.exchange("never opened")
+    assert answer.status_code == 404
+    assert answer.json is not None
+    assert answer.json["code"] == "session_ended"
+    assert answer.json["detail"]
+
+
+def test_use_keeps_a_session_from_idling_out(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:
+    gateway = Gateway(make_app(REFRESH_TOKEN_LIFETIME="1000").test_client(), clock)
+    gateway.open("h1")
+    for _ in range(5):
+        clock.move(999)
+        assert gateway.exchange("h1").status_code == 200
+    clock.move(1000)
+    assert gateway.exchange("h1").status_code == 404
+
+
+def test_no_use_keeps_a_session_beyond_its_absolute_end(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:
+    gateway = Gateway(make_app(SESSION_LIFETIME="100").test_client(), clock)
+    gateway.open("h1")
+    clock.move(99)
+    late = gateway.exchange("h1").json
+    assert late is not None
+    assert claims_of(late["access"])["exp"] <= late["expires_at"]
+    clock.move(1)
+    assert gateway.exchange("h1").status_code == 404
+
+
+def test_an_exchange_writes_at_most_once_a_minute(
+    gateway: Gateway, ann: Person, clock: MovableClock, database: Path
+) -> None:
+    gateway.open("h1")
+    opened_at = clock()
+
+    def last_used_at() -> float:
+        with sqlite3.connect(database) as connection:
+            row = connection.execute("SELECT last_used_at FROM sessions WHERE handle_hash NOT NULL").fetchone()
+        return float(row[0])
+
+    clock.move(59)
+    gateway.exchange("h1")
+    assert last_used_at() == opened_at
+    clock.move(1)
+    gateway.exchange("h1")
+    assert last_used_at() == clock()
+
+
+def test_a_logout_ends_the_session_and_is_published(gateway: Gateway, ann: Person, redis: Redis) -> None:
+    opened = gateway.open("h1").json
+    assert opened is not None
+    assert gateway.end("h1").status_code == 204
+    assert gateway.exchange("h1").status_code == 404
+    assert ann.me(opened["access"]).status_code == 401
+    entries: list[tuple[str, dict[str, str]]] = cast(Any, redis).xrange(STREAM)
+    published = [fields["value"] for _, fields in entries]
+    assert published == [claims_of(opened["access"])["sid"]]
+
+
+def test_a_logout_may_come_twice_or_for_nothing(gateway: Gateway, ann: Person) -> None:
+    gateway.open("h1")
+    assert [gateway.end(handle).status_code for handle in ("h1", "h1", "never opened")] == [204, 204, 204]
+
+
+def test_a_barred_user_has_no_session(gateway: Gateway, ann: Person, database: Path) -> None:
+    """Also where the session itself was left standing, as by a restored backup."""
+    gateway.open("h1")
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE users SET is_active = 0")
+    assert gateway.exchange("h1").status_code == 404
+
+
+def test_a_changed_password_ends_browsers_sessions(gateway: Gateway, ann: Person) -> None:
+    gateway.open("h1")
+    assert ann.set_password("An0ther-g00d-one").status_code == 204
+    assert gateway.exchange("h1").status_code == 404
+    assert ann.me().status_code == 200
+
+
+@pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
+def test_nobody_but_the_gateway_may_ask(client: FlaskClient, gateway: Gateway, ann: Person, path: str) -> None:
+    gateway.open("h1")
+    answer = client.post(path, json={"handle_hash": hash_of("h1")}, headers={"X-Peer": ann.access})
+    assert answer.status_code == 403
+    assert gateway.exchange("h1").status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b'{"handle_hash": "\\u0000"}', b"\xff"], ids=repr)
+@pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
+def test_a_bad_body_is_never_our_fault(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
+    peer = gateway.call(path).request.headers["X-Peer"]
+    headers = {"X-Peer": peer, "Content-Type": "application/json"}
+    assert client.post(path, data=body, headers=headers).status_code == 400

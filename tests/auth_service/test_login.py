@@ -1,0 +1,118 @@
+"""POST /auth/jwt/create/: who gets in, and what comes out."""
+
+import re
+
+import pytest
+from flask import Flask
+
+from auth_service.client import Client
+from auth_service.passwords import HashingBusy
+from auth_service.services import Services, services
+from contract.claims import read_access_claims
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of, header_of
+from tests.auth_service.world import MovableClock, Operator, Person
+
+REFUSED = {"detail": "No active account found with the given credentials"}
+
+
+def test_the_access_token_says_what_the_gateway_expects(ann: Person, clock: MovableClock, parts: Services) -> None:
+    claims = claims_of(ann.access)
+    read = read_access_claims(claims, issuer="sallyport", audience="sallyport-api", now=clock())
+    assert (read.subject, read.email, read.roles, read.generation) == (ann.id, ann.email, (), 0)
+    assert read.expires_at - read.issued_at == 300
+    assert re.fullmatch(r"[0-9a-f]{32}", read.jti)
+    assert claims["user_id"] == claims["sub"]
+    assert header_of(ann.access) == {
+        "alg": "RS256",
+        "typ": "at+jwt",
+        "kid": parts.keys.signing.public.kid,
+    }
+
+
+def test_the_refresh_token_is_of_its_own_kind(ann: Person, clock: MovableClock) -> None:
+    claims = claims_of(ann.refresh)
+    assert header_of(ann.refresh) == {"alg": "HS256", "typ": "refresh+jwt"}
+    assert set(claims) == {
+        "token_type",
+        "exp",
+        "iat",
+        "jti",
+        "user_id",
+        "sub",
+        "iss",
+        "aud",
+        "sid",
+        "generation",
+    }
+    assert (claims["token_type"], claims["aud"]) == ("refresh", "sallyport-refresh")
+    assert claims["exp"] == clock() + 15_552_000
+    assert re.fullmatch(r"[0-9a-f]{32}", claims["jti"])
+
+
+def test_an_access_token_never_outlives_its_session(make_app: MakeApp, clock: MovableClock) -> None:
+    person = Person(make_app(SESSION_LIFETIME="60").test_client())
+    person.register()
+    person.log_in()
+    assert claims_of(person.access)["exp"] == clock() + 60
+
+
+@pytest.mark.parametrize("email", ["ann@example.org", "ANN@Example.ORG", "  ann@example.org "])
+def test_an_address_is_the_same_in_any_case(ann: Person, email: str) -> None:
+    ann.email = email
+    assert ann.log_in().status_code == 200
+
+
+def test_wrong_unknown_and_inactive_are_answered_alike(ann: Person, bob: Person, operator: Operator) -> None:
+    """R24, also in the work that is done: each of them verifies one hash."""
+    operator.deactivate(bob.email)
+    wrong = Person(ann.client, ann.email, "not this one").log_in()
+    unknown = Person(ann.client, "nobody@example.org").log_in()
+    inactive = bob.log_in()
+    for answer in (wrong, unknown, inactive):
+        assert (answer.status_code, answer.json) == (401, REFUSED)
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+def test_a_login_is_a_session_with_device_and_address(ann: Person, operator: Operator) -> None:
+    ann.agent = "x" * 1000
+    ann.log_in()
+    row = operator.session_of(ann.access)
+    assert (row.device, row.address) == ("x" * 255, "127.0.0.1")
+
+
+def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: MakeApp, clock: MovableClock) -> None:
+    """R39."""
+    dearer = make_app(ARGON2_TIME_COST="2")
+    assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
+    user = Operator(dearer).user(ann.email)
+    assert "t=2" in user.password_hash
+    assert user.last_login_at == clock()
+    assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
+
+
+def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
+    """Verified with the old password, recorded after the new one: the change wins."""
+    verified = operator.user(ann.email)
+    with app.app_context():
+        services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
+        assert services().accounts.log_in(verified, Client("", ""), now=0, lifetime=1, new_hash=None) is None
+
+
+def test_a_storm_of_logins_is_told_to_come_back(
+    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R39: 503 with Retry-After, while refreshing goes on."""
+
+    def busy(*_: object) -> bool:
+        raise HashingBusy
+
+    monkeypatch.setattr(parts.passwords, "verify", busy)
+    answer = ann.log_in()
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert ann.refresh_tokens().status_code == 200
+
+
+def test_no_password_stands_in_the_database(ann: Person, operator: Operator) -> None:
+    assert operator.user(ann.email).password_hash.startswith("$argon2id$")

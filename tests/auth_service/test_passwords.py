@@ -1,0 +1,130 @@
+"""Which passwords are accepted, how they are kept, and how many are hashed at once."""
+
+import threading
+import time
+
+import pytest
+
+from auth_service.passwords import HashCost, HashingBusy, PasswordRules, Passwords
+from auth_service.settings import SECURE_HASH
+
+CHEAP = HashCost(time=1, memory=8, parallelism=1)
+RULES = PasswordRules(min_length=8)
+
+SHORT = "This password is too short. It must contain at least 8 characters."
+COMMON = "This password is too common."
+NUMERIC = "This password is entirely numeric."
+SIMILAR = "The password is too similar to the email."
+
+
+@pytest.mark.parametrize(
+    ("password", "complaints"),
+    [
+        ("Tr0ub4dor&3x", []),
+        ("correct horse battery staple", []),
+        ("pässwörter sind schön", []),
+        ("密码密码密码密码密码", []),
+        ("x" * 256, []),
+        ("zq7Kp2", [SHORT]),
+        ("123", [SHORT, COMMON, NUMERIC]),
+        ("12345678", [COMMON, NUMERIC]),
+        ("password", [COMMON]),
+        ("PassWord", [COMMON]),
+        ("qwerty123", [COMMON]),
+        ("8503917462", [NUMERIC]),
+        ("٣٤٥٦٧٨٩٠", [NUMERIC]),
+        ("similarity", [SIMILAR]),
+        ("Similarity1", [SIMILAR]),
+        ("similarity@mail.example", [SIMILAR]),
+    ],
+)
+def test_a_password_is_refused_in_the_words_that_clients_know(password: str, complaints: list[str]) -> None:
+    assert RULES.complaints(password, "similarity@mail.example") == complaints
+
+
+def test_a_longer_minimum_is_a_setting() -> None:
+    assert PasswordRules(15).complaints("Tr0ub4dor&3x", "a@b.co") == [
+        "This password is too short. It must contain at least 15 characters."
+    ]
+
+
+@pytest.fixture(scope="module")
+def cheap() -> Passwords:
+    return Passwords(CHEAP, running=2, waiting=1)
+
+
+def test_a_password_verifies_against_its_own_hash_alone(cheap: Passwords) -> None:
+    stored = cheap.hash("pässwörter")
+    assert cheap.verify("pässwörter", stored)
+    assert not cheap.verify("Pässwörter", stored)
+    assert not cheap.verify("nobody has this password", None)
+    assert not cheap.verify("pässwörter", "no hash at all")
+
+
+def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
+    assert cheap.hash("the same") != cheap.hash("the same")
+
+
+def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
+    """R39."""
+    passwords = Passwords(SECURE_HASH, running=1, waiting=0)
+    assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
+    dearer = Passwords(HashCost(time=2, memory=8, parallelism=1), running=1, waiting=0)
+    assert not cheap.is_outdated(cheap.hash("x"))
+    assert dearer.is_outdated(cheap.hash("x"))
+
+
+def test_an_unknown_account_takes_as_long_as_a_known_one() -> None:
+    """R24: the median of each within 25 % here; a shared machine allows no finer measure."""
+    passwords = Passwords(HashCost(time=1, memory=4096, parallelism=1), running=1, waiting=0)
+    stored = passwords.hash("right")
+
+    def median(password_hash: str | None) -> float:
+        times = []
+        for _ in range(15):
+            began = time.thread_time()
+            passwords.verify("wrong", password_hash)
+            times.append(time.thread_time() - began)
+        return sorted(times)[7]
+
+    assert median(None) == pytest.approx(median(stored), rel=0.25)
+
+
+def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R39: two hashing, one waiting, the fourth is told to come back; then all is free again."""
+    passwords = Passwords(CHEAP, running=2, waiting=1)
+    hashing, release = threading.Semaphore(0), threading.Event()
+
+    def slow(*_: object) -> bool:
+        hashing.release()
+        release.wait(5)
+        return False
+
+    monkeypatch.setattr(passwords, "_matches", slow)
+    threads = [threading.Thread(target=passwords.verify, args=("x", None)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert hashing.acquire(timeout=5)
+    assert hashing.acquire(timeout=5)
+    _wait_until_refused(passwords)
+    assert not hashing.acquire(blocking=False), "a third was hashed beside two"
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert passwords.hash("free again")
+
+
+def _wait_until_refused(passwords: Passwords) -> None:
+    """The third thread may need a moment to take the place in the line."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not passwords._admitted.acquire(blocking=False):
+            with pytest.raises(HashingBusy):
+                passwords.hash("one too many")
+            return
+        passwords._admitted.release()
+        time.sleep(0.005)
+    pytest.fail("the line never filled")

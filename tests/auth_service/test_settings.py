@@ -1,0 +1,90 @@
+"""What the service can be told, and what it refuses to start with."""
+
+from pathlib import Path
+
+import pytest
+
+from auth_service.app import create_app
+from auth_service.settings import AuthSettings
+from chassis.settings import SettingsError, load
+
+
+def complaint(environ: dict[str, str], **more: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(AuthSettings, environ | more)
+    return str(caught.value)
+
+
+def test_the_defaults_are_the_documented_ones(environ: dict[str, str]) -> None:
+    for cost in ("ARGON2_TIME_COST", "ARGON2_MEMORY_COST"):
+        del environ[cost]
+    settings = load(AuthSettings, environ)
+    assert (settings.access_token_lifetime, settings.refresh_token_lifetime) == (300, 180 * 86_400)
+    assert settings.session_lifetime == 365 * 86_400
+    assert (settings.refresh_grace, settings.refresh_confirm) == (10, True)
+    assert (settings.argon2_time_cost, settings.argon2_memory_cost) == (2, 19_456)
+    assert (settings.page_size, settings.password_min_length) == (None, 8)
+    assert (settings.token_issuer, settings.access_audience) == ("sallyport", "sallyport-api")
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET"])
+def test_what_has_no_default_is_named_when_it_is_missing(environ: dict[str, str], name: str) -> None:
+    """R42."""
+    assert complaint(environ, **{name: ""}) == f"{name} is missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("REFRESH_SECRET", "short", "REFRESH_SECRET is shorter than 32 bytes"),
+        ("REFRESH_SECRET", "changeme" * 8, "REFRESH_SECRET is an example"),
+        ("PEER_SECRET", "a" * 64, "PEER_SECRET is an example or a pattern"),
+        ("SIGNING_KEY", "no key", "SIGNING_KEY is no readable private key"),
+        ("PREVIOUS_SIGNING_KEY", "no key", "PREVIOUS_SIGNING_KEY is no readable key"),
+        ("DATABASE_URL", "mysql://root:hunter2hunter2@db/x", "DATABASE_URL must be a sqlite: or postgresql: URL"),
+        ("REDIS_URL", "http://:hunter2hunter2@redis", "REDIS_URL must be a redis://"),
+        ("REFRESH_GRACE", "601", "REFRESH_GRACE"),
+        ("REFRESH_GRACE", "-1", "REFRESH_GRACE"),
+        ("REFRESH_CONFIRM", "perhaps", "REFRESH_CONFIRM"),
+        ("ACCESS_TOKEN_LIFETIME", "0", "ACCESS_TOKEN_LIFETIME"),
+        ("PAGE_SIZE", "many", "PAGE_SIZE"),
+        ("PASSWORD_MIN_LENGTH", "4", "PASSWORD_MIN_LENGTH"),
+    ],
+)
+def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str, said: str) -> None:
+    """R8."""
+    text = complaint(environ, **{name: value})
+    assert text.startswith(said)
+    assert "hunter2" not in text
+
+
+def test_production_refuses_hashes_that_are_too_cheap(environ: dict[str, str]) -> None:
+    """R39: tests may hash cheaply, nobody's real password."""
+    assert "ARGON2_TIME_COST" in complaint(environ, APP_ENV="production")
+
+
+def test_a_secret_may_come_from_a_file(environ: dict[str, str], tmp_path: Path) -> None:
+    for name in ("SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET"):
+        path = tmp_path / name
+        path.write_text(environ[name] + "\n")
+        environ = environ | {name: "", f"{name}_FILE": str(path)}
+    environ["PREVIOUS_SIGNING_KEY_FILE"] = environ["SIGNING_KEY_FILE"]
+    settings = load(AuthSettings, environ)
+    assert len(settings.key_ring.verifying) == 1
+
+
+def test_settings_keep_their_secrets_to_themselves(environ: dict[str, str]) -> None:
+    text = repr(load(AuthSettings, environ))
+    for name in ("SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "DATABASE_URL"):
+        assert environ[name] not in text
+
+
+def test_without_settings_of_its_own_the_service_reads_the_environment_or_says_why_not(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (environ | {"PEER_SECRET": "short"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as exit_:
+        create_app()
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == "cannot start: PEER_SECRET is shorter than 32 bytes\n"

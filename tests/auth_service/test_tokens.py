@@ -1,0 +1,217 @@
+"""What is taken for a token of ours, and what never is."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from auth_service.services import Services
+from contract.claims import InvalidToken
+from contract.identity import Identity, sign, verify
+from contract.keys import assertion_signer, assertion_verifier
+from contract.peer import sign_peer, verify_peer
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import Forge, claims_of, header_of
+from tests.auth_service.world import REFRESH_SECRET, MovableClock, Person
+
+KINDS = ("access", "refresh", "identity", "peer")
+
+
+@pytest.fixture
+def tokens(ann: Person, clock: MovableClock) -> dict[str, str]:
+    """One of each kind, fresh; the last two under the refresh secret, so that nothing but their kind differs."""
+    ann_identity = Identity(ann.id, "sid", ann.email)
+    return {
+        "access": ann.access,
+        "refresh": ann.refresh,
+        "identity": sign(ann_identity, signer=assertion_signer(REFRESH_SECRET), audience="notes", now=clock()),
+        "peer": sign_peer(REFRESH_SECRET, now=clock()),
+    }
+
+
+@pytest.fixture
+def readers(parts: Services, clock: MovableClock) -> dict[str, Callable[[str], object]]:
+    identity_key = assertion_verifier(REFRESH_SECRET)
+    return {
+        "access": parts.reader.read_access,
+        "refresh": parts.reader.read_refresh,
+        "identity": lambda token: verify(token, verifier=identity_key, audience="notes", now=clock()),
+        "peer": lambda token: verify_peer(token, REFRESH_SECRET, now=clock()),
+    }
+
+
+@pytest.mark.parametrize("given", KINDS)
+@pytest.mark.parametrize("expected", KINDS)
+def test_every_reader_takes_its_own_kind_alone(
+    given: str, expected: str, tokens: dict[str, str], readers: dict[str, Callable[[str], object]]
+) -> None:
+    """R2: of the matrix, only the diagonal passes."""
+    if given == expected:
+        readers[expected](tokens[given])
+    else:
+        with pytest.raises(InvalidToken):
+            readers[expected](tokens[given])
+
+
+@pytest.mark.parametrize(
+    ("claim", "value"),
+    [
+        ("iss", "somebody else"),
+        ("aud", "another-api"),
+        ("aud", ["sallyport-api"]),
+        ("exp", "soon"),
+        ("exp", True),
+        ("iat", None),
+        ("nbf", 2**40),
+        ("sub", ""),
+        ("sub", 7),
+        ("sid", "a\nb"),
+        ("generation", -1),
+        ("generation", "0"),
+        ("generation", True),
+        ("token_type", "refresh"),
+        ("jti", ""),
+        ("roles", ["staff"]),
+        ("email", None),
+    ],
+)
+def test_a_well_signed_access_token_with_an_odd_claim_is_refused(
+    claim: str, value: Any, ann: Person, forge: Forge
+) -> None:
+    """R7: 401, never 422 or 500."""
+    assert ann.me(forge.alter(ann.access, **{claim: value})).status_code == 401
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation"])
+def test_no_claim_may_be_missing(claim: str, ann: Person, forge: Forge) -> None:
+    """R7, for both kinds."""
+    assert ann.me(forge.alter(ann.access, drop=[claim])).status_code == 401
+    assert ann.refresh_with(forge.alter(ann.refresh, drop=[claim])).status_code == 401
+
+
+def test_clocks_may_differ_by_ten_seconds(ann: Person, clock: MovableClock) -> None:
+    clock.move(309)
+    assert ann.me().status_code == 200
+    clock.move(1)
+    answer = ann.me()
+    assert answer.status_code == 401
+    assert answer.json
+    assert answer.json["messages"][0]["message"] == "Token is expired"
+
+
+@pytest.mark.parametrize(
+    "kid", ["unknown", "", "../../etc/passwd", "' OR 1=1 --", "a\0b", "k" * 65_536, 7, None, ["list"], {"a": 1}]
+)
+def test_a_kid_is_only_ever_looked_up(kid: object, ann: Person, parts: Services) -> None:
+    """R4 and R5: odd ones are refused like unknown ones."""
+    header = base64.urlsafe_b64encode(json.dumps(header_of(ann.access) | {"kid": kid}).encode()).decode().rstrip("=")
+    assert ann.me(f"{header}.{ann.access.split('.', 1)[1]}").status_code == 401
+
+
+@pytest.mark.parametrize("header", ["jku", "x5u", "jwk", "x5c"])
+def test_keys_that_a_token_brings_along_are_not_used(header: str, ann: Person, forge: Forge) -> None:
+    """R4."""
+    stranger = generate_private_key(65537, 2048)
+    public = stranger.public_key().public_numbers()
+    jwk = {"kty": "RSA", "n": str(public.n), "e": str(public.e)}
+    headers = header_of(ann.access) | {header: jwk if header == "jwk" else "http://127.0.0.1:9/keys"}
+    assert ann.me(forge.sign(claims_of(ann.access), headers, stranger, "RS256")).status_code == 401
+
+
+def test_an_unknown_critical_header_is_refused(ann: Person, forge: Forge) -> None:
+    """R4."""
+    assert ann.me(forge.alter(ann.access, header={"crit": ["exp"], "exp": 1})).status_code == 401
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS512", "none"])
+def test_a_key_is_used_with_its_own_algorithm_alone(
+    algorithm: str, ann: Person, forge: Forge, signing_pem: str
+) -> None:
+    """R1."""
+    assert ann.me(forge.with_algorithm(ann.access, algorithm)).status_code == 401
+    assert ann.refresh_with(forge.with_algorithm(ann.refresh, "HS512")).status_code == 401
+
+
+def test_the_public_key_is_no_shared_secret(ann: Person, signing_pem: str) -> None:
+    """R1: the classic confusion, signed by hand because libraries refuse to."""
+    public = load_pem_private_key(signing_pem.encode(), None).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    header = header_of(ann.access) | {"alg": "HS256"}
+    signed = ".".join(
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in (header, claims_of(ann.access))
+    )
+    signature = base64.urlsafe_b64encode(hmac.new(pem, signed.encode(), hashlib.sha256).digest())
+    assert ann.me(f"{signed}.{signature.decode().rstrip('=')}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "a", "a.b", "a.b.c", "a.b.c.d", "....", "é.b.c", "a." + "b" * 9000 + ".c", "eyJhbGciOiJub25lIn0.e30."],
+)
+def test_what_is_no_token_is_refused_before_any_cryptography(token: str, ann: Person, parts: Services) -> None:
+    """R6."""
+    assert ann.me(token.encode().decode("latin-1")).status_code == 401
+    with pytest.raises(InvalidToken):
+        parts.reader.read(token)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b"{", b"\xff", b"[" * 5000])
+def test_a_well_signed_payload_that_is_no_object_is_refused(payload: bytes, ann: Person, signing_pem: str) -> None:
+    key = load_pem_private_key(signing_pem.encode(), None)
+    token = jwt.api_jws.encode(payload, key, algorithm="RS256", headers=header_of(ann.access))  # type: ignore[arg-type]  # an RSA key
+    assert ann.me(token).status_code == 401
+
+
+def test_an_old_key_verifies_beside_a_new_one_and_is_refused_once_removed(
+    ann: Person, make_app: MakeApp, signing_pem: str
+) -> None:
+    """R9."""
+    key = generate_private_key(65537, 2048)
+    new_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    during = Person(make_app(SIGNING_KEY=new_pem, PREVIOUS_SIGNING_KEY=signing_pem).test_client(), ann.email)
+    assert during.me(ann.access).status_code == 200
+    assert during.log_in().status_code == 200
+    assert header_of(during.access)["kid"] != header_of(ann.access)["kid"]
+    afterwards = Person(make_app(SIGNING_KEY=new_pem).test_client())
+    assert afterwards.me(ann.access).status_code == 401
+    assert afterwards.me(during.access).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("Bearer", "bad_authorization_header"),
+        ("Bearer a b", "bad_authorization_header"),
+        ("Bearer a, Bearer b", "bad_authorization_header"),
+        ("Basic YTpi", None),
+        ("", None),
+    ],
+)
+def test_the_header_is_two_words(header: str, code: str | None, ann: Person) -> None:
+    answer = ann.client.get("/auth/users/me/", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert answer.json
+    assert answer.json.get("code") == code
+    assert ("invalid_token" in answer.headers["WWW-Authenticate"]) == (code is not None)
+
+
+def test_a_token_in_the_query_is_not_looked_at(ann: Person) -> None:
+    """R19: nor are tokens in a body or a cookie."""
+    ann.client.set_cookie("access_token_cookie", ann.access)
+    answer = ann.client.get(f"/auth/users/me/?jwt={ann.access}&access_token={ann.access}")
+    assert answer.status_code == 401
+    assert answer.json == {"detail": "Authentication credentials were not provided."}

@@ -1,0 +1,219 @@
+"""/auth/users/: who registers, who sees whom, and what a change of password does."""
+
+import threading
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from auth_service.services import services
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+
+TAKEN = {"email": ["user with this email already exists."]}
+
+
+def test_a_registration_gives_the_user_and_no_password(client: FlaskClient) -> None:
+    answer = Person(client, "Ann.Lee@Example.org").register(first_name=" Ann ", last_name="", is_staff="true")
+    assert answer.status_code == 201
+    assert answer.json
+    assert answer.json == {
+        "first_name": "Ann",
+        "last_name": "",
+        "email": "Ann.Lee@Example.org",
+        "id": answer.json["id"],
+    }
+
+
+def test_nobody_makes_himself_staff(client: FlaskClient, operator: Operator) -> None:
+    answer = client.post(
+        "/auth/users/",
+        json={"email": "a@b.co", "password": PASSWORD, "roles": "staff", "is_staff": True, "is_superuser": True},
+    )
+    assert answer.status_code == 201
+    assert operator.user("a@b.co").roles == ""
+
+
+@pytest.mark.parametrize("email", ["ann@example.org", "ANN@example.org", "ann@EXAMPLE.ORG", "\uff41nn@example.org"])
+def test_an_address_registers_once_in_any_case(ann: Person, email: str) -> None:
+    answer = Person(ann.client, email).register()
+    assert (answer.status_code, answer.json) == (400, TAKEN)
+
+
+def test_registrations_that_meet_end_in_one_user(make_app: MakeApp) -> None:
+    """Several may pass the first look; the unique index decides, and the losers are told as usual."""
+    app = make_app(HASH_QUEUE="6")
+    answers: list[TestResponse] = []
+    barrier = threading.Barrier(6)
+
+    def register() -> None:
+        person = Person(app.test_client())
+        barrier.wait()
+        answers.append(person.register())
+
+    threads = [threading.Thread(target=register) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answer.status_code for answer in answers) == [201, *[400] * 5]
+    assert all(answer.json == TAKEN for answer in answers if answer.status_code == 400)
+
+
+@pytest.mark.parametrize("path", ["/auth/users/me/", "/auth/users/me", "/auth/users/{id}/", "/auth/users/{id}"])
+def test_one_sees_and_renames_oneself(ann: Person, path: str) -> None:
+    path = path.format(id=ann.id)
+    assert ann.call("GET", path).json == {"first_name": "", "last_name": "", "email": ann.email, "id": ann.id}
+    renamed = ann.call("PATCH", path, json={"first_name": "Anna", "email": "new@example.org", "id": "x"})
+    assert renamed.json == {"first_name": "Anna", "last_name": "", "email": ann.email, "id": ann.id}
+    assert ann.call("PUT", path, json={"last_name": "Lee"}).json == renamed.json | {"last_name": "Lee"}
+    assert ann.call("HEAD", path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/auth/users/me/", "/auth/users/", "/auth/users/{id}/", "/auth/users/set_password/"]
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_nothing_protected_answers_a_stranger(ann: Person, path: str, method: str) -> None:
+    """401 before 404 and 405: a stranger learns nothing."""
+    answer = ann.client.open(path.format(id=ann.id), method=method)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+def test_others_are_not_found(ann: Person, bob: Person) -> None:
+    """And an unknown id no less; only a DELETE of somebody who exists is forbidden, as it is recorded."""
+    for method in ("GET", "PUT", "PATCH"):
+        answer = ann.call(method, f"/auth/users/{bob.id}/", json={"first_name": "x"})
+        assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})
+    forbidden = ann.call("DELETE", f"/auth/users/{bob.id}/", json={"current_password": PASSWORD})
+    assert forbidden.status_code == 403
+    assert ann.call("DELETE", f"/auth/users/{uuid4()}/", json={"current_password": PASSWORD}).status_code == 404
+    assert bob.me().status_code == 200
+
+
+def test_staff_sees_renames_and_deletes_anybody(ann: Person, bob: Person, operator: Operator) -> None:
+    operator.grant(ann.email, "staff")
+    ann.log_in()
+    listed = ann.call("GET", "/auth/users/").json
+    assert {user["email"] for user in listed or []} == {ann.email, bob.email}
+    assert ann.call("PATCH", f"/auth/users/{bob.id}/", json={"first_name": "B"}).status_code == 200
+    refused = ann.call("DELETE", f"/auth/users/{bob.id}/", json={"current_password": "bob's"})
+    assert refused.json == {"current_password": ["Invalid password."]}
+    assert ann.call("DELETE", f"/auth/users/{bob.id}/", json={"current_password": PASSWORD}).status_code == 204
+    assert bob.me().json == {"detail": "User not found", "code": "user_not_found"}
+
+
+def test_a_list_is_whole_without_a_page_size_and_shows_oneself_alone(ann: Person, bob: Person) -> None:
+    assert ann.call("GET", "/auth/users/").json == [ann.me().json]
+
+
+def test_a_list_is_paged_where_a_size_is_set(make_app: MakeApp, clock: MovableClock) -> None:
+    app = make_app(PAGE_SIZE="2")
+    people = [Person(app.test_client(), f"p{number}@example.org") for number in range(5)]
+    for person in people:
+        person.register()
+        clock.move(1)
+    Operator(app).grant(people[0].email, "staff")
+    people[0].log_in()
+
+    def page(url: str) -> dict[str, object]:
+        answer = people[0].call("GET", url)
+        assert answer.json
+        return dict(answer.json)
+
+    first = page("/auth/users/")
+    assert (first["count"], first["previous"]) == (5, None)
+    second = page(str(first["next"]))
+    assert second["previous"] == "http://localhost/auth/users/"
+    third = page(str(second["next"]))
+    assert (third["next"], third["previous"]) == (None, "http://localhost/auth/users/?page=2")
+    shown = [user["email"] for part in (first, second, third) for user in part["results"]]  # type: ignore[attr-defined]  # a list of users
+    assert shown == [person.email for person in people]
+    for wrong in ("0", "4", "-1", "x", "1.0", "٢", "9" * 400, ""):
+        assert people[0].call("GET", f"/auth/users/?page={wrong}").json == {"detail": "Invalid page."}
+
+
+def test_a_new_password_ends_every_other_session_and_keeps_this_one(ann: Person) -> None:
+    """R16."""
+    elsewhere = Person(ann.client, ann.email)
+    elsewhere.log_in()
+    assert ann.set_password("N3wPassw0rd!!").status_code == 204
+    assert ann.me().status_code == 200
+    assert ann.refresh_tokens().status_code == 200
+    assert elsewhere.me().status_code == 401
+    assert elsewhere.refresh_tokens().status_code == 401
+    assert elsewhere.log_in().status_code == 401
+    elsewhere.password = "N3wPassw0rd!!"
+    assert elsewhere.log_in().status_code == 200
+
+
+def test_a_refused_password_changes_nothing(ann: Person) -> None:
+    elsewhere = Person(ann.client, ann.email)
+    elsewhere.log_in()
+    assert ann.set_password("12345678").status_code == 400
+    assert ann.set_password("x" * 257).json == {
+        "new_password": ["Ensure this field has no more than 256 characters."]
+    }
+    assert elsewhere.me().status_code == 200
+
+
+def test_of_two_changes_that_meet_the_second_is_told(ann: Person, operator: Operator, app: Flask) -> None:
+    stale = operator.user(ann.email)
+    with app.app_context():
+        accounts, now = services().accounts, services().clock()
+        assert accounts.change_password(operator.user(ann.email), "first", now + 1, keep=None) is not None
+        assert accounts.change_password(stale, "second", now + 2, keep=None) is None
+    assert operator.user(ann.email).password_hash == "first"
+
+
+def test_a_deleted_user_is_gone_with_every_session(ann: Person) -> None:
+    elsewhere = Person(ann.client, ann.email)
+    elsewhere.log_in()
+    assert ann.call("DELETE", "/auth/users/me/", json={"current_password": ann.password}).status_code == 204
+    for person in (ann, elsewhere):
+        assert person.me().json == {"detail": "User not found", "code": "user_not_found"}
+        assert person.refresh_tokens().json == {
+            "detail": "No active account found for the given token.",
+            "code": "token_not_valid",
+        }
+        assert person.log_in().status_code == 401
+    assert Person(ann.client, ann.email).register().status_code == 201
+
+
+def test_a_deactivated_user_is_told_so_and_comes_back(ann: Person, operator: Operator) -> None:
+    operator.deactivate(ann.email)
+    assert ann.me().json == {"detail": "User is inactive", "code": "user_inactive"}
+    assert ann.refresh_tokens().json == {"detail": "No active account found for the given token."}
+    operator.activate(ann.email)
+    assert ann.refresh_tokens().status_code == 401, "the session has ended for good"
+    assert ann.log_in().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/auth/users/", "GET, POST, HEAD, OPTIONS"),
+        ("/auth/users/me/", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"),
+        ("/auth/users/set_password/", "POST, OPTIONS"),
+        ("/auth/jwt/create/", "POST, OPTIONS"),
+        ("/auth/jwt/refresh", "POST, OPTIONS"),
+        ("/auth/jwt/verify/", "POST, OPTIONS"),
+        ("/auth/jwt/blacklist", "POST, OPTIONS"),
+    ],
+)
+def test_other_methods_are_told_which_there_are(ann: Person, path: str, allow: str) -> None:
+    options = ann.call("OPTIONS", path)
+    assert (options.status_code, options.headers["Allow"]) == (200, allow)
+    answer = ann.call("TRACE", path)
+    assert (answer.status_code, answer.json) == (405, {"detail": 'Method "TRACE" not allowed.'})
+    assert answer.headers["Allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/auth/", "/auth", "/auth/nope", "/auth/jwt/", "/auth/users/me/x"])
+def test_there_is_nothing_anywhere_else(ann: Person, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        answer = ann.call(method, path)
+        assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})

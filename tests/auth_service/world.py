@@ -1,0 +1,138 @@
+"""The people and the clock around the service under test: verbs that call it as a client would."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from auth_service.models import SessionRow, User, db
+from auth_service.services import services
+from tests.auth_service.forge import claims_of
+
+PASSWORD = "Tr0ub4dor&3x"
+REFRESH_SECRET = "kW8q1ZsP0vXe5rTn7yUi3oLb9mCd2fGh4jKa6xQwEtRz"
+PEER_SECRET = "pB5n0cVx8zLk3jHg7fDs2aQw9eRt4yUi1oPm6NbVcXzA"
+
+
+@dataclass
+class MovableClock:
+    """A clock that stands still until it is moved."""
+
+    now: float = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Lets `seconds` pass."""
+        self.now += seconds
+
+
+@dataclass
+class Operator:
+    """Somebody with a hand in the database, in a context of their own each time."""
+
+    app: Flask
+
+    def user(self, email: str) -> User:
+        """The user as stored."""
+        with self.app.app_context():
+            user = services().accounts.find_by_email(email)
+            assert user, f"no user {email}"
+            return user
+
+    def session_of(self, token: str) -> SessionRow:
+        """The session of a token, as stored."""
+        with self.app.app_context():
+            return db.session.get_one(SessionRow, claims_of(token)["sid"])
+
+    def deactivate(self, email: str) -> None:
+        """Bars a user."""
+        user = self.user(email)
+        with self.app.app_context():
+            services().accounts.deactivate(user, services().clock())
+
+    def activate(self, email: str) -> None:
+        """Lets a user in again."""
+        user = self.user(email)
+        with self.app.app_context():
+            services().accounts.activate(user)
+
+    def grant(self, email: str, *roles: str) -> None:
+        """Gives a user exactly these roles."""
+        user = self.user(email)
+        with self.app.app_context():
+            services().accounts.grant(user, roles, services().clock())
+
+    def note_seen(self, token: str) -> None:
+        """What a gateway reports once it saw the token in use."""
+        claims = claims_of(token)
+        with self.app.app_context():
+            services().sessions.raise_seen([(claims["sid"], claims["generation"])])
+
+
+@dataclass
+class Person:
+    """Somebody with an address, a password, and whatever tokens they hold."""
+
+    client: FlaskClient
+    email: str = "ann@example.org"
+    password: str = PASSWORD
+    access: str = ""
+    refresh: str = ""
+    id: str = ""
+    agent: str = field(default="ann's phone")
+
+    def register(self, **more: str) -> TestResponse:
+        """The answer to a registration."""
+        answer = self.post("/auth/users/", email=self.email, password=self.password, **more)
+        self.id = answer.json["id"] if answer.status_code == 201 and answer.json else ""
+        return answer
+
+    def log_in(self) -> TestResponse:
+        """The answer to a login, whose tokens are kept."""
+        return self._keep(self.post("/auth/jwt/create/", email=self.email, password=self.password))
+
+    def refresh_with(self, token: str) -> TestResponse:
+        """The answer to a refresh with any token; what comes is not kept."""
+        return self.post("/auth/jwt/refresh/", refresh=token)
+
+    def refresh_tokens(self) -> TestResponse:
+        """The answer to a refresh with the token at hand, whose successors are kept."""
+        return self._keep(self.refresh_with(self.refresh))
+
+    def log_out(self) -> TestResponse:
+        """The answer to a logout."""
+        return self.post("/auth/jwt/blacklist/", refresh=self.refresh)
+
+    def verify(self, token: str) -> TestResponse:
+        """The answer to whether a token is good."""
+        return self.post("/auth/jwt/verify/", token=token)
+
+    def me(self, access: str | None = None) -> TestResponse:
+        """The answer to who one is."""
+        return self.call("GET", "/auth/users/me/", access=access)
+
+    def set_password(self, new_password: str) -> TestResponse:
+        """The answer to a change of password."""
+        return self.call(
+            "POST",
+            "/auth/users/set_password/",
+            json={"new_password": new_password, "current_password": self.password},
+        )
+
+    def call(self, method: str, path: str, *, access: str | None = None, **options: Any) -> TestResponse:
+        """The answer to any request under one's access token."""
+        headers = {"Authorization": f"Bearer {self.access if access is None else access}"}
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def post(self, path: str, **members: object) -> TestResponse:
+        """The answer to an anonymous POST."""
+        return self.client.post(path, json=members, headers={"User-Agent": self.agent})
+
+    def _keep(self, answer: TestResponse) -> TestResponse:
+        if answer.status_code == 200 and answer.json:
+            self.access, self.refresh = answer.json["access"], answer.json["refresh"]
+        return answer
