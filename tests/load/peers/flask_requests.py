@@ -1,0 +1,37 @@
+"""A peer to compare with: the gateway as it is usually written, Flask with requests and flask-jwt-extended."""
+
+import os
+
+import redis
+import requests
+from flask import Flask, Response, request
+from flask_jwt_extended import JWTManager, get_jwt, jwt_required
+
+app = Flask(__name__)
+app.config["JWT_ALGORITHM"] = "RS256"
+app.config["JWT_PUBLIC_KEY"] = os.environ["PEER_PUBLIC_KEY"]
+app.config["JWT_DECODE_AUDIENCE"] = "sallyport-api"
+app.config["JWT_TOKEN_LOCATION"] = ["headers"]
+jwt = JWTManager(app)
+store = redis.Redis.from_url(os.environ["REDIS_URL"])
+upstream = os.environ["PEER_UPSTREAM"]
+
+
+@jwt.token_in_blocklist_loader
+def is_revoked(header: dict[str, object], claims: dict[str, object]) -> bool:
+    """Whether the token's id is on the blocklist: a round trip to Redis a request."""
+    return store.get(f"blocklist:{claims['jti']}") is not None
+
+
+@app.route("/api/<path:path>", methods=["GET", "POST"])
+@jwt_required()  # type: ignore[untyped-decorator]  # the library types it by halves
+def forward(path: str) -> Response:
+    """Forwards the request with the caller's identity as a header."""
+    answer = requests.request(
+        request.method,
+        f"{upstream}/api/{path}",
+        headers={"X-User-Id": str(get_jwt()["sub"]), "Accept": request.headers.get("Accept", "*/*")},
+        data=request.get_data(),
+        timeout=10,
+    )
+    return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
