@@ -38,6 +38,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "cross_site": Problem(403, "The request may come from a foreign page."),
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "The method is not allowed here."),
+    "request_timeout": Problem(408, "The request did not arrive in time."),
     "body_too_large": Problem(413, "The body is larger than this route allows."),
     "target_too_long": Problem(414, "The request target is too long."),
     "unsupported_media_type": Problem(415, "The media type is not supported."),

@@ -30,12 +30,16 @@ class AccessLog:
         self._second = 0
         self._stamp = ""
 
-    def add(self, arrival: Arrival, status: int, seconds: float) -> None:
-        """Adds the line of one request that was answered with `status`, or cut off (0), after `seconds`."""
+    def add(self, arrival: Arrival, status: int, seconds: float, code: str = "") -> None:
+        """Adds the line of one request that was answered with `status`, or cut off (0), after `seconds`.
+
+        `code` is the refusal's, where it was refused.
+        """
+        refused = f', "code": "{code}"' if code else ""
         self._lines.append(
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
             f'"request_id": "{arrival.request_id}", "method": "{arrival.method}", "path": {_quoted(arrival.path)}, '
-            f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{arrival.client}"}}\n'
+            f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{arrival.client}"{refused}}}\n'
         )
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from a2wsgi import WSGIMiddleware
 from redis.asyncio import Redis
@@ -18,6 +19,7 @@ from gateway.authenticator import Authenticator
 from gateway.background import Background
 from gateway.browser_sessions import BrowserSessions
 from gateway.cors import Cors
+from gateway.departure import Departure
 from gateway.exchange import Message, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
@@ -37,13 +39,21 @@ from gateway.upstream import Upstreams
 
 Receive = Callable[[], Awaitable[Message]]
 JWKS_PATH = "/.well-known/jwks.json"
+PATIENCE = 3.0
+"""Seconds that a new worker waits for keys and revocations."""
 
 
 class Gateway:
-    """One worker's gateway: to the server an ASGI application that lives and ends, to its protocol what answers."""
+    """One worker's gateway: to the server an ASGI application that lives and ends, to its protocol what answers.
+
+    `notice` is how many seconds lie between the announced departure and its taking effect.
+    """
 
     def __init__(
         self,
+        knows_enough: Callable[[], bool],
+        departure: Departure,
+        notice: float,
         proxy: TokenProxy,
         background: Background,
         upstreams: Upstreams,
@@ -52,6 +62,9 @@ class Gateway:
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
+        self.departure = departure
+        self.notice = notice
+        self._knows_enough = knows_enough
         self._background = background
         self._upstreams = upstreams
         self._bridge = bridge
@@ -64,12 +77,23 @@ class Gateway:
         await receive()
         self._bridge.attach(asyncio.get_running_loop())
         self._background.start()
+        await self._learn()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._background.stop()
         self._upstreams.close()
         self._access_log.flush()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _learn(self) -> None:
+        """A worker takes requests once it has keys and revocations: until then the ones beside it do.
+
+        Not for ever: where they cannot be had, it serves what it can, and /readyz says what is missing.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while not self._knows_enough():  # noqa: ASYNC110 - two parts learn, and neither tells when
+                    await asyncio.sleep(0.01)
 
 
 def create_app(
@@ -81,7 +105,8 @@ def create_app(
     auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
-    feed = RevocationFeed(_redis(settings), revocations, clock)
+    redis = _redis(settings)
+    feed = RevocationFeed(redis, revocations, clock)
     metrics = Metrics(feed, revocations, clock)
     sightings = Sightings(lambda document: _report(auth, document))
     authenticator = Authenticator(
@@ -107,8 +132,9 @@ def create_app(
     upstreams = Upstreams(routes.upstreams(), also=auth.pool)
     access_log = AccessLog(clock)
     bridge = LoopBridge()
+    departure = Departure()
     own = create_own_endpoints(
-        {"signing keys": keys.check, "revocations": feed.check},
+        {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
         session_endpoints(sessions, cookie, settings.allowed_origins, clock, bridge.wait_for),
     )
@@ -130,7 +156,16 @@ def create_app(
         metrics.keep_transferring,
         access_log.keep_flushing,
     )
-    return Gateway(proxy, Background(jobs), upstreams, bridge, access_log)
+    return Gateway(
+        lambda: keys.loaded and feed.loaded,
+        departure,
+        settings.gateway_notice,
+        proxy,
+        Background(jobs),
+        upstreams,
+        bridge,
+        access_log,
+    )
 
 
 async def _report(auth: AuthClient, document: bytes) -> None:

@@ -7,6 +7,7 @@ time, in memory. Verifying RS256 costs some 50 us, the memory under one.
 from collections.abc import Callable
 
 import jwt
+import structlog
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
@@ -21,6 +22,8 @@ from contract.claims import (
 from contract.problems import Refused
 from gateway.keys import SigningKeys
 from gateway.revocations import Revocations
+
+_log = structlog.get_logger("authenticator")
 
 
 class Authenticator:
@@ -74,6 +77,8 @@ class Authenticator:
         except ExpiredToken as error:
             raise Refused("token_expired") from error
         except InvalidToken as error:
+            # Among them "was issued in the future": then the clocks of two machines differ by more than the leeway.
+            _log.info("token refused", reason=error.reason)
             raise Refused("token_invalid", error.reason + ".") from error
         self._revocations.check(claims, self._clock())
         self._remember(token, claims)

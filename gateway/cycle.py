@@ -175,11 +175,22 @@ class Cycle:
         """Whether an answer has to wait: the client has gone, or takes no more at the moment."""
         return self.disconnected or self._connection.write_paused
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """The whole answer at once, for a cycle that is not blocked."""
+    def answer(self, status: int, headers: Headers, body: bytes) -> int:
+        """The whole answer at once, for a cycle that is not blocked.
+
+        Gives the status; 0 for an answer that cannot be written as HTTP: then the connection ends instead.
+        """
+        try:
+            data = self._built_head(status, headers) + self._framed(body, False)
+        except ValueError as error:
+            _log.error("an answer was not written", request_id=self.arrival.request_id, reason=str(error))
+            self.keep_alive = False
+            self._connection.finished(self)
+            return 0
         self.started = True
-        self._connection.write(self._built_head(status, headers) + self._framed(body, False))
+        self._connection.write(data)
         self._complete()
+        return status
 
     def _built_head(self, status: int, headers: Headers) -> bytes:
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]

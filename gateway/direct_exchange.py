@@ -60,8 +60,7 @@ class DirectExchange:
             self._hand_over(self)
             return
         cycle.on_gone = None
-        status, headers, body = connection.status, connection.headers, connection.take()
-        headers.append((b"x-request-id", cycle.arrival.request_id.encode("ascii")))
+        status, body = connection.status, connection.take()
+        headers = [*connection.headers, (b"x-request-id", cycle.arrival.request_id.encode("ascii"))]
         self.pool.give_back(connection)
-        cycle.answer(status, headers, body)
-        self._done(self, status)
+        self._done(self, cycle.answer(status, headers, body))

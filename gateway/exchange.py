@@ -51,6 +51,7 @@ class Exchange:
         self._send = send
         self._loop = upstreams.loop
         self._taken = 0
+        self._body_is_whole = not passage.has_body
         self.status = 0
 
     async def run(self) -> None:
@@ -152,6 +153,7 @@ class Exchange:
             raise CutOff
         body, whole = message.get("body", b""), not message.get("more_body", False)
         self._taken += len(body)
+        self._body_is_whole = whole
         if self._taken > self._route.max_body:
             raise body_too_large(self._route)
         return self._framed(body, whole), whole
@@ -182,7 +184,9 @@ class Exchange:
     def _give_up(self, failed: UpstreamFailed) -> NoReturn:
         if self.status or failed.reason == "closed":
             raise CutOff from failed
-        if failed.reason == "timeout":
+        if failed.reason == "overdue" and not self._body_is_whole:
+            raise Refused("request_timeout") from failed
+        if failed.reason in ("timeout", "overdue"):
             raise Refused("upstream_timeout") from failed
         raise Refused("upstream_failed") from failed
 

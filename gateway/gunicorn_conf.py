@@ -1,12 +1,14 @@
 """The gateway's gunicorn settings: `gunicorn -c python:gateway.gunicorn_conf`."""
 
 import os
+from typing import Any
 
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, settings_or_exit
-from gateway.routes import RoutesError, load_routes
+from gateway.departure import Reloads
+from gateway.routes import RoutesError, load_routes, parse_address
 from gateway.settings import GatewaySettings, ServingSettings
 
 _serving = settings_or_exit(ServingSettings, os.environ)
@@ -14,17 +16,29 @@ _settings = settings_or_exit(GatewaySettings, os.environ)
 try:
     # The workers read the routes for themselves; here a wrong file stops the start with one plain message.
     load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
+    parse_address(_settings.auth_url, "AUTH_URL")
 except RoutesError as error:
-    raise SystemExit(f"cannot start: GATEWAY_ROUTES: {error}") from None
+    raise SystemExit(f"cannot start: {error}") from None
 
 globals().update(gunicorn_defaults("gateway", _serving))
 prepare_metrics()
+_reloads = Reloads()
 
 wsgi_app = "gateway.app:create_app()"
 worker_class = "gateway.worker.GatewayWorker"
 bind = _serving.bind
 workers = _serving.gateway_workers
 keepalive = _serving.gateway_keepalive
+
+
+def on_reload(server: object) -> None:
+    """Called by gunicorn's master before it forks the new workers."""
+    _reloads.note()
+
+
+def post_fork(server: object, worker: Any) -> None:
+    """Called by gunicorn in a worker that was just forked."""
+    worker.is_replaced = _reloads.watch()
 
 
 def child_exit(server: object, worker: Worker) -> None:

@@ -297,6 +297,8 @@ class ServerProtocol(asyncio.Protocol):
         else:
             self._idle_until = self._loop.time() + self._keep_alive_timeout
             self.resume_reading()
+            if self._draining:
+                self._loop.call_later(DRAIN, self._close_if_idle)
 
     # --- ending ------------------------------------------------------------------------------------------------
 
@@ -352,10 +354,12 @@ class ServerProtocol(asyncio.Protocol):
         Closing an idle connection at once would cut off the request that is already on its way.
         """
         self._draining = True
-        if self._answering is not None:
-            self._answering.keep_alive = False
-        else:
+        if self._answering is None:
             self._loop.call_later(DRAIN, self._close_if_idle)
+        elif not self._answering.started:
+            self._answering.keep_alive = False
+        # Where the head of an answer has been sent already, it is the next one that says so: a client that was not
+        # told would lose the request which it sends meanwhile.
 
     def _close_if_idle(self) -> None:
         if self._answering is None and self._transport is not None:

@@ -43,6 +43,8 @@ class GatewaySettings(Settings):
     allowed_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
     """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
     gateway_internal_bind: str = ""
+    gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
+    """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""
     access_log: bool = True
     rate_limits: bool = True
 

@@ -81,9 +81,10 @@ class TokenProxy:
                 if passage is not None and self._forward_directly(cycle, passage, started):
                     return
             except Refused as refused:
-                cycle.answer(*_refusal(refused, cycle.arrival))
-                self._record(cycle.arrival, refused.status, started)
+                self._record(cycle.arrival, cycle.answer(*_refusal(refused, cycle.arrival)), started, refused.code)
                 return
+            except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
+                _log.exception("unhandled exception", request_id=cycle.arrival.request_id)
         self._in_task(cycle, self._serve(cycle, started, passage))
 
     def _in_task(self, cycle: Cycle, answering: Awaitable[None]) -> None:
@@ -130,6 +131,7 @@ class TokenProxy:
         if origin is not None:
             send = self._cors.exposing(send, origin)
         exchange = None
+        code = ""
         try:
             if self._cors.is_preflight(arrival):
                 status = await self._cors.answer_preflight(arrival, origin, send)
@@ -144,6 +146,7 @@ class TokenProxy:
         except Refused as refused:
             if passage is not None and passage.fresh is not None:
                 refused.headers = {**refused.headers, **passage.fresh.to_headers()}
+            code = refused.code
             status = await _refuse(refused, cycle, send)
         except CutOff:
             status = 0  # returning without an end closes the connection, which is all that can be said
@@ -152,7 +155,7 @@ class TokenProxy:
             status = 500
             if not cycle.started:
                 await _refuse(Refused("internal_error"), cycle, send)
-        self._record(arrival, status, started)
+        self._record(arrival, status, started, code)
 
     async def _serve_own(self, cycle: Cycle, send: Send) -> None:
         """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""
@@ -178,10 +181,10 @@ class TokenProxy:
         }
         await self._own_endpoints(scope, cycle.receive, send)
 
-    def _record(self, arrival: Arrival, status: int, started: float) -> None:
+    def _record(self, arrival: Arrival, status: int, started: float, code: str = "") -> None:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
-            self._access_log.add(arrival, status, self._clock() - started)
+            self._access_log.add(arrival, status, self._clock() - started, code)
 
 
 async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:

@@ -15,12 +15,12 @@ from gateway.headers import read_answer_fields
 HIGH_WATER = 65_536
 _FRAMING = (b"content-length", b"transfer-encoding")
 
-Reason = Literal["stale", "broken", "timeout", "closed"]
+Reason = Literal["stale", "broken", "timeout", "overdue", "closed"]
 
 
 class UpstreamFailed(Exception):
     """The exchange broke: "stale" before any answer on a connection that had idled, "broken" after that, "timeout"
-    at a deadline, "closed" by ourselves."""
+    when the upstream was silent for too long, "overdue" when the whole took too long, "closed" by ourselves."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -176,8 +176,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def enforce_deadlines(self, now: float) -> None:
         """Breaks the exchange off when one of its deadlines lies before the loop time `now`."""
-        if now > self.silent_until or now > self.stuck_until or now > self.total_until:
+        if now > self.silent_until or now > self.stuck_until:
             self._fail("timeout")
+        elif now > self.total_until:
+            self._fail("overdue")
 
     @property
     def is_open(self) -> bool:

@@ -1,17 +1,34 @@
 """Owns how gunicorn runs the gateway: uvicorn's worker with our protocol, deadlines and draining."""
 
 import asyncio
+import socket
 import sys
+from collections.abc import Callable
 
 from gunicorn.arbiter import Arbiter
+from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from gateway.departure import accept_the_last
 from gateway.server_protocol import ServerProtocol
+
+TICK = 0.1
+"""Seconds."""
 
 
 class GatewayServer(Server):
-    """uvicorn's server, which also sweeps its connections for deadlines, once a second."""
+    """uvicorn's server, which also sweeps its connections for deadlines, once a second, and says when it goes.
+
+    `announce` is called first; for `notice` seconds after that new connections are still served.
+    """
+
+    def __init__(self, config: Config, *, announce: Callable[[], None] = lambda: None, notice: float = 0.0) -> None:
+        super().__init__(config)
+        self.is_replaced: Callable[[], bool] = lambda: False
+        """Whether others listen at our address already."""
+        self._announce = announce
+        self._notice = notice
 
     async def on_tick(self, counter: int) -> bool:
         """Called by the server ten times a second."""
@@ -22,9 +39,37 @@ class GatewayServer(Server):
                     connection.enforce_deadlines(now)
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by the server once it was asked to go."""
+        listeners = sockets or []
+        if self.is_replaced():
+            self._stop_listening(listeners)
+        else:
+            self._announce()
+            await asyncio.sleep(self._notice)
+            await accept_the_last(listeners, lambda: self._stop_listening(listeners), self._accept)
+        # What the loop had accepted becomes a connection in its next turns; only then can it be asked to go.
+        await asyncio.sleep(TICK)
+        await super().shutdown(sockets)
+
+    def _stop_listening(self, listeners: list[socket.socket]) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
+
+    async def _accept(self, connection: socket.socket) -> None:
+        def protocol() -> ServerProtocol:
+            return ServerProtocol(self.config, self.server_state, self.lifespan.state)
+
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
+
 
 class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
     """The worker class to give gunicorn: `-k gateway.worker.GatewayWorker`."""
+
+    is_replaced: Callable[[], bool] = staticmethod(lambda: False)
+    """Whether a reload has put other workers beside this one; gunicorn_conf.py knows."""
 
     CONFIG_KWARGS = {
         "loop": "uvloop",
@@ -38,7 +83,8 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = GatewayServer(config=self.config)
+        server = GatewayServer(self.config, announce=self.wsgi.departure.announce, notice=self.wsgi.notice)
+        server.is_replaced = self.is_replaced
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:

@@ -83,6 +83,7 @@ max_body = 10
 prefix = "/impatient/"
 upstream = "notes"
 access = "public"
+max_body = "64MiB"
 timeout = { connect = 1, read = 0.3, total = 10 }
 
 [[routes]]

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import h11
 
-from tests.gateway.raw_upstream import WAIT
+from tests.gateway.raw_upstream import WAIT, keep_buffers_small
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,14 @@ class RawClient:
     """One connection to a server."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), WAIT)
+        self.socket = socket.socket()
+        keep_buffers_small(self.socket)
+        self.socket.settimeout(WAIT)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self._received = b""
 
     def __enter__(self) -> Self:

@@ -4,11 +4,17 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 WAIT = 10.0
 """Seconds after which a test that waits has failed."""
+
+
+def keep_buffers_small(connection: socket.socket) -> None:
+    """Keeps the kernel from growing the buffers at our end by megabytes: whoever is not read soon notices."""
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        connection.setsockopt(socket.SOL_SOCKET, buffer, 65_536)
 
 
 @dataclass(slots=True)
@@ -60,10 +66,16 @@ class Conversation:
     async def read_body(self) -> None:
         """Takes the rest of the request."""
         if self.request.get("transfer-encoding") == "chunked":
-            while not self.request.body.endswith(b"0\r\n\r\n"):
-                self.request.body += await self._reader.readuntil(b"\r\n")
+            self.request.body = b"".join([part async for part in self._chunks()])
         elif length := int(self.request.get("content-length") or 0):
             self.request.body = await self._reader.readexactly(length)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        size = -1
+        while size:
+            line = await self._reader.readuntil(b"\r\n")
+            size = int(line, 16)
+            yield line + await self._reader.readexactly(size + 2)
 
     async def write(self, data: bytes) -> None:
         """Sends exactly these bytes."""
@@ -177,8 +189,10 @@ class RawUpstream:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        server = await asyncio.start_server(self._meet, "127.0.0.1", 0, limit=2**20)
-        self.port = server.sockets[0].getsockname()[1]
+        listener = socket.create_server(("127.0.0.1", 0))
+        keep_buffers_small(listener)
+        server = await asyncio.start_server(self._meet, sock=listener, limit=2**17)
+        self.port = listener.getsockname()[1]
         self._started.set()
         await self._stop.wait()
         server.close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.config import Config
 
@@ -30,16 +30,18 @@ class RunningGateway:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Asks the worker to go, as a reload does, and returns when it listens no more."""
+        """Asks the worker to go, and returns when it has asked every connection to."""
         self.server.should_exit = True
-        with suppress(ConnectionError):
-            while True:
-                self.connect().close()
-                time.sleep(0.01)  # the server looks ten times a second
+        deadline = time.monotonic() + WAIT
+        while not all(connection._draining for connection in self._connections()) and time.monotonic() < deadline:
+            time.sleep(0.01)  # the server looks ten times a second
 
     def connect(self) -> RawClient:
         """A connection of one's own."""
         return RawClient(self.port)
+
+    def _connections(self) -> list[ServerProtocol]:
+        return [cast(ServerProtocol, connection) for connection in self.server.server_state.connections]
 
 
 @contextmanager

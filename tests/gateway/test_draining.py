@@ -38,3 +38,30 @@ def test_a_gateway_that_stops_leaves_no_upstream_connection(make_app: MakeApp, u
         assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
         assert upstream.open_connections == 1
     assert upstream.settles_at(0)
+
+
+def test_a_client_whose_answer_was_already_begun_is_told_with_the_next_one(
+    make_app: MakeApp, upstream: RawUpstream
+) -> None:
+    """Its head did not say `close`: the client may send again, and that request is answered."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        if conversation.request.request_line == "GET /public/long HTTP/1.1":
+            await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+            begun.set()
+            await asyncio.to_thread(go_on.wait, WAIT)
+            await conversation.write(b"b")
+        else:
+            await conversation.write(ok())
+
+    upstream.begin(script)
+    with running(make_app()) as gateway, gateway.connect() as client:
+        client.send(b"GET /public/long HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert begun.wait(WAIT)
+        gateway.stop()
+        go_on.set()
+        first = client.answer()
+        assert (first.status, first.get("connection"), first.body) == (200, None, b"ab")
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h").get("connection") == "close"
+        assert client.is_closed()

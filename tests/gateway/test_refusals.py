@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from gateway import app
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, RawUpstream
@@ -165,9 +166,10 @@ def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGatew
 
 
 def test_without_keys_it_is_our_fault_and_not_the_tokens(
-    make_app: MakeApp, upstream: RawUpstream, token: str
+    make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never 401 for our own fault: clients would drop good tokens. The other routes go on."""
+    monkeypatch.setattr(app, "PATIENCE", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
         answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")

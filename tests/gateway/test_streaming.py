@@ -168,6 +168,24 @@ def test_an_answer_before_the_body_is_taken_reaches_the_client(
         assert client.is_closed()
 
 
+def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """The refusal would come in the middle of another answer."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with gateway.connect() as client:
+        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+        _read_until(client, b"first")
+        client.send(b"6\r\n567890\r\n")
+        assert client.is_closed()
+    assert upstream.last.gone.wait(WAIT)
+
+
 @pytest.mark.parametrize(
     "begun",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst"],

@@ -11,6 +11,9 @@ from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway
 
+TOO_MUCH = 24_000_000
+"""Bytes: more than all the buffers between us and an upstream that does not read."""
+
 
 def ask(gateway: RunningGateway, target: str = "/public/", method: str = "GET", *fields: str) -> Answer:
     """The answer on a connection of its own."""
@@ -109,8 +112,8 @@ def test_an_upstream_that_takes_no_more_of_a_body_is_a_504(gateway: RunningGatew
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n")
-        client.send(bytes(1_000_000))
+        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (2 * TOO_MUCH))
+        client.send(bytes(TOO_MUCH))
         assert problem(client.answer("POST")) == (504, "upstream_timeout")
 
 
@@ -134,11 +137,10 @@ def test_a_pause_of_the_upstream_during_an_upload_is_forgiven(gateway: RunningGa
         await conversation.write(ok())
 
     upstream.begin(script)
-    size = 900_000
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (size + 1))
+        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (TOO_MUCH + 1))
         threading.Timer(0.1, resume.set).start()
-        client.send(bytes(size))
+        client.send(bytes(TOO_MUCH))
         time.sleep(0.6)  # longer than the upstream may be silent, counted from the pause
         client.send(b"x")
         assert client.answer("POST").status == 200
@@ -331,11 +333,13 @@ def test_a_late_surplus_closes_the_idle_connection(gateway: RunningGateway, upst
 
 def test_a_body_to_head_is_not_the_next_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """Some servers send one all the same; its bytes may be somebody's choice."""
-    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + ok(b"chosen")))
+    body = ok(b"chosen")
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
     with gateway.connect() as client:
         assert client.ask("HEAD /public/ HTTP/1.1", "Host: h").body == b""
         upstream.begin_answering(answering(ok(b"mine")))
         assert client.ask("GET /public/ HTTP/1.1", "Host: h").body == b"mine"
+    assert upstream.requests[0].connection != upstream.requests[1].connection
 
 
 # --- the bound -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,133 @@
+"""The connections to an upstream: kept, shared, bounded, and never handed out dead."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from contract.problems import Refused
+from gateway.routes import Address, Upstream
+from gateway.upstream import IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
+from gateway.upstream_connection import UpstreamConnection
+from tests.gateway.raw_upstream import WAIT, RawUpstream
+
+Test = Callable[[ConnectionPool], Awaitable[None]]
+
+
+def with_pool(upstream: RawUpstream, limit: int, test: Test) -> None:
+    """Runs `test` with a pool of its own."""
+
+    async def run() -> None:
+        pool = ConnectionPool(Address("h", "127.0.0.1", upstream.port), limit)
+        try:
+            await test(pool)
+        finally:
+            pool.close()
+            await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+async def exchange(pool: ConnectionPool, connection: UpstreamConnection) -> None:
+    """A whole exchange, after which the connection is given back."""
+    connection.start(
+        b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"", whole=True, method="GET", keep_cookies=False, total=WAIT
+    )
+    await connection.answered(WAIT)
+    while not connection.complete:
+        await connection.more(WAIT)
+    connection.take()
+    pool.give_back(connection)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_the_last_connection_given_back_is_taken_first(upstream: RawUpstream) -> None:
+    """So that the others can idle away when there is less to do."""
+
+    async def test(pool: ConnectionPool) -> None:
+        first, second = await pool.connect(1), await pool.connect(1)
+        await exchange(pool, first)
+        await exchange(pool, second)
+        assert pool.take_idle(now(), IDLE_LIMIT) is second
+        assert pool.take_idle(now(), IDLE_LIMIT) is first
+        assert pool.take_idle(now(), IDLE_LIMIT) is None
+
+    with_pool(upstream, 2, test)
+
+
+def test_the_bound_counts_what_is_in_use_wherever_it_came_from(upstream: RawUpstream) -> None:
+    async def test(pool: ConnectionPool) -> None:
+        await exchange(pool, await pool.connect(1))
+        in_use = await pool.connect(1)
+        assert pool.outstanding == 1
+        assert pool.take_idle(now(), IDLE_LIMIT) is None
+        with pytest.raises(Refused) as refused:
+            await pool.connect(1)
+        assert refused.value.code == "upstream_busy"
+        pool.give_back(in_use)
+        assert pool.outstanding == 0
+        assert pool.take_idle(now(), IDLE_LIMIT) is not None
+
+    with_pool(upstream, 1, test)
+
+
+def test_one_that_idled_too_long_is_not_taken(upstream: RawUpstream) -> None:
+    async def test(pool: ConnectionPool) -> None:
+        await exchange(pool, await pool.connect(1))
+        assert pool.take_idle(now() + 1.5, 1) is None
+        assert pool.take_idle(now() + 1.5, IDLE_LIMIT) is not None
+
+    with_pool(upstream, 1, test)
+
+
+def test_one_that_the_upstream_closed_is_not_taken(upstream: RawUpstream) -> None:
+    async def test(pool: ConnectionPool) -> None:
+        connection = await pool.connect(1)
+        await exchange(pool, connection)
+        await asyncio.to_thread(upstream.drop_connections)
+        async with asyncio.timeout(WAIT):
+            while connection.is_open:  # noqa: ASYNC110 - its end is on its way over a real socket
+                await asyncio.sleep(0.01)
+        assert pool.take_idle(now(), IDLE_LIMIT) is None
+
+    with_pool(upstream, 1, test)
+
+
+def test_the_sweep_closes_what_idled_too_long(upstream: RawUpstream) -> None:
+    async def test(pool: ConnectionPool) -> None:
+        first, second = await pool.connect(1), await pool.connect(1)
+        await exchange(pool, first)
+        await exchange(pool, second)
+        second.idle_since += 30
+        pool.sweep(now() + IDLE_LIMIT + 1)
+        assert not first.is_open
+        assert pool.take_idle(now() + IDLE_LIMIT + 1, IDLE_LIMIT) is second
+
+    with_pool(upstream, 2, test)
+
+
+def test_nobody_at_the_other_end_is_said_so(upstream: RawUpstream) -> None:
+    async def test(_: ConnectionPool) -> None:
+        for address in (Address("h", "127.0.0.1", 1), Address("h", path="/nonexistent/x.sock")):
+            nowhere = ConnectionPool(address, 1)
+            with pytest.raises(Unreachable):
+                await nowhere.connect(1)
+            assert nowhere.outstanding == 0
+
+    with_pool(upstream, 1, test)
+
+
+def test_of_several_addresses_the_least_busy_is_asked(upstream: RawUpstream) -> None:
+    async def test(pool: ConnectionPool) -> None:
+        addresses = tuple(Address(f"h{number}", "127.0.0.1", upstream.port) for number in range(2))
+        notes = Upstream("notes", addresses, "notes", None, 10)
+        upstreams = Upstreams([notes], also=pool)
+        first = upstreams.pool(notes)
+        await first.connect(1)
+        assert upstreams.pool(notes) is not first
+        upstreams.close()
+
+    with_pool(upstream, 1, test)
