@@ -1,4 +1,4 @@
-"""Measures refreshes a second: `python -m tests.load.refresh URL`, http:// or unix:/path of an auth service or gateway.
+"""Measures refreshes a second: `python -m tests.load.refresh URL`, of an auth service or a gateway (http or unix).
 
 Logs in as many sessions as are asked for and refreshes them in turn, each with the token that the last answer gave.
 Prints the rate, the latencies and the statuses; exits with 1 where one answer was not a 200. Start the service with
