@@ -48,7 +48,8 @@ class RunningService:
             self._process = subprocess.Popen(command, env=self._environ, cwd=ROOT, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not self._is_ready():
-            assert self._process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.05)
 
     def stop(self) -> None:
