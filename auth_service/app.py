@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 
 from flask import Flask, Response
-from flask_migrate import Migrate
 from sqlalchemy import exc, select
 
 from auth_service.accounts import Accounts
@@ -16,6 +15,7 @@ from auth_service.authentication import AccessTokens
 from auth_service.blacklist import Blacklist
 from auth_service.browser_sessions import BrowserSessions
 from auth_service.client import client_of_request
+from auth_service.commits import Commits, OwnCommits, SharedCommits
 from auth_service.grants import Grants
 from auth_service.housekeeper import DAY, Housekeeper
 from auth_service.housekeeper import INTERVAL as TIDY_INTERVAL
@@ -66,9 +66,9 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
     install_request_context(app)
     install_problem_answers(app)
-    _install_store(app)
+    commits = _install_store(app)
     AccessTokens(app)
-    _services(app, settings, clock).register_in(app.extensions)
+    _services(app, settings, commits, clock).register_in(app.extensions)
     app.register_blueprint(health({"database": _check_store}, degraded={"redis": _check_redis}))
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
@@ -76,13 +76,13 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     return app
 
 
-def _services(app: Flask, settings: AuthSettings, clock: Clock) -> Services:
+def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock) -> Services:
     database = cast(Database, db.session)
     policy, keys = settings.refresh_policy, settings.key_ring
     secret = settings.refresh_secret.get_secret_value().encode()
     names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
     trail = AuditTrail(database, client_of_request)
-    sessions = SessionStore(database, policy, trail)
+    sessions = SessionStore(database, policy, trail, commits)
     accounts = Accounts(database, sessions, trail, most_sessions=settings.max_sessions_per_user)
     passwords = Passwords(settings.hash_cost, running=settings.hash_concurrency, waiting=settings.hash_queue)
     redis = RedisLink(settings.redis_url.get_secret_value())
@@ -129,14 +129,14 @@ def _services(app: Flask, settings: AuthSettings, clock: Clock) -> Services:
     )
 
 
-def _install_store(app: Flask) -> None:
+def _install_store(app: Flask) -> Commits:
     db.init_app(app)
-    # A database may be shared with other services; each keeps its own record of migrations.
-    Migrate(app, db, Path(__file__).with_name("migrations"), version_table="auth_alembic_version")
     for error in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.register_error_handler(error, _store_unavailable)
     with app.app_context():
         prepare_engine(db.engine)
+        is_sqlite = db.engine.dialect.name == "sqlite"
+        return SharedCommits(db.engine) if is_sqlite else OwnCommits(cast(Database, db.session))
 
 
 def _check_store() -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.orm import Session as DatabaseSession
 from sqlalchemy.orm import scoped_session
 
@@ -22,6 +22,7 @@ _log = structlog.get_logger("audit")
 
 Database = scoped_session[DatabaseSession]
 Detail = Mapping[str, str | int]
+Row = dict[str, object]
 
 
 class Event(StrEnum):
@@ -82,23 +83,23 @@ class AuditTrail:
 
     def commit(self, *records: AuditRecord) -> None:
         """Commits the transaction under way with these records in it, and logs them once that is done."""
-        if records:
-            self._database.execute(insert(AuditRow), [self._row(record) for record in records])
+        self.write(self.rows(*records), self._database)
         self._database.commit()
-        for record in records:
-            self.tell(record)
+        self.tell(*records)
 
-    def tell(self, record: AuditRecord) -> None:
-        """Writes the log line alone."""
-        client = self._client()
-        _log.info(
-            record.event.value,
-            subject=str(record.user_id) if record.user_id else None,
-            sid=record.session,
-            address=client.address,
-            device=client.device[:MAX_DEVICE],
-            **record.detail,
-        )
+    def rows(self, *records: AuditRecord) -> list[Row]:
+        """These records with what the request under way says of its client."""
+        return [self._row(record) for record in records]
+
+    def write(self, rows: list[Row], transaction: Connection | Database) -> None:
+        """Adds rows to a transaction, whichever thread runs it."""
+        if rows:
+            transaction.execute(insert(AuditRow), rows)
+
+    def tell(self, *records: AuditRecord) -> None:
+        """Logs these records."""
+        for record in records:
+            self._log_line(record)
 
     def count(self, user_id: UUID) -> int:
         """How many records the account has."""
@@ -119,7 +120,18 @@ class AuditTrail:
         self._database.commit()
         return len(gone)
 
-    def _row(self, record: AuditRecord) -> dict[str, object]:
+    def _log_line(self, record: AuditRecord) -> None:
+        client = self._client()
+        _log.info(
+            record.event.value,
+            subject=str(record.user_id) if record.user_id else None,
+            sid=record.session,
+            address=client.address,
+            device=client.device[:MAX_DEVICE],
+            **record.detail,
+        )
+
+    def _row(self, record: AuditRecord) -> Row:
         client = self._client()
         return {
             "at": record.at,

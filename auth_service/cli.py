@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import click
-from flask_migrate import upgrade
 
 from auth_service.accounts import EmailTaken, NewAccount
 from auth_service.app import create_app
@@ -13,6 +12,7 @@ from auth_service.audit import Reason
 from auth_service.fields import is_email
 from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User
 from auth_service.passwords import MAX_PASSWORD
+from auth_service.schema import install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.session_store import EndedSession
 from auth_service.settings import AuthSettings
@@ -26,7 +26,9 @@ def commands(context: click.Context) -> None:
     """What an operator does to the service's database. Settings are read from the environment."""
     settings = settings_or_exit(AuthSettings, os.environ)
     configure_logs("auth_service", settings.log_level)
-    context.with_resource(create_app(settings).app_context())
+    app = create_app(settings)
+    install_migrations(app)
+    context.with_resource(app.app_context())
 
 
 @commands.command()

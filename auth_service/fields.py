@@ -53,7 +53,7 @@ class TextField:
             return () if self.may_be_blank else (BLANK,)
         if "\0" in text:
             return (NUL_CHARACTER,)
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not _is_unicode(text):
             return (NOT_TEXT,)
         if len(text) > self.max_length:
             return (f"Ensure this field has no more than {self.max_length} characters.",)
@@ -99,6 +99,15 @@ def is_email(text: str) -> bool:
     except EmailNotValidError:
         return False
     return text.isprintable() and len(fold_email(text)) <= MAX_FOLDED_EMAIL
+
+
+def _is_unicode(text: str) -> bool:
+    # Lone surrogates are what json and the form's decoder leave of bytes that are none.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _missing(field: TextField) -> Sequence[str]:

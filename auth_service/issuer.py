@@ -75,7 +75,7 @@ class Issuer:
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
             "iat": int(now),
-            "exp": int(min(now + self._access_lifetime(session), session.state.expires_at)),
+            "exp": min(int(now) + self._access_lifetime(session), int(session.state.expires_at)),
             "jti": secrets.token_hex(16),
             "email": user.email,
             "roles": user.roles,
@@ -83,11 +83,11 @@ class Issuer:
         headers = {"typ": ACCESS_TYP, "kid": self._key.public.kid}
         return jwt.encode(claims, self._key.private_key, algorithm=self._key.public.algorithm, headers=headers)
 
-    def _access_lifetime(self, session: Session) -> float:
+    def _access_lifetime(self, session: Session) -> int:
         # A function of the row: whoever is owed the same successor gets an access token that lives as long.
         name = f"access lifetime {session.sid} {session.state.generation}".encode()
         fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
-        return self._lifetimes.access * (1 - self._lifetimes.jitter * fraction)
+        return max(1, int(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction)))
 
     def _refresh_token(self, session: Session) -> str:
         claims = {

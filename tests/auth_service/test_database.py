@@ -6,10 +6,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
-from flask_migrate import downgrade, upgrade
 from sqlalchemy import inspect, text
 
 from auth_service.models import db
+from auth_service.schema import downgrade, install_migrations, upgrade
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import Person
 
@@ -22,7 +22,8 @@ def test_the_migrations_make_the_tables_of_the_models() -> None:
 
 
 @pytest.mark.usefixtures("in_context")
-def test_the_migrations_can_be_taken_back_and_done_again() -> None:
+def test_the_migrations_can_be_taken_back_and_done_again(app: Flask) -> None:
+    install_migrations(app)
     downgrade(revision="base")
     assert inspect(db.engine).get_table_names() == ["auth_alembic_version"]
     upgrade()

@@ -78,9 +78,11 @@ class Run:
             self.sessions.append(answer["refresh"])
         connection.close()
 
-    async def refresh(self, begun_at: float) -> None:
+    async def refresh(self, begun_at: float, number: int) -> None:
         """Refreshes session after session; at the given rate, or as fast as it goes."""
         connection = Connection(self.url)
+        # One after the other, so that a server's workers share the connections.
+        await asyncio.sleep(number * 0.02)
         while self.left > 0 and time.perf_counter() < self.ends_at and self.sessions:
             self.left -= 1
             due = begun_at + self.started / self.rate if self.rate else 0.0
@@ -104,7 +106,7 @@ async def measure(options: argparse.Namespace) -> Run:
     await asyncio.gather(*(run.log_in(share) for share in shares))
     begun_at = time.perf_counter()
     run.ends_at = begun_at + options.seconds
-    await asyncio.gather(*(run.refresh(begun_at) for _ in range(min(options.connections, options.sessions))))
+    await asyncio.gather(*(run.refresh(begun_at, number) for number in range(min(options.connections, options.sessions))))
     took = time.perf_counter() - begun_at
     ordered = sorted(run.latencies)
     p50, p99 = (1000 * ordered[int(len(ordered) * part)] for part in (0.5, 0.99))

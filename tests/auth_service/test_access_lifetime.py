@@ -1,0 +1,65 @@
+"""Access tokens end a little apart, so that not every client refreshes in the same second."""
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_calls import Gateway
+from tests.auth_service.world import MovableClock, Person
+
+
+def lifetime(token: str) -> int:
+    claims = claims_of(token)
+    return int(claims["exp"] - claims["iat"])
+
+
+def several(client: FlaskClient, number: int) -> list[Person]:
+    people = [Person(client) for _ in range(number)]
+    people[0].register()
+    for person in people:
+        person.log_in()
+    return people
+
+
+def test_sessions_of_one_moment_end_spread_over_the_jitter(make_app: MakeApp) -> None:
+    people = several(make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME="1000").test_client(), 40)
+    lifetimes = [lifetime(person.access) for person in people]
+    assert all(800 <= seconds <= 1000 for seconds in lifetimes)
+    assert max(lifetimes) - min(lifetimes) > 100
+
+
+def test_whoever_is_owed_the_same_successor_gets_a_token_of_the_same_life(make_app: MakeApp) -> None:
+    (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
+    answers = [person.refresh_with(person.refresh).json for _ in range(5)]
+    assert len({lifetime(answer["access"]) for answer in answers if answer}) == 1
+
+
+def test_each_rotation_is_another_throw(make_app: MakeApp) -> None:
+    (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
+    thrown = {lifetime(person.access)}
+    for _ in range(7):
+        person.refresh_tokens()
+        thrown.add(lifetime(person.access))
+    assert len(thrown) > 3
+
+
+def test_without_jitter_a_token_lives_its_whole_life(make_app: MakeApp) -> None:
+    people = several(make_app(ACCESS_LIFETIME_JITTER="0").test_client(), 3)
+    assert {lifetime(person.access) for person in people} == {300}
+
+
+@pytest.mark.parametrize("seconds", ["1", "2", "10"])
+def test_the_shortest_life_is_still_one(make_app: MakeApp, clock: MovableClock, seconds: str) -> None:
+    app = make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME=seconds)
+    people = several(app.test_client(), 5)
+    assert all(1 <= lifetime(person.access) <= int(seconds) for person in people)
+    opened = Gateway(app.test_client(), clock).open("h1").json
+    assert opened
+    assert 1 <= lifetime(opened["access"]) <= int(seconds)
+
+
+@pytest.mark.parametrize("jitter", ["-0.1", "0.21", "nan", "x"])
+def test_a_jitter_out_of_bounds_stops_the_start(make_app: MakeApp, jitter: str) -> None:
+    with pytest.raises(Exception, match="ACCESS_LIFETIME_JITTER"):
+        make_app(ACCESS_LIFETIME_JITTER=jitter)
