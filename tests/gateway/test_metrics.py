@@ -1,0 +1,38 @@
+"""What is counted in a worker reaches Prometheus, and says how old the revocation feed is."""
+
+from redis.asyncio import Redis
+
+from chassis.metrics import render_metrics
+from contract.revocation import Revocation
+from gateway.metrics import Metrics
+from gateway.revocations import RevocationFeed, Revocations
+from tests.gateway.clocks import MovableClock
+
+
+def shown(metrics: Metrics) -> dict[str, float]:
+    """The samples, by name and labels."""
+    metrics.transfer()
+    text, content_type = render_metrics(metrics.registry)
+    assert content_type.startswith("text/plain")
+    lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_answers_are_counted_by_status(clock: MovableClock) -> None:
+    revocations = Revocations(300, fail_closed=False)
+    metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
+    metrics.answers[200] += 2
+    metrics.answers[401] += 1
+    assert shown(metrics)['sallyport_gateway_requests_total{status="200"}'] == 2
+    metrics.answers[200] += 1
+    samples = shown(metrics)
+    assert samples['sallyport_gateway_requests_total{status="200"}'] == 3
+    assert samples['sallyport_gateway_requests_total{status="401"}'] == 1
+
+
+def test_the_feeds_age_and_size_are_told(clock: MovableClock) -> None:
+    revocations = Revocations(300, fail_closed=False)
+    metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
+    assert shown(metrics)["sallyport_gateway_revocation_feed_age_seconds"] == float("inf")
+    revocations.add(Revocation("sid", "ada-session", int(clock())))
+    assert shown(metrics)["sallyport_gateway_revocations"] == 1
