@@ -239,14 +239,9 @@ class SessionStore:
     def raise_seen(self, seen: Iterable[tuple[str, int]]) -> None:
         """Notes which generations were used; a row keeps the highest, and never one that it has not reached."""
         # Sorted, so that two reports of the same sessions cannot wait for each other.
-        for sid, generation in sorted(seen):
-            self._execute(
-                update(SessionRow)
-                .where(SessionRow.id == sid, SessionRow.seen_generation < generation)
-                .where(SessionRow.generation >= generation)
-                .values(seen_generation=generation)
-            )
-        self._database.commit()
+        entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
+        if entries:
+            self._commits.run(lambda connection: connection.execute(_RAISE_SEEN, entries))
 
     def _swap(self, read: Session, changed: Session, now: float, decision: Decision) -> bool:
         """Compare-and-set: writes `changed` if the row is still the one that was read. One statement, then commit."""
@@ -319,6 +314,11 @@ _ROTATE = text("""
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
         (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent", type_=JSON()))
+
+_RAISE_SEEN = text("""
+    UPDATE sessions SET seen_generation = :seen
+    WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
+""")
 
 _Selection = TypeVar("_Selection", bound=Select[Any])
 

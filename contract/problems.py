@@ -4,6 +4,7 @@ A refusal is a value: `raise Refused("token_expired")`. The table gives each cod
 place in each service turns a Refused into an answer.
 """
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,6 +99,11 @@ class Refused(Exception):
             "request_id": request_id,
             **self.extra,
         }
+
+
+def spread(seconds: int) -> int:
+    """For `retry_after`, where many are refused at once: up to twice as long, so that they return one by one."""
+    return random.randint(seconds, 2 * seconds)  # noqa: S311 - spreads load, no secret
 
 
 def challenge(code: str) -> str:

@@ -11,14 +11,17 @@ from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
 _LIMIT = 16
+"""Calls at once; those beyond wait for their turn, at most _PATIENCE seconds."""
+_PATIENCE = 3.0
 _MAX_ANSWER = 1_048_576
 
 
 class AuthClient:
-    """Calls the auth service and proves itself by `secret`. Every call ends within some five seconds."""
+    """Calls the auth service and proves itself by `secret`. Every call ends within some eight seconds."""
 
     def __init__(self, address: Address, secret: str, clock: Clock) -> None:
         self.pool = ConnectionPool(address, _LIMIT)
+        self._turns = asyncio.Semaphore(_LIMIT)
         self._secret = secret
         self._clock = clock
 
@@ -35,6 +38,17 @@ class AuthClient:
         return await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
 
     async def _call(self, method: str, path: str, body: bytes, fields: str) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise OSError("too many calls to the auth service") from error
+        try:
+            return await self._call_now(method, path, body, fields)
+        finally:
+            self._turns.release()
+
+    async def _call_now(self, method: str, path: str, body: bytes, fields: str) -> tuple[int, bytes]:
         loop = asyncio.get_running_loop()
         try:
             connection = self.pool.take_idle(loop.time(), 1) or await self.pool.connect(_CONNECT)

@@ -17,7 +17,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.refresher import Post, read_object
 
 RENEW_AFTER = 0.8
@@ -81,7 +81,7 @@ class BrowserSessions:
         if status in LOGIN_REFUSALS:
             raise LoginRefused(status, body)
         if status != 200:
-            raise Refused("auth_unavailable", retry_after=1)
+            raise Refused("auth_unavailable", retry_after=spread(1))
         granted = _read_granted(body)
         self._hold(handle, granted)
         return handle, granted
@@ -106,7 +106,7 @@ class BrowserSessions:
         self._held.pop(handle, None)
         status, _ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
-            raise Refused("auth_unavailable", retry_after=1)
+            raise Refused("auth_unavailable", retry_after=spread(1))
         self._end(handle)
 
     def drop(self, handle: str) -> None:
@@ -127,7 +127,7 @@ class BrowserSessions:
             self._end(handle)
             raise Refused("session_ended")
         if status != 200:
-            raise Refused("auth_unavailable", retry_after=1)
+            raise Refused("auth_unavailable", retry_after=spread(1))
         granted = _read_granted(body)
         self._hold(handle, granted)
         return granted
@@ -136,7 +136,7 @@ class BrowserSessions:
         try:
             return await self._post(path, json.dumps(document).encode())
         except OSError as error:
-            raise Refused("auth_unavailable", retry_after=1) from error
+            raise Refused("auth_unavailable", retry_after=spread(1)) from error
 
     def _hold(self, handle: str, granted: Granted) -> None:
         now = self._clock()
@@ -171,7 +171,7 @@ def _read_granted(body: bytes) -> Granted:
     members = read_object(body)
     access, expires_at, user = members.get("access"), members.get("expires_at"), members.get("user")
     if not isinstance(access, str) or not isinstance(expires_at, int | float) or not isinstance(user, dict):
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=1)
+        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
     return Granted(access, _expiry(access), float(expires_at), user)
 
 
@@ -181,7 +181,7 @@ def _expiry(access: str) -> float:
         claims = jwt.decode(access, options={"verify_signature": False})
         return float(claims["exp"])
     except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-        raise Refused("auth_unavailable", "The auth service gave no access token.", retry_after=1) from error
+        raise Refused("auth_unavailable", "The auth service gave no access token.", retry_after=spread(1)) from error
 
 
 def _forget_failure(task: asyncio.Task[Granted]) -> None:

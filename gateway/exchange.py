@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.arrival import Arrival
 from gateway.cycle import Cycle
 from gateway.pipeline import Passage, body_too_large
@@ -128,7 +128,7 @@ class Exchange:
             return await pool.connect(self._route.timeouts.connect)
         except Unreachable as error:
             if self._route.upstream.takes_credentials:
-                raise Refused("auth_unavailable", retry_after=1) from error
+                raise Refused("auth_unavailable", retry_after=spread(1)) from error
             raise Refused("upstream_unreachable") from error
 
     async def _upload(self, connection: UpstreamConnection) -> None:

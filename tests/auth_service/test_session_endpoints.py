@@ -40,7 +40,9 @@ def end(person: Person, sid: str) -> int:
 def published(redis: Redis) -> list[Revocation]:
     entries = redis.xrange(STREAM)
     assert isinstance(entries, list)
-    return [read_revocation({str(name): str(value) for name, value in fields.items()}) for _, fields in entries]
+    return [
+        read_revocation({str(name): str(value) for name, value in (fields or {}).items()}) for _, fields in entries
+    ]
 
 
 def test_the_list_says_where_and_when_and_which_is_this_one(ann: Person, clock: MovableClock) -> None:

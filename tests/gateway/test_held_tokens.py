@@ -123,7 +123,8 @@ def test_an_outage_of_the_auth_service_is_a_503_and_never_a_401(
 ) -> None:
     auth.down = True
     answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
-    assert (answer.status, answer.problem["code"], answer.get("retry-after")) == (503, "auth_unavailable", "1")
+    assert (answer.status, answer.problem["code"]) == (503, "auth_unavailable")
+    assert answer.get("retry-after") in ("1", "2")
 
 
 def test_new_tokens_are_handed_back_with_whatever_answer_there_is(
@@ -248,7 +249,8 @@ def test_an_outage_never_clears_the_cookie(gateway: RunningGateway, auth: AuthSt
     auth.down = True
     assert ask(gateway, "GET /api/x", cookie).status == 200  # the token in hand is still good
     log_out = ask(gateway, "DELETE /session/", cookie, *FROM_OUR_PAGE)
-    assert (log_out.status, log_out.get("set-cookie"), log_out.get("retry-after")) == (503, None, "1")
+    assert (log_out.status, log_out.get("set-cookie")) == (503, None)
+    assert log_out.get("retry-after") in ("1", "2")
     refused = ask(gateway, "GET /api/x", cookie)
     assert (refused.status, refused.problem["code"]) == (503, "auth_unavailable")
     auth.down = False

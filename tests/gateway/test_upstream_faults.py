@@ -362,7 +362,7 @@ def test_at_the_connection_bound_it_is_503_at_once(gateway: RunningGateway, upst
         answer = ask(gateway, "/narrow/")
         assert time.monotonic() - begun < 1
         assert problem(answer) == (503, "upstream_busy")
-        assert answer.get("retry-after") == "1"
+        assert answer.get("retry-after") in ("1", "2")
         go_on.set()
         assert first.answer().status == 200
     assert ask(gateway, "/narrow/").status == 200

@@ -106,7 +106,9 @@ async def measure(options: argparse.Namespace) -> Run:
     await asyncio.gather(*(run.log_in(share) for share in shares))
     begun_at = time.perf_counter()
     run.ends_at = begun_at + options.seconds
-    await asyncio.gather(*(run.refresh(begun_at, number) for number in range(min(options.connections, options.sessions))))
+    await asyncio.gather(
+        *(run.refresh(begun_at, number) for number in range(min(options.connections, options.sessions)))
+    )
     took = time.perf_counter() - begun_at
     ordered = sorted(run.latencies)
     p50, p99 = (1000 * ordered[int(len(ordered) * part)] for part in (0.5, 0.99))

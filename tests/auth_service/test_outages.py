@@ -1,0 +1,258 @@
+"""What the running service answers while a store is away, and that it comes back by itself.
+
+Real processes and real faults: a Valkey that hangs, dies and comes back empty; a disk that takes no more bytes; a
+database file that is gone.
+"""
+
+import resource
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
+from contract.peer import PEER_HEADER, sign_peer
+from contract.revocation import EPOCH, STREAM
+from tests.auth_service.conftest import environ_for
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_calls import hash_of
+from tests.auth_service.running_service import Answer, RunningService, Valkey, running_service, wait_until
+from tests.auth_service.world import PASSWORD, PEER_SECRET
+
+# A spent token is refused at once, so that no test waits for a grace time.
+STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off"}
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """With a name short enough for a socket in it."""
+    folder = Path(tempfile.mkdtemp(prefix="auth-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def valkey_process(folder: Path) -> Iterator[Valkey]:
+    valkey = Valkey(folder)
+    valkey.start()
+    yield valkey
+    valkey.kill()
+
+
+@pytest.fixture(scope="module")
+def service(folder: Path, valkey_process: Valkey, signing_pem: str) -> Iterator[RunningService]:
+    environ = environ_for(folder / "auth.db", valkey_process.url, signing_pem) | STRICT
+    with running_service(folder, environ) as service:
+        yield service
+
+
+@dataclass
+class Visitor:
+    """Somebody who calls the running service."""
+
+    service: RunningService
+    email: str = field(default_factory=lambda: f"v{time.monotonic_ns()}@example.org")
+    access: str = ""
+    refresh: str = ""
+
+    def register(self) -> Answer:
+        return self.post("/auth/users/", email=self.email, password=PASSWORD)
+
+    def log_in(self) -> Answer:
+        return self.keep(self.post("/auth/jwt/create/", email=self.email, password=PASSWORD))
+
+    def refresh_tokens(self) -> Answer:
+        return self.keep(self.post("/auth/jwt/refresh/", refresh=self.refresh))
+
+    def log_out(self) -> Answer:
+        return self.post("/auth/logout/")
+
+    def me(self) -> Answer:
+        return self.service.ask("GET", "/auth/users/me/", {"Authorization": f"Bearer {self.access}"})
+
+    def post(self, path: str, **members: str) -> Answer:
+        headers = {"Authorization": f"Bearer {self.access}"} if self.access else {}
+        return self.service.ask("POST", path, headers, members)
+
+    def keep(self, answer: Answer) -> Answer:
+        if answer.status == 200:
+            self.access, self.refresh = answer.body["access"], answer.body["refresh"]
+        return answer
+
+    @property
+    def sid(self) -> str:
+        return str(claims_of(self.access)["sid"])
+
+
+def gateway_asks(service: RunningService, path: str, **members: str) -> Answer:
+    return service.ask("POST", path, {PEER_HEADER: sign_peer(PEER_SECRET, now=time.time())}, members)
+
+
+@pytest.fixture
+def visitor(service: RunningService) -> Visitor:
+    visitor = Visitor(service)
+    assert visitor.register().status == 201
+    assert visitor.log_in().status == 200
+    return visitor
+
+
+def published(valkey: Valkey) -> list[str]:
+    with valkey.client() as client:
+        entries = client.xrange(STREAM)
+        assert isinstance(entries, list)
+        return [str((fields or {}).get("value")) for _, fields in entries]
+
+
+def everything_but_revocations_goes_on(visitor: Visitor) -> None:
+    """Refresh, replay, login, logout and cookie sessions, from SQL alone, and none of it slowly."""
+    spent = visitor.refresh
+    began_at = time.monotonic()
+    assert [visitor.refresh_tokens().status for _ in range(10)] == [200] * 10
+    assert visitor.me().status == 200
+    leaver = Visitor(visitor.service, visitor.email)
+    assert leaver.log_in().status == 200
+    assert leaver.log_out().status == 204
+    assert leaver.refresh_tokens().status == 401
+    handle = hash_of(leaver.sid)
+    login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
+    assert gateway_asks(visitor.service, SESSIONS_PATH, **login).status == 200
+    assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
+    assert gateway_asks(visitor.service, END_PATH, handle_hash=handle).status == 204
+    assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 404
+    # Some twenty requests: were each to wait for every one of its time-outs, it would be far longer.
+    assert time.monotonic() - began_at < 4
+    assert visitor.post("/auth/jwt/refresh/", refresh=spent).status == 401
+    assert visitor.refresh_tokens().status == 401
+
+
+def test_while_redis_hangs_all_goes_on_and_what_ended_is_published_afterwards(
+    visitor: Visitor, valkey_process: Valkey
+) -> None:
+    sid = visitor.sid
+    valkey_process.hang()
+    try:
+        everything_but_revocations_goes_on(visitor)
+        assert visitor.service.ask("GET", "/readyz").status == 200
+    finally:
+        valkey_process.wake()
+    wait_until(lambda: sid in published(valkey_process))
+
+
+def test_while_redis_is_dead_all_goes_on_and_an_empty_one_is_filled_again(
+    visitor: Visitor, valkey_process: Valkey
+) -> None:
+    """R18: nothing that had ended comes back to life."""
+    ended_before = Visitor(visitor.service, visitor.email)
+    ended_before.log_in()
+    ended_before.log_out()
+    sid = visitor.sid
+    valkey_process.kill()
+    try:
+        everything_but_revocations_goes_on(visitor)
+    finally:
+        valkey_process.start()
+    wait_until(lambda: {sid, ended_before.sid} <= set(published(valkey_process)))
+    assert ended_before.refresh_tokens().status == 401
+    assert ended_before.me().status == 401
+    assert visitor.refresh_tokens().status == 401
+
+
+def test_after_flushall_what_was_spent_or_ended_stays_so(visitor: Visitor, valkey_process: Valkey) -> None:
+    """R18, and the revocations are told again within a second or two."""
+    replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
+    for somebody in (replayed, ended):
+        somebody.log_in()
+    spent = replayed.refresh
+    replayed.refresh_tokens()
+    ended.log_out()
+    with valkey_process.client() as client:
+        client.flushall()
+    assert visitor.post("/auth/jwt/refresh/", refresh=spent).status == 401
+    assert replayed.refresh_tokens().status == 401
+    assert ended.refresh_tokens().status == 401
+    assert visitor.refresh_tokens().status == 200
+    wait_until(lambda: {ended.sid, replayed.sid} <= set(published(valkey_process)), 3)
+    with valkey_process.client() as client:
+        assert client.exists(EPOCH)
+
+
+@contextmanager
+def full_disk(service: RunningService) -> Iterator[None]:
+    """Lets no worker write a byte to any file."""
+    limits = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in service.workers()}
+    for pid, (_, hard) in limits.items():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        for pid, limit in limits.items():
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert answer.body["code"] == "store_unavailable"
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_on_a_full_disk_no_token_is_handed_out_that_is_not_recorded(visitor: Visitor, folder: Path) -> None:
+    with full_disk(visitor.service):
+        for _ in range(4):  # both workers
+            assert_unavailable(visitor.refresh_tokens())
+            assert_unavailable(visitor.log_in())
+            assert_unavailable(visitor.log_out())
+            login = {"email": visitor.email, "password": PASSWORD, "handle_hash": hash_of("full")}
+            assert_unavailable(gateway_asks(visitor.service, SESSIONS_PATH, **login))
+        assert visitor.me().status == 200  # what only reads goes on
+    with sqlite3.connect(folder / "auth.db") as connection:
+        generations = connection.execute("SELECT generation FROM sessions WHERE id = ?", [visitor.sid]).fetchall()
+    assert generations == [(0,)]
+    assert visitor.refresh_tokens().status == 200
+
+
+def test_a_database_that_is_gone_and_comes_back_is_found_again(visitor: Visitor, folder: Path) -> None:
+    """Never a 401 for our own fault, and no restart."""
+    handle = hash_of("gone")
+    login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
+    assert gateway_asks(visitor.service, SESSIONS_PATH, **login).status == 200
+    away = folder / "away"
+    away.mkdir()
+    statuses: set[int] = set()
+    for part in folder.glob("auth.db*"):
+        part.rename(away / part.name)
+    try:
+        for _ in range(20):
+            statuses |= {visitor.refresh_tokens().status, visitor.me().status, visitor.log_in().status}
+            statuses.add(gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status)
+    finally:
+        for part in folder.glob("auth.db*"):
+            part.unlink()
+        for part in away.iterdir():
+            part.rename(folder / part.name)
+    assert statuses <= {200, 503}
+    wait_until(lambda: [visitor.me().status for _ in range(8)] == [200] * 8)
+    wait_until(lambda: [visitor.refresh_tokens().status for _ in range(8)] == [200] * 8)
+    assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
+
+
+def test_the_log_tells_of_events_by_request_and_never_shows_a_token(visitor: Visitor) -> None:
+    """One JSON object a line, with the request's id."""
+    spent = visitor.refresh
+    visitor.post("/auth/jwt/create/", email=visitor.email, password="wrong")
+    visitor.post("/auth/jwt/create/", email="nobody-has-this@example.org", password="wrong")
+    visitor.refresh_tokens()
+    visitor.post("/auth/jwt/refresh/", refresh=spent)
+    own = [line for line in visitor.service.lines() if line.get("sid") == visitor.sid]
+    assert [line["event"] for line in own] == ["login_ok", "refresh", "replay_detected"]
+    assert own[1]["decision"] == "rotate"
+    assert all(line["request_id"] and line["time"] and line["service"] == "auth_service" for line in own)
+    log = visitor.service.log.read_text()
+    assert "login_failed" in log
+    for secret in (spent, visitor.access, visitor.refresh, "nobody-has-this", PASSWORD):
+        assert secret.rsplit(".", 1)[-1] not in log

@@ -1,0 +1,42 @@
+"""The auth service, whose worker dies after it has done a refresh and before it answers, when it is told to."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from auth_service.app import create_app as create_auth
+
+DEATH_WISH = "DEATH_WISH"
+"""The setting that names a file: who can remove it dies."""
+
+StartResponse = Callable[..., Callable[[bytes], object]]
+WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class Dying:
+    """Everything is committed when the inner application returns, and nothing has been sent."""
+
+    def __init__(self, app: WSGIApp, wish: Path) -> None:
+        self._app = app
+        self._wish = wish
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Serves a request, perhaps the last one."""
+        answer = self._app(environ, start_response)
+        if environ["PATH_INFO"] == "/auth/jwt/refresh/":
+            with suppress(FileNotFoundError):
+                self._wish.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+
+def create_app() -> Flask:
+    """What gunicorn is given instead of the service's own."""
+    app = create_auth()
+    app.wsgi_app = Dying(app.wsgi_app, Path(os.environ[DEATH_WISH]))  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,130 @@
+"""Gateway processes come and go under load: reloads and stops lose nothing, a kill only what was under way."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tests.faults.connection import Connection
+from tests.faults.eventually import eventually
+from tests.faults.figures import Say
+from tests.faults.running_system import RunningSystem
+from tests.faults.steady_traffic import SteadyTraffic
+from tests.system.running_stack import Client
+
+BUSY = 24
+"""Clients that ask one thing after the other, without a pause."""
+
+
+async def busy(url: str, access: str, is_over: Callable[[], bool], spare: str = "") -> Counter[int]:
+    """The statuses that busy clients got until it was over; one whose gateway is gone goes on at the spare one."""
+    counts: Counter[int] = Counter()
+
+    async def ask_on() -> None:
+        line, other = Connection(url), Connection(spare or url)
+        while not is_over():
+            answer = await line.ask("GET", "/api/whoami", access=access)
+            if answer.status == 0 and answer.body == b"ConnectionRefusedError" and spare:
+                line, other = other, line  # nothing was sent
+                continue
+            counts[answer.status] += 1
+        line.close()
+        other.close()
+
+    await asyncio.gather(*(ask_on() for _ in range(BUSY)))
+    return counts
+
+
+def drive(url: str, access: str, act: Callable[[], object], spare: str = "") -> Counter[int]:
+    """What busy clients are answered while `act` is done in another thread, and a second longer."""
+
+    async def run() -> Counter[int]:
+        acting = asyncio.create_task(asyncio.to_thread(act))
+        counts = await busy(url, access, acting.done, spare)
+        await acting
+        return counts
+
+    return asyncio.run(run())
+
+
+def reload(system: RunningSystem) -> None:
+    """Returns when new workers have taken the place of all old ones."""
+    before = system.gateway.workers
+    system.gateway.signal(signal.SIGHUP)
+    eventually(lambda: len(system.gateway.workers - before) == len(before))
+    eventually(lambda: not system.gateway.workers & before)
+
+
+def test_three_reloads_under_load_lose_no_request(system: RunningSystem, say: Say) -> None:
+    """SIGHUP: old workers finish what they have and ask their clients to go, new ones know keys and revocations."""
+    client = system.client()
+    tokens = client.login(client.register())
+
+    def reload_thrice() -> None:
+        for _ in range(3):
+            reload(system)
+
+    counts = drive(system.url, tokens.access, reload_thrice)
+    say(f"statuses {dict(counts)}")
+    assert set(counts) == {200}
+
+
+def test_a_stopped_gateway_answers_what_it_was_sent(system: RunningSystem, say: Say) -> None:
+    """SIGTERM under load: readiness says so first. Who is refused a connection goes to the gateway beside it."""
+    client = system.client()
+    tokens = client.login(client.register())
+    readiness: list[int] = []
+    with system.another_gateway("leaving") as (leaving, url):
+
+        def stop_soon() -> None:
+            time.sleep(1)
+            leaving.signal(signal.SIGTERM)
+            time.sleep(0.5)
+            readiness.append(Client(url).send("GET", "/readyz").status_code)
+            assert leaving.wait() == 0
+            time.sleep(0.5)
+
+        counts = drive(url, tokens.access, stop_soon, spare=system.url)
+    say(f"statuses {dict(counts)}")
+    assert readiness == [503]
+    assert set(counts) == {200}
+
+
+def test_a_killed_worker_loses_only_what_was_under_way(system: RunningSystem, say: Say) -> None:
+    """At most one request a client, and another worker takes its place, which knows what was revoked."""
+    client = system.client()
+    account = client.register()
+    tokens, gone = client.login(account), client.login(account)
+    client.send("POST", "/auth/jwt/blacklist/", json={"refresh": gone.refresh})
+    eventually(lambda: client.whoami(gone.access).status_code == 401)
+    revoked: list[int] = []
+
+    def kill_one() -> None:
+        before = system.gateway.workers
+        os.kill(random.choice(sorted(before)), signal.SIGKILL)
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            revoked.append(system.client().whoami(gone.access).status_code)
+        eventually(lambda: len(system.gateway.workers) == len(before))
+
+    counts = drive(system.url, tokens.access, kill_one)
+    say(f"statuses {dict(counts)}; a revoked token meanwhile: {dict(Counter(revoked))}")
+    assert set(counts) <= {200, 0}
+    assert counts[0] <= BUSY
+    assert set(revoked) == {401}
+
+
+def test_steady_clients_hardly_notice_a_killed_worker(
+    system: RunningSystem, traffic: SteadyTraffic, say: Say
+) -> None:
+    """Fifty requests a second: a request or two are cut off, and every session lives on."""
+    os.kill(min(system.gateway.workers), signal.SIGKILL)
+    began = time.monotonic()
+    tally = traffic.run_for(4)
+    say(f"{tally}")
+    assert tally.statuses() <= {200, 0}, tally.wrong()
+    assert len(tally.answers(0)) <= 4
+    assert len(tally.outcomes) / (time.monotonic() - began) > 25

@@ -1,0 +1,143 @@
+"""Redis down, hung or emptied: nobody honest notices, and nothing dead comes back to life."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+
+import pytest
+
+from tests.faults.conftest import GRACE
+from tests.faults.eventually import eventually
+from tests.faults.figures import Say
+from tests.faults.running_system import RunningSystem
+from tests.faults.steady_traffic import SteadyTraffic
+from tests.system.running_stack import Client, Tokens
+
+FEED_AGE = "sallyport_gateway_revocation_feed_age_seconds"
+Fault = Callable[[RunningSystem], AbstractContextManager[None]]
+# What one breaker lets through: three commands of 100 ms in each of two stages, and a slow machine.
+PATIENCE = 2.0
+
+
+@contextmanager
+def killed(system: RunningSystem) -> Iterator[None]:
+    """Redis is gone; afterwards it is back with its file."""
+    system.redis.kill()
+    yield
+    system.start_redis()
+
+
+@contextmanager
+def hung(system: RunningSystem) -> Iterator[None]:
+    """Redis accepts connections and says nothing; afterwards it goes on where it was."""
+    system.redis.freeze()
+    yield
+    system.redis.thaw()
+
+
+@pytest.mark.parametrize("outage", [killed, hung])
+def test_without_redis_everybody_goes_on_and_a_logout_is_published_later(
+    system: RunningSystem, traffic: SteadyTraffic, outage: Fault, say: Say
+) -> None:
+    """Only 200s; the metric and a log line tell; a logout meanwhile takes effect when Redis is back."""
+    client = system.client()
+    tokens = client.login(client.register())
+    silences = len(system.gateway.events("the revocation feed is silent"))
+    began = time.monotonic()
+    with outage(system):
+        traffic.run_for(4)
+        assert log_out(client, tokens) == 200
+        assert client.try_refresh(tokens.refresh).status_code == 401
+        assert client.whoami(tokens.access).status_code == 200
+        system.auth.wait_to_say("redis is silent")
+        system.gateway.wait_to_say("the revocation feed is silent", silences + 1)
+        eventually(lambda: system.metrics()[FEED_AGE] > 3)
+    back = time.monotonic()
+    for number in range(len(system.urls)):
+        eventually(partial(is_refused, system.client(number), tokens.access))
+    published = time.monotonic() - back
+    eventually(lambda: system.metrics()[FEED_AGE] < 3)
+    tally = traffic.since(began)
+    say(f"{tally}; the logout was published {published:.1f} s after")
+    assert tally.statuses() == {200}, tally.wrong()
+    assert tally.slowest() < PATIENCE
+
+
+@contextmanager
+def flushed(system: RunningSystem) -> Iterator[None]:
+    """FLUSHALL."""
+    with system.redis_client() as redis:
+        redis.flushall()
+    yield
+
+
+@contextmanager
+def restarted_empty(system: RunningSystem) -> Iterator[None]:
+    """Redis dies and a new one takes its place."""
+    system.redis.kill()
+    system.empty_redis_folder()
+    system.start_redis()
+    yield
+
+
+@pytest.mark.parametrize("loss", [flushed, restarted_empty])
+def test_an_emptied_redis_brings_nothing_back_to_life(
+    system: RunningSystem, traffic: SteadyTraffic, loss: Fault, say: Say
+) -> None:
+    """R18: what was rotated or revoked before is refused after, also by a gateway that starts then."""
+    client = system.client()
+    account = client.register()
+    gone = client.login(account)
+    assert log_out(client, gone) == 200
+    chain = [client.login(account)]
+    for _ in range(3):
+        chain.append(client.refresh(chain[-1]))
+    eventually(lambda: client.whoami(gone.access).status_code == 401)
+    time.sleep(GRACE)
+    began = time.monotonic()
+    with loss(system):
+        assert client.try_refresh(gone.refresh).status_code == 401
+        for number in range(len(system.urls)):
+            assert system.client(number).whoami(gone.access).status_code == 401
+        with system.another_gateway("fresh") as (_, url):
+            eventually(lambda: Client(url).whoami(gone.access).status_code == 401)
+        assert client.try_refresh(chain[0].refresh).status_code == 401
+        # The replay has ended its session, as it does with a full Redis.
+        assert client.try_refresh(chain[-1].refresh).status_code == 401
+        eventually(lambda: client.whoami(chain[-1].access).status_code == 401)
+        republished = system.auth.wait_to_say("revocations published again")
+    tally = traffic.since(began)
+    say(f"{tally}; published again: {republished['sessions']} sessions")
+    assert tally.statuses() == {200}, tally.wrong()
+
+
+def test_revocation_fail_closed_answers_503_while_revocations_cannot_be_learned(system: RunningSystem) -> None:
+    """503 with Retry-After, never 401, once the feed is silent for five seconds; 200 again when it is back."""
+    client = system.client()
+    tokens = client.login(client.register())
+    with system.another_gateway("closed", REVOCATION_FAIL="closed") as (_, url):
+        careful = Client(url)
+        assert careful.whoami(tokens.access).status_code == 200
+        with killed(system):
+            statuses = set()
+            deadline = time.monotonic() + 8
+            while time.monotonic() < deadline:
+                answer = careful.whoami(tokens.access)
+                statuses.add(answer.status_code)
+                time.sleep(0.05)
+            assert (answer.status_code, answer.json()["code"]) == (503, "revocations_unavailable")
+            assert answer.headers["Retry-After"] in ("1", "2")
+            assert client.whoami(tokens.access).status_code == 200
+        assert statuses == {200, 503}
+        eventually(lambda: careful.whoami(tokens.access).status_code == 200)
+
+
+def is_refused(client: Client, access: str) -> bool:
+    """Whether the gateway knows that this token was revoked."""
+    return client.whoami(access).status_code == 401
+
+
+def log_out(client: Client, tokens: Tokens) -> int:
+    """Gives the refresh token back; the status."""
+    return client.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code

@@ -1,0 +1,136 @@
+"""Refreshing through the gateway, on SQLite: how many a second, how fast, and what they leave behind."""
+
+import asyncio
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+import pytest
+
+from tests.faults.connection import Answer, Connection
+from tests.faults.crowd import log_in_often
+from tests.faults.figures import Say, in_ms, percentile
+from tests.faults.running_system import RunningSystem, running_system
+from tests.system.running_stack import Tokens
+
+SESSIONS = 100
+CLIENTS = 32
+SECONDS = 15
+WANTED = 500
+"""Refreshes a second."""
+QUICK = 0.05
+"""Seconds, at half that rate."""
+REFRESHES = 100_000
+
+# One list is a session's chain: its last token is the newest.
+Chains = Sequence[list[str]]
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    """As it comes, but that a spent token is forgiven for one second: each session then rotates at any rate here."""
+    with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="1", LOG_LEVEL="WARNING") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chains(system: RunningSystem) -> Chains:
+    """The newest refresh token of each session."""
+    sessions: list[Tokens] = asyncio.run(log_in_often(system.url, system.client().register(), SESSIONS))
+    return [[tokens.refresh] for tokens in sessions]
+
+
+async def refresh(line: Connection, chain: list[str]) -> Answer:
+    """The next one of a chain."""
+    answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
+    assert answer.status == 200, answer.body[:300]
+    chain[0] = answer.document["refresh"]
+    return answer
+
+
+async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int], bool]) -> list[float]:
+    """Each client goes round through chains of its own; the seconds each refresh took."""
+    seconds: list[float] = []
+
+    async def client(own: Chains) -> None:
+        line = Connection(url)
+        while not is_over(len(seconds)):
+            for chain in own:
+                seconds.append((await refresh(line, chain)).seconds)
+        line.close()
+
+    await asyncio.gather(*(client(chains[number::CLIENTS]) for number in range(CLIENTS)))
+    return seconds
+
+
+async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> list[float]:
+    """One after the other at fixed moments, whether or not the ones before have been answered; seconds since then."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    lines = [Connection(url) for _ in chains]
+    measured: list[float] = []
+
+    async def one(due: float, place: int) -> None:
+        await refresh(lines[place], chains[place])
+        measured.append(loop.time() - due)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(int(rate * seconds)):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            group.create_task(one(due, number % len(chains)))
+    for line in lines:
+        line.close()
+    return measured
+
+
+def test_five_hundred_refreshes_a_second(system: RunningSystem, chains: Chains, say: Say) -> None:
+    """Clients that never pause, on two cores that they share with the system."""
+    until = time.monotonic() + SECONDS
+    measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda _: time.monotonic() > until))
+    say(f"{len(measured) / SECONDS:.0f} refreshes/s by {CLIENTS} clients in {SECONDS} s; {in_ms(measured)}")
+    assert len(measured) / SECONDS >= WANTED
+
+
+def test_at_half_that_rate_a_refresh_is_quick(system: RunningSystem, chains: Chains, say: Say) -> None:
+    """Measured from the moment when each was due."""
+    measured = asyncio.run(at_a_rate(system.url, chains, WANTED / 2, SECONDS))
+    say(f"at {WANTED / 2:.0f} refreshes/s for {SECONDS} s: {in_ms(measured)}")
+    assert percentile(measured, 99) < QUICK
+
+
+def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(system: RunningSystem, chains: Chains, say: Say) -> None:
+    """And at most a hundred entries in the blacklist; the audit trail does not grow with them either."""
+    before = rows(system)
+    began = time.monotonic()
+    measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda done: done >= REFRESHES))
+    took = time.monotonic() - began
+    with system.redis_client() as redis:
+        entries = Counter(key.partition(":")[0] for key in redis.scan_iter(count=1000))
+        memory = int(redis.info("memory")["used_memory"])
+    after = rows(system)
+    generations = highest_generation(system)
+    say(
+        f"{len(measured)} refreshes of {SESSIONS} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
+        f"{memory / 1e6:.1f} MB, highest generation {generations}; {in_ms(measured)}"
+    )
+    assert before["sessions"] == after["sessions"] == SESSIONS
+    assert after["audit_events"] == before["audit_events"]
+    assert entries["blacklist"] <= SESSIONS
+    assert generations > REFRESHES / SESSIONS / 2
+
+
+def rows(system: RunningSystem) -> dict[str, int]:
+    """How many each table of the auth service has."""
+    with closing(sqlite3.connect(system.data_dir / "auth.db")) as database:
+        names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+
+
+def highest_generation(system: RunningSystem) -> int:
+    """Of all sessions."""
+    with closing(sqlite3.connect(system.data_dir / "auth.db")) as database:
+        generation: int = database.execute("SELECT max(generation) FROM sessions").fetchone()[0]
+        return generation
