@@ -12,7 +12,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run setup test test-large test-isolation bench lint lock clean
+.PHONY: help run setup test test-large test-isolation test-faults soak bench lint lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,12 @@ test-large: setup ## Of these, those that send 1 GiB through the gateway and wat
 
 test-isolation: setup ## Of these, those that start each service with nothing but its own requirements
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest tests/system/test_isolation.py
+
+test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
+	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults
+
+soak: setup ## Refresh a hundred thousand times, and say how fast (five to ten minutes)
+	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
 
 bench: setup ## Measure the gateway beside nginx and a Flask gateway (wrk and nginx: installed on Debian)
 	@for tool in wrk nginx; do command -v $$tool >/dev/null || \

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import CursorResult, Update, delete, func, select, update
+from sqlalchemy import Boolean, CursorResult, Update, Uuid, bindparam, delete, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason
@@ -34,6 +34,15 @@ class NewAccount:
     first_name: str = ""
     last_name: str = ""
     roles: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBearer:
+    """Of a user what tokens say, and whether there may be any."""
+
+    email: str
+    roles: str
+    is_active: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,11 @@ class Accounts:
     def find(self, user_id: UUID) -> User | None:
         """The user `user_id`, active or not."""
         return self._database.get(User, user_id)
+
+    def find_bearer(self, user_id: UUID) -> AccountBearer | None:
+        """What tokens say of the user, active or not."""
+        row = self._database.execute(_FIND_BEARER, {"user_id": user_id}).one_or_none()
+        return AccountBearer(*row) if row else None
 
     def find_by_email(self, email: str) -> User | None:
         """The user with this address in any case, active or not."""
@@ -199,6 +213,13 @@ _EVENTS = {
     Reason.USER_DEACTIVATED: Event.DEACTIVATED,
     Reason.USER_DELETED: Event.DELETED,
 }
+
+# Read at each refresh: in SQL's own words it takes half as long as through an object.
+_FIND_BEARER = (
+    text("SELECT email, roles, is_active FROM users WHERE id = :user_id")
+    .bindparams(bindparam("user_id", type_=Uuid()))
+    .columns(is_active=Boolean())
+)
 
 # Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
 _UNSYNCHRONIZED = {"synchronize_session": False}

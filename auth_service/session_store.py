@@ -10,26 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import (
-    JSON,
-    Connection,
-    CursorResult,
-    Select,
-    Update,
-    Uuid,
-    bindparam,
-    delete,
-    insert,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, CursorResult, Select, Update, delete, insert, or_, select, update
 
 from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session
 from auth_service.client import Client
 from auth_service.commits import Commits
 from auth_service.models import MAX_DEVICE, SessionRow
+from auth_service.session_statements import FIND, FIND_BY_HANDLE, RAISE_SEEN, ROTATE, SWAP
 from auth_service.sessions import Decision, RefreshPolicy, Replay, SessionState, after, decide
 
 MAX_LISTED = 1000
@@ -117,12 +104,12 @@ class SessionStore:
 
     def find(self, sid: str) -> Session | None:
         """The session `sid`, ended or not."""
-        row = self._database.execute(_select_session().where(SessionRow.id == sid)).one_or_none()
+        row = self._database.execute(FIND, {"sid": sid}).one_or_none()
         return _session(row) if row else None
 
     def find_by_handle(self, handle_hash: str) -> Session | None:
         """The session that is held by this handle, ended or not."""
-        row = self._database.execute(_select_session().where(SessionRow.handle_hash == handle_hash)).one_or_none()
+        row = self._database.execute(FIND_BY_HANDLE, {"handle_hash": handle_hash}).one_or_none()
         return _session(row) if row else None
 
     def renew(self, sid: str, now: float) -> bool:
@@ -142,11 +129,11 @@ class SessionStore:
             "user_id": user_id,
             "presented": presented,
             "now": now,
-            "recent": [now],
+            "recent_rotations": [now],
             "idle_since": now - self._policy.idle_lifetime,
             "grace_over": now - self._policy.grace,
         }
-        row = self._commits.run(lambda connection: connection.execute(_ROTATE, values).one_or_none())
+        row = self._commits.run(lambda connection: connection.execute(ROTATE, values).one_or_none())
         if row is None:
             return None
         email, roles, expires_at = row
@@ -241,35 +228,29 @@ class SessionStore:
         # Sorted, so that two reports of the same sessions cannot wait for each other.
         entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
         if entries:
-            self._commits.run(lambda connection: connection.execute(_RAISE_SEEN, entries))
+            self._commits.run(lambda connection: connection.execute(RAISE_SEEN, entries))
 
     def _swap(self, read: Session, changed: Session, now: float, decision: Decision) -> bool:
         """Compare-and-set: writes `changed` if the row is still the one that was read. One statement, then commit."""
         is_replay = isinstance(decision, Replay)
         replays = [end_of_session(read.sid, read.user_id, now, Reason.REPLAY)] if is_replay else []
         rows = self._trail.rows(*replays)
-        statement = (
-            update(SessionRow)
-            .where(
-                SessionRow.id == read.sid,
-                SessionRow.generation == read.state.generation,
-                SessionRow.seen_generation == read.state.seen_generation,
-                SessionRow.revoked_at.is_(None),
-                SessionRow.expires_at > now,
-            )
-            .values(
-                generation=changed.state.generation,
-                seen_generation=changed.state.seen_generation,
-                rotated_at=changed.state.rotated_at,
-                recent_rotations=list(changed.state.recent_rotations),
-                grace_began_at=max(changed.state.recent_rotations, default=0.0),
-                revoked_at=changed.state.revoked_at,
-                last_used_at=now,
-            )
-        )
+        state = changed.state
+        values = {
+            "sid": read.sid,
+            "read_generation": read.state.generation,
+            "read_seen_generation": read.state.seen_generation,
+            "generation": state.generation,
+            "seen_generation": state.seen_generation,
+            "rotated_at": state.rotated_at,
+            "recent_rotations": list(state.recent_rotations),
+            "grace_began_at": max(state.recent_rotations, default=0.0),
+            "revoked_at": state.revoked_at,
+            "now": now,
+        }
 
         def write(connection: Connection) -> bool:
-            is_swapped = connection.execute(statement).rowcount == 1
+            is_swapped = connection.execute(SWAP, values).rowcount == 1
             if is_swapped:
                 self._trail.write(rows, connection)
             return is_swapped
@@ -303,23 +284,6 @@ def records_of(ended: Iterable[EndedSession], reason: Reason) -> list[AuditRecor
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
-# In SQL's own words: put together from objects it takes as long again as it runs.
-_ROTATE = text("""
-    UPDATE sessions
-    SET generation = generation + 1, seen_generation = :presented, rotated_at = :now, grace_began_at = :now,
-        recent_rotations = :recent, last_used_at = :now
-    WHERE id = :sid AND user_id = :user_id AND generation = :presented
-        AND revoked_at IS NULL AND expires_at > :now AND rotated_at > :idle_since AND grace_began_at <= :grace_over
-        AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.is_active)
-    RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
-        (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at
-""").bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent", type_=JSON()))
-
-_RAISE_SEEN = text("""
-    UPDATE sessions SET seen_generation = :seen
-    WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
-""")
-
 _Selection = TypeVar("_Selection", bound=Select[Any])
 
 
@@ -329,19 +293,6 @@ def _live(statement: _Selection, user_id: UUID, now: float, policy: RefreshPolic
         SessionRow.revoked_at.is_(None),
         SessionRow.expires_at > now,
         SessionRow.rotated_at > now - policy.idle_lifetime,
-    )
-
-
-def _select_session() -> Select[str, UUID, int, int, float, list[float], float, float | None]:
-    return select(
-        SessionRow.id,
-        SessionRow.user_id,
-        SessionRow.generation,
-        SessionRow.seen_generation,
-        SessionRow.rotated_at,
-        SessionRow.recent_rotations,
-        SessionRow.expires_at,
-        SessionRow.revoked_at,
     )
 
 

@@ -49,6 +49,7 @@ class RefreshClaims:
     subject: UUID
     session: str
     generation: int
+    issued_at: int
 
 
 class TokenReader:
@@ -119,7 +120,12 @@ class TokenReader:
             raise UnidentifiedUser
         try:
             check_registered_claims(claims, issuer=self._issuer, audiences={REFRESH_AUDIENCE}, now=self._clock())
-            return RefreshClaims(UUID(text_claim(claims, "sub")), text_claim(claims, "sid"), _generation(claims))
+            return RefreshClaims(
+                UUID(text_claim(claims, "sub")),
+                text_claim(claims, "sid"),
+                _generation(claims),
+                int(claims["iat"]),
+            )
         except ExpiredToken:
             raise
         except (InvalidToken, ValueError) as error:

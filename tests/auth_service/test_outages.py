@@ -34,7 +34,7 @@ def folder() -> Iterator[Path]:
     """With a name short enough for a socket in it."""
     folder = Path(tempfile.mkdtemp(prefix="auth-"))
     yield folder
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

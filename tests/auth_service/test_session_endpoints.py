@@ -1,5 +1,6 @@
 """A user sees the own sessions and ends one, the others, or all."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -242,3 +243,20 @@ def test_who_is_deactivated_or_deleted_has_no_session_left(ann: Person, operator
     for person in (ann, tablet):
         assert person.me().status_code == 401
         assert person.refresh_tokens().status_code == 401
+
+
+def test_without_a_database_nothing_is_said_to_have_ended(
+    make_app: MakeApp, ann: Person, clock: MovableClock, tmp_path: Path
+) -> None:
+    """503 and when to come back, never 401 or 404: the client's token and the browser's cookie are good."""
+    headless = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").test_client()
+    gateway, person = Gateway(headless, clock), Person(headless, access=ann.access)
+    answers = [gateway.open("h1"), gateway.exchange("h1"), gateway.end("h1"), gateway.report(("s", 1))]
+    answers += [person.call("POST", path) for path in POSTS]
+    answers += [person.call("GET", path) for path in ("/auth/sessions/", "/auth/audit/")]
+    answers.append(person.call("DELETE", f"/auth/sessions/{'0' * 32}/"))
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.json
+        assert answer.json["code"] == "store_unavailable"
+        assert int(answer.headers["Retry-After"]) > 0

@@ -52,6 +52,12 @@ class Connection:
             return Answer(0, type(error).__name__.encode(), time.perf_counter() - started)
         return Answer(status, body, time.perf_counter() - started, fields)
 
+    async def __aenter__(self) -> "Connection":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
     async def open(self) -> None:
         """Connects ahead of the first request."""
         self._streams = await asyncio.open_connection(self._host, self._port)

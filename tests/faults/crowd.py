@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from tests.faults.connection import Answer, Connection
@@ -20,23 +21,23 @@ LOGGING_IN = 6
 
 async def ask_at_once(urls: Sequence[str], asks: Iterable[Ask]) -> list[Answer]:
     """Opens all connections first, spread over the gateways, and then asks on all of them in the same moment."""
-    lines = [(Connection(url), ask) for url, ask in zip(itertools.cycle(urls), asks, strict=False)]
-    for line, _ in lines:
-        await line.open()
-    answers = await asyncio.gather(*(ask(line) for line, ask in lines))
-    for line, _ in lines:
-        line.close()
-    return answers
+    async with AsyncExitStack() as opened:
+        called = []
+        for url, ask in zip(itertools.cycle(urls), asks, strict=False):
+            line = await opened.enter_async_context(Connection(url))
+            await line.open()
+            called.append(ask(line))
+        return await asyncio.gather(*called)
 
 
 async def patiently(url: str, ask: Ask, tries: int = 30) -> list[Answer]:
     """As an honest client asks: again after Retry-After seconds, for as long as it is told "later". All answers."""
-    line = Connection(url)
-    answers = [await ask(line)]
-    while answers[-1].status in PASSING and len(answers) < tries:
-        await asyncio.sleep(float(answers[-1].retry_after or "nan"))
-        answers.append(await ask(line))
-    line.close()
+    async with Connection(url) as line:
+        answers = [await ask(line)]
+        while answers[-1].status in PASSING and len(answers) < tries:
+            assert answers[-1].retry_after, f"{answers[-1].status} does not say when to come back"
+            await asyncio.sleep(float(answers[-1].retry_after))
+            answers.append(await ask(line))
     return answers
 
 
@@ -47,12 +48,11 @@ async def log_in_often(url: str, account: Account, times: int) -> list[Tokens]:
     sessions: list[Tokens] = []
 
     async def log_in() -> None:
-        line = Connection(url)
-        for _ in todo:
-            answer = await line.ask("POST", "/auth/jwt/create/", document=credentials)
-            assert answer.status == 200, answer.body
-            sessions.append(Tokens(answer.document["access"], answer.document["refresh"]))
-        line.close()
+        async with Connection(url) as line:
+            for _ in todo:
+                answer = await line.ask("POST", "/auth/jwt/create/", document=credentials)
+                assert answer.status == 200, answer.body
+                sessions.append(Tokens(answer.document["access"], answer.document["refresh"]))
 
     await asyncio.gather(*(log_in() for _ in range(LOGGING_IN)))
     return sessions

@@ -136,12 +136,11 @@ class SteadyTraffic:
     async def _repeat(
         self, kind: str, url: str, pause: float, act: Callable[[Connection], Awaitable[Answer]]
     ) -> None:
-        line = Connection(url)
-        while not self._stopping.is_set():
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            answer = await act(line)
-            self._outcomes.append(Outcome(kind, time.monotonic(), answer))
-        line.close()
+        async with Connection(url) as line:
+            while not self._stopping.is_set():
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+                answer = await act(line)
+                self._outcomes.append(Outcome(kind, time.monotonic(), answer))
 
 
 def open_browser_session(client: Client, account: Account) -> str:

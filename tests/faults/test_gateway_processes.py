@@ -24,15 +24,12 @@ async def busy(url: str, access: str, is_over: Callable[[], bool], spare: str = 
     counts: Counter[int] = Counter()
 
     async def ask_on() -> None:
-        line, other = Connection(url), Connection(spare or url)
-        while not is_over():
-            answer = await line.ask("GET", "/api/whoami", access=access)
-            if answer.status == 0 and answer.body == b"ConnectionRefusedError" and spare:
-                line, other = other, line  # nothing was sent
-                continue
-            counts[answer.status] += 1
-        line.close()
-        other.close()
+        async with Connection(url) as line, Connection(spare or url) as other:
+            while not is_over():
+                answer = await line.ask("GET", "/api/whoami", access=access)
+                if answer.body == b"ConnectionRefusedError" and spare:  # nothing was sent
+                    answer = await other.ask("GET", "/api/whoami", access=access)
+                counts[answer.status] += 1
 
     await asyncio.gather(*(ask_on() for _ in range(BUSY)))
     return counts

@@ -7,7 +7,7 @@ import pytest
 
 from contract.problems import Refused
 from gateway.routes import Address, Upstream
-from gateway.upstream import IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
+from gateway.upstream import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable, Upstreams
 from gateway.upstream_connection import UpstreamConnection
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 
@@ -131,3 +131,18 @@ def test_of_several_addresses_the_least_busy_is_asked(upstream: RawUpstream) -> 
         upstreams.close()
 
     with_pool(upstream, 1, test)
+
+
+def test_what_a_burst_leaves_behind_is_closed_after_a_second(upstream: RawUpstream) -> None:
+    """The places of a service are not held by connections that nobody needs; the usual number stays."""
+
+    async def test(pool: ConnectionPool) -> None:
+        burst = [await pool.connect(1) for _ in range(KEPT + 8)]
+        for connection in burst:
+            await exchange(pool, connection)
+        pool.sweep(now())
+        assert all(connection.is_open for connection in burst)
+        pool.sweep(now() + FRESH + 0.1)
+        assert [connection.is_open for connection in burst] == [False] * 8 + [True] * KEPT
+
+    with_pool(upstream, KEPT + 8, test)

@@ -101,7 +101,7 @@ class Run:
 async def measure(options: argparse.Namespace) -> Run:
     """Logs in, refreshes, and prints what was seen."""
     run = Run(options.url, options.rate, 0.0, options.refreshes)
-    logins = min(8, options.sessions)
+    logins = min(4, options.sessions)  # so few that no hasher is ever busy
     shares = [options.sessions // logins + (index < options.sessions % logins) for index in range(logins)]
     await asyncio.gather(*(run.log_in(share) for share in shares))
     begun_at = time.perf_counter()

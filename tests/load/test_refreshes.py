@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 
 import pytest
 
@@ -15,7 +15,9 @@ from tests.faults.figures import Say, in_ms, percentile
 from tests.faults.running_system import RunningSystem, running_system
 from tests.system.running_stack import Tokens
 
-SESSIONS = 100
+MANY, FEW = 1_000, 100
+"""Sessions. A session refreshes once in minutes, so that many take part in a second's refreshes, each outside the
+grace of its last rotation; few, to see what a long life leaves behind."""
 CLIENTS = 32
 SECONDS = 15
 WANTED = 500
@@ -30,16 +32,21 @@ Chains = Sequence[list[str]]
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    """As it comes, but that a spent token is forgiven for one second: each session then rotates at any rate here."""
-    with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="1", LOG_LEVEL="WARNING") as running:
+    """Two workers of each on two cores. A spent token is forgiven for a second: there are only a thousand chains."""
+    with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="1") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def chains(system: RunningSystem) -> Chains:
-    """The newest refresh token of each session."""
-    sessions: list[Tokens] = asyncio.run(log_in_often(system.url, system.client().register(), SESSIONS))
-    return [[tokens.refresh] for tokens in sessions]
+    """Many, each with its newest refresh token."""
+    return make_chains(system, MANY)
+
+
+def make_chains(system: RunningSystem, sessions: int) -> Chains:
+    """Sessions of one account."""
+    opened: list[Tokens] = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
+    return [[tokens.refresh] for tokens in opened]
 
 
 async def refresh(line: Connection, chain: list[str]) -> Answer:
@@ -55,11 +62,10 @@ async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int],
     seconds: list[float] = []
 
     async def client(own: Chains) -> None:
-        line = Connection(url)
-        while not is_over(len(seconds)):
-            for chain in own:
-                seconds.append((await refresh(line, chain)).seconds)
-        line.close()
+        async with Connection(url) as line:
+            while not is_over(len(seconds)):
+                for chain in own:
+                    seconds.append((await refresh(line, chain)).seconds)
 
     await asyncio.gather(*(client(chains[number::CLIENTS]) for number in range(CLIENTS)))
     return seconds
@@ -69,20 +75,21 @@ async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> li
     """One after the other at fixed moments, whether or not the ones before have been answered; seconds since then."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    lines = [Connection(url) for _ in chains]
     measured: list[float] = []
+    turns = [asyncio.Lock() for _ in chains]
 
-    async def one(due: float, place: int) -> None:
-        await refresh(lines[place], chains[place])
+    async def one(due: float, place: int, line: Connection) -> None:
+        async with turns[place]:
+            await refresh(line, chains[place])
         measured.append(loop.time() - due)
 
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - loop.time()))
-            group.create_task(one(due, number % len(chains)))
-    for line in lines:
-        line.close()
+    async with AsyncExitStack() as opened:
+        lines = [await opened.enter_async_context(Connection(url)) for _ in chains]
+        async with asyncio.TaskGroup() as group:
+            for number in range(int(rate * seconds)):
+                due = began + number / rate
+                await asyncio.sleep(max(0.0, due - loop.time()))
+                group.create_task(one(due, number % len(chains), lines[number % len(chains)]))
     return measured
 
 
@@ -101,25 +108,26 @@ def test_at_half_that_rate_a_refresh_is_quick(system: RunningSystem, chains: Cha
     assert percentile(measured, 99) < QUICK
 
 
-def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(system: RunningSystem, chains: Chains, say: Say) -> None:
+def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(say: Say) -> None:
     """And at most a hundred entries in the blacklist; the audit trail does not grow with them either."""
-    before = rows(system)
-    began = time.monotonic()
-    measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda done: done >= REFRESHES))
-    took = time.monotonic() - began
-    with system.redis_client() as redis:
-        entries = Counter(key.partition(":")[0] for key in redis.scan_iter(count=1000))
-        memory = int(redis.info("memory")["used_memory"])
-    after = rows(system)
-    generations = highest_generation(system)
+    with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="0") as system:
+        chains = make_chains(system, FEW)
+        before = rows(system)
+        began = time.monotonic()
+        measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda done: done >= REFRESHES))
+        took = time.monotonic() - began
+        with system.redis_client() as redis:
+            entries = Counter(key.partition(":")[0] for key in redis.scan_iter(count=1000))
+            memory = int(redis.info("memory")["used_memory"])
+        after, generations = rows(system), highest_generation(system)
     say(
-        f"{len(measured)} refreshes of {SESSIONS} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
+        f"{len(measured)} refreshes of {FEW} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
         f"{memory / 1e6:.1f} MB, highest generation {generations}; {in_ms(measured)}"
     )
-    assert before["sessions"] == after["sessions"] == SESSIONS
+    assert before["sessions"] == after["sessions"] == FEW
     assert after["audit_events"] == before["audit_events"]
-    assert entries["blacklist"] <= SESSIONS
-    assert generations > REFRESHES / SESSIONS / 2
+    assert entries["blacklist"] <= FEW
+    assert generations >= REFRESHES / FEW / 2
 
 
 def rows(system: RunningSystem) -> dict[str, int]:

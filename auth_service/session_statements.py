@@ -1,0 +1,45 @@
+"""Owns the statements that every refresh runs, in SQL's own words.
+
+Put together from objects each time, they take longer to build than to run. The same on SQLite and PostgreSQL.
+"""
+
+from sqlalchemy import JSON, Uuid, bindparam, text
+from sqlalchemy.sql.selectable import TextualSelect
+
+
+def _find(condition: str) -> TextualSelect:
+    columns = "id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at"
+    found = text(f"SELECT {columns} FROM sessions WHERE {condition}")  # noqa: S608 - of constants
+    return found.columns(user_id=Uuid(), recent_rotations=JSON())
+
+
+FIND = _find("id = :sid")
+FIND_BY_HANDLE = _find("handle_hash = :handle_hash")
+
+ROTATE = text("""
+    UPDATE sessions
+    SET generation = generation + 1, seen_generation = :presented, rotated_at = :now, grace_began_at = :now,
+        recent_rotations = :recent_rotations, last_used_at = :now
+    WHERE id = :sid AND user_id = :user_id AND generation = :presented
+        AND revoked_at IS NULL AND expires_at > :now AND rotated_at > :idle_since AND grace_began_at <= :grace_over
+        AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.is_active)
+    RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
+        (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at
+""").bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
+"""The newest token of an active user, while no grace is running: the rotation, and what tokens say of the user."""
+
+SWAP = text("""
+    UPDATE sessions
+    SET generation = :generation, seen_generation = :seen_generation, rotated_at = :rotated_at,
+        recent_rotations = :recent_rotations, grace_began_at = :grace_began_at, revoked_at = :revoked_at,
+        last_used_at = :now
+    WHERE id = :sid AND generation = :read_generation AND seen_generation = :read_seen_generation
+        AND revoked_at IS NULL AND expires_at > :now
+""").bindparams(bindparam("recent_rotations", type_=JSON()))
+"""Whatever was decided, if the row is still the one that was read."""
+
+RAISE_SEEN = text("""
+    UPDATE sessions SET seen_generation = :seen
+    WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
+""")
+"""Only upwards, and never beyond what was issued."""
