@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 WAIT = 10.0
@@ -219,4 +220,12 @@ class RawUpstream:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            writer.close()
+            await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Returns when the connection is closed; one whose other end takes nothing more is given up."""
+    writer.close()
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(0.5):
+            await writer.wait_closed()
