@@ -47,18 +47,17 @@ class _Waiting:
     write: Write[Any]
     is_done: bool = False
     result: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class SharedCommits:
     """Whoever's turn it is runs the writes of all who wait, in one transaction: it stands, or falls, for all of them.
 
-    Has a connection of its own, so that nobody who holds one waits for another. Safe for threads.
+    Whoever waits should hold no connection, since the one whose turn it is needs one. Safe for threads.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connection: Connection | None = None
         self._turn = threading.Lock()
         self._queue: deque[_Waiting] = deque()
 
@@ -74,26 +73,14 @@ class SharedCommits:
         result: Result = own.result
         return result
 
-    def close(self) -> None:
-        """Gives the connection back; the next write opens another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
     def _commit(self, batch: list[_Waiting]) -> None:
-        error = None
+        error: BaseException | None = None
         try:
-            self._run(batch)
-        except Exception as failure:  # noqa: BLE001 - handed to everybody who waits
-            self.close()
+            with self._engine.begin() as connection:
+                for waiting in batch:
+                    waiting.result = waiting.write(connection)
+        except BaseException as failure:  # noqa: BLE001 - handed to everybody who waits, whatever it is
             error = failure
         for waiting in batch:
             waiting.error = error
             waiting.is_done = True
-
-    def _run(self, batch: list[_Waiting]) -> None:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        with self._connection.begin():
-            for waiting in batch:
-                waiting.result = waiting.write(self._connection)

@@ -228,6 +228,7 @@ class SessionStore:
         # Sorted, so that two reports of the same sessions cannot wait for each other.
         entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
         if entries:
+            self._database.commit()  # gives the connection back
             self._commits.run(lambda connection: connection.execute(RAISE_SEEN, entries))
 
     def _swap(self, read: Session, changed: Session, now: float, decision: Decision) -> bool:

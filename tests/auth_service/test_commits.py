@@ -21,10 +21,8 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def commits(engine: Engine) -> Iterator[SharedCommits]:
-    commits = SharedCommits(engine)
-    yield commits
-    commits.close()
+def commits(engine: Engine) -> SharedCommits:
+    return SharedCommits(engine)
 
 
 def count(engine: Engine) -> int:

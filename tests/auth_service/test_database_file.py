@@ -1,0 +1,52 @@
+"""A pooled connection to SQLite is one to the file at its path, whatever has happened to the one before."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from auth_service.database_file import follow_database_file
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = make_engine(tmp_path / "now.db", "the first")
+    yield engine
+    engine.dispose()
+
+
+def make_engine(path: Path, word: str) -> Engine:
+    engine = create_engine(f"sqlite:///{path}")
+    follow_database_file(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE words (word TEXT)"))
+        connection.execute(text("INSERT INTO words VALUES (:word)"), {"word": word})
+    return engine
+
+
+def read(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(text("SELECT word FROM words")).scalars())
+
+
+def test_a_file_that_was_replaced_is_opened(engine: Engine, tmp_path: Path) -> None:
+    make_engine(tmp_path / "backup.db", "the backup").dispose()
+    assert read(engine) == ["the first"]
+    (tmp_path / "backup.db").replace(tmp_path / "now.db")
+    assert read(engine) == ["the backup"]
+
+
+def test_a_file_that_was_moved_away_is_written_no_more(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "now.db").rename(tmp_path / "away.db")
+    with pytest.raises(Exception, match="no such table"):
+        read(engine)
+    (tmp_path / "away.db").replace(tmp_path / "now.db")
+    assert read(engine) == ["the first"]
+
+
+def test_while_the_file_stays_so_does_the_connection(engine: Engine) -> None:
+    with engine.connect() as connection:
+        first = connection.connection.dbapi_connection
+    with engine.connect() as connection:
+        assert connection.connection.dbapi_connection is first
