@@ -30,7 +30,7 @@ from gateway.own_paths import OwnPaths
 from gateway.pipeline import Pipeline
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
-from gateway.routes import load_routes, parse_address
+from gateway.routes_file import load_routes, parse_address
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routes import Address, RoutesError, RouteTable, load_routes, parse_address, parse_routes
+from gateway.routes import Address, RouteTable
+from gateway.routes_file import RoutesError, load_routes, parse_address, parse_routes
 from tests.gateway.tokens import IDENTITY_SECRET
 
 ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "WEAK": "changeme" * 8}
