@@ -62,6 +62,7 @@ class Gateway:
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
+        self.known_requests = proxy.known_requests
         self.departure = departure
         self.notice = notice
         self._knows_enough = knows_enough

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from gateway.known_requests import KnownRequest
+
 
 class Arrival(NamedTuple):
     """A request as it came. Header names are in lower case; path and query are undecoded.
@@ -18,6 +20,8 @@ class Arrival(NamedTuple):
     client: str
     scheme: str
     server: tuple[str, int | None] | None
+    known: KnownRequest | None = None
+    """What of this the bytes themselves say; the same for everybody who sends them."""
 
     def header(self, name: bytes) -> str | None:
         """The first field called `name`, which is in lower case."""

@@ -58,7 +58,9 @@ class Authentication:
         """
         if fields.cookies or fields.refresh_token:
             return None
-        token = bearer_token(fields.authorization)
+        if fields.bearer is None:
+            fields.bearer = bearer_token(fields.authorization)
+        token = fields.bearer
         known = self._authenticator.recall(token, self._clock())
         return Proof(known, token) if known is not None else None
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.arrival import Arrival
+from gateway.known_answers import BODILESS, KnownAnswer
 
 Message = MutableMapping[str, Any]
 Headers = Iterable[tuple[bytes, bytes]]
@@ -22,7 +23,6 @@ STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".enc
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = structlog.get_logger("cycle")
-_BODILESS = frozenset({204, 304})  # RFC 9110 15.3.5, 15.4.5
 
 
 class Connection(Protocol):
@@ -106,6 +106,11 @@ class Cycle:
             if not self.complete:
                 self.keep_alive = False
                 self._connection.finished(self)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether any of a body has come that was not taken yet."""
+        return bool(self._body)
 
     # --- the request's body ------------------------------------------------------------------------------------
 
@@ -192,6 +197,15 @@ class Cycle:
         self._complete()
         return status
 
+    def answer_known(self, known: KnownAnswer, ours: bytes, body: bytes) -> int:
+        """As answer, with the lines of a head that came before and `ours`, ended as well; `body` has its length."""
+        self.started = True
+        status_line = STATUS_LINES.get(known.status) or b"HTTP/1.1 %d \r\n" % known.status
+        parts = (status_line, self._connection.date_line, known.lines, ours, self._persistence(), b"\r\n", body)
+        self._connection.write(b"".join(parts))
+        self._complete()
+        return known.status
+
     def _built_head(self, status: int, headers: Headers) -> bytes:
         lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]
         for name, value in headers:
@@ -199,7 +213,7 @@ class Cycle:
                 self.keep_alive = self.keep_alive and value != b"close"
                 continue
             if name == b"content-length":
-                if status in _BODILESS:
+                if status in BODILESS:
                     continue
                 self._left = int(value)
             lines += (name, b": ", value, b"\r\n")
@@ -209,7 +223,7 @@ class Cycle:
         return b"".join((fields, self._framing(status), self._persistence(), b"\r\n"))
 
     def _framing(self, status: int) -> bytes:
-        if self.arrival.method == "HEAD" or status in _BODILESS:
+        if self.arrival.method == "HEAD" or status in BODILESS:
             self._left = 0
             return b""
         if self._left is not None:

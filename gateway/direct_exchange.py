@@ -60,7 +60,10 @@ class DirectExchange:
             self._hand_over(self)
             return
         cycle.on_gone = None
-        status, body = connection.status, connection.take()
-        headers = [*connection.headers, (b"x-request-id", cycle.arrival.request_id.encode("ascii"))]
+        status, headers, known, body = connection.status, connection.headers, connection.known, connection.take()
+        request_id = cycle.arrival.request_id.encode("ascii")
         self.pool.give_back(connection)
-        self._done(self, cycle.answer(status, headers, body))
+        if known is not None:
+            self._done(self, cycle.answer_known(known, b"x-request-id: " + request_id + b"\r\n", body))
+        else:
+            self._done(self, cycle.answer(status, [*headers, (b"x-request-id", request_id)], body))

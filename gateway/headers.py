@@ -110,6 +110,8 @@ class RequestFields:
     chunked: bool = False
     traceparent: bytes | None = None
     refresh_token: str | None = None
+    bearer: str | None = None
+    """The token in `authorization`, once somebody has looked: to hash the same string again costs nothing."""
 
     @property
     def has_body(self) -> bool:

@@ -11,12 +11,13 @@ from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authentication import Authentication, Proof
 from gateway.authorizer import authorize
+from gateway.examined import Examined
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
 from gateway.identity_headers import Voucher
 from gateway.refresher import FreshTokens
 from gateway.routes import Route, RouteTable
-from gateway.upstream_request import RequestHead, build_head
+from gateway.upstream_request import RequestHead, head_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,37 +43,46 @@ class Pipeline:
 
     def admit_known(self, arrival: Arrival) -> Passage | None:
         """What may be forwarded, where nothing has to be waited for to say so; None elsewhere. Raises Refused."""
-        route, fields = self._examine(arrival)
+        examined = self._examine(arrival)
+        route, fields = examined.route, examined.fields
         if route.public:
             held = route.upstream.takes_credentials and (fields.cookies or fields.refresh_token)
-            return None if held else self._passage(arrival, route, fields, None)
+            return None if held else self._passage(arrival, examined, None)
         proof = self._authentication.recall(fields)
-        return self._passage(arrival, route, fields, proof) if proof is not None else None
+        return self._passage(arrival, examined, proof) if proof is not None else None
 
     async def admit(self, arrival: Arrival) -> Passage:
         """What may be forwarded. Raises Refused."""
-        route, fields = self._examine(arrival)
-        return self._passage(arrival, route, fields, await self._prove(arrival, fields, route))
+        examined = self._examine(arrival)
+        return self._passage(arrival, examined, await self._prove(arrival, examined.fields, examined.route))
 
-    def _examine(self, arrival: Arrival) -> tuple[Route, RequestFields]:
+    def _examine(self, arrival: Arrival) -> Examined:
+        known = arrival.known
+        if known is not None and known.examined is not None:
+            return known.examined
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
-        return self._route(arrival, fields), fields
+        examined = Examined(self._route(arrival, fields), fields)
+        if known is not None and not fields.cookies and not fields.refresh_token:  # else `fields` is still to change
+            known.examined = examined
+        return examined
 
-    def _passage(self, arrival: Arrival, route: Route, fields: RequestFields, proof: Proof | None) -> Passage:
+    def _passage(self, arrival: Arrival, examined: Examined, proof: Proof | None) -> Passage:
+        route, fields = examined.route, examined.fields
         identity = b""
         if proof is not None and not route.public:
             identity = self._vouch(proof, route)
-        head = build_head(
-            method=arrival.method,
-            path=arrival.path,
-            query=arrival.query,
-            fields=fields,
-            client=arrival.client,
-            scheme=arrival.scheme,
-            request_id=arrival.request_id,
-            identity=identity,
-            with_credentials=route.upstream.takes_credentials,
+        template = examined.template
+        if template is None:
+            template = examined.template = head_template(
+                method=arrival.method,
+                path=arrival.path,
+                query=arrival.query,
+                fields=fields,
+                with_credentials=route.upstream.takes_credentials,
+            )
+        head = template.fill(
+            client=arrival.client, scheme=arrival.scheme, request_id=arrival.request_id, identity=identity
         )
         return Passage(route, head, fields.has_body, fields.chunked, proof.fresh if proof is not None else None)
 

@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.arrival import Arrival
 from gateway.cycle import STATUS_LINES, Cycle
+from gateway.known_requests import KnownRequest, KnownRequests
 
 MAX_OVERHEAD = 98_304
 """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
@@ -40,6 +41,8 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
 
 class Application(Protocol):
     """What answers the requests."""
+
+    known_requests: KnownRequests
 
     def next_request_id(self) -> str:
         """An id that no other request has."""
@@ -67,6 +70,7 @@ class ServerProtocol(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         app: Application = config.app  # type: ignore[assignment]  # uvicorn types it as ASGI, and so it is besides
         self._app = app
+        self._known_requests = app.known_requests
         self._keep_alive_timeout = config.timeout_keep_alive
         self._state = server_state
         self._transport: asyncio.Transport | None = None
@@ -82,6 +86,7 @@ class ServerProtocol(asyncio.Protocol):
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
+        self._heading = False
         self._writable: asyncio.Future[None] | None = None
         self._read_paused = False
         self._overhead = 0
@@ -120,6 +125,20 @@ class ServerProtocol(asyncio.Protocol):
             return
         self._heard_at = self._loop.time()
         self._idle_until = _FOREVER
+        if self._answering is not None or self._heading or self._reading is not None or self._draining:
+            self._parse(data)
+            return
+        known = self._known_requests.find(data)
+        if known is None:
+            self._parse(data)
+        else:
+            self._head_until = _FOREVER
+            cycle = Cycle(self, self._arrival_of(known), keep_alive=True, expects_continue=False)
+            cycle.more_body = False
+            self._start(cycle)
+
+    def _parse(self, data: bytes) -> None:
+        at_rest = not (self._answering or self._heading or self._reading or self._draining)
         self._overhead += len(data)
         malformed = False
         try:
@@ -128,6 +147,8 @@ class ServerProtocol(asyncio.Protocol):
             self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
         except httptools.HttpParserError:
             malformed = True
+        if at_rest and len(self._waiting) == 1:
+            self._learn(data, self._waiting[0])
         self._start_waiting()
         if malformed:
             self._break_off()
@@ -135,6 +156,13 @@ class ServerProtocol(asyncio.Protocol):
             self._head_until = self._heard_at + self.head_timeout
         if self._overhead > MAX_OVERHEAD:
             self._bound_overhead()
+
+    def _learn(self, data: bytes, cycle: Cycle) -> None:
+        """Remembers `data` where it is one request, whole and without a body, and the parser is at rest again."""
+        known = cycle.arrival.known
+        is_whole = not (self._heading or cycle.more_body or cycle.has_body)
+        if known is not None and is_whole and cycle.keep_alive and not self._expects_continue:
+            self._known_requests.learn(data, known)
 
     def _break_off(self) -> None:
         """Nothing that comes on this connection can be understood any more; answers under way are still given."""
@@ -175,6 +203,7 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
+        self._heading = True
         self._target = b""
         self._headers = []
         self._expects_continue = False
@@ -194,6 +223,7 @@ class ServerProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        self._heading = False
         self._head_until = _FOREVER
         self._overhead = 0
         cycle = Cycle(
@@ -226,16 +256,21 @@ class ServerProtocol(asyncio.Protocol):
         if not target.startswith(b"/"):
             target = _origin_form(target)
         path, _, query = target.partition(b"?")
+        method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
+        return self._arrival_of(KnownRequest(method, path, query, self._headers, version))
+
+    def _arrival_of(self, known: KnownRequest) -> Arrival:
         return Arrival(
             self._app.next_request_id(),
-            self._parser.get_method().decode("ascii"),
-            path,
-            query,
-            self._headers,
-            self._parser.get_http_version(),
+            known.method,
+            known.path,
+            known.query,
+            known.headers,
+            known.http_version,
             self._client,
             self._scheme,
             self._server,
+            known,
         )
 
     # --- the cycle's connection --------------------------------------------------------------------------------

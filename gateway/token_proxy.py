@@ -22,6 +22,7 @@ from gateway.direct_exchange import DirectExchange
 from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
+from gateway.known_requests import KnownRequests
 from gateway.metrics import Metrics
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
@@ -55,6 +56,7 @@ class TokenProxy:
         access_log: AccessLog | None,
         clock: Clock,
     ) -> None:
+        self.known_requests = KnownRequests()
         self._pipeline = pipeline
         self._upstreams = upstreams
         self._own_endpoints = own_endpoints

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from contract.problems import Refused, spread
+from gateway.known_answers import KnownAnswers
 from gateway.routes import Address, Upstream
 from gateway.upstream_connection import UpstreamConnection
 
@@ -35,6 +36,7 @@ class ConnectionPool:
         self.address = address
         self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
         self._limit = limit
+        self._known_answers = KnownAnswers()
         self._connecting = 0
         self._idle: list[UpstreamConnection] = []
         self._in_use: set[UpstreamConnection] = set()
@@ -72,7 +74,7 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
 
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(loop)
+            return UpstreamConnection(loop, self._known_answers)
 
         try:
             async with asyncio.timeout(timeout):

@@ -11,6 +11,7 @@ from typing import Literal, cast
 import httptools
 
 from gateway.headers import read_answer_fields
+from gateway.known_answers import KnownAnswer, KnownAnswers
 
 HIGH_WATER = 65_536
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -31,10 +32,12 @@ class UpstreamConnection(asyncio.Protocol):
     """A connection and the state of the exchange that is on it.
 
     `status`, `headers` and `complete` hold from the moment `answered` returns until the next `start`.
+    `known` holds as long where the head came before, byte for byte.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers | None = None) -> None:
         self._loop = loop
+        self._known_answers = known_answers
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
@@ -57,6 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._sent = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
+        self.known: KnownAnswer | None = None
         self.complete = False
         self.idle_since = 0.0
         self.silent_until = float("inf")
@@ -83,6 +87,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_cookies = keep_cookies
         self._busy = True
         self._sent = whole
+        self.known = None
         self.complete = False
         self.total_until = self._deadline(total)
         self._transport.write(head + body if body else head)
@@ -232,6 +237,31 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._busy:  # an answer that nobody asked for: nothing that follows on this connection can be trusted
             self._fail("broken")
             return
+        known_answers = self._known_answers
+        if known_answers is None or not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
+            self._parse(data)
+            return
+        found = known_answers.find(data)
+        if found is not None:
+            self._recall(*found)
+            return
+        self._parse(data)
+        if self.complete and self._keeps_alive and not self._ends_at_eof:
+            known_answers.learn(data, self.status, self.headers)
+
+    def _recall(self, known: KnownAnswer, body: bytes) -> None:
+        """Takes a whole answer that the parser need not see: it stands where the next one begins."""
+        self.known = known
+        self.status = known.status
+        self.headers = list(known.headers)
+        self._heading = False
+        self._keeps_alive = True
+        self.complete = True
+        if body:
+            self._chunks = [body]
+        self._heard()
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -245,6 +275,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
+        self._heard()
+
+    def _heard(self) -> None:
         if self._listener is not None:
             self._call_listener()
         elif self._waiter is not None and not self._waiter.done():

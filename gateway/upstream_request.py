@@ -26,19 +26,25 @@ class RequestHead:
         return b"".join((self.request_line, host_line, self.fields))
 
 
-def build_head(
-    *,
-    method: str,
-    path: bytes,
-    query: bytes,
-    fields: RequestFields,
-    client: str,
-    scheme: str,
-    request_id: str,
-    identity: bytes,
-    with_credentials: bool,
-) -> RequestHead:
-    """The head that forwards a request. `identity` is a block of ended lines. Raises Refused(400)."""
+@dataclass(frozen=True, slots=True)
+class HeadTemplate:
+    """What of an upstream request's head is the same for everybody who asks for the same thing."""
+
+    request_line: bytes
+    copied: bytes
+    host: bytes | None
+    framing: bytes
+
+    def fill(self, *, client: str, scheme: str, request_id: str, identity: bytes) -> RequestHead:
+        """The head for one request. `identity` is a block of ended lines. Raises Refused(400)."""
+        told = _forwarded_lines(self.host, client, scheme, request_id)
+        return RequestHead(self.request_line, b"".join((self.copied, told, identity, self.framing)))
+
+
+def head_template(
+    *, method: str, path: bytes, query: bytes, fields: RequestFields, with_credentials: bool
+) -> HeadTemplate:
+    """The head that forwards a request, but for who sent it. Raises Refused(400)."""
     lines = fields.lines
     if with_credentials:
         lines = [*lines, *_credential_lines(fields)]
@@ -47,11 +53,11 @@ def build_head(
     if copied.count(b"\n") * 4 != len(lines) or copied.count(b"\r") * 4 != len(lines) or b"\0" in copied:
         raise Refused("bad_header", "A header value holds a line end or NUL.")
     target = path + b"?" + query if query else path
-    head = [copied, _forwarded_lines(fields.host, client, scheme, request_id), identity, _framing_line(fields)]
+    framing = _framing_line(fields)
     if fields.traceparent is not None:
-        head.append(b"traceparent: " + fields.traceparent + b"\r\n")
-    head.append(b"\r\n")
-    return RequestHead(method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n", b"".join(head))
+        framing += b"traceparent: " + fields.traceparent + b"\r\n"
+    request_line = method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n"
+    return HeadTemplate(request_line, copied, fields.host, framing + b"\r\n")
 
 
 def _credential_lines(fields: RequestFields) -> list[bytes]:

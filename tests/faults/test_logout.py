@@ -20,7 +20,8 @@ async def one_line_a_worker(urls: list[str], access: str) -> list[Connection]:
         for url in urls:
             line = Connection(url)
             answer = await line.ask("GET", "/api/whoami", access=access)
-            lines.setdefault(answer.headers["x-request-id"][:16], line)
+            if lines.setdefault(answer.headers["x-request-id"][:16], line) is not line:
+                line.close()
     return list(lines.values())
 
 

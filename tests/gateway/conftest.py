@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from chassis.clock import Clock
 from chassis.settings import load
 from gateway.app import Gateway, create_app
 from gateway.settings import GatewaySettings
@@ -198,9 +199,9 @@ def make_app(
         "ACCESS_LOG": "false",
     }
 
-    def make(**changed: str) -> Gateway:
+    def make(clock: Clock = time.time, **changed: str) -> Gateway:
         told = environ | changed
-        return create_app(load(GatewaySettings, told), environ=told)
+        return create_app(load(GatewaySettings, told), environ=told, clock=clock)
 
     return make
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contract.problems import Refused
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
-from gateway.upstream_request import build_head
+from gateway.upstream_request import head_template
 
 HOST_LINE = b"Host: notes:8002\r\n"
 IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
@@ -23,14 +23,12 @@ def head(fields: RequestFields, **changed: Any) -> bytes:
         "path": b"/api/",
         "query": b"",
         "fields": fields,
-        "client": "192.0.2.1",
-        "scheme": "http",
-        "request_id": "id-1",
-        "identity": IDENTITY,
         "with_credentials": False,
         **changed,
     }
-    return build_head(**told).for_host(HOST_LINE)
+    template = head_template(**told)
+    filled = template.fill(client="192.0.2.1", scheme="http", request_id="id-1", identity=IDENTITY)
+    return filled.for_host(HOST_LINE)
 
 
 def as_read(raw: bytes) -> tuple[h11.Request, bytes]:
