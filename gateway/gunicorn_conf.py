@@ -7,8 +7,9 @@ from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, settings_or_exit
+from gateway.complaints import RoutesError
 from gateway.departure import Reloads
-from gateway.routes_file import RoutesError, load_routes, parse_address
+from gateway.routes_file import load_routes, parse_address
 from gateway.settings import GatewaySettings, ServingSettings
 
 _serving = settings_or_exit(ServingSettings, os.environ)

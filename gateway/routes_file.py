@@ -1,15 +1,16 @@
-"""Reads routes.toml. A file is taken whole or not at all: every complaint names the place in it."""
+"""Reads routes.toml. A file is taken whole or not at all: every complaint names its line and the place in it."""
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
+from gateway.complaints import Complaints, RoutesError
 from gateway.routes import (
     AUTH_UPSTREAM,
     AUTHENTICATED,
@@ -21,10 +22,9 @@ from gateway.routes import (
     Timeouts,
     Upstream,
 )
+from gateway.toml_lines import Place, lines_of
 
-
-class RoutesError(Exception):
-    """The routes file is refused; the text names the place and the reason, a line each."""
+FILE_NAME = "routes.toml"
 
 
 def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
@@ -33,28 +33,40 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path) -> Ro
     Raises RoutesError.
     """
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = file.read_bytes()
     except OSError as error:
-        raise RoutesError(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RoutesError(f"{file} is no TOML: {error}") from error
-    return parse_routes(document, environ=environ, data_dir=data_dir)
-
-
-def parse_routes(document: Mapping[str, Any], *, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
-    """The table in a parsed routes file. Raises RoutesError."""
+        raise RoutesError(f"{file}: cannot be read: {error.strerror}") from error
     try:
-        written = _File.model_validate(_expand(document, environ, ""))
-    except ValidationError as error:
-        raise RoutesError("\n".join(_complaints(error))) from error
-    asserted = {route.upstream for route in written.routes if route.access != PUBLIC}
-    upstreams = {
-        name: _upstream(name, upstream, name in asserted, environ, data_dir)
-        for name, upstream in written.upstreams.items()
-    }
-    routes = [_route(number, route, upstreams) for number, route in enumerate(written.routes)]
-    _refuse_twins(routes)
-    return RouteTable(routes)
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RoutesError(f"{file}:{line}: is no TOML: it is not UTF-8") from error
+    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir)
+
+
+def parse_routes(text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
+    """The table in the text of a routes file, which complaints call `name`. Raises RoutesError."""
+    document = _parse(text, name)
+    complaints = Complaints(name, lines_of(text))
+    table = _Reading(complaints, environ, data_dir).table(document)
+    complaints.check()
+    return table
+
+
+_TOML_LINE = re.compile(r" \(at line (\d+), (column \d+)\)")
+
+
+def _parse(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error)
+        where = _TOML_LINE.search(reason)
+        line = int(where[1]) if where else text.count("\n") + 1
+        column = f" ({where[2]})" if where else ""
+        raise RoutesError(f"{name}:{line}: is no TOML: {_TOML_LINE.sub('', reason)}{column}") from error
+    except RecursionError as error:
+        raise RoutesError(f"{name}:1: is nested too deeply") from error
 
 
 # --- the file's form -------------------------------------------------------------------------------------------
@@ -122,105 +134,148 @@ class _Route(_Table):
     timeout: _Timeout = _Timeout()
 
 
-class _File(_Table):
-    upstreams: dict[str, _Upstream] = {}
-    routes: list[_Route] = []
+_Form = TypeVar("_Form", bound=_Table)
 
+_REASONS = {"missing": "is required", "extra_forbidden": "is not known here"}
 
-def _complaints(error: ValidationError) -> list[str]:
-    found: dict[str, None] = {}
-    for problem in error.errors(include_input=False, include_url=False):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
-        found[f"{place.lstrip('.')}: {problem['msg'].removeprefix('Value error, ')}"] = None
-    return list(found)
-
-
-# --- from the file's form to ours --------------------------------------------------------------------------------
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 
 
-def _expand(value: Any, environ: Mapping[str, str], place: str) -> Any:
-    if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: _variable(match[1], environ, place), value)
-    if isinstance(value, Mapping):
-        return {key: _expand(member, environ, f"{place}.{key}".lstrip(".")) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_expand(member, environ, f"{place}[{number}]") for number, member in enumerate(value)]
-    return value
+class _Reading:
+    """One reading of a file. What is wrong is complained of, and the rest is read on for what else may be."""
 
+    def __init__(self, complaints: Complaints, environ: Mapping[str, str], data_dir: Path) -> None:
+        self._complain = complaints.add
+        self._environ = environ
+        self._data_dir = data_dir
 
-def _variable(name: str, environ: Mapping[str, str], place: str) -> str:
-    if name not in environ:
-        raise RoutesError(f"{place}: the environment has no {name}")
-    return environ[name]
+    def table(self, document: Mapping[str, Any]) -> RouteTable:
+        """The table that `document` describes; worth nothing where there are complaints."""
+        document = self._expanded(document, ())
+        for key in document.keys() - {"upstreams", "routes"}:
+            self._complain((key,), "is not known here; the file has [upstreams.NAME] and [[routes]]")
+        routes = self._routes(document.get("routes", []))
+        asserted = {route.upstream for _, route in routes if route.access != PUBLIC}
+        upstreams = self._upstreams(document.get("upstreams", {}), asserted)
+        return RouteTable(self._joined(routes, upstreams, document.get("upstreams", {})))
 
+    # --- the file's form ---------------------------------------------------------------------------------------
 
-def _upstream(name: str, written: _Upstream, asserted: bool, environ: Mapping[str, str], data_dir: Path) -> Upstream:
-    place = f"upstreams.{name}"
-    if not _NAME.fullmatch(name):
-        raise RoutesError(f"{place}: a name is made of letters, digits, - and _")
-    signer = None
-    if written.identity and name != AUTH_UPSTREAM:
-        signer = _signer(place, written, asserted, environ, data_dir)
-    return Upstream(
-        name=name,
-        addresses=tuple(parse_address(url, f"{place}.urls") for url in written.urls),
-        audience=written.audience or name,
-        signer=signer,
-        max_connections=written.max_connections,
-    )
+    def _routes(self, written: object) -> list[tuple[int, _Route]]:
+        if not isinstance(written, list):
+            self._complain(("routes",), "is written as [[routes]]")
+            return []
+        forms = ((number, self._form(_Route, ("routes", number), one)) for number, one in enumerate(written))
+        return [(number, form) for number, form in forms if form is not None]
 
+    def _upstreams(self, written: object, asserted: Iterable[str]) -> dict[str, Upstream]:
+        if not isinstance(written, Mapping):
+            self._complain(("upstreams",), "is written as [upstreams.NAME]")
+            return {}
+        forms = {name: self._form(_Upstream, ("upstreams", name), one) for name, one in written.items()}
+        return {
+            name: self._upstream(name, form, name in asserted) for name, form in forms.items() if form is not None
+        }
 
-def parse_address(url: str, place: str) -> Address:
-    """The address in `http://host:port` or `unix:/path`. Raises RoutesError that names `place`."""
-    if url.startswith("unix:/"):
-        return Address(authority="localhost", path=url.removeprefix("unix:"))
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise RoutesError(f"{place}: {url!r} is no URL") from error
-    is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
-    if parts.scheme != "http" or not host or not is_plain:
-        raise RoutesError(f"{place}: {url!r} must be http://host:port or unix:/path")
-    return Address(authority=parts.netloc, host=host, port=port or 80)
-
-
-def _signer(
-    place: str, written: _Upstream, asserted: bool, environ: Mapping[str, str], data_dir: Path
-) -> AssertionSigner | None:
-    if written.identity_secret_file and written.identity_secret_env:
-        raise RoutesError(f"{place}: identity_secret_file and identity_secret_env are both set: keep one")
-    if written.identity_secret_env:
-        source, secret = written.identity_secret_env, environ.get(written.identity_secret_env, "")
-    elif written.identity_secret_file:
-        source, secret = written.identity_secret_file, _secret_in(data_dir / written.identity_secret_file, place)
-    elif asserted:
-        raise RoutesError(
-            f"{place}: a route needs its assertion, so give identity_secret_file or identity_secret_env,"
-            " or identity = false for a service that is not ours"
-        )
-    else:
+    def _form(self, form: type[_Form], place: Place, written: object) -> _Form | None:
+        try:
+            return form.model_validate(written)
+        except ValidationError as error:
+            for problem in error.errors(include_input=False, include_url=False):
+                said = problem["msg"].removeprefix("Value error, ")
+                self._complain((*place, *problem["loc"]), _REASONS.get(problem["type"], said))
         return None
-    try:
-        return assertion_signer(secret)
-    except WeakKey as error:
-        raise RoutesError(f"{place}: the identity secret in {source} {error}") from error
+
+    def _expanded(self, value: Any, place: Place) -> Any:
+        if isinstance(value, str):
+            return _VARIABLE.sub(lambda match: self._variable(match, place), value)
+        if isinstance(value, Mapping):
+            return {key: self._expanded(member, (*place, key)) for key, member in value.items()}
+        if isinstance(value, list):
+            return [self._expanded(member, (*place, number)) for number, member in enumerate(value)]
+        return value
+
+    def _variable(self, match: re.Match[str], place: Place) -> str:
+        if match[1] not in self._environ:
+            self._complain(place, f"the environment has no {match[1]}")
+            return match[0]
+        return self._environ[match[1]]
+
+    # --- from the file's form to ours ----------------------------------------------------------------------------
+
+    def _upstream(self, name: str, written: _Upstream, asserted: bool) -> Upstream:
+        place = ("upstreams", name)
+        if not _NAME.fullmatch(name):
+            self._complain(place, "a name is made of letters, digits, - and _")
+        signer = None
+        if written.identity and name != AUTH_UPSTREAM:
+            signer = self._signer(place, written, asserted)
+        addresses = (self._address(url, (*place, "urls", number)) for number, url in enumerate(written.urls))
+        return Upstream(
+            name=name,
+            addresses=tuple(address for address in addresses if address is not None),
+            audience=written.audience or name,
+            signer=signer,
+            max_connections=written.max_connections,
+        )
+
+    def _address(self, url: str, place: Place) -> Address | None:
+        try:
+            return read_address(url)
+        except ValueError as error:
+            self._complain(place, str(error))
+        return None
+
+    def _signer(self, place: Place, written: _Upstream, asserted: bool) -> AssertionSigner | None:
+        by_file, by_variable = written.identity_secret_file, written.identity_secret_env
+        if by_file and by_variable:
+            self._complain(place, "identity_secret_file and identity_secret_env are both set: keep one")
+        elif by_variable:
+            return self._strong((*place, "identity_secret_env"), by_variable, self._environ.get(by_variable, ""))
+        elif by_file:
+            return self._signer_in((*place, "identity_secret_file"), by_file)
+        elif asserted:
+            self._complain(
+                place,
+                "a route needs its assertion, so give identity_secret_file or identity_secret_env,"
+                " or identity = false for a service that is not ours",
+            )
+        return None
+
+    def _signer_in(self, place: Place, file: str) -> AssertionSigner | None:
+        try:
+            secret = (self._data_dir / file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            self._complain(place, f"the identity secret's file {Path(file).name} cannot be read")
+            return None
+        return self._strong(place, file, secret)
+
+    def _strong(self, place: Place, source: str, secret: str) -> AssertionSigner | None:
+        try:
+            return assertion_signer(secret)
+        except WeakKey as error:
+            self._complain(place, f"the identity secret in {source} {error}")
+        return None
+
+    def _joined(
+        self, routes: Sequence[tuple[int, _Route]], upstreams: Mapping[str, Upstream], written: object
+    ) -> list[Route]:
+        joined: list[Route] = []
+        seen: dict[str, int] = {}
+        for number, route in routes:
+            place = ("routes", number)
+            twin = seen.setdefault(route.prefix.rstrip("/"), number)
+            if twin != number:
+                self._complain((*place, "prefix"), f"{route.prefix!r} stands twice, in routes[{twin}] already")
+            if route.upstream in upstreams:
+                joined.append(_route(route, upstreams[route.upstream]))
+            elif not isinstance(written, Mapping) or route.upstream not in written:
+                self._complain((*place, "upstream"), f"there is no [upstreams.{route.upstream}]")
+        return joined
 
 
-def _secret_in(file: Path, place: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RoutesError(f"{place}: the identity secret's file {file.name} cannot be read") from error
-
-
-def _route(number: int, written: _Route, upstreams: Mapping[str, Upstream]) -> Route:
-    place = f"routes[{number}]"
-    upstream = upstreams.get(written.upstream)
-    if upstream is None:
-        raise RoutesError(f"{place}.upstream: there is no [upstreams.{written.upstream}]")
+def _route(written: _Route, upstream: Upstream) -> Route:
     methods = written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
     return Route(
         prefix=written.prefix,
@@ -233,10 +288,24 @@ def _route(number: int, written: _Route, upstreams: Mapping[str, Upstream]) -> R
     )
 
 
-def _refuse_twins(routes: Sequence[Route]) -> None:
-    seen: set[str] = set()
-    for number, route in enumerate(routes):
-        prefix = route.prefix.rstrip("/")
-        if prefix in seen:
-            raise RoutesError(f"routes[{number}].prefix: {route.prefix!r} stands twice")
-        seen.add(prefix)
+def parse_address(url: str, place: str) -> Address:
+    """The address in `http://host:port` or `unix:/path`. Raises RoutesError that names `place`."""
+    try:
+        return read_address(url)
+    except ValueError as error:
+        raise RoutesError(f"{place}: {error}") from error
+
+
+def read_address(url: str) -> Address:
+    """The address in `http://host:port` or `unix:/path`. Raises ValueError."""
+    if url.startswith("unix:/"):
+        return Address(authority="localhost", path=url.removeprefix("unix:"))
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"{url!r} is no URL") from None
+    is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
+    if parts.scheme != "http" or not host or not is_plain:
+        raise ValueError(f"{url!r} must be http://host:port or unix:/path")
+    return Address(authority=parts.netloc, host=host, port=port or 80)

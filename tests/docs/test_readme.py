@@ -2,7 +2,6 @@
 
 import re
 import time
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def upstream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upstream:
     secrets = tmp_path / ".data"
     secrets.mkdir()
     (secrets / "reports.secret").write_text(f"{SECRET}\n")
-    routes = parse_routes(tomllib.loads(block("toml")), environ={}, data_dir=secrets)
+    routes = parse_routes(block("toml"), environ={}, data_dir=secrets)
     found = routes.match(b"/reports/")
     assert found is not None
     assert not found.public

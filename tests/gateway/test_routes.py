@@ -1,14 +1,14 @@
 """routes.toml: taken whole or not at all, and every complaint names its place."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.complaints import RoutesError
 from gateway.routes import Address, RouteTable
-from gateway.routes_file import RoutesError, load_routes, parse_address, parse_routes
+from gateway.routes_file import load_routes, parse_address, parse_routes
 from tests.gateway.tokens import IDENTITY_SECRET
 
 ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "WEAK": "changeme" * 8}
@@ -16,7 +16,7 @@ NOTES = '[upstreams.notes]\nurls = ["http://127.0.0.1:8002"]\nidentity_secret_en
 
 
 def parse(text: str, data_dir: Path = Path("/nonexistent")) -> RouteTable:
-    return parse_routes(tomllib.loads(text), environ=ENVIRON, data_dir=data_dir)
+    return parse_routes(text, environ=ENVIRON, data_dir=data_dir)
 
 
 def route(prefix: str = "/api/", upstream: str = "notes", access: str = '"authenticated"', rest: str = "") -> str:
@@ -194,13 +194,13 @@ BAD = [
     ("upstreams.notes.url", "url = 7\n"),
     ("upstreams.notes.max_connections", "max_connections = 0\n"),
     ("upstreams.x.urls", '[upstreams.x]\nurls = ["ftp://x"]\n'),
-    ("upstreams.x.urls: 'x:80'", '[upstreams.x]\nurls = ["x:80"]\n'),
-    ("upstreams.x.urls: 'http://x/path'", '[upstreams.x]\nurls = ["http://x/path"]\n'),
-    ("upstreams.x.urls: 'http://x:port'", '[upstreams.x]\nurls = ["http://x:port"]\n'),
-    ("upstreams.x.urls: 'http://u:p@x'", '[upstreams.x]\nurls = ["http://u:p@x"]\n'),
-    ("upstreams.x.urls: 'unix:here'", '[upstreams.x]\nurls = ["unix:here"]\n'),
-    ("upstreams.x.urls: 'http://a b'", '[upstreams.x]\nurls = ["http://a b"]\n'),
-    ("upstreams.x.urls: 'http://bücher'", '[upstreams.x]\nurls = ["http://bücher"]\n'),
+    ("upstreams.x.urls[0]: 'x:80'", '[upstreams.x]\nurls = ["x:80"]\n'),
+    ("upstreams.x.urls[0]: 'http://x/path'", '[upstreams.x]\nurls = ["http://x/path"]\n'),
+    ("upstreams.x.urls[0]: 'http://x:port'", '[upstreams.x]\nurls = ["http://x:port"]\n'),
+    ("upstreams.x.urls[0]: 'http://u:p@x'", '[upstreams.x]\nurls = ["http://u:p@x"]\n'),
+    ("upstreams.x.urls[0]: 'unix:here'", '[upstreams.x]\nurls = ["unix:here"]\n'),
+    ("upstreams.x.urls[0]: 'http://a b'", '[upstreams.x]\nurls = ["http://a b"]\n'),
+    ("upstreams.x.urls[0]: 'http://bücher'", '[upstreams.x]\nurls = ["http://bücher"]\n'),
     ("upstreams.x.urls", "[upstreams.x]\nurls = []\n"),
     ("upstreams.a b", '[upstreams."a b"]\nurls = ["http://x"]\n'),
     ("upstreams.x", '[upstreams.x]\nurls = ["http://x"]\n' + route(upstream="x")),
@@ -208,13 +208,16 @@ BAD = [
         "upstreams.x: identity_secret_file and",
         ('[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\nidentity_secret_env = "NOTES_SECRET"\n'),
     ),
-    ("upstreams.x: the identity secret's file f", '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\n'),
     (
-        "upstreams.x: the identity secret in WEAK",
+        "upstreams.x.identity_secret_file: the identity secret's file f",
+        '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\n',
+    ),
+    (
+        "upstreams.x.identity_secret_env: the identity secret in WEAK",
         '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_env = "WEAK"\n',
     ),
     (
-        "upstreams.x: the identity secret in UNSET",
+        "upstreams.x.identity_secret_env: the identity secret in UNSET",
         '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_env = "UNSET"\n',
     ),
     ("upstreams.x.urls[0]: the environment has no NOWHERE", '[upstreams.x]\nurls = ["http://${NOWHERE}"]\n'),
@@ -233,21 +236,77 @@ def test_every_complaint_names_its_place(place: str, text: str) -> None:
     assert ENVIRON["WEAK"] not in str(refused.value)
 
 
-def test_every_complaint_is_made_at_once() -> None:
+WRONG = """\
+[upstreams.notes]
+urls = ["http://127.0.0.1:8002",
+        "ftp://x"]
+identity_secret_env = "WEAK"
+max_conections = 7
+
+[[routes]]
+prefix = "api"
+upstream = "nobody"
+access = "authenticated"
+
+[[routes]]
+upstream = "notes"
+access = "${NOWHERE}"
+timeout = { connect = 1, read = -1 }
+
+[[routes]]
+prefix = "/x/"
+upstream = "lost"
+access = "public"
+[[routes]]
+prefix = "/x"
+upstream = "notes"
+access = "public"
+[other]
+"""
+
+
+def test_every_complaint_of_a_file_is_made_at_once_with_its_line() -> None:
     with pytest.raises(RoutesError) as refused:
-        parse(NOTES + route("api") + route(rest="max_body = -1") + route(rest='methods = ["X"]'))
-    assert len(str(refused.value).splitlines()) == 3
+        parse(WRONG)
+    said = [line.split(": ") for line in str(refused.value).splitlines()]
+    assert [(line, place) for line, place, *_ in said] == [
+        ("routes.toml:5", "upstreams.notes.max_conections"),
+        ("routes.toml:8", "routes[0].prefix"),
+        ("routes.toml:12", "routes[1].prefix"),
+        ("routes.toml:14", "routes[1].access"),
+        ("routes.toml:15", "routes[1].timeout.read"),
+        ("routes.toml:19", "routes[2].upstream"),
+        ("routes.toml:22", "routes[3].prefix"),
+        ("routes.toml:25", "other"),
+    ]
+    with pytest.raises(RoutesError) as refused:
+        parse(WRONG.replace("max_conections", "max_connections").replace('"api"', '"/api"'))
+    assert "routes.toml:3: upstreams.notes.urls[1]: 'ftp://x' must be" in str(refused.value)
+    assert "routes.toml:4: upstreams.notes.identity_secret_env: the identity secret in WEAK" in str(refused.value)
+    assert "routes.toml:9: routes[0].upstream: there is no [upstreams.nobody]" in str(refused.value)
 
 
-@pytest.mark.parametrize("content", [b"[", b"\xff\xfe", b"a = 1\na = 2"])
-def test_a_file_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"x = 1\ny = ", ":2: is no TOML: Invalid value"),
+        (b"\n\n[", ":3: is no TOML: "),
+        (b"a = 1\na = 2\n", ":2: is no TOML: Cannot overwrite a value (column 6)"),
+        (b"\n# \xff\xfe\n", ":2: is no TOML: it is not UTF-8"),
+        (b"a = " + b"[" * 5_000, ":1: is nested too deeply"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_refused_by_name_and_line(tmp_path: Path, content: bytes, complaint: str) -> None:
     file = tmp_path / "my-routes.toml"
     file.write_bytes(content)
-    with pytest.raises(RoutesError, match=r"my-routes\.toml"):
+    with pytest.raises(RoutesError) as refused:
         load_routes(file, environ=ENVIRON, data_dir=tmp_path)
-    file.unlink()
-    with pytest.raises(RoutesError, match=r"my-routes\.toml"):
-        load_routes(file, environ=ENVIRON, data_dir=tmp_path)
+    assert str(refused.value).startswith(f"{file}{complaint}")
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RoutesError, match=r"my-routes\.toml: cannot be read: No such file"):
+        load_routes(tmp_path / "my-routes.toml", environ=ENVIRON, data_dir=tmp_path)
 
 
 @given(st.text())
