@@ -4,24 +4,15 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
 from gateway.complaints import Complaints, RoutesError
-from gateway.routes import (
-    AUTH_UPSTREAM,
-    AUTHENTICATED,
-    METHODS,
-    PUBLIC,
-    Address,
-    Route,
-    RouteTable,
-    Timeouts,
-    Upstream,
-)
+from gateway.routes import AUTH_UPSTREAM, PUBLIC, Address, Route, RouteTable, Timeouts, Upstream
+from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
 
 FILE_NAME = "routes.toml"
@@ -69,76 +60,13 @@ def _parse(text: str, name: str) -> Mapping[str, Any]:
         raise RoutesError(f"{name}:1: is nested too deeply") from error
 
 
-# --- the file's form -------------------------------------------------------------------------------------------
-
-_SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
-_ROLE = re.compile(r"[^\s,]+")
-_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+", re.ASCII)
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str) and (parts := _SIZE.fullmatch(value.strip())):
-        return int(parts[1]) * _UNITS[parts[2] or "B"]
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError('must be a size in bytes, as 1048576 or "1MiB"')
-
-
-def _prefix(value: str) -> str:
-    if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
-        raise ValueError('must be a path of plain segments, as "/api/"')
-    return value
-
-
-def _access(value: object) -> object:
-    is_list_of_roles = isinstance(value, list) and value and all(_ROLE.fullmatch(str(role)) for role in value)
-    if value not in (PUBLIC, AUTHENTICATED) and not is_list_of_roles:
-        raise ValueError('must be "public", "authenticated" or a list of roles')
-    return value
-
-
-def _methods(value: frozenset[str]) -> frozenset[str]:
-    if unknown := sorted(value - METHODS):
-        raise ValueError(f"knows {', '.join(sorted(METHODS))}, not {', '.join(unknown)}")
-    return value
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class _Timeout(_Table):
-    connect: Annotated[float, Field(gt=0, le=60)] = 1
-    read: Annotated[float, Field(ge=0, le=86_400)] = 30
-    total: Annotated[float, Field(ge=0, le=86_400)] = 60
-
-
-class _Upstream(_Table):
-    urls: Annotated[list[str], Field(min_length=1)]
-    audience: str = ""
-    identity: bool = True
-    identity_secret_file: str = ""
-    identity_secret_env: str = ""
-    max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
-
-
-class _Route(_Table):
-    prefix: Annotated[str, AfterValidator(_prefix)]
-    upstream: str
-    access: Annotated[str | list[str], BeforeValidator(_access)]
-    methods: Annotated[frozenset[str], Field(min_length=1), AfterValidator(_methods)] = METHODS
-    max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
-    timeout: _Timeout = _Timeout()
-
-
-_Form = TypeVar("_Form", bound=_Table)
+_Form = TypeVar("_Form", bound=BaseModel)
 
 _REASONS = {"missing": "is required", "extra_forbidden": "is not known here"}
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+", re.ASCII)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 
 
@@ -162,18 +90,18 @@ class _Reading:
 
     # --- the file's form ---------------------------------------------------------------------------------------
 
-    def _routes(self, written: object) -> list[tuple[int, _Route]]:
+    def _routes(self, written: object) -> list[tuple[int, RouteForm]]:
         if not isinstance(written, list):
             self._complain(("routes",), "is written as [[routes]]")
             return []
-        forms = ((number, self._form(_Route, ("routes", number), one)) for number, one in enumerate(written))
+        forms = ((number, self._form(RouteForm, ("routes", number), one)) for number, one in enumerate(written))
         return [(number, form) for number, form in forms if form is not None]
 
     def _upstreams(self, written: object, asserted: Iterable[str]) -> dict[str, Upstream]:
         if not isinstance(written, Mapping):
             self._complain(("upstreams",), "is written as [upstreams.NAME]")
             return {}
-        forms = {name: self._form(_Upstream, ("upstreams", name), one) for name, one in written.items()}
+        forms = {name: self._form(UpstreamForm, ("upstreams", name), one) for name, one in written.items()}
         return {
             name: self._upstream(name, form, name in asserted) for name, form in forms.items() if form is not None
         }
@@ -204,7 +132,7 @@ class _Reading:
 
     # --- from the file's form to ours ----------------------------------------------------------------------------
 
-    def _upstream(self, name: str, written: _Upstream, asserted: bool) -> Upstream:
+    def _upstream(self, name: str, written: UpstreamForm, asserted: bool) -> Upstream:
         place = ("upstreams", name)
         if not _NAME.fullmatch(name):
             self._complain(place, "a name is made of letters, digits, - and _")
@@ -227,7 +155,7 @@ class _Reading:
             self._complain(place, str(error))
         return None
 
-    def _signer(self, place: Place, written: _Upstream, asserted: bool) -> AssertionSigner | None:
+    def _signer(self, place: Place, written: UpstreamForm, asserted: bool) -> AssertionSigner | None:
         by_file, by_variable = written.identity_secret_file, written.identity_secret_env
         if by_file and by_variable:
             self._complain(place, "identity_secret_file and identity_secret_env are both set: keep one")
@@ -259,7 +187,7 @@ class _Reading:
         return None
 
     def _joined(
-        self, routes: Sequence[tuple[int, _Route]], upstreams: Mapping[str, Upstream], written: object
+        self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream], written: object
     ) -> list[Route]:
         joined: list[Route] = []
         seen: dict[str, int] = {}
@@ -275,7 +203,7 @@ class _Reading:
         return joined
 
 
-def _route(written: _Route, upstream: Upstream) -> Route:
+def _route(written: RouteForm, upstream: Upstream) -> Route:
     methods = written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
     return Route(
         prefix=written.prefix,

@@ -1,0 +1,74 @@
+"""Owns the form of routes.toml: which keys its tables have, and what may stand there."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from gateway.routes import AUTHENTICATED, METHODS, PUBLIC
+
+_SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
+_ROLE = re.compile(r"[^\s,]+")
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str) and (parts := _SIZE.fullmatch(value.strip())):
+        return int(parts[1]) * _UNITS[parts[2] or "B"]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError('must be a size in bytes, as 1048576 or "1MiB"')
+
+
+def _prefix(value: str) -> str:
+    if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
+        raise ValueError('must be a path of plain segments, as "/api/"')
+    return value
+
+
+def _access(value: object) -> object:
+    is_list_of_roles = isinstance(value, list) and value and all(_ROLE.fullmatch(str(role)) for role in value)
+    if value not in (PUBLIC, AUTHENTICATED) and not is_list_of_roles:
+        raise ValueError('must be "public", "authenticated" or a list of roles')
+    return value
+
+
+def _methods(value: frozenset[str]) -> frozenset[str]:
+    if unknown := sorted(value - METHODS):
+        raise ValueError(f"knows {', '.join(sorted(METHODS))}, not {', '.join(unknown)}")
+    return value
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class TimeoutForm(_Table):
+    """Seconds."""
+
+    connect: Annotated[float, Field(gt=0, le=60)] = 1
+    read: Annotated[float, Field(ge=0, le=86_400)] = 30
+    total: Annotated[float, Field(ge=0, le=86_400)] = 60
+
+
+class UpstreamForm(_Table):
+    """`[upstreams.NAME]`."""
+
+    urls: Annotated[list[str], Field(min_length=1)]
+    audience: str = ""
+    identity: bool = True
+    identity_secret_file: str = ""
+    identity_secret_env: str = ""
+    max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
+
+
+class RouteForm(_Table):
+    """`[[routes]]`."""
+
+    prefix: Annotated[str, AfterValidator(_prefix)]
+    upstream: str
+    access: Annotated[str | list[str], BeforeValidator(_access)]
+    methods: Annotated[frozenset[str], Field(min_length=1), AfterValidator(_methods)] = METHODS
+    max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
+    timeout: TimeoutForm = TimeoutForm()
