@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from chassis.logs import configure_logs, log_config
 from chassis.settings import Settings, SettingsError, SomeSettings, load
@@ -13,9 +13,14 @@ def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str]) -> S
     try:
         return load(model, environ)
     except SettingsError as error:
-        for line in str(error).splitlines():
-            sys.stderr.write(f"cannot start: {line}\n")
-        raise SystemExit(2) from None
+        refuse_to_start(error)
+
+
+def refuse_to_start(complaints: Exception) -> NoReturn:
+    """Says why on stderr, a line each, and exits with 2."""
+    for line in str(complaints).splitlines():
+        sys.stderr.write(f"cannot start: {line}\n")
+    raise SystemExit(2) from None
 
 
 def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:

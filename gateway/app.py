@@ -31,6 +31,7 @@ from gateway.pipeline import Pipeline
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
 from gateway.routes_file import load_routes, parse_address
+from gateway.routes_in_force import RoutesInForce
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.sightings import Sightings
@@ -98,17 +99,24 @@ class Gateway:
 
 
 def create_app(
-    settings: GatewaySettings | None = None, *, environ: Mapping[str, str] = os.environ, clock: Clock = time.time
+    settings: GatewaySettings | None = None,
+    *,
+    routes: RoutesInForce | None = None,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock = time.time,
 ) -> Gateway:
-    """A gateway as `settings` say, or else `environ`, which also fills the names in the routes file."""
+    """A gateway as `settings` say, or else `environ`. Without `routes` it reads the routes file by itself."""
     settings = settings or settings_or_exit(GatewaySettings, environ)
-    routes = load_routes(settings.gateway_routes, environ=environ, data_dir=settings.data_dir)
+    file, data_dir = settings.gateway_routes, settings.data_dir
+    routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
+    table = routes.table
     auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
     redis = _redis(settings)
     feed = RevocationFeed(redis, revocations, clock)
     metrics = Metrics(feed, revocations, clock)
+    metrics.tell_routes(table.version, refused=routes.refused)
     sightings = Sightings(lambda document: _report(auth, document))
     authenticator = Authenticator(
         keys,
@@ -129,8 +137,8 @@ def create_app(
         cookie_name=cookie.name,
         allowed_origins=settings.allowed_origins,
     )
-    pipeline = Pipeline(routes, authentication, Voucher(settings.verified_tokens), clock)
-    upstreams = Upstreams(routes.upstreams(), also=auth.pool)
+    pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), clock)
+    upstreams = Upstreams(table.upstreams(), also=auth.pool)
     access_log = AccessLog(clock)
     bridge = LoopBridge()
     departure = Departure()

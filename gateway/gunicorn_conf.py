@@ -1,31 +1,44 @@
 """The gateway's gunicorn settings: `gunicorn -c python:gateway.gunicorn_conf`."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
-from chassis.serving import gunicorn_defaults, settings_or_exit
+from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit
 from gateway.complaints import RoutesError
 from gateway.departure import Reloads
 from gateway.routes_file import load_routes, parse_address
+from gateway.routes_in_force import RoutesInForce
 from gateway.settings import GatewaySettings, ServingSettings
+
+if TYPE_CHECKING:
+    from gateway.app import Gateway
 
 _serving = settings_or_exit(ServingSettings, os.environ)
 _settings = settings_or_exit(GatewaySettings, os.environ)
+globals().update(gunicorn_defaults("gateway", _serving))
 try:
-    # The workers read the routes for themselves; here a wrong file stops the start with one plain message.
-    load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
+    # Read here, in the master, and known to the workers by their fork.
+    _routes = RoutesInForce(
+        lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
+    )
     parse_address(_settings.auth_url, "AUTH_URL")
 except RoutesError as error:
-    raise SystemExit(f"cannot start: {error}") from None
-
-globals().update(gunicorn_defaults("gateway", _serving))
+    refuse_to_start(error)
 prepare_metrics()
 _reloads = Reloads()
 
-wsgi_app = "gateway.app:create_app()"
+
+def create_app() -> "Gateway":
+    """A worker's gateway. Imported only there: the metrics' folder has to be named before."""
+    from gateway.app import create_app
+
+    return create_app(routes=_routes)
+
+
+wsgi_app = "gateway.gunicorn_conf:create_app()"
 worker_class = "gateway.worker.GatewayWorker"
 bind = _serving.bind
 workers = _serving.gateway_workers
@@ -35,6 +48,7 @@ keepalive = _serving.gateway_keepalive
 def on_reload(server: object) -> None:
     """Called by gunicorn's master before it forks the new workers."""
     _reloads.note()
+    _routes.reload()
 
 
 def post_fork(server: object, worker: Any) -> None:

@@ -38,6 +38,24 @@ class Metrics:
             registry=self.registry,
         )
 
+    def tell_routes(self, version: str, *, refused: bool) -> None:
+        """Says by which routes this worker serves; that never changes while it lives."""
+        in_force = Gauge(
+            "sallyport_gateway_routes_in_force",
+            "Workers that serve by the routes of this version, the first digits of the file's SHA-256.",
+            ["version"],
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        in_force.labels(version).set(1)
+        stale = Gauge(
+            "sallyport_gateway_routes_refused",
+            "1 where the last reload refused the routes file, so that the routes before it are still in force.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
+        stale.set(refused)
+
     def transfer(self) -> None:
         """Hands the numbers over."""
         tally, self.answers = self.answers, Tally()

@@ -68,10 +68,11 @@ class Route:
 
 
 class RouteTable:
-    """Finds a request's route: the longest prefix of whole segments."""
+    """Finds a request's route: the longest prefix of whole segments. `version` tells one file from another."""
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], version: str = "") -> None:
         self.routes = tuple(routes)
+        self.version = version
         self._by_prefix = {route.prefix.rstrip("/").encode(): route for route in routes}
 
     def match(self, path: bytes) -> Route | None:

@@ -1,5 +1,6 @@
 """Reads routes.toml. A file is taken whole or not at all: every complaint names its line and the place in it."""
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,9 +40,14 @@ def parse_routes(text: str, *, name: str = FILE_NAME, environ: Mapping[str, str]
     """The table in the text of a routes file, which complaints call `name`. Raises RoutesError."""
     document = _parse(text, name)
     complaints = Complaints(name, lines_of(text))
-    table = _Reading(complaints, environ, data_dir).table(document)
+    routes = _Reading(complaints, environ, data_dir).routes(document)
     complaints.check()
-    return table
+    return RouteTable(routes, version_of(text))
+
+
+def version_of(text: str) -> str:
+    """The first twelve digits of what `sha256sum` says of the file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 _TOML_LINE = re.compile(r" \(at line (\d+), (column \d+)\)")
@@ -62,7 +68,7 @@ def _parse(text: str, name: str) -> Mapping[str, Any]:
 
 _Form = TypeVar("_Form", bound=BaseModel)
 
-_REASONS = {"missing": "is required", "extra_forbidden": "is not known here"}
+_REASONS = {"missing": "is required", "extra_forbidden": "is not known here", "too_short": "must not be empty"}
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
@@ -78,15 +84,15 @@ class _Reading:
         self._environ = environ
         self._data_dir = data_dir
 
-    def table(self, document: Mapping[str, Any]) -> RouteTable:
-        """The table that `document` describes; worth nothing where there are complaints."""
+    def routes(self, document: Mapping[str, Any]) -> list[Route]:
+        """The routes that `document` describes; worth nothing where there are complaints."""
         document = self._expanded(document, ())
         for key in document.keys() - {"upstreams", "routes"}:
             self._complain((key,), "is not known here; the file has [upstreams.NAME] and [[routes]]")
         routes = self._routes(document.get("routes", []))
         asserted = {route.upstream for _, route in routes if route.access != PUBLIC}
         upstreams = self._upstreams(document.get("upstreams", {}), asserted)
-        return RouteTable(self._joined(routes, upstreams, document.get("upstreams", {})))
+        return self._joined(routes, upstreams, document.get("upstreams", {}))
 
     # --- the file's form ---------------------------------------------------------------------------------------
 

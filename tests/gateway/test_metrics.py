@@ -36,3 +36,12 @@ def test_the_feeds_age_and_size_are_told(clock: MovableClock) -> None:
     assert shown(metrics)["sallyport_gateway_revocation_feed_age_seconds"] == float("inf")
     revocations.add(Revocation("sid", "ada-session", int(clock())))
     assert shown(metrics)["sallyport_gateway_revocations"] == 1
+
+
+def test_the_routes_in_force_are_told(clock: MovableClock) -> None:
+    revocations = Revocations(300, fail_closed=False)
+    metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
+    metrics.tell_routes("0123456789ab", refused=True)
+    samples = shown(metrics)
+    assert samples['sallyport_gateway_routes_in_force{version="0123456789ab"}'] == 1
+    assert samples["sallyport_gateway_routes_refused"] == 1
