@@ -49,7 +49,7 @@ class DirectExchange:
             b"",
             whole=True,
             method=self.cycle.arrival.method,
-            keep_cookies=route.upstream.takes_credentials,
+            keep_cookies=route.keep_cookies,
             total=route.timeouts.total,
         )
         connection.listen(self._heard, route.timeouts.read)
@@ -63,7 +63,10 @@ class DirectExchange:
         status, headers, known, body = connection.status, connection.headers, connection.known, connection.take()
         request_id = cycle.arrival.request_id.encode("ascii")
         self.pool.give_back(connection)
-        if known is not None:
+        fixed = self.passage.route.answer_fields
+        if fixed is not None:
+            self._done(self, cycle.answer(status, [*fixed.over(headers), (b"x-request-id", request_id)], body))
+        elif known is not None:
             self._done(self, cycle.answer_known(known, b"x-request-id: " + request_id + b"\r\n", body))
         else:
             self._done(self, cycle.answer(status, [*headers, (b"x-request-id", request_id)], body))

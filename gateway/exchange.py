@@ -117,7 +117,7 @@ class Exchange:
             body,
             whole=whole,
             method=self._method,
-            keep_cookies=self._route.upstream.takes_credentials,
+            keep_cookies=self._route.keep_cookies,
             total=self._route.timeouts.total,
         )
 
@@ -169,6 +169,8 @@ class Exchange:
     async def _hand_back(self, connection: UpstreamConnection) -> None:
         self.status = connection.status
         headers = connection.headers
+        if self._route.answer_fields is not None:
+            headers = self._route.answer_fields.over(headers)
         headers.append((b"x-request-id", self._request_id))
         if self._fresh is not None:
             ours = {name.lower().encode(): value.encode() for name, value in self._fresh.to_headers().items()}

@@ -5,7 +5,7 @@ looked up in a table that learns them, so a known name costs one look-up.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -50,6 +50,7 @@ _GATEWAYS_OWN = (
     "x-method-override",
     "x-original-host",
     "x-original-method",
+    "x-original-uri",
     "x-original-url",
     "x-peer",
     "x-real-ip",
@@ -143,7 +144,9 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
         # The parser takes the body for the other protocol's first bytes.
         raise Refused("bad_header", "A request that asks for an upgrade has no body here.")
     if connection:
-        fields.lines = _without_named(lines, connection)
+        # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
+        # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).
+        fields.lines = without_named(lines, connection)
     return fields
 
 
@@ -192,9 +195,8 @@ def _check(fields: RequestFields, http_version: str) -> None:
         raise Refused("bad_header", "Content-Length and Transfer-Encoding exclude each other.")
 
 
-def _without_named(lines: list[bytes], named: list[bytes]) -> list[bytes]:
-    # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
-    # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).
+def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
+    """`lines`, four parts each, without the fields of these names."""
     kept: list[bytes] = []
     for start in range(0, len(lines), 4):
         if lines[start] not in named:
@@ -216,6 +218,11 @@ def _shown(name: bytes) -> str:
 def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The fields that the gateway's own endpoints may see: what crosses, and what says who asks and what follows."""
     return [(name, value) for name, value in headers if _REQUEST_FATES[name] in (Fate.CROSS, Fate.READ)]
+
+
+def may_be_set_on_requests(name: str) -> bool:
+    """Whether a route may say the field `name`: plain, and not one that the gateway says or reads itself."""
+    return _request_fate(name.lower().encode()) is Fate.CROSS
 
 
 # --- the way back --------------------------------------------------------------------------------------------
@@ -254,6 +261,21 @@ class _AnswerNames(dict[bytes, bytes | None]):
 _ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
 
 
+def may_be_set_on_answers(name: str) -> bool:
+    """As may_be_set_on_requests, for the way back."""
+    plain = name.lower()
+    return _answer_name(plain.encode()) is not None and plain not in _NO_ROUTES_OWN and not plain.startswith(_CORS)
+
+
+# Framing says how long a body is, cookies are the services' to set, who may read an answer is in ALLOWED_ORIGINS.
+_NO_ROUTES_OWN = frozenset({"content-length", "set-cookie"})
+_CORS = "access-control-"
+
+SESSION_COOKIE = "__Host-session"
+"""The gateway's own: no service may plant one, in any spelling that a browser sends back under that name."""
+_PLANTED = re.compile(rb"[\s=]*" + SESSION_COOKIE.encode() + rb"\s*=", re.IGNORECASE)
+
+
 def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[bytes, bytes]]:
     """The fields of an upstream's answer that the client may see, names in lower case."""
     crossing: list[tuple[bytes, bytes]] = []
@@ -263,7 +285,7 @@ def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[byt
         if name is None:
             if raw.lower() == b"connection":
                 named += [token.strip().lower() for token in value.split(b",")]
-        elif name != b"set-cookie" or keep_cookies:
+        elif name != b"set-cookie" or (keep_cookies and not _PLANTED.match(value)):
             crossing.append((name, value))
     if named:
         return [(name, value) for name, value in crossing if name not in named]

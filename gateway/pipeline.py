@@ -3,7 +3,7 @@
 Every stage takes a value and returns one; a stage that says no raises Refused.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chassis.clock import Clock
@@ -36,7 +36,7 @@ class Pipeline:
     """match -> authenticate (-> refresh) -> authorize -> vouch."""
 
     def __init__(self, routes: RouteTable, authentication: Authentication, voucher: Voucher, clock: Clock) -> None:
-        self._match: Callable[[bytes], Route | None] = routes.match
+        self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
         self._voucher = voucher
         self._clock = clock
@@ -76,9 +76,10 @@ class Pipeline:
         if template is None:
             template = examined.template = head_template(
                 method=arrival.method,
-                path=arrival.path,
+                path=route.forwarded_path(arrival.path),
                 query=arrival.query,
                 fields=fields,
+                fixed=route.request_fields,
                 with_credentials=route.upstream.takes_credentials,
             )
         head = template.fill(
@@ -87,11 +88,12 @@ class Pipeline:
         return Passage(route, head, fields.has_body, fields.chunked, proof.fresh if proof is not None else None)
 
     def _route(self, arrival: Arrival, fields: RequestFields) -> Route:
-        route = self._match(arrival.path)
-        if route is None:
+        by_method = self._routes_at(arrival.path)
+        if by_method is None:
             raise Refused("not_found")
-        if arrival.method not in route.methods:
-            raise Refused("method_not_allowed", headers={"Allow": route.allow})  # RFC 9110 15.5.6
+        route = by_method.get(arrival.method)
+        if route is None:
+            raise Refused("method_not_allowed", headers={"Allow": ", ".join(sorted(by_method))})  # RFC 9110 15.5.6
         if fields.content_length is not None and fields.content_length > route.max_body:
             raise body_too_large(route)
         return route

@@ -1,10 +1,11 @@
 """Owns the routes: which requests the gateway lets through, to which upstream, and for whom. Default is deny."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from contract.keys import AssertionSigner
+from gateway.fixed_fields import FixedFields
 
 AUTH_UPSTREAM = "auth"
 """The auth service's name among the upstreams. It alone sees Authorization and Cookie, and needs no assertion."""
@@ -60,11 +61,18 @@ class Route:
     methods: frozenset[str]
     max_body: int
     timeouts: Timeouts
+    strip: int = 0
+    """How many of the path's first bytes, a prefix of whole segments, are not forwarded."""
+    request_fields: FixedFields | None = None
+    """What every request to the upstream says besides."""
+    answer_fields: FixedFields | None = None
+    """What every answer of the upstream says besides."""
+    keep_cookies: bool = False
+    """Whether the cookies that the upstream sets reach the client."""
 
-    @property
-    def allow(self) -> str:
-        """The value of the Allow header."""
-        return ", ".join(sorted(self.methods))
+    def forwarded_path(self, path: bytes) -> bytes:
+        """What the upstream is asked for, where `path` was matched."""
+        return path[self.strip :] or b"/" if self.strip else path
 
 
 class RouteTable:
@@ -73,16 +81,26 @@ class RouteTable:
     def __init__(self, routes: Sequence[Route], version: str = "") -> None:
         self.routes = tuple(routes)
         self.version = version
-        self._by_prefix = {route.prefix.rstrip("/").encode(): route for route in routes}
+        self._by_prefix: dict[bytes, dict[str, Route]] = {}
+        for route in routes:
+            by_method = self._by_prefix.setdefault(route.prefix.rstrip("/").encode(), {})
+            by_method.update(dict.fromkeys(route.methods, route))
 
-    def match(self, path: bytes) -> Route | None:
-        """The route of `path` (as it came, undecoded), or None. As many look-ups as the path has segments."""
+    def match(self, path: bytes, method: str = "GET") -> Route | None:
+        """The route of a request, or None."""
+        return (self.at(path) or {}).get(method)
+
+    def at(self, path: bytes) -> Mapping[str, Route] | None:
+        """The routes of `path` (as it came, undecoded) by method, or None: those of the longest prefix alone.
+
+        As many look-ups as the path has segments.
+        """
         candidate = path.rstrip(b"/")
         by_prefix = self._by_prefix
         while True:
-            route = by_prefix.get(candidate)
-            if route is not None or not candidate:
-                return route
+            by_method = by_prefix.get(candidate)
+            if by_method is not None or not candidate:
+                return by_method
             candidate = candidate[: candidate.rfind(b"/")]
 
     def upstreams(self) -> tuple[Upstream, ...]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
 from gateway.complaints import Complaints, RoutesError
+from gateway.fixed_fields import fixed_fields
 from gateway.routes import AUTH_UPSTREAM, PUBLIC, Address, Route, RouteTable, Timeouts, Upstream
 from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
@@ -118,7 +119,8 @@ class _Reading:
         except ValidationError as error:
             for problem in error.errors(include_input=False, include_url=False):
                 said = problem["msg"].removeprefix("Value error, ")
-                self._complain((*place, *problem["loc"]), _REASONS.get(problem["type"], said))
+                location = tuple(part for part in problem["loc"] if part != "[key]")
+                self._complain((*place, *location), _REASONS.get(problem["type"], said))
         return None
 
     def _expanded(self, value: Any, place: Place) -> Any:
@@ -196,12 +198,13 @@ class _Reading:
         self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream], written: object
     ) -> list[Route]:
         joined: list[Route] = []
-        seen: dict[str, int] = {}
+        seen: dict[tuple[str, str], int] = {}
         for number, route in routes:
             place = ("routes", number)
-            twin = seen.setdefault(route.prefix.rstrip("/"), number)
-            if twin != number:
-                self._complain((*place, "prefix"), f"{route.prefix!r} stands twice, in routes[{twin}] already")
+            for method in sorted(_methods(route)):
+                twin = seen.setdefault((route.prefix.rstrip("/"), method), number)
+                if twin != number:
+                    self._complain((*place, "prefix"), f"{method} {route.prefix} stands twice, in routes[{twin}] too")
             if route.upstream in upstreams:
                 joined.append(_route(route, upstreams[route.upstream]))
             elif not isinstance(written, Mapping) or route.upstream not in written:
@@ -210,16 +213,25 @@ class _Reading:
 
 
 def _route(written: RouteForm, upstream: Upstream) -> Route:
-    methods = written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
+    prefix = written.prefix.rstrip("/")
+    told = {"X-Forwarded-Prefix": prefix} if written.strip_prefix and prefix else {}
     return Route(
         prefix=written.prefix,
         upstream=upstream,
         public=written.access == PUBLIC,
         roles=frozenset(written.access) if isinstance(written.access, list) else frozenset(),
-        methods=methods,
+        methods=_methods(written),
         max_body=written.max_body,
         timeouts=Timeouts(written.timeout.connect, written.timeout.read, written.timeout.total),
+        strip=len(prefix) if written.strip_prefix else 0,
+        request_fields=fixed_fields({**told, **written.request_headers}),
+        answer_fields=fixed_fields(written.response_headers),
+        keep_cookies=written.keep_cookies or upstream.takes_credentials,
     )
+
+
+def _methods(written: RouteForm) -> frozenset[str]:
+    return written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
 
 
 def parse_address(url: str, place: str) -> Address:

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from gateway.headers import may_be_set_on_answers, may_be_set_on_requests
 from gateway.routes import AUTHENTICATED, METHODS, PUBLIC
 
 _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
+_FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?)?")
 _ROLE = re.compile(r"[^\s,]+")
 
 
@@ -40,8 +42,35 @@ def _methods(value: frozenset[str]) -> frozenset[str]:
     return value
 
 
+def _request_name(name: str) -> str:
+    if not may_be_set_on_requests(name):
+        raise ValueError("must be a plain name that is not the gateway's own to say")
+    return name
+
+
+def _answer_name(name: str) -> str:
+    if not may_be_set_on_answers(name):
+        raise ValueError("must be a plain name that is not the gateway's own to say")
+    return name
+
+
+def _field_value(value: str) -> str:
+    if not _FIELD_VALUE.fullmatch(value):
+        raise ValueError("must be visible ASCII, with spaces at most between")
+    return value
+
+
+def _no_twins(fields: dict[str, str]) -> dict[str, str]:
+    if len({name.lower() for name in fields}) < len(fields):
+        raise ValueError("says a field twice: upper and lower case are the same")
+    return fields
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+_FieldValue = Annotated[str, AfterValidator(_field_value)]
 
 
 class TimeoutForm(_Table):
@@ -72,3 +101,11 @@ class RouteForm(_Table):
     methods: Annotated[frozenset[str], Field(min_length=1), AfterValidator(_methods)] = METHODS
     max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
     timeout: TimeoutForm = TimeoutForm()
+    strip_prefix: bool = False
+    request_headers: Annotated[
+        dict[Annotated[str, AfterValidator(_request_name)], _FieldValue], AfterValidator(_no_twins)
+    ] = {}
+    response_headers: Annotated[
+        dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
+    ] = {}
+    keep_cookies: bool = False

@@ -14,6 +14,7 @@ from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
 from contract.problems import Refused
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
+from gateway.headers import SESSION_COOKIE
 from gateway.same_origin import CUSTOM_HEADER, check_same_origin
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -31,7 +32,7 @@ class SessionCookie:
     @property
     def name(self) -> str:
         """`__Host-` binds the cookie to this host and to TLS, so that no sibling host can plant one."""
-        return "__Host-session" if self.secure else "session"
+        return SESSION_COOKIE if self.secure else "session"
 
     def set_on(self, response: Response, handle: str, max_age: int) -> None:
         """Has the browser keep `handle` for `max_age` seconds."""

@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass
 
 from contract.problems import Refused
-from gateway.headers import RequestFields
+from gateway.fixed_fields import FixedFields
+from gateway.headers import RequestFields, without_named
 
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
 _VIA = b"Via: 1.1 sallyport\r\n"
@@ -42,16 +43,24 @@ class HeadTemplate:
 
 
 def head_template(
-    *, method: str, path: bytes, query: bytes, fields: RequestFields, with_credentials: bool
+    *,
+    method: str,
+    path: bytes,
+    query: bytes,
+    fields: RequestFields,
+    with_credentials: bool,
+    fixed: FixedFields | None = None,
 ) -> HeadTemplate:
-    """The head that forwards a request, but for who sent it. Raises Refused(400)."""
-    lines = fields.lines
+    """The head that forwards a request, but for who sent it; `fixed` is what its route says. Raises Refused(400)."""
+    lines = fields.lines if fixed is None else without_named(fields.lines, fixed.names)
     if with_credentials:
         lines = [*lines, *_credential_lines(fields)]
     # Of four parts a line, the ends are ours; a fifth line end can only have come from outside.
     copied = b"".join(lines)
     if copied.count(b"\n") * 4 != len(lines) or copied.count(b"\r") * 4 != len(lines) or b"\0" in copied:
         raise Refused("bad_header", "A header value holds a line end or NUL.")
+    if fixed is not None:
+        copied += fixed.lines
     target = path + b"?" + query if query else path
     framing = _framing_line(fields)
     if fields.traceparent is not None:

@@ -1,14 +1,18 @@
 """docs/configuration.md names every variable a process reads, and no other."""
 
 import re
+import secrets
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from chassis.settings import Settings
+from gateway.routes_file import parse_routes
+from gateway.routes_form import RouteForm, UpstreamForm
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "configuration.md"
 SERVICES = {"Gateway": "gateway", "Auth service": "auth_service", "Resource service": "resource_service"}
 OF_THE_STACK = {"DATA_DIR", "GATEWAY_PORT", "RESOURCE_URL", "AUTH_URL"}
 
@@ -22,7 +26,7 @@ def variables_of(package: str) -> set[str]:
 
 def documented(section: str) -> set[str]:
     """The variables in the first column of the tables in `section`."""
-    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     part = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
     cells = [line.split("|")[1] for line in part.splitlines() if line.startswith("|")]
     return {name for cell in cells for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)}
@@ -32,3 +36,13 @@ def documented(section: str) -> set[str]:
 def test_each_service_and_its_page_name_the_same_variables(section: str) -> None:
     shared = documented("Every process") | OF_THE_STACK
     assert variables_of(SERVICES[section]) - shared == documented(section) - shared
+
+
+def test_the_routes_file_with_one_of_everything_is_taken(tmp_path: Path) -> None:
+    """And has every key that a routes file may have."""
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "reports.secret").write_text(secrets.token_hex(32))
+    table = parse_routes(example, environ={"WEATHER_KEY": "k"}, data_dir=tmp_path)
+    assert len(table.routes) == 4
+    keys = RouteForm.model_fields.keys() | UpstreamForm.model_fields.keys()
+    assert {key for key in keys if f"{key} = " not in example} == {"identity_secret_env"}

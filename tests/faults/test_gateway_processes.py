@@ -7,7 +7,9 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
+from stack.plan import ROOT
 from tests.faults.connection import Connection
 from tests.faults.eventually import eventually
 from tests.faults.figures import Say
@@ -67,6 +69,40 @@ def test_three_reloads_under_load_lose_no_request(system: RunningSystem, say: Sa
     counts = drive(system.url, tokens.access, reload_thrice)
     say(f"statuses {dict(counts)}")
     assert set(counts) == {200}
+
+
+def test_new_routes_under_load_lose_no_request_and_wrong_ones_change_nothing(
+    system: RunningSystem, say: Say, tmp_path: Path
+) -> None:
+    """SIGHUP with a routes file that was changed, made wrong, and changed again."""
+    client = system.client()
+    tokens = client.login(client.register())
+    file = tmp_path / "routes.toml"
+    shipped = (ROOT / "gateway" / "routes.toml").read_text()
+    moved = '[[routes]]\nprefix = "/{}/"\nupstream = "notes"\naccess = "authenticated"\nstrip_prefix = true\n'
+    file.write_text(shipped)
+    found: list[tuple[int, int]] = []
+    with system.another_gateway("rerouted", GATEWAY_ROUTES=str(file)) as (gateway, url):
+
+        def reload_with(text: str) -> None:
+            before = gateway.workers
+            file.write_text(text)
+            gateway.signal(signal.SIGHUP)
+            eventually(lambda: len(gateway.workers - before) == len(before) and not gateway.workers & before)
+            one, two = (Client(url).send("GET", f"/{place}/api/whoami", tokens.access) for place in ("one", "two"))
+            found.append((one.status_code, two.status_code))
+
+        def change() -> None:
+            reload_with(shipped + moved.format("one"))
+            reload_with(shipped + moved.format("two") + "access = 7")
+            reload_with(shipped + moved.format("two"))
+
+        counts = drive(url, tokens.access, change)
+        refused = gateway.wait_to_say("routes refused")
+    say(f"statuses {dict(counts)}; {refused['reason']}")
+    assert found == [(200, 404), (200, 404), (404, 200)]
+    assert set(counts) == {200}
+    assert refused["reason"].startswith(f"{file}:")
 
 
 def test_a_stopped_gateway_answers_what_it_was_sent(system: RunningSystem, say: Say) -> None:

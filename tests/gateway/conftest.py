@@ -107,6 +107,37 @@ access = "public"
 prefix = "/nowhere/"
 upstream = "nowhere"
 access = "public"
+
+[[routes]]
+prefix = "/stripped/deep/"
+upstream = "notes"
+access = "authenticated"
+strip_prefix = true
+
+[[routes]]
+prefix = "/fixed/"
+upstream = "notes"
+access = "public"
+request_headers = { "X-Tenant" = "acme", "X-Secret" = "${NOTES_SECRET}" }
+response_headers = { "Cache-Control" = "no-store", "X-Frame-Options" = "DENY" }
+
+[[routes]]
+prefix = "/cookies/"
+upstream = "notes"
+access = "public"
+keep_cookies = true
+
+[[routes]]
+prefix = "/by-method/"
+upstream = "notes"
+access = "public"
+methods = ["GET"]
+
+[[routes]]
+prefix = "/by-method"
+upstream = "notes"
+access = "authenticated"
+methods = ["POST", "PATCH"]
 """
 
 

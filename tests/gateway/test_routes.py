@@ -61,9 +61,10 @@ def test_every_setting_reaches_its_route() -> None:
     (found,) = table.routes
     assert found.roles == {"staff", "root"}
     assert not found.public
-    assert found.allow == "GET, HEAD, POST"
+    assert found.methods == {"GET", "HEAD", "POST"}
     assert found.max_body == 2 * 2**20
     assert (found.timeouts.connect, found.timeouts.read, found.timeouts.total) == (0.5, 0, 9)
+    assert (found.strip, found.request_fields, found.answer_fields, found.keep_cookies) == (0, None, None, False)
     assert (found.upstream.audience, found.upstream.max_connections) == ("n", 7)
 
 
@@ -222,6 +223,31 @@ BAD = [
     ),
     ("upstreams.x.urls[0]: the environment has no NOWHERE", '[upstreams.x]\nurls = ["http://${NOWHERE}"]\n'),
     ("upsteams", "[upsteams.x]\n"),
+    ("routes[1].prefix: GET /api/ stands twice", route(rest='methods = ["POST", "GET"]') + route()),
+    ("routes[1].prefix: HEAD /api", route(rest='methods = ["HEAD"]') + route("/api", rest='methods = ["GET"]')),
+    ("routes[0].strip_prefix", route(rest="strip_prefix = 7")),
+    ("routes[0].request_headers.X-Identity: must be a plain name", route(rest='request_headers = {X-Identity = ""}')),
+    ("routes[0].request_headers.host", route(rest='request_headers = {host = "x"}')),
+    ("routes[0].request_headers.Authorization", route(rest='request_headers = {Authorization = "x"}')),
+    ("routes[0].request_headers.Cookie", route(rest='request_headers = {Cookie = "x"}')),
+    ("routes[0].request_headers.X-User-Level", route(rest='request_headers = {X-User-Level = "x"}')),
+    ("routes[0].request_headers.X_Tenant", route(rest='request_headers = {X_Tenant = "x"}')),
+    ("routes[0].request_headers.X T", route(rest='request_headers = {"X T" = "x"}')),
+    ("routes[0].request_headers.X-A", route(rest='request_headers = {X-A = "a\\r\\nX-B: 1"}')),
+    ("routes[0].request_headers.X-A", route(rest='request_headers = {X-A = "\\u0000"}')),
+    ("routes[0].request_headers.X-A", route(rest='request_headers = {X-A = " a"}')),
+    ("routes[0].request_headers.X-A", route(rest='request_headers = {X-A = "bücher"}')),
+    ("routes[0].request_headers.X-A", route(rest="request_headers = {X-A = 1}")),
+    ("routes[0].request_headers: says a field twice", route(rest='request_headers = {X-A = "1", x-a = "2"}')),
+    ("routes[0].response_headers.Set-Cookie", route(rest='response_headers = {Set-Cookie = "a=b"}')),
+    ("routes[0].response_headers.content-length", route(rest='response_headers = {content-length = "1"}')),
+    ("routes[0].response_headers.Connection", route(rest='response_headers = {Connection = "close"}')),
+    ("routes[0].response_headers.X-Request-Id", route(rest='response_headers = {X-Request-Id = "1"}')),
+    (
+        "routes[0].response_headers.Access-Control-Allow-Origin",
+        route(rest='response_headers = {Access-Control-Allow-Origin = "*"}'),
+    ),
+    ("routes[0].keep_cookies", route(rest='keep_cookies = "perhaps"')),
     ("routes[0].access", route(access='["a b"]')),
     ("routes[0].access", route(access='["staff", ""]')),
     ("routes[0].access", route(access='["staff", 7]')),
