@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import secrets
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,10 @@ from gateway.toml_lines import Place, lines_of
 FILE_NAME = "routes.toml"
 
 
-def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
+def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, form_only: bool = False) -> RouteTable:
     """The table in `file`, with ${NAMES} from `environ` and secrets' files relative to `data_dir`.
 
-    Raises RoutesError.
+    For the form only neither need be there, and the table is good for reading alone. Raises RoutesError.
     """
     try:
         content = file.read_bytes()
@@ -34,14 +35,16 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path) -> Ro
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RoutesError(f"{file}:{line}: is no TOML: it is not UTF-8") from error
-    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir)
+    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir, form_only=form_only)
 
 
-def parse_routes(text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path) -> RouteTable:
-    """The table in the text of a routes file, which complaints call `name`. Raises RoutesError."""
+def parse_routes(
+    text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path, form_only: bool = False
+) -> RouteTable:
+    """As load_routes, for the text of a file which complaints call `name`. Raises RoutesError."""
     document = _parse(text, name)
     complaints = Complaints(name, lines_of(text))
-    routes = _Reading(complaints, environ, data_dir).routes(document)
+    routes = _Reading(complaints, environ, data_dir, form_only).routes(document)
     complaints.check()
     return RouteTable(routes, version_of(text))
 
@@ -80,10 +83,11 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 class _Reading:
     """One reading of a file. What is wrong is complained of, and the rest is read on for what else may be."""
 
-    def __init__(self, complaints: Complaints, environ: Mapping[str, str], data_dir: Path) -> None:
+    def __init__(self, complaints: Complaints, environ: Mapping[str, str], data_dir: Path, form_only: bool) -> None:
         self._complain = complaints.add
         self._environ = environ
         self._data_dir = data_dir
+        self._form_only = form_only
 
     def routes(self, document: Mapping[str, Any]) -> list[Route]:
         """The routes that `document` describes; worth nothing where there are complaints."""
@@ -133,10 +137,11 @@ class _Reading:
         return value
 
     def _variable(self, match: re.Match[str], place: Place) -> str:
-        if match[1] not in self._environ:
+        if match[1] in self._environ:
+            return self._environ[match[1]]
+        if not self._form_only:
             self._complain(place, f"the environment has no {match[1]}")
-            return match[0]
-        return self._environ[match[1]]
+        return match[0]
 
     # --- from the file's form to ours ----------------------------------------------------------------------------
 
@@ -157,6 +162,8 @@ class _Reading:
         )
 
     def _address(self, url: str, place: Place) -> Address | None:
+        if self._form_only and _VARIABLE.search(url):
+            return Address(authority=url)
         try:
             return read_address(url)
         except ValueError as error:
@@ -167,6 +174,8 @@ class _Reading:
         by_file, by_variable = written.identity_secret_file, written.identity_secret_env
         if by_file and by_variable:
             self._complain(place, "identity_secret_file and identity_secret_env are both set: keep one")
+        elif self._form_only and (by_variable or by_file):
+            return assertion_signer(secrets.token_hex(32))  # nobody's: it says that there is to be one
         elif by_variable:
             return self._strong((*place, "identity_secret_env"), by_variable, self._environ.get(by_variable, ""))
         elif by_file:

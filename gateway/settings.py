@@ -21,11 +21,16 @@ def _origins(value: object) -> object:
     return frozenset(origins)
 
 
-class GatewaySettings(Settings):
-    """The gateway's settings. Durations are in seconds."""
+class RoutesSettings(Settings):
+    """Where the routes and their secrets are."""
 
     data_dir: Path = Path(".data")
     gateway_routes: Path = Path(__file__).with_name("routes.toml")
+
+
+class GatewaySettings(RoutesSettings):
+    """The gateway's settings. Durations are in seconds."""
+
     auth_url: str
     redis_url: SecretStr
     peer_secret: StrongSecret
