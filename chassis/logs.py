@@ -22,9 +22,8 @@ def mask_tokens(text: str) -> str:
 def configure_logs(service: str, level: str) -> None:
     """Sends structlog's and the standard library's records to stdout as JSON lines. Idempotent."""
     structlog.configure(
-        processors=[*_shared(service), structlog.processors.JSONRenderer(), _masked],
-        # Not by way of the standard library's: a line costs a third, and a refresh writes two of them.
-        logger_factory=structlog.WriteLoggerFactory(),
+        processors=[*_shared(service), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
