@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from a2wsgi import WSGIMiddleware
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from chassis.clock import Clock
 from chassis.serving import settings_or_exit
@@ -23,6 +25,7 @@ from gateway.departure import Departure
 from gateway.exchange import Message, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
+from gateway.limits import Limits, SessionLimit
 from gateway.loop_bridge import LoopBridge
 from gateway.metrics import Metrics
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
@@ -34,6 +37,7 @@ from gateway.routes_file import load_routes, parse_address
 from gateway.routes_in_force import RoutesInForce
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
+from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
 from gateway.token_proxy import TokenProxy
 from gateway.upstream import Upstreams
@@ -109,7 +113,7 @@ def create_app(
     settings = settings or settings_or_exit(GatewaySettings, environ)
     file, data_dir = settings.gateway_routes, settings.data_dir
     routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
-    table = routes.table
+    table = routes.table if settings.rate_limits else routes.table.without_limits()
     auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
@@ -137,7 +141,9 @@ def create_app(
         cookie_name=cookie.name,
         allowed_origins=settings.allowed_origins,
     )
-    pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), clock)
+    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
+    limits = Limits(counts, clock)
+    pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), limits, clock)
     upstreams = Upstreams(table.upstreams(), also=auth.pool)
     access_log = AccessLog(clock)
     bridge = LoopBridge()
@@ -152,6 +158,7 @@ def create_app(
         upstreams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
         OwnPaths(own_paths(own, internal=False), own_paths(own, internal=True), settings.gateway_internal_bind),
+        SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
         Cors(settings.allowed_origins),
         metrics,
         access_log if settings.access_log else None,
@@ -160,6 +167,7 @@ def create_app(
     jobs = (
         keys.keep_fresh,
         feed.follow,
+        counts.keep_sharing,
         sightings.keep_reporting,
         upstreams.sweep,
         metrics.keep_transferring,
@@ -191,4 +199,14 @@ def _redis(settings: GatewaySettings) -> "Redis":
         encoding_errors="replace",  # a record that is no UTF-8 must not stop the feed
         socket_timeout=3,
         socket_connect_timeout=1,
+    )
+
+
+def _redis_of_counts(settings: GatewaySettings) -> "Redis":
+    # Requests near a limit wait for it: so shortly, once, and then without it.
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_timeout=0.2,
+        socket_connect_timeout=0.2,
+        retry=Retry(NoBackoff(), 0),
     )

@@ -98,6 +98,12 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         ("body", f"at most {route.max_body} bytes"),
         ("time-outs", _timeouts(route.timeouts)),
     ]
+    if route.limits:
+        facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
+    if route.max_concurrent is not None:
+        facts.append(("at once", f"{route.max_concurrent} requests in one worker"))
+    if route.max_answer is not None:
+        facts.append(("answer", f"at most {route.max_answer} bytes"))
     if route.keep_cookies:
         facts.append(("cookies", "of the service reach the client"))
     if route.request_fields is not None:

@@ -11,7 +11,10 @@ from gateway.arrival import Arrival
 from gateway.exchange import Message, Send
 
 ALLOWED_METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
-EXPOSED = b"X-Access-Token, X-Refresh-Token, X-Request-Id, Retry-After, WWW-Authenticate, Location"
+EXPOSED = (
+    b"X-Access-Token, X-Refresh-Token, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate,"
+    b" Location"
+)
 PREFLIGHT_MAX_AGE = b"600"
 """Seconds."""
 

@@ -62,11 +62,12 @@ class DirectExchange:
         cycle.on_gone = None
         status, headers, known, body = connection.status, connection.headers, connection.known, connection.take()
         request_id = cycle.arrival.request_id.encode("ascii")
+        standing = self.passage.standing
         self.pool.give_back(connection)
         fixed = self.passage.route.answer_fields
         if fixed is not None:
-            self._done(self, cycle.answer(status, [*fixed.over(headers), (b"x-request-id", request_id)], body))
-        elif known is not None:
+            headers = fixed.over(headers)
+        if known is not None and fixed is None and not standing:
             self._done(self, cycle.answer_known(known, b"x-request-id: " + request_id + b"\r\n", body))
         else:
-            self._done(self, cycle.answer(status, [*headers, (b"x-request-id", request_id)], body))
+            self._done(self, cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body))

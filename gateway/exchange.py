@@ -45,12 +45,14 @@ class Exchange:
         self._has_body = passage.has_body
         self._chunked = passage.chunked
         self._fresh = passage.fresh
+        self._standing = passage.standing
         self._upstreams = upstreams
         self._cycle = cycle
         self._receive = cycle.receive
         self._send = send
         self._loop = upstreams.loop
         self._taken = 0
+        self._given = 0
         self._body_is_whole = not passage.has_body
         self.status = 0
 
@@ -75,7 +77,7 @@ class Exchange:
         except UpstreamFailed as failed:
             self._give_up(failed)
         except Refused as refused:
-            if self.status:  # the upload grew too large while its answer was under way already
+            if self.status:  # the upload, or the answer itself, grew too large while the answer was under way
                 raise CutOff from refused
             raise
 
@@ -167,21 +169,38 @@ class Exchange:
     # --- and back --------------------------------------------------------------------------------------------
 
     async def _hand_back(self, connection: UpstreamConnection) -> None:
+        body = connection.take()
+        self._bound(connection, len(body))
         self.status = connection.status
         headers = connection.headers
         if self._route.answer_fields is not None:
             headers = self._route.answer_fields.over(headers)
         headers.append((b"x-request-id", self._request_id))
+        headers += self._standing
         if self._fresh is not None:
             ours = {name.lower().encode(): value.encode() for name, value in self._fresh.to_headers().items()}
             headers = [*((name, value) for name, value in headers if name not in ours), *ours.items()]
-        body = connection.take()
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
         while not connection.complete:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
             body = await connection.more(self._route.timeouts.read)
-        body += connection.take()
+            self._bound(connection, len(body))
+        rest = connection.take()
+        self._bound(connection, len(rest))
+        body += rest
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _bound(self, connection: UpstreamConnection, more: int) -> None:
+        """Raises Refused(502) where the answer is, or says that it will be, larger than the route lets pass."""
+        most = self._route.max_answer
+        if most is None:
+            return
+        self._given += more
+        said = 0
+        if not connection.complete:  # what is complete has the length it has: HEAD and 304 say another's
+            said = next((int(value) for name, value in connection.headers if name == b"content-length"), 0)
+        if max(self._given, said) > most:
+            raise Refused("answer_too_large")
 
     def _give_up(self, failed: UpstreamFailed) -> NoReturn:
         if self.status or failed.reason == "closed":

@@ -31,6 +31,12 @@ class Metrics:
             multiprocess_mode="livemax",
             registry=self.registry,
         )
+        self._alone = Gauge(
+            "sallyport_gateway_limits_alone",
+            "1 while a worker counts for rate limits by itself, because Redis is away.",
+            multiprocess_mode="livemax",
+            registry=self.registry,
+        )
         self._revoked = Gauge(
             "sallyport_gateway_revocations",
             "Sessions and subjects that are known to be revoked.",
@@ -55,6 +61,10 @@ class Metrics:
             registry=self.registry,
         )
         stale.set(refused)
+
+    def note_counting_alone(self, alone: bool) -> None:
+        """Tells whether this worker counts for rate limits without the others."""
+        self._alone.set(1 if alone else 0)
 
     def transfer(self) -> None:
         """Hands the numbers over."""

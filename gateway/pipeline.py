@@ -11,10 +11,12 @@ from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authentication import Authentication, Proof
 from gateway.authorizer import authorize
+from gateway.concurrency import Concurrency, Places
 from gateway.examined import Examined
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
 from gateway.identity_headers import Voucher
+from gateway.limits import Fields, Limits
 from gateway.refresher import FreshTokens
 from gateway.routes import Route, RouteTable
 from gateway.upstream_request import RequestHead, head_template
@@ -30,15 +32,23 @@ class Passage:
     chunked: bool
     fresh: FreshTokens | None = None
     """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
+    standing: Fields = ()
+    """How the client stands with the route's rate limits: fields for the answer."""
+    places: Places | None = None
+    """Where the route is bounded: to be left once the request is over."""
 
 
 class Pipeline:
-    """match -> authenticate (-> refresh) -> authorize -> vouch."""
+    """match -> limit -> authenticate (-> refresh) -> authorize -> vouch."""
 
-    def __init__(self, routes: RouteTable, authentication: Authentication, voucher: Voucher, clock: Clock) -> None:
+    def __init__(
+        self, routes: RouteTable, authentication: Authentication, voucher: Voucher, limits: Limits, clock: Clock
+    ) -> None:
         self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
         self._voucher = voucher
+        self._limits = limits
+        self._concurrency = Concurrency()
         self._clock = clock
 
     def admit_known(self, arrival: Arrival) -> Passage | None:
@@ -46,15 +56,46 @@ class Pipeline:
         examined = self._examine(arrival)
         route, fields = examined.route, examined.fields
         if route.public:
-            held = route.upstream.takes_credentials and (fields.cookies or fields.refresh_token)
-            return None if held else self._passage(arrival, examined, None)
-        proof = self._authentication.recall(fields)
-        return self._passage(arrival, examined, proof) if proof is not None else None
+            if route.upstream.takes_credentials and (fields.cookies or fields.refresh_token):
+                return None
+            proof = None
+        else:
+            proof = self._recall(arrival, examined)
+            if proof is None:
+                return None
+        if not route.limits:
+            return self._passage(arrival, examined, proof)
+        standing = self._limits.admit_known(route.limits, arrival.client, _subject(proof))
+        return self._passage(arrival, examined, proof, standing) if standing is not None else None
 
     async def admit(self, arrival: Arrival) -> Passage:
         """What may be forwarded. Raises Refused."""
         examined = self._examine(arrival)
-        return self._passage(arrival, examined, await self._prove(arrival, examined.fields, examined.route))
+        route = examined.route
+        if route.limits:
+            # Before anything is verified for it, so that a flood of bad tokens ends here.
+            await self._limits.admit(route.limits, client=arrival.client)
+        proof = await self._prove(arrival, examined.fields, route)
+        try:
+            standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
+            return self._passage(arrival, examined, proof, standing)
+        except Refused as refused:
+            if proof is not None and proof.fresh is not None:
+                refused.headers = {**refused.headers, **proof.fresh.to_headers()}
+            raise
+
+    def _recall(self, arrival: Arrival, examined: Examined) -> Proof | None:
+        try:
+            return self._authentication.recall(examined.fields)
+        except Refused:
+            if examined.route.limits:
+                self._limits.note(examined.route.limits, arrival.client)
+            raise
+
+    async def _limit_identity(self, arrival: Arrival, route: Route, proof: Proof | None) -> Fields:
+        subject = _subject(proof)
+        await self._limits.admit(route.limits, subject=subject)
+        return self._limits.standing(route.limits, arrival.client, subject)
 
     def _examine(self, arrival: Arrival) -> Examined:
         known = arrival.known
@@ -67,7 +108,7 @@ class Pipeline:
             known.examined = examined
         return examined
 
-    def _passage(self, arrival: Arrival, examined: Examined, proof: Proof | None) -> Passage:
+    def _passage(self, arrival: Arrival, examined: Examined, proof: Proof | None, standing: Fields = ()) -> Passage:
         route, fields = examined.route, examined.fields
         identity = b""
         if proof is not None and not route.public:
@@ -85,7 +126,10 @@ class Pipeline:
         head = template.fill(
             client=arrival.client, scheme=arrival.scheme, request_id=arrival.request_id, identity=identity
         )
-        return Passage(route, head, fields.has_body, fields.chunked, proof.fresh if proof is not None else None)
+        fresh = proof.fresh if proof is not None else None
+        # The last stage: who has taken a place is refused by nobody any more.
+        places = self._concurrency.enter(route) if route.max_concurrent is not None else None
+        return Passage(route, head, fields.has_body, fields.chunked, fresh, standing, places)
 
     def _route(self, arrival: Arrival, fields: RequestFields) -> Route:
         by_method = self._routes_at(arrival.path)
@@ -110,13 +154,12 @@ class Pipeline:
         return proof
 
     def _vouch(self, proof: Proof, route: Route) -> bytes:
-        try:
-            authorize(proof.claims, route)
-        except Refused as refused:
-            if proof.fresh is not None:
-                refused.headers = {**refused.headers, **proof.fresh.to_headers()}
-            raise
+        authorize(proof.claims, route)
         return self._voucher.vouch(proof.claims, route.upstream, self._clock())
+
+
+def _subject(proof: Proof | None) -> str:
+    return proof.claims.subject if proof is not None else ""
 
 
 def body_too_large(route: Route) -> Refused:

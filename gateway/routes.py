@@ -1,9 +1,10 @@
 """Owns the routes: which requests the gateway lets through, to which upstream, and for whom. Default is deny."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from chassis.rates import Rate
 from contract.keys import AssertionSigner
 from gateway.fixed_fields import FixedFields
 
@@ -13,6 +14,10 @@ AUTH_UPSTREAM = "auth"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PUBLIC: Literal["public"] = "public"
 AUTHENTICATED: Literal["authenticated"] = "authenticated"
+
+Per = Literal["address", "identity"]
+ADDRESS: Per = "address"
+IDENTITY: Per = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,25 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How often one address, or one identity, may come. Gateways share what they count under the same `id`."""
+
+    id: str
+    per: Per
+    rate: Rate
+
+    @property
+    def name(self) -> str:
+        """What it is called in RateLimit fields."""
+        return f'"{self.per}-{self.rate.seconds}s"'
+
+    @property
+    def policy(self) -> bytes:
+        """What RateLimit-Policy says of it (draft-ietf-httpapi-ratelimit-headers): quota, and window in seconds."""
+        return f"{self.name};q={self.rate.count};w={self.rate.seconds}".encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """What a request under `prefix` meets. `roles` is empty where any authenticated subject may pass."""
 
@@ -69,6 +93,11 @@ class Route:
     """What every answer of the upstream says besides."""
     keep_cookies: bool = False
     """Whether the cookies that the upstream sets reach the client."""
+    limits: tuple[Limit, ...] = ()
+    max_concurrent: int | None = None
+    """Requests that may be under way at once in one worker."""
+    max_answer: int | None = None
+    """Bytes."""
 
     def forwarded_path(self, path: bytes) -> bytes:
         """What the upstream is asked for, where `path` was matched."""
@@ -102,6 +131,10 @@ class RouteTable:
             if by_method is not None or not candidate:
                 return by_method
             candidate = candidate[: candidate.rfind(b"/")]
+
+    def without_limits(self) -> "RouteTable":
+        """The same routes, on which nobody is limited."""
+        return RouteTable([replace(route, limits=()) for route in self.routes], self.version)
 
     def upstreams(self) -> tuple[Upstream, ...]:
         """Every upstream that a route leads to, once."""

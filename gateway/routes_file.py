@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
 from gateway.complaints import Complaints, RoutesError
 from gateway.fixed_fields import fixed_fields
-from gateway.routes import AUTH_UPSTREAM, PUBLIC, Address, Route, RouteTable, Timeouts, Upstream
+from gateway.routes import AUTH_UPSTREAM, IDENTITY, PUBLIC, Address, Limit, Route, RouteTable, Timeouts, Upstream
 from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
 
@@ -214,11 +214,21 @@ class _Reading:
                 twin = seen.setdefault((route.prefix.rstrip("/"), method), number)
                 if twin != number:
                     self._complain((*place, "prefix"), f"{method} {route.prefix} stands twice, in routes[{twin}] too")
+            self._check_limits((*place, "limits"), route)
             if route.upstream in upstreams:
                 joined.append(_route(route, upstreams[route.upstream]))
             elif not isinstance(written, Mapping) or route.upstream not in written:
                 self._complain((*place, "upstream"), f"there is no [upstreams.{route.upstream}]")
         return joined
+
+    def _check_limits(self, place: Place, route: RouteForm) -> None:
+        seen = set()
+        for number, limit in enumerate(route.limits):
+            if limit.per == IDENTITY and route.access == PUBLIC:
+                self._complain((*place, number, "per"), "a public route knows no identity")
+            if (limit.per, limit.rate.seconds) in seen:
+                self._complain((*place, number), f"there is a limit for {limit.rate.seconds} s already")
+            seen.add((limit.per, limit.rate.seconds))
 
 
 def _route(written: RouteForm, upstream: Upstream) -> Route:
@@ -236,6 +246,18 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         request_fields=fixed_fields({**told, **written.request_headers}),
         answer_fields=fixed_fields(written.response_headers),
         keep_cookies=written.keep_cookies or upstream.takes_credentials,
+        limits=_limits(written),
+        max_concurrent=written.max_concurrent,
+        max_answer=written.max_answer,
+    )
+
+
+def _limits(written: RouteForm) -> tuple[Limit, ...]:
+    # The same id in every worker and gateway that has this route, and another one once the limit is another.
+    route = f"{written.prefix} {sorted(_methods(written))}"
+    return tuple(
+        Limit(hashlib.sha256(f"{route} {limit.per} {limit.rate}".encode()).hexdigest()[:16], limit.per, limit.rate)
+        for limit in written.limits
     )
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from chassis.rates import Rate, parse_rate
 from gateway.headers import may_be_set_on_answers, may_be_set_on_requests
-from gateway.routes import AUTHENTICATED, METHODS, PUBLIC
+from gateway.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
 _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -92,6 +93,13 @@ class UpstreamForm(_Table):
     max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
 
 
+class LimitForm(_Table):
+    """How often one address or identity may come."""
+
+    per: Per
+    rate: Annotated[Rate, BeforeValidator(parse_rate)]
+
+
 class RouteForm(_Table):
     """`[[routes]]`."""
 
@@ -109,3 +117,6 @@ class RouteForm(_Table):
         dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}
     keep_cookies: bool = False
+    limits: list[LimitForm] = []
+    max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None
+    max_answer: Annotated[int | None, BeforeValidator(_size), Field(ge=1)] = None

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 
@@ -52,6 +53,8 @@ class GatewaySettings(RoutesSettings):
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""
     access_log: bool = True
     rate_limits: bool = True
+    session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
+    """How often one address may call /session/."""
 
 
 class ServingSettings(Settings):

@@ -23,6 +23,7 @@ from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
 from gateway.known_requests import KnownRequests
+from gateway.limits import SessionLimit
 from gateway.metrics import Metrics
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
@@ -51,6 +52,7 @@ class TokenProxy:
         upstreams: Upstreams,
         own_endpoints: ASGIApp,
         own_paths: OwnPaths,
+        session_limit: SessionLimit,
         cors: Cors,
         metrics: Metrics,
         access_log: AccessLog | None,
@@ -61,6 +63,7 @@ class TokenProxy:
         self._upstreams = upstreams
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
+        self._session_limit = session_limit
         self._cors = cors
         self._metrics = metrics
         self._access_log = access_log
@@ -83,6 +86,7 @@ class TokenProxy:
                 if passage is not None and self._forward_directly(cycle, passage, started):
                     return
             except Refused as refused:
+                _leave(passage)
                 self._record(cycle.arrival, cycle.answer(*_refusal(refused, cycle.arrival)), started, refused.code)
                 return
             except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
@@ -104,7 +108,7 @@ class TokenProxy:
         )
 
     def _forward_directly(self, cycle: Cycle, passage: Passage, started: float) -> bool:
-        if passage.has_body:
+        if passage.has_body or passage.route.max_answer is not None:
             return False
         pool = self._upstreams.pool(passage.route.upstream)
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT else FRESH
@@ -117,6 +121,7 @@ class TokenProxy:
         return True
 
     def _record_direct(self, direct: DirectExchange, status: int) -> None:
+        _leave(direct.passage)
         self._record(direct.cycle.arrival, status, direct.started)
 
     def _take_over(self, direct: DirectExchange) -> None:
@@ -157,6 +162,8 @@ class TokenProxy:
             status = 500
             if not cycle.started:
                 await _refuse(Refused("internal_error"), cycle, send)
+        finally:
+            _leave(passage)
         self._record(arrival, status, started, code)
 
     async def _serve_own(self, cycle: Cycle, send: Send) -> None:
@@ -164,6 +171,7 @@ class TokenProxy:
         arrival = cycle.arrival
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
+        await self._session_limit.check(arrival)
         if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
         ours = [(b"x-request-id", arrival.request_id.encode()), (b"x-forwarded-for", arrival.client.encode())]
@@ -187,6 +195,11 @@ class TokenProxy:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
             self._access_log.add(arrival, status, self._clock() - started, code)
+
+
+def _leave(passage: Passage | None) -> None:
+    if passage is not None and passage.places is not None:
+        passage.places.leave()
 
 
 async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:

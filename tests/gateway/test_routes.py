@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.rates import Rate
 from gateway.complaints import RoutesError
 from gateway.routes import Address, RouteTable
 from gateway.routes_file import load_routes, parse_address, parse_routes
@@ -55,13 +56,17 @@ def test_every_setting_reaches_its_route() -> None:
     table = parse(
         NOTES
         + 'audience = "n"\nmax_connections = 7\n'
-        + route(access='["staff", "root"]', rest='methods = ["GET", "POST"]\nmax_body = "2MiB"')
+        + route(
+            access='["staff", "root"]',
+            rest='methods = ["GET", "POST"]\nmax_body = "2MiB"\nmax_concurrent = 3\nmax_answer = "2KB"',
+        )
         + "timeout = { connect = 0.5, read = 0, total = 9 }"
     )
     (found,) = table.routes
     assert found.roles == {"staff", "root"}
     assert not found.public
     assert found.methods == {"GET", "HEAD", "POST"}
+    assert (found.max_concurrent, found.max_answer) == (3, 2_000)
     assert found.max_body == 2 * 2**20
     assert (found.timeouts.connect, found.timeouts.read, found.timeouts.total) == (0.5, 0, 9)
     assert (found.strip, found.request_fields, found.answer_fields, found.keep_cookies) == (0, None, None, False)
@@ -71,6 +76,7 @@ def test_every_setting_reaches_its_route() -> None:
 def test_defaults_are_bounded() -> None:
     (found,) = parse(NOTES + route()).routes
     assert found.max_body == 2**20
+    assert found.max_concurrent is found.max_answer is None
     assert 0 < found.timeouts.connect <= found.timeouts.read <= found.timeouts.total
     assert found.upstream.audience == "notes"
     assert "TRACE" not in found.methods
@@ -111,6 +117,30 @@ def test_a_secret_may_come_from_a_file_in_the_data_folder(tmp_path: Path) -> Non
     by_file = parse(text + route(), tmp_path).routes[0].upstream.signer
     by_environ = parse(NOTES + route()).routes[0].upstream.signer
     assert by_file == by_environ
+
+
+def test_limits_are_known_by_the_same_id_wherever_the_same_is_written() -> None:
+    rest = 'limits = [{ per = "address", rate = "300/minute" }, { per = "identity", rate = "50/second" }]'
+    (one,), (two,) = parse(NOTES + route(rest=rest)).routes, parse(NOTES + route(rest=rest)).routes
+    assert one.limits == two.limits
+    assert [(limit.per, limit.rate) for limit in one.limits] == [
+        ("address", Rate(300, 60)),
+        ("identity", Rate(50, 1)),
+    ]
+    (other,) = parse(NOTES + route("/other/", rest=rest)).routes
+    assert not {limit.id for limit in other.limits} & {limit.id for limit in one.limits}
+    assert parse(NOTES + route(rest=rest)).without_limits().routes[0].limits == ()
+
+
+def test_as_shipped_a_refresh_is_never_limited(tmp_path: Path) -> None:
+    (tmp_path / "notes.secret").write_text(IDENTITY_SECRET)
+    environ = {"AUTH_URL": "http://a:1", "RESOURCE_URL": "http://b:1"}
+    table = load_routes(Path("gateway/routes.toml"), environ=environ, data_dir=tmp_path)
+    refresh, create = table.match(b"/auth/jwt/refresh/"), table.match(b"/auth/jwt/create/")
+    assert refresh is not None
+    assert create is not None
+    assert refresh.limits == ()
+    assert [(limit.per, limit.rate) for limit in create.limits] == [("address", Rate(30_000, 60))]
 
 
 # --- which route it is ---------------------------------------------------------------------------------------------
@@ -251,6 +281,16 @@ BAD = [
     ("routes[0].access", route(access='["a b"]')),
     ("routes[0].access", route(access='["staff", ""]')),
     ("routes[0].access", route(access='["staff", 7]')),
+    ("routes[0].max_answer", route(rest='max_answer = "1 potato"')),
+    ("routes[0].max_answer", route(rest="max_answer = 0")),
+    ("routes[0].max_concurrent", route(rest="max_concurrent = 0")),
+    ("routes[0].limits[0].rate", route(rest='limits = [{ per = "address", rate = "often" }]')),
+    ("routes[0].limits[0].per", route(rest='limits = [{ per = "planet", rate = "1/day" }]')),
+    ("routes[0].limits[0].per", route(access='"public"', rest='limits = [{ per = "identity", rate = "1/day" }]')),
+    (
+        "routes[0].limits[1]",
+        route(rest='limits = [{ per = "address", rate = "1/day" }, { per = "address", rate = "2/day" }]'),
+    ),
 ]
 
 

@@ -1,0 +1,32 @@
+"""Owns what a rate is: so many times in so many seconds, as people write it in settings and routes."""
+
+import re
+from dataclasses import dataclass
+
+_RATE = re.compile(r"(\d{1,9}) ?/ ?(?:(\d{1,5}) )?(second|minute|hour|day)s?", re.ASCII)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+_LONGEST = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """`count` times in any `seconds`."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        unit, seconds = next((unit, one) for unit, one in reversed(_SECONDS.items()) if self.seconds % one == 0)
+        times = self.seconds // seconds
+        return f"{self.count}/{unit}" if times == 1 else f"{self.count}/{times} {unit}s"
+
+
+def parse_rate(text: object) -> Rate:
+    """The rate in "300/minute" or "10/5 minutes". Raises ValueError for anything else, and for what is over a day."""
+    if isinstance(text, Rate):
+        return text
+    parts = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    rate = Rate(int(parts[1]), int(parts[2] or 1) * _SECONDS[parts[3]]) if parts else None
+    if rate is None or not rate.count or not 0 < rate.seconds <= _LONGEST:
+        raise ValueError('takes a rate as "300/minute", "50/second" or "10/5 minutes", over a day at most')
+    return rate

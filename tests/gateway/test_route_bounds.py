@@ -1,0 +1,213 @@
+"""How many requests of a route may be under way at once, and how large an answer may be."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+ROUTES = """
+[upstreams.notes]
+urls = ["${RESOURCE_URL}"]
+identity = false
+
+[upstreams.gone]
+urls = ["http://127.0.0.1:1"]
+identity = false
+
+[[routes]]
+prefix = "/two/"
+upstream = "notes"
+access = "public"
+max_concurrent = 2
+
+[[routes]]
+prefix = "/brief/"
+upstream = "notes"
+access = "public"
+max_concurrent = 2
+timeout = { read = 0.2 }
+
+[[routes]]
+prefix = "/gone/"
+upstream = "gone"
+access = "public"
+max_concurrent = 1
+
+[[routes]]
+prefix = "/free/"
+upstream = "notes"
+access = "public"
+
+[[routes]]
+prefix = "/short/"
+upstream = "notes"
+access = "public"
+max_answer = 1000
+"""
+
+
+@pytest.fixture(scope="module")
+def served(make_app: MakeApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
+    routes.write_text(ROUTES)
+    with running(make_app(GATEWAY_ROUTES=str(routes))) as gateway:
+        yield gateway
+
+
+def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+    with gateway.connect() as client:
+        return client.ask(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
+
+
+SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"
+
+
+class Held:
+    """An upstream's script that answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Semaphore(0)
+        self.go = threading.Event()
+
+    async def __call__(self, conversation: Conversation) -> None:
+        await conversation.read_body()
+        self.arrived.release()
+        await asyncio.to_thread(self.go.wait, WAIT)
+        await conversation.write(ok())
+
+
+def with_idle_connection(gateway: RunningGateway, upstream: RawUpstream, script: Script) -> None:
+    """Has the upstream go on by `script`, over a connection that idles: the short way needs one."""
+    upstream.begin()
+    assert ask(gateway, "/free/").status == 200
+    upstream.begin_answering(script)
+
+
+@pytest.mark.parametrize("body", [b"", b"x"])
+def test_one_too_many_is_refused_at_once_and_others_are_not_its_concern(
+    served: RunningGateway, upstream: RawUpstream, body: bytes
+) -> None:
+    """By the short way and by the long one."""
+    with_idle_connection(served, upstream, held := Held())
+    with ThreadPoolExecutor(4) as pool:
+        paths = ("/two/", "/two/", "/free/")
+        under_way = [pool.submit(ask, served, path, "POST", body) for path in paths]
+        for _ in under_way:
+            assert held.arrived.acquire(timeout=WAIT)
+        refused = ask(served, "/two/", "POST", body)
+        free = pool.submit(ask, served, "/free/", "POST", body)
+        held.go.set()
+        assert free.result().status == 200
+        assert [answer.result().status for answer in under_way] == [200, 200, 200]
+    assert (refused.status, refused.problem["code"]) == (503, "route_busy")
+    assert refused.get("retry-after") in ("1", "2")
+    assert ask(served, "/two/").status == 200
+
+
+@pytest.mark.parametrize("raw", [b"", SHORT, b"no HTTP at all\r\n\r\n"])
+def test_a_place_is_given_back_however_a_request_ends(
+    served: RunningGateway, upstream: RawUpstream, raw: bytes
+) -> None:
+    """Silence, a broken answer, no answer; by the short way and by the long one."""
+    for body in (b"", b"x"):
+        with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
+        for _ in range(3):
+            answer = ask(served, "/brief/", "POST", body)
+            assert answer.status in (502, 504) or not answer.whole
+    upstream.begin()
+    assert ask(served, "/brief/").status == 200
+
+
+def test_a_place_is_given_back_where_no_connection_can_be_made(served: RunningGateway) -> None:
+    assert [ask(served, "/gone/").status for _ in range(3)] == [502, 502, 502]
+
+
+def test_a_place_is_given_back_when_the_client_hangs_up(served: RunningGateway, upstream: RawUpstream) -> None:
+    arrived = threading.Semaphore(0)
+
+    async def waiting(conversation: Conversation) -> None:
+        await conversation.read_body()
+        arrived.release()
+        await conversation.until_gone()
+
+    for body in (b"", b"x"):
+        with_idle_connection(served, upstream, waiting)
+        for _ in range(3):
+            with served.connect() as client:
+                client.send(
+                    b"POST /two/ HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+                )
+                assert arrived.acquire(timeout=WAIT)
+            assert upstream.settles_at(0)
+    upstream.begin()
+    assert ask(served, "/two/").status == 200
+
+
+def chunked(size: int) -> bytes:
+    """An answer that does not say beforehand how long it is."""
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
+
+
+@pytest.mark.parametrize("raw", [ok(b"x" * 1_000), chunked(1_000)])
+def test_an_answer_of_the_size_that_the_route_takes_passes(
+    served: RunningGateway, upstream: RawUpstream, raw: bytes
+) -> None:
+    upstream.begin(answering(raw))
+    answer = ask(served, "/short/")
+    assert (answer.status, answer.body, answer.whole) == (200, b"x" * 1_000, True)
+
+
+@pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
+def test_a_larger_one_is_a_502_before_it_has_begun(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+    upstream.begin(answering(raw))
+    for _ in range(2):  # the second time with an answer that came before
+        answer = ask(served, "/short/")
+        assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
+
+
+def test_one_that_grows_too_large_is_cut_off(served: RunningGateway, upstream: RawUpstream) -> None:
+    """It never looks whole."""
+    first_seen = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_body()
+        await conversation.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%b\r\n" % (b"x" * 1_000)
+        )
+        await asyncio.to_thread(first_seen.wait, WAIT)
+        await conversation.write(b"1\r\nx\r\n")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with served.connect() as client:
+        client.send(b"GET /short/ HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        seen = b""
+        while seen.count(b"x") < 1_000:
+            seen += client.socket.recv(65_536)
+        first_seen.set()
+        rest = b""
+        try:
+            while more := client.socket.recv(65_536):
+                rest += more
+        except ConnectionResetError:
+            pass
+    assert seen.startswith(b"HTTP/1.1 200 ")
+    assert not (seen + rest).endswith(b"0\r\n\r\n")
+    assert upstream.settles_at(0)
+
+
+def test_the_length_of_an_answer_that_has_no_body_does_not_count(
+    served: RunningGateway, upstream: RawUpstream
+) -> None:
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"))
+    with served.connect() as client:
+        assert client.ask("HEAD /short/ HTTP/1.1", "Host: gateway").status == 200
