@@ -55,6 +55,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "keys_unavailable": Problem(503, "Access tokens cannot be verified at the moment."),
     "revocations_unavailable": Problem(503, "Revocations cannot be looked up at the moment."),
     "store_unavailable": Problem(503, "A store is not available at the moment."),
+    "streams_exhausted": Problem(503, "There are too many open streams."),
     "draining": Problem(503, "This process is stopping."),
     "upstream_timeout": Problem(504, "The service behind this route did not answer in time."),
 }

@@ -28,6 +28,7 @@ from gateway.keys import SigningKeys
 from gateway.limits import Limits, SessionLimit
 from gateway.loop_bridge import LoopBridge
 from gateway.metrics import Metrics
+from gateway.open_streams import OpenStreams
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Pipeline
@@ -60,6 +61,7 @@ class Gateway:
         departure: Departure,
         notice: float,
         proxy: TokenProxy,
+        streams: OpenStreams,
         background: Background,
         upstreams: Upstreams,
         bridge: LoopBridge,
@@ -69,6 +71,7 @@ class Gateway:
         self.next_request_id = proxy.next_request_id
         self.known_requests = proxy.known_requests
         self.departure = departure
+        self.end_streams = streams.end_all
         self.notice = notice
         self._knows_enough = knows_enough
         self._background = background
@@ -145,6 +148,7 @@ def create_app(
     limits = Limits(counts, clock)
     pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), limits, clock)
     upstreams = Upstreams(table.upstreams(), also=auth.pool)
+    streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock)
     bridge = LoopBridge()
     departure = Departure()
@@ -156,6 +160,7 @@ def create_app(
     proxy = TokenProxy(
         pipeline,
         upstreams,
+        streams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
         OwnPaths(own_paths(own, internal=False), own_paths(own, internal=True), settings.gateway_internal_bind),
         SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
@@ -170,6 +175,7 @@ def create_app(
         counts.keep_sharing,
         sightings.keep_reporting,
         upstreams.sweep,
+        streams.sweep,
         metrics.keep_transferring,
         access_log.keep_flushing,
     )
@@ -178,6 +184,7 @@ def create_app(
         departure,
         settings.gateway_notice,
         proxy,
+        streams,
         Background(jobs),
         upstreams,
         bridge,

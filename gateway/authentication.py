@@ -24,11 +24,13 @@ from gateway.same_origin import check_same_origin
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way."""
+    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way, `handle` where
+    a session cookie was shown, by which the gateway gets the next token."""
 
     claims: AccessClaims
     token: str
     fresh: FreshTokens | None = None
+    handle: str = ""
 
 
 class Authentication:
@@ -104,10 +106,18 @@ class Authentication:
             host=arrival.header(b"host"),
             allowed_origins=self._allowed_origins,
         )
+        return await self._prove_handle(handle)
+
+    async def renew(self, handle: str) -> AccessClaims:
+        """What the session of `handle` says now: from a token that is renewed ahead of its end. Raises Refused."""
+        return (await self._prove_handle(handle)).claims
+
+    async def _prove_handle(self, handle: str) -> Proof:
         token = (await self._sessions.granted(handle)).access
         try:
             known = self._authenticator.recall(token, self._clock())
-            return Proof(known if known is not None else await self._authenticator.verify(token), token)
+            claims = known if known is not None else await self._authenticator.verify(token)
+            return Proof(claims, token, handle=handle)
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.drop(handle)

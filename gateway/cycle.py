@@ -48,6 +48,9 @@ class Connection(Protocol):
     def resume_reading(self) -> None:
         """Reads on."""
 
+    def cut(self, cycle: "Cycle") -> None:
+        """Ends the connection at once, so that the answer does not look whole."""
+
     def finished(self, cycle: "Cycle") -> None:
         """Is told when the answer is complete, or never will be."""
 
@@ -174,6 +177,11 @@ class Cycle:
         self._connection.write(data)
         if not more:
             self._complete()
+
+    def cut(self) -> None:
+        """Ends the connection in the middle of the answer."""
+        if not self.complete:
+            self._connection.cut(self)
 
     @property
     def is_blocked(self) -> bool:

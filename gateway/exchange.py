@@ -6,13 +6,14 @@ body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from contract.problems import Refused, spread
 from gateway.arrival import Arrival
 from gateway.cycle import Cycle
+from gateway.open_streams import OpenStream, OpenStreams
 from gateway.pipeline import Passage, body_too_large
 from gateway.upstream import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
 from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
@@ -21,6 +22,9 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
+
+EVENT_STREAM = b"text/event-stream"
+"""Server-sent events: such an answer is bounded by silence and by its token, and not by the route's total."""
 
 
 class CutOff(Exception):
@@ -35,9 +39,11 @@ class Exchange:
         passage: Passage,
         arrival: Arrival,
         upstreams: Upstreams,
+        streams: OpenStreams,
         cycle: Cycle,
         send: Send,
     ) -> None:
+        self._proof = passage.proof
         self._route = passage.route
         self._head = passage.head
         self._method = arrival.method
@@ -47,6 +53,7 @@ class Exchange:
         self._fresh = passage.fresh
         self._standing = passage.standing
         self._upstreams = upstreams
+        self._streams = streams
         self._cycle = cycle
         self._receive = cycle.receive
         self._send = send
@@ -55,6 +62,8 @@ class Exchange:
         self._given = 0
         self._body_is_whole = not passage.has_body
         self.status = 0
+        self.ended_by = ""
+        """The code that says why a stream was ended by the gateway, where it was."""
 
     async def run(self) -> None:
         """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after."""
@@ -106,7 +115,7 @@ class Exchange:
                 upload = asyncio.create_task(self._upload(connection))
             # While the body is on its way the upstream may be silent; _upload then sets the deadline.
             await connection.answered(self._route.timeouts.read if whole else 0)
-            await self._hand_back(connection)
+            await self._hand_back_watched(connection)
         finally:
             self._cycle.on_gone = None
             pool.give_back(connection)
@@ -168,6 +177,23 @@ class Exchange:
 
     # --- and back --------------------------------------------------------------------------------------------
 
+    async def _hand_back_watched(self, connection: UpstreamConnection) -> None:
+        stream = self._opened_stream(connection)
+        if stream is None:
+            return await self._hand_back(connection)
+        try:
+            return await self._hand_back(connection)
+        finally:
+            self._streams.close(stream)
+            self.ended_by = stream.ended_by
+
+    def _opened_stream(self, connection: UpstreamConnection) -> OpenStream | None:
+        if connection.complete or not (self._route.streams or _is_event_stream(connection.headers)):
+            return None
+        stream = self._streams.open(self._route, self._proof, lambda _: self._cycle.cut())
+        connection.lift_total()
+        return stream
+
     async def _hand_back(self, connection: UpstreamConnection) -> None:
         body = connection.take()
         self._bound(connection, len(body))
@@ -210,6 +236,11 @@ class Exchange:
         if failed.reason in ("timeout", "overdue"):
             raise Refused("upstream_timeout") from failed
         raise Refused("upstream_failed") from failed
+
+
+def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    media_types = (value.partition(b";")[0].strip().lower() for name, value in headers if name == b"content-type")
+    return EVENT_STREAM in media_types
 
 
 async def _end(upload: asyncio.Task[None]) -> None:

@@ -30,12 +30,17 @@ class Passage:
     head: RequestHead
     has_body: bool
     chunked: bool
-    fresh: FreshTokens | None = None
-    """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
+    proof: Proof | None = None
+    """Whose request it is; an answer that is a stream lives no longer than this holds."""
     standing: Fields = ()
     """How the client stands with the route's rate limits: fields for the answer."""
     places: Places | None = None
     """Where the route is bounded: to be left once the request is over."""
+
+    @property
+    def fresh(self) -> FreshTokens | None:
+        """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
+        return self.proof.fresh if self.proof is not None else None
 
 
 class Pipeline:
@@ -126,10 +131,9 @@ class Pipeline:
         head = template.fill(
             client=arrival.client, scheme=arrival.scheme, request_id=arrival.request_id, identity=identity
         )
-        fresh = proof.fresh if proof is not None else None
         # The last stage: who has taken a place is refused by nobody any more.
         places = self._concurrency.enter(route) if route.max_concurrent is not None else None
-        return Passage(route, head, fields.has_body, fields.chunked, fresh, standing, places)
+        return Passage(route, head, fields.has_body, fields.chunked, proof, standing, places)
 
     def _route(self, arrival: Arrival, fields: RequestFields) -> Route:
         by_method = self._routes_at(arrival.path)

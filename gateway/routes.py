@@ -98,6 +98,8 @@ class Route:
     """Requests that may be under way at once in one worker."""
     max_answer: int | None = None
     """Bytes."""
+    streams: bool = False
+    """Whether every answer may be a stream, whatever its media type: it ends with its token instead of in time."""
 
     def forwarded_path(self, path: bytes) -> bytes:
         """What the upstream is asked for, where `path` was matched."""

@@ -249,6 +249,7 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         limits=_limits(written),
         max_concurrent=written.max_concurrent,
         max_answer=written.max_answer,
+        streams=written.streams,
     )
 
 

@@ -359,6 +359,17 @@ class ServerProtocol(asyncio.Protocol):
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
+    def cut(self, cycle: Cycle) -> None:
+        """Ends the connection in the middle of an answer; what was sent of it does not look whole."""
+        if self._transport is None:
+            return
+        if cycle.ends_with_connection:
+            self._reset()
+        elif self.write_paused:  # who reads nothing is not waited for
+            self._transport.abort()
+        else:
+            self._transport.close()
+
     def _reset(self) -> None:
         # An orderly end would make the part that was sent look like the whole answer.
         if self._transport is not None:

@@ -25,6 +25,7 @@ from gateway.headers import own_fields, read_request_fields
 from gateway.known_requests import KnownRequests
 from gateway.limits import SessionLimit
 from gateway.metrics import Metrics
+from gateway.open_streams import OpenStreams
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
 from gateway.upstream import FRESH, IDLE_LIMIT, Upstreams
@@ -50,6 +51,7 @@ class TokenProxy:
         self,
         pipeline: Pipeline,
         upstreams: Upstreams,
+        streams: OpenStreams,
         own_endpoints: ASGIApp,
         own_paths: OwnPaths,
         session_limit: SessionLimit,
@@ -61,6 +63,7 @@ class TokenProxy:
         self.known_requests = KnownRequests()
         self._pipeline = pipeline
         self._upstreams = upstreams
+        self._streams = streams
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
         self._session_limit = session_limit
@@ -147,7 +150,7 @@ class TokenProxy:
                 return  # Flask's side writes the line of what it answers
             else:
                 passage = passage or await self._pipeline.admit(arrival)
-                exchange = Exchange(passage, arrival, self._upstreams, cycle, send)
+                exchange = Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
                 await (exchange.run() if direct is None else exchange.resume(direct.pool, direct.connection))
                 status = exchange.status
         except Refused as refused:
@@ -157,6 +160,7 @@ class TokenProxy:
             status = await _refuse(refused, cycle, send)
         except CutOff:
             status = 0  # returning without an end closes the connection, which is all that can be said
+            code = exchange.ended_by if exchange is not None else ""
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
             _log.exception("unhandled exception", request_id=arrival.request_id)
             status = 500

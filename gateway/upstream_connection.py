@@ -127,6 +127,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._listener = heard
         self.silent_until = self._deadline(silence)
 
+    def lift_total(self) -> None:
+        """From now on the exchange lasts as long as the upstream is heard: its answer is a stream."""
+        self.total_until = float("inf")
+
     @property
     def failed(self) -> bool:
         """Whether the exchange broke."""

@@ -20,15 +20,24 @@ TICK = 0.1
 class GatewayServer(Server):
     """uvicorn's server, which also sweeps its connections for deadlines, once a second, and says when it goes.
 
-    `announce` is called first; for `notice` seconds after that new connections are still served.
+    `announce` is called first; for `notice` seconds after that new connections are still served. `end_streams` is
+    called last: a stream would go on for ever, and its client finds another worker.
     """
 
-    def __init__(self, config: Config, *, announce: Callable[[], None] = lambda: None, notice: float = 0.0) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        announce: Callable[[], None] = lambda: None,
+        notice: float = 0.0,
+        end_streams: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(config)
         self.is_replaced: Callable[[], bool] = lambda: False
         """Whether others listen at our address already."""
         self._announce = announce
         self._notice = notice
+        self._end_streams = end_streams
 
     async def on_tick(self, counter: int) -> bool:
         """Called by the server ten times a second."""
@@ -50,6 +59,7 @@ class GatewayServer(Server):
             await accept_the_last(listeners, lambda: self._stop_listening(listeners), self._accept)
         # What the loop had accepted becomes a connection in its next turns; only then can it be asked to go.
         await asyncio.sleep(TICK)
+        self._end_streams()
         await super().shutdown(sockets)
 
     def _stop_listening(self, listeners: list[socket.socket]) -> None:
@@ -83,7 +93,12 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
-        server = GatewayServer(self.config, announce=self.wsgi.departure.announce, notice=self.wsgi.notice)
+        server = GatewayServer(
+            self.config,
+            announce=self.wsgi.departure.announce,
+            notice=self.wsgi.notice,
+            end_streams=self.wsgi.end_streams,
+        )
         server.is_replaced = self.is_replaced
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)

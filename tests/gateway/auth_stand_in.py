@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from chassis.clock import Clock
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.peer import verify_peer
 from tests.gateway.raw_upstream import Conversation, ok
@@ -26,6 +27,7 @@ class AuthStandIn:
     """`calls` are the paths that were asked for, in their order; `down` makes every call but the keys' a 503."""
 
     key: SigningKey
+    clock: Clock = time.time
     lifetime: int = 300
     down: bool = False
     delay: float = 0.0
@@ -41,7 +43,7 @@ class AuthStandIn:
     def access(self) -> str:
         """A new access token."""
         self.minted += 1
-        now = time.time()
+        now = self.clock()
         return self.key.sign(access_claims(now, jti=f"{self.minted:032x}", exp=int(now) + self.lifetime))
 
     async def answer(self, conversation: Conversation) -> None:
@@ -60,7 +62,7 @@ class AuthStandIn:
     def _say(self, path: str, conversation: Conversation) -> tuple[int, dict[str, Any]]:
         request = conversation.request
         if path.startswith("/internal/"):
-            verify_peer(request.get("x-peer") or "", PEER_SECRET, now=time.time())
+            verify_peer(request.get("x-peer") or "", PEER_SECRET, now=self.clock())
         said = json.loads(request.body or b"{}")
         if path == SESSIONS_PATH:
             return self._log_in(said)
@@ -81,7 +83,7 @@ class AuthStandIn:
         return 200, self._granted()
 
     def _granted(self) -> dict[str, Any]:
-        return {"access": self.access(), "expires_at": time.time() + 86_400, "user": USER}
+        return {"access": self.access(), "expires_at": self.clock() + 86_400, "user": USER}
 
     def _refresh(self, refresh: str) -> tuple[int, dict[str, Any]]:
         if refresh not in self.refresh_tokens:

@@ -1,5 +1,6 @@
-"""A clock that stands still until it is moved."""
+"""Clocks that can be moved."""
 
+import time
 from dataclasses import dataclass
 
 
@@ -15,3 +16,17 @@ class MovableClock:
     def move(self, seconds: float) -> None:
         """Lets `seconds` pass."""
         self.now += seconds
+
+
+@dataclass
+class ShiftedClock:
+    """The real clock, as far ahead as it was moved: for what is signed and checked by the real one as well."""
+
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+    def move(self, seconds: float) -> None:
+        """Lets `seconds` pass."""
+        self.ahead += seconds

@@ -94,6 +94,13 @@ access = "public"
 timeout = { connect = 1, read = 10, total = 0.4 }
 
 [[routes]]
+prefix = "/streams/"
+upstream = "notes"
+access = "authenticated"
+streams = true
+timeout = { connect = 1, read = 10, total = 0.4 }
+
+[[routes]]
 prefix = "/narrow/"
 upstream = "narrow"
 access = "public"
@@ -216,7 +223,7 @@ def make_app(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> MakeApp:
-    """`make_app(NAME=value, ...)`: a gateway over the shared upstreams, or over what these variables say."""
+    """`make_app(clock, NAME=value, ...)`: a gateway over the shared upstreams, or over what these variables say."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "routes.toml").write_text(ROUTES)
     environ = {

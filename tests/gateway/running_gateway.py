@@ -52,7 +52,7 @@ def running(
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     told: dict[str, Any] = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "timeout_keep_alive": keep_alive}
-    server = GatewayServer(Config(app, log_config=None, **told))
+    server = GatewayServer(Config(app, log_config=None, **told), end_streams=app.end_streams)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     try:
