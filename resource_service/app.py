@@ -18,6 +18,7 @@ from contract.problems import Refused
 from resource_service.identity import IdentityCheck, install_identity
 from resource_service.models import Note, db
 from resource_service.note_endpoints import note_endpoints
+from resource_service.note_events import NoteStreams, note_events
 from resource_service.settings import ResourceSettings
 from resource_service.whoami_endpoint import whoami_endpoint
 
@@ -43,6 +44,7 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["clock"] = clock
+    app.extensions["note_streams"] = NoteStreams(settings.resource_streams)
 
     install_request_context(app)
     install_problem_answers(app)
@@ -50,6 +52,7 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     _install_store(app)
     app.register_blueprint(health({"database": _check_store}))
     app.register_blueprint(note_endpoints)
+    app.register_blueprint(note_events)
     app.register_blueprint(whoami_endpoint)
     app.after_request(_forbid_storing)
     return app

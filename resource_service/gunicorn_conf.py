@@ -1,12 +1,13 @@
 """Owns how gunicorn runs the resource service: `gunicorn -c python:resource_service.gunicorn_conf`."""
 
 import os
+from typing import Any
 
 from chassis.serving import gunicorn_defaults, settings_or_exit
 from resource_service.settings import ResourceSettings, ServingSettings
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
-settings_or_exit(ResourceSettings, os.environ)
+_settings = settings_or_exit(ResourceSettings, os.environ)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
 globals().update(gunicorn_defaults("resource_service", _serving))
@@ -15,4 +16,9 @@ proc_name = "sallyport-resource"
 bind = _serving.resource_bind
 workers = _serving.resource_workers
 worker_class = "gthread"
-threads = _serving.resource_threads
+threads = _serving.resource_threads + _settings.resource_streams
+
+
+def post_worker_init(worker: Any) -> None:
+    """Called by gunicorn in a worker that is ready: its streams end when it is asked to go."""
+    worker.wsgi.extensions["note_streams"].serves = lambda: worker.alive

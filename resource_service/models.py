@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Index, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
@@ -51,3 +51,23 @@ class Note(Base):
         Index("ix_notes_owner_created_at_id", "owner", "created_at", "id"),
         Index("ix_notes_created_at_id", "created_at", "id"),
     )
+
+
+class NoteCount(Base):
+    """How many changes one owner's notes have seen."""
+
+    __tablename__ = "note_counts"
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    changes: Mapped[int] = mapped_column(BigInteger)
+
+
+class NoteChange(Base):
+    """A change of one owner's notes. No foreign key: a note that was deleted has one, too."""
+
+    __tablename__ = "note_changes"
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note_id: Mapped[UUID]
+    kind: Mapped[str] = mapped_column(String(10))

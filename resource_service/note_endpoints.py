@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, current_app, jsonify, request, url_for
@@ -16,6 +15,7 @@ from chassis.clock import Clock
 from contract.problems import Refused
 from resource_service.identity import current_identity, identity_required, require_roles
 from resource_service.models import Note, db
+from resource_service.note_document import rendered
 from resource_service.note_fields import read_changes, read_new_note
 from resource_service.note_query import EVERYBODY, NoteQuery, read_note_query
 from resource_service.notes import (
@@ -46,7 +46,7 @@ def list_notes() -> Response:
         count=count,
         next=query.link(path, query.page + 1) if query.offset + query.page_size < count else None,
         previous=query.link(path, query.page - 1) if query.page > 1 else None,
-        results=[_rendered(note) for note in notes],
+        results=[rendered(note) for note in notes],
     )
 
 
@@ -54,7 +54,7 @@ def list_notes() -> Response:
 @identity_required
 def create_note() -> tuple[Response, int, dict[str, str]]:
     note = add_note(db.session(), current_identity().subject, read_new_note(_json_body()), _now())
-    return jsonify(_rendered(note)), 201, {"Location": url_for(".show_note", note_id=note.id)}
+    return jsonify(rendered(note)), 201, {"Location": url_for(".show_note", note_id=note.id)}
 
 
 @note_endpoints.get("/<uuid:note_id>/")
@@ -62,14 +62,14 @@ def create_note() -> tuple[Response, int, dict[str, str]]:
 def show_note(note_id: UUID) -> Response:
     identity = current_identity()
     readable = Selection(owner=None if identity.has_role(STAFF) else identity.subject)
-    return jsonify(_rendered(_found(find_note(db.session(), note_id, readable))))
+    return jsonify(rendered(_found(find_note(db.session(), note_id, readable))))
 
 
 @note_endpoints.patch("/<uuid:note_id>/")
 @identity_required
 def edit_note(note_id: UUID) -> Response:
     changes = read_changes(_json_body())
-    return jsonify(_rendered(_found(change_note(db.session(), note_id, current_identity().subject, changes, _now()))))
+    return jsonify(rendered(_found(change_note(db.session(), note_id, current_identity().subject, changes, _now()))))
 
 
 @note_endpoints.delete("/<uuid:note_id>/")
@@ -116,20 +116,5 @@ def _found(note: Note | None) -> Note:
     return note
 
 
-def _rendered(note: Note) -> dict[str, Any]:
-    return {
-        "id": str(note.id),
-        "owner": note.owner,
-        "title": note.title,
-        "body": note.body,
-        "created_at": _timestamp(note.created_at),
-        "updated_at": _timestamp(note.updated_at),
-    }
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")  # RFC 3339
-
-
 def _lines(batch: Sequence[Note]) -> str:
-    return "".join(f"{json.dumps(_rendered(note))}\n" for note in batch)
+    return "".join(f"{json.dumps(rendered(note))}\n" for note in batch)

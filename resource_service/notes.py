@@ -1,4 +1,4 @@
-"""Owns the notes in SQL: each function is one question or one statement.
+"""Owns the notes in SQL: each function is one question, or one statement and the record that it was made.
 
 What changes a note names its owner in the same statement, so that a note that is not yours is, like one that does
 not exist, simply not found.
@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Engine, Select, delete, func, or_, select,
 from sqlalchemy.orm import Session
 
 from resource_service.models import Note
+from resource_service.note_changes import CHANGED, CREATED, DELETED, record_change
 
 BATCH_SIZE = 100
 """Notes. A full one of the longest notes is some 4 MB."""
@@ -30,6 +31,7 @@ def add_note(session: Session, owner: str, fields: Mapping[str, str], now: datet
     """The new note of `owner`, stored."""
     note = Note(id=uuid4(), owner=owner, created_at=now, updated_at=now, **fields)
     session.add(note)
+    record_change(session, owner, note.id, CREATED)
     session.commit()
     return note
 
@@ -46,6 +48,8 @@ def change_note(session: Session, note_id: UUID, owner: str, fields: Mapping[str
     changed = session.scalars(
         update(Note).where(Note.id == note_id, Note.owner == owner).values(**fields, updated_at=now).returning(Note)
     ).one_or_none()
+    if changed is not None:
+        record_change(session, owner, note_id, CHANGED)
     session.commit()
     return changed
 
@@ -55,6 +59,8 @@ def remove_note(session: Session, note_id: UUID, owner: str) -> bool:
     removed = session.scalars(
         delete(Note).where(Note.id == note_id, Note.owner == owner).returning(Note.id)
     ).one_or_none()
+    if removed is not None:
+        record_change(session, owner, note_id, DELETED)
     session.commit()
     return removed is not None
 

@@ -28,6 +28,8 @@ class ResourceSettings(Settings):
     """Secret because it may carry a password."""
     identity_secret: Annotated[SecretStr, AfterValidator(_usable_key)]
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
+    resource_streams: Annotated[int, Field(ge=1, le=256)] = 16
+    """Event streams that one process serves at once; each has a thread, besides those for other requests."""
 
     @property
     def verifier(self) -> AssertionVerifier:

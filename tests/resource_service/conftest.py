@@ -18,8 +18,10 @@ from resource_service.settings import ResourceSettings
 from tests.resource_service.callers import SECRET, Caller, MovableClock
 
 
-def settings_for(database: Path) -> ResourceSettings:
-    return load(ResourceSettings, {"DATABASE_URL": f"sqlite:///{database}", "IDENTITY_SECRET": SECRET})
+def settings_for(database: Path | str) -> ResourceSettings:
+    """For the SQLite file `database`, or the database at this URL."""
+    url = database if isinstance(database, str) else f"sqlite:///{database}"
+    return load(ResourceSettings, {"DATABASE_URL": url, "IDENTITY_SECRET": SECRET})
 
 
 @pytest.fixture(scope="session")

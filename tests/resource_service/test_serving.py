@@ -1,12 +1,14 @@
 """The service as it is served: a real gunicorn on a socket of its own, spoken to byte by byte."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,18 +25,26 @@ START_DEADLINE = 15
 @pytest.fixture(scope="module")
 def server(migrated_database: Path) -> Iterator[Path]:
     """The path of the socket at which the service listens."""
+    with serving(migrated_database) as (path, _):
+        yield path
+
+
+@contextmanager
+def serving(database: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """The service's socket and its process, until the block ends: on a copy of `database`, with one event stream."""
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are too deep for a socket's name
         path = Path(folder) / "resource.sock"
         environ = {
             **os.environ,
-            "DATABASE_URL": f"sqlite:///{migrated_database}",
+            "DATABASE_URL": f"sqlite:///{shutil.copy(database, folder)}",
             "IDENTITY_SECRET": SECRET,
             "RESOURCE_BIND": f"unix:{path}",
+            "RESOURCE_STREAMS": "1",
         }
         process = subprocess.Popen(GUNICORN, env=environ, stdout=subprocess.DEVNULL)
         try:
             _wait_until_it_serves(path, process)
-            yield path
+            yield path, process
         finally:
             process.terminate()
             process.wait(timeout=15)
@@ -106,6 +116,54 @@ def test_a_broken_chunked_body_is_the_clients_fault(server: Path) -> None:
         body=b"nonsense\r\n",
     )
     assert status(answer) == 400
+
+
+@contextmanager
+def listening(server: Path) -> Iterator[tuple[int, socket.socket]]:
+    """A stream of Ada's events: the status and the connection, until the block ends."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(server))
+        connection.sendall(
+            f"GET /api/notes/events HTTP/1.1\r\nHost: notes\r\nX-Identity: {assertion()}\r\n\r\n".encode()
+        )
+        yield status(connection.recv(65_536)), connection
+
+
+def test_a_stream_tells_what_happens_and_gives_its_place_back_when_its_client_goes(server: Path) -> None:
+    """Its thread would wait for the next heartbeat otherwise, and there is one place here."""
+    note = b'{"title": "told"}'
+    with listening(server) as (answered, connection):
+        assert answered == 200
+        with listening(server) as (refused, _):
+            assert refused == 503
+        written = ask(
+            server,
+            f"X-Identity: {assertion()}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(note)}",
+            line="POST /api/notes/ HTTP/1.1",
+            body=note,
+        )
+        assert status(written) == 201
+        told = b""
+        while b"told" not in told:
+            told += connection.recv(65_536)
+        assert b"event: created\nid: 1\n" in told
+    deadline = time.monotonic() + 5
+    answered = 503
+    while answered == 503 and time.monotonic() < deadline:
+        with listening(server) as (answered, _):
+            pass
+    assert answered == 200
+
+
+def test_a_service_that_is_asked_to_go_does_not_wait_for_its_streams(migrated_database: Path) -> None:
+    with serving(migrated_database) as (path, process), listening(path) as (answered, connection):
+        assert answered == 200
+        process.terminate()
+        connection.recv(65_536)
+        assert process.wait(timeout=10) == 0
 
 
 @pytest.mark.parametrize("command", [GUNICORN, [sys.executable, "-m", "resource_service", "migrate"]])

@@ -1,0 +1,209 @@
+"""The event stream: every change of one's own notes, in order, once, and none missed in between."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_migrate import upgrade
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from contract.identity import Identity
+from resource_service.__main__ import install_migrations
+from resource_service.app import create_app
+from resource_service.models import NoteChange, db
+from resource_service.note_changes import changes_after
+from resource_service.note_events import HEARTBEAT, NoteStreams
+from tests.faults.postgres import program, running_postgres
+from tests.resource_service.callers import Caller, MovableClock
+from tests.resource_service.conftest import settings_for
+
+Event = tuple[str, str, Any]
+"""Its type, id and data."""
+
+
+class Listener:
+    """Somebody with an open stream, for whom a second passes whenever the next thing is asked for."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.answer: TestResponse = caller.call("GET", "/api/notes/events", buffered=False)
+        self._parts: Iterator[bytes] = self.answer.iter_encoded()
+
+    def next(self) -> str:
+        """What is sent next."""
+        return next(self._parts).decode()
+
+    def events(self) -> list[Event]:
+        """The events that are sent next, together."""
+        return [_event(block) for block in self.next().split("\n\n") if block]
+
+
+def _event(block: str) -> Event:
+    lines = dict(line.split(": ", 1) for line in block.splitlines())
+    return lines["event"], lines["id"], json.loads(lines["data"])
+
+
+@pytest.fixture(autouse=True)
+def streams(app: Flask) -> NoteStreams:
+    """Time passes at once."""
+    streams: NoteStreams = app.extensions["note_streams"]
+    streams.sleep = lambda _: None
+    return streams
+
+
+def listen(caller: Caller, last: str = "") -> Listener:
+    """A stream, of which the beginning was taken."""
+    caller.extra_headers = {"Last-Event-ID": last} if last else {}
+    listener = Listener(caller)
+    assert listener.answer.status_code == 200
+    assert listener.next().startswith("retry: ")
+    caller.extra_headers = {}
+    return listener
+
+
+def test_each_change_is_an_event_and_changes_of_others_are_none(ada: Caller, bob: Caller) -> None:
+    listener = listen(ada)
+    bob.write("Bob's")
+    note = ada.write("First")
+    assert listener.events() == [("created", "1", note)]
+    changed = ada.patch(note["id"], title="Second").get_json()
+    ada.call("DELETE", f"/api/notes/{ada.write('gone at once')['id']}/")
+    assert listener.events()[0] == ("changed", "2", changed)
+    ada.call("DELETE", f"/api/notes/{note['id']}/")
+    assert listener.events() == [("deleted", "5", {"id": note["id"]})]
+
+
+def test_a_note_that_is_gone_again_is_told_as_deleted_alone(ada: Caller) -> None:
+    listener = listen(ada)
+    note = ada.write("short-lived")
+    ada.call("DELETE", f"/api/notes/{note['id']}/")
+    assert listener.events() == [("deleted", "2", {"id": note["id"]})]
+
+
+def test_what_changes_nothing_is_no_event(ada: Caller, bob: Caller) -> None:
+    note = ada.write("Ada's")
+    listener = listen(ada)
+    ada.patch(note["id"])
+    bob.patch(note["id"], title="Bob's")
+    bob.call("DELETE", f"/api/notes/{note['id']}/")
+    assert listener.next() == ":\n\n"
+
+
+def test_the_answer_says_what_it_is_and_that_nobody_is_to_hold_it_back(ada: Caller) -> None:
+    answer = listen(ada).answer
+    assert answer.content_type == "text/event-stream"
+    assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
+
+
+def test_who_comes_back_gets_what_was_missed_and_nothing_twice(ada: Caller) -> None:
+    notes = [ada.write(f"{number}") for number in range(5)]
+    assert listen(ada, last="3").events() == [("created", "4", notes[3]), ("created", "5", notes[4])]
+
+
+def test_a_first_look_begins_with_what_comes_next(ada: Caller) -> None:
+    ada.write("before")
+    listener = listen(ada)
+    after = ada.write("after")
+    assert listener.events() == [("created", "2", after)]
+
+
+def test_a_client_that_is_cut_off_before_any_event_knows_where_to_go_on(ada: Caller) -> None:
+    ada.write("before")
+    assert "\nid: 1\n\n" in Listener(ada).next()
+
+
+@pytest.mark.parametrize("said", ["", "x", "-1", "99", "²", "9" * 40])
+def test_an_id_that_nobody_gave_out_begins_with_what_comes_next(ada: Caller, said: str) -> None:
+    ada.write("before")
+    listener = listen(ada, last=said.encode().decode("latin-1"))
+    ada.write("after")
+    assert [number for _, number, _ in listener.events()] == ["2"]
+
+
+def test_who_was_away_for_too_long_is_told_to_read_the_list_again(
+    app: Flask, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resource_service.note_changes.KEPT", 5)
+    for number in range(7):
+        ada.write(f"{number}")
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(NoteChange)) == 5
+    listener = listen(ada, last="1")
+    assert listener.events() == [("reset", "2", {})]
+    assert [number for _, number, _ in listener.events()] == ["3", "4", "5", "6", "7"]
+
+
+def test_a_silent_stream_says_now_and_then_that_it_is_alive(ada: Caller, streams: NoteStreams) -> None:
+    slept: list[float] = []
+    streams.sleep = slept.append
+    listener = listen(ada)
+    assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT)
+
+
+def test_there_are_so_many_places_and_a_stream_that_ends_gives_its_own_back(ada: Caller, app: Flask) -> None:
+    limit = 16
+    listeners = [listen(ada) for _ in range(limit)]
+    refused = ada.get("/api/notes/events")
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "streams_exhausted")
+    assert int(refused.headers["Retry-After"]) > 0
+    listeners[0].answer.close()
+    listen(ada)
+
+
+def test_a_process_that_goes_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
+    listener = listen(ada)
+    streams.serves = lambda: False
+    with pytest.raises(StopIteration):
+        listener.next()
+
+
+def test_strangers_hear_nothing(app: Flask) -> None:
+    assert app.test_client().get("/api/notes/events").status_code == 401
+
+
+# --- several workers ------------------------------------------------------------------------------------------------
+
+WRITERS, NOTES = 6, 15
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def places(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]]:
+    """Where two workers find the one database."""
+    if request.param == "sqlite":
+        yield [f"sqlite:///{database}"] * 2
+        return
+    if program("postgres") is None:
+        pytest.skip("PostgreSQL is not installed")
+    with running_postgres() as server:
+        yield [server.url] * 2
+
+
+def test_a_reader_misses_no_change_of_writers_in_other_workers(places: list[str], clock: MovableClock) -> None:
+    """Each number is there before the next one is, however the writers' commits fall."""
+    writing, reading = (create_app(settings_for(place), clock=clock) for place in places)
+    install_migrations(writing)
+    with writing.app_context():
+        upgrade()
+    with ThreadPoolExecutor(WRITERS) as pool:
+        done = [pool.submit(_write, writing, clock) for _ in range(WRITERS)]
+        numbers: list[int] = []
+        with reading.app_context():
+            while len(numbers) < WRITERS * NOTES:
+                over = all(writer.done() for writer in done)
+                numbers += [change.number for change in changes_after(db.engine, "ada-id", len(numbers))]
+                assert numbers == list(range(1, len(numbers) + 1))
+                assert not over or len(numbers) == WRITERS * NOTES
+            db.engine.dispose()
+        assert [writer.result() for writer in done] == [None] * WRITERS
+    with writing.app_context():
+        db.engine.dispose()
+
+
+def _write(app: Flask, clock: MovableClock) -> None:
+    caller = Caller(app.test_client(), clock, Identity("ada-id", "ada-session", "ada@example.org"))
+    for number in range(NOTES):
+        caller.write(f"{number}")

@@ -1,0 +1,33 @@
+"""The notes' events, through the whole stack: told as they happen, and not to a session that has ended."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import requests
+
+from tests.system.running_stack import RunningStack, Tokens
+
+
+def subscribe(stack: RunningStack, tokens: Tokens) -> requests.Response:
+    answer = stack.send("GET", "/api/notes/events", tokens.access, stream=True)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")
+    return answer
+
+
+def test_a_subscriber_hears_of_a_change_and_is_cut_off_at_log_out(stack: RunningStack) -> None:
+    tokens = stack.login(stack.register())
+    with closing(subscribe(stack, tokens)) as answer:
+        parts: Iterator[str] = answer.iter_content(None, decode_unicode=True)
+        assert next(parts).startswith("retry: ")
+        path = stack.add_note(tokens.access, "Heard of")
+        event = next(parts)
+        assert event.startswith("event: created\nid: 1\n")
+        assert path.split("/")[3] in event
+
+        assert stack.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code == 200
+        ended = time.monotonic()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            list(parts)
+        assert time.monotonic() - ended < 2  # a second, and a busy machine
