@@ -43,6 +43,6 @@ def test_the_routes_file_with_one_of_everything_is_taken(tmp_path: Path) -> None
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "reports.secret").write_text(secrets.token_hex(32))
     table = parse_routes(example, environ={"WEATHER_KEY": "k"}, data_dir=tmp_path)
-    assert len(table.routes) == 4
+    assert len(table.routes) == example.count("[[routes]]")
     keys = RouteForm.model_fields.keys() | UpstreamForm.model_fields.keys()
     assert {key for key in keys if f"{key} = " not in example} == {"identity_secret_env"}
