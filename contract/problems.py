@@ -51,6 +51,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "answer_too_large": Problem(502, "The answer of the service behind this route is too large."),
     "auth_unavailable": Problem(503, "The auth service could not be reached."),
     "route_busy": Problem(503, "This route has as many requests under way as it takes."),
+    "upstream_unavailable": Problem(503, "The service behind this route does not answer at the moment."),
     "upstream_busy": Problem(503, "The service behind this route has no connection free."),
     "keys_unavailable": Problem(503, "Access tokens cannot be verified at the moment."),
     "revocations_unavailable": Problem(503, "Revocations cannot be looked up at the moment."),

@@ -42,6 +42,7 @@ from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
 from gateway.token_proxy import TokenProxy
 from gateway.upstream import Upstreams
+from gateway.upstream_metrics import UpstreamMetrics
 
 Receive = Callable[[], Awaitable[Message]]
 JWKS_PATH = "/.well-known/jwks.json"
@@ -111,6 +112,7 @@ def create_app(
     routes: RoutesInForce | None = None,
     environ: Mapping[str, str] = os.environ,
     clock: Clock = time.time,
+    monotonic: Clock = time.monotonic,
 ) -> Gateway:
     """A gateway as `settings` say, or else `environ`. Without `routes` it reads the routes file by itself."""
     settings = settings or settings_or_exit(GatewaySettings, environ)
@@ -147,7 +149,7 @@ def create_app(
     counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
     pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), limits, clock)
-    upstreams = Upstreams(table.upstreams(), also=auth.pool)
+    upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic)
     streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock)
     bridge = LoopBridge()

@@ -7,9 +7,9 @@ Exchange, which starts from where this stopped.
 
 from collections.abc import Callable
 
+from gateway.connection_pool import ConnectionPool
 from gateway.cycle import Cycle
 from gateway.pipeline import Passage
-from gateway.upstream import ConnectionPool
 from gateway.upstream_connection import UpstreamConnection
 
 HandOver = Callable[["DirectExchange"], None]
@@ -60,6 +60,8 @@ class DirectExchange:
             self._hand_over(self)
             return
         cycle.on_gone = None
+        if self.pool.on_answer is not None:
+            self.pool.on_answer(self.pool)
         status, headers, known, body = connection.status, connection.headers, connection.known, connection.take()
         request_id = cycle.arrival.request_id.encode("ascii")
         standing = self.passage.standing

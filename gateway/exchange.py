@@ -2,7 +2,8 @@
 
 Failure policy: before the answer has begun a fault becomes 502, 503 or 504; after that the client's connection
 is cut, so that a short answer never looks whole. What can be sent again without harm (an idempotent method, no
-body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1).
+body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1). What could
+not be sent at all goes to another address, where there is one. Who failed to answer is told to the balancer.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ from typing import Any, NoReturn
 
 from contract.problems import Refused, spread
 from gateway.arrival import Arrival
+from gateway.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable
 from gateway.cycle import Cycle
 from gateway.open_streams import OpenStream, OpenStreams
 from gateway.pipeline import Passage, body_too_large
-from gateway.upstream import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable, Upstreams
+from gateway.upstream import Upstreams
 from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
 
 Message = MutableMapping[str, Any]
@@ -54,6 +56,8 @@ class Exchange:
         self._standing = passage.standing
         self._upstreams = upstreams
         self._streams = streams
+        self._balancer = upstreams.balancer(passage.route.upstream)
+        self._asked_at: float | None = None
         self._cycle = cycle
         self._receive = cycle.receive
         self._send = send
@@ -65,10 +69,13 @@ class Exchange:
         self.ended_by = ""
         """The code that says why a stream was ended by the gateway, where it was."""
 
-    async def run(self) -> None:
-        """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after."""
+    async def run(self, pool: ConnectionPool | None = None) -> None:
+        """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after.
+
+        `pool` is that of the address to ask, where it has been chosen already.
+        """
         body, whole = await self._next_body() if self._has_body else (b"", True)
-        pool = self._upstreams.pool(self._route.upstream)
+        pool = pool or self._upstreams.pool(self._route.upstream)
         kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
         await self._conclude(self._attempts(pool, kept, body, whole))
 
@@ -99,7 +106,7 @@ class Exchange:
             except UpstreamFailed as failed:
                 if failed.reason != "stale" or not self._is_repeatable:
                     raise
-        return await self._attempt(pool, await self._connect(pool), body, whole)
+        return await self._attempt(*await self._connect(pool), body, whole)
 
     async def _attempt(
         self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool, *, sent: bool = False
@@ -114,7 +121,13 @@ class Exchange:
             if not whole:
                 upload = asyncio.create_task(self._upload(connection))
             # While the body is on its way the upstream may be silent; _upload then sets the deadline.
-            await connection.answered(self._route.timeouts.read if whole else 0)
+            try:
+                await connection.answered(self._route.timeouts.read if whole else 0)
+            except UpstreamFailed as failed:
+                self._blame(pool, failed)
+                raise
+            if pool.on_answer is not None:
+                pool.on_answer(pool)
             await self._hand_back_watched(connection)
         finally:
             self._cycle.on_gone = None
@@ -123,6 +136,7 @@ class Exchange:
                 await _end(upload)
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
+        self._asked_at = self._balancer.now()
         connection.start(
             self._head.for_host(pool.host_line),
             body,
@@ -134,13 +148,23 @@ class Exchange:
 
     # --- to the upstream -------------------------------------------------------------------------------------
 
-    async def _connect(self, pool: ConnectionPool) -> UpstreamConnection:
+    async def _connect(self, pool: ConnectionPool) -> tuple[ConnectionPool, UpstreamConnection]:
         try:
-            return await pool.connect(self._route.timeouts.connect)
+            return await self._balancer.connect(pool, self._route.timeouts.connect)
         except Unreachable as error:
             if self._route.upstream.takes_credentials:
                 raise Refused("auth_unavailable", retry_after=spread(1)) from error
             raise Refused("upstream_unreachable") from error
+
+    def _blame(self, pool: ConnectionPool, failed: UpstreamFailed) -> None:
+        """Tells the balancer what was the upstream's own fault: nothing that a client can bring about by itself."""
+        stopped_taking = failed.reason == "timeout"
+        if failed.reason in ("stale", "closed") or not (self._body_is_whole or stopped_taking):
+            return
+        asked_at = self._asked_at
+        if asked_at is None:  # sent directly: the earliest moment that the silence it is allowed leaves
+            asked_at = self._balancer.now() - (self._route.timeouts.read or self._route.timeouts.total)
+        self._balancer.failed(pool, failed.reason, asked_at)
 
     async def _upload(self, connection: UpstreamConnection) -> None:
         """Streams the rest of the body, for as long as the client sends it and the upstream takes it."""

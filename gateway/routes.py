@@ -29,6 +29,11 @@ class Address:
     port: int = 0
     path: str = ""
 
+    @property
+    def name(self) -> str:
+        """What logs and metrics call it."""
+        return f"unix:{self.path}" if self.path else self.authority
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -41,13 +46,19 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A service behind the gateway. `signer` is None where no assertion is sent."""
+    """A service behind the gateway. `signer` is None where no assertion is sent.
+
+    An address is left out after `eject_after` failures in a row, where there are others; after `break_after` requests
+    in a row that nobody answered, none is asked for a while. 0 means never.
+    """
 
     name: str
     addresses: tuple[Address, ...]
     audience: str
     signer: AssertionSigner | None
     max_connections: int
+    eject_after: int = 3
+    break_after: int = 5
 
     @property
     def takes_credentials(self) -> bool:

@@ -159,6 +159,8 @@ class _Reading:
             audience=written.audience or name,
             signer=signer,
             max_connections=written.max_connections,
+            eject_after=written.eject_after,
+            break_after=written.break_after,
         )
 
     def _address(self, url: str, place: Place) -> Address | None:

@@ -91,6 +91,8 @@ class UpstreamForm(_Table):
     identity_secret_file: str = ""
     identity_secret_env: str = ""
     max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
+    eject_after: Annotated[int, Field(ge=0, le=16)] = 3
+    break_after: Annotated[int, Field(ge=0, le=1_000)] = 5
 
 
 class LimitForm(_Table):

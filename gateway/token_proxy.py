@@ -16,6 +16,7 @@ from chassis.clock import Clock
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.access_log import AccessLog
 from gateway.arrival import Arrival
+from gateway.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
 from gateway.cors import Cors
 from gateway.cycle import Cycle
 from gateway.direct_exchange import DirectExchange
@@ -28,7 +29,7 @@ from gateway.metrics import Metrics
 from gateway.open_streams import OpenStreams
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
-from gateway.upstream import FRESH, IDLE_LIMIT, Upstreams
+from gateway.upstream import Upstreams
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -117,7 +118,8 @@ class TokenProxy:
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT else FRESH
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
-            return False
+            self._in_task(cycle, self._serve(cycle, started, passage, pool=pool))
+            return True
         DirectExchange(
             cycle, passage, pool, connection, started, hand_over=self._take_over, done=self._record_direct
         ).start()
@@ -133,7 +135,12 @@ class TokenProxy:
     # --- in a task -----------------------------------------------------------------------------------------------
 
     async def _serve(
-        self, cycle: Cycle, started: float, passage: Passage | None, direct: DirectExchange | None = None
+        self,
+        cycle: Cycle,
+        started: float,
+        passage: Passage | None,
+        direct: DirectExchange | None = None,
+        pool: ConnectionPool | None = None,
     ) -> None:
         arrival = cycle.arrival
         send: Send = cycle.send
@@ -151,7 +158,7 @@ class TokenProxy:
             else:
                 passage = passage or await self._pipeline.admit(arrival)
                 exchange = Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
-                await (exchange.run() if direct is None else exchange.resume(direct.pool, direct.connection))
+                await (exchange.run(pool) if direct is None else exchange.resume(direct.pool, direct.connection))
                 status = exchange.status
         except Refused as refused:
             if passage is not None and passage.fresh is not None:

@@ -1,125 +1,32 @@
-"""Owns the connections to the upstreams: kept open, bounded, and swept for deadlines.
-
-Deadlines are checked ten times a second for all connections together: a timer of its own for each exchange
-would cost the loop more than everything else here.
-"""
+"""Owns the upstreams of a worker: finds one's connections, and sweeps them all."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from contract.problems import Refused, spread
-from gateway.known_answers import KnownAnswers
-from gateway.routes import Address, Upstream
-from gateway.upstream_connection import UpstreamConnection
-
-IDLE_LIMIT = 60
-"""Seconds that a connection may idle; less than our own services keep theirs, so that the gateway closes first."""
-
-KEPT = 32
-"""Idle connections that are kept to one address; those beyond close after FRESH seconds. A burst's connections would
-otherwise take the places that others need: a gunicorn worker has a thousand."""
-
-FRESH = 1
-"""Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
+from chassis.clock import Clock
+from gateway.balancer import Balancer
+from gateway.connection_pool import ConnectionPool
+from gateway.routes import Upstream
+from gateway.upstream_metrics import UpstreamMetrics
 
 SWEEP_PAUSE = 0.1
 
 
-class Unreachable(Exception):
-    """No connection could be made."""
-
-
-class ConnectionPool:
-    """The connections to one address; `limit` bounds those in use. The last one given back is taken first."""
-
-    def __init__(self, address: Address, limit: int) -> None:
-        self.address = address
-        self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
-        self._limit = limit
-        self._known_answers = KnownAnswers()
-        self._connecting = 0
-        self._idle: list[UpstreamConnection] = []
-        self._in_use: set[UpstreamConnection] = set()
-
-    @property
-    def outstanding(self) -> int:
-        """How many exchanges are under way."""
-        return len(self._in_use) + self._connecting
-
-    def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
-        """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
-        while self._idle and self.outstanding < self._limit:
-            connection = self._idle.pop()
-            if connection.is_open:
-                if now - connection.idle_since > max_idle:
-                    self._idle.append(connection)
-                    return None
-                self._in_use.add(connection)
-                return connection
-        return None
-
-    async def connect(self, timeout: float) -> UpstreamConnection:
-        """A new connection within `timeout` seconds. Raises Unreachable, or Refused(503) at the limit, at once."""
-        if self.outstanding >= self._limit:
-            raise Refused("upstream_busy", retry_after=spread(1))
-        self._connecting += 1
-        try:
-            connection = await self._open(timeout)
-        finally:
-            self._connecting -= 1
-        self._in_use.add(connection)
-        return connection
-
-    async def _open(self, timeout: float) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-
-        def protocol() -> UpstreamConnection:
-            return UpstreamConnection(loop, self._known_answers)
-
-        try:
-            async with asyncio.timeout(timeout):
-                if self.address.path:
-                    _, connection = await loop.create_unix_connection(protocol, self.address.path)
-                else:
-                    _, connection = await loop.create_connection(protocol, self.address.host, self.address.port)
-        except OSError as error:  # TimeoutError is one
-            raise Unreachable(type(error).__name__) from error
-        return connection
-
-    def give_back(self, connection: UpstreamConnection) -> None:
-        """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
-        self._in_use.discard(connection)
-        if connection.finish():
-            self._idle.append(connection)
-
-    def sweep(self, now: float) -> None:
-        """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
-        for connection in tuple(self._in_use):
-            connection.enforce_deadlines(now)
-        surplus = len(self._idle) - KEPT
-        if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
-            for place, connection in enumerate(self._idle):  # the one that idles longest is the first
-                if now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT):
-                    connection.close()
-            self._idle = [connection for connection in self._idle if connection.is_open]
-
-    def close(self) -> None:
-        """Closes every connection."""
-        for connection in (*self._idle, *self._in_use):
-            connection.close()
-        self._idle.clear()
-
-
 class Upstreams:
-    """The pools of every upstream, and `also` one that is swept and closed with them."""
+    """The balancer of every upstream, and `also` a pool that is swept and closed with theirs."""
 
-    def __init__(self, upstreams: Iterable[Upstream], also: ConnectionPool) -> None:
-        self._pools: Mapping[str, tuple[ConnectionPool, ...]] = {
-            upstream.name: tuple(ConnectionPool(address, upstream.max_connections) for address in upstream.addresses)
-            for upstream in upstreams
+    def __init__(
+        self,
+        upstreams: Iterable[Upstream],
+        also: ConnectionPool,
+        metrics: UpstreamMetrics,
+        monotonic: Clock,
+    ) -> None:
+        self._balancers: Mapping[str, Balancer] = {
+            upstream.name: Balancer(upstream, metrics, monotonic) for upstream in upstreams
         }
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._all = [also, *(pool for pools in self._pools.values() for pool in pools)]
+        self._all = [also, *(pool for balancer in self._balancers.values() for pool in balancer.pools)]
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -129,18 +36,24 @@ class Upstreams:
         return self._loop
 
     def pool(self, upstream: Upstream) -> ConnectionPool:
-        """The pool with the fewest exchanges under way."""
-        pools = self._pools[upstream.name]
-        return pools[0] if len(pools) == 1 else min(pools, key=lambda pool: pool.outstanding)
+        """The connections to the address that is asked next. Raises Refused(503) while the circuit is open."""
+        balancer = self._balancers[upstream.name]
+        return balancer.only or balancer.choose()
+
+    def balancer(self, upstream: Upstream) -> Balancer:
+        """Where an upstream's connections are made, and their failures told."""
+        return self._balancers[upstream.name]
 
     async def sweep(self) -> None:
-        """Enforces deadlines until cancelled."""
+        """Enforces deadlines, and takes addresses back whose time is over, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SWEEP_PAUSE)
             now = loop.time()
             for pool in self._all:
                 pool.sweep(now)
+            for balancer in self._balancers.values():
+                balancer.sweep()
 
     def close(self) -> None:
         """Closes every connection."""

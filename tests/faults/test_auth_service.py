@@ -33,7 +33,7 @@ def test_without_the_auth_service_good_tokens_go_on(system: RunningSystem, traff
     registration = client.send("POST", "/auth/users/", json={})
     for answer in (to_be_refreshed, unknown_handle, logout, registration):
         assert answer.status_code == 503, answer.text
-        assert answer.headers["Retry-After"] in ("1", "2")
+        assert 1 <= int(answer.headers["Retry-After"]) <= 12
     assert logout.headers.get("Set-Cookie") is None
     system.start_auth()
     recovered = eventually(lambda: traffic.run_for(0.5).statuses() == {200})

@@ -26,6 +26,7 @@ urls = ["${AUTH_URL}"]
 [upstreams.notes]
 urls = ["${RESOURCE_URL}"]
 identity_secret_env = "NOTES_SECRET"
+break_after = 0  # tests break it over and over
 
 [upstreams.foreign]
 urls = ["${RESOURCE_URL}"]
@@ -34,12 +35,15 @@ identity = false
 [upstreams.narrow]
 urls = ["${RESOURCE_URL}"]
 max_connections = 1
+break_after = 0
 
 [upstreams.gone]
 urls = ["http://127.0.0.1:1"]
+break_after = 0
 
 [upstreams.nowhere]
 urls = ["unix:/nonexistent/service.sock"]
+break_after = 0
 
 [[routes]]
 prefix = "/auth/"
@@ -237,9 +241,9 @@ def make_app(
         "ACCESS_LOG": "false",
     }
 
-    def make(clock: Clock = time.time, **changed: str) -> Gateway:
+    def make(clock: Clock = time.time, monotonic: Clock = time.monotonic, **changed: str) -> Gateway:
         told = environ | changed
-        return create_app(load(GatewaySettings, told), environ=told, clock=clock)
+        return create_app(load(GatewaySettings, told), environ=told, clock=clock, monotonic=monotonic)
 
     return make
 

@@ -1,14 +1,18 @@
 """The connections to an upstream: kept, shared, bounded, and never handed out dead."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from contract.problems import Refused
+from gateway.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
 from gateway.routes import Address, Upstream
-from gateway.upstream import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable, Upstreams
+from gateway.upstream import Upstreams
 from gateway.upstream_connection import UpstreamConnection
+from gateway.upstream_metrics import UpstreamMetrics
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 
 Test = Callable[[ConnectionPool], Awaitable[None]]
@@ -124,7 +128,7 @@ def test_of_several_addresses_the_least_busy_is_asked(upstream: RawUpstream) -> 
     async def test(pool: ConnectionPool) -> None:
         addresses = tuple(Address(f"h{number}", "127.0.0.1", upstream.port) for number in range(2))
         notes = Upstream("notes", addresses, "notes", None, 10)
-        upstreams = Upstreams([notes], also=pool)
+        upstreams = Upstreams([notes], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic)
         first = upstreams.pool(notes)
         await first.connect(1)
         assert upstreams.pool(notes) is not first

@@ -1,0 +1,324 @@
+"""Which address of an upstream is asked, and what becomes of those that fail."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from contract.problems import Refused
+from gateway.balancer import TRIES, Balancer
+from gateway.connection_pool import ConnectionPool, Unreachable
+from gateway.routes import Address, Upstream
+from gateway.upstream_metrics import UpstreamMetrics
+from tests.gateway.clocks import MovableClock
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.test_upstream import exchange
+
+NOBODY = Address("nobody", "127.0.0.1", 1)
+
+
+def at(upstream: RawUpstream, name: str = "somebody") -> Address:
+    return Address(name, "127.0.0.1", upstream.port)
+
+
+def numbered(count: int) -> tuple[Address, ...]:
+    return tuple(Address(f"h{number}", "127.0.0.1", 1) for number in range(count))
+
+
+class Stand:
+    """A balancer, its clock and its metrics."""
+
+    def __init__(self, *addresses: Address, name: str = "notes", eject_after: int = 3, break_after: int = 5) -> None:
+        self.clock = MovableClock()
+        self.registry = CollectorRegistry()
+        upstream = Upstream(name, addresses, name, None, 100, eject_after=eject_after, break_after=break_after)
+        self.balancer = Balancer(upstream, UpstreamMetrics(self.registry), self.clock, lambda: 1.0)
+        self.pools = self.balancer.pools
+
+    def fail(self, pool: ConnectionPool, times: int = 1) -> None:
+        """So many requests are sent to it and not answered."""
+        for _ in range(times):
+            self.balancer.failed(pool, "broken", self.clock())
+
+    def answer(self, pool: ConnectionPool, times: int = 1) -> None:
+        """So many requests are answered by it."""
+        for _ in range(times):
+            if pool.on_answer is not None:
+                pool.on_answer(pool)
+
+    def move(self, seconds: float) -> None:
+        """Time passes, and the sweep has seen it."""
+        self.clock.move(seconds)
+        self.balancer.sweep()
+
+    def asked(self, times: int = 12) -> set[str]:
+        """Who is asked, of so many requests one after the other."""
+        return {self.balancer.choose().address.name for _ in range(times)}
+
+    def costs_nothing(self) -> bool:
+        """Whether requests are given the one address without a question, and answers are not told."""
+        return self.balancer.only is not None and self.pools[0].on_answer is None
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"sallyport_gateway_upstream_{name}", {"upstream": "notes", **labels})
+
+
+@pytest.fixture
+def trio() -> Stand:
+    """Three addresses; who they are does not matter as long as nobody connects."""
+    return Stand(*numbered(3))
+
+
+def run(test: Callable[[], Awaitable[None]], *stands: Stand) -> None:
+    async def whole() -> None:
+        try:
+            await test()
+        finally:
+            for pool in itertools.chain.from_iterable(stand.pools for stand in stands):
+                pool.close()
+            await asyncio.sleep(0)
+
+    asyncio.run(whole())
+
+
+# --- while all is well ---------------------------------------------------------------------------------------------
+
+
+def test_of_equals_each_is_asked_in_its_turn(trio: Stand) -> None:
+    """A single client that waits for every answer uses them all."""
+    asked = [trio.balancer.choose().address.name for _ in range(6)]
+    assert sorted(asked[:3]) == sorted(asked[3:]) == ["h0", "h1", "h2"]
+
+
+def test_an_upstream_that_is_well_is_asked_without_a_word(upstream: RawUpstream) -> None:
+    """What this costs a request: one look at `only`, and one at `on_answer`."""
+    one = Stand(at(upstream))
+    assert one.costs_nothing()
+    one.fail(one.pools[0])
+    assert not one.costs_nothing()
+    one.answer(one.pools[0])
+    assert one.costs_nothing()
+
+
+# --- an address that fails -----------------------------------------------------------------------------------------
+
+
+def test_an_address_that_keeps_failing_is_left_out_for_a_while(trio: Stand) -> None:
+    trio.fail(trio.pools[0], 2)
+    assert trio.asked() == {"h0", "h1", "h2"}
+    trio.fail(trio.pools[0])
+    assert trio.asked() == {"h1", "h2"}
+    trio.move(0.9)
+    assert trio.asked() == {"h1", "h2"}
+    trio.move(0.2)
+    assert trio.asked() == {"h0", "h1", "h2"}
+
+
+def test_one_that_fails_on_trial_is_out_for_twice_as_long(trio: Stand) -> None:
+    trio.fail(trio.pools[0], 3)
+    trio.move(1)
+    trio.fail(trio.pools[0])
+    trio.move(1.9)
+    assert "h0" not in trio.asked()
+    trio.move(0.1)
+    assert "h0" in trio.asked()
+
+
+def test_on_trial_it_is_given_one_request_at_a_time_then_more(upstream: RawUpstream) -> None:
+    """The others may have many under way: a crowd does not fall upon who has just come back."""
+    pair = Stand(at(upstream, "h0"), at(upstream, "h1"))
+
+    async def test() -> None:
+        first, second = pair.pools
+        pair.fail(first, 3)
+        pair.move(1)
+        for _ in range(5):
+            await second.connect(1)
+        assert pair.balancer.choose() is first
+        await first.connect(1)
+        assert pair.asked() == {"h1"}
+        pair.answer(first)
+        assert pair.asked() == {"h0"}
+        await first.connect(1)
+        assert pair.asked() == {"h1"}
+
+    run(test, pair)
+
+
+def test_when_all_fail_one_is_still_asked() -> None:
+    stand = Stand(*numbered(3), break_after=0)
+    for _ in range(4):
+        for pool in stand.pools:
+            stand.fail(pool)
+        assert len(stand.asked()) >= 1
+    assert len(stand.asked()) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["fail", "answer", "sick", "well", "wait"])), max_size=60)
+)
+def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -> None:
+    stand = Stand(*numbered(3), break_after=0)
+    for place, event in events:
+        pool = stand.pools[place]
+        if event == "fail":
+            stand.fail(pool)
+        elif event == "answer":
+            stand.answer(pool)
+        elif event == "wait":
+            stand.move(1)
+        else:
+            stand.balancer.judge(pool, healthy=event == "healthy", reason="test")
+        assert stand.balancer.choose() in stand.pools
+
+
+def test_silence_counts_only_where_nobody_else_was_answered(upstream: RawUpstream) -> None:
+    """A path that is slow by itself does not shut the service for everybody; one that hangs altogether is seen."""
+    pair = Stand(at(upstream), NOBODY)
+
+    async def test() -> None:
+        pool = pair.pools[0]
+        await exchange(pool, await pool.connect(1))
+        for _ in range(10):
+            pair.balancer.failed(pool, "timeout", pair.clock() - 30)
+        assert "somebody" in pair.asked()
+        for _ in range(3):
+            pair.balancer.failed(pool, "timeout", pair.clock())
+        assert "somebody" not in pair.asked()
+
+    run(test, pair)
+
+
+# --- connecting ----------------------------------------------------------------------------------------------------
+
+
+def test_who_cannot_be_reached_is_passed_over(upstream: RawUpstream) -> None:
+    """The request is not lost, and after three of them the address is not tried any more."""
+    pair = Stand(NOBODY, at(upstream))
+
+    async def test() -> None:
+        for _ in range(3):
+            pool, connection = await pair.balancer.connect(pair.pools[0], 1)
+            assert pool is pair.pools[1]
+            await exchange(pool, connection)
+        assert pair.asked() == {"somebody"}
+
+    run(test, pair)
+
+
+def test_a_request_tries_a_few_addresses_and_no_more() -> None:
+    many = Stand(*numbered(TRIES + 2))
+
+    async def test() -> None:
+        with pytest.raises(Unreachable):
+            await many.balancer.connect(many.pools[0], 1)
+
+    run(test, many)
+    failures = [
+        many.metric("failures_total", address=f"h{number}", reason="ConnectionRefusedError")
+        for number in range(TRIES + 2)
+    ]
+    assert sum(count or 0 for count in failures) == TRIES
+
+
+# --- the circuit ---------------------------------------------------------------------------------------------------
+
+
+def refusal(stand: Stand) -> Refused:
+    with pytest.raises(Refused) as refused:
+        stand.balancer.choose()
+    return refused.value
+
+
+@pytest.mark.parametrize(("name", "code"), [("notes", "upstream_unavailable"), ("auth", "auth_unavailable")])
+def test_an_upstream_that_answers_nobody_is_let_alone(name: str, code: str) -> None:
+    stand = Stand(*numbered(1), name=name)
+    stand.fail(stand.pools[0], 4)
+    stand.answer(stand.pools[0])
+    stand.fail(stand.pools[0], 4)
+    assert stand.asked() == {"h0"}
+    stand.fail(stand.pools[0])
+    refused = refusal(stand)
+    assert (refused.code, refused.status) == (code, 503)
+    assert refused.retry_after in (1, 2)
+
+
+def test_it_is_tried_by_a_few_and_is_back_with_the_first_answer(trio: Stand) -> None:
+    for pool in trio.pools:
+        trio.fail(pool, 2)
+    refusal(trio)
+    trio.move(1)
+    assert len(trio.asked(3)) == 3
+    refusal(trio)
+    trio.answer(trio.pools[0])
+    assert len(trio.asked(30)) == 3
+
+
+def test_an_address_that_others_stand_in_for_does_not_open_the_circuit(upstream: RawUpstream) -> None:
+    """What counts is whether the request was answered, by whomever."""
+    pair = Stand(NOBODY, at(upstream), eject_after=0)
+
+    async def test() -> None:
+        for _ in range(20):
+            pool, connection = await pair.balancer.connect(pair.pools[0], 1)
+            await exchange(pool, connection)
+        assert pair.asked() == {"nobody", "somebody"}
+
+    run(test, pair)
+
+
+# --- what is said of it --------------------------------------------------------------------------------------------
+
+
+def test_every_change_is_logged_once() -> None:
+    """And the failures between changes are not: there may be thousands a second."""
+    stand = Stand(*numbered(2), eject_after=3, break_after=4)
+    with capture_logs() as logged:
+        stand.fail(stand.pools[0], 3)
+        stand.fail(stand.pools[1], 2)
+        stand.move(1)
+        stand.balancer.choose()
+        stand.answer(stand.pools[1])
+    said = [f"{line['event']}: {line.get('address', 'all')} {line['reason']}".strip() for line in logged]
+    assert said == [
+        "upstream address fails: h0 broken",
+        "upstream address ejected: h0 broken",
+        "upstream address fails: h1 broken",
+        "upstream circuit open: all broken",
+        "upstream address is back: h0 on trial",
+        "upstream circuit half-open: all",
+        "upstream circuit closed: all",
+    ]
+
+
+def test_prometheus_is_told_who_fails_and_who_is_out(trio: Stand) -> None:
+    assert trio.metric("circuit") == 0
+    assert trio.metric("address_out", address="h0") == 0
+    trio.fail(trio.pools[0], 3)
+    assert trio.metric("failures_total", address="h0", reason="broken") == 3
+    assert trio.metric("address_out", address="h0") == 1
+    trio.fail(trio.pools[1], 2)
+    assert trio.metric("circuit") == 2
+    trio.move(1)
+    assert trio.metric("address_out", address="h0") == 0
+    trio.balancer.choose()
+    assert trio.metric("circuit") == 1
+    trio.answer(trio.pools[1])
+    assert trio.metric("circuit") == 0
+
+
+def test_a_check_says_who_is_unhealthy(trio: Stand) -> None:
+    """Who is unhealthy is not asked, unless all are: a check alone refuses no request."""
+    trio.balancer.judge(trio.pools[0], healthy=False, reason="503")
+    assert trio.asked() == {"h1", "h2"}
+    assert trio.metric("address_out", address="h0") == 1
+    for pool in trio.pools:
+        trio.balancer.judge(pool, healthy=False, reason="503")
+    assert trio.asked() == {"h0", "h1", "h2"}
+    trio.balancer.judge(trio.pools[1], healthy=True, reason="200")
+    assert trio.asked() == {"h1"}
