@@ -180,6 +180,7 @@ def create_app(
         streams.sweep,
         metrics.keep_transferring,
         access_log.keep_flushing,
+        *(health.keep_checking for health in upstreams.health_checks()),
     )
     return Gateway(
         lambda: keys.loaded and feed.loaded,

@@ -47,9 +47,9 @@ class Balancer:
     ) -> None:
         self.pools = tuple(ConnectionPool(address, upstream.max_connections) for address in upstream.addresses)
         self.only = self.pools[0] if len(self.pools) == 1 else None
+        self.upstream = upstream
         self.now = monotonic
         """The time by which `failed` is told when a request was sent."""
-        self._upstream = upstream
         self._metrics = metrics
         self._stretch = stretch
         self._circuit = Circuit()
@@ -99,7 +99,7 @@ class Balancer:
         circuit, may_pass = circuits.after_asking(self._circuit, now)
         self._become(circuit)
         if not may_pass:
-            code = "auth_unavailable" if self._upstream.takes_credentials else "upstream_unavailable"
+            code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
             raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
 
     def _least_busy(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
@@ -154,7 +154,7 @@ class Balancer:
     def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
         before, now, stretch = self._standings[pool], self.now(), self._stretch()
         after = ejection.after_failure(
-            before, asked_at=asked_at, now=now, eject_after=self._upstream.eject_after, stretch=stretch
+            before, asked_at=asked_at, now=now, eject_after=self.upstream.eject_after, stretch=stretch
         )
         self._standings[pool] = after
         if before.is_out or not after.is_out:
@@ -171,7 +171,7 @@ class Balancer:
         self._arrange()
 
     def _request_failed(self, reason: str, asked_at: float) -> None:
-        break_after, stretch = self._upstream.break_after, self._stretch()
+        break_after, stretch = self.upstream.break_after, self._stretch()
         circuit = circuits.after_failure(
             self._circuit, asked_at=asked_at, now=self.now(), break_after=break_after, stretch=stretch
         )
@@ -190,8 +190,8 @@ class Balancer:
         before, self._circuit = self._circuit.state, circuit
         if circuit.state != before:
             log = _log.info if circuit.state == "closed" else _log.warning
-            log(f"upstream circuit {circuit.state}", upstream=self._upstream.name, reason=reason)
-            self._metrics.show_circuit(self._upstream.name, circuit.state)
+            log(f"upstream circuit {circuit.state}", upstream=self.upstream.name, reason=reason)
+            self._metrics.show_circuit(self.upstream.name, circuit.state)
 
     def _arrange(self) -> None:
         """Works out what requests go by until the next change."""
@@ -206,10 +206,10 @@ class Balancer:
 
     def _show(self, pool: ConnectionPool) -> None:
         out = pool in self._unhealthy or self._standings[pool].is_out
-        self._metrics.show_address(self._upstream.name, pool.address.name, out=out)
+        self._metrics.show_address(self.upstream.name, pool.address.name, out=out)
 
     def _named(self, pool: ConnectionPool, reason: str) -> dict[str, str]:
-        return {"upstream": self._upstream.name, "address": pool.address.name, "reason": reason}
+        return {"upstream": self.upstream.name, "address": pool.address.name, "reason": reason}
 
 
 def _outstanding(pool: ConnectionPool) -> int:

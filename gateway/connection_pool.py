@@ -69,13 +69,14 @@ class ConnectionPool:
             raise Refused("upstream_busy", retry_after=spread(1))
         self._connecting += 1
         try:
-            connection = await self._open(timeout)
+            connection = await self.open(timeout)
         finally:
             self._connecting -= 1
         self._in_use.add(connection)
         return connection
 
-    async def _open(self, timeout: float) -> UpstreamConnection:
+    async def open(self, timeout: float) -> UpstreamConnection:
+        """A connection beside the pool, whose owner closes it. Raises Unreachable."""
         loop = asyncio.get_running_loop()
 
         def protocol() -> UpstreamConnection:

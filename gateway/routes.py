@@ -45,6 +45,17 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How an upstream's addresses are asked whether they are well. Times in seconds, `_after` in checks in a row."""
+
+    path: str
+    interval: float = 5
+    timeout: float = 1
+    unhealthy_after: int = 3
+    healthy_after: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """A service behind the gateway. `signer` is None where no assertion is sent.
 
@@ -59,6 +70,7 @@ class Upstream:
     max_connections: int
     eject_after: int = 3
     break_after: int = 5
+    health: HealthCheck | None = None
 
     @property
     def takes_credentials(self) -> bool:

@@ -14,7 +14,18 @@ from pydantic import BaseModel, ValidationError
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
 from gateway.complaints import Complaints, RoutesError
 from gateway.fixed_fields import fixed_fields
-from gateway.routes import AUTH_UPSTREAM, IDENTITY, PUBLIC, Address, Limit, Route, RouteTable, Timeouts, Upstream
+from gateway.routes import (
+    AUTH_UPSTREAM,
+    IDENTITY,
+    PUBLIC,
+    Address,
+    HealthCheck,
+    Limit,
+    Route,
+    RouteTable,
+    Timeouts,
+    Upstream,
+)
 from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
 
@@ -161,6 +172,7 @@ class _Reading:
             max_connections=written.max_connections,
             eject_after=written.eject_after,
             break_after=written.break_after,
+            health=HealthCheck(**written.health.model_dump()) if written.health else None,
         )
 
     def _address(self, url: str, place: Place) -> Address | None:

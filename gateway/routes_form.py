@@ -13,6 +13,7 @@ _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
 _FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?)?")
+_HEALTH_PATH = re.compile(r"/[!-~]*", re.ASCII)
 _ROLE = re.compile(r"[^\s,]+")
 
 
@@ -27,6 +28,12 @@ def _size(value: object) -> object:
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
         raise ValueError('must be a path of plain segments, as "/api/"')
+    return value
+
+
+def _health_path(value: str) -> str:
+    if not _HEALTH_PATH.fullmatch(value):
+        raise ValueError('must be a path, as "/healthz"')
     return value
 
 
@@ -82,6 +89,16 @@ class TimeoutForm(_Table):
     total: Annotated[float, Field(ge=0, le=86_400)] = 60
 
 
+class HealthForm(_Table):
+    """How addresses are asked whether they are well. Times in seconds."""
+
+    path: Annotated[str, AfterValidator(_health_path)]
+    interval: Annotated[float, Field(ge=0.1, le=3_600)] = 5
+    timeout: Annotated[float, Field(gt=0, le=60)] = 1
+    unhealthy_after: Annotated[int, Field(ge=1, le=100)] = 3
+    healthy_after: Annotated[int, Field(ge=1, le=100)] = 2
+
+
 class UpstreamForm(_Table):
     """`[upstreams.NAME]`."""
 
@@ -93,6 +110,7 @@ class UpstreamForm(_Table):
     max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
     eject_after: Annotated[int, Field(ge=0, le=16)] = 3
     break_after: Annotated[int, Field(ge=0, le=1_000)] = 5
+    health: HealthForm | None = None
 
 
 class LimitForm(_Table):

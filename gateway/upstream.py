@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from chassis.clock import Clock
 from gateway.balancer import Balancer
 from gateway.connection_pool import ConnectionPool
+from gateway.health_checks import AddressHealth
 from gateway.routes import Upstream
 from gateway.upstream_metrics import UpstreamMetrics
 
@@ -43,6 +44,15 @@ class Upstreams:
     def balancer(self, upstream: Upstream) -> Balancer:
         """Where an upstream's connections are made, and their failures told."""
         return self._balancers[upstream.name]
+
+    def health_checks(self) -> list[AddressHealth]:
+        """The checks of every address whose upstream asks for them."""
+        return [
+            AddressHealth(balancer, pool, balancer.upstream.health)
+            for balancer in self._balancers.values()
+            if balancer.upstream.health is not None
+            for pool in balancer.pools
+        ]
 
     async def sweep(self) -> None:
         """Enforces deadlines, and takes addresses back whose time is over, until cancelled."""

@@ -1,0 +1,118 @@
+"""Addresses that are asked now and then whether they are well."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.health_checks import Verdict, after_check
+from gateway.routes import HealthCheck
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok
+from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.test_upstream_faults import ask, silent
+
+CHECK = HealthCheck("/healthz", unhealthy_after=3, healthy_after=2)
+ROUTES = """
+[upstreams.pair]
+urls = ["{first}", "{second}"]
+health = {{ path = "/healthz?deep", interval = 0.1, timeout = 0.2, unhealthy_after = 2, healthy_after = 2 }}
+
+[[routes]]
+prefix = "/"
+upstream = "pair"
+access = "public"
+"""
+
+
+@pytest.mark.parametrize(
+    ("checks", "healthy"),
+    [
+        ("", True),
+        ("xx", True),
+        ("xx.xx", True),
+        ("xxx", False),
+        ("xxx.", False),
+        ("xxx.x.", False),
+        ("xxx..", True),
+        ("xxx..xx", True),
+        ("xxx..xxx", False),
+    ],
+)
+def test_so_many_in_a_row_change_the_verdict(checks: str, healthy: bool) -> None:
+    verdict = Verdict()
+    for check in checks:
+        verdict = after_check(verdict, check == ".", CHECK)
+    assert verdict.healthy is healthy
+
+
+def answering_checks(name: bytes, status: str) -> Script:
+    """Answers the checks with `status`, and everything else with its name."""
+
+    async def script(conversation: Conversation) -> None:
+        if conversation.request.request_line == "GET /healthz?deep HTTP/1.1":
+            await conversation.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        else:
+            await conversation.write(ok(name))
+
+    return script
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # checks go over real sockets in another thread
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[RawUpstream, RawUpstream]]:
+    first, second = RawUpstream(), RawUpstream()
+    first.begin(answering_checks(b"first", "200 OK"))
+    second.begin(answering_checks(b"second", "204 No Content"))
+    yield first, second
+    first.stop()
+    second.stop()
+
+
+@pytest.fixture
+def checking(make_app: MakeApp, tmp_path: Path, pair: tuple[RawUpstream, RawUpstream]) -> Iterator[RunningGateway]:
+    (tmp_path / "routes.toml").write_text(ROUTES.format(first=pair[0].url, second=pair[1].url))
+    with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
+        yield gateway
+
+
+def asked(gateway: RunningGateway) -> set[bytes]:
+    """Who answers, of six requests one after the other."""
+    return {ask(gateway, "/").body for _ in range(6)}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [(answering_checks(b"first", "503 Busy"), "status 503"), (silent, "timeout")]
+)
+def test_who_is_unwell_is_not_asked_until_it_is_well(
+    checking: RunningGateway, pair: tuple[RawUpstream, RawUpstream], fault: Script, reason: str
+) -> None:
+    """It is noticed without a single request going wrong, and said once."""
+    assert asked(checking) == {b"first", b"second"}
+    with capture_logs() as lines:
+        pair[0].begin_answering(fault)
+        eventually(lambda: len(lines) == 1)
+        assert asked(checking) == {b"second"}
+        pair[0].begin_answering(answering_checks(b"first", "200 OK"))
+        eventually(lambda: asked(checking) == {b"first", b"second"})
+    said = [(line["event"], line["reason"]) for line in lines]
+    assert said == [("upstream address is unhealthy", reason), ("upstream address is healthy", "well")]
+
+
+def test_where_all_are_unwell_they_are_asked_all_the_same(
+    checking: RunningGateway, pair: tuple[RawUpstream, RawUpstream]
+) -> None:
+    """A check that is wrong must not shut a service that answers."""
+    with capture_logs() as lines:
+        for upstream, name in zip(pair, (b"first", b"second"), strict=True):
+            upstream.begin_answering(answering_checks(name, "404 Not Found"))
+        eventually(lambda: len(lines) == 2)
+    assert asked(checking) == {b"first", b"second"}
