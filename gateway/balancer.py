@@ -19,8 +19,9 @@ from gateway.circuit import Circuit
 from gateway.connection_pool import ConnectionPool, Unreachable
 from gateway.ejection import Standing
 from gateway.routes import Upstream
-from gateway.upstream_connection import Reason, UpstreamConnection
+from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
 from gateway.upstream_metrics import UpstreamMetrics
+from gateway.upstream_tls import tls_reason
 
 TRIES = 3
 """Addresses that one request tries to connect to."""
@@ -113,13 +114,14 @@ class Balancer:
 
     # --- how they fare -------------------------------------------------------------------------------------------
 
-    def failed(self, pool: ConnectionPool, reason: Reason, asked_at: float) -> None:
+    def failed(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
         """Is told that a request, sent at `asked_at`, was not answered.
 
         Silence counts only where nobody else was answered meanwhile: else it is not the address that hangs.
         """
-        if reason in ("timeout", "overdue") and pool.answered_within(self.now() - asked_at):
+        if failed.reason in ("timeout", "overdue") and pool.answered_within(self.now() - asked_at):
             return
+        reason = tls_reason(failed.__cause__) or failed.reason
         self._address_failed(pool, reason, asked_at)
         self._request_failed(reason, asked_at)
 

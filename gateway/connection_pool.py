@@ -11,6 +11,7 @@ from contract.problems import Refused, spread
 from gateway.known_answers import KnownAnswers
 from gateway.routes import Address
 from gateway.upstream_connection import UpstreamConnection
+from gateway.upstream_tls import tls_reason
 
 IDLE_LIMIT = 60
 """Seconds that a connection may idle; less than our own services keep theirs, so that the gateway closes first."""
@@ -87,10 +88,18 @@ class ConnectionPool:
                 if self.address.path:
                     _, connection = await loop.create_unix_connection(protocol, self.address.path)
                 else:
-                    _, connection = await loop.create_connection(protocol, self.address.host, self.address.port)
-        except OSError as error:  # TimeoutError is one
-            raise Unreachable(type(error).__name__) from error
+                    _, connection = await self._connect(loop, protocol)
+        except OSError as error:  # TimeoutError and SSLError are such
+            raise Unreachable(tls_reason(error) or type(error).__name__) from error
         return connection
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], UpstreamConnection]
+    ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
+        host, port, tls = self.address.host, self.address.port, self.address.tls
+        if tls is None:
+            return await loop.create_connection(protocol, host, port)
+        return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=host)
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""

@@ -164,7 +164,7 @@ class Exchange:
         asked_at = self._asked_at
         if asked_at is None:  # sent directly: the earliest moment that the silence it is allowed leaves
             asked_at = self._balancer.now() - (self._route.timeouts.read or self._route.timeouts.total)
-        self._balancer.failed(pool, failed.reason, asked_at)
+        self._balancer.failed(pool, failed, asked_at)
 
     async def _upload(self, connection: UpstreamConnection) -> None:
         """Streams the rest of the body, for as long as the client sends it and the upstream takes it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from ssl import SSLContext
 from typing import Literal
 
 from chassis.rates import Rate
@@ -22,12 +23,16 @@ IDENTITY: Per = "identity"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an upstream listens: `path` of a unix socket, or `host` and `port`; `authority` goes into Host."""
+    """Where an upstream listens: `path` of a unix socket, or `host` and `port`; `authority` goes into Host.
+
+    `tls` is None where it is spoken to in the clear.
+    """
 
     authority: str
     host: str = ""
     port: int = 0
     path: str = ""
+    tls: SSLContext | None = None
 
     @property
     def name(self) -> str:

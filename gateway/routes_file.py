@@ -6,6 +6,7 @@ import secrets
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from gateway.routes import (
 )
 from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
+from gateway.upstream_tls import TlsFileRefused, client_context
 
 FILE_NAME = "routes.toml"
 
@@ -163,7 +165,8 @@ class _Reading:
         signer = None
         if written.identity and name != AUTH_UPSTREAM:
             signer = self._signer(place, written, asserted)
-        addresses = (self._address(url, (*place, "urls", number)) for number, url in enumerate(written.urls))
+        tls = self._tls(place, written)
+        addresses = (self._address(url, (*place, "urls", number), tls) for number, url in enumerate(written.urls))
         return Upstream(
             name=name,
             addresses=tuple(address for address in addresses if address is not None),
@@ -175,11 +178,26 @@ class _Reading:
             health=HealthCheck(**written.health.model_dump()) if written.health else None,
         )
 
-    def _address(self, url: str, place: Place) -> Address | None:
+    def _tls(self, place: Place, written: UpstreamForm) -> SSLContext | None:
+        names = (written.ca_file, written.client_cert_file, written.client_key_file)
+        if not any(url.startswith("https://") for url in written.urls):
+            if any(names):
+                self._complain(place, "ca_file, client_cert_file and client_key_file are for https://host:port")
+            return None
+        if bool(written.client_cert_file) != bool(written.client_key_file):
+            self._complain(place, "client_cert_file and client_key_file go together")
+        files = (self._data_dir / name if name and not self._form_only else None for name in names)
+        try:
+            return client_context(*files)
+        except TlsFileRefused as error:
+            self._complain(place, str(error))
+        return client_context(None, None, None)  # for the sake of what else may be wrong
+
+    def _address(self, url: str, place: Place, tls: SSLContext | None) -> Address | None:
         if self._form_only and _VARIABLE.search(url):
             return Address(authority=url)
         try:
-            return read_address(url)
+            return read_address(url, tls)
         except ValueError as error:
             self._complain(place, str(error))
         return None
@@ -288,8 +306,11 @@ def parse_address(url: str, place: str) -> Address:
         raise RoutesError(f"{place}: {error}") from error
 
 
-def read_address(url: str) -> Address:
-    """The address in `http://host:port` or `unix:/path`. Raises ValueError."""
+def read_address(url: str, tls: SSLContext | None = None) -> Address:
+    """The address in `http://host:port`, `unix:/path`, or `https://host:port` where there is `tls` for it.
+
+    Raises ValueError.
+    """
     if url.startswith("unix:/"):
         return Address(authority="localhost", path=url.removeprefix("unix:"))
     try:
@@ -298,6 +319,9 @@ def read_address(url: str) -> Address:
     except ValueError:
         raise ValueError(f"{url!r} is no URL") from None
     is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
-    if parts.scheme != "http" or not host or not is_plain:
-        raise ValueError(f"{url!r} must be http://host:port or unix:/path")
-    return Address(authority=parts.netloc, host=host, port=port or 80)
+    schemes = {"http": None, "https": tls} if tls else {"http": None}
+    if parts.scheme not in schemes or not host or not is_plain:
+        known = ", ".join(f"{scheme}://host:port" for scheme in schemes)
+        raise ValueError(f"{url!r} must be {known} or unix:/path")
+    port = port or (443 if parts.scheme == "https" else 80)
+    return Address(authority=parts.netloc, host=host, port=port, tls=schemes[parts.scheme])

@@ -107,6 +107,9 @@ class UpstreamForm(_Table):
     identity: bool = True
     identity_secret_file: str = ""
     identity_secret_env: str = ""
+    ca_file: str = ""
+    client_cert_file: str = ""
+    client_key_file: str = ""
     max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
     eject_after: Annotated[int, Field(ge=0, le=16)] = 3
     break_after: Annotated[int, Field(ge=0, le=1_000)] = 5

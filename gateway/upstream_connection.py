@@ -222,9 +222,10 @@ class UpstreamConnection(asyncio.Protocol):
         if heard is not None:
             heard()
 
-    def _fail(self, reason: Reason) -> None:
+    def _fail(self, reason: Reason, cause: Exception | None = None) -> None:
         if self._failure is None:
             self._failure = UpstreamFailed(reason)
+            self._failure.__cause__ = cause
         if self._transport is not None:
             self._transport.abort()
         self._wake()
@@ -300,7 +301,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._wake()
             return
         untouched = self._reused and self._heading and not self._head_bytes
-        self._fail("stale" if untouched else "broken")
+        self._fail("stale" if untouched else "broken", exc)
 
     def pause_writing(self) -> None:
         """Called by the loop when the upstream takes no more."""

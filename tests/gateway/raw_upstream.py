@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -93,6 +94,10 @@ class Conversation:
         """Ends the connection in order."""
         self._writer.close()
 
+    def vanish(self) -> None:
+        """Ends the connection as TCP does, and says nothing of it in TLS."""
+        self._writer.transport.abort()
+
     def reset(self) -> None:
         """Ends the connection with a reset."""
         connection = self._writer.get_extra_info("socket")
@@ -124,7 +129,8 @@ def ok(body: bytes = b"ok", *fields: str) -> bytes:
 class RawUpstream:
     """Listens on a loopback port until it is stopped. `requests` are what came since the last `begin`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._script: Script = answering(ok())
         self._connections = 0
@@ -192,7 +198,7 @@ class RawUpstream:
         self._stop = asyncio.Event()
         listener = socket.create_server(("127.0.0.1", 0))
         keep_buffers_small(listener)
-        server = await asyncio.start_server(self._meet, sock=listener, limit=2**17)
+        server = await asyncio.start_server(self._meet, sock=listener, limit=2**17, ssl=self._tls)
         self.port = listener.getsockname()[1]
         self._started.set()
         await self._stop.wait()

@@ -14,6 +14,7 @@ from contract.problems import Refused
 from gateway.balancer import TRIES, Balancer
 from gateway.connection_pool import ConnectionPool, Unreachable
 from gateway.routes import Address, Upstream
+from gateway.upstream_connection import UpstreamFailed
 from gateway.upstream_metrics import UpstreamMetrics
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
@@ -43,7 +44,7 @@ class Stand:
     def fail(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are sent to it and not answered."""
         for _ in range(times):
-            self.balancer.failed(pool, "broken", self.clock())
+            self.balancer.failed(pool, UpstreamFailed("broken"), self.clock())
 
     def answer(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are answered by it."""
@@ -185,10 +186,10 @@ def test_silence_counts_only_where_nobody_else_was_answered(upstream: RawUpstrea
         pool = pair.pools[0]
         await exchange(pool, await pool.connect(1))
         for _ in range(10):
-            pair.balancer.failed(pool, "timeout", pair.clock() - 30)
+            pair.balancer.failed(pool, UpstreamFailed("timeout"), pair.clock() - 30)
         assert "somebody" in pair.asked()
         for _ in range(3):
-            pair.balancer.failed(pool, "timeout", pair.clock())
+            pair.balancer.failed(pool, UpstreamFailed("timeout"), pair.clock())
         assert "somebody" not in pair.asked()
 
     run(test, pair)
