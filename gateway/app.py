@@ -41,6 +41,7 @@ from gateway.settings import GatewaySettings
 from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
 from gateway.token_proxy import TokenProxy
+from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream import Upstreams
 from gateway.upstream_metrics import UpstreamMetrics
 
@@ -67,10 +68,12 @@ class Gateway:
         upstreams: Upstreams,
         bridge: LoopBridge,
         access_log: AccessLog,
+        trusted_proxies: TrustedProxies,
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
         self.known_requests = proxy.known_requests
+        self.trusted_proxies = trusted_proxies
         self.departure = departure
         self.end_streams = streams.end_all
         self.notice = notice
@@ -192,6 +195,7 @@ def create_app(
         upstreams,
         bridge,
         access_log,
+        TrustedProxies(settings.trusted_proxies),
     )
 
 

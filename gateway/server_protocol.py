@@ -22,6 +22,7 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.arrival import Arrival
 from gateway.cycle import STATUS_LINES, Cycle
 from gateway.known_requests import KnownRequest, KnownRequests
+from gateway.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 
 MAX_OVERHEAD = 98_304
 """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
@@ -43,6 +44,7 @@ class Application(Protocol):
     """What answers the requests."""
 
     known_requests: KnownRequests
+    trusted_proxies: TrustedProxies
 
     def next_request_id(self) -> str:
         """An id that no other request has."""
@@ -77,7 +79,8 @@ class ServerProtocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._client = "unknown"
+        self._client = UNKNOWN
+        self._is_proxy = False
         self._server: tuple[str, int | None] | None = None
         self._scheme = "http"
         self._answering: Cycle | None = None
@@ -105,10 +108,15 @@ class ServerProtocol(asyncio.Protocol):
         # A cast, because uvloop's transports are asyncio's by shape and not by class.
         self._transport = cast(asyncio.Transport, transport)
         client = get_remote_addr(self._transport)
-        self._client = client[0] if client else "unknown"
         self._server = get_local_addr(self._transport)
-        self._scheme = "https" if is_ssl(self._transport) else "http"
+        self.comes_from(peer_name(client[0]) if client else UNKNOWN, "https" if is_ssl(self._transport) else "http")
         self._state.connections.add(self)  # type: ignore[arg-type]  # the server asks it to shut down, no more
+
+    def comes_from(self, client: str, scheme: str) -> None:
+        """Says who is at the other end."""
+        self._client = client
+        self._scheme = scheme
+        self._is_proxy = self._app.trusted_proxies.trusts(client)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop once."""
@@ -260,6 +268,9 @@ class ServerProtocol(asyncio.Protocol):
         return self._arrival_of(KnownRequest(method, path, query, self._headers, version))
 
     def _arrival_of(self, known: KnownRequest) -> Arrival:
+        client, scheme = self._client, self._scheme
+        if self._is_proxy:
+            client, scheme = self._app.trusted_proxies.provenance(known.headers, client, scheme)
         return Arrival(
             self._app.next_request_id(),
             known.method,
@@ -267,8 +278,8 @@ class ServerProtocol(asyncio.Protocol):
             known.query,
             known.headers,
             known.http_version,
-            self._client,
-            self._scheme,
+            client,
+            scheme,
             self._server,
             known,
         )

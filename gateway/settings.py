@@ -1,6 +1,7 @@
 """Owns what the gateway can be told."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from gateway.trusted_proxies import Peer
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 
@@ -20,6 +22,24 @@ def _origins(value: object) -> object:
     if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
         raise ValueError(f"takes scheme://host[:port], comma-separated; {wrong[0]!r} is none")
     return frozenset(origins)
+
+
+def _peers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return frozenset(_peer(name.strip()) for name in value.split(",") if name.strip())
+
+
+def _peer(name: str) -> Peer:
+    if name == "unix":
+        return "unix"
+    try:
+        network = ip_network(name)
+    except ValueError as error:
+        raise ValueError(f"takes addresses, networks as 10.0.0.0/8, and unix, comma-separated; {error}") from None
+    if network.prefixlen == 0:
+        raise ValueError(f"cannot hold {name}: that is everybody, and everybody could say who the client is")
+    return network
 
 
 class RoutesSettings(Settings):
@@ -48,6 +68,8 @@ class GatewaySettings(RoutesSettings):
     """Off is for plain http on localhost alone: the cookie then is `session`, without Secure and `__Host-`."""
     allowed_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
     """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
+    trusted_proxies: Annotated[frozenset[Peer], BeforeValidator(_peers)] = frozenset()
+    """Who in front of the gateway may say who the client is: addresses, networks and `unix`, comma-separated."""
     gateway_internal_bind: str = ""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""

@@ -6,9 +6,11 @@ NUL beforehand: a header that broke its line would become a second request, in o
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contract.problems import Refused
 from gateway.fixed_fields import FixedFields
+from gateway.forwarded import forwarded_value
 from gateway.headers import RequestFields, without_named
 
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
@@ -79,11 +81,21 @@ def _credential_lines(fields: RequestFields) -> list[bytes]:
 
 
 def _forwarded_lines(host: bytes | None, client: str, scheme: str, request_id: str) -> bytes:
+    return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(host, client, scheme))
+
+
+@lru_cache(4_096)  # a client sends many requests, and these lines are the same in all of them
+def _provenance_lines(host: bytes | None, client: str, scheme: str) -> bytes:
     if host is not None and not _HOST.fullmatch(host):
         raise Refused("bad_header", "The Host is malformed.")
-    said_host = b"X-Forwarded-Host: " + host + b"\r\n" if host else b""
-    ours = f"X-Request-Id: {request_id}\r\nX-Forwarded-For: {client}\r\nX-Forwarded-Proto: {scheme}\r\n"
-    return b"".join((ours.encode("ascii"), said_host, _VIA))
+    name = host.decode("ascii") if host else ""
+    lines = [
+        f"X-Forwarded-For: {client}",
+        f"X-Forwarded-Proto: {scheme}",
+        *([f"X-Forwarded-Host: {name}"] if name else []),
+        f"Forwarded: {forwarded_value(client, scheme, name)}",
+    ]
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii") + _VIA
 
 
 def _framing_line(fields: RequestFields) -> bytes:

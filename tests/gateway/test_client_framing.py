@@ -149,7 +149,7 @@ def test_what_everybody_reads_alike_is_forwarded_in_its_plain_form(
     assert request.request_line in ("GET /public/a HTTP/1.1", "POST /public/a HTTP/1.1")
     assert {name for name, _ in request.fields} <= {
         *("host", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"),
-        *("transfer-encoding", "x-us", "er-id"),
+        *("forwarded", "transfer-encoding", "x-us", "er-id"),
     }
     assert request.body in (b"", b"0\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n")
 

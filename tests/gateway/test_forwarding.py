@@ -10,7 +10,15 @@ from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.tokens import IDENTITY_SECRET
 
-GATEWAYS_OWN = ["host", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"]
+GATEWAYS_OWN = [
+    "host",
+    "x-request-id",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "forwarded",
+    "via",
+]
 VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
 
 
@@ -55,13 +63,13 @@ def test_a_header_poor_client_causes_one_request_with_exactly_our_fields(
         == (
             f"GET /public/ HTTP/1.1\r\nHost: 127.0.0.1:{upstream.port}\r\n"
             f"X-Request-Id: {upstream.last.get('x-request-id')}\r\nX-Forwarded-For: 127.0.0.1\r\n"
-            "X-Forwarded-Proto: http\r\nVia: 1.1 sallyport\r\n\r\n"
+            "X-Forwarded-Proto: http\r\nForwarded: for=127.0.0.1;proto=http\r\nVia: 1.1 sallyport\r\n\r\n"
         ).encode()
     )
     with gateway.connect() as client:
         assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
     assert len(upstream.requests) == 2
-    assert [name for name, _ in upstream.last.fields] == [*GATEWAYS_OWN[:4], "x-forwarded-host", "via", *VOUCHED]
+    assert [name for name, _ in upstream.last.fields] == [*GATEWAYS_OWN, *VOUCHED]
 
 
 def test_plain_fields_cross_with_their_values_untouched(gateway: RunningGateway, upstream: RawUpstream) -> None:

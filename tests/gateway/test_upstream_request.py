@@ -14,7 +14,7 @@ from gateway.upstream_request import head_template
 
 HOST_LINE = b"Host: notes:8002\r\n"
 IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
-OURS = [b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"via", b"x-identity", b"x-user-id"]
+OURS = [b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via", b"x-identity", b"x-user-id"]
 
 
 def head(fields: RequestFields, **changed: Any) -> bytes:
@@ -44,7 +44,8 @@ def test_the_head_of_the_poorest_client_is_exactly_ours() -> None:
     """Nothing to forward, not even a Host: the prototype lost a line end here, and the identity with it."""
     assert head(RequestFields()) == (
         b"GET /api/ HTTP/1.1\r\nHost: notes:8002\r\nX-Request-Id: id-1\r\nX-Forwarded-For: 192.0.2.1\r\n"
-        b"X-Forwarded-Proto: http\r\nVia: 1.1 sallyport\r\nX-Identity: signed\r\nX-User-Id: ada-id\r\n\r\n"
+        b"X-Forwarded-Proto: http\r\nForwarded: for=192.0.2.1;proto=http\r\n"
+        b"Via: 1.1 sallyport\r\nX-Identity: signed\r\nX-User-Id: ada-id\r\n\r\n"
     )
 
 
