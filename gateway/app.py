@@ -32,6 +32,7 @@ from gateway.open_streams import OpenStreams
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Pipeline
+from gateway.proxy_protocol import ProxyProtocol
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
 from gateway.routes_file import load_routes, parse_address
@@ -69,11 +70,13 @@ class Gateway:
         bridge: LoopBridge,
         access_log: AccessLog,
         trusted_proxies: TrustedProxies,
+        proxy_protocol: ProxyProtocol,
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
         self.known_requests = proxy.known_requests
         self.trusted_proxies = trusted_proxies
+        self.proxy_protocol = proxy_protocol
         self.departure = departure
         self.end_streams = streams.end_all
         self.notice = notice
@@ -196,6 +199,7 @@ def create_app(
         bridge,
         access_log,
         TrustedProxies(settings.trusted_proxies),
+        ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
     )
 
 

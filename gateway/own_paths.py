@@ -16,12 +16,14 @@ class OwnPaths:
 
     def has(self, path: bytes, server: Server) -> bool:
         """Whether a request for `path` that came in at `server` is for the gateway itself."""
-        return path in self.public or (path in self.internal and self._is_internal(server))
+        return path in self.public or (path in self.internal and is_internal(server, self.internal_address))
 
-    def _is_internal(self, server: Server) -> bool:
-        if server is None or not self.internal_address:
-            return False
-        host, port = server
-        if port is None:
-            return self.internal_address == f"unix:{host}"
-        return self.internal_address.rpartition(":")[2] == str(port)
+
+def is_internal(server: Server, internal_address: str) -> bool:
+    """Whether `server` is the address for operators, `host:port` or `unix:/path`; empty where there is none."""
+    if server is None or not internal_address:
+        return False
+    host, port = server
+    if port is None:
+        return internal_address == f"unix:{host}"
+    return internal_address.rpartition(":")[2] == str(port)

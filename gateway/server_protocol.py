@@ -22,6 +22,7 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.arrival import Arrival
 from gateway.cycle import STATUS_LINES, Cycle
 from gateway.known_requests import KnownRequest, KnownRequests
+from gateway.proxy_protocol import ProxyProtocol
 from gateway.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 
 MAX_OVERHEAD = 98_304
@@ -45,6 +46,7 @@ class Application(Protocol):
 
     known_requests: KnownRequests
     trusted_proxies: TrustedProxies
+    proxy_protocol: ProxyProtocol
 
     def next_request_id(self) -> str:
         """An id that no other request has."""

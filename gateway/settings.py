@@ -5,11 +5,12 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from gateway.proxy_protocol import Versions
 from gateway.trusted_proxies import Peer
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
@@ -42,6 +43,12 @@ def _peer(name: str) -> Peer:
     return network
 
 
+def _from_somebody(versions: Versions, info: ValidationInfo) -> Versions:
+    if versions != "off" and not info.data.get("trusted_proxies"):
+        raise ValueError("needs TRUSTED_PROXIES: from others no header is taken")
+    return versions
+
+
 class RoutesSettings(Settings):
     """Where the routes and their secrets are."""
 
@@ -70,6 +77,8 @@ class GatewaySettings(RoutesSettings):
     """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
     trusted_proxies: Annotated[frozenset[Peer], BeforeValidator(_peers)] = frozenset()
     """Who in front of the gateway may say who the client is: addresses, networks and `unix`, comma-separated."""
+    proxy_protocol: Annotated[Versions, AfterValidator(_from_somebody)] = "off"
+    """The header with which every connection of a trusted proxy begins."""
     gateway_internal_bind: str = ""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""

@@ -11,6 +11,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from gateway.departure import accept_the_last
+from gateway.proxied_connection import connection_class
 from gateway.server_protocol import ServerProtocol
 
 TICK = 0.1
@@ -69,8 +70,11 @@ class GatewayServer(Server):
             listener.close()
 
     async def _accept(self, connection: socket.socket) -> None:
-        def protocol() -> ServerProtocol:
-            return ServerProtocol(self.config, self.server_state, self.lifespan.state)
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn does
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
 
         await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
@@ -93,6 +97,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
+        self.config.http = connection_class(self.wsgi.proxy_protocol)
         server = GatewayServer(
             self.config,
             announce=self.wsgi.departure.announce,

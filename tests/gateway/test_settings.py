@@ -41,6 +41,8 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
         ("TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0"),
         ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "*"),
+        ("PROXY_PROTOCOL", "v1"),
+        ("PROXY_PROTOCOL", "v3"),
         ("LOG_LEVEL", "LOUD"),
         ("APP_ENV", "staging"),
     ],
