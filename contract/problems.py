@@ -59,6 +59,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "streams_exhausted": Problem(503, "There are too many open streams."),
     "draining": Problem(503, "This process is stopping."),
     "upstream_timeout": Problem(504, "The service behind this route did not answer in time."),
+    "loop_detected": Problem(508, "The request has come through here before."),
 }
 
 

@@ -45,6 +45,7 @@ from gateway.token_proxy import TokenProxy
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream import Upstreams
 from gateway.upstream_metrics import UpstreamMetrics
+from gateway.via import Via
 
 Receive = Callable[[], Awaitable[Message]]
 JWKS_PATH = "/.well-known/jwks.json"
@@ -154,7 +155,9 @@ def create_app(
     )
     counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
-    pipeline = Pipeline(table, authentication, Voucher(settings.verified_tokens), limits, clock)
+    pipeline = Pipeline(
+        table, authentication, Voucher(settings.verified_tokens), limits, Via(settings.gateway_name), clock
+    )
     upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic)
     streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock)

@@ -42,7 +42,6 @@ _HOP_BY_HOP = (
 _GATEWAYS_OWN = (
     "forwarded",
     "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
-    "via",
     "x-client-ip",
     "x-http-method",
     "x-http-method-override",
@@ -66,8 +65,10 @@ _READ = (
     "cookie",
     "expect",
     "host",
+    "max-forwards",
     "traceparent",
     "transfer-encoding",
+    "via",
     "x-refresh-token",
 )
 
@@ -111,6 +112,8 @@ class RequestFields:
     chunked: bool = False
     traceparent: bytes | None = None
     refresh_token: str | None = None
+    via: bytes | None = None
+    max_forwards: int | None = None
     bearer: str | None = None
     """The token in `authorization`, once somebody has looked: to hash the same string again costs nothing."""
 
@@ -179,6 +182,12 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         if fields.refresh_token is not None:
             raise Refused("multiple_credentials", "There is more than one X-Refresh-Token header.")
         fields.refresh_token = value.strip().decode("latin-1")
+    elif name == b"via":
+        fields.via = value if fields.via is None else fields.via + b", " + value
+    elif name == b"max-forwards":
+        if fields.max_forwards is not None or not value.isdigit() or len(value) > 9:
+            raise Refused("bad_header", "Max-Forwards must be one decimal number.")
+        fields.max_forwards = int(value)
     elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
         fields.traceparent = value
 
@@ -217,7 +226,8 @@ def _shown(name: bytes) -> str:
 
 def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The fields that the gateway's own endpoints may see: what crosses, and what says who asks and what follows."""
-    return [(name, value) for name, value in headers if _REQUEST_FATES[name] in (Fate.CROSS, Fate.READ)]
+    ours_to_see = (Fate.CROSS, Fate.READ)
+    return [(name, value) for name, value in headers if _REQUEST_FATES[name] in ours_to_see and name != b"via"]
 
 
 def may_be_set_on_requests(name: str) -> bool:

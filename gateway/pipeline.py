@@ -3,7 +3,7 @@
 Every stage takes a value and returns one; a stage that says no raises Refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from chassis.clock import Clock
@@ -18,8 +18,9 @@ from gateway.headers import RequestFields, read_request_fields
 from gateway.identity_headers import Voucher
 from gateway.limits import Fields, Limits
 from gateway.refresher import FreshTokens
-from gateway.routes import Route, RouteTable
+from gateway.routes import METHODS, Route, RouteTable
 from gateway.upstream_request import RequestHead, head_template
+from gateway.via import Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,20 @@ class Pipeline:
     """match -> limit -> authenticate (-> refresh) -> authorize -> vouch."""
 
     def __init__(
-        self, routes: RouteTable, authentication: Authentication, voucher: Voucher, limits: Limits, clock: Clock
+        self,
+        routes: RouteTable,
+        authentication: Authentication,
+        voucher: Voucher,
+        limits: Limits,
+        via: Via,
+        clock: Clock,
     ) -> None:
         self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
         self._voucher = voucher
         self._limits = limits
         self._concurrency = Concurrency()
+        self._via = via
         self._clock = clock
 
     def admit_known(self, arrival: Arrival) -> Passage | None:
@@ -102,12 +110,28 @@ class Pipeline:
         await self._limits.admit(route.limits, subject=subject)
         return self._limits.standing(route.limits, arrival.client, subject)
 
+    def answered_here(self, arrival: Arrival) -> str | None:
+        """What Allow says where it is the gateway that answers an OPTIONS or CONNECT; None for what is forwarded.
+
+        RFC 9110 7.6.2: at Max-Forwards 0 the request goes no further; 9.3.7: `*` means the server. Raises Refused.
+        """
+        if arrival.method == "CONNECT":
+            raise Refused("method_not_allowed", headers={"Allow": _allow(METHODS)})
+        if arrival.path == b"*" and not arrival.query:
+            read_request_fields(arrival.headers, arrival.http_version)
+            return _allow(METHODS)
+        if self._examine(arrival).fields.max_forwards != 0:
+            return None
+        return _allow(self._routes_at(arrival.path) or {})
+
     def _examine(self, arrival: Arrival) -> Examined:
         known = arrival.known
         if known is not None and known.examined is not None:
             return known.examined
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
+        if fields.via is not None:
+            self._via.check(fields.via)
         examined = Examined(self._route(arrival, fields), fields)
         if known is not None and not fields.cookies and not fields.refresh_token:  # else `fields` is still to change
             known.examined = examined
@@ -126,6 +150,7 @@ class Pipeline:
                 query=arrival.query,
                 fields=fields,
                 fixed=route.request_fields,
+                via=self._via.line(arrival.http_version, fields.via),
                 with_credentials=route.upstream.takes_credentials,
             )
         head = template.fill(
@@ -141,7 +166,7 @@ class Pipeline:
             raise Refused("not_found")
         route = by_method.get(arrival.method)
         if route is None:
-            raise Refused("method_not_allowed", headers={"Allow": ", ".join(sorted(by_method))})  # RFC 9110 15.5.6
+            raise Refused("method_not_allowed", headers={"Allow": _allow(by_method)})  # RFC 9110 15.5.6
         if fields.content_length is not None and fields.content_length > route.max_body:
             raise body_too_large(route)
         return route
@@ -164,6 +189,10 @@ class Pipeline:
 
 def _subject(proof: Proof | None) -> str:
     return proof.claims.subject if proof is not None else ""
+
+
+def _allow(methods: Iterable[str]) -> str:
+    return ", ".join(sorted(methods))
 
 
 def body_too_large(route: Route) -> Refused:

@@ -59,6 +59,8 @@ class RoutesSettings(Settings):
 class GatewaySettings(RoutesSettings):
     """The gateway's settings. Durations are in seconds."""
 
+    gateway_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "sallyport"
+    """What this deployment is called in Via. A chain of gateways in which two have one name is taken for a loop."""
     auth_url: str
     redis_url: SecretStr
     peer_secret: StrongSecret

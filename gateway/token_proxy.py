@@ -41,6 +41,8 @@ OWN_MAX_BODY = 16_384
 _MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
 """After these the connection ends: who sends such a request may have meant another one."""
 
+_PERHAPS_OURS = frozenset({"OPTIONS", "CONNECT"})
+
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 _log = structlog.get_logger("token_proxy")
 
@@ -106,7 +108,7 @@ class TokenProxy:
         arrival = cycle.arrival
         return not (
             cycle.is_blocked
-            or arrival.method == "OPTIONS"
+            or arrival.method in _PERHAPS_OURS
             or self._own_paths.has(arrival.path, arrival.server)
             or self._cors.origin(arrival) is not None
         )
@@ -155,6 +157,8 @@ class TokenProxy:
             elif self._own_paths.has(arrival.path, arrival.server):
                 await self._serve_own(cycle, send)
                 return  # Flask's side writes the line of what it answers
+            elif arrival.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(arrival)) is not None:
+                status = await _answer_allow(allow, arrival, send)
             else:
                 passage = passage or await self._pipeline.admit(arrival)
                 exchange = Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
@@ -218,6 +222,13 @@ async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
     return status
+
+
+async def _answer_allow(allow: str, arrival: Arrival, send: Send) -> int:
+    headers = [(b"allow", allow.encode("ascii")), (b"x-request-id", arrival.request_id.encode("ascii"))]
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return 204
 
 
 def _refusal(refused: Refused, arrival: Arrival) -> Answer:

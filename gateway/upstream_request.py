@@ -14,7 +14,6 @@ from gateway.forwarded import forwarded_value
 from gateway.headers import RequestFields, without_named
 
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
-_VIA = b"Via: 1.1 sallyport\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +35,13 @@ class HeadTemplate:
     request_line: bytes
     copied: bytes
     host: bytes | None
+    via: bytes
     framing: bytes
 
     def fill(self, *, client: str, scheme: str, request_id: str, identity: bytes) -> RequestHead:
         """The head for one request. `identity` is a block of ended lines. Raises Refused(400)."""
         told = _forwarded_lines(self.host, client, scheme, request_id)
-        return RequestHead(self.request_line, b"".join((self.copied, told, identity, self.framing)))
+        return RequestHead(self.request_line, b"".join((self.copied, told, self.via, identity, self.framing)))
 
 
 def head_template(
@@ -50,10 +50,14 @@ def head_template(
     path: bytes,
     query: bytes,
     fields: RequestFields,
+    via: bytes,
     with_credentials: bool,
     fixed: FixedFields | None = None,
 ) -> HeadTemplate:
-    """The head that forwards a request, but for who sent it; `fixed` is what its route says. Raises Refused(400)."""
+    """The head that forwards a request, but for who sent it. `via` is an ended line, `fixed` what the route says.
+
+    Raises Refused(400).
+    """
     lines = fields.lines if fixed is None else without_named(fields.lines, fixed.names)
     if with_credentials:
         lines = [*lines, *_credential_lines(fields)]
@@ -67,8 +71,15 @@ def head_template(
     framing = _framing_line(fields)
     if fields.traceparent is not None:
         framing += b"traceparent: " + fields.traceparent + b"\r\n"
+    if fields.max_forwards is not None:
+        framing += b"Max-Forwards: %d\r\n" % _forwards_left(method, fields.max_forwards)
     request_line = method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n"
-    return HeadTemplate(request_line, copied, fields.host, framing + b"\r\n")
+    return HeadTemplate(request_line, copied, fields.host, via, framing + b"\r\n")
+
+
+def _forwards_left(method: str, max_forwards: int) -> int:
+    # RFC 9110 7.6.2: it counts for OPTIONS and TRACE, and TRACE is never forwarded.
+    return max(0, max_forwards - 1) if method == "OPTIONS" else max_forwards
 
 
 def _credential_lines(fields: RequestFields) -> list[bytes]:
@@ -95,7 +106,7 @@ def _provenance_lines(host: bytes | None, client: str, scheme: str) -> bytes:
         *([f"X-Forwarded-Host: {name}"] if name else []),
         f"Forwarded: {forwarded_value(client, scheme, name)}",
     ]
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii") + _VIA
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 
 def _framing_line(fields: RequestFields) -> bytes:

@@ -43,12 +43,13 @@ class Answer:
 class RawClient:
     """One connection to a server."""
 
-    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, source: str = "") -> None:
         self.socket = socket.socket()
         keep_buffers_small(self.socket)
         self.socket.settimeout(WAIT)
         try:
-            self.socket.bind((source, 0))
+            if source:
+                self.socket.bind((source, 0))
             self.socket.connect(("127.0.0.1", port))
         except OSError:
             self.socket.close()

@@ -47,7 +47,6 @@ AMBIGUOUS = {
     "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "an asterisk": b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
-    "a tunnel": b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n",
     "an absolute form without a path": b"GET http://example.org HTTP/1.1\r\nHost: h\r\n\r\n",
     "an absolute form with a query first": b"GET http://example.org?/public/a HTTP/1.1\r\nHost: h\r\n\r\n",
     "a relative path": b"GET public/a HTTP/1.1\r\nHost: h\r\n\r\n",

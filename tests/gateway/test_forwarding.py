@@ -63,7 +63,7 @@ def test_a_header_poor_client_causes_one_request_with_exactly_our_fields(
         == (
             f"GET /public/ HTTP/1.1\r\nHost: 127.0.0.1:{upstream.port}\r\n"
             f"X-Request-Id: {upstream.last.get('x-request-id')}\r\nX-Forwarded-For: 127.0.0.1\r\n"
-            "X-Forwarded-Proto: http\r\nForwarded: for=127.0.0.1;proto=http\r\nVia: 1.1 sallyport\r\n\r\n"
+            "X-Forwarded-Proto: http\r\nForwarded: for=127.0.0.1;proto=http\r\nVia: 1.0 sallyport\r\n\r\n"
         ).encode()
     )
     with gateway.connect() as client:
@@ -150,7 +150,7 @@ def test_a_spoofed_identity_or_origin_changes_nothing(
     assert request.get("x-forwarded-for") == "127.0.0.1"
     assert request.get("x-forwarded-proto") == "http"
     assert request.get("x-forwarded-host") == "h"
-    assert request.get("via") == "1.1 sallyport"
+    assert request.get("via") == "1.1 evil, 1.1 sallyport"
     assert request.get("x-request-id") == answer.get("x-request-id") != "chosen-by-the-client"
 
 

@@ -23,6 +23,7 @@ def head(fields: RequestFields, **changed: Any) -> bytes:
         "path": b"/api/",
         "query": b"",
         "fields": fields,
+        "via": b"Via: 1.1 sallyport\r\n",
         "with_credentials": False,
         **changed,
     }
