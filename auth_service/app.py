@@ -17,6 +17,7 @@ from auth_service.browser_sessions import BrowserSessions
 from auth_service.client import client_of_request
 from auth_service.commits import Commits, OwnCommits, SharedCommits
 from auth_service.database_file import follow_database_file
+from auth_service.failed_logins import FailedLogins
 from auth_service.grants import Grants
 from auth_service.housekeeper import DAY, Housekeeper
 from auth_service.housekeeper import INTERVAL as TIDY_INTERVAL
@@ -35,7 +36,9 @@ from auth_service.services import Services, services
 from auth_service.session_endings import SessionEndings
 from auth_service.session_store import SessionStore
 from auth_service.settings import AuthSettings
+from auth_service.throttle import Throttle
 from auth_service.tokens import TokenReader
+from auth_service.tries import Tries
 from chassis.clock import Clock
 from chassis.database import engine_options, prepare_engine
 from chassis.health import health
@@ -96,6 +99,8 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
         settings.access_token_lifetime, settings.refresh_token_lifetime, settings.access_lifetime_jitter
     )
     issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
+    tries = Tries(redis)
+    throttle = Throttle(tries, settings.throttle_rates, issuer.pseudonym)
     grants = Grants(
         accounts=accounts,
         sessions=sessions,
@@ -105,6 +110,8 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
         blacklist=blacklist,
         endings=endings,
         trail=trail,
+        failures=FailedLogins(trail, tries),
+        throttle=throttle,
         policy=policy,
         session_lifetime=settings.session_lifetime,
         clock=clock,
@@ -120,6 +127,7 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
         password_rules=PasswordRules(settings.password_min_length),
         reader=reader,
         grants=grants,
+        throttle=throttle,
         browser_sessions=BrowserSessions(
             grants, accounts, sessions, issuer, endings, settings.refresh_token_lifetime, clock
         ),

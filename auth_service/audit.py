@@ -2,7 +2,7 @@
 
 Policy: what changes a session or an account is recorded in the same transaction, so that neither stands without the
 other; a failed login is not answered before it is recorded. A database that cannot record is answered with a 503.
-Refreshes are lines only: rows would grow with use.
+Refreshes are lines only: rows would grow with use; of failed logins those that are too many (failed_logins.py).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,7 @@ class Event(StrEnum):
 
     LOGIN_OK = "login_ok"
     LOGIN_FAILED = "login_failed"
+    LOGIN_THROTTLED = "login_throttled"
     REFRESH = "refresh"
     REPLAY_DETECTED = "replay_detected"
     LOGOUT = "logout"

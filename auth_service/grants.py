@@ -3,18 +3,22 @@
 The SQL record decides; the Redis blacklist only spares it floods of tokens that are known to be dead.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auth_service.accounts import AccountBearer, Accounts, fold_email
+from auth_service.accounts import AccountBearer, Accounts
 from auth_service.audit import AuditRecord, AuditTrail, Detail, Event, Reason
 from auth_service.blacklist import Blacklist
 from auth_service.client import Client
+from auth_service.failed_logins import FailedLogins
 from auth_service.issuer import Issuer, TokenPair
 from auth_service.models import User
 from auth_service.passwords import Passwords
 from auth_service.session_endings import SessionEndings
 from auth_service.session_store import EndedSession, Refreshed, Session, SessionStore
 from auth_service.sessions import Ended, Expired, RefreshPolicy, Replay, Rotate, decide, oldest_redeemable
+from auth_service.throttle import Attempt, Throttle, Throttled
 from auth_service.tokens import INVALID, RefreshClaims, TokenReader
 from chassis.clock import Clock
 from contract.claims import ExpiredToken, InvalidToken
@@ -59,38 +63,36 @@ class Grants:
     blacklist: Blacklist
     endings: SessionEndings
     trail: AuditTrail
+    failures: FailedLogins
+    throttle: Throttle
     policy: RefreshPolicy
     session_lifetime: int
     clock: Clock
 
     def for_password(self, email: str, password: str, client: Client) -> TokenPair:
-        """Tokens of a new session. Raises BadCredentials, or HashingBusy."""
+        """Tokens of a new session. Raises BadCredentials, Throttled or HashingBusy."""
         opened = self.open_session(email, password, client)
         return self.issuer.pair(opened.user, opened.session, opened.session.state.rotated_at)
 
     def open_session(
         self, email: str, password: str, client: Client, *, handle_hash: str | None = None
     ) -> OpenedSession:
-        """A new session of the user with this password. Raises BadCredentials, HashingBusy or HandleTaken."""
-        user = self.accounts.find_by_email(email)
-        matches = self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
-            self._note_failure(email, user, matches=matches)
-            raise BadCredentials
-        now = self.clock()
-        entry = self.accounts.log_in(
-            user,
-            client,
-            now=now,
-            lifetime=self.session_lifetime,
-            new_hash=self._renewed_hash(user, password),
-            handle_hash=handle_hash,
-        )
-        if entry is None:
-            self._note_failure(email, user, matches=False)
-            raise BadCredentials
-        self.endings.announce(entry.ended, Reason.TOO_MANY)
-        return OpenedSession(user, entry.session)
+        """A new session of the user with this password.
+
+        Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
+        """
+        with self._counted(email, client) as attempt:
+            return self._opened(email, password, client, attempt, handle_hash)
+
+    def is_password_of(self, user: User, password: str, client: Client) -> bool:
+        """Whether `user`, who is logged in, knows their password, too. Raises Throttled or HashingBusy."""
+        try:
+            with self._counted(user.email, client):
+                if not self.passwords.verify(password, user.password_hash):
+                    raise BadCredentials
+        except BadCredentials:
+            return False
+        return True
 
     def for_refresh_token(self, token: str) -> TokenPair:
         """The successor of `token` and a fresh access token.
@@ -146,13 +148,57 @@ class Grants:
             raise SpentToken
         return claims
 
-    def _note_failure(self, email: str, user: User | None, *, matches: bool) -> None:
+    @contextmanager
+    def _counted(self, email: str, client: Client) -> Iterator[Attempt]:
+        """Within it a password is judged. Raises Throttled."""
+        attempt = self.throttle.attempt(email, client.address)
+        try:
+            self.throttle.admit_login(attempt)
+        except Throttled:
+            # A line, no row: whoever is held back would fill the table.
+            self.trail.tell(
+                AuditRecord(Event.LOGIN_THROTTLED, self.clock(), None, None, {"account": attempt.account})
+            )
+            raise
+        try:
+            yield attempt
+        except BadCredentials:
+            raise
+        except Exception:
+            self.throttle.take_back(attempt)
+            raise
+        self.throttle.note_success(attempt)
+
+    def _opened(
+        self, email: str, password: str, client: Client, attempt: Attempt, handle_hash: str | None
+    ) -> OpenedSession:
+        user = self.accounts.find_by_email(email)
+        matches = self.passwords.verify(password, user.password_hash if user else None)
+        if user is None or not matches or not user.is_active:
+            self._note_failure(attempt, user, matches=matches)
+            raise BadCredentials
+        now = self.clock()
+        entry = self.accounts.log_in(
+            user,
+            client,
+            now=now,
+            lifetime=self.session_lifetime,
+            new_hash=self._renewed_hash(user, password),
+            handle_hash=handle_hash,
+        )
+        if entry is None:
+            self._note_failure(attempt, user, matches=False)
+            raise BadCredentials
+        self.endings.announce(entry.ended, Reason.TOO_MANY)
+        return OpenedSession(user, entry.session)
+
+    def _note_failure(self, attempt: Attempt, user: User | None, *, matches: bool) -> None:
         if user is None:
             # People type passwords into this field: of a name that nobody has only a keyed hash is kept.
-            detail = {"account": self.issuer.pseudonym(fold_email(email))}
+            detail = {"account": attempt.account}
         else:
             detail = {"reason": "account is barred" if matches else "wrong password"}
-        self.trail.commit(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
+        self.failures.record(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
 
     def _renewed_hash(self, user: User, password: str) -> str | None:
         return self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None

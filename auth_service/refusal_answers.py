@@ -7,16 +7,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from auth_service.passwords import HashingBusy
-from auth_service.refusals import AuthRefused, hashing_busy, malformed_body, store_unavailable
+from auth_service.refusals import AuthRefused, hashing_busy, malformed_body, store_unavailable, throttled
 from auth_service.session_store import RaceNotWon
+from auth_service.throttle import Throttled
 
 
 def install_refusal_answers(blueprint: Blueprint) -> None:
-    """Answers refusals, HTTP errors, a busy hasher and a silent database for the views of `blueprint`."""
+    """Answers refusals, HTTP errors, too many tries and busy or silent parts for the views of `blueprint`."""
     blueprint.register_error_handler(AuthRefused, _refused)
     blueprint.register_error_handler(HTTPException, _http_error)
     blueprint.register_error_handler(ParseException, _broken_framing)
     blueprint.register_error_handler(HashingBusy, _hashing_busy)
+    blueprint.register_error_handler(Throttled, _throttled)
     for error in (RaceNotWon, OperationalError, InterfaceError, PoolTimeout):
         blueprint.register_error_handler(error, _store_unavailable)
 
@@ -36,6 +38,10 @@ def _broken_framing(_: ParseException) -> Response:
 
 def _hashing_busy(_: HashingBusy) -> Response:
     return hashing_busy().to_response()
+
+
+def _throttled(error: Throttled) -> Response:
+    return throttled(error.seconds).to_response()
 
 
 def _store_unavailable(_: Exception) -> Response:

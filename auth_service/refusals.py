@@ -4,6 +4,7 @@ A refusal is a value: `raise not_found()`. One place turns it into an answer.
 """
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,9 +12,13 @@ from flask import Response
 
 from chassis.json_body import JSON
 from contract.internal import SESSION_ENDED
+from contract.problems import spread
 
 _ANONYMOUS = 'Bearer realm="api"'
 _INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
+
+MOST_SPREAD = 10
+"""Seconds by which a throttled client may be told to wait longer than it has to."""
 
 STORE_RETRY_AFTER = 2
 HASHING_RETRY_AFTER = 3
@@ -121,7 +126,14 @@ def store_unavailable() -> AuthRefused:
 def hashing_busy() -> AuthRefused:
     """503: too many passwords to verify at once."""
     body: JSON = {"detail": "Too many logins at the moment.", "code": "busy"}
-    return AuthRefused(503, body, {"Retry-After": str(HASHING_RETRY_AFTER)})
+    return AuthRefused(503, body, {"Retry-After": str(spread(HASHING_RETRY_AFTER))})
+
+
+def throttled(seconds: int) -> AuthRefused:
+    """429: too many tries, for an account or from an address; of which is not said."""
+    wait = seconds + random.randint(0, min(seconds, MOST_SPREAD))  # noqa: S311 - spreads load, no secret
+    body: JSON = {"detail": f"Request was throttled. Expected available in {wait} seconds.", "code": "throttled"}
+    return AuthRefused(429, body, {"Retry-After": str(wait)})
 
 
 def session_ended() -> AuthRefused:

@@ -15,6 +15,7 @@ from auth_service.session_endings import SessionEndings
 from auth_service.session_store import SessionStore
 from auth_service.settings import AuthSettings
 from auth_service.signing_keys import KeyRing
+from auth_service.throttle import Throttle
 from auth_service.tokens import TokenReader
 from chassis.clock import Clock
 
@@ -35,6 +36,7 @@ class Services:
     password_rules: PasswordRules
     reader: TokenReader
     grants: Grants
+    throttle: Throttle
     browser_sessions: BrowserSessions
     endings: SessionEndings
     redis: RedisLink

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from auth_service.passwords import HashCost
 from auth_service.sessions import RefreshPolicy
 from auth_service.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
+from auth_service.throttle import ThrottleRates
 from chassis.database import database_url
+from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 
@@ -63,6 +65,16 @@ class AuthSettings(Settings):
     max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
     """Of more, the oldest end at login; 0 is no limit."""
 
+    rate_limits: bool = True
+    """Off, nobody is throttled: for load tests."""
+    login_failures: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(10, 300)
+    """Failed log-ins of one account from one address."""
+    login_failures_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
+    """From all addresses but those that it has logged in from lately."""
+    login_failures_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(300, 300)
+    registrations_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(20, 3_600)
+    registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
+
     audit_retention: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days."""
 
@@ -91,6 +103,19 @@ class AuthSettings(Settings):
     def hash_cost(self) -> HashCost:
         """What a password's hash costs."""
         return HashCost(self.argon2_time_cost, self.argon2_memory_cost, self.argon2_parallelism)
+
+    @property
+    def throttle_rates(self) -> ThrottleRates | None:
+        """How often one may fail and register; None where nobody is throttled."""
+        if not self.rate_limits:
+            return None
+        return ThrottleRates(
+            failures=self.login_failures,
+            failures_of_account=self.login_failures_per_account,
+            failures_of_address=self.login_failures_per_address,
+            registrations_of_account=self.registrations_per_account,
+            registrations_of_address=self.registrations_per_address,
+        )
 
     @property
     def refresh_policy(self) -> RefreshPolicy:

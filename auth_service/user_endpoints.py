@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from auth_service.accounts import EmailTaken, NewAccount
 from auth_service.audit import Reason
 from auth_service.authentication import current_caller
+from auth_service.client import client_of_request
 from auth_service.endpoint import Endpoint
 from auth_service.fields import TextField, email_field, name_field, password_field, read_fields
 from auth_service.models import User
@@ -144,6 +145,9 @@ def render_user(user: User) -> JSON:
 
 def _registration_fields() -> dict[str, TextField]:
     def taken(email: str) -> list[str]:
+        # Counted first: whether an address is taken is told here, and must not be asked without end.
+        throttle = services().throttle
+        throttle.admit_registration(throttle.attempt(email, client_of_request().address))
         return [_TAKEN] if services().accounts.is_email_taken(email) else []
 
     return {"email": email_field(taken), "password": password_field(), **_NAMES}
@@ -156,7 +160,7 @@ def _accept_password(field: str, password: str, email: str) -> None:
 
 
 def _check_current_password(password: str) -> None:
-    if not services().passwords.verify(password, current_caller().user.password_hash):
+    if not services().grants.is_password_of(current_caller().user, password, client_of_request()):
         raise invalid_fields({"current_password": ["Invalid password."]})
 
 

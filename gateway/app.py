@@ -207,7 +207,7 @@ def create_app(
 
 
 async def _report(auth: AuthClient, document: bytes) -> None:
-    status, _ = await auth.post(SEEN_PATH, document)
+    status, *_ = await auth.post(SEEN_PATH, document)
     if status != 204:
         raise OSError(f"{SEEN_PATH} at the auth service answered {status}")
 

@@ -1,6 +1,7 @@
 """Owns the gateway's own calls to the auth service, over the same kind of connection that requests take."""
 
 import asyncio
+from typing import NamedTuple
 
 from chassis.clock import Clock
 from contract.peer import PEER_HEADER, sign_peer
@@ -16,6 +17,14 @@ _PATIENCE = 3.0
 _MAX_ANSWER = 1_048_576
 
 
+class AuthAnswer(NamedTuple):
+    """What the auth service answers; `retry_after` in seconds, where it says so."""
+
+    status: int
+    body: bytes
+    retry_after: int | None
+
+
 class AuthClient:
     """Calls the auth service and proves itself by `secret`. Every call ends within some eight seconds."""
 
@@ -27,17 +36,17 @@ class AuthClient:
 
     async def get(self, path: str) -> bytes:
         """The body at `path`. Raises OSError for whatever is not a 200."""
-        status, body = await self._call("GET", path, b"", "")
-        if status != 200:
-            raise OSError(f"{path} at the auth service answered {status}")
-        return body
+        answer = await self._call("GET", path, b"", "")
+        if answer.status != 200:
+            raise OSError(f"{path} at the auth service answered {answer.status}")
+        return answer.body
 
-    async def post(self, path: str, document: bytes) -> tuple[int, bytes]:
-        """The status and body that answer the JSON `document`. Raises OSError where there is no answer."""
+    async def post(self, path: str, document: bytes) -> AuthAnswer:
+        """What answers the JSON `document`. Raises OSError where there is no answer."""
         proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
         return await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
 
-    async def _call(self, method: str, path: str, body: bytes, fields: str) -> tuple[int, bytes]:
+    async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._turns.acquire()
@@ -48,7 +57,7 @@ class AuthClient:
         finally:
             self._turns.release()
 
-    async def _call_now(self, method: str, path: str, body: bytes, fields: str) -> tuple[int, bytes]:
+    async def _call_now(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
         loop = asyncio.get_running_loop()
         try:
             connection = self.pool.take_idle(loop.time(), 1) or await self.pool.connect(_CONNECT)
@@ -65,11 +74,13 @@ class AuthClient:
             self.pool.give_back(connection)
 
 
-async def _answer(connection: UpstreamConnection) -> tuple[int, bytes]:
+async def _answer(connection: UpstreamConnection) -> AuthAnswer:
     await connection.answered(_SILENCE)
     parts = [connection.take()]
     while not connection.complete:
         parts.append(await connection.more(_SILENCE))
         if sum(map(len, parts)) > _MAX_ANSWER:
             raise OSError(f"the auth service's answer is over {_MAX_ANSWER} bytes")
-    return connection.status, b"".join([*parts, connection.take()])
+    said = next((value for name, value in connection.headers if name == b"retry-after"), b"")
+    body = b"".join([*parts, connection.take()])
+    return AuthAnswer(connection.status, body, int(said) if said.isdigit() else None)

@@ -18,6 +18,7 @@ import structlog
 from chassis.clock import Clock
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.problems import Refused, spread
+from gateway.auth_client import AuthAnswer
 from gateway.refresher import Post, read_object
 
 RENEW_AFTER = 0.8
@@ -68,7 +69,7 @@ class BrowserSessions:
         Raises LoginRefused with the auth service's own answer, or Refused(503) where there is none.
         """
         handle = secrets.token_urlsafe(32)
-        status, body = await self._call(
+        status, body, retry_after = await self._call(
             SESSIONS_PATH,
             {
                 "email": email,
@@ -79,7 +80,7 @@ class BrowserSessions:
             },
         )
         if status in LOGIN_REFUSALS:
-            raise LoginRefused(status, body)
+            raise LoginRefused(status, body, retry_after)
         if status != 200:
             raise Refused("auth_unavailable", retry_after=spread(1))
         granted = _read_granted(body)
@@ -104,7 +105,7 @@ class BrowserSessions:
     async def log_out(self, handle: str) -> None:
         """Ends the session of `handle`, if it has one. Raises Refused(503) where that could not be recorded."""
         self._held.pop(handle, None)
-        status, _ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
+        status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
             raise Refused("auth_unavailable", retry_after=spread(1))
         self._end(handle)
@@ -122,7 +123,7 @@ class BrowserSessions:
         return running
 
     async def _fetch(self, handle: str) -> Granted:
-        status, body = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
+        status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
         if status == 404:
             self._end(handle)
             raise Refused("session_ended")
@@ -132,7 +133,7 @@ class BrowserSessions:
         self._hold(handle, granted)
         return granted
 
-    async def _call(self, path: str, document: dict[str, str]) -> tuple[int, bytes]:
+    async def _call(self, path: str, document: dict[str, str]) -> AuthAnswer:
         try:
             return await self._post(path, json.dumps(document).encode())
         except OSError as error:
@@ -155,12 +156,13 @@ class BrowserSessions:
 
 
 class LoginRefused(Exception):
-    """The auth service refused a log-in; `status` and `body` are its answer, meant for the client."""
+    """The auth service refused a log-in; `status`, `body` and `retry_after` are its answer, meant for the client."""
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, retry_after: int | None) -> None:
         super().__init__(f"log-in refused with {status}")
         self.status = status
         self.body = body
+        self.retry_after = retry_after
 
 
 def _hash(handle: str) -> str:

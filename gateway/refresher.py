@@ -12,11 +12,12 @@ from typing import Any
 
 from chassis.json_body import MalformedBody, parse_json
 from contract.problems import Refused, spread
+from gateway.auth_client import AuthAnswer
 
 REFRESH_PATH = "/auth/jwt/refresh/"
 
-Post = Callable[[str, bytes], Awaitable[tuple[int, bytes]]]
-"""Calls the auth service: the status and body that answer a JSON document. Raises OSError where there is none."""
+Post = Callable[[str, bytes], Awaitable[AuthAnswer]]
+"""Calls the auth service: what answers a JSON document. Raises OSError where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Refresher:
 
     async def _call(self, refresh_token: str) -> FreshTokens:
         try:
-            status, body = await self._post(REFRESH_PATH, json.dumps({"refresh": refresh_token}).encode())
+            status, body, _ = await self._post(REFRESH_PATH, json.dumps({"refresh": refresh_token}).encode())
         except OSError as error:
             raise Refused("auth_unavailable", retry_after=spread(1)) from error
         if status == 200:

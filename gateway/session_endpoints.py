@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
 from gateway.headers import SESSION_COOKIE
 from gateway.same_origin import CUSTOM_HEADER, check_same_origin
@@ -137,6 +137,6 @@ def _invalid(field: str, reason: str) -> Refused:
 
 def _auth_answer(refused: LoginRefused) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="api"'} if refused.status == 401 else {}
-    if refused.status in (429, 503):
-        headers["Retry-After"] = "1"
+    if refused.status in (429, 503):  # RFC 6585 4, RFC 9110 15.6.4
+        headers["Retry-After"] = str(refused.retry_after or spread(1))
     return Response(refused.body, refused.status, headers, content_type="application/json")

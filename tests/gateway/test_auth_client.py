@@ -6,7 +6,7 @@ import time
 import pytest
 
 from gateway import auth_client
-from gateway.auth_client import AuthClient
+from gateway.auth_client import AuthAnswer, AuthClient
 from gateway.routes import Address
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.tokens import PEER_SECRET
@@ -31,7 +31,7 @@ async def call_at_once(upstream: RawUpstream, calls: int) -> list[object]:
 def test_a_crowd_is_served_over_a_bounded_number_of_connections(upstream: RawUpstream) -> None:
     upstream.begin(slowly)
     before = upstream.connections
-    assert asyncio.run(call_at_once(upstream, CROWD)) == [(200, b"{}")] * CROWD
+    assert asyncio.run(call_at_once(upstream, CROWD)) == [AuthAnswer(200, b"{}", None)] * CROWD
     assert upstream.connections - before <= auth_client._LIMIT
 
 
@@ -40,5 +40,5 @@ def test_who_waits_too_long_for_a_turn_is_told_so(upstream: RawUpstream, monkeyp
     monkeypatch.setattr(auth_client, "_PATIENCE", 0.02)
     upstream.begin(slowly)
     answers = asyncio.run(call_at_once(upstream, CROWD))
-    assert answers.count((200, b"{}")) == auth_client._LIMIT
-    assert {type(answer) for answer in answers} == {tuple, OSError}
+    assert answers.count(AuthAnswer(200, b"{}", None)) == auth_client._LIMIT
+    assert {type(answer) for answer in answers} == {AuthAnswer, OSError}

@@ -309,3 +309,17 @@ def test_the_plain_http_cookie_has_another_name(auth: AuthStandIn, upstream: Raw
 def test_log_outs_reach_the_auth_service(gateway: RunningGateway, auth: AuthStandIn) -> None:
     ask(gateway, "DELETE /session/", f"Cookie: {COOKIE}={handle_in(log_in(gateway))}", *FROM_OUR_PAGE)
     assert auth.count(END_PATH) == 1
+
+
+def test_a_throttled_log_in_is_told_how_long_to_wait(
+    auth: AuthStandIn, upstream: RawUpstream, make_app: MakeApp
+) -> None:
+    """By the auth service, whose answer it is."""
+    place = RawUpstream()
+    place.begin(auth.answer)
+    body = b'{"detail": "Request was throttled."}'
+    with running(make_app(AUTH_URL=place.url)) as served:
+        place.begin_answering(answering(ok(body, "Retry-After: 42").replace(b"200 OK", b"429 Too Many Requests", 1)))
+        answer = log_in(served)
+    place.stop()
+    assert (answer.status, answer.get("retry-after"), answer.body) == (429, "42", body)

@@ -1,0 +1,116 @@
+"""Decides how often passwords may be tried and accounts be made, by account and by address (ASVS 2.2.1).
+
+Failures count, successes do not, and a refresh is never asked about. Whoever fails is held back by address first:
+somebody who hammers an account from one place fills a bucket of that place, and its owner still logs in from
+elsewhere. Against many places at once there is a larger bucket for the account; from where the owner has logged in
+before, it does not count, so that nobody can lock an owner out. A third one, for the address alone, is against one
+password tried on many accounts.
+
+Known and unknown accounts are treated alike, and known by a keyed hash. A try counts as a failure from the moment it
+is let in, so that many at once are no way around; one that was right, or not judged at all, is taken back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from auth_service.accounts import fold_email
+from auth_service.tries import Tries
+from chassis.addresses import network_of
+from chassis.rates import Rate
+
+_TRUSTED = Rate(1, 30 * 86_400)
+"""For so long an address is trusted by an account that has logged in from there."""
+
+_LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
+
+Buckets = list[tuple[Rate, tuple[str, ...]]]
+"""Rates, and what is counted under each."""
+
+
+class Throttled(Exception):
+    """Too many tries. `seconds` until the next may be made."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleRates:
+    """How many failed log-ins, and how many registrations, there may be."""
+
+    failures: Rate
+    """Of one account from one address."""
+    failures_of_account: Rate
+    failures_of_address: Rate
+    registrations_of_account: Rate
+    registrations_of_address: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Somebody tries: an account's keyed hash, and from where; "" where that is not known."""
+
+    account: str
+    network: str
+
+
+class Throttle:
+    """Holds back. Without `rates` it holds nobody back."""
+
+    def __init__(self, tries: Tries, rates: ThrottleRates | None, pseudonym: Callable[[str], str]) -> None:
+        self._tries = tries
+        self._rates = rates
+        self._pseudonym = pseudonym
+
+    def attempt(self, email: str, address: str) -> Attempt:
+        """A try for the account of `email`, whether there is one or not, from `address`."""
+        return Attempt(self._pseudonym(fold_email(email)), network_of(address))
+
+    def admit_login(self, attempt: Attempt) -> None:
+        """Counts a failure, until it is known to be none. Raises Throttled."""
+        self._admit(self._login_buckets(attempt))
+
+    def take_back(self, attempt: Attempt) -> None:
+        """The password was not judged: something else failed."""
+        for rate, name in self._login_buckets(attempt):
+            self._tries.take_back(rate, *name)
+
+    def note_success(self, attempt: Attempt) -> None:
+        """The password was right: forgets what the account has failed. Of its address others may have failed, too."""
+        if self._rates is None:
+            return
+        account, network = attempt.account, attempt.network
+        self._tries.forget(self._rates.failures_of_account, _LOGIN, account)
+        if network:
+            self._tries.forget(self._rates.failures, _LOGIN, account, network)
+            self._tries.take_back(self._rates.failures_of_address, _LOGIN, network)
+            self._tries.add(_TRUSTED, _TRUST, account, network)
+
+    def admit_registration(self, attempt: Attempt) -> None:
+        """Counts a registration, whatever becomes of it. Raises Throttled."""
+        if self._rates is None:
+            return
+        buckets: Buckets = [(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
+        if attempt.network:
+            buckets.append((self._rates.registrations_of_address, (_REGISTER, attempt.network)))
+        self._admit(buckets)
+
+    def _admit(self, buckets: Buckets) -> None:
+        for number, (rate, name) in enumerate(buckets):
+            if not self._tries.add(rate, *name):
+                for counted, its_name in buckets[:number]:
+                    self._tries.take_back(counted, *its_name)
+                raise Throttled(self._tries.wait(rate, *name))
+
+    def _login_buckets(self, attempt: Attempt) -> Buckets:
+        if self._rates is None:
+            return []
+        account, network = attempt.account, attempt.network
+        buckets: Buckets = []
+        if network:
+            buckets.append((self._rates.failures, (_LOGIN, account, network)))
+            buckets.append((self._rates.failures_of_address, (_LOGIN, network)))
+        if not network or not self._tries.has(_TRUSTED, _TRUST, account, network):
+            buckets.append((self._rates.failures_of_account, (_LOGIN, account)))
+        return buckets

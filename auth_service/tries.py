@@ -1,0 +1,65 @@
+"""Owns how often something was tried lately: in Redis for all workers, in windows that begin with a try.
+
+Policy: while Redis is silent each worker counts by itself, from nothing; nobody waits, and nothing is let through
+uncounted. What was counted so is forgotten when Redis is back.
+"""
+
+import time
+from collections.abc import Callable
+from math import ceil
+from typing import TypeVar
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage, RedisStorage
+
+from auth_service.redis_link import RedisLink, RedisSilent
+from chassis.rates import Rate
+
+Answer = TypeVar("Answer")
+
+
+class Tries:
+    """Counts by name: of what, and by whom. Safe for threads; a try is counted in one step, so none slips through."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        # Over the link's connections: ones of its own would know neither the time-outs nor the breaker.
+        self._shared = RedisStorage("redis://", connection_pool=link.connections, key_prefix="tries")
+        self._local = MemoryStorage()
+
+    def add(self, rate: Rate, *name: str) -> bool:
+        """Counts a try; False, and nothing counted, where there were as many as the rate allows."""
+        if self._change(rate, name, 1) <= rate.count:
+            return True
+        self._change(rate, name, -1)
+        return False
+
+    def take_back(self, rate: Rate, *name: str) -> None:
+        """Counts one try less."""
+        self._change(rate, name, -1)
+
+    def has(self, rate: Rate, *name: str) -> bool:
+        """Whether anything was counted."""
+        return self._ask(lambda storage: storage.get(_key(rate, name))) > 0
+
+    def wait(self, rate: Rate, *name: str) -> int:
+        """Seconds until it is counted from nothing again."""
+        over = self._ask(lambda storage: storage.get_expiry(_key(rate, name)))
+        return max(1, ceil(over - time.time()))
+
+    def forget(self, rate: Rate, *name: str) -> None:
+        """Counts from nothing again."""
+        self._ask(lambda storage: storage.clear(_key(rate, name)))
+
+    def _change(self, rate: Rate, name: tuple[str, ...], by: int) -> int:
+        return self._ask(lambda storage: storage.incr(_key(rate, name), rate.seconds, by))
+
+    def _ask(self, question: Callable[[RedisStorage | MemoryStorage], Answer]) -> Answer:
+        try:
+            return self._link.ask(lambda _: question(self._shared))
+        except RedisSilent:
+            return question(self._local)
+
+
+def _key(rate: Rate, name: tuple[str, ...]) -> str:
+    return RateLimitItemPerSecond(rate.count, rate.seconds).key_for(*name)

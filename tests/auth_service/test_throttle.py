@@ -1,0 +1,267 @@
+"""Guessing is held back, and its victims are not (R40, R24). A real Redis counts, whose time is not ours to move."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import create_engine, text
+from werkzeug.test import TestResponse
+
+from contract.internal import SESSIONS_PATH
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.gateway_calls import Gateway, hash_of
+from tests.auth_service.world import PASSWORD, MovableClock, Person
+
+HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
+ANN = "ann@example.org"
+FEW = {"LOGIN_FAILURES": "3/hour", "LOGIN_FAILURES_PER_ACCOUNT": "6/hour", "LOGIN_FAILURES_PER_ADDRESS": "9/hour"}
+
+
+@pytest.fixture
+def few(make_app: MakeApp) -> FlaskClient:
+    """The service with small budgets, and ann registered."""
+    client = make_app(**FEW).test_client()
+    assert Person(client).register().status_code == 201
+    return client
+
+
+def log_in(client: FlaskClient, password: str, address: str = HERE, email: str = ANN) -> TestResponse:
+    """The answer to a log-in which the gateway says comes from `address`."""
+    headers = {"X-Forwarded-For": address}
+    return client.post("/auth/jwt/create/", json={"email": email, "password": password}, headers=headers)
+
+
+def fail(client: FlaskClient, times: int, address: str = HERE, email: str = ANN) -> list[int]:
+    return [log_in(client, "wrong", address, email).status_code for _ in range(times)]
+
+
+def assert_throttled(answer: TestResponse) -> None:
+    assert answer.status_code == 429
+    wait = int(answer.headers["Retry-After"])
+    assert 1 <= wait <= 3_600 + 10
+    assert answer.json == {
+        "detail": f"Request was throttled. Expected available in {wait} seconds.",
+        "code": "throttled",
+    }
+
+
+def rows(database: Path, event: str) -> int:
+    """How many records of `event` stand in the trail."""
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT count(*) FROM audit_events WHERE event = :event"), {"event": event})
+        count: int = found.scalar_one()
+    engine.dispose()
+    return count
+
+
+def test_after_too_many_failures_even_the_right_password_is_not_tried(few: FlaskClient) -> None:
+    assert fail(few, 3) == [401, 401, 401]
+    assert_throttled(log_in(few, PASSWORD))
+
+
+def test_an_account_that_nobody_has_is_answered_alike(few: FlaskClient) -> None:
+    known = [log_in(few, "wrong") for _ in range(5)]
+    unknown = [log_in(few, "wrong", ELSEWHERE, "nobody@example.org") for _ in range(5)]
+    assert [answer.status_code for answer in unknown] == [answer.status_code for answer in known]
+    assert known[0].data == unknown[0].data
+    assert known[-1].json is not None
+    assert unknown[-1].json is not None
+    assert known[-1].json.keys() == unknown[-1].json.keys()
+    assert set(known[-1].headers.keys()) == set(unknown[-1].headers.keys())
+
+
+def test_spellings_of_one_address_are_one_account(few: FlaskClient) -> None:
+    for spelling in (ANN, ANN.upper(), "Ann@Example.org"):
+        assert fail(few, 1, email=spelling) == [401]
+    assert_throttled(log_in(few, PASSWORD))
+
+
+def test_whoever_hammers_an_account_does_not_lock_its_owner_out(few: FlaskClient) -> None:
+    fail(few, 20)
+    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+
+
+def test_guesses_from_many_places_are_held_back_but_not_from_where_the_owner_was(few: FlaskClient) -> None:
+    """Whose password is tried from everywhere can still log in from home."""
+    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+    tried = [status for place in range(10) for status in fail(few, 2, f"192.0.2.{place}")]
+    assert tried == [401] * 6 + [429] * 14
+    assert_throttled(log_in(few, PASSWORD, HERE))
+    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+
+
+def test_one_password_on_many_accounts_is_held_back_by_address(few: FlaskClient) -> None:
+    tried = [status for number in range(6) for status in fail(few, 2, HERE, f"user{number}@example.org")]
+    assert tried == [401] * 9 + [429] * 3
+    assert_throttled(log_in(few, PASSWORD))
+    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+
+
+def test_an_account_of_ones_own_does_not_buy_more_guesses(few: FlaskClient) -> None:
+    """A success forgets what its account has failed, and not what its address has."""
+    for number in range(9):
+        assert log_in(few, PASSWORD).status_code == 200
+        assert fail(few, 1, HERE, f"user{number}@example.org") == [401]
+    assert_throttled(log_in(few, "wrong", HERE, "user10@example.org"))
+
+
+def test_a_success_forgets_the_failures_before_it(few: FlaskClient) -> None:
+    for _ in range(4):
+        assert fail(few, 2) == [401, 401]
+        assert log_in(few, PASSWORD).status_code == 200
+    assert fail(few, 1) == [401]
+
+
+def test_successes_are_not_counted(few: FlaskClient) -> None:
+    assert {log_in(few, PASSWORD).status_code for _ in range(30)} == {200}
+
+
+def test_an_honest_refresh_is_never_throttled(few: FlaskClient) -> None:
+    tokens = log_in(few, PASSWORD).json
+    assert tokens is not None
+    fail(few, 20)
+    refresh = tokens["refresh"]
+    for _ in range(30):
+        answer = few.post("/auth/jwt/refresh/", json={"refresh": refresh}, headers={"X-Forwarded-For": HERE})
+        assert answer.status_code == 200
+        assert answer.json is not None
+        refresh = answer.json["refresh"]
+
+
+def test_an_ipv6_client_is_its_64(few: FlaskClient) -> None:
+    for interface in range(3):
+        assert fail(few, 1, f"2001:db8:1:2::{interface}") == [401]
+    assert_throttled(log_in(few, PASSWORD, "2001:db8:1:2:ffff::1"))
+    assert log_in(few, PASSWORD, "2001:db8:1:3::1").status_code == 200
+
+
+def test_a_client_without_an_address_meets_the_accounts_budget_alone(few: FlaskClient) -> None:
+    """Behind a unix socket all are "unknown": three failures of one must not stop the others."""
+    assert fail(few, 7, "unknown") == [401] * 6 + [429]
+    assert log_in(few, PASSWORD, "unknown", "bob@example.org").status_code == 401
+
+
+def test_a_browsers_login_is_throttled_by_the_browsers_address(few: FlaskClient, clock: MovableClock) -> None:
+    """The gateway calls for it; its own address would be everybody's."""
+    gateway = Gateway(few, clock)
+    assert [gateway.open("h", password="wrong").status_code for _ in range(3)] == [401, 401, 401]
+    assert_throttled(gateway.open("h"))
+    members = {"email": ANN, "password": PASSWORD, "handle_hash": hash_of("h"), "address": ELSEWHERE}
+    assert gateway.call(SESSIONS_PATH, **members).status_code == 200
+
+
+def test_the_password_that_a_deletion_asks_for_is_no_way_around(few: FlaskClient) -> None:
+    """Somebody who holds an access token alone does not guess on with it."""
+    ann = Person(few)
+    ann.log_in()
+    for _ in range(3):
+        assert ann.call("DELETE", "/auth/users/me/", json={"current_password": "wrong"}).status_code == 400
+    assert_throttled(ann.call("DELETE", "/auth/users/me/", json={"current_password": PASSWORD}))
+    assert_throttled(ann.set_password("An0ther-good-one"))
+
+
+def test_many_guesses_at_once_are_no_way_around(few: FlaskClient) -> None:
+    app = few.application
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: log_in(app.test_client(), "wrong").status_code, range(64)))
+    assert set(found) <= {401, 429, 503}
+    assert 1 <= found.count(401) <= 3
+    fail(few, 3 - found.count(401))
+    assert_throttled(log_in(few, PASSWORD))
+
+
+def test_registrations_are_limited_by_address_whatever_becomes_of_them(make_app: MakeApp) -> None:
+    client = make_app(REGISTRATIONS_PER_ADDRESS="3/hour").test_client()
+
+    def register(email: str, address: str = HERE) -> TestResponse:
+        members = {"email": email, "password": PASSWORD}
+        return client.post("/auth/users/", json=members, headers={"X-Forwarded-For": address})
+
+    assert [register(email).status_code for email in (ANN, ANN, "b@example.org")] == [201, 400, 201]
+    assert_throttled(register("c@example.org"))
+    assert_throttled(register(ANN))
+    assert register("c@example.org", ELSEWHERE).status_code == 201
+
+
+def test_one_address_is_not_registered_again_and_again(make_app: MakeApp) -> None:
+    client = make_app(REGISTRATIONS_PER_ACCOUNT="2/hour").test_client()
+    members = {"email": ANN, "password": PASSWORD}
+    answers = [
+        client.post("/auth/users/", json=members, headers={"X-Forwarded-For": f"192.0.2.{number}"})
+        for number in range(3)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 400, 429]
+
+
+def test_rate_limits_off_throttles_nobody(make_app: MakeApp) -> None:
+    client = make_app(**FEW, RATE_LIMITS="off", REGISTRATIONS_PER_ADDRESS="1/hour").test_client()
+    assert {Person(client, f"user{number}@example.org").register().status_code for number in range(3)} == {201}
+    assert fail(client, 20) == [401] * 20
+
+
+def test_failures_are_forgotten_in_time(make_app: MakeApp) -> None:
+    """In Redis's own time, which nobody moves: so the window is short here."""
+    client = make_app(LOGIN_FAILURES="1/second").test_client()
+    Person(client).register()
+    assert fail(client, 1) == [401]
+    deadline = time.monotonic() + 5
+    while (answer := log_in(client, PASSWORD)).status_code == 429:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert answer.status_code == 200
+
+
+# --- the trail -----------------------------------------------------------------------------------------------------
+
+
+def test_failures_do_not_fill_the_trail(make_app: MakeApp, database: Path) -> None:
+    """Of an account so many an hour are recorded, and of all names that nobody has; the rest are lines."""
+    client = make_app(RATE_LIMITS="off").test_client()
+    Person(client).register()
+    fail(client, 30)
+    assert rows(database, "login_failed") == 20
+    for number in range(120):
+        fail(client, 1, f"192.0.2.{number}", f"user{number}@example.org")
+    assert rows(database, "login_failed") == 120
+
+
+def test_whoever_is_held_back_leaves_a_line_and_no_row(
+    few: FlaskClient, database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(few, 13)
+    assert rows(database, "login_failed") == 3
+    assert rows(database, "login_throttled") == 0
+    said = capsys.readouterr().out
+    assert said.count("login_throttled") == 10
+    assert ANN not in said
+
+
+# --- Redis away ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["unix:///nonexistent/redis.sock"])
+def test_without_redis_each_worker_counts_by_itself(make_app: MakeApp, url: str) -> None:
+    client = make_app(**FEW, REDIS_URL=url).test_client()
+    Person(client).register()
+    assert fail(client, 5) == [401, 401, 401, 429, 429]
+    assert log_in(client, PASSWORD, ELSEWHERE).status_code == 200
+
+
+def test_two_workers_share_what_they_count(make_app: MakeApp, few: FlaskClient) -> None:
+    other = make_app(**FEW).test_client()
+    assert fail(few, 2) + fail(other, 1) == [401, 401, 401]
+    for worker in (few, other):
+        assert_throttled(log_in(worker, PASSWORD))
+
+
+def test_no_address_and_no_name_stands_in_redis(few: FlaskClient, redis: Redis) -> None:
+    fail(few, 1)
+    names: list[str] = list(redis.scan_iter("tries:*"))
+    assert names
+    assert not [name for name in names if "ann" in name.lower()]
+    for name in names:
+        assert 0 < redis.ttl(name) <= 3_600
