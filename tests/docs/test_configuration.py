@@ -10,6 +10,7 @@ import pytest
 from chassis.settings import Settings
 from gateway.routes_file import parse_routes
 from gateway.routes_form import RouteForm, UpstreamForm
+from tests.gateway.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "configuration.md"
@@ -42,6 +43,11 @@ def test_the_routes_file_with_one_of_everything_is_taken(tmp_path: Path) -> None
     """And has every key that a routes file may have."""
     (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "reports.secret").write_text(secrets.token_hex(32))
+    authority = Authority(tmp_path, "internal-ca")
+    gateway = authority.issue("gateway")
+    assert authority.file.name == "internal-ca.pem"
+    gateway.cert.rename(tmp_path / "gateway.pem")
+    gateway.key.rename(tmp_path / "gateway.key")
     table = parse_routes(example, environ={"WEATHER_KEY": "k"}, data_dir=tmp_path)
     assert len(table.routes) == example.count("[[routes]]")
     keys = RouteForm.model_fields.keys() | UpstreamForm.model_fields.keys()
