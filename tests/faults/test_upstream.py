@@ -3,24 +3,41 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import requests
 
 from stack.plan import ROOT
+from tests.faults.connection import Answer, Connection
 from tests.faults.eventually import eventually
-from tests.faults.figures import Say
+from tests.faults.figures import Say, in_ms, percentile
+from tests.faults.part import Part
 from tests.faults.running_system import RunningSystem
-from tests.faults.steady_traffic import SteadyTraffic
-from tests.gateway.raw_upstream import Conversation, RawUpstream, answering
+from tests.faults.steady_traffic import SteadyTraffic, Tally
+from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, answering, ok
 from tests.system.running_stack import Client, free_port
 
 HANGING = 100
+CROWD = 150
+"""Clients of a slow service, each of which asks again at once, or when it was told to."""
+TAKEN = 20
+"""Connections that a worker makes to it."""
 ROUTES = """
 [upstreams.foreign]
 urls = ["{url}"]
+identity = false
+
+[upstreams.slow]
+urls = ["{url}"]
+identity = false
+max_connections = {taken}
+
+[upstreams.pair]
+urls = ["{url}", "{other}"]
 identity = false
 
 [upstreams.nobody]
@@ -32,6 +49,17 @@ prefix = "/foreign/"
 upstream = "foreign"
 access = "public"
 timeout = {{ connect = 1, read = 2, total = 4 }}
+
+[[routes]]
+prefix = "/slow/"
+upstream = "slow"
+access = "public"
+timeout = {{ connect = 1, read = 2, total = 4 }}
+
+[[routes]]
+prefix = "/pair/"
+upstream = "pair"
+access = "public"
 
 [[routes]]
 prefix = "/nobody/"
@@ -49,14 +77,30 @@ def foreign() -> Iterator[RawUpstream]:
 
 
 @pytest.fixture(scope="module")
-def client(system: RunningSystem, foreign: RawUpstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Of a gateway that has a route to it, and one to where nobody listens."""
+def other() -> Iterator[RawUpstream]:
+    """Another address of the same service, until the last test."""
+    upstream = RawUpstream()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    system: RunningSystem, foreign: RawUpstream, other: RawUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Part, str]]:
+    """One that has routes to it, and one to where nobody listens; and its URL."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
-    routes.write_text(shipped + ROUTES.format(url=foreign.url, nobody=free_port()))
+    told = ROUTES.format(url=foreign.url, other=other.url, nobody=free_port(), taken=TAKEN)
+    routes.write_text(shipped + told)
     secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
-    with system.another_gateway("routed", GATEWAY_ROUTES=str(routes), **secret) as (_, url):
-        yield Client(url)
+    with system.another_gateway("routed", GATEWAY_ROUTES=str(routes), **secret) as (part, url):
+        yield part, url
+
+
+@pytest.fixture
+def client(gateway: tuple[Part, str]) -> Client:
+    return Client(gateway[1])
 
 
 async def hang(conversation: Conversation) -> None:
@@ -132,3 +176,115 @@ def test_other_routes_are_not_starved_by_a_service_that_hangs(
     assert beside.statuses() == {200}, beside.wrong()
     assert beside.slowest() < 1
     assert threading.active_count() < HANGING
+
+
+# --- slow, and very much asked for -------------------------------------------------------------------------------
+
+
+async def dawdle(conversation: Conversation) -> None:
+    """Answers after a second."""
+    await asyncio.sleep(1)
+    await conversation.write(ok())
+
+
+async def dribble(conversation: Conversation) -> None:
+    """Answers at once, and takes two seconds for twenty bytes."""
+    await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
+    for _ in range(20):
+        await asyncio.sleep(0.1)
+        await conversation.write(b"x")
+
+
+@contextmanager
+def crowd(url: str, path: str) -> Iterator[list[Answer]]:
+    """Many clients that ask for this and nothing else; what they are answered."""
+    answers: list[Answer] = []
+    stopping = threading.Event()
+
+    async def one() -> None:
+        async with Connection(url) as line:
+            while not stopping.is_set():
+                answers.append(await line.ask("GET", path))
+                await asyncio.sleep(float(answers[-1].retry_after or 0))
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(one() for _ in range(CROWD)))
+
+    thread = threading.Thread(target=lambda: asyncio.run(all_of_them()), name="crowd")
+    thread.start()
+    try:
+        yield answers
+    finally:
+        stopping.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("script", [dawdle, dribble, hang])
+def test_other_routes_keep_their_pace_beside_a_slow_service(
+    client: Client, foreign: RawUpstream, script: Script, say: Say
+) -> None:
+    """Its own callers get their share of it, and beyond the bound of connections a 503 at once."""
+    foreign.begin()
+    with SteadyTraffic(client.url) as traffic:
+        alone = traffic.run_for(3)
+        foreign.begin_answering(script)
+        with crowd(client.url, "/slow/") as answers:
+            beside = traffic.run_for(6)
+    foreign.begin()
+    refused = [answer for answer in answers if answer.status == 503]
+    statuses = Counter(answer.status for answer in answers)
+    say(f"alone {in_ms(seconds(alone))}; beside {CROWD} clients of a service that {script.__name__}s")
+    say(f"{in_ms(seconds(beside))}; these: {dict(statuses)}, the 503s after {in_ms([r.seconds for r in refused])}")
+    assert beside.statuses() == {200}, beside.wrong()
+    assert percentile(seconds(beside), 99) < 0.5
+    assert statuses.keys() == {504 if script is hang else 200, 503}
+    assert all(answer.retry_after for answer in refused)
+    assert percentile([answer.seconds for answer in refused], 99) < 0.5
+
+
+def seconds(tally: Tally) -> list[float]:
+    return [outcome.answer.seconds for outcome in tally.outcomes]
+
+
+# --- gone for good, and back ---------------------------------------------------------------------------------------
+
+
+def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
+    gateway: tuple[Part, str], foreign: RawUpstream, say: Say
+) -> None:
+    """By every worker for itself, within seconds of its return; the log says when."""
+    part, url = gateway
+    foreign.begin(reset)
+    with crowd(url, "/foreign/") as answers:
+        eventually(lambda: len(part.events("upstream circuit open")) >= 2)
+        asked = len(foreign.requests)
+        time.sleep(2)
+        probes = len(foreign.requests) - asked
+        foreign.begin()
+        began = time.monotonic()
+        eventually(lambda: [answer.status for answer in answers[-CROWD:]] == [200] * CROWD)
+    took = time.monotonic() - began
+    statuses = Counter(answer.status for answer in answers)
+    say(f"of {CROWD} clients {dict(statuses)}; {probes} probes in 2 s while it was away; all well {took:.1f} s later")
+    assert statuses.keys() == {200, 502, 503}
+    assert all(answer.retry_after for answer in answers if answer.status == 503)
+    assert part.events("upstream circuit closed")
+
+
+def test_an_address_that_dies_costs_what_it_had_under_way(
+    gateway: tuple[Part, str], foreign: RawUpstream, other: RawUpstream, say: Say
+) -> None:
+    """The rest goes to the other one."""
+    part, url = gateway
+    foreign.begin()
+    other.begin()
+    with crowd(url, "/pair/") as answers:
+        eventually(lambda: len(foreign.requests) > 100 and len(other.requests) > 100)
+        other.stop()
+        time.sleep(2)
+    statuses = Counter(answer.status for answer in answers)
+    say(f"{dict(statuses)}")
+    assert statuses.keys() <= {200, 502}
+    assert statuses[502] <= CROWD
+    assert part.events("upstream address ejected")

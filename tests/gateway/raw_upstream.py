@@ -184,7 +184,9 @@ class RawUpstream:
         asyncio.run_coroutine_threadsafe(self._drop(), self._loop).result(WAIT)
 
     def stop(self) -> None:
-        """Ends it."""
+        """Ends it, if it runs."""
+        if not self._thread.is_alive():
+            return
         self.drop_connections()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(WAIT)
