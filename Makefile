@@ -34,7 +34,7 @@ test-isolation: setup ## Of these, those that start each service with nothing bu
 test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults
 
-soak: setup ## Refresh a hundred thousand times, and say how fast (five to ten minutes)
+soak: setup ## Refresh a hundred thousand times, and send a million bodies to a service that resets (twenty minutes)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
 
 bench: setup ## Measure the gateway beside nginx and a Flask gateway (wrk and nginx: installed on Debian)

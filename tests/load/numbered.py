@@ -1,0 +1,33 @@
+"""Requests and answers that carry a number, all over: whose they are can be told from any part of them."""
+
+import random
+
+LARGE_EVERY = 199
+"""One in so many is larger than what buffers hold at once."""
+
+
+def pattern(number: int, salt: bytes) -> bytes:
+    """The bytes that belong to this number: mostly a few hundred, at times some hundred thousand, or none."""
+    word = b"%b%d," % (salt, number)
+    times = number * 7919 % 150 if number % LARGE_EVERY else 10_000 + number % 10_000
+    return word * times
+
+
+def question(number: int) -> bytes:
+    """The request's body; half of them have none."""
+    return pattern(number, b"q") if number % 2 else b""
+
+
+def answer(number: int) -> bytes:
+    """The answer's body."""
+    return b"%d:" % number + pattern(number, b"a")
+
+
+def in_chunks(body: bytes, dice: random.Random) -> bytes:
+    """The body in chunked framing, cut at random."""
+    framed, rest = [], body
+    while rest:
+        size = dice.randint(1, len(rest))
+        framed.append(b"%x\r\n%b\r\n" % (size, rest[:size]))
+        rest = rest[size:]
+    return b"".join([*framed, b"0\r\n\r\n"])
