@@ -43,6 +43,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "body_too_large": Problem(413, "The body is larger than this route allows."),
     "target_too_long": Problem(414, "The request target is too long."),
     "unsupported_media_type": Problem(415, "The media type is not supported."),
+    "websocket_version": Problem(426, "The known version of WebSocket is 13."),
     "rate_limited": Problem(429, "Too many requests."),
     "headers_too_large": Problem(431, "The header section is too large."),
     "internal_error": Problem(500, "Something went wrong here."),

@@ -179,6 +179,7 @@ def create_app(
         metrics,
         access_log if settings.access_log else None,
         clock,
+        websocket_idle=settings.websocket_idle,
     )
     jobs = (
         keys.keep_fresh,

@@ -19,7 +19,8 @@ from gateway.browser_sessions import BrowserSessions
 from gateway.credentials import bearer_token, take_session_handle
 from gateway.headers import RequestFields
 from gateway.refresher import FreshTokens, Refresher
-from gateway.same_origin import check_same_origin
+from gateway.same_origin import check_origin, check_same_origin
+from gateway.websocket_handshake import asks_for_websocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,9 @@ class Authentication:
     async def _prove_session(self, arrival: Arrival, fields: RequestFields, handle: str) -> Proof:
         if fields.authorization is not None:
             raise Refused("multiple_credentials", "There is an Authorization header and a session cookie.")
+        if asks_for_websocket(arrival):
+            origin, host = arrival.header(b"origin"), arrival.header(b"host")
+            check_origin(origin, host=host, allowed_origins=self._allowed_origins)
         check_same_origin(
             arrival.method,
             custom_header=arrival.header(b"x-requested-with"),

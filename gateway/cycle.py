@@ -25,6 +25,17 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = structlog.get_logger("cycle")
 
 
+HandedOver = tuple[asyncio.Transport, bytes]
+"""A connection that another protocol is to go on with, and what was read on it ahead of that."""
+
+
+class Heir(Protocol):
+    """Who goes on with a client's connection when HTTP has ended on it."""
+
+    def enforce_deadlines(self, now: float) -> None:
+        """Is told the loop's time once a second."""
+
+
 class Connection(Protocol):
     """What a cycle needs of the connection it is on."""
 
@@ -50,6 +61,9 @@ class Connection(Protocol):
 
     def cut(self, cycle: "Cycle") -> None:
         """Ends the connection at once, so that the answer does not look whole."""
+
+    def hand_over(self, heir: "Heir") -> "HandedOver":
+        """Gives the connection away."""
 
     def finished(self, cycle: "Cycle") -> None:
         """Is told when the answer is complete, or never will be."""
@@ -182,6 +196,12 @@ class Cycle:
         """Ends the connection in the middle of the answer."""
         if not self.complete:
             self._connection.cut(self)
+
+    def hand_over(self, heir: Heir) -> HandedOver:
+        """Gives the connection to `heir`, who answers then. Raises ConnectionError where the client has gone."""
+        given = self._connection.hand_over(heir)
+        self.started = True
+        return given
 
     @property
     def is_blocked(self) -> bool:

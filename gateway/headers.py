@@ -57,7 +57,15 @@ _GATEWAYS_OWN = (
     "x-request-id",
     "x-rewrite-url",
 )
-_GATEWAYS_OWN_PREFIXES = ("proxy-", "x-forwarded-", "x-user-", "x-session-", "x-identity-", "x-envoy-")
+_GATEWAYS_OWN_PREFIXES = (
+    "proxy-",
+    "sec-websocket-",
+    "x-forwarded-",
+    "x-user-",
+    "x-session-",
+    "x-identity-",
+    "x-envoy-",
+)
 _READ = (
     "authorization",
     "connection",

@@ -126,6 +126,8 @@ class Route:
     """Requests that may be under way at once in one worker."""
     max_answer: int | None = None
     """Bytes."""
+    websocket: bool = False
+    """Whether a client may go on with WebSocket."""
     streams: bool = False
     """Whether every answer may be a stream, whatever its media type: it ends with its token instead of in time."""
 

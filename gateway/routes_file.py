@@ -247,6 +247,8 @@ class _Reading:
                 if twin != number:
                     self._complain((*place, "prefix"), f"{method} {route.prefix} stands twice, in routes[{twin}] too")
             self._check_limits((*place, "limits"), route)
+            if route.websocket and route.upstream == AUTH_UPSTREAM:
+                self._complain((*place, "websocket"), "the auth service has none")
             if route.upstream in upstreams:
                 joined.append(_route(route, upstreams[route.upstream]))
             elif not isinstance(written, Mapping) or route.upstream not in written:
@@ -281,6 +283,7 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         limits=_limits(written),
         max_concurrent=written.max_concurrent,
         max_answer=written.max_answer,
+        websocket=written.websocket,
         streams=written.streams,
     )
 

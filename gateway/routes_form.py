@@ -143,4 +143,5 @@ class RouteForm(_Table):
     limits: list[LimitForm] = []
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None
     max_answer: Annotated[int | None, BeforeValidator(_size), Field(ge=1)] = None
+    websocket: bool = False
     streams: bool = False

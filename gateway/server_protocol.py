@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.arrival import Arrival
-from gateway.cycle import STATUS_LINES, Cycle
+from gateway.cycle import STATUS_LINES, Cycle, HandedOver, Heir
 from gateway.known_requests import KnownRequest, KnownRequests
 from gateway.proxy_protocol import ProxyProtocol
 from gateway.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
@@ -97,6 +97,8 @@ class ServerProtocol(asyncio.Protocol):
         self._overhead = 0
         self._draining = False
         self._broken = False
+        self._after_upgrade = b""
+        self._heir: Heir | None = None
         self._heard_at = self._loop.time()
         self._head_until = self._heard_at + self.head_timeout
         self._idle_until = _FOREVER
@@ -153,8 +155,9 @@ class ServerProtocol(asyncio.Protocol):
         malformed = False
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
+            self._after_upgrade = data[upgrade.args[0] :]
         except httptools.HttpParserError:
             malformed = True
         if at_rest and len(self._waiting) == 1:
@@ -383,6 +386,14 @@ class ServerProtocol(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def hand_over(self, heir: Heir) -> HandedOver:
+        """Gives the connection away to `heir`; from now on only its loss is to be told here."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionError("the client has gone")
+        transport, self._transport = self._transport, None
+        self._heir = heir
+        return transport, self._after_upgrade
+
     def _reset(self) -> None:
         # An orderly end would make the part that was sent look like the whole answer.
         if self._transport is not None:
@@ -393,6 +404,8 @@ class ServerProtocol(asyncio.Protocol):
     def enforce_deadlines(self, now: float) -> None:
         """Ends the connection where a deadline lies before `now`."""
         if self._transport is None:
+            if self._heir is not None:
+                self._heir.enforce_deadlines(now)
             return
         if (
             now > self._head_until

@@ -86,6 +86,8 @@ class GatewaySettings(RoutesSettings):
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""
     gateway_streams: Annotated[int, Field(ge=1, le=65_535)] = 1_000
     """How many streams a worker keeps open at once, each of which takes two file descriptors."""
+    websocket_idle: Annotated[float, Field(ge=1, le=86_400)] = 300
+    """After so long a silence on both sides a WebSocket is ended."""
     access_log: bool = True
     rate_limits: bool = True
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)

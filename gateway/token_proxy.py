@@ -30,6 +30,8 @@ from gateway.open_streams import OpenStreams
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
 from gateway.upstream import Upstreams
+from gateway.websocket_exchange import WebSocketExchange
+from gateway.websocket_handshake import asks_for_websocket
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -62,11 +64,14 @@ class TokenProxy:
         metrics: Metrics,
         access_log: AccessLog | None,
         clock: Clock,
+        *,
+        websocket_idle: float,
     ) -> None:
         self.known_requests = KnownRequests()
         self._pipeline = pipeline
         self._upstreams = upstreams
         self._streams = streams
+        self._websocket_idle = websocket_idle
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
         self._session_limit = session_limit
@@ -116,6 +121,8 @@ class TokenProxy:
     def _forward_directly(self, cycle: Cycle, passage: Passage, started: float) -> bool:
         if passage.has_body or passage.route.max_answer is not None:
             return False
+        if passage.route.websocket and asks_for_websocket(cycle.arrival):
+            return False
         pool = self._upstreams.pool(passage.route.upstream)
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT else FRESH
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
@@ -161,7 +168,7 @@ class TokenProxy:
                 status = await _answer_allow(allow, arrival, send)
             else:
                 passage = passage or await self._pipeline.admit(arrival)
-                exchange = Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
+                exchange = self._exchange(passage, cycle, send)
                 await (exchange.run(pool) if direct is None else exchange.resume(direct.pool, direct.connection))
                 status = exchange.status
         except Refused as refused:
@@ -180,6 +187,14 @@ class TokenProxy:
         finally:
             _leave(passage)
         self._record(arrival, status, started, code)
+
+    def _exchange(self, passage: Passage, cycle: Cycle, send: Send) -> Exchange:
+        arrival = cycle.arrival
+        if passage.route.websocket and asks_for_websocket(arrival):
+            return WebSocketExchange(
+                passage, arrival, self._upstreams, self._streams, cycle, send, self._websocket_idle
+            )
+        return Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
 
     async def _serve_own(self, cycle: Cycle, send: Send) -> None:
         """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""

@@ -14,6 +14,8 @@ from gateway.headers import read_answer_fields
 from gateway.known_answers import KnownAnswer, KnownAnswers
 
 HIGH_WATER = 65_536
+SWITCHING = 101
+"""The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 Reason = Literal["stale", "broken", "timeout", "overdue", "closed"]
@@ -58,6 +60,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._reused = False
         self._busy = False
         self._sent = False
+        self._may_switch = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.known: KnownAnswer | None = None
@@ -87,6 +90,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_cookies = keep_cookies
         self._busy = True
         self._sent = whole
+        self._may_switch = False
         self.known = None
         self.complete = False
         self.total_until = self._deadline(total)
@@ -126,6 +130,17 @@ class UpstreamConnection(asyncio.Protocol):
         """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
         self._listener = heard
         self.silent_until = self._deadline(silence)
+
+    def await_switch(self) -> None:
+        """Lets the upstream answer the request that was started with 101, and go on with another protocol."""
+        self._may_switch = True
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """Gives the connection away after a 101, and what came behind it. Raises UpstreamFailed where it has gone."""
+        if self._transport is None or self._transport.is_closing():
+            raise UpstreamFailed("broken")
+        early, self._chunks = b"".join(self._chunks), []
+        return self._transport, early
 
     def lift_total(self) -> None:
         """From now on the exchange lasts as long as the upstream is heard: its answer is a stream."""
@@ -269,7 +284,12 @@ class UpstreamConnection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.status != SWITCHING:
+                self._fail("broken")
+                return
+            self._switch(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
             self._fail("broken")
             return
         if self._heading:
@@ -330,6 +350,11 @@ class UpstreamConnection(asyncio.Protocol):
         if self.complete:
             return
         status = self._parser.get_status_code()
+        if status == SWITCHING and self._may_switch:
+            self.status = status
+            self.headers = [(name.lower(), value) for name, value in self._raw_headers]
+            self._heading = False
+            return
         if status < 200:  # RFC 9110 15.2: interim answers are for the next hop, which is us
             self._raw_headers = []
             return
@@ -347,6 +372,13 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._chunks.append(body)
         self._buffered += len(body)
+
+    def _switch(self, early: bytes) -> None:
+        # The parser is of no use any more. What else comes waits until somebody takes the connection over.
+        self._keeps_alive = False
+        self._chunks = [early]
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
         """Called by the parser, for interim answers as well."""

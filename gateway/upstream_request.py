@@ -27,6 +27,10 @@ class RequestHead:
         """The whole head, ended, with `host_line` (ended as well) in its place."""
         return b"".join((self.request_line, host_line, self.fields))
 
+    def with_lines(self, lines: bytes) -> "RequestHead":
+        """This head, with `lines` (ended) in it besides."""
+        return RequestHead(self.request_line, lines + self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadTemplate:

@@ -105,6 +105,18 @@ streams = true
 timeout = { connect = 1, read = 10, total = 0.4 }
 
 [[routes]]
+prefix = "/ws/"
+upstream = "notes"
+access = "authenticated"
+websocket = true
+
+[[routes]]
+prefix = "/open-ws/"
+upstream = "notes"
+access = "public"
+websocket = true
+
+[[routes]]
 prefix = "/narrow/"
 upstream = "narrow"
 access = "public"

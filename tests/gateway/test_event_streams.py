@@ -38,6 +38,12 @@ def clock() -> ShiftedClock:
     return ShiftedClock()
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are looked at more often than twice a second: nobody here has time to wait."""
+    monkeypatch.setattr("gateway.open_streams.PAUSE", 0.05)
+
+
 @pytest.fixture
 def gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
     with running(make_app(clock)) as served:
@@ -83,7 +89,7 @@ def test_a_stream_is_cut_when_its_token_expires(
     with gateway.connect() as client:
         subscribe(client, ada, path=path)
         clock.move(297)
-        client.socket.settimeout(0.7)
+        client.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.socket.recv(1)
         clock.move(3)

@@ -201,8 +201,10 @@ def test_matching_agrees_with_the_plain_definition(segments: list[str]) -> None:
 
 # --- what is refused -----------------------------------------------------------------------------------------------
 
+AUTH = '[upstreams.auth]\nurls = ["unix:/a"]\n'
 BAD = [
     ("routes[0].upstream", route(upstream="nobody")),
+    ("routes[0].websocket", AUTH + route(upstream="auth", rest="websocket = true")),
     ("routes[1].prefix", route() + route("/api")),
     ("routes[0].prefix", route("api/")),
     ("routes[0].prefix", route("/a b/")),
