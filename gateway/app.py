@@ -173,7 +173,12 @@ def create_app(
         upstreams,
         streams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
-        OwnPaths(own_paths(own, internal=False), own_paths(own, internal=True), settings.gateway_internal_bind),
+        OwnPaths(
+            own_paths(own, internal=False),
+            own_paths(own, internal=True),
+            settings.gateway_internal_bind,
+            settings.gateway_forward_auth,
+        ),
         SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
         Cors(settings.allowed_origins),
         metrics,

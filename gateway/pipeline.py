@@ -3,7 +3,8 @@
 Every stage takes a value and returns one; a stage that says no raises Refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chassis.clock import Clock
@@ -41,6 +42,20 @@ class Passage:
     @property
     def fresh(self) -> FreshTokens | None:
         """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
+        return self.proof.fresh if self.proof is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Who may pass as whom: `identity` is a block of ended lines for the route's upstream, empty for nobody."""
+
+    identity: bytes
+    proof: Proof | None
+    standing: Fields
+
+    @property
+    def fresh(self) -> FreshTokens | None:
+        """As of a passage."""
         return self.proof.fresh if self.proof is not None else None
 
 
@@ -89,13 +104,20 @@ class Pipeline:
             # Before anything is verified for it, so that a flood of bad tokens ends here.
             await self._limits.admit(route.limits, client=arrival.client)
         proof = await self._prove(arrival, examined.fields, route)
-        try:
+        with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
             return self._passage(arrival, examined, proof, standing)
-        except Refused as refused:
-            if proof is not None and proof.fresh is not None:
-                refused.headers = {**refused.headers, **proof.fresh.to_headers()}
-            raise
+
+    async def vouch_for(self, arrival: Arrival) -> Vouched:
+        """As admit, for a request that somebody else forwards. Raises Refused."""
+        examined = self._examine(arrival)
+        route = examined.route
+        if route.limits:
+            await self._limits.admit(route.limits, client=arrival.client)
+        proof = None if route.public else await self._authentication.prove(arrival, examined.fields)
+        with _handing_back(proof):
+            standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
+            return Vouched(self._vouch(proof, route) if proof is not None else b"", proof, standing)
 
     def _recall(self, arrival: Arrival, examined: Examined) -> Proof | None:
         try:
@@ -185,6 +207,17 @@ class Pipeline:
     def _vouch(self, proof: Proof, route: Route) -> bytes:
         authorize(proof.claims, route)
         return self._voucher.vouch(proof.claims, route.upstream, self._clock())
+
+
+@contextmanager
+def _handing_back(proof: Proof | None) -> Iterator[None]:
+    """Has a refusal carry the tokens that were refreshed before it: the client's own are spent."""
+    try:
+        yield
+    except Refused as refused:
+        if proof is not None and proof.fresh is not None:
+            refused.headers = {**refused.headers, **proof.fresh.to_headers()}
+        raise
 
 
 def _subject(proof: Proof | None) -> str:

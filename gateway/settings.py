@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from gateway.own_paths import Exposure
 from gateway.proxy_protocol import Versions
 from gateway.trusted_proxies import Peer
 
@@ -82,6 +83,8 @@ class GatewaySettings(RoutesSettings):
     proxy_protocol: Annotated[Versions, AfterValidator(_from_somebody)] = "off"
     """The header with which every connection of a trusted proxy begins."""
     gateway_internal_bind: str = ""
+    gateway_forward_auth: Exposure = "internal"
+    """At which address proxies may ask about requests; its answers hold identity assertions."""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""
     gateway_streams: Annotated[int, Field(ge=1, le=65_535)] = 1_000

@@ -21,6 +21,7 @@ from gateway.cors import Cors
 from gateway.cycle import Cycle
 from gateway.direct_exchange import DirectExchange
 from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
+from gateway.forward_auth import answer_fields, asked_about, shown
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
 from gateway.known_requests import KnownRequests
@@ -159,7 +160,12 @@ class TokenProxy:
         exchange = None
         code = ""
         try:
-            if self._cors.is_preflight(arrival):
+            # First of all: a proxy would take the answer to a preflight for a yes.
+            if self._own_paths.is_asked(arrival.path, arrival.server):
+                asked = asked_about(arrival)
+                arrival = shown(asked)
+                status = await self._answer_asked(asked, send)
+            elif self._cors.is_preflight(arrival):
                 status = await self._cors.answer_preflight(arrival, origin, send)
             elif self._own_paths.has(arrival.path, arrival.server):
                 await self._serve_own(cycle, send)
@@ -195,6 +201,13 @@ class TokenProxy:
                 passage, arrival, self._upstreams, self._streams, cycle, send, self._websocket_idle
             )
         return Exchange(passage, arrival, self._upstreams, self._streams, cycle, send)
+
+    async def _answer_asked(self, asked: Arrival, send: Send) -> int:
+        """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
+        headers = answer_fields(await self._pipeline.vouch_for(asked), asked.request_id)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return 200
 
     async def _serve_own(self, cycle: Cycle, send: Send) -> None:
         """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.own_paths import OwnPaths, Server
+from gateway.own_paths import Exposure, OwnPaths, Server
 
 PUBLIC, INTERNAL = frozenset({b"/healthz"}), frozenset({b"/healthz", b"/metrics"})
 
@@ -36,3 +36,24 @@ def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
     assert not paths.has(b"/metrics", server)
     assert paths.has(b"/healthz", server)
     assert not paths.has(b"/healthz/", server)
+
+
+@pytest.mark.parametrize("path", [b"/forward-auth", b"/forward-auth/", b"/forward-auth/api/notes"])
+@pytest.mark.parametrize(
+    ("exposure", "server", "expected"),
+    [
+        ("internal", ("127.0.0.1", 9000), True),
+        ("internal", ("127.0.0.1", 8000), False),
+        ("public", ("127.0.0.1", 8000), True),
+        ("off", ("127.0.0.1", 9000), False),
+    ],
+)
+def test_proxies_ask_where_they_may(path: bytes, exposure: Exposure, server: Server, expected: bool) -> None:
+    """On the internal address unless a setting says otherwise: the answers hold identity assertions."""
+    paths = OwnPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)
+    assert paths.has(path, server) == paths.is_asked(path, server) == expected
+
+
+@pytest.mark.parametrize("path", [b"/forward-authx", b"/forward", b"/x/forward-auth", b"/metrics"])
+def test_nothing_else_is_a_question(path: bytes) -> None:
+    assert not OwnPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", "public").is_asked(path, ("127.0.0.1", 9000))
