@@ -1,0 +1,127 @@
+"""Real proxies in front of a gateway and a service, by the sample configurations in deploy/forward-auth/."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.plan import ROOT
+from tests.gateway.raw_client import one_answer
+from tests.gateway.raw_upstream import WAIT
+from tests.system.running_stack import free_port
+
+_PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+
+_NGINX_FRAME = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include sample;
+}
+"""
+_CADDY_FRAME = """
+{
+    admin off
+    auto_https off
+}
+import sample
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AskingProxy:
+    """A proxy and its sample. `listen` and `asked` are the sample's words for its own address and for what is asked
+    about, which the tests change; `words` start it in a folder with its `frame` in the file `main`."""
+
+    name: str
+    sample: Path
+    frame: str
+    words: tuple[str, ...]
+    listen: tuple[str, str]
+    asked: tuple[str, str]
+
+    @property
+    def program(self) -> str | None:
+        """Where it is installed."""
+        return shutil.which(self.name, path=_PATH)
+
+    @contextmanager
+    def running(self, *, gateway: int, internal: int, service: int) -> Iterator[int]:
+        """Its port, over these ports."""
+        assert self.program is not None
+        port = free_port()
+        ports = {"127.0.0.1:8000": gateway, "127.0.0.1:9000": internal, "127.0.0.1:8002": service}
+        changes = {
+            **{address: f"127.0.0.1:{number}" for address, number in ports.items()},
+            self.listen[0]: self.listen[1].format(port=port),
+            self.asked[0]: self.asked[1],
+        }
+        with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as folder:
+            (Path(folder) / "sample").write_text(_changed(self.sample.read_text(encoding="utf-8"), changes))
+            (Path(folder) / "main").write_text(self.frame)
+            process = subprocess.Popen(
+                [self.program, *(word.format(folder=folder) for word in self.words)],
+                cwd=folder,
+                env={**os.environ, "HOME": folder},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            try:
+                _wait_for(port, process)
+                yield port
+            finally:
+                process.terminate()
+                process.communicate(timeout=WAIT)
+
+
+_SAMPLES = ROOT / "deploy" / "forward-auth"
+PROXIES: Mapping[str, AskingProxy] = {
+    "nginx": AskingProxy(
+        "nginx",
+        _SAMPLES / "nginx" / "sallyport.conf",
+        _NGINX_FRAME,
+        ("-p", "{folder}", "-c", "main"),
+        ("listen 127.0.0.1:8080", "listen 127.0.0.1:{port}"),
+        ("location /api/ {", "location ~ ^/(api|staff|public|by-method|unknown)/ {"),
+    ),
+    "caddy": AskingProxy(
+        "caddy",
+        _SAMPLES / "caddy" / "Caddyfile",
+        _CADDY_FRAME,
+        ("run", "--adapter", "caddyfile", "--config", "main"),
+        (":8080 {", ":{port} {{"),
+        ("handle /api/* {", "@asked path /api/* /staff/* /public/* /by-method/* /unknown/*\n\thandle @asked {"),
+    ),
+}
+
+
+def _changed(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def _wait_for(port: int, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(ConnectionError):
+            one_answer(port, "GET / HTTP/1.1", "Host: h")
+            return
+        time.sleep(0.02)  # another process is starting: there is no clock of ours to move
+    process.kill()
+    raise AssertionError(f"the proxy does not serve: {process.communicate()[1]}")
