@@ -1,6 +1,7 @@
 """Requests as no client library would send them, over TCP or a unix socket."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from pathlib import Path
@@ -15,7 +16,12 @@ class Answer:
 
     status: int
     body: bytes
-    challenge: str
+    fields: Mapping[str, str]
+
+    @property
+    def challenge(self) -> str:
+        """What a 401 asks for."""
+        return self.fields.get("www-authenticate", "")
 
 
 def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> Answer:
@@ -25,7 +31,8 @@ def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = 
         connection.sendall("\r\n".join(lines).encode("latin-1") + body)
         response = HTTPResponse(connection)
         response.begin()
-        return Answer(response.status, response.read(), response.getheader("WWW-Authenticate", ""))
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read(), fields)
 
 
 def _connect(where: str | Path) -> socket.socket:
