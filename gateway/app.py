@@ -41,6 +41,7 @@ from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
 from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
+from gateway.standing_fields import standing_lines
 from gateway.token_proxy import TokenProxy
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream import Upstreams
@@ -72,12 +73,14 @@ class Gateway:
         access_log: AccessLog,
         trusted_proxies: TrustedProxies,
         proxy_protocol: ProxyProtocol,
+        standing: Mapping[str, bytes],
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
         self.known_requests = proxy.known_requests
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
+        self.standing_lines = standing
         self.departure = departure
         self.end_streams = streams.end_all
         self.notice = notice
@@ -209,6 +212,11 @@ def create_app(
         access_log,
         TrustedProxies(settings.trusted_proxies),
         ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
+        standing_lines(
+            settings.gateway_name,
+            hsts_max_age=settings.hsts_max_age,
+            hsts_subdomains=settings.hsts_include_subdomains,
+        ),
     )
 
 

@@ -49,9 +49,8 @@ class Connection(Protocol):
     def write_paused(self) -> bool:
         """Whether the client takes no more at the moment."""
 
-    @property
-    def date_line(self) -> bytes:
-        """The Date field of an answer that is written now, ended."""
+    def standing_lines(self, scheme: str) -> bytes:
+        """What every answer says that is written now, to a client that came by `scheme`: ended lines."""
 
     def pause_reading(self) -> None:
         """Reads no more of the body for now."""
@@ -229,13 +228,14 @@ class Cycle:
         """As answer, with the lines of a head that came before and `ours`, ended as well; `body` has its length."""
         self.started = True
         status_line = STATUS_LINES.get(known.status) or b"HTTP/1.1 %d \r\n" % known.status
-        parts = (status_line, self._connection.date_line, known.lines, ours, self._persistence(), b"\r\n", body)
+        standing = self._connection.standing_lines(self.arrival.scheme)
+        parts = (status_line, standing, known.lines, ours, self._persistence(), b"\r\n", body)
         self._connection.write(b"".join(parts))
         self._complete()
         return known.status
 
     def _built_head(self, status: int, headers: Headers) -> bytes:
-        lines = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, self._connection.date_line]
+        lines: list[bytes] = []
         for name, value in headers:
             if name == b"connection":  # said below, once
                 self.keep_alive = self.keep_alive and value != b"close"
@@ -246,9 +246,11 @@ class Cycle:
                 self._left = int(value)
             lines += (name, b": ", value, b"\r\n")
         fields = b"".join(lines)
-        if fields.count(b"\n") * 4 != len(lines) + 6 or fields.count(b"\r") * 4 != len(lines) + 6:
+        if fields.count(b"\n") * 4 != len(lines) or fields.count(b"\r") * 4 != len(lines):
             raise ValueError("a header of the answer holds a line end")
-        return b"".join((fields, self._framing(status), self._persistence(), b"\r\n"))
+        status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        standing = self._connection.standing_lines(self.arrival.scheme)
+        return b"".join((status_line, standing, fields, self._framing(status), self._persistence(), b"\r\n"))
 
     def _framing(self, status: int) -> bytes:
         if self.arrival.method == "HEAD" or status in BODILESS:

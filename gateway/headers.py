@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from contract.problems import Refused
+from gateway import standing_fields
 from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
 
 Fields = Iterable[tuple[bytes, bytes]]
@@ -249,9 +250,9 @@ _ANSWERS_STAY = frozenset(
     name.encode("ascii")
     for name in (
         *_HOP_BY_HOP,
+        *standing_fields.NAMES,
         "date",
         "server",
-        "via",
         "x-access-token",
         "x-identity",
         "x-peer",

@@ -11,6 +11,7 @@ import re
 import socket
 import struct
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import httptools
@@ -37,6 +38,7 @@ LINGER = 2.0
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
+_OF_REFUSALS = ("cache-control: no-store", "connection: close")
 _FOREVER = float("inf")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
 
@@ -47,6 +49,7 @@ class Application(Protocol):
     known_requests: KnownRequests
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
+    standing_lines: Mapping[str, bytes]
 
     def next_request_id(self) -> str:
         """An id that no other request has."""
@@ -306,10 +309,9 @@ class ServerProtocol(asyncio.Protocol):
         if self._writable is not None:
             await asyncio.shield(self._writable)
 
-    @property
-    def date_line(self) -> bytes:
-        """The Date field, made once a second by uvicorn's server."""
-        return b"date: " + self._state.default_headers[0][1] + b"\r\n"
+    def standing_lines(self, scheme: str) -> bytes:
+        """The Date field, made once a second by uvicorn's server, and what else every answer has."""
+        return b"date: %b\r\n%b" % (self._state.default_headers[0][1], self._app.standing_lines[scheme])
 
     def pause_reading(self) -> None:
         """Reads no more for now."""
@@ -358,8 +360,10 @@ class ServerProtocol(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing() or self._linger_until != _FOREVER:
             return
         body = json.dumps(refused.to_members("")).encode()
-        head = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        self._transport.write(STATUS_LINES[refused.status] + self.date_line + head.encode() + body)
+        fields = (f"content-type: {PROBLEM_JSON}", f"content-length: {len(body)}", *_OF_REFUSALS, "", "")
+        head = "\r\n".join(fields)
+        standing = self.standing_lines(self._scheme)
+        self._transport.write(STATUS_LINES[refused.status] + standing + head.encode() + body)
         self._close(lingering=True)
 
     def _close(self, *, lingering: bool) -> None:

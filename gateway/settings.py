@@ -82,6 +82,9 @@ class GatewaySettings(RoutesSettings):
     """Who in front of the gateway may say who the client is: addresses, networks and `unix`, comma-separated."""
     proxy_protocol: Annotated[Versions, AfterValidator(_from_somebody)] = "off"
     """The header with which every connection of a trusted proxy begins."""
+    hsts_max_age: Annotated[int, Field(ge=0, le=94_608_000)] = 31_536_000
+    """For so long a client that came by TLS is to come by nothing else; 0 says nothing."""
+    hsts_include_subdomains: bool = False
     gateway_internal_bind: str = ""
     gateway_forward_auth: Exposure = "internal"
     """At which address proxies may ask about requests; its answers hold identity assertions."""

@@ -264,8 +264,13 @@ def _refusal(refused: Refused, arrival: Arrival) -> Answer:
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
         (b"x-request-id", arrival.request_id.encode()),
-        *((name.lower().encode(), value.encode("latin-1")) for name, value in refused.to_headers().items()),
+        *(
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in refused.to_headers().items()
+            if name != "Cache-Control"
+        ),
     ]
     if _has_body(arrival) or refused.code in _MISUNDERSTOOD:
         # The body is not read on: what follows it on this connection could not be told from it.
