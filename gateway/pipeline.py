@@ -139,6 +139,8 @@ class Pipeline:
         """
         if arrival.method == "CONNECT":
             raise Refused("method_not_allowed", headers={"Allow": _allow(METHODS)})
+        if arrival.http_version == "1.0":  # RFC 1945 8 has no OPTIONS; and the parser says so of RTSP/1.0 too
+            raise Refused("bad_request", "OPTIONS comes with HTTP/1.1.")
         if arrival.path == b"*" and not arrival.query:
             read_request_fields(arrival.headers, arrival.http_version)
             return _allow(METHODS)

@@ -45,6 +45,8 @@ AMBIGUOUS = {
     "HTTP/1.2": b"GET /public/a HTTP/1.2\r\nHost: h\r\n\r\n",
     "HTTP/2.0": b"GET /public/a HTTP/2.0\r\nHost: h\r\n\r\n",
     "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "RTSP": b"OPTIONS /public/a RTSP/1.0\r\nHost: h\r\n\r\n",
+    "OPTIONS in HTTP/1.0": b"OPTIONS * HTTP/1.0\r\nHost: h\r\n\r\n",
     "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "an asterisk": b"GET * HTTP/1.1\r\nHost: h\r\n\r\n",
     "an absolute form without a path": b"GET http://example.org HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -134,6 +136,8 @@ HARMLESS = {
     "an empty value": GET + b"Host: h\r\nX-Us:\r\ner-Id: root\r\n\r\n",
     "an upgrade without a body": GET + b"Host: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     "two spaces before the target": b"GET  /public/a HTTP/1.1\r\nHost: h\r\n\r\n",
+    "two spaces before the version": b"GET /public/a  HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a bare line feed first": b"\n" + GET + b"Host: h\r\n\r\n",
 }
 
 

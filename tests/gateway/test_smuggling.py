@@ -1,0 +1,177 @@
+"""No request hides another: whatever a client sends, a service sees the requests that a strict reader sees, or fewer.
+
+h11 is the strict reader. `make test` plays a part of each family, `make test-faults` all of some ten thousand cases.
+"""
+
+import asyncio
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+import h11
+import pytest
+
+from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
+from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.smuggling import CANARY, NUMBER, Case, families
+
+FAMILIES = families()
+SAMPLE = 60
+"""Cases of a family, where not all are asked for."""
+AT_ONCE = 40
+QUIET = 0.3
+"""Seconds without a byte after which nothing more is expected: the gateway waits for the rest of a body."""
+
+_WARM = b"GET /public/warm HTTP/1.1\r\nHost: h\r\n\r\n"
+_STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
+_NUMBERED = re.compile(r"/public/(\d{5})")
+
+
+class Seen(NamedTuple):
+    """A request as one reader saw it; `body` is None where its end never came."""
+
+    method: str
+    target: str
+    body: bytes | None
+
+
+class Recorder:
+    """What the upstream was sent, by the number of the case."""
+
+    def __init__(self) -> None:
+        self.seen: dict[int, list[Seen]] = defaultdict(list)
+
+    async def __call__(self, conversation: Conversation) -> None:
+        """Answers, when the request is whole."""
+        method, target, _ = conversation.request.request_line.split(" ")
+        match = _NUMBERED.search(target)
+        requests = self.seen[int(match[1])] if match else []
+        requests.append(Seen(method, target, None))
+        place = len(requests) - 1
+        await conversation.read_body()
+        requests[place] = Seen(method, target, conversation.request.content())
+        await conversation.write(ok(b"" if method == "HEAD" else b"ok"))
+
+
+def strictly_read(raw: bytes) -> list[Seen]:
+    """The requests in `raw` up to the first fault. Empty lines before a request are none (RFC 9112 2.2)."""
+    found: list[Seen] = []
+    while raw := raw.lstrip(b"\r\n"):
+        reader = h11.Connection(h11.SERVER, max_incomplete_event_size=2**17)
+        reader.receive_data(raw)
+        try:
+            found += _one_read(reader)
+        except h11.RemoteProtocolError:
+            break
+        if reader.their_state in (h11.IDLE, h11.SEND_BODY, h11.MUST_CLOSE, h11.ERROR):
+            break
+        raw = reader.trailing_data[0]
+    return found
+
+
+def _one_read(reader: h11.Connection) -> list[Seen]:
+    request = reader.next_event()
+    if not isinstance(request, h11.Request):
+        return []
+    target = re.sub(r"^http://[^/]*", "", request.target.decode("latin-1"))
+    seen = Seen(request.method.decode(), target, None)
+    body = b""
+    with suppress(h11.RemoteProtocolError):
+        while isinstance(event := reader.next_event(), h11.Data):
+            body += bytes(event.data)
+        if isinstance(event, h11.EndOfMessage):
+            return [seen._replace(body=body)]
+    return [seen]
+
+
+async def play(port: int, number: int, raw: bytes) -> list[int]:
+    """The statuses that answer `raw`, sent in two parts for odd numbers, and after a known request for each third."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if number % 3 == 0:
+            writer.write(_WARM)
+            await reader.readuntil(b"ok")
+        half = number * 7_919 % len(raw) if number % 2 else 0
+        writer.write(raw[:half])
+        await asyncio.sleep(0.002 if half else 0)
+        writer.write(raw[half:])
+        answers = b""
+        async with asyncio.timeout(QUIET) as quiet:
+            while data := await reader.read(65_536):
+                answers += data
+                quiet.reschedule(asyncio.get_running_loop().time() + QUIET)
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+    return [int(status) for status in _STATUS.findall(answers)]
+
+
+async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:
+    """The statuses of each case, some at once."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int, raw: bytes) -> tuple[int, list[int]]:
+        async with gate:
+            return number, await play(port, number, raw)
+
+    return dict(await asyncio.gather(*(one(number, raw) for number, raw in cases)))
+
+
+def complaint(seen: list[Seen], strict: list[Seen], statuses: list[int]) -> str:
+    """What is wrong with how a case ended; nothing where nothing is."""
+    if any(status >= 500 for status in statuses):
+        return f"it was answered {statuses}"
+    # What the gateway refuses does not reach the upstream; what does reach it comes in the order that it was sent in.
+    left = iter(strict)
+    for request in seen:
+        if not any(request[:2] == other[:2] and request.body in (None, other.body) for other in left):
+            return f"the upstream saw {request}, which nobody sent"
+    return ""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream, family: str) -> None:
+    cases = chosen(FAMILIES[family])
+    raws = {
+        number: (case.raw + f"GET {CANARY} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()).replace(
+            NUMBER.encode(), b"%05d" % number
+        )
+        for number, case in enumerate(cases)
+    }
+    recorder = Recorder()
+    upstream.begin(recorder)
+    statuses = asyncio.run(play_all(gateway.port, raws.items()))
+    upstream.drop_connections()
+    complaints = {
+        cases[number].name: wrong
+        for number, raw in raws.items()
+        if (wrong := complaint(recorder.seen[number], strictly_read(raw), statuses[number]))
+    }
+    assert complaints == {}
+    assert sum(map(len, statuses.values())) >= len(cases) // 2, "hardly any case was answered"
+
+
+def test_the_reader_and_the_upstream_see_what_is_plain(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Else nothing above would mean anything."""
+    raw = (
+        b"POST /public/00000 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+        b"GET /public/00000/canary HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+    )
+    upstream.begin(recorder := Recorder())
+    assert asyncio.run(play_all(gateway.port, [(0, raw)])) == {0: [200, 200]}
+    sent = [Seen("POST", "/public/00000", b"hello"), Seen("GET", "/public/00000/canary", b"")]
+    assert recorder.seen[0] == strictly_read(raw) == sent
+    assert complaint([sent[1], sent[0]], sent, [200]) == f"the upstream saw {sent[0]}, which nobody sent"
+    assert complaint(sent, sent[:1], [200])
+    assert complaint([], sent, [502])
+
+
+def chosen(cases: list[Case]) -> list[Case]:
+    """All cases, or some that are spread over them."""
+    if os.environ.get("SALLYPORT_FAULTS"):
+        return cases
+    return cases[:: max(1, len(cases) // SAMPLE)]
