@@ -5,14 +5,19 @@ SHELL := /bin/sh
 
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Newer than the lock file once everything in it is installed.
+REQUIREMENTS ?= requirements/dev.txt
+# Newer than the lock files once everything in them is installed.
 STAMP := $(VENV)/.installed
+# What services are measured with, and what they are measured beside; none of it is theirs.
+BENCH := .venv-bench
+URL ?= http://127.0.0.1:8000
 
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run setup test test-large test-isolation test-faults soak bench lint lock clean
+.PHONY: help run setup test test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
+	lint lock clean
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -37,11 +42,22 @@ test-faults: setup ## Kill, freeze, empty and crowd a running system, part by pa
 soak: setup ## Refresh a hundred thousand times, and send a million bodies to a service that resets (twenty minutes)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
 
-bench: setup ## Measure the gateway beside nginx and a Flask gateway (wrk and nginx: installed on Debian)
-	@for tool in wrk nginx; do command -v $$tool >/dev/null || \
-		apt-get -qq install --yes --no-install-recommends $$tool >/dev/null || \
-		{ echo "bench needs $$tool" >&2; exit 1; }; done
-	@$(BIN)/python -m tests.load.bench
+bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (15 minutes, or 3)
+	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
+
+bench-growth: bench-setup ## Measure what a request costs as routes, revocations, tokens and connections grow
+	@$(BENCH)/bin/python -m tests.load.growth $(ARGS)
+
+load: bench-setup ## Have people use a running system for a minute: URL=http://127.0.0.1:8000, ARGS='--users 200'
+	@$(BENCH)/bin/python -m tests.load.people $(URL) $(ARGS)
+
+load-ui: bench-setup ## The same, steered in a browser at http://127.0.0.1:8089
+	@$(BENCH)/bin/python -m tests.load.people $(URL) --ui $(ARGS)
+
+bench-setup: setup
+	@$(MAKE) --no-print-directory setup VENV=$(BENCH) REQUIREMENTS='requirements/dev.txt requirements/bench.txt'
+	@$(MAKE) --no-print-directory setup VENV=$(BENCH)-django REQUIREMENTS=requirements/bench_django.txt \
+		|| echo 'measuring without Django, which could not be installed' >&2
 
 lint: setup ## Check style, types and which package may know which
 	@$(BIN)/ruff check
@@ -53,19 +69,21 @@ lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
 	@PATH="$$PATH:$(abspath $(BIN))"; \
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && \
+	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
 	for service in gateway auth_service resource_service; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
-clean: ## Remove the virtual environment and every cache; .data/ stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+clean: ## Remove the virtual environments and every cache; .data/ stays
+	@rm -rf $(VENV) $(BENCH) $(BENCH)-django tests/load/peers/fastify/node_modules
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): requirements/dev.txt
+$(STAMP): $(REQUIREMENTS)
 	@if command -v uv >/dev/null; then \
 		echo "setting up $(VENV) with uv"; \
 		uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
-		uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt; \
+		uv pip sync --quiet --python $(BIN)/python --require-hashes $(REQUIREMENTS); \
 	else \
 		for python in $(PYTHONS); do \
 			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
@@ -80,6 +98,6 @@ $(STAMP): requirements/dev.txt
 		echo "setting up $(VENV) with $$python"; \
 		$$python -m venv --clear $(VENV) && \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			-r requirements/dev.txt; \
+			$(addprefix -r ,$(REQUIREMENTS)); \
 	fi
 	@touch $@

@@ -1,0 +1,51 @@
+"""What the gateway is measured beside: a table of them, in the order of the report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.load.peers import envoy, fastify, haproxy, nginx, python_gateways, sallyport
+from tests.load.peers.ground import Ground
+from tests.load.processes import Process, Processes
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server to measure: `start` it at a port; `lacks` says why it cannot run here, or nothing.
+
+    `tokens` is what it does about a token, which a reader has to know who compares.
+    """
+
+    name: str
+    tokens: str
+    start: Callable[[Processes, Ground, int], Process]
+    lacks: Callable[[], str]
+
+
+PLAIN = "nginx, plain proxy"
+KEPT = "nginx, upstream keep-alive"
+SALLYPORT = "Sallyport"
+HAPROXY = "HAProxy"
+ENVOY = "Envoy"
+FASTIFY = "fastify"
+FASTIFY_CACHED = "fastify, cached"
+FASTAPI = "FastAPI + httpx"
+FLASK = "Flask + requests"
+
+PEERS = (
+    Peer(PLAIN, "none: it forwards", nginx.start_plain, nginx.lacks),
+    Peer(KEPT, "none: it forwards", nginx.start_kept, nginx.lacks),
+    Peer(SALLYPORT, "verified once and kept; revocations known", sallyport.start, sallyport.lacks),
+    Peer(HAPROXY, "verified each time; revocations not known", haproxy.start, haproxy.lacks),
+    Peer(ENVOY, "verified once and kept; revocations not known", envoy.start, envoy.lacks),
+    Peer(FASTIFY, "verified each time; Redis asked each time", fastify.start_checking, fastify.lacks),
+    Peer(FASTIFY_CACHED, "verified once and kept; revocations not known", fastify.start_cached, fastify.lacks),
+    Peer(
+        FASTAPI,
+        "verified each time; Redis asked each time",
+        python_gateways.start_fastapi,
+        python_gateways.lacks_fastapi,
+    ),
+    Peer(
+        FLASK, "verified each time; Redis asked each time", python_gateways.start_flask, python_gateways.lacks_flask
+    ),
+)

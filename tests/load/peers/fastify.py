@@ -1,0 +1,48 @@
+"""Starts the fastify gateway of the folder beside this file."""
+
+import shutil
+import subprocess
+from functools import cache, partial
+from pathlib import Path
+
+from tests.load.peers.ground import Ground
+from tests.load.processes import Process, Processes
+
+FOLDER = Path(__file__).with_name("fastify")
+
+
+def lacks() -> str:
+    """Why it cannot run here; empty if it can. Installs what package-lock.json names."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        return "node and npm are not installed"
+    return _install()
+
+
+def start(processes: Processes, ground: Ground, port: int, *, cached: bool) -> Process:
+    """One process. `cached`: it keeps verified tokens, and asks nobody whether they were revoked."""
+    public = ground.write("public.pem", ground.public_pem)
+    return processes.start(
+        f"fastify-{port}",
+        ["node", str(FOLDER / "gateway.js")],
+        NODE_ENV="production",
+        PORT=str(port),
+        PUBLIC_KEY=str(public),
+        UPSTREAM=ground.upstream_url,
+        REDIS=ground.redis_url.removeprefix("unix://"),
+        CACHED="yes" if cached else "",
+    )
+
+
+start_checking = partial(start, cached=False)
+start_cached = partial(start, cached=True)
+
+
+@cache
+def _install() -> str:
+    wanted, installed = FOLDER / "package-lock.json", FOLDER / "node_modules" / ".package-lock.json"
+    if installed.exists() and installed.stat().st_mtime > wanted.stat().st_mtime:
+        return ""
+    done = subprocess.run(
+        ["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=FOLDER, capture_output=True, text=True, check=False
+    )
+    return "" if done.returncode == 0 else "`npm ci` failed: " + " ".join(done.stderr.split())[:200]

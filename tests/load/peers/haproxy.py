@@ -1,0 +1,47 @@
+"""HAProxy, verifying each token anew: it keeps no verified ones, and knows no revocations."""
+
+import shutil
+
+from tests.load.peers.ground import Ground
+from tests.load.processes import Process, Processes
+
+_CONF = """
+global
+    nbthread 1
+    maxconn 8000
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 30s
+    timeout server 30s
+    timeout http-keep-alive 75s
+    http-reuse always
+frontend clients
+    bind 127.0.0.1:{port} backlog 4096
+    http-request set-var(txn.token) http_auth_bearer
+    http-request deny deny_status 401 unless {{ var(txn.token) -m found }}
+    http-request deny deny_status 401 unless {{ var(txn.token),jwt_header_query('$.alg') -m str RS256 }}
+    http-request deny deny_status 401 unless {{ var(txn.token),jwt_payload_query('$.iss') -m str sallyport }}
+    http-request deny deny_status 401 unless {{ var(txn.token),jwt_payload_query('$.aud') -m str sallyport-api }}
+    http-request set-var(txn.now) date()
+    http-request set-var(txn.left) var(txn.token),jwt_payload_query('$.exp','int'),sub(txn.now)
+    http-request deny deny_status 401 unless {{ var(txn.left) -m int gt 0 }}
+    http-request deny deny_status 401 unless {{ var(txn.token),jwt_verify("RS256","{pem}") -m int 1 }}
+    http-request set-header X-User-Id %[var(txn.token),jwt_payload_query('$.sub')]
+    http-request del-header Authorization
+    default_backend notes
+backend notes
+    server notes 127.0.0.1:{upstream}
+"""
+
+
+def lacks() -> str:
+    """Why it cannot run here; empty if it can."""
+    return "" if shutil.which("haproxy") else "haproxy is not installed"
+
+
+def start(processes: Processes, ground: Ground, port: int) -> Process:
+    """One thread."""
+    pem = ground.write("public.pem", ground.public_pem)
+    conf = ground.write(f"haproxy-{port}.cfg", _CONF.format(port=port, upstream=ground.upstream, pem=pem))
+    return processes.start(f"haproxy-{port}", ["haproxy", "-db", "-f", str(conf)])

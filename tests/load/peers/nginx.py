@@ -1,0 +1,76 @@
+"""nginx: the upstream of quick answers, and the plain proxy that everything is compared with."""
+
+import shutil
+
+from tests.load.peers.ground import Ground
+from tests.load.processes import Process, Processes
+
+_WHOLE = """
+worker_processes 1;
+worker_rlimit_nofile 20000;
+daemon off;
+pid {folder}/{name}.pid;
+error_log {folder}/{name}.errors;
+events {{ worker_connections 8192; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+    client_max_body_size 2m;
+    client_body_temp_path {folder}/{name}.bodies;
+    proxy_temp_path {folder}/{name}.proxied;
+    fastcgi_temp_path {folder}/{name}.fastcgi;
+    uwsgi_temp_path {folder}/{name}.uwsgi;
+    scgi_temp_path {folder}/{name}.scgi;
+    {server}
+}}
+"""
+_ORIGIN = """
+    default_type application/json;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {folder};
+        location = /.well-known/jwks.json {{ alias {folder}/jwks.json; }}
+        location = /api/note {{ return 200 '{note}'; }}
+        location = /api/big {{ alias {folder}/big.json; }}
+        open_file_cache max=16;
+        sendfile on;
+    }}
+"""
+_PROXY = """
+    upstream origin {{ server 127.0.0.1:{upstream}; {kept} }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{ proxy_pass http://origin; {options} }}
+    }}
+"""
+
+
+def lacks() -> str:
+    """Why it cannot run here; empty if it can."""
+    return "" if shutil.which("nginx") else "nginx is not installed"
+
+
+def start_origin(processes: Processes, ground: Ground) -> Process:
+    """Serves what is in note.json, big.json and jwks.json of the folder, at the ground's upstream port."""
+    note = (ground.folder / "note.json").read_text()
+    server = _ORIGIN.format(port=ground.upstream, folder=ground.folder, note=note)
+    return _start(processes, ground, "origin", server)
+
+
+def start_plain(processes: Processes, ground: Ground, port: int) -> Process:
+    """`proxy_pass` and its defaults: a new connection to the upstream for each request."""
+    server = _PROXY.format(port=port, upstream=ground.upstream, kept="", options="")
+    return _start(processes, ground, f"nginx-{port}", server)
+
+
+def start_kept(processes: Processes, ground: Ground, port: int) -> Process:
+    """With connections to the upstream kept, as one who measures it configures it."""
+    kept = "keepalive 2048; keepalive_requests 100000000;"
+    options = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+    server = _PROXY.format(port=port, upstream=ground.upstream, kept=kept, options=options)
+    return _start(processes, ground, f"nginx-kept-{port}", server)
+
+
+def _start(processes: Processes, ground: Ground, name: str, server: str) -> Process:
+    conf = ground.write(f"{name}.conf", _WHOLE.format(folder=ground.folder, name=name, server=server))
+    return processes.start(name, ["nginx", "-e", f"{ground.folder}/{name}.errors", "-c", str(conf)])

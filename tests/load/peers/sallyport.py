@@ -1,0 +1,51 @@
+"""Sallyport's gateway as it ships: access log, metrics and limits on; one worker unless told otherwise."""
+
+import os
+import sys
+
+from tests.load.peers.ground import Ground
+from tests.load.processes import Process, Processes
+
+ROUTES = """
+[upstreams.auth]
+urls = ["${AUTH_URL}"]
+
+[upstreams.notes]
+urls = ["${RESOURCE_URL}"]
+identity_secret_file = "notes.secret"
+
+[[routes]]
+prefix = "/api/"
+upstream = "notes"
+access = "authenticated"
+"""
+
+
+def lacks() -> str:
+    """Why it cannot run here: never."""
+    return ""
+
+
+def start(processes: Processes, ground: Ground, port: int) -> Process:
+    """One worker."""
+    return start_with(processes, ground, port, ROUTES)
+
+
+def start_with(processes: Processes, ground: Ground, port: int, routes: str, **settings: str) -> Process:
+    """With routes and settings of one's own."""
+    ground.write("notes.secret", os.urandom(32).hex())
+    environ = {
+        "AUTH_URL": f"http://127.0.0.1:{ground.keys}",
+        "RESOURCE_URL": ground.upstream_url,
+        "REDIS_URL": ground.redis_url,
+        "PEER_SECRET": os.urandom(32).hex(),
+        "DATA_DIR": str(ground.folder),
+        "GATEWAY_ROUTES": str(ground.write(f"routes-{port}.toml", routes)),
+        "GATEWAY_BIND": f"127.0.0.1:{port}",
+        "GATEWAY_INTERNAL_BIND": f"unix:{ground.folder}/internal-{port}.sock",
+        "GATEWAY_WORKERS": "1",
+        "GATEWAY_NOTICE": "0",
+        **settings,
+    }
+    words = [sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf"]
+    return processes.start(f"sallyport-{port}", words, **environ)

@@ -1,0 +1,151 @@
+"""Owns the processes of a measurement: starts them, and ends every one of them by its pid, whatever happens."""
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from stack.plan import ROOT
+from stack.supervisor import tethered
+
+WAIT = 30.0
+"""Seconds that a process may take to listen, or to go."""
+_TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
+
+
+class NotServing(Exception):
+    """A server does not serve, or serves no more. Says which, and the end of what it wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A server that was started; what it writes goes to `log`."""
+
+    name: str
+    pid: int
+    log: Path
+
+    def cpu(self) -> float:
+        """Microseconds that its workers have worked so far, all their threads together."""
+        return cpu_of(self.workers())
+
+    def memory(self) -> int:
+        """Bytes that its workers hold, pages that they share divided by how many share them."""
+        return memory_of(self.workers())
+
+    def workers(self) -> tuple[int, ...]:
+        """The processes that it started, or itself where it started none."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return tuple(map(int, children)) or (self.pid,)
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text("utf-8", "replace")[-2000:]
+
+
+class Processes:
+    """Those of one measurement. The kernel ends them too, should the measurement die."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def start(self, name: str, argv: Sequence[str], **environ: str) -> Process:
+        """Starts it in a group of its own, which Ctrl-C does not reach: the measurement ends it."""
+        log = self._folder / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                tethered((shutil.which(argv[0]) or argv[0], *argv[1:])),
+                cwd=ROOT,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._ends.callback(_end, process)
+        return Process(name, process.pid, log)
+
+
+def cpu_of(pids: Iterable[int]) -> float:
+    """Microseconds that these processes have worked so far."""
+    return sum(map(_cpu, pids))
+
+
+def memory_of(pids: Iterable[int]) -> int:
+    """Bytes that these processes hold."""
+    return sum(map(_memory, pids))
+
+
+def wait_for(process: Process, port: int) -> None:
+    """Returns when somebody listens there. Raises NotServing."""
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline and _lives(process.pid):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise NotServing(f"{process.name} does not listen:\n{process.last_words()}")
+
+
+def free_port() -> int:
+    """A port that nobody listened on a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def allow_many_files() -> None:
+    """Thousands of connections are thousands of files; what is started from here on inherits the limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def end_as_by_ctrl_c() -> None:
+    """Makes SIGTERM and SIGHUP end this process as Ctrl-C does: what was started is ended first."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(WAIT / 3)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):  # its group is its own: workers that it left behind go with it
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(WAIT)
+
+
+def _lives(pid: int) -> bool:
+    """Whether it runs; one that has ended waits to be buried by its `_end`."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK
+
+
+def _memory(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

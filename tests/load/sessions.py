@@ -1,0 +1,174 @@
+"""Measures log-in and refresh at the real auth service: two workers, SQLite, a client that checks each answer.
+
+Refreshing is compared with Django, djoser and simplejwt on SQLite; a log-in with one bare argon2id hash at the same
+cost, since no log-in can be quicker than that.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+
+from auth_service.settings import SECURE_HASH
+from tests.faults.connection import Connection
+from tests.faults.crowd import log_in_often
+from tests.faults.figures import percentile
+from tests.faults.running_system import RunningSystem, running_system
+from tests.load.contest import Progress
+from tests.load.peers import django_djoser
+from tests.load.processes import Processes, cpu_of, free_port, memory_of, wait_for
+from tests.load.report import Table, make_table
+from tests.load.wrk import Run
+from tests.system.running_stack import PASSWORD
+
+REFRESH, LOGIN = "refresh", "login"
+KINDS = (REFRESH, LOGIN)
+OURS, DJANGO, HASH = "Sallyport's auth service", "Django + djoser + simplejwt", "one argon2id hash"
+CLIENTS = 16
+SECURE = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}
+
+Chain = list[str]
+"""A session's newest refresh token, alone in a list."""
+Pids = Callable[[], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who refreshes: where, as which processes, for whose sessions."""
+
+    name: str
+    url: str
+    workers: Pids
+    chains: Sequence[Chain]
+
+
+def compare_sessions(
+    folder: Path, kinds: Sequence[str], rounds: int, seconds: int, progress: Progress, left_out: dict[str, str]
+) -> list[Table]:
+    """A table for each kind. Whoever cannot run here is put into `left_out`, with the reason."""
+    tables = []
+    # A session rotates eight times in ten seconds and then gets the same token again: so many that none comes to it.
+    sessions = 600 * max(seconds, 1)
+    with running_system(AUTH_URL=f"http://127.0.0.1:{free_port()}", AUTH_WORKERS="2") as system:
+        if REFRESH in kinds:
+            with _candidates(folder, system, sessions, left_out) as candidates:
+                runs = _in_turn(candidates, rounds, seconds, progress)
+            tables.append(make_table(REFRESH, "Refresh: a rotation in SQLite", runs, DJANGO))
+        if LOGIN in kinds:
+            runs = _log_in_beside_hashes(system, rounds, seconds, progress)
+            tables.append(make_table(LOGIN, "Log-in, one at a time", runs, HASH))
+    return tables
+
+
+@contextmanager
+def _candidates(
+    folder: Path, system: RunningSystem, sessions: int, left_out: dict[str, str]
+) -> Iterator[list[Candidate]]:
+    """Ours, and Django's where it is installed."""
+    tokens = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
+    chains = [[token.refresh] for token in tokens]
+    ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), chains)
+    with Processes(folder) as processes:
+        if reason := django_djoser.lacks():
+            left_out[DJANGO] = reason
+            yield [ours]
+        else:
+            port = free_port()
+            refresh_tokens = django_djoser.prepare(folder, sessions)
+            django = django_djoser.start(processes, folder, port)
+            wait_for(django, port)
+            yield [
+                ours,
+                Candidate(DJANGO, f"http://127.0.0.1:{port}", django.workers, [[token] for token in refresh_tokens]),
+            ]
+
+
+def _in_turn(candidates: Sequence[Candidate], rounds: int, seconds: int, progress: Progress) -> dict[str, list[Run]]:
+    runs: dict[str, list[Run]] = {candidate.name: [] for candidate in candidates}
+    for number in range(rounds):
+        for candidate in candidates:
+            progress.say(f"refresh, round {number + 1} of {rounds}: {candidate.name}")
+            runs[candidate.name].append(asyncio.run(_refresh(candidate, seconds)))
+    return runs
+
+
+async def _refresh(candidate: Candidate, seconds: int) -> Run:
+    """Each client goes round through sessions of its own. Right is a 200 with another refresh token."""
+    taken: list[float] = []
+    odd: list[str] = []
+    ends_at = time.perf_counter() + seconds
+
+    async def client(own: Sequence[Chain]) -> None:
+        async with Connection(candidate.url) as line:
+            for chain in itertools.cycle(own):
+                if time.perf_counter() >= ends_at:
+                    return
+                answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
+                taken.append(answer.seconds)
+                spent, chain[0] = chain[0], answer.document["refresh"] if answer.status == 200 else chain[0]
+                if chain[0] == spent:
+                    odd.append(f"{answer.status} {answer.body[:200]!r}")
+
+    before, began = cpu_of(candidate.workers()), time.perf_counter()
+    await asyncio.gather(*(client(candidate.chains[number::CLIENTS]) for number in range(CLIENTS)))
+    wall, workers = time.perf_counter() - began, candidate.workers()
+    return _run(taken, wall, cpu_of(workers) - before, memory_of(workers), odd)
+
+
+def _log_in_beside_hashes(
+    system: RunningSystem, rounds: int, seconds: int, progress: Progress
+) -> dict[str, list[Run]]:
+    system.auth.stop()
+    system.auth = system.auth.beside("auth", **SECURE)
+    system.start_auth()
+    email = system.client().register().email
+    runs: dict[str, list[Run]] = {HASH: [], OURS: []}
+    for number in range(rounds):
+        progress.say(f"log-in, round {number + 1} of {rounds}: {HASH}")
+        runs[HASH].append(_hash(seconds))
+        progress.say(f"log-in, round {number + 1} of {rounds}: {OURS}")
+        runs[OURS].append(asyncio.run(_log_in(system, email, seconds)))
+    return runs
+
+
+def _hash(seconds: int) -> Run:
+    hasher = PasswordHasher(SECURE_HASH.time, SECURE_HASH.memory, SECURE_HASH.parallelism)
+    known = hasher.hash(PASSWORD)
+    taken: list[float] = []
+    before, began = time.process_time(), time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        started = time.perf_counter()
+        hasher.verify(known, PASSWORD)
+        taken.append(time.perf_counter() - started)
+    return _run(taken, time.perf_counter() - began, (time.process_time() - before) * 1e6, 0, [])
+
+
+async def _log_in(system: RunningSystem, email: str, seconds: int) -> Run:
+    taken: list[float] = []
+    odd: list[str] = []
+    before, began = cpu_of(system.auth.workers), time.perf_counter()
+    async with Connection(system.plan.settings.auth.url) as line:
+        while time.perf_counter() - began < seconds:
+            answer = await line.ask("POST", "/auth/jwt/create/", document={"email": email, "password": PASSWORD})
+            taken.append(answer.seconds)
+            if answer.status != 200 or not answer.document["access"]:
+                odd.append(f"{answer.status} {answer.body[:200]!r}")
+    wall, workers = time.perf_counter() - began, system.auth.workers
+    return _run(taken, wall, cpu_of(workers) - before, memory_of(workers), odd)
+
+
+def _run(taken: Sequence[float], wall: float, cpu: float, memory: int, odd: Sequence[str]) -> Run:
+    return Run(
+        rate=len(taken) / wall,
+        p50=percentile(taken, 50) * 1000,
+        p99=percentile(taken, 99) * 1000,
+        cpu=cpu / len(taken),
+        memory=memory,
+        wrong=len(odd),
+        oddity=odd[0] if odd else "",
+    )

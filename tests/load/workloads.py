@@ -1,0 +1,174 @@
+"""Owns what is asked of every server: a table of workloads, each with what its answers must be and who takes part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.load import peers
+from tests.load.tokens import Signer, TokenFile
+from tests.load.wrk import Turn
+
+CONNECTIONS = 32
+POSTED = 10 * 1024
+BIG = 1024 * 1024
+SLOW = 0.2
+"""Seconds that the slow upstream takes."""
+DIRECT = "the upstream itself"
+
+QUICK_UPSTREAM = "quick"
+READING_UPSTREAM = "reading"
+SLOW_UPSTREAM = "slow"
+
+PROXIES = (peers.PLAIN, peers.KEPT)
+IN_C = (peers.HAPROXY, peers.ENVOY)
+AS_WRITTEN = (peers.FASTIFY, peers.FASTAPI, peers.FLASK)
+ALL = tuple(peer.name for peer in peers.PEERS)
+FEW = (peers.PLAIN, peers.SALLYPORT, *IN_C, peers.FASTIFY)
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """The files that turns read: tokens, bodies."""
+
+    folder: Path
+    token: str
+    bad_token: str
+    unseen: TokenFile
+    many: TokenFile
+    turn: int
+    """Tokens of a turn in which none was seen before."""
+
+    @property
+    def note(self) -> str:
+        """The small document."""
+        return str(self.folder / "note.json")
+
+    def body(self, name: str) -> str:
+        """A file's path."""
+        return str(self.folder / name)
+
+
+Words = Callable[[Supplies, int], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is asked, of whom, over which upstream. `words` are those of turn.lua for a round (the first is 0)."""
+
+    name: str
+    title: str
+    words: Words
+    servers: tuple[str, ...]
+    path: str = "/api/note"
+    connections: int = CONNECTIONS
+    upstream: str = QUICK_UPSTREAM
+    warm: Words | None = None
+    warmed: tuple[str, ...] = ()
+    """Who is asked once before the first round, unmeasured, with the words of `warm`."""
+    extra_seconds: int = 0
+    ideal: float = 0.0
+    """Requests a second that nobody can exceed, where there is such a number."""
+
+    def turn(self, supplies: Supplies, number: int, seconds: int) -> Turn:
+        """The turn of a round."""
+        return Turn(self.path, self.connections, seconds + self.extra_seconds, self.words(supplies, number))
+
+    def warming(self, supplies: Supplies) -> Turn:
+        """What is asked before the first round."""
+        assert self.warm is not None
+        return Turn(self.path, self.connections, 120, self.warm(supplies, 0))
+
+
+def _note(supplies: Supplies, _: int) -> tuple[str, ...]:
+    return f"token={supplies.token}", "status=200", f"body={supplies.note}"
+
+
+def _unseen(supplies: Supplies, number: int) -> tuple[str, ...]:
+    # Between two turns lie tokens for requests that are on their way when one ends.
+    offset = supplies.unseen.offset(number * (supplies.turn + 2 * CONNECTIONS))
+    tokens = f"tokens={supplies.unseen.path}", f"offset={offset}", f"count={supplies.turn}"
+    return *tokens, "status=200", f"body={supplies.note}"
+
+
+def _many(supplies: Supplies, number: int) -> tuple[str, ...]:
+    offset = supplies.many.offset(number * supplies.many.tokens // 7)
+    return f"tokens={supplies.many.path}", f"offset={offset}", "status=200", f"body={supplies.note}"
+
+
+def _each_of_many(supplies: Supplies, _: int) -> tuple[str, ...]:
+    count = f"count={supplies.many.tokens + CONNECTIONS}"
+    return f"tokens={supplies.many.path}", count, "status=200", f"body={supplies.note}"
+
+
+def _post(supplies: Supplies, number: int) -> tuple[str, ...]:
+    return "method=POST", f"upload={supplies.body('posted.json')}", *_note(supplies, number)
+
+
+def _upload(supplies: Supplies, number: int) -> tuple[str, ...]:
+    return "method=POST", f"upload={supplies.body('big.json')}", *_note(supplies, number)
+
+
+def _download(supplies: Supplies, _: int) -> tuple[str, ...]:
+    return f"token={supplies.token}", "status=200", f"body={supplies.body('big.json')}"
+
+
+def _no_token(supplies: Supplies, _: int) -> tuple[str, ...]:
+    return "status=401", f"never={supplies.note}"
+
+
+def _bad_token(supplies: Supplies, _: int) -> tuple[str, ...]:
+    return f"token={supplies.bad_token}", "status=401", f"never={supplies.note}"
+
+
+def _waiting(connections: int) -> Workload:
+    return Workload(
+        f"slow-{connections}",
+        f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: {connections / SLOW:,.0f}/s is the most",
+        _note,
+        (DIRECT, *FEW),
+        connections=connections,
+        upstream=SLOW_UPSTREAM,
+        extra_seconds=1,
+        ideal=connections / SLOW,
+    )
+
+
+WORKLOADS = (
+    Workload("valid", "A valid token", _note, ALL),
+    Workload("unseen", "A token never seen before", _unseen, (peers.PLAIN, peers.SALLYPORT, *IN_C, *AS_WRITTEN)),
+    Workload(
+        "many",
+        "Many tokens, each seen before",
+        _many,
+        (peers.PLAIN, peers.SALLYPORT, *IN_C, peers.FASTIFY_CACHED),
+        warm=_each_of_many,
+        warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
+    ),
+    Workload("download", "1 MiB down", _download, (*PROXIES, *FEW[1:]), path="/api/big"),
+    Workload("no-token", "401 for no token (times nginx that forwards a good one)", _no_token, FEW[1:]),
+    Workload("bad-token", "401 for a bad signature (times nginx that forwards a good one)", _bad_token, FEW[1:]),
+    Workload("post", "POST of 10 KiB", _post, ALL, upstream=READING_UPSTREAM),
+    Workload("upload", "1 MiB up", _upload, (*PROXIES, *FEW[1:]), upstream=READING_UPSTREAM),
+    *map(_waiting, (64, 512, 2_000)),
+)
+
+
+def make_supplies(folder: Path, signer: Signer, *, rounds: int, many: int, turn: int) -> Supplies:
+    """Writes the files. A turn of unseen tokens has `turn` of them."""
+    (folder / "note.json").write_text('{"id":"0f9d6c4e","title":"A note","body":"' + "x" * 150 + '"}')
+    (folder / "posted.json").write_text('{"body":"' + "x" * (POSTED - 11) + '"}')
+    (folder / "big.json").write_text('{"body":"' + "x" * (BIG - 11) + '"}')
+    token = signer.sign()
+    return Supplies(
+        folder,
+        token,
+        _with_another_signature(token),
+        signer.write(folder / "unseen.tokens", rounds * (turn + 2 * CONNECTIONS)),
+        signer.write(folder / "many.tokens", many),
+        turn,
+    )
+
+
+def _with_another_signature(token: str) -> str:
+    signed, _, signature = token.rpartition(".")
+    return f"{signed}.{signature[::-1]}"
