@@ -1,0 +1,94 @@
+"""`make bench-growth`: what a request costs at the gateway as something else grows.
+
+For each size a gateway of its own is started, and the same request measured: a valid token, 32 connections. Exit
+status: 1 where an answer was wrong or a server did not serve, 130 after Ctrl-C.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.load.contest import Progress, a_redis, lay_ground
+from tests.load.growing import GROWTHS, Growth, Setting
+from tests.load.growth_report import Point, write_growth
+from tests.load.install import Missing, install_tools
+from tests.load.peers.ground import Ground
+from tests.load.processes import NotServing, Processes, allow_many_files, end_as_by_ctrl_c
+from tests.load.tokens import Signer
+from tests.load.workloads import QUICK_UPSTREAM, make_supplies
+from tests.load.wrk import Run, medians, take_turn
+
+
+def main() -> int:
+    """Measures, prints a table for each growth, draws a chart for each."""
+    asked = _arguments()
+    allow_many_files()
+    end_as_by_ctrl_c()
+    try:
+        install_tools()
+        grown = measure([growth for growth in GROWTHS if growth.name in asked.grow], asked)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; everything that was started has been ended\n")
+        return 130
+    except (Missing, NotServing) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    sys.stdout.write(write_growth(grown, asked.out, asked.rounds, asked.seconds, into_docs=asked.write_docs))
+    wrong = [
+        f"{growth.name} {point.size}: {point.run.oddity}" for growth, of in grown for point in of if point.run.wrong
+    ]
+    sys.stderr.write("".join(f"wrong answers: {line}\n" for line in wrong))
+    return 1 if wrong else 0
+
+
+def measure(growths: Sequence[Growth], asked: argparse.Namespace) -> list[tuple[Growth, list[Point]]]:
+    """Each growth with its points."""
+    sizes = {growth.name: growth.sizes[: 3 if asked.quick else None] for growth in growths}
+    progress = Progress(asked.rounds * sum(map(len, sizes.values())))
+    with tempfile.TemporaryDirectory(prefix="growth-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # nginx's workers read in it as another user
+        signer = Signer()
+        setting = Setting(folder, signer, make_supplies(folder, signer, rounds=1, many=1, turn=1))
+        return [
+            (growth, [_point(growth, size, setting, asked, progress) for size in sizes[growth.name]])
+            for growth in growths
+        ]
+
+
+def _point(growth: Growth, size: int, setting: Setting, asked: argparse.Namespace, progress: Progress) -> Point:
+    with (
+        a_redis(setting.folder) as redis_url,
+        Processes(setting.folder) as processes,
+        growth.grown(setting, processes, _ground(setting, processes, redis_url), size) as (server, turn),
+    ):
+        runs: list[Run] = []
+        for number in range(asked.rounds):
+            progress.say(f"{growth.title}, {size:,}, round {number + 1} of {asked.rounds}")
+            runs.append(take_turn(server, turn(number, asked.seconds)))
+        return Point(size, medians(runs))
+
+
+def _ground(setting: Setting, processes: Processes, redis_url: str) -> Ground:
+    return lay_ground(processes, setting.folder, setting.signer, redis_url, QUICK_UPSTREAM)
+
+
+def _arguments() -> argparse.Namespace:
+    names = [growth.name for growth in GROWTHS]
+    parser = argparse.ArgumentParser(prog="python -m tests.load.growth", description=__doc__)
+    parser.add_argument("--grow", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--rounds", type=int, help="turns for each size (5)")
+    parser.add_argument("--seconds", type=int, help="length of a turn (2)")
+    parser.add_argument("--quick", action="store_true", help="one round of a second, of the three smallest sizes")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the report goes (build/bench)")
+    parser.add_argument("--write-docs", action="store_true", help="put the tables and the charts into docs/ as well")
+    asked = parser.parse_args()
+    asked.rounds = asked.rounds or (1 if asked.quick else 5)
+    asked.seconds = asked.seconds or (1 if asked.quick else 2)
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Owns the report of what grows: a table and a chart for each growth."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.load.chart import draw_line
+from tests.load.docs_page import replace_part
+from tests.load.growing import Growth
+from tests.load.machine import describe_machine
+from tests.load.report import MIB, PAGE, PICTURE
+from tests.load.wrk import Run
+
+MARK = "growth"
+HEAD = ("| {across} | CPU us a request | requests/s | memory, MiB | p50 ms | p99 ms |", "|---|---|---|---|---|---|")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A size, and the medians at it."""
+
+    size: int
+    run: Run
+
+
+Grown = Sequence[tuple[Growth, Sequence[Point]]]
+
+
+def write_growth(grown: Grown, folder: Path, rounds: int, seconds: int, *, into_docs: bool) -> str:
+    """growth.md, growth.json and a picture each in the folder; where asked for, in docs/ too. Returns the text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = f"{describe_machine()}. Medians of {rounds} turns of {seconds} s.\n\n{_tables(grown)}"
+    (folder / "growth.md").write_text(text)
+    figures = {growth.name: [asdict(point) for point in points] for growth, points in grown}
+    (folder / "growth.json").write_text(json.dumps({"machine": describe_machine(), **figures}, indent=1))
+    for growth, points in grown:
+        drawn = [(point.size, point.run.cpu, point.run.memory) for point in points]
+        draw_line(growth.title, growth.across, drawn, folder / _picture(growth))
+    if into_docs:
+        _put_into_docs(text, grown, folder)
+    return text
+
+
+def _put_into_docs(text: str, grown: Grown, folder: Path) -> None:
+    PICTURE.parent.mkdir(exist_ok=True)
+    links = []
+    for growth, _ in grown:
+        (PICTURE.parent / _picture(growth)).write_bytes((folder / _picture(growth)).read_bytes())
+        links.append(f"![{growth.title}]({PICTURE.parent.name}/{_picture(growth)})")
+    replace_part(PAGE, MARK, f"{text}\n" + "\n".join(links))
+
+
+def _tables(grown: Grown) -> str:
+    lines: list[str] = []
+    for growth, points in grown:
+        lines += [f"### {growth.title}", "", *HEAD]
+        lines[-2] = lines[-2].format(across=growth.across)
+        for point in points:
+            run = point.run
+            lines.append(
+                f"| {point.size:,} | {run.cpu:,.0f} | {run.rate:,.0f} | {run.memory / MIB:,.0f} "
+                f"| {run.p50:.2f} | {run.p99:.2f} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _picture(growth: Growth) -> str:
+    return f"growth-{growth.name}.png"
