@@ -2,7 +2,7 @@
 
 A client that asks for the same thing again sends the same bytes: the same target, the same headers, the same token.
 What they say need not be parsed and examined again; whether the token is still good is asked every time. Measured:
-see docs/decisions/0006.
+see docs/decisions/0012.
 """
 
 from dataclasses import dataclass
