@@ -4,7 +4,6 @@ A refusal is a value: `raise not_found()`. One place turns it into an answer.
 """
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,9 +15,6 @@ from contract.problems import spread
 
 _ANONYMOUS = 'Bearer realm="api"'
 _INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
-
-MOST_SPREAD = 10
-"""Seconds by which a throttled client may be told to wait longer than it has to."""
 
 STORE_RETRY_AFTER = 2
 HASHING_RETRY_AFTER = 3
@@ -131,7 +127,7 @@ def hashing_busy() -> AuthRefused:
 
 def throttled(seconds: int) -> AuthRefused:
     """429: too many tries, for an account or from an address; of which is not said."""
-    wait = seconds + random.randint(0, min(seconds, MOST_SPREAD))  # noqa: S311 - spreads load, no secret
+    wait = spread(seconds)
     body: JSON = {"detail": f"Request was throttled. Expected available in {wait} seconds.", "code": "throttled"}
     return AuthRefused(429, body, {"Retry-After": str(wait)})
 

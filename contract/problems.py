@@ -11,6 +11,9 @@ from typing import Any
 
 PROBLEM_JSON = "application/problem+json"
 
+MOST_SPREAD = 10
+"""Seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -108,8 +111,11 @@ class Refused(Exception):
 
 
 def spread(seconds: int) -> int:
-    """For `retry_after`, where many are refused at once: up to twice as long, so that they return one by one."""
-    return random.randint(seconds, 2 * seconds)  # noqa: S311 - spreads load, no secret
+    """For `retry_after`, where many are refused at once: up to twice as long, so that they return one by one.
+
+    Never more than MOST_SPREAD longer: whoever waits long is not made to wait for ever.
+    """
+    return seconds + random.randint(0, min(seconds, MOST_SPREAD))  # noqa: S311 - spreads load, no secret
 
 
 def challenge(code: str) -> str:

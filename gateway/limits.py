@@ -4,22 +4,18 @@ Most requests are decided without waiting, by what this worker knows; only near 
 refused does not count. Clients that have no address of their own (behind a unix socket) are not limited by it.
 """
 
-import random
 from collections.abc import Sequence
 
 from chassis.addresses import network_of
 from chassis.clock import Clock
 from chassis.rates import Rate
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.arrival import Arrival
 from gateway.counts import Count, Room
 from gateway.routes import ADDRESS, Limit
 from gateway.shared_counts import SharedCounts
 
 Fields = tuple[tuple[bytes, bytes], ...]
-
-MOST_SPREAD = 10
-"""Seconds by which Retry-After may be longer than need be: those who were refused together do not return together."""
 
 
 class Limits:
@@ -99,11 +95,10 @@ class SessionLimit:
 
 
 def _refusal(counts: Sequence[Count], full: Count, now: float) -> Refused:
-    wait = full.wait(now)
     return Refused(
         "rate_limited",
         f"At most {full.limit.rate} for one {full.limit.per}.",
-        retry_after=wait + random.randint(0, min(wait, MOST_SPREAD)),  # noqa: S311 - spreads load, no secret
+        retry_after=spread(full.wait(now)),
         headers={name.decode(): value.decode() for name, value in _told(counts, now)},
     )
 
@@ -112,6 +107,8 @@ def _told(counts: Sequence[Count], now: float) -> Fields:
     # draft-ietf-httpapi-ratelimit-headers: `r` is what remains, `t` the seconds until the window is over.
     if not counts:
         return ()
-    stands = [f"{count.limit.name};r={max(0, int(count.left(now)))};t={count.window_left(now)}" for count in counts]
-    policy = b", ".join(count.limit.policy for count in counts)
-    return ((b"ratelimit-policy", policy), (b"ratelimit", ", ".join(stands).encode("ascii")))
+    policy = ", ".join([count.limit.policy for count in counts])
+    stands = ", ".join(
+        [f"{count.limit.name};r={max(0, int(count.left(now)))};t={count.window_left(now)}" for count in counts]
+    )
+    return ((b"ratelimit-policy", policy.encode("ascii")), (b"ratelimit", stands.encode("ascii")))

@@ -1,7 +1,7 @@
 """Owns the routes: which requests the gateway lets through, to which upstream, and for whom. Default is deny."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 from typing import Literal
 
@@ -90,16 +90,14 @@ class Limit:
     id: str
     per: Per
     rate: Rate
+    name: str = field(init=False)
+    """What it is called in RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
+    policy: str = field(init=False)
+    """What RateLimit-Policy says of it: quota, and window in seconds."""
 
-    @property
-    def name(self) -> str:
-        """What it is called in RateLimit fields."""
-        return f'"{self.per}-{self.rate.seconds}s"'
-
-    @property
-    def policy(self) -> bytes:
-        """What RateLimit-Policy says of it (draft-ietf-httpapi-ratelimit-headers): quota, and window in seconds."""
-        return f"{self.name};q={self.rate.count};w={self.rate.seconds}".encode("ascii")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f'"{self.per}-{self.rate.seconds}s"')
+        object.__setattr__(self, "policy", f"{self.name};q={self.rate.count};w={self.rate.seconds}")
 
 
 @dataclass(frozen=True, slots=True)

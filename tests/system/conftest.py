@@ -22,9 +22,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Forgives nothing: a spent refresh token is refused at once. Lives in a folder with a long name."""
+    """Forgives nothing: a spent refresh token is refused at once, and limits hold. Its folder has a long name."""
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
+    settings["RATE_LIMITS"] = "on"
     with run_stack(AUTH_WORKERS="1", GATEWAY_WORKERS="1", **settings) as running:
         yield running
 

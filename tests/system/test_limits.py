@@ -1,0 +1,39 @@
+"""Limits as shipped, through every part."""
+
+import pytest
+
+from tests.system.running_stack import Account, RunningStack
+
+FROM_OUR_PAGE = {"X-Requested-With": "app", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def ann(strict_stack: RunningStack) -> Account:
+    return strict_stack.register()
+
+
+def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: Account) -> None:
+    """Whichever door is tried, and whatever address a client claims to have (R40)."""
+    tokens = strict_stack.login(ann)
+    wrong, right = ({"email": ann.email, "password": password} for password in ("wrong", ann.password))
+    doors = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]
+    for number in range(10):
+        path, headers = doors[number % 2]
+        assert strict_stack.send("POST", path, json=wrong, headers=headers).status_code == 401
+    for path, headers in doors:
+        claims = {"X-Forwarded-For": "198.51.100.9", "Forwarded": "for=198.51.100.9"}
+        refused = strict_stack.send("POST", path, json=right, headers={**headers, **claims})
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["Retry-After"]) <= 310
+        assert refused.json()["code"] == "throttled"
+    strict_stack.refresh(tokens)
+    strict_stack.login(strict_stack.register())
+
+
+def test_an_address_has_a_generous_budget_and_is_told_of_it(strict_stack: RunningStack, ann: Account) -> None:
+    answer = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
+    assert answer.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
+    assert answer.headers["RateLimit"].startswith('"address-60s";r=2')
+    refreshed = strict_stack.try_refresh(answer.json()["refresh"])
+    assert refreshed.status_code == 200
+    assert "RateLimit" not in refreshed.headers
