@@ -85,6 +85,7 @@ class Throttle:
         if network:
             self._tries.forget(self._rates.failures, _LOGIN, account, network)
             self._tries.take_back(self._rates.failures_of_address, _LOGIN, network)
+            self._tries.forget(_TRUSTED, _TRUST, account, network)  # so that its time begins anew
             self._tries.add(_TRUSTED, _TRUST, account, network)
 
     def admit_registration(self, attempt: Attempt) -> None:

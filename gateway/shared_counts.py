@@ -95,7 +95,7 @@ class SharedCounts:
         reports = [_Report(count) for count in batch]
         try:
             await self._send(reports)
-        except (RedisError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             self._go_on_alone(reports, error)
             return
         now = self._clock()
