@@ -39,6 +39,8 @@ class ConnectionPool:
         self._connecting = 0
         self.on_answer: Callable[[ConnectionPool], None] | None = None
         """Called with this pool when an answer has begun; None while that changes nothing, as it nearly always is."""
+        self._forgotten_answer = float("-inf")
+        """Loop time of the latest answer on a connection that there no longer is."""
         self._idle: list[UpstreamConnection] = []
         self._in_use: set[UpstreamConnection] = set()
 
@@ -48,9 +50,10 @@ class ConnectionPool:
         return len(self._in_use) + self._connecting
 
     def answered_within(self, seconds: float) -> bool:
-        """Whether an exchange came to its end in the last so many seconds on a connection that there still is."""
+        """Whether an answer came to its end in the last so many seconds. Worked out when asked: nothing notes it."""
         since = asyncio.get_running_loop().time() - seconds
-        return any(connection.idle_since > since for connection in (*self._idle, *self._in_use))
+        latest = (connection.idle_since for connection in (*self._idle, *self._in_use))
+        return self._forgotten_answer > since or any(time > since for time in latest)
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
         """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
@@ -62,6 +65,7 @@ class ConnectionPool:
                     return None
                 self._in_use.add(connection)
                 return connection
+            self._forget(connection)
         return None
 
     async def connect(self, timeout: float) -> UpstreamConnection:
@@ -106,6 +110,11 @@ class ConnectionPool:
         self._in_use.discard(connection)
         if connection.finish():
             self._idle.append(connection)
+        elif connection.complete:
+            self._forget(connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._forgotten_answer = max(self._forgotten_answer, connection.idle_since)
 
     def sweep(self, now: float) -> None:
         """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
@@ -116,6 +125,8 @@ class ConnectionPool:
             for place, connection in enumerate(self._idle):  # the one that idles longest is the first
                 if now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT):
                     connection.close()
+                if not connection.is_open:
+                    self._forget(connection)
             self._idle = [connection for connection in self._idle if connection.is_open]
 
     def close(self) -> None:

@@ -11,9 +11,9 @@ from contract.problems import Refused
 from gateway.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
 from gateway.routes import Address, Upstream
 from gateway.upstream import Upstreams
-from gateway.upstream_connection import UpstreamConnection
+from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
 from gateway.upstream_metrics import UpstreamMetrics
-from tests.gateway.raw_upstream import WAIT, RawUpstream
+from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
 Test = Callable[[ConnectionPool], Awaitable[None]]
 
@@ -111,6 +111,37 @@ def test_the_sweep_closes_what_idled_too_long(upstream: RawUpstream) -> None:
         assert pool.take_idle(now() + IDLE_LIMIT + 1, IDLE_LIMIT) is second
 
     with_pool(upstream, 2, test)
+
+
+@pytest.mark.parametrize("ending", ["kept", "not kept", "dropped"])
+def test_what_was_answered_is_known_whatever_became_of_the_connection(upstream: RawUpstream, ending: str) -> None:
+    """Upstreams close connections: some each, some after seconds. It says that an address answers, if not us."""
+    upstream.begin(answering(ok(b"", "Connection: close") if ending == "not kept" else ok()))
+
+    async def test(pool: ConnectionPool) -> None:
+        assert not pool.answered_within(60)
+        await exchange(pool, await pool.connect(1))
+        if ending == "dropped":
+            await asyncio.to_thread(upstream.drop_connections)
+            await asyncio.sleep(0.05)  # its end is on its way over a real socket
+            pool.sweep(now())
+        assert (pool.take_idle(now(), IDLE_LIMIT) is not None) == (ending == "kept")
+        assert pool.answered_within(60)
+        assert not pool.answered_within(0)
+
+    with_pool(upstream, 1, test)
+
+
+def test_an_exchange_that_broke_is_no_answer(upstream: RawUpstream) -> None:
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then_close=True))
+
+    async def test(pool: ConnectionPool) -> None:
+        with pytest.raises(UpstreamFailed):
+            await exchange(pool, connection := await pool.connect(1))
+        pool.give_back(connection)
+        assert not pool.answered_within(60)
+
+    with_pool(upstream, 1, test)
 
 
 def test_nobody_at_the_other_end_is_said_so(upstream: RawUpstream) -> None:
