@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
+from websockets.sync.client import connect
 
 from gateway.complaints import RoutesError
 from gateway.routes_file import parse_routes
@@ -19,6 +20,7 @@ from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.test_upstream_faults import ask, problem
+from tests.gateway.websocket_service import websocket_service
 
 LARGE = 3_000_000
 """Bytes: more than all buffers on the way."""
@@ -197,6 +199,23 @@ def test_large_bodies_cross_both_ways(tls_gateway: RunningGateway, good: RawUpst
         answer = client.answer("POST")
         sending.join()
     assert answer.body == body
+
+
+def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_path: Path) -> None:
+    """In messages larger than a TLS record."""
+    context = serving(authority.issue("websockets", "localhost"))
+    with websocket_service(ssl=context, max_size=None) as service:
+        rest = f'ca_file = "{authority.file}"'
+        port = service.url.rpartition(":")[2]
+        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest) + "websocket = true\n"
+        (tmp_path / "routes.toml").write_text(route)
+        with (
+            running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway,
+            connect(f"ws://127.0.0.1:{gateway.port}/talk/", proxy=None, max_size=None, legacy=True) as client,
+        ):
+            for message in ("text", bytes(LARGE)):
+                client.send(message)
+                assert client.recv(WAIT) == message
 
 
 @pytest.mark.parametrize(
