@@ -15,6 +15,7 @@ from chassis.clock import Clock
 from chassis.serving import settings_or_exit
 from contract.internal import SEEN_PATH
 from gateway.access_log import AccessLog
+from gateway.auth_address import auth_address
 from gateway.auth_client import AuthClient
 from gateway.authentication import Authentication
 from gateway.authenticator import Authenticator
@@ -35,7 +36,7 @@ from gateway.pipeline import Pipeline
 from gateway.proxy_protocol import ProxyProtocol
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
-from gateway.routes_file import load_routes, parse_address
+from gateway.routes_file import load_routes
 from gateway.routes_in_force import RoutesInForce
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
@@ -129,7 +130,7 @@ def create_app(
     file, data_dir = settings.gateway_routes, settings.data_dir
     routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
     table = routes.table if settings.rate_limits else routes.table.without_limits()
-    auth = AuthClient(parse_address(settings.auth_url, "AUTH_URL"), settings.peer_secret.get_secret_value(), clock)
+    auth = AuthClient(auth_address(settings), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
     redis = _redis(settings)

@@ -7,9 +7,10 @@ from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit
+from gateway.auth_address import auth_address
 from gateway.complaints import RoutesError
 from gateway.departure import Reloads
-from gateway.routes_file import load_routes, parse_address
+from gateway.routes_file import load_routes
 from gateway.routes_in_force import RoutesInForce
 from gateway.settings import GatewaySettings, ServingSettings
 
@@ -24,7 +25,7 @@ try:
     _routes = RoutesInForce(
         lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
     )
-    parse_address(_settings.auth_url, "AUTH_URL")
+    auth_address(_settings)
 except RoutesError as error:
     refuse_to_start(error)
 prepare_metrics()

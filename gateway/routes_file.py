@@ -301,14 +301,6 @@ def _methods(written: RouteForm) -> frozenset[str]:
     return written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
 
 
-def parse_address(url: str, place: str) -> Address:
-    """The address in `http://host:port` or `unix:/path`. Raises RoutesError that names `place`."""
-    try:
-        return read_address(url)
-    except ValueError as error:
-        raise RoutesError(f"{place}: {error}") from error
-
-
 def read_address(url: str, tls: SSLContext | None = None) -> Address:
     """The address in `http://host:port`, `unix:/path`, or `https://host:port` where there is `tls` for it.
 
@@ -322,9 +314,8 @@ def read_address(url: str, tls: SSLContext | None = None) -> Address:
     except ValueError:
         raise ValueError(f"{url!r} is no URL") from None
     is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
-    schemes = {"http": None, "https": tls} if tls else {"http": None}
-    if parts.scheme not in schemes or not host or not is_plain:
-        known = ", ".join(f"{scheme}://host:port" for scheme in schemes)
-        raise ValueError(f"{url!r} must be {known} or unix:/path")
-    port = port or (443 if parts.scheme == "https" else 80)
-    return Address(authority=parts.netloc, host=host, port=port, tls=schemes[parts.scheme])
+    secured = parts.scheme == "https" and tls is not None
+    if not (secured or parts.scheme == "http") or not host or not is_plain:
+        raise ValueError(f"{url!r} must be http://host:port, https://host:port or unix:/path")
+    port = port or (443 if secured else 80)
+    return Address(authority=parts.netloc, host=host, port=port, tls=tls if secured else None)

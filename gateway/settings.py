@@ -63,6 +63,10 @@ class GatewaySettings(RoutesSettings):
     gateway_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "sallyport"
     """What this deployment is called in Via. A chain of gateways in which two have one name is taken for a loop."""
     auth_url: str
+    auth_ca_file: str = ""
+    auth_client_cert_file: str = ""
+    auth_client_key_file: str = ""
+    """For an auth service under https://, as ca_file, client_cert_file and client_key_file of an upstream are."""
     redis_url: SecretStr
     peer_secret: StrongSecret
     token_issuer: str = DEFAULT_ISSUER

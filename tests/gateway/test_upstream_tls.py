@@ -17,7 +17,7 @@ from gateway.complaints import RoutesError
 from gateway.routes_file import parse_routes
 from tests.gateway.certificates import A_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.test_upstream_faults import ask, problem
 from tests.gateway.websocket_service import websocket_service
@@ -234,6 +234,48 @@ def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
     good.begin(cut)
     answer = ask(tls_gateway, "/good/")
     assert (answer.status, answer.whole) == (200, whole)
+
+
+@pytest.fixture(scope="module")
+def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUpstream]:
+    """An auth service that is met over TLS alone, by who has a certificate."""
+    upstream = RawUpstream(requiring_certificates(authority.issue("auth", "localhost"), authority))
+    upstream.begin(auth_answers)
+    yield upstream
+    upstream.stop()
+
+
+def test_the_auth_service_is_asked_over_tls(
+    make_app: MakeApp, authority: Authority, auth_over_tls: RawUpstream, tmp_path: Path
+) -> None:
+    """A gateway that is ready has the keys, and has them from there."""
+    (tmp_path / "routes.toml").write_text("")
+    client = authority.issue("gateway")
+    told = {"AUTH_CA_FILE": authority.file, "AUTH_CLIENT_CERT_FILE": client.cert, "AUTH_CLIENT_KEY_FILE": client.key}
+    url = f"https://localhost:{auth_over_tls.port}"
+    app = make_app(
+        AUTH_URL=url,
+        GATEWAY_ROUTES=str(tmp_path / "routes.toml"),
+        **{name: str(file) for name, file in told.items()},
+    )
+    with running(app) as gateway:
+        assert ask(gateway, "/readyz").status == 200
+    assert auth_over_tls.requests[0].request_line == "GET /.well-known/jwks.json HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_URL: .*nowhere.pem cannot be read"),
+        ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE go together"),
+        ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* are for https://"),
+    ],
+)
+def test_what_is_wrong_about_the_auth_service_stops_the_start(
+    make_app: MakeApp, told: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(RoutesError, match=complaint):
+        make_app(**told)
 
 
 # --- and who is not -----------------------------------------------------------------------------------------------
