@@ -9,8 +9,6 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-import structlog
-
 from chassis.clock import Clock
 from contract.problems import Refused, spread
 from gateway import circuit as circuits
@@ -20,13 +18,11 @@ from gateway.connection_pool import ConnectionPool, Unreachable
 from gateway.ejection import Standing
 from gateway.routes import Upstream
 from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_metrics import UpstreamMetrics
+from gateway.upstream_report import UpstreamReport
 from gateway.upstream_tls import tls_reason
 
 TRIES = 3
 """Addresses that one request tries to connect to."""
-
-_log = structlog.get_logger("balancer")
 
 
 def _stretch() -> float:
@@ -42,7 +38,7 @@ class Balancer:
     def __init__(
         self,
         upstream: Upstream,
-        metrics: UpstreamMetrics,
+        report: UpstreamReport,
         monotonic: Clock,
         stretch: Callable[[], float] = _stretch,
     ) -> None:
@@ -51,18 +47,14 @@ class Balancer:
         self.upstream = upstream
         self.now = monotonic
         """The time by which `failed` is told when a request was sent."""
-        self._metrics = metrics
+        self._report = report
         self._stretch = stretch
         self._circuit = Circuit()
         self._standings = {pool: Standing() for pool in self.pools}
         self._unhealthy: set[ConnectionPool] = set()
-        self._reasons: dict[ConnectionPool, str] = {}
         self._candidates: Sequence[ConnectionPool] = self.pools
         self._on_trial = False
         self._turn = 0
-        metrics.show_circuit(upstream.name, "closed")
-        for pool in self.pools:
-            metrics.show_address(upstream.name, pool.address.name, out=False)
 
     # --- which is asked ------------------------------------------------------------------------------------------
 
@@ -129,11 +121,10 @@ class Balancer:
         """Is told what the health checks of an address have come to."""
         if healthy:
             self._unhealthy.discard(pool)
-            _log.info("upstream address is healthy", **self._named(pool, reason))
+            self._report.is_healthy(pool.address.name, out=self._standings[pool].is_out)
         else:
             self._unhealthy.add(pool)
-            _log.warning("upstream address is unhealthy", **self._named(pool, reason))
-        self._show(pool)
+            self._report.is_unhealthy(pool.address.name, reason)
         self._arrange()
 
     def sweep(self) -> None:
@@ -144,11 +135,7 @@ class Balancer:
                 self._readmit(pool)
 
     def _address_failed(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
-        named = self._named(pool, reason)
-        self._metrics.count_failure(**named)
-        if self._reasons.get(pool) != reason:  # not each failure: there may be thousands a second
-            self._reasons[pool] = reason
-            _log.warning("upstream address fails", **named)
+        self._report.fails(pool.address.name, reason)
         if len(self.pools) > 1:
             self._weigh(pool, reason, asked_at)
         self._arrange()
@@ -161,15 +148,13 @@ class Balancer:
         self._standings[pool] = after
         if before.is_out or not after.is_out:
             return
-        _log.warning("upstream address ejected", seconds=round(after.out_until - now, 1), **self._named(pool, reason))
-        self._show(pool)
+        self._report.is_ejected(pool.address.name, reason, after.out_until - now)
         if all(standing.is_out for standing in self._standings.values()):
             self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
 
     def _readmit(self, pool: ConnectionPool) -> None:
         self._standings[pool] = ejection.readmitted(self._standings[pool], self.now())
-        _log.info("upstream address is back", **self._named(pool, "on trial"))
-        self._show(pool)
+        self._report.is_back(pool.address.name, out=pool in self._unhealthy)
         self._arrange()
 
     def _request_failed(self, reason: str, asked_at: float) -> None:
@@ -181,7 +166,6 @@ class Balancer:
         self._arrange()
 
     def _answered(self, pool: ConnectionPool) -> None:
-        self._reasons.pop(pool, None)
         self._standings[pool] = ejection.after_answer(self._standings[pool])
         self._become(circuits.after_answer(self._circuit))
         self._arrange()
@@ -191,9 +175,7 @@ class Balancer:
     def _become(self, circuit: Circuit, reason: str = "") -> None:
         before, self._circuit = self._circuit.state, circuit
         if circuit.state != before:
-            log = _log.info if circuit.state == "closed" else _log.warning
-            log(f"upstream circuit {circuit.state}", upstream=self.upstream.name, reason=reason)
-            self._metrics.show_circuit(self.upstream.name, circuit.state)
+            self._report.circuit_is(circuit.state, reason)
 
     def _arrange(self) -> None:
         """Works out what requests go by until the next change."""
@@ -203,15 +185,8 @@ class Balancer:
         self._on_trial = any(standing.trial for standing in self._standings.values())
         self.only = self.pools[0] if len(self.pools) == 1 and self._circuit.is_calm else None
         for pool in self.pools:
-            is_calm = self._circuit.is_calm and self._standings[pool].is_calm and pool not in self._reasons
+            is_calm = self._circuit.is_calm and self._standings[pool].is_calm
             pool.on_answer = None if is_calm else self._answered
-
-    def _show(self, pool: ConnectionPool) -> None:
-        out = pool in self._unhealthy or self._standings[pool].is_out
-        self._metrics.show_address(self.upstream.name, pool.address.name, out=out)
-
-    def _named(self, pool: ConnectionPool, reason: str) -> dict[str, str]:
-        return {"upstream": self.upstream.name, "address": pool.address.name, "reason": reason}
 
 
 def _outstanding(pool: ConnectionPool) -> int:

@@ -53,7 +53,7 @@ class AddressHealth:
     def _judge(self, complaint: str) -> None:
         before, self._verdict = self._verdict, after_check(self._verdict, not complaint, self._check)
         if self._verdict.healthy != before.healthy:
-            self._balancer.judge(self._pool, healthy=self._verdict.healthy, reason=complaint or "well")
+            self._balancer.judge(self._pool, healthy=self._verdict.healthy, reason=complaint)
 
     async def _ask(self) -> str:
         """What is wrong; empty for an answer below 400 in time."""

@@ -9,6 +9,7 @@ from gateway.connection_pool import ConnectionPool
 from gateway.health_checks import AddressHealth
 from gateway.routes import Upstream
 from gateway.upstream_metrics import UpstreamMetrics
+from gateway.upstream_report import UpstreamReport
 
 SWEEP_PAUSE = 0.1
 
@@ -24,7 +25,8 @@ class Upstreams:
         monotonic: Clock,
     ) -> None:
         self._balancers: Mapping[str, Balancer] = {
-            upstream.name: Balancer(upstream, metrics, monotonic) for upstream in upstreams
+            upstream.name: Balancer(upstream, UpstreamReport(upstream, metrics, monotonic), monotonic)
+            for upstream in upstreams
         }
         self._loop: asyncio.AbstractEventLoop | None = None
         self._all = [also, *(pool for balancer in self._balancers.values() for pool in balancer.pools)]
