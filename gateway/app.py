@@ -43,6 +43,8 @@ from gateway.settings import GatewaySettings
 from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
 from gateway.standing_fields import standing_lines
+from gateway.ticket_endpoints import ticket_endpoints
+from gateway.tickets import Tickets
 from gateway.token_proxy import TokenProxy
 from gateway.trusted_proxies import TrustedProxies
 from gateway.upstream import Upstreams
@@ -149,15 +151,18 @@ def create_app(
     )
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
+    quick_redis = _quick_redis(settings)  # closed by `counts`, which goes with the worker
+    tickets = Tickets(quick_redis, settings.peer_secret.get_secret_value(), clock)
     authentication = Authentication(
         authenticator,
         Refresher(auth.post),
         sessions,
+        tickets,
         clock,
         cookie_name=cookie.name,
         allowed_origins=settings.allowed_origins,
     )
-    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
+    counts = SharedCounts(quick_redis, clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
     pipeline = Pipeline(
         table, authentication, Voucher(settings.verified_tokens), limits, Via(settings.gateway_name), clock
@@ -171,6 +176,7 @@ def create_app(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
         session_endpoints(sessions, cookie, settings.allowed_origins, clock, bridge.wait_for),
+        ticket_endpoints(authentication, tickets, bridge.wait_for),
     )
     proxy = TokenProxy(
         pipeline,
@@ -238,8 +244,8 @@ def _redis(settings: GatewaySettings) -> "Redis":
     )
 
 
-def _redis_of_counts(settings: GatewaySettings) -> "Redis":
-    # Requests near a limit wait for it: so shortly, once, and then without it.
+def _quick_redis(settings: GatewaySettings) -> "Redis":
+    # Requests near a limit, or with a ticket, wait for it: so shortly, once, and then without it.
     return Redis.from_url(
         settings.redis_url.get_secret_value(),
         socket_timeout=0.2,

@@ -1,10 +1,11 @@
-"""Finds out who asks, by whichever of three ways a client holds its tokens.
+"""Finds out who asks, by whichever of these ways a client holds its tokens.
 
 | the client sends | who refreshes |
 |---|---|
 | `Authorization: Bearer` | the client |
 | the same, and `X-Refresh-Token` | the gateway, when the access token has expired |
 | the session cookie | the gateway, ahead of expiry |
+| `?ticket=`, for a stream | nobody: it stands for one token |
 """
 
 from collections.abc import Collection
@@ -20,6 +21,7 @@ from gateway.credentials import bearer_token, take_session_handle
 from gateway.headers import RequestFields
 from gateway.refresher import FreshTokens, Refresher
 from gateway.same_origin import check_origin, check_same_origin
+from gateway.tickets import Tickets
 from gateway.websocket_handshake import asks_for_websocket
 
 
@@ -42,6 +44,7 @@ class Authentication:
         authenticator: Authenticator,
         refresher: Refresher,
         sessions: BrowserSessions,
+        tickets: Tickets,
         clock: Clock,
         *,
         cookie_name: str,
@@ -50,6 +53,7 @@ class Authentication:
         self._authenticator = authenticator
         self._refresher = refresher
         self._sessions = sessions
+        self._tickets = tickets
         self._clock = clock
         self._cookie_name = cookie_name.encode("ascii")
         self._allowed_origins = allowed_origins
@@ -81,6 +85,17 @@ class Authentication:
                 raise
         fresh = await self._refresher.refresh(fields.refresh_token)
         return Proof(await self._authenticator.verify(fresh.access), fresh.access, fresh)
+
+    async def prove_ticket(self, fields: RequestFields, ticket: str) -> Proof:
+        """Whose `ticket` it is, which is spent with that. Raises Refused: 400 for two kinds of credentials, 401, 503.
+
+        A session cookie beside it is ignored: a browser sends that unasked.
+        """
+        if fields.authorization is not None:
+            raise Refused("multiple_credentials", "There is an Authorization header and a ticket.")
+        claims = await self._tickets.spend(ticket)
+        self._authenticator.confirm(claims)
+        return Proof(claims, "")
 
     async def prove_if_held(self, arrival: Arrival, fields: RequestFields) -> Proof | None:
         """As prove, where the gateway holds or refreshes tokens for this client; None where it does not.

@@ -20,6 +20,7 @@ from gateway.identity_headers import Voucher
 from gateway.limits import Fields, Limits
 from gateway.refresher import FreshTokens
 from gateway.routes import METHODS, Route, RouteTable
+from gateway.tickets import may_hold_ticket, take_ticket
 from gateway.upstream_request import RequestHead, head_template
 from gateway.via import Via
 
@@ -87,6 +88,8 @@ class Pipeline:
             if route.upstream.takes_credentials and (fields.cookies or fields.refresh_token):
                 return None
             proof = None
+        elif may_hold_ticket(arrival, route):
+            return None
         else:
             proof = self._recall(arrival, examined)
             if proof is None:
@@ -103,7 +106,12 @@ class Pipeline:
         if route.limits:
             # Before anything is verified for it, so that a flood of bad tokens ends here.
             await self._limits.admit(route.limits, client=arrival.client)
-        proof = await self._prove(arrival, examined.fields, route)
+        ticket = None
+        if may_hold_ticket(arrival, route):
+            arrival, ticket = take_ticket(arrival, route)
+        if ticket is not None:
+            examined = Examined(route, examined.fields)  # whose head is built without the ticket
+        proof = await self._prove(arrival, examined.fields, route, ticket)
         with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
             return self._passage(arrival, examined, proof, standing)
@@ -195,7 +203,9 @@ class Pipeline:
             raise body_too_large(route)
         return route
 
-    async def _prove(self, arrival: Arrival, fields: RequestFields, route: Route) -> Proof | None:
+    async def _prove(self, arrival: Arrival, fields: RequestFields, route: Route, ticket: str | None) -> Proof | None:
+        if ticket is not None:
+            return await self._authentication.prove_ticket(fields, ticket)
         if not route.public:
             return await self._authentication.prove(arrival, fields)
         if not route.upstream.takes_credentials:

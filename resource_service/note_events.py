@@ -6,9 +6,9 @@
 | `deleted` | `{"id": ...}` |
 | `reset` | `{}`: more was missed than is kept, so read the list again |
 
-An event's id is the number of the change, so that a client which comes back with `Last-Event-ID` misses nothing. Each
-stream asks SQL once a second, which is how changes by other workers are seen. It also holds a thread, so there are
-RESOURCE_STREAMS of them and as many threads besides those for other requests.
+An event's id is the number of the change: a client that comes back with `Last-Event-ID` (or, where it can send no
+header, `?last_event_id=`) misses nothing. Each stream asks SQL once a second, which is how changes by other workers are
+seen. It also holds a thread, so there are RESOURCE_STREAMS of them, and as many threads besides those for others.
 """
 
 import json
@@ -64,7 +64,8 @@ class NoteStreams:
 def follow_notes() -> Response:
     streams: NoteStreams = current_app.extensions["note_streams"]
     engine, owner = db.engine, current_identity().subject
-    last = _last_seen(request.headers.get("Last-Event-ID", ""), newest_number(engine, owner))
+    said = request.headers.get("Last-Event-ID") or request.args.get("last_event_id", "")
+    last = _last_seen(said, newest_number(engine, owner))
     streams.take()
     events = event_lines(lambda number: changes_after(engine, owner, number), last, _wait(request.environ, streams))
     response = Response(events, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

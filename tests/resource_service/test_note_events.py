@@ -29,8 +29,8 @@ Event = tuple[str, str, Any]
 class Listener:
     """Somebody with an open stream, for whom a second passes whenever the next thing is asked for."""
 
-    def __init__(self, caller: Caller) -> None:
-        self.answer: TestResponse = caller.call("GET", "/api/notes/events", buffered=False)
+    def __init__(self, caller: Caller, query: str = "") -> None:
+        self.answer: TestResponse = caller.call("GET", f"/api/notes/events{query}", buffered=False)
         self._parts: Iterator[bytes] = self.answer.iter_encoded()
 
     def next(self) -> str:
@@ -102,6 +102,13 @@ def test_the_answer_says_what_it_is_and_that_nobody_is_to_hold_it_back(ada: Call
 def test_who_comes_back_gets_what_was_missed_and_nothing_twice(ada: Caller) -> None:
     notes = [ada.write(f"{number}") for number in range(5)]
     assert listen(ada, last="3").events() == [("created", "4", notes[3]), ("created", "5", notes[4])]
+
+
+def test_who_can_send_no_header_says_it_in_the_query(ada: Caller) -> None:
+    notes = [ada.write(f"{number}") for number in range(2)]
+    listener = Listener(ada, "?last_event_id=1")
+    assert listener.next().startswith("retry: ")
+    assert listener.events() == [("created", "2", notes[1])]
 
 
 def test_a_first_look_begins_with_what_comes_next(ada: Caller) -> None:
