@@ -20,6 +20,9 @@ _PAIRS = (
     (b"x-original-method", b"x-original-uri"),  # nginx, as its sample says
     (b"x-forwarded-method", b"x-forwarded-uri"),  # Traefik and Caddy
 )
+# What is said from hop to hop has stayed at the proxy; but the Origin of a handshake counts (RFC 6455 10.2), and no
+# page can say Sec-WebSocket-Key other than by one.
+_UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 _IDENTITY = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *READABLE_HEADERS))
 
@@ -35,7 +38,11 @@ def asked_about(arrival: Arrival) -> Arrival:
         raise Refused("bad_header", "The method that is asked about is none.")
     path, _, query = target.partition(b"?")
     headers = _with_host(arrival.headers, _only(arrival, b"x-forwarded-host"))
-    return arrival._replace(method=method.decode("ascii"), path=path, query=query, headers=headers, known=None)
+    if _only(arrival, b"sec-websocket-key") is not None:
+        headers = [*headers, *_UPGRADE]
+    return arrival._replace(
+        method=method.decode("ascii"), path=path, query=query, headers=headers, http_version="1.1", known=None
+    )
 
 
 def shown(asked: Arrival) -> Arrival:

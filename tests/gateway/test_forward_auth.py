@@ -139,6 +139,16 @@ def test_a_cookie_is_as_good_as_on_the_way_through(asked: RunningGateway) -> Non
     assert as_traefik(asked, "POST", "/api/x", COOKIE, *foreign).status == 403
 
 
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://app.example", 200), ("https://app.example", 200), ("http://evil.example", 403), ("", 403)],
+)
+def test_a_foreign_page_opens_no_websocket_with_a_cookie(asked: RunningGateway, origin: str, status: int) -> None:
+    """RFC 6455 10.2; although the proxy keeps Upgrade to itself."""
+    handshake = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *([f"Origin: {origin}"] if origin else []))
+    assert as_traefik(asked, "GET", "/api/x", COOKIE, *handshake).status == status
+
+
 GOOD = nginx("GET", "/public/")
 
 
