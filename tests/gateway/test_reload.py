@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from gateway.complaints import RoutesError
 from gateway.routes import RouteTable
-from gateway.routes_file import load_routes
+from gateway.routes_file import load_routes, version_of
 from gateway.routes_in_force import RoutesInForce
 from stack.plan import ROOT, Command
 from tests.faults.part import WAIT, Part
@@ -77,6 +77,15 @@ class Served:
     part: Part
     file: Path
     port: int
+    internal: int
+
+    def in_force(self) -> tuple[dict[str, float], float]:
+        """What the metrics say: how many workers serve by which version, and whether the file was refused."""
+        body = one_answer(self.internal, "GET /metrics HTTP/1.1", "Host: h").body.decode()
+        said = [line for line in body.splitlines() if line.startswith("sallyport_gateway_routes_")]
+        values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in said)}
+        refused = values.pop("sallyport_gateway_routes_refused")
+        return {name.split('"')[1]: count for name, count in values.items()}, refused
 
     def status(self, path: str) -> int:
         """Of an answer; 0 where nobody listens yet."""
@@ -109,14 +118,16 @@ def soon(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def served(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Iterator[Served]:
-    file, port = tmp_path / "routes.toml", free_port()
+def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Served:
+    """Not started yet."""
+    file, port, internal = tmp_path / "routes.toml", free_port(), free_port()
     file.write_text(FILE)
     environ = {
         **clean_environ(),
         "AUTH_URL": auth_upstream.url,
         "DATA_DIR": str(tmp_path),
         "GATEWAY_BIND": f"127.0.0.1:{port}",
+        "GATEWAY_INTERNAL_BIND": f"127.0.0.1:{internal}",
         "GATEWAY_NOTICE": "0",
         "GATEWAY_ROUTES": str(file),
         "GATEWAY_WORKERS": "1",
@@ -125,34 +136,42 @@ def served(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tm
         "RESOURCE_URL": upstream.url,
     }
     argv = (sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf")
-    served = Served(Part(Command("gateway", argv, environ)), file, port)
-    served.part.start()
+    return Served(Part(Command("gateway", argv, environ)), file, port, internal)
+
+
+@pytest.fixture
+def served(stopped: Served) -> Iterator[Served]:
+    """Ready."""
+    stopped.part.start()
     try:
-        soon(lambda: served.status("/readyz") == 200)
-        yield served
+        soon(lambda: stopped.status("/readyz") == 200)
+        yield stopped
     finally:
-        served.part.stop()
+        stopped.part.stop()
 
 
-def test_a_wrong_file_stops_the_start_with_every_complaint(served: Served) -> None:
-    served.file.write_text(WRONG + "max_body = -1\n")
-    command = served.part.command
+def test_a_wrong_file_stops_the_start_with_every_complaint(stopped: Served) -> None:
+    stopped.file.write_text(WRONG + "max_body = -1\n")
+    command = stopped.part.command
     ended = subprocess.run(command.argv, cwd=ROOT, env=command.environ, capture_output=True, text=True, timeout=WAIT)
     assert ended.returncode == 2
     begins = [line.split("routes[0]")[0] for line in ended.stderr.splitlines()]
-    assert begins == [f"cannot start: {served.file}:10: ", f"cannot start: {served.file}:11: "]
+    assert begins == [f"cannot start: {stopped.file}:10: ", f"cannot start: {stopped.file}:11: "]
 
 
 def test_a_reload_takes_a_good_file_and_no_wrong_one(served: Served) -> None:
     """The wrong file is still there when a worker dies: the one that takes its place serves by the old routes."""
+    old, new = (version_of(text) for text in (FILE, FILE.replace("old", "new")))
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
+    assert served.in_force() == ({old: 1}, 0)
     served.reload(WRONG)
     refused = served.part.wait_to_say("routes refused")
     assert refused["reason"] == f"{served.file}:10: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
+    assert served.in_force() == ({old: 1}, 1)
     served.reload(FILE.replace("old", "new"))
     assert (served.status("/old/"), served.status("/new/")) == (404, 200)
-    versions = [line["version"] for line in served.part.events("routes in force")]
-    assert len(set(versions)) == len(versions) == 2
+    assert served.in_force() == ({new: 1}, 0)
+    assert [line["version"] for line in served.part.events("routes in force")] == [old, new]
