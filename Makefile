@@ -37,7 +37,8 @@ test-isolation: setup ## Of these, those that start each service with nothing bu
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest tests/system/test_isolation.py
 
 test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
-	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/gateway/test_smuggling.py
+	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/gateway/test_smuggling.py \
+		tests/auth_service/test_hostile_json.py tests/resource_service/test_hostile_json.py
 
 soak: setup ## Refresh a hundred thousand times, and send a million bodies to a service that resets (twenty minutes)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
