@@ -32,14 +32,13 @@ def main() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped; everything that was started has been ended\n")
         return 130
-    except (Missing, NotServing) as problem:
+    except Missing as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
     sys.stdout.write(write_growth(grown, asked.out, asked.rounds, asked.seconds, into_docs=asked.write_docs))
-    wrong = [
-        f"{growth.name} {point.size}: {point.run.oddity}" for growth, of in grown for point in of if point.run.wrong
-    ]
-    sys.stderr.write("".join(f"wrong answers: {line}\n" for line in wrong))
+    points = [(growth, point) for growth, of in grown for point in of]
+    wrong = [f"{growth.title}, {point.size:,}: {point.problem}\n" for growth, point in points if point.problem]
+    sys.stderr.writelines(wrong)
     return 1 if wrong else 0
 
 
@@ -59,16 +58,20 @@ def measure(growths: Sequence[Growth], asked: argparse.Namespace) -> list[tuple[
 
 
 def _point(growth: Growth, size: int, setting: Setting, asked: argparse.Namespace, progress: Progress) -> Point:
-    with (
-        a_redis(setting.folder) as redis_url,
-        Processes(setting.folder) as processes,
-        growth.grown(setting, processes, _ground(setting, processes, redis_url), size) as (server, turn),
-    ):
-        runs: list[Run] = []
-        for number in range(asked.rounds):
-            progress.say(f"{growth.title}, {size:,}, round {number + 1} of {asked.rounds}")
-            runs.append(take_turn(server, turn(number, asked.seconds)))
-        return Point(size, medians(runs))
+    """A gateway that does not bear the size is a result too: the others are measured all the same."""
+    try:
+        with (
+            a_redis(setting.folder) as redis_url,
+            Processes(setting.folder) as processes,
+            growth.grown(setting, processes, _ground(setting, processes, redis_url), size) as (server, turn),
+        ):
+            runs: list[Run] = []
+            for number in range(asked.rounds):
+                progress.say(f"{growth.title}, {size:,}, round {number + 1} of {asked.rounds}")
+                runs.append(take_turn(server, turn(number, asked.seconds)))
+    except NotServing as problem:
+        return Point(size, None, str(problem).splitlines()[0])
+    return Point(size, medians(runs), next((run.oddity for run in runs if run.wrong), ""))
 
 
 def _ground(setting: Setting, processes: Processes, redis_url: str) -> Ground:

@@ -18,10 +18,11 @@ HEAD = ("| {across} | CPU us a request | requests/s | memory, MiB | p50 ms | p99
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A size, and the medians at it."""
+    """A size, and the medians at it. `problem`: what was wrong with an answer, or why there are none."""
 
     size: int
-    run: Run
+    run: Run | None
+    problem: str
 
 
 Grown = Sequence[tuple[Growth, Sequence[Point]]]
@@ -35,7 +36,7 @@ def write_growth(grown: Grown, folder: Path, rounds: int, seconds: int, *, into_
     figures = {growth.name: [asdict(point) for point in points] for growth, points in grown}
     (folder / "growth.json").write_text(json.dumps({"machine": describe_machine(), **figures}, indent=1))
     for growth, points in grown:
-        drawn = [(point.size, point.run.cpu, point.run.memory) for point in points]
+        drawn = [(point.size, point.run.cpu, point.run.memory) for point in points if point.run]
         draw_line(growth.title, growth.across, drawn, folder / _picture(growth))
     if into_docs:
         _put_into_docs(text, grown, folder)
@@ -56,14 +57,20 @@ def _tables(grown: Grown) -> str:
     for growth, points in grown:
         lines += [f"### {growth.title}", "", *HEAD]
         lines[-2] = lines[-2].format(across=growth.across)
-        for point in points:
-            run = point.run
-            lines.append(
-                f"| {point.size:,} | {run.cpu:,.0f} | {run.rate:,.0f} | {run.memory / MIB:,.0f} "
-                f"| {run.p50:.2f} | {run.p99:.2f} |"
-            )
+        lines += [_line(point) for point in points]
+        lines += [f"\n{point.size:,}: {point.problem}" for point in points if point.problem]
         lines.append("")
     return "\n".join(lines)
+
+
+def _line(point: Point) -> str:
+    run = point.run
+    if run is None:
+        return f"| {point.size:,} | not measured | | | | |"
+    return (
+        f"| {point.size:,} | {run.cpu:,.0f} | {run.rate:,.0f} | {run.memory / MIB:,.0f} "
+        f"| {run.p50:.2f} | {run.p99:.2f} |"
+    )
 
 
 def _picture(growth: Growth) -> str:

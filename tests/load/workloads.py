@@ -120,12 +120,12 @@ def _bad_token(supplies: Supplies, _: int) -> tuple[str, ...]:
     return f"token={supplies.bad_token}", "status=401", f"never={supplies.note}"
 
 
-def _waiting(connections: int) -> Workload:
+def _waiting(connections: int, *servers: str) -> Workload:
     return Workload(
         f"slow-{connections}",
         f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: {connections / SLOW:,.0f}/s is the most",
         _note,
-        (DIRECT, *FEW),
+        (DIRECT, *servers),
         connections=connections,
         upstream=SLOW_UPSTREAM,
         extra_seconds=1,
@@ -149,7 +149,9 @@ WORKLOADS = (
     Workload("bad-token", "401 for a bad signature (times nginx that forwards a good one)", _bad_token, FEW[1:]),
     Workload("post", "POST of 10 KiB", _post, ALL, upstream=READING_UPSTREAM),
     Workload("upload", "1 MiB up", _upload, (*PROXIES, *FEW[1:]), upstream=READING_UPSTREAM),
-    *map(_waiting, (64, 512, 2_000)),
+    _waiting(64, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
+    _waiting(512, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
+    _waiting(2_000, *FEW),
 )
 
 
