@@ -7,8 +7,8 @@
 | `reset` | `{}`: more was missed than is kept, so read the list again |
 
 An event's id is the number of the change: a client that comes back with `Last-Event-ID` (or, where it can send no
-header, `?last_event_id=`) misses nothing. Each stream asks SQL once a second, which is how changes by other workers are
-seen. It also holds a thread, so there are RESOURCE_STREAMS of them, and as many threads besides those for others.
+header, `?last_event_id=`) misses nothing. Each stream asks SQL once a second, which is how changes by other workers
+are seen. It also holds a thread, so there are RESOURCE_STREAMS of them, and as many threads besides those for others.
 """
 
 import json
