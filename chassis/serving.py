@@ -29,6 +29,7 @@ def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
     return {
         "logconfig_dict": log_config(service, settings.log_level),
         "accesslog": None,
+        "logger_class": "chassis.server_log.ServerLog",
         "graceful_timeout": 30,
         "timeout": 60,
         "keepalive": 75,  # longer than the gateway keeps an idle connection, so that the gateway closes first
