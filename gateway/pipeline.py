@@ -91,7 +91,12 @@ class Pipeline:
         elif may_hold_ticket(arrival, route):
             return None
         else:
-            proof = self._recall(arrival, examined)
+            try:
+                proof = self._authentication.recall(fields)
+            except Refused:
+                if route.limits:  # for its address a bad token is a request like any other
+                    self._limits.note(route.limits, arrival.client)
+                raise
             if proof is None:
                 return None
         if not route.limits:
@@ -126,14 +131,6 @@ class Pipeline:
         with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
             return Vouched(self._vouch(proof, route) if proof is not None else b"", proof, standing)
-
-    def _recall(self, arrival: Arrival, examined: Examined) -> Proof | None:
-        try:
-            return self._authentication.recall(examined.fields)
-        except Refused:
-            if examined.route.limits:
-                self._limits.note(examined.route.limits, arrival.client)
-            raise
 
     async def _limit_identity(self, arrival: Arrival, route: Route, proof: Proof | None) -> Fields:
         subject = _subject(proof)

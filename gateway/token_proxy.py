@@ -136,7 +136,8 @@ class TokenProxy:
         return True
 
     def _record_direct(self, direct: DirectExchange, status: int) -> None:
-        _leave(direct.passage)
+        if direct.passage.places is not None:
+            direct.passage.places.leave()
         self._record(direct.cycle.arrival, status, direct.started)
 
     def _take_over(self, direct: DirectExchange) -> None:
