@@ -167,7 +167,8 @@ async def _line_end(reader: asyncio.StreamReader) -> None:
 class Run:
     """All the requests, and what came of them."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tell: Say) -> None:
+        self._tell = tell
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._url = url
@@ -200,13 +201,19 @@ class Run:
             await asyncio.sleep(REPORT)
             done, took = self.outcomes.total(), time.monotonic() - self._began
             left = (BODIES - done) * took / max(done, 1)
-            line = f"{done} of {BODIES}, {done / took:.0f} a second, {left:.0f} s left: {dict(self.outcomes)}\n"
-            os.write(2, line.encode())  # past pytest's capture: this goes on for minutes
+            self._tell(f"{done} of {BODIES}, {done / took:.0f} a second, {left:.0f} s left: {dict(self.outcomes)}")
 
 
-def test_every_answer_is_its_own_requests(gateway: str, upstream: int, say: Say) -> None:
+def test_every_answer_is_its_own_requests(
+    gateway: str, upstream: int, say: Say, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A connection that is cut is nobody's fault here; an answer to another, or a part that looks whole, is."""
-    run = Run(gateway)
+
+    def tell(line: str) -> None:
+        with capsys.disabled():  # this goes on for minutes
+            sys.stderr.write(f"\n{line}")
+
+    run = Run(gateway, tell)
     began = time.monotonic()
     uvloop.run(run.go())
     took = time.monotonic() - began
