@@ -381,6 +381,12 @@ def test_a_file_that_cannot_be_used_stops_the_start(
     assert "BEGIN" not in said
 
 
+def test_the_form_can_be_checked_where_the_files_are_not(tmp_path: Path) -> None:
+    """check-routes needs no secrets, and no keys."""
+    text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
+    assert parse_routes(text, environ={}, data_dir=tmp_path, form_only=True).routes == ()
+
+
 @pytest.mark.parametrize("name", ["ca_file", "client_cert_file"])
 def test_a_file_for_tls_where_there_is_none_is_a_mistake(tmp_path: Path, files: dict[str, str], name: str) -> None:
     assert "https://host:port" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
