@@ -40,7 +40,7 @@ test-faults: setup ## Kill, freeze, empty and crowd a running system, part by pa
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/gateway/test_smuggling.py \
 		tests/auth_service/test_hostile_json.py tests/resource_service/test_hostile_json.py
 
-soak: setup ## Refresh a hundred thousand times, and send a million bodies to a service that resets (twenty minutes)
+soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
 
 bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (15 minutes, or 3)

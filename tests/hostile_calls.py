@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 from tests.hostile_json import STRINGS, Body, bodies
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
-SHARE, SMALL_SHARE = (800, 20) if FULL else (8, 1)
+SHARE, SMALL_SHARE = (200, 10) if FULL else (8, 1)
 """Bodies for an endpoint and caller, and where none is expected; each is sent others."""
-PATHS = 8 if FULL else 2
+PATHS = 4 if FULL else 2
 """Naughty strings in the place of each id."""
 
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})

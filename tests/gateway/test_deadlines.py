@@ -113,7 +113,7 @@ def test_a_connection_that_is_in_use_is_not_idle(hasty: RunningGateway, upstream
 
 def test_many_slow_clients_do_not_slow_the_others_down(hasty: RunningGateway, upstream: RawUpstream) -> None:
     upstream.begin(answering(ok()))
-    slow = [hasty.connect() for _ in range(200)]
+    slow = [hasty.connect() for _ in range(400)]
     for client in slow[::2]:
         client.send(b"GET /public/ HTTP/1.1\r\nX: ")
     for client in slow[1::2]:

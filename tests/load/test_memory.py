@@ -1,0 +1,215 @@
+"""A worker's memory: ten thousand idle connections cost little and hold nobody up, a million requests leave nothing.
+
+SOAK_CONNECTIONS and SOAK_REQUESTS make it shorter.
+"""
+
+import asyncio
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import pytest
+import uvloop
+
+from stack.plan import ROOT
+from tests.faults.connection import Connection
+from tests.faults.figures import Say, in_ms, percentile
+from tests.faults.part import Part
+from tests.faults.running_system import RunningSystem, running_system
+from tests.system.running_stack import free_port
+
+CONNECTIONS = int(os.environ.get("SOAK_CONNECTIONS") or 10_000)
+REQUESTS = int(os.environ.get("SOAK_REQUESTS") or 1_000_000)
+WARM = REQUESTS // 10
+"""Requests after which the caches are as full as they get."""
+GROWTH = 1.1
+QUICK = 0.1
+"""Seconds."""
+FILES_BESIDES = 500
+LINES = 16
+PER_SOURCE = 20_000
+"""Connections from one loopback address, which has some 28,000 ports."""
+
+ROUTES = """
+[upstreams.quick]
+urls = ["http://127.0.0.1:{port}"]
+identity_secret_env = "QUICK_SECRET"
+
+[[routes]]
+prefix = "/quick/"
+upstream = "quick"
+access = "authenticated"
+"""
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    """Tokens last as long as the test does."""
+    files = CONNECTIONS + FILES_BESIDES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < files:
+        pytest.skip(f"{files} open files are needed, and {hard} allowed (ulimit -n)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, files), hard))  # the gateway inherits it
+    with running_system(ACCESS_TOKEN_LIFETIME="86400") as running:
+        yield running
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def gateway_with_quick_service(system: RunningSystem, folder: Path, name: str) -> Iterator[tuple[Part, str]]:
+    """One worker, and a service behind it that costs next to nothing."""
+    port = free_port()
+    (folder / "note.json").write_text('{"title": "A note", "body": "' + "x" * 150 + '"}')
+    (folder / "routes.toml").write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=port))
+    command = [sys.executable, "-m", "tests.load.upstream", str(port), "0", str(folder / "note.json")]
+    settings = {
+        "GATEWAY_ROUTES": str(folder / "routes.toml"),
+        "GATEWAY_WORKERS": "1",
+        "GATEWAY_KEEPALIVE": "600",
+        "ACCESS_LOG": "off",
+        "QUICK_SECRET": "q8Zr2mXv6bNc1tYw4kLp9sDf3gHj7aQe",
+        "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
+    }
+    with subprocess.Popen(command, cwd=ROOT) as service:
+        try:
+            with system.another_gateway(name, **settings) as started:
+                yield started
+        finally:
+            service.terminate()
+
+
+def resident(part: Part) -> int:
+    """Bytes, of its workers."""
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in part.workers]
+    return sum(pages) * resource.getpagesize()
+
+
+def test_ten_thousand_idle_connections_hold_nobody_up(system: RunningSystem, tmp_path: Path, say: Say) -> None:
+    """Each was served once and is again; the others are answered as ever meanwhile."""
+    client = system.client()
+    access = client.login(client.register()).access
+
+    async def play(part: Part, url: str) -> None:
+        async with Connection(url) as busy:
+            assert (await busy.ask("GET", "/quick/", access=access)).status == 200
+            before = resident(part)
+            idle = [await idle_connection(url, access, number) for number in range(CONNECTIONS)]
+            cost = (resident(part) - before) / CONNECTIONS / 2**20
+            answers = [await busy.ask("GET", "/quick/", access=access) for _ in range(2_000)]
+            took = [answer.seconds for answer in answers]
+            say(f"{len(idle)} idle connections, {cost:.4f} MiB each; beside them {in_ms(took)}")
+            assert {answer.status for answer in answers} == {200}
+            assert percentile(took, 99) < QUICK
+            assert Counter([await again(streams, access) for streams in idle]) == {True: CONNECTIONS}
+            for _, writer in idle:
+                writer.close()
+
+    with gateway_with_quick_service(system, tmp_path, "idle") as (part, url):
+        uvloop.run(play(part, url))
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def idle_connection(url: str, access: str, number: int) -> Streams:
+    """A connection that was served, and is kept."""
+    parts = urlsplit(url)
+    source = f"127.0.0.{2 + number // PER_SOURCE}"
+    streams = await asyncio.open_connection(parts.hostname, parts.port, local_addr=(source, 0))
+    assert await again(streams, access)
+    return streams
+
+
+async def again(streams: Streams, access: str) -> bool:
+    """Whether a request is answered on it."""
+    reader, writer = streams
+    writer.write(f"GET /quick/ HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {access}\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    await reader.readexactly(length)
+    return head.startswith(b"HTTP/1.1 200 ")
+
+
+class Asker(asyncio.Protocol):
+    """Asks on one connection, the next when the one before is answered: known requests, new ones and refused ones."""
+
+    def __init__(self, access: str, numbers: Iterator[int], statuses: Counter[int]) -> None:
+        self._access = access
+        self._numbers = numbers
+        self._statuses = statuses
+        self._transport: asyncio.Transport | None = None
+        self._came = b""
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop."""
+        self._came += data
+        head, found, body = self._came.partition(b"\r\n\r\n")
+        if found and len(body) == int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]):
+            self._statuses[int(head[9:12])] += 1
+            self._came = b""
+            self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Called by the loop."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def _ask(self) -> None:
+        assert self._transport is not None
+        number = next(self._numbers, None)
+        if number is None:
+            self._transport.close()
+            return
+        target = "/quick/" if number % 2 else f"/quick/{number}?page={number}"
+        access = self._access if number % 10 else f"{self._access[:-8]}{number:08d}"  # one in ten is forged
+        request = (
+            f"GET {target} HTTP/1.1\r\nHost: h\r\nX-Number: {number % 3}\r\nAuthorization: Bearer {access}\r\n\r\n"
+        )
+        self._transport.write(request.encode())
+
+
+async def ask_often(url: str, access: str, first: int, last: int) -> Counter[int]:
+    """Requests of these numbers over some connections; how often each status came."""
+    parts = urlsplit(url)
+    statuses: Counter[int] = Counter()
+    numbers = iter(range(first, last))
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Asker(access, numbers, statuses), parts.hostname or "", parts.port or 80)
+        for _ in range(LINES)
+    ]
+    await asyncio.gather(*(asker.done for _, asker in made))
+    return statuses
+
+
+def test_a_million_requests_leave_nothing_in_memory(system: RunningSystem, tmp_path: Path, say: Say) -> None:
+    """What a worker holds after a tenth of them, it holds after all, within a tenth."""
+    client = system.client()
+    access = client.login(client.register()).access
+    with gateway_with_quick_service(system, tmp_path, "soak") as (part, url):
+        began = time.monotonic()
+        statuses = uvloop.run(ask_often(url, access, 0, WARM))
+        early = resident(part)
+        statuses += uvloop.run(ask_often(url, access, WARM, REQUESTS))
+        late = resident(part)
+        took = time.monotonic() - began
+    say(
+        f"{statuses.total()} requests in {took:.0f} s, {dict(statuses)}: {early / 2**20:.1f} MiB after {WARM}, "
+        f"{late / 2**20:.1f} MiB at the end"
+    )
+    assert statuses == {200: REQUESTS - REQUESTS // 10, 401: REQUESTS // 10}
+    assert late < early * GROWTH
