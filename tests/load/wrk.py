@@ -80,7 +80,7 @@ def take_turn(server: Server, turn: Turn) -> Run:
         cpu=spent / max(answers, 1),
         memory=memory,
         wrong=told["wrong"] + told["failed"] + (answers == 0),
-        oddity=told["oddity"] or (f"{told['failed']} requests failed" if told["failed"] else ""),
+        oddity=told["oddity"] or _failure(told["failed"], answers),
     )
 
 
@@ -95,6 +95,12 @@ def medians(runs: Sequence[Run]) -> Run:
         wrong=sum(run.wrong for run in runs),
         oddity=next((run.oddity for run in runs if run.oddity), ""),
     )
+
+
+def _failure(failed: int, answers: int) -> str:
+    if failed:
+        return f"{failed} requests failed"
+    return "" if answers else "no answer came"
 
 
 def _command(server: Server, turn: Turn) -> list[str]:
