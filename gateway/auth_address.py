@@ -2,9 +2,9 @@
 
 from ssl import SSLContext
 
+from gateway.addresses import read_address
 from gateway.complaints import RoutesError
 from gateway.routes import Address
-from gateway.routes_file import read_address
 from gateway.settings import GatewaySettings
 from gateway.upstream_tls import TlsFileRefused, client_context
 

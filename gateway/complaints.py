@@ -1,8 +1,11 @@
 """Owns what is wrong with a routes file: every complaint, each with its line and the place in the file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.toml_lines import Place
+
+Complain = Callable[[Place, str], None]
+"""Says that there is something wrong at a place, and what."""
 
 
 class RoutesError(Exception):

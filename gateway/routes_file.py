@@ -2,25 +2,19 @@
 
 import hashlib
 import re
-import secrets
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from ssl import SSLContext
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from contract.keys import AssertionSigner, WeakKey, assertion_signer
-from gateway.complaints import Complaints, RoutesError
+from gateway.complaints import Complain, Complaints, RoutesError
 from gateway.fixed_fields import fixed_fields
 from gateway.routes import (
     AUTH_UPSTREAM,
     IDENTITY,
     PUBLIC,
-    Address,
-    HealthCheck,
     Limit,
     Route,
     RouteTable,
@@ -29,7 +23,8 @@ from gateway.routes import (
 )
 from gateway.routes_form import RouteForm, UpstreamForm
 from gateway.toml_lines import Place, lines_of
-from gateway.upstream_tls import TlsFileRefused, client_context
+from gateway.upstreams_section import UpstreamsSection
+from gateway.variables import filled
 
 FILE_NAME = "routes.toml"
 
@@ -57,9 +52,16 @@ def parse_routes(
     """As load_routes, for the text of a file which complaints call `name`. Raises RoutesError."""
     document = _parse(text, name)
     complaints = Complaints(name, lines_of(text))
-    routes = _Reading(complaints, environ, data_dir, form_only).routes(document)
+    # For the form only, what is missing in the environment is no complaint.
+    document = filled(document, environ, _ignore if form_only else complaints.add)
+    section = UpstreamsSection(complaints.add, environ, data_dir, form_only=form_only)
+    routes = _Reading(complaints.add, section).routes(document)
     complaints.check()
     return RouteTable(routes, version_of(text))
+
+
+def _ignore(place: Place, reason: str) -> None:
+    """Complains of nothing."""
 
 
 def version_of(text: str) -> str:
@@ -88,23 +90,15 @@ _Form = TypeVar("_Form", bound=BaseModel)
 _REASONS = {"missing": "is required", "extra_forbidden": "is not known here", "too_short": "must not be empty"}
 
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
-_AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+", re.ASCII)
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
-
-
 class _Reading:
     """One reading of a file. What is wrong is complained of, and the rest is read on for what else may be."""
 
-    def __init__(self, complaints: Complaints, environ: Mapping[str, str], data_dir: Path, form_only: bool) -> None:
-        self._complain = complaints.add
-        self._environ = environ
-        self._data_dir = data_dir
-        self._form_only = form_only
+    def __init__(self, complain: Complain, upstreams: UpstreamsSection) -> None:
+        self._complain = complain
+        self._section = upstreams
 
     def routes(self, document: Mapping[str, Any]) -> list[Route]:
         """The routes that `document` describes; worth nothing where there are complaints."""
-        document = self._expanded(document, ())
         for key in document.keys() - {"upstreams", "routes"}:
             self._complain((key,), "is not known here; the file has [upstreams.NAME] and [[routes]]")
         routes = self._routes(document.get("routes", []))
@@ -127,7 +121,9 @@ class _Reading:
             return {}
         forms = {name: self._form(UpstreamForm, ("upstreams", name), one) for name, one in written.items()}
         return {
-            name: self._upstream(name, form, name in asserted) for name, form in forms.items() if form is not None
+            name: self._section.upstream(name, form, asserted=name in asserted)
+            for name, form in forms.items()
+            if form is not None
         }
 
     def _form(self, form: type[_Form], place: Place, written: object) -> _Form | None:
@@ -140,100 +136,7 @@ class _Reading:
                 self._complain((*place, *location), _REASONS.get(problem["type"], said))
         return None
 
-    def _expanded(self, value: Any, place: Place) -> Any:
-        if isinstance(value, str):
-            return _VARIABLE.sub(lambda match: self._variable(match, place), value)
-        if isinstance(value, Mapping):
-            return {key: self._expanded(member, (*place, key)) for key, member in value.items()}
-        if isinstance(value, list):
-            return [self._expanded(member, (*place, number)) for number, member in enumerate(value)]
-        return value
-
-    def _variable(self, match: re.Match[str], place: Place) -> str:
-        if match[1] in self._environ:
-            return self._environ[match[1]]
-        if not self._form_only:
-            self._complain(place, f"the environment has no {match[1]}")
-        return match[0]
-
     # --- from the file's form to ours ----------------------------------------------------------------------------
-
-    def _upstream(self, name: str, written: UpstreamForm, asserted: bool) -> Upstream:
-        place = ("upstreams", name)
-        if not _NAME.fullmatch(name):
-            self._complain(place, "a name is made of letters, digits, - and _")
-        signer = None
-        if written.identity and name != AUTH_UPSTREAM:
-            signer = self._signer(place, written, asserted)
-        tls = self._tls(place, written)
-        addresses = (self._address(url, (*place, "urls", number), tls) for number, url in enumerate(written.urls))
-        return Upstream(
-            name=name,
-            addresses=tuple(address for address in addresses if address is not None),
-            audience=written.audience or name,
-            signer=signer,
-            max_connections=written.max_connections,
-            eject_after=written.eject_after,
-            break_after=written.break_after,
-            health=HealthCheck(**written.health.model_dump()) if written.health else None,
-        )
-
-    def _tls(self, place: Place, written: UpstreamForm) -> SSLContext | None:
-        names = (written.ca_file, written.client_cert_file, written.client_key_file)
-        if not any(url.startswith("https://") for url in written.urls):
-            if any(names):
-                self._complain(place, "ca_file, client_cert_file and client_key_file are for https://host:port")
-            return None
-        if bool(written.client_cert_file) != bool(written.client_key_file):
-            self._complain(place, "client_cert_file and client_key_file go together")
-        files = (self._data_dir / name if name and not self._form_only else None for name in names)
-        try:
-            return client_context(*files)
-        except TlsFileRefused as error:
-            self._complain(place, str(error))
-        return client_context(None, None, None)  # for the sake of what else may be wrong
-
-    def _address(self, url: str, place: Place, tls: SSLContext | None) -> Address | None:
-        if self._form_only and _VARIABLE.search(url):
-            return Address(authority=url)
-        try:
-            return read_address(url, tls)
-        except ValueError as error:
-            self._complain(place, str(error))
-        return None
-
-    def _signer(self, place: Place, written: UpstreamForm, asserted: bool) -> AssertionSigner | None:
-        by_file, by_variable = written.identity_secret_file, written.identity_secret_env
-        if by_file and by_variable:
-            self._complain(place, "identity_secret_file and identity_secret_env are both set: keep one")
-        elif self._form_only and (by_variable or by_file):
-            return assertion_signer(secrets.token_hex(32))  # nobody's: it says that there is to be one
-        elif by_variable:
-            return self._strong((*place, "identity_secret_env"), by_variable, self._environ.get(by_variable, ""))
-        elif by_file:
-            return self._signer_in((*place, "identity_secret_file"), by_file)
-        elif asserted:
-            self._complain(
-                place,
-                "a route needs its assertion, so give identity_secret_file or identity_secret_env,"
-                " or identity = false for a service that is not ours",
-            )
-        return None
-
-    def _signer_in(self, place: Place, file: str) -> AssertionSigner | None:
-        try:
-            secret = (self._data_dir / file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            self._complain(place, f"the identity secret's file {Path(file).name} cannot be read")
-            return None
-        return self._strong(place, file, secret)
-
-    def _strong(self, place: Place, source: str, secret: str) -> AssertionSigner | None:
-        try:
-            return assertion_signer(secret)
-        except WeakKey as error:
-            self._complain(place, f"the identity secret in {source} {error}")
-        return None
 
     def _joined(
         self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream], written: object
@@ -299,23 +202,3 @@ def _limits(written: RouteForm) -> tuple[Limit, ...]:
 
 def _methods(written: RouteForm) -> frozenset[str]:
     return written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
-
-
-def read_address(url: str, tls: SSLContext | None = None) -> Address:
-    """The address in `http://host:port`, `unix:/path`, or `https://host:port` where there is `tls` for it.
-
-    Raises ValueError.
-    """
-    if url.startswith("unix:/"):
-        return Address(authority="localhost", path=url.removeprefix("unix:"))
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(f"{url!r} is no URL") from None
-    is_plain = _AUTHORITY.fullmatch(parts.netloc) and not parts.path.strip("/") and not parts.query
-    secured = parts.scheme == "https" and tls is not None
-    if not (secured or parts.scheme == "http") or not host or not is_plain:
-        raise ValueError(f"{url!r} must be http://host:port, https://host:port or unix:/path")
-    port = port or (443 if secured else 80)
-    return Address(authority=parts.netloc, host=host, port=port, tls=tls if secured else None)

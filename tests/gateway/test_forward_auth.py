@@ -1,5 +1,6 @@
 """What a proxy that asks first is told: the same decision as on the way through, and as whose it may pass."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ import pytest
 
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
 from contract.keys import assertion_verifier
+from gateway.access_log import AccessLog
+from gateway.arrival import Arrival
+from gateway.forward_auth import asked_about, shown
 from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
@@ -147,6 +151,26 @@ def test_a_foreign_page_opens_no_websocket_with_a_cookie(asked: RunningGateway, 
     """RFC 6455 10.2; although the proxy keeps Upgrade to itself."""
     handshake = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *([f"Origin: {origin}"] if origin else []))
     assert as_traefik(asked, "GET", "/api/x", COOKIE, *handshake).status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "fields"),
+    [
+        (b"/forward-auth", "GET", [(b"x-original-method", b"POST"), (b"x-original-uri", b"/api/x?secret=1")]),
+        (b"/forward-auth", "GET", [(b"x-forwarded-method", b"POST"), (b"x-forwarded-uri", b"/api/x")]),
+        (b"/forward-auth/api/x", "POST", []),
+    ],
+)
+def test_the_log_shows_a_question_alike_whoever_asks(
+    path: bytes, method: str, fields: list[tuple[bytes, bytes]]
+) -> None:
+    lines: list[str] = []
+    log = AccessLog(time.time, lines.append)
+    arrival = Arrival("id", method, path, b"", fields, "1.1", "192.0.2.1", "http", None)
+    log.add(shown(asked_about(arrival)), 200, 0.001)
+    log.flush()
+    (line,) = map(json.loads, lines)
+    assert (line["method"], line["path"], line["client"]) == ("POST", "/forward-auth/api/x", "192.0.2.1")
 
 
 GOOD = nginx("GET", "/public/")
