@@ -8,6 +8,9 @@ from stack.plan import ROOT
 from tests.system import big_upstream
 from tests.system.running_stack import Account, RunningStack, Tokens, run_stack
 
+BALANCER = "127.0.0.2"
+"""Whoever connects from there may say who the client is; the strict stack has to be told in the PROXY protocol."""
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
@@ -16,7 +19,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     routes = folder / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
     routes.write_text(shipped + big_upstream.ROUTES.format(socket=folder / "s"))
-    with big_upstream.serve(folder / "s"), run_stack(REFRESH_GRACE="1", GATEWAY_ROUTES=str(routes)) as running:
+    settings = {"REFRESH_GRACE": "1", "GATEWAY_ROUTES": str(routes), "TRUSTED_PROXIES": BALANCER}
+    with big_upstream.serve(folder / "s"), run_stack(**settings) as running:
         yield running
 
 
@@ -25,7 +29,7 @@ def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
     """Forgives nothing: a spent refresh token is refused at once, and limits hold. Its folder has a long name."""
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
-    settings["RATE_LIMITS"] = "on"
+    settings |= {"RATE_LIMITS": "on", "TRUSTED_PROXIES": BALANCER, "PROXY_PROTOCOL": "any"}
     with run_stack(AUTH_WORKERS="1", GATEWAY_WORKERS="1", **settings) as running:
         yield running
 
