@@ -73,6 +73,7 @@ def attack(
         )
         if wrong := complaint(answer, changed=stored.has_changed()):
             complaints[f"{method} {path} {body.name}"] = wrong
+        answer.close()  # as a server does; a stream would go on holding its place
     return complaints
 
 
