@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.load.command import carry_out, read_options
 from tests.load.contest import Contest, Progress, hold
-from tests.load.install import Missing, install_tools
 from tests.load.peers import PEERS
-from tests.load.processes import NotServing, allow_many_files, end_as_by_ctrl_c
 from tests.load.report import Report, Table, as_markdown, tables_of, write
 from tests.load.sessions import KINDS, compare_sessions
 from tests.load.tokens import Signer
@@ -23,25 +22,13 @@ from tests.load.workloads import WORKLOADS, make_supplies
 NAMES = (*(workload.name for workload in WORKLOADS), *KINDS)
 
 
-def main() -> int:
-    """Measures, prints the tables, and writes them to a folder with the figures and a chart."""
-    asked = _arguments()
-    allow_many_files()
-    end_as_by_ctrl_c()
-    try:
-        install_tools()
-        report = measure(asked)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; everything that was started has been ended\n")
-        return 130
-    except (Missing, NotServing) as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
+def report_on(asked: argparse.Namespace) -> list[str]:
+    """Measures, prints the tables, writes them to a folder with the figures and a chart. Returns what was wrong."""
+    report = measure(asked)
     sys.stdout.write(as_markdown(report))
     write(report, asked.out, into_docs=asked.write_docs)
-    wrong = [f"{table.title}: {row.server}: {row.run.oddity}" for table in report.tables for row in table.wrong_rows]
-    sys.stderr.write("".join(f"wrong answers: {line}\n" for line in wrong))
-    return 1 if wrong else 0
+    wrong = [(table.title, row) for table in report.tables for row in table.wrong_rows]
+    return [f"wrong answers: {title}: {row.server}: {row.run.oddity}" for title, row in wrong]
 
 
 def measure(asked: argparse.Namespace) -> Report:
@@ -69,21 +56,13 @@ def _tokens(left_out: Mapping[str, str]) -> dict[str, str]:
     return {peer.name: peer.tokens for peer in PEERS if peer.name not in left_out}
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
     parser.add_argument("--work", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--rounds", type=int, help="turns for each server (5)")
-    parser.add_argument("--seconds", type=int, help="length of a turn (2)")
-    parser.add_argument("--quick", action="store_true", help="one round of a second, with fewer tokens")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the report goes (build/bench)")
-    parser.add_argument("--write-docs", action="store_true", help="put the tables and the chart into docs/ as well")
-    asked = parser.parse_args()
-    asked.rounds = asked.rounds or (1 if asked.quick else 5)
-    asked.seconds = asked.seconds or (1 if asked.quick else 2)
-    asked.tokens = 10_000 if asked.quick else 100_000
-    asked.unseen = 1_000 if asked.quick else 8_000
+    asked = read_options(parser, "with fewer tokens")
+    asked.tokens, asked.unseen = (10_000, 1_000) if asked.quick else (100_000, 8_000)
     return asked
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(report_on, _options()))

@@ -10,36 +10,23 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.load.command import carry_out, read_options
 from tests.load.contest import Progress, a_redis, lay_ground
 from tests.load.growing import GROWTHS, Growth, Setting
 from tests.load.growth_report import Point, write_growth
-from tests.load.install import Missing, install_tools
 from tests.load.peers.ground import Ground
-from tests.load.processes import NotServing, Processes, allow_many_files, end_as_by_ctrl_c
+from tests.load.processes import NotServing, Processes
 from tests.load.tokens import Signer
 from tests.load.workloads import QUICK_UPSTREAM, make_supplies
 from tests.load.wrk import Run, medians, take_turn
 
 
-def main() -> int:
-    """Measures, prints a table for each growth, draws a chart for each."""
-    asked = _arguments()
-    allow_many_files()
-    end_as_by_ctrl_c()
-    try:
-        install_tools()
-        grown = measure([growth for growth in GROWTHS if growth.name in asked.grow], asked)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; everything that was started has been ended\n")
-        return 130
-    except Missing as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
+def report_on(asked: argparse.Namespace) -> list[str]:
+    """Measures, prints a table for each growth, draws a chart for each. Returns what was wrong."""
+    grown = measure([growth for growth in GROWTHS if growth.name in asked.grow], asked)
     sys.stdout.write(write_growth(grown, asked.out, asked.rounds, asked.seconds, into_docs=asked.write_docs))
     points = [(growth, point) for growth, of in grown for point in of]
-    wrong = [f"{growth.title}, {point.size:,}: {point.problem}\n" for growth, point in points if point.problem]
-    sys.stderr.writelines(wrong)
-    return 1 if wrong else 0
+    return [f"{growth.title}, {point.size:,}: {point.problem}" for growth, point in points if point.problem]
 
 
 def measure(growths: Sequence[Growth], asked: argparse.Namespace) -> list[tuple[Growth, list[Point]]]:
@@ -78,20 +65,12 @@ def _ground(setting: Setting, processes: Processes, redis_url: str) -> Ground:
     return lay_ground(processes, setting.folder, setting.signer, redis_url, QUICK_UPSTREAM)
 
 
-def _arguments() -> argparse.Namespace:
+def _options() -> argparse.Namespace:
     names = [growth.name for growth in GROWTHS]
     parser = argparse.ArgumentParser(prog="python -m tests.load.growth", description=__doc__)
     parser.add_argument("--grow", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--rounds", type=int, help="turns for each size (5)")
-    parser.add_argument("--seconds", type=int, help="length of a turn (2)")
-    parser.add_argument("--quick", action="store_true", help="one round of a second, of the three smallest sizes")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the report goes (build/bench)")
-    parser.add_argument("--write-docs", action="store_true", help="put the tables and the charts into docs/ as well")
-    asked = parser.parse_args()
-    asked.rounds = asked.rounds or (1 if asked.quick else 5)
-    asked.seconds = asked.seconds or (1 if asked.quick else 2)
-    return asked
+    return read_options(parser, "of the three smallest sizes")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(report_on, _options()))
