@@ -11,7 +11,7 @@ from math import ceil
 from gateway.routes import Limit
 
 MOST_KEYS = 100_000
-"""Keys that are remembered for one limit and window, some 400 bytes each; of more, the oldest goes. Redis knows it
+"""Keys that are remembered for one limit and window, some 260 bytes each; of more, the oldest goes. Redis knows it
 still, so that it is counted on from there."""
 
 SHARE = 10

@@ -124,10 +124,27 @@ def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: Mov
     async def story() -> None:
         async with workers(valkey, clock) as (one, two):
             assert await one.admitted(limit, 95) == 95
-            assert await two.admits(limit)
+            assert await two.admitted(limit, 2) == 2
             here = two.counts.of(limit, CLIENT, clock())
-            await until(lambda: here.total == 96)
-            assert await two.admitted(limit, 10) == 4
+            await until(lambda: here.total == 97)
+            assert await two.admitted(limit, 10) == 3
+
+    play(story)
+
+
+def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: MovableClock) -> None:
+    limit = Limit("little", ADDRESS, Rate(300, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            assert await worker.admitted(limit, 5) == 5
+            await worker.counts.report_once()
+            with Redis.from_url(valkey.url) as redis:
+                assert redis.keys("limit:*") == []
+                assert await worker.admits(limit)
+                await worker.counts.report_once()
+                (name,) = redis.keys("limit:*")
+                assert redis.get(name) == b"6"
 
     play(story)
 
