@@ -21,34 +21,34 @@ from gateway.authentication import Authentication
 from gateway.authenticator import Authenticator
 from gateway.background import Background
 from gateway.browser_sessions import BrowserSessions
+from gateway.clients.proxy_protocol import ProxyProtocol
+from gateway.clients.standing_fields import standing_lines
+from gateway.clients.trusted_proxies import TrustedProxies
 from gateway.cors import Cors
 from gateway.departure import Departure
 from gateway.exchange import Message, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
-from gateway.limits import Limits, SessionLimit
 from gateway.loop_bridge import LoopBridge
 from gateway.metrics import Metrics
-from gateway.open_streams import OpenStreams
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Pipeline
-from gateway.proxy_protocol import ProxyProtocol
+from gateway.rate_limits.limits import Limits, SessionLimit
+from gateway.rate_limits.shared_counts import SharedCounts
 from gateway.refresher import Refresher
 from gateway.revocations import RevocationFeed, Revocations
-from gateway.routes_file import load_routes
-from gateway.routes_in_force import RoutesInForce
+from gateway.routing.routes_file import load_routes
+from gateway.routing.routes_in_force import RoutesInForce
 from gateway.session_endpoints import SessionCookie, session_endpoints
 from gateway.settings import GatewaySettings
-from gateway.shared_counts import SharedCounts
 from gateway.sightings import Sightings
-from gateway.standing_fields import standing_lines
-from gateway.ticket_endpoints import ticket_endpoints
-from gateway.tickets import Tickets
+from gateway.streams.open_streams import OpenStreams
+from gateway.streams.ticket_endpoints import ticket_endpoints
+from gateway.streams.tickets import Tickets
 from gateway.token_proxy import TokenProxy
-from gateway.trusted_proxies import TrustedProxies
-from gateway.upstream import Upstreams
-from gateway.upstream_metrics import UpstreamMetrics
+from gateway.upstreams.upstream import Upstreams
+from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from gateway.via import Via
 
 Receive = Callable[[], Awaitable[Message]]

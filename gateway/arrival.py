@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from gateway.known_requests import KnownRequest
+from gateway.clients.known_requests import KnownRequest
 
 
 class Arrival(NamedTuple):

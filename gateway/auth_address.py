@@ -2,11 +2,11 @@
 
 from ssl import SSLContext
 
-from gateway.addresses import read_address
-from gateway.complaints import RoutesError
-from gateway.routes import Address
+from gateway.routing.addresses import read_address
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes import Address
 from gateway.settings import GatewaySettings
-from gateway.upstream_tls import TlsFileRefused, client_context
+from gateway.upstreams.upstream_tls import TlsFileRefused, client_context
 
 
 def auth_address(settings: GatewaySettings) -> Address:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from chassis.clock import Clock
 from contract.peer import PEER_HEADER, sign_peer
 from contract.problems import Refused
-from gateway.connection_pool import ConnectionPool, Unreachable
-from gateway.routes import Address
-from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
+from gateway.routing.routes import Address
+from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
 _LIMIT = 16

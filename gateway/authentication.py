@@ -21,8 +21,8 @@ from gateway.credentials import bearer_token, take_session_handle
 from gateway.headers import RequestFields
 from gateway.refresher import FreshTokens, Refresher
 from gateway.same_origin import check_origin, check_same_origin
-from gateway.tickets import Tickets
-from gateway.websocket_handshake import asks_for_websocket
+from gateway.streams.tickets import Tickets
+from gateway.streams.websocket_handshake import asks_for_websocket
 
 
 @dataclass(frozen=True, slots=True)

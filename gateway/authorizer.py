@@ -2,7 +2,7 @@
 
 from contract.claims import AccessClaims
 from contract.problems import Refused
-from gateway.routes import Route
+from gateway.routing.routes import Route
 
 
 def authorize(claims: AccessClaims, route: Route) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from chassis.serving import settings_or_exit
-from gateway.check_routes import Asked, answer_of, table_lines
-from gateway.complaints import RoutesError
-from gateway.routes_file import load_routes
+from gateway.routing.check_routes import Asked, answer_of, table_lines
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes_file import load_routes
 from gateway.settings import RoutesSettings
 
 GOOD, REFUSED, WRONG = 0, 1, 2

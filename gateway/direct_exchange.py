@@ -7,10 +7,10 @@ Exchange, which starts from where this stopped.
 
 from collections.abc import Callable
 
-from gateway.connection_pool import ConnectionPool
-from gateway.cycle import Cycle
+from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage
-from gateway.upstream_connection import UpstreamConnection
+from gateway.upstreams.connection_pool import ConnectionPool
+from gateway.upstreams.upstream_connection import UpstreamConnection
 
 HandOver = Callable[["DirectExchange"], None]
 Done = Callable[["DirectExchange", int], None]

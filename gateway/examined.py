@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from gateway.headers import RequestFields
-from gateway.routes import Route
-from gateway.upstream_request import HeadTemplate
+from gateway.routing.routes import Route
+from gateway.upstreams.upstream_request import HeadTemplate
 
 
 @dataclass(slots=True)

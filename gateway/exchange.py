@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 
 from contract.problems import Refused, spread
 from gateway.arrival import Arrival
-from gateway.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable
-from gateway.cycle import Cycle
-from gateway.open_streams import OpenStream, OpenStreams
+from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage, body_too_large
-from gateway.upstream import Upstreams
-from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
+from gateway.streams.open_streams import OpenStream, OpenStreams
+from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable
+from gateway.upstreams.upstream import Upstreams
+from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]

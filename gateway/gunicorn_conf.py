@@ -8,10 +8,10 @@ from gunicorn.workers.base import Worker
 from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit
 from gateway.auth_address import auth_address
-from gateway.complaints import RoutesError
 from gateway.departure import Reloads
-from gateway.routes_file import load_routes
-from gateway.routes_in_force import RoutesInForce
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes_file import load_routes
+from gateway.routing.routes_in_force import RoutesInForce
 from gateway.settings import GatewaySettings, ServingSettings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from contract.problems import Refused
-from gateway import standing_fields
+from gateway.clients import standing_fields
 from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
 
 Fields = Iterable[tuple[bytes, bytes]]

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from contract.claims import AccessClaims
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, sign
-from gateway.routes import Upstream
+from gateway.routing.routes import Upstream
 
 KEEP = 30
 """Seconds."""

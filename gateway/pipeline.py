@@ -12,16 +12,16 @@ from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authentication import Authentication, Proof
 from gateway.authorizer import authorize
-from gateway.concurrency import Concurrency, Places
 from gateway.examined import Examined
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
 from gateway.identity_headers import Voucher
-from gateway.limits import Fields, Limits
+from gateway.rate_limits.concurrency import Concurrency, Places
+from gateway.rate_limits.limits import Fields, Limits
 from gateway.refresher import FreshTokens
-from gateway.routes import METHODS, Route, RouteTable
-from gateway.tickets import may_hold_ticket, take_ticket
-from gateway.upstream_request import RequestHead, head_template
+from gateway.routing.routes import METHODS, Route, RouteTable
+from gateway.streams.tickets import may_hold_ticket, take_ticket
+from gateway.upstreams.upstream_request import RequestHead, head_template
 from gateway.via import Via
 
 

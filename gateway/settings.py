@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from gateway.clients.proxy_protocol import Versions
+from gateway.clients.trusted_proxies import Peer
 from gateway.own_paths import Exposure
-from gateway.proxy_protocol import Versions
-from gateway.trusted_proxies import Peer
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 

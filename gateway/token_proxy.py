@@ -16,23 +16,23 @@ from chassis.clock import Clock
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.access_log import AccessLog
 from gateway.arrival import Arrival
-from gateway.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
+from gateway.clients.cycle import Cycle
+from gateway.clients.known_requests import KnownRequests
 from gateway.cors import Cors
-from gateway.cycle import Cycle
 from gateway.direct_exchange import DirectExchange
 from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
 from gateway.forward_auth import answer_fields, asked_about, shown
 from gateway.framing import check_target
 from gateway.headers import own_fields, read_request_fields
-from gateway.known_requests import KnownRequests
-from gateway.limits import SessionLimit
 from gateway.metrics import Metrics
-from gateway.open_streams import OpenStreams
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
-from gateway.upstream import Upstreams
-from gateway.websocket_exchange import WebSocketExchange
-from gateway.websocket_handshake import asks_for_websocket
+from gateway.rate_limits.limits import SessionLimit
+from gateway.streams.open_streams import OpenStreams
+from gateway.streams.websocket_exchange import WebSocketExchange
+from gateway.streams.websocket_handshake import asks_for_websocket
+from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
+from gateway.upstreams.upstream import Upstreams
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]

@@ -10,9 +10,9 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
+from gateway.clients.proxied_connection import connection_class
+from gateway.clients.server_protocol import ServerProtocol
 from gateway.departure import accept_the_last
-from gateway.proxied_connection import connection_class
-from gateway.server_protocol import ServerProtocol
 
 TICK = 0.1
 """Seconds."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 from uvicorn.config import Config
 
 from gateway.app import Gateway
-from gateway.server_protocol import ServerProtocol
+from gateway.clients.server_protocol import ServerProtocol
 from gateway.worker import GatewayServer, GatewayWorker
 from tests.gateway.raw_client import RawClient, one_answer
 from tests.gateway.raw_upstream import WAIT

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import auth_client
 from gateway.auth_client import AuthAnswer, AuthClient
-from gateway.routes import Address
+from gateway.routing.routes import Address
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.tokens import PEER_SECRET
 

@@ -4,7 +4,7 @@ import pytest
 
 from contract.problems import Refused
 from gateway.authorizer import authorize
-from gateway.routes import Route, Timeouts, Upstream
+from gateway.routing.routes import Route, Timeouts, Upstream
 from tests.gateway.tokens import read_claims
 
 NOTES = Upstream("notes", (), "notes", None, 1)

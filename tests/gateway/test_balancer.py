@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from gateway.balancer import TRIES, Balancer
-from gateway.connection_pool import ConnectionPool, Unreachable
-from gateway.routes import Address, Upstream
-from gateway.upstream_connection import UpstreamFailed
-from gateway.upstream_metrics import UpstreamMetrics
-from gateway.upstream_report import PAUSE, UpstreamReport
+from gateway.routing.routes import Address, Upstream
+from gateway.upstreams.balancer import TRIES, Balancer
+from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.upstream_connection import UpstreamFailed
+from gateway.upstreams.upstream_metrics import UpstreamMetrics
+from gateway.upstreams.upstream_report import PAUSE, UpstreamReport
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.test_upstream import exchange

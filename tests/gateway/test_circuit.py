@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.circuit import LONGEST_PAUSE, PROBE_TIME, PROBES, Circuit, after_answer, after_asking, after_failure
+from gateway.upstreams.circuit import (
+    LONGEST_PAUSE,
+    PROBE_TIME,
+    PROBES,
+    Circuit,
+    after_answer,
+    after_asking,
+    after_failure,
+)
 
 BREAK_AFTER = 3
 NOW = 100.0

@@ -3,9 +3,9 @@
 import pytest
 
 from chassis.rates import Rate
-from gateway import counts
-from gateway.counts import Count, Counter, Room
-from gateway.routes import ADDRESS, Limit
+from gateway.rate_limits import counts
+from gateway.rate_limits.counts import Count, Counter, Room
+from gateway.routing.routes import ADDRESS, Limit
 
 NOON = 1_800_000_000.0
 """The start of a window of any length used here."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ejection import FULL_TRUST, LONGEST_TIME, Standing, after_answer, after_failure, readmitted
+from gateway.upstreams.ejection import FULL_TRUST, LONGEST_TIME, Standing, after_answer, after_failure, readmitted
 
 NOW = 100.0
 

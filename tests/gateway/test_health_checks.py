@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.health_checks import Verdict, after_check
-from gateway.routes import HealthCheck
+from gateway.routing.routes import HealthCheck
+from gateway.upstreams.health_checks import Verdict, after_check
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway, running

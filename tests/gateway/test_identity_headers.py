@@ -8,7 +8,7 @@ from contract.claims import InvalidToken
 from contract.identity import Identity, verify
 from contract.keys import assertion_signer, assertion_verifier
 from gateway.identity_headers import KEEP, Voucher
-from gateway.routes import Upstream
+from gateway.routing.routes import Upstream
 from tests.gateway.clocks import MovableClock
 from tests.gateway.tokens import IDENTITY_SECRET, read_claims
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from gateway.known_answers import SIZE as KNOWN_ANSWERS
-from gateway.known_answers import KnownAnswers
-from gateway.known_requests import SIZE, KnownRequest, KnownRequests
+from gateway.clients.known_requests import SIZE, KnownRequest, KnownRequests
+from gateway.upstreams.known_answers import SIZE as KNOWN_ANSWERS
+from gateway.upstreams.known_answers import KnownAnswers
 from tests.gateway.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient

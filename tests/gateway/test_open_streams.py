@@ -9,9 +9,9 @@ from contract.claims import AccessClaims
 from contract.problems import Refused
 from contract.revocation import SESSION, SUBJECT, Revocation
 from gateway.authentication import Proof
-from gateway.open_streams import OpenStream, OpenStreams
 from gateway.revocations import FEED_LIMIT, Revocations
-from gateway.routes import Address, Route, Timeouts, Upstream
+from gateway.routing.routes import Address, Route, Timeouts, Upstream
+from gateway.streams.open_streams import OpenStream, OpenStreams
 from tests.gateway.clocks import MovableClock
 from tests.gateway.tokens import read_claims
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxied_connection import ProxiedConnection, connection_class
-from gateway.proxy_protocol import MAX_BYTES, MalformedPreamble, Preamble, ProxyProtocol
-from gateway.server_protocol import ServerProtocol
+from gateway.clients.proxied_connection import ProxiedConnection, connection_class
+from gateway.clients.proxy_protocol import MAX_BYTES, MalformedPreamble, Preamble, ProxyProtocol
+from gateway.clients.server_protocol import ServerProtocol
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import RawUpstream

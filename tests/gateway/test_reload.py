@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.complaints import RoutesError
-from gateway.routes import RouteTable
-from gateway.routes_file import load_routes, version_of
-from gateway.routes_in_force import RoutesInForce
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes import RouteTable
+from gateway.routing.routes_file import load_routes, version_of
+from gateway.routing.routes_in_force import RoutesInForce
 from stack.plan import ROOT, Command
 from tests.faults.part import WAIT, Part
 from tests.gateway.raw_client import one_answer

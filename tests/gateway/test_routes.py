@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.rates import Rate
-from gateway.addresses import read_address
-from gateway.complaints import RoutesError
-from gateway.routes import Address, RouteTable
-from gateway.routes_file import load_routes, parse_routes
+from gateway.routing.addresses import read_address
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes import Address, RouteTable
+from gateway.routing.routes_file import load_routes, parse_routes
 from tests.gateway.tokens import IDENTITY_SECRET
 
 ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "WEAK": "changeme" * 8}

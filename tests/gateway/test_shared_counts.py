@@ -12,9 +12,9 @@ from redis.backoff import NoBackoff
 
 from chassis.rates import Rate
 from contract.problems import Refused
-from gateway.limits import Limits
-from gateway.routes import ADDRESS, IDENTITY, Limit
-from gateway.shared_counts import SharedCounts
+from gateway.rate_limits.limits import Limits
+from gateway.rate_limits.shared_counts import SharedCounts
+from gateway.routing.routes import ADDRESS, IDENTITY, Limit
 from tests.gateway.clocks import MovableClock
 from tests.gateway.valkey import Valkey, valkey_server
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.standing_fields import standing_lines
+from gateway.clients.standing_fields import standing_lines
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok

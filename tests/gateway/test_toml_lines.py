@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.toml_lines import Place, lines_of
+from gateway.routing.toml_lines import Place, lines_of
 
 ODD = """\
 # [no]\r

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.settings import load
+from gateway.clients.trusted_proxies import MAX_HOPS, UNKNOWN, TrustedProxies, peer_name, read_address
 from gateway.forwarded import forwarded_value, read_forwarded
 from gateway.settings import GatewaySettings
-from gateway.trusted_proxies import MAX_HOPS, UNKNOWN, TrustedProxies, peer_name, read_address
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running

@@ -8,11 +8,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from contract.problems import Refused
-from gateway.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
-from gateway.routes import Address, Upstream
-from gateway.upstream import Upstreams
-from gateway.upstream_connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_metrics import UpstreamMetrics
+from gateway.routing.routes import Address, Upstream
+from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
+from gateway.upstreams.upstream import Upstreams
+from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
+from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
 Test = Callable[[ConnectionPool], Awaitable[None]]

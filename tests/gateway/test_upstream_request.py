@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contract.problems import Refused
 from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields
-from gateway.upstream_request import head_template
+from gateway.upstreams.upstream_request import head_template
 
 HOST_LINE = b"Host: notes:8002\r\n"
 IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"

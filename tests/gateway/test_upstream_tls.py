@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
-from gateway.complaints import RoutesError
-from gateway.routes_file import parse_routes
+from gateway.routing.complaints import RoutesError
+from gateway.routing.routes_file import parse_routes
 from tests.gateway.certificates import A_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok

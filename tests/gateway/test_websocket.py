@@ -17,7 +17,7 @@ from websockets.sync.server import ServerConnection
 from contract.identity import verify
 from contract.keys import assertion_verifier
 from contract.revocation import SESSION, STREAM, Revocation
-from gateway.websocket_handshake import Handshake
+from gateway.streams.websocket_handshake import Handshake
 from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
@@ -43,8 +43,8 @@ def clock() -> ShiftedClock:
 def often() -> Iterator[None]:
     """Streams are looked at more often than twice a second: nobody here has time to wait."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.open_streams.PAUSE", 0.05)
-        patch.setattr("gateway.websocket.CLOSE_WAIT", CLOSE_WAIT)
+        patch.setattr("gateway.streams.open_streams.PAUSE", 0.05)
+        patch.setattr("gateway.streams.websocket.CLOSE_WAIT", CLOSE_WAIT)
         yield
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
-from gateway.websocket_frames import FrameTracker, close_frame
+from gateway.streams.websocket_frames import FrameTracker, close_frame
 
 FRAMES = st.lists(
     st.tuples(

@@ -1,0 +1,1 @@
+"""How routes.toml becomes the routes in force."""

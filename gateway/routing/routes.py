@@ -1,0 +1,171 @@
+"""Owns the routes: which requests the gateway lets through, to which upstream, and for whom. Default is deny."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from ssl import SSLContext
+from typing import Literal
+
+from chassis.rates import Rate
+from contract.keys import AssertionSigner
+from gateway.routing.fixed_fields import FixedFields
+
+AUTH_UPSTREAM = "auth"
+"""The auth service's name among the upstreams. It alone sees Authorization and Cookie, and needs no assertion."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PUBLIC: Literal["public"] = "public"
+AUTHENTICATED: Literal["authenticated"] = "authenticated"
+
+Per = Literal["address", "identity"]
+ADDRESS: Per = "address"
+IDENTITY: Per = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an upstream listens: `path` of a unix socket, or `host` and `port`; `authority` goes into Host.
+
+    `tls` is None where it is spoken to in the clear.
+    """
+
+    authority: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    tls: SSLContext | None = None
+
+    @property
+    def name(self) -> str:
+        """What logs and metrics call it."""
+        return f"unix:{self.path}" if self.path else self.authority
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `read` bounds each silence of the upstream, `total` the whole exchange; 0 means without end."""
+
+    connect: float = 1
+    read: float = 30
+    total: float = 60
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How an upstream's addresses are asked whether they are well. Times in seconds, `_after` in checks in a row."""
+
+    path: str
+    interval: float = 5
+    timeout: float = 1
+    unhealthy_after: int = 3
+    healthy_after: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A service behind the gateway. `signer` is None where no assertion is sent.
+
+    An address is left out after `eject_after` failures in a row, where there are others; after `break_after` requests
+    in a row that nobody answered, none is asked for a while. 0 means never.
+    """
+
+    name: str
+    addresses: tuple[Address, ...]
+    audience: str
+    signer: AssertionSigner | None
+    max_connections: int
+    eject_after: int = 3
+    break_after: int = 5
+    health: HealthCheck | None = None
+
+    @property
+    def takes_credentials(self) -> bool:
+        """Whether Authorization and cookies cross: to the auth service alone."""
+        return self.name == AUTH_UPSTREAM
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How often one address, or one identity, may come. Gateways share what they count under the same `id`."""
+
+    id: str
+    per: Per
+    rate: Rate
+    name: str = field(init=False)
+    """What it is called in RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
+    policy: str = field(init=False)
+    """What RateLimit-Policy says of it: quota, and window in seconds."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f'"{self.per}-{self.rate.seconds}s"')
+        object.__setattr__(self, "policy", f"{self.name};q={self.rate.count};w={self.rate.seconds}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a request under `prefix` meets. `roles` is empty where any authenticated subject may pass."""
+
+    prefix: str
+    upstream: Upstream
+    public: bool
+    roles: frozenset[str]
+    methods: frozenset[str]
+    max_body: int
+    timeouts: Timeouts
+    strip: int = 0
+    """How many of the path's first bytes, a prefix of whole segments, are not forwarded."""
+    request_fields: FixedFields | None = None
+    """What every request to the upstream says besides."""
+    answer_fields: FixedFields | None = None
+    """What every answer of the upstream says besides."""
+    keep_cookies: bool = False
+    """Whether the cookies that the upstream sets reach the client."""
+    limits: tuple[Limit, ...] = ()
+    max_concurrent: int | None = None
+    """Requests that may be under way at once in one worker."""
+    max_answer: int | None = None
+    """Bytes."""
+    websocket: bool = False
+    """Whether a client may go on with WebSocket."""
+    streams: bool = False
+    """Whether every answer may be a stream, whatever its media type: it ends with its token instead of in time."""
+
+    def forwarded_path(self, path: bytes) -> bytes:
+        """What the upstream is asked for, where `path` was matched."""
+        return path[self.strip :] or b"/" if self.strip else path
+
+
+class RouteTable:
+    """Finds a request's route: the longest prefix of whole segments. `version` tells one file from another."""
+
+    def __init__(self, routes: Sequence[Route], version: str = "") -> None:
+        self.routes = tuple(routes)
+        self.version = version
+        self._by_prefix: dict[bytes, dict[str, Route]] = {}
+        for route in routes:
+            by_method = self._by_prefix.setdefault(route.prefix.rstrip("/").encode(), {})
+            by_method.update(dict.fromkeys(route.methods, route))
+
+    def match(self, path: bytes, method: str = "GET") -> Route | None:
+        """The route of a request, or None."""
+        return (self.at(path) or {}).get(method)
+
+    def at(self, path: bytes) -> Mapping[str, Route] | None:
+        """The routes of `path` (as it came, undecoded) by method, or None: those of the longest prefix alone.
+
+        As many look-ups as the path has segments.
+        """
+        candidate = path.rstrip(b"/")
+        by_prefix = self._by_prefix
+        while True:
+            by_method = by_prefix.get(candidate)
+            if by_method is not None or not candidate:
+                return by_method
+            candidate = candidate[: candidate.rfind(b"/")]
+
+    def without_limits(self) -> "RouteTable":
+        """The same routes, on which nobody is limited."""
+        return RouteTable([replace(route, limits=()) for route in self.routes], self.version)
+
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """Every upstream that a route leads to, once."""
+        return tuple({route.upstream.name: route.upstream for route in self.routes}.values())

@@ -1,0 +1,1 @@
+"""Answers that outlive the moment in which their request was let through."""

@@ -1,0 +1,193 @@
+"""Owns which of an upstream's addresses is asked next, and what becomes of those that fail.
+
+Failure policy: an address that keeps failing is left out for a while (ejection.py), and an upstream that answers
+nobody is not asked at all (circuit.py). At least one address is always in: when the last one goes out, the one that
+was to return first is back at once. What failed to connect was not sent, so any request may try the next address.
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from chassis.clock import Clock
+from contract.problems import Refused, spread
+from gateway.routing.routes import Upstream
+from gateway.upstreams import circuit as circuits
+from gateway.upstreams import ejection
+from gateway.upstreams.circuit import Circuit
+from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.ejection import Standing
+from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
+from gateway.upstreams.upstream_report import UpstreamReport
+from gateway.upstreams.upstream_tls import tls_reason
+
+TRIES = 3
+"""Addresses that one request tries to connect to."""
+
+
+def _stretch() -> float:
+    return random.uniform(1, 1.5)  # noqa: S311 - spreads load, no secret
+
+
+class Balancer:
+    """The pools of one upstream. `monotonic` gives seconds.
+
+    `only` is the pool of an upstream with one address while nothing is wrong: then there is nothing to choose.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        report: UpstreamReport,
+        monotonic: Clock,
+        stretch: Callable[[], float] = _stretch,
+    ) -> None:
+        self.pools = tuple(ConnectionPool(address, upstream.max_connections) for address in upstream.addresses)
+        self.only = self.pools[0] if len(self.pools) == 1 else None
+        self.upstream = upstream
+        self.now = monotonic
+        """The time by which `failed` is told when a request was sent."""
+        self._report = report
+        self._stretch = stretch
+        self._circuit = Circuit()
+        self._standings = {pool: Standing() for pool in self.pools}
+        self._unhealthy: set[ConnectionPool] = set()
+        self._candidates: Sequence[ConnectionPool] = self.pools
+        self._on_trial = False
+        self._turn = 0
+
+    # --- which is asked ------------------------------------------------------------------------------------------
+
+    def choose(self) -> ConnectionPool:
+        """The address with the fewest exchanges under way; of equals, each in its turn.
+
+        Raises Refused(503) while the circuit is open.
+        """
+        if not self._circuit.is_calm:
+            self._pass_circuit()
+        return self._least_busy(self._candidates)
+
+    async def connect(self, pool: ConnectionPool, timeout: float) -> tuple[ConnectionPool, UpstreamConnection]:
+        """A connection to the address of `pool`, or to another one where that cannot be reached.
+
+        Each is given `timeout` seconds. Raises Unreachable when all that were tried cannot be, and Refused(503) at
+        the bound of connections.
+        """
+        asked_at = self.now()
+        tried = {pool}
+        while True:
+            try:
+                return pool, await pool.connect(timeout)
+            except Unreachable as error:
+                self._address_failed(pool, str(error), asked_at)
+                others = [other for other in self._candidates if other not in tried]
+                if not others or len(tried) == TRIES:
+                    self._request_failed(str(error), asked_at)
+                    raise
+                pool = self._least_busy(others)
+                tried.add(pool)
+
+    def _pass_circuit(self) -> None:
+        now = self.now()
+        circuit, may_pass = circuits.after_asking(self._circuit, now)
+        self._become(circuit)
+        if not may_pass:
+            code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
+            raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
+
+    def _least_busy(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
+        self._turn += 1
+        turn = self._turn % len(pools)
+        return min((*pools[turn:], *pools[:turn]), key=self._burden if self._on_trial else _outstanding)
+
+    def _burden(self, pool: ConnectionPool) -> tuple[bool, int]:
+        """Who is on trial and has all it is to be given comes after everybody else."""
+        return 0 < self._standings[pool].trial <= pool.outstanding, pool.outstanding
+
+    # --- how they fare -------------------------------------------------------------------------------------------
+
+    def failed(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
+        """Is told that a request, sent at `asked_at`, was not answered.
+
+        Silence counts only where nobody else was answered meanwhile: else it is not the address that hangs.
+        """
+        if failed.reason in ("timeout", "overdue") and pool.answered_within(self.now() - asked_at):
+            return
+        reason = tls_reason(failed.__cause__) or failed.reason
+        self._address_failed(pool, reason, asked_at)
+        self._request_failed(reason, asked_at)
+
+    def judge(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
+        """Is told what the health checks of an address have come to."""
+        if healthy:
+            self._unhealthy.discard(pool)
+            self._report.is_healthy(pool.address.name, out=self._standings[pool].is_out)
+        else:
+            self._unhealthy.add(pool)
+            self._report.is_unhealthy(pool.address.name, reason)
+        self._arrange()
+
+    def sweep(self) -> None:
+        """Takes back those whose time is over."""
+        now = self.now()
+        for pool, standing in self._standings.items():
+            if standing.is_out and now >= standing.out_until:
+                self._readmit(pool)
+
+    def _address_failed(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
+        self._report.fails(pool.address.name, reason)
+        if len(self.pools) > 1:
+            self._weigh(pool, reason, asked_at)
+        self._arrange()
+
+    def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
+        before, now, stretch = self._standings[pool], self.now(), self._stretch()
+        after = ejection.after_failure(
+            before, asked_at=asked_at, now=now, eject_after=self.upstream.eject_after, stretch=stretch
+        )
+        self._standings[pool] = after
+        if before.is_out or not after.is_out:
+            return
+        self._report.is_ejected(pool.address.name, reason, after.out_until - now)
+        if all(standing.is_out for standing in self._standings.values()):
+            self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
+
+    def _readmit(self, pool: ConnectionPool) -> None:
+        self._standings[pool] = ejection.readmitted(self._standings[pool], self.now())
+        self._report.is_back(pool.address.name, out=pool in self._unhealthy)
+        self._arrange()
+
+    def _request_failed(self, reason: str, asked_at: float) -> None:
+        break_after, stretch = self.upstream.break_after, self._stretch()
+        circuit = circuits.after_failure(
+            self._circuit, asked_at=asked_at, now=self.now(), break_after=break_after, stretch=stretch
+        )
+        self._become(circuit, reason)
+        self._arrange()
+
+    def _answered(self, pool: ConnectionPool) -> None:
+        self._standings[pool] = ejection.after_answer(self._standings[pool])
+        self._become(circuits.after_answer(self._circuit))
+        self._arrange()
+
+    # --- what follows --------------------------------------------------------------------------------------------
+
+    def _become(self, circuit: Circuit, reason: str = "") -> None:
+        before, self._circuit = self._circuit.state, circuit
+        if circuit.state != before:
+            self._report.circuit_is(circuit.state, reason)
+
+    def _arrange(self) -> None:
+        """Works out what requests go by until the next change."""
+        let_in = [pool for pool in self.pools if not self._standings[pool].is_out]
+        # A check alone refuses no request: where all that are in are unhealthy, they are asked all the same.
+        self._candidates = [pool for pool in let_in if pool not in self._unhealthy] or let_in
+        self._on_trial = any(standing.trial for standing in self._standings.values())
+        self.only = self.pools[0] if len(self.pools) == 1 and self._circuit.is_calm else None
+        for pool in self.pools:
+            is_calm = self._circuit.is_calm and self._standings[pool].is_calm
+            pool.on_answer = None if is_calm else self._answered
+
+
+def _outstanding(pool: ConnectionPool) -> int:
+    return pool.outstanding

@@ -1,0 +1,136 @@
+"""Owns the connections to one address of an upstream: kept open, bounded, and swept for deadlines.
+
+Deadlines are checked ten times a second for all connections together: a timer of its own for each exchange
+would cost the loop more than everything else here.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from contract.problems import Refused, spread
+from gateway.routing.routes import Address
+from gateway.upstreams.known_answers import KnownAnswers
+from gateway.upstreams.upstream_connection import UpstreamConnection
+from gateway.upstreams.upstream_tls import tls_reason
+
+IDLE_LIMIT = 60
+"""Seconds that a connection may idle; less than our own services keep theirs, so that the gateway closes first."""
+
+KEPT = 32
+"""Idle connections that are kept to one address; those beyond close after FRESH seconds. A burst's connections would
+otherwise take the places that others need: a gunicorn worker has a thousand."""
+
+FRESH = 1
+"""Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
+
+
+class Unreachable(Exception):
+    """No connection could be made."""
+
+
+class ConnectionPool:
+    """The connections to one address; `limit` bounds those in use. The last one given back is taken first."""
+
+    def __init__(self, address: Address, limit: int) -> None:
+        self.address = address
+        self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
+        self._limit = limit
+        self._known_answers = KnownAnswers()
+        self._connecting = 0
+        self.on_answer: Callable[[ConnectionPool], None] | None = None
+        """Called with this pool when an answer has begun; None while that changes nothing, as it nearly always is."""
+        self._forgotten_answer = float("-inf")
+        """Loop time of the latest answer on a connection that there no longer is."""
+        self._idle: list[UpstreamConnection] = []
+        self._in_use: set[UpstreamConnection] = set()
+
+    @property
+    def outstanding(self) -> int:
+        """How many exchanges are under way."""
+        return len(self._in_use) + self._connecting
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether an answer came to its end in the last so many seconds. Worked out when asked: nothing notes it."""
+        since = asyncio.get_running_loop().time() - seconds
+        latest = (connection.idle_since for connection in (*self._idle, *self._in_use))
+        return self._forgotten_answer > since or any(time > since for time in latest)
+
+    def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
+        """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
+        while self._idle and self.outstanding < self._limit:
+            connection = self._idle.pop()
+            if connection.is_open:
+                if now - connection.idle_since > max_idle:
+                    self._idle.append(connection)
+                    return None
+                self._in_use.add(connection)
+                return connection
+            self._forget(connection)
+        return None
+
+    async def connect(self, timeout: float) -> UpstreamConnection:
+        """A new connection within `timeout` seconds. Raises Unreachable, or Refused(503) at the limit, at once."""
+        if self.outstanding >= self._limit:
+            raise Refused("upstream_busy", retry_after=spread(1))
+        self._connecting += 1
+        try:
+            connection = await self.open(timeout)
+        finally:
+            self._connecting -= 1
+        self._in_use.add(connection)
+        return connection
+
+    async def open(self, timeout: float) -> UpstreamConnection:
+        """A connection beside the pool, whose owner closes it. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> UpstreamConnection:
+            return UpstreamConnection(loop, self._known_answers)
+
+        try:
+            async with asyncio.timeout(timeout):
+                if self.address.path:
+                    _, connection = await loop.create_unix_connection(protocol, self.address.path)
+                else:
+                    _, connection = await self._connect(loop, protocol)
+        except OSError as error:  # TimeoutError and SSLError are such
+            raise Unreachable(tls_reason(error) or type(error).__name__) from error
+        return connection
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], UpstreamConnection]
+    ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
+        host, port, tls = self.address.host, self.address.port, self.address.tls
+        if tls is None:
+            return await loop.create_connection(protocol, host, port)
+        return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=host)
+
+    def give_back(self, connection: UpstreamConnection) -> None:
+        """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
+        self._in_use.discard(connection)
+        if connection.finish():
+            self._idle.append(connection)
+        elif connection.complete:
+            self._forget(connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._forgotten_answer = max(self._forgotten_answer, connection.idle_since)
+
+    def sweep(self, now: float) -> None:
+        """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
+        for connection in tuple(self._in_use):
+            connection.enforce_deadlines(now)
+        surplus = len(self._idle) - KEPT
+        if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
+            for place, connection in enumerate(self._idle):  # the one that idles longest is the first
+                if now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT):
+                    connection.close()
+                if not connection.is_open:
+                    self._forget(connection)
+            self._idle = [connection for connection in self._idle if connection.is_open]
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for connection in (*self._idle, *self._in_use):
+            connection.close()
+        self._idle.clear()

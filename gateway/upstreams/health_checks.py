@@ -1,0 +1,76 @@
+"""Owns the health checks of upstreams that ask for them: each address is asked now and then whether it is well.
+
+Failure policy: a check leaves an address out, and nothing more; the last ones are asked all the same (balancer.py).
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import NoReturn
+
+from gateway.routing.routes import HealthCheck
+from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the checks of an address have come to; `against` of the latest, in a row, said otherwise."""
+
+    healthy: bool = True
+    against: int = 0
+
+
+def after_check(verdict: Verdict, passed: bool, check: HealthCheck) -> Verdict:
+    """The verdict after one more check."""
+    if passed == verdict.healthy:
+        return Verdict(verdict.healthy)
+    needed = check.healthy_after if passed else check.unhealthy_after
+    against = verdict.against + 1
+    return Verdict(passed) if against >= needed else Verdict(verdict.healthy, against)
+
+
+class AddressHealth:
+    """The checks of one address, over connections of their own: to connect is part of being well."""
+
+    def __init__(self, balancer: Balancer, pool: ConnectionPool, check: HealthCheck) -> None:
+        self._balancer = balancer
+        self._pool = pool
+        self._check = check
+        self._verdict = Verdict()
+        head = f"GET {check.path} HTTP/1.1\r\nUser-Agent: sallyport-health\r\nConnection: close\r\n"
+        self._head = head.encode("ascii") + pool.host_line + b"\r\n"
+
+    async def keep_checking(self) -> NoReturn:
+        """Checks until cancelled, each time after the interval more or less a fifth: workers do not ask together."""
+        check = self._check
+        await asyncio.sleep(random.uniform(0, check.interval))  # noqa: S311 - spreads load, no secret
+        while True:
+            self._judge(await self._ask())
+            await asyncio.sleep(check.interval * random.uniform(0.8, 1.2))  # noqa: S311 - as above
+
+    def _judge(self, complaint: str) -> None:
+        before, self._verdict = self._verdict, after_check(self._verdict, not complaint, self._check)
+        if self._verdict.healthy != before.healthy:
+            self._balancer.judge(self._pool, healthy=self._verdict.healthy, reason=complaint)
+
+    async def _ask(self) -> str:
+        """What is wrong; empty for an answer below 400 in time."""
+        try:
+            async with asyncio.timeout(self._check.timeout):
+                connection = await self._pool.open(self._check.timeout)
+                try:
+                    status = await self._status(connection)
+                finally:
+                    connection.close()
+        except TimeoutError:
+            return "timeout"
+        except (Unreachable, UpstreamFailed) as error:
+            return str(error)
+        return "" if status < 400 else f"status {status}"
+
+    async def _status(self, connection: UpstreamConnection) -> int:
+        connection.start(self._head, b"", whole=True, method="GET", keep_cookies=False, total=0)
+        await connection.answered(0)
+        return connection.status

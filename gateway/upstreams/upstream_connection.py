@@ -1,0 +1,393 @@
+"""Owns one connection to an upstream: a request goes out, its answer comes in, one at a time.
+
+The answer is handed over as soon as its header and whatever came with it have been parsed, so that a small one
+costs one wake-up. Reading pauses while more than 64 KB of it wait to be taken.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal, cast
+
+import httptools
+
+from gateway.headers import read_answer_fields
+from gateway.upstreams.known_answers import KnownAnswer, KnownAnswers
+
+HIGH_WATER = 65_536
+SWITCHING = 101
+"""The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+Reason = Literal["stale", "broken", "timeout", "overdue", "closed"]
+
+
+class UpstreamFailed(Exception):
+    """The exchange broke: "stale" before any answer on a connection that had idled, "broken" after that, "timeout"
+    when the upstream was silent for too long, "overdue" when the whole took too long, "closed" by ourselves."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """A connection and the state of the exchange that is on it.
+
+    `status`, `headers` and `complete` hold from the moment `answered` returns until the next `start`.
+    `known` holds as long where the head came before, byte for byte.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers | None = None) -> None:
+        self._loop = loop
+        self._known_answers = known_answers
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._write_paused = False
+        self._read_paused = False
+        self._failure: UpstreamFailed | None = None
+        self._raw_headers: list[tuple[bytes, bytes]] = []
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._heading = True
+        self._head_request = False
+        self._keep_cookies = False
+        self._head_bytes = 0
+        self._ends_at_eof = False
+        self._keeps_alive = False
+        self._reused = False
+        self._busy = False
+        self._sent = False
+        self._may_switch = False
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.known: KnownAnswer | None = None
+        self.complete = False
+        self.idle_since = 0.0
+        self.silent_until = float("inf")
+        """Loop time by which the upstream must be heard, while we wait for it."""
+        self.stuck_until = float("inf")
+        """Loop time by which it must take more of the body, while we wait for that."""
+        self.total_until = float("inf")
+        """Loop time by which the whole exchange must be over."""
+
+    # --- the exchange ------------------------------------------------------------------------------------------
+
+    def start(self, head: bytes, body: bytes, *, whole: bool, method: str, keep_cookies: bool, total: float) -> None:
+        """Sends a request's head and what there is of its body. `total` seconds bound the exchange."""
+        if self._transport is None or self._transport.is_closing():
+            raise UpstreamFailed("stale")
+        self._failure = None
+        self._raw_headers = []
+        self._chunks = []
+        self._buffered = 0
+        self._head_bytes = 0
+        self._heading = True
+        self._keeps_alive = False
+        self._head_request = method == "HEAD"
+        self._keep_cookies = keep_cookies
+        self._busy = True
+        self._sent = whole
+        self._may_switch = False
+        self.known = None
+        self.complete = False
+        self.total_until = self._deadline(total)
+        self._transport.write(head + body if body else head)
+
+    async def send(self, data: bytes, silence: float) -> None:
+        """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more."""
+        if self._failure is not None:
+            raise self._failure
+        if self._transport is None:
+            raise UpstreamFailed("broken")
+        self._transport.write(data)
+        if not self._write_paused:
+            return
+        self._drained = self._loop.create_future()
+        self.stuck_until = self._deadline(silence)
+        try:
+            await self._drained
+        finally:
+            self._drained = None
+            self.stuck_until = float("inf")
+
+    def sent(self, silence: float) -> None:
+        """Says that the request's body was sent whole: from now on the upstream has `silence` seconds to answer."""
+        self._sent = True
+        if self._waiter is not None:
+            self.silent_until = self._deadline(silence)
+
+    async def answered(self, silence: float) -> None:
+        """Returns when the header is here. Raises UpstreamFailed, also after `silence` seconds without a byte."""
+        if self._heading and self._failure is None:
+            await self._wait(silence)
+        if self._heading and self._failure is not None:
+            raise self._failure
+
+    def listen(self, heard: Callable[[], None], silence: float) -> None:
+        """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
+        self._listener = heard
+        self.silent_until = self._deadline(silence)
+
+    def await_switch(self) -> None:
+        """Lets the upstream answer the request that was started with 101, and go on with another protocol."""
+        self._may_switch = True
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+        """Gives the connection away after a 101, and what came behind it. Raises UpstreamFailed where it has gone."""
+        if self._transport is None or self._transport.is_closing():
+            raise UpstreamFailed("broken")
+        early, self._chunks = b"".join(self._chunks), []
+        return self._transport, early
+
+    def lift_total(self) -> None:
+        """From now on the exchange lasts as long as the upstream is heard: its answer is a stream."""
+        self.total_until = float("inf")
+
+    @property
+    def failed(self) -> bool:
+        """Whether the exchange broke."""
+        return self._failure is not None
+
+    def take(self) -> bytes:
+        """What has come of the body since the last call, perhaps nothing; reading goes on."""
+        chunks = self._chunks
+        if not chunks:
+            return b""
+        self._chunks = []
+        self._buffered = 0
+        if self._read_paused and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def more(self, silence: float) -> bytes:
+        """The next part of the body; empty at its end. Raises UpstreamFailed, as answered does."""
+        while not self._chunks and not self.complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait(silence)
+        return self.take()
+
+    def finish(self) -> bool:
+        """Ends the exchange. Whether the connection can carry another one; where it cannot, it is closed."""
+        reusable = (
+            self.complete
+            and self._sent
+            and self._keeps_alive
+            and self._failure is None
+            and not self._chunks
+            and not self._write_paused
+            and self.is_open
+        )
+        self._busy = False
+        self._reused = True
+        self.idle_since = self._loop.time()
+        self.silent_until = self.stuck_until = self.total_until = float("inf")
+        if not reusable:
+            self.close()
+        return reusable
+
+    def close(self) -> None:
+        """Closes the connection at once, whatever is on it."""
+        if self._failure is None:
+            self._failure = UpstreamFailed("closed")
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake()
+
+    def enforce_deadlines(self, now: float) -> None:
+        """Breaks the exchange off when one of its deadlines lies before the loop time `now`."""
+        if now > self.silent_until or now > self.stuck_until:
+            self._fail("timeout")
+        elif now > self.total_until:
+            self._fail("overdue")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection can be written to."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    # --- waiting -----------------------------------------------------------------------------------------------
+
+    async def _wait(self, silence: float) -> None:
+        self._waiter = self._loop.create_future()
+        self.silent_until = self._deadline(silence)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self.silent_until = float("inf")
+
+    def _deadline(self, seconds: float) -> float:
+        return self._loop.time() + seconds if seconds else float("inf")
+
+    def _wake(self) -> None:
+        if self._listener is not None:
+            self._call_listener()
+        for future in (self._waiter, self._drained):
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _call_listener(self) -> None:
+        heard, self._listener = self._listener, None
+        self.silent_until = float("inf")
+        if heard is not None:
+            heard()
+
+    def _fail(self, reason: Reason, cause: Exception | None = None) -> None:
+        if self._failure is None:
+            self._failure = UpstreamFailed(reason)
+            self._failure.__cause__ = cause
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake()
+
+    # --- asyncio.Protocol --------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once."""
+        # A cast, because uvloop's transports are asyncio's by shape and not by class.
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop with what the upstream sent."""
+        if not self._busy:  # an answer that nobody asked for: nothing that follows on this connection can be trusted
+            self._fail("broken")
+            return
+        known_answers = self._known_answers
+        if known_answers is None or not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
+            self._parse(data)
+            return
+        found = known_answers.find(data)
+        if found is not None:
+            self._recall(*found)
+            return
+        self._parse(data)
+        if self.complete and self._keeps_alive and not self._ends_at_eof:
+            known_answers.learn(data, self.status, self.headers)
+
+    def _recall(self, known: KnownAnswer, body: bytes) -> None:
+        """Takes a whole answer that the parser need not see: it stands where the next one begins."""
+        self.known = known
+        self.status = known.status
+        self.headers = list(known.headers)
+        self._heading = False
+        self._keeps_alive = True
+        self.complete = True
+        if body:
+            self._chunks = [body]
+        self._heard()
+
+    def _parse(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.status != SWITCHING:
+                self._fail("broken")
+                return
+            self._switch(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._fail("broken")
+            return
+        if self._heading:
+            self._head_bytes += len(data)
+            if self._head_bytes > HIGH_WATER:
+                self._fail("broken")
+            return
+        if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
+            self._read_paused = True
+            self._transport.pause_reading()
+        self._heard()
+
+    def _heard(self) -> None:
+        if self._listener is not None:
+            self._call_listener()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def eof_received(self) -> None:
+        """Called by the loop when the upstream has closed its half: the end of an answer that has no other end."""
+        if self._busy and not self._heading and self._ends_at_eof:
+            self.complete = True
+            self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop once."""
+        self._transport = None
+        if self.complete:
+            self._wake()
+            return
+        untouched = self._reused and self._heading and not self._head_bytes
+        self._fail("stale" if untouched else "broken", exc)
+
+    def pause_writing(self) -> None:
+        """Called by the loop when the upstream takes no more."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """Called by the loop when the upstream takes more again."""
+        self._write_paused = False
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    # --- httptools ---------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Called by the parser at an answer's first byte."""
+        if self.complete:  # a second answer to one request: what else comes here cannot be trusted either
+            self._keeps_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser for each field, trailers included; those are discarded."""
+        if self._heading:
+            self._raw_headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        if self.complete:
+            return
+        status = self._parser.get_status_code()
+        if status == SWITCHING and self._may_switch:
+            self.status = status
+            self.headers = [(name.lower(), value) for name, value in self._raw_headers]
+            self._heading = False
+            return
+        if status < 200:  # RFC 9110 15.2: interim answers are for the next hop, which is us
+            self._raw_headers = []
+            return
+        self.status = status
+        self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
+        self._heading = False
+        self._ends_at_eof = not any(name.lower() in _FRAMING for name, _ in self._raw_headers)
+        if self._head_request:
+            self._end_without_body()
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        if self.complete:  # an answer to HEAD that has a body all the same
+            self._keeps_alive = False
+            return
+        self._chunks.append(body)
+        self._buffered += len(body)
+
+    def _switch(self, early: bytes) -> None:
+        # The parser is of no use any more. What else comes waits until somebody takes the connection over.
+        self._keeps_alive = False
+        self._chunks = [early]
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """Called by the parser, for interim answers as well."""
+        if not self._heading and not self.complete:
+            self.complete = True
+            self._keeps_alive = self._parser.should_keep_alive()
+
+    def _end_without_body(self) -> None:
+        # The parser cannot be told that an answer to HEAD has no body, whatever its Content-Length says.
+        self.complete = True
+        self._keeps_alive = self._parser.should_keep_alive()
+        self._parser = httptools.HttpResponseParser(self)
