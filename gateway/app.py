@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from a2wsgi import WSGIMiddleware
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -151,8 +151,7 @@ def create_app(
     )
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
-    quick_redis = _quick_redis(settings)  # closed by `counts`, which goes with the worker
-    tickets = Tickets(quick_redis, settings.peer_secret.get_secret_value(), clock)
+    tickets = Tickets(_redis_of_tickets(settings), settings.peer_secret.get_secret_value(), clock)
     authentication = Authentication(
         authenticator,
         Refresher(auth.post),
@@ -162,7 +161,7 @@ def create_app(
         cookie_name=cookie.name,
         allowed_origins=settings.allowed_origins,
     )
-    counts = SharedCounts(quick_redis, clock, metrics.note_counting_alone)
+    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
     pipeline = Pipeline(
         table, authentication, Voucher(settings.verified_tokens), limits, Via(settings.gateway_name), clock
@@ -200,6 +199,7 @@ def create_app(
         keys.keep_fresh,
         feed.follow,
         counts.keep_sharing,
+        tickets.keep_connected,
         sightings.keep_reporting,
         upstreams.sweep,
         streams.sweep,
@@ -244,11 +244,24 @@ def _redis(settings: GatewaySettings) -> "Redis":
     )
 
 
-def _quick_redis(settings: GatewaySettings) -> "Redis":
-    # Requests near a limit, or with a ticket, wait for it: so shortly, once, and then without it.
+def _redis_of_counts(settings: GatewaySettings) -> "Redis":
+    # Requests near a limit wait for it: so shortly, once, and then without it.
     return Redis.from_url(
         settings.redis_url.get_secret_value(),
         socket_timeout=0.2,
         socket_connect_timeout=0.2,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def _redis_of_tickets(settings: GatewaySettings) -> "Redis":
+    # A few connections that many requests take in turn: a burst of streams that come back makes no burst of them.
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url.get_secret_value(),
+        max_connections=4,
+        timeout=1,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)

@@ -69,6 +69,13 @@ class Tickets:
             raise Refused("ticket_invalid")
         return _claims(known["claims"])
 
+    async def keep_connected(self) -> None:
+        """Lets go of Redis when it is cancelled, and not before."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self._redis.aclose()
+
     def _seal(self, place: str, document: bytes) -> bytes:
         # With the place in it, so that no document can be moved to another ticket.
         return hmac.digest(self._key, place.encode() + b"\0" + document, "sha256")

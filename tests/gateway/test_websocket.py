@@ -130,7 +130,7 @@ def test_the_service_is_told_who_it_is_and_sees_no_token(
 ) -> None:
     with open_websocket(gateway, ada | {"X-Identity": "forged", "Cookie": "a=b"}, "/ws/x?room=1"):
         pass
-    request = service.meetings[0].connection.request
+    request = service.last().connection.request
     assert request is not None
     identity = verify(
         request.headers["x-identity"], verifier=assertion_verifier(IDENTITY_SECRET), audience="notes", now=clock()
@@ -207,7 +207,7 @@ def test_a_client_that_hangs_up_ends_the_services_side(
     gateway: RunningGateway, service: WebSocketService, ada: dict[str, str]
 ) -> None:
     client = open_websocket(gateway, ada)
-    client.socket.close()
+    client.close_socket()
     assert service.last_end()[0] == 1006
 
 

@@ -1,6 +1,7 @@
 """A real WebSocket server on loopback, by a library of its own, that does what a script says."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -49,9 +50,16 @@ class WebSocketService:
         connection.close()
         meeting.over.set()
 
+    def last(self) -> Meeting:
+        """The newest connection; its handshake is answered before the service's own thread knows of it."""
+        deadline = time.monotonic() + WAIT
+        while not self.meetings and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.meetings[-1]
+
     def last_end(self) -> tuple[int | None, str | None]:
         """Code and reason with which the newest connection ends."""
-        newest = self.meetings[-1]
+        newest = self.last()
         assert newest.over.wait(WAIT)
         return newest.connection.close_code, newest.connection.close_reason
 
