@@ -233,8 +233,8 @@ def test_while_redis_is_away_each_worker_counts_alone_and_afterwards_together_ag
                 assert one.told == two.told == [True]
                 server.start()
                 await until(lambda: one.told == two.told == [True, False])
-                assert not await one.admits(limit)
-                assert not await two.admits(limit)
+                # Redis came back with nothing: what was let in alone counts from where the workers left off, or anew.
+                assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) <= 5
                 clock.move(120)
                 assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) == 5
 
