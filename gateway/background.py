@@ -10,6 +10,7 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled."""
 
 _RESTART_PAUSE = 1.0
+_CANCEL_AGAIN = 0.1
 _log = structlog.get_logger("background")
 
 
@@ -26,9 +27,13 @@ class Background:
 
     async def stop(self) -> None:
         """Cancels every job and waits for it to end."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            # More than once where need be: until Python 3.12 asyncio.wait_for loses a cancellation that comes as what
+            # it waits for is done (cpython#86296), and redis-py writes each command within one.
+            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN)
 
 
 async def _keep_running(job: Job) -> None:

@@ -8,6 +8,7 @@ good token for our fault. Entries are forgotten when every token they speak of h
 
 import asyncio
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 import structlog
 from redis.asyncio import Redis
@@ -16,13 +17,16 @@ from redis.exceptions import RedisError
 from chassis.clock import Clock
 from contract.claims import LEEWAY, AccessClaims
 from contract.problems import Refused
-from contract.revocation import SESSION, STREAM, Revocation, read_revocation
+from contract.revocation import SESSION, STREAM, SUBJECT, Kind, Revocation, read_revocation
 
 _BLOCK_MS = 1_000
-_PAGE = 1_000
+_PAGE = 200
+"""Entries that are read at once: some milliseconds of the loop."""
 _RETRY_PAUSE = 0.25
 FEED_LIMIT = 5.0
 """Seconds of silence that REVOCATION_FAIL=closed bears."""
+MOST_FORGOTTEN = 2_000
+"""Entries that are forgotten at a time: more than are read at once, and some milliseconds of the loop."""
 _log = structlog.get_logger("revocations")
 
 
@@ -33,16 +37,20 @@ class Revocations:
         self._keep = access_lifetime + LEEWAY
         self._silence_limit = FEED_LIMIT if fail_closed else float("inf")
         self._heard_at = float("-inf") if fail_closed else float("inf")
-        self._sessions: dict[str, int] = {}
-        self._subjects: dict[str, int] = {}
+        self._known: dict[Kind, dict[str, int]] = {SESSION: {}, SUBJECT: {}}
+        self._sessions, self._subjects = self._known[SESSION], self._known[SUBJECT]
+        self._by_time: list[tuple[int, Kind, str]] = []
+        """A heap, so that what is to be forgotten is found without a look at the rest."""
 
     def __len__(self) -> int:
         return len(self._sessions) + len(self._subjects)
 
     def add(self, revocation: Revocation) -> None:
         """Learns one revocation; learning it again, in any order, changes nothing."""
-        known = self._sessions if revocation.kind == SESSION else self._subjects
-        known[revocation.value] = max(revocation.at, known.get(revocation.value, 0))
+        known = self._known[revocation.kind]
+        if revocation.at > known.get(revocation.value, -1):
+            known[revocation.value] = revocation.at
+            heappush(self._by_time, (revocation.at, revocation.kind, revocation.value))
 
     def heard(self, now: float) -> None:
         """Notes that everything published before `now` is known."""
@@ -60,10 +68,13 @@ class Revocations:
             raise Refused("token_revoked")
 
     def forget(self, now: float) -> None:
-        """Drops what was revoked longer ago than any access token lives."""
-        for known in (self._sessions, self._subjects):
-            for value in [value for value, at in known.items() if at + self._keep < now]:
-                del known[value]
+        """Drops what was revoked longer ago than any access token lives, so much at a time that no request waits."""
+        for _ in range(MOST_FORGOTTEN):
+            if not self._by_time or self._by_time[0][0] + self._keep >= now:
+                return
+            at, kind, value = heappop(self._by_time)
+            if self._known[kind].get(value) == at:  # and not revoked again since
+                del self._known[kind][value]
 
 
 class RevocationFeed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
@@ -10,7 +10,8 @@ from redis.asyncio import Redis as AsyncRedis
 
 from contract.problems import Refused
 from contract.revocation import STREAM, Revocation
-from gateway.revocations import FEED_LIMIT, RevocationFeed, Revocations
+from gateway.background import Background
+from gateway.revocations import FEED_LIMIT, MOST_FORGOTTEN, RevocationFeed, Revocations
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT
 from tests.gateway.tokens import read_claims
@@ -75,6 +76,27 @@ def test_what_no_token_can_outlive_is_forgotten(revocations: Revocations) -> Non
     assert len(revocations) == 0
 
 
+def test_what_was_revoked_again_is_forgotten_by_the_later_time(revocations: Revocations) -> None:
+    revocations.add(Revocation("sub", "ada-id", NOW))
+    revocations.add(Revocation("sub", "ada-id", NOW + 100))
+    revocations.forget(NOW + LIFETIME + 11)
+    assert is_refused(revocations, issued_at=NOW + 100)
+    revocations.forget(NOW + LIFETIME + 111)
+    assert len(revocations) == 0
+
+
+def test_a_crowd_is_forgotten_little_by_little_and_in_the_order_of_time(revocations: Revocations) -> None:
+    """No request waits for it; and one that was dated wrongly keeps nothing else."""
+    revocations.add(Revocation("sid", "from the future", NOW + 1_000_000))
+    for number in range(MOST_FORGOTTEN + 2):
+        revocations.add(Revocation("sid", f"session-{number}", NOW - number))
+    revocations.forget(NOW + LIFETIME + 11)
+    assert len(revocations) == 3
+    assert is_refused(revocations, session="session-0")
+    revocations.forget(NOW + LIFETIME + 11)
+    assert len(revocations) == 1
+
+
 def test_fail_closed_is_503_once_the_feed_is_silent_for_too_long() -> None:
     """Never 401: a client would drop a good token for our fault."""
     revocations = Revocations(LIFETIME, fail_closed=True)
@@ -115,13 +137,12 @@ async def following(valkey: Valkey, revocations: Revocations, clock: MovableCloc
         valkey.url, decode_responses=True, encoding_errors="replace", socket_timeout=3, socket_connect_timeout=1
     )
     feed = RevocationFeed(redis, revocations, clock)
-    job = asyncio.create_task(feed.follow())
+    jobs = Background([feed.follow])
+    jobs.start()
     try:
         yield feed
     finally:
-        job.cancel()
-        with suppress(asyncio.CancelledError):
-            await job
+        await jobs.stop()
         await redis.aclose()
 
 

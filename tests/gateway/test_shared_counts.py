@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 
 from chassis.rates import Rate
 from contract.problems import Refused
+from gateway.background import Background
 from gateway.rate_limits.limits import Limits
 from gateway.rate_limits.shared_counts import SharedCounts
 from gateway.routing.routes import ADDRESS, IDENTITY, Limit
@@ -64,14 +65,12 @@ class Worker:
 @asynccontextmanager
 async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> AsyncIterator[list[Worker]]:
     made = [Worker(valkey.url, clock) for _ in range(number)]
-    sharing = [asyncio.create_task(worker.counts.keep_sharing()) for worker in made]
+    sharing = Background([worker.counts.keep_sharing for worker in made])
+    sharing.start()
     try:
         yield made
     finally:
-        for task in sharing:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await sharing.stop()
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
@@ -252,16 +251,15 @@ def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothin
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         worker = Worker(f"redis://127.0.0.1:{port}", clock)
-        sharing = asyncio.create_task(worker.counts.keep_sharing())
+        sharing = Background([worker.counts.keep_sharing])
+        sharing.start()
         async with asyncio.timeout(2):
             assert await worker.admits(limit)
             assert worker.told == [True]
             for _ in range(8):
                 assert worker.limits.admit_known([limit], CLIENT, "") is not None
             assert not await worker.admits(limit)
-        sharing.cancel()
-        with suppress(asyncio.CancelledError):
-            await sharing
+        await sharing.stop()
         server.close()
 
     play(story)
