@@ -3,11 +3,8 @@
 The long-lived secret itself never travels; what travels is good for a minute and for this purpose alone.
 """
 
-import json
-
-import jwt
-
-from contract.claims import InvalidToken, check_registered_claims, is_compact_jws
+from contract.claims import check_registered_claims
+from contract.jws import encoded_header, read_claims, read_header, sign_claims
 
 PEER_HEADER = "X-Peer"
 PEER_TYP = "peer+jwt"
@@ -16,22 +13,18 @@ ISSUER = "sallyport-gateway"
 LIFETIME = 60
 """Seconds."""
 
+_ALGORITHM = "HS256"
+_HEADER = encoded_header(typ=PEER_TYP, algorithm=_ALGORITHM)
+
 
 def sign_peer(secret: str, *, now: float) -> str:
     """A token that says "I am the gateway", good for 60 seconds from `now`."""
     claims = {"iss": ISSUER, "aud": PEER_AUDIENCE, "iat": int(now), "exp": int(now) + LIFETIME}
-    return jwt.encode(claims, secret, algorithm="HS256", headers={"typ": PEER_TYP})
+    return sign_claims(claims, header=_HEADER, algorithm=_ALGORITHM, key=secret.encode())
 
 
 def verify_peer(token: str, secret: str, *, now: float) -> None:
     """Returns when `token` was signed by the gateway lately. Raises InvalidToken."""
-    if not is_compact_jws(token):
-        raise InvalidToken("Peer token is malformed")
-    try:
-        decoded = jwt.api_jws.decode_complete(token, secret, algorithms=["HS256"])
-        claims = json.loads(decoded["payload"])
-    except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise InvalidToken("Peer token has a bad signature") from error
-    if decoded["header"].get("typ") != PEER_TYP or not isinstance(claims, dict):
-        raise InvalidToken("Peer token has another type")
+    header = read_header(token)
+    claims = read_claims(token, header, typ=PEER_TYP, algorithm=_ALGORITHM, key=secret.encode())
     check_registered_claims(claims, issuer=ISSUER, audiences={PEER_AUDIENCE}, now=now)

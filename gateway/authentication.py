@@ -71,6 +71,13 @@ class Authentication:
         known = self._authenticator.recall(token, self._clock())
         return Proof(known, token) if known is not None else None
 
+    def verify_at_once(self, fields: RequestFields) -> Proof | None:
+        """As recall, for a token that was not verified before: it is now. Only to be called after recall."""
+        if fields.bearer is None:
+            return None
+        claims = self._authenticator.verify_at_once(fields.bearer)
+        return Proof(claims, fields.bearer) if claims is not None else None
+
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
         """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
         handle = take_session_handle(fields, self._cookie_name) if fields.cookies else None

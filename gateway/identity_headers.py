@@ -4,6 +4,7 @@ A vouching is a block of ended header lines, made once a (token, upstream) and k
 that an assertion is always good for another 30.
 """
 
+import re
 from urllib.parse import quote
 
 from contract.claims import AccessClaims
@@ -13,7 +14,8 @@ from gateway.routing.routes import Upstream
 KEEP = 30
 """Seconds."""
 
-_VISIBLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+_VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_PLAIN = re.compile(f"[{re.escape(_VISIBLE)}]*")
 
 
 class Voucher:
@@ -48,6 +50,10 @@ def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
     identity = Identity(claims.subject, claims.session, claims.email, claims.roles)
     assertion = sign(identity, signer=upstream.signer, audience=upstream.audience, now=now)
     readable = (claims.subject, claims.email, " ".join(claims.roles), claims.session)
-    fields = [(IDENTITY_HEADER, assertion), *zip(READABLE_HEADERS, readable, strict=True)]
-    # Percent-encoded where it is not visible ASCII: a header line never ends early, whatever a claim holds.
-    return "".join(f"{name}: {quote(value, safe=_VISIBLE + ' ')}\r\n" for name, value in fields).encode("ascii")
+    fields = [(IDENTITY_HEADER, assertion), *zip(READABLE_HEADERS, map(_readable, readable), strict=True)]
+    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
+
+
+def _readable(value: str) -> str:
+    """Percent-encoded where it is not visible ASCII: a header line never ends early, whatever a claim holds."""
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=_VISIBLE)

@@ -93,8 +93,12 @@ class Pipeline:
         else:
             try:
                 proof = self._authentication.recall(fields)
-            except Refused:
-                if route.limits:  # for its address a bad token is a request like any other
+                if proof is None:
+                    if route.limits:  # first of all, so that a flood of bad tokens ends here
+                        self._limits.check(route.limits, arrival.client)
+                    proof = self._authentication.verify_at_once(fields)
+            except Refused as refused:
+                if route.limits and refused.status == 401:  # for its address a bad token is a request like any other
                     self._limits.note(route.limits, arrival.client)
                 raise
             if proof is None:

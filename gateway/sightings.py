@@ -8,6 +8,7 @@ a second. While the auth service is away they wait, the newest first to be kept.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from itertools import islice
 
 import structlog
 
@@ -41,7 +42,7 @@ class Sightings:
 
     async def report_once(self) -> None:
         """Reports one batch; where that fails it waits for the next time."""
-        batch = dict(list(self._waiting.items())[:MAX_SEEN])
+        batch = dict(islice(self._waiting.items(), MAX_SEEN))
         if not batch:
             return
         for session in batch:

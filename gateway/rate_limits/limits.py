@@ -54,12 +54,18 @@ class Limits:
         now = self._clock()
         return _told(self._find(limits, client, subject, now), now)
 
+    def check(self, limits: Sequence[Limit], client: str) -> None:
+        """Returns where the address has room left, as far as is known here; counts nothing. Raises Refused(429)."""
+        now = self._clock()
+        counts = self._find(limits, client, "", now)
+        for count in counts:
+            if count.room(now) is Room.NONE:
+                raise _refusal(counts, count, now)
+
     def note(self, limits: Sequence[Limit], client: str) -> None:
         """Counts a request that is refused for another reason, for its address. Raises Refused(429)."""
-        now = self._clock()
-        for count in self._find(limits, client, "", now):
-            if count.room(now) is Room.NONE:
-                raise _refusal([count], count, now)
+        self.check(limits, client)
+        for count in self._find(limits, client, "", self._clock()):
             self._counts.add(count)
 
     def _find(self, limits: Sequence[Limit], client: str, subject: str, now: float) -> list[Count]:

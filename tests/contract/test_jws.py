@@ -1,0 +1,91 @@
+"""The compact form: what is no such form is refused, and a token is read by the key and algorithm that are given."""
+
+import jwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.claims import InvalidToken
+from contract.jws import encoded_header, read_claims, read_header, sign_claims
+from tests.gateway.tokens import by_hand
+
+SECRET = b"pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
+HEADER = encoded_header(typ="test+jwt", algorithm="HS256")
+
+
+def read(token: str, *, key: bytes = SECRET, typ: str = "test+jwt", algorithm: str = "HS256") -> dict[str, object]:
+    return read_claims(token, read_header(token), typ=typ, algorithm=algorithm, key=key)
+
+
+def sign(claims: dict[str, object]) -> str:
+    return sign_claims(claims, header=HEADER, algorithm="HS256", key=SECRET)
+
+
+@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
+def test_what_is_signed_is_read_here_and_by_others(claims: dict[str, object]) -> None:
+    assert read(sign(claims)) == claims
+    assert jwt.api_jws.decode_complete(sign(claims), SECRET, algorithms=["HS256"])["header"]["typ"] == "test+jwt"
+
+
+def test_what_others_sign_is_read() -> None:
+    token = jwt.encode({"sub": "ada"}, SECRET, algorithm="HS256", headers={"typ": "test+jwt", "kid": "k1"})
+    assert read_header(token).key_id == "k1"
+    assert read(token) == {"sub": "ada"}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.c.d",
+        "a..c",
+        "a.b.",
+        ".b.c",
+        "a b.c.d",
+        "é.b.c",
+        "a=.b.c",
+        "a+.b.c",
+        "a" * 8_190 + ".b.c",
+    ],
+)
+def test_what_has_not_the_form_is_refused(token: str) -> None:
+    with pytest.raises(InvalidToken):
+        read_header(token)
+
+
+@pytest.mark.parametrize(
+    "header", [b"[]", b"null", b'"x"', b"{", b"\xff", b"[" * 3_000, b'{"kid":7}', b'{"kid":["k"]}']
+)
+def test_a_header_that_is_no_object_or_names_no_key_is_refused(header: bytes) -> None:
+    with pytest.raises(InvalidToken):
+        read_header(by_hand(header, {}, b"x"))
+
+
+@pytest.mark.parametrize("crit", [["exp"], [], None, "x"])
+def test_an_extension_that_must_be_understood_is_refused(crit: object) -> None:
+    """RFC 7515 4.1.11: none is."""
+    assert read_header(by_hand({"alg": "HS256", "typ": "test+jwt", "crit": crit}, {}, b"x")).extended
+
+
+def test_no_other_key_type_or_algorithm_will_do() -> None:
+    token = sign({"sub": "ada"})
+    for wrong in ({"key": SECRET[::-1]}, {"typ": "at+jwt"}, {"algorithm": "HS512"}):
+        with pytest.raises(InvalidToken):
+            read(token, **wrong)
+
+
+def test_whatever_is_changed_is_noticed() -> None:
+    token = sign({"sub": "ada"})
+    for place, letter in enumerate(token):
+        if letter != "." and place < len(token) - 1:  # of the last letter not all bits count
+            changed = f"{token[:place]}{'A' if letter != 'A' else 'B'}{token[place + 1 :]}"
+            with pytest.raises(InvalidToken):
+                read(changed)
+
+
+def test_a_signature_of_no_whole_bytes_is_refused() -> None:
+    with pytest.raises(InvalidToken):
+        read(sign({"sub": "ada"})[:-2])
