@@ -21,10 +21,15 @@ Write = Callable[[str], object]
 
 
 class AccessLog:
-    """Collects lines and writes them out four times a second."""
+    """Collects lines and writes them out four times a second.
 
-    def __init__(self, clock: Clock, write: Write | None = None) -> None:
+    Of requests that went well, one in `every` has a line; of the others each.
+    """
+
+    def __init__(self, clock: Clock, write: Write | None = None, *, every: int = 1) -> None:
         self._clock = clock
+        self._every = every
+        self._passed_over = 0
         self._write = write or sys.stdout.write
         self._lines: list[str] = []
         self._second = 0
@@ -35,6 +40,11 @@ class AccessLog:
 
         `code` is the refusal's, where it was refused.
         """
+        if 0 < status < 400 and self._every > 1:
+            self._passed_over += 1
+            if self._passed_over < self._every:
+                return
+            self._passed_over = 0
         refused = f', "code": "{code}"' if code else ""
         self._lines.append(
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '

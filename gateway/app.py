@@ -168,7 +168,7 @@ def create_app(
     )
     upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic)
     streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
-    access_log = AccessLog(clock)
+    access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
     departure = Departure()
     own = create_own_endpoints(

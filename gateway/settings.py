@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
@@ -24,6 +24,20 @@ def _origins(value: object) -> object:
     if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
         raise ValueError(f"takes scheme://host[:port], comma-separated; {wrong[0]!r} is none")
     return frozenset(origins)
+
+
+_SHARE = re.compile(r"1/([1-9][0-9]{0,5})", re.ASCII)
+_SWITCH = TypeAdapter(bool)
+
+
+def _every(value: object) -> int:
+    """On is every one, off none."""
+    if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
+        return int(share[1])
+    try:
+        return int(_SWITCH.validate_python(value))
+    except ValidationError:
+        raise ValueError("takes on, off, or a share as 1/100") from None
 
 
 def _peers(value: object) -> object:
@@ -98,7 +112,8 @@ class GatewaySettings(RoutesSettings):
     """How many streams a worker keeps open at once, each of which takes two file descriptors."""
     websocket_idle: Annotated[float, Field(ge=1, le=86_400)] = 300
     """After so long a silence on both sides a WebSocket is ended."""
-    access_log: bool = True
+    access_log: Annotated[int, BeforeValidator(_every)] = True
+    """One line in so many requests that went well, and one for each that was refused or failed; 0 writes none."""
     rate_limits: bool = True
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
     """How often one address may call /session/."""

@@ -51,6 +51,15 @@ def test_a_line_says_what_happened_and_keeps_secrets(clock: MovableClock) -> Non
     }
 
 
+def test_of_what_goes_well_a_share_is_enough_and_of_the_rest_nothing_is_left_out() -> None:
+    written: list[str] = []
+    log = AccessLog(MovableClock(), written.append, every=3)
+    for status in (200, 503, 204, 0, 401, 200, 302):
+        log.add(arrival(), status, 0)
+    log.flush()
+    assert [json.loads(line)["status"] for line in "".join(written).splitlines()] == [503, 0, 401, 200]
+
+
 @given(st.binary(max_size=40))
 def test_no_path_breaks_its_line(path: bytes) -> None:
     written: list[str] = []

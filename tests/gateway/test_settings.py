@@ -43,6 +43,9 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
         ("TRUSTED_PROXIES", "*"),
         ("PROXY_PROTOCOL", "v1"),
         ("PROXY_PROTOCOL", "v3"),
+        ("ACCESS_LOG", "perhaps"),
+        ("ACCESS_LOG", "1/0"),
+        ("ACCESS_LOG", "2/100"),
         ("LOG_LEVEL", "LOUD"),
         ("APP_ENV", "staging"),
     ],
@@ -50,6 +53,11 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
 def test_a_value_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} "):
         load(GatewaySettings, ENOUGH | {name: value})
+
+
+@pytest.mark.parametrize(("text", "every"), [("", 1), ("on", 1), ("off", 0), ("OFF", 0), ("1/1", 1), ("1/250", 250)])
+def test_the_access_log_has_every_request_or_a_share_or_none(text: str, every: int) -> None:
+    assert load(GatewaySettings, ENOUGH | {"ACCESS_LOG": text}).access_log == every
 
 
 def test_it_listens_on_loopback_unless_told_otherwise() -> None:
