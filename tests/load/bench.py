@@ -14,8 +14,10 @@ from pathlib import Path
 from tests.load.command import carry_out, read_options
 from tests.load.contest import Contest, Progress, hold
 from tests.load.peers import PEERS
-from tests.load.report import Report, Table, as_markdown, tables_of, write
+from tests.load.promises import promise_lines
+from tests.load.report import Report, as_markdown, write
 from tests.load.sessions import KINDS, compare_sessions
+from tests.load.tables import Table, tables_of
 from tests.load.tokens import Signer
 from tests.load.workloads import WORKLOADS, make_supplies
 
@@ -49,7 +51,8 @@ def measure(asked: argparse.Namespace) -> Report:
             tables += tables_of(workloads, hold(contest, workloads, supplies, signer, progress))
         if kinds:
             tables += compare_sessions(folder, kinds, asked.rounds, asked.seconds, progress, left_out)
-    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, _tokens(left_out))
+    promised = tuple(promise_lines(tables))
+    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, _tokens(left_out), promised)
 
 
 def _tokens(left_out: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from tests.load.chart import draw_line
 from tests.load.docs_page import replace_part
 from tests.load.growing import Growth
 from tests.load.machine import describe_machine
-from tests.load.report import MIB, PAGE, PICTURE
+from tests.load.report import PAGE, PICTURE
+from tests.load.tables import MIB
 from tests.load.wrk import Run
 
 MARK = "growth"

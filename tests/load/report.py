@@ -1,7 +1,7 @@
 """Owns the report of a measurement: tables with their ratios, as Markdown, as JSON and, in docs/, as a page."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,45 +10,18 @@ from tests.load.chart import draw_bars
 from tests.load.docs_page import replace_part
 from tests.load.machine import describe_machine, describe_versions
 from tests.load.peers import PLAIN
-from tests.load.workloads import Workload
-from tests.load.wrk import Run, medians
+from tests.load.tables import MIB, Table
+from tests.load.wrk import Run
 
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance" / "bench.png"
 MARK = "bench"
 HEAD = ("| | requests/s | CPU us a request | memory, MiB | p50 ms | p99 ms |", "|---|---|---|---|---|---|")
-MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A server's medians, and the turns that they are of."""
-
-    server: str
-    run: Run
-    runs: tuple[Run, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A workload's rows. Ratios are to `base`, or to `ideal` requests a second where there is a most."""
-
-    name: str
-    title: str
-    rows: tuple[Row, ...]
-    base_name: str
-    base: Run | None
-    ideal: float = 0.0
-
-    @property
-    def wrong_rows(self) -> tuple[Row, ...]:
-        """Those with an answer that was not as it should be."""
-        return tuple(row for row in self.rows if row.run.wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a reader needs. `left_out` has a reason for each server that is missing."""
+    """All that a reader needs. `left_out` has a reason for each server that is missing, `promised` a table."""
 
     rounds: int
     seconds: int
@@ -56,30 +29,7 @@ class Report:
     tables: tuple[Table, ...]
     left_out: Mapping[str, str]
     tokens: Mapping[str, str]
-
-
-def tables_of(workloads: Sequence[Workload], runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[Table]:
-    """A table for each workload. Where plain nginx has no part, it is plain nginx with a valid token that counts."""
-    fallback = runs.get("valid", {}).get(PLAIN)
-    return [
-        make_table(one.name, one.title, runs[one.name], PLAIN, fallback=fallback, ideal=one.ideal)
-        for one in workloads
-    ]
-
-
-def make_table(
-    name: str,
-    title: str,
-    runs: Mapping[str, Sequence[Run]],
-    base_name: str,
-    *,
-    fallback: Sequence[Run] | None = None,
-    ideal: float = 0.0,
-) -> Table:
-    """A table of the medians."""
-    rows = tuple(Row(server, medians(of), tuple(of)) for server, of in runs.items())
-    base = runs.get(base_name) or fallback
-    return Table(name, title, rows, base_name, medians(base) if base else None, ideal)
+    promised: tuple[str, ...]
 
 
 def as_markdown(report: Report) -> str:
@@ -94,6 +44,8 @@ def as_markdown(report: Report) -> str:
         "|---|---|",
         *(f"| {name} | {tokens} |" for name, tokens in report.tokens.items()),
         *(f"| {name} | left out: {reason} |" for name, reason in report.left_out.items()),
+        "",
+        *report.promised,
         "",
     ]
     for table in report.tables:

@@ -22,7 +22,7 @@ from tests.faults.running_system import RunningSystem, running_system
 from tests.load.contest import Progress
 from tests.load.peers import django_djoser
 from tests.load.processes import Processes, cpu_of, free_port, memory_of, wait_for
-from tests.load.report import Table, make_table
+from tests.load.tables import Table, make_table
 from tests.load.wrk import Run
 from tests.system.running_stack import PASSWORD
 

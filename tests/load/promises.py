@@ -1,0 +1,111 @@
+"""Holds what was measured against what is promised: each promise with its figure of this run, kept or not."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tests.load import peers, sessions
+from tests.load.tables import MIB, Table
+from tests.load.workloads import SLOW
+from tests.load.wrk import Run
+
+Runs = Mapping[str, Mapping[str, Run]]
+"""The medians, by workload and server."""
+OURS = peers.SALLYPORT
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A figure, and the least or the most that it may be. `needs` names the workloads and servers that it is of."""
+
+    says: str
+    needs: tuple[tuple[str, str], ...]
+    figure: Callable[[Runs], float]
+    least: float | None = None
+    most: float | None = None
+    unit: str = "x"
+
+    def is_kept(self, figure: float) -> bool:
+        """Whether the figure is within its bound."""
+        return (self.least is None or figure >= self.least) and (self.most is None or figure <= self.most)
+
+    @property
+    def bound(self) -> str:
+        """As people write it."""
+        return (
+            f"at least {self.least:g} {self.unit}" if self.least is not None else f"at most {self.most:g} {self.unit}"
+        )
+
+
+def _rate_over(work: str, other: str, least: float, says: str, *, ours: str = OURS) -> Promise:
+    needs = ((work, ours), (work, other))
+    return Promise(says, needs, lambda runs: runs[work][ours].rate / runs[work][other].rate, least=least)
+
+
+PROMISES = (
+    _rate_over("valid", peers.PLAIN, 1.2, "valid token: requests/s over plain nginx"),
+    Promise(
+        "valid token: CPU a request over plain nginx",
+        (("valid", OURS), ("valid", peers.PLAIN)),
+        lambda runs: runs["valid"][OURS].cpu / runs["valid"][peers.PLAIN].cpu,
+        most=0.85,
+    ),
+    _rate_over("valid", peers.FLASK, 25, "valid token: requests/s over Flask + requests"),
+    _rate_over("valid", peers.FASTAPI, 35, "valid token: requests/s over FastAPI + httpx"),
+    _rate_over("valid", peers.FASTIFY, 1.8, "valid token: requests/s over fastify with Redis"),
+    _rate_over("valid", peers.FASTIFY_CACHED, 1.1, "valid token: requests/s over fastify that keeps tokens"),
+    Promise(
+        "a token never seen before: CPU more than one that is sent over and over",
+        (("unseen", OURS), ("valid", OURS)),
+        lambda runs: runs["unseen"][OURS].cpu - runs["valid"][OURS].cpu,
+        most=80,
+        unit="us",
+    ),
+    Promise(
+        "a token never seen before: CPU more than one of many that were",
+        (("unseen", OURS), ("many", OURS)),
+        lambda runs: runs["unseen"][OURS].cpu - runs["many"][OURS].cpu,
+        most=80,
+        unit="us",
+    ),
+    _rate_over("download", peers.PLAIN, 0.5, "1 MiB down: requests/s over plain nginx"),
+    _rate_over("upload", peers.PLAIN, 0.5, "1 MiB up: requests/s over plain nginx"),
+    Promise(
+        "200 ms, 512 connections: requests/s over the ideal",
+        (("slow-512", OURS),),
+        lambda runs: runs["slow-512"][OURS].rate / (512 / SLOW),
+        least=0.9,
+    ),
+    Promise(
+        "200 ms, 2,000 connections: wrong answers",
+        (("slow-2000", OURS),),
+        lambda runs: runs["slow-2000"][OURS].wrong,
+        most=0,
+        unit="answers",
+    ),
+    Promise(
+        "200 ms, 2,000 connections: memory more than with 64",
+        (("slow-2000", OURS), ("slow-64", OURS)),
+        lambda runs: (runs["slow-2000"][OURS].memory - runs["slow-64"][OURS].memory) / MIB,
+        most=60,
+        unit="MiB",
+    ),
+    _rate_over(sessions.REFRESH, sessions.DJANGO, 3, "refresh: requests/s over Django", ours=sessions.OURS),
+    Promise(
+        "log-in: p50 over one argon2id hash",
+        ((sessions.LOGIN, sessions.OURS), (sessions.LOGIN, sessions.HASH)),
+        lambda runs: runs[sessions.LOGIN][sessions.OURS].p50 / runs[sessions.LOGIN][sessions.HASH].p50,
+        most=1.1,
+    ),
+)
+
+
+def promise_lines(tables: Iterable[Table], promises: Iterable[Promise] = PROMISES) -> list[str]:
+    """A Markdown table of the promises that `tables` say something about."""
+    runs = {table.name: {row.server: row.run for row in table.rows} for table in tables}
+    lines = ["### What is promised", "", "| | promised | measured | |", "|---|---|---|---|"]
+    for promise in promises:
+        if all(server in runs.get(work, {}) for work, server in promise.needs):
+            figure = promise.figure(runs)
+            kept = "kept" if promise.is_kept(figure) else "**not kept**"
+            lines.append(f"| {promise.says} | {promise.bound} | {figure:,.2f} | {kept} |")
+    return lines
