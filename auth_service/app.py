@@ -16,7 +16,6 @@ from auth_service.blacklist import Blacklist
 from auth_service.browser_sessions import BrowserSessions
 from auth_service.client import client_of_request
 from auth_service.commits import Commits, OwnCommits, SharedCommits
-from auth_service.database_file import follow_database_file
 from auth_service.failed_logins import FailedLogins
 from auth_service.grants import Grants
 from auth_service.housekeeper import DAY, Housekeeper
@@ -144,7 +143,6 @@ def _install_store(app: Flask) -> Commits:
         app.register_error_handler(error, _store_unavailable)
     with app.app_context():
         prepare_engine(db.engine)
-        follow_database_file(db.engine)
         is_sqlite = db.engine.dialect.name == "sqlite"
         return SharedCommits(db.engine) if is_sqlite else OwnCommits(cast(Database, db.session))
 

@@ -7,6 +7,8 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from chassis.database_file import follow_database_file
+
 _BUSY_TIMEOUT_MS = 5_000
 
 
@@ -39,10 +41,11 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, writers that queue instead of failing."""
+    """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, and a file that was replaced is noticed."""
     if engine.dialect.name != "sqlite":
         return
     event.listen(engine, "connect", _on_connect)
+    follow_database_file(engine)
 
 
 def _on_connect(connection: Any, _: object) -> None:

@@ -74,6 +74,19 @@ def test_a_service_whose_tables_are_not_there_yet_is_not_ready(tmp_path: Path) -
     assert client.get("/readyz").status_code == 503
 
 
+def test_a_backup_that_is_put_in_place_is_what_is_read_and_written(ada: Caller, database: Path) -> None:
+    backup = Path(shutil.copy(database, database.with_name("backup.db")))
+    ada.write("lost with the file")
+    backup.replace(database)
+    for companion in ("-wal", "-shm"):
+        Path(f"{database}{companion}").unlink(missing_ok=True)
+    assert ada.titles() == []
+    ada.write("kept")
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT title FROM notes").fetchall() == [("kept",)]
+    connection.close()
+
+
 def test_a_full_disk_stores_nothing_and_is_a_503(app: Flask, ada: Caller) -> None:
     with app.app_context():
         pages = db.session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
