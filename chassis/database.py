@@ -22,20 +22,22 @@ def database_url(text: str) -> str:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("postgresql+psycopg", "sqlite"):
         raise ValueError("must be a sqlite: or postgresql: URL")
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file: each process and thread would have a memory of its own")
     return url.render_as_string(hide_password=False)
 
 
-def engine_options(url: str) -> dict[str, Any]:
+def engine_options(url: str, threads: int) -> dict[str, Any]:
     """What to give create_engine for `url`, so that no call waits long and a restarted server is found again.
 
-    Errors do not show a statement's values, which are people's addresses, hashes and notes.
+    Each of `threads` can have a connection. Errors do not show a statement's values, which are people's addresses,
+    hashes and notes.
     """
+    options: dict[str, Any] = {"hide_parameters": True, "pool_size": threads, "max_overflow": 0, "pool_timeout": 5}
     if not url.startswith("postgresql"):
-        return {"hide_parameters": True}
-    return {
-        "hide_parameters": True,
+        return options
+    return options | {
         "pool_pre_ping": True,
-        "pool_timeout": 5,
         "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
     }
 
