@@ -1,15 +1,17 @@
 """Owns how a service reaches SQL: which URLs it takes, and how SQLite is told to behave like a server's database."""
 
 import sqlite3
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from chassis.database_file import follow_database_file
-
-_BUSY_TIMEOUT_MS = 5_000
+from chassis.sqlite_writers import BUSY_TIMEOUT, ConnectionInTurn
+from chassis.turns import Turns
 
 
 def database_url(text: str) -> str:
@@ -43,9 +45,18 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, and a file that was replaced is noticed."""
+    """SQLite only: write-ahead log, foreign keys, writers that queue instead of failing, for 5 s at most.
+
+    Readers and a writer do not wait for each other.
+    """
     if engine.dialect.name != "sqlite":
         return
+    turns = Turns()
+
+    @event.listens_for(engine, "do_connect")
+    def connect_in_turn(_: Dialect, __: ConnectionPoolEntry, ___: list[Any], options: dict[str, Any]) -> None:
+        options["factory"] = partial(ConnectionInTurn, turns)
+
     event.listen(engine, "connect", _on_connect)
     follow_database_file(engine)
 
@@ -58,5 +69,5 @@ def _on_connect(connection: Any, _: object) -> None:
     # NORMAL may lose the last commits at a power cut, FULL may not: a refresh that was answered must be recorded.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")
     cursor.close()
