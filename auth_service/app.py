@@ -16,7 +16,6 @@ from auth_service.blacklist import Blacklist
 from auth_service.browser_sessions import BrowserSessions
 from auth_service.client import client_of_request
 from auth_service.commits import Commits, OwnCommits, SharedCommits
-from auth_service.database_file import follow_database_file
 from auth_service.failed_logins import FailedLogins
 from auth_service.grants import Grants
 from auth_service.housekeeper import DAY, Housekeeper
@@ -47,6 +46,9 @@ from chassis.request_context import install_request_context
 from chassis.serving import settings_or_exit
 from contract.problems import Refused
 
+BESIDE_REQUESTS = 2
+"""Threads of a process that use the database and answer no request: republishing and housekeeping."""
+
 
 def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time) -> Flask:
     """The service as a WSGI application; without `settings` they come from the environment, or the process ends.
@@ -61,7 +63,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.auth_threads + BESIDE_REQUESTS),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
     # /auth/users and /auth/users/ are the same place, without a redirect: a redirected POST loses its body.
@@ -144,7 +146,6 @@ def _install_store(app: Flask) -> Commits:
         app.register_error_handler(error, _store_unavailable)
     with app.app_context():
         prepare_engine(db.engine)
-        follow_database_file(db.engine)
         is_sqlite = db.engine.dialect.name == "sqlite"
         return SharedCommits(db.engine) if is_sqlite else OwnCommits(cast(Database, db.session))
 

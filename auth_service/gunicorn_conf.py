@@ -7,7 +7,7 @@ from auth_service.settings import AuthSettings, ServingSettings
 from chassis.serving import gunicorn_defaults, settings_or_exit
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
-settings_or_exit(AuthSettings, os.environ)
+_settings = settings_or_exit(AuthSettings, os.environ)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
 globals().update(gunicorn_defaults("auth_service", _serving))
@@ -16,7 +16,7 @@ proc_name = "sallyport-auth"
 bind = _serving.auth_bind
 workers = _serving.auth_workers
 worker_class = "gthread"  # argon2 and SQL release the interpreter's lock
-threads = _serving.auth_threads
+threads = _settings.auth_threads
 
 
 def post_worker_init(worker: Any) -> None:

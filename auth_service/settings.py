@@ -44,6 +44,8 @@ class AuthSettings(Settings):
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
     """Secret because it may carry a password, as `redis_url` may."""
     redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
+    auth_threads: Annotated[int, Field(ge=2, le=256)] = 8
+    """Requests that one process answers at once; each can have a connection to the database."""
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
     previous_signing_key: Annotated[SecretStr | None, AfterValidator(_usable_previous_key)] = None
@@ -134,4 +136,3 @@ class ServingSettings(Settings):
 
     auth_bind: str = "127.0.0.1:8001"
     auth_workers: Annotated[int, Field(ge=1, le=256)] = 2
-    auth_threads: Annotated[int, Field(ge=2, le=256)] = 8

@@ -1,13 +1,17 @@
 """Owns how a service reaches SQL: which URLs it takes, and how SQLite is told to behave like a server's database."""
 
 import sqlite3
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
 
-_BUSY_TIMEOUT_MS = 5_000
+from chassis.database_file import follow_database_file
+from chassis.sqlite_writers import BUSY_TIMEOUT, ConnectionInTurn
+from chassis.turns import Turns
 
 
 def database_url(text: str) -> str:
@@ -20,29 +24,41 @@ def database_url(text: str) -> str:
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("postgresql+psycopg", "sqlite"):
         raise ValueError("must be a sqlite: or postgresql: URL")
+    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+        raise ValueError("must name a file: each process and thread would have a memory of its own")
     return url.render_as_string(hide_password=False)
 
 
-def engine_options(url: str) -> dict[str, Any]:
+def engine_options(url: str, threads: int) -> dict[str, Any]:
     """What to give create_engine for `url`, so that no call waits long and a restarted server is found again.
 
-    Errors do not show a statement's values, which are people's addresses, hashes and notes.
+    Each of `threads` can have a connection. Errors do not show a statement's values, which are people's addresses,
+    hashes and notes.
     """
+    options: dict[str, Any] = {"hide_parameters": True, "pool_size": threads, "max_overflow": 0, "pool_timeout": 5}
     if not url.startswith("postgresql"):
-        return {"hide_parameters": True}
-    return {
-        "hide_parameters": True,
+        return options
+    return options | {
         "pool_pre_ping": True,
-        "pool_timeout": 5,
         "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
     }
 
 
 def prepare_engine(engine: Engine) -> None:
-    """SQLite only: write-ahead log, foreign keys, a busy time-out of 5 s, writers that queue instead of failing."""
+    """SQLite only: write-ahead log, foreign keys, writers that queue instead of failing, for 5 s at most.
+
+    Readers and a writer do not wait for each other.
+    """
     if engine.dialect.name != "sqlite":
         return
+    turns = Turns()
+
+    @event.listens_for(engine, "do_connect")
+    def connect_in_turn(_: Dialect, __: ConnectionPoolEntry, ___: list[Any], options: dict[str, Any]) -> None:
+        options["factory"] = partial(ConnectionInTurn, turns)
+
     event.listen(engine, "connect", _on_connect)
+    follow_database_file(engine)
 
 
 def _on_connect(connection: Any, _: object) -> None:
@@ -53,5 +69,5 @@ def _on_connect(connection: Any, _: object) -> None:
     # NORMAL may lose the last commits at a power cut, FULL may not: a refresh that was answered must be recorded.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")
     cursor.close()

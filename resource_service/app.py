@@ -33,11 +33,12 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     settings = settings or settings_or_exit(ResourceSettings, os.environ)
     # Flask-SQLAlchemy takes a relative SQLite path from the instance folder; people mean the working directory.
     app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
+    url = settings.database_url.get_secret_value()
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         PROVIDE_AUTOMATIC_OPTIONS=False,  # the gateway answers preflights; here OPTIONS is a method like any other
-        SQLALCHEMY_DATABASE_URI=settings.database_url.get_secret_value(),
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url.get_secret_value()),
+        SQLALCHEMY_DATABASE_URI=url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.threads),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
     # /api/notes and /api/notes/ are the same place, without a redirect: a redirected POST loses its body.

@@ -16,7 +16,7 @@ proc_name = "sallyport-resource"
 bind = _serving.resource_bind
 workers = _serving.resource_workers
 worker_class = "gthread"
-threads = _serving.resource_threads + _settings.resource_streams
+threads = _settings.threads
 
 
 def post_worker_init(worker: Any) -> None:

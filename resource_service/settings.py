@@ -28,8 +28,15 @@ class ResourceSettings(Settings):
     """Secret because it may carry a password."""
     identity_secret: Annotated[SecretStr, AfterValidator(_usable_key)]
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
+    resource_threads: Annotated[int, Field(ge=1, le=256)] = 8
+    """Requests that one process answers at once, event streams aside."""
     resource_streams: Annotated[int, Field(ge=1, le=256)] = 16
     """Event streams that one process serves at once; each has a thread, besides those for other requests."""
+
+    @property
+    def threads(self) -> int:
+        """The threads of one process; each can have a connection to the database."""
+        return self.resource_threads + self.resource_streams
 
     @property
     def verifier(self) -> AssertionVerifier:
@@ -42,4 +49,3 @@ class ServingSettings(Settings):
 
     resource_bind: str = "127.0.0.1:8002"
     resource_workers: Annotated[int, Field(ge=1, le=256)] = 1
-    resource_threads: Annotated[int, Field(ge=1, le=256)] = 8

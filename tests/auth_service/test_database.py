@@ -1,5 +1,6 @@
 """The tables as migrated, and the service while it has none."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def test_sqlite_is_told_to_keep_what_was_answered() -> None:
     with db.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+
+
+def test_every_thread_can_have_a_connection_at_once(make_app: MakeApp) -> None:
+    """And the two that work beside the requests."""
+    with make_app(AUTH_THREADS="30").app_context(), ExitStack() as stack:
+        for _ in range(30 + 2):
+            stack.enter_context(db.engine.connect())
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from sqlalchemy import create_engine, text
 
 from chassis.database import database_url, engine_options, prepare_engine
 
+URLS = ("sqlite:////data/notes.db", "postgresql+psycopg://db/notes")
+
 
 @pytest.mark.parametrize(
     ("written", "read"),
@@ -31,21 +33,34 @@ def test_any_other_database_is_refused_and_its_url_not_repeated(written: str) ->
     assert not written or written not in str(refused.value)
 
 
+@pytest.mark.parametrize("written", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="must name a file"):
+        database_url(written)
+
+
 def test_no_call_to_postgresql_waits_for_long() -> None:
-    options = engine_options("postgresql+psycopg://db/notes")
+    options = engine_options("postgresql+psycopg://db/notes", threads=8)
     assert options["pool_pre_ping"]
-    assert options["pool_timeout"] <= 5
     assert options["connect_args"]["connect_timeout"] <= 3
     assert "statement_timeout=10000" in options["connect_args"]["options"]
 
 
 def test_errors_do_not_show_a_statements_values() -> None:
-    for url in ("sqlite://", "postgresql+psycopg://db/notes"):
-        assert engine_options(url)["hide_parameters"]
+    for url in URLS:
+        assert engine_options(url, threads=8)["hide_parameters"]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_no_thread_waits_for_a_connection_and_one_too_many_not_for_long(url: str) -> None:
+    options = engine_options(url, threads=40)
+    assert (options["pool_size"], options["max_overflow"]) == (40, 0)
+    assert options["pool_timeout"] <= 5
 
 
 def test_sqlite_keeps_what_was_committed_and_checks_references(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'notes.db'}", **engine_options("sqlite://"))
+    url = f"sqlite:///{tmp_path / 'notes.db'}"
+    engine = create_engine(url, **engine_options(url, threads=1))
     prepare_engine(engine)
     pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     with engine.connect() as connection:

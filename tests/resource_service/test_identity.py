@@ -219,7 +219,7 @@ class TestWithAPublicKey:
 
     @pytest.fixture
     def client(self, public_pem: str, clock: MovableClock) -> FlaskClient:
-        settings = load(ResourceSettings, {"DATABASE_URL": "sqlite://", "IDENTITY_SECRET": public_pem})
+        settings = load(ResourceSettings, {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": public_pem})
         return create_app(settings, clock=clock).test_client()
 
     def test_the_gateways_signature_is_believed(self, client: FlaskClient, key: Ed25519PrivateKey) -> None:

@@ -50,8 +50,9 @@ def test_the_settings_show_no_secret() -> None:
     assert "hidden-word" not in repr(settings)
 
 
-@pytest.mark.parametrize("variable", ["RESOURCE_WORKERS", "RESOURCE_THREADS"])
 @pytest.mark.parametrize("value", ["0", "-1", "257", "many"])
-def test_how_many_workers_and_threads_there_are_is_a_number_that_makes_sense(variable: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=variable):
-        load(ServingSettings, {variable: value})
+def test_how_many_workers_and_threads_there_are_is_a_number_that_makes_sense(value: str) -> None:
+    with pytest.raises(SettingsError, match="RESOURCE_WORKERS"):
+        load(ServingSettings, {"RESOURCE_WORKERS": value})
+    with pytest.raises(SettingsError, match="RESOURCE_THREADS"):
+        load(ResourceSettings, {**GOOD, "RESOURCE_THREADS": value})

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
 
+from chassis.settings import load
 from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.models import db
-from tests.resource_service.callers import Caller, MovableClock
+from resource_service.settings import ResourceSettings
+from tests.resource_service.callers import SECRET, Caller, MovableClock
 from tests.resource_service.conftest import settings_for
 
 OURS = ("notes", "note_counts", "note_changes")
@@ -74,6 +77,19 @@ def test_a_service_whose_tables_are_not_there_yet_is_not_ready(tmp_path: Path) -
     assert client.get("/readyz").status_code == 503
 
 
+def test_a_backup_that_is_put_in_place_is_what_is_read_and_written(ada: Caller, database: Path) -> None:
+    backup = Path(shutil.copy(database, database.with_name("backup.db")))
+    ada.write("lost with the file")
+    backup.replace(database)
+    for companion in ("-wal", "-shm"):
+        Path(f"{database}{companion}").unlink(missing_ok=True)
+    assert ada.titles() == []
+    ada.write("kept")
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT title FROM notes").fetchall() == [("kept",)]
+    connection.close()
+
+
 def test_a_full_disk_stores_nothing_and_is_a_503(app: Flask, ada: Caller) -> None:
     with app.app_context():
         pages = db.session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -82,6 +98,22 @@ def test_a_full_disk_stores_nothing_and_is_a_503(app: Flask, ada: Caller) -> Non
     answers = [ada.post(title="x", body="b" * 10_000) for _ in range(4)]
     assert answers[-1].status_code == 503
     assert len(ada.titles()) == sum(answer.status_code == 201 for answer in answers)
+
+
+def test_every_thread_can_have_a_connection_at_once(database: Path) -> None:
+    settings = load(
+        ResourceSettings,
+        {
+            "DATABASE_URL": f"sqlite:///{database}",
+            "IDENTITY_SECRET": SECRET,
+            "RESOURCE_THREADS": "30",
+            "RESOURCE_STREAMS": "2",
+        },
+    )
+    with create_app(settings).app_context(), ExitStack() as stack:
+        stack.callback(db.engine.dispose)
+        for _ in range(30 + 2):
+            stack.enter_context(db.engine.connect())
 
 
 def test_sqlite_writes_ahead_so_that_readers_and_a_writer_do_not_wait(app: Flask) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from auth_service.database_file import follow_database_file
+from chassis.database_file import follow_database_file
 
 
 @pytest.fixture
