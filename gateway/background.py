@@ -10,6 +10,7 @@ Job = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled."""
 
 _RESTART_PAUSE = 1.0
+_CANCEL_AGAIN = 0.5
 _log = structlog.get_logger("background")
 
 
@@ -26,9 +27,18 @@ class Background:
 
     async def stop(self) -> None:
         """Cancels every job and waits for it to end."""
-        for task in self._tasks:
+        await end(*self._tasks)
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancels these tasks and waits for them to end; what came of them is forgotten."""
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Before Python 3.12 `asyncio.wait_for`, with which redis-py sends, can lose a cancellation.
+        _, running = await asyncio.wait(running, timeout=_CANCEL_AGAIN)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_running(job: Job) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
@@ -10,6 +10,7 @@ from redis.asyncio import Redis as AsyncRedis
 
 from contract.problems import Refused
 from contract.revocation import STREAM, Revocation
+from gateway.background import end
 from gateway.revocations import FEED_LIMIT, RevocationFeed, Revocations
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT
@@ -119,9 +120,7 @@ async def following(valkey: Valkey, revocations: Revocations, clock: MovableCloc
     try:
         yield feed
     finally:
-        job.cancel()
-        with suppress(asyncio.CancelledError):
-            await job
+        await end(job)
         await redis.aclose()
 
 
