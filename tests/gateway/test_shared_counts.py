@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 from redis import Redis
@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 
 from chassis.rates import Rate
 from contract.problems import Refused
+from gateway.background import end
 from gateway.rate_limits.limits import Limits
 from gateway.rate_limits.shared_counts import SharedCounts
 from gateway.routing.routes import ADDRESS, IDENTITY, Limit
@@ -68,10 +69,7 @@ async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> Async
     try:
         yield made
     finally:
-        for task in sharing:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await end(*sharing)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
@@ -259,9 +257,7 @@ def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothin
             for _ in range(8):
                 assert worker.limits.admit_known([limit], CLIENT, "") is not None
             assert not await worker.admits(limit)
-        sharing.cancel()
-        with suppress(asyncio.CancelledError):
-            await sharing
+        await end(sharing)
         server.close()
 
     play(story)
