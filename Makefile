@@ -27,21 +27,21 @@ run: setup ## Start the whole system on this machine; Ctrl-C stops it
 
 setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
 
-test: setup ## Run every test (two to three minutes)
-	@$(BIN)/python -m pytest
+test: setup ## Run every test, on two cores (about two minutes)
+	@$(BIN)/python -m pytest -n 2
 
 test-large: setup ## Of these, those that send 1 GiB through the gateway and watch its memory
 	@$(BIN)/python -m pytest tests/system/test_large_bodies.py
 
 test-isolation: setup ## Of these, those that start each service with nothing but its own requirements
-	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest tests/system/test_isolation.py
+	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
 
 test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
-	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/gateway/test_smuggling.py \
+	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/test_smuggling.py \
 		tests/auth_service/test_hostile_json.py tests/resource_service/test_hostile_json.py
 
 soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
-	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
+	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
 bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (15 minutes, or 3)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)

@@ -150,7 +150,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(["/auth/users/", "/auth/jwt/create/", "/auth/jwt/refresh/", "/auth/jwt/blacklist"]),
     members=st.dictionaries(
@@ -163,7 +163,7 @@ def test_no_json_object_makes_the_service_fail(client: FlaskClient, path: str, m
     assert answer.is_json
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.binary(max_size=200),
     content_type=st.sampled_from(

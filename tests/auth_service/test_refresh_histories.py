@@ -125,5 +125,5 @@ class Histories(RuleBasedStateMachine):
         self.seen_since.setdefault(generation, self.now)
 
 
-Histories.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Histories.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestHistories = Histories.TestCase

@@ -48,7 +48,7 @@ class ReportedHistories(Histories):
         self.unreported.remove(data.draw(st.sampled_from(self.unreported)))
 
 
-ReportedHistories.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+ReportedHistories.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
 TestReportedHistories = ReportedHistories.TestCase
 
 IDLE, ABSOLUTE = 1000.0, 2600.0
@@ -92,7 +92,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_a_browsers_session_lives_while_it_is_used_and_not_a_moment_after_its_end(
     short_lived: FlaskClient, clock: MovableClock, steps: list[tuple[str, int, float]]

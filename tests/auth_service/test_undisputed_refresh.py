@@ -96,7 +96,7 @@ def states(draw: st.DrawFn) -> SessionState:
 
 
 @pytest.mark.usefixtures("in_context")
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(state=states(), spent_by=st.integers(-1, 3), is_active=st.sampled_from([True, True, False]))
 def test_what_the_statement_does_the_decision_would_have_done(
     short_idle: Services, state: SessionState, spent_by: int, is_active: bool

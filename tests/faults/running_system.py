@@ -18,7 +18,8 @@ from stack.plan import Plan, make_plan
 from stack.readiness import http_problem, redis_problem, wait_for
 from stack.settings import read_settings
 from tests.faults.part import WAIT, Part
-from tests.system.running_stack import Client, clean_environ, free_port
+from tests.ports import free_port
+from tests.system.running_stack import Client, clean_environ
 
 START = 60.0
 """Seconds that a service may take to start while others start too."""

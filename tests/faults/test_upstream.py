@@ -19,7 +19,8 @@ from tests.faults.part import Part
 from tests.faults.running_system import RunningSystem
 from tests.faults.steady_traffic import SteadyTraffic, Tally
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, answering, ok
-from tests.system.running_stack import Client, free_port
+from tests.ports import free_port
+from tests.system.running_stack import Client
 
 HANGING = 100
 CROWD = 150

@@ -13,7 +13,7 @@ from pathlib import Path
 from stack.plan import ROOT
 from tests.gateway.raw_client import one_answer
 from tests.gateway.raw_upstream import WAIT
-from tests.system.running_stack import free_port
+from tests.ports import free_port
 
 _PATH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
 
@@ -39,6 +39,7 @@ _CADDY_FRAME = """
     auto_https off
 }
 import sample
+from tests.ports import free_port
 """
 
 

@@ -24,13 +24,14 @@ def hash_of(handle: str) -> str:
 
 @dataclass(slots=True)
 class AuthStandIn:
-    """`calls` are the paths that were asked for, in their order; `down` makes every call but the keys' a 503."""
+    """`calls` are the paths that were asked for, in their order; `down` makes every call but the keys' a 503, and
+    none of these is answered while it is `holding` them."""
 
     key: SigningKey
     clock: Clock = time.time
     lifetime: int = 300
     down: bool = False
-    delay: float = 0.0
+    holding: bool = False
     handles: set[str] = field(default_factory=set)
     refresh_tokens: set[str] = field(default_factory=lambda: {"good-refresh"})
     calls: list[str] = field(default_factory=list)
@@ -55,7 +56,8 @@ class AuthStandIn:
             return
         if path != "/internal/seen":
             self.calls.append(path)
-            await asyncio.sleep(self.delay)
+            while self.holding:  # noqa: ASYNC110 - it is let go from the test's thread
+                await asyncio.sleep(0.005)
         status, document = (503, {"detail": "down"}) if self.down else self._say(path, conversation)
         await conversation.write(_raw(status, document))
 

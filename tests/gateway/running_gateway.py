@@ -36,6 +36,15 @@ class RunningGateway:
         while not all(connection._draining for connection in self._connections()) and time.monotonic() < deadline:
             time.sleep(0.01)  # the server looks ten times a second
 
+    def has_met(self, clients: int) -> bool:
+        """Whether soon as many as this are connected, and everything they have sent by then was read."""
+        deadline = time.monotonic() + WAIT
+        connections = self.server.server_state.connections
+        while len(connections) < clients and time.monotonic() < deadline:
+            time.sleep(0.005)  # they are on their way over real sockets
+        met = len(connections) >= clients
+        return met and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
+
     def connect(self) -> RawClient:
         """A connection of one's own."""
         return RawClient(self.port)

@@ -264,7 +264,8 @@ def test_a_token_that_differs_in_one_character_is_another_token(bench: Bench, si
     other = access_claims(bench.clock(), sub="root-id")
     forged = by_hand({}, json.loads(json.dumps(other))).split(".")[1]
     assert bench.answer(f"{head}.{forged}.{signature}") == "token_invalid"
-    assert bench.answer(f"{head}.{payload}.{signature[:-2]}AA") == "token_invalid"
+    first = "B" if signature.startswith("A") else "A"
+    assert bench.answer(f"{head}.{payload}.{first}{signature[1:]}") == "token_invalid"
     assert bench.answer(token) == "ok"
 
 

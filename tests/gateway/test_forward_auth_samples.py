@@ -14,7 +14,7 @@ from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import running
 from tests.gateway.tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.system.running_stack import free_port
+from tests.ports import free_port
 
 NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
 SPOOFED = [f"{name}: forged" for name in NAMES]

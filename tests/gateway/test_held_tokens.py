@@ -1,7 +1,6 @@
 """Clients whose tokens the gateway refreshes (X-Refresh-Token) or holds (the session cookie), over real sockets."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +53,17 @@ def ask(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> 
         return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields, *length, body=body)
 
 
+def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
+    """What comes of requests that have all arrived before the auth service answers the first of their calls."""
+    auth.holding = True
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [pool.submit(ask, gateway, "GET /api/x", *fields) for _ in range(clients)]
+        met = gateway.has_met(clients)
+        auth.holding = False
+        assert met
+        return [answer.result().status for answer in answers]
+
+
 def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> Answer:
     body = json.dumps({"email": "ada@example.org", "password": password}).encode()
     return ask(gateway, "POST /session/", "Content-Type: application/json", *(fields or FROM_OUR_PAGE), body=body)
@@ -103,13 +113,8 @@ def test_a_good_token_is_not_refreshed(gateway: RunningGateway, auth: AuthStandI
 def test_fifty_requests_with_one_refresh_token_cause_one_call(
     gateway: RunningGateway, auth: AuthStandIn, expired: str
 ) -> None:
-    auth.delay = 0.3
-
-    def one(_: int) -> int:
-        return ask(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh").status
-
-    with ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(one, range(50))) == [200] * 50
+    fields = f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh"
+    assert ask_at_once(50, gateway, auth, *fields) == [200] * 50
     assert auth.count(REFRESH) == 1
 
 
@@ -266,16 +271,9 @@ def test_a_handle_that_nobody_knows_is_asked_about_once(gateway: RunningGateway,
 def test_fifty_requests_at_expiry_cause_one_exchange(gateway: RunningGateway, auth: AuthStandIn) -> None:
     auth.lifetime = 1
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    auth.lifetime, auth.delay = 300, 0.3
+    auth.lifetime = 300
     time.sleep(1.1)  # the token's own life: a real auth service has signed it by the real clock
-    ready = threading.Barrier(50)
-
-    def one(_: int) -> int:
-        ready.wait()
-        return ask(gateway, "GET /api/x", cookie).status
-
-    with ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(one, range(50))) == [200] * 50
+    assert ask_at_once(50, gateway, auth, cookie) == [200] * 50
     assert auth.count(EXCHANGE_PATH) == 1
 
 
@@ -284,11 +282,11 @@ def test_a_token_is_renewed_ahead_of_its_end_unseen(gateway: RunningGateway, aut
     time.sleep(1 - time.time() % 1)  # `exp` is in whole seconds
     auth.lifetime = 3
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    auth.delay = 1.0
     time.sleep(2.5)  # past four fifths of its life, which is the real clock's: the token is a real one
-    minted = auth.minted
+    minted, auth.holding = auth.minted, True
     assert ask(gateway, "GET /api/x", cookie).status == 200
     assert auth.minted == minted
+    auth.holding = False
     deadline = time.monotonic() + 5
     while auth.minted == minted and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -22,7 +22,8 @@ from tests.faults.part import WAIT, Part
 from tests.gateway.raw_client import one_answer
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.tokens import PEER_SECRET
-from tests.system.running_stack import clean_environ, free_port
+from tests.ports import free_port
+from tests.system.running_stack import clean_environ
 
 FILE = """
 [upstreams.notes]

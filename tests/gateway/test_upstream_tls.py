@@ -36,7 +36,10 @@ prefix = "/{name}/"
 upstream = "{name}"
 access = "public"
 max_body = "8MiB"
+timeout = {{ connect = {connect} }}
 """
+SECONDS, SOON = 10, 0.5
+"""To connect in: as many as a busy machine may need to shake hands, and few where nobody does."""
 
 
 def serving(pair: Pair) -> ssl.SSLContext:
@@ -142,7 +145,9 @@ def tls_gateway(
         "anonymous": ("localhost", "mutual", ours),
     }
     routes = "".join(
-        UPSTREAM.format(name=name, host=host, port=servers[server].port, rest=rest)
+        UPSTREAM.format(
+            name=name, host=host, port=servers[server].port, rest=rest, connect=SOON if name == "plain" else SECONDS
+        )
         for name, (host, server, rest) in told.items()
     )
     file = tmp_path_factory.mktemp("routes") / "routes.toml"
@@ -207,8 +212,8 @@ def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_p
     with websocket_service(ssl=context, max_size=None) as service:
         rest = f'ca_file = "{authority.file}"'
         port = service.url.rpartition(":")[2]
-        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest) + "websocket = true\n"
-        (tmp_path / "routes.toml").write_text(route)
+        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest, connect=SECONDS)
+        (tmp_path / "routes.toml").write_text(route + "websocket = true\n")
         with (
             running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway,
             connect(f"ws://127.0.0.1:{gateway.port}/talk/", proxy=None, max_size=None, legacy=True) as client,
@@ -319,7 +324,8 @@ def test_what_the_service_complains_of_is_in_the_log(
     pair = authority.issue(f"complaining {name}", "localhost")
     context = of_yesterday(pair) if name == "old" else requiring_certificates(pair, authority)
     with complaining(context) as port, capture_logs() as lines:
-        route = UPSTREAM.format(name=name, host="localhost", port=port, rest=f'ca_file = "{authority.file}"')
+        rest = f'ca_file = "{authority.file}"'
+        route = UPSTREAM.format(name=name, host="localhost", port=port, rest=rest, connect=SECONDS)
         (tmp_path / "routes.toml").write_text(route)
         with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
             assert problem(ask(gateway, f"/{name}/")) == status

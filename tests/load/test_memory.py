@@ -24,7 +24,7 @@ from tests.faults.connection import Connection
 from tests.faults.figures import Say, in_ms, percentile
 from tests.faults.part import Part
 from tests.faults.running_system import RunningSystem, running_system
-from tests.system.running_stack import free_port
+from tests.ports import free_port
 
 CONNECTIONS = int(os.environ.get("SOAK_CONNECTIONS") or 10_000)
 REQUESTS = int(os.environ.get("SOAK_REQUESTS") or 1_000_000)

@@ -156,9 +156,7 @@ _json = st.recursive(
 )
 _fields = st.dictionaries(st.sampled_from(["title", "body", "owner", "id", "\0", "x"]), _json, max_size=6)
 _bodies = st.binary(max_size=200) | (_json | _fields).map(lambda value: json.dumps(value).encode())
-_fuzz = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+_fuzz = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 
 
 @_fuzz

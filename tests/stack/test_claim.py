@@ -9,6 +9,7 @@ import pytest
 
 from stack.claim import check_ports, claim_data_dir, claim_run_dir
 from stack.settings import StartRefused
+from tests.ports import free_port
 from tests.stack.conftest import Reading
 
 
@@ -46,10 +47,10 @@ def test_a_folder_for_sockets_that_is_a_link_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("setting", ["GATEWAY_PORT", "GATEWAY_BIND", "AUTH_URL"])
 def test_a_port_in_use_is_refused_and_its_setting_named(read: Reading, setting: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port, other = free_port(), free_port()
+    with socket.create_server(("127.0.0.1", port)):
         value = {"GATEWAY_PORT": "{}", "GATEWAY_BIND": "127.0.0.1:{}", "AUTH_URL": "http://127.0.0.1:{}"}[setting]
-        settings = read(**{"GATEWAY_PORT": str(port + 1), setting: value.format(port)})
+        settings = read(**{"GATEWAY_PORT": str(other), setting: value.format(port)})
         with pytest.raises(StartRefused, match=f"{setting}: cannot listen on 127.0.0.1:{port}"):
             check_ports(settings)
     check_ports(settings)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stack import given_redis
 from stack.given_redis import check_redis
 from stack.settings import StartRefused
 
@@ -17,7 +18,10 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_a_redis_that_is_silent_is_named_and_its_password_is_not(silent_port: int) -> None:
+def test_a_redis_that_is_silent_is_named_and_its_password_is_not(
+    silent_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(given_redis, "TIMEOUT", 0.2)
     with pytest.raises(StartRefused, match="REDIS_URL") as refused:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{silent_port}"})
     assert "hunter2" not in str(refused.value)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 import requests
 
 from stack.plan import ROOT
+from tests.ports import free_port
 
 READY = "Sallyport is ready on "
 PASSWORD = "quite a Long-ish passphrase 7"
@@ -178,13 +178,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait(20)
     finally:
         process.kill()
-
-
-def free_port() -> int:
-    """A port that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def descendants(pid: int) -> set[int]:

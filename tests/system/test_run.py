@@ -6,7 +6,8 @@ from pathlib import Path
 
 from stack.settings import SECRETS
 from stack.tour import make_tour
-from tests.system.running_stack import RunningStack, clean_environ, free_port, start_stack
+from tests.ports import free_port
+from tests.system.running_stack import RunningStack, clean_environ, start_stack
 
 EXPECTED_OF_THE_TOUR = (
     '"first_name":"Ann"',

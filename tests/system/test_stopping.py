@@ -33,6 +33,7 @@ def test_ctrl_c_stops_it_and_leaves_no_process(strict_stack: RunningStack) -> No
 
 
 def test_when_a_service_dies_the_rest_stops_and_its_name_is_said(stack: RunningStack) -> None:
+    stack.http.close()
     processes = stack.pids()
     (master,) = (pid for pid in stack.pids("auth_service") if descendants(pid))
     os.kill(master, signal.SIGKILL)

@@ -1,0 +1,41 @@
+"""Hands out loopback ports for servers that have to be told theirs, so that no two are told the same.
+
+They stand below those that the kernel gives to whoever asks for any. Each process that runs tests owns a block of
+them as long as it lives: it listens on the block's first port, and nobody else can.
+"""
+
+import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import cycle
+
+_BLOCKS = range(20_000, 32_000, 100)
+
+
+def free_port() -> int:
+    """Nobody listens there, and no other process that runs tests will."""
+    _, ports = _own_block()
+    return next(port for port in ports if not _is_taken(port))
+
+
+@cache
+def _own_block() -> tuple[socket.socket, Iterator[int]]:
+    """What holds the block, and its ports in turn, over and over."""
+    for first in _BLOCKS:
+        if (claim := _listen(first)) is not None:
+            return claim, cycle(range(first + 1, first + _BLOCKS.step))
+    raise RuntimeError(f"no block of ports is free from {_BLOCKS.start} to {_BLOCKS.stop}")
+
+
+def _is_taken(port: int) -> bool:
+    probe = _listen(port)
+    if probe is not None:
+        probe.close()
+    return probe is None
+
+
+def _listen(port: int) -> socket.socket | None:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
