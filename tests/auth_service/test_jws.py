@@ -1,4 +1,4 @@
-"""What our signers sign is what the library would, to the byte; what a secret signed is known again, and nothing else."""
+"""What our signers sign is what the library would, to the byte; what a secret signed is known again, alone."""
 
 from typing import Any
 
