@@ -86,7 +86,7 @@ class TokenReader:
         if not is_compact_jws(token):
             raise InvalidToken(INVALID)
         try:
-            # The usual refresh token is one that we made, and is known as such for a third of what the library takes.
+            # The usual refresh token is one that we made, and is known as such in a sixth of the library's time.
             typ, claims = REFRESH_TYP, self._refresh_tokens.claims_of_own(token)
             if claims is None:
                 typ, claims = self._verified_by_library(token)

@@ -51,7 +51,7 @@ class Tries:
         return max(1, ceil(over - time.time()))
 
     def settle(self, *, forgotten: Sequence[Counter], one_less: Counter, kept: Counter) -> None:
-        """Counts what is `forgotten` from nothing again, `one_less`, and once what is `kept`, for its whole time anew.
+        """Counts `forgotten` from nothing again, `one_less` one less, and `kept` once, for its whole time anew.
 
         In one round trip: every log-in that is right does this.
         """
