@@ -103,6 +103,11 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
     issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
     tries = Tries(redis)
     throttle = Throttle(tries, settings.throttle_rates, issuer.pseudonym)
+
+    def catch_up() -> bool:
+        blacklist.tell()
+        return feed.catch_up()
+
     grants = Grants(
         accounts=accounts,
         sessions=sessions,
@@ -135,7 +140,7 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
         ),
         endings=endings,
         redis=redis,
-        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, feed.catch_up),
+        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, catch_up),
         housekeeping=Periodic(app, "housekeeping", TIDY_INTERVAL, housekeeper.tidy),
     )
 

@@ -3,9 +3,15 @@
 An entry is the generation below which every refresh token is spent, or "ended". It expires with the session's tokens,
 so it never outgrows the live sessions. It refuses floods without SQL and is never the only truth: what it does not
 know, SQL decides, and while Redis is silent it knows nothing.
+
+That is why a token that was spent can be noted a moment later, on the way of the next question: a refresh is then one
+round trip, not two.
 """
 
-from auth_service.redis_link import RedisLink, RedisSilent
+from collections import deque
+from collections.abc import Iterator
+
+from auth_service.redis_link import Command, RedisLink, RedisSilent
 
 ENDED = "ended"
 
@@ -15,6 +21,7 @@ class Blacklist:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
+        self._noted: deque[Command] = deque()
 
     def has_ended(self, sid: str) -> bool:
         """Whether the session is known to have ended."""
@@ -26,28 +33,45 @@ class Blacklist:
         return entry is not None and (entry == ENDED or generation < int(entry))
 
     def note_spent(self, sid: str, below: int, *, seconds: float) -> None:
-        """Refresh tokens of generations under `below` are spent; kept for the `seconds` they would have lived."""
-        self._write(sid, str(below), seconds)
+        """Refresh tokens of generations under `below` are spent; kept for the `seconds` they would have lived.
+
+        Redis is told with the next question, or by `tell`.
+        """
+        self._note(sid, str(below), seconds)
 
     def note_ended(self, sid: str, *, seconds: float) -> None:
         """The session has ended; kept for the `seconds` its tokens would have lived."""
-        self._write(sid, ENDED, seconds)
+        self._note(sid, ENDED, seconds)
+        self.tell()
+
+    def tell(self) -> None:
+        """Tells Redis what was noted; to be called now and then, where nobody asks."""
+        if self._noted:
+            self._exchange()
+
+    def _note(self, sid: str, entry: str, seconds: float) -> None:
+        milliseconds = int(seconds * 1000)
+        if milliseconds > 0:
+            self._noted.append(("SET", _key(sid), entry, "PX", milliseconds))
 
     def _read(self, sid: str) -> str | None:
-        try:
-            entry = self._link.ask(lambda redis: redis.get(_key(sid)))
-        except RedisSilent:
-            return None
+        answers = self._exchange(("GET", _key(sid)))
+        entry = answers[-1] if answers else None
         return entry if isinstance(entry, str) and (entry == ENDED or entry.isdecimal()) else None
 
-    def _write(self, sid: str, entry: str, seconds: float) -> None:
-        milliseconds = int(seconds * 1000)
-        if milliseconds <= 0:
-            return
+    def _exchange(self, *questions: Command) -> list[object]:
+        noted = list(self._take_noted())  # gone whatever comes of it: SQL has it already
         try:
-            self._link.ask(lambda redis: redis.set(_key(sid), entry, px=milliseconds))
+            return self._link.exchange(*noted, *questions)
         except RedisSilent:
-            return  # SQL has it already
+            return []
+
+    def _take_noted(self) -> Iterator[Command]:
+        try:
+            while True:
+                yield self._noted.popleft()
+        except IndexError:
+            return  # another thread's question may have taken the last
 
 
 def _key(sid: str) -> str:

@@ -10,8 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import jwt
-
+from auth_service.jws import SecretSigner, Signer
 from auth_service.session_store import Session
 from auth_service.signing_keys import SigningKey
 from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
@@ -55,7 +54,9 @@ class Issuer:
     def __init__(
         self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
     ) -> None:
-        self._key = key
+        public = key.public
+        self._access_tokens = Signer(key.private_key, public.algorithm, {"typ": ACCESS_TYP, "kid": public.kid})
+        self._refresh_tokens = SecretSigner(refresh_secret, {"typ": REFRESH_TYP})
         self._refresh_secret = refresh_secret
         self._issuer = issuer
         self._audience = audience
@@ -80,8 +81,7 @@ class Issuer:
             "email": user.email,
             "roles": user.roles,
         }
-        headers = {"typ": ACCESS_TYP, "kid": self._key.public.kid}
-        return jwt.encode(claims, self._key.private_key, algorithm=self._key.public.algorithm, headers=headers)
+        return self._access_tokens.sign(claims)
 
     def _access_lifetime(self, session: Session) -> int:
         # A function of the row: whoever is owed the same successor gets an access token that lives as long.
@@ -97,14 +97,15 @@ class Issuer:
             "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
             "jti": self._refresh_jti(session),
         }
-        return jwt.encode(claims, self._refresh_secret, algorithm="HS256", headers={"typ": REFRESH_TYP})
+        return self._refresh_tokens.sign(claims)
 
     def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
+        subject = str(session.user_id)
         return {
             "token_type": token_type,
             "iss": self._issuer,
-            "sub": str(session.user_id),
-            "user_id": str(session.user_id),
+            "sub": subject,
+            "user_id": subject,
             "sid": session.sid,
             "generation": session.state.generation,
         }
@@ -113,4 +114,4 @@ class Issuer:
         return self._keyed_hash(f"refresh jti {session.sid} {session.state.generation}")
 
     def _keyed_hash(self, name: str) -> str:
-        return hmac.new(self._refresh_secret, name.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self._refresh_secret, name.encode(), "sha256").hex()[:32]

@@ -1,17 +1,21 @@
 """Owns passwords: which are accepted, and how they are hashed and verified.
 
 Hashing is slow by design, so it is bounded: some run, some wait, and what comes on top is refused with a 503, since a
-storm of logins must leave threads for those who refresh.
+storm of logins must leave threads for those who refresh. It must leave them the processors, too: passwords are hashed
+by threads that yield to whatever else there is to do.
 """
 
+import os
 import re
+import sys
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,8 +23,14 @@ from argon2.exceptions import InvalidHashError, VerificationError
 MAX_PASSWORD = 256
 """Characters. What is longer is refused before it is hashed."""
 
+_NICENESS = 10
+"""A thread that steps back by 10 gets a tenth of what others get, and everything where nobody else wants it."""
+
 _MAX_SIMILARITY = 0.7
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
+
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +51,18 @@ class Passwords:
 
     def __init__(self, cost: HashCost, *, running: int, waiting: int) -> None:
         self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
-        self._running = threading.BoundedSemaphore(running)
+        self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_step_back)
         self._admitted = threading.BoundedSemaphore(running + waiting)
         # Verified for accounts that do not exist, so that they take as long to refuse as those that do.
         self._hash_of_nobody = self._hasher.hash("nobody has this password")
 
     def hash(self, password: str) -> str:
         """The hash to store. Raises HashingBusy."""
-        with self._turn():
-            return self._hasher.hash(password)
+        return self._in_turn(lambda: self._hasher.hash(password))
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
-        with self._turn():
-            matches = self._matches(password, password_hash or self._hash_of_nobody)
+        matches = self._in_turn(lambda: self._matches(password, password_hash or self._hash_of_nobody))
         return matches and password_hash is not None
 
     def is_outdated(self, password_hash: str) -> bool:
@@ -67,15 +75,20 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _in_turn(self, work: Callable[[], Answer]) -> Answer:
         if not self._admitted.acquire(blocking=False):
             raise HashingBusy
         try:
-            with self._running:
-                yield
+            return self._hashers.submit(work).result()
         finally:
             self._admitted.release()
+
+
+def _step_back() -> None:
+    if sys.platform != "linux":  # elsewhere it would be the whole process
+        return
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS, 19))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ OPEN_FOR = (1.0, 2.0)
 """Seconds; drawn anew each time, so that workers do not come back all at once."""
 
 Answer = TypeVar("Answer")
+Command = tuple[str | int, ...]
 _log = structlog.get_logger("redis")
 
 
@@ -61,6 +62,28 @@ class RedisLink:
         if self._failures:
             self._note_success()
         return answer
+
+    def exchange(self, *commands: Command) -> list[object]:
+        """What Redis says to each of the commands, in one round trip. Raises RedisSilent.
+
+        For what every refresh asks: through the library's pipeline the same takes five times as long.
+        """
+
+        def exchange(redis: Redis) -> list[object]:
+            connections = redis.connection_pool
+            connection = connections.get_connection()
+            try:
+                packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]  # typed by halves
+                connection.send_packed_command(packed)  # type: ignore[no-untyped-call]  # as above
+                return [connection.read_response() for _ in commands]
+            except BaseException:
+                # An answer that was not read would be taken for the next question's.
+                connection.disconnect()  # type: ignore[no-untyped-call]  # as above
+                raise
+            finally:
+                connections.release(connection)
+
+        return self.ask(exchange)
 
     @property
     def connections(self) -> ConnectionPool:

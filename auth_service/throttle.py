@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from auth_service.accounts import fold_email
-from auth_service.tries import Tries
+from auth_service.tries import Counter, Tries
 from chassis.addresses import network_of
 from chassis.rates import Rate
 
@@ -23,8 +23,7 @@ _TRUSTED = Rate(1, 30 * 86_400)
 
 _LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
 
-Buckets = list[tuple[Rate, tuple[str, ...]]]
-"""Rates, and what is counted under each."""
+Buckets = list[Counter]
 
 
 class Throttled(Exception):
@@ -81,12 +80,16 @@ class Throttle:
         if self._rates is None:
             return
         account, network = attempt.account, attempt.network
-        self._tries.forget(self._rates.failures_of_account, _LOGIN, account)
-        if network:
-            self._tries.forget(self._rates.failures, _LOGIN, account, network)
-            self._tries.take_back(self._rates.failures_of_address, _LOGIN, network)
-            self._tries.forget(_TRUSTED, _TRUST, account, network)  # so that its time begins anew
-            self._tries.add(_TRUSTED, _TRUST, account, network)
+        of_account = (self._rates.failures_of_account, (_LOGIN, account))
+        if not network:
+            rate, name = of_account
+            self._tries.forget(rate, *name)
+            return
+        self._tries.settle(
+            forgotten=[of_account, (self._rates.failures, (_LOGIN, account, network))],
+            one_less=(self._rates.failures_of_address, (_LOGIN, network)),
+            kept=(_TRUSTED, (_TRUST, account, network)),
+        )
 
     def admit_registration(self, attempt: Attempt) -> None:
         """Counts a registration, whatever becomes of it. Raises Throttled."""

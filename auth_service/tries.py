@@ -5,17 +5,20 @@ uncounted. What was counted so is forgotten when Redis is back.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import TypeVar
 
 from limits import RateLimitItemPerSecond
 from limits.storage import MemoryStorage, RedisStorage
 
-from auth_service.redis_link import RedisLink, RedisSilent
+from auth_service.redis_link import Command, RedisLink, RedisSilent
 from chassis.rates import Rate
 
 Answer = TypeVar("Answer")
+
+Counter = tuple[Rate, tuple[str, ...]]
+"""A rate, and what is counted under it."""
 
 
 class Tries:
@@ -46,6 +49,26 @@ class Tries:
         """Seconds until it is counted from nothing again."""
         over = self._ask(lambda storage: storage.get_expiry(_key(rate, name)))
         return max(1, ceil(over - time.time()))
+
+    def settle(self, *, forgotten: Sequence[Counter], one_less: Counter, kept: Counter) -> None:
+        """Counts `forgotten` from nothing again, `one_less` one less, and `kept` once, for its whole time anew.
+
+        In one round trip: every log-in that is right does this.
+        """
+        less, anew = _key(*one_less), _key(*kept)
+        changes: list[Command] = [
+            ("DEL", *(self._shared.prefixed_key(_key(*counter)) for counter in forgotten)),
+            ("INCRBY", self._shared.prefixed_key(less), -1),
+            ("EXPIRE", self._shared.prefixed_key(less), one_less[0].seconds, "NX"),
+            ("SET", self._shared.prefixed_key(anew), 1, "EX", kept[0].seconds),
+        ]
+        try:
+            self._link.exchange(*changes)
+        except RedisSilent:
+            for counter in (*forgotten, kept):
+                self._local.clear(_key(*counter))
+            self._local.incr(less, one_less[0].seconds, -1)
+            self._local.incr(anew, kept[0].seconds)
 
     def forget(self, rate: Rate, *name: str) -> None:
         """Counts from nothing again."""

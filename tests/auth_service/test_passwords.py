@@ -1,7 +1,10 @@
 """Which passwords are accepted, how they are kept, and how many are hashed at once."""
 
+import os
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +131,18 @@ def _wait_until_refused(passwords: Passwords) -> None:
         passwords._admitted.release()
         time.sleep(0.005)
     pytest.fail("the line never filled")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+def test_hashing_yields_to_everything_else() -> None:
+    """R39: a storm of log-ins leaves those who refresh the processors as well."""
+    passwords = Passwords(CHEAP, running=1, waiting=0)
+    passwords.hash("x")
+    niceness = {
+        Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(") ")[2].split()[16]
+        for thread in threading.enumerate()
+        if thread.name.startswith("hasher")
+    }
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert niceness
+    assert all(int(nice) > ours for nice in niceness)

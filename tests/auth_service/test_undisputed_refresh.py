@@ -45,7 +45,7 @@ def calls(redis: Redis) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
 
 
-def test_the_usual_refresh_is_one_statement_and_a_round_trip_before_and_after(
+def test_the_usual_refresh_is_one_statement_and_one_round_trip(
     app: Flask, ann: Person, clock: MovableClock, redis: Redis
 ) -> None:
     ann.refresh_tokens()

@@ -74,6 +74,20 @@ def test_no_line_holds_a_token(lines: list[dict[str, Any]]) -> None:
     assert not any(part in written for part in TOKEN.split("."))
 
 
+def test_a_line_that_cannot_be_written_is_lost_and_no_more() -> None:
+    """The request that would have written it goes on."""
+    with open("/dev/full", "wb") as full_disk:
+        ended = subprocess.run(
+            [sys.executable, "-c", PROGRAM + "import os; os.write(2, b'went on'); os._exit(0)"],
+            stdout=full_disk,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    assert "went on" in ended.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
