@@ -10,10 +10,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from auth_service.jws import SecretSigner, Signer
 from auth_service.session_store import Session
 from auth_service.signing_keys import SigningKey
 from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
+from contract.jws import encoded_header, sign_claims
+
+_REFRESH_ALGORITHM = "HS256"
+_REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=_REFRESH_ALGORITHM)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -54,9 +57,9 @@ class Issuer:
     def __init__(
         self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
     ) -> None:
+        self._key = key
         public = key.public
-        self._access_tokens = Signer(key.private_key, public.algorithm, {"typ": ACCESS_TYP, "kid": public.kid})
-        self._refresh_tokens = SecretSigner(refresh_secret, {"typ": REFRESH_TYP})
+        self._access_header = encoded_header(typ=ACCESS_TYP, algorithm=public.algorithm, key_id=public.kid)
         self._refresh_secret = refresh_secret
         self._issuer = issuer
         self._audience = audience
@@ -81,7 +84,8 @@ class Issuer:
             "email": user.email,
             "roles": user.roles,
         }
-        return self._access_tokens.sign(claims)
+        algorithm = self._key.public.algorithm
+        return sign_claims(claims, header=self._access_header, algorithm=algorithm, key=self._key.private_key)
 
     def _access_lifetime(self, session: Session) -> int:
         # A function of the row: whoever is owed the same successor gets an access token that lives as long.
@@ -97,7 +101,7 @@ class Issuer:
             "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
             "jti": self._refresh_jti(session),
         }
-        return self._refresh_tokens.sign(claims)
+        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=_REFRESH_ALGORITHM, key=self._refresh_secret)
 
     def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
         subject = str(session.user_id)

@@ -58,8 +58,8 @@ class Tries:
         less, anew = _key(*one_less), _key(*kept)
         changes: list[Command] = [
             ("DEL", *(self._shared.prefixed_key(_key(*counter)) for counter in forgotten)),
-            ("INCRBY", self._shared.prefixed_key(less), -1),
-            ("EXPIRE", self._shared.prefixed_key(less), one_less[0].seconds, "NX"),
+            ("SET", self._shared.prefixed_key(less), 0, "EX", one_less[0].seconds, "NX"),
+            ("DECR", self._shared.prefixed_key(less)),
             ("SET", self._shared.prefixed_key(anew), 1, "EX", kept[0].seconds),
         ]
         try:

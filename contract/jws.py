@@ -58,9 +58,10 @@ def read_claims(token: str, header: JwsHeader, *, typ: str, algorithm: str, key:
     return _object(signed.partition(".")[2])
 
 
-def encoded_header(*, typ: str, algorithm: str) -> str:
+def encoded_header(*, typ: str, algorithm: str, key_id: str | None = None) -> str:
     """The first part of a token."""
-    return _encoded({"alg": algorithm, "typ": typ})
+    named = {"kid": key_id} if key_id is not None else {}
+    return _encoded({"alg": algorithm, **named, "typ": typ})
 
 
 def sign_claims(claims: Mapping[str, Any], *, header: str, algorithm: str, key: Any) -> str:

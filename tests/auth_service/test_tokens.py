@@ -215,3 +215,9 @@ def test_a_token_in_the_query_is_not_looked_at(ann: Person) -> None:
     answer = ann.client.get(f"/auth/users/me/?jwt={ann.access}&access_token={ann.access}")
     assert answer.status_code == 401
     assert answer.json == {"detail": "Authentication credentials were not provided."}
+
+
+def test_a_token_in_another_spelling_of_the_header_is_read_as_well(forge: Forge, ann: Person) -> None:
+    claims = jwt.decode(ann.refresh, options={"verify_signature": False})
+    spelt_otherwise = forge.sign(claims, {"typ": "refresh+jwt", "made": "elsewhere"}, REFRESH_SECRET, "HS256")
+    assert ann.refresh_with(spelt_otherwise).status_code == 200

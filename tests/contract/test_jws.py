@@ -1,7 +1,11 @@
 """The compact form: what is no such form is refused, and a token is read by the key and algorithm that are given."""
 
+import json
+from typing import Any
+
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,3 +93,28 @@ def test_whatever_is_changed_is_noticed() -> None:
 def test_a_signature_of_no_whole_bytes_is_refused() -> None:
     with pytest.raises(InvalidToken):
         read(sign({"sub": "ada"})[:-2])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key"),
+    [
+        ("HS256", SECRET),
+        ("RS256", rsa.generate_private_key(public_exponent=65_537, key_size=2_048)),
+        ("ES256", ec.generate_private_key(ec.SECP256R1())),
+        ("EdDSA", ed25519.Ed25519PrivateKey.generate()),
+    ],
+    ids=["HS256", "RS256", "ES256", "EdDSA"],
+)
+def test_every_algorithm_signs_what_the_library_reads_and_for_a_secret_and_rsa_to_the_byte(
+    algorithm: str, key: Any
+) -> None:
+    """A refresh token is a function of its session's row, also for the release before and after this one."""
+    claims = {"sub": "ännchen", "iat": 1_790_000_000, "roles": "", "generation": 0}
+    header = {"typ": "at+jwt", "kid": "k1"}
+    made = encoded_header(typ="at+jwt", algorithm=algorithm, key_id="k1")
+    token = sign_claims(claims, header=made, algorithm=algorithm, key=key)
+    public = key if isinstance(key, bytes) else key.public_key()
+    read = jwt.api_jws.decode_complete(token, public, algorithms=[algorithm])
+    assert (json.loads(read["payload"]), read["header"]) == (claims, {"alg": algorithm, **header})
+    if algorithm in ("HS256", "RS256"):
+        assert token == jwt.encode(claims, key, algorithm, header)
