@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
@@ -25,8 +25,7 @@ from gateway.streams.tickets import Tickets
 from gateway.streams.websocket_handshake import asks_for_websocket
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way, `handle` where
     a session cookie was shown, by which the gateway gets the next token."""
 

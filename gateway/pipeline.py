@@ -6,6 +6,7 @@ Every stage takes a value and returns one; a stage that says no raises Refused.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chassis.clock import Clock
 from contract.problems import Refused
@@ -25,9 +26,11 @@ from gateway.upstreams.upstream_request import RequestHead, head_template
 from gateway.via import Via
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A request that may pass: its route, the head to send, and whether and how a body follows."""
+class Passage(NamedTuple):
+    """A request that may pass: its route, the head to send, and whether and how a body follows.
+
+    A named tuple, as its proof and its head are: three frozen dataclasses cost a request another 3 us.
+    """
 
     route: Route
     head: RequestHead

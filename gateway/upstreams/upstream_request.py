@@ -7,6 +7,7 @@ NUL beforehand: a header that broke its line would become a second request, in o
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from contract.problems import Refused
 from gateway.forwarded import forwarded_value
@@ -16,8 +17,7 @@ from gateway.routing.fixed_fields import FixedFields
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """A request's head without its Host, which is the chosen upstream address's own."""
 
     request_line: bytes
