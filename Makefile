@@ -38,7 +38,8 @@ test-isolation: setup ## Of these, those that start each service with nothing bu
 
 test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/gateway/test_smuggling.py \
-		tests/auth_service/test_hostile_json.py tests/resource_service/test_hostile_json.py
+		tests/gateway/test_hostile_json.py tests/auth_service/test_hostile_json.py \
+		tests/resource_service/test_hostile_json.py
 
 soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest tests/load
