@@ -36,9 +36,10 @@ test-large: setup ## Of these, those that send 1 GiB through the gateway and wat
 test-isolation: setup ## Of these, those that start each service with nothing but its own requirements
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
 
-test-faults: setup ## Kill, freeze, empty and crowd a running system, part by part (five to six minutes)
+test-faults: setup ## Kill, freeze, empty and crowd a running system, and send it all that is hostile (ten minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/test_smuggling.py \
-		tests/auth_service/test_hostile_json.py tests/resource_service/test_hostile_json.py
+		tests/gateway/test_hostile_json.py tests/auth_service/test_hostile_json.py \
+		tests/resource_service/test_hostile_json.py
 
 soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load

@@ -29,6 +29,7 @@ from gateway.departure import Departure
 from gateway.exchange import Message, Send
 from gateway.identity_headers import Voucher
 from gateway.keys import SigningKeys
+from gateway.lateness import Lateness
 from gateway.loop_bridge import LoopBridge
 from gateway.metrics import Metrics
 from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
@@ -166,7 +167,8 @@ def create_app(
     pipeline = Pipeline(
         table, authentication, Voucher(settings.verified_tokens), limits, Via(settings.gateway_name), clock
     )
-    upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic)
+    late = Lateness(metrics.registry, monotonic)
+    upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic, late.note)
     streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()

@@ -4,6 +4,10 @@ Failure policy: before the answer has begun a fault becomes 502, 503 or 504; aft
 is cut, so that a short answer never looks whole. What can be sent again without harm (an idempotent method, no
 body) is sent once more when a kept connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1). What could
 not be sent at all goes to another address, where there is one. Who failed to answer is told to the balancer.
+
+A service is asked when the body is whole, or when more than COLLECTED bytes of it are here: many services have a
+thread for each request, and a few slow clients would take them all. Only routes for streams hand on what comes as
+it comes.
 """
 
 import asyncio
@@ -24,6 +28,9 @@ Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 9.2.2; TRACE is never forwarded
+
+COLLECTED = 65_536
+"""Bytes of a request's body."""
 
 EVENT_STREAM = b"text/event-stream"
 """Server-sent events: such an answer is bounded by silence and by its token, and not by the route's total."""
@@ -74,7 +81,7 @@ class Exchange:
 
         `pool` is that of the address to ask, where it has been chosen already.
         """
-        body, whole = await self._next_body() if self._has_body else (b"", True)
+        body, whole = await self._beginning() if self._has_body else (b"", True)
         pool = pool or self._upstreams.pool(self._route.upstream)
         kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
         await self._conclude(self._attempts(pool, kept, body, whole))
@@ -178,8 +185,31 @@ class Exchange:
             await connection.send(body, self._route.timeouts.read)
         connection.sent(self._route.timeouts.read)
 
+    async def _beginning(self) -> tuple[bytes, bool]:
+        """As _next_body, for what is sent together with the head. Raises Refused(408) after the route's total."""
+        body, whole = await self._received()
+        if not whole and not self._route.streams:
+            try:
+                async with asyncio.timeout(self._route.timeouts.total or None):
+                    body, whole = await self._collected(bytearray(body))
+            except TimeoutError as error:
+                raise Refused("request_timeout") from error
+        return self._framed(body, whole), whole
+
+    async def _collected(self, body: bytearray) -> tuple[bytes, bool]:
+        whole = False
+        while not whole and len(body) <= COLLECTED:
+            part, whole = await self._received()
+            body += part
+        return bytes(body), whole
+
     async def _next_body(self) -> tuple[bytes, bool]:
-        """The next part of the body, framed for the upstream, and whether it is the last one.
+        """The next part of the body, framed for the upstream, and whether it is the last one. Raises as _received."""
+        body, whole = await self._received()
+        return self._framed(body, whole), whole
+
+    async def _received(self) -> tuple[bytes, bool]:
+        """The next part of the body, and whether it is the last one.
 
         Raises CutOff when the client has hung up, and Refused(413) once there is more than the route takes.
         """
@@ -191,7 +221,7 @@ class Exchange:
         self._body_is_whole = whole
         if self._taken > self._route.max_body:
             raise body_too_large(self._route)
-        return self._framed(body, whole), whole
+        return body, whole
 
     def _framed(self, body: bytes, whole: bool) -> bytes:
         if not self._chunked:

@@ -9,6 +9,7 @@ from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit
 from gateway.auth_address import auth_address
 from gateway.departure import Reloads
+from gateway.open_files import allow_open_files
 from gateway.routing.complaints import RoutesError
 from gateway.routing.routes_file import load_routes
 from gateway.routing.routes_in_force import RoutesInForce
@@ -28,6 +29,7 @@ try:
     auth_address(_settings)
 except RoutesError as error:
     refuse_to_start(error)
+allow_open_files(_settings.gateway_streams)
 prepare_metrics()
 _reloads = Reloads()
 

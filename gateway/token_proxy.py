@@ -16,7 +16,7 @@ from chassis.clock import Clock
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.access_log import AccessLog
 from gateway.arrival import Arrival
-from gateway.clients.cycle import Cycle
+from gateway.clients.cycle import Cycle, Message
 from gateway.clients.known_requests import KnownRequests
 from gateway.cors import Cors
 from gateway.direct_exchange import DirectExchange
@@ -35,6 +35,7 @@ from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
 from gateway.upstreams.upstream import Upstreams
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, fields and body."""
 
@@ -233,12 +234,33 @@ class TokenProxy:
             "client": (arrival.client, 0),
             "server": arrival.server,
         }
-        await self._own_endpoints(scope, cycle.receive, send)
+        body = await _whole_body(cycle) if fields.content_length else b""
+        await self._own_endpoints(scope, _giving(body), send)
 
     def _record(self, arrival: Arrival, status: int, started: float, code: str = "") -> None:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
             self._access_log.add(arrival, status, self._clock() - started, code)
+
+
+async def _whole_body(cycle: Cycle) -> bytes:
+    """Read here: Flask has a few threads, and slow clients would take them all. Raises CutOff."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await cycle.receive()
+        if message["type"] != "http.request":
+            raise CutOff
+        body += message["body"]
+        more = message["more_body"]
+    return bytes(body)
+
+
+def _giving(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _leave(passage: Passage | None) -> None:

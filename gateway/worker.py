@@ -21,6 +21,9 @@ TICK = 0.1
 class GatewayServer(Server):
     """uvicorn's server, which also sweeps its connections for deadlines, once a second, and says when it goes.
 
+    What was overdue a tick before the sweep is ended: in between the loop has read whatever had come, so that nobody
+    is taken for slow because this worker was late itself.
+
     `announce` is called first; for `notice` seconds after that new connections are still served. `end_streams` is
     called last: a stream would go on for ever, and its client finds another worker.
     """
@@ -36,17 +39,18 @@ class GatewayServer(Server):
         super().__init__(config)
         self.is_replaced: Callable[[], bool] = lambda: False
         """Whether others listen at our address already."""
+        self._ticked_at = 0.0
         self._announce = announce
         self._notice = notice
         self._end_streams = end_streams
 
     async def on_tick(self, counter: int) -> bool:
         """Called by the server ten times a second."""
+        before, self._ticked_at = self._ticked_at, asyncio.get_running_loop().time()
         if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, ServerProtocol):
-                    connection.enforce_deadlines(now)
+                    connection.enforce_deadlines(before)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,29 +1,35 @@
 """Sends hostile bodies to every endpoint of a Flask app, as its own URL map names them, and judges the answers."""
 
 import os
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.hostile_json import STRINGS, Body, bodies
+from tests.hostile_json import JSON, STRINGS, Body, Place, bodies, places
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
-SHARE, SMALL_SHARE = (200, 10) if FULL else (8, 1)
-"""Bodies for an endpoint and caller, and where none is expected; each is sent others."""
-PATHS = 4 if FULL else 2
+SHARE, SMALL_SHARE = (800, 2) if FULL else (12, 1)
+"""Bodies, or strings where it takes none, for an endpoint; and what is sent where nobody expects anything."""
+PATHS = 60 if FULL else 4
 """Naughty strings in the place of each id."""
 
+_UNMOVED = re.compile(r"/(healthz|readyz|jwks\.json)$")
+"""What looks at nothing of a request: a few are enough."""
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Headers = Callable[[], Mapping[str, str]]
 """What proves who is asking, made anew for each request."""
+Some = TypeVar("Some")
 Rows = Mapping[str, Sequence[tuple[object, ...]]]
 
 
@@ -60,33 +66,91 @@ def endpoints(app: Flask) -> list[tuple[Rule, str]]:
     return [(rule, method) for rule in app.url_map.iter_rules() for method in sorted(rule.methods or ())]
 
 
-def attack(
-    app: Flask, place: int, path: str, method: str, credentials: Headers, stored: Stored, *, briefly: bool
-) -> dict[str, str]:
-    """Sends what is `place`'s share of the bodies to an endpoint; what was wrong with answers, by the body's name."""
-    client = app.test_client()
-    complaints: dict[str, str] = {}
-    stored.has_changed()
-    for body in share(place, SMALL_SHARE if briefly or method not in _WITH_A_BODY else SHARE):
-        answer = client.open(
-            path, method=method, headers=credentials(), data=body.data, content_type=body.content_type
+class Attack:
+    """What is sent to each endpoint of an app, and what was wrong with the answers, by what was sent.
+
+    `settle` is called after whatever changed what is stored: somebody may have logged out, or be gone.
+    """
+
+    def __init__(self, app: Flask, stored: Stored, settle: Callable[[], None] = lambda: None) -> None:
+        self.complaints: dict[str, str] = {}
+        self.sent: Counter[tuple[str, str]] = Counter()
+        """How much was sent to an endpoint by somebody whom it listens to."""
+        self._app = app
+        self._stored = stored
+        self._settle = settle
+        self._turn = 0
+
+    def play(self, rule: Rule, method: str, honest: str, callers: Sequence[Headers]) -> None:
+        """Attacks an endpoint as each of the callers; the first to whom it listens sends the most."""
+        path, *others = paths(rule, honest)
+        for credentials in callers:
+            listens = self._listens(path, method, credentials)
+            is_first = listens and not self.sent[rule.rule, method] and not _UNMOVED.search(rule.rule)
+            sent = self._send(path, method, credentials, SHARE if is_first else SMALL_SHARE)
+            if is_first:
+                self.sent[rule.rule, method] = sent
+            for other in others if listens else others[:1]:
+                self._try(other, method, credentials, f"the path {other[:80]}", data=b"{}", content_type=JSON)
+
+    def _listens(self, path: str, method: str, credentials: Headers) -> bool:
+        answer = self._app.test_client().open(
+            path, method=method, headers=credentials(), data=b"{}", content_type=JSON
         )
-        if wrong := complaint(answer, changed=stored.has_changed()):
-            complaints[f"{method} {path} {body.name}"] = wrong
+        answer.close()
+        if self._stored.has_changed():
+            self._settle()
+        return answer.status_code not in (401, 403, 404, 405)
+
+    def _send(self, path: str, method: str, credentials: Headers, size: int) -> int:
+        """How many."""
+        self._turn += 1
+        most, least = (size, max(1, size // 8))
+        of_bodies, of_places = (most, least) if method in _WITH_A_BODY else (least, most)
+        if method in ("HEAD", "OPTIONS", "TRACE"):  # as GET, or not ours
+            of_bodies = of_places = SMALL_SHARE
+        for body in share(every_body(), self._turn, of_bodies):
+            self._try(path, method, credentials, body.name, data=body.data, content_type=body.content_type)
+        for place in share(every_place(), self._turn, of_places):
+            self._try(path, method, credentials, place.name, place.headers, query_string=place.query)
+        return of_bodies + of_places
+
+    def _try(
+        self,
+        path: str,
+        method: str,
+        credentials: Headers,
+        name: str,
+        headers: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        self._stored.has_changed()
+        said = {**credentials(), **(headers or {})}
+        answer = self._app.test_client().open(path, method=method, headers=said, **options)
+        changed = self._stored.has_changed()
+        if wrong := complaint(answer, changed=changed):
+            self.complaints[f"{method} {path} {name}"] = wrong
         answer.close()  # as a server does; a stream would go on holding its place
-    return complaints
+        if changed:
+            self._settle()
 
 
 @cache
-def _every_body() -> tuple[Body, ...]:
+def every_body() -> tuple[Body, ...]:
+    """As made once."""
     return tuple(bodies())
 
 
-def share(place: int, size: int) -> Iterator[Body]:
-    """Some `size` bodies for the endpoint at `place`."""
-    every = _every_body()
-    step = len(every) // size
-    return islice(every, place * 7 % step, None, step)
+@cache
+def every_place() -> tuple[Place, ...]:
+    """As made once."""
+    return tuple(places())
+
+
+def share(everything: Sequence[Some], turn: int, size: int) -> Iterator[Some]:
+    """Some `size` of them, spread over all, others at each turn."""
+    step = len(everything) // size
+    return islice(everything, turn * 7 % step, None, step)
 
 
 def complaint(answer: TestResponse, *, changed: bool) -> str:
@@ -107,7 +171,10 @@ def paths(rule: Rule, honest: str) -> Iterator[str]:
     if not rule.arguments:
         yield rule.rule
         return
-    for text in (honest, *(quote(text[:200], safe="") for text in STRINGS[:: len(STRINGS) // PATHS])):
+    for text in (
+        honest,
+        *(quote(text[:200], safe="", errors="surrogatepass") for text in STRINGS[:: len(STRINGS) // PATHS]),
+    ):
         path = rule.rule
         for name in rule.arguments:
             for form in (f"<{name}>", f"<string:{name}>", f"<uuid:{name}>", f"<int:{name}>", f"<path:{name}>"):

@@ -1,13 +1,15 @@
 # ruff: noqa: RUF001 - what looks like something else is what this is about
-"""Bodies that no endpoint may stumble over: what is no JSON, what is JSON of the wrong kind, and naughty strings.
+"""What no endpoint may stumble over: bodies that are no JSON, JSON of the wrong kind, and naughty strings everywhere.
 
-Made here, after the kinds that JSON test suites and lists of naughty strings know. `bodies()` are some thousand.
+Made here, after the kinds that JSON test suites and lists of naughty strings know. `bodies()` are some thousand, and
+so are `places()`: the strings as values of a query and of a header.
 """
 
 import gzip
 import json
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import quote
 
 JSON = "application/json"
 
@@ -34,6 +36,22 @@ class Body(NamedTuple):
     content_type: str
     data: bytes
 
+
+class Place(NamedTuple):
+    """Where a naughty string is put: a query string, or a header's value."""
+
+    name: str
+    query: str
+    headers: dict[str, str]
+
+
+QUERY = ("page", "page_size", "q", "owner", "last_event_id", "ticket", "")
+"""Names in a query string, of all endpoints; the last is none."""
+HEADERS = (
+    *("Accept", "Accept-Language", "Authorization", "Cookie", "Forwarded", "If-None-Match", "Last-Event-ID"),
+    *("Origin", "Traceparent", "User-Agent", "X-Forwarded-For", "X-Identity", "X-Peer", "X-Refresh-Token"),
+    *("X-Request-Id", "X-Requested-With"),
+)
 
 STRINGS = (
     *(
@@ -407,9 +425,33 @@ CONTENT_TYPES = (
 )
 
 
+_NO_LINE_ENDS = dict.fromkeys(map(ord, "\0\r\n"))
+
+
 def bodies() -> list[Body]:
     """All of them, none twice."""
     return [*_raw(), *_values(), *_strings(), *_content_types()]
+
+
+def places() -> list[Place]:
+    """All of them, none twice. In a header a string stands as servers read its bytes, without what ends a line."""
+    return [*_queries(), *_headers()]
+
+
+def _queries() -> Iterator[Place]:
+    for text in STRINGS:
+        value = quote(text[:1_000], safe="", errors="surrogatepass")
+        for name in QUERY:
+            yield Place(f"?{name}={text[:40]!r}", f"{name}={value}" if name else value, {})
+
+
+def _headers() -> Iterator[Place]:
+    seen = set()
+    for text in STRINGS:
+        value = text[:1_000].translate(_NO_LINE_ENDS).encode("utf-8", "surrogatepass").decode("latin-1").strip()
+        if value and value not in seen:
+            seen.add(value)
+            yield from (Place(f"{name}: {value[:40]!r}", "", {name: value}) for name in HEADERS)
 
 
 def _raw() -> Iterator[Body]:

@@ -1,7 +1,8 @@
 """Owns the client's side of a connection: HTTP/1.1 as httptools parses it, within bounds of size and time.
 
 Written for uvicorn's server in the place of its own protocol, because a parser has no deadlines: here a header
-section that is too large or too slow, a body that stops coming and an answer that is not taken end the connection.
+section that is too large or too slow, a body that stops coming or drips and an answer that is not taken end the
+connection.
 A sweep looks at the deadlines once a second; timers of their own would cost each request 5 us.
 """
 
@@ -29,6 +30,9 @@ from gateway.clients.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 MAX_OVERHEAD = 98_304
 """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
 with an answer of its own."""
+
+MIN_BODY_RATE = 240
+"""Bytes a second. A body that comes more slowly, on average, uses up the time that it may be silent."""
 
 DRAIN = 5.0
 """Seconds that an idle connection may still bring a request after it was asked to go."""
@@ -104,6 +108,7 @@ class ServerProtocol(asyncio.Protocol):
         self._heir: Heir | None = None
         self._heard_at = self._loop.time()
         self._head_until = self._heard_at + self.head_timeout
+        self._body_until = _FOREVER
         self._idle_until = _FOREVER
         self._linger_until = _FOREVER
         self._write_until = _FOREVER
@@ -155,6 +160,9 @@ class ServerProtocol(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         at_rest = not (self._answering or self._heading or self._reading or self._draining)
         self._overhead += len(data)
+        if self._reading is not None:
+            earned = self._body_until + len(data) / MIN_BODY_RATE
+            self._body_until = min(earned, self._heard_at + self.body_timeout)
         malformed = False
         try:
             self._parser.feed_data(data)
@@ -250,6 +258,7 @@ class ServerProtocol(asyncio.Protocol):
         )
         self._headers = []
         self._reading = cycle
+        self._body_until = self._heard_at + self.body_timeout
         if self._answering is not None or self._waiting:
             self.pause_reading()  # pipelined: nothing more is read until the one before it is answered
         # It starts when all that has come is parsed: only then is it known whether a body follows.
@@ -324,6 +333,9 @@ class ServerProtocol(asyncio.Protocol):
         if self._read_paused and self._transport is not None:
             self._read_paused = False
             self._transport.resume_reading()
+            # It was we who did not listen meanwhile.
+            self._heard_at = self._loop.time()
+            self._body_until = self._heard_at + self.body_timeout
 
     def _start(self, cycle: Cycle) -> None:
         self._answering = cycle
@@ -422,7 +434,11 @@ class ServerProtocol(asyncio.Protocol):
             self._transport.close()
 
     def _body_is_overdue(self, now: float) -> bool:
-        return self._reading is not None and not self._read_paused and now > self._heard_at + self.body_timeout
+        reading = self._reading
+        if reading is None or self._read_paused:
+            return False
+        # Once the answer has begun it may be a conversation, in which nobody has to say much.
+        return now > (self._heard_at + self.body_timeout if reading.started else self._body_until)
 
     def shutdown(self) -> None:
         """Asks the connection to go: with the answer it is at, the next one, or after DRAIN seconds of silence.

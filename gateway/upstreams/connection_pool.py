@@ -1,7 +1,8 @@
 """Owns the connections to one address of an upstream: kept open, bounded, and swept for deadlines.
 
 Deadlines are checked ten times a second for all connections together: a timer of its own for each exchange
-would cost the loop more than everything else here.
+would cost the loop more than everything else here, and would go off in a loop that is late before what has come is
+read.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ class ConnectionPool:
         self._limit = limit
         self._known_answers = KnownAnswers()
         self._connecting = 0
+        self._opening: dict[asyncio.Timeout, float] = {}
+        """When each connection that is being made must have been made, in loop time."""
         self.on_answer: Callable[[ConnectionPool], None] | None = None
         """Called with this pool when an answer has begun; None while that changes nothing, as it nearly always is."""
         self._forgotten_answer = float("-inf")
@@ -88,11 +91,12 @@ class ConnectionPool:
             return UpstreamConnection(loop, self._known_answers)
 
         try:
-            async with asyncio.timeout(timeout):
-                if self.address.path:
-                    _, connection = await loop.create_unix_connection(protocol, self.address.path)
-                else:
+            async with asyncio.timeout(None) as bound:  # the sweep sets it off
+                self._opening[bound] = loop.time() + timeout
+                try:
                     _, connection = await self._connect(loop, protocol)
+                finally:
+                    self._opening.pop(bound, None)
         except OSError as error:  # TimeoutError and SSLError are such
             raise Unreachable(tls_reason(error) or type(error).__name__) from error
         return connection
@@ -100,6 +104,8 @@ class ConnectionPool:
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], UpstreamConnection]
     ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
+        if self.address.path:
+            return await loop.create_unix_connection(protocol, self.address.path)
         host, port, tls = self.address.host, self.address.port, self.address.tls
         if tls is None:
             return await loop.create_connection(protocol, host, port)
@@ -120,6 +126,9 @@ class ConnectionPool:
         """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
         for connection in tuple(self._in_use):
             connection.enforce_deadlines(now)
+        for bound in [bound for bound, until in self._opening.items() if now > until]:
+            del self._opening[bound]
+            bound.reschedule(now)
         surplus = len(self._idle) - KEPT
         if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
             for place, connection in enumerate(self._idle):  # the one that idles longest is the first

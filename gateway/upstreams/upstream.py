@@ -1,7 +1,7 @@
 """Owns the upstreams of a worker: finds one's connections, and sweeps them all."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from chassis.clock import Clock
 from gateway.routing.routes import Upstream
@@ -15,7 +15,10 @@ SWEEP_PAUSE = 0.1
 
 
 class Upstreams:
-    """The balancer of every upstream, and `also` a pool that is swept and closed with theirs."""
+    """The balancer of every upstream, and `also` a pool that is swept and closed with theirs.
+
+    `late` is told at each sweep by how many seconds it comes too late.
+    """
 
     def __init__(
         self,
@@ -23,11 +26,13 @@ class Upstreams:
         also: ConnectionPool,
         metrics: UpstreamMetrics,
         monotonic: Clock,
+        late: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._balancers: Mapping[str, Balancer] = {
             upstream.name: Balancer(upstream, UpstreamReport(upstream, metrics, monotonic), monotonic)
             for upstream in upstreams
         }
+        self._late = late
         self._loop: asyncio.AbstractEventLoop | None = None
         self._all = [also, *(pool for balancer in self._balancers.values() for pool in balancer.pools)]
 
@@ -59,11 +64,15 @@ class Upstreams:
     async def sweep(self) -> None:
         """Enforces deadlines, and takes addresses back whose time is over, until cancelled."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
         while True:
             await asyncio.sleep(SWEEP_PAUSE)
-            now = loop.time()
+            # What was overdue at the sweep before is broken off at this one: in between the loop has read whatever
+            # had come, so that nobody is taken for silent because this loop was late itself.
+            before, now = now, loop.time()
+            self._late(now - before - SWEEP_PAUSE)
             for pool in self._all:
-                pool.sweep(now)
+                pool.sweep(before)
             for balancer in self._balancers.values():
                 balancer.sweep()
 

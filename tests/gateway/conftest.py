@@ -105,6 +105,13 @@ streams = true
 timeout = { connect = 1, read = 10, total = 0.4 }
 
 [[routes]]
+prefix = "/conversation/"
+upstream = "notes"
+access = "public"
+streams = true
+max_body = 100
+
+[[routes]]
 prefix = "/ws/"
 upstream = "notes"
 access = "authenticated"

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from gateway import app
+from gateway.exchange import COLLECTED
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, RawUpstream
@@ -124,18 +125,19 @@ def test_a_body_of_just_the_limit_passes(gateway: RunningGateway, upstream: RawU
 def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
-        _until_it_came(upstream)
         client.send(b"6\r\n567890\r\n")
         answer = client.answer("POST")
         assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
         assert client.is_closed()
+    assert upstream.requests == []
 
 
 def test_a_refused_upload_gives_its_upstream_connection_back(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """Otherwise a few of them would use the upstream's connections up."""
     for _ in range(3):
         with gateway.connect() as client:
-            client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+            client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send(b"%x\r\n%b\r\n" % (COLLECTED + 1, bytes(COLLECTED + 1)))
             _until_it_came(upstream)
             client.send(b"100001\r\n" + bytes(2**20 + 1))
             assert client.answer("POST").status == 413

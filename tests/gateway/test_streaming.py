@@ -3,12 +3,17 @@
 import asyncio
 import hashlib
 import threading
+from pathlib import Path
 
 import pytest
 
+from gateway.exchange import COLLECTED
+from gateway.routing.routes_file import load_routes
+from stack.plan import ROOT
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.tokens import IDENTITY_SECRET
 
 CHUNK = bytes(range(256)) * 256
 """64 KiB."""
@@ -63,7 +68,12 @@ def test_an_answer_is_handed_on_before_it_is_complete(gateway: RunningGateway, u
         _read_until(client, b"later")
 
 
-def test_a_body_is_handed_on_before_it_is_complete(gateway: RunningGateway, upstream: RawUpstream) -> None:
+@pytest.mark.parametrize(
+    ("target", "first"), [("/public/", bytes(COLLECTED + 1)), ("/conversation/", b"first")], ids=["large", "stream"]
+)
+def test_a_body_is_handed_on_before_it_is_complete(
+    gateway: RunningGateway, upstream: RawUpstream, target: str, first: bytes
+) -> None:
     begun = threading.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -73,11 +83,39 @@ def test_a_body_is_handed_on_before_it_is_complete(gateway: RunningGateway, upst
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst")
+        head = f"POST {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(first) + 5}\r\n\r\n"
+        client.send(head.encode() + first)
         assert begun.wait(WAIT)
         client.send(b"later")
         assert client.answer().status == 200
-    assert upstream.last.body == b"firstlater"
+    assert upstream.last.body == first + b"later"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_service_is_not_asked_before_a_small_body_is_whole(
+    gateway: RunningGateway, upstream: RawUpstream, chunked: bool
+) -> None:
+    """A service that serves in threads would lose one to each client that sends slowly."""
+    framing, first, later = (
+        (b"Transfer-Encoding: chunked", b"5\r\nfirst\r\n5\r\nla", b"ter\r\n0\r\n\r\n")
+        if chunked
+        else (b"Content-Length: 10", b"firstla", b"ter")
+    )
+    with gateway.connect() as client, gateway.connect() as other:
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n\r\n" + first)
+        assert other.ask("GET /public/other HTTP/1.1", "Host: h").status == 200
+        assert [request.request_line for request in upstream.requests] == ["GET /public/other HTTP/1.1"]
+        client.send(later)
+        assert client.answer("POST").status == 200
+    assert upstream.last.content() == b"firstlater"
+
+
+def test_what_anybody_may_send_to_the_auth_service_is_collected_whole(tmp_path: Path) -> None:
+    """Else 64 KiB at once and then a drop now and then would take its threads, from people who have no account."""
+    (tmp_path / "notes.secret").write_text(IDENTITY_SECRET)
+    urls = {"AUTH_URL": "http://127.0.0.1:1", "RESOURCE_URL": "http://127.0.0.1:2"}
+    table = load_routes(ROOT / "gateway" / "routes.toml", environ=urls, data_dir=tmp_path)
+    assert {route.max_body for route in table.routes if route.upstream.name == "auth"} == {COLLECTED}
 
 
 def test_an_upstream_is_read_no_faster_than_the_client_reads(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -151,7 +189,7 @@ def test_a_client_that_asks_first_and_is_refused_need_not_send(
 # --- early ends --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [1_000, len(CHUNK) * ENDLESS])
+@pytest.mark.parametrize("size", [COLLECTED + 1_000, len(CHUNK) * ENDLESS])
 def test_an_answer_before_the_body_is_taken_reaches_the_client(
     gateway: RunningGateway, upstream: RawUpstream, size: int
 ) -> None:
@@ -161,7 +199,7 @@ def test_an_answer_before_the_body_is_taken_reaches_the_client(
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\nthe beginning" % size)
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + bytes(COLLECTED + 1))
         answer = client.answer("POST")
         assert (answer.status, answer.body) == (422, b"no")
         assert upstream.last.gone.wait(WAIT)
@@ -179,9 +217,9 @@ def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+        client.send(b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
         _read_until(client, b"first")
-        client.send(b"6\r\n567890\r\n")
+        client.send(b"60\r\n" + bytes(96) + b"\r\n")
         assert client.is_closed()
     assert upstream.last.gone.wait(WAIT)
 
@@ -195,9 +233,10 @@ def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
     "request_so_far",
     [
         b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst",
+        b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + bytes(COLLECTED + 1),
+        b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst",
     ],
-    ids=["get", "upload"],
+    ids=["get", "upload", "conversation"],
 )
 def test_a_client_that_hangs_up_ends_the_upstream_exchange(
     gateway: RunningGateway, upstream: RawUpstream, request_so_far: bytes, begun: bytes

@@ -1,18 +1,23 @@
 """The connections to an upstream: kept, shared, bounded, and never handed out dead."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+import uvloop
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from contract.problems import Refused
+from gateway.lateness import Lateness
 from gateway.routing.routes import Address, Upstream
 from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
-from gateway.upstreams.upstream import Upstreams
+from gateway.upstreams.upstream import SWEEP_PAUSE, Upstreams
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
+from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
 Test = Callable[[ConnectionPool], Awaitable[None]]
@@ -29,7 +34,7 @@ def with_pool(upstream: RawUpstream, limit: int, test: Test) -> None:
             pool.close()
             await asyncio.sleep(0)
 
-    asyncio.run(run())
+    uvloop.run(run())  # as a worker does: which of timers and sockets come first is another with every loop
 
 
 async def exchange(pool: ConnectionPool, connection: UpstreamConnection) -> None:
@@ -181,3 +186,114 @@ def test_what_a_burst_leaves_behind_is_closed_after_a_second(upstream: RawUpstre
         assert [connection.is_open for connection in burst] == [False] * 8 + [True] * KEPT
 
     with_pool(upstream, KEPT + 8, test)
+
+
+# --- a worker that is late itself -----------------------------------------------------------------------------------
+
+BRIEF, LATE = 0.15, 0.6
+"""Seconds that a connection or an answer may take, and by which the loop is late."""
+
+
+async def while_swept(pool: ConnectionPool, test: Test, late: Callable[[float], None] = lambda _: None) -> None:
+    """Runs `test` while the pool's deadlines are looked at, as in a worker."""
+    upstreams = Upstreams([], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic, late)
+    sweep = asyncio.create_task(upstreams.sweep())
+    await asyncio.sleep(0)
+    try:
+        await test(pool)
+    finally:
+        sweep.cancel()
+
+
+class Busy(asyncio.Protocol):
+    """Holds its loop up with what it has to do for a client, while news for others arrive."""
+
+    def data_received(self, data: bytes) -> None:
+        time.sleep(LATE)
+
+
+async def hold_up(waiting: Awaitable[None]) -> None:
+    """Awaits something in a loop that is late."""
+    ours, theirs = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(Busy, sock=ours)
+    awaited = asyncio.ensure_future(waiting)
+    await asyncio.sleep(0)
+    theirs.send(b"work")
+    try:
+        await awaited
+    finally:
+        transport.close()
+        theirs.close()
+
+
+def test_a_late_worker_takes_no_connection_for_unreachable(upstream: RawUpstream) -> None:
+    """It was made in time; only nobody had looked."""
+
+    async def connect(pool: ConnectionPool) -> None:
+        assert (await pool.connect(BRIEF)).is_open
+
+    with_pool(upstream, 1, lambda pool: while_swept(pool, lambda pool: hold_up(connect(pool))))
+
+
+def test_a_late_worker_takes_no_answer_for_silence(upstream: RawUpstream) -> None:
+    async def ask(pool: ConnectionPool, connection: UpstreamConnection) -> None:
+        head = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+        connection.start(head, b"", whole=True, method="GET", keep_cookies=False, total=BRIEF)
+        await connection.answered(BRIEF)
+        assert connection.status == 200
+
+    async def test(pool: ConnectionPool) -> None:
+        await hold_up(ask(pool, await pool.connect(WAIT)))
+
+    with_pool(upstream, 1, lambda pool: while_swept(pool, test))
+
+
+def test_who_does_not_take_a_connection_is_unreachable_in_time() -> None:
+    """A listener whose queue is full lets nobody in, and says nothing."""
+
+    async def test(pool: ConnectionPool) -> None:
+        began = now()
+        with pytest.raises(Unreachable, match="TimeoutError"):
+            await pool.connect(BRIEF)
+        assert BRIEF < now() - began < BRIEF + 1
+        assert pool.outstanding == 0
+
+    async def run(port: int) -> None:
+        await while_swept(ConnectionPool(Address("h", "127.0.0.1", port), 1), test)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        address = full.getsockname()
+        queued = [socket.socket() for _ in range(3)]
+        for connection in queued:
+            connection.setblocking(False)
+            connection.connect_ex(address)
+        uvloop.run(run(address[1]))
+        for connection in queued:
+            connection.close()
+
+
+def test_a_late_worker_says_so() -> None:
+    """Else its operator would look for the fault at the services. A line in ten seconds; every second is counted."""
+    registry = CollectorRegistry()
+    clock = MovableClock()
+    lateness = Lateness(registry, clock)
+    with capture_logs() as lines:
+        for seconds in (0.01, 0.3, 0.7, 0.9):
+            lateness.note(seconds)
+        clock.move(10)
+        lateness.note(2.0)
+    assert [(line["event"], line["seconds"]) for line in lines] == [
+        ("the worker is late", 0.7),
+        ("the worker is late", 2.0),
+    ]
+    assert registry.get_sample_value("sallyport_gateway_late_seconds_total") == pytest.approx(3.9)
+
+
+def test_the_sweep_notes_by_how_much_it_is_late(upstream: RawUpstream) -> None:
+    noted: list[float] = []
+
+    async def test(pool: ConnectionPool) -> None:
+        await hold_up(asyncio.sleep(LATE + SWEEP_PAUSE))
+
+    with_pool(upstream, 1, lambda pool: while_swept(pool, test, noted.append))
+    assert LATE - SWEEP_PAUSE - 0.05 < max(noted) < LATE + 1
