@@ -1,7 +1,8 @@
 """Owns which of an upstream's addresses is asked next, and what becomes of those that fail.
 
 Failure policy: an address that keeps failing is left out for a while (ejection.py), and an upstream that answers
-nobody is not asked at all (circuit.py). At least one address is always in: when the last one goes out, the one that
+nobody is not asked at all (circuit.py): one that dies with many requests under way is not the upstream's failure,
+as long as another one is well. At least one address is always in: when the last one goes out, the one that
 was to return first is back at once. What failed to connect was not sent, so any request may try the next address.
 """
 
@@ -87,6 +88,9 @@ class Balancer:
                 pool = self._least_busy(others)
                 tried.add(pool)
 
+    def _another_is_well(self, pool: ConnectionPool) -> bool:
+        return any(other is not pool and self._standings[other].is_calm for other in self._candidates)
+
     def _pass_circuit(self) -> None:
         now = self.now()
         circuit, may_pass = circuits.after_asking(self._circuit, now)
@@ -115,7 +119,8 @@ class Balancer:
             return
         reason = tls_reason(failed.__cause__) or failed.reason
         self._address_failed(pool, reason, asked_at)
-        self._request_failed(reason, asked_at)
+        if not self._another_is_well(pool):
+            self._request_failed(reason, asked_at)
 
     def judge(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
         """Is told what the health checks of an address have come to."""

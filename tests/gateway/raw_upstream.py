@@ -187,7 +187,6 @@ class RawUpstream:
         """Ends it, if it runs."""
         if not self._thread.is_alive():
             return
-        self.drop_connections()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(WAIT)
 
@@ -205,6 +204,8 @@ class RawUpstream:
         self._started.set()
         await self._stop.wait()
         server.close()
+        await asyncio.sleep(0.05)  # whoever was just accepted is met, and hears the end like the others
+        await self._drop()
 
     async def _drop(self) -> None:
         for task in tuple(self._tasks):

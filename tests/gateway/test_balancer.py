@@ -252,14 +252,24 @@ def test_an_upstream_that_answers_nobody_is_let_alone(name: str, code: str) -> N
 
 
 def test_it_is_tried_by_a_few_and_is_back_with_the_first_answer(trio: Stand) -> None:
-    for pool in trio.pools:
-        trio.fail(pool, 2)
+    for pool in (*trio.pools, *trio.pools, trio.pools[0]):
+        trio.fail(pool)
     refusal(trio)
     trio.move(1)
     assert len(trio.asked(3)) == 3
     refusal(trio)
     trio.answer(trio.pools[0])
     assert len(trio.asked(30)) == 3
+
+
+def test_an_address_that_dies_with_many_requests_under_way_does_not_open_the_circuit(trio: Stand) -> None:
+    """As long as another one is well: the upstream answers."""
+    trio.fail(trio.pools[0], 30)
+    assert trio.asked() == {"h1", "h2"}
+    trio.fail(trio.pools[1], 30)
+    assert trio.asked() == {"h2"}
+    trio.fail(trio.pools[2], 5)
+    refusal(trio)
 
 
 def test_an_address_that_others_stand_in_for_does_not_open_the_circuit(upstream: RawUpstream) -> None:
@@ -280,7 +290,7 @@ def test_an_address_that_others_stand_in_for_does_not_open_the_circuit(upstream:
 
 def test_every_change_is_logged_once() -> None:
     """And the failures between changes are not."""
-    stand = Stand(*numbered(2), eject_after=3, break_after=4)
+    stand = Stand(*numbered(2), eject_after=3, break_after=2)
     with capture_logs() as logged:
         stand.fail(stand.pools[0], 3)
         stand.fail(stand.pools[1], 2)
@@ -315,13 +325,15 @@ def test_a_service_that_fails_by_the_thousand_is_a_line_in_ten_seconds() -> None
     assert stand.metric("failures_total", address="h0", reason="broken") == 1001
 
 
-def test_prometheus_is_told_who_fails_and_who_is_out(trio: Stand) -> None:
+def test_prometheus_is_told_who_fails_and_who_is_out() -> None:
+    trio = Stand(*numbered(3), break_after=3)
     assert trio.metric("circuit") == 0
     assert trio.metric("address_out", address="h0") == 0
     trio.fail(trio.pools[0], 3)
     assert trio.metric("failures_total", address="h0", reason="broken") == 3
     assert trio.metric("address_out", address="h0") == 1
-    trio.fail(trio.pools[1], 2)
+    for pool in trio.pools[1:] * 2:
+        trio.fail(pool)
     assert trio.metric("circuit") == 2
     trio.move(1)
     assert trio.metric("address_out", address="h0") == 0
