@@ -17,6 +17,9 @@ from gateway.arrival import Arrival
 FLUSH_PAUSE = 0.25
 """Seconds that a line may wait."""
 
+PIECE = 4_096
+"""Bytes that are written at once: so much stays together where several workers write into one pipe (PIPE_BUF)."""
+
 Write = Callable[[str], object]
 
 
@@ -30,7 +33,7 @@ class AccessLog:
         self._clock = clock
         self._every = every
         self._passed_over = 0
-        self._write = write or sys.stdout.write
+        self._write = write or _write_out
         self._lines: list[str] = []
         self._second = 0
         self._stamp = ""
@@ -53,11 +56,18 @@ class AccessLog:
         )
 
     def flush(self) -> None:
-        """Writes what was collected."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._write("".join(lines))
-            sys.stdout.flush()
+        """Writes what was collected, in pieces of whole lines."""
+        lines, self._lines = self._lines, []
+        piece: list[str] = []
+        room = PIECE
+        for line in lines:  # of ASCII, a byte a character
+            if len(line) > room and piece:
+                self._write("".join(piece))
+                piece, room = [], PIECE
+            piece.append(line)
+            room -= len(line)
+        if piece:
+            self._write("".join(piece))
 
     async def keep_flushing(self) -> None:
         """Flushes until cancelled, and then what is left."""
@@ -74,6 +84,11 @@ class AccessLog:
             self._second = second
             self._stamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return self._stamp
+
+
+def _write_out(piece: str) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()
 
 
 _PLAIN = re.compile(rb"[!#-\[\]-~]*")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.access_log import AccessLog
+from gateway.access_log import PIECE, AccessLog
 from gateway.arrival import Arrival
 from tests.gateway.clocks import MovableClock
 
@@ -58,6 +58,20 @@ def test_of_what_goes_well_a_share_is_enough_and_of_the_rest_nothing_is_left_out
         log.add(arrival(), status, 0)
     log.flush()
     assert [json.loads(line)["status"] for line in "".join(written).splitlines()] == [503, 0, 401, 200]
+
+
+def test_what_is_written_at_once_is_whole_lines_and_stays_together_in_a_pipe() -> None:
+    written: list[str] = []
+    log = AccessLog(MovableClock(), written.append)
+    for number in range(200):
+        log.add(arrival(b"/" + b"x" * (number * 30)), 200, 0)
+    log.flush()
+    assert [len(json.loads(line)["path"]) for line in "".join(written).splitlines()] == [
+        1 + n * 30 for n in range(200)
+    ]
+    assert all(piece.endswith("\n") for piece in written)
+    assert all(len(piece) <= PIECE or piece.count("\n") == 1 for piece in written)
+    assert len(written) < 200
 
 
 @given(st.binary(max_size=40))
