@@ -153,7 +153,7 @@ class Grants:
         """Within it a password is judged. Raises Throttled."""
         attempt = self.throttle.attempt(email, client.address)
         try:
-            self.throttle.admit_login(attempt)
+            counted = self.throttle.admit_login(attempt)
         except Throttled:
             # A line, no row: whoever is held back would fill the table.
             self.trail.tell(
@@ -165,7 +165,7 @@ class Grants:
         except BadCredentials:
             raise
         except Exception:
-            self.throttle.take_back(attempt)
+            self.throttle.take_back(counted)
             raise
         self.throttle.note_success(attempt)
 
