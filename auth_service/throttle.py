@@ -23,6 +23,7 @@ _TRUSTED = Rate(1, 30 * 86_400)
 
 _LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
 
+
 class Throttled(Exception):
     """Too many tries. `seconds` until the next may be made."""
 

@@ -93,8 +93,9 @@ def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: Make
 
 def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
     """Verified with the old password, recorded after the new one: the change wins."""
-    verified = operator.user(ann.email)
     with app.app_context():
+        verified = services().accounts.find_account(ann.email)
+        assert verified
         services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
         assert services().accounts.log_in(verified, Client("", ""), now=0, lifetime=1, new_hash=None) is None
 
