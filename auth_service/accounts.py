@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import Boolean, CursorResult, Update, Uuid, bindparam, delete, func, select, text, update
+from sqlalchemy import Connection, CursorResult, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason
+from auth_service.account_statements import ENTER, FIND_BEARER, FIND_BY_EMAIL
+from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason, rows_of
 from auth_service.client import Client
+from auth_service.commits import Commits
 from auth_service.models import User
 from auth_service.session_store import EndedSession, Session, SessionStore, records_of
 
@@ -45,6 +47,20 @@ class AccountBearer:
     is_active: bool
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """Of a user what a log-in judges and tells."""
+
+    id: UUID
+    email: str
+    first_name: str
+    last_name: str
+    roles: str
+    is_active: bool
+    password_hash: str
+    password_changed_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A login: the session it opened, and those that had to make room for it."""
@@ -62,11 +78,12 @@ class Accounts:
     """The users in SQL. Every method that writes commits."""
 
     def __init__(
-        self, database: Database, sessions: SessionStore, trail: AuditTrail, *, most_sessions: int = 0
+        self, database: Database, sessions: SessionStore, trail: AuditTrail, commits: Commits, *, most_sessions: int
     ) -> None:
         self._database = database
         self._sessions = sessions
         self._trail = trail
+        self._commits = commits
         self._most_sessions = most_sessions
 
     def find(self, user_id: UUID) -> User | None:
@@ -75,12 +92,18 @@ class Accounts:
 
     def find_bearer(self, user_id: UUID) -> AccountBearer | None:
         """What tokens say of the user, active or not."""
-        row = self._database.execute(_FIND_BEARER, {"user_id": user_id}).one_or_none()
+        row = self._database.execute(FIND_BEARER, {"user_id": user_id}).one_or_none()
         return AccountBearer(*row) if row else None
 
     def find_by_email(self, email: str) -> User | None:
         """The user with this address in any case, active or not."""
         return self._database.scalar(select(User).where(User.email_folded == fold_email(email)))
+
+    def find_account(self, email: str) -> Account | None:
+        """Who wants to log in with this address in any case, active or not."""
+        row = self._database.execute(FIND_BY_EMAIL, {"email_folded": fold_email(email)}).one_or_none()
+        self._database.commit()  # gives the connection back: none is held while a password is hashed
+        return Account(*row) if row else None
 
     def is_email_taken(self, email: str) -> bool:
         """Whether somebody has registered with this address."""
@@ -110,7 +133,7 @@ class Accounts:
 
     def log_in(
         self,
-        user: User,
+        account: Account,
         client: Client,
         *,
         now: float,
@@ -118,26 +141,38 @@ class Accounts:
         new_hash: str | None,
         handle_hash: str | None = None,
     ) -> Entry | None:
-        """A session for `user`, whose password was verified; None where it was changed or barred meanwhile.
+        """A session of `account`, whose password was verified; None where it was changed or barred meanwhile.
 
         `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`.
         Of more sessions than a user may have the oldest end. Raises HandleTaken.
         """
-        # Locks the row against a password change or deactivation that would miss the session made here.
-        entry = self._still(user).values(last_login_at=now, password_hash=new_hash or user.password_hash)
-        if not self._execute(entry):
-            self._database.rollback()
-            return None
-        try:
-            session = self._sessions.open(user.id, client, now=now, lifetime=lifetime, handle_hash=handle_hash)
-        except IntegrityError as error:
-            self._database.rollback()
-            raise HandleTaken from error
-        most = self._most_sessions
-        ended = self._sessions.end_oldest(session, now, keep=most) if most else []
-        login = AuditRecord(Event.LOGIN_OK, now, user.id, session.sid)
-        self._trail.commit(login, *records_of(ended, Reason.TOO_MANY))
-        return Entry(session, ended)
+        values = {
+            "user_id": account.id,
+            "password_changed_at": account.password_changed_at,
+            "password_hash": new_hash or account.password_hash,
+            "now": now,
+        }
+
+        def write(transaction: Connection) -> Entry | HandleTaken | None:
+            # Locks the row against a password change or deactivation that would miss the session made here.
+            if not transaction.execute(ENTER, values).rowcount:
+                return None
+            session = self._sessions.open(
+                account.id, client, transaction, now=now, lifetime=lifetime, handle_hash=handle_hash
+            )
+            if session is None:
+                return HandleTaken()
+            most = self._most_sessions
+            entry = Entry(session, self._sessions.end_oldest(session, now, transaction, keep=most) if most else [])
+            self._trail.write(rows_of(_records(entry), client), transaction)
+            return entry
+
+        entry = self._commits.run(write)
+        if isinstance(entry, HandleTaken):
+            raise entry
+        if entry:
+            self._trail.tell(*_records(entry))
+        return entry
 
     def rename(self, user: User, names: dict[str, str]) -> User | None:
         """The user with the first_name and last_name in `names`; None where it was deleted meanwhile."""
@@ -208,18 +243,17 @@ class Accounts:
         return result.rowcount
 
 
+def _records(entry: Entry) -> list[AuditRecord]:
+    session = entry.session
+    login = AuditRecord(Event.LOGIN_OK, session.state.rotated_at, session.user_id, session.sid)
+    return [login, *records_of(entry.ended, Reason.TOO_MANY)]
+
+
 _EVENTS = {
     Reason.PASSWORD_CHANGED: Event.PASSWORD_CHANGED,
     Reason.USER_DEACTIVATED: Event.DEACTIVATED,
     Reason.USER_DELETED: Event.DELETED,
 }
-
-# Read at each refresh: in SQL's own words it takes half as long as through an object.
-_FIND_BEARER = (
-    text("SELECT email, roles, is_active FROM users WHERE id = :user_id")
-    .bindparams(bindparam("user_id", type_=Uuid()))
-    .columns(is_active=Boolean())
-)
 
 # Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
 _UNSYNCHRONIZED = {"synchronize_session": False}

@@ -89,7 +89,7 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
     names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
     trail = AuditTrail(database, client_of_request)
     sessions = SessionStore(database, policy, trail, commits)
-    accounts = Accounts(database, sessions, trail, most_sessions=settings.max_sessions_per_user)
+    accounts = Accounts(database, sessions, trail, commits, most_sessions=settings.max_sessions_per_user)
     passwords = Passwords(settings.hash_cost, running=settings.hash_concurrency, waiting=settings.hash_queue)
     redis = RedisLink(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)

@@ -6,7 +6,7 @@ token is made, nothing rotates, so there is nothing to race for; the session idl
 
 from dataclasses import dataclass
 
-from auth_service.accounts import Accounts
+from auth_service.accounts import Account, Accounts
 from auth_service.audit import Reason
 from auth_service.client import Client
 from auth_service.grants import Grants, OpenedSession
@@ -30,7 +30,7 @@ class Exchanged:
 
     access: str
     expires_at: float
-    user: User
+    user: User | Account
 
 
 @dataclass(frozen=True, slots=True)

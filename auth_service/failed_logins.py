@@ -4,7 +4,7 @@ Anybody can fail as often as they like, from as many places as they have: rows f
 """
 
 from auth_service.audit import AuditRecord, AuditTrail
-from auth_service.tries import Tries
+from auth_service.tries import Counter, Tries
 from chassis.rates import Rate
 
 ROWS_OF_ACCOUNT = Rate(20, 3_600)
@@ -22,10 +22,10 @@ class FailedLogins:
     def record(self, failure: AuditRecord) -> None:
         """Logs `failure`, and commits it to the trail as well where there were not too many lately."""
         if failure.user_id is None:
-            is_row = self._tries.add(ROWS_OF_NOBODY, "row")
+            rows = Counter(ROWS_OF_NOBODY, ("row",))
         else:
-            is_row = self._tries.add(ROWS_OF_ACCOUNT, "row", str(failure.user_id))
-        if is_row:
+            rows = Counter(ROWS_OF_ACCOUNT, ("row", str(failure.user_id)))
+        if self._tries.admit(rows).counted:
             self._trail.commit(failure)
         else:
             self._trail.tell(failure)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auth_service.accounts import AccountBearer, Accounts
+from auth_service.accounts import Account, AccountBearer, Accounts
 from auth_service.audit import AuditRecord, AuditTrail, Detail, Event, Reason
 from auth_service.blacklist import Blacklist
 from auth_service.client import Client
@@ -47,7 +47,7 @@ class SpentToken(InvalidToken):
 class OpenedSession:
     """A session and whose it is."""
 
-    user: User
+    user: User | Account
     session: Session
 
 
@@ -153,7 +153,7 @@ class Grants:
         """Within it a password is judged. Raises Throttled."""
         attempt = self.throttle.attempt(email, client.address)
         try:
-            self.throttle.admit_login(attempt)
+            counted = self.throttle.admit_login(attempt)
         except Throttled:
             # A line, no row: whoever is held back would fill the table.
             self.trail.tell(
@@ -165,14 +165,14 @@ class Grants:
         except BadCredentials:
             raise
         except Exception:
-            self.throttle.take_back(attempt)
+            self.throttle.take_back(counted)
             raise
         self.throttle.note_success(attempt)
 
     def _opened(
         self, email: str, password: str, client: Client, attempt: Attempt, handle_hash: str | None
     ) -> OpenedSession:
-        user = self.accounts.find_by_email(email)
+        user = self.accounts.find_account(email)
         matches = self.passwords.verify(password, user.password_hash if user else None)
         if user is None or not matches or not user.is_active:
             self._note_failure(attempt, user, matches=matches)
@@ -192,7 +192,7 @@ class Grants:
         self.endings.announce(entry.ended, Reason.TOO_MANY)
         return OpenedSession(user, entry.session)
 
-    def _note_failure(self, attempt: Attempt, user: User | None, *, matches: bool) -> None:
+    def _note_failure(self, attempt: Attempt, user: Account | None, *, matches: bool) -> None:
         if user is None:
             # People type passwords into this field: of a name that nobody has only a keyed hash is kept.
             detail = {"account": attempt.account}
@@ -200,7 +200,7 @@ class Grants:
             detail = {"reason": "account is barred" if matches else "wrong password"}
         self.failures.record(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
 
-    def _renewed_hash(self, user: User, password: str) -> str | None:
+    def _renewed_hash(self, user: Account, password: str) -> str | None:
         return self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
 
     def _active_user(self, claims: RefreshClaims) -> AccountBearer:

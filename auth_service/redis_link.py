@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import structlog
-from redis import ConnectionPool, Redis
+from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
@@ -84,11 +84,6 @@ class RedisLink:
                 connections.release(connection)
 
         return self.ask(exchange)
-
-    @property
-    def connections(self) -> ConnectionPool:
-        """For those who speak to Redis with words of their own; to be used within `ask` alone."""
-        return self._redis.connection_pool
 
     def close(self) -> None:
         """Gives the connections back."""

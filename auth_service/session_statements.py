@@ -1,4 +1,4 @@
-"""Owns the statements that every refresh runs, in SQL's own words.
+"""Owns the statements on sessions that every log-in and refresh runs, in SQL's own words.
 
 Put together from objects each time, they take longer to build than to run. The same on SQLite and PostgreSQL.
 """
@@ -15,6 +15,14 @@ def _find(condition: str) -> TextualSelect:
 
 FIND = _find("id = :sid")
 FIND_BY_HANDLE = _find("handle_hash = :handle_hash")
+
+OPEN = text("""
+    INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,
+        handle_hash, created_at, last_used_at, expires_at, device, address)
+    VALUES (:id, :user_id, 0, 0, :now, :recent_rotations, 0, :handle_hash, :now, :now, :expires_at, :device, :address)
+    ON CONFLICT (handle_hash) DO NOTHING
+""").bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
+"""Unless another session is held by the same handle."""
 
 ROTATE = text("""
     UPDATE sessions

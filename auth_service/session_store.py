@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Select, Update, delete, insert, or_, select, update
+from sqlalchemy import Connection, CursorResult, Select, Update, delete, or_, select, update
 
 from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session
 from auth_service.client import Client
 from auth_service.commits import Commits
 from auth_service.models import MAX_DEVICE, SessionRow
-from auth_service.session_statements import FIND, FIND_BY_HANDLE, RAISE_SEEN, ROTATE, SWAP
+from auth_service.session_statements import FIND, FIND_BY_HANDLE, OPEN, RAISE_SEEN, ROTATE, SWAP
 from auth_service.sessions import Decision, RefreshPolicy, Replay, SessionState, after, decide
 
 MAX_LISTED = 1000
@@ -76,31 +76,32 @@ class SessionStore:
         self._trail = trail
 
     def open(
-        self, user_id: UUID, client: Client, *, now: float, lifetime: float, handle_hash: str | None = None
-    ) -> Session:
-        """A new session, `lifetime` seconds long at most. Part of the caller's transaction.
+        self,
+        user_id: UUID,
+        client: Client,
+        transaction: Connection,
+        *,
+        now: float,
+        lifetime: float,
+        handle_hash: str | None = None,
+    ) -> Session | None:
+        """A new session, `lifetime` seconds long at most; None where another has the same `handle_hash`.
 
-        Raises IntegrityError where another session has the same `handle_hash`.
+        Part of a transaction, whichever thread runs it.
         """
-        session = Session(
-            secrets.token_hex(16), user_id, SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
-        )
+        state = SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
+        session = Session(secrets.token_hex(16), user_id, state)
         row = {
             "id": session.sid,
             "user_id": user_id,
-            "generation": 0,
-            "seen_generation": 0,
-            "rotated_at": now,
+            "now": now,
             "recent_rotations": [],
             "handle_hash": handle_hash,
-            "created_at": now,
-            "last_used_at": now,
-            "expires_at": session.state.expires_at,
+            "expires_at": state.expires_at,
             "device": client.device[:MAX_DEVICE],
             "address": client.address,
         }
-        self._database.execute(insert(SessionRow).values(row))
-        return session
+        return session if transaction.execute(OPEN, row).rowcount else None
 
     def find(self, sid: str) -> Session | None:
         """The session `sid`, ended or not."""
@@ -163,7 +164,7 @@ class SessionStore:
         statement = update(SessionRow).where(SessionRow.id == sid)
         if owner is not None:
             statement = statement.where(SessionRow.user_id == owner)
-        ended = self._end(statement, now)
+        ended = _end(statement, now, self._database)
         self._trail.commit(*records_of(ended, reason))
         return ended[0] if ended else None
 
@@ -178,12 +179,12 @@ class SessionStore:
         statement = update(SessionRow).where(SessionRow.user_id == user_id)
         if keep is not None:
             statement = statement.where(SessionRow.id != keep)
-        return self._end(statement, now)
+        return _end(statement, now, self._database)
 
-    def end_oldest(self, newest: Session, now: float, *, keep: int) -> list[EndedSession]:
+    def end_oldest(self, newest: Session, now: float, transaction: Connection, *, keep: int) -> list[EndedSession]:
         """Ends the oldest live sessions of the user who has more than `keep`, of which `newest` is one.
 
-        One statement, part of the caller's transaction.
+        One statement, part of a transaction, whichever thread runs it.
         """
         surplus = (
             _live(select(SessionRow.id), newest.user_id, now, self._policy)
@@ -191,7 +192,7 @@ class SessionStore:
             .order_by(SessionRow.created_at.desc(), SessionRow.id)
             .offset(keep - 1)
         )
-        return self._end(update(SessionRow).where(SessionRow.id.in_(surplus)), now)
+        return _end(update(SessionRow).where(SessionRow.id.in_(surplus)), now, transaction)
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[SessionRow]:
         """The user's sessions that have not ended, the one used last first; at most MAX_LISTED."""
@@ -261,14 +262,6 @@ class SessionStore:
             self._trail.tell(*replays)
         return is_swapped
 
-    def _end(self, statement: Update, now: float) -> list[EndedSession]:
-        statement = statement.where(SessionRow.revoked_at.is_(None)).values(revoked_at=now)
-        rows = self._database.execute(
-            statement.returning(SessionRow.id, SessionRow.user_id, SessionRow.revoked_at, SessionRow.expires_at),
-            execution_options=_UNSYNCHRONIZED,
-        )
-        return [_ended_session(row) for row in rows]
-
     def _execute(self, statement: Update) -> int:
         result = self._database.execute(statement, execution_options=_UNSYNCHRONIZED)
         if not isinstance(result, CursorResult):
@@ -283,6 +276,15 @@ def records_of(ended: Iterable[EndedSession], reason: Reason) -> list[AuditRecor
 
 # Rows are changed in SQL and objects are not reused after it: there is nothing in memory to bring up to date.
 _UNSYNCHRONIZED = {"synchronize_session": False}
+
+
+def _end(statement: Update, now: float, transaction: Connection | Database) -> list[EndedSession]:
+    statement = statement.where(SessionRow.revoked_at.is_(None)).values(revoked_at=now)
+    rows = transaction.execute(
+        statement.returning(SessionRow.id, SessionRow.user_id, SessionRow.revoked_at, SessionRow.expires_at),
+        execution_options=_UNSYNCHRONIZED,
+    )
+    return [_ended_session(row) for row in rows]
 
 
 _Selection = TypeVar("_Selection", bound=Select[Any])

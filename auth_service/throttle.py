@@ -10,7 +10,7 @@ Known and unknown accounts are treated alike, and known by a keyed hash. A try c
 is let in, so that many at once are no way around; one that was right, or not judged at all, is taken back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from auth_service.accounts import fold_email
@@ -22,8 +22,6 @@ _TRUSTED = Rate(1, 30 * 86_400)
 """For so long an address is trusted by an account that has logged in from there."""
 
 _LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
-
-Buckets = list[Counter]
 
 
 class Throttled(Exception):
@@ -66,55 +64,65 @@ class Throttle:
         """A try for the account of `email`, whether there is one or not, from `address`."""
         return Attempt(self._pseudonym(fold_email(email)), network_of(address))
 
-    def admit_login(self, attempt: Attempt) -> None:
-        """Counts a failure, until it is known to be none. Raises Throttled."""
-        self._admit(self._login_buckets(attempt))
+    def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
+        """Counts a failure, until it is known to be none; what counts it. Raises Throttled."""
+        rates, account, network = self._rates, attempt.account, attempt.network
+        if rates is None:
+            return ()
+        if not network:
+            return self._admit(_of_account(rates, account))
+        return self._admit(
+            _of_both(rates, account, network),
+            _of_address(rates, network),
+            _of_account(rates, account, waiver=_trust(account, network)),
+        )
 
-    def take_back(self, attempt: Attempt) -> None:
+    def take_back(self, counted: Sequence[Counter]) -> None:
         """The password was not judged: something else failed."""
-        for rate, name in self._login_buckets(attempt):
-            self._tries.take_back(rate, *name)
+        if counted:
+            self._tries.take_back(counted)
 
     def note_success(self, attempt: Attempt) -> None:
         """The password was right: forgets what the account has failed. Of its address others may have failed, too."""
-        if self._rates is None:
+        rates, account, network = self._rates, attempt.account, attempt.network
+        if rates is None:
             return
-        account, network = attempt.account, attempt.network
-        of_account = (self._rates.failures_of_account, (_LOGIN, account))
         if not network:
-            rate, name = of_account
-            self._tries.forget(rate, *name)
+            self._tries.settle(forgotten=[_of_account(rates, account)])
             return
         self._tries.settle(
-            forgotten=[of_account, (self._rates.failures, (_LOGIN, account, network))],
-            one_less=(self._rates.failures_of_address, (_LOGIN, network)),
-            kept=(_TRUSTED, (_TRUST, account, network)),
+            forgotten=[_of_account(rates, account), _of_both(rates, account, network)],
+            one_less=[_of_address(rates, network)],
+            kept=[_trust(account, network)],
         )
 
     def admit_registration(self, attempt: Attempt) -> None:
         """Counts a registration, whatever becomes of it. Raises Throttled."""
         if self._rates is None:
             return
-        buckets: Buckets = [(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
+        counters = [Counter(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
         if attempt.network:
-            buckets.append((self._rates.registrations_of_address, (_REGISTER, attempt.network)))
-        self._admit(buckets)
+            counters.append(Counter(self._rates.registrations_of_address, (_REGISTER, attempt.network)))
+        self._admit(*counters)
 
-    def _admit(self, buckets: Buckets) -> None:
-        for number, (rate, name) in enumerate(buckets):
-            if not self._tries.add(rate, *name):
-                for counted, its_name in buckets[:number]:
-                    self._tries.take_back(counted, *its_name)
-                raise Throttled(self._tries.wait(rate, *name))
+    def _admit(self, *counters: Counter) -> Sequence[Counter]:
+        admission = self._tries.admit(*counters)
+        if admission.wait:
+            raise Throttled(admission.wait)
+        return admission.counted
 
-    def _login_buckets(self, attempt: Attempt) -> Buckets:
-        if self._rates is None:
-            return []
-        account, network = attempt.account, attempt.network
-        buckets: Buckets = []
-        if network:
-            buckets.append((self._rates.failures, (_LOGIN, account, network)))
-            buckets.append((self._rates.failures_of_address, (_LOGIN, network)))
-        if not network or not self._tries.has(_TRUSTED, _TRUST, account, network):
-            buckets.append((self._rates.failures_of_account, (_LOGIN, account)))
-        return buckets
+
+def _of_both(rates: ThrottleRates, account: str, network: str) -> Counter:
+    return Counter(rates.failures, (_LOGIN, account, network))
+
+
+def _of_address(rates: ThrottleRates, network: str) -> Counter:
+    return Counter(rates.failures_of_address, (_LOGIN, network))
+
+
+def _of_account(rates: ThrottleRates, account: str, waiver: Counter | None = None) -> Counter:
+    return Counter(rates.failures_of_account, (_LOGIN, account), waiver)
+
+
+def _trust(account: str, network: str) -> Counter:
+    return Counter(_TRUSTED, (_TRUST, account, network))

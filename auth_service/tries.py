@@ -4,21 +4,60 @@ Policy: while Redis is silent each worker counts by itself, from nothing; nobody
 uncounted. What was counted so is forgotten when Redis is back.
 """
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
-from typing import TypeVar
+from typing import cast
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import MemoryStorage
 
 from auth_service.redis_link import Command, RedisLink, RedisSilent
 from chassis.rates import Rate
 
-Answer = TypeVar("Answer")
+# As text each time: a script that is called by its hash is unknown to a Redis that was restarted.
+_ADMIT = """
+local counted = {}
+for i = 1, #KEYS, 2 do
+    if redis.call('EXISTS', KEYS[i + 1]) == 0 then
+        if tonumber(redis.call('GET', KEYS[i]) or 0) >= tonumber(ARGV[i]) then
+            return {math.max(1, math.ceil(redis.call('PTTL', KEYS[i]) / 1000))}
+        end
+        counted[#counted + 1] = i
+    end
+end
+for _, i in ipairs(counted) do
+    if redis.call('INCR', KEYS[i]) == 1 then redis.call('EXPIRE', KEYS[i], ARGV[i + 1]) end
+end
+return {0, unpack(counted)}
+"""
+"""KEYS are pairs of a counter and its waiver, ARGV pairs of a count and seconds. Answers with the seconds to wait,
+and where they are 0, with the places of the counters that count the try."""
 
-Counter = tuple[Rate, tuple[str, ...]]
-"""A rate, and what is counted under it."""
+_NO_WAIVER = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A rate, and what is counted under it: nothing, where `waiver` has counted anything."""
+
+    rate: Rate
+    name: tuple[str, ...]
+    waiver: "Counter | None" = None
+
+    @property
+    def key(self) -> str:
+        """In Redis. With the rate in it: another one counts from nothing."""
+        return f"tries:{'/'.join(self.name)}/{self.rate.count}/{self.rate.seconds}"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What became of a try: which counters count it, or for how many seconds it has to wait."""
+
+    counted: Sequence[Counter] = ()
+    wait: int = 0
 
 
 class Tries:
@@ -26,63 +65,62 @@ class Tries:
 
     def __init__(self, link: RedisLink) -> None:
         self._link = link
-        # Over the link's connections: ones of its own would know neither the time-outs nor the breaker.
-        self._shared = RedisStorage("redis://", connection_pool=link.connections, key_prefix="tries")
         self._local = MemoryStorage()
+        self._local_turn = threading.Lock()
 
-    def add(self, rate: Rate, *name: str) -> bool:
-        """Counts a try; False, and nothing counted, where there were as many as the rate allows."""
-        if self._change(rate, name, 1) <= rate.count:
-            return True
-        self._change(rate, name, -1)
-        return False
+    def admit(self, *counters: Counter) -> Admission:
+        """Counts a try under all of them; under none where one has counted as many as its rate allows.
 
-    def take_back(self, rate: Rate, *name: str) -> None:
-        """Counts one try less."""
-        self._change(rate, name, -1)
+        In one round trip: every log-in does this, and `settle`.
+        """
+        keys = [key for one in counters for key in (one.key, one.waiver.key if one.waiver else _NO_WAIVER)]
+        limits = [number for one in counters for number in (one.rate.count, one.rate.seconds)]
+        try:
+            (answer,) = self._link.exchange(("EVAL", _ADMIT, len(keys), *keys, *limits))
+        except RedisSilent:
+            return self._admit_here(counters)
+        wait, *places = cast(list[int], answer)
+        return Admission([counters[place // 2] for place in places], wait)
 
-    def has(self, rate: Rate, *name: str) -> bool:
-        """Whether anything was counted."""
-        return self._ask(lambda storage: storage.get(_key(rate, name))) > 0
+    def take_back(self, counters: Sequence[Counter]) -> None:
+        """Counts one try less under each."""
+        try:
+            self._link.exchange(*(command for counter in counters for command in _one_less(counter)))
+        except RedisSilent:
+            for counter in counters:
+                self._local.incr(counter.key, counter.rate.seconds, -1)
 
-    def wait(self, rate: Rate, *name: str) -> int:
-        """Seconds until it is counted from nothing again."""
-        over = self._ask(lambda storage: storage.get_expiry(_key(rate, name)))
-        return max(1, ceil(over - time.time()))
-
-    def settle(self, *, forgotten: Sequence[Counter], one_less: Counter, kept: Counter) -> None:
+    def settle(
+        self, *, forgotten: Sequence[Counter], one_less: Sequence[Counter] = (), kept: Sequence[Counter] = ()
+    ) -> None:
         """Counts `forgotten` from nothing again, `one_less` one less, and `kept` once, for its whole time anew.
 
-        In one round trip: every log-in that is right does this.
+        In one round trip.
         """
-        less, anew = _key(*one_less), _key(*kept)
-        changes: list[Command] = [
-            ("DEL", *(self._shared.prefixed_key(_key(*counter)) for counter in forgotten)),
-            ("SET", self._shared.prefixed_key(less), 0, "EX", one_less[0].seconds, "NX"),
-            ("DECR", self._shared.prefixed_key(less)),
-            ("SET", self._shared.prefixed_key(anew), 1, "EX", kept[0].seconds),
-        ]
+        changes: list[Command] = [("DEL", *(counter.key for counter in forgotten))]
+        changes += [command for counter in one_less for command in _one_less(counter)]
+        changes += [("SET", counter.key, 1, "EX", counter.rate.seconds) for counter in kept]
         try:
             self._link.exchange(*changes)
         except RedisSilent:
-            for counter in (*forgotten, kept):
-                self._local.clear(_key(*counter))
-            self._local.incr(less, one_less[0].seconds, -1)
-            self._local.incr(anew, kept[0].seconds)
+            for counter in (*forgotten, *kept):
+                self._local.clear(counter.key)
+            for counter in one_less:
+                self._local.incr(counter.key, counter.rate.seconds, -1)
+            for counter in kept:
+                self._local.incr(counter.key, counter.rate.seconds)
 
-    def forget(self, rate: Rate, *name: str) -> None:
-        """Counts from nothing again."""
-        self._ask(lambda storage: storage.clear(_key(rate, name)))
-
-    def _change(self, rate: Rate, name: tuple[str, ...], by: int) -> int:
-        return self._ask(lambda storage: storage.incr(_key(rate, name), rate.seconds, by))
-
-    def _ask(self, question: Callable[[RedisStorage | MemoryStorage], Answer]) -> Answer:
-        try:
-            return self._link.ask(lambda _: question(self._shared))
-        except RedisSilent:
-            return question(self._local)
+    def _admit_here(self, counters: Sequence[Counter]) -> Admission:
+        with self._local_turn:
+            counted = [one for one in counters if not (one.waiver and self._local.get(one.waiver.key))]
+            for counter in counted:
+                if self._local.get(counter.key) >= counter.rate.count:
+                    return Admission(wait=max(1, ceil(self._local.get_expiry(counter.key) - time.time())))
+            for counter in counted:
+                self._local.incr(counter.key, counter.rate.seconds)
+        return Admission(counted)
 
 
-def _key(rate: Rate, name: tuple[str, ...]) -> str:
-    return RateLimitItemPerSecond(rate.count, rate.seconds).key_for(*name)
+def _one_less(counter: Counter) -> tuple[Command, Command]:
+    # Where the window has ended meanwhile, the next one begins with a try in hand: an entry must not stay for ever.
+    return ("SET", counter.key, 0, "EX", counter.rate.seconds, "NX"), ("DECR", counter.key)

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from auth_service.accounts import EmailTaken, NewAccount
+from auth_service.accounts import Account, EmailTaken, NewAccount
 from auth_service.audit import Reason
 from auth_service.authentication import current_caller
 from auth_service.client import client_of_request
@@ -133,7 +133,7 @@ class SetPassword(Endpoint):
         return "", 204
 
 
-def render_user(user: User) -> JSON:
+def render_user(user: User | Account) -> JSON:
     """The user as every answer shows it."""
     return {
         "first_name": user.first_name,

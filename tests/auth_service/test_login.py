@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from auth_service.client import Client
+from auth_service.models import db
 from auth_service.passwords import HashingBusy
 from auth_service.services import Services, services
 from contract.claims import read_access_claims
@@ -93,8 +94,9 @@ def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: Make
 
 def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
     """Verified with the old password, recorded after the new one: the change wins."""
-    verified = operator.user(ann.email)
     with app.app_context():
+        verified = services().accounts.find_account(ann.email)
+        assert verified
         services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
         assert services().accounts.log_in(verified, Client("", ""), now=0, lifetime=1, new_hash=None) is None
 
@@ -112,6 +114,22 @@ def test_a_storm_of_logins_is_told_to_come_back(
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert ann.refresh_tokens().status_code == 200
+
+
+def test_no_connection_is_held_while_a_password_is_hashed(
+    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing takes long, and others may wait for their turn to be hashed: the database is for those who refresh."""
+    held: list[str] = []
+    verify = parts.passwords.verify
+
+    def looking(password: str, password_hash: str | None) -> bool:
+        held.append(db.engine.pool.status())
+        return verify(password, password_hash)
+
+    monkeypatch.setattr(parts.passwords, "verify", looking)
+    assert ann.log_in().status_code == 200
+    assert "Current Checked out connections: 0" in held[0]
 
 
 def test_no_password_stands_in_the_database(ann: Person, operator: Operator) -> None:

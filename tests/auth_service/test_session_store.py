@@ -22,7 +22,12 @@ PHONE = Client("a phone", "192.0.2.7")
 
 @pytest.fixture
 def session(parts: Services, clock: MovableClock) -> Session:
-    session = parts.sessions.open(uuid4(), PHONE, now=clock(), lifetime=1000)
+    return opened(parts, uuid4(), clock(), lifetime=1000)
+
+
+def opened(parts: Services, user_id: UUID, now: float, lifetime: float) -> Session:
+    session = parts.sessions.open(user_id, PHONE, db.session.connection(), now=now, lifetime=lifetime)
+    assert session
     db.session.commit()
     return session
 
@@ -110,8 +115,8 @@ def test_a_session_ends_once(parts: Services, session: Session, clock: MovableCl
 
 def test_all_sessions_of_a_user_end_but_the_one_to_keep(parts: Services, clock: MovableClock) -> None:
     user_id: UUID = uuid4()
-    mine = [parts.sessions.open(user_id, PHONE, now=clock(), lifetime=9).sid for _ in range(3)]
-    somebody_elses = parts.sessions.open(uuid4(), PHONE, now=clock(), lifetime=9).sid
+    mine = [opened(parts, user_id, clock(), lifetime=9).sid for _ in range(3)]
+    somebody_elses = opened(parts, uuid4(), clock(), lifetime=9).sid
     ended = parts.sessions.end_all(user_id, clock(), keep=mine[1])
     db.session.commit()
     assert {session.sid for session in ended} == {mine[0], mine[2]}
