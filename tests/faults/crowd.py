@@ -15,8 +15,8 @@ Result = TypeVar("Result")
 PASSING = (429, 503)
 """Statuses that say "later"."""
 
-LOGGING_IN = 6
-"""At once: few enough that nobody is told that too many passwords are being hashed."""
+LOGGING_IN = 5
+"""At once: few enough that nobody is told that too many passwords are being hashed, even by one worker alone."""
 
 
 async def ask_at_once(urls: Sequence[str], asks: Iterable[Ask]) -> list[Answer]:
