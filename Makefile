@@ -44,7 +44,7 @@ test-faults: setup ## Kill, freeze, empty and crowd a running system, and send i
 soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
-bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (15 minutes, or 3)
+bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
 
 bench-growth: bench-setup ## Measure what a request costs as routes, revocations, tokens and connections grow
