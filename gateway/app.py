@@ -1,6 +1,7 @@
 """Wires the gateway: here alone its parts are chosen and joined."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -102,6 +103,9 @@ class Gateway:
         self._bridge.attach(asyncio.get_running_loop())
         self._background.start()
         await self._learn()
+        # What is there by now stays: a full collection, which stops everything, takes 2 ms without it and 50 with it.
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._background.stop()

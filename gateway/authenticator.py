@@ -13,6 +13,7 @@ from chassis.clock import Clock
 from contract.claims import ACCESS_TYP, AccessClaims, ExpiredToken, InvalidToken, read_access_claims
 from contract.jws import JwsHeader, read_claims, read_header
 from contract.problems import Refused
+from gateway.bounded import make_room
 from gateway.keys import SigningKeys
 from gateway.revocations import Revocations
 
@@ -104,9 +105,8 @@ class Authenticator:
         return claims
 
     def _remember(self, token: str, claims: AccessClaims) -> None:
-        # The oldest goes first: with access lifetimes of minutes, it is the one nearest to its end.
-        if len(self._verified) >= self._size:
-            del self._verified[next(iter(self._verified))]
+        # The oldest go first: with access lifetimes of minutes, they are those nearest to their end.
+        make_room(self._verified, self._size)
         self._verified[token] = claims
 
 

@@ -19,6 +19,7 @@ from chassis.clock import Clock
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.problems import Refused, spread
 from gateway.auth_client import AuthAnswer
+from gateway.bounded import make_room
 from gateway.refresher import Post, read_object
 
 RENEW_AFTER = 0.8
@@ -143,15 +144,13 @@ class BrowserSessions:
         now = self._clock()
         renew_at = now + (granted.access_expires_at - now) * RENEW_AFTER
         self._held.pop(handle, None)
-        if len(self._held) >= self._size:
-            del self._held[next(iter(self._held))]
+        make_room(self._held, self._size)
         self._held[handle] = Held(granted, renew_at)
 
     def _end(self, handle: str) -> None:
         self._held.pop(handle, None)
         self._ended.pop(handle, None)
-        if len(self._ended) >= self._size:
-            del self._ended[next(iter(self._ended))]
+        make_room(self._ended, self._size)
         self._ended[handle] = self._clock() + ENDED_FOR
 
 

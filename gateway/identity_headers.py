@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from contract.claims import AccessClaims
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, sign
+from gateway.bounded import make_room
 from gateway.routing.routes import Upstream
 
 KEEP = 30
@@ -39,8 +40,7 @@ class Voucher:
 
     def _keep(self, key: tuple[str, str], until: float, lines: bytes) -> None:
         self._minted.pop(key, None)
-        if len(self._minted) >= self._size:
-            del self._minted[next(iter(self._minted))]
+        make_room(self._minted, self._size)
         self._minted[key] = (until, lines)
 
 

@@ -14,6 +14,7 @@ import structlog
 
 from contract.claims import AccessClaims
 from contract.internal import MAX_SEEN
+from gateway.bounded import make_room
 
 REPORT_PAUSE = 1.0
 """Seconds between two reports."""
@@ -62,6 +63,5 @@ class Sightings:
 
     def _put(self, session: str, generation: int) -> None:
         highest = max(generation, self._waiting.pop(session, 0))
-        if len(self._waiting) >= LIMIT:
-            del self._waiting[next(iter(self._waiting))]
+        make_room(self._waiting, LIMIT)
         self._waiting[session] = highest

@@ -8,6 +8,7 @@ import asyncio
 from enum import Enum, auto
 from math import ceil
 
+from gateway.bounded import make_room
 from gateway.routing.routes import Limit
 
 MOST_KEYS = 100_000
@@ -102,7 +103,6 @@ class Counter:
     def _begin(self, key: str) -> Count:
         before = self._before.get(key)
         count = Count(self._limit, key, self._number, before.total if before is not None else 0)
-        if len(self._counts) >= MOST_KEYS:
-            del self._counts[next(iter(self._counts))]
+        make_room(self._counts, MOST_KEYS)
         self._counts[key] = count
         return count

@@ -45,7 +45,8 @@ class Candidate:
     name: str
     url: str
     workers: Pids
-    chains: Sequence[Chain]
+    chains: Iterator[Chain]
+    """Every session in its turn, again and again."""
 
 
 def compare_sessions(
@@ -53,7 +54,8 @@ def compare_sessions(
 ) -> list[Table]:
     """A table for each kind. Whoever cannot run here is put into `left_out`, with the reason."""
     tables = []
-    # A session rotates eight times in ten seconds and then gets the same token again: so many that none comes to it.
+    # A session rotates eight times in ten seconds and then gets the same token again: so many that none comes to it,
+    # though some clients be served more often than others.
     sessions = 600 * max(seconds, 1)
     with running_system(AUTH_URL=f"http://127.0.0.1:{free_port()}", AUTH_WORKERS="2") as system:
         if REFRESH in kinds:
@@ -73,7 +75,7 @@ def _candidates(
     """Ours, and Django's where it is installed."""
     tokens = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
     chains = [[token.refresh] for token in tokens]
-    ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), chains)
+    ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains))
     with Processes(folder) as processes:
         if reason := django_djoser.lacks():
             left_out[DJANGO] = reason
@@ -85,7 +87,12 @@ def _candidates(
             wait_for(django, port)
             yield [
                 ours,
-                Candidate(DJANGO, f"http://127.0.0.1:{port}", django.workers, [[token] for token in refresh_tokens]),
+                Candidate(
+                    DJANGO,
+                    f"http://127.0.0.1:{port}",
+                    django.workers,
+                    itertools.cycle([[token] for token in refresh_tokens]),
+                ),
             ]
 
 
@@ -99,16 +106,15 @@ def _in_turn(candidates: Sequence[Candidate], rounds: int, seconds: int, progres
 
 
 async def _refresh(candidate: Candidate, seconds: int) -> Run:
-    """Each client goes round through sessions of its own. Right is a 200 with another refresh token."""
+    """Each client takes the session whose turn it is. Right is a 200 with another refresh token."""
     taken: list[float] = []
     odd: list[str] = []
     ends_at = time.perf_counter() + seconds
 
-    async def client(own: Sequence[Chain]) -> None:
+    async def client() -> None:
         async with Connection(candidate.url) as line:
-            for chain in itertools.cycle(own):
-                if time.perf_counter() >= ends_at:
-                    return
+            while time.perf_counter() < ends_at:
+                chain = next(candidate.chains)
                 answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
                 taken.append(answer.seconds)
                 spent, chain[0] = chain[0], answer.document["refresh"] if answer.status == 200 else chain[0]
@@ -116,7 +122,7 @@ async def _refresh(candidate: Candidate, seconds: int) -> Run:
                     odd.append(f"{answer.status} {answer.body[:200]!r}")
 
     before, began = cpu_of(candidate.workers()), time.perf_counter()
-    await asyncio.gather(*(client(candidate.chains[number::CLIENTS]) for number in range(CLIENTS)))
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
     wall, workers = time.perf_counter() - began, candidate.workers()
     return _run(taken, wall, cpu_of(workers) - before, memory_of(workers), odd)
 
