@@ -73,6 +73,8 @@ class Conversation(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        if self._url == b"/tally":
+            return
         dice = self._service.dice
         self._fault = dice.choice(FAULTS) if dice.random() < FAULTS_OF else ""
         if self._fault == "reset on the head":
