@@ -119,7 +119,8 @@ async def _refresh(candidate: Candidate, seconds: int) -> Run:
                 taken.append(answer.seconds)
                 spent, chain[0] = chain[0], answer.document["refresh"] if answer.status == 200 else chain[0]
                 if chain[0] == spent:
-                    odd.append(f"{answer.status} {answer.body[:200]!r}")
+                    said = "the same token again" if answer.status == 200 else repr(answer.body[:200])
+                    odd.append(f"{answer.status} {said}")
 
     before, began = cpu_of(candidate.workers()), time.perf_counter()
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
