@@ -27,7 +27,7 @@ run: setup ## Start the whole system on this machine; Ctrl-C stops it
 
 setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
 
-test: setup ## Run every test, on two cores (about two minutes)
+test: setup ## Run every test, on two cores (under three minutes)
 	@$(BIN)/python -m pytest -n 2
 
 test-large: setup ## Of these, those that send 1 GiB through the gateway and watch its memory
