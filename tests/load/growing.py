@@ -38,6 +38,8 @@ class Setting:
     supplies: Supplies
 
 
+_KNOWN = b"sallyport_gateway_revocations "
+
 TurnOf = Callable[[int, int], Turn]
 """The turn of a round (the first is 0), of so many seconds."""
 Grown = Callable[[Setting, Processes, Ground, int], AbstractContextManager[tuple[Server, TurnOf]]]
@@ -145,12 +147,16 @@ def _ask_and_stay(opened: ExitStack, server: Server, token: str) -> None:
 
 def _wait_until_learnt(folder: Path, server: Server, size: int) -> None:
     deadline = time.monotonic() + LEARNING
-    wanted = f"\nsallyport_gateway_revocations {float(size)}".encode()
     port = urlsplit(server.url).port
-    while wanted not in _metrics(folder / f"internal-{port}.sock"):
+    while _learnt(_metrics(folder / f"internal-{port}.sock")) != size:
         if time.monotonic() > deadline:
             raise NotServing(f"{server.name} did not learn {size} revocations in {LEARNING:.0f} s")
         time.sleep(0.5)
+
+
+def _learnt(metrics: bytes) -> float:
+    # A million is written as 1e+06.
+    return next((float(line.split()[1]) for line in metrics.splitlines() if line.startswith(_KNOWN)), 0)
 
 
 def _metrics(path: Path) -> bytes:
