@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from auth_service.session_store import Session
 from auth_service.signing_keys import SigningKey
+from auth_service.tokens import REFRESH_ALGORITHM
 from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
 from contract.jws import encoded_header, sign_claims
 
-_REFRESH_ALGORITHM = "HS256"
-_REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=_REFRESH_ALGORITHM)
+_REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,7 +101,7 @@ class Issuer:
             "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
             "jti": self._refresh_jti(session),
         }
-        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=_REFRESH_ALGORITHM, key=self._refresh_secret)
+        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=REFRESH_ALGORITHM, key=self._refresh_secret)
 
     def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
         subject = str(session.user_id)

@@ -25,6 +25,9 @@ from contract.claims import (
 )
 from contract.jws import read_claims, read_header
 
+REFRESH_ALGORITHM = "HS256"
+"""Of refresh tokens, which this service alone signs and reads."""
+
 INVALID = "Token is invalid"
 WRONG_TYPE = "Token has wrong type"
 
@@ -80,8 +83,10 @@ class TokenReader:
         try:
             header = read_header(token)
             if header.type == REFRESH_TYP:
-                claims = read_claims(token, header, typ=REFRESH_TYP, algorithm="HS256", key=self._refresh_secret)
-                return REFRESH_TYP, claims
+                secret = self._refresh_secret
+                return REFRESH_TYP, read_claims(
+                    token, header, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret
+                )
             key = self._keys.verifying.get(header.key_id or "")
             if key is None:
                 raise InvalidToken(INVALID)
