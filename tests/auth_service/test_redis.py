@@ -192,9 +192,9 @@ def test_a_hung_redis_costs_a_few_tenths_of_a_second_and_then_nothing(make_app: 
     for _ in range(2):
         person.refresh_tokens()
     began = time.monotonic()
-    for _ in range(5):
+    for _ in range(40):
         assert person.refresh_tokens().status_code == 200
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 3  # every one of them at 100 ms would be more than 4
 
 
 def test_what_could_not_be_published_is_owed(

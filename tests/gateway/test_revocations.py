@@ -181,7 +181,7 @@ def test_an_empty_stream_is_read_at_once(valkey: Valkey, revocations: Revocation
         async with following(valkey, revocations, MovableClock(NOW)) as feed:
             begun = asyncio.get_running_loop().time()
             await until(lambda: feed.loaded)
-            assert asyncio.get_running_loop().time() - begun < 0.5
+            assert asyncio.get_running_loop().time() - begun < 0.9  # a read that waits takes a second
 
     asyncio.run(live())
 
