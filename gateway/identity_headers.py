@@ -4,7 +4,6 @@ A vouching is a block of ended header lines, made once a (token, upstream) and k
 that an assertion is always good for another 30.
 """
 
-import re
 from urllib.parse import quote
 
 from contract.claims import AccessClaims
@@ -16,7 +15,8 @@ KEEP = 30
 """Seconds."""
 
 _VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
-_PLAIN = re.compile(f"[{re.escape(_VISIBLE)}]*")
+
+_LINES = "".join(f"{name}: %s\r\n" for name in (IDENTITY_HEADER, *READABLE_HEADERS))
 
 
 class Voucher:
@@ -49,11 +49,12 @@ def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
         raise ValueError(f"{upstream.name} takes no assertion")
     identity = Identity(claims.subject, claims.session, claims.email, claims.roles)
     assertion = sign(identity, signer=upstream.signer, audience=upstream.audience, now=now)
-    readable = (claims.subject, claims.email, " ".join(claims.roles), claims.session)
-    fields = [(IDENTITY_HEADER, assertion), *zip(READABLE_HEADERS, map(_readable, readable), strict=True)]
-    return "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii")
+    readable: tuple[str, ...] = (claims.subject, claims.email, " ".join(claims.roles), claims.session)
+    if not _is_plain("".join(readable)):
+        readable = tuple(quote(value, safe=_VISIBLE) for value in readable)
+    return (_LINES % (assertion, *readable)).encode("ascii")
 
 
-def _readable(value: str) -> str:
-    """Percent-encoded where it is not visible ASCII: a header line never ends early, whatever a claim holds."""
-    return value if _PLAIN.fullmatch(value) else quote(value, safe=_VISIBLE)
+def _is_plain(text: str) -> bool:
+    """Whether `text` is visible ASCII. What is not, is percent-encoded: a header line never ends early."""
+    return text.isascii() and text.isprintable() and "%" not in text
