@@ -48,10 +48,16 @@ class AccessLog:
             if self._passed_over < self._every:
                 return
             self._passed_over = 0
+        known = arrival.known
+        asked = known.logged if known is not None else ""
+        if not asked:
+            asked = f'"method": "{arrival.method}", "path": {_quoted(arrival.path)}'
+            if known is not None:
+                known.logged = asked
         refused = f', "code": "{code}"' if code else ""
         self._lines.append(
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
-            f'"request_id": "{arrival.request_id}", "method": "{arrival.method}", "path": {_quoted(arrival.path)}, '
+            f'"request_id": "{arrival.request_id}", {asked}, '
             f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{arrival.client}"{refused}}}\n'
         )
 

@@ -21,7 +21,8 @@ class Arrival(NamedTuple):
     scheme: str
     server: tuple[str, int | None] | None
     known: KnownRequest | None = None
-    """What of this the bytes themselves say; the same for everybody who sends them."""
+    """What of this everybody says who asks for the same; then `token` is what this one says besides."""
+    token: str = ""
 
     def header(self, name: bytes) -> str | None:
         """The first field called `name`, which is in lower case."""

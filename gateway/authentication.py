@@ -9,7 +9,6 @@
 """
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
@@ -19,20 +18,11 @@ from gateway.authenticator import Authenticator
 from gateway.browser_sessions import BrowserSessions
 from gateway.credentials import bearer_token, take_session_handle
 from gateway.headers import RequestFields
-from gateway.refresher import FreshTokens, Refresher
+from gateway.proof import Proof
+from gateway.refresher import Refresher
 from gateway.same_origin import check_origin, check_same_origin
 from gateway.streams.tickets import Tickets
 from gateway.streams.websocket_handshake import asks_for_websocket
-
-
-class Proof(NamedTuple):
-    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way, `handle` where
-    a session cookie was shown, by which the gateway gets the next token."""
-
-    claims: AccessClaims
-    token: str
-    fresh: FreshTokens | None = None
-    handle: str = ""
 
 
 class Authentication:
@@ -57,25 +47,13 @@ class Authentication:
         self._cookie_name = cookie_name.encode("ascii")
         self._allowed_origins = allowed_origins
 
-    def recall(self, fields: RequestFields) -> Proof | None:
-        """Whose request it is, where an access token says so that was verified before; None where more is needed.
+    def recall(self, token: str) -> Proof | None:
+        """Whose request it is that shows `token` alone, where that was verified before. Raises Refused(401)."""
+        return self._authenticator.recall(token, self._clock())
 
-        Raises Refused: 401, 400.
-        """
-        if fields.cookies or fields.refresh_token:
-            return None
-        if fields.bearer is None:
-            fields.bearer = bearer_token(fields.authorization)
-        token = fields.bearer
-        known = self._authenticator.recall(token, self._clock())
-        return Proof(known, token) if known is not None else None
-
-    def verify_at_once(self, fields: RequestFields) -> Proof | None:
-        """As recall, for a token that was not verified before: it is now. Only to be called after recall."""
-        if fields.bearer is None:
-            return None
-        claims = self._authenticator.verify_at_once(fields.bearer)
-        return Proof(claims, fields.bearer) if claims is not None else None
+    def verify_at_once(self, token: str) -> Proof | None:
+        """As recall, for a token that was not verified before; None where more is needed. Raises Refused(401)."""
+        return self._authenticator.verify_at_once(token)
 
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
         """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
@@ -84,13 +62,12 @@ class Authentication:
             return await self._prove_session(arrival, fields, handle)
         token = bearer_token(fields.authorization)
         try:
-            known = self._authenticator.recall(token, self._clock())
-            return Proof(known if known is not None else await self._authenticator.verify(token), token)
+            return self.recall(token) or await self._authenticator.verify(token)
         except Refused as refused:
             if refused.code != "token_expired" or not fields.refresh_token:
                 raise
         fresh = await self._refresher.refresh(fields.refresh_token)
-        return Proof(await self._authenticator.verify(fresh.access), fresh.access, fresh)
+        return (await self._authenticator.verify(fresh.access))._replace(fresh=fresh)
 
     async def prove_ticket(self, fields: RequestFields, ticket: str) -> Proof:
         """Whose `ticket` it is, which is spent with that. Raises Refused: 400 for two kinds of credentials, 401, 503.
@@ -140,9 +117,7 @@ class Authentication:
     async def _prove_handle(self, handle: str) -> Proof:
         token = (await self._sessions.granted(handle)).access
         try:
-            known = self._authenticator.recall(token, self._clock())
-            claims = known if known is not None else await self._authenticator.verify(token)
-            return Proof(claims, token, handle=handle)
+            return (self.recall(token) or await self._authenticator.verify(token))._replace(handle=handle)
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.drop(handle)

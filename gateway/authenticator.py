@@ -15,13 +15,14 @@ from contract.jws import JwsHeader, read_claims, read_header
 from contract.problems import Refused
 from gateway.bounded import make_room
 from gateway.keys import SigningKeys
+from gateway.proof import Proof
 from gateway.revocations import Revocations
 
 _log = structlog.get_logger("authenticator")
 
 
 class Authenticator:
-    """Turns the text of an access token into its claims, or refuses it with 401.
+    """Turns the text of an access token into a proof of whose request it is, or refuses it with 401.
 
     `note` is told of every token when it is first accepted.
     """
@@ -44,25 +45,25 @@ class Authenticator:
         self._issuer = issuer
         self._audience = audience
         self._size = size
-        self._verified: dict[str, AccessClaims] = {}
+        self._verified: dict[str, Proof] = {}
         self._keys_version = keys.version
 
-    def recall(self, token: str, now: float) -> AccessClaims | None:
-        """The claims of a token that was verified before; None for one that has to be verified.
+    def recall(self, token: str, now: float) -> Proof | None:
+        """The proof by a token that was verified before; None for one that has to be verified.
 
         Raises Refused(401) for one that has expired or was revoked since.
         """
         if self._keys_version != self._keys.version:
             self._verified.clear()
             self._keys_version = self._keys.version
-        claims = self._verified.get(token)
-        if claims is None:
+        proof = self._verified.get(token)
+        if proof is None:
             return None
-        if claims.is_expired(now):
+        if proof.claims.is_expired(now):
             del self._verified[token]
             raise Refused("token_expired")
-        self._revocations.check(claims, now)
-        return claims
+        self._revocations.check(proof.claims, now)
+        return proof
 
     def confirm(self, claims: AccessClaims) -> None:
         """Returns where the token of `claims`, which was verified somewhere, still stands. Raises Refused(401)."""
@@ -71,8 +72,8 @@ class Authenticator:
             raise Refused("token_expired")
         self._revocations.check(claims, now)
 
-    def verify_at_once(self, token: str) -> AccessClaims | None:
-        """The claims of a token never seen before; None where its key has to be fetched. Raises Refused(401)."""
+    def verify_at_once(self, token: str) -> Proof | None:
+        """The proof by a token never seen before; None where its key has to be fetched. Raises Refused(401)."""
         try:
             header = read_header(token)
             key = self._keys.get(header.key_id)
@@ -80,8 +81,8 @@ class Authenticator:
         except InvalidToken as error:
             raise _refusal(error) from error
 
-    async def verify(self, token: str) -> AccessClaims:
-        """The claims of a token never seen before. Raises Refused: 401 for a bad one, 503 while we have no keys."""
+    async def verify(self, token: str) -> Proof:
+        """The proof by a token never seen before. Raises Refused: 401 for a bad one, 503 while we have no keys."""
         try:
             header = read_header(token)
             if header.type != ACCESS_TYP:  # before anything is fetched for it
@@ -95,19 +96,17 @@ class Authenticator:
         except InvalidToken as error:
             raise _refusal(error) from error
 
-    def _accepted(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> AccessClaims:
+    def _accepted(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> Proof:
         now = self._clock()
         signed = read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm_name, key=key.key)
         claims = read_access_claims(signed, issuer=self._issuer, audience=self._audience, now=now)
         self._revocations.check(claims, now)
-        self._remember(token, claims)
         self._note(claims)
-        return claims
-
-    def _remember(self, token: str, claims: AccessClaims) -> None:
+        proof = Proof(claims, token)
         # The oldest go first: with access lifetimes of minutes, they are those nearest to their end.
         make_room(self._verified, self._size)
-        self._verified[token] = claims
+        self._verified[token] = proof
+        return proof
 
 
 def _refusal(error: InvalidToken) -> Refused:

@@ -5,47 +5,52 @@ way through Exchange (of 70, one worker, ~200 bytes of JSON). Whatever turns out
 Exchange, which starts from where this stopped.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage
 from gateway.upstreams.connection_pool import ConnectionPool
 from gateway.upstreams.upstream_connection import UpstreamConnection
 
-HandOver = Callable[["DirectExchange"], None]
-Done = Callable[["DirectExchange", int], None]
+
+class Owner(Protocol):
+    """Who has direct exchanges made."""
+
+    def answered(self, direct: "DirectExchange", status: int) -> None:
+        """Is told when one was answered."""
+
+    def take_over(self, direct: "DirectExchange") -> None:
+        """Is given one that needs more, later or at once."""
 
 
 class DirectExchange:
     """One request and its answer, from `started` (seconds since the epoch) on."""
 
-    __slots__ = ("_done", "_hand_over", "connection", "cycle", "passage", "pool", "started")
+    __slots__ = ("_owner", "connection", "cycle", "passage", "pool", "started")
 
     def __init__(
         self,
+        owner: Owner,
         cycle: Cycle,
         passage: Passage,
         pool: ConnectionPool,
         connection: UpstreamConnection,
         started: float,
-        *,
-        hand_over: HandOver,
-        done: Done,
     ) -> None:
+        self._owner = owner
         self.cycle = cycle
         self.passage = passage
         self.pool = pool
         self.connection = connection
         self.started = started
-        self._hand_over = hand_over
-        self._done = done
 
     def start(self) -> None:
-        """Sends the request. Calls `done` with the status once it was answered, or `hand_over`, later or now."""
-        route, connection = self.passage.route, self.connection
+        """Sends the request."""
+        passage, connection = self.passage, self.connection
+        route = passage.route
         self.cycle.on_gone = connection.close
         connection.start(
-            self.passage.head.for_host(self.pool.host_line),
+            passage.head(self.pool.host_line),
             b"",
             whole=True,
             method=self.cycle.arrival.method,
@@ -57,19 +62,20 @@ class DirectExchange:
     def _heard(self) -> None:
         connection, cycle = self.connection, self.cycle
         if not connection.complete or connection.failed or cycle.is_blocked:
-            self._hand_over(self)
+            self._owner.take_over(self)
             return
         cycle.on_gone = None
-        if self.pool.on_answer is not None:
-            self.pool.on_answer(self.pool)
-        status, headers, known, body = connection.status, connection.headers, connection.known, connection.take()
+        pool, passage = self.pool, self.passage
+        if pool.on_answer is not None:
+            pool.on_answer(pool)
+        status, known, body = connection.status, connection.known, connection.take()
+        fixed, standing = passage.route.answer_fields, passage.standing
         request_id = cycle.arrival.request_id.encode("ascii")
-        standing = self.passage.standing
-        self.pool.give_back(connection)
-        fixed = self.passage.route.answer_fields
-        if fixed is not None:
-            headers = fixed.over(headers)
         if known is not None and fixed is None and not standing:
-            self._done(self, cycle.answer_known(known, b"x-request-id: " + request_id + b"\r\n", body))
-        else:
-            self._done(self, cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body))
+            pool.give_back(connection)
+            self._owner.answered(self, cycle.answer_known(known, request_id, body))
+            return
+        headers = connection.headers if fixed is None else fixed.over(connection.headers)
+        pool.give_back(connection)
+        fields = [*headers, (b"x-request-id", request_id), *standing]
+        self._owner.answered(self, cycle.answer(status, fields, body))

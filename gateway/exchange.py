@@ -54,7 +54,7 @@ class Exchange:
     ) -> None:
         self._proof = passage.proof
         self._route = passage.route
-        self._head = passage.head
+        self._passage = passage
         self._method = arrival.method
         self._request_id = arrival.request_id.encode("ascii")
         self._has_body = passage.has_body
@@ -145,13 +145,16 @@ class Exchange:
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         self._asked_at = self._balancer.now()
         connection.start(
-            self._head.for_host(pool.host_line),
+            self._head(pool),
             body,
             whole=whole,
             method=self._method,
             keep_cookies=self._route.keep_cookies,
             total=self._route.timeouts.total,
         )
+
+    def _head(self, pool: ConnectionPool) -> bytes:
+        return self._passage.head(pool.host_line)
 
     # --- to the upstream -------------------------------------------------------------------------------------
 

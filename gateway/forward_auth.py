@@ -41,7 +41,13 @@ def asked_about(arrival: Arrival) -> Arrival:
     if _only(arrival, b"sec-websocket-key") is not None:
         headers = [*headers, *_UPGRADE]
     return arrival._replace(
-        method=method.decode("ascii"), path=path, query=query, headers=headers, http_version="1.1", known=None
+        method=method.decode("ascii"),
+        path=path,
+        query=query,
+        headers=headers,
+        http_version="1.1",
+        known=None,
+        token="",
     )
 
 

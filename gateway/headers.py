@@ -123,8 +123,6 @@ class RequestFields:
     refresh_token: str | None = None
     via: bytes | None = None
     max_forwards: int | None = None
-    bearer: str | None = None
-    """The token in `authorization`, once somebody has looked: to hash the same string again costs nothing."""
 
     @property
     def has_body(self) -> bool:

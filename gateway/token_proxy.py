@@ -131,17 +131,17 @@ class TokenProxy:
         if connection is None:
             self._in_task(cycle, self._serve(cycle, started, passage, pool=pool))
             return True
-        DirectExchange(
-            cycle, passage, pool, connection, started, hand_over=self._take_over, done=self._record_direct
-        ).start()
+        DirectExchange(self, cycle, passage, pool, connection, started).start()
         return True
 
-    def _record_direct(self, direct: DirectExchange, status: int) -> None:
+    def answered(self, direct: DirectExchange, status: int) -> None:
+        """Called once a request was answered directly."""
         if direct.passage.places is not None:
             direct.passage.places.leave()
         self._record(direct.cycle.arrival, status, direct.started)
 
-    def _take_over(self, direct: DirectExchange) -> None:
+    def take_over(self, direct: DirectExchange) -> None:
+        """Called where more is needed to answer."""
         self._in_task(direct.cycle, self._serve(direct.cycle, direct.started, direct.passage, direct))
 
     # --- in a task -----------------------------------------------------------------------------------------------

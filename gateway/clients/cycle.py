@@ -45,9 +45,8 @@ class Connection(Protocol):
     async def drain(self) -> None:
         """Returns when the client takes more."""
 
-    @property
-    def write_paused(self) -> bool:
-        """Whether the client takes no more at the moment."""
+    write_paused: bool
+    """Whether the client takes no more at the moment."""
 
     def standing_lines(self, scheme: str) -> bytes:
         """What every answer says that is written now, to a client that came by `scheme`: ended lines."""
@@ -224,12 +223,13 @@ class Cycle:
         self._complete()
         return status
 
-    def answer_known(self, known: KnownAnswer, ours: bytes, body: bytes) -> int:
-        """As answer, with the lines of a head that came before and `ours`, ended as well; `body` has its length."""
+    def answer_known(self, known: KnownAnswer, request_id: bytes, body: bytes) -> int:
+        """As answer, with a head that came before; `body` has the length that it says."""
         self.started = True
         status_line = STATUS_LINES.get(known.status) or b"HTTP/1.1 %d \r\n" % known.status
         standing = self._connection.standing_lines(self.arrival.scheme)
-        parts = (status_line, standing, known.lines, ours, self._persistence(), b"\r\n", body)
+        id_line = b"x-request-id: %b\r\n" % request_id
+        parts = (status_line, standing, known.lines, id_line, self._persistence(), b"\r\n", body)
         self._connection.write(b"".join(parts))
         self._complete()
         return known.status

@@ -17,9 +17,9 @@ import structlog
 from chassis.clock import Clock
 from contract.claims import AccessClaims
 from contract.problems import Refused, spread
-from gateway.authentication import Proof
 from gateway.authorizer import authorize
 from gateway.browser_sessions import RENEW_AFTER
+from gateway.proof import Proof
 from gateway.revocations import Revocations
 from gateway.routing.routes import Route
 

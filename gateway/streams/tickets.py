@@ -104,7 +104,7 @@ def take_ticket(arrival: Arrival, route: Route) -> tuple[Arrival, str | None]:
         raise Refused("multiple_credentials", "There is more than one ticket.")
     kept = b"&".join(pair for pair in pairs if pair.partition(b"=")[0] != _PARAMETER)
     # What was remembered of these bytes has the ticket in it.
-    return arrival._replace(query=kept, known=None), tickets[0].decode("latin-1")
+    return arrival._replace(query=kept, known=None, token=""), tickets[0].decode("latin-1")
 
 
 def may_hold_ticket(arrival: Arrival, route: Route) -> bool:

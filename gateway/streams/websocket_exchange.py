@@ -30,7 +30,6 @@ class WebSocketExchange(Exchange):
     ) -> None:
         super().__init__(passage, arrival, upstreams, streams, cycle, send)
         self._handshake = read_handshake(arrival)
-        self._head = self._head.with_lines(self._handshake.lines)
         self._websocket = WebSocket(upstreams.loop, idle)
 
     async def run(self, pool: ConnectionPool | None = None) -> None:
@@ -41,6 +40,9 @@ class WebSocketExchange(Exchange):
         finally:
             self._streams.close(stream)
             self.ended_by = stream.ended_by
+
+    def _head(self, pool: ConnectionPool) -> bytes:
+        return self._passage.head(pool.host_line + self._handshake.lines)
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         super()._start(pool, connection, body, whole)

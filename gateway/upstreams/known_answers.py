@@ -25,6 +25,8 @@ class KnownAnswer:
     headers: tuple[tuple[bytes, bytes], ...]
     length: int
     lines: bytes
+    head: bytes
+    """Byte for byte, as the service sent it."""
 
 
 class KnownAnswers:
@@ -32,15 +34,23 @@ class KnownAnswers:
 
     def __init__(self) -> None:
         self._by_head: dict[bytes, KnownAnswer] = {}
+        self._latest: KnownAnswer | None = None
 
     def __len__(self) -> int:
         return len(self._by_head)
 
     def find(self, data: bytes) -> tuple[KnownAnswer, bytes] | None:
         """The head and the body, where `data` is a known head and a body that is as long as it says."""
-        end = data.find(b"\r\n\r\n") + 4
-        known = self._by_head.get(data[:end])
-        return (known, data[end:]) if known is not None and len(data) - end == known.length else None
+        latest = self._latest
+        if latest is not None and data.startswith(latest.head):  # as most do, and no look-up is that quick
+            known, end = latest, len(latest.head)
+        else:
+            end = data.find(b"\r\n\r\n") + 4
+            found = self._by_head.get(data[:end])
+            if found is None:
+                return None
+            known = self._latest = found
+        return (known, data[end:]) if len(data) - end == known.length else None
 
     def learn(self, data: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Remembers the head of `data`, a whole answer of `status` of which `headers` cross."""
@@ -53,4 +63,5 @@ class KnownAnswers:
             return  # a line end within a field: refused where the answer is written
         if len(self._by_head) >= SIZE:
             self._by_head.clear()
-        self._by_head[data[:end]] = KnownAnswer(status, tuple(headers), length, lines)
+        head = data[:end]
+        self._by_head[head] = KnownAnswer(status, tuple(headers), length, lines, head)

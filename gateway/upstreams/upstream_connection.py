@@ -16,6 +16,7 @@ from gateway.upstreams.known_answers import KnownAnswer, KnownAnswers
 HIGH_WATER = 65_536
 SWITCHING = 101
 """The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
+_FOREVER = float("inf")
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 Reason = Literal["stale", "broken", "timeout", "overdue", "closed"]
@@ -36,6 +37,40 @@ class UpstreamConnection(asyncio.Protocol):
     `status`, `headers` and `complete` hold from the moment `answered` returns until the next `start`.
     `known` holds as long where the head came before, byte for byte.
     """
+
+    __slots__ = (
+        "_buffered",
+        "_busy",
+        "_chunks",
+        "_drained",
+        "_ends_at_eof",
+        "_failure",
+        "_head_bytes",
+        "_head_request",
+        "_heading",
+        "_keep_cookies",
+        "_keeps_alive",
+        "_known_answers",
+        "_listener",
+        "_loop",
+        "_may_switch",
+        "_parser",
+        "_raw_headers",
+        "_read_paused",
+        "_reused",
+        "_sent",
+        "_transport",
+        "_waiter",
+        "_write_paused",
+        "complete",
+        "headers",
+        "idle_since",
+        "known",
+        "silent_until",
+        "status",
+        "stuck_until",
+        "total_until",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers | None = None) -> None:
         self._loop = loop
@@ -66,11 +101,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.known: KnownAnswer | None = None
         self.complete = False
         self.idle_since = 0.0
-        self.silent_until = float("inf")
+        self.silent_until = _FOREVER
         """Loop time by which the upstream must be heard, while we wait for it."""
-        self.stuck_until = float("inf")
+        self.stuck_until = _FOREVER
         """Loop time by which it must take more of the body, while we wait for that."""
-        self.total_until = float("inf")
+        self.total_until = _FOREVER
         """Loop time by which the whole exchange must be over."""
 
     # --- the exchange ------------------------------------------------------------------------------------------
@@ -79,21 +114,15 @@ class UpstreamConnection(asyncio.Protocol):
         """Sends a request's head and what there is of its body. `total` seconds bound the exchange."""
         if self._transport is None or self._transport.is_closing():
             raise UpstreamFailed("stale")
-        self._failure = None
-        self._raw_headers = []
-        self._chunks = []
-        self._buffered = 0
-        self._head_bytes = 0
-        self._heading = True
-        self._keeps_alive = False
         self._head_request = method == "HEAD"
         self._keep_cookies = keep_cookies
-        self._busy = True
         self._sent = whole
-        self._may_switch = False
+        self._busy = self._heading = True
+        self._keeps_alive = self._may_switch = self.complete = False
+        self._raw_headers = []
+        self._head_bytes = 0
         self.known = None
-        self.complete = False
-        self.total_until = self._deadline(total)
+        self.total_until = self._loop.time() + total if total else _FOREVER
         self._transport.write(head + body if body else head)
 
     async def send(self, data: bytes, silence: float) -> None:
@@ -111,7 +140,7 @@ class UpstreamConnection(asyncio.Protocol):
             await self._drained
         finally:
             self._drained = None
-            self.stuck_until = float("inf")
+            self.stuck_until = _FOREVER
 
     def sent(self, silence: float) -> None:
         """Says that the request's body was sent whole: from now on the upstream has `silence` seconds to answer."""
@@ -129,7 +158,7 @@ class UpstreamConnection(asyncio.Protocol):
     def listen(self, heard: Callable[[], None], silence: float) -> None:
         """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
         self._listener = heard
-        self.silent_until = self._deadline(silence)
+        self.silent_until = self._loop.time() + silence if silence else _FOREVER
 
     def await_switch(self) -> None:
         """Lets the upstream answer the request that was started with 101, and go on with another protocol."""
@@ -144,7 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def lift_total(self) -> None:
         """From now on the exchange lasts as long as the upstream is heard: its answer is a stream."""
-        self.total_until = float("inf")
+        self.total_until = _FOREVER
 
     @property
     def failed(self) -> bool:
@@ -185,7 +214,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._busy = False
         self._reused = True
         self.idle_since = self._loop.time()
-        self.silent_until = self.stuck_until = self.total_until = float("inf")
+        self.silent_until = self.stuck_until = self.total_until = _FOREVER
         if not reusable:
             self.close()
         return reusable
@@ -219,10 +248,10 @@ class UpstreamConnection(asyncio.Protocol):
             await self._waiter
         finally:
             self._waiter = None
-            self.silent_until = float("inf")
+            self.silent_until = _FOREVER
 
     def _deadline(self, seconds: float) -> float:
-        return self._loop.time() + seconds if seconds else float("inf")
+        return self._loop.time() + seconds if seconds else _FOREVER
 
     def _wake(self) -> None:
         if self._listener is not None:
@@ -233,7 +262,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _call_listener(self) -> None:
         heard, self._listener = self._listener, None
-        self.silent_until = float("inf")
+        self.silent_until = _FOREVER
         if heard is not None:
             heard()
 

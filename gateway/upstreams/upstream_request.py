@@ -7,7 +7,6 @@ NUL beforehand: a header that broke its line would become a second request, in o
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from contract.problems import Refused
 from gateway.forwarded import forwarded_value
@@ -15,21 +14,6 @@ from gateway.headers import RequestFields, without_named
 from gateway.routing.fixed_fields import FixedFields
 
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
-
-
-class RequestHead(NamedTuple):
-    """A request's head without its Host, which is the chosen upstream address's own."""
-
-    request_line: bytes
-    fields: bytes
-
-    def for_host(self, host_line: bytes) -> bytes:
-        """The whole head, ended, with `host_line` (ended as well) in its place."""
-        return b"".join((self.request_line, host_line, self.fields))
-
-    def with_lines(self, lines: bytes) -> "RequestHead":
-        """This head, with `lines` (ended) in it besides."""
-        return RequestHead(self.request_line, lines + self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +26,13 @@ class HeadTemplate:
     via: bytes
     framing: bytes
 
-    def fill(self, *, client: str, scheme: str, request_id: str, identity: bytes) -> RequestHead:
-        """The head for one request. `identity` is a block of ended lines. Raises Refused(400)."""
-        told = _forwarded_lines(self.host, client, scheme, request_id)
-        return RequestHead(self.request_line, b"".join((self.copied, told, self.via, identity, self.framing)))
+    def told(self, client: str, scheme: str, request_id: str) -> bytes:
+        """The lines that say who sent it. Raises Refused(400) for a malformed Host."""
+        return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(self.host, client, scheme))
+
+    def fill(self, host_line: bytes, told: bytes, identity: bytes) -> bytes:
+        """The whole head of one request, ended, of blocks of ended lines."""
+        return b"".join((self.request_line, host_line, self.copied, told, self.via, identity, self.framing))
 
 
 def head_template(
@@ -93,10 +80,6 @@ def _credential_lines(fields: RequestFields) -> list[bytes]:
     if fields.cookies:
         lines += (b"Cookie", b": ", b"; ".join(fields.cookies), b"\r\n")
     return lines
-
-
-def _forwarded_lines(host: bytes | None, client: str, scheme: str, request_id: str) -> bytes:
-    return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(host, client, scheme))
 
 
 @lru_cache(4_096)  # a client sends many requests, and these lines are the same in all of them

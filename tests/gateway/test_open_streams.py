@@ -8,7 +8,7 @@ import pytest
 from contract.claims import AccessClaims
 from contract.problems import Refused
 from contract.revocation import SESSION, SUBJECT, Revocation
-from gateway.authentication import Proof
+from gateway.proof import Proof
 from gateway.revocations import FEED_LIMIT, Revocations
 from gateway.routing.routes import Address, Route, Timeouts, Upstream
 from gateway.streams.open_streams import OpenStream, OpenStreams

@@ -28,8 +28,7 @@ def head(fields: RequestFields, **changed: Any) -> bytes:
         **changed,
     }
     template = head_template(**told)
-    filled = template.fill(client="192.0.2.1", scheme="http", request_id="id-1", identity=IDENTITY)
-    return filled.for_host(HOST_LINE)
+    return template.fill(HOST_LINE, template.told("192.0.2.1", "http", "id-1"), IDENTITY)
 
 
 def as_read(raw: bytes) -> tuple[h11.Request, bytes]:

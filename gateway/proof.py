@@ -1,0 +1,16 @@
+"""Owns the form of an answer to the question who asks."""
+
+from typing import NamedTuple
+
+from contract.claims import AccessClaims
+from gateway.refresher import FreshTokens
+
+
+class Proof(NamedTuple):
+    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way, `handle` where
+    a session cookie was shown, by which the gateway gets the next token."""
+
+    claims: AccessClaims
+    token: str
+    fresh: FreshTokens | None = None
+    handle: str = ""
