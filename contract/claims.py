@@ -121,7 +121,7 @@ def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = Fal
 
 def _time_claim(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**53:
         raise InvalidToken(f"Token has no {name!r} claim")
     return value
 

@@ -6,7 +6,7 @@ looks for every key anew: an access token took 175 us to verify and takes 60, an
 """
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,8 @@ from jwt import get_algorithm_by_name
 
 from contract.claims import InvalidToken, is_compact_jws
 
-_JSON = json.JSONEncoder(separators=(",", ":"))
+_encode_json = json.JSONEncoder(separators=(",", ":")).encode
+_decode_json = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,13 @@ def read_claims(token: str, header: JwsHeader, *, typ: str, algorithm: str, key:
 def encoded_header(*, typ: str, algorithm: str, key_id: str | None = None) -> str:
     """The first part of a token."""
     named = {"kid": key_id} if key_id is not None else {}
-    return _base64url(_JSON.encode({"alg": algorithm, **named, "typ": typ}).encode()).decode("ascii")
+    return _base64url(_encode_json({"alg": algorithm, **named, "typ": typ}).encode()).decode("ascii")
 
 
 def sign_claims(claims: Mapping[str, Any], *, header: str, algorithm: str, key: Any) -> str:
     """A token of `claims` under an encoded header, which names `algorithm`."""
     signer = get_algorithm_by_name(algorithm)
-    return signed(_JSON.encode(claims), header=header, sign=lambda data: signer.sign(data, key))
+    return signed(_encode_json(claims), header=header, sign=lambda data: signer.sign(data, key))
 
 
 def signed(payload: str, *, header: str, sign: Callable[[bytes], bytes]) -> str:
@@ -86,7 +87,7 @@ def _is_signed(signed: str, signature: str, algorithm: str, key: Any) -> bool:
 
 def _object(part: str) -> dict[str, Any]:
     try:
-        members = json.loads(_decoded(part).decode("utf-8"))
+        members = _decode_json(_decoded(part).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InvalidToken("Token is malformed") from error
     if not isinstance(members, dict):
@@ -94,9 +95,14 @@ def _object(part: str) -> dict[str, Any]:
     return members
 
 
+# Of RFC 4648 5, without padding; what the base64 module puts around the same two calls takes as long as they do.
+_TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
 def _decoded(part: str) -> bytes:
-    return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    return a2b_base64(part.encode("ascii").translate(_FROM_URL_SAFE) + b"==")
 
 
 def _base64url(data: bytes) -> bytes:
-    return urlsafe_b64encode(data).rstrip(b"=")
+    return b2a_base64(data, newline=False).translate(_TO_URL_SAFE, b"=")

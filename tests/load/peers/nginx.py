@@ -30,6 +30,7 @@ _ORIGIN = """
         listen 127.0.0.1:{port} backlog=4096;
         root {folder};
         location = /.well-known/jwks.json {{ alias {folder}/jwks.json; }}
+        location = /internal/seen {{ return 204; }}
         location = /api/note {{ return 200 '{note}'; }}
         location = /api/big {{ alias {folder}/big.json; }}
         open_file_cache max=16;
@@ -51,7 +52,10 @@ def lacks() -> str:
 
 
 def start_origin(processes: Processes, ground: Ground) -> Process:
-    """Serves what is in note.json, big.json and jwks.json of the folder, at the ground's upstream port."""
+    """Serves what is in note.json, big.json and jwks.json of the folder, at the ground's upstream port.
+
+    It takes what gateways report to the auth service, too.
+    """
     note = (ground.folder / "note.json").read_text()
     server = _ORIGIN.format(port=ground.upstream, folder=ground.folder, note=note)
     return _start(processes, ground, "origin", server)
