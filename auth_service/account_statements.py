@@ -5,12 +5,6 @@ Put together from objects each time, they take longer to build than to run. The 
 
 from sqlalchemy import Boolean, Uuid, bindparam, text
 
-FIND_BEARER = (
-    text("SELECT email, roles, is_active FROM users WHERE id = :user_id")
-    .bindparams(bindparam("user_id", type_=Uuid()))
-    .columns(is_active=Boolean())
-)
-
 FIND_BY_EMAIL = text("""
     SELECT id, email, first_name, last_name, roles, is_active, password_hash, password_changed_at
     FROM users WHERE email_folded = :email_folded

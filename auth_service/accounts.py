@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, CursorResult, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from auth_service.account_statements import ENTER, FIND_BEARER, FIND_BY_EMAIL
+from auth_service.account_statements import ENTER, FIND_BY_EMAIL
 from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason, rows_of
 from auth_service.client import Client
 from auth_service.commits import Commits
@@ -36,15 +36,6 @@ class NewAccount:
     first_name: str = ""
     last_name: str = ""
     roles: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountBearer:
-    """Of a user what tokens say, and whether there may be any."""
-
-    email: str
-    roles: str
-    is_active: bool
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,11 +80,6 @@ class Accounts:
     def find(self, user_id: UUID) -> User | None:
         """The user `user_id`, active or not."""
         return self._database.get(User, user_id)
-
-    def find_bearer(self, user_id: UUID) -> AccountBearer | None:
-        """What tokens say of the user, active or not."""
-        row = self._database.execute(FIND_BEARER, {"user_id": user_id}).one_or_none()
-        return AccountBearer(*row) if row else None
 
     def find_by_email(self, email: str) -> User | None:
         """The user with this address in any case, active or not."""

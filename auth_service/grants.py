@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from auth_service.accounts import Account, AccountBearer, Accounts
+from auth_service.accounts import Account, Accounts
 from auth_service.audit import AuditRecord, AuditTrail, Detail, Event, Reason
 from auth_service.blacklist import Blacklist
 from auth_service.client import Client
@@ -26,14 +26,6 @@ from contract.claims import ExpiredToken, InvalidToken
 
 class BadCredentials(Exception):
     """No active account has this address and this password; which of them was wrong is not said."""
-
-
-class NoActiveAccount(Exception):
-    """The token is good, and its user barred or deleted."""
-
-    def __init__(self, *, is_deleted: bool) -> None:
-        super().__init__()
-        self.is_deleted = is_deleted
 
 
 class SpentToken(InvalidToken):
@@ -105,18 +97,14 @@ class Grants:
         is_quiet = now - claims.issued_at >= self.policy.grace
         rotated = is_quiet and self.sessions.rotate_undisputed(claims.session, claims.subject, claims.generation, now)
         if rotated:
-            self._note(Refreshed(Rotate(), rotated.session), now)
+            self._note(rotated, now)
             return self.issuer.pair(rotated, rotated.session, now)
-        return self._decide(claims, now)
-
-    def _decide(self, claims: RefreshClaims, now: float) -> TokenPair:
-        user = self._active_user(claims)
         refreshed = self.sessions.refresh(claims.session, claims.subject, claims.generation, now)
         if refreshed is None:
             raise InvalidToken(INVALID)
         self._refuse(refreshed, claims, now)
         self._note(refreshed, now)
-        return self.issuer.pair(user, refreshed.session, now)
+        return self.issuer.pair(refreshed, refreshed.session, now)
 
     def give_back(self, token: str) -> None:
         """Ends the session of a refresh token. Raises InvalidToken or one of its kinds, also the second time."""
@@ -202,12 +190,6 @@ class Grants:
 
     def _renewed_hash(self, user: Account, password: str) -> str | None:
         return self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
-
-    def _active_user(self, claims: RefreshClaims) -> AccountBearer:
-        user = self.accounts.find_bearer(claims.subject)
-        if user is None or not user.is_active:
-            raise NoActiveAccount(is_deleted=user is None)
-        return user
 
     def _refuse(self, refreshed: Refreshed, claims: RefreshClaims, now: float) -> None:
         match refreshed.decision:

@@ -3,18 +3,30 @@
 Put together from objects each time, they take longer to build than to run. The same on SQLite and PostgreSQL.
 """
 
-from sqlalchemy import JSON, Uuid, bindparam, text
+from sqlalchemy import JSON, Boolean, Uuid, bindparam, text
 from sqlalchemy.sql.selectable import TextualSelect
+
+_COLUMNS = "sessions.id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at"
 
 
 def _find(condition: str) -> TextualSelect:
-    columns = "id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at"
-    found = text(f"SELECT {columns} FROM sessions WHERE {condition}")  # noqa: S608 - of constants
+    found = text(f"SELECT {_COLUMNS} FROM sessions WHERE {condition}")  # noqa: S608 - of constants
     return found.columns(user_id=Uuid(), recent_rotations=JSON())
 
 
 FIND = _find("id = :sid")
 FIND_BY_HANDLE = _find("handle_hash = :handle_hash")
+
+FIND_WITH_BEARER = (
+    text(f"""
+        SELECT {_COLUMNS}, email, roles, is_active
+        FROM users LEFT JOIN sessions ON sessions.id = :sid AND sessions.user_id = users.id
+        WHERE users.id = :user_id
+    """)  # noqa: S608 - of constants
+    .bindparams(bindparam("user_id", type_=Uuid()))
+    .columns(user_id=Uuid(), recent_rotations=JSON(), is_active=Boolean())
+)
+"""A user, with this session of theirs where there is one: else its columns are empty."""
 
 OPEN = text("""
     INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,

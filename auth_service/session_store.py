@@ -16,8 +16,8 @@ from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of
 from auth_service.client import Client
 from auth_service.commits import Commits
 from auth_service.models import MAX_DEVICE, SessionRow
-from auth_service.session_statements import FIND, FIND_BY_HANDLE, OPEN, RAISE_SEEN, ROTATE, SWAP
-from auth_service.sessions import Decision, RefreshPolicy, Replay, SessionState, after, decide
+from auth_service.session_statements import FIND, FIND_BY_HANDLE, FIND_WITH_BEARER, OPEN, RAISE_SEEN, ROTATE, SWAP
+from auth_service.sessions import Decision, RefreshPolicy, Replay, Rotate, SessionState, after, decide
 
 MAX_LISTED = 1000
 """Sessions shown to their owner."""
@@ -47,19 +47,20 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What became of a refresh: the decision, and the session after it."""
+    """What became of a refresh: the decision, the session after it, and what its user's access token is to say."""
 
     decision: Decision
     session: Session
-
-
-@dataclass(frozen=True, slots=True)
-class Rotated:
-    """A session after a rotation, and what its user's access token is to say."""
-
-    session: Session
     email: str
     roles: str
+
+
+class NoActiveAccount(Exception):
+    """The session's user is barred, or deleted."""
+
+    def __init__(self, *, is_deleted: bool) -> None:
+        super().__init__()
+        self.is_deleted = is_deleted
 
 
 class RaceNotWon(Exception):
@@ -120,7 +121,7 @@ class SessionStore:
         self._database.commit()
         return count == 1
 
-    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Rotated | None:
+    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
         """The usual refresh, in one statement: of an active user's newest token, while no grace is running.
 
         None where it is not that plain: then `refresh` decides. What it does, `decide` and `after` would have done.
@@ -139,23 +140,31 @@ class SessionStore:
             return None
         email, roles, expires_at = row
         state = SessionState(presented + 1, presented, now, (now,), expires_at, None)
-        return Rotated(Session(sid, user_id, state), email, roles)
+        return Refreshed(Rotate(), Session(sid, user_id, state), email, roles)
 
     def refresh(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
         """Decides on a refresh token of generation `presented` and records it; None where there is no such session.
 
-        Raises RaceNotWon.
+        Raises NoActiveAccount or RaceNotWon.
         """
         for _ in range(_ATTEMPTS):
-            session = self.find(sid)
-            self._database.commit()  # gives the connection back: nobody who waits for a turn holds one
-            if session is None or session.user_id != user_id:
+            session, email, roles = self._read(sid, user_id)
+            if session is None:
                 return None
             decision = decide(session.state, presented, now, self._policy)
             changed = replace(session, state=after(session.state, decision, now, self._policy))
             if changed == session or self._swap(session, changed, now, decision):
-                return Refreshed(decision, changed)
+                return Refreshed(decision, changed, email, roles)
         raise RaceNotWon
+
+    def _read(self, sid: str, user_id: UUID) -> tuple[Session | None, str, str]:
+        """A user's session, and what tokens say of the user. Raises NoActiveAccount."""
+        row = self._database.execute(FIND_WITH_BEARER, {"sid": sid, "user_id": user_id}).one_or_none()
+        self._database.commit()  # gives the connection back: nobody who waits for a turn holds one
+        if row is None or not row.is_active:
+            raise NoActiveAccount(is_deleted=row is None)
+        *columns, email, roles, _ = row
+        return None if row.id is None else _session(columns), email, roles
 
     def end(
         self, sid: str, now: float, *, owner: UUID | None = None, reason: Reason = Reason.LOGOUT

@@ -7,12 +7,13 @@ from flask import Blueprint, Response, jsonify
 from auth_service.client import client_of_request
 from auth_service.endpoint import Endpoint
 from auth_service.fields import TextField, password_field, read_fields
-from auth_service.grants import BadCredentials, NoActiveAccount, SpentToken
+from auth_service.grants import BadCredentials, SpentToken
 from auth_service.issuer import TokenPair
 from auth_service.models import MAX_EMAIL
 from auth_service.refusals import bad_credentials, bad_token, inactive_account_of_token, invalid_fields
 from auth_service.request_body import read_members
 from auth_service.services import services
+from auth_service.session_store import NoActiveAccount
 from auth_service.tokens import RefreshClaims
 from contract.claims import InvalidToken
 

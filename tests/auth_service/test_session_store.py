@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from auth_service.accounts import NewAccount
 from auth_service.client import Client
-from auth_service.models import SessionRow, db
+from auth_service.models import SessionRow, User, db
 from auth_service.services import Services, services
-from auth_service.session_store import Refreshed, Session
+from auth_service.session_store import NoActiveAccount, Refreshed, Session
 from auth_service.sessions import Reissue, Replay, Rotate
 from tests.auth_service.world import MovableClock
 
@@ -22,7 +23,8 @@ PHONE = Client("a phone", "192.0.2.7")
 
 @pytest.fixture
 def session(parts: Services, clock: MovableClock) -> Session:
-    return opened(parts, uuid4(), clock(), lifetime=1000)
+    ann = parts.accounts.register(NewAccount("ann@example.org", "hash"), clock())
+    return opened(parts, ann.id, clock(), lifetime=1000)
 
 
 def opened(parts: Services, user_id: UUID, now: float, lifetime: float) -> Session:
@@ -58,23 +60,37 @@ def test_a_rotation_never_moves_the_absolute_end(parts: Services, session: Sessi
 
 
 def test_a_session_of_somebody_else_is_no_session(parts: Services, session: Session, clock: MovableClock) -> None:
-    assert parts.sessions.refresh(session.sid, uuid4(), 0, clock()) is None
+    other = parts.accounts.register(NewAccount("bob@example.org", "hash"), clock())
+    assert parts.sessions.refresh(session.sid, other.id, 0, clock()) is None
     assert parts.sessions.refresh("0" * 32, session.user_id, 0, clock()) is None
+
+
+def test_nobody_refreshes_without_an_active_account(parts: Services, session: Session, clock: MovableClock) -> None:
+    """And nothing is written for them."""
+    with pytest.raises(NoActiveAccount) as deleted:
+        parts.sessions.refresh(session.sid, uuid4(), 0, clock())
+    assert deleted.value.is_deleted
+    db.session.execute(update(User).where(User.id == session.user_id).values(is_active=False))
+    db.session.commit()
+    with pytest.raises(NoActiveAccount) as barred:
+        parts.sessions.refresh(session.sid, session.user_id, 0, clock())
+    assert not barred.value.is_deleted
+    assert row(session.sid).generation == 0
 
 
 def test_a_lost_race_is_decided_again(
     parts: Services, session: Session, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between our read and our write another worker rotates; we hand out what it made."""
-    find = parts.sessions.find
+    read = parts.sessions._read
 
-    def find_then_lose(sid: str) -> Session | None:
-        found = find(sid)
-        monkeypatch.setattr(parts.sessions, "find", find)
+    def read_then_lose(sid: str, user_id: UUID) -> tuple[Session | None, str, str]:
+        found = read(sid, user_id)
+        monkeypatch.setattr(parts.sessions, "_read", read)
         refresh(parts, session, 0, clock())
         return found
 
-    monkeypatch.setattr(parts.sessions, "find", find_then_lose)
+    monkeypatch.setattr(parts.sessions, "_read", read_then_lose)
     refreshed = refresh(parts, session, 0, clock())
     assert refreshed.decision == Reissue(restarts_grace=True)
     assert refreshed.session.state.generation == 1
@@ -83,15 +99,15 @@ def test_a_lost_race_is_decided_again(
 def test_a_session_that_ends_between_read_and_write_stays_ended(
     parts: Services, session: Session, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = parts.sessions.find
+    read = parts.sessions._read
 
-    def find_then_end(sid: str) -> Session | None:
-        found = find(sid)
-        monkeypatch.setattr(parts.sessions, "find", find)
+    def read_then_end(sid: str, user_id: UUID) -> tuple[Session | None, str, str]:
+        found = read(sid, user_id)
+        monkeypatch.setattr(parts.sessions, "_read", read)
         parts.sessions.end(sid, clock())
         return found
 
-    monkeypatch.setattr(parts.sessions, "find", find_then_end)
+    monkeypatch.setattr(parts.sessions, "_read", read_then_end)
     assert not isinstance(refresh(parts, session, 0, clock()).decision, Rotate)
     assert row(session.sid).generation == 0
 
