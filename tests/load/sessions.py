@@ -31,6 +31,8 @@ REFRESH, LOGIN = "refresh", "login"
 KINDS = (REFRESH, LOGIN)
 OURS, DJANGO, HASH = "Sallyport's auth service", "Django + djoser + simplejwt", "one argon2id hash"
 CLIENTS = 16
+SESSIONS = 8_000
+"""So many that a session comes round after its grace time of ten seconds: in life it is minutes."""
 SECURE = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}
 
 Chain = list[str]
@@ -54,12 +56,9 @@ def compare_sessions(
 ) -> list[Table]:
     """A table for each kind. Whoever cannot run here is put into `left_out`, with the reason."""
     tables = []
-    # A session rotates eight times in ten seconds and then gets the same token again: so many that none comes to it,
-    # though some clients be served more often than others.
-    sessions = 600 * max(seconds, 1)
     with running_system(AUTH_URL=f"http://127.0.0.1:{free_port()}", AUTH_WORKERS="2") as system:
         if REFRESH in kinds:
-            with _candidates(folder, system, sessions, left_out) as candidates:
+            with _candidates(folder, system, left_out) as candidates:
                 runs = _in_turn(candidates, rounds, seconds, progress)
             tables.append(make_table(REFRESH, "Refresh: a rotation in SQLite", runs, DJANGO))
         if LOGIN in kinds:
@@ -69,11 +68,9 @@ def compare_sessions(
 
 
 @contextmanager
-def _candidates(
-    folder: Path, system: RunningSystem, sessions: int, left_out: dict[str, str]
-) -> Iterator[list[Candidate]]:
+def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -> Iterator[list[Candidate]]:
     """Ours, and Django's where it is installed."""
-    tokens = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
+    tokens = asyncio.run(log_in_often(system.url, system.client().register(), SESSIONS))
     chains = [[token.refresh] for token in tokens]
     ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains))
     with Processes(folder) as processes:
@@ -82,7 +79,7 @@ def _candidates(
             yield [ours]
         else:
             port = free_port()
-            refresh_tokens = django_djoser.prepare(folder, sessions)
+            refresh_tokens = django_djoser.prepare(folder, SESSIONS)
             django = django_djoser.start(processes, folder, port)
             wait_for(django, port)
             yield [
