@@ -204,8 +204,13 @@ class RawUpstream:
         self._started.set()
         await self._stop.wait()
         server.close()
-        await asyncio.sleep(0.05)  # whoever was just accepted is met, and hears the end like the others
-        await self._drop()
+        for _ in range(10):  # whoever was just accepted is met in the loop's next turns
+            await asyncio.sleep(0)
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in others:
+                task.cancel()
+            await asyncio.wait(others, timeout=0.1)
+        await asyncio.sleep(0.05)  # what was aborted is closed
 
     async def _drop(self) -> None:
         for task in tuple(self._tasks):
@@ -217,8 +222,10 @@ class RawUpstream:
         task = asyncio.ensure_future(self._converse(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        await asyncio.wait([task])
-        writer.transport.abort()  # a task that was cancelled before its first step has closed nothing
+        try:
+            await asyncio.wait([task])
+        finally:
+            writer.transport.abort()  # a task that was cancelled before its first step has closed nothing
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
