@@ -1,8 +1,7 @@
 """Owns the compact form of a signed JWT (RFC 7515 7.1): how it is read by a known key, and how it is made.
 
 The signatures are PyJWT's. What it does around them costs more than they do, for it reads every header twice and
-looks for every key anew: an access token took 175 us to verify and takes 60, an assertion 45 to sign and takes 15
-(36 of the 60 are RS256 itself).
+looks for every key anew: an access token took 175 us to verify and takes 38, of which RS256 itself is 24.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Decides whose access token it is: signature, typ, issuer, audience, times, and then whether it was revoked.
 
 A token that was verified once is remembered by its exact text until it expires; revocation is looked up every
-time, in memory. Verifying RS256 costs some 50 us, the memory under one.
+time, in memory. Verifying RS256 costs some 40 us, the memory under one.
 """
 
 from collections.abc import Callable
