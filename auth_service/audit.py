@@ -76,11 +76,12 @@ def end_of_session(sid: str, user_id: UUID, at: float, reason: Reason) -> AuditR
 
 
 class AuditTrail:
-    """The trail in SQL and in the log. `client` tells from where the request under way comes."""
+    """The trail in SQL and in the log."""
 
     def __init__(self, database: Database, client: Callable[[], Client]) -> None:
         self._database = database
-        self._client = client
+        self.client = client
+        """Tells from where the request under way comes; for the thread that serves it."""
 
     def commit(self, *records: AuditRecord) -> None:
         """Commits the transaction under way with these records in it, and logs them once that is done."""
@@ -90,7 +91,7 @@ class AuditTrail:
 
     def rows(self, *records: AuditRecord) -> list[Row]:
         """These records with what the request under way says of its client."""
-        return rows_of(records, self._client())
+        return rows_of(records, self.client())
 
     def write(self, rows: list[Row], transaction: Connection | Database) -> None:
         """Adds rows to a transaction, whichever thread runs it."""
@@ -122,7 +123,7 @@ class AuditTrail:
         return len(gone)
 
     def _log_line(self, record: AuditRecord) -> None:
-        client = self._client()
+        client = self.client()
         _log.info(
             record.event.value,
             subject=str(record.user_id) if record.user_id else None,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, CursorResult, Select, Update, delete, or_, select, update
 
-from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session
+from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session, rows_of
 from auth_service.client import Client
 from auth_service.commits import Commits
 from auth_service.models import MAX_DEVICE, SessionRow
@@ -173,8 +173,16 @@ class SessionStore:
         statement = update(SessionRow).where(SessionRow.id == sid)
         if owner is not None:
             statement = statement.where(SessionRow.user_id == owner)
-        ended = _end(statement, now, self._database)
-        self._trail.commit(*records_of(ended, reason))
+        client = self._trail.client()
+
+        def write(transaction: Connection) -> list[EndedSession]:
+            ended = _end(statement, now, transaction)
+            self._trail.write(rows_of(records_of(ended, reason), client), transaction)
+            return ended
+
+        self._database.commit()  # gives the connection back
+        ended = self._commits.run(write)
+        self._trail.tell(*records_of(ended, reason))
         return ended[0] if ended else None
 
     def log_out(self, user_id: UUID, now: float, *, keep: str | None, reason: Reason) -> list[EndedSession]:
