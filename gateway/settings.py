@@ -87,7 +87,7 @@ class GatewaySettings(RoutesSettings):
     access_audience: str = DEFAULT_ACCESS_AUDIENCE
     access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
-    """How many verified tokens a worker remembers; about 1.2 KB each."""
+    """How many verified tokens a worker remembers; about 2.4 KB each with its assertion."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """After this long a signing key that the auth service has withdrawn is refused."""
     revocation_fail: Literal["open", "closed"] = "open"

@@ -23,8 +23,6 @@ from tests.load.wrk import Server, Turn, take_turn
 
 LEARNING = 300.0
 """Seconds that a gateway may take to learn what was revoked before it started."""
-WARMED = 150_000
-"""Tokens that are shown once before the measurement: more than a gateway keeps."""
 MOST_RATE = 60_000
 """Requests a second that no turn exceeds."""
 
@@ -82,13 +80,13 @@ def _revoked(setting: Setting, processes: Processes, ground: Ground, size: int) 
 @contextmanager
 def _tokens(setting: Setting, processes: Processes, ground: Ground, size: int) -> Iterator[tuple[Server, TurnOf]]:
     tokens = setting.signer.write(setting.folder / f"{size}.tokens", size)
-    server = _gateway(setting, processes, ground)
-    shown = min(size, WARMED) + CONNECTIONS
+    server = _gateway(setting, processes, ground, VERIFIED_TOKENS=str(size))
+    shown = size + CONNECTIONS
     take_turn(server, Turn("/api/note", CONNECTIONS, 600, (*_with_many(setting, tokens, 0), f"count={shown}")))
 
     def turn(number: int, seconds: int) -> Turn:
-        # No round begins with tokens of the one before, which a gateway that cannot keep all may still know.
-        begin = shown + number * seconds * MOST_RATE
+        # No round begins with tokens of the one before.
+        begin = number * seconds * MOST_RATE
         return Turn("/api/note", CONNECTIONS, seconds, _with_many(setting, tokens, begin))
 
     yield server, turn
