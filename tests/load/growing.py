@@ -80,7 +80,8 @@ def _revoked(setting: Setting, processes: Processes, ground: Ground, size: int) 
 @contextmanager
 def _tokens(setting: Setting, processes: Processes, ground: Ground, size: int) -> Iterator[tuple[Server, TurnOf]]:
     tokens = setting.signer.write(setting.folder / f"{size}.tokens", size)
-    server = _gateway(setting, processes, ground, VERIFIED_TOKENS=str(size))
+    # Room for the token of whoever looks whether it serves, too: one too many, and tokens in turn are all forgotten.
+    server = _gateway(setting, processes, ground, VERIFIED_TOKENS=str(size + 100))
     shown = size + CONNECTIONS
     take_turn(server, Turn("/api/note", CONNECTIONS, 600, (*_with_many(setting, tokens, 0), f"count={shown}")))
 
