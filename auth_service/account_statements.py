@@ -1,4 +1,4 @@
-"""Owns the statements on users that every log-in and many a refresh runs, in SQL's own words.
+"""Owns the statements on users that every log-in runs, in SQL's own words.
 
 Put together from objects each time, they take longer to build than to run. The same on SQLite and PostgreSQL.
 """

@@ -334,7 +334,7 @@ class ServerProtocol(asyncio.Protocol):
 
     def _arrival_of(self, recalled: Recalled) -> Arrival:
         known, headers, token = recalled
-        client, scheme = self._provenance(headers) if self._is_proxy else (self._client, self._scheme)
+        client, scheme = self._provenance(headers)
         return Arrival(
             self._app.next_request_id(),
             known.method,

@@ -122,7 +122,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._raw_headers = []
         self._head_bytes = 0
         self.known = None
-        self.total_until = self._loop.time() + total if total else _FOREVER
+        self.total_until = self._deadline(total)
         self._transport.write(head + body if body else head)
 
     async def send(self, data: bytes, silence: float) -> None:
@@ -158,7 +158,7 @@ class UpstreamConnection(asyncio.Protocol):
     def listen(self, heard: Callable[[], None], silence: float) -> None:
         """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
         self._listener = heard
-        self.silent_until = self._loop.time() + silence if silence else _FOREVER
+        self.silent_until = self._deadline(silence)
 
     def await_switch(self) -> None:
         """Lets the upstream answer the request that was started with 101, and go on with another protocol."""
