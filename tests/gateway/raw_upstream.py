@@ -207,6 +207,7 @@ class RawUpstream:
         for _ in range(10):  # whoever was just accepted is met in the loop's next turns
             await asyncio.sleep(0)
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.sleep(0)  # a task that is cancelled before its first step closes nothing
             for task in others:
                 task.cancel()
             await asyncio.wait(others, timeout=0.1)
