@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, CursorResult, Update, delete, func, select, update
+from sqlalchemy import Connection, CursorResult, Engine, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from auth_service.account_statements import ENTER, FIND_BY_EMAIL
@@ -52,6 +52,10 @@ class Account:
     password_changed_at: float
 
 
+NOBODY = Account(UUID(int=0), "nobody@example.org", "", "", "", False, "", 0.0)
+"""Stands for whoever names no account, where the same has to be done for them as for everybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A login: the session it opened, and those that had to make room for it."""
@@ -69,9 +73,17 @@ class Accounts:
     """The users in SQL. Every method that writes commits."""
 
     def __init__(
-        self, database: Database, sessions: SessionStore, trail: AuditTrail, commits: Commits, *, most_sessions: int
+        self,
+        database: Database,
+        engine: Engine,
+        sessions: SessionStore,
+        trail: AuditTrail,
+        commits: Commits,
+        *,
+        most_sessions: int,
     ) -> None:
         self._database = database
+        self._engine = engine
         self._sessions = sessions
         self._trail = trail
         self._commits = commits
@@ -87,8 +99,9 @@ class Accounts:
 
     def find_account(self, email: str) -> Account | None:
         """Who wants to log in with this address in any case, active or not."""
-        row = self._database.execute(FIND_BY_EMAIL, {"email_folded": fold_email(email)}).one_or_none()
-        self._database.commit()  # gives the connection back: none is held while a password is hashed
+        # A connection for this alone, which goes back at once: none is held while a password is hashed.
+        with self._engine.connect() as connection:
+            row = connection.execute(FIND_BY_EMAIL, {"email_folded": fold_email(email)}).one_or_none()
         return Account(*row) if row else None
 
     def is_email_taken(self, email: str) -> bool:
@@ -120,18 +133,18 @@ class Accounts:
     def log_in(
         self,
         account: Account,
+        session: Session,
         client: Client,
         *,
-        now: float,
-        lifetime: float,
         new_hash: str | None,
         handle_hash: str | None = None,
     ) -> Entry | None:
-        """A session of `account`, whose password was verified; None where it was changed or barred meanwhile.
+        """Begins `session` of `account`, whose password was verified; None where it was changed or barred meanwhile.
 
         `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`.
         Of more sessions than a user may have the oldest end. Raises HandleTaken.
         """
+        now = session.state.rotated_at
         values = {
             "user_id": account.id,
             "password_changed_at": account.password_changed_at,
@@ -143,10 +156,7 @@ class Accounts:
             # Locks the row against a password change or deactivation that would miss the session made here.
             if not transaction.execute(ENTER, values).rowcount:
                 return None
-            session = self._sessions.open(
-                account.id, client, transaction, now=now, lifetime=lifetime, handle_hash=handle_hash
-            )
-            if session is None:
+            if not self._sessions.open(session, client, transaction, handle_hash=handle_hash):
                 return HandleTaken()
             most = self._most_sessions
             entry = Entry(session, self._sessions.end_oldest(session, now, transaction, keep=most) if most else [])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from flask import Flask, Response
-from sqlalchemy import exc, select
+from sqlalchemy import Engine, exc, select
 
 from auth_service.accounts import Accounts
 from auth_service.audit import AuditTrail, Database
@@ -72,9 +72,9 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
     install_request_context(app)
     install_problem_answers(app)
-    commits = _install_store(app)
+    engine = _install_store(app)
     AccessTokens(app)
-    _services(app, settings, commits, clock).register_in(app.extensions)
+    _services(app, settings, engine, clock).register_in(app.extensions)
     app.register_blueprint(health({"database": _check_store}, degraded={"redis": _check_redis}))
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
@@ -82,14 +82,15 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     return app
 
 
-def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock) -> Services:
+def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
     database = cast(Database, db.session)
+    commits: Commits = SharedCommits(engine) if engine.dialect.name == "sqlite" else OwnCommits(database)
     policy, keys = settings.refresh_policy, settings.key_ring
     secret = settings.refresh_secret.get_secret_value().encode()
     names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
     trail = AuditTrail(database, client_of_request)
     sessions = SessionStore(database, policy, trail, commits)
-    accounts = Accounts(database, sessions, trail, commits, most_sessions=settings.max_sessions_per_user)
+    accounts = Accounts(database, engine, sessions, trail, commits, most_sessions=settings.max_sessions_per_user)
     passwords = Passwords(settings.hash_cost, running=settings.hash_concurrency, waiting=settings.hash_queue)
     redis = RedisLink(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)
@@ -145,14 +146,13 @@ def _services(app: Flask, settings: AuthSettings, commits: Commits, clock: Clock
     )
 
 
-def _install_store(app: Flask) -> Commits:
+def _install_store(app: Flask) -> Engine:
     db.init_app(app)
     for error in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
         app.register_error_handler(error, _store_unavailable)
     with app.app_context():
         prepare_engine(db.engine)
-        is_sqlite = db.engine.dialect.name == "sqlite"
-        return SharedCommits(db.engine) if is_sqlite else OwnCommits(cast(Database, db.session))
+        return db.engine
 
 
 def _check_store() -> None:

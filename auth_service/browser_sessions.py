@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from auth_service.accounts import Account, Accounts
 from auth_service.audit import Reason
 from auth_service.client import Client
-from auth_service.grants import Grants, OpenedSession
+from auth_service.grants import Grants
 from auth_service.issuer import Issuer
 from auth_service.models import User
 from auth_service.session_endings import SessionEndings
@@ -47,8 +47,8 @@ class BrowserSessions:
 
     def open(self, email: str, password: str, handle_hash: str, client: Client) -> Exchanged:
         """A new session for this password. Raises BadCredentials, HashingBusy, or HandleTaken."""
-        opened = self.grants.open_session(email, password, client, handle_hash=handle_hash)
-        return self._exchanged(opened, self.clock())
+        opened = self.grants.open_session(email, password, client, self.issuer.access, handle_hash=handle_hash)
+        return Exchanged(opened.signed, opened.session.state.expires_at, opened.user)
 
     def exchange(self, handle_hash: str) -> Exchanged:
         """A fresh access token of the handle's session, which counts as its use. Raises SessionEnded."""
@@ -59,7 +59,7 @@ class BrowserSessions:
         user = self.accounts.find(session.user_id)
         if user is None or not user.is_active or not self._renew(session, now):
             raise SessionEnded
-        return self._exchanged(OpenedSession(user, session), now)
+        return Exchanged(self.issuer.access(user, session, now), session.state.expires_at, user)
 
     def end(self, handle_hash: str) -> None:
         """Ends the handle's session; nothing where there is none any more."""
@@ -73,7 +73,3 @@ class BrowserSessions:
         if unrecorded < min(RENEW_AFTER, self.idle_lifetime / 10):
             return True
         return self.sessions.renew(session.sid, now)
-
-    def _exchanged(self, opened: OpenedSession, now: float) -> Exchanged:
-        access = self.issuer.access(opened.user, opened.session, now)
-        return Exchanged(access, opened.session.state.expires_at, opened.user)

@@ -3,25 +3,28 @@
 The SQL record decides; the Redis blacklist only spares it floods of tokens that are known to be dead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from auth_service.accounts import Account, Accounts
+from auth_service.accounts import NOBODY, Account, Accounts
 from auth_service.audit import AuditRecord, AuditTrail, Detail, Event, Reason
 from auth_service.blacklist import Blacklist
 from auth_service.client import Client
 from auth_service.failed_logins import FailedLogins
-from auth_service.issuer import Issuer, TokenPair
+from auth_service.issuer import Bearer, Issuer, TokenPair
 from auth_service.models import User
 from auth_service.passwords import Passwords
 from auth_service.session_endings import SessionEndings
-from auth_service.session_store import EndedSession, Refreshed, Session, SessionStore
+from auth_service.session_store import EndedSession, Refreshed, Session, SessionStore, new_session
 from auth_service.sessions import Ended, Expired, RefreshPolicy, Replay, Rotate, decide, oldest_redeemable
 from auth_service.throttle import Attempt, Throttle, Throttled
 from auth_service.tokens import INVALID, RefreshClaims, TokenReader
 from chassis.clock import Clock
 from contract.claims import ExpiredToken, InvalidToken
+
+Signed = TypeVar("Signed")
 
 
 class BadCredentials(Exception):
@@ -35,12 +38,13 @@ class SpentToken(InvalidToken):
         super().__init__("Token is blacklisted")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """A session and whose it is."""
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedSession(Generic[Signed]):
+    """A new session, whose it is, and what was signed for it."""
 
-    user: User | Account
+    user: Account
     session: Session
+    signed: Signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,40 @@ class Grants:
 
     def for_password(self, email: str, password: str, client: Client) -> TokenPair:
         """Tokens of a new session. Raises BadCredentials, Throttled or HashingBusy."""
-        opened = self.open_session(email, password, client)
-        return self.issuer.pair(opened.user, opened.session, opened.session.state.rotated_at)
+        return self.open_session(email, password, client, self.issuer.pair).signed
 
     def open_session(
-        self, email: str, password: str, client: Client, *, handle_hash: str | None = None
-    ) -> OpenedSession:
-        """A new session of the user with this password.
+        self,
+        email: str,
+        password: str,
+        client: Client,
+        sign: Callable[[Bearer, Session, float], Signed],
+        *,
+        handle_hash: str | None = None,
+    ) -> OpenedSession[Signed]:
+        """A new session of the user with this password, with what `sign` makes for it, of the issuer's methods one.
 
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         with self._counted(email, client) as attempt:
-            return self._opened(email, password, client, attempt, handle_hash)
+            user = self.accounts.find_account(email)
+            now = self.clock()
+            session = new_session(user.id if user else NOBODY.id, now, self.session_lifetime)
+            with self.passwords.verifying(password, user.password_hash if user else None) as verdict:
+                # Signed while the hash is waited for, and for nobody as well: the time must not tell who has an
+                # account. It leaves this place with a right password or not at all.
+                signed = sign(user or NOBODY, session, now)
+                matches = verdict.result()
+            if user is None or not matches or not user.is_active:
+                self._note_failure(attempt, user, matches=matches)
+                raise BadCredentials
+            new_hash = self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
+            entry = self.accounts.log_in(user, session, client, new_hash=new_hash, handle_hash=handle_hash)
+            if entry is None:  # the password was changed meanwhile, or the account barred
+                self._note_failure(attempt, user, matches=False)
+                raise BadCredentials
+            self.endings.announce(entry.ended, Reason.TOO_MANY)
+            return OpenedSession(user, session, signed)
 
     def is_password_of(self, user: User, password: str, client: Client) -> bool:
         """Whether `user`, who is logged in, knows their password, too. Raises Throttled or HashingBusy."""
@@ -157,29 +183,6 @@ class Grants:
             raise
         self.throttle.note_success(attempt)
 
-    def _opened(
-        self, email: str, password: str, client: Client, attempt: Attempt, handle_hash: str | None
-    ) -> OpenedSession:
-        user = self.accounts.find_account(email)
-        matches = self.passwords.verify(password, user.password_hash if user else None)
-        if user is None or not matches or not user.is_active:
-            self._note_failure(attempt, user, matches=matches)
-            raise BadCredentials
-        now = self.clock()
-        entry = self.accounts.log_in(
-            user,
-            client,
-            now=now,
-            lifetime=self.session_lifetime,
-            new_hash=self._renewed_hash(user, password),
-            handle_hash=handle_hash,
-        )
-        if entry is None:
-            self._note_failure(attempt, user, matches=False)
-            raise BadCredentials
-        self.endings.announce(entry.ended, Reason.TOO_MANY)
-        return OpenedSession(user, entry.session)
-
     def _note_failure(self, attempt: Attempt, user: Account | None, *, matches: bool) -> None:
         if user is None:
             # People type passwords into this field: of a name that nobody has only a keyed hash is kept.
@@ -187,9 +190,6 @@ class Grants:
         else:
             detail = {"reason": "account is barred" if matches else "wrong password"}
         self.failures.record(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
-
-    def _renewed_hash(self, user: Account, password: str) -> str | None:
-        return self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
 
     def _refuse(self, refreshed: Refreshed, claims: RefreshClaims, now: float) -> None:
         match refreshed.decision:

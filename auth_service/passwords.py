@@ -9,16 +9,17 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from nacl.exceptions import InvalidkeyError
+from nacl.pwhash import argon2id
 
 MAX_PASSWORD = 256
 """Characters. What is longer is refused before it is hashed."""
@@ -35,11 +36,15 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class HashCost:
-    """argon2id's parameters: passes, KiB of memory, lanes. RFC 9106 3.1."""
+    """argon2id's parameters: passes and KiB of memory, in one lane. RFC 9106 3.1."""
 
     time: int
     memory: int
-    parallelism: int
+
+    @property
+    def prefix(self) -> str:
+        """How every hash of this cost begins."""
+        return f"$argon2id$v=19$m={self.memory},t={self.time},p=1$"
 
 
 class HashingBusy(Exception):
@@ -50,36 +55,48 @@ class Passwords:
     """Hashes and verifies with argon2id, at most `running` at once while `waiting` more stand in line."""
 
     def __init__(self, cost: HashCost, *, running: int, waiting: int) -> None:
-        self._hasher = PasswordHasher(cost.time, cost.memory, cost.parallelism)
+        self._cost = cost
         self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_step_back)
         self._admitted = threading.BoundedSemaphore(running + waiting)
         # Verified for accounts that do not exist, so that they take as long to refuse as those that do.
-        self._hash_of_nobody = self._hasher.hash("nobody has this password")
+        self._hash_of_nobody = self._hashed("nobody has this password")
 
     def hash(self, password: str) -> str:
         """The hash to store. Raises HashingBusy."""
-        return self._in_turn(lambda: self._hasher.hash(password))
+        with self._in_turn(lambda: self._hashed(password)) as made:
+            return made.result()
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
-        matches = self._in_turn(lambda: self._matches(password, password_hash or self._hash_of_nobody))
-        return matches and password_hash is not None
+        with self.verifying(password, password_hash) as verdict:
+            return verdict.result()
+
+    def verifying(self, password: str, password_hash: str | None) -> AbstractContextManager[Future[bool]]:
+        """As verify, for whoever has something to do in that time: within it the answer is on its way."""
+        is_known = password_hash is not None
+        judged_by = password_hash or self._hash_of_nobody
+        return self._in_turn(lambda: self._matches(password, judged_by) and is_known)
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether `password_hash` was made at another cost than today's."""
-        return self._hasher.check_needs_rehash(password_hash)
+        return not password_hash.startswith(self._cost.prefix)
+
+    def _hashed(self, password: str) -> str:
+        made = argon2id.str(password.encode(), opslimit=self._cost.time, memlimit=self._cost.memory * 1024)
+        return made.decode("ascii")
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
+            return argon2id.verify(password_hash.encode(), password.encode())
+        except InvalidkeyError:
             return False
 
-    def _in_turn(self, work: Callable[[], Answer]) -> Answer:
+    @contextmanager
+    def _in_turn(self, work: Callable[[], Answer]) -> Iterator[Future[Answer]]:
         if not self._admitted.acquire(blocking=False):
             raise HashingBusy
         try:
-            return self._hashers.submit(work).result()
+            yield self._hashers.submit(work)
         finally:
             self._admitted.release()
 

@@ -35,6 +35,12 @@ class Session:
     state: SessionState
 
 
+def new_session(user_id: UUID, now: float, lifetime: float) -> Session:
+    """A session as it begins, `lifetime` seconds long at most, under a name of its own."""
+    state = SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
+    return Session(secrets.token_hex(16), user_id, state)
+
+
 @dataclass(frozen=True, slots=True)
 class EndedSession:
     """A session that has ended: whose it was, when it ended, and until when its tokens would have lived."""
@@ -77,32 +83,24 @@ class SessionStore:
         self._trail = trail
 
     def open(
-        self,
-        user_id: UUID,
-        client: Client,
-        transaction: Connection,
-        *,
-        now: float,
-        lifetime: float,
-        handle_hash: str | None = None,
-    ) -> Session | None:
-        """A new session, `lifetime` seconds long at most; None where another has the same `handle_hash`.
+        self, session: Session, client: Client, transaction: Connection, *, handle_hash: str | None = None
+    ) -> bool:
+        """Stores a new session; False where another has the same `handle_hash`.
 
         Part of a transaction, whichever thread runs it.
         """
-        state = SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
-        session = Session(secrets.token_hex(16), user_id, state)
+        state = session.state
         row = {
             "id": session.sid,
-            "user_id": user_id,
-            "now": now,
+            "user_id": session.user_id,
+            "now": state.rotated_at,
             "recent_rotations": [],
             "handle_hash": handle_hash,
             "expires_at": state.expires_at,
             "device": client.device[:MAX_DEVICE],
             "address": client.address,
         }
-        return session if transaction.execute(OPEN, row).rowcount else None
+        return transaction.execute(OPEN, row).rowcount == 1
 
     def find(self, sid: str) -> Session | None:
         """The session `sid`, ended or not."""

@@ -13,7 +13,7 @@ from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 
-SECURE_HASH = HashCost(time=2, memory=19_456, parallelism=1)
+SECURE_HASH = HashCost(time=2, memory=19_456)
 """OWASP's minimum for argon2id; production refuses less."""
 
 
@@ -86,7 +86,6 @@ class AuthSettings(Settings):
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
     """KiB."""
-    argon2_parallelism: Annotated[int, Field(ge=1, le=16)] = SECURE_HASH.parallelism
     hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at once in one process."""
     hash_queue: Annotated[int, Field(ge=0, le=64)] = 3
@@ -104,7 +103,7 @@ class AuthSettings(Settings):
     @property
     def hash_cost(self) -> HashCost:
         """What a password's hash costs."""
-        return HashCost(self.argon2_time_cost, self.argon2_memory_cost, self.argon2_parallelism)
+        return HashCost(self.argon2_time_cost, self.argon2_memory_cost)
 
     @property
     def throttle_rates(self) -> ThrottleRates | None:

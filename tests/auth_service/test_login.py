@@ -1,14 +1,19 @@
 """POST /auth/jwt/create/: who gets in, and what comes out."""
 
 import re
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 
 import pytest
 from flask import Flask
 
+from auth_service.accounts import NOBODY
 from auth_service.client import Client
+from auth_service.issuer import Bearer, Issuer
 from auth_service.models import db
 from auth_service.passwords import HashingBusy
 from auth_service.services import Services, services
+from auth_service.session_store import Session, new_session
 from contract.claims import read_access_claims
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of, header_of
@@ -98,7 +103,8 @@ def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, opera
         verified = services().accounts.find_account(ann.email)
         assert verified
         services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
-        assert services().accounts.log_in(verified, Client("", ""), now=0, lifetime=1, new_hash=None) is None
+        session = new_session(verified.id, now=0, lifetime=1)
+        assert services().accounts.log_in(verified, session, Client("", ""), new_hash=None) is None
 
 
 def test_a_storm_of_logins_is_told_to_come_back(
@@ -109,7 +115,7 @@ def test_a_storm_of_logins_is_told_to_come_back(
     def busy(*_: object) -> bool:
         raise HashingBusy
 
-    monkeypatch.setattr(parts.passwords, "verify", busy)
+    monkeypatch.setattr(parts.passwords, "verifying", busy)
     answer = ann.log_in()
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
@@ -121,15 +127,31 @@ def test_no_connection_is_held_while_a_password_is_hashed(
 ) -> None:
     """Hashing takes long, and others may wait for their turn to be hashed: the database is for those who refresh."""
     held: list[str] = []
-    verify = parts.passwords.verify
+    verifying = parts.passwords.verifying
 
-    def looking(password: str, password_hash: str | None) -> bool:
+    def looking(password: str, password_hash: str | None) -> AbstractContextManager[Future[bool]]:
         held.append(db.engine.pool.status())
-        return verify(password, password_hash)
+        return verifying(password, password_hash)
 
-    monkeypatch.setattr(parts.passwords, "verify", looking)
+    monkeypatch.setattr(parts.passwords, "verifying", looking)
     assert ann.log_in().status_code == 200
     assert "Current Checked out connections: 0" in held[0]
+
+
+def test_a_token_is_signed_for_whoever_tries(ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R24: the time does not tell which addresses have an account, whatever is done while the password is hashed."""
+    signed: list[Bearer] = []
+    access = Issuer.access
+
+    def recorded(issuer: Issuer, user: Bearer, session: Session, now: float) -> str:
+        signed.append(user)
+        return access(issuer, user, session, now)
+
+    monkeypatch.setattr(Issuer, "access", recorded)
+    ann.password = "not the one"
+    assert ann.log_in().get_json() == REFUSED
+    assert Person(ann.client, "nobody-at-all@example.org").log_in().get_json() == REFUSED
+    assert [user.email for user in signed] == [ann.email, NOBODY.email]
 
 
 def test_no_password_stands_in_the_database(ann: Person, operator: Operator) -> None:

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher, extract_parameters
+from nacl.pwhash import argon2id
 
 from auth_service.passwords import HashCost, HashingBusy, PasswordRules, Passwords
 from auth_service.settings import SECURE_HASH
 
-CHEAP = HashCost(time=1, memory=8, parallelism=1)
+CHEAP = HashCost(time=1, memory=8)
 RULES = PasswordRules(min_length=8)
 
 SHORT = "This password is too short. It must contain at least 8 characters."
@@ -76,25 +76,38 @@ def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
 
 
 def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
-    dearer = Passwords(HashCost(time=2, memory=8, parallelism=1), running=1, waiting=0)
+    dearer = Passwords(HashCost(time=2, memory=8), running=1, waiting=0)
     assert not cheap.is_outdated(cheap.hash("x"))
     assert dearer.is_outdated(cheap.hash("x"))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "$argon2id$v=19$m=8,t=1,p=1$WbVIrlnQ+vk9RKpf9CI5+Q$NYNmPqP6h+hz3Bwit4RTEUZhZidWt/rs1QLhVjsE4p8",
+        "$argon2id$v=19$m=16,t=1,p=2$RKyhtt/FCRLPAMo8U7sI6A$9DPXvng43bHR0FQO0mzt0GTG1lgsTIkiHFyZFQFoC8A",
+    ],
+)
+def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -> None:
+    """Made by argon2-cffi 25.1, the second in two lanes."""
+    assert cheap.verify("password", stored)
+    assert not cheap.verify("passwort", stored)
 
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """R24: one hash of the same cost is verified for either, so the time tells nobody which it was."""
     passwords = Passwords(CHEAP, running=1, waiting=0)
     stored = passwords.hash("right")
-    verified, verify = [], PasswordHasher.verify
+    verified, verify = [], argon2id.verify
 
-    def recorded(hasher: PasswordHasher, password_hash: str, password: str) -> bool:
-        verified.append(extract_parameters(password_hash))
-        return verify(hasher, password_hash, password)
+    def recorded(password_hash: bytes, password: bytes) -> bool:
+        verified.append(password_hash.rpartition(b"$")[0].rpartition(b"$")[0])
+        return verify(password_hash, password)
 
-    monkeypatch.setattr(PasswordHasher, "verify", recorded)
+    monkeypatch.setattr(argon2id, "verify", recorded)
     assert not passwords.verify("wrong", None)
     assert not passwords.verify("wrong", stored)
-    assert verified == [extract_parameters(stored)] * 2
+    assert verified == [CHEAP.prefix.removesuffix("$").encode()] * 2
 
 
 def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

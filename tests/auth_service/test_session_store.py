@@ -12,7 +12,7 @@ from auth_service.accounts import NewAccount
 from auth_service.client import Client
 from auth_service.models import SessionRow, User, db
 from auth_service.services import Services, services
-from auth_service.session_store import NoActiveAccount, Refreshed, Session
+from auth_service.session_store import NoActiveAccount, Refreshed, Session, new_session
 from auth_service.sessions import Reissue, Replay, Rotate
 from tests.auth_service.world import MovableClock
 
@@ -28,8 +28,8 @@ def session(parts: Services, clock: MovableClock) -> Session:
 
 
 def opened(parts: Services, user_id: UUID, now: float, lifetime: float) -> Session:
-    session = parts.sessions.open(user_id, PHONE, db.session.connection(), now=now, lifetime=lifetime)
-    assert session
+    session = new_session(user_id, now, lifetime)
+    assert parts.sessions.open(session, PHONE, db.session.connection())
     db.session.commit()
     return session
 

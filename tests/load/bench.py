@@ -17,7 +17,7 @@ from tests.load.peers import PEERS
 from tests.load.processes import NotServing
 from tests.load.promises import promise_lines
 from tests.load.report import Report, as_markdown, write
-from tests.load.sessions import KINDS, compare_sessions
+from tests.load.sessions import KINDS, TURNS, compare_sessions
 from tests.load.tables import Table, tables_of
 from tests.load.tokens import Signer
 from tests.load.workloads import WORKLOADS, make_supplies
@@ -46,7 +46,7 @@ def measure(asked: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read in it as another user
-        progress = Progress(contest.turns(workloads) + 2 * asked.rounds * len(kinds))
+        progress = Progress(contest.turns(workloads) + asked.rounds * sum(TURNS[kind] for kind in kinds))
         tables: list[Table] = []
         if workloads:
             signer = Signer()

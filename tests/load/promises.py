@@ -91,7 +91,7 @@ PROMISES = (
     ),
     _rate_over(sessions.REFRESH, sessions.DJANGO, 3, "refresh: requests/s over Django", ours=sessions.OURS),
     Promise(
-        "log-in: p50 over one argon2id hash",
+        "log-in: p50 over one bare argon2id hash, by argon2-cffi",
         ((sessions.LOGIN, sessions.OURS), (sessions.LOGIN, sessions.HASH)),
         lambda runs: runs[sessions.LOGIN][sessions.OURS].p50 / runs[sessions.LOGIN][sessions.HASH].p50,
         most=1.1,

@@ -24,9 +24,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 MODULES_OF_OTHERS = {
-    "gateway": ("flask_sqlalchemy", "argon2", "auth_service", "resource_service", "stack"),
+    "gateway": ("flask_sqlalchemy", "nacl", "auth_service", "resource_service", "stack"),
     "auth_service": ("uvicorn", "httptools", "gateway", "resource_service", "stack"),
-    "resource_service": ("flask_jwt_extended", "redis", "argon2", "gateway", "auth_service", "stack"),
+    "resource_service": ("flask_jwt_extended", "redis", "nacl", "gateway", "auth_service", "stack"),
 }
 
 
