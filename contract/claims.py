@@ -51,7 +51,7 @@ def is_compact_jws(token: str) -> bool:
 class AccessClaims(NamedTuple):
     """What a verified access token says (RFC 9068 2.2, with the session and its generation).
 
-    A named tuple, since a gateway holds a hundred thousand: the garbage collector passes over tuples of plain values.
+    A named tuple: it is made in a third of the time that a frozen dataclass takes.
     """
 
     subject: str

@@ -1,6 +1,7 @@
 """Whose access token it is, and every way in which it may not be one."""
 
 import asyncio
+import gc
 import hashlib
 import hmac
 import json
@@ -255,6 +256,18 @@ def test_memory_is_bounded_and_forgets_the_oldest(clock: MovableClock, signing_k
     for token in tokens:
         assert bench.answer(token) == "ok"
     assert [bench.authenticator.recall(token, clock()) is not None for token in tokens] == [False] * 2 + [True] * 3
+
+
+def test_what_is_remembered_is_nothing_to_the_garbage_collector(bench: Bench, signing_key: SigningKey) -> None:
+    """It stops the worker for as long as it takes to look at all that it watches: of a token nothing."""
+    token = signing_key.sign(access_claims(bench.clock(), sid="unwatched-session"))
+    assert bench.answer(token) == "ok"
+    bench.noted.clear()
+    for _ in range(2):  # once for the roles, and then for what holds them
+        gc.collect()
+    watched = [one for one in gc.get_objects() if isinstance(one, tuple) and "unwatched-session" in one]
+    assert watched == []
+    assert bench.answer(token) == "ok"
 
 
 def test_a_token_that_differs_in_one_character_is_another_token(bench: Bench, signing_key: SigningKey) -> None:
