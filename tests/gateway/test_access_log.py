@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +96,31 @@ def test_lines_wait_for_the_flush_and_are_written_once(clock: MovableClock) -> N
     log.flush()
     log.flush()
     assert len(written) == 1
+
+
+def test_a_full_piece_does_not_wait_for_the_flush(clock: MovableClock) -> None:
+    """Else thousands would be written at once, and the requests beside them wait."""
+    written: list[str] = []
+    log = AccessLog(clock, written.append)
+    for _ in range(1000):
+        log.add(arrival(), 200, 0)
+    left = 1000 - "".join(written).count("\n")
+    assert 0 < left * len(written[0].splitlines()[0]) <= PIECE
+
+
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="there is no /dev/full, which is a full disk, on this system"
+)
+def test_a_full_disk_costs_lines_and_no_request(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closed below, where it complains once more
+    monkeypatch.setattr(sys, "stdout", full)
+    log = AccessLog(clock)
+    for _ in range(100):
+        log.add(arrival(), 200, 0)
+    log.flush()
+    monkeypatch.undo()
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
 
 
 def test_the_stamp_follows_the_clock(clock: MovableClock) -> None:
