@@ -1,4 +1,4 @@
-"""Carries what needs no waiting: a request without a body, a connection that idles, an answer that comes whole.
+"""Carries what needs no waiting: a request that has come whole, a connection that idles, an answer that comes whole.
 
 Most requests are such. Two callbacks carry one here, without a task, a future or an ASGI message: 20 us less than the
 way through Exchange (of 70, one worker, ~200 bytes of JSON). Whatever turns out to need more is handed over to
@@ -51,7 +51,7 @@ class DirectExchange:
         self.cycle.on_gone = connection.close
         connection.start(
             passage.head(self.pool.host_line),
-            b"",
+            self.cycle.take_body(),
             whole=True,
             method=self.cycle.arrival.method,
             keep_cookies=route.keep_cookies,

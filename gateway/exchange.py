@@ -87,7 +87,8 @@ class Exchange:
         await self._conclude(self._attempts(pool, kept, body, whole))
 
     async def resume(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
-        """As run, for a request without a body that is on its way on `connection` already."""
+        """As run, for a request that is on its way on `connection` already, whole."""
+        self._body_is_whole = True
         await self._conclude(self._attempts(pool, connection, b"", True, sent=True))
 
     @property

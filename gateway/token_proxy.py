@@ -121,12 +121,13 @@ class TokenProxy:
         )
 
     def _forward_directly(self, cycle: Cycle, passage: Passage, started: float) -> bool:
-        if passage.has_body or passage.route.max_answer is not None:
+        has_body = passage.has_body
+        if (has_body and (cycle.more_body or passage.chunked)) or passage.route.max_answer is not None:
             return False
         if passage.route.websocket and asks_for_websocket(cycle.arrival):
             return False
         pool = self._upstreams.pool(passage.route.upstream)
-        max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT else FRESH
+        max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT and not has_body else FRESH
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
             self._in_task(cycle, self._serve(cycle, started, passage, pool=pool))

@@ -143,6 +143,11 @@ class Cycle:
         self.more_body = False
         self._wake()
 
+    def take_body(self) -> bytes:
+        """The body of a request that has come whole."""
+        body, self._body = self._body, b""
+        return body
+
     def disconnect(self) -> None:
         """Is told that the client has gone."""
         self.disconnected = True

@@ -123,6 +123,24 @@ def test_an_upstream_that_answers_nobody_is_let_alone_and_found_again(
     assert stand.statuses("/one/", 5) == [200] * 5
 
 
+def test_an_upstream_that_breaks_off_at_whole_bodies_is_let_alone(stand: Stand) -> None:
+    """On a kept connection as on a new one: the body was here, so the fault was not the client's."""
+
+    async def first_only(conversation: Conversation) -> None:
+        await conversation.read_body()
+        await conversation.write(ok() if len(stand.first.requests) == 1 else b"HTTP/1.1 2")
+        if len(stand.first.requests) > 1:
+            conversation.close()
+
+    stand.first.begin(first_only)
+    assert stand.statuses("/one/", 1) == [200]
+    said = []
+    for _ in range(3):
+        with stand.gateway.connect() as client:
+            said.append(client.ask("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
+    assert [problem(answer) for answer in said] == [(502, "upstream_failed")] * 2 + [(503, "upstream_unavailable")]
+
+
 def test_an_answer_of_any_status_is_an_answer(stand: Stand) -> None:
     """A 500 is the service's own word about one request: to shut it for everybody would be ours."""
     stand.first.begin(answering(b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"))
