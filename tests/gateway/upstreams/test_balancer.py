@@ -19,7 +19,7 @@ from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from gateway.upstreams.upstream_report import PAUSE, UpstreamReport
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
-from tests.gateway.test_upstream import exchange
+from tests.gateway.upstreams.test_upstream import exchange
 
 NOBODY = Address("nobody", "127.0.0.1", 1)
 

@@ -19,8 +19,8 @@ from tests.gateway.certificates import A_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.test_upstream_faults import ask, problem
-from tests.gateway.websocket_service import websocket_service
+from tests.gateway.streams.websocket_service import websocket_service
+from tests.gateway.upstreams.test_upstream_faults import ask, problem
 
 LARGE = 3_000_000
 """Bytes: more than all buffers on the way."""

@@ -14,7 +14,7 @@ from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.test_upstream_faults import ask, closing, problem, resetting, silent
+from tests.gateway.upstreams.test_upstream_faults import ask, closing, problem, resetting, silent
 
 ROUTES = """
 [upstreams.auth]

@@ -19,10 +19,10 @@ from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.streams.websocket_service import websocket_service
 from tests.gateway.test_held_tokens import COOKIE, FROM_OUR_PAGE, handle_in, log_in
 from tests.gateway.tokens import SigningKey, access_claims
 from tests.gateway.valkey import Valkey, valkey_server
-from tests.gateway.websocket_service import websocket_service
 
 
 @pytest.fixture(scope="module")

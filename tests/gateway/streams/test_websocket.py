@@ -23,9 +23,9 @@ from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.streams.websocket_service import WebSocketService, websocket_service
 from tests.gateway.test_held_tokens import COOKIE, handle_in, log_in
 from tests.gateway.tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.websocket_service import WebSocketService, websocket_service
 
 LARGE = bytes(range(256)) * 4096
 """1 MiB."""
