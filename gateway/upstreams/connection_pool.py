@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contract.problems import Refused, spread
 from gateway.routing.routes import Address
 from gateway.upstreams.known_answers import KnownAnswers
+from gateway.upstreams.outbox import Outbox
 from gateway.upstreams.upstream_connection import UpstreamConnection
 from gateway.upstreams.upstream_tls import tls_reason
 
@@ -37,6 +38,7 @@ class ConnectionPool:
         self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
         self._limit = limit
         self._known_answers = KnownAnswers()
+        self._outbox = Outbox()
         self._connecting = 0
         self._opening: dict[asyncio.Timeout, float] = {}
         """When each connection that is being made must have been made, in loop time."""
@@ -88,7 +90,7 @@ class ConnectionPool:
         loop = asyncio.get_running_loop()
 
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(loop, self._known_answers)
+            return UpstreamConnection(loop, self._known_answers, self._outbox)
 
         try:
             async with asyncio.timeout(None) as bound:  # the sweep sets it off

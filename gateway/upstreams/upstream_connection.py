@@ -12,6 +12,7 @@ import httptools
 
 from gateway.headers import read_answer_fields
 from gateway.upstreams.known_answers import KnownAnswer, KnownAnswers
+from gateway.upstreams.outbox import Outbox
 
 HIGH_WATER = 65_536
 SWITCHING = 101
@@ -54,6 +55,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_listener",
         "_loop",
         "_may_switch",
+        "_outbox",
         "_parser",
         "_raw_headers",
         "_read_paused",
@@ -72,9 +74,10 @@ class UpstreamConnection(asyncio.Protocol):
         "total_until",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers, outbox: Outbox) -> None:
         self._loop = loop
         self._known_answers = known_answers
+        self._outbox = outbox
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
@@ -123,7 +126,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_bytes = 0
         self.known = None
         self.total_until = self._deadline(total)
-        self._transport.write(head + body if body else head)
+        request = head + body if body else head
+        if whole:
+            self._outbox.put(self._loop, self._transport, request)
+        else:  # more follows, in order
+            self._transport.write(request)
 
     async def send(self, data: bytes, silence: float) -> None:
         """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more."""
@@ -286,17 +293,16 @@ class UpstreamConnection(asyncio.Protocol):
         if not self._busy:  # an answer that nobody asked for: nothing that follows on this connection can be trusted
             self._fail("broken")
             return
-        known_answers = self._known_answers
-        if known_answers is None or not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
+        if not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
             self._parse(data)
             return
-        found = known_answers.find(data)
+        found = self._known_answers.find(data)
         if found is not None:
             self._recall(*found)
             return
         self._parse(data)
         if self.complete and self._keeps_alive and not self._ends_at_eof:
-            known_answers.learn(data, self.status, self.headers)
+            self._known_answers.learn(data, self.status, self.headers)
 
     def _recall(self, known: KnownAnswer, body: bytes) -> None:
         """Takes a whole answer that the parser need not see: it stands where the next one begins."""

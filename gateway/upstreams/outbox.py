@@ -1,0 +1,29 @@
+"""Owns requests between the moment they are ready and the moment they are sent: at the end of the loop's turn.
+
+A turn reads what many clients sent. A write in between wakes the service, which has its answer ready and sleeps again
+before the next; together they wake it once. With 32 connections that is 3 of 25 us a request, and 12 of 82 where each
+token is verified first, which leaves the service time to fall asleep. Who is alone in a turn waits for nobody.
+"""
+
+import asyncio
+
+Sending = tuple[asyncio.Transport, bytes]
+
+
+class Outbox:
+    """What is to be sent at the end of this turn, in the order in which it was put here."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Sending] = []
+
+    def put(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, data: bytes) -> None:
+        """Has `data` sent, unless the connection is closed before."""
+        if not self._waiting:
+            loop.call_soon(self._send)
+        self._waiting.append((transport, data))
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport, data in waiting:
+            if not transport.is_closing():
+                transport.write(data)
