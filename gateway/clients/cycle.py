@@ -74,13 +74,13 @@ class Cycle:
         "_body",
         "_chunked",
         "_connection",
-        "_expects_continue",
         "_head",
         "_left",
         "_waiter",
         "arrival",
         "complete",
         "disconnected",
+        "expects_continue",
         "keep_alive",
         "more_body",
         "on_gone",
@@ -91,6 +91,8 @@ class Cycle:
     def __init__(self, connection: Connection, arrival: Arrival, *, keep_alive: bool, expects_continue: bool) -> None:
         self.arrival = arrival
         self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        """Whether the client waits with the body until it is asked for it."""
         self.more_body = True
         self.started = False
         self.complete = False
@@ -99,7 +101,6 @@ class Cycle:
         self.on_gone: Callable[[], None] | None = None
         """Called when the client has hung up."""
         self._connection = connection
-        self._expects_continue = expects_continue
         self._body = b""
         self._waiter: asyncio.Future[None] | None = None
         self._head: bytes | None = None
@@ -157,8 +158,8 @@ class Cycle:
 
     async def receive(self) -> Message:
         """ASGI's receive: the next part of the body, or that the client has gone."""
-        if self._expects_continue:
-            self._expects_continue = False
+        if self.expects_continue:
+            self.expects_continue = False
             self._connection.write(_CONTINUE)
         if not self._body and self.more_body and not self.disconnected and not self.complete:
             self._connection.resume_reading()
@@ -183,7 +184,7 @@ class Cycle:
             await self._connection.drain()
         if not self.started:
             self.started = True
-            self._expects_continue = False
+            self.expects_continue = False
             self._head = self._built_head(message["status"], message.get("headers", ()))
             return
         more = message.get("more_body", False)

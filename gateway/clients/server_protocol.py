@@ -1,14 +1,12 @@
-"""Owns the client's side of a connection: HTTP/1.1 as httptools parses it, within bounds of size and time.
+"""Owns the client's side of a connection: its requests one after the other, within bounds of size and time.
 
-Written for uvicorn's server in the place of its own protocol, because a parser has no deadlines: here a header
-section that is too large or too slow, a body that stops coming or drips and an answer that is not taken end the
-connection.
+Written for uvicorn's server in the place of its own protocol, which has no deadlines: here a header section that is
+too large or too slow, a body that stops coming or drips and an answer that is not taken end the connection.
 A sweep looks at the deadlines once a second; timers of their own would cost each request 5 us.
 """
 
 import asyncio
 import json
-import re
 import socket
 import struct
 from collections import deque
@@ -25,6 +23,7 @@ from gateway.arrival import Arrival
 from gateway.clients.cycle import STATUS_LINES, Cycle, HandedOver, Heir
 from gateway.clients.known_requests import KnownRequest, KnownRequests, Recalled
 from gateway.clients.proxy_protocol import ProxyProtocol
+from gateway.clients.request_reader import RequestHead, RequestReader
 from gateway.clients.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 
 MAX_OVERHEAD = 98_304
@@ -41,7 +40,6 @@ LINGER = 2.0
 """Seconds that a client may take to read an answer which came before it had sent its whole request."""
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
-_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
 _OF_REFUSALS = ("cache-control: no-store", "connection: close")
 _FOREVER = float("inf")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
@@ -79,10 +77,7 @@ class ServerProtocol(asyncio.Protocol):
         "_broken",
         "_client",
         "_draining",
-        "_expects_continue",
         "_head_until",
-        "_headers",
-        "_heading",
         "_heard_at",
         "_heir",
         "_idle_until",
@@ -93,14 +88,13 @@ class ServerProtocol(asyncio.Protocol):
         "_linger_until",
         "_loop",
         "_overhead",
-        "_parser",
         "_read_paused",
+        "_reader",
         "_reading",
         "_recalled",
         "_scheme",
         "_server",
         "_state",
-        "_target",
         "_transport",
         "_waiting",
         "_writable",
@@ -122,9 +116,7 @@ class ServerProtocol(asyncio.Protocol):
         self._keep_alive_timeout = config.timeout_keep_alive
         self._state = server_state
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
-        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._reader = RequestReader(self)
         self._client = UNKNOWN
         self._is_proxy = False
         self._server: tuple[str, int | None] | None = None
@@ -132,10 +124,6 @@ class ServerProtocol(asyncio.Protocol):
         self._answering: Cycle | None = None
         self._reading: Cycle | None = None
         self._waiting: deque[Cycle] = deque()
-        self._target = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
-        self._heading = False
         self._writable: asyncio.Future[None] | None = None
         self.write_paused = False
         """Whether the client takes no more at the moment."""
@@ -186,7 +174,7 @@ class ServerProtocol(asyncio.Protocol):
             return
         self._heard_at = self._loop.time()
         self._idle_until = _FOREVER
-        if self._answering is not None or self._heading or self._reading is not None or self._draining:
+        if self._answering is not None or self._reader.in_head or self._reading is not None or self._draining:
             self._parse(data)
             return
         # The same bytes as last time on this connection are not even looked up: 2 us.
@@ -201,14 +189,14 @@ class ServerProtocol(asyncio.Protocol):
         self._start(cycle)
 
     def _parse(self, data: bytes) -> None:
-        at_rest = not (self._answering or self._heading or self._reading or self._draining)
+        at_rest = not (self._answering or self._reader.in_head or self._reading or self._draining)
         self._overhead += len(data)
         if self._reading is not None:
             earned = self._body_until + len(data) / MIN_BODY_RATE
             self._body_until = min(earned, self._heard_at + self.body_timeout)
         malformed = False
         try:
-            self._parser.feed_data(data)
+            self._reader.feed(data)
         except httptools.HttpParserUpgrade as upgrade:
             self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
             self._after_upgrade = data[upgrade.args[0] :]
@@ -226,8 +214,8 @@ class ServerProtocol(asyncio.Protocol):
 
     def _learn(self, data: bytes, cycle: Cycle) -> None:
         """Remembers `data` where it is one request, whole and without a body, and the parser is at rest again."""
-        is_whole = not (self._heading or cycle.more_body or cycle.has_body)
-        if is_whole and cycle.keep_alive and not self._expects_continue:
+        is_whole = not (self._reader.in_head or cycle.more_body or cycle.has_body)
+        if is_whole and cycle.keep_alive and not cycle.expects_continue:
             arrival = cycle.arrival
             said = KnownRequest(arrival.method, arrival.path, arrival.query, arrival.headers, arrival.http_version)
             self._known_requests.learn(data, said)
@@ -269,40 +257,14 @@ class ServerProtocol(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
-    # --- httptools ---------------------------------------------------------------------------------------------
+    # --- what the reader tells ---------------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        """Called by the parser."""
-        self._heading = True
-        self._target = b""
-        self._headers = []
-        self._expects_continue = False
-
-    def on_url(self, url: bytes) -> None:
-        """Called by the parser, perhaps with a part."""
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser; for trailers as well, which are discarded."""
-        if self._reading is not None:
-            return
-        name = name.lower()
-        if name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Called by the parser."""
-        self._heading = False
+    def begin_request(self, head: RequestHead) -> None:
+        """Called by the reader."""
         self._head_until = _FOREVER
         self._overhead = 0
-        cycle = Cycle(
-            self,
-            self._arrival(),
-            keep_alive=self._parser.should_keep_alive() and not self._parser.should_upgrade() and not self._draining,
-            expects_continue=self._expects_continue,
-        )
-        self._headers = []
+        keep_alive = head.keep_alive and not self._draining
+        cycle = Cycle(self, self._arrival(head), keep_alive=keep_alive, expects_continue=head.expects_continue)
         self._reading = cycle
         self._body_until = self._heard_at + self.body_timeout
         if self._answering is not None or self._waiting:
@@ -310,27 +272,23 @@ class ServerProtocol(asyncio.Protocol):
         # It starts when all that has come is parsed: only then is it known whether a body follows.
         self._waiting.append(cycle)
 
-    def on_body(self, body: bytes) -> None:
-        """Called by the parser."""
+    def take_body(self, body: bytes) -> None:
+        """Called by the reader."""
         self._overhead = 0
         if self._reading is not None:
             self._reading.feed(body)
 
-    def on_message_complete(self) -> None:
-        """Called by the parser."""
+    def end_request(self) -> None:
+        """Called by the reader."""
         if self._reading is not None:
             self._reading.end_of_body()
             self._reading = None
 
-    def _arrival(self) -> Arrival:
-        target = self._target
-        if not target.startswith(b"/"):
-            target = _origin_form(target)
-        path, _, query = target.partition(b"?")
-        method, version = self._parser.get_method().decode("ascii"), self._parser.get_http_version()
-        client, scheme = self._provenance(self._headers)
+    def _arrival(self, head: RequestHead) -> Arrival:
+        method, path, query, headers, version, *_ = head
+        client, scheme = self._provenance(headers)
         request_id = self._app.next_request_id()
-        return Arrival(request_id, method, path, query, self._headers, version, client, scheme, self._server)
+        return Arrival(request_id, method, path, query, headers, version, client, scheme, self._server)
 
     def _arrival_of(self, recalled: Recalled) -> Arrival:
         known, headers, token = recalled
@@ -505,9 +463,3 @@ class ServerProtocol(asyncio.Protocol):
     def _close_if_idle(self) -> None:
         if self._answering is None and self._transport is not None:
             self._transport.close()
-
-
-def _origin_form(target: bytes) -> bytes:
-    # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
-    form = _ABSOLUTE_FORM.fullmatch(target)
-    return form[1] if form else target

@@ -1,0 +1,116 @@
+"""Owns what a client's bytes say in HTTP/1.1: one request after the other, as httptools reads them.
+
+Whatever is read is told to the owner at once: a request's head, a part of its body, its end. Trailers are discarded.
+"""
+
+import re
+from typing import NamedTuple, Protocol
+
+import httptools
+
+_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
+
+
+class RequestHead(NamedTuple):
+    """A request up to its body; names of `headers` in lower case. `keep_alive` as the client wants it."""
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: list[tuple[bytes, bytes]]
+    http_version: str
+    keep_alive: bool
+    expects_continue: bool
+
+
+class Owner(Protocol):
+    """Who has a client's bytes read."""
+
+    def begin_request(self, head: RequestHead) -> None:
+        """Is told a request's head as soon as it is whole."""
+
+    def take_body(self, body: bytes) -> None:
+        """Is told a part of its body."""
+
+    def end_request(self) -> None:
+        """Is told that it is whole."""
+
+
+class RequestReader:
+    """Reads the requests of one connection."""
+
+    __slots__ = ("_expects_continue", "_headers", "_in_body", "_owner", "_parser", "_target", "in_head")
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._parser = httptools.HttpRequestParser(self)
+        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        self._in_body = False
+        self.in_head = False
+        """Whether a request's head has begun and is not whole yet."""
+
+    def feed(self, data: bytes) -> None:
+        """Reads on. Raises httptools.HttpParserUpgrade where HTTP ends, HttpParserError for what is malformed."""
+        self._parser.feed_data(data)
+
+    # --- httptools ---------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Called by the parser."""
+        self.in_head = True
+        self._target = b""
+        self._headers = []
+        self._expects_continue = False
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser, perhaps with a part."""
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser, for trailers as well."""
+        if self._in_body:
+            return
+        name = name.lower()
+        if name == b"expect":
+            self._expects_continue = value.lower() == b"100-continue"
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        self.in_head = False
+        self._in_body = True
+        parser, target = self._parser, self._target
+        if not target.startswith(b"/"):
+            target = _origin_form(target)
+        path, _, query = target.partition(b"?")
+        headers, self._headers = self._headers, []
+        self._owner.begin_request(
+            RequestHead(
+                parser.get_method().decode("ascii"),
+                path,
+                query,
+                headers,
+                parser.get_http_version(),
+                parser.should_keep_alive() and not parser.should_upgrade(),
+                self._expects_continue,
+            )
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        self._owner.take_body(body)
+
+    def on_message_complete(self) -> None:
+        """Called by the parser."""
+        self._in_body = False
+        self._owner.end_request()
+
+
+def _origin_form(target: bytes) -> bytes:
+    # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
+    form = _ABSOLUTE_FORM.fullmatch(target)
+    return form[1] if form else target
