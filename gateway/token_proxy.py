@@ -296,14 +296,6 @@ def _refusal(refused: Refused, arrival: Arrival) -> Answer:
             if name != "Cache-Control"
         ),
     ]
-    if _has_body(arrival) or refused.code in _MISUNDERSTOOD:
-        # The body is not read on: what follows it on this connection could not be told from it.
+    if refused.code in _MISUNDERSTOOD:
         headers.append((b"connection", b"close"))
     return refused.status, headers, body
-
-
-def _has_body(arrival: Arrival) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in arrival.headers
-    )

@@ -155,11 +155,24 @@ def test_the_answer_outlives_a_client_that_sends_on(gateway: RunningGateway) -> 
         assert client.answer("POST").status == 413
 
 
+SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
 def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    smuggled = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+    """Where it is here, the connection goes on behind it."""
     with gateway.connect() as client:
-        length = f"Content-Length: {len(smuggled)}"
-        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=smuggled).status == 401
+        length = f"Content-Length: {len(SMUGGLED)}"
+        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=SMUGGLED).status == 401
+        assert client.ask("GET /public/next HTTP/1.1", "Host: h").status == 200
+    assert [request.request_line for request in upstream.requests] == ["GET /public/next HTTP/1.1"]
+
+
+def test_the_rest_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """What is still to come of it is not waited for, and could not be told from another request."""
+    with gateway.connect() as client:
+        length = f"Content-Length: {len(SMUGGLED) + 1}"
+        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=b"x").status == 401
+        client.send(SMUGGLED)
         assert client.is_closed()
     assert upstream.requests == []
 
