@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 WAIT = 10.0
 """Seconds after which a test that waits has failed."""
@@ -134,6 +135,7 @@ class RawUpstream:
         self._loop = asyncio.new_event_loop()
         self._script: Script = answering(ok())
         self._connections = 0
+        self._open: set[asyncio.Transport] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[Recorded] = []
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
@@ -199,7 +201,7 @@ class RawUpstream:
         self._stop = asyncio.Event()
         listener = socket.create_server(("127.0.0.1", 0))
         keep_buffers_small(listener)
-        server = await asyncio.start_server(self._meet, sock=listener, limit=2**17, ssl=self._tls)
+        server = await self._loop.create_server(self._protocol, sock=listener, ssl=self._tls)
         self.port = listener.getsockname()[1]
         self._started.set()
         await self._stop.wait()
@@ -211,7 +213,12 @@ class RawUpstream:
             for task in others:
                 task.cancel()
             await asyncio.wait(others, timeout=0.1)
+        for transport in tuple(self._open):  # whose task had not come to its first step
+            transport.abort()
         await asyncio.sleep(0.05)  # what was aborted is closed
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Noted(asyncio.StreamReader(2**17, self._loop), self._meet, self._open)
 
     async def _drop(self) -> None:
         for task in tuple(self._tasks):
@@ -240,6 +247,32 @@ class RawUpstream:
             pass
         finally:
             await _close(writer)
+
+
+class _Noted(asyncio.StreamReaderProtocol):
+    """Keeps its transport among those that are open, for as long as it is."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        meet: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+        open_ones: set[asyncio.Transport],
+    ) -> None:
+        super().__init__(reader, meet)
+        self._open_ones = open_ones
+        self._noted: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        self._noted = cast(asyncio.Transport, transport)
+        self._open_ones.add(self._noted)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        if self._noted is not None:
+            self._open_ones.discard(self._noted)
+        super().connection_lost(exc)
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
