@@ -35,19 +35,27 @@ def configure_logs(service: str, level: str) -> None:
     logging.config.dictConfig(log_config(service, level))
 
 
+def write_out(lines: bytes) -> None:
+    """Writes whole lines to standard output at once, as one piece.
+
+    What cannot be written is lost: a full disk must not fail the request as well.
+    """
+    try:
+        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.flush()
+    except OSError:
+        return
+
+
 class _StandardOutput:
-    """Where our own lines go. One that cannot be written is lost: a full disk must not fail the request as well."""
+    """Where our own lines go."""
 
     def __init__(self, *_: object) -> None:
-        self._file = sys.stdout.buffer
+        """Called by structlog."""
 
     def msg(self, line: bytes) -> None:
-        """Writes a line, as one piece."""
-        try:
-            self._file.write(line)
-            self._file.flush()
-        except OSError:
-            return
+        """Writes a line."""
+        write_out(line)
 
     debug = info = warning = error = critical = exception = msg
 

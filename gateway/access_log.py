@@ -7,11 +7,11 @@ break its JSON is escaped, and there is no token in it: no header, no query.
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chassis.clock import Clock
+from chassis.logs import write_out
 from gateway.arrival import Arrival
 
 FLUSH_PAUSE = 0.25
@@ -21,7 +21,7 @@ PIECE = 4_096
 """Bytes that are written at once: so much stays together where several workers write into one pipe (PIPE_BUF).
 
 Each piece goes when it is full. All that come in a quarter of a second are thousands of lines, and while they were
-written at once the requests beside them waited: of a request with a valid token p99 was 2.5 ms, and is 1.2.
+written at once the requests beside them waited: of a request with a valid token p99 was 2.5 ms, and is 1.4.
 """
 
 Write = Callable[[str], object]
@@ -37,7 +37,7 @@ class AccessLog:
         self._clock = clock
         self._every = every
         self._passed_over = 0
-        self._write = write or _write_out
+        self._write = write or _to_standard_output
         self._lines: list[str] = []
         self._room = PIECE
         self._second = 0
@@ -93,12 +93,8 @@ class AccessLog:
         return self._stamp
 
 
-def _write_out(piece: str) -> None:
-    try:
-        sys.stdout.buffer.write(piece.encode())
-        sys.stdout.buffer.flush()
-    except OSError:  # lines that cannot be written are lost: a full disk must not fail the request as well
-        return
+def _to_standard_output(piece: str) -> None:
+    write_out(piece.encode())
 
 
 _PLAIN = re.compile(rb"[!#-\[\]-~]*")
