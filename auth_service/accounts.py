@@ -56,14 +56,6 @@ NOBODY = Account(UUID(int=0), "nobody@example.org", "", "", "", False, "", 0.0)
 """Stands for whoever names no account, where the same has to be done for them as for everybody."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A login: the session it opened, and those that had to make room for it."""
-
-    session: Session
-    ended: Sequence[EndedSession]
-
-
 def fold_email(email: str) -> str:
     """The form in which two spellings of one address are the same: NFKC, without case."""
     return unicodedata.normalize("NFKC", email).casefold()
@@ -138,11 +130,11 @@ class Accounts:
         *,
         new_hash: str | None,
         handle_hash: str | None = None,
-    ) -> Entry | None:
+    ) -> list[EndedSession] | None:
         """Begins `session` of `account`, whose password was verified; None where it was changed or barred meanwhile.
 
         `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`.
-        Of more sessions than a user may have the oldest end. Raises HandleTaken.
+        Of more sessions than a user may have the oldest end: those are what it gives. Raises HandleTaken.
         """
         now = session.state.rotated_at
         values = {
@@ -152,23 +144,23 @@ class Accounts:
             "now": now,
         }
 
-        def write(transaction: Connection) -> Entry | HandleTaken | None:
+        def write(transaction: Connection) -> list[EndedSession] | HandleTaken | None:
             # Locks the row against a password change or deactivation that would miss the session made here.
             if not transaction.execute(ENTER, values).rowcount:
                 return None
             if not self._sessions.open(session, client, transaction, handle_hash=handle_hash):
                 return HandleTaken()
             most = self._most_sessions
-            entry = Entry(session, self._sessions.end_oldest(session, now, transaction, keep=most) if most else [])
-            self._trail.write(rows_of(_records(entry), client), transaction)
-            return entry
+            ended = self._sessions.end_oldest(session, now, transaction, keep=most) if most else []
+            self._trail.write(rows_of(_records(session, ended), client), transaction)
+            return ended
 
-        entry = self._commits.run(write)
-        if isinstance(entry, HandleTaken):
-            raise entry
-        if entry:
-            self._trail.tell(*_records(entry))
-        return entry
+        ended = self._commits.run(write)
+        if isinstance(ended, HandleTaken):
+            raise ended
+        if ended is not None:
+            self._trail.tell(*_records(session, ended))
+        return ended
 
     def rename(self, user: User, names: dict[str, str]) -> User | None:
         """The user with the first_name and last_name in `names`; None where it was deleted meanwhile."""
@@ -239,10 +231,9 @@ class Accounts:
         return result.rowcount
 
 
-def _records(entry: Entry) -> list[AuditRecord]:
-    session = entry.session
+def _records(session: Session, ended: Sequence[EndedSession]) -> list[AuditRecord]:
     login = AuditRecord(Event.LOGIN_OK, session.state.rotated_at, session.user_id, session.sid)
-    return [login, *records_of(entry.ended, Reason.TOO_MANY)]
+    return [login, *records_of(ended, Reason.TOO_MANY)]
 
 
 _EVENTS = {

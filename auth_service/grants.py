@@ -95,11 +95,11 @@ class Grants:
                 self._note_failure(attempt, user, matches=matches)
                 raise BadCredentials
             new_hash = self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
-            entry = self.accounts.log_in(user, session, client, new_hash=new_hash, handle_hash=handle_hash)
-            if entry is None:  # the password was changed meanwhile, or the account barred
+            ended = self.accounts.log_in(user, session, client, new_hash=new_hash, handle_hash=handle_hash)
+            if ended is None:  # the password was changed meanwhile, or the account barred
                 self._note_failure(attempt, user, matches=False)
                 raise BadCredentials
-            self.endings.announce(entry.ended, Reason.TOO_MANY)
+            self.endings.announce(ended, Reason.TOO_MANY)
             return OpenedSession(user, session, signed)
 
     def is_password_of(self, user: User, password: str, client: Client) -> bool:
