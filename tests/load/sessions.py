@@ -141,7 +141,7 @@ def _log_in_beside_hashes(
     system.start_auth()
     email = system.client().register().email
     hashes = _bare_hashes()
-    runs: dict[str, list[Run]] = {HASH: [], OWN_HASH: [], OURS: []}
+    runs: dict[str, list[Run]] = {name: [] for name in (*hashes, OURS)}
     for number in range(rounds):
         for name, verify in hashes.items():
             progress.say(f"log-in, round {number + 1} of {rounds}: {name}")
