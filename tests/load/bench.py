@@ -8,12 +8,12 @@ wrong or a server did not serve, 130 after Ctrl-C.
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.load.command import carry_out, read_options
 from tests.load.contest import Contest, Progress, hold
-from tests.load.peers import PEERS
+from tests.load.peers import PEERS, Peer, earlier
 from tests.load.processes import NotServing
 from tests.load.promises import promise_lines
 from tests.load.report import Report, as_markdown, write
@@ -41,8 +41,12 @@ def measure(asked: argparse.Namespace) -> Report:
     """Of all that was asked for."""
     workloads = [workload for workload in WORKLOADS if workload.name in asked.work]
     kinds = [kind for kind in KINDS if kind in asked.work]
-    left_out = {peer.name: reason for peer in PEERS if (reason := peer.lacks())}
-    contest = Contest([peer for peer in PEERS if peer.name not in left_out], asked.rounds, asked.seconds, left_out)
+    peers: Sequence[Peer] = PEERS
+    if asked.earlier is not None:
+        peers = (*PEERS, earlier(asked.earlier))
+        workloads = [workload.with_earlier() for workload in workloads]
+    left_out = {peer.name: reason for peer in peers if (reason := peer.lacks())}
+    contest = Contest([peer for peer in peers if peer.name not in left_out], asked.rounds, asked.seconds, left_out)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read in it as another user
@@ -59,16 +63,14 @@ def measure(asked: argparse.Namespace) -> Report:
             except (AssertionError, NotServing, OSError) as problem:  # a quarter of an hour lies behind us: keep that
                 left_out.update(dict.fromkeys(kinds, f"not measured: {problem}"))
     promised = tuple(promise_lines(tables))
-    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, _tokens(left_out), promised)
-
-
-def _tokens(left_out: Mapping[str, str]) -> dict[str, str]:
-    return {peer.name: peer.tokens for peer in PEERS if peer.name not in left_out}
+    tokens = {peer.name: peer.tokens for peer in peers if peer.name not in left_out}
+    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, tokens, promised)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
     parser.add_argument("--work", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--earlier", type=Path, metavar="DIR", help="measure the gateway of that checkout as well")
     asked = read_options(parser, "with fewer tokens")
     asked.tokens, asked.unseen = (10_000, 1_000) if asked.quick else (100_000, 8_000)
     return asked

@@ -65,14 +65,14 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._ends.close()
 
-    def start(self, name: str, argv: Sequence[str], **environ: str) -> Process:
-        """Starts it in a group of its own, which Ctrl-C does not reach: the measurement ends it."""
+    def start(self, name: str, argv: Sequence[str], root: Path = ROOT, /, **environ: str) -> Process:
+        """Start a server in `root`, in a process group of its own, which Ctrl-C does not reach."""
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
                 tethered((shutil.which(argv[0]) or argv[0], *argv[1:])),
-                cwd=ROOT,
-                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
+                cwd=root,
+                env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

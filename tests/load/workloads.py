@@ -1,7 +1,7 @@
 """Owns what is asked of every server: a table of workloads, each with what its answers must be and who takes part."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.load import peers
@@ -69,6 +69,10 @@ class Workload:
     ideal: float = 0.0
     """Requests a second that nobody can exceed, where there is such a number."""
 
+    def with_earlier(self) -> "Workload":
+        """Return the same workload, with an earlier Sallyport beside each Sallyport."""
+        return replace(self, servers=_with_earlier(self.servers), warmed=_with_earlier(self.warmed))
+
     def turn(self, supplies: Supplies, number: int, seconds: int) -> Turn:
         """The turn of a round."""
         return Turn(self.path, self.connections, seconds + self.extra_seconds, self.words(supplies, number))
@@ -77,6 +81,11 @@ class Workload:
         """What is asked before the first round."""
         assert self.warm is not None
         return Turn(self.path, self.connections, 120, self.warm(supplies, 0))
+
+
+def _with_earlier(servers: tuple[str, ...]) -> tuple[str, ...]:
+    place = servers.index(peers.SALLYPORT) + 1 if peers.SALLYPORT in servers else 0
+    return (*servers[:place], peers.EARLIER, *servers[place:]) if place else servers
 
 
 def _note(supplies: Supplies, _: int) -> tuple[str, ...]:

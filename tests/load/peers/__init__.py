@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.load.peers import envoy, fastify, haproxy, nginx, python_gateways, sallyport
 from tests.load.peers.ground import Ground
@@ -24,6 +25,7 @@ class Peer:
 PLAIN = "nginx, plain proxy"
 KEPT = "nginx, upstream keep-alive"
 SALLYPORT = "Sallyport"
+EARLIER = "Sallyport, earlier"
 HAPROXY = "HAProxy"
 ENVOY = "Envoy"
 FASTIFY = "fastify"
@@ -49,3 +51,13 @@ PEERS = (
         FLASK, "verified each time; Redis asked each time", python_gateways.start_flask, python_gateways.lacks_flask
     ),
 )
+
+
+def earlier(checkout: Path) -> Peer:
+    """Return Sallyport as it is in another checkout, to compare two versions in one run."""
+    return Peer(
+        EARLIER,
+        "verified once and kept; revocations known",
+        sallyport.start_from(checkout.resolve()),
+        sallyport.lacks,
+    )

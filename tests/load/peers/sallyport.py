@@ -2,7 +2,10 @@
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
+from stack.plan import ROOT
 from tests.load.peers.ground import Ground
 from tests.load.processes import Process, Processes
 
@@ -31,8 +34,15 @@ def start(processes: Processes, ground: Ground, port: int) -> Process:
     return start_with(processes, ground, port, ROUTES)
 
 
-def start_with(processes: Processes, ground: Ground, port: int, routes: str, **settings: str) -> Process:
-    """With routes and settings of one's own."""
+def start_from(root: Path) -> Callable[[Processes, Ground, int], Process]:
+    """Return what starts one worker of the checkout in `root`, with the interpreter and packages of this run."""
+    return lambda processes, ground, port: start_with(processes, ground, port, ROUTES, root)
+
+
+def start_with(
+    processes: Processes, ground: Ground, port: int, routes: str, root: Path = ROOT, /, **settings: str
+) -> Process:
+    """Start a gateway of the checkout in `root` with routes and settings of one's own."""
     ground.write("notes.secret", os.urandom(32).hex())
     environ = {
         "AUTH_URL": f"http://127.0.0.1:{ground.keys}",
@@ -48,4 +58,4 @@ def start_with(processes: Processes, ground: Ground, port: int, routes: str, **s
         **settings,
     }
     words = [sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf"]
-    return processes.start(f"sallyport-{port}", words, **environ)
+    return processes.start(f"sallyport-{port}", words, root, **environ)
