@@ -162,11 +162,15 @@ def test_when_all_fail_one_is_still_asked() -> None:
     assert len(stand.asked()) == 1
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["fail", "answer", "sick", "well", "wait"])), max_size=60)
-)
+_EVENTS = st.tuples(st.integers(0, 2), st.sampled_from(["fail", "answer", "healthy", "unhealthy", "wait"]))
+
+
+@given(st.lists(_EVENTS, max_size=60))
 def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -> None:
+    """Every address that is sound is asked; one that is unhealthy is asked only where none is sound."""
     stand = Stand(*numbered(3), break_after=0)
+    unhealthy: set[int] = set()
+    failed: set[int] = set()
     for place, event in events:
         pool = stand.pools[place]
         if event == "fail":
@@ -177,7 +181,13 @@ def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -
             stand.move(1)
         else:
             stand.balancer.judge(pool, healthy=event == "healthy", reason="test")
-        assert stand.balancer.choose() in stand.pools
+            (unhealthy.discard if event == "healthy" else unhealthy.add)(place)
+        if event == "fail":
+            failed.add(place)
+        asked = {int(name.removeprefix("h")) for name in stand.asked(3)}
+        sound = {0, 1, 2} - unhealthy - failed
+        assert asked >= sound
+        assert asked.isdisjoint(unhealthy) or not sound
 
 
 def test_silence_counts_only_where_nobody_else_was_answered(upstream: RawUpstream) -> None:
