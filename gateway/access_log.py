@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from chassis.clock import Clock
 from chassis.logs import write_out
 from gateway.arrival import Arrival
+from gateway.origin import shown
 
 FLUSH_PAUSE = 0.25
 """Seconds that a line may wait."""
@@ -43,10 +44,10 @@ class AccessLog:
         self._second = 0
         self._stamp = ""
 
-    def add(self, arrival: Arrival, status: int, seconds: float, code: str = "") -> None:
+    def add(self, arrival: Arrival, status: int, seconds: float, code: str = "", reason: str = "") -> None:
         """Adds the line of one request that was answered with `status`, or cut off (0), after `seconds`.
 
-        `code` is the refusal's, where it was refused.
+        `code` is the refusal's, where it was refused, and `reason` says why its Origin was.
         """
         if 0 < status < 400 and self._every > 1:
             self._passed_over += 1
@@ -60,6 +61,9 @@ class AccessLog:
             if known is not None:
                 known.logged = asked
         refused = f', "code": "{code}"' if code else ""
+        if reason:
+            origin = shown(arrival.header(b"origin") or "")
+            refused += f', "origin": {json.dumps(origin)}, "reason": {json.dumps(reason)}'
         line = (  # of ASCII, a byte a character
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
             f'"request_id": "{arrival.request_id}", {asked}, '

@@ -164,7 +164,7 @@ def create_app(
         tickets,
         clock,
         cookie_name=cookie.name,
-        allowed_origins=settings.allowed_origins,
+        allowed_origins=settings.origins,
     )
     counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
@@ -180,7 +180,7 @@ def create_app(
     own = create_own_endpoints(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
-        session_endpoints(sessions, cookie, settings.allowed_origins, clock, bridge.wait_for),
+        session_endpoints(sessions, cookie, settings.origins, clock, bridge.wait_for),
         ticket_endpoints(authentication, tickets, bridge.wait_for),
     )
     proxy = TokenProxy(
@@ -195,7 +195,7 @@ def create_app(
             settings.gateway_forward_auth,
         ),
         SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
-        Cors(settings.allowed_origins),
+        Cors(settings.origins, settings.cors_max_age),
         metrics,
         access_log if settings.access_log else None,
         clock,
@@ -229,6 +229,7 @@ def create_app(
             settings.gateway_name,
             hsts_max_age=settings.hsts_max_age,
             hsts_subdomains=settings.hsts_include_subdomains,
+            varies_by_origin=bool(settings.origins),
         ),
     )
 

@@ -8,8 +8,6 @@
 | `?ticket=`, for a stream | nobody: it stands for one token |
 """
 
-from collections.abc import Collection
-
 from chassis.clock import Clock
 from contract.claims import AccessClaims
 from contract.problems import Refused
@@ -18,6 +16,7 @@ from gateway.authenticator import Authenticator
 from gateway.browser_sessions import BrowserSessions
 from gateway.credentials import bearer_token, take_session_handle
 from gateway.headers import RequestFields
+from gateway.origin import AllowedOrigins
 from gateway.proof import Proof
 from gateway.refresher import Refresher
 from gateway.same_origin import check_origin, check_same_origin
@@ -37,7 +36,7 @@ class Authentication:
         clock: Clock,
         *,
         cookie_name: str,
-        allowed_origins: Collection[str],
+        allowed_origins: AllowedOrigins,
     ) -> None:
         self._authenticator = authenticator
         self._refresher = refresher
@@ -98,13 +97,18 @@ class Authentication:
         if fields.authorization is not None:
             raise Refused("multiple_credentials", "There is an Authorization header and a session cookie.")
         if asks_for_websocket(arrival):
-            origin, host = arrival.header(b"origin"), arrival.header(b"host")
-            check_origin(origin, host=host, allowed_origins=self._allowed_origins)
+            check_origin(
+                arrival.header(b"origin"),
+                scheme=arrival.scheme,
+                host=arrival.header(b"host"),
+                allowed_origins=self._allowed_origins,
+            )
         check_same_origin(
             arrival.method,
             custom_header=arrival.header(b"x-requested-with"),
             origin=arrival.header(b"origin"),
             fetch_site=arrival.header(b"sec-fetch-site"),
+            scheme=arrival.scheme,
             host=arrival.header(b"host"),
             allowed_origins=self._allowed_origins,
         )

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
@@ -18,6 +19,7 @@ from gateway.settings import GatewaySettings, ServingSettings
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
+_log = structlog.get_logger("gateway")
 _serving = settings_or_exit(ServingSettings, os.environ)
 _settings = settings_or_exit(GatewaySettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
@@ -29,6 +31,12 @@ try:
     auth_address(_settings)
 except RoutesError as error:
     refuse_to_start(error)
+if not _settings.origins:
+    _log.info(
+        "no_origin_is_allowed",
+        effect="pages of other origins cannot use the gateway",
+        to_allow_them="set ALLOWED_ORIGINS=https://app.example.com",
+    )
 allow_open_files(_settings.gateway_streams)
 prepare_metrics()
 _reloads = Reloads()

@@ -260,9 +260,16 @@ _ANSWERS_STAY = frozenset(
 )
 
 
+_ANSWERS_STAY_PREFIXES = (
+    b"access-control-",  # gateway/cors.py alone says who may read an answer
+    b"x-user-",
+    b"x-session-",
+)
+
+
 def _answer_name(raw: bytes) -> bytes | None:
     name = raw.lower()
-    if name in _ANSWERS_STAY or not _PLAIN_NAME.fullmatch(name) or name.startswith((b"x-user-", b"x-session-")):
+    if name in _ANSWERS_STAY or not _PLAIN_NAME.fullmatch(name) or name.startswith(_ANSWERS_STAY_PREFIXES):
         return None
     return name
 
@@ -281,12 +288,16 @@ _ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
 def may_be_set_on_answers(name: str) -> bool:
     """As may_be_set_on_requests, for the way back."""
     plain = name.lower()
-    return _answer_name(plain.encode()) is not None and plain not in _NO_ROUTES_OWN and not plain.startswith(_CORS)
+    return _answer_name(plain.encode()) is not None and plain not in _NO_ROUTES_OWN
 
 
-# Framing says how long a body is, cookies are the services' to set, who may read an answer is in ALLOWED_ORIGINS.
+def may_be_exposed(name: str) -> bool:
+    """Whether a route may let pages of other origins read the field `name`: one that reaches clients at all."""
+    return _answer_name(name.encode()) is not None and name.lower() != "set-cookie"  # Fetch, 2.2.2: never readable
+
+
+# Framing says how long a body is, and cookies are the services' to set.
 _NO_ROUTES_OWN = frozenset({"content-length", "set-cookie"})
-_CORS = "access-control-"
 
 SESSION_COOKIE = "__Host-session"
 """The gateway's own: no service may plant one, in any spelling that a browser sends back under that name."""

@@ -5,19 +5,23 @@ Those for operators are served on the internal address alone (GATEWAY_INTERNAL_B
 
 from collections.abc import Mapping
 
-from flask import Blueprint, Flask, Response
+import structlog
+from flask import Blueprint, Flask, Response, request
 
 from chassis.health import Check, health
 from chassis.metrics import render_metrics
-from chassis.problem_answers import install_problem_answers
+from chassis.problem_answers import install_problem_answers, problem_answer
 from chassis.request_context import install_request_context
+from contract.problems import Refused
 from gateway.metrics import Metrics
+from gateway.origin import shown
 
 _GUARDS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
+_log = structlog.get_logger("own_endpoints")
 
 
 def create_own_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
@@ -25,11 +29,22 @@ def create_own_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) ->
     app = Flask("gateway", static_folder=None)
     install_request_context(app)
     install_problem_answers(app)
+    app.register_error_handler(Refused, _refusal)
     app.url_map.strict_slashes = False
     for blueprint in (health(checks), *blueprints):
         app.register_blueprint(blueprint)
     app.after_request(_guard)
     return app
+
+
+def _refusal(refused: Refused) -> Response:
+    if refused.code == "cross_site":
+        _log.info(
+            "cross_site_refused",
+            origin=shown(request.headers.get("Origin", "")),
+            reason=refused.detail,
+        )
+    return problem_answer(refused)
 
 
 def _guard(response: Response) -> Response:

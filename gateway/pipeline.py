@@ -169,6 +169,10 @@ class Pipeline:
             return None
         return _allow(self._routes_at(arrival.path) or {})
 
+    def routes_of(self, arrival: Arrival) -> Mapping[str, Route]:
+        """The routes at the path of `arrival`, by method; empty where there is none."""
+        return self._routes_at(arrival.path) or {}
+
     def _recall(self, arrival: Arrival) -> Examined:
         """As _examine. What is remembered of it holds for everybody who asks for the same: it knows no token."""
         known = arrival.known

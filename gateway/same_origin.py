@@ -1,12 +1,11 @@
 """Decides whether a request that a cookie authenticates comes from a page of ours (cross-site request forgery).
 
-A cookie travels with whatever a foreign page makes a browser send; a header of its own, an Origin that we know or
-Sec-Fetch-Site cannot be made so. Both are asked for, on every method that changes something.
+A browser sends the cookie along with whatever a foreign page makes it send. It does not let that page set a header
+of its own, a false Origin or a false Sec-Fetch-Site. Both are required, on every method that changes something.
 """
 
-from collections.abc import Collection
-
 from contract.problems import Refused
+from gateway.origin import AllowedOrigins, Origin, is_surely_another_site, own_origin, read_origin, shown
 
 CUSTOM_HEADER = "X-Requested-With"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
@@ -18,26 +17,60 @@ def check_same_origin(
     custom_header: str | None,
     origin: str | None,
     fetch_site: str | None,
+    scheme: str,
     host: str | None,
-    allowed_origins: Collection[str],
+    allowed_origins: AllowedOrigins,
 ) -> None:
-    """Returns for a request that a page of ours sent, or that changes nothing. Raises Refused(403)."""
+    """Returns for a request that a page of ours sent, or that changes nothing. Raises Refused(403).
+
+    `scheme` and `host` are those by which the client reached the gateway.
+    """
     if method in _SAFE:
         return
     if not custom_header:
         raise Refused("cross_site", f"A request that a cookie authenticates needs the header {CUSTOM_HEADER}.")
     if origin is not None:
-        check_origin(origin, host=host, allowed_origins=allowed_origins)
+        check_origin(origin, scheme=scheme, host=host, allowed_origins=allowed_origins)
         return
     if fetch_site != "same-origin":
         raise Refused("cross_site", "A request that a cookie authenticates needs an Origin or Sec-Fetch-Site.")
 
 
-def check_origin(origin: str | None, *, host: str | None, allowed_origins: Collection[str]) -> None:
-    """Returns where `origin` is `host` itself or allowed. Raises Refused(403), also where there is none.
+def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_origins: AllowedOrigins) -> None:
+    """Returns where `origin` is the gateway's own or allowed. Raises Refused(403), also where there is none.
 
-    For a WebSocket this is all there is: a foreign page may open one, and its browser sends the cookie along, but
+    A WebSocket has no other protection: a foreign page may open one, and its browser sends the cookie along, but
     neither a header of the page's own nor, everywhere, Sec-Fetch-Site (RFC 6455 10.2).
     """
-    if origin is None or not (origin in allowed_origins or (host and origin.partition("://")[2] == host)):
-        raise Refused("cross_site", "This Origin is not allowed to use the session.")
+    if origin is None:
+        raise Refused("cross_site", "A WebSocket that a session cookie authenticates needs an Origin.")
+    own, known = own_origin(scheme, host), read_origin(origin)
+    if known is not None and (known == own or known in allowed_origins):
+        return
+    raise Refused("cross_site", _reason(origin, known, own))
+
+
+def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, host: str | None) -> None:
+    """Returns for a log-in whose session cookie the browser would keep and send. Raises Refused(403).
+
+    The cookie is SameSite=Strict: a browser drops it when the page is another site's, and the log-in would seem to
+    work and have no effect. Sec-Fetch-Site says so; without it two hosts that cannot be one site do.
+    """
+    own, known = own_origin(scheme, host), read_origin(origin) if origin is not None else None
+    is_foreign = own is not None and known is not None and is_surely_another_site(own, known)
+    if fetch_site == "cross-site" or (fetch_site is None and is_foreign):
+        raise Refused(
+            "cross_site",
+            f"A page of {shown(origin or 'another site')} is another site than {own or 'this gateway'}: its browser "
+            "would drop the session cookie, which is SameSite=Strict. Serve the page from the gateway's site, or log "
+            "in with access tokens (POST /auth/jwt/create/).",
+        )
+
+
+def _reason(origin: str, known: Origin | None, own: Origin | None) -> str:
+    if known is None:
+        return f"The Origin {shown(origin)} is not scheme://host[:port]."
+    reason = f"The Origin {shown(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
+    if own is not None and known.host == own.host and (known.scheme, own.scheme) == ("https", "http"):
+        reason += " If TLS ends at a proxy in front of the gateway, name that proxy in TRUSTED_PROXIES."
+    return reason

@@ -4,7 +4,7 @@ The cookie is set by a log-in and cleared by a log-out, and by nothing else: a r
 outage, never logs anybody out.
 """
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from chassis.json_body import MalformedBody, parse_json
 from contract.problems import Refused, spread
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
 from gateway.headers import SESSION_COOKIE
-from gateway.same_origin import CUSTOM_HEADER, check_same_origin
+from gateway.origin import AllowedOrigins
+from gateway.same_origin import CUSTOM_HEADER, check_same_origin, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine on the worker's loop and gives its result to the thread that asks."""
@@ -48,7 +49,7 @@ class SessionCookie:
 def session_endpoints(
     sessions: BrowserSessions,
     cookie: SessionCookie,
-    allowed_origins: Collection[str],
+    allowed_origins: AllowedOrigins,
     clock: Clock,
     wait_for: WaitFor,
 ) -> Blueprint:
@@ -62,7 +63,8 @@ def session_endpoints(
             custom_header=request.headers.get(CUSTOM_HEADER),
             origin=request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
-            host=request.host,
+            scheme=request.scheme,
+            host=request.headers.get("Host"),
             allowed_origins=allowed_origins,
         )
 
@@ -73,6 +75,12 @@ def session_endpoints(
 
     @blueprint.post("/session/")
     def log_in() -> Response:
+        check_same_site(
+            request.headers.get("Origin"),
+            fetch_site=request.headers.get("Sec-Fetch-Site"),
+            scheme=request.scheme,
+            host=request.headers.get("Host"),
+        )
         email, password = _read_login()
         device, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
         try:

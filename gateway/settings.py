@@ -12,18 +12,17 @@ from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 from gateway.clients.proxy_protocol import Versions
 from gateway.clients.trusted_proxies import Peer
+from gateway.origin import AllowedOrigins, read_allowed_origins
 from gateway.own_paths import Exposure
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+DEVELOPMENT_ORIGINS = (
+    "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost,capacitor://localhost,ionic://localhost"
+)
+"""What ALLOWED_ORIGINS is in development when it is not set: dev servers on this machine, and Capacitor's apps."""
 
 
 def _origins(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    origins = [origin.strip() for origin in value.split(",") if origin.strip()]
-    if wrong := [origin for origin in origins if not _ORIGIN.fullmatch(origin)]:
-        raise ValueError(f"takes scheme://host[:port], comma-separated; {wrong[0]!r} is none")
-    return frozenset(origins)
+    return read_allowed_origins(value) if isinstance(value, str) else value
 
 
 _SHARE = re.compile(r"1/([1-9][0-9]{0,5})", re.ASCII)
@@ -94,8 +93,10 @@ class GatewaySettings(RoutesSettings):
     """Whether requests go on while revocations cannot be learned, or are answered 503."""
     session_cookie_secure: bool = True
     """Off is for plain http on localhost alone: the cookie then is `session`, without Secure and `__Host-`."""
-    allowed_origins: Annotated[frozenset[str], BeforeValidator(_origins)] = frozenset()
+    allowed_origins: Annotated[AllowedOrigins | None, BeforeValidator(_origins)] = None
     """Origins besides the gateway's own whose pages may use it, comma-separated, as `https://app.example.com`."""
+    cors_max_age: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """For so long a browser may remember the answer to a preflight."""
     trusted_proxies: Annotated[frozenset[Peer], BeforeValidator(_peers)] = frozenset()
     """Who in front of the gateway may say who the client is: addresses, networks and `unix`, comma-separated."""
     proxy_protocol: Annotated[Versions, AfterValidator(_from_somebody)] = "off"
@@ -117,6 +118,13 @@ class GatewaySettings(RoutesSettings):
     rate_limits: bool = True
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
     """How often one address may call /session/."""
+
+    @property
+    def origins(self) -> AllowedOrigins:
+        """ALLOWED_ORIGINS, or its default: pages on this machine in development, none in production."""
+        if self.allowed_origins is not None:
+            return self.allowed_origins
+        return read_allowed_origins(DEVELOPMENT_ORIGINS if self.app_env == "development" else "")
 
 
 class ServingSettings(Settings):

@@ -6,7 +6,7 @@ Requests for upstream routes never enter WSGI. One place turns a refusal into an
 import itertools
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -100,7 +100,8 @@ class TokenProxy:
                     return
             except Refused as refused:
                 _leave(passage)
-                self._record(cycle.arrival, cycle.answer(*_refusal(refused, cycle.arrival)), started, refused.code)
+                status = cycle.answer(*_refusal(refused, cycle.arrival))
+                self._record(cycle.arrival, status, started, refused.code, _reason(refused))
                 return
             except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
                 _log.exception("unhandled exception", request_id=cycle.arrival.request_id)
@@ -156,12 +157,9 @@ class TokenProxy:
         pool: ConnectionPool | None = None,
     ) -> None:
         arrival = cycle.arrival
-        send: Send = cycle.send
-        origin = self._cors.origin(arrival)
-        if origin is not None:
-            send = self._cors.exposing(send, origin)
+        send = self._exposing(arrival, cycle.send)
         exchange = None
-        code = ""
+        code = reason = ""
         try:
             # First of all: a proxy would take the answer to a preflight for a yes.
             if self._own_paths.is_asked(arrival.path, arrival.server):
@@ -169,7 +167,7 @@ class TokenProxy:
                 arrival = shown(asked)
                 status = await self._answer_asked(asked, send)
             elif self._cors.is_preflight(arrival):
-                status = await self._cors.answer_preflight(arrival, origin, send)
+                status = await self._cors.answer_preflight(arrival, self._methods_at(arrival), send)
             elif self._own_paths.has(arrival.path, arrival.server):
                 await self._serve_own(cycle, send)
                 return  # Flask's side writes the line of what it answers
@@ -183,7 +181,7 @@ class TokenProxy:
         except Refused as refused:
             if passage is not None and passage.fresh is not None:
                 refused.headers = {**refused.headers, **passage.fresh.to_headers()}
-            code = refused.code
+            code, reason = refused.code, _reason(refused)
             status = await _refuse(refused, cycle, send)
         except CutOff:
             status = 0  # returning without an end closes the connection, which is all that can be said
@@ -195,7 +193,19 @@ class TokenProxy:
                 await _refuse(Refused("internal_error"), cycle, send)
         finally:
             _leave(passage)
-        self._record(arrival, status, started, code)
+        self._record(arrival, status, started, code, reason)
+
+    def _exposing(self, arrival: Arrival, send: Send) -> Send:
+        origin = self._cors.origin(arrival)
+        if origin is None:
+            return send
+        route = self._pipeline.routes_of(arrival).get(arrival.method)
+        return self._cors.exposing(send, origin, route.expose_headers if route is not None else b"")
+
+    def _methods_at(self, arrival: Arrival) -> Collection[str]:
+        """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
+        own = self._own_paths.has(arrival.path, arrival.server)
+        return () if own else self._pipeline.routes_of(arrival).keys()
 
     def _exchange(self, passage: Passage, cycle: Cycle, send: Send) -> Exchange:
         arrival = cycle.arrival
@@ -238,10 +248,10 @@ class TokenProxy:
         body = await _whole_body(cycle) if fields.content_length else b""
         await self._own_endpoints(scope, _giving(body), send)
 
-    def _record(self, arrival: Arrival, status: int, started: float, code: str = "") -> None:
+    def _record(self, arrival: Arrival, status: int, started: float, code: str = "", reason: str = "") -> None:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
-            self._access_log.add(arrival, status, self._clock() - started, code)
+            self._access_log.add(arrival, status, self._clock() - started, code, reason)
 
 
 async def _whole_body(cycle: Cycle) -> bytes:
@@ -262,6 +272,11 @@ def _giving(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _reason(refused: Refused) -> str:
+    """Why an Origin was refused, for the log; empty for refusals that have another cause."""
+    return refused.detail if refused.code == "cross_site" else ""
 
 
 def _leave(passage: Passage | None) -> None:

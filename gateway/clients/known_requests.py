@@ -39,6 +39,8 @@ class KnownRequest:
     http_version: str
     token_at: int | None = None
     examined: Examined | None = None
+    origin: str | None = None
+    """Its Origin field."""
     logged: str = ""
     """What the access log says of it, once it has said something."""
 
@@ -98,7 +100,8 @@ class KnownRequests:
             self._by_shape.clear()
         token_at = places[0] if places else None
         tokenless = [(name, b"" if name == b"authorization" else value) for name, value in request.headers]
-        self._by_shape[shape] = replace(request, headers=tokenless, token_at=token_at)
+        origin = next((value.decode("latin-1") for name, value in request.headers if name == b"origin"), None)
+        self._by_shape[shape] = replace(request, headers=tokenless, token_at=token_at, origin=origin)
 
 
 def _without_token(data: bytes) -> tuple[bytes, bytes]:

@@ -10,9 +10,16 @@ from collections.abc import Mapping
 NAMES = ("strict-transport-security", "via", "x-content-type-options")
 
 
-def standing_lines(gateway_name: str, *, hsts_max_age: int, hsts_subdomains: bool) -> Mapping[str, bytes]:
-    """By the client's scheme, the ended lines of these fields. `hsts_max_age` in seconds; 0 says nothing."""
-    lines = f"x-content-type-options: nosniff\r\nvia: 1.1 {gateway_name}\r\n"
+def standing_lines(
+    gateway_name: str, *, hsts_max_age: int, hsts_subdomains: bool, varies_by_origin: bool = False
+) -> Mapping[str, bytes]:
+    """By the client's scheme, the ended lines of these fields. `hsts_max_age` in seconds; 0 says nothing.
+
+    `varies_by_origin` adds `Vary: Origin`, beside whatever Vary a service sends: a cache has to keep the answer to a
+    request without an Origin apart from the others, too (Fetch, "CORS protocol and HTTP caches").
+    """
+    vary = "vary: Origin\r\n" if varies_by_origin else ""
+    lines = f"x-content-type-options: nosniff\r\nvia: 1.1 {gateway_name}\r\n{vary}"
     subdomains = "; includeSubDomains" if hsts_subdomains else ""
     hsts = f"strict-transport-security: max-age={hsts_max_age}{subdomains}\r\n" if hsts_max_age else ""
     return {"http": lines.encode("ascii"), "https": (lines + hsts).encode("ascii")}

@@ -117,6 +117,8 @@ class Route:
     """What every request to the upstream says besides."""
     answer_fields: FixedFields | None = None
     """What every answer of the upstream says besides."""
+    expose_headers: bytes = b""
+    """Fields of the service that pages of allowed origins may read, as Access-Control-Expose-Headers lists them."""
     keep_cookies: bool = False
     """Whether the cookies that the upstream sets reach the client."""
     limits: tuple[Limit, ...] = ()

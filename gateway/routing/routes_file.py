@@ -182,6 +182,7 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         strip=len(prefix) if written.strip_prefix else 0,
         request_fields=fixed_fields({**told, **written.request_headers}),
         answer_fields=fixed_fields(written.response_headers),
+        expose_headers=", ".join(written.expose_headers).encode("ascii"),
         keep_cookies=written.keep_cookies or upstream.takes_credentials,
         limits=_limits(written),
         max_concurrent=written.max_concurrent,

@@ -1,14 +1,15 @@
 """Owns the form of routes.toml: which keys its tables have, and what may stand there."""
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chassis.rates import Rate, parse_rate
-from gateway.headers import may_be_set_on_answers, may_be_set_on_requests
+from gateway.headers import may_be_exposed, may_be_set_on_answers, may_be_set_on_requests
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
+_Named = TypeVar("_Named", dict[str, str], list[str])
 _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
@@ -62,13 +63,19 @@ def _answer_name(name: str) -> str:
     return name
 
 
+def _exposed_name(name: str) -> str:
+    if not may_be_exposed(name):
+        raise ValueError("must be the name of a field that reaches clients")
+    return name
+
+
 def _field_value(value: str) -> str:
     if not _FIELD_VALUE.fullmatch(value):
         raise ValueError("must be visible ASCII, with spaces at most between")
     return value
 
 
-def _no_twins(fields: dict[str, str]) -> dict[str, str]:
+def _no_twins(fields: _Named) -> _Named:
     if len({name.lower() for name in fields}) < len(fields):
         raise ValueError("says a field twice: upper and lower case are the same")
     return fields
@@ -139,6 +146,7 @@ class RouteForm(_Table):
     response_headers: Annotated[
         dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}
+    expose_headers: Annotated[list[Annotated[str, AfterValidator(_exposed_name)]], AfterValidator(_no_twins)] = []
     keep_cookies: bool = False
     limits: list[LimitForm] = []
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None

@@ -1,6 +1,7 @@
 """SIGHUP: a good routes file is taken by new workers, a wrong one changes nothing, whatever becomes of a worker."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -165,6 +166,21 @@ def test_a_wrong_file_stops_the_start_with_every_complaint(stopped: Served) -> N
     assert ended.returncode == 2
     begins = [line.split("routes[0]")[0] for line in ended.stderr.splitlines()]
     assert begins == [f"cannot start: {stopped.file}:10: ", f"cannot start: {stopped.file}:11: "]
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [({"APP_ENV": "production"}, 1), ({"APP_ENV": "production", "ALLOWED_ORIGINS": "https://a.example"}, 0), ({}, 0)],
+)
+def test_in_production_the_start_says_that_no_origin_is_allowed(
+    stopped: Served, told: dict[str, str], lines: int
+) -> None:
+    """Once, and with what to set."""
+    environ = {**stopped.part.command.environ, **told}
+    command = (sys.executable, "-c", "import gateway.gunicorn_conf")
+    ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WAIT, check=True)
+    said = [line for line in map(json.loads, ended.stdout.splitlines()) if line["event"] == "no_origin_is_allowed"]
+    assert [(line["level"], "ALLOWED_ORIGINS=" in line["to_allow_them"]) for line in said] == [("info", True)] * lines
 
 
 def test_a_reload_takes_a_good_file_and_no_wrong_one(served: Served) -> None:

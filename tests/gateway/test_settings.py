@@ -3,6 +3,7 @@
 import pytest
 
 from chassis.settings import SettingsError, load
+from gateway.origin import read_origin
 from gateway.settings import GatewaySettings, ServingSettings
 from tests.gateway.tokens import PEER_SECRET
 
@@ -36,6 +37,12 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
         ("ALLOWED_ORIGINS", "https://a.example, b.example"),
         ("ALLOWED_ORIGINS", "*"),
         ("ALLOWED_ORIGINS", "https://a.example/"),
+        ("ALLOWED_ORIGINS", "null"),
+        ("ALLOWED_ORIGINS", "https://*.example"),
+        ("ALLOWED_ORIGINS", "https://a.example:*"),
+        ("ALLOWED_ORIGINS", "https://a.example:65536"),
+        ("ALLOWED_ORIGINS", "http://[::g]"),
+        ("CORS_MAX_AGE", "-1"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "balancer.example"),
         ("TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0"),
@@ -64,3 +71,32 @@ def test_it_listens_on_loopback_unless_told_otherwise() -> None:
     assert load(ServingSettings, {"GATEWAY_PORT": "9000"}).bind == ["127.0.0.1:9000"]
     told = {"GATEWAY_BIND": "unix:/run/g.sock", "GATEWAY_INTERNAL_BIND": "127.0.0.1:9001"}
     assert load(ServingSettings, told).bind == ["unix:/run/g.sock", "127.0.0.1:9001"]
+
+
+def test_a_bad_origin_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^ALLOWED_ORIGINS .*'b\.example' is none$"):
+        load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example, b.example"})
+
+
+LOCAL = [
+    *("http://localhost", "http://localhost:8100", "http://127.0.0.1:5173", "http://[::1]:4200", "https://localhost"),
+    *("capacitor://localhost", "ionic://localhost"),
+]
+
+
+def test_in_development_pages_on_this_machine_are_allowed() -> None:
+    allowed = load(GatewaySettings, ENOUGH).origins
+    assert [origin for origin in LOCAL if read_origin(origin) not in allowed] == []
+    for origin in ("https://localhost:1", "http://localhost.example", "http://192.168.0.2", "ionic://localhost:1"):
+        assert read_origin(origin) not in allowed
+
+
+def test_in_production_and_where_a_list_is_given_they_are_not() -> None:
+    assert not load(GatewaySettings, ENOUGH | {"APP_ENV": "production"}).origins
+    allowed = load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example"}).origins
+    assert [origin for origin in LOCAL if read_origin(origin) in allowed] == []
+
+
+@pytest.mark.parametrize("listed", ["https://A.example", "https://a.example:443", "https://a.example:0443"])
+def test_an_origin_may_be_listed_with_its_default_port(listed: str) -> None:
+    assert read_origin("https://a.example") in load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": listed}).origins

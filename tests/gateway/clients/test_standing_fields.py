@@ -113,6 +113,6 @@ def test_compression_is_between_client_and_service(gateway: RunningGateway, upst
     upstream.begin(answering(ok(packed, "Content-Encoding: gzip", "Vary: Accept-Encoding", 'ETag: W/"1"')))
     for answer in ask(gateway, "GET /public/ HTTP/1.1", "Accept-Encoding: gzip, br;q=0.5"):
         assert answer.body == packed
-        assert (answer.get("content-encoding"), answer.get("vary")) == ("gzip", "Accept-Encoding")
+        assert (answer.get("content-encoding"), answer.get_all("vary")[-1]) == ("gzip", "Accept-Encoding")
         assert answer.get("etag") == 'W/"1"'
     assert {request.get("accept-encoding") for request in upstream.requests} == {"gzip, br;q=0.5"}
