@@ -9,9 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+import structlog
+
 from contract.problems import Refused
 from gateway.clients import standing_fields
 from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
+from gateway.vouched_fields import is_vouched
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -21,6 +24,7 @@ class Fate(Enum):
 
     CROSS = auto()
     STAY = auto()
+    WITHHELD = auto()  # stays, unless the route names it
     READ = auto()
     REFUSE = auto()
 
@@ -39,11 +43,11 @@ _HOP_BY_HOP = (
     "transfer-encoding",
     "upgrade",
 )
-# The gateway alone says these, or nobody does: a service behind might believe them.
+# The gateway alone says these, or nobody does: a service behind might believe them, and those that name another
+# method or path would undo what was authorized. No route can let them through.
 _GATEWAYS_OWN = (
     "forwarded",
     "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
-    "x-client-ip",
     "x-http-method",
     "x-http-method-override",
     "x-identity",
@@ -53,7 +57,6 @@ _GATEWAYS_OWN = (
     "x-original-uri",
     "x-original-url",
     "x-peer",
-    "x-real-ip",
     "x-access-token",
     "x-request-id",
     "x-rewrite-url",
@@ -65,7 +68,6 @@ _GATEWAYS_OWN_PREFIXES = (
     "x-user-",
     "x-session-",
     "x-identity-",
-    "x-envoy-",
 )
 _READ = (
     "authorization",
@@ -95,6 +97,8 @@ def _request_fate(name: bytes) -> Fate:
         return Fate.READ
     if text in _HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
         return Fate.STAY
+    if is_vouched(text):
+        return Fate.WITHHELD
     return Fate.CROSS
 
 
@@ -103,9 +107,14 @@ class _Table(dict[bytes, Fate]):
         fate = _request_fate(name)
         if len(self) < _TABLE_SIZE:
             self[name] = fate
+            if fate is Fate.WITHHELD:
+                # Once a name and worker: whoever misses the field behind the gateway finds out here.
+                _log.info("request_field_withheld", name=name.decode("ascii"), to_forward_it=_TO_FORWARD)
         return fate
 
 
+_TO_FORWARD = "forward_headers of the route in routes.toml"
+_log = structlog.get_logger("headers")
 _REQUEST_FATES = _Table()
 
 
@@ -114,6 +123,8 @@ class RequestFields:
     """A request's header, read once: what crosses (ended lines), and what the gateway itself needs."""
 
     lines: list[bytes] = field(default_factory=list)
+    withheld: list[bytes] = field(default_factory=list)
+    """Lines, as in `lines`, that cross only where the route names their field."""
     host: bytes | None = None
     authorization: bytes | None = None
     cookies: list[bytes] = field(default_factory=list)
@@ -145,6 +156,8 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
             lines += (name, b": ", value, b"\r\n")
         elif fate is Fate.READ:
             _read(fields, connection, name, value)
+        elif fate is Fate.WITHHELD:
+            fields.withheld += (name, b": ", value, b"\r\n")
         elif fate is Fate.REFUSE:
             raise Refused("bad_header", f"Header names are made of letters, digits and -: {_shown(name)} is not.")
     if size > MAX_HEADER_BYTES:
@@ -157,6 +170,7 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
         # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
         # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).
         fields.lines = without_named(lines, connection)
+        fields.withheld = without_named(fields.withheld, connection)
     return fields
 
 
@@ -220,6 +234,14 @@ def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
     return kept
 
 
+def release(fields: RequestFields, names: Collection[bytes]) -> None:
+    """Lets those of the withheld fields cross that have one of these names."""
+    withheld = fields.withheld
+    for start in range(0, len(withheld), 4):
+        if withheld[start] in names:
+            fields.lines += withheld[start : start + 4]
+
+
 def _too_large(fields: RequestFields) -> Refused:
     # An oversized token is a bad token first: clients tell the two apart by the status.
     if fields.authorization and len(fields.authorization) > MAX_HEADER_BYTES - 1024:
@@ -239,16 +261,26 @@ def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def may_be_set_on_requests(name: str) -> bool:
     """Whether a route may say the field `name`: plain, and not one that the gateway says or reads itself."""
-    return _request_fate(name.lower().encode()) is Fate.CROSS
+    return may_be_forwarded(name)
+
+
+def may_be_forwarded(name: str) -> bool:
+    """Whether a route may let the client's field `name` reach its service."""
+    return _request_fate(name.lower().encode()) in (Fate.CROSS, Fate.WITHHELD)
 
 
 # --- the way back --------------------------------------------------------------------------------------------
+
+# By these a service tells the proxy in front of it to send a file or to ask elsewhere. That proxy is the gateway,
+# which does neither; nginx in front of it would obey, and a client would learn the file's name.
+_TO_THE_NEXT_PROXY = ("x-accel-redirect", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile", "x-sendfile2")
 
 _ANSWERS_STAY = frozenset(
     name.encode("ascii")
     for name in (
         *_HOP_BY_HOP,
         *standing_fields.NAMES,
+        *_TO_THE_NEXT_PROXY,
         "date",
         "server",
         "x-access-token",
@@ -267,6 +299,9 @@ _ANSWERS_STAY_PREFIXES = (
 )
 
 
+_FOR_THE_LOG = frozenset(name.encode("ascii") for name in _TO_THE_NEXT_PROXY)
+
+
 def _answer_name(raw: bytes) -> bytes | None:
     name = raw.lower()
     if name in _ANSWERS_STAY or not _PLAIN_NAME.fullmatch(name) or name.startswith(_ANSWERS_STAY_PREFIXES):
@@ -279,6 +314,8 @@ class _AnswerNames(dict[bytes, bytes | None]):
         name = _answer_name(raw)
         if len(self) < _TABLE_SIZE:
             self[raw] = name
+            if raw.lower() in _FOR_THE_LOG:
+                _log.info("answer_field_dropped", name=raw.lower().decode("ascii"))
         return name
 
 

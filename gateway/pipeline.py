@@ -16,7 +16,7 @@ from gateway.authorizer import authorize
 from gateway.credentials import bearer_token
 from gateway.examined import Examined
 from gateway.framing import check_target
-from gateway.headers import RequestFields, read_request_fields
+from gateway.headers import RequestFields, read_request_fields, release
 from gateway.identity_headers import Voucher
 from gateway.proof import Proof
 from gateway.rate_limits.concurrency import Concurrency, Places
@@ -192,7 +192,10 @@ class Pipeline:
         fields = read_request_fields(arrival.headers, arrival.http_version)
         if fields.via is not None:
             self._via.check(fields.via)
-        return Examined(self._route(arrival, fields), fields)
+        route = self._route(arrival, fields)
+        if fields.withheld:
+            release(fields, route.forward_headers)
+        return Examined(route, fields)
 
     def _passage(self, arrival: Arrival, examined: Examined, proof: Proof | None, standing: Fields = ()) -> Passage:
         route, fields = examined.route, examined.fields

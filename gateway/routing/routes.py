@@ -115,6 +115,8 @@ class Route:
     """How many of the path's first bytes, a prefix of whole segments, are not forwarded."""
     request_fields: FixedFields | None = None
     """What every request to the upstream says besides."""
+    forward_headers: frozenset[bytes] = frozenset()
+    """Names of fields that the client may send to the upstream here, which elsewhere are withheld."""
     answer_fields: FixedFields | None = None
     """What every answer of the upstream says besides."""
     expose_headers: bytes = b""

@@ -181,6 +181,7 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         timeouts=Timeouts(written.timeout.connect, written.timeout.read, written.timeout.total),
         strip=len(prefix) if written.strip_prefix else 0,
         request_fields=fixed_fields({**told, **written.request_headers}),
+        forward_headers=frozenset(name.lower().encode("ascii") for name in written.forward_headers),
         answer_fields=fixed_fields(written.response_headers),
         expose_headers=", ".join(written.expose_headers).encode("ascii"),
         keep_cookies=written.keep_cookies or upstream.takes_credentials,

@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from chassis.rates import Rate, parse_rate
-from gateway.headers import may_be_exposed, may_be_set_on_answers, may_be_set_on_requests
+from gateway.headers import may_be_exposed, may_be_forwarded, may_be_set_on_answers, may_be_set_on_requests
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
 _Named = TypeVar("_Named", dict[str, str], list[str])
@@ -53,6 +53,12 @@ def _methods(value: frozenset[str]) -> frozenset[str]:
 
 def _request_name(name: str) -> str:
     if not may_be_set_on_requests(name):
+        raise ValueError("must be a plain name that is not the gateway's own to say")
+    return name
+
+
+def _forwarded_name(name: str) -> str:
+    if not may_be_forwarded(name):
         raise ValueError("must be a plain name that is not the gateway's own to say")
     return name
 
@@ -143,6 +149,7 @@ class RouteForm(_Table):
     request_headers: Annotated[
         dict[Annotated[str, AfterValidator(_request_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}
+    forward_headers: Annotated[list[Annotated[str, AfterValidator(_forwarded_name)]], AfterValidator(_no_twins)] = []
     response_headers: Annotated[
         dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}

@@ -252,12 +252,16 @@ def test_what_must_not_come_back_is_dropped(gateway: RunningGateway, upstream: R
         "Upgrade: h2c",
         "Connection: keep-alive, X-Named",
         "X-Named: 1",
+        "X-Accel-Redirect: /internal/secret",
+        "X-Sendfile: /etc/passwd",
+        "X-LIGHTTPD-send-file: /etc/passwd",
+        "X-Reproxy-URL: http://inner/",
         "X-Kept: 1",
     ]
     upstream.begin(answering(ok(b"x", *dropped)))
     with gateway.connect() as client:
         answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
-    standing = ["date", "x-content-type-options", "via"]
+    standing = ["date", "x-content-type-options", "via", "vary"]
     assert [name for name, _ in answer.fields] == [*standing, "content-length", "x-kept", "x-request-id"]
     assert answer.get("x-request-id") == upstream.last.get("x-request-id")
 

@@ -3,10 +3,18 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
-from gateway.headers import RequestFields, own_fields, read_answer_fields, read_request_fields
+from gateway.headers import (
+    RequestFields,
+    may_be_forwarded,
+    own_fields,
+    read_answer_fields,
+    read_request_fields,
+    release,
+)
 
 HOST = (b"host", b"h")
 
@@ -25,9 +33,74 @@ STAY = [
     *("proxy-authorization", "proxy-authenticate", "proxy-connection", "proxy-anything", "proxy"),
     *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"),
     *("x-identity", "x-identity-anything", "x-user-id", "x-user-anything", "x-session-id", "x-session-anything"),
-    *("x-request-id", "x-peer", "x-real-ip", "x-client-ip", "x-original-url", "x-rewrite-url", "x-envoy-anything"),
+    *("x-request-id", "x-peer", "x-original-url", "x-original-uri", "x-original-host", "x-original-method"),
+    *("x-rewrite-url", "x-access-token"),
     *("x-http-method-override", "x-method-override", "x-http-method"),
 ]
+WITHHELD = [
+    *(
+        "remote-user",
+        "remote-groups",
+        "remote-name",
+        "remote-email",
+        "remote-addr",
+        "x-remote-user",
+        "x-remote-group",
+    ),
+    *("x-remote-extra-scopes", "x-remote-ip", "x-remote-addr", "x-webauth-user", "x-webauth-role"),
+    *("x-auth-request-user", "x-auth-request-email", "x-auth-request-groups", "x-auth-request-access-token"),
+    *("x-auth-user", "x-auth-username", "x-auth-email", "x-auth-groups", "x-auth-roles", "auth-user", "x-user"),
+    *("x-authentik-username", "x-authentik-groups", "x-pomerium-jwt-assertion", "x-pomerium-claim-email"),
+    *("cf-connecting-ip", "cf-connecting-ipv6", "cf-access-jwt-assertion", "cf-access-authenticated-user-email"),
+    *("cf-visitor", "x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email", "x-appengine-user-email"),
+    *("x-amzn-oidc-data", "x-amzn-oidc-identity", "x-amzn-oidc-accesstoken", "x-amzn-mtls-clientcert"),
+    *("x-ms-client-principal", "x-ms-client-principal-name", "x-ms-token-aad-id-token", "x-arr-clientcert"),
+    *("tailscale-user-login", "tailscale-user-name", "teleport-jwt-assertion", "x-teleport-anything"),
+    *("x-consumer-username", "x-consumer-id", "x-credential-identifier", "x-authenticated-userid", "x-userinfo"),
+    *("x-vouch-user", "x-jwt-assertion", "x-sso-user", "sm-user", "iv-user", "iv-groups", "oidc-claim-sub"),
+    *("shib-session-id", "mellon-nameid", "impersonate-user", "impersonate-group", "x-scope-orgid", "x-proxy-user"),
+    *("client-cert", "client-cert-chain", "x-client-cert", "x-client-verify", "x-client-dn", "ssl-client-verify"),
+    *("ssl-client-cert", "ssl-client-subject-dn", "x-ssl-client-cert", "x-ssl-client-verify", "x-ssl-client-s-dn"),
+    *("x-client-certificate", "x-clientcert-sha", "x-mtls-subject", "l5d-client-id", "x-ssl-cert", "x-tls-client"),
+    *("true-client-ip", "x-true-client-ip", "client-ip", "x-client-ip", "x-real-ip", "x-real-port", "x-realip"),
+    *(
+        "x-cluster-client-ip",
+        "x-originating-ip",
+        "fastly-client-ip",
+        "fastly-ssl",
+        "fly-client-ip",
+        "x-azure-clientip",
+    ),
+    *(
+        "akamai-client-ip",
+        "x-akamai-edgescape",
+        "x-vercel-forwarded-for",
+        "x-nf-client-connection-ip",
+        "x-forward-for",
+    ),
+    *("forwarded-for", "forwarded-proto", "x-forwarded", "x-envoy-external-address", "x-envoy-original-path"),
+    *("wl-proxy-client-ip", "wl-proxy-ssl", "do-connecting-ip", "incap-client-ip", "x-original-forwarded-for"),
+    *("cloudfront-viewer-address", "cloudfront-forwarded-proto", "front-end-https", "x-scheme", "x-url-scheme"),
+    *("x-script-name", "script-name", "path-info", "x-accel-mapping", "x-accel-redirect", "x-sendfile-type"),
+    *("x-ingress-path", "x-replaced-path", "x-rewrite-uri", "x-host", "x-http-host-override", "disguised-host"),
+    *("x-middleware-subrequest", "x-invoke-path", "ms-aspnetcore-token", "x-amzn-request-context"),
+]
+"""Fields by which proxies vouch for something to services that were written for them."""
+OPEN = [
+    *("x-auth-token", "x-api-key", "x-requested-with", "x-csrf-token", "x-amzn-trace-id", "x-b3-traceid", "cdn-loop"),
+    *("x-cloud-trace-context", "x-correlation-id", "idempotency-key", "last-event-id", "x-client-version", "dnt"),
+    *(
+        "x-hub-signature-256",
+        "stripe-signature",
+        "x-total",
+        "sec-fetch-site",
+        "sec-ch-ua",
+        "upgrade-insecure-requests",
+    ),
+    *("x-amz-date", "x-client-id", "x-client-data", "priority", "save-data", "x-cache-key", "authx", "clients"),
+    *("access-control-request-method", "x-goofy", "forwards", "remotely", "cfx"),
+]
+"""Fields that clients send on their own account."""
 REFUSED = ["x_user_id", "x.user.id", "", " ", "a b", "a:b", "a/b", "x\0", "x\r\n", "é", "a" * 129, "x-user-id "]
 
 
@@ -39,6 +112,44 @@ def test_an_end_to_end_field_crosses(name: str) -> None:
 @pytest.mark.parametrize("name", STAY)
 def test_what_the_next_hop_or_the_gateway_says_stays(name: str) -> None:
     assert crossing((name.encode(), b"close"), (b"x-kept", b"1")) == b"x-kept: 1\r\n"
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_field_that_clients_send_themselves_crosses(name: str) -> None:
+    assert crossing((name.encode(), b"v")) == f"{name}: v\r\n".encode()
+
+
+@pytest.mark.parametrize("name", WITHHELD)
+def test_a_field_by_which_a_proxy_vouches_stays_until_a_route_names_it(name: str) -> None:
+    """R53."""
+    fields = read((name.encode(), b"forged"), (b"x-kept", b"1"))
+    assert b"".join(fields.lines) == b"x-kept: 1\r\n"
+    release(fields, frozenset({b"x-other"}))
+    assert b"".join(fields.lines) == b"x-kept: 1\r\n"
+    release(fields, frozenset({name.encode()}))
+    assert b"".join(fields.lines) == f"x-kept: 1\r\n{name}: forged\r\n".encode()
+    assert may_be_forwarded(name.title())
+
+
+def test_connection_takes_a_released_field_away_as_any_other() -> None:
+    fields = read((b"x-script-name", b"/app"), (b"connection", b"x-script-name"))
+    release(fields, frozenset({b"x-script-name"}))
+    assert fields.lines == []
+
+
+@pytest.mark.parametrize("name", [*STAY, "authorization", "cookie", "host", "content-length", "x-refresh-token"])
+def test_no_route_lets_through_what_the_gateway_says_itself(name: str) -> None:
+    assert not may_be_forwarded(name)
+
+
+def test_a_withheld_field_is_logged_once() -> None:
+    """Whoever misses it at a service finds out why."""
+    with capture_logs() as lines:
+        for _ in range(3):
+            read((b"x-webauth-withheld-and-logged", b"1"))
+    (line,) = lines
+    assert (line["event"], line["name"]) == ("request_field_withheld", "x-webauth-withheld-and-logged")
+    assert "forward_headers" in line["to_forward_it"]
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -161,7 +272,7 @@ def test_many_unknown_names_do_not_fill_the_memory() -> None:
 
 
 def test_our_own_endpoints_see_nothing_that_is_ours_to_say() -> None:
-    given_fields = [(name.encode(), b"v") for name in (*STAY[1:], *CROSS)]
+    given_fields = [(name.encode(), b"v") for name in (*STAY[1:], *WITHHELD, *CROSS)]
     assert [name.decode() for name, _ in own_fields(given_fields)] == CROSS
 
 
@@ -173,6 +284,7 @@ def test_our_own_endpoints_see_nothing_that_is_ours_to_say() -> None:
     [
         *("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate"),
         *("X-Identity", "X-User-Id", "X-Session-Id", "X-Peer", "X-Request-Id", "Server", "Via", "Date", "Set-Cookie"),
+        *("Access-Control-Allow-Origin", "access-control-max-age", "X-Accel-Redirect", "X-Sendfile", "X-Reproxy-URL"),
         *("X_Odd", "", "a b", "x\0", "é"),
     ],
 )
@@ -194,7 +306,7 @@ def test_what_an_answers_connection_names_stays() -> None:
 
 
 NAMES = st.text("abcXYZ019-_.: \r\n\0é", max_size=12).map(str.encode) | st.sampled_from(
-    [name.encode() for name in (*STAY, *CROSS)]
+    [name.encode() for name in (*STAY, *WITHHELD, *CROSS)]
 )
 
 
@@ -205,6 +317,6 @@ def test_whatever_comes_only_plain_names_cross(headers: list[tuple[bytes, bytes]
     except Refused:
         return
     names = lines[::4]
-    assert not {name.encode() for name in STAY} & set(names)
+    assert not {name.encode() for name in (*STAY, *WITHHELD)} & set(names)
     assert all(name.replace(b"-", b"a").isalnum() and name.isascii() for name in names)
     assert all(line == b"\r\n" for line in lines[3::4])
