@@ -1,4 +1,4 @@
-"""Owns how a long list is answered: a page at a time, with the addresses of those beside it."""
+"""Owns how a long list is answered: a page at a time, with references to those beside it."""
 
 from collections.abc import Callable, Sequence
 
@@ -40,4 +40,5 @@ def _url(number: int) -> str:
     # The first page is the plain address.
     if number > 1:
         query["page"] = str(number)
-    return url_for(request.endpoint or "", _external=True, **query)
+    # Without a host: what the client calls this service, it knows itself, and Host is whatever it sent.
+    return url_for(request.endpoint or "", _external=False, **query)

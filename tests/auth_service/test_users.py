@@ -127,9 +127,9 @@ def test_a_list_is_paged_where_a_size_is_set(make_app: MakeApp, clock: MovableCl
     first = page("/auth/users/")
     assert (first["count"], first["previous"]) == (5, None)
     second = page(str(first["next"]))
-    assert second["previous"] == "http://localhost/auth/users/"
+    assert second["previous"] == "/auth/users/"
     third = page(str(second["next"]))
-    assert (third["next"], third["previous"]) == (None, "http://localhost/auth/users/?page=2")
+    assert (third["next"], third["previous"]) == (None, "/auth/users/?page=2")
     shown = [user["email"] for part in (first, second, third) for user in part["results"]]  # type: ignore[attr-defined]  # a list of users
     assert shown == [person.email for person in people]
     for wrong in ("0", "4", "-1", "x", "1.0", "٢", "9" * 400, ""):

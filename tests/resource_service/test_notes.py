@@ -3,7 +3,10 @@
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 
+from contract.identity import IDENTITY_HEADER
+from tests.host_echo import HOST, echoes
 from tests.resource_service.callers import Caller, MovableClock
 
 
@@ -197,3 +200,11 @@ def test_what_is_not_there_is_a_problem_with_a_code(ada: Caller, path: str) -> N
 def test_no_answer_may_be_stored_on_the_way(ada: Caller) -> None:
     assert ada.get("/api/notes/").headers["Cache-Control"] == "no-store"
     assert ada.get("/api/notes/export").headers["Cache-Control"] == "no-store"
+
+
+def test_no_answer_names_the_host_that_the_request_named(app: Flask, ada: Caller) -> None:
+    notes = [ada.write() for _ in range(3)]
+    assert ada.get("/api/notes/?page_size=1").get_json()["next"].startswith("/api/notes/?")
+    made = ada.call("POST", "/api/notes/", json={"title": "t"}, base_url=f"http://{HOST}")
+    assert made.headers["Location"].startswith("/api/notes/")
+    assert echoes(app, {IDENTITY_HEADER: ada.assertion}, {"note_id": notes[0]["id"]}) == []

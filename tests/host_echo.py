@@ -1,0 +1,34 @@
+"""Asks every endpoint of a service by a Host that somebody made up, and looks for that name in the answers."""
+
+from collections.abc import Iterator, Mapping
+
+from flask import Flask
+
+HOST = "evil.example"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+def echoes(app: Flask, headers: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
+    """The requests whose answer names HOST, of every rule of `app`, with `values` for its variables."""
+    client = app.test_client()
+    found = []
+    for path in _paths(app, values):
+        for method in _SAFE:
+            answer = client.open(
+                path, method=method, base_url=f"http://{HOST}", headers={**headers, "X-Forwarded-Host": HOST}
+            )
+            body = "" if answer.mimetype == "text/event-stream" else answer.get_data(as_text=True)
+            answer.close()
+            if HOST in f"{answer.headers}{body}":
+                found.append(f"{method} {path}")
+    return found
+
+
+def _paths(app: Flask, values: Mapping[str, str]) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        segments = (
+            values.get(part.strip("<>").rpartition(":")[2], "x") if "<" in part else part
+            for part in rule.rule.split("/")
+        )
+        path = "/".join(segments)
+        yield from (path, path.rstrip("/"), f"{path}?page=1&page_size=1&page=2", f"{path}//")
