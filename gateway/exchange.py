@@ -56,6 +56,7 @@ class Exchange:
         self._route = passage.route
         self._passage = passage
         self._method = arrival.method
+        self._client = arrival.client
         self._request_id = arrival.request_id.encode("ascii")
         self._has_body = passage.has_body
         self._chunked = passage.chunked
@@ -82,7 +83,7 @@ class Exchange:
         `pool` is that of the address to ask, where it has been chosen already.
         """
         body, whole = await self._beginning() if self._has_body else (b"", True)
-        pool = pool or self._upstreams.pool(self._route.upstream)
+        pool = pool or self._upstreams.pool(self._route.upstream, self._client)
         kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
         await self._conclude(self._attempts(pool, kept, body, whole))
 

@@ -127,7 +127,7 @@ class TokenProxy:
             return False
         if passage.route.websocket and asks_for_websocket(cycle.arrival):
             return False
-        pool = self._upstreams.pool(passage.route.upstream)
+        pool = self._upstreams.pool(passage.route.upstream, cycle.arrival.client)
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT and not has_body else FRESH
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:

@@ -65,7 +65,7 @@ class Upstream:
     """A service behind the gateway. `signer` is None where no assertion is sent.
 
     An address is left out after `eject_after` failures in a row, where there are others; after `break_after` requests
-    in a row that nobody answered, none is asked for a while. 0 means never.
+    in a row without a sign of life from any address, none gets requests for a while. 0 means never.
     """
 
     name: str

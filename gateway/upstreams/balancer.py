@@ -1,11 +1,16 @@
 """Owns which of an upstream's addresses is asked next, and what becomes of those that fail.
 
-Failure policy: an address that keeps failing is left out for a while (ejection.py), and an upstream that answers
-nobody is not asked at all (circuit.py): one that dies with many requests under way is not the upstream's failure,
+Failure policy: an address that keeps failing is left out for a while (ejection.py), and an upstream that gives no
+sign of life gets no requests (circuit.py): one that dies with many requests under way is not the upstream's failure,
 as long as another one is well. At least one address is always in: when the last one goes out, the one that
 was to return first is back at once. What failed to connect was not sent, so any request may try the next address.
+
+A client chooses which of a service's paths it asks for, so what one path does never shuts out the others: an answer
+that breaks off or is malformed opens no circuit, and ejects an address only where another one has no failure, and
+never more than half of them.
 """
 
+import errno
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -59,13 +64,13 @@ class Balancer:
 
     # --- which is asked ------------------------------------------------------------------------------------------
 
-    def choose(self) -> ConnectionPool:
-        """The address with the fewest exchanges under way; of equals, each in its turn.
+    def choose(self, client: str = "") -> ConnectionPool:
+        """The address with the fewest exchanges under way; of equals, each in its turn. `client` is who asks.
 
         Raises Refused(503) while the circuit is open.
         """
         if not self._circuit.is_calm:
-            self._pass_circuit()
+            self._pass_circuit(client)
         return self._least_busy(self._candidates)
 
     async def connect(self, pool: ConnectionPool, timeout: float) -> tuple[ConnectionPool, UpstreamConnection]:
@@ -80,10 +85,13 @@ class Balancer:
             try:
                 return pool, await pool.connect(timeout)
             except Unreachable as error:
+                if _is_our_own(error):
+                    raise
                 self._address_failed(pool, str(error), asked_at)
                 others = [other for other in self._candidates if other not in tried]
                 if not others or len(tried) == TRIES:
-                    self._request_failed(str(error), asked_at)
+                    if not self._another_is_well(pool):
+                        self._request_failed(str(error), asked_at)
                     raise
                 pool = self._least_busy(others)
                 tried.add(pool)
@@ -91,9 +99,9 @@ class Balancer:
     def _another_is_well(self, pool: ConnectionPool) -> bool:
         return any(other is not pool and self._standings[other].is_calm for other in self._candidates)
 
-    def _pass_circuit(self) -> None:
+    def _pass_circuit(self, client: str) -> None:
         now = self.now()
-        circuit, may_pass = circuits.after_asking(self._circuit, now)
+        circuit, may_pass = circuits.after_asking(self._circuit, now, client)
         self._become(circuit)
         if not may_pass:
             code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
@@ -111,16 +119,34 @@ class Balancer:
     # --- how they fare -------------------------------------------------------------------------------------------
 
     def failed(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
-        """Is told that a request, sent at `asked_at`, was not answered.
+        """Record a request, sent at `asked_at`, that got no answer or one that cannot be handed on.
 
-        Silence counts only where nobody else was answered meanwhile: else it is not the address that hangs.
+        Silence counts only where nobody else was answered since: otherwise it is not the service that hangs.
         """
-        if failed.reason in ("timeout", "overdue") and pool.answered_within(self.now() - asked_at):
-            return
-        reason = tls_reason(failed.__cause__) or failed.reason
+        if failed.reason in ("timeout", "overdue"):
+            seconds = self.now() - asked_at
+            if not pool.answered_within(seconds):
+                heard = any(other.answered_within(seconds) for other in self.pools)
+                self.unanswered(pool, failed.reason, asked_at, upstream_is_alive=heard)
+        elif reason := tls_reason(failed.__cause__):  # TLS 1.3 tells of a certificate refused after the handshake
+            self.unanswered(pool, reason, asked_at)
+        else:
+            pool.note_life()
+            self.broke_off(pool, failed.reason, asked_at, failed.detail)
+
+    def unanswered(
+        self, pool: ConnectionPool, reason: str, asked_at: float, *, upstream_is_alive: bool = False
+    ) -> None:
+        """Record a request, sent at `asked_at`, to which the address gave no sign of life."""
         self._address_failed(pool, reason, asked_at)
-        if not self._another_is_well(pool):
+        if not upstream_is_alive and not self._another_is_well(pool):
             self._request_failed(reason, asked_at)
+
+    def broke_off(self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "") -> None:
+        """Record an answer that was cut off before its end, or malformed: a fault, and a sign of life."""
+        self._become(circuits.after_answer())
+        others_are_well = self._another_is_well(pool) and self._out_count() < len(self.pools) // 2
+        self._address_failed(pool, reason, asked_at, detail, may_eject=others_are_well)
 
     def judge(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
         """Is told what the health checks of an address have come to."""
@@ -139,22 +165,29 @@ class Balancer:
             if standing.is_out and now >= standing.out_until:
                 self._readmit(pool)
 
-    def _address_failed(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
-        self._report.fails(pool.address.name, reason)
+    def _address_failed(
+        self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "", *, may_eject: bool = True
+    ) -> None:
+        self._report.fails(pool.address.name, reason, detail)
         if len(self.pools) > 1:
-            self._weigh(pool, reason, asked_at)
+            self._weigh(pool, reason, asked_at, may_eject=may_eject)
         self._arrange()
 
-    def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float) -> None:
+    def _out_count(self) -> int:
+        return sum(standing.is_out for standing in self._standings.values())
+
+    def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float, *, may_eject: bool) -> None:
         before, now, stretch = self._standings[pool], self.now(), self._stretch()
         after = ejection.after_failure(
             before, asked_at=asked_at, now=now, eject_after=self.upstream.eject_after, stretch=stretch
         )
+        if after.is_out and not may_eject:
+            return
         self._standings[pool] = after
         if before.is_out or not after.is_out:
             return
         self._report.is_ejected(pool.address.name, reason, after.out_until - now)
-        if all(standing.is_out for standing in self._standings.values()):
+        if self._out_count() == len(self.pools):
             self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
 
     def _readmit(self, pool: ConnectionPool) -> None:
@@ -172,7 +205,7 @@ class Balancer:
 
     def _answered(self, pool: ConnectionPool) -> None:
         self._standings[pool] = ejection.after_answer(self._standings[pool])
-        self._become(circuits.after_answer(self._circuit))
+        self._become(circuits.after_answer())
         self._arrange()
 
     # --- what follows --------------------------------------------------------------------------------------------
@@ -192,6 +225,15 @@ class Balancer:
         for pool in self.pools:
             is_calm = self._circuit.is_calm and self._standings[pool].is_calm
             pool.on_answer = None if is_calm else self._answered
+
+
+_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""What keeps this process from connecting to anything: no file descriptors, memory or ports."""
+
+
+def _is_our_own(error: Unreachable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in _OUR_OWN
 
 
 def _outstanding(pool: ConnectionPool) -> int:

@@ -1,8 +1,12 @@
-"""Decides whether an upstream is asked at all: a circuit breaker, as a value and what follows it.
+"""Decides whether an upstream gets requests at all: a circuit breaker, as a value and what follows it.
 
-closed: everybody may ask, and requests that fail in a row are counted. open: nobody may, until a time. half-open: a
-few may, and the first outcome among them decides. What became of these few may never be told (their client hung up,
-say), so that after PROBE_TIME others take their places: nobody's silence keeps a circuit from closing.
+closed: every request passes, and failures in a row are counted. open: no request passes until a time. half-open: a
+few requests (probes) pass, and the first outcome among them decides. The outcome of a probe may never be reported
+(its client hung up, say), so other probes pass after PROBE_TIME. No client gets more than PROBES_A_CLIENT of them, so
+a client whose requests hang does not keep the others from closing the circuit.
+
+A failure is a request to which the upstream gave no sign of life: no connection, or silence while it answered nobody
+else either. Any answer, also one that breaks off or is malformed, comes from a living service and closes the circuit.
 """
 
 from dataclasses import dataclass
@@ -14,24 +18,28 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 4.0
 """Seconds that the circuit stays open: the first time, and at most. Short, because trying costs a few requests an
 error, while a pause keeps everybody from a service that may be back."""
 
-PROBES = 3
-"""Requests that are let through half-open, so that one slow answer does not keep the others out."""
+PROBES = 6
+"""Requests that pass while half-open, so that one slow answer does not keep the others out."""
+
+PROBES_A_CLIENT = 2
+"""How many of these one client may send."""
 
 PROBE_TIME = 2.0
-"""Seconds after which as many are let through again, where none has told how it fared."""
+"""Seconds after which as many pass again, where no outcome was reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
     """`failures` in a row while closed; `pauses` since it last was closed. Times are a monotonic clock's seconds:
-    `since` when the state began to count what is asked, `until` when it gives way."""
+    requests sent before `since` do not count, and the state ends at `until`. `probed_by` are the clients of the
+    probes that have passed since the last turn."""
 
     state: State = "closed"
     failures: int = 0
     pauses: int = 0
     since: float = 0.0
     until: float = 0.0
-    probes_left: int = 0
+    probed_by: tuple[str, ...] = ()
 
     @property
     def is_calm(self) -> bool:
@@ -42,30 +50,30 @@ class Circuit:
 _CALM = Circuit()
 
 
-def after_asking(circuit: Circuit, now: float) -> tuple[Circuit, bool]:
-    """What the circuit is once somebody has asked to pass, and whether they may."""
+def after_asking(circuit: Circuit, now: float, client: str = "") -> tuple[Circuit, bool]:
+    """Return the circuit after a request of `client` (its address), and whether that request passes."""
     if circuit.state == "closed":
         return circuit, True
     if now >= circuit.until:
         since = now if circuit.state == "open" else circuit.since
-        return Circuit("half-open", 0, circuit.pauses, since, now + PROBE_TIME, PROBES - 1), True
-    if circuit.state == "open" or not circuit.probes_left:
+        return Circuit("half-open", 0, circuit.pauses, since, now + PROBE_TIME, (client,)), True
+    probed_by = circuit.probed_by
+    if circuit.state == "open" or len(probed_by) == PROBES or probed_by.count(client) == PROBES_A_CLIENT:
         return circuit, False
-    left = circuit.probes_left - 1
-    return Circuit("half-open", 0, circuit.pauses, circuit.since, circuit.until, left), True
+    return Circuit("half-open", 0, circuit.pauses, circuit.since, circuit.until, (*probed_by, client)), True
 
 
-def after_answer(circuit: Circuit) -> Circuit:
-    """What it is after an answer. While it is open, that was asked for before, and changes nothing."""
-    return circuit if circuit.state == "open" else _CALM
+def after_answer() -> Circuit:
+    """Return the circuit after a sign of life: closed, whatever it was."""
+    return _CALM
 
 
 def after_failure(
     circuit: Circuit, *, asked_at: float, now: float, break_after: int, stretch: float = 1.0
 ) -> Circuit:
-    """What it is after a request, sent at `asked_at`, that no address has answered.
+    """Return the circuit after a request, sent at `asked_at`, to which no address gave a sign of life.
 
-    `break_after` in a row open it; 0 means never. `stretch` (1 or more) keeps workers from trying at one moment.
+    `break_after` in a row open it; 0 means never. `stretch` (1 or more) keeps workers from probing at one moment.
     """
     if circuit.state == "open" or asked_at < circuit.since or not break_after:
         return circuit

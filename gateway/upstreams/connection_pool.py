@@ -6,6 +6,7 @@ read.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from contract.problems import Refused, spread
@@ -21,6 +22,10 @@ IDLE_LIMIT = 60
 KEPT = 32
 """Idle connections that are kept to one address; those beyond close after FRESH seconds. A burst's connections would
 otherwise take the places that others need: a gunicorn worker has a thousand."""
+
+REST = 0.1
+"""Seconds that a connection is not used after an answer without a body (to HEAD, 204, 304): a service that sends a
+body all the same sends it within these, and it would be read as the next client's answer."""
 
 FRESH = 1
 """Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
@@ -47,6 +52,7 @@ class ConnectionPool:
         self._forgotten_answer = float("-inf")
         """Loop time of the latest answer on a connection that there no longer is."""
         self._idle: list[UpstreamConnection] = []
+        self._resting: deque[UpstreamConnection] = deque()
         self._in_use: set[UpstreamConnection] = set()
 
     @property
@@ -54,14 +60,24 @@ class ConnectionPool:
         """How many exchanges are under way."""
         return len(self._in_use) + self._connecting
 
+    def note_life(self) -> None:
+        """Record that the service has just sent something on a connection that there no longer is."""
+        self._forgotten_answer = asyncio.get_running_loop().time()
+
     def answered_within(self, seconds: float) -> bool:
-        """Whether an answer came to its end in the last so many seconds. Worked out when asked: nothing notes it."""
+        """Whether an answer ended, or a part of one came, in the last so many seconds.
+
+        Computed when asked, so that an answer that comes whole records nothing for it.
+        """
         since = asyncio.get_running_loop().time() - seconds
-        latest = (connection.idle_since for connection in (*self._idle, *self._in_use))
+        connections = (*self._idle, *self._resting, *self._in_use)
+        latest = (max(connection.idle_since, connection.heard_at) for connection in connections)
         return self._forgotten_answer > since or any(time > since for time in latest)
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
         """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
+        if self._resting:
+            self._end_rests(now)
         while self._idle and self.outstanding < self._limit:
             connection = self._idle.pop()
             if connection.is_open:
@@ -117,9 +133,13 @@ class ConnectionPool:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
         self._in_use.discard(connection)
         if connection.finish():
-            self._idle.append(connection)
+            (self._resting if connection.is_bodiless else self._idle).append(connection)
         elif connection.complete:
             self._forget(connection)
+
+    def _end_rests(self, now: float) -> None:
+        while self._resting and now - self._resting[0].idle_since > REST:
+            self._idle.append(self._resting.popleft())
 
     def _forget(self, connection: UpstreamConnection) -> None:
         self._forgotten_answer = max(self._forgotten_answer, connection.idle_since)
@@ -131,6 +151,7 @@ class ConnectionPool:
         for bound in [bound for bound, until in self._opening.items() if now > until]:
             del self._opening[bound]
             bound.reschedule(now)
+        self._end_rests(now)
         surplus = len(self._idle) - KEPT
         if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
             for place, connection in enumerate(self._idle):  # the one that idles longest is the first
@@ -142,6 +163,7 @@ class ConnectionPool:
 
     def close(self) -> None:
         """Closes every connection."""
-        for connection in (*self._idle, *self._in_use):
+        for connection in (*self._idle, *self._resting, *self._in_use):
             connection.close()
         self._idle.clear()
+        self._resting.clear()

@@ -6,8 +6,17 @@ token is verified first, which leaves the service time to fall asleep. Who is al
 """
 
 import asyncio
+from typing import Protocol
 
-Sending = tuple[asyncio.Transport, bytes]
+
+class Sender(Protocol):
+    """A connection on which a request is written."""
+
+    awaits_answer: bool
+    """Whether its request was written."""
+
+
+Sending = tuple[Sender, asyncio.Transport, bytes]
 
 
 class Outbox:
@@ -16,14 +25,15 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting: list[Sending] = []
 
-    def put(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, data: bytes) -> None:
-        """Has `data` sent, unless the connection is closed before."""
+    def put(self, loop: asyncio.AbstractEventLoop, sender: Sender, transport: asyncio.Transport, data: bytes) -> None:
+        """Writes `data` to the transport of `sender` at the end of the turn, unless it is closed by then."""
         if not self._waiting:
             loop.call_soon(self._send)
-        self._waiting.append((transport, data))
+        self._waiting.append((sender, transport, data))
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, []
-        for transport, data in waiting:
+        for sender, transport, data in waiting:
             if not transport.is_closing():
+                sender.awaits_answer = True
                 transport.write(data)

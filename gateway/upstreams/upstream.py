@@ -43,10 +43,13 @@ class Upstreams:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def pool(self, upstream: Upstream) -> ConnectionPool:
-        """The connections to the address that is asked next. Raises Refused(503) while the circuit is open."""
+    def pool(self, upstream: Upstream, client: str = "") -> ConnectionPool:
+        """The connections to the address that gets the next request, which is `client`'s.
+
+        Raises Refused(503) while the circuit is open.
+        """
         balancer = self._balancers[upstream.name]
-        return balancer.only or balancer.choose()
+        return balancer.only or balancer.choose(client)
 
     def balancer(self, upstream: Upstream) -> Balancer:
         """Where an upstream's connections are made, and their failures told."""

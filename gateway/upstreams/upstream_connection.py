@@ -11,25 +11,30 @@ from typing import Literal, cast
 import httptools
 
 from gateway.headers import read_answer_fields
-from gateway.upstreams.known_answers import KnownAnswer, KnownAnswers
+from gateway.upstreams.answer_framing import read_framing
+from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
 
 HIGH_WATER = 65_536
 SWITCHING = 101
 """The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
 _FOREVER = float("inf")
-_FRAMING = (b"content-length", b"transfer-encoding")
 
-Reason = Literal["stale", "broken", "timeout", "overdue", "closed"]
+Reason = Literal["stale", "broken", "malformed", "timeout", "overdue", "closed"]
 
 
 class UpstreamFailed(Exception):
-    """The exchange broke: "stale" before any answer on a connection that had idled, "broken" after that, "timeout"
-    when the upstream was silent for too long, "overdue" when the whole took too long, "closed" by ourselves."""
+    """An exchange that failed.
 
-    def __init__(self, reason: Reason) -> None:
+    "stale": the connection had idled and ended before any byte of the answer. "broken": it ended later than that.
+    "malformed": what came is no valid answer; `detail` says what is wrong with it. "timeout": the upstream was silent
+    for too long. "overdue": the whole exchange took too long. "closed": the gateway closed the connection.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.detail = detail
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -40,9 +45,10 @@ class UpstreamConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_body_bytes",
         "_buffered",
-        "_busy",
         "_chunks",
+        "_content_length",
         "_drained",
         "_ends_at_eof",
         "_failure",
@@ -64,9 +70,12 @@ class UpstreamConnection(asyncio.Protocol):
         "_transport",
         "_waiter",
         "_write_paused",
+        "awaits_answer",
         "complete",
         "headers",
+        "heard_at",
         "idle_since",
+        "is_bodiless",
         "known",
         "silent_until",
         "status",
@@ -89,6 +98,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._raw_headers: list[tuple[bytes, bytes]] = []
         self._chunks: list[bytes] = []
         self._buffered = 0
+        self._body_bytes = 0
+        self._content_length: int | None = None
         self._heading = True
         self._head_request = False
         self._keep_cookies = False
@@ -96,14 +107,19 @@ class UpstreamConnection(asyncio.Protocol):
         self._ends_at_eof = False
         self._keeps_alive = False
         self._reused = False
-        self._busy = False
         self._sent = False
         self._may_switch = False
+        self.awaits_answer = False
+        """Whether a request was written. What comes before that answers nothing, and ends the connection."""
+        self.is_bodiless = False
+        """Whether the latest answer ended with its head, whatever its fields say (RFC 9112 6.3)."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.known: KnownAnswer | None = None
         self.complete = False
         self.idle_since = 0.0
+        self.heard_at = 0.0
+        """Loop time of the latest part of an answer that came after its head."""
         self.silent_until = _FOREVER
         """Loop time by which the upstream must be heard, while we wait for it."""
         self.stuck_until = _FOREVER
@@ -120,16 +136,17 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_request = method == "HEAD"
         self._keep_cookies = keep_cookies
         self._sent = whole
-        self._busy = self._heading = True
-        self._keeps_alive = self._may_switch = self.complete = False
+        self._heading = True
+        self._keeps_alive = self._may_switch = self.complete = self.is_bodiless = False
         self._raw_headers = []
         self._head_bytes = 0
         self.known = None
         self.total_until = self._deadline(total)
         request = head + body if body else head
         if whole:
-            self._outbox.put(self._loop, self._transport, request)
+            self._outbox.put(self._loop, self, self._transport, request)
         else:  # more follows, in order
+            self.awaits_answer = True
             self._transport.write(request)
 
     async def send(self, data: bytes, silence: float) -> None:
@@ -218,7 +235,7 @@ class UpstreamConnection(asyncio.Protocol):
             and not self._write_paused
             and self.is_open
         )
-        self._busy = False
+        self.awaits_answer = False
         self._reused = True
         self.idle_since = self._loop.time()
         self.silent_until = self.stuck_until = self.total_until = _FOREVER
@@ -273,9 +290,9 @@ class UpstreamConnection(asyncio.Protocol):
         if heard is not None:
             heard()
 
-    def _fail(self, reason: Reason, cause: Exception | None = None) -> None:
+    def _fail(self, reason: Reason, cause: Exception | None = None, detail: str = "") -> None:
         if self._failure is None:
-            self._failure = UpstreamFailed(reason)
+            self._failure = UpstreamFailed(reason, detail)
             self._failure.__cause__ = cause
         if self._transport is not None:
             self._transport.abort()
@@ -290,8 +307,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what the upstream sent."""
-        if not self._busy:  # an answer that nobody asked for: nothing that follows on this connection can be trusted
-            self._fail("broken")
+        if not self.awaits_answer:
+            # Nothing was sent on it since its last answer, so a request that waits to be written is not lost.
+            self._fail("stale", detail="bytes that answer no request")
             return
         if not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
             self._parse(data)
@@ -301,7 +319,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._recall(*found)
             return
         self._parse(data)
-        if self.complete and self._keeps_alive and not self._ends_at_eof:
+        if self.complete and self._keeps_alive:
             self._known_answers.learn(data, self.status, self.headers)
 
     def _recall(self, known: KnownAnswer, body: bytes) -> None:
@@ -317,25 +335,50 @@ class UpstreamConnection(asyncio.Protocol):
         self._heard()
 
     def _parse(self, data: bytes) -> None:
+        if self._heading and not self._head_bytes and not data.startswith(b"H"):  # the parser takes ICE and RTSP too
+            self._fail("malformed", detail="no HTTP")
+            return
+        head_ends_here, was_complete, body_before = self._heading, self.complete, self._body_bytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self.status != SWITCHING:
-                self._fail("broken")
+                self._fail("malformed", detail="a change of protocol that nobody asked for")
                 return
             self._switch(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            self._fail("broken")
+        except httptools.HttpParserError as error:
+            self._fail("malformed", detail=str(error.__context__ or error))
             return
         if self._heading:
             self._head_bytes += len(data)
             if self._head_bytes > HIGH_WATER:
-                self._fail("broken")
+                self._fail("malformed", detail=f"a head of over {HIGH_WATER} bytes")
             return
+        if not head_ends_here:
+            self.heard_at = self._loop.time()
+        if self.complete and (
+            was_complete or self._is_followed(data, head_ends_here, self._body_bytes - body_before)
+        ):
+            self._keeps_alive = False
         if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
         self._heard()
+
+    def _is_followed(self, data: bytes, head_ends_here: bool, body_bytes: int) -> bool:
+        """Whether more than the answer's end is in `data`, with which it became complete.
+
+        The parser tells of another message, but skips empty lines, and what else it takes for a body's framing.
+        """
+        if head_ends_here:
+            if self._head_bytes:  # where it ends in `data` is not known
+                return True
+            data = data[data.find(b"\r\n\r\n") + 4 :]
+        if self.is_bodiless:
+            return bool(data)
+        if self._content_length is not None:
+            return len(data) != body_bytes
+        return data.endswith((b"\r\n\r\n\r\n", b"\n\n")) or not data.endswith(b"\n")
 
     def _heard(self) -> None:
         if self._listener is not None:
@@ -345,7 +388,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Called by the loop when the upstream has closed its half: the end of an answer that has no other end."""
-        if self._busy and not self._heading and self._ends_at_eof:
+        if self.awaits_answer and not self._heading and self._ends_at_eof:
             self.complete = True
             self._wake()
 
@@ -393,10 +436,14 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 200:  # RFC 9110 15.2: interim answers are for the next hop, which is us
             self._raw_headers = []
             return
+        framing = read_framing(self._raw_headers, self._parser.get_http_version())
         self.status = status
         self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
         self._heading = False
-        self._ends_at_eof = not any(name.lower() in _FRAMING for name, _ in self._raw_headers)
+        self._body_bytes = 0
+        self._content_length = framing.content_length
+        self.is_bodiless = self._head_request or status in BODILESS
+        self._ends_at_eof = framing.ends_at_eof
         if self._head_request:
             self._end_without_body()
 
@@ -407,6 +454,7 @@ class UpstreamConnection(asyncio.Protocol):
             return
         self._chunks.append(body)
         self._buffered += len(body)
+        self._body_bytes += len(body)
 
     def _switch(self, early: bytes) -> None:
         # The parser is of no use any more. What else comes waits until somebody takes the connection over.

@@ -29,15 +29,16 @@ class UpstreamReport:
         for address in upstream.addresses:
             metrics.show_address(upstream.name, address.name, out=False)
 
-    def fails(self, address: str, reason: str) -> None:
-        """A request to the address was not answered."""
+    def fails(self, address: str, reason: str, detail: str = "") -> None:
+        """A request to the address was not answered. `detail` says more than `reason`, and is no metric's label."""
         self._metrics.count_failure(self._name, address, reason)
         now, failures = self._now(), self._unsaid.get(address, 0) + 1
         if now < self._said_at.get(address, -PAUSE) + PAUSE:
             self._unsaid[address] = failures
             return
         self._said_at[address], self._unsaid[address] = now, 0
-        _log.warning("upstream address fails", **self._at(address), reason=reason, failures=failures)
+        more = {"detail": detail} if detail else {}
+        _log.warning("upstream address fails", **self._at(address), reason=reason, failures=failures, **more)
 
     def is_ejected(self, address: str, reason: str, seconds: float) -> None:
         """It is left out, for so long at least."""

@@ -130,8 +130,9 @@ def ok(body: bytes = b"ok", *fields: str) -> bytes:
 class RawUpstream:
     """Listens on a loopback port until it is stopped. `requests` are what came since the last `begin`."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._tls = tls
+        self._host = host
         self._loop = asyncio.new_event_loop()
         self._script: Script = answering(ok())
         self._connections = 0
@@ -140,14 +141,14 @@ class RawUpstream:
         self.requests: list[Recorded] = []
         self._thread = threading.Thread(target=self._run, name="upstream", daemon=True)
         self._started = threading.Event()
-        self.port = 0
+        self.port = port
         self._thread.start()
         assert self._started.wait(WAIT)
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def last(self) -> Recorded:
@@ -199,7 +200,7 @@ class RawUpstream:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((self._host, self.port))
         keep_buffers_small(listener)
         server = await self._loop.create_server(self._protocol, sock=listener, ssl=self._tls)
         self.port = listener.getsockname()[1]

@@ -1,6 +1,7 @@
 """Which address of an upstream is asked, and what becomes of those that fail."""
 
 import asyncio
+import errno
 import itertools
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ from structlog.testing import capture_logs
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
 from gateway.upstreams.balancer import TRIES, Balancer
+from gateway.upstreams.circuit import PROBES
 from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
 from gateway.upstreams.upstream_connection import UpstreamFailed
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
@@ -46,7 +48,12 @@ class Stand:
     def fail(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are sent to it and not answered."""
         for _ in range(times):
-            self.balancer.failed(pool, UpstreamFailed("broken"), self.clock())
+            self.balancer.unanswered(pool, "timeout", self.clock())
+
+    def break_off(self, pool: ConnectionPool, times: int = 1) -> None:
+        """So many of its answers break off."""
+        for _ in range(times):
+            self.balancer.broke_off(pool, "broken", self.clock())
 
     def answer(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are answered by it."""
@@ -162,7 +169,9 @@ def test_when_all_fail_one_is_still_asked() -> None:
     assert len(stand.asked()) == 1
 
 
-_EVENTS = st.tuples(st.integers(0, 2), st.sampled_from(["fail", "answer", "healthy", "unhealthy", "wait"]))
+_EVENTS = st.tuples(
+    st.integers(0, 2), st.sampled_from(["fail", "break off", "answer", "healthy", "unhealthy", "wait"])
+)
 
 
 @given(st.lists(_EVENTS, max_size=60))
@@ -175,6 +184,8 @@ def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -
         pool = stand.pools[place]
         if event == "fail":
             stand.fail(pool)
+        elif event == "break off":
+            stand.break_off(pool)
         elif event == "answer":
             stand.answer(pool)
         elif event == "wait":
@@ -182,7 +193,7 @@ def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -
         else:
             stand.balancer.judge(pool, healthy=event == "healthy", reason="test")
             (unhealthy.discard if event == "healthy" else unhealthy.add)(place)
-        if event == "fail":
+        if event in ("fail", "break off"):
             failed.add(place)
         asked = {int(name.removeprefix("h")) for name in stand.asked(3)}
         sound = {0, 1, 2} - unhealthy - failed
@@ -266,7 +277,8 @@ def test_it_is_tried_by_a_few_and_is_back_with_the_first_answer(trio: Stand) -> 
         trio.fail(pool)
     refusal(trio)
     trio.move(1)
-    assert len(trio.asked(3)) == 3
+    for client in range(PROBES):
+        trio.balancer.choose(str(client))
     refusal(trio)
     trio.answer(trio.pools[0])
     assert len(trio.asked(30)) == 3
@@ -295,6 +307,69 @@ def test_an_address_that_others_stand_in_for_does_not_open_the_circuit(upstream:
     run(test, pair)
 
 
+def test_answers_that_break_off_open_no_circuit_and_close_it() -> None:
+    """They come from a living service, whose other paths may be well."""
+    stand = Stand(*numbered(1))
+    stand.break_off(stand.pools[0], 100)
+    assert stand.asked() == {"h0"}
+    stand.fail(stand.pools[0], 4)
+    stand.break_off(stand.pools[0])
+    stand.fail(stand.pools[0], 4)
+    assert stand.asked() == {"h0"}
+    stand.fail(stand.pools[0])
+    refusal(stand)
+    stand.break_off(stand.pools[0])  # which was sent before
+    assert stand.asked() == {"h0"}
+
+
+def test_answers_that_break_off_eject_one_address_among_others_that_are_well() -> None:
+    four = Stand(*numbered(4))
+    four.break_off(four.pools[0], 3)
+    assert four.asked() == {"h1", "h2", "h3"}
+    for _ in range(10):
+        four.answer(four.pools[3], 16)
+        for pool in four.pools[1:3]:
+            four.break_off(pool, 3)
+    assert four.asked() == {"h2", "h3"}  # never more than half
+
+
+def test_a_path_that_breaks_off_at_every_address_ejects_none(trio: Stand) -> None:
+    for _ in range(20):
+        trio.break_off(trio.balancer.choose())
+    assert trio.asked() == {"h0", "h1", "h2"}
+
+
+def test_silence_counts_only_where_no_address_was_heard(upstream: RawUpstream) -> None:
+    """An address that hangs beside one that answers is left out, and the upstream is not."""
+    pair = Stand(NOBODY, at(upstream), eject_after=0, break_after=1)
+
+    async def test() -> None:
+        await exchange(pair.pools[1], await pair.pools[1].connect(1))
+        pair.fail(pair.pools[1])  # so that it is not taken for well by its standing
+        pair.answer(pair.pools[1])
+        pair.balancer.failed(pair.pools[0], UpstreamFailed("timeout"), pair.clock() - 30)
+        assert pair.balancer.choose() in pair.pools
+
+    run(test, pair)
+
+
+def test_a_worker_without_file_descriptors_does_not_blame_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger who opens connections until there are no more must not shut out the services as well."""
+    stand = Stand(*numbered(1), break_after=1)
+
+    async def no_descriptors(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def test() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", no_descriptors)
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                await stand.balancer.connect(stand.pools[0], 1)
+        assert stand.asked() == {"h0"}
+
+    run(test, stand)
+
+
 # --- what is said of it --------------------------------------------------------------------------------------------
 
 
@@ -309,10 +384,10 @@ def test_every_change_is_logged_once() -> None:
         stand.answer(stand.pools[1])
     said = [f"{line['event']}: {line.get('address', 'all')} {line.get('reason', '')}".strip() for line in logged]
     assert said == [
-        "upstream address fails: h0 broken",
-        "upstream address ejected: h0 broken",
-        "upstream address fails: h1 broken",
-        "upstream circuit open: all broken",
+        "upstream address fails: h0 timeout",
+        "upstream address ejected: h0 timeout",
+        "upstream address fails: h1 timeout",
+        "upstream circuit open: all timeout",
         "upstream address is back: h0",
         "upstream circuit half-open: all",
         "upstream circuit closed: all",
@@ -332,7 +407,7 @@ def test_a_service_that_fails_by_the_thousand_is_a_line_in_ten_seconds() -> None
         ("upstream address fails", 1),
         ("upstream address fails", 1000),
     ]
-    assert stand.metric("failures_total", address="h0", reason="broken") == 1001
+    assert stand.metric("failures_total", address="h0", reason="timeout") == 1001
 
 
 def test_prometheus_is_told_who_fails_and_who_is_out() -> None:
@@ -340,7 +415,7 @@ def test_prometheus_is_told_who_fails_and_who_is_out() -> None:
     assert trio.metric("circuit") == 0
     assert trio.metric("address_out", address="h0") == 0
     trio.fail(trio.pools[0], 3)
-    assert trio.metric("failures_total", address="h0", reason="broken") == 3
+    assert trio.metric("failures_total", address="h0", reason="timeout") == 3
     assert trio.metric("address_out", address="h0") == 1
     for pool in trio.pools[1:] * 2:
         trio.fail(pool)

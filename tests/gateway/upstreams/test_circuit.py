@@ -10,6 +10,7 @@ from gateway.upstreams.circuit import (
     LONGEST_PAUSE,
     PROBE_TIME,
     PROBES,
+    PROBES_A_CLIENT,
     Circuit,
     after_answer,
     after_asking,
@@ -23,18 +24,19 @@ SHUT_UNTIL = NOW + 1
 CLOSED = Circuit()
 SHAKEN = Circuit(failures=BREAK_AFTER - 1)
 OPEN = Circuit("open", 0, 1, since=NOW, until=SHUT_UNTIL)
-HALF = Circuit("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probes_left=PROBES - 1)
-USED_UP = Circuit("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probes_left=0)
+HALF = Circuit("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probed_by=("a",))
+CLIENTS = tuple(f"c{number}" for number in range(PROBES))
+USED_UP = Circuit("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probed_by=CLIENTS)
 
 Event = Callable[[Circuit, float], Circuit]
 
 
 def ask(circuit: Circuit, now: float) -> Circuit:
-    return after_asking(circuit, now)[0]
+    return after_asking(circuit, now, "a")[0]
 
 
 def answer(circuit: Circuit, now: float) -> Circuit:
-    return after_answer(circuit)
+    return after_answer()
 
 
 def fail(circuit: Circuit, now: float) -> Circuit:
@@ -62,17 +64,17 @@ TABLE = [
     (SHAKEN, fail_late, NOW, OPEN),
     (OPEN, ask, NOW, OPEN),
     (OPEN, ask, SHUT_UNTIL, HALF),
-    (OPEN, answer, NOW, OPEN),
-    (OPEN, answer, SHUT_UNTIL, OPEN),
+    (OPEN, answer, NOW, CLOSED),
+    (OPEN, answer, SHUT_UNTIL, CLOSED),
     (OPEN, fail, NOW, OPEN),
     (OPEN, fail_late, NOW, OPEN),
-    (HALF, ask, SHUT_UNTIL, Circuit("half-open", 0, 1, HALF.since, HALF.until, PROBES - 2)),
-    (HALF, ask, LATER, Circuit("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, PROBES - 1)),
+    (HALF, ask, SHUT_UNTIL, Circuit("half-open", 0, 1, HALF.since, HALF.until, ("a", "a"))),
+    (HALF, ask, LATER, Circuit("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, ("a",))),
     (HALF, answer, SHUT_UNTIL, CLOSED),
     (HALF, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
     (HALF, fail_late, SHUT_UNTIL, HALF),
     (USED_UP, ask, SHUT_UNTIL, USED_UP),
-    (USED_UP, ask, LATER, Circuit("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, PROBES - 1)),
+    (USED_UP, ask, LATER, Circuit("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, ("a",))),
     (USED_UP, answer, SHUT_UNTIL, CLOSED),
     (USED_UP, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
     (USED_UP, fail_late, SHUT_UNTIL, USED_UP),
@@ -98,6 +100,16 @@ def test_the_whole_table(circuit: Circuit, event: Event, now: float, expected: C
 )
 def test_who_may_pass(circuit: Circuit, now: float, passes: bool) -> None:
     assert after_asking(circuit, now)[1] is passes
+
+
+def test_no_client_takes_every_probe() -> None:
+    """One whose requests hang, at any rate, leaves places for others."""
+    circuit = OPEN
+    passed = []
+    for client in ["hanging"] * 100 + ["other"] * 100 + ["third"] * 100:
+        circuit, passes = after_asking(circuit, SHUT_UNTIL, client)
+        passed += [client] * passes
+    assert passed == [client for client in ("hanging", "other", "third") for _ in range(PROBES_A_CLIENT)]
 
 
 def test_pauses_grow_to_the_longest_and_are_stretched() -> None:
@@ -137,7 +149,7 @@ def test_whatever_happens_it_stays_shut_for_a_bounded_time_and_lets_few_through(
             assert passes or now < circuit.until
             assert circuit.state != "half-open" or passed_in_turn <= PROBES
         elif event == "answer":
-            circuit = after_answer(circuit)
+            circuit = after_answer()
         else:
             circuit = after_failure(circuit, asked_at=now - age, now=now, break_after=break_after, stretch=1.5)
         assert circuit.state == "closed" or circuit.until - now <= LONGEST_PAUSE * 1.5

@@ -12,7 +12,7 @@ from gateway.exchange import COLLECTED
 from tests.gateway.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
-from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.upstreams.test_upstream_faults import ask, closing, problem, resetting, silent
 
@@ -105,11 +105,9 @@ def test_an_address_that_resets_is_left_to_the_other(stand: Stand) -> None:
     assert len(stand.first.requests) >= 8
 
 
-@pytest.mark.parametrize(("script", "fault"), [(closing, 502), (resetting, 502), (silent, 504)])
-def test_an_upstream_that_answers_nobody_is_let_alone_and_found_again(
-    stand: Stand, script: object, fault: int
-) -> None:
-    stand.first.begin(script)  # type: ignore[arg-type]  # pytest's parameters have no types
+def test_an_upstream_that_answers_nobody_is_let_alone_and_found_again(stand: Stand) -> None:
+    stand.first.begin(silent)
+    fault = 504
     assert stand.statuses("/one/", 2) == [fault] * 2
     answer = ask(stand.gateway, "/one/")
     assert problem(answer) == (503, "upstream_unavailable")
@@ -123,8 +121,61 @@ def test_an_upstream_that_answers_nobody_is_let_alone_and_found_again(
     assert stand.statuses("/one/", 5) == [200] * 5
 
 
-def test_an_upstream_that_breaks_off_at_whole_bodies_is_let_alone(stand: Stand) -> None:
-    """On a kept connection as on a new one: the body was here, so the fault was not the client's."""
+MALFORMED = answering(b"this is no HTTP\r\n\r\n", then_close=True)
+
+
+def breaking_off_at(path: str, fault: Script) -> Script:
+    """Has `fault` answer what is asked at `path`, and answers the rest."""
+
+    async def script(conversation: Conversation) -> None:
+        if f" {path} " in conversation.request.request_line:
+            return await fault(conversation)
+        return await answering(ok())(conversation)
+
+    return script
+
+
+@pytest.mark.parametrize("fault", [resetting, closing, MALFORMED], ids=["reset", "closed", "malformed"])
+def test_one_path_that_breaks_off_shuts_no_other(stand: Stand, fault: Script) -> None:
+    """Whoever asks for it, and however often: it is a living service that breaks off."""
+    stand.first.begin(breaking_off_at("/one/bad", fault))
+    for _ in range(30):
+        assert stand.statuses("/one/bad", 3) == [502] * 3
+        assert stand.statuses("/one/good", 1) == [200]
+
+
+@pytest.mark.parametrize("fault", [resetting, closing, MALFORMED], ids=["reset", "closed", "malformed"])
+def test_after_an_outage_a_client_of_a_bad_path_keeps_nobody_out(stand: Stand, fault: Script) -> None:
+    """Its requests are the first that reach the service again, and what they show is that it lives."""
+    port = stand.first.port
+    stand.first.stop()
+    assert stand.statuses("/one/good", 3) == [502, 502, 503]
+    again = RawUpstream(port=port)
+    try:
+        again.begin(breaking_off_at("/one/bad", fault))
+        stand.move(1.6)
+        for _ in range(20):
+            assert stand.statuses("/one/bad", 3) == [502] * 3
+            assert stand.statuses("/one/good", 3) == [200] * 3
+    finally:
+        again.stop()
+
+
+def test_a_client_of_a_path_that_hangs_does_not_take_every_probe(stand: Stand) -> None:
+    stand.first.begin(breaking_off_at("/one/bad", silent))
+    assert stand.statuses("/one/bad", 3) == [504, 504, 503]
+    stand.move(1.6)
+    hanging = [RawClient(stand.gateway.port, "127.0.0.2") for _ in range(10)]
+    for client in hanging:
+        client.send(b"GET /one/bad HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert stand.gateway.has_met(len(hanging))
+    assert stand.statuses("/one/good", 10) == [200] * 10
+    for client in hanging:
+        client.close()
+
+
+def test_a_service_that_only_breaks_off_is_asked_every_time(stand: Stand) -> None:
+    """On a kept connection as on a new one, and whatever the method."""
 
     async def first_only(conversation: Conversation) -> None:
         await conversation.read_body()
@@ -135,10 +186,10 @@ def test_an_upstream_that_breaks_off_at_whole_bodies_is_let_alone(stand: Stand) 
     stand.first.begin(first_only)
     assert stand.statuses("/one/", 1) == [200]
     said = []
-    for _ in range(3):
+    for _ in range(5):
         with stand.gateway.connect() as client:
             said.append(client.ask("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
-    assert [problem(answer) for answer in said] == [(502, "upstream_failed")] * 2 + [(503, "upstream_unavailable")]
+    assert [problem(answer) for answer in said] == [(502, "upstream_failed")] * 5
 
 
 def test_an_answer_of_any_status_is_an_answer(stand: Stand) -> None:

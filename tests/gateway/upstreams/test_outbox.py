@@ -27,18 +27,26 @@ class Transport:
         return self._is_closing
 
 
+class Sender:
+    """A connection that is told when its request was written."""
+
+    awaits_answer = False
+
+
 def test_what_is_put_in_one_turn_is_sent_at_its_end_in_order() -> None:
     sent: list[tuple[str, bytes]] = []
 
     async def turn() -> None:
         outbox, loop = Outbox(), asyncio.get_running_loop()
         first, second = (cast(asyncio.Transport, Transport(name, sent)) for name in ("first", "second"))
-        outbox.put(loop, first, b"1")
-        outbox.put(loop, second, b"2")
+        sender = Sender()
+        outbox.put(loop, sender, first, b"1")
+        outbox.put(loop, sender, second, b"2")
         assert sent == []
+        assert not sender.awaits_answer
         await asyncio.sleep(0)
         assert sent == [("first", b"1"), ("second", b"2")]
-        outbox.put(loop, first, b"3")
+        outbox.put(loop, sender, first, b"3")
         await asyncio.sleep(0)
         assert sent[2:] == [("first", b"3")]
 
@@ -50,11 +58,14 @@ def test_on_a_connection_that_was_closed_meanwhile_nothing_is_sent_and_on_the_ot
 
     async def turn() -> None:
         outbox, loop = Outbox(), asyncio.get_running_loop()
+        sender, late = Sender(), Sender()
         closed, other = (cast(asyncio.Transport, Transport(name, sent)) for name in ("closed", "other"))
-        outbox.put(loop, closed, b"1")
-        outbox.put(loop, other, b"2")
+        outbox.put(loop, late, closed, b"1")
+        outbox.put(loop, sender, other, b"2")
         closed.abort()
         await asyncio.sleep(0)
+
+        assert (sender.awaits_answer, late.awaits_answer) == (True, False)
 
     asyncio.run(turn())
     assert sent == [("other", b"2")]
