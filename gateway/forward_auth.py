@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS
 from contract.problems import Refused
 from gateway.arrival import Arrival
+from gateway.clients.trusted_proxies import forwarded_scheme
 from gateway.own_paths import FORWARD_AUTH
 from gateway.pipeline import Vouched
 
@@ -45,6 +46,7 @@ def asked_about(arrival: Arrival) -> Arrival:
         path=path,
         query=query,
         headers=headers,
+        scheme=forwarded_scheme(headers, arrival.scheme),
         http_version="1.1",
         known=None,
         token="",
@@ -101,7 +103,7 @@ def _only(arrival: Arrival, name: bytes) -> bytes | None:
 
 
 def _with_host(headers: list[Field], host: bytes | None) -> list[Field]:
-    # The host that the client named decides whether a cookie's request comes from a page of ours.
+    # The host that the client named, and the scheme, decide whether a cookie's request comes from a page of ours.
     if host is None:
         return headers
     return [*(field for field in headers if field[0] != b"host"), (b"host", host)]

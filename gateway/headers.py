@@ -14,6 +14,7 @@ import structlog
 from contract.problems import Refused
 from gateway.clients import standing_fields
 from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
+from gateway.list_fields import elements
 from gateway.vouched_fields import is_vouched
 
 Fields = Iterable[tuple[bytes, bytes]]
@@ -195,7 +196,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         fields.chunked = True
     elif name == b"connection":
         if value.lower() not in (b"keep-alive", b"close"):
-            connection += [token.strip().lower() for token in value.split(b",")]
+            connection += elements(value.lower())
     elif name == b"expect":
         if value.lower() != b"100-continue":
             raise Refused("bad_header", "The only known expectation is 100-continue.")
@@ -349,7 +350,7 @@ def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[byt
         name = _ANSWER_NAMES[raw]
         if name is None:
             if raw.lower() == b"connection":
-                named += [token.strip().lower() for token in value.split(b",")]
+                named += elements(value.lower())
         elif name != b"set-cookie" or (keep_cookies and not _PLANTED.match(value)):
             crossing.append((name, value))
     if named:

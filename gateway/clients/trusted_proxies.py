@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from gateway.forwarded import read_forwarded
+from gateway.list_fields import elements_of
 
 Peer = IPv4Network | IPv6Network | Literal["unix"]
 """Who may be trusted: a network, or whoever connects over a unix socket."""
@@ -23,8 +24,11 @@ UNKNOWN = "unknown"
 MAX_HOPS = 32
 """Proxies in a row that are looked at; an honest chain has two or three."""
 
-_NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::[0-9]{1,5})?|([0-9A-Fa-f:.]{2,45})")
-_SCHEMES = {"http": "http", "https": "https"}
+_NODE = re.compile(
+    r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?|([0-9A-Fa-f:.]{2,45})"
+)
+# Some proxies name the scheme of a WebSocket (RFC 6455 3), which is HTTP until the handshake is answered.
+_SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 _REMEMBERED = 4_096
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -66,15 +70,15 @@ class TrustedProxies:
         The client is the rightmost address that is not trusted, or else the leftmost one. The scheme is what the
         nearest proxy says, in Forwarded the one that goes with the client.
         """
-        said = {name: _joined(headers, name) for name in (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded")}
-        if said[b"x-forwarded-for"] or said[b"x-forwarded-proto"]:
-            nodes = [node.strip() for node in said[b"x-forwarded-for"].split(",")]
-            client, _ = self._followed(reversed(nodes), peer)
-            return Provenance(client, _scheme(said[b"x-forwarded-proto"].rpartition(",")[2], scheme))
-        elements = read_forwarded(said[b"forwarded"])[::-1]
+        nodes, schemes = elements_of(headers, b"x-forwarded-for"), elements_of(headers, b"x-forwarded-proto")
+        if nodes or schemes:
+            client, _ = self._followed((node.decode("latin-1") for node in reversed(nodes)), peer)
+            return Provenance(client, _scheme(schemes[-1], scheme) if schemes else scheme)
+        # Not by elements_of: a comma within quotes ends no element.
+        elements = read_forwarded(_joined(headers, b"forwarded"))[::-1]
         client, looked_at = self._followed((element.get("for", "") for element in elements), peer)
         proto = elements[looked_at - 1].get("proto", "") if looked_at else ""
-        return Provenance(client, _scheme(proto, scheme))
+        return Provenance(client, _scheme(proto.encode("latin-1"), scheme))
 
     def _followed(self, nodes: Iterable[str], peer: str) -> tuple[str, int]:
         """The client, and how many of `nodes`, the nearest first, were looked at to find it."""
@@ -118,5 +122,11 @@ def _joined(headers: Headers, name: bytes) -> str:
     return ",".join(value.decode("latin-1") for known, value in headers if known == name)
 
 
-def _scheme(said: str, otherwise: str) -> str:
-    return _SCHEMES.get(said.strip().lower(), otherwise)
+def forwarded_scheme(headers: Headers, otherwise: str) -> str:
+    """The scheme that the nearest proxy names in X-Forwarded-Proto; `otherwise` where it names none."""
+    schemes = elements_of(headers, b"x-forwarded-proto")
+    return _scheme(schemes[-1], otherwise) if schemes else otherwise
+
+
+def _scheme(said: bytes, otherwise: str) -> str:
+    return _SCHEMES.get(said.lower(), otherwise)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from contract.problems import Refused
 from gateway.arrival import Arrival
+from gateway.list_fields import elements_of
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
@@ -82,8 +83,7 @@ def _lines(fields: Fields) -> bytes:
 
 
 def _has_token(fields: Fields, name: bytes, token: bytes) -> bool:
-    values = b",".join(value for known, value in fields if known == name)
-    return token in [part.strip() for part in values.lower().split(b",")]
+    return token in [element.lower() for element in elements_of(fields, name)]
 
 
 def _is_key(key: bytes) -> bool:

@@ -143,6 +143,17 @@ def test_a_cookie_is_as_good_as_on_the_way_through(asked: RunningGateway) -> Non
     assert as_traefik(asked, "POST", "/api/x", COOKIE, *foreign).status == 403
 
 
+@pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("wss", 200), ("http", 403), ("", 403)])
+def test_a_page_of_ours_came_by_the_scheme_that_the_proxy_names(
+    asked: RunningGateway, scheme: str, status: int
+) -> None:
+    """RFC 6454: the host alone is not the origin."""
+    question = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
+    named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
+    page = ("X-Requested-With: app", "Origin: https://shop.example")
+    assert ask(asked, ASK, *question, *named, COOKIE, *page).status == status
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [("http://app.example", 200), ("https://app.example", 200), ("http://evil.example", 403), ("", 403)],

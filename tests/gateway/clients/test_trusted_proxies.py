@@ -83,7 +83,12 @@ X_FORWARDED_FOR = {
     "IPv4 by way of IPv6": ("::ffff:192.0.2.1", CLIENT),
     "spaces": ("  192.0.2.1  ,10.0.0.2", CLIENT),
     "nothing": ("", PEER),
-    "an empty hop": ("192.0.2.1,,10.0.0.2", "10.0.0.2"),
+    "an empty element": ("192.0.2.1,,10.0.0.2", CLIENT),
+    "empty elements at the ends": (" , 192.0.2.1 ,\t, ", CLIENT),
+    "nothing but empty elements": (" ,, \t", PEER),
+    "tabs": ("\t192.0.2.1\t,\t10.0.0.2\t", CLIENT),
+    "white space that is none of HTTP's": ("192.0.2.1\xa0", PEER),
+    "an obscured port": ("192.0.2.1:_p", CLIENT),
     "no address": ("unknown", PEER),
     "no address in the middle": ("192.0.2.1, _hidden, 10.0.0.2", "10.0.0.2"),
     "a name": ("client.example", PEER),
@@ -107,12 +112,22 @@ def test_the_client_is_the_rightmost_address_that_is_not_trusted(value: str, cli
 def test_several_fields_are_one_chain() -> None:
     """RFC 9110 5.3."""
     assert client_of(("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1, 10.0.0.2")) == CLIENT
+    assert (
+        client_of(("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", ""), ("x-forwarded-for", "10.0.0.2"))
+        == CLIENT
+    )
+    assert scheme_of(("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")) == "https"
+    parts = [("forwarded", part) for part in ("for=6.6.6.6", 'for="192.0.2.1";proto=https', ", for=10.0.0.2")]
+    assert (client_of(*parts), scheme_of(*parts)) == (CLIENT, "https")
 
 
 @pytest.mark.parametrize(
     ("value", "scheme"),
     [
         *(("https", "https"), ("HTTPS", "https"), ("http", "http"), ("https, http", "http"), ("http,https", "https")),
+        *(("wss", "https"), ("WSS", "https"), ("ws", "http"), ("http, wss", "https"), ("https, ws", "http")),
+        *(("https,", "https"), (", https ,, ", "https"), ("http,\thttps\t", "https"), (" , ", "http")),
+        *((other, "http") for other in ("https\xa0", "\x0bhttps", "https\x85", "wss:", "w ss")),
         *((other, "http") for other in ("", "ftp", "https;", "https\0", "https https")),
     ],
 )
@@ -127,6 +142,10 @@ FORWARDED = {
     "two hops": ("for=192.0.2.1;proto=https, for=10.0.0.2;proto=http", CLIENT, "https"),
     "made up on the left": ("for=6.6.6.6;proto=https, for=192.0.2.1;proto=http", CLIENT, "http"),
     "an address of IPv6": ('for="[2001:db8::1]:4711"', "2001:db8::1", "http"),
+    "a WebSocket": ("for=192.0.2.1;proto=wss", CLIENT, "https"),
+    "a quoted scheme": ('for="192.0.2.1";proto="https"', CLIENT, "https"),
+    "an obscured port": ('for="192.0.2.1:_p-1"', CLIENT, "http"),
+    "tabs and empty elements": ("\t,\tfor=192.0.2.1\t,", CLIENT, "http"),
     "escaped": (r'for="192.0.2\.1"', CLIENT, "http"),
     "a hidden client": ("for=_gazonk;proto=https", PEER, "https"),
     "no client": ("proto=https", PEER, "https"),
