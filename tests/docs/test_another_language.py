@@ -1,0 +1,156 @@
+"""The snippets of docs/another-language.md believe the assertions that the project's own verifier believes, and no other."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+
+import pytest
+
+from contract.claims import InvalidToken
+from contract.identity import Identity, sign, verify
+from contract.keys import assertion_signer, assertion_verifier
+
+PAGE = (Path(__file__).parents[2] / "docs" / "another-language.md").read_text(encoding="utf-8")
+PACKAGES = Path(__file__).parent / "another_language"
+SECRET = "c2b1f6e09d8a7b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c"
+ANN = Identity("4b1f0c7e", "8a2e9f6a", "zoé@exämple.org", ("staff", "user"))
+
+PYTHON = """
+import json, sys
+from identity import read_identity
+for line in sys.stdin:
+    try:
+        print(json.dumps(read_identity(line.strip())))
+    except Exception:
+        print("null")
+"""
+NODE = """
+import { createInterface } from "node:readline";
+import * as found from "./%s";
+const readIdentity = found.readIdentity ?? found.default.readIdentity;
+for await (const line of createInterface({ input: process.stdin })) {
+  try { console.log(JSON.stringify(await readIdentity(line))); } catch { console.log("null"); }
+}
+"""
+
+
+def snippet(name: str) -> str:
+    """Return the code block of the page that begins by naming the file `name`."""
+    blocks: list[str] = re.findall(r"```(?:python|js)\n(.*?)```", PAGE, re.DOTALL)
+    (found,) = (block for block in blocks if name in block.partition("\n")[0])
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the secret as `openssl rand -hex 32` leaves it: with a line end."""
+    (tmp_path / "reports.secret").write_text(f"{SECRET}\n")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def node_packages() -> Path:
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("node and npm are not installed")
+    if not (PACKAGES / "node_modules" / "jose").is_dir():
+        command = ["npm", "ci", "--silent", "--no-audit", "--no-fund"]
+        done = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True, check=False, timeout=50)
+        if done.returncode:
+            pytest.skip(f"`npm ci` failed: {done.stderr.strip()[-200:]}")
+    return PACKAGES / "node_modules"
+
+
+def assertions() -> dict[str, str]:
+    """Return assertions by what is special about them; of most of them the verdict is no."""
+    now, signer = time.time(), assertion_signer(SECRET)
+
+    def made(at: float = now, lifetime: int = 60, audience: str = "reports", secret: str = SECRET) -> str:
+        return sign(ANN, signer=assertion_signer(secret), audience=audience, now=at, lifetime=lifetime)
+
+    def changed(part: int, old: str, new: str) -> str:
+        parts = made().split(".")
+        plain = _decoded(parts[part])
+        assert old in plain
+        parts[part] = _encoded(plain.replace(old, new))
+        signature = signer.sign(".".join(parts[:2]).encode())
+        return ".".join((*parts[:2], _encoded(signature)))
+
+    return {
+        "good": made(),
+        "half a minute old": made(now - 30),
+        "from a clock that is ahead": made(now + 5),
+        "from the future": made(now + 30),
+        "too old": made(now - 61),
+        "expired within the leeway": made(now - 35, 30),
+        "expired": made(now - 45, 30),
+        "of another audience": made(audience="notes"),
+        "of another key": made(secret=SECRET[::-1]),
+        "of an access token's type": changed(0, "identity+jwt", "at+jwt"),
+        "of another version": changed(1, '"ver":1', '"ver":2'),
+        "of another issuer": changed(1, "sallyport-gateway", "somebody"),
+        "of no subject": changed(1, '"sub"', '"bus"'),
+        "for several audiences": changed(1, '"aud":"reports"', '"aud":["reports"]'),
+        "without an end": changed(1, '"exp"', '"pxe"'),
+        "unsigned": changed(0, "HS256", "none").rpartition(".")[0] + ".",
+        "two of them": f"{made()},{made()}",
+        "no token": "me",
+        "nothing": "",
+    }
+
+
+def _decoded(part: str) -> str:
+    return urlsafe_b64decode(part + "==").decode()
+
+
+def _encoded(plain: str | bytes) -> str:
+    return urlsafe_b64encode(plain.encode() if isinstance(plain, str) else plain).decode().rstrip("=")
+
+
+def verdicts(command: list[str], folder: Path, shown: dict[str, str]) -> dict[str, object]:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        input="\n".join([*shown.values(), ""]),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(zip(shown, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+def ours(assertion: str) -> str | None:
+    """Return the subject by the project's own verifier."""
+    try:
+        return verify(assertion, verifier=assertion_verifier(SECRET), audience="reports", now=time.time()).subject
+    except InvalidToken:
+        return None
+
+
+def check(command: list[str], folder: Path) -> None:
+    shown = assertions()
+    found = verdicts(command, folder, shown)
+    subjects = {name: claims["sub"] if isinstance(claims, dict) else None for name, claims in found.items()}
+    assert subjects == {name: ours(assertion) for name, assertion in shown.items()}
+    good = found["good"]
+    assert isinstance(good, dict)
+    assert (good["sid"], good["email"], good["roles"]) == (ANN.session, ANN.email, "staff user")
+
+
+def test_the_snippet_for_pyjwt_believes_what_we_believe(folder: Path) -> None:
+    (folder / "identity.py").write_text(snippet("identity.py"))
+    check([sys.executable, "-c", PYTHON], folder)
+
+
+@pytest.mark.parametrize("file", ["identity.mjs", "identity.cjs"])
+def test_the_snippets_for_node_believe_what_we_believe(file: str, folder: Path, node_packages: Path) -> None:
+    (folder / file).write_text(snippet(file))
+    (folder / "node_modules").symlink_to(node_packages)
+    (folder / "main.mjs").write_text(NODE % file)
+    check(["node", "main.mjs"], folder)
