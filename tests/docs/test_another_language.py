@@ -1,4 +1,4 @@
-"""The snippets of docs/another-language.md believe the assertions that the project's own verifier believes, and no other."""
+"""The snippets of docs/another-language.md accept the assertions that the project's own verifier accepts."""
 
 import json
 import re
