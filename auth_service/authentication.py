@@ -24,6 +24,7 @@ from auth_service.refusals import (
 from auth_service.services import services
 from auth_service.tokens import INVALID, UnidentifiedUser
 from contract.claims import AccessClaims, InvalidToken
+from contract.fetched import FETCHED_HEADER, is_fetched
 
 _CLAIMS = "claims"
 
@@ -110,9 +111,16 @@ def _find_caller(_: object, decoded: dict[str, Any]) -> Caller:
     session = services().sessions.find(claims.session)
     if session is None or session.user_id != user.id or session.state.revoked_at is not None:
         raise bad_access_token("Token is blacklisted")
-    if session.state.seen_generation < claims.generation <= session.state.generation:
+    if session.state.seen_generation < claims.generation <= session.state.generation and not _is_fetched():
         services().sessions.raise_seen([(claims.session, claims.generation)])
     return Caller(user, session.sid)
+
+
+def _is_fetched() -> bool:
+    """Whether the gateway put the token into the request: then no client has shown that it has it."""
+    token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
+    secret = services().settings.peer_secret.get_secret_value()
+    return is_fetched(token, request.headers.get(FETCHED_HEADER, ""), secret)
 
 
 def _find_user(claims: AccessClaims) -> User:

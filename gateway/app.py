@@ -164,6 +164,7 @@ def create_app(
         tickets,
         clock,
         cookie_name=cookie.name,
+        peer_secret=settings.peer_secret.get_secret_value(),
         allowed_origins=settings.origins,
     )
     counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)

@@ -10,6 +10,7 @@
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
+from contract.fetched import seal_fetched
 from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authenticator import Authenticator
@@ -36,6 +37,7 @@ class Authentication:
         clock: Clock,
         *,
         cookie_name: str,
+        peer_secret: str,
         allowed_origins: AllowedOrigins,
     ) -> None:
         self._authenticator = authenticator
@@ -44,6 +46,7 @@ class Authentication:
         self._tickets = tickets
         self._clock = clock
         self._cookie_name = cookie_name.encode("ascii")
+        self._peer_secret = peer_secret
         self._allowed_origins = allowed_origins
 
     def recall(self, token: str) -> Proof | None:
@@ -66,7 +69,7 @@ class Authentication:
             if refused.code != "token_expired" or not fields.refresh_token:
                 raise
         fresh = await self._refresher.refresh(fields.refresh_token)
-        return (await self._authenticator.verify(fresh.access))._replace(fresh=fresh)
+        return (await self._authenticator.verify_fetched(fresh.access))._replace(fresh=fresh)
 
     async def prove_ticket(self, fields: RequestFields, ticket: str) -> Proof:
         """Whose `ticket` it is, which is spent with that. Raises Refused: 400 for two kinds of credentials, 401, 503.
@@ -92,6 +95,11 @@ class Authentication:
             if refused.status == 401:
                 return None
             raise
+
+    def put_token(self, proof: Proof, fields: RequestFields) -> None:
+        """Puts the proof's token into a request to the auth service, and says so where no client presented it."""
+        fields.authorization = b"Bearer " + proof.token.encode("ascii")
+        fields.fetched_seal = seal_fetched(proof.token, self._peer_secret) if proof.is_fetched else ""
 
     async def _prove_session(self, arrival: Arrival, fields: RequestFields, handle: str) -> Proof:
         if fields.authorization is not None:
@@ -121,7 +129,7 @@ class Authentication:
     async def _prove_handle(self, handle: str) -> Proof:
         token = (await self._sessions.granted(handle)).access
         try:
-            return (self.recall(token) or await self._authenticator.verify(token))._replace(handle=handle)
+            return (await self._authenticator.verify_fetched(token))._replace(handle=handle)
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.drop(handle)

@@ -25,7 +25,8 @@ _log = structlog.get_logger("authenticator")
 class Authenticator:
     """Turns the text of an access token into a proof of whose request it is, or refuses it with 401.
 
-    `note` is told of every token when it is first accepted.
+    `note` is called with the claims of every token that a client presents, when it is first accepted. Tokens that the
+    gateway fetched are kept apart and not noted: nobody has received them yet.
     """
 
     def __init__(
@@ -49,16 +50,16 @@ class Authenticator:
         # Plain tuples, which the garbage collector lets go of once it has seen them. Over a hundred thousand others
         # it stopped the worker for up to 100 ms at a time.
         self._verified: dict[str, tuple[Any, ...]] = {}
+        self._fetched: dict[str, tuple[Any, ...]] = {}
         self._keys_version = keys.version
 
     def recall(self, token: str, now: float) -> Proof | None:
-        """The proof by a token that was verified before; None for one that has to be verified.
+        """The proof by a token that a client presented before; None for one that has to be verified.
 
         Raises Refused(401) for one that has expired or was revoked since.
         """
         if self._keys_version != self._keys.version:
-            self._verified.clear()
-            self._keys_version = self._keys.version
+            self._forget_all()
         known = self._verified.get(token)
         if known is None:
             return None
@@ -81,12 +82,32 @@ class Authenticator:
         try:
             header = read_header(token)
             key = self._keys.get(header.key_id)
-            return self._accepted(token, header, key) if key is not None else None
+            return self._presented(token, self._read(token, header, key)) if key is not None else None
         except InvalidToken as error:
             raise _refusal(error) from error
 
     async def verify(self, token: str) -> Proof:
-        """The proof by a token never seen before. Raises Refused: 401 for a bad one, 503 while we have no keys."""
+        """The proof by a token that a client presents for the first time.
+
+        Raises Refused: 401 for a bad one, 503 while we have no keys.
+        """
+        return self._presented(token, await self._find_claims(token))
+
+    async def verify_fetched(self, token: str) -> Proof:
+        """The proof by a token that the gateway fetched for a client, which may never receive it. Raises as verify.
+
+        It is not noted as seen in use. Once a client presents it, it is verified like any other.
+        """
+        if self._keys_version != self._keys.version:
+            self._forget_all()
+        known = self._fetched.get(token)
+        if known is None:
+            return self._remembered(self._fetched, token, await self._find_claims(token))
+        claims = AccessClaims._make(known)
+        self.confirm(claims)
+        return Proof(claims, token)
+
+    async def _find_claims(self, token: str) -> AccessClaims:
         try:
             header = read_header(token)
             if header.type != ACCESS_TYP:  # before anything is fetched for it
@@ -96,19 +117,30 @@ class Authenticator:
                 raise Refused("keys_unavailable", retry_after=1)
             if key is None:
                 raise InvalidToken("Token is signed with an unknown key")
-            return self._accepted(token, header, key)
+            return self._read(token, header, key)
         except InvalidToken as error:
             raise _refusal(error) from error
 
-    def _accepted(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> Proof:
+    def _forget_all(self) -> None:
+        self._verified.clear()
+        self._fetched.clear()
+        self._keys_version = self._keys.version
+
+    def _read(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> AccessClaims:
         now = self._clock()
         signed = read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm_name, key=key.key)
         claims = read_access_claims(signed, issuer=self._issuer, audience=self._audience, now=now)
         self._revocations.check(claims, now)
+        return claims
+
+    def _presented(self, token: str, claims: AccessClaims) -> Proof:
         self._note(claims)
+        return self._remembered(self._verified, token, claims)
+
+    def _remembered(self, verified: dict[str, tuple[Any, ...]], token: str, claims: AccessClaims) -> Proof:
         # The oldest go first: with access lifetimes of minutes, they are those nearest to their end.
-        make_room(self._verified, self._size)
-        self._verified[token] = tuple(claims)
+        make_room(verified, self._size)
+        verified[token] = tuple(claims)
         return Proof(claims, token)
 
 

@@ -49,6 +49,7 @@ _HOP_BY_HOP = (
 _GATEWAYS_OWN = (
     "forwarded",
     "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
+    "x-fetched-token",
     "x-http-method",
     "x-http-method-override",
     "x-identity",
@@ -128,6 +129,8 @@ class RequestFields:
     """Lines, as in `lines`, that cross only where the route names their field."""
     host: bytes | None = None
     authorization: bytes | None = None
+    fetched_seal: str = ""
+    """Where the gateway fetched the token in `authorization`: what proves that to the auth service."""
     cookies: list[bytes] = field(default_factory=list)
     content_length: int | None = None
     chunked: bool = False

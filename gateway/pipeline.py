@@ -239,7 +239,7 @@ class Pipeline:
         # The auth service answers for itself; the gateway adds what it holds or refreshes for the client.
         proof = await self._authentication.prove_if_held(arrival, fields)
         if proof is not None:
-            fields.authorization = b"Bearer " + proof.token.encode("ascii")
+            self._authentication.put_token(proof, fields)
         return proof
 
     def _vouch(self, proof: Proof, route: Route) -> bytes:

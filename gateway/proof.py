@@ -14,3 +14,8 @@ class Proof(NamedTuple):
     token: str
     fresh: FreshTokens | None = None
     handle: str = ""
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether the gateway fetched the token: the client has not presented it."""
+        return self.fresh is not None or bool(self.handle)

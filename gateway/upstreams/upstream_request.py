@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from contract.fetched import FETCHED_HEADER
 from contract.problems import Refused
 from gateway.forwarded import forwarded_value
 from gateway.headers import RequestFields, without_named
@@ -77,6 +78,8 @@ def _credential_lines(fields: RequestFields) -> list[bytes]:
     lines: list[bytes] = []
     if fields.authorization is not None:
         lines += (b"Authorization", b": ", fields.authorization, b"\r\n")
+    if fields.fetched_seal:
+        lines += (FETCHED_HEADER.encode("ascii"), b": ", fields.fetched_seal.encode("ascii"), b"\r\n")
     if fields.cookies:
         lines += (b"Cookie", b": ", b"; ".join(fields.cookies), b"\r\n")
     return lines

@@ -117,6 +117,7 @@ SPOOFED = [
     "X-User-Anything: 1",
     "X-Session-Id: 1",
     "X-Peer: forged",
+    "X-Fetched-Token: forged",
     "X-Request-Id: chosen-by-the-client",
     "X-Forwarded-For: 1.2.3.4",
     "X-Forwarded-Host: evil.example",

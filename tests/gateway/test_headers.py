@@ -33,7 +33,15 @@ STAY = [
     *("proxy-authorization", "proxy-authenticate", "proxy-connection", "proxy-anything", "proxy"),
     *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"),
     *("x-identity", "x-identity-anything", "x-user-id", "x-user-anything", "x-session-id", "x-session-anything"),
-    *("x-request-id", "x-peer", "x-original-url", "x-original-uri", "x-original-host", "x-original-method"),
+    *(
+        "x-request-id",
+        "x-peer",
+        "x-fetched-token",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+    ),
     *("x-rewrite-url", "x-access-token"),
     *("x-http-method-override", "x-method-override", "x-http-method"),
 ]

@@ -1,0 +1,147 @@
+"""A gateway's own parts in front of the service, in one process and under one clock."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask.testing import FlaskClient
+from redis.asyncio import Redis
+from werkzeug.test import TestResponse
+
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from contract.internal import SEEN_PATH
+from contract.peer import PEER_HEADER, sign_peer
+from contract.problems import Refused
+from gateway.arrival import Arrival
+from gateway.auth_client import AuthAnswer
+from gateway.authentication import Authentication
+from gateway.authenticator import Authenticator
+from gateway.browser_sessions import BrowserSessions
+from gateway.identity_headers import Voucher
+from gateway.keys import SigningKeys
+from gateway.origin import AllowedOrigins
+from gateway.pipeline import Passage, Pipeline
+from gateway.rate_limits.limits import Limits
+from gateway.rate_limits.shared_counts import SharedCounts
+from gateway.refresher import FreshTokens, Refresher
+from gateway.revocations import Revocations
+from gateway.routing.routes_file import load_routes
+from gateway.sightings import Sightings
+from gateway.streams.tickets import Tickets
+from gateway.via import Via
+from tests.auth_service.world import PEER_SECRET, MovableClock
+
+COOKIE = "__Host-session"
+_SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
+_ROUTES = """
+[upstreams.auth]
+urls = ["http://127.0.0.1:1"]
+
+[upstreams.notes]
+urls = ["http://127.0.0.1:1"]
+identity_secret_env = "NOTES_SECRET"
+
+[[routes]]
+prefix = "/auth/"
+upstream = "auth"
+access = "public"
+
+[[routes]]
+prefix = "/api/"
+upstream = "notes"
+access = "authenticated"
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a request came to: the status or the refusal's code, and the tokens that the gateway hands back."""
+
+    status: int
+    code: str = ""
+    fresh: FreshTokens | None = None
+
+
+class GatewayInFront:
+    """One gateway worker. Requests for services end where they would be forwarded; those for /auth/ are answered."""
+
+    def __init__(self, client: FlaskClient, clock: MovableClock, redis_url: str, folder: Path) -> None:
+        self._client = client
+        self._clock = clock
+        self._redis_url = redis_url
+        routes = folder / "routes.toml"
+        routes.write_text(_ROUTES)
+        table = load_routes(routes, environ={"NOTES_SECRET": _SECRET}, data_dir=folder)
+        self.keys = SigningKeys(self._fetch_keys, clock, 60)
+        self.revocations = Revocations(300, fail_closed=False)
+        self.sightings = Sightings(self._report)
+        self.authenticator = Authenticator(
+            self.keys,
+            self.revocations,
+            self.sightings.note,
+            clock,
+            issuer=DEFAULT_ISSUER,
+            audience=DEFAULT_ACCESS_AUDIENCE,
+            size=100,
+        )
+        self.sessions = BrowserSessions(self._post, clock, 100)
+        self.authentication = Authentication(
+            self.authenticator,
+            Refresher(self._post),
+            self.sessions,
+            Tickets(Redis.from_url(redis_url), PEER_SECRET, clock),
+            clock,
+            cookie_name=COOKIE,
+            peer_secret=PEER_SECRET,
+            allowed_origins=AllowedOrigins(),
+        )
+        limits = Limits(SharedCounts(Redis.from_url(redis_url), clock), clock)
+        self.pipeline = Pipeline(table, self.authentication, Voucher(100), limits, Via("test"), clock)
+        asyncio.run(self.keys.refresh())
+
+    def log_in(self, email: str, password: str) -> str:
+        """The handle of a browser's new session."""
+        handle, _ = asyncio.run(self.sessions.log_in(email, password, device="a browser", address="192.0.2.1"))
+        return handle
+
+    def ask(self, path: str, *, access: str = "", refresh: str = "", handle: str = "") -> Outcome:
+        """What a GET of `path` comes to, with these credentials."""
+        headers = [(b"host", b"gateway")]
+        if access:
+            headers.append((b"authorization", f"Bearer {access}".encode()))
+        if refresh:
+            headers.append((b"x-refresh-token", refresh.encode()))
+        if handle:
+            headers.append((b"cookie", f"{COOKIE}={handle}".encode()))
+        arrival = Arrival("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
+        try:
+            passage = asyncio.run(self._admit(arrival))
+        except Refused as refused:
+            return Outcome(refused.status, refused.code)
+        status = self._forward(passage).status_code if path.startswith("/auth/") else 200
+        return Outcome(status, fresh=passage.fresh)
+
+    def report(self) -> None:
+        """Reports what was seen in use, as the worker does once a second."""
+        asyncio.run(self.sightings.report_once())
+
+    async def _admit(self, arrival: Arrival) -> Passage:
+        return self.pipeline.admit_known(arrival) or await self.pipeline.admit(arrival)
+
+    def _forward(self, passage: Passage) -> TestResponse:
+        request_line, *lines = passage.head(b"Host: auth\r\n").decode("latin-1").split("\r\n")
+        method, target, _ = request_line.split(" ")
+        fields = [tuple(line.split(": ", 1)) for line in lines if line]
+        return self._client.open(target, method=method, headers=[(name, value) for name, value in fields])
+
+    async def _fetch_keys(self) -> bytes:
+        return bytes(self._client.get("/.well-known/jwks.json").data)
+
+    async def _post(self, path: str, document: bytes) -> AuthAnswer:
+        headers = {PEER_HEADER: sign_peer(PEER_SECRET, now=self._clock())}
+        answer = self._client.post(path, data=document, content_type="application/json", headers=headers)
+        return AuthAnswer(answer.status_code, answer.data, None)
+
+    async def _report(self, document: bytes) -> None:
+        status, *_ = await self._post(SEEN_PATH, document)
+        assert status == 204
