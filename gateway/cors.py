@@ -4,14 +4,15 @@ A preflight never reaches a service, and is answered alike whatever its path. Wh
 dropped with its other fields (gateway/headers.py). There is no `*`, since credentials may travel (Fetch, 3.2.5).
 """
 
-from collections.abc import Collection, MutableMapping
+from collections.abc import Collection
+from functools import lru_cache
 
 import structlog
 
 from contract.problems import Refused
 from gateway.arrival import Arrival
-from gateway.exchange import Message, Send
-from gateway.origin import AllowedOrigins, own_origin, read_origin, shown
+from gateway.exchange import Send
+from gateway.origin import AllowedOrigins, own_origin, read_origin, shown, why_refused
 from gateway.routing.routes import METHODS
 
 EXPOSED = (
@@ -44,10 +45,12 @@ class Cors:
 
     def _read(self, origin: str, arrival: Arrival) -> bytes | None:
         parsed = read_origin(origin)
-        allowed = origin.encode("ascii") if parsed is not None and parsed in self._allowed else None
-        if allowed is None and (parsed is None or parsed != own_origin(arrival.scheme, arrival.header(b"host"))):
+        own = own_origin(arrival.scheme, arrival.header(b"host"))
+        allowed = origin.encode("ascii") if parsed in self._allowed else None
+        if allowed is None and (parsed is None or parsed != own):
             # Once an origin and worker: a page that cannot read its answers asks again and again.
-            _log.info("origin_not_allowed", origin=shown(origin), request_id=arrival.request_id, reason=_REASON)
+            reason = why_refused(origin, own)
+            _log.info("origin_not_allowed", origin=shown(origin), request_id=arrival.request_id, reason=reason)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[origin] = allowed
@@ -66,9 +69,10 @@ class Cors:
 
         `methods` are those of the routes at the path, or empty where the gateway has none there.
         """
-        if self.origin(arrival) is None:
-            refused = shown(arrival.header(b"origin") or "")
-            raise Refused("cross_site", f"The Origin {refused} is not one of ALLOWED_ORIGINS.")
+        origin, own = arrival.header(b"origin") or "", own_origin(arrival.scheme, arrival.header(b"host"))
+        parsed = read_origin(origin)
+        if parsed is None or (parsed != own and parsed not in self._allowed):
+            raise Refused("cross_site", why_refused(origin, own))
         headers = [
             (b"access-control-allow-methods", ", ".join(sorted(methods or METHODS)).encode("ascii")),
             (b"access-control-max-age", self._max_age),
@@ -82,26 +86,14 @@ class Cors:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return 204
 
-    def exposing(self, send: Send, origin: bytes, more: bytes) -> Send:
-        """`send`, which lets pages of `origin` read the answer, and `more` fields of the service in it."""
-        exposed = EXPOSED + b", " + more if more else EXPOSED
 
-        async def expose(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": _exposed(message, origin, exposed)}
-            await send(message)
-
-        return expose
-
-
-_REASON = "not one of ALLOWED_ORIGINS: its pages cannot read answers"
-
-
-def _exposed(message: MutableMapping[str, object], origin: bytes, exposed: bytes) -> list[tuple[bytes, bytes]]:
-    headers = message.get("headers")
-    return [
-        *(headers if isinstance(headers, list) else []),
+@lru_cache(_REMEMBERED)
+def readable_by(origin: bytes, more: bytes) -> bytes:
+    """The lines that let pages of `origin` read an answer, and `more` fields of the service in it."""
+    exposed = EXPOSED + b", " + more if more else EXPOSED
+    fields = (
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-credentials", b"true"),
         (b"access-control-expose-headers", exposed),
-    ]
+    )
+    return b"".join(b"%b: %b\r\n" % field for field in fields)

@@ -90,6 +90,17 @@ def shown(origin: str) -> str:
     return ascii(origin[:LONGEST_SHOWN])[1:-1]
 
 
+def why_refused(origin: str, own: Origin | None) -> str:
+    """Why an Origin field is neither `own`, the gateway's, nor allowed: for the log and the problem detail."""
+    known = read_origin(origin)
+    if known is None:
+        return f"The Origin {shown(origin)} is not scheme://host[:port]."
+    reason = f"The Origin {shown(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
+    if own is not None and known.host == own.host and (known.scheme, own.scheme) == ("https", "http"):
+        reason += " If TLS ends at a proxy in front of the gateway, name that proxy in TRUSTED_PROXIES."
+    return reason
+
+
 def is_surely_another_site(one: Origin, other: Origin) -> bool:
     """Whether two origins cannot be one site, whatever the public suffix list says of their hosts.
 

@@ -5,7 +5,7 @@ of its own, a false Origin or a false Sec-Fetch-Site. Both are required, on ever
 """
 
 from contract.problems import Refused
-from gateway.origin import AllowedOrigins, Origin, is_surely_another_site, own_origin, read_origin, shown
+from gateway.origin import AllowedOrigins, is_surely_another_site, own_origin, read_origin, shown, why_refused
 
 CUSTOM_HEADER = "X-Requested-With"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
@@ -47,7 +47,7 @@ def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_o
     own, known = own_origin(scheme, host), read_origin(origin)
     if known is not None and (known == own or known in allowed_origins):
         return
-    raise Refused("cross_site", _reason(origin, known, own))
+    raise Refused("cross_site", why_refused(origin, own))
 
 
 def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, host: str | None) -> None:
@@ -65,12 +65,3 @@ def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, 
             "would drop the session cookie, which is SameSite=Strict. Serve the page from the gateway's site, or log "
             "in with access tokens (POST /auth/jwt/create/).",
         )
-
-
-def _reason(origin: str, known: Origin | None, own: Origin | None) -> str:
-    if known is None:
-        return f"The Origin {shown(origin)} is not scheme://host[:port]."
-    reason = f"The Origin {shown(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
-    if own is not None and known.host == own.host and (known.scheme, own.scheme) == ("https", "http"):
-        reason += " If TLS ends at a proxy in front of the gateway, name that proxy in TRUSTED_PROXIES."
-    return reason

@@ -18,7 +18,7 @@ from gateway.access_log import AccessLog
 from gateway.arrival import Arrival
 from gateway.clients.cycle import Cycle, Message
 from gateway.clients.known_requests import KnownRequests
-from gateway.cors import Cors
+from gateway.cors import Cors, readable_by
 from gateway.direct_exchange import DirectExchange
 from gateway.exchange import IDEMPOTENT, CutOff, Exchange, Send
 from gateway.forward_auth import answer_fields, asked_about, shown
@@ -92,6 +92,9 @@ class TokenProxy:
     def begin(self, cycle: Cycle) -> None:
         """Answers `cycle`: with callbacks where nothing has to be waited for, else in a task."""
         started = self._clock()
+        origin = self._cors.origin(cycle.arrival)
+        if origin is not None:
+            cycle.cors_lines = self._cors_lines(cycle.arrival, origin)
         passage = None
         if self._may_be_direct(cycle):
             try:
@@ -115,10 +118,7 @@ class TokenProxy:
     def _may_be_direct(self, cycle: Cycle) -> bool:
         arrival = cycle.arrival
         return not (
-            cycle.is_blocked
-            or arrival.method in _PERHAPS_OURS
-            or self._own_paths.has(arrival.path, arrival.server)
-            or self._cors.origin(arrival) is not None
+            cycle.is_blocked or arrival.method in _PERHAPS_OURS or self._own_paths.has(arrival.path, arrival.server)
         )
 
     def _forward_directly(self, cycle: Cycle, passage: Passage, started: float) -> bool:
@@ -157,7 +157,7 @@ class TokenProxy:
         pool: ConnectionPool | None = None,
     ) -> None:
         arrival = cycle.arrival
-        send = self._exposing(arrival, cycle.send)
+        send: Send = cycle.send
         exchange = None
         code = reason = ""
         try:
@@ -195,12 +195,9 @@ class TokenProxy:
             _leave(passage)
         self._record(arrival, status, started, code, reason)
 
-    def _exposing(self, arrival: Arrival, send: Send) -> Send:
-        origin = self._cors.origin(arrival)
-        if origin is None:
-            return send
+    def _cors_lines(self, arrival: Arrival, origin: bytes) -> bytes:
         route = self._pipeline.routes_of(arrival).get(arrival.method)
-        return self._cors.exposing(send, origin, route.expose_headers if route is not None else b"")
+        return readable_by(origin, route.expose_headers if route is not None else b"")
 
     def _methods_at(self, arrival: Arrival) -> Collection[str]:
         """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""

@@ -79,6 +79,7 @@ class Cycle:
         "_waiter",
         "arrival",
         "complete",
+        "cors_lines",
         "disconnected",
         "expects_continue",
         "keep_alive",
@@ -93,6 +94,8 @@ class Cycle:
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         """Whether the client waits with the body until it is asked for it."""
+        self.cors_lines = b""
+        """What the answer says, whatever it is, to the page that asks: ended lines."""
         self.more_body = True
         self.started = False
         self.complete = False
@@ -235,7 +238,7 @@ class Cycle:
         status_line = STATUS_LINES.get(known.status) or b"HTTP/1.1 %d \r\n" % known.status
         standing = self._connection.standing_lines(self.arrival.scheme)
         id_line = b"x-request-id: %b\r\n" % request_id
-        parts = (status_line, standing, known.lines, id_line, self._persistence(), b"\r\n", body)
+        parts = (status_line, standing, known.lines, id_line, self.cors_lines, self._persistence(), b"\r\n", body)
         self._connection.write(b"".join(parts))
         self._complete()
         return known.status
@@ -256,7 +259,8 @@ class Cycle:
             raise ValueError("a header of the answer holds a line end")
         status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
         standing = self._connection.standing_lines(self.arrival.scheme)
-        return b"".join((status_line, standing, fields, self._framing(status), self._persistence(), b"\r\n"))
+        framing = self._framing(status)
+        return b"".join((status_line, standing, fields, self.cors_lines, framing, self._persistence(), b"\r\n"))
 
     def _framing(self, status: int) -> bytes:
         if self.arrival.method == "HEAD" or status in BODILESS:

@@ -75,6 +75,23 @@ def test_every_answer_can_be_read_by_listed_pages_and_by_no_other(
     assert ask(gateway, f"GET {path}").get("access-control-allow-origin") is None
 
 
+def test_on_the_shorter_way_too_each_page_reads_what_is_meant_for_it(
+    gateway: RunningGateway, upstream: RawUpstream, token: str
+) -> None:
+    """What came before is not parsed again; the answer to it still belongs to the page that asks."""
+    upstream.begin(answering(ok(b"ok", "ETag: 1")))
+    authorization = f"Authorization: Bearer {token}"
+    with gateway.connect() as client:
+        for _ in range(4):
+            for origin in ("http://localhost:8100", "ionic://localhost", "https://evil.example", None):
+                for fields, status in (([authorization], 200), ([], 401)):
+                    page = [f"Origin: {origin}"] if origin else []
+                    answer = client.ask("GET /api/x HTTP/1.1", "Host: gateway", *fields, *page)
+                    expected = origin if origin in LISTED else None
+                    assert (answer.status, answer.get("access-control-allow-origin")) == (status, expected)
+                    assert answer.get("access-control-allow-credentials") == ("true" if expected else None)
+
+
 OWN_SAY = (
     "Access-Control-Allow-Origin: *",
     "Access-Control-Allow-Credentials: true",
@@ -133,6 +150,7 @@ def test_without_a_list_a_service_does_not_open_itself_either(make_app: MakeApp,
 
 # --- preflights ---------------------------------------------------------------------------------------------------
 
+NEITHER = "The Origin https://evil.example is neither the gateway's own (http://gateway) nor one of ALLOWED_ORIGINS."
 EVERYWHERE = ["/api/x", "/staff/x", "/public/x", "/auth/x", "/session/", "/nowhere", "/readonly/x", "//", "/healthz"]
 
 
@@ -147,7 +165,7 @@ def test_a_refused_preflight_says_the_same_whatever_the_path(
             for path in EVERYWHERE
         ]
     assert {(answer.status, answer.problem["code"], answer.problem["detail"]) for answer in answers} == {
-        (403, "cross_site", "The Origin https://evil.example is not one of ALLOWED_ORIGINS.")
+        (403, "cross_site", NEITHER)
     }
     assert [answer for answer in answers if cors_fields(answer)] == []
     assert upstream.requests == []
@@ -255,11 +273,12 @@ def test_the_access_log_says_which_origin_was_refused_and_why(
     make_app: MakeApp, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with running(make_app(ACCESS_LOG="on")) as gateway:
-        ask(gateway, "OPTIONS /public/x", "Origin: https://evil.example\x07", "Access-Control-Request-Method: PUT")
+        ask(gateway, "OPTIONS /public/x", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
         ask(gateway, "OPTIONS /public/x", 'Origin: https://evil.example"}', "Access-Control-Request-Method: PUT")
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"cross_site"' in line]
-    assert lines[-1]["origin"] == 'https://evil.example"}'
-    assert lines[-1]["reason"] == 'The Origin https://evil.example"} is not one of ALLOWED_ORIGINS.'
+    assert [line["origin"] for line in lines] == ["https://evil.example", 'https://evil.example"}']
+    assert lines[0]["reason"] == NEITHER
+    assert lines[1]["reason"] == 'The Origin https://evil.example"} is not scheme://host[:port].'
 
 
 def test_the_log_says_which_origin_may_not_log_in_and_why(gateway: RunningGateway) -> None:
