@@ -16,7 +16,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run setup test test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant secrets migration setup test test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## Say what can be made
@@ -24,6 +24,21 @@ help: ## Say what can be made
 
 run: setup ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
+
+reload: ## Have the gateway of `make run` take up its routes file (DATA_DIR names the copy)
+	@$(BIN)/python -m stack reload
+
+grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
+	@if [ -z "$(EMAIL)" ] || [ -z "$(ROLE)" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
+	@$(BIN)/python -m stack auth grant -- '$(EMAIL)' '$(ROLE)'
+
+secrets: setup ## Make the secrets that docker-compose.yml reads, where they are missing (in .data/secrets)
+	@$(BIN)/python -m stack secrets
+
+migration: setup ## Write the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
+	@if [ -z "$(SERVICE)" ] || [ -z "$(MESSAGE)" ]; then \
+		echo "usage: make migration SERVICE=resource_service MESSAGE='what changes'" >&2; exit 2; fi
+	@$(BIN)/python -m '$(SERVICE)' migration '$(MESSAGE)'
 
 setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
 

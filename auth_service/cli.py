@@ -10,13 +10,14 @@ from auth_service.accounts import EmailTaken, NewAccount
 from auth_service.app import create_app
 from auth_service.audit import Reason
 from auth_service.fields import is_email
-from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User
+from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
 from auth_service.passwords import MAX_PASSWORD
-from auth_service.schema import install_migrations, upgrade
+from auth_service.schema import MIGRATIONS, install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.session_store import EndedSession
 from auth_service.settings import AuthSettings
 from chassis.logs import configure_logs
+from chassis.new_migration import write_migration
 from chassis.serving import settings_or_exit
 
 
@@ -24,6 +25,8 @@ from chassis.serving import settings_or_exit
 @click.pass_context
 def commands(context: click.Context) -> None:
     """What an operator does to the service's database. Settings are read from the environment."""
+    if context.invoked_subcommand == migration.name:
+        return
     settings = settings_or_exit(AuthSettings, os.environ)
     configure_logs("auth_service", settings.log_level)
     app = create_app(settings)
@@ -35,6 +38,14 @@ def commands(context: click.Context) -> None:
 def migrate() -> None:
     """Bring the database to the newest version of the tables. Running it again changes nothing."""
     upgrade()
+
+
+@commands.command()
+@click.argument("message")
+def migration(message: str) -> None:
+    """Write the next migration, MESSAGE, from what the models changed. For developers; it needs no settings."""
+    written = write_migration(db, MIGRATIONS, message)
+    click.echo(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")
 
 
 @commands.command()

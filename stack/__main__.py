@@ -1,4 +1,4 @@
-"""`python -m stack`: starts the whole system on this machine and stops it on Ctrl-C."""
+"""`python -m stack`: start the whole system on this machine and stop it on Ctrl-C; and the commands beside that."""
 
 import argparse
 import asyncio
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from stack.address import Port, UnixSocket
 from stack.claim import check_ports, claim_data_dir, claim_run_dir
+from stack.commands import make_secrets_of, reload_gateway, run_auth_command
 from stack.console import Console
 from stack.embedded_redis import find_server, redis_command
 from stack.first_start import make_secrets
-from stack.plan import Plan, make_plan
+from stack.plan import Plan, gateway_pid_file, make_plan
 from stack.readiness import NotReady, http_problem, redis_problem, wait_for
 from stack.settings import Settings, StartRefused, read_settings
 from stack.supervisor import ProcessDied, StopAsked, Supervisor
@@ -37,21 +38,50 @@ SETTINGS = """
 
 def main() -> int:
     """Exit status: 0 stopped as asked, 1 something died, 2 not started, with the settings to mend named."""
-    argparse.ArgumentParser(
-        prog="python -m stack",
-        description=ABOUT,
-        epilog=SETTINGS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    ).parse_args()
+    asked = _arguments()
     os.umask(0o077)  # databases and keys are nobody else's
     try:
-        return asyncio.run(_run(Console()))
+        if asked.command == "run":
+            return asyncio.run(_run(Console()))
+        print(_carry_out(asked))
+        return 0
     except StartRefused as refused:
         for complaint in refused.complaints:
             print(f"stack: {complaint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # so early that nothing was running yet
         return 130
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m stack",
+        description=ABOUT,
+        epilog=SETTINGS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (run, if none is given)")
+    parser.set_defaults(command="run")
+    commands.add_parser("run", help="start the whole system")
+    commands.add_parser("reload", help="have the gateway that runs with this DATA_DIR take up its routes file")
+    auth = commands.add_parser("auth", help="run a command of the auth service; `auth --help` lists them")
+    auth.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD")
+    secrets = commands.add_parser("secrets", help="make those secrets of docker-compose.yml that are missing")
+    folder = Path(os.environ.get("SECRETS_DIR") or ".data/secrets")
+    secrets.add_argument("folder", nargs="?", type=Path, default=folder, help=f"where they are kept ({folder})")
+    # Its own options, --help among them, are the auth service's.
+    if sys.argv[1:2] == ["auth"]:
+        return argparse.Namespace(command="auth", words=sys.argv[2:])
+    return parser.parse_args()
+
+
+def _carry_out(asked: argparse.Namespace) -> str:
+    if asked.command == "secrets":
+        return make_secrets_of(asked.folder)
+    settings = read_settings(os.environ, Path.cwd())
+    if asked.command == "auth":
+        run_auth_command(settings, asked.words)
+    return reload_gateway(settings)
 
 
 async def _run(console: Console) -> int:
@@ -77,6 +107,7 @@ async def _run(console: Console) -> int:
 def _claim(settings: Settings) -> int:
     lock = claim_data_dir(settings.data_dir)
     claim_run_dir(settings.run_dir)
+    gateway_pid_file(settings).unlink(missing_ok=True)  # of a gateway that was killed: the lock says that it is gone
     check_ports(settings)
     if not settings.embeds_redis:
         # Imported where it is needed: the client takes longer to load than all the rest.

@@ -31,6 +31,21 @@ def claim_data_dir(data_dir: Path) -> int:
     return lock
 
 
+def is_claimed(data_dir: Path) -> bool:
+    """Return whether a stack runs with this folder."""
+    try:
+        lock = os.open(data_dir / "stack.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
 def claim_run_dir(run_dir: Path) -> None:
     """Makes the folder for sockets; whoever may enter it may talk to every service, so nobody else may."""
     run_dir.mkdir(mode=0o700, exist_ok=True)

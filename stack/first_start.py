@@ -14,11 +14,14 @@ from stack.settings import Secret
 
 def make_secrets(data_dir: Path, wanted: Iterable[Secret]) -> tuple[str, ...]:
     """Makes the files that are not there yet and returns their names; what is there is never touched."""
-    return tuple(secret.file for secret in wanted if _write_once(data_dir / secret.file, _MAKERS[secret.kind]))
+    return tuple(secret.file for secret in wanted if write_once(data_dir / secret.file, _MAKERS[secret.kind]))
 
 
-def _write_once(path: Path, make: Callable[[], bytes]) -> bool:
-    """Whether the file was made now. A link fails where a name is taken, so no race overwrites a key."""
+def write_once(path: Path, make: Callable[[], bytes]) -> bool:
+    """Make the file with mode 600 and return True; return False where it exists.
+
+    A hard link fails where a name is taken, so no race overwrites a key.
+    """
     if path.exists():
         return False
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
@@ -42,8 +45,9 @@ def _rsa_key() -> bytes:
     )
 
 
-def _random_text() -> bytes:
+def random_text() -> bytes:
+    """Return 256 random bits as hex digits."""
     return secrets.token_hex(32).encode()
 
 
-_MAKERS: Mapping[str, Callable[[], bytes]] = {"rsa": _rsa_key, "random": _random_text}
+_MAKERS: Mapping[str, Callable[[], bytes]] = {"rsa": _rsa_key, "random": random_text}

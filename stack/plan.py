@@ -57,19 +57,29 @@ def make_plan(settings: Settings) -> Plan:
     return Plan(
         settings=settings,
         migrations=(
-            _command(settings, "auth", "auth_service", "migrate"),
+            auth_command(settings, "migrate"),
             _command(settings, "resource", "resource_service", "migrate"),
         ),
         services=(
             _server(settings, "auth", "auth_service"),
             _server(settings, "resource", "resource_service"),
         ),
-        front=_server(settings, "gateway", "gateway"),
+        front=_server(settings, "gateway", "gateway", "--pid", str(gateway_pid_file(settings))),
     )
 
 
-def _server(settings: Settings, name: str, package: str) -> Command:
-    return _command(settings, name, "gunicorn", "-c", f"python:{package}.gunicorn_conf")
+def gateway_pid_file(settings: Settings) -> Path:
+    """Return the file in which the gateway's master process keeps its pid while it runs."""
+    return settings.run_dir / "gateway.pid"
+
+
+def auth_command(settings: Settings, *words: str) -> Command:
+    """Return `python -m auth_service` with these words."""
+    return _command(settings, "auth", "auth_service", *words)
+
+
+def _server(settings: Settings, name: str, package: str, *options: str) -> Command:
+    return _command(settings, name, "gunicorn", "-c", f"python:{package}.gunicorn_conf", *options)
 
 
 def _command(settings: Settings, name: str, *module: str) -> Command:

@@ -1,0 +1,36 @@
+"""Makes the secrets of a deployment: the files that docker-compose.yml mounts, each once."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from stack.first_start import make_secrets, random_text, write_once
+from stack.settings import SECRETS
+
+DATABASES = ("auth", "notes")
+"""Roles and databases of the PostgreSQL in docker-compose.yml."""
+
+
+def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
+    """Make the files that are missing in `folder` and return their names; what is there is never changed.
+
+    The folder is closed to others (mode 700). The files are readable (644): containers run under other user ids, and
+    Compose mounts a file with the mode that it has.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    made = list(make_secrets(folder, SECRETS))
+    for name in ("postgres", *DATABASES):
+        if write_once(folder / f"{name}.password", random_text):
+            made.append(f"{name}.password")
+    for name in DATABASES:
+        if write_once(folder / f"{name}.database_url", partial(_database_url, folder, name)):
+            made.append(f"{name}.database_url")
+    for name in made:
+        os.chmod(folder / name, 0o644)
+    return tuple(made)
+
+
+def _database_url(folder: Path, name: str) -> bytes:
+    password = (folder / f"{name}.password").read_text().strip()
+    return f"postgresql://{name}:{password}@postgres/{name}".encode()

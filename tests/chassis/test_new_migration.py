@@ -1,0 +1,37 @@
+"""What a developer's models changed is written as the next migration."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from flask_sqlalchemy import SQLAlchemy
+
+import auth_service.models
+import auth_service.schema
+import resource_service.__main__
+import resource_service.models
+from chassis.new_migration import write_migration
+
+SERVICES = [
+    (auth_service.models.db, auth_service.schema.MIGRATIONS),
+    (resource_service.models.db, resource_service.__main__.MIGRATIONS),
+]
+
+
+@pytest.mark.parametrize(("db", "folder"), SERVICES, ids=["auth_service", "resource_service"])
+def test_models_and_migrations_of_a_service_agree(db: SQLAlchemy, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "migrations")
+    assert write_migration(db, tmp_path / "migrations", "nothing") is None
+
+
+@pytest.mark.parametrize(("db", "folder"), SERVICES, ids=["auth_service", "resource_service"])
+def test_a_table_that_no_migration_makes_is_written_into_the_next_one(
+    db: SQLAlchemy, folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "migrations")
+    versions = sorted((tmp_path / "migrations" / "versions").glob("0*.py"))
+    versions[-1].unlink()
+    written = write_migration(db, tmp_path / "migrations", "What changes")
+    assert written is not None
+    assert written.name == f"{len(versions):04}_what_changes.py"
+    assert "op." in written.read_text()

@@ -1,0 +1,105 @@
+"""The commands beside `make run` reach the copy that DATA_DIR names, and no other."""
+
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stack.claim import claim_data_dir, is_claimed
+from stack.commands import reload_gateway
+from stack.plan import ROOT, auth_command, gateway_pid_file, make_plan
+from stack.settings import StartRefused
+from tests.stack.conftest import Planning, Reading
+
+HANGS_UP = """
+import signal, sys
+signal.signal(signal.SIGHUP, lambda *_: sys.exit(7))
+print("up", flush=True)
+signal.pause()
+"""
+
+
+@contextmanager
+def a_gateway() -> Iterator[subprocess.Popen[str]]:
+    """A process that exits with 7 on SIGHUP."""
+    process = subprocess.Popen([sys.executable, "-c", HANGS_UP], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_reload_reaches_the_gateway_of_this_folder(read: Reading) -> None:
+    settings = read(DATA_DIR="data")
+    lock = claim_data_dir(settings.data_dir)
+    settings.run_dir.mkdir()
+    try:
+        with a_gateway() as gateway:
+            gateway_pid_file(settings).write_text(f"{gateway.pid}\n")
+            assert f"pid {gateway.pid}" in reload_gateway(settings)
+            assert gateway.wait(5) == 7
+    finally:
+        os.close(lock)
+
+
+def test_a_pid_that_is_left_over_gets_no_signal(read: Reading) -> None:
+    """The gateway was killed, and its number belongs to another process by now."""
+    settings = read(DATA_DIR="data")
+    os.close(claim_data_dir(settings.data_dir))
+    settings.run_dir.mkdir()
+    with a_gateway() as somebody:
+        gateway_pid_file(settings).write_text(f"{somebody.pid}\n")
+        with pytest.raises(StartRefused, match="no gateway runs with DATA_DIR"):
+            reload_gateway(settings)
+        assert somebody.poll() is None
+
+
+@pytest.mark.parametrize("written", [None, "", "not a number"])
+def test_a_gateway_that_is_not_up_yet_is_said_so(read: Reading, written: str | None) -> None:
+    settings = read(DATA_DIR="data")
+    lock = claim_data_dir(settings.data_dir)
+    settings.run_dir.mkdir()
+    if written is not None:
+        gateway_pid_file(settings).write_text(written)
+    try:
+        with pytest.raises(StartRefused, match="make run"):
+            reload_gateway(settings)
+    finally:
+        os.close(lock)
+
+
+def test_asking_whether_a_folder_is_claimed_claims_nothing(tmp_path: Path) -> None:
+    assert not is_claimed(tmp_path)
+    lock = claim_data_dir(tmp_path)
+    assert is_claimed(tmp_path)
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    assert not is_claimed(tmp_path)
+    os.close(lock)
+
+
+def test_the_gateway_writes_the_file_that_a_reload_reads(plan: Planning) -> None:
+    made = plan()
+    assert made.front.argv[-2:] == ("--pid", str(gateway_pid_file(made.settings)))
+
+
+def test_auth_commands_see_what_the_auth_service_sees(read: Reading) -> None:
+    settings = read()
+    (service,) = (command for command in make_plan(settings).services if command.name == "auth")
+    assert auth_command(settings, "grant", "a@b.co", "staff").environ == service.environ
+
+
+@pytest.mark.parametrize("words", [["grant"], ["grant", "EMAIL=ann@example.com"], ["migration"]])
+def test_make_says_what_a_command_lacks(words: list[str]) -> None:
+    done = subprocess.run(
+        ["make", "-s", *words, "-o", "setup"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert done.returncode != 0
+    assert f"usage: make {words[0]}" in done.stderr

@@ -1,0 +1,46 @@
+"""What an operator types beside `make run` takes effect on the copy that DATA_DIR names."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from stack.plan import ROOT
+from tests.system.running_stack import Client, RunningStack, run_stack
+
+
+def run(stack: RunningStack, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m stack WORDS` with the environment of that stack."""
+    command = [sys.executable, "-m", "stack", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=dict(stack.environ), capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def wait_for_status(client: Client, path: str, status: int, access: str = "") -> None:
+    deadline = time.monotonic() + 20
+    while (answer := client.send("GET", path, access)).status_code != status:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.1)
+
+
+def test_a_reload_takes_up_routes_and_a_grant_takes_effect(tmp_path: Path) -> None:
+    routes = tmp_path / "routes.toml"
+    routes.write_text((ROOT / "gateway" / "routes.toml").read_text())
+    with run_stack(GATEWAY_ROUTES=str(routes)) as stack:
+        assert stack.send("GET", "/public/healthz").status_code == 404
+        with routes.open("a") as file:
+            file.write(
+                '\n[[routes]]\nprefix = "/public/"\nupstream = "notes"\naccess = "public"\nstrip_prefix = true\n'
+            )
+        done = run(stack, "reload")
+        assert done.returncode == 0, done.stderr
+        wait_for_status(stack, "/public/healthz", 200)
+
+        ann = stack.register()
+        before = stack.login(ann)
+        granted = run(stack, "auth", "grant", ann.email, "staff")
+        assert granted.returncode == 0, granted.stderr
+        assert "staff" in granted.stdout
+        assert stack.whoami(stack.login(ann).access).json()["roles"] == ["staff"]
+        wait_for_status(stack, "/api/whoami", 401, before.access)  # a session with the old roles has ended
