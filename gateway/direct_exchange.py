@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage
+from gateway.redirects import with_client_urls
 from gateway.upstreams.connection_pool import ConnectionPool
 from gateway.upstreams.upstream_connection import UpstreamConnection
 
@@ -75,7 +76,11 @@ class DirectExchange:
             pool.give_back(connection)
             self._owner.answered(self, cycle.answer_known(known, request_id, body))
             return
-        headers = connection.headers if fixed is None else fixed.over(connection.headers)
+        headers = connection.headers
+        if connection.has_urls:
+            headers = with_client_urls(headers, passage.route, passage.template.host, cycle.arrival.scheme)
+        if fixed is not None:
+            headers = fixed.over(headers)
         pool.give_back(connection)
         fields = [*headers, (b"x-request-id", request_id), *standing]
         self._owner.answered(self, cycle.answer(status, fields, body))

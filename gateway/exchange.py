@@ -19,6 +19,7 @@ from contract.problems import Refused, spread
 from gateway.arrival import Arrival
 from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage, body_too_large
+from gateway.redirects import with_client_urls
 from gateway.streams.open_streams import OpenStream, OpenStreams
 from gateway.upstreams.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable
 from gateway.upstreams.upstream import Upstreams
@@ -57,6 +58,7 @@ class Exchange:
         self._passage = passage
         self._method = arrival.method
         self._client = arrival.client
+        self._scheme = arrival.scheme
         self._request_id = arrival.request_id.encode("ascii")
         self._has_body = passage.has_body
         self._chunked = passage.chunked
@@ -258,6 +260,8 @@ class Exchange:
         self._bound(connection, len(body))
         self.status = connection.status
         headers = connection.headers
+        if connection.has_urls:
+            headers = with_client_urls(headers, self._route, self._passage.template.host, self._scheme)
         if self._route.answer_fields is not None:
             headers = self._route.answer_fields.over(headers)
         headers.append((b"x-request-id", self._request_id))

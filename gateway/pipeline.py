@@ -212,6 +212,7 @@ class Pipeline:
                 fixed=route.request_fields,
                 via=self._via.line(arrival.http_version, fields.via),
                 with_credentials=route.upstream.takes_credentials,
+                host=route.upstream.host,
             )
         told = template.told(arrival.client, arrival.scheme, arrival.request_id)
         # The last stage: who has taken a place is refused by nobody any more.

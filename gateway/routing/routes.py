@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ssl import SSLContext
 from typing import Literal
+from urllib.parse import urlsplit
 
 from chassis.rates import Rate
 from contract.keys import AssertionSigner
@@ -11,6 +12,9 @@ from gateway.routing.fixed_fields import FixedFields
 
 AUTH_UPSTREAM = "auth"
 """The auth service's name among the upstreams. It alone sees Authorization and Cookie, and needs no assertion."""
+
+HOST_CLIENT, HOST_UPSTREAM = "client", "upstream"
+"""Whose Host a service is sent, where it is not a name."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PUBLIC: Literal["public"] = "public"
@@ -38,6 +42,18 @@ class Address:
     def name(self) -> str:
         """What logs and metrics call it."""
         return f"unix:{self.path}" if self.path else self.authority
+
+
+def authority_key(authority: str, scheme: str) -> str:
+    """`authority` as it is compared: in lower case, with the port of `scheme` where it names none.
+
+    Raises ValueError.
+    """
+    parts = urlsplit(f"//{authority}")
+    port = parts.port
+    if not parts.hostname or parts.username is not None:
+        raise ValueError(f"{authority!r} is no host")
+    return f"{parts.hostname}:{port or (443 if scheme == 'https' else 80)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,22 @@ class Upstream:
     eject_after: int = 3
     break_after: int = 5
     health: HealthCheck | None = None
+    host: str = HOST_CLIENT
+    """What its requests say in Host: the client's, the upstream's own, or this name."""
+    own_names: frozenset[str] = field(init=False)
+    """By what it may call itself in a URL: its addresses, and the name in `host`, as authority_key has them."""
+
+    def __post_init__(self) -> None:
+        schemes = ("http", "https")
+        names = {
+            authority_key(address.authority, scheme)
+            for address in self.addresses
+            if address.host or address.path  # neither where only the file's form is checked
+            for scheme in (schemes if address.path else ("https" if address.tls else "http",))
+        }
+        if self.host not in (HOST_CLIENT, HOST_UPSTREAM):
+            names |= {authority_key(self.host, scheme) for scheme in schemes}
+        object.__setattr__(self, "own_names", frozenset(names))
 
     @property
     def takes_credentials(self) -> bool:

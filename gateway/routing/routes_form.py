@@ -15,6 +15,7 @@ _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2*
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
 _FIELD_VALUE = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?)?")
 _HEALTH_PATH = re.compile(r"/[!-~]*", re.ASCII)
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII)
 _ROLE = re.compile(r"[^\s,]+")
 
 
@@ -35,6 +36,15 @@ def _prefix(value: str) -> str:
 def _health_path(value: str) -> str:
     if not _HEALTH_PATH.fullmatch(value):
         raise ValueError('must be a path, as "/healthz"')
+    return value
+
+
+def _host(value: str | None) -> str | None:
+    if value is None:
+        return None
+    name = _HOST.fullmatch(value)
+    if name is None or int(name[1] or 0) > 65_535:
+        raise ValueError('must be "client", "upstream" or a host\'s name, as "reports.example"')
     return value
 
 
@@ -127,6 +137,7 @@ class UpstreamForm(_Table):
     eject_after: Annotated[int, Field(ge=0, le=16)] = 3
     break_after: Annotated[int, Field(ge=0, le=1_000)] = 5
     health: HealthForm | None = None
+    host: Annotated[str | None, AfterValidator(_host)] = None
 
 
 class LimitForm(_Table):

@@ -9,13 +9,19 @@ from ssl import SSLContext
 from contract.keys import AssertionSigner, WeakKey, assertion_signer
 from gateway.routing.addresses import read_address
 from gateway.routing.complaints import Complain
-from gateway.routing.routes import AUTH_UPSTREAM, Address, HealthCheck, Upstream
+from gateway.routing.routes import AUTH_UPSTREAM, HOST_CLIENT, HOST_UPSTREAM, Address, HealthCheck, Upstream
 from gateway.routing.routes_form import UpstreamForm
 from gateway.routing.toml_lines import Place
 from gateway.routing.variables import VARIABLE
 from gateway.upstreams.upstream_tls import TlsFileRefused, client_context
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+
+
+def _default_host(written: UpstreamForm) -> str:
+    # A foreign service over TLS answers for its own name: it would find no virtual host by ours.
+    foreign = not written.identity and all(url.startswith("https://") for url in written.urls)
+    return HOST_UPSTREAM if foreign else HOST_CLIENT
 
 
 class UpstreamsSection:
@@ -49,6 +55,7 @@ class UpstreamsSection:
             eject_after=written.eject_after,
             break_after=written.break_after,
             health=HealthCheck(**written.health.model_dump()) if written.health else None,
+            host=written.host or _default_host(written),
         )
 
     def _tls(self, place: Place, written: UpstreamForm) -> SSLContext | None:

@@ -42,7 +42,8 @@ class WebSocketExchange(Exchange):
             self.ended_by = stream.ended_by
 
     def _head(self, pool: ConnectionPool) -> bytes:
-        return self._passage.head(pool.host_line + self._handshake.lines)
+        told = self._passage.told + self._handshake.lines
+        return self._passage._replace(told=told).head(pool.host_line)
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         super()._start(pool, connection, body, whole)

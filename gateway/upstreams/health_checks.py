@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from typing import NoReturn
 
-from gateway.routing.routes import HealthCheck
+from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, HealthCheck
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
@@ -40,7 +40,9 @@ class AddressHealth:
         self._check = check
         self._verdict = Verdict()
         head = f"GET {check.path} HTTP/1.1\r\nUser-Agent: sallyport-health\r\nConnection: close\r\n"
-        self._head = head.encode("ascii") + pool.host_line + b"\r\n"
+        host = balancer.upstream.host
+        named = host not in (HOST_CLIENT, HOST_UPSTREAM)
+        self._head = head.encode("ascii") + (f"Host: {host}\r\n".encode() if named else pool.host_line) + b"\r\n"
 
     async def keep_checking(self) -> NoReturn:
         """Checks until cancelled, each time after the interval more or less a fifth: workers do not ask together."""

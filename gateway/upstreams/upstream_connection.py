@@ -11,6 +11,7 @@ from typing import Literal, cast
 import httptools
 
 from gateway.headers import read_answer_fields
+from gateway.redirects import URL_FIELDS
 from gateway.upstreams.answer_framing import read_framing
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
@@ -72,6 +73,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_write_paused",
         "awaits_answer",
         "complete",
+        "has_urls",
         "headers",
         "heard_at",
         "idle_since",
@@ -113,6 +115,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request was written. What comes before that answers nothing, and ends the connection."""
         self.is_bodiless = False
         """Whether the latest answer ended with its head, whatever its fields say (RFC 9112 6.3)."""
+        self.has_urls = False
+        """Whether its header holds a URL that may have to be rewritten for the client."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.known: KnownAnswer | None = None
@@ -137,7 +141,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_cookies = keep_cookies
         self._sent = whole
         self._heading = True
-        self._keeps_alive = self._may_switch = self.complete = self.is_bodiless = False
+        self._keeps_alive = self._may_switch = self.complete = self.is_bodiless = self.has_urls = False
         self._raw_headers = []
         self._head_bytes = 0
         self.known = None
@@ -319,7 +323,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._recall(*found)
             return
         self._parse(data)
-        if self.complete and self._keeps_alive:
+        if self.complete and self._keeps_alive and not self.has_urls:
             self._known_answers.learn(data, self.status, self.headers)
 
     def _recall(self, known: KnownAnswer, body: bytes) -> None:
@@ -439,6 +443,7 @@ class UpstreamConnection(asyncio.Protocol):
         framing = read_framing(self._raw_headers, self._parser.get_http_version())
         self.status = status
         self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
+        self.has_urls = any(name in URL_FIELDS for name, _ in self.headers)
         self._heading = False
         self._body_bytes = 0
         self._content_length = framing.content_length

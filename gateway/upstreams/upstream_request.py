@@ -13,6 +13,7 @@ from contract.problems import Refused
 from gateway.forwarded import forwarded_value
 from gateway.headers import RequestFields, without_named
 from gateway.routing.fixed_fields import FixedFields
+from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 _HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
 
@@ -22,6 +23,8 @@ class HeadTemplate:
     """What of an upstream request's head is the same for everybody who asks for the same thing."""
 
     request_line: bytes
+    host_line: bytes | None
+    """The Host that the upstream is sent; None for that of its address."""
     copied: bytes
     host: bytes | None
     via: bytes
@@ -32,8 +35,10 @@ class HeadTemplate:
         return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(self.host, client, scheme))
 
     def fill(self, host_line: bytes, told: bytes, identity: bytes) -> bytes:
-        """The whole head of one request, ended, of blocks of ended lines."""
-        return b"".join((self.request_line, host_line, self.copied, told, self.via, identity, self.framing))
+        """The whole head of one request, ended, of blocks of ended lines. `host_line` is that of the address."""
+        return b"".join(
+            (self.request_line, self.host_line or host_line, self.copied, told, self.via, identity, self.framing)
+        )
 
 
 def head_template(
@@ -45,6 +50,7 @@ def head_template(
     via: bytes,
     with_credentials: bool,
     fixed: FixedFields | None = None,
+    host: str = HOST_UPSTREAM,
 ) -> HeadTemplate:
     """The head that forwards a request, but for who sent it. `via` is an ended line, `fixed` what the route says.
 
@@ -66,7 +72,14 @@ def head_template(
     if fields.max_forwards is not None:
         framing += b"Max-Forwards: %d\r\n" % _forwards_left(method, fields.max_forwards)
     request_line = method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n"
-    return HeadTemplate(request_line, copied, fields.host, via, framing + b"\r\n")
+    return HeadTemplate(request_line, _host_line(host, fields.host), copied, fields.host, via, framing + b"\r\n")
+
+
+def _host_line(host: str, asked: bytes | None) -> bytes | None:
+    # `told` refuses a malformed Host, so that no request goes out with one.
+    if host == HOST_UPSTREAM or (host == HOST_CLIENT and not asked):  # HTTP/1.0 need not name a host
+        return None
+    return b"Host: %b\r\n" % (asked if host == HOST_CLIENT and asked else host.encode("ascii"))
 
 
 def _forwards_left(method: str, max_forwards: int) -> int:
