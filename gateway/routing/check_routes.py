@@ -3,7 +3,7 @@
 Asks the same functions that decide in the gateway, so that the two cannot differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from contract.claims import AccessClaims
@@ -106,6 +106,10 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         facts.append(("answer", f"at most {route.max_answer} bytes"))
     if route.keep_cookies:
         facts.append(("cookies", "of the service reach the client"))
+    if route.forward_headers:
+        facts.append(("let through", _listed(route.forward_headers)))
+    if route.expose_headers:
+        facts.append(("to pages", route.expose_headers.decode("ascii")))
     if route.request_fields is not None:
         facts.append(("to service", _names(route.request_fields)))
     if route.answer_fields is not None:
@@ -124,6 +128,10 @@ def _identity(route: Route) -> str:
 def _names(fields: FixedFields) -> str:
     # Names alone: a value may be a key that somebody else's service asks for.
     return ", ".join(line.split(":")[0] for line in fields.lines.decode("ascii").splitlines())
+
+
+def _listed(names: Iterable[bytes]) -> str:
+    return ", ".join(sorted(name.decode("ascii") for name in names))
 
 
 def _timeouts(timeouts: Timeouts) -> str:

@@ -227,6 +227,50 @@ def test_a_change_needs_a_page_of_ours(gateway: RunningGateway, upstream: RawUps
     assert ask(gateway, "POST /api/x", cookie, *FROM_OUR_PAGE, body=b"x").status == 200
 
 
+@pytest.mark.parametrize(
+    ("origin", "is_ours"),
+    [
+        ("http://gateway", True),
+        ("http://gateway:80", True),
+        ("http://localhost:8100", True),
+        ("https://gateway", False),
+        ("evil://gateway", False),
+        ("http://gateway:81", False),
+        ("http://gateway.evil.example", False),
+        ("null", False),
+    ],
+)
+def test_every_surface_that_takes_the_cookie_asks_for_the_same_origin(
+    gateway: RunningGateway, upstream: RawUpstream, origin: str, is_ours: bool
+) -> None:
+    """RFC 6454: scheme, host and port. `http://localhost:8100` is allowed in development."""
+    fields = (f"Cookie: {COOKIE}={handle_in(log_in(gateway))}", "X-Requested-With: app", f"Origin: {origin}")
+    refused = [
+        ask(gateway, "POST /api/x", *fields, body=b"x").status == 403,
+        ask(gateway, "POST /session/ticket", *fields).status == 403,
+        ask(gateway, "POST /auth/users/set_password/", *fields, body=b"{}").status == 403,
+        ask(gateway, "DELETE /session/", *fields).status == 403,
+    ]
+    assert refused == [not is_ours] * 4
+    assert len(upstream.requests) == is_ours
+
+
+def test_behind_tls_the_scheme_is_what_a_trusted_proxy_says(
+    auth: AuthStandIn, upstream: RawUpstream, make_app: MakeApp
+) -> None:
+    place = RawUpstream()
+    place.begin(auth.answer)
+    page = ("X-Requested-With: app", "Origin: https://gateway")
+    with running(make_app(AUTH_URL=place.url, TRUSTED_PROXIES="127.0.0.1", APP_ENV="production")) as gateway:
+        by_tls = (*page, "X-Forwarded-Proto: https")
+        cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway, PASSWORD, *by_tls))}"
+        assert ask(gateway, "POST /api/x", cookie, *by_tls, body=b"x").status == 200
+        refused = ask(gateway, "POST /api/x", cookie, *page, body=b"x")
+    place.stop()
+    assert (refused.status, refused.problem["code"]) == (403, "cross_site")
+    assert "TRUSTED_PROXIES" in refused.problem["detail"]
+
+
 def test_two_kinds_of_credentials_are_refused(gateway: RunningGateway, token: str) -> None:
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     answer = ask(gateway, "GET /api/x", cookie, f"Authorization: Bearer {token}")

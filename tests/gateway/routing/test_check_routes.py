@@ -34,6 +34,8 @@ upstream = "weather"
 access = "authenticated"
 strip_prefix = true
 request_headers = { X-Api-Key = "${KEY}" }
+forward_headers = ["X-Script-Name", "CF-Connecting-IP"]
+expose_headers = ["ETag", "Link"]
 timeout = { read = 0 }
 """
 ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "KEY": SECRET}
@@ -101,6 +103,8 @@ def test_a_request_is_told_what_it_would_meet(file: Path) -> None:
         "identity": "none: a foreign service",
         "body": "at most 1048576 bytes",
         "time-outs": "connect 1 s, silence without end, all 60 s",
+        "let through": "cf-connecting-ip, x-script-name",
+        "to pages": "ETag, Link",
         "to service": "X-Forwarded-Prefix, X-Api-Key",
         "forwarded": "POST /today?in=Oslo",
     }

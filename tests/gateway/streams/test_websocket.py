@@ -479,7 +479,16 @@ def test_a_cookie_opens_a_websocket_for_pages_of_ours_alone(
 ) -> None:
     """Cross-site WebSocket hijacking: a browser sends the cookie along for any page."""
     gateway, _, cookie = session
-    for origin in ({}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+    here = f"127.0.0.1:{gateway.port}"
+    foreign = (
+        "https://evil.example",
+        "null",
+        f"evil://{here}",
+        f"https://{here}",
+        "http://app.example",
+        f"ws://{here}",
+    )
+    for origin in ({}, *({"Origin": origin} for origin in foreign)):
         assert status_of(gateway, {"Cookie": cookie, **origin}) == 403
     assert service.meetings == []
     for allowed in ("https://app.example", f"http://127.0.0.1:{gateway.port}"):
