@@ -194,7 +194,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
             raise Refused("bad_header", "Content-Length must be one decimal number.")
         fields.content_length = int(value)
     elif name == b"transfer-encoding":
-        if fields.chunked or value.strip().lower() != b"chunked":
+        if fields.chunked or value.lower() != b"chunked":
             raise Refused("bad_header", "The only known Transfer-Encoding is chunked.")
         fields.chunked = True
     elif name == b"connection":
@@ -206,7 +206,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
     elif name == b"x-refresh-token":
         if fields.refresh_token is not None:
             raise Refused("multiple_credentials", "There is more than one X-Refresh-Token header.")
-        fields.refresh_token = value.strip().decode("latin-1")
+        fields.refresh_token = value.decode("latin-1")
     elif name == b"via":
         fields.via = value if fields.via is None else fields.via + b", " + value
     elif name == b"max-forwards":

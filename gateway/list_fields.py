@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 Fields = Iterable[tuple[bytes, bytes]]
 
-_OWS = b" \t"
+OWS = b" \t"
+"""White space that may stand around a field's value and a list's elements (RFC 9110 5.6.3); no other may."""
 
 
 def elements(value: bytes) -> list[bytes]:
     """The elements of a list, in order, without the white space around them and without empty ones."""
-    return [element for part in value.split(b",") if (element := part.strip(_OWS))]
+    return [element for part in value.split(b",") if (element := part.strip(OWS))]
 
 
 def elements_of(fields: Fields, name: bytes) -> list[bytes]:

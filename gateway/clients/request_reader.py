@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import httptools
 
+from gateway.list_fields import OWS
+
 _ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
 
 
@@ -75,6 +77,7 @@ class RequestReader:
         if self._in_body:
             return
         name = name.lower()
+        value = value.strip(OWS)
         if name == b"expect":
             self._expects_continue = value.lower() == b"100-continue"
         self._headers.append((name, value))

@@ -53,7 +53,7 @@ class Handshake:
 
     def is_answered_by(self, fields: Fields) -> bool:
         """Whether the `fields` of a 101 are a right answer. RFC 6455 4.1, the client's checks."""
-        accepts = [value.strip() for name, value in fields if name == b"sec-websocket-accept"]
+        accepts = [value for name, value in fields if name == b"sec-websocket-accept"]
         return accepts == [self.accept] and _has_token(fields, b"upgrade", b"websocket")
 
     def answer(self, fields: Fields, ours: bytes) -> bytes:
@@ -71,7 +71,7 @@ def read_handshake(arrival: Arrival) -> Handshake:
     versions = [value for name, value in arrival.headers if name == b"sec-websocket-version"]
     if versions != [_VERSION]:
         raise Refused("websocket_version", headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
-    keys = [value.strip() for name, value in arrival.headers if name == b"sec-websocket-key"]
+    keys = [value for name, value in arrival.headers if name == b"sec-websocket-key"]
     if len(keys) != 1 or not _is_key(keys[0]):
         raise Refused("bad_header", "Sec-WebSocket-Key must be 16 bytes in base64, once.")
     return Handshake(keys[0], _lines(arrival.headers))

@@ -11,6 +11,7 @@ from typing import Literal, cast
 import httptools
 
 from gateway.headers import read_answer_fields
+from gateway.list_fields import OWS
 from gateway.redirects import URL_FIELDS
 from gateway.upstreams.answer_framing import read_framing
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
@@ -425,7 +426,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each field, trailers included; those are discarded."""
         if self._heading:
-            self._raw_headers.append((name, value))
+            self._raw_headers.append((name, value.strip(OWS)))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""

@@ -89,6 +89,30 @@ def test_plain_fields_cross_with_their_values_untouched(gateway: RunningGateway,
     assert sent(upstream) == crossing
 
 
+def test_white_space_around_a_value_is_no_part_of_it(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """RFC 9112 5.1: for fields of requests and of answers; white space within a value is."""
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2 \t\r\nX-A:\t a \t b \r\nX-B: \t \r\n\r\nok"))
+    for _ in range(3):  # the third time request and answer are known
+        with gateway.connect() as client:
+            answer = client.ask("GET /public/ HTTP/1.1", "Host: h\t ", "X-A: \t a \t b\t", "X-B:\t ")
+        assert sent(upstream) == [("x-a", "a \t b"), ("x-b", "")]
+        assert b"x-a: a \t b\r\nx-b: \r\n" in upstream.last.head
+        assert b"X-Forwarded-Host: h\r\n" in upstream.last.head
+        assert (answer.status, answer.body) == (200, b"ok")
+        assert (answer.get("content-length"), answer.get("x-a"), answer.get("x-b")) == ("2", "a \t b", "")
+
+
+def test_white_space_around_connections_options_is_no_part_of_them(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    upstream.begin(answering(ok(b"ok", "Connection: keep-alive ,\tX-Gone\t ", "X-Gone: 1", "X-Kept: 1")))
+    with gateway.connect() as client:
+        lines = ("Connection: keep-alive ,\tX-Gone\t ", "X-Gone: 1", "X-Kept: 1")
+        answer = client.ask("GET /public/ HTTP/1.1", "Host: h", *lines)
+    assert sent(upstream) == [("x-kept", "1")]
+    assert (answer.get("x-gone"), answer.get("x-kept")) == (None, "1")
+
+
 def test_hop_by_hop_fields_and_what_connection_names_stay(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """R26."""
     staying = [

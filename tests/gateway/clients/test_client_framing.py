@@ -61,6 +61,16 @@ AMBIGUOUS = {
     "NUL in a name": GET + b"Host: h\r\nX\0: a\r\n\r\n",
     "NUL in a value": GET + b"Host: h\r\nX: a\0b\r\n\r\n",
     "NUL in the path": b"GET /public/a\0b HTTP/1.1\r\nHost: h\r\n\r\n",
+    "a vertical tab after the length": POST + b"Content-Length: 2\x0b\r\n\r\nab",
+    "a form feed after the length": POST + b"Content-Length: 2\x0c\r\n\r\nab",
+    "a no-break space after the length": POST + b"Content-Length: 2\xa0\r\n\r\nab",
+    "NUL after the length": POST + b"Content-Length: 2\0\r\n\r\nab",
+    "a bare carriage return after the length": POST + b"Content-Length: 2\r \r\n\r\nab",
+    "a space within the length": POST + b"Content-Length: 2 2\r\n\r\nab",
+    "a form feed after the coding": POST + b"Transfer-Encoding: chunked\x0c\r\n\r\n0\r\n\r\n",
+    "a no-break space after the coding": POST + b"Transfer-Encoding: chunked\xa0\r\n\r\n0\r\n\r\n",
+    "NUL after the coding": POST + b"Transfer-Encoding: chunked\0\r\n\r\n0\r\n\r\n",
+    "a no-break space after the host": GET + b"Host: h\xa0\r\n\r\n",
     "a control character in a value": GET + b"Host: h\r\nX: \x01\r\n\r\n",
     "UTF-8 in the path": "GET /public/é HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
     "UTF-8 in the query": "GET /public/?é HTTP/1.1\r\nHost: h\r\n\r\n".encode(),
@@ -138,6 +148,14 @@ HARMLESS = {
     "two spaces before the target": b"GET  /public/a HTTP/1.1\r\nHost: h\r\n\r\n",
     "two spaces before the version": b"GET /public/a  HTTP/1.1\r\nHost: h\r\n\r\n",
     "a bare line feed first": b"\n" + GET + b"Host: h\r\n\r\n",
+    "a space after the length": POST + b"Content-Length: 4 \r\n\r\n1\r\n2",
+    "tabs around the length": POST + b"Content-Length:\t 4\t \t\r\n\r\n1\r\n2",
+    "a space after the coding": POST + b"Transfer-Encoding: chunked  \r\n\r\n0\r\n\r\n",
+    "a space after the host": GET + b"Host: h \r\n\r\n",
+    "a space after the expectation": POST + b"Expect: 100-continue \r\nContent-Length: 4\r\n\r\n1\r\n2",
+    "a space after the connection option": GET + b"Host: h\r\nConnection: keep-alive \r\n\r\n",
+    "a space after the forwards": GET + b"Host: h\r\nMax-Forwards: 3 \r\n\r\n",
+    "nothing but spaces": GET + b"Host: h\r\nX-Us: \t \r\n\r\n",
 }
 
 
@@ -152,9 +170,11 @@ def test_what_everybody_reads_alike_is_forwarded_in_its_plain_form(
     assert request.request_line in ("GET /public/a HTTP/1.1", "POST /public/a HTTP/1.1")
     assert {name for name, _ in request.fields} <= {
         *("host", "x-request-id", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "via"),
-        *("forwarded", "transfer-encoding", "x-us", "er-id"),
+        *("forwarded", "transfer-encoding", "x-us", "er-id", "content-length", "max-forwards"),
     }
-    assert request.body in (b"", b"0\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n")
+    assert b"\t" not in request.head
+    assert b" \r" not in request.head.replace(b"x-us: \r", b"")
+    assert request.body in (b"", b"0\r\n\r\n", b"2\r\nab\r\n0\r\n\r\n", b"1\r\n2")
 
 
 # --- several requests on one connection --------------------------------------------------------------------------
