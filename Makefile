@@ -1,4 +1,5 @@
 # Everything a person types. Needs python3 >= 3.11 with its venv module, and make; uses uv where it is on PATH.
+# PYTHON=/path/to/python3 names another interpreter.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -6,13 +7,13 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
-# Newer than the lock files once everything in them is installed.
+# Newer than the lock files once everything in them is installed. What tests need includes what running needs.
 STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-run
 # What services are measured with, and what they are measured beside; none of it is theirs.
 BENCH := .venv-bench
 URL ?= http://127.0.0.1:8000
 
-PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -22,7 +23,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-run: setup ## Start the whole system on this machine; Ctrl-C stops it
+run: $(RUN_STAMP) ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
 reload: ## Have the gateway of `make run` take up its routes file (DATA_DIR names the copy)
@@ -32,15 +33,15 @@ grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
 	@if [ -z "$(EMAIL)" ] || [ -z "$(ROLE)" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
 	@$(BIN)/python -m stack auth grant -- '$(EMAIL)' '$(ROLE)'
 
-secrets: setup ## Make the secrets that docker-compose.yml reads, where they are missing (in .data/secrets)
+secrets: $(RUN_STAMP) ## Make the secrets that docker-compose.yml reads, where they are missing (in .data/secrets)
 	@$(BIN)/python -m stack secrets
 
-migration: setup ## Write the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
+migration: $(RUN_STAMP) ## Write the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
 	@if [ -z "$(SERVICE)" ] || [ -z "$(MESSAGE)" ]; then \
 		echo "usage: make migration SERVICE=resource_service MESSAGE='what changes'" >&2; exit 2; fi
 	@$(BIN)/python -m '$(SERVICE)' migration '$(MESSAGE)'
 
-setup: $(STAMP) ## Make the virtual environment (done by the others when needed)
+setup: $(STAMP) ## Install all that tests and checks need into .venv (the others do it when needed)
 
 test: setup ## Run every test, on two cores (under three minutes)
 	@$(BIN)/python -m pytest -n 2
@@ -85,7 +86,7 @@ lint: setup ## Check style, types and which package may know which
 lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
 	@PATH="$$PATH:$(abspath $(BIN))"; \
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
-	cd requirements && uv $(COMPILE) dev.in -o dev.txt && \
+	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
 	for service in gateway auth_service resource_service; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
@@ -97,24 +98,9 @@ clean: ## Remove the virtual environments and every cache; .data/ stays
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): $(REQUIREMENTS)
-	@if command -v uv >/dev/null; then \
-		echo "setting up $(VENV) with uv"; \
-		uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
-		uv pip sync --quiet --python $(BIN)/python --require-hashes $(REQUIREMENTS); \
-	else \
-		for python in $(PYTHONS); do \
-			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
-			python=; \
-		done; \
-		if [ -z "$$python" ]; then \
-			echo "python3 >= 3.11 is needed, and none was found; PYTHON=/path/to/python3 names one" >&2; exit 1; \
-		fi; \
-		if ! $$python -c 'import venv, ensurepip' 2>/dev/null; then \
-			echo "$$python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
-		fi; \
-		echo "setting up $(VENV) with $$python"; \
-		$$python -m venv --clear $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-			$(addprefix -r ,$(REQUIREMENTS)); \
-	fi
+	@requirements/install.sh $(VENV) $(REQUIREMENTS)
+	@touch $@ $(RUN_STAMP)
+
+$(RUN_STAMP): requirements/run.txt
+	@requirements/install.sh $(VENV) requirements/run.txt
 	@touch $@
