@@ -57,6 +57,10 @@ class Authentication:
         """As recall, for a token that was not verified before; None where more is needed. Raises Refused(401)."""
         return self._authenticator.verify_at_once(token)
 
+    def confirm(self, proof: Proof) -> None:
+        """Returns where `proof` still holds: not expired, not revoked. Raises Refused."""
+        self._authenticator.confirm(proof.claims)
+
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
         """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
         handle = take_session_handle(fields, self._cookie_name) if fields.cookies else None

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage
+from gateway.rate_limits.concurrency import Place
 from gateway.redirects import with_client_urls
 from gateway.upstreams.connection_pool import ConnectionPool
 from gateway.upstreams.upstream_connection import UpstreamConnection
@@ -27,7 +28,7 @@ class Owner(Protocol):
 class DirectExchange:
     """One request and its answer, from `started` (seconds since the epoch) on."""
 
-    __slots__ = ("_owner", "connection", "cycle", "passage", "pool", "started")
+    __slots__ = ("_owner", "connection", "cycle", "passage", "place", "pool", "started")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class DirectExchange:
         pool: ConnectionPool,
         connection: UpstreamConnection,
         started: float,
+        place: Place | None,
     ) -> None:
         self._owner = owner
         self.cycle = cycle
@@ -44,6 +46,8 @@ class DirectExchange:
         self.pool = pool
         self.connection = connection
         self.started = started
+        self.place = place
+        """To be given back when the request is over; None where the route is not bounded."""
 
     def start(self) -> None:
         """Sends the request."""

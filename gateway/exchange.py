@@ -75,16 +75,23 @@ class Exchange:
         self._taken = 0
         self._given = 0
         self._body_is_whole = not passage.has_body
+        self._first = (b"", True)
         self.status = 0
         self.ended_by = ""
         """The code that says why a stream was ended by the gateway, where it was."""
 
-    async def run(self, pool: ConnectionPool | None = None) -> None:
-        """Returns when the answer was handed back whole. Raises Refused before it has begun, CutOff after.
+    async def collect(self) -> None:
+        """Receives as much of the request's body as is sent together with the head. Raises Refused or CutOff."""
+        if self._has_body:
+            self._first = await self._beginning()
 
-        `pool` is that of the address to ask, where it has been chosen already.
+    async def run(self, pool: ConnectionPool | None = None) -> None:
+        """Sends what was collected, and the rest as it comes; returns when the answer was handed back whole.
+
+        Raises Refused before the answer has begun, CutOff after. `pool` is that of the address to ask, where it has
+        been chosen already.
         """
-        body, whole = await self._beginning() if self._has_body else (b"", True)
+        body, whole = self._first
         pool = pool or self._upstreams.pool(self._route.upstream, self._client)
         kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
         await self._conclude(self._attempts(pool, kept, body, whole))

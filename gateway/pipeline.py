@@ -19,7 +19,6 @@ from gateway.framing import check_target
 from gateway.headers import RequestFields, read_request_fields, release
 from gateway.identity_headers import Voucher
 from gateway.proof import Proof
-from gateway.rate_limits.concurrency import Concurrency, Places
 from gateway.rate_limits.limits import Fields, Limits
 from gateway.refresher import FreshTokens
 from gateway.routing.routes import METHODS, Route, RouteTable
@@ -44,8 +43,6 @@ class Passage(NamedTuple):
     """Whose request it is; an answer that is a stream lives no longer than this holds."""
     standing: Fields = ()
     """How the client stands with the route's rate limits: fields for the answer."""
-    places: Places | None = None
-    """Where the route is bounded: to be left once the request is over."""
 
     def head(self, host_line: bytes) -> bytes:
         """What is sent to the upstream's address of this Host, up to the body."""
@@ -87,7 +84,6 @@ class Pipeline:
         self._authentication = authentication
         self._voucher = voucher
         self._limits = limits
-        self._concurrency = Concurrency()
         self._via = via
         self._clock = clock
 
@@ -147,6 +143,11 @@ class Pipeline:
         with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
             return Vouched(self._vouch(proof, route) if proof is not None else b"", proof, standing)
+
+    def confirm(self, passage: Passage) -> None:
+        """Returns where a passage that is some seconds old would be given again. Raises Refused(401 or 503)."""
+        if passage.proof is not None and not passage.route.public:
+            self._authentication.confirm(passage.proof)
 
     async def _limit_identity(self, arrival: Arrival, route: Route, proof: Proof | None) -> Fields:
         subject = _subject(proof)
@@ -215,9 +216,7 @@ class Pipeline:
                 host=route.upstream.host,
             )
         told = template.told(arrival.client, arrival.scheme, arrival.request_id)
-        # The last stage: who has taken a place is refused by nobody any more.
-        places = self._concurrency.enter(route) if route.max_concurrent is not None else None
-        return Passage(route, template, told, identity, fields.has_body, fields.chunked, proof, standing, places)
+        return Passage(route, template, told, identity, fields.has_body, fields.chunked, proof, standing)
 
     def _route(self, arrival: Arrival, fields: RequestFields) -> Route:
         by_method = self._routes_at(arrival.path)

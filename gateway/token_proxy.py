@@ -7,6 +7,7 @@ import itertools
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -27,6 +28,7 @@ from gateway.headers import own_fields, read_request_fields
 from gateway.metrics import Metrics
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
+from gateway.rate_limits.concurrency import ClientGone, Concurrency, Place
 from gateway.rate_limits.limits import SessionLimit
 from gateway.streams.open_streams import OpenStreams
 from gateway.streams.websocket_exchange import WebSocketExchange
@@ -38,6 +40,8 @@ ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, fields and body."""
+
+SESSION_PATH = b"/session"
 
 OWN_MAX_BODY = 16_384
 """Bytes."""
@@ -77,6 +81,7 @@ class TokenProxy:
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
         self._session_limit = session_limit
+        self._concurrency = Concurrency()
         self._cors = cors
         self._metrics = metrics
         self._access_log = access_log
@@ -102,7 +107,6 @@ class TokenProxy:
                 if passage is not None and self._forward_directly(cycle, passage, started):
                     return
             except Refused as refused:
-                _leave(passage)
                 status = cycle.answer(*_refusal(refused, cycle.arrival))
                 self._record(cycle.arrival, status, started, refused.code, _reason(refused))
                 return
@@ -129,22 +133,29 @@ class TokenProxy:
             return False
         pool = self._upstreams.pool(passage.route.upstream, cycle.arrival.client)
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT and not has_body else FRESH
+        place = None
+        if passage.route.bound is not None:
+            place = self._concurrency.take(passage.route)
+            if place is None:
+                return False
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
-            self._in_task(cycle, self._serve(cycle, started, passage, pool=pool))
+            self._in_task(cycle, self._serve(cycle, started, passage, pool=pool, place=place))
             return True
-        DirectExchange(self, cycle, passage, pool, connection, started).start()
+        DirectExchange(self, cycle, passage, pool, connection, started, place).start()
         return True
 
     def answered(self, direct: DirectExchange, status: int) -> None:
         """Called once a request was answered directly."""
-        if direct.passage.places is not None:
-            direct.passage.places.leave()
+        if direct.place is not None:
+            direct.place.give_back()
         self._record(direct.cycle.arrival, status, direct.started)
 
     def take_over(self, direct: DirectExchange) -> None:
         """Called where more is needed to answer."""
-        self._in_task(direct.cycle, self._serve(direct.cycle, direct.started, direct.passage, direct))
+        self._in_task(
+            direct.cycle, self._serve(direct.cycle, direct.started, direct.passage, direct, place=direct.place)
+        )
 
     # --- in a task -----------------------------------------------------------------------------------------------
 
@@ -155,6 +166,7 @@ class TokenProxy:
         passage: Passage | None,
         direct: DirectExchange | None = None,
         pool: ConnectionPool | None = None,
+        place: Place | None = None,
     ) -> None:
         arrival = cycle.arrival
         send: Send = cycle.send
@@ -176,14 +188,17 @@ class TokenProxy:
             else:
                 passage = passage or await self._pipeline.admit(arrival)
                 exchange = self._exchange(passage, cycle, send)
-                await (exchange.run(pool) if direct is None else exchange.resume(direct.pool, direct.connection))
+                if direct is not None:
+                    await exchange.resume(direct.pool, direct.connection)
+                else:
+                    await self._forward(exchange, passage, cycle, pool, place)
                 status = exchange.status
         except Refused as refused:
             if passage is not None and passage.fresh is not None:
                 refused.headers = {**refused.headers, **passage.fresh.to_headers()}
             code, reason = refused.code, _reason(refused)
             status = await _refuse(refused, cycle, send)
-        except CutOff:
+        except (CutOff, ClientGone):
             status = 0  # returning without an end closes the connection, which is all that can be said
             code = exchange.ended_by if exchange is not None else ""
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
@@ -192,7 +207,8 @@ class TokenProxy:
             if not cycle.started:
                 await _refuse(Refused("internal_error"), cycle, send)
         finally:
-            _leave(passage)
+            if place is not None:
+                place.give_back()
         self._record(arrival, status, started, code, reason)
 
     def _cors_lines(self, arrival: Arrival, origin: bytes) -> bytes:
@@ -203,6 +219,17 @@ class TokenProxy:
         """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
         own = self._own_paths.has(arrival.path, arrival.server)
         return () if own else self._pipeline.routes_of(arrival).keys()
+
+    async def _forward(
+        self, exchange: Exchange, passage: Passage, cycle: Cycle, pool: ConnectionPool | None, place: Place | None
+    ) -> None:
+        """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
+        await exchange.collect()
+        if place is not None:
+            return await exchange.run(pool)
+        with await self._concurrency.wait(passage.route, cycle):
+            self._pipeline.confirm(passage)  # the token may have been revoked since the request was let through
+            return await exchange.run(pool)
 
     def _exchange(self, passage: Passage, cycle: Cycle, send: Send) -> Exchange:
         arrival = cycle.arrival
@@ -243,12 +270,17 @@ class TokenProxy:
             "server": arrival.server,
         }
         body = await _whole_body(cycle) if fields.content_length else b""
-        await self._own_endpoints(scope, _giving(body), send)
+        with await self._concurrency.logins.wait(cycle) if _is_login(arrival) else nullcontext():
+            await self._own_endpoints(scope, _giving(body), send)
 
     def _record(self, arrival: Arrival, status: int, started: float, code: str = "", reason: str = "") -> None:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
             self._access_log.add(arrival, status, self._clock() - started, code, reason)
+
+
+def _is_login(arrival: Arrival) -> bool:
+    return arrival.method == "POST" and arrival.path.rstrip(b"/") == SESSION_PATH
 
 
 async def _whole_body(cycle: Cycle) -> bytes:
@@ -274,11 +306,6 @@ def _giving(body: bytes) -> Receive:
 def _reason(refused: Refused) -> str:
     """Why an Origin was refused, for the log; empty for refusals that have another cause."""
     return refused.detail if refused.code == "cross_site" else ""
-
-
-def _leave(passage: Passage | None) -> None:
-    if passage is not None and passage.places is not None:
-        passage.places.leave()
 
 
 async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:

@@ -11,7 +11,7 @@ from contract.problems import PROBLEMS, Refused
 from gateway.authorizer import authorize
 from gateway.framing import check_target
 from gateway.routing.fixed_fields import FixedFields
-from gateway.routing.routes import METHODS, Address, Route, RouteTable, Timeouts, Upstream
+from gateway.routing.routes import METHODS, Address, Bound, Route, RouteTable, Timeouts, Upstream
 
 PASSES = "passes"
 
@@ -100,8 +100,8 @@ def _facts(route: Route) -> list[tuple[str, str]]:
     ]
     if route.limits:
         facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
-    if route.max_concurrent is not None:
-        facts.append(("at once", f"{route.max_concurrent} requests in one worker"))
+    if route.bound is not None:
+        facts.append(("at once", _bound(route.bound)))
     if route.max_answer is not None:
         facts.append(("answer", f"at most {route.max_answer} bytes"))
     if route.keep_cookies:
@@ -115,6 +115,11 @@ def _facts(route: Route) -> list[tuple[str, str]]:
     if route.answer_fields is not None:
         facts.append(("to client", _names(route.answer_fields)))
     return facts
+
+
+def _bound(bound: Bound) -> str:
+    waiting = f"; {bound.queue} more wait, {bound.max_wait:g} s at most" if bound.queue else ""
+    return f"{bound.max_concurrent} requests in one worker{waiting}"
 
 
 def _identity(route: Route) -> str:

@@ -133,6 +133,15 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """How many requests may be under way at once in one worker, how many may wait, and for how many seconds."""
+
+    max_concurrent: int
+    queue: int = 0
+    max_wait: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """What a request under `prefix` meets. `roles` is empty where any authenticated subject may pass."""
 
@@ -156,8 +165,8 @@ class Route:
     keep_cookies: bool = False
     """Whether the cookies that the upstream sets reach the client."""
     limits: tuple[Limit, ...] = ()
-    max_concurrent: int | None = None
-    """Requests that may be under way at once in one worker."""
+    bound: Bound | None = None
+    """None where any number of requests may be under way at once."""
     max_answer: int | None = None
     """Bytes."""
     websocket: bool = False

@@ -4,6 +4,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from gateway.routing.routes import (
     AUTH_UPSTREAM,
     IDENTITY,
     PUBLIC,
+    Bound,
     Limit,
     Route,
     RouteTable,
@@ -150,6 +152,7 @@ class _Reading:
                 if twin != number:
                     self._complain((*place, "prefix"), f"{method} {route.prefix} stands twice, in routes[{twin}] too")
             self._check_limits((*place, "limits"), route)
+            self._check_queue(place, route)
             if route.websocket and route.upstream == AUTH_UPSTREAM:
                 self._complain((*place, "websocket"), "the auth service has none")
             if route.upstream in upstreams:
@@ -166,6 +169,12 @@ class _Reading:
             if (limit.per, limit.rate.seconds) in seen:
                 self._complain((*place, number), f"there is a limit for {limit.rate.seconds} s already")
             seen.add((limit.per, limit.rate.seconds))
+
+    def _check_queue(self, place: Place, route: RouteForm) -> None:
+        if route.queue is not None and route.max_concurrent is None:
+            self._complain((*place, "queue"), "needs max_concurrent: without it no request waits")
+        if route.max_wait is not None and not route.queue:
+            self._complain((*place, "max_wait"), "needs queue: without it no request waits")
 
 
 def _route(written: RouteForm, upstream: Upstream) -> Route:
@@ -186,11 +195,18 @@ def _route(written: RouteForm, upstream: Upstream) -> Route:
         expose_headers=", ".join(written.expose_headers).encode("ascii"),
         keep_cookies=written.keep_cookies or upstream.takes_credentials,
         limits=_limits(written),
-        max_concurrent=written.max_concurrent,
+        bound=_bound(written),
         max_answer=written.max_answer,
         websocket=written.websocket,
         streams=written.streams,
     )
+
+
+def _bound(written: RouteForm) -> Bound | None:
+    if written.max_concurrent is None:
+        return None
+    bound = Bound(written.max_concurrent, written.queue or 0)
+    return bound if written.max_wait is None else replace(bound, max_wait=written.max_wait)
 
 
 def _limits(written: RouteForm) -> tuple[Limit, ...]:

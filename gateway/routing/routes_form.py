@@ -168,6 +168,8 @@ class RouteForm(_Table):
     keep_cookies: bool = False
     limits: list[LimitForm] = []
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None
+    queue: Annotated[int | None, Field(ge=0, le=65_535)] = None
+    max_wait: Annotated[float | None, Field(gt=0, le=300)] = None
     max_answer: Annotated[int | None, BeforeValidator(_size), Field(ge=1)] = None
     websocket: bool = False
     streams: bool = False

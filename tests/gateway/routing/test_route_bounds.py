@@ -1,22 +1,31 @@
 """How many requests of a route may be under way at once, and how large an answer may be."""
 
 import asyncio
+import queue
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.tokens import SigningKey, access_claims
 
 ROUTES = """
 [upstreams.notes]
 urls = ["${RESOURCE_URL}"]
 identity = false
+
+[upstreams.members]
+urls = ["${RESOURCE_URL}"]
+identity_secret_env = "NOTES_SECRET"
 
 [upstreams.gone]
 urls = ["http://127.0.0.1:1"]
@@ -42,6 +51,28 @@ access = "public"
 max_concurrent = 1
 
 [[routes]]
+prefix = "/line/"
+upstream = "notes"
+access = "public"
+max_concurrent = 1
+queue = 2
+
+[[routes]]
+prefix = "/hasty/"
+upstream = "notes"
+access = "public"
+max_concurrent = 1
+queue = 10
+max_wait = 0.2
+
+[[routes]]
+prefix = "/members/"
+upstream = "members"
+access = "authenticated"
+max_concurrent = 1
+queue = 10
+
+[[routes]]
 prefix = "/free/"
 upstream = "notes"
 access = "public"
@@ -55,10 +86,15 @@ max_answer = 1000
 
 
 @pytest.fixture(scope="module")
-def served(make_app: MakeApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+def routes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
-    with running(make_app(GATEWAY_ROUTES=str(routes))) as gateway:
+    return routes
+
+
+@pytest.fixture(scope="module")
+def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
+    with running(make_app(GATEWAY_ROUTES=str(routes_file))) as gateway:
         yield gateway
 
 
@@ -150,6 +186,120 @@ def test_a_place_is_given_back_when_the_client_hangs_up(served: RunningGateway, 
             assert upstream.settles_at(0)
     upstream.begin()
     assert ask(served, "/two/").status == 200
+
+
+def post(path: str, body: bytes = b"") -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
+
+
+def test_a_client_that_sends_its_body_slowly_holds_no_place(served: RunningGateway, upstream: RawUpstream) -> None:
+    """Two of them would close the route for everybody."""
+    upstream.begin()
+    with ExitStack() as stack:
+        for _ in range(4):
+            slow = stack.enter_context(served.connect())
+            slow.send(post("/two/", b"x" * 100)[:-50])
+        assert [ask(served, "/two/", "POST", b"x").status for _ in range(3)] == [200, 200, 200]
+
+
+class Numbered:
+    """An upstream's script that answers one request at a time, when it is told to, with what was asked for."""
+
+    def __init__(self) -> None:
+        self.arrived: queue.Queue[str] = queue.Queue()
+        self.go = threading.Semaphore(0)
+        self.at_once = 0
+        self.most_at_once = 0
+
+    async def __call__(self, conversation: Conversation) -> None:
+        await conversation.read_body()
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.arrived.put(conversation.request.request_line.split()[1])
+        await asyncio.to_thread(self.go.acquire, timeout=WAIT)
+        self.at_once -= 1
+        await conversation.write(ok())
+
+
+@pytest.mark.parametrize("body", [b"", b"x"])
+def test_requests_beyond_the_bound_wait_in_the_order_in_which_they_came(
+    served: RunningGateway, upstream: RawUpstream, body: bytes
+) -> None:
+    """One is under way and two wait; the fourth is told at once to come back when the queue may be over."""
+    with_idle_connection(served, upstream, script := Numbered())
+    with ExitStack() as stack:
+        clients = []
+        for number in range(3):
+            client = stack.enter_context(served.connect())
+            client.send(post(f"/line/{number}", body))
+            clients.append(client)
+            if number == 0:
+                assert script.arrived.get(timeout=WAIT) == "/line/0"
+            else:
+                assert served.has_met(number + 1)
+        refused = ask(served, "/line/3", "POST", body)
+        for _ in range(3):
+            script.go.release()
+        assert [client.answer("POST").status for client in clients] == [200, 200, 200]
+    assert [script.arrived.get(timeout=WAIT) for _ in range(2)] == ["/line/1", "/line/2"]
+    assert script.most_at_once == 1
+    assert (refused.status, refused.problem["code"]) == (503, "route_busy")
+    assert 5 <= int(refused.get("retry-after") or 0) <= 10
+
+
+def test_no_request_waits_longer_than_the_route_says(served: RunningGateway, upstream: RawUpstream) -> None:
+    with_idle_connection(served, upstream, held := Held())
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, served, "/hasty/", "POST")
+        assert held.arrived.acquire(timeout=WAIT)
+        late = ask(served, "/hasty/", "POST")
+        held.go.set()
+        assert first.result().status == 200
+    assert (late.status, late.problem["code"]) == (503, "route_busy")
+    assert late.get("retry-after") in ("1", "2")
+    upstream.begin()
+    assert ask(served, "/hasty/").status == 200
+
+
+def test_a_client_that_goes_away_leaves_the_queue(served: RunningGateway, upstream: RawUpstream) -> None:
+    """Nothing is sent for it, and those behind it move up."""
+    with_idle_connection(served, upstream, script := Numbered())
+    with served.connect() as first, served.connect() as last:
+        first.send(post("/line/first"))
+        assert script.arrived.get(timeout=WAIT) == "/line/first"
+        for _ in range(3):  # more than the queue is long
+            with served.connect() as gone:
+                gone.send(post("/line/gone"))
+                assert served.has_met(2)
+            assert served.has_met(1)
+        last.send(post("/line/last"))
+        assert served.has_met(2)
+        for client in (first, last):
+            script.go.release()
+            assert client.answer("POST").status == 200
+    assert script.arrived.get(timeout=WAIT) == "/line/last"
+
+
+def test_a_token_that_ends_while_its_request_waits_is_refused(
+    make_app: MakeApp, routes_file: Path, upstream: RawUpstream, signing_key: SigningKey
+) -> None:
+    """What was let through before it waited is looked at again."""
+    clock = ShiftedClock()
+    token = signing_key.sign(access_claims(time.time(), exp=int(time.time()) + 300))
+    asked = b"GET /members/ HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
+    with running(make_app(clock, GATEWAY_ROUTES=str(routes_file))) as gateway:
+        with_idle_connection(gateway, upstream, script := Numbered())
+        with gateway.connect() as first, gateway.connect() as second:
+            first.send(asked)
+            assert script.arrived.get(timeout=WAIT) == "/members/"
+            second.send(asked)
+            assert gateway.has_met(2)
+            clock.move(1_000)
+            script.go.release()
+            assert first.answer().status == 200
+            refused = second.answer()
+    assert (refused.status, refused.problem["code"]) == (401, "token_expired")
+    assert script.arrived.empty()
 
 
 def chunked(size: int) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chassis.rates import Rate
 from gateway.routing.addresses import read_address
 from gateway.routing.complaints import RoutesError
-from gateway.routing.routes import Address, RouteTable
+from gateway.routing.routes import Address, Bound, RouteTable
 from gateway.routing.routes_file import load_routes, parse_routes
 from tests.gateway.tokens import IDENTITY_SECRET
 
@@ -67,7 +67,7 @@ def test_every_setting_reaches_its_route() -> None:
     assert found.roles == {"staff", "root"}
     assert not found.public
     assert found.methods == {"GET", "HEAD", "POST"}
-    assert (found.max_concurrent, found.max_answer) == (3, 2_000)
+    assert (found.bound, found.max_answer) == (Bound(3), 2_000)
     assert found.max_body == 2 * 2**20
     assert (found.timeouts.connect, found.timeouts.read, found.timeouts.total) == (0.5, 0, 9)
     assert (found.strip, found.request_fields, found.answer_fields, found.keep_cookies) == (0, None, None, False)
@@ -77,10 +77,15 @@ def test_every_setting_reaches_its_route() -> None:
 def test_defaults_are_bounded() -> None:
     (found,) = parse(NOTES + route()).routes
     assert found.max_body == 2**20
-    assert found.max_concurrent is found.max_answer is None
+    assert (found.bound, found.max_answer) == (None, None)
     assert 0 < found.timeouts.connect <= found.timeouts.read <= found.timeouts.total
     assert found.upstream.audience == "notes"
     assert "TRACE" not in found.methods
+
+
+def test_a_route_may_have_a_queue() -> None:
+    (found,) = parse(NOTES + route(rest="max_concurrent = 3\nqueue = 40\nmax_wait = 2.5")).routes
+    assert found.bound == Bound(3, queue=40, max_wait=2.5)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +312,11 @@ BAD = [
     ("routes[0].max_answer", route(rest='max_answer = "1 potato"')),
     ("routes[0].max_answer", route(rest="max_answer = 0")),
     ("routes[0].max_concurrent", route(rest="max_concurrent = 0")),
+    ("routes[0].queue", route(rest="max_concurrent = 1\nqueue = -1")),
+    ("routes[0].queue", route(rest="queue = 5")),
+    ("routes[0].max_wait", route(rest="max_concurrent = 1\nqueue = 5\nmax_wait = 0")),
+    ("routes[0].max_wait", route(rest="max_concurrent = 1\nmax_wait = 5")),
+    ("routes[0].max_wait", route(rest="max_concurrent = 1\nqueue = 0\nmax_wait = 5")),
     ("routes[0].limits[0].rate", route(rest='limits = [{ per = "address", rate = "often" }]')),
     ("routes[0].limits[0].per", route(rest='limits = [{ per = "planet", rate = "1/day" }]')),
     ("routes[0].limits[0].per", route(access='"public"', rest='limits = [{ per = "identity", rate = "1/day" }]')),

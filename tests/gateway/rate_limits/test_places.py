@@ -1,0 +1,129 @@
+"""Places are given out in order and come back on every way out."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from contract.problems import Refused
+from gateway.rate_limits.concurrency import ClientGone, Places
+from gateway.routing.routes import Bound
+
+
+@dataclass
+class Waiting:
+    """A client that waits for a place."""
+
+    disconnected: bool = False
+    on_gone: Callable[[], None] | None = None
+
+    def go_away(self) -> None:
+        """Closes the connection."""
+        self.disconnected = True
+        if self.on_gone is not None:
+            self.on_gone()
+
+
+def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
+    async def scenario() -> None:
+        places = Places(Bound(1, queue=9))
+        place = places.take()
+        assert place is not None
+        order: list[int] = []
+
+        async def one(number: int) -> None:
+            with await places.wait(Waiting()):
+                order.append(number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(5)]
+        await asyncio.sleep(0)
+        assert (places.taken, places.waiting) == (1, 5)
+        place.give_back()
+        assert places.take() is None, "a newcomer overtook those who wait"
+        await asyncio.gather(*tasks)
+        assert order == [0, 1, 2, 3, 4]
+        assert (places.taken, places.waiting) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_giving_back_twice_frees_one_place() -> None:
+    places = Places(Bound(2))
+    first, second = places.take(), places.take()
+    assert first is not None
+    assert second is not None
+    first.give_back()
+    first.give_back()
+    assert places.taken == 1
+
+
+def test_a_client_that_has_gone_does_not_wait() -> None:
+    async def scenario() -> None:
+        places = Places(Bound(1, queue=9))
+        with pytest.raises(ClientGone):
+            await places.wait(Waiting(disconnected=True))
+        assert places.taken == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -> None:
+    """By the client's going, by a cancelled task, and in either order."""
+
+    async def scenario() -> None:
+        for end_first in (True, False):
+            for ends in ("gone", "cancelled"):
+                places = Places(Bound(1, queue=9))
+                place = places.take()
+                assert place is not None
+                client = Waiting()
+                task = asyncio.create_task(places.wait(client))
+                await asyncio.sleep(0)
+                end = client.go_away if ends == "gone" else task.cancel
+                steps: list[Callable[[], object]] = [end, place.give_back]
+                for step in steps if end_first else reversed(steps):
+                    step()
+                (result,) = await asyncio.gather(task, return_exceptions=True)
+                if not isinstance(result, BaseException):  # the place came first: the request goes on with it
+                    result.give_back()
+                assert (places.taken, places.waiting) == (0, 0), (end_first, ends)
+
+    asyncio.run(scenario())
+
+
+def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
+    """A thousand clients that get a place, give up, are cancelled or come too late, at random."""
+    luck = random.Random(7)
+
+    async def scenario() -> None:
+        places = Places(Bound(3, queue=20, max_wait=0.01))
+        most = 0
+
+        async def one(client: Waiting) -> None:
+            nonlocal most
+            with await places.wait(client):
+                most = max(most, places.taken)
+                await asyncio.sleep(luck.choice((0, 0, 0.001)))
+                if luck.random() < 0.2:
+                    raise ValueError("the exchange failed")
+
+        tasks = []
+        for _ in range(1_000):
+            client = Waiting()
+            task = asyncio.create_task(one(client))
+            tasks.append(task)
+            if luck.random() < 0.3:
+                asyncio.get_running_loop().call_later(luck.random() * 0.004, client.go_away)
+            if luck.random() < 0.3:
+                asyncio.get_running_loop().call_later(luck.random() * 0.004, task.cancel)
+            if luck.random() < 0.3:
+                await asyncio.sleep(luck.choice((0, 0.001)))
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        kinds = {type(result) for result in results}
+        assert kinds == {type(None), ValueError, ClientGone, asyncio.CancelledError, Refused}
+        assert most == 3
+        assert (places.taken, places.waiting) == (0, 0)
+
+    asyncio.run(scenario())
