@@ -199,7 +199,14 @@ _PLACE = (
 _PLACE_PREFIXES = (
     "x-accel-",  # Rack: X-Accel-Mapping chooses the files that it hands out
     "x-invoke-",  # Next.js
-    "x-middleware-",  # Next.js: x-middleware-subrequest skipped its authorization (CVE-2025-29927)
+    # Next.js: x-middleware-subrequest skipped its authorization (CVE-2025-29927). Its clients send -prefetch.
+    "x-middleware-invoke",
+    "x-middleware-next",
+    "x-middleware-override-",
+    "x-middleware-re",  # -redirect, -request-*, -rewrite
+    "x-middleware-set-",
+    "x-middleware-skip",
+    "x-middleware-subrequest",
     "x-rewrite-",
     "x-sendfile",  # Rack: X-Sendfile-Type
 )

@@ -91,7 +91,13 @@ WITHHELD = [
     *("cloudfront-viewer-address", "cloudfront-forwarded-proto", "front-end-https", "x-scheme", "x-url-scheme"),
     *("x-script-name", "script-name", "path-info", "x-accel-mapping", "x-accel-redirect", "x-sendfile-type"),
     *("x-ingress-path", "x-replaced-path", "x-rewrite-uri", "x-host", "x-http-host-override", "disguised-host"),
-    *("x-middleware-subrequest", "x-invoke-path", "ms-aspnetcore-token", "x-amzn-request-context"),
+    *(
+        "x-middleware-subrequest",
+        "x-middleware-rewrite",
+        "x-invoke-path",
+        "ms-aspnetcore-token",
+        "x-amzn-request-context",
+    ),
 ]
 """Fields by which proxies vouch for something to services that were written for them."""
 OPEN = [
@@ -106,7 +112,7 @@ OPEN = [
         "upgrade-insecure-requests",
     ),
     *("x-amz-date", "x-client-id", "x-client-data", "priority", "save-data", "x-cache-key", "authx", "clients"),
-    *("access-control-request-method", "x-goofy", "forwards", "remotely", "cfx"),
+    *("access-control-request-method", "x-goofy", "forwards", "remotely", "cfx", "x-middleware-prefetch"),
 ]
 """Fields that clients send on their own account."""
 REFUSED = ["x_user_id", "x.user.id", "", " ", "a b", "a:b", "a/b", "x\0", "x\r\n", "é", "a" * 129, "x-user-id "]
