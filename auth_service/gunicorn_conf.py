@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from auth_service.settings import AuthSettings, ServingSettings
+from chassis.database import close_database_of
 from chassis.serving import gunicorn_defaults, settings_or_exit
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
@@ -26,3 +27,8 @@ def post_worker_init(worker: Any) -> None:
     with worker.wsgi.app_context():
         services().republishing.start()
         services().housekeeping.start()
+
+
+def worker_exit(server: object, worker: Any) -> None:
+    """Called by gunicorn in a worker that ends."""
+    close_database_of(worker)

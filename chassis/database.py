@@ -4,14 +4,19 @@ import sqlite3
 from functools import partial
 from typing import Any
 
+import structlog
+from flask import Flask
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from chassis.database_file import follow_database_file
 from chassis.sqlite_writers import BUSY_TIMEOUT, ConnectionInTurn
 from chassis.turns import Turns
+
+_log = structlog.get_logger("database")
 
 
 def database_url(text: str) -> str:
@@ -59,6 +64,26 @@ def prepare_engine(engine: Engine) -> None:
 
     event.listen(engine, "connect", _on_connect)
     follow_database_file(engine)
+
+
+def close_database_of(worker: Any) -> None:
+    """Close the idle connections of a gunicorn worker that ends. A worker that could not start has no application.
+
+    On SQLite the write-ahead log is copied into the database file first, so that after a clean stop a backup is one
+    file. Where another process still uses the database, its own end does the copying.
+    """
+    app = getattr(worker, "wsgi", None)
+    if not isinstance(app, Flask):
+        return
+    with app.app_context():
+        engine: Engine = app.extensions["sqlalchemy"].engine
+    if engine.dialect.name == "sqlite":
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except (DBAPIError, PoolTimeout) as error:
+            _log.warning("sqlite_checkpoint_failed", reason=str(error))
+    engine.dispose()
 
 
 def _on_connect(connection: Any, _: object) -> None:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from chassis.database import close_database_of
 from chassis.serving import gunicorn_defaults, settings_or_exit
 from resource_service.settings import ResourceSettings, ServingSettings
 
@@ -22,3 +23,8 @@ threads = _settings.threads
 def post_worker_init(worker: Any) -> None:
     """Called by gunicorn in a worker that is ready: its streams end when it is asked to go."""
     worker.wsgi.extensions["note_streams"].serves = lambda: worker.alive
+
+
+def worker_exit(server: object, worker: Any) -> None:
+    """Called by gunicorn in a worker that ends."""
+    close_database_of(worker)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.running_stack import RunningStack, descendants, is_running
+from tests.system.running_stack import RunningStack, descendants, is_running, run_stack
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
 
@@ -30,6 +30,17 @@ def test_ctrl_c_stops_it_and_leaves_no_process(strict_stack: RunningStack) -> No
     assert len(processes) == 7  # redis, three gunicorns and a worker each
     assert strict_stack.signal(signal.SIGINT) == 0
     assert goes_away(processes, 1), strict_stack.said()
+
+
+def test_after_a_clean_stop_each_database_is_one_file() -> None:
+    """Its write-ahead log is copied into it, so that a backup needs no other file."""
+    with run_stack() as stack:
+        stack.add_note(stack.login(stack.register()).access, "A note")
+        stack.http.close()
+        assert [file.name for file in stack.data_dir.glob("*-wal") if file.stat().st_size]
+        assert stack.signal(signal.SIGTERM) == 0
+        assert len(list(stack.data_dir.glob("*.db"))) == 2
+        assert not [file.name for file in stack.data_dir.glob("*-wal") if file.stat().st_size]
 
 
 def test_when_a_service_dies_the_rest_stops_and_its_name_is_said(stack: RunningStack) -> None:
