@@ -31,7 +31,7 @@ class AuthRefused(Exception):
 
     def to_response(self) -> Response:
         """The answer that says this."""
-        text = "" if self.body is None else json.dumps(self.body)
+        text = "" if self.body is None else f"{json.dumps(self.body)}\n"
         return Response(text, self.status, dict(self.headers), content_type="application/json")
 
 

@@ -1,7 +1,5 @@
 """Owns how a Flask service says no: every refusal leaves as problem details with a code and the request's id."""
 
-import json
-
 import structlog
 from flask import Flask, Response
 from gunicorn.http.errors import ParseException
@@ -32,8 +30,7 @@ def install_problem_answers(app: Flask) -> None:
 
 def problem_answer(refused: Refused) -> Response:
     """The answer that says `refused`."""
-    body = json.dumps(refused.to_members(request_id()))
-    return Response(body, refused.status, refused.to_headers(), content_type=PROBLEM_JSON)
+    return Response(refused.to_body(request_id()), refused.status, refused.to_headers(), content_type=PROBLEM_JSON)
 
 
 def _http_answer(error: HTTPException) -> Response:

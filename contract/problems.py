@@ -4,6 +4,7 @@ A refusal is a value: `raise Refused("token_expired")`. The table gives each cod
 place in each service turns a Refused into an answer.
 """
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,6 +111,10 @@ class Refused(Exception):
             "request_id": request_id,
             **self.extra,
         }
+
+    def to_body(self, request_id: str) -> bytes:
+        """Return those members as JSON, ended by a newline: a terminal shows its prompt on a line of its own."""
+        return json.dumps(self.to_members(request_id)).encode() + b"\n"
 
 
 def spread(seconds: int) -> int:

@@ -6,6 +6,7 @@ unknown kid fetches the set at most once a minute, whoever sends it.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,9 @@ ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 UNKNOWN_KID_PAUSE = 60
 """Seconds between two fetches on account of an unknown kid."""
 
+START_SECONDS = 10
+"""Seconds after the start in which it is no reason to warn that the auth service has not answered yet."""
+
 _RETRY_PAUSE = 1
 _log = structlog.get_logger("keys")
 
@@ -33,6 +37,7 @@ class SigningKeys:
         self._fetch = fetch
         self._clock = clock
         self._max_age = max_age
+        self._created_at = clock()
         self._document = b""
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._asked_for_unknown_at = float("-inf")
@@ -79,7 +84,10 @@ class SigningKeys:
             document = await self._fetch()
             keys = read_jwks(document)
         except (OSError, ValueError) as error:
-            _log.warning("signing keys were not fetched", reason=str(error) or type(error).__name__)
+            # Services that start together are not ready in the order in which they need each other.
+            is_starting = not self.loaded and self._clock() - self._created_at < START_SECONDS
+            level = logging.INFO if is_starting else logging.WARNING
+            _log.log(level, "signing keys were not fetched", reason=str(error) or type(error).__name__)
             return False
         if document != self._document:
             self._version += 1

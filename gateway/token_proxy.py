@@ -4,7 +4,6 @@ Requests for upstream routes never enter WSGI. One place turns a refusal into an
 """
 
 import itertools
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import nullcontext
@@ -323,7 +322,7 @@ async def _answer_allow(allow: str, arrival: Arrival, send: Send) -> int:
 
 
 def _refusal(refused: Refused, arrival: Arrival) -> Answer:
-    body = json.dumps(refused.to_members(arrival.request_id)).encode()
+    body = refused.to_body(arrival.request_id)
     headers = [
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", str(len(body)).encode()),

@@ -6,7 +6,6 @@ A sweep looks at the deadlines once a second; timers of their own would cost eac
 """
 
 import asyncio
-import json
 import socket
 import struct
 from collections import deque
@@ -378,7 +377,7 @@ class ServerProtocol(asyncio.Protocol):
         """Answers what never became a request, and closes; the last answer may have been given already."""
         if self._transport is None or self._transport.is_closing() or self._linger_until != _FOREVER:
             return
-        body = json.dumps(refused.to_members("")).encode()
+        body = refused.to_body("")
         fields = (f"content-type: {PROBLEM_JSON}", f"content-length: {len(body)}", *_OF_REFUSALS, "", "")
         head = "\r\n".join(fields)
         standing = self.standing_lines(self._scheme)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from structlog.testing import capture_logs
 
-from gateway.keys import SigningKeys, read_jwks
+from gateway.keys import START_SECONDS, SigningKeys, read_jwks
 from tests.gateway.authenticating import JWKS_MAX_AGE, Publisher
 from tests.gateway.clocks import MovableClock
 from tests.gateway.tokens import SigningKey, jwks
@@ -165,3 +166,15 @@ def test_only_public_halves_are_kept(keys: SigningKeys) -> None:
 def test_a_document_of_two_meanings_is_refused() -> None:
     with pytest.raises(ValueError, match="no JWKS"):
         read_jwks(b'{"keys": [], "keys": []}')
+
+
+def test_an_auth_service_that_is_still_starting_is_no_reason_to_warn(
+    publisher: Publisher, clock: MovableClock
+) -> None:
+    keys = SigningKeys(publisher, clock, JWKS_MAX_AGE)
+    publisher.is_down = True
+    with capture_logs() as logs:
+        assert not asyncio.run(keys.refresh())
+        clock.move(START_SECONDS)
+        assert not asyncio.run(keys.refresh())
+    assert [line["log_level"] for line in logs] == ["info", "warning"]

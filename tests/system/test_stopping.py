@@ -3,6 +3,7 @@
 Each test ends a stack that the others share, to save starting one more: this file's name has it run last.
 """
 
+import json
 import os
 import signal
 import time
@@ -32,8 +33,8 @@ def test_ctrl_c_stops_it_and_leaves_no_process(strict_stack: RunningStack) -> No
     assert goes_away(processes, 1), strict_stack.said()
 
 
-def test_after_a_clean_stop_each_database_is_one_file() -> None:
-    """Its write-ahead log is copied into it, so that a backup needs no other file."""
+def test_a_healthy_stack_warns_of_nothing_and_leaves_each_database_in_one_file() -> None:
+    """A write-ahead log is copied into its database at the stop, so that a backup needs no other file."""
     with run_stack() as stack:
         stack.add_note(stack.login(stack.register()).access, "A note")
         stack.http.close()
@@ -41,6 +42,9 @@ def test_after_a_clean_stop_each_database_is_one_file() -> None:
         assert stack.signal(signal.SIGTERM) == 0
         assert len(list(stack.data_dir.glob("*.db"))) == 2
         assert not [file.name for file in stack.data_dir.glob("*-wal") if file.stat().st_size]
+        lines = [json.loads(line.partition("| ")[2]) for line in stack.said().splitlines() if "| {" in line]
+        assert {line["service"] for line in lines} == {"gateway", "auth_service", "resource_service"}
+        assert not [line for line in lines if line["level"] not in ("debug", "info")]
 
 
 def test_when_a_service_dies_the_rest_stops_and_its_name_is_said(stack: RunningStack) -> None:
