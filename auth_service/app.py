@@ -91,7 +91,13 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     trail = AuditTrail(database, client_of_request)
     sessions = SessionStore(database, policy, trail, commits)
     accounts = Accounts(database, engine, sessions, trail, commits, most_sessions=settings.max_sessions_per_user)
-    passwords = Passwords(settings.hash_cost, running=settings.hash_concurrency, waiting=settings.hash_queue)
+    passwords = Passwords(
+        settings.hash_cost,
+        running=settings.hash_concurrency,
+        waiting=settings.hash_queue,
+        max_wait=settings.hash_max_wait,
+        release=database.close,
+    )
     redis = RedisLink(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)
     feed = RevocationFeed(redis, sessions, access_lifetime=settings.access_token_lifetime, clock=clock)

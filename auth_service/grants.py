@@ -82,6 +82,7 @@ class Grants:
 
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
+        self.passwords.check_room()  # in a storm, nothing is asked for those who are told to come back
         with self._counted(email, client) as attempt:
             user = self.accounts.find_account(email)
             now = self.clock()

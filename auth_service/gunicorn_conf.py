@@ -17,7 +17,7 @@ proc_name = "sallyport-auth"
 bind = _serving.auth_bind
 workers = _serving.auth_workers
 worker_class = "gthread"  # argon2 and SQL release the interpreter's lock
-threads = _settings.auth_threads
+threads = _settings.all_threads
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,8 +1,9 @@
 """Owns passwords: which are accepted, and how they are hashed and verified.
 
-Hashing is slow by design, so it is bounded: some run, some wait, and what comes on top is refused with a 503, since a
-storm of logins must leave threads for those who refresh. It must leave them the processors, too: passwords are hashed
-by threads that yield to whatever else there is to do.
+Hashing is slow by design, so it is bounded: some run, and the others wait for at most `max_wait` seconds, first come,
+first served. Whoever waits longer, or finds the queue full, is refused with a 503. Those who wait have threads of
+their own (gunicorn_conf.py) and hold no connection to the database, so that refreshes find both. Passwords are hashed
+by threads that yield the processors to whatever else there is to do.
 """
 
 import os
@@ -10,8 +11,8 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
@@ -48,14 +49,39 @@ class HashCost:
 
 
 class HashingBusy(Exception):
-    """As many passwords as may be are being hashed or wait for it. Try again in a few seconds."""
+    """The queue of passwords to hash is full, or too slow. Try again in a few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a password is right, once it was hashed."""
+
+    _future: Future[bool]
+    _max_wait: float
+
+    def result(self) -> bool:
+        """Waits for the verdict. Raises HashingBusy where the hashing has not begun in time."""
+        return _awaited(self._future, self._max_wait)
 
 
 class Passwords:
-    """Hashes and verifies with argon2id, at most `running` at once while `waiting` more stand in line."""
+    """Hashes and verifies with argon2id, at most `running` at once; `waiting` more wait, for `max_wait` seconds each.
 
-    def __init__(self, cost: HashCost, *, running: int, waiting: int) -> None:
+    `release` is called before a thread waits: it gives back the connection to the database, which others need.
+    """
+
+    def __init__(
+        self,
+        cost: HashCost,
+        *,
+        running: int,
+        waiting: int,
+        max_wait: float = 5.0,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
         self._cost = cost
+        self._max_wait = max_wait
+        self._release = release
         self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_step_back)
         self._admitted = threading.BoundedSemaphore(running + waiting)
         # Verified for accounts that do not exist, so that they take as long to refuse as those that do.
@@ -64,18 +90,25 @@ class Passwords:
     def hash(self, password: str) -> str:
         """The hash to store. Raises HashingBusy."""
         with self._in_turn(lambda: self._hashed(password)) as made:
-            return made.result()
+            return _awaited(made, self._max_wait)
 
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
         with self.verifying(password, password_hash) as verdict:
             return verdict.result()
 
-    def verifying(self, password: str, password_hash: str | None) -> AbstractContextManager[Future[bool]]:
+    @contextmanager
+    def verifying(self, password: str, password_hash: str | None) -> Iterator[Verdict]:
         """As verify, for whoever has something to do in that time: within it the answer is on its way."""
-        is_known = password_hash is not None
         judged_by = password_hash or self._hash_of_nobody
-        return self._in_turn(lambda: self._matches(password, judged_by) and is_known)
+        with self._in_turn(lambda: self._matches(password, judged_by) and password_hash is not None) as future:
+            yield Verdict(future, self._max_wait)
+
+    def check_room(self) -> None:
+        """Returns where a password could be hashed or wait now. Raises HashingBusy."""
+        if not self._admitted.acquire(blocking=False):
+            raise HashingBusy
+        self._admitted.release()
 
     def is_outdated(self, password_hash: str) -> bool:
         """Whether `password_hash` was made at another cost than today's."""
@@ -96,9 +129,25 @@ class Passwords:
         if not self._admitted.acquire(blocking=False):
             raise HashingBusy
         try:
-            yield self._hashers.submit(work)
+            self._release()
+            future = self._hashers.submit(work)
+            try:
+                yield future
+            finally:
+                future.cancel()  # nobody waits for it any more
         finally:
             self._admitted.release()
+
+
+def _awaited(future: Future[Answer], max_wait: float) -> Answer:
+    try:
+        return future.result(max_wait)
+    except TimeoutError as error:
+        if future.cancel():
+            raise HashingBusy from error
+    except CancelledError as error:
+        raise HashingBusy from error
+    return future.result()  # it is being hashed: the end is near
 
 
 def _step_back() -> None:

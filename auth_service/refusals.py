@@ -17,7 +17,7 @@ _ANONYMOUS = 'Bearer realm="api"'
 _INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
 
 STORE_RETRY_AFTER = 2
-HASHING_RETRY_AFTER = 3
+HASHING_RETRY_AFTER = 5
 """Seconds."""
 
 

@@ -45,7 +45,10 @@ class AuthSettings(Settings):
     """Secret because it may carry a password, as `redis_url` may."""
     redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
     auth_threads: Annotated[int, Field(ge=2, le=256)] = 8
-    """Requests that one process answers at once; each can have a connection to the database."""
+    """Requests that one process answers at once, besides those that hash a password or wait for it.
+
+    As many connections to the database can be open.
+    """
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
     previous_signing_key: Annotated[SecretStr | None, AfterValidator(_usable_previous_key)] = None
@@ -88,8 +91,10 @@ class AuthSettings(Settings):
     """KiB."""
     hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at once in one process."""
-    hash_queue: Annotated[int, Field(ge=0, le=64)] = 3
-    """Requests that may wait for a hash; those beyond are answered 503. Keep the sum of both below the threads."""
+    hash_queue: Annotated[int, Field(ge=0, le=1_000)] = 100
+    """Requests that may wait for a hash in one process, each in a thread besides `auth_threads`; beyond, 503."""
+    hash_max_wait: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds that a request waits for its hash to begin."""
 
     @model_validator(mode="after")
     def _hashes_slowly_in_production(self) -> Self:
@@ -104,6 +109,11 @@ class AuthSettings(Settings):
     def hash_cost(self) -> HashCost:
         """What a password's hash costs."""
         return HashCost(self.argon2_time_cost, self.argon2_memory_cost)
+
+    @property
+    def all_threads(self) -> int:
+        """Threads of one process: however many requests hash or wait for it, `auth_threads` are left for others."""
+        return self.auth_threads + self.hash_concurrency + self.hash_queue
 
     @property
     def throttle_rates(self) -> ThrottleRates | None:

@@ -48,6 +48,7 @@ class Users(Endpoint):
 
     def post(self) -> ResponseReturnValue:
         """201 the new user; 400 names what is wrong, and stores nothing."""
+        services().passwords.check_room()
         given = read_fields(read_members(), _registration_fields())
         _accept_password("password", given["password"], given["email"])
         account = NewAccount(

@@ -4,6 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from chassis.clock import Clock
+from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, sign_peer
 from contract.problems import Refused
 from gateway.routing.routes import Address
@@ -11,6 +12,8 @@ from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
+_LOGIN = 7.0
+"""Seconds for a log-in, whose password may wait to be hashed (HASH_MAX_WAIT)."""
 _LIMIT = 16
 """Calls at once; those beyond wait for their turn, at most _PATIENCE seconds."""
 _PATIENCE = 3.0
@@ -26,7 +29,7 @@ class AuthAnswer(NamedTuple):
 
 
 class AuthClient:
-    """Calls the auth service and proves itself by `secret`. Every call ends within some eight seconds."""
+    """Calls the auth service and proves itself by `secret`. Every call ends within eleven seconds."""
 
     def __init__(self, address: Address, secret: str, clock: Clock) -> None:
         self.pool = ConnectionPool(address, _LIMIT)
@@ -66,19 +69,20 @@ class AuthClient:
         length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
         head = f"{method} {path} HTTP/1.1\r\n{fields}{length}".encode("ascii") + self.pool.host_line + b"\r\n"
         try:
-            connection.start(head, body, whole=True, method=method, keep_cookies=False, total=_TOTAL)
-            return await _answer(connection)
+            silence, total = (_LOGIN, _LOGIN) if path == SESSIONS_PATH else (_SILENCE, _TOTAL)
+            connection.start(head, body, whole=True, method=method, keep_cookies=False, total=total)
+            return await _answer(connection, silence)
         except UpstreamFailed as error:
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
             self.pool.give_back(connection)
 
 
-async def _answer(connection: UpstreamConnection) -> AuthAnswer:
-    await connection.answered(_SILENCE)
+async def _answer(connection: UpstreamConnection, silence: float) -> AuthAnswer:
+    await connection.answered(silence)
     parts = [connection.take()]
     while not connection.complete:
-        parts.append(await connection.more(_SILENCE))
+        parts.append(await connection.more(silence))
         if sum(map(len, parts)) > _MAX_ANSWER:
             raise OSError(f"the auth service's answer is over {_MAX_ANSWER} bytes")
     said = next((value for name, value in connection.headers if name == b"retry-after"), b"")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 Answer = TypeVar("Answer")
 
-TIMEOUT = 10.0
+TIMEOUT = 12.0
 """Seconds. What is called on the loop has shorter deadlines of its own."""
 
 

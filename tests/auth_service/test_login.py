@@ -1,11 +1,13 @@
 """POST /auth/jwt/create/: who gets in, and what comes out."""
 
 import re
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from flask import Flask
+from nacl.pwhash import argon2id
+from sqlalchemy import QueuePool
 
 from auth_service.accounts import NOBODY
 from auth_service.client import Client
@@ -17,7 +19,7 @@ from auth_service.session_store import Session, new_session
 from contract.claims import read_access_claims
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of, header_of
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
 
 REFUSED = {"detail": "No active account found with the given credentials"}
 
@@ -122,20 +124,45 @@ def test_a_storm_of_logins_is_told_to_come_back(
     assert ann.refresh_tokens().status_code == 200
 
 
+NEW = "n3w Passw0rd!"
+HASHING = {
+    "registration": ("POST", "/auth/users/", {"email": "new@example.org", "password": PASSWORD}),
+    "set_password": (
+        "POST",
+        "/auth/users/set_password/",
+        {"new_password": NEW, "current_password": PASSWORD},
+    ),
+    "deletion": ("DELETE", "/auth/users/me/", {"current_password": PASSWORD}),
+    "log-in": ("POST", "/auth/jwt/create/", {"email": "ann@example.org", "password": PASSWORD}),
+}
+
+
+@pytest.mark.parametrize("name", HASHING)
 def test_no_connection_is_held_while_a_password_is_hashed(
-    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
+    ann: Person, app: Flask, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Hashing takes long, and others may wait for their turn to be hashed: the database is for those who refresh."""
-    held: list[str] = []
-    verifying = parts.passwords.verifying
+    held: list[int] = []
 
-    def looking(password: str, password_hash: str | None) -> AbstractContextManager[Future[bool]]:
-        held.append(db.engine.pool.status())
-        return verifying(password, password_hash)
+    def looking(name: str) -> Callable[..., Any]:
+        plain = getattr(argon2id, name)
 
-    monkeypatch.setattr(parts.passwords, "verifying", looking)
-    assert ann.log_in().status_code == 200
-    assert "Current Checked out connections: 0" in held[0]
+        def look(*args: Any, **options: Any) -> Any:
+            held.append(pool.checkedout())
+            return plain(*args, **options)
+
+        return look
+
+    with app.app_context():
+        pool = cast(QueuePool, db.engine.pool)
+    for function in ("verify", "str"):
+        monkeypatch.setattr(argon2id, function, looking(function))
+    method, path, members = HASHING[name]
+    access = "" if name in ("registration", "log-in") else ann.access
+    answer = ann.call(method, path, access=access, json=members) if access else ann.client.post(path, json=members)
+    assert answer.status_code in (200, 201, 204)
+    assert held
+    assert set(held) == {0}
 
 
 def test_a_token_is_signed_for_whoever_tries(ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,41 @@ def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.Monk
     for thread in threads:
         thread.join()
     assert passwords.hash("free again")
+
+
+def test_no_password_waits_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R39: it is refused then, and not hashed for nobody afterwards; the one that is being hashed is waited for."""
+    passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
+    begun, release = threading.Event(), threading.Event()
+    judged: list[object] = []
+
+    def slow(password: str, _: str) -> bool:
+        judged.append(password)
+        begun.set()
+        release.wait(5)
+        return True
+
+    monkeypatch.setattr(passwords, "_matches", slow)
+    verdicts: list[bool] = []
+    stored = passwords.hash("x")
+    first = threading.Thread(target=lambda: verdicts.append(passwords.verify("first", stored)))
+    first.start()
+    assert begun.wait(5)
+    with pytest.raises(HashingBusy):
+        passwords.verify("second", stored)
+    release.set()
+    first.join()
+    assert verdicts == [True]
+    assert passwords.verify("third", stored)
+    assert judged == ["first", "third"]
+
+
+def test_fifty_that_come_at_once_are_all_hashed() -> None:
+    """R39: however few are hashed at once."""
+    passwords = Passwords(CHEAP, running=1, waiting=100)
+    with ThreadPoolExecutor(50) as pool:
+        made = list(pool.map(passwords.hash, ["x"] * 50))
+    assert len(set(made)) == 50
 
 
 def _wait_until_refused(passwords: Passwords) -> None:
