@@ -170,7 +170,13 @@ def create_app(
     counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
     limits = Limits(counts, clock)
     pipeline = Pipeline(
-        table, authentication, Voucher(settings.verified_tokens), limits, Via(settings.gateway_name), clock
+        table,
+        authentication,
+        Voucher(settings.verified_tokens),
+        limits,
+        Via(settings.gateway_name),
+        clock,
+        metrics.note_withheld,
     )
     late = Lateness(metrics.registry, monotonic)
     upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic, late.note)

@@ -2,6 +2,10 @@
 
 What is forwarded is built from nothing: a field crosses when its name is plain and on no list below. Names are
 looked up in a table that learns them, so a known name costs one look-up.
+
+A plain name is made of letters, digits and `-`. CGI, WSGI and PHP give a service one variable for `X-User-Id`,
+`X_User_Id` and `X.User.Id`; so a request's field with any other name is withheld, and a name that folds to one of the
+gateway's own can be named by no route.
 """
 
 import re
@@ -85,15 +89,24 @@ _READ = (
     "x-refresh-token",
 )
 
-_PLAIN_NAME = re.compile(rb"[a-z0-9-]{1,128}")
+_PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 5.6.2, in lower case
+_NOT_PLAIN = re.compile(rb"[^a-z0-9-]")
 _TABLE_SIZE = 2_000
+_LONGEST_KNOWN = 128
+"""Bytes of a name that is kept in the table and written to the log."""
 
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+def folded(name: bytes) -> bytes:
+    """The plain name under which a service may know the field `name`, which is in lower case."""
+    return _NOT_PLAIN.sub(b"-", name)
+
+
 def _request_fate(name: bytes) -> Fate:
     if not _PLAIN_NAME.fullmatch(name):
-        return Fate.REFUSE
+        return Fate.WITHHELD if _TOKEN.fullmatch(name) else Fate.REFUSE
     text = name.decode("ascii")
     if text in _READ:
         return Fate.READ
@@ -107,7 +120,7 @@ def _request_fate(name: bytes) -> Fate:
 class _Table(dict[bytes, Fate]):
     def __missing__(self, name: bytes) -> Fate:
         fate = _request_fate(name)
-        if len(self) < _TABLE_SIZE:
+        if len(self) < _TABLE_SIZE and len(name) <= _LONGEST_KNOWN:
             self[name] = fate
             if fate is Fate.WITHHELD:
                 # Once a name and worker: whoever misses the field behind the gateway finds out here.
@@ -163,7 +176,7 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
         elif fate is Fate.WITHHELD:
             fields.withheld += (name, b": ", value, b"\r\n")
         elif fate is Fate.REFUSE:
-            raise Refused("bad_header", f"Header names are made of letters, digits and -: {_shown(name)} is not.")
+            raise Refused("bad_header", f"{_shown(name)} is no name of a header field (RFC 9110 5.1).")
     if size > MAX_HEADER_BYTES:
         raise _too_large(fields)
     _check(fields, http_version)
@@ -238,12 +251,15 @@ def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
     return kept
 
 
-def release(fields: RequestFields, names: Collection[bytes]) -> None:
-    """Lets those of the withheld fields cross that have one of these names."""
+def release(fields: RequestFields, names: Collection[bytes]) -> int:
+    """Let those of the withheld fields cross that have one of these names. Return how many still do not."""
     withheld = fields.withheld
+    crossing: list[bytes] = []
     for start in range(0, len(withheld), 4):
         if withheld[start] in names:
-            fields.lines += withheld[start : start + 4]
+            crossing += withheld[start : start + 4]
+    fields.lines += crossing
+    return (len(withheld) - len(crossing)) // 4
 
 
 def _too_large(fields: RequestFields) -> Refused:
@@ -265,12 +281,21 @@ def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def may_be_set_on_requests(name: str) -> bool:
     """Whether a route may say the field `name`: plain, and not one that the gateway says or reads itself."""
-    return may_be_forwarded(name)
+    return _is_plain(name) and may_be_forwarded(name)
 
 
 def may_be_forwarded(name: str) -> bool:
-    """Whether a route may let the client's field `name` reach its service."""
-    return _request_fate(name.lower().encode()) in (Fate.CROSS, Fate.WITHHELD)
+    """Whether a route may let the client's field `name` reach its service.
+
+    Never a spelling in which a service might take it for a field that the gateway says or reads itself.
+    """
+    lower = name.lower().encode()
+    fates = {_request_fate(lower), _request_fate(folded(lower))}
+    return fates <= {Fate.CROSS, Fate.WITHHELD}
+
+
+def _is_plain(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name.lower().encode()) is not None
 
 
 # --- the way back --------------------------------------------------------------------------------------------
@@ -303,20 +328,27 @@ _ANSWERS_STAY_PREFIXES = (
 )
 
 
+# Framing says how long a body is, and cookies are the services' to set.
+_NO_ROUTES_OWN = frozenset({b"content-length", b"set-cookie"})
+
 _FOR_THE_LOG = frozenset(name.encode("ascii") for name in _TO_THE_NEXT_PROXY)
 
 
 def _answer_name(raw: bytes) -> bytes | None:
     name = raw.lower()
-    if name in _ANSWERS_STAY or not _PLAIN_NAME.fullmatch(name) or name.startswith(_ANSWERS_STAY_PREFIXES):
+    if not _TOKEN.fullmatch(name):
         return None
-    return name
+    plain = folded(name)
+    if plain in _ANSWERS_STAY or plain.startswith(_ANSWERS_STAY_PREFIXES):
+        return None
+    # A client behind one more proxy may know a field by its plain name; of framing and cookies there is one spelling.
+    return None if plain in _NO_ROUTES_OWN and plain != name else name
 
 
 class _AnswerNames(dict[bytes, bytes | None]):
     def __missing__(self, raw: bytes) -> bytes | None:
         name = _answer_name(raw)
-        if len(self) < _TABLE_SIZE:
+        if len(self) < _TABLE_SIZE and len(raw) <= _LONGEST_KNOWN:
             self[raw] = name
             if raw.lower() in _FOR_THE_LOG:
                 _log.info("answer_field_dropped", name=raw.lower().decode("ascii"))
@@ -329,16 +361,14 @@ _ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
 def may_be_set_on_answers(name: str) -> bool:
     """As may_be_set_on_requests, for the way back."""
     plain = name.lower()
-    return _answer_name(plain.encode()) is not None and plain not in _NO_ROUTES_OWN
+    return _is_plain(name) and _answer_name(plain.encode()) is not None and plain.encode() not in _NO_ROUTES_OWN
 
 
 def may_be_exposed(name: str) -> bool:
     """Whether a route may let pages of other origins read the field `name`: one that reaches clients at all."""
-    return _answer_name(name.encode()) is not None and name.lower() != "set-cookie"  # Fetch, 2.2.2: never readable
+    # Fetch, 2.2.2: Set-Cookie is never readable; 3.2.5: `*` stands for every field.
+    return _answer_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
 
-
-# Framing says how long a body is, and cookies are the services' to set.
-_NO_ROUTES_OWN = frozenset({"content-length", "set-cookie"})
 
 SESSION_COOKIE = "__Host-session"
 """The gateway's own: no service may plant one, in any spelling that a browser sends back under that name."""

@@ -25,6 +25,14 @@ class Metrics:
         self._requests = Counter(
             "sallyport_gateway_requests", "Requests answered, by status.", ["status"], registry=self.registry
         )
+        self.withheld = 0
+        """Fields of requests that were not forwarded because of their names, since the last transfer."""
+        self._withheld = Counter(
+            "sallyport_gateway_withheld_fields",
+            "Request fields that were not forwarded because of their names. A request that was seen before, byte for"
+            " byte but for its token, is not counted again.",
+            registry=self.registry,
+        )
         self._feed_age = Gauge(
             "sallyport_gateway_revocation_feed_age_seconds",
             "Seconds since the revocation feed was last read to its end; infinite before the first time.",
@@ -62,6 +70,10 @@ class Metrics:
         )
         stale.set(refused)
 
+    def note_withheld(self, fields: int) -> None:
+        """Count `fields` of a request that are not forwarded because of their names."""
+        self.withheld += fields
+
     def note_counting_alone(self, alone: bool) -> None:
         """Tells whether this worker counts for rate limits without the others."""
         self._alone.set(1 if alone else 0)
@@ -71,6 +83,8 @@ class Metrics:
         tally, self.answers = self.answers, Tally()
         for status, count in tally.items():
             self._requests.labels(str(status)).inc(count)
+        withheld, self.withheld = self.withheld, 0
+        self._withheld.inc(withheld)
         self._feed_age.set(self._feed.age(self._clock()))
         self._revoked.set(len(self._revocations))
 

@@ -79,6 +79,7 @@ class Pipeline:
         limits: Limits,
         via: Via,
         clock: Clock,
+        note_withheld: Callable[[int], None],
     ) -> None:
         self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
@@ -86,6 +87,7 @@ class Pipeline:
         self._limits = limits
         self._via = via
         self._clock = clock
+        self._note_withheld = note_withheld
 
     def admit_known(self, arrival: Arrival) -> Passage | None:
         """What may be forwarded, where nothing has to be waited for to say so; None elsewhere. Raises Refused."""
@@ -195,7 +197,7 @@ class Pipeline:
             self._via.check(fields.via)
         route = self._route(arrival, fields)
         if fields.withheld:
-            release(fields, route.forward_headers)
+            self._note_withheld(release(fields, route.forward_headers))
         return Examined(route, fields)
 
     def _passage(self, arrival: Arrival, examined: Examined, proof: Proof | None, standing: Fields = ()) -> Passage:

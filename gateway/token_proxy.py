@@ -250,6 +250,7 @@ class TokenProxy:
         arrival = cycle.arrival
         check_target(arrival.path, arrival.query)
         fields = read_request_fields(arrival.headers, arrival.http_version)
+        self._metrics.note_withheld(len(fields.withheld) // 4)
         await self._session_limit.check(arrival)
         if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")

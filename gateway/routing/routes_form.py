@@ -3,10 +3,10 @@
 import re
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
-from gateway.headers import may_be_exposed, may_be_forwarded, may_be_set_on_answers, may_be_set_on_requests
+from gateway.headers import folded, may_be_exposed, may_be_forwarded, may_be_set_on_answers, may_be_set_on_requests
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
 _Named = TypeVar("_Named", dict[str, str], list[str])
@@ -69,8 +69,17 @@ def _request_name(name: str) -> str:
 
 def _forwarded_name(name: str) -> str:
     if not may_be_forwarded(name):
-        raise ValueError("must be a plain name that is not the gateway's own to say")
+        raise ValueError("must be the name of a field that the gateway does not say itself, in any spelling")
     return name
+
+
+def _no_spelling_of_fixed(names: list[str], info: ValidationInfo) -> list[str]:
+    """A client could add to what the route itself says by a name that a service folds to the same variable."""
+    fixed = {name.lower().encode() for name in info.data.get("request_headers", {})}
+    lower = {name: name.lower().encode() for name in names}
+    if both := [name for name, raw in lower.items() if folded(raw) != raw and folded(raw) in fixed]:
+        raise ValueError(f"holds {both[0]}, which a service could take for a field of request_headers")
+    return names
 
 
 def _answer_name(name: str) -> str:
@@ -160,7 +169,11 @@ class RouteForm(_Table):
     request_headers: Annotated[
         dict[Annotated[str, AfterValidator(_request_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}
-    forward_headers: Annotated[list[Annotated[str, AfterValidator(_forwarded_name)]], AfterValidator(_no_twins)] = []
+    forward_headers: Annotated[
+        list[Annotated[str, AfterValidator(_forwarded_name)]],
+        AfterValidator(_no_twins),
+        AfterValidator(_no_spelling_of_fixed),
+    ] = []
     response_headers: Annotated[
         dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
     ] = {}

@@ -96,7 +96,7 @@ class GatewayInFront:
             allowed_origins=AllowedOrigins(),
         )
         limits = Limits(SharedCounts(Redis.from_url(redis_url), clock), clock)
-        self.pipeline = Pipeline(table, self.authentication, Voucher(100), limits, Via("test"), clock)
+        self.pipeline = Pipeline(table, self.authentication, Voucher(100), limits, Via("test"), clock, lambda _: None)
         asyncio.run(self.keys.refresh())
 
     def log_in(self, email: str, password: str) -> str:

@@ -10,6 +10,8 @@ from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
 from gateway.headers import (
     RequestFields,
     may_be_forwarded,
+    may_be_set_on_answers,
+    may_be_set_on_requests,
     own_fields,
     read_answer_fields,
     read_request_fields,
@@ -115,7 +117,31 @@ OPEN = [
     *("access-control-request-method", "x-goofy", "forwards", "remotely", "cfx", "x-middleware-prefetch"),
 ]
 """Fields that clients send on their own account."""
-REFUSED = ["x_user_id", "x.user.id", "", " ", "a b", "a:b", "a/b", "x\0", "x\r\n", "é", "a" * 129, "x-user-id "]
+REFUSED = ["", " ", "a b", "a:b", "a/b", "a@b", "a(b", "x\0", "x\r\n", "x\x7f", "é", "x-user-id ", "_\t"]
+ODD = [
+    "sentry_trace",
+    "x.trace.id",
+    "_",
+    ".",
+    "x!",
+    "#x",
+    "$",
+    "x%20",
+    "x&y",
+    "x'",
+    "x*",
+    "x+y",
+    "x^",
+    "`x",
+    "a|b",
+    "~x",
+]
+SPOOFING = [
+    *("x_user_id", "x.user.id", "x-user_id", "x_user-id", "x~user~id", "x_identity", "x.identity", "x_session_id"),
+    *("x_forwarded_for", "x.forwarded.host", "x_forwarded-proto", "x_request_id", "x_peer"),
+    *("content_length", "transfer.encoding", "proxy_", "x_http_method_override", "sec_websocket_key"),
+    *("x_refresh_token", "x_access_token", "x_original_url", "x_rewrite_url", "x_fetched_token"),
+]
 
 
 @pytest.mark.parametrize("name", CROSS)
@@ -173,6 +199,36 @@ def test_a_name_that_somebody_could_spell_differently_is_refused(name: str) -> N
         read((name.encode(), b"v"))
     assert refused.value.code == "bad_header"
     assert refused.value.detail.isprintable()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_field_of_another_name_is_withheld_and_the_request_passes(name: str) -> None:
+    """R27, R35: a service could know it by a plain name."""
+    fields = read((name.encode(), b"v"), (b"x-kept", b"1"))
+    assert b"".join(fields.lines) == b"x-kept: 1\r\n"
+    assert release(fields, frozenset({b"x-other"})) == 1
+    assert b"".join(fields.lines) == b"x-kept: 1\r\n"
+    assert release(fields, frozenset({name.encode()})) == 0
+    assert b"".join(fields.lines) == f"x-kept: 1\r\n{name}: v\r\n".encode()
+    assert may_be_forwarded(name.title())
+    assert not may_be_set_on_requests(name)
+
+
+@pytest.mark.parametrize("name", SPOOFING)
+def test_no_route_can_name_another_spelling_of_what_the_gateway_says(name: str) -> None:
+    """R27: WSGI, CGI and PHP would give a service the same variable for both."""
+    assert crossing((name.encode(), b"5")) == b""
+    assert not may_be_forwarded(name)
+    assert not may_be_forwarded(name.upper())
+
+
+def test_a_long_name_is_a_name_and_is_not_kept(caplog: pytest.LogCaptureFixture) -> None:
+    from gateway import headers
+
+    for name in (b"a" * 5_000, b"_" * 5_000):
+        read((name, b"v"))
+        assert name not in headers._REQUEST_FATES
+    assert crossing((b"a" * 5_000, b"v")) == b"a" * 5_000 + b": v\r\n"
 
 
 def test_credentials_and_framing_are_read_and_do_not_cross() -> None:
@@ -299,12 +355,27 @@ def test_our_own_endpoints_see_nothing_that_is_ours_to_say() -> None:
         *("Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate"),
         *("X-Identity", "X-User-Id", "X-Session-Id", "X-Peer", "X-Request-Id", "Server", "Via", "Date", "Set-Cookie"),
         *("Access-Control-Allow-Origin", "access-control-max-age", "X-Accel-Redirect", "X-Sendfile", "X-Reproxy-URL"),
-        *("X_Odd", "", "a b", "x\0", "é"),
+        *(
+            "X_Identity",
+            "x.user.id",
+            "X-User_Id",
+            "Access_Control_Allow_Origin",
+            "Transfer_Encoding",
+            "X_Accel_Redirect",
+        ),
+        *("Content_Length", "Set_Cookie", "set.cookie", "", "a b", "x\0", "é"),
     ],
 )
 def test_what_is_not_the_clients_stays(name: str) -> None:
     """R32, R37."""
     assert read_answer_fields([(name.encode(), b"close")], keep_cookies=False) == []
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_other_names_come_back_as_they_are(name: str) -> None:
+    """A client reads a field by its very name, and no gateway in front of a service but this one decides by it."""
+    assert read_answer_fields([(name.encode(), b"v")], keep_cookies=False) == [(name.lower().encode(), b"v")]
+    assert not may_be_set_on_answers(name)
 
 
 def test_the_rest_comes_back_in_lower_case_and_in_order() -> None:

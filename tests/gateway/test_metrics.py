@@ -30,6 +30,16 @@ def test_answers_are_counted_by_status(clock: MovableClock) -> None:
     assert samples['sallyport_gateway_requests_total{status="401"}'] == 1
 
 
+def test_withheld_fields_are_counted(clock: MovableClock) -> None:
+    revocations = Revocations(300, fail_closed=False)
+    metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
+    metrics.note_withheld(2)
+    metrics.note_withheld(0)
+    assert shown(metrics)["sallyport_gateway_withheld_fields_total"] == 2
+    metrics.note_withheld(1)
+    assert shown(metrics)["sallyport_gateway_withheld_fields_total"] == 3
+
+
 def test_the_feeds_age_and_size_are_told(clock: MovableClock) -> None:
     revocations = Revocations(300, fail_closed=False)
     metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
