@@ -12,6 +12,7 @@ import structlog
 from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.exchange import Send
+from gateway.headers import read_request_fields
 from gateway.origin import AllowedOrigins, own_origin, read_origin, shown, why_refused
 from gateway.routing.routes import METHODS
 
@@ -65,10 +66,12 @@ class Cors:
         )
 
     async def answer_preflight(self, arrival: Arrival, methods: Collection[str], send: Send) -> int:
-        """Says what the page that asks may send; gives the status. Raises Refused(403) where it is not allowed.
+        """Says what the page that asks may send; gives the status.
 
+        Raises Refused: 403 where its origin is not allowed, 400 or 431 as for every request.
         `methods` are those of the routes at the path, or empty where the gateway has none there.
         """
+        read_request_fields(arrival.headers, arrival.http_version)
         origin, own = arrival.header(b"origin") or "", own_origin(arrival.scheme, arrival.header(b"host"))
         parsed = read_origin(origin)
         if parsed is None or (parsed != own and parsed not in self._allowed):

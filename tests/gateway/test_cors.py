@@ -173,6 +173,25 @@ def test_a_refused_preflight_says_the_same_whatever_the_path(
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        ["Host: gateway", "Host: other"],
+        [],
+        ["Host: gateway", "Content-Length: 1", "Content-Length: 1"],
+        ["Host: gateway", "Transfer-Encoding: gzip, chunked"],
+    ],
+)
+@pytest.mark.parametrize("origin", ["http://localhost", "https://evil.example"])
+def test_a_preflight_is_a_request_like_any_other(gateway: RunningGateway, lines: list[str], origin: str) -> None:
+    """R35: what two readers could understand differently is refused first."""
+    with gateway.connect() as client:
+        answer = client.ask(
+            "OPTIONS /public/x HTTP/1.1", *lines, f"Origin: {origin}", "Access-Control-Request-Method: PUT"
+        )
+    assert (answer.status, answer.get("connection")) == (400, "close")
+
+
+@pytest.mark.parametrize(
     ("path", "methods"),
     [
         ("/readonly/x", "GET, HEAD"),
