@@ -20,6 +20,9 @@ def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     made = list(make_secrets(folder, SECRETS))
+    # Empty until the signing key is replaced: an empty file counts as unset.
+    if write_once(folder / "previous_signing.pem", bytes):
+        made.append("previous_signing.pem")
     for name in ("postgres", *DATABASES):
         if write_once(folder / f"{name}.password", random_text):
             made.append(f"{name}.password")

@@ -1,15 +1,49 @@
 """docker-compose.yml, as far as it can be judged without starting it."""
 
+import os
 import re
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from chassis.settings import Settings
 from stack.plan import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+BALANCER = ROOT / "deploy" / "compose" / "haproxy.cfg"
+HAPROXY = shutil.which("haproxy", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
+SERVICES = {"x-auth": "auth_service", "x-resource": "resource_service", "gateway": "gateway"}
+DECIDED = {
+    "APP_ENV",
+    "AUTH_BIND",
+    "DATA_DIR",
+    "DATABASE_URL",
+    "GATEWAY_BIND",
+    "GATEWAY_PORT",
+    "IDENTITY_SECRET",
+    "PEER_SECRET",
+    "PREVIOUS_SIGNING_KEY",
+    "PROXY_PROTOCOL",
+    "REDIS_URL",
+    "REFRESH_SECRET",
+    "RESOURCE_BIND",
+    "SIGNING_KEY",
+}
+"""What docker-compose.yml decides itself, or reads from the files of secrets: `.env` has no say."""
+OF_COMPOSE = {
+    "AUTH_MEMORY",
+    "EDGE_SUBNET",
+    "GATEWAY_MEMORY",
+    "POSTGRES_MEMORY",
+    "PUBLISH_ADDRESS",
+    "REDIS_MEMORY",
+    "RESOURCE_MEMORY",
+    "SECRETS_DIR",
+}
+"""What docker-compose.yml alone reads."""
 
 
 def compose_command() -> list[str] | None:
@@ -30,15 +64,31 @@ def test_it_is_valid_with_the_example_environment(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_the_gateway_alone_is_published() -> None:
+def test_the_balancer_alone_is_published() -> None:
     assert COMPOSE.count("ports:") == 1
-    assert "ports:" in service("gateway")
+    assert "ports:" in service("balancer")
+
+
+def test_gateways_can_be_scaled() -> None:
+    """Neither a name nor a port of this machine belongs to one container of them."""
+    assert not re.search(r"container_name|ports:|hostname:|ipv4_address", service("gateway"))
+    assert "server-template gateway 16 gateway:8000" in BALANCER.read_text()
+    assert "PROXY_PROTOCOL: v2" in service("gateway")
+    assert "send-proxy-v2 check-send-proxy" in BALANCER.read_text()
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")
+def test_the_balancers_configuration_is_valid() -> None:
+    checked = subprocess.run([str(HAPROXY), "-c", "-f", str(BALANCER)], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "WARNING" not in checked.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "secrets"),
     [
-        ("x-auth", {"signing.pem", "refresh.secret", "peer.secret", "auth.database_url"}),
+        ("balancer", set()),
+        ("x-auth", {"signing.pem", "previous_signing.pem", "refresh.secret", "peer.secret", "auth.database_url"}),
         ("x-resource", {"notes.secret", "notes.database_url"}),
         ("gateway", {"peer.secret", "notes.secret"}),
         ("postgres", {"postgres.password"}),
@@ -57,9 +107,58 @@ def test_every_secret_that_is_given_is_declared() -> None:
 
 def test_every_service_is_hardened() -> None:
     names = re.findall(r"^  ([a-z-]+):$", COMPOSE[COMPOSE.index("\nservices:") : COMPOSE.index("\nnetworks:")], re.M)
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         assert re.search(r"<<: \*(hardened|service|auth|resource)\n", service(name)), name
+
+
+def test_no_service_can_fill_the_disk_with_logs_or_take_all_memory_and_processes() -> None:
+    assert re.search(
+        r"pids_limit: \d+\n  logging:\n    driver: json-file\n    options: .*max-size", service("x-hardened")
+    )
+    for name in ("balancer", "gateway", "x-auth", "x-resource", "roles", "postgres", "redis"):
+        assert "mem_limit: " in service(name), f"docker-compose.yml, {name}: give it a mem_limit"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_is_passed_every_setting_that_it_reads_and_no_other(name: str) -> None:
+    environment = service(name).split("environment:\n", 1)[1]
+    passed = dict(re.findall(r"^ +([A-Z][A-Z0-9_]+): (.*)$", environment, re.MULTILINE))
+    reads = settings_of(SERVICES[name])
+    for setting in sorted(reads - passed.keys() - {variable.removesuffix("_FILE") for variable in passed}):
+        if setting not in {"GATEWAY_PORT"}:
+            pytest.fail(
+                f"docker-compose.yml drops a setting: add `{setting}: ${{{setting}:-}}` to {name}.environment"
+            )
+    for variable, value in passed.items():
+        setting = variable if variable in reads or variable == "RESOURCE_URL" else variable.removesuffix("_FILE")
+        assert setting in reads | {"RESOURCE_URL"}, (
+            f"docker-compose.yml: {SERVICES[name]} reads no {variable}: remove it"
+        )
+        if setting not in DECIDED and setting != "GATEWAY_ROUTES":
+            assert re.search(rf"\$\{{{setting}:-", value), f"docker-compose.yml: {name} must pass {setting} from .env"
+
+
+def test_whatever_docker_compose_reads_is_in_the_example_and_the_other_way_round() -> None:
+    example = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    read = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
+    assert not read - example, "add what docker-compose.yml reads to .env.example, with a line of meaning"
+    missing = example - read - DECIDED
+    assert not missing, "docker-compose.yml drops these: pass each to the service that reads it, or add it to DECIDED"
+    assert read - set().union(*map(settings_of, SERVICES.values())) - {"RESOURCE_URL"} == OF_COMPOSE
+
+
+def test_the_page_on_configuration_names_what_docker_compose_alone_reads() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    part = page.split("\n## Docker Compose\n", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", part)) >= OF_COMPOSE
+
+
+def settings_of(package: str) -> set[str]:
+    """The variables that the service reads."""
+    members = vars(import_module(f"{package}.settings")).values()
+    models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
+    return {field.upper() for model in models for field in model.model_fields}
 
 
 def compose_secret_files() -> set[str]:
