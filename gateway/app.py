@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from a2wsgi import WSGIMiddleware
@@ -17,7 +17,7 @@ from chassis.serving import settings_or_exit
 from contract.internal import SEEN_PATH
 from gateway.access_log import AccessLog
 from gateway.auth_address import auth_address
-from gateway.auth_client import AuthClient
+from gateway.auth_client import AuthClient, auth_calls
 from gateway.authentication import Authentication
 from gateway.authenticator import Authenticator
 from gateway.background import Background
@@ -49,8 +49,11 @@ from gateway.streams.open_streams import OpenStreams
 from gateway.streams.ticket_endpoints import ticket_endpoints
 from gateway.streams.tickets import Tickets
 from gateway.token_proxy import TokenProxy
+from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.resolver import NameResolver, Resolve, resolve_by_system, resolve_first
 from gateway.upstreams.upstream import Upstreams
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
+from gateway.upstreams.upstream_report import UpstreamReport
 from gateway.via import Via
 
 Receive = Callable[[], Awaitable[Message]]
@@ -73,6 +76,7 @@ class Gateway:
         proxy: TokenProxy,
         streams: OpenStreams,
         background: Background,
+        resolvers: Sequence[NameResolver],
         upstreams: Upstreams,
         bridge: LoopBridge,
         access_log: AccessLog,
@@ -91,6 +95,7 @@ class Gateway:
         self.notice = notice
         self._knows_enough = knows_enough
         self._background = background
+        self._resolvers = resolvers
         self._upstreams = upstreams
         self._bridge = bridge
         self._access_log = access_log
@@ -101,6 +106,7 @@ class Gateway:
             raise RuntimeError("the gateway is served by gateway.worker.GatewayWorker alone")
         await receive()
         self._bridge.attach(asyncio.get_running_loop())
+        await resolve_first(self._resolvers)
         self._background.start()
         await self._learn()
         # What is there by now stays: a full collection, which stops everything, takes 2 ms without it and 50 with it.
@@ -131,18 +137,22 @@ def create_app(
     environ: Mapping[str, str] = os.environ,
     clock: Clock = time.time,
     monotonic: Clock = time.monotonic,
+    resolve: Resolve = resolve_by_system,
 ) -> Gateway:
     """A gateway as `settings` say, or else `environ`. Without `routes` it reads the routes file by itself."""
     settings = settings or settings_or_exit(GatewaySettings, environ)
     file, data_dir = settings.gateway_routes, settings.data_dir
     routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
     table = routes.table if settings.rate_limits else routes.table.without_limits()
-    auth = AuthClient(auth_address(settings), settings.peer_secret.get_secret_value(), clock)
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
     redis = _redis(settings)
     feed = RevocationFeed(redis, revocations, clock)
     metrics = Metrics(feed, revocations, clock)
+    upstream_metrics = UpstreamMetrics(metrics.registry)
+    calls = auth_calls(auth_address(settings))
+    auth_balancer = Balancer(calls, UpstreamReport(calls, upstream_metrics, monotonic), monotonic)
+    auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.refused)
     sightings = Sightings(lambda document: _report(auth, document))
     authenticator = Authenticator(
@@ -179,7 +189,7 @@ def create_app(
         metrics.note_withheld,
     )
     late = Lateness(metrics.registry, monotonic)
-    upstreams = Upstreams(table.upstreams(), auth.pool, UpstreamMetrics(metrics.registry), monotonic, late.note)
+    upstreams = Upstreams(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
     streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
@@ -208,6 +218,7 @@ def create_app(
         clock,
         websocket_idle=settings.websocket_idle,
     )
+    resolvers = upstreams.resolvers(resolve, auth_balancer)
     jobs = (
         keys.keep_fresh,
         feed.follow,
@@ -219,6 +230,7 @@ def create_app(
         metrics.keep_transferring,
         access_log.keep_flushing,
         *(health.keep_checking for health in upstreams.health_checks()),
+        *(names.keep_resolving for names in resolvers),
     )
     return Gateway(
         lambda: keys.loaded and feed.loaded,
@@ -227,6 +239,7 @@ def create_app(
         proxy,
         streams,
         Background(jobs),
+        resolvers,
         upstreams,
         bridge,
         access_log,

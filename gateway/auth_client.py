@@ -7,8 +7,9 @@ from chassis.clock import Clock
 from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, sign_peer
 from contract.problems import Refused
-from gateway.routing.routes import Address
-from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.routing.routes import Address, Upstream
+from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.connection_pool import Unreachable
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
@@ -28,11 +29,16 @@ class AuthAnswer(NamedTuple):
     retry_after: int | None
 
 
+def auth_calls(address: Address) -> Upstream:
+    """The auth service as an upstream of the gateway's own calls, which no circuit keeps from it."""
+    return Upstream("auth_calls", (address,), "", None, max_connections=_LIMIT, break_after=0)
+
+
 class AuthClient:
     """Calls the auth service and proves itself by `secret`. Every call ends within eleven seconds."""
 
-    def __init__(self, address: Address, secret: str, clock: Clock) -> None:
-        self.pool = ConnectionPool(address, _LIMIT)
+    def __init__(self, balancer: Balancer, secret: str, clock: Clock) -> None:
+        self._balancer = balancer
         self._turns = asyncio.Semaphore(_LIMIT)
         self._secret = secret
         self._clock = clock
@@ -61,25 +67,33 @@ class AuthClient:
             self._turns.release()
 
     async def _call_now(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
-        loop = asyncio.get_running_loop()
+        balancer, loop = self._balancer, asyncio.get_running_loop()
+        asked_at = balancer.now()
         try:
-            connection = self.pool.take_idle(loop.time(), 1) or await self.pool.connect(_CONNECT)
+            pool = balancer.choose()
+            connection = pool.take_idle(loop.time(), 1)
+            if connection is None:
+                pool, connection = await balancer.connect(pool, _CONNECT)
         except (Unreachable, Refused) as error:
             raise OSError(f"the auth service is unreachable: {error}") from error
         length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
-        head = f"{method} {path} HTTP/1.1\r\n{fields}{length}".encode("ascii") + self.pool.host_line + b"\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{fields}{length}".encode("ascii") + pool.host_line + b"\r\n"
         try:
             silence, total = (_LOGIN, _LOGIN) if path == SESSIONS_PATH else (_SILENCE, _TOTAL)
             connection.start(head, body, whole=True, method=method, keep_cookies=False, total=total)
+            await connection.answered(silence)
+            if pool.on_answer is not None:
+                pool.on_answer(pool)
             return await _answer(connection, silence)
         except UpstreamFailed as error:
+            if error.reason not in ("stale", "closed"):
+                balancer.failed(pool, error, asked_at)
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
-            self.pool.give_back(connection)
+            pool.give_back(connection)
 
 
 async def _answer(connection: UpstreamConnection, silence: float) -> AuthAnswer:
-    await connection.answered(silence)
     parts = [connection.take()]
     while not connection.complete:
         parts.append(await connection.more(silence))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Literal
 from urllib.parse import urlsplit
@@ -29,7 +30,8 @@ IDENTITY: Per = "identity"
 class Address:
     """Where an upstream listens: `path` of a unix socket, or `host` and `port`; `authority` goes into Host.
 
-    `tls` is None where it is spoken to in the clear.
+    `tls` is None where it is spoken to in the clear. `ip` is one of the addresses that the name `host` has:
+    connections go there, while Host, SNI and the certificate are about the name.
     """
 
     authority: str
@@ -37,11 +39,23 @@ class Address:
     port: int = 0
     path: str = ""
     tls: SSLContext | None = None
+    ip: str = ""
 
     @property
     def name(self) -> str:
         """What logs and metrics call it."""
-        return f"unix:{self.path}" if self.path else self.authority
+        if self.path:
+            return f"unix:{self.path}"
+        return f"{self.authority} ({self.ip})" if self.ip else self.authority
+
+    @property
+    def is_name(self) -> bool:
+        """Whether `host` is a name that has to be resolved."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return bool(self.host)
+        return False
 
 
 def authority_key(authority: str, scheme: str) -> str:
@@ -92,6 +106,12 @@ class Upstream:
     eject_after: int = 3
     break_after: int = 5
     health: HealthCheck | None = None
+    resolve_interval: float = 10
+    """Seconds after which the names among the addresses are resolved again."""
+    max_connection_age: float = 300
+    """Seconds after which a connection carries no further request; 0 means any age."""
+    max_connection_requests: int = 10_000
+    """Requests that a connection carries; 0 means any number."""
     host: str = HOST_CLIENT
     """What its requests say in Host: the client's, the upstream's own, or this name."""
     own_names: frozenset[str] = field(init=False)

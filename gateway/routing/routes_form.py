@@ -146,6 +146,9 @@ class UpstreamForm(_Table):
     eject_after: Annotated[int, Field(ge=0, le=16)] = 3
     break_after: Annotated[int, Field(ge=0, le=1_000)] = 5
     health: HealthForm | None = None
+    resolve_interval: Annotated[float, Field(ge=0.1, le=3_600)] = 10
+    max_connection_age: Annotated[float, Field(ge=0, le=86_400)] = 300
+    max_connection_requests: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000
     host: Annotated[str | None, AfterValidator(_host)] = None
 
 

@@ -55,6 +55,9 @@ class UpstreamsSection:
             eject_after=written.eject_after,
             break_after=written.break_after,
             health=HealthCheck(**written.health.model_dump()) if written.health else None,
+            resolve_interval=written.resolve_interval,
+            max_connection_age=written.max_connection_age,
+            max_connection_requests=written.max_connection_requests,
             host=written.host or _default_host(written),
         )
 

@@ -13,22 +13,20 @@ never more than half of them.
 import errno
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from chassis.clock import Clock
 from contract.problems import Refused, spread
-from gateway.routing.routes import Upstream
+from gateway.routing.routes import Address, Upstream
 from gateway.upstreams import circuit as circuits
 from gateway.upstreams import ejection
 from gateway.upstreams.circuit import Circuit
 from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.connection_race import ConnectionRace
 from gateway.upstreams.ejection import Standing
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 from gateway.upstreams.upstream_report import UpstreamReport
 from gateway.upstreams.upstream_tls import tls_reason
-
-TRIES = 3
-"""Addresses that one request tries to connect to."""
 
 
 def _stretch() -> float:
@@ -36,7 +34,7 @@ def _stretch() -> float:
 
 
 class Balancer:
-    """The pools of one upstream. `monotonic` gives seconds.
+    """The pools of one upstream, one for each member; the members may change. `monotonic` gives seconds.
 
     `only` is the pool of an upstream with one address while nothing is wrong: then there is nothing to choose.
     """
@@ -48,9 +46,11 @@ class Balancer:
         monotonic: Clock,
         stretch: Callable[[], float] = _stretch,
     ) -> None:
-        self.pools = tuple(ConnectionPool(address, upstream.max_connections) for address in upstream.addresses)
-        self.only = self.pools[0] if len(self.pools) == 1 else None
         self.upstream = upstream
+        self.pools = tuple(map(self._pool, upstream.addresses))
+        self.only = self.pools[0] if len(self.pools) == 1 else None
+        self._draining: list[ConnectionPool] = []
+        self._race = ConnectionRace()
         self.now = monotonic
         """The time by which `failed` is told when a request was sent."""
         self._report = report
@@ -76,25 +76,31 @@ class Balancer:
     async def connect(self, pool: ConnectionPool, timeout: float) -> tuple[ConnectionPool, UpstreamConnection]:
         """A connection to the address of `pool`, or to another one where that cannot be reached.
 
-        Each is given `timeout` seconds. Raises Unreachable when all that were tried cannot be, and Refused(503) at
-        the bound of connections.
+        All of that takes `timeout` seconds at most. Raises Unreachable when all that were tried cannot be reached,
+        and Refused(503) at the bound of connections.
         """
         asked_at = self.now()
-        tried = {pool}
-        while True:
+
+        async def attempt(pool: ConnectionPool, timeout: float) -> UpstreamConnection:
             try:
-                return pool, await pool.connect(timeout)
+                return await pool.connect(timeout)
             except Unreachable as error:
-                if _is_our_own(error):
-                    raise
-                self._address_failed(pool, str(error), asked_at)
-                others = [other for other in self._candidates if other not in tried]
-                if not others or len(tried) == TRIES:
-                    if not self._another_is_well(pool):
-                        self._request_failed(str(error), asked_at)
-                    raise
-                pool = self._least_busy(others)
-                tried.add(pool)
+                if not _is_our_own(error):
+                    self._address_failed(pool, str(error), asked_at)
+                raise
+
+        try:
+            if len(self._candidates) == 1 and self._candidates[0] is pool:
+                return pool, await attempt(pool, timeout)
+            return await self._race.run(pool, timeout, attempt, self._another)
+        except Unreachable as error:
+            if not (_is_our_own(error) or self._another_is_well(pool)):
+                self._request_failed(str(error), asked_at)
+            raise
+
+    def _another(self, tried: Collection[ConnectionPool]) -> ConnectionPool | None:
+        others = [other for other in self._candidates if other not in tried]
+        return self._least_busy(others) if others else None
 
     def _another_is_well(self, pool: ConnectionPool) -> bool:
         return any(other is not pool and self._standings[other].is_calm for other in self._candidates)
@@ -115,6 +121,38 @@ class Balancer:
     def _burden(self, pool: ConnectionPool) -> tuple[bool, int]:
         """Who is on trial and has all it is to be given comes after everybody else."""
         return 0 < self._standings[pool].trial <= pool.outstanding, pool.outstanding
+
+    # --- who they are --------------------------------------------------------------------------------------------
+
+    def set_members(self, addresses: Sequence[Address]) -> None:
+        """Make `addresses` the members. One that has gone finishes its exchanges, and gets no more requests."""
+        known = {pool.address: pool for pool in self.pools}
+        members = dict.fromkeys(addresses)
+        if members.keys() == known.keys() or not members:
+            return
+        self.pools = tuple(known.get(address) or self._pool(address) for address in members)
+        gone = [pool for address, pool in known.items() if address not in members]
+        for pool in gone:
+            self._standings.pop(pool)
+            self._unhealthy.discard(pool)
+            pool.retire()
+            self._draining.append(pool)
+        if len(gone) == len(known):  # what is known of those that have gone says nothing of the new ones
+            self._become(circuits.after_answer())
+        joined = [pool.address.name for pool in self.pools if pool not in self._standings]
+        self._standings = {pool: self._standings.get(pool, Standing()) for pool in self.pools}
+        self._report.members_are(joined, [pool.address.name for pool in gone])
+        self._keep_one_in()
+        self._arrange()
+
+    def _pool(self, address: Address) -> ConnectionPool:
+        upstream = self.upstream
+        return ConnectionPool(
+            address,
+            upstream.max_connections,
+            max_age=upstream.max_connection_age,
+            max_requests=upstream.max_connection_requests,
+        )
 
     # --- how they fare -------------------------------------------------------------------------------------------
 
@@ -150,6 +188,8 @@ class Balancer:
 
     def judge(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
         """Is told what the health checks of an address have come to."""
+        if pool not in self._standings:
+            return
         if healthy:
             self._unhealthy.discard(pool)
             self._report.is_healthy(pool.address.name, out=self._standings[pool].is_out)
@@ -158,8 +198,12 @@ class Balancer:
             self._report.is_unhealthy(pool.address.name, reason)
         self._arrange()
 
-    def sweep(self) -> None:
-        """Takes back those whose time is over."""
+    def sweep(self, loop_now: float) -> None:
+        """Enforces deadlines by the loop's time, and takes addresses back whose time is over."""
+        for pool in (*self.pools, *self._draining):
+            pool.sweep(loop_now)
+        if self._draining:
+            self._draining = [pool for pool in self._draining if pool.outstanding]
         now = self.now()
         for pool, standing in self._standings.items():
             if standing.is_out and now >= standing.out_until:
@@ -169,7 +213,7 @@ class Balancer:
         self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "", *, may_eject: bool = True
     ) -> None:
         self._report.fails(pool.address.name, reason, detail)
-        if len(self.pools) > 1:
+        if len(self.pools) > 1 and pool in self._standings:
             self._weigh(pool, reason, asked_at, may_eject=may_eject)
         self._arrange()
 
@@ -187,6 +231,9 @@ class Balancer:
         if before.is_out or not after.is_out:
             return
         self._report.is_ejected(pool.address.name, reason, after.out_until - now)
+        self._keep_one_in()
+
+    def _keep_one_in(self) -> None:
         if self._out_count() == len(self.pools):
             self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
 
@@ -204,11 +251,18 @@ class Balancer:
         self._arrange()
 
     def _answered(self, pool: ConnectionPool) -> None:
-        self._standings[pool] = ejection.after_answer(self._standings[pool])
+        if pool in self._standings:
+            self._standings[pool] = ejection.after_answer(self._standings[pool])
         self._become(circuits.after_answer())
         self._arrange()
 
     # --- what follows --------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._race.close()
+        for pool in (*self.pools, *self._draining):
+            pool.close()
 
     def _become(self, circuit: Circuit, reason: str = "") -> None:
         before, self._circuit = self._circuit.state, circuit

@@ -6,6 +6,8 @@ read.
 """
 
 import asyncio
+import random
+import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -36,10 +38,17 @@ class Unreachable(Exception):
 
 
 class ConnectionPool:
-    """The connections to one address; `limit` bounds those in use. The last one given back is taken first."""
+    """The connections to one address; `limit` bounds those in use. The last one given back is taken first.
 
-    def __init__(self, address: Address, limit: int) -> None:
+    A connection carries no further request after `max_age` seconds (more or less a tenth, so that they are not all
+    made anew at one moment) or `max_requests`; 0 means no bound.
+    """
+
+    def __init__(self, address: Address, limit: int, *, max_age: float = 0, max_requests: int = 0) -> None:
         self.address = address
+        self._max_age = max_age
+        self._max_requests = max_requests
+        self._is_retired = False
         self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
         self._limit = limit
         self._known_answers = KnownAnswers()
@@ -98,15 +107,34 @@ class ConnectionPool:
             connection = await self.open(timeout)
         finally:
             self._connecting -= 1
+        if self._is_retired:
+            connection.retires_at = 0
         self._in_use.add(connection)
         return connection
+
+    def keep_unused(self, connection: UpstreamConnection) -> None:
+        """Keeps a connection that was made for a request which went another way."""
+        self._in_use.discard(connection)
+        connection.idle_since = asyncio.get_running_loop().time()
+        if self._is_retired:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     async def open(self, timeout: float) -> UpstreamConnection:
         """A connection beside the pool, whose owner closes it. Raises Unreachable."""
         loop = asyncio.get_running_loop()
 
+        retires_at = loop.time() + self._max_age * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
+
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(loop, self._known_answers, self._outbox)
+            return UpstreamConnection(
+                loop,
+                self._known_answers,
+                self._outbox,
+                max_requests=self._max_requests,
+                retires_at=retires_at if self._max_age else float("inf"),
+            )
 
         try:
             async with asyncio.timeout(None) as bound:  # the sweep sets it off
@@ -124,10 +152,13 @@ class ConnectionPool:
     ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
         if self.address.path:
             return await loop.create_unix_connection(protocol, self.address.path)
-        host, port, tls = self.address.host, self.address.port, self.address.tls
+        name, port, tls = self.address.host, self.address.port, self.address.tls
+        if self.address.is_name and not self.address.ip:
+            raise socket.gaierror(socket.EAI_AGAIN, "the name has not been resolved yet")
+        host = self.address.ip or name
         if tls is None:
             return await loop.create_connection(protocol, host, port)
-        return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=host)
+        return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
@@ -155,11 +186,23 @@ class ConnectionPool:
         surplus = len(self._idle) - KEPT
         if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
             for place, connection in enumerate(self._idle):  # the one that idles longest is the first
-                if now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT):
+                too_long = now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT)
+                if too_long or now >= connection.retires_at:
                     connection.close()
                 if not connection.is_open:
                     self._forget(connection)
             self._idle = [connection for connection in self._idle if connection.is_open]
+
+    def retire(self) -> None:
+        """Closes what idles, and lets every exchange that is under way be the last on its connection."""
+        self._is_retired = True
+        self.on_answer = None
+        for connection in self._in_use:
+            connection.retires_at = 0
+        for connection in (*self._idle, *self._resting):
+            connection.close()
+        self._idle.clear()
+        self._resting.clear()
 
     def close(self) -> None:
         """Closes every connection."""

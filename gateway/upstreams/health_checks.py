@@ -13,6 +13,9 @@ from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
+_MEMBERS_PAUSE = 1.0
+"""Seconds after which a new member is checked at the latest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -29,6 +32,37 @@ def after_check(verdict: Verdict, passed: bool, check: HealthCheck) -> Verdict:
     needed = check.healthy_after if passed else check.unhealthy_after
     against = verdict.against + 1
     return Verdict(passed) if against >= needed else Verdict(verdict.healthy, against)
+
+
+class HealthChecks:
+    """The checks of one upstream's members, whoever they are at the moment."""
+
+    def __init__(self, balancer: Balancer, check: HealthCheck) -> None:
+        self._balancer = balancer
+        self._check = check
+        self._tasks: dict[ConnectionPool, asyncio.Task[NoReturn]] = {}
+
+    async def keep_checking(self) -> NoReturn:
+        """Checks until cancelled."""
+        try:
+            while True:
+                self._follow_members()
+                failed = [task for task in self._tasks.values() if task.done()]
+                for task in failed:
+                    task.result()
+                await asyncio.sleep(_MEMBERS_PAUSE)
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            self._tasks.clear()
+
+    def _follow_members(self) -> None:
+        for pool in self._tasks.keys() - set(self._balancer.pools):
+            self._tasks.pop(pool).cancel()
+        for pool in self._balancer.pools:
+            if pool not in self._tasks:
+                health = AddressHealth(self._balancer, pool, self._check)
+                self._tasks[pool] = asyncio.create_task(health.keep_checking())
 
 
 class AddressHealth:

@@ -2,20 +2,32 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from chassis.clock import Clock
 from gateway.routing.routes import Upstream
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.connection_pool import ConnectionPool
-from gateway.upstreams.health_checks import AddressHealth
+from gateway.upstreams.health_checks import HealthChecks
+from gateway.upstreams.resolver import NameResolver, Resolve
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from gateway.upstreams.upstream_report import UpstreamReport
 
 SWEEP_PAUSE = 0.1
 
 
+class Swept(Protocol):
+    """Connections with deadlines."""
+
+    def sweep(self, now: float, /) -> None:
+        """Enforces their deadlines; `now` is the loop's time."""
+
+    def close(self) -> None:
+        """Closes them all."""
+
+
 class Upstreams:
-    """The balancer of every upstream, and `also` a pool that is swept and closed with theirs.
+    """The balancer of every upstream, and `also` connections that are swept and closed with theirs.
 
     `late` is told at each sweep by how many seconds it comes too late.
     """
@@ -23,7 +35,7 @@ class Upstreams:
     def __init__(
         self,
         upstreams: Iterable[Upstream],
-        also: ConnectionPool,
+        also: Swept,
         metrics: UpstreamMetrics,
         monotonic: Clock,
         late: Callable[[float], None] = lambda _: None,
@@ -34,7 +46,7 @@ class Upstreams:
         }
         self._late = late
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._all = [also, *(pool for balancer in self._balancers.values() for pool in balancer.pools)]
+        self._all: tuple[Swept, ...] = (also, *self._balancers.values())
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -55,13 +67,20 @@ class Upstreams:
         """Where an upstream's connections are made, and their failures told."""
         return self._balancers[upstream.name]
 
-    def health_checks(self) -> list[AddressHealth]:
-        """The checks of every address whose upstream asks for them."""
+    def health_checks(self) -> list[HealthChecks]:
+        """The checks of every upstream that asks for them."""
         return [
-            AddressHealth(balancer, pool, balancer.upstream.health)
+            HealthChecks(balancer, balancer.upstream.health)
             for balancer in self._balancers.values()
             if balancer.upstream.health is not None
-            for pool in balancer.pools
+        ]
+
+    def resolvers(self, resolve: Resolve, *more: Balancer) -> list[NameResolver]:
+        """What resolves the names of every upstream that has some, and of `more`."""
+        return [
+            NameResolver(balancer, resolve, balancer.upstream.resolve_interval)
+            for balancer in (*self._balancers.values(), *more)
+            if any(address.is_name for address in balancer.upstream.addresses)
         ]
 
     async def sweep(self) -> None:
@@ -74,12 +93,10 @@ class Upstreams:
             # had come, so that nobody is taken for silent because this loop was late itself.
             before, now = now, loop.time()
             self._late(now - before - SWEEP_PAUSE)
-            for pool in self._all:
-                pool.sweep(before)
-            for balancer in self._balancers.values():
-                balancer.sweep()
+            for swept in self._all:
+                swept.sweep(before)
 
     def close(self) -> None:
         """Closes every connection."""
-        for pool in self._all:
-            pool.close()
+        for swept in self._all:
+            swept.close()

@@ -67,6 +67,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_parser",
         "_raw_headers",
         "_read_paused",
+        "_requests_left",
         "_reused",
         "_sent",
         "_transport",
@@ -80,13 +81,22 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "is_bodiless",
         "known",
+        "retires_at",
         "silent_until",
         "status",
         "stuck_until",
         "total_until",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, known_answers: KnownAnswers, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        known_answers: KnownAnswers,
+        outbox: Outbox,
+        *,
+        max_requests: int = 0,
+        retires_at: float = _FOREVER,
+    ) -> None:
         self._loop = loop
         self._known_answers = known_answers
         self._outbox = outbox
@@ -109,6 +119,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._head_bytes = 0
         self._ends_at_eof = False
         self._keeps_alive = False
+        self._requests_left = max_requests
         self._reused = False
         self._sent = False
         self._may_switch = False
@@ -123,6 +134,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.known: KnownAnswer | None = None
         self.complete = False
         self.idle_since = 0.0
+        self.retires_at = retires_at
+        """Loop time after which it carries no further request."""
         self.heard_at = 0.0
         """Loop time of the latest part of an answer that came after its head."""
         self.silent_until = _FOREVER
@@ -231,8 +244,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """Ends the exchange. Whether the connection can carry another one; where it cannot, it is closed."""
+        self._requests_left -= 1
+        self.idle_since = now = self._loop.time()
         reusable = (
             self.complete
+            and self._requests_left != 0
+            and now < self.retires_at
             and self._sent
             and self._keeps_alive
             and self._failure is None
@@ -242,7 +259,6 @@ class UpstreamConnection(asyncio.Protocol):
         )
         self.awaits_answer = False
         self._reused = True
-        self.idle_since = self._loop.time()
         self.silent_until = self.stuck_until = self.total_until = _FOREVER
         if not reusable:
             self.close()

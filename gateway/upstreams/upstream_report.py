@@ -3,6 +3,8 @@
 Failures may come by the thousand a second: each is counted, and a line says how many there were since the last line.
 """
 
+from collections.abc import Sequence
+
 import structlog
 
 from chassis.clock import Clock
@@ -39,6 +41,15 @@ class UpstreamReport:
         self._said_at[address], self._unsaid[address] = now, 0
         more = {"detail": detail} if detail else {}
         _log.warning("upstream address fails", **self._at(address), reason=reason, failures=failures, **more)
+
+    def members_are(self, joined: Sequence[str], left: Sequence[str]) -> None:
+        """Addresses have become members, or have left."""
+        _log.info("upstream_members_changed", upstream=self._name, joined=joined, left=left)
+        for address in (*joined, *left):
+            self._metrics.show_address(self._name, address, out=False)
+        for address in left:
+            self._said_at.pop(address, None)
+            self._unsaid.pop(address, None)
 
     def is_ejected(self, address: str, reason: str, seconds: float) -> None:
         """It is left out, for so long at least."""

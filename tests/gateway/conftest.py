@@ -11,6 +11,7 @@ from chassis.clock import Clock
 from chassis.settings import load
 from gateway.app import Gateway, create_app
 from gateway.settings import GatewaySettings
+from gateway.upstreams.resolver import Resolve, resolve_by_system
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -260,9 +261,15 @@ def make_app(
         "ACCESS_LOG": "false",
     }
 
-    def make(clock: Clock = time.time, monotonic: Clock = time.monotonic, **changed: str) -> Gateway:
+    def make(
+        clock: Clock = time.time,
+        monotonic: Clock = time.monotonic,
+        resolve: Resolve = resolve_by_system,
+        **changed: str,
+    ) -> Gateway:
         told = environ | changed
-        return create_app(load(GatewaySettings, told), environ=told, clock=clock, monotonic=monotonic)
+        settings = load(GatewaySettings, told)
+        return create_app(settings, environ=told, clock=clock, monotonic=monotonic, resolve=resolve)
 
     return make
 

@@ -4,10 +4,14 @@ import asyncio
 import time
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway import auth_client
-from gateway.auth_client import AuthAnswer, AuthClient
+from gateway.auth_client import AuthAnswer, AuthClient, auth_calls
 from gateway.routing.routes import Address
+from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.upstream_metrics import UpstreamMetrics
+from gateway.upstreams.upstream_report import UpstreamReport
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.tokens import PEER_SECRET
 
@@ -22,9 +26,12 @@ async def slowly(conversation: Conversation) -> None:
 
 
 async def call_at_once(upstream: RawUpstream, calls: int) -> list[object]:
-    client = AuthClient(Address("auth", "127.0.0.1", upstream.port), PEER_SECRET, time.time)
+    service = auth_calls(Address("auth", "127.0.0.1", upstream.port))
+    report = UpstreamReport(service, UpstreamMetrics(CollectorRegistry()), time.monotonic)
+    balancer = Balancer(service, report, time.monotonic)
+    client = AuthClient(balancer, PEER_SECRET, time.time)
     answers = await asyncio.gather(*(client.post("/x", b"{}") for _ in range(calls)), return_exceptions=True)
-    client.pool.close()
+    balancer.close()
     return list(answers)
 
 

@@ -13,9 +13,10 @@ from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
-from gateway.upstreams.balancer import TRIES, Balancer
+from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.circuit import PROBES
 from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
+from gateway.upstreams.connection_race import TRIES
 from gateway.upstreams.upstream_connection import UpstreamFailed
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from gateway.upstreams.upstream_report import PAUSE, UpstreamReport
@@ -64,7 +65,7 @@ class Stand:
     def move(self, seconds: float) -> None:
         """Time passes, and the sweep has seen it."""
         self.clock.move(seconds)
-        self.balancer.sweep()
+        self.balancer.sweep(0.0)
 
     def asked(self, times: int = 12) -> set[str]:
         """Who is asked, of so many requests one after the other."""
