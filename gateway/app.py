@@ -174,6 +174,7 @@ def create_app(
         tickets,
         clock,
         cookie_name=cookie.name,
+        clear_cookie=cookie.clearing,
         peer_secret=settings.peer_secret.get_secret_value(),
         allowed_origins=settings.origins,
     )

@@ -10,15 +10,16 @@
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
+from contract.credentials import split_cookies
 from contract.fetched import seal_fetched
 from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authenticator import Authenticator
 from gateway.browser_sessions import BrowserSessions
-from gateway.credentials import bearer_token, take_session_handle
+from gateway.credentials import BadHandle, bearer_token, clearing, is_bearer, session_handle
 from gateway.headers import RequestFields
 from gateway.origin import AllowedOrigins
-from gateway.proof import Proof
+from gateway.proof import Fields, Proof
 from gateway.refresher import Refresher
 from gateway.same_origin import check_origin, check_same_origin
 from gateway.streams.tickets import Tickets
@@ -37,6 +38,7 @@ class Authentication:
         clock: Clock,
         *,
         cookie_name: str,
+        clear_cookie: str,
         peer_secret: str,
         allowed_origins: AllowedOrigins,
     ) -> None:
@@ -46,6 +48,8 @@ class Authentication:
         self._tickets = tickets
         self._clock = clock
         self._cookie_name = cookie_name.encode("ascii")
+        self._set_cookie = clear_cookie
+        self._clearing: Fields = ((b"set-cookie", clear_cookie.encode("ascii")),)
         self._peer_secret = peer_secret
         self._allowed_origins = allowed_origins
 
@@ -62,10 +66,18 @@ class Authentication:
         self._authenticator.confirm(proof.claims)
 
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
-        """Whose request it is. Raises Refused: 400 for two kinds of credentials, 401, 403, 503."""
-        handle = take_session_handle(fields, self._cookie_name) if fields.cookies else None
-        if handle is not None:
-            return await self._prove_session(arrival, fields, handle)
+        """Whose request it is. Raises Refused: 400 for two session cookies, 401, 403, 503.
+
+        A Bearer token decides alone: no foreign page can send one, so the cookie that a browser sends along unasked
+        gives no right beside it, and takes none away.
+        """
+        handles = self._take_handles(fields)
+        if handles and not is_bearer(fields.authorization):
+            return await self._prove_session(arrival, handles)
+        proof = await self._prove_token(fields)
+        return proof._replace(answer_fields=self._answer_fields(handles)) if handles else proof
+
+    async def _prove_token(self, fields: RequestFields) -> Proof:
         token = bearer_token(fields.authorization)
         try:
             return self.recall(token) or await self._authenticator.verify(token)
@@ -86,28 +98,54 @@ class Authentication:
         self._authenticator.confirm(claims)
         return Proof(claims, "")
 
-    async def prove_if_held(self, arrival: Arrival, fields: RequestFields) -> Proof | None:
-        """As prove, where the gateway holds or refreshes tokens for this client; None where it does not.
+    async def prove_if_held(self, arrival: Arrival, fields: RequestFields) -> tuple[Proof | None, Fields]:
+        """As prove, where the gateway holds or refreshes tokens for this client, with fields for the answer.
 
-        A stale credential is no refusal here: the auth service's anonymous endpoints ignore it.
+        No proof where it does not. A stale credential is no refusal here: the auth service answers for itself.
         """
+        if not fields.refresh_token and is_bearer(fields.authorization):
+            return None, self._answer_fields(self._take_handles(fields))
         if not fields.cookies and not fields.refresh_token:
-            return None
+            return None, ()
         try:
-            return await self.prove(arrival, fields)
+            proof = await self.prove(arrival, fields)
         except Refused as refused:
-            if refused.status == 401:
-                return None
-            raise
+            if refused.status != 401:
+                raise
+            return None, self._clearing if "Set-Cookie" in refused.headers else ()
+        return proof, proof.answer_fields
+
+    def withhold(self, fields: RequestFields) -> None:
+        """Takes out of `fields` what the gateway reads for itself, for an endpoint that asks for no credentials."""
+        self._take_handles(fields)
+
+    def _take_handles(self, fields: RequestFields) -> list[bytes]:
+        """The values of the session cookie, which is taken out of what may be forwarded."""
+        if not fields.cookies:
+            return []
+        values, fields.cookies = split_cookies(fields.cookies, self._cookie_name)
+        return values
+
+    def _answer_fields(self, handles: list[bytes]) -> Fields:
+        """What an answer says of session cookies that came beside a token: one that proves nothing is cleared."""
+        try:
+            handle = session_handle(handles)
+        except BadHandle:
+            return self._clearing
+        except Refused:  # two cookies: which of them would be cleared is the browser's to say
+            return ()
+        return self._clearing if handle is not None and self._sessions.has_long_ended(handle) else ()
 
     def put_token(self, proof: Proof, fields: RequestFields) -> None:
         """Puts the proof's token into a request to the auth service, and says so where no client presented it."""
         fields.authorization = b"Bearer " + proof.token.encode("ascii")
         fields.fetched_seal = seal_fetched(proof.token, self._peer_secret) if proof.is_fetched else ""
 
-    async def _prove_session(self, arrival: Arrival, fields: RequestFields, handle: str) -> Proof:
-        if fields.authorization is not None:
-            raise Refused("multiple_credentials", "There is an Authorization header and a session cookie.")
+    async def _prove_session(self, arrival: Arrival, handles: list[bytes]) -> Proof:
+        try:
+            handle = session_handle(handles) or ""
+        except BadHandle as error:
+            raise clearing(Refused("session_ended"), self._set_cookie) from error
         if asks_for_websocket(arrival):
             check_origin(
                 arrival.header(b"origin"),
@@ -124,7 +162,12 @@ class Authentication:
             host=arrival.header(b"host"),
             allowed_origins=self._allowed_origins,
         )
-        return await self._prove_handle(handle)
+        try:
+            return await self._prove_handle(handle)
+        except Refused as refused:
+            if self._sessions.has_long_ended(handle):
+                clearing(refused, self._set_cookie)
+            raise
 
     async def renew(self, handle: str) -> AccessClaims:
         """What the session of `handle` says now: from a token that is renewed ahead of its end. Raises Refused."""

@@ -9,14 +9,15 @@ import asyncio
 import hashlib
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import jwt
 import structlog
 
 from chassis.clock import Clock
-from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
+from contract.claims import InvalidToken
+from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
+from contract.jws import read_unverified
 from contract.problems import Refused, spread
 from gateway.auth_client import AuthAnswer
 from gateway.bounded import make_room
@@ -53,6 +54,15 @@ class Held:
     renew_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A handle that the auth service did not know, which is believed `until` (seconds since the epoch); `lately`
+    where it was good at this worker just before."""
+
+    until: float
+    lately: bool
+
+
 class BrowserSessions:
     """The handles of one worker and their access tokens, at most `size`."""
 
@@ -61,7 +71,7 @@ class BrowserSessions:
         self._clock = clock
         self._size = size
         self._held: dict[str, Held] = {}
-        self._ended: dict[str, float] = {}
+        self._ended: dict[str, Ended] = {}
         self._running: dict[str, asyncio.Task[Granted]] = {}
 
     async def log_in(self, email: str, password: str, *, device: str, address: str) -> tuple[str, Granted]:
@@ -99,7 +109,8 @@ class BrowserSessions:
             if now >= held.renew_at and handle not in self._running:
                 self._exchange(handle).add_done_callback(_forget_failure)
             return held.granted
-        if now < self._ended.get(handle, 0):
+        ended = self._ended.get(handle)
+        if ended is not None and now < ended.until:
             raise Refused("session_ended")
         return await asyncio.shield(self._exchange(handle))
 
@@ -109,11 +120,22 @@ class BrowserSessions:
         status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
             raise Refused("auth_unavailable", retry_after=spread(1))
-        self._end(handle)
+        self._end(handle, lately=True)
+
+    def has_long_ended(self, handle: str) -> bool:
+        """Whether `handle` is known to prove nothing, and no log-in can have replaced it a moment ago.
+
+        An answer that clears the cookie may cross the answer to a log-in on its way to the browser, and would clear
+        the new handle. So a handle that was seen alive here is not cleared for the next ENDED_FOR seconds.
+        """
+        ended = self._ended.get(handle)
+        return ended is not None and not ended.lately
 
     def drop(self, handle: str) -> None:
-        """Forgets the token that is held for `handle`: it was revoked."""
-        self._held.pop(handle, None)
+        """Lets go of the token that is held for `handle`: it was revoked."""
+        held = self._held.get(handle)
+        if held is not None:
+            self._held[handle] = replace(held, granted=replace(held.granted, access_expires_at=0))
 
     def _exchange(self, handle: str) -> asyncio.Task[Granted]:
         running = self._running.get(handle)
@@ -125,8 +147,8 @@ class BrowserSessions:
 
     async def _fetch(self, handle: str) -> Granted:
         status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
-        if status == 404:
-            self._end(handle)
+        if status == 404 and read_object(body).get("code") == SESSION_ENDED:
+            self._end(handle, lately=handle in self._held)
             raise Refused("session_ended")
         if status != 200:
             raise Refused("auth_unavailable", retry_after=spread(1))
@@ -147,11 +169,11 @@ class BrowserSessions:
         make_room(self._held, self._size)
         self._held[handle] = Held(granted, renew_at)
 
-    def _end(self, handle: str) -> None:
+    def _end(self, handle: str, *, lately: bool) -> None:
         self._held.pop(handle, None)
         self._ended.pop(handle, None)
         make_room(self._ended, self._size)
-        self._ended[handle] = self._clock() + ENDED_FOR
+        self._ended[handle] = Ended(self._clock() + ENDED_FOR, lately)
 
 
 class LoginRefused(Exception):
@@ -179,9 +201,8 @@ def _read_granted(body: bytes) -> Granted:
 def _expiry(access: str) -> float:
     # Read without verifying: the token comes from the auth service itself, and is verified wherever it is used.
     try:
-        claims = jwt.decode(access, options={"verify_signature": False})
-        return float(claims["exp"])
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+        return float(read_unverified(access)["exp"])
+    except (InvalidToken, KeyError, TypeError, ValueError) as error:
         raise Refused("auth_unavailable", "The auth service gave no access token.", retry_after=spread(1)) from error
 
 

@@ -1,40 +1,62 @@
 """Reads the credentials that a request carries: an access token as `Authorization: Bearer`, or a session cookie."""
 
-from contract.claims import MAX_TOKEN_LENGTH
+import re
+from collections.abc import Sequence
+
+from contract.credentials import (
+    BAD_AUTHORIZATION,
+    MalformedCredentials,
+    NoCredentials,
+    read_bearer,
+)
 from contract.problems import Refused
-from gateway.headers import RequestFields
+
+_HANDLE = re.compile(rb"[A-Za-z0-9_-]{43}")
+"""A session handle: 256 random bits in base64url."""
+
+
+class BadHandle(Exception):
+    """The session cookie's value is no handle of ours, so it proves nothing."""
 
 
 def bearer_token(authorization: bytes | None) -> str:
-    """The token in an Authorization value (RFC 6750 2.1; the scheme's case does not count, RFC 9110 11.1).
+    """Return the token in an Authorization value.
 
     Raises Refused(401): without an error code where there is no Bearer token, as invalid where it is malformed.
     """
-    if authorization is None:
-        raise Refused("no_credentials")
-    scheme, _, token = authorization.strip().partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise Refused("no_credentials", "Only the Bearer scheme is known here.")
-    token = token.strip()
-    if not token or b" " in token or len(token) > MAX_TOKEN_LENGTH:
-        raise Refused("token_invalid", "The Authorization header must be the word Bearer and one token.")
-    return token.decode("latin-1")
+    try:
+        return read_bearer(authorization.decode("latin-1") if authorization is not None else None)
+    except NoCredentials as error:
+        detail = "Only the Bearer scheme is known here." if authorization else ""
+        raise Refused("no_credentials", detail) from error
+    except MalformedCredentials as error:
+        raise Refused("token_invalid", BAD_AUTHORIZATION) from error
 
 
-def take_session_handle(fields: RequestFields, cookie_name: bytes) -> str | None:
-    """The handle in the session cookie, which is taken out of what may be forwarded. RFC 6265 4.2.
+def is_bearer(authorization: bytes | None) -> bool:
+    """Whether the request authenticates by Bearer, well-formed or not."""
+    try:
+        bearer_token(authorization)
+    except Refused as refused:
+        return refused.code != "no_credentials"
+    return True
 
-    Raises Refused(400) for two of them.
+
+def session_handle(values: Sequence[bytes]) -> str | None:
+    """Return the handle in the values of the session cookie; None where there is no such cookie.
+
+    Raises Refused(400) where the cookie comes twice, and BadHandle where its value is no handle.
     """
-    handles: list[bytes] = []
-    others: list[bytes] = []
-    for pair in b";".join(fields.cookies).split(b";"):
-        name, _, value = pair.strip().partition(b"=")
-        if name == cookie_name:
-            handles.append(value)
-        elif name:
-            others.append(pair.strip())
-    fields.cookies = others
-    if len(handles) > 1:
+    if not values:
+        return None
+    if len(values) > 1:
         raise Refused("multiple_credentials", "There is more than one session cookie.")
-    return handles[0].decode("latin-1") if handles and handles[0] else None
+    if not _HANDLE.fullmatch(values[0]):
+        raise BadHandle
+    return values[0].decode("ascii")
+
+
+def clearing(refused: Refused, set_cookie: str) -> Refused:
+    """Has the answer of `refused` clear the session cookie, and return it."""
+    refused.headers = {**refused.headers, "Set-Cookie": set_cookie}
+    return refused

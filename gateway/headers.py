@@ -276,6 +276,9 @@ def _shown(name: bytes) -> str:
 def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The fields that the gateway's own endpoints may see: what crosses, and what says who asks and what follows."""
     ours_to_see = (Fate.CROSS, Fate.READ)
+    cookies = [value for name, value in headers if name == b"cookie"]
+    if len(cookies) > 1:  # WSGI would join them with commas, which are letters of a value
+        headers = [*(field for field in headers if field[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
     return [(name, value) for name, value in headers if _REQUEST_FATES[name] in ours_to_see and name != b"via"]
 
 
@@ -371,8 +374,12 @@ def may_be_exposed(name: str) -> bool:
 
 
 SESSION_COOKIE = "__Host-session"
-"""The gateway's own: no service may plant one, in any spelling that a browser sends back under that name."""
-_PLANTED = re.compile(rb"[\s=]*" + SESSION_COOKIE.encode() + rb"\s*=", re.IGNORECASE)
+PLAIN_SESSION_COOKIE = "sallyport-session"
+"""The gateway's own, over TLS and over plain http (SESSION_COOKIE_SECURE=off).
+
+No service may plant one, in any spelling that a browser sends back under that name."""
+_OURS = b"|".join(name.encode() for name in (SESSION_COOKIE, PLAIN_SESSION_COOKIE))
+_PLANTED = re.compile(rb"[\s=]*(?:" + _OURS + rb")\s*=", re.IGNORECASE)
 
 
 def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[bytes, bytes]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from chassis.clock import Clock
+from contract.anonymous import is_anonymous
 from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authentication import Authentication
@@ -130,10 +131,10 @@ class Pipeline:
             arrival, ticket = take_ticket(arrival, route)
         if ticket is not None:
             examined = Examined(route, examined.fields)  # whose head is built without the ticket
-        proof = await self._prove(arrival, examined.fields, route, ticket)
+        proof, answer_fields = await self._prove(arrival, examined.fields, route, ticket)
         with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
-            return self._passage(arrival, examined, proof, standing)
+            return self._passage(arrival, examined, proof, standing + answer_fields)
 
     async def vouch_for(self, arrival: Arrival) -> Vouched:
         """As admit, for a request that somebody else forwards. Raises Refused."""
@@ -144,7 +145,8 @@ class Pipeline:
         proof = None if route.public else await self._authentication.prove(arrival, examined.fields)
         with _handing_back(proof):
             standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
-            return Vouched(self._vouch(proof, route) if proof is not None else b"", proof, standing)
+            identity = self._vouch(proof, route) if proof is not None else b""
+            return Vouched(identity, proof, standing + (proof.answer_fields if proof is not None else ()))
 
     def confirm(self, passage: Passage) -> None:
         """Returns where a passage that is some seconds old would be given again. Raises Refused(401 or 503)."""
@@ -231,18 +233,25 @@ class Pipeline:
             raise body_too_large(route)
         return route
 
-    async def _prove(self, arrival: Arrival, fields: RequestFields, route: Route, ticket: str | None) -> Proof | None:
+    async def _prove(
+        self, arrival: Arrival, fields: RequestFields, route: Route, ticket: str | None
+    ) -> tuple[Proof | None, Fields]:
+        """Whose request it is, and fields for its answer."""
         if ticket is not None:
-            return await self._authentication.prove_ticket(fields, ticket)
+            return await self._authentication.prove_ticket(fields, ticket), ()
         if not route.public:
-            return await self._authentication.prove(arrival, fields)
+            proof = await self._authentication.prove(arrival, fields)
+            return proof, proof.answer_fields
         if not route.upstream.takes_credentials:
-            return None
+            return None, ()
+        if is_anonymous(arrival.method, route.forwarded_path(arrival.path).decode("latin-1")):
+            self._authentication.withhold(fields)
+            return None, ()
         # The auth service answers for itself; the gateway adds what it holds or refreshes for the client.
-        proof = await self._authentication.prove_if_held(arrival, fields)
-        if proof is not None:
-            self._authentication.put_token(proof, fields)
-        return proof
+        held, answer_fields = await self._authentication.prove_if_held(arrival, fields)
+        if held is not None:
+            self._authentication.put_token(held, fields)
+        return held, answer_fields
 
     def _vouch(self, proof: Proof, route: Route) -> bytes:
         authorize(proof.claims, route)

@@ -1,10 +1,11 @@
 """Answers /session/, by which a browser logs in, asks who it is, and logs out, without ever seeing a token.
 
-The cookie is set by a log-in and cleared by a log-out, and by nothing else: a race that a tab has lost, or an
-outage, never logs anybody out.
+The cookie is set by a log-in and cleared by a log-out, and where its handle proves nothing. A race that a tab has
+lost, or an outage, never clears it.
 """
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,11 @@ from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
+from contract.credentials import split_cookies
 from contract.problems import Refused, spread
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
-from gateway.headers import SESSION_COOKIE
+from gateway.credentials import BadHandle, clearing, session_handle
+from gateway.headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
 from gateway.origin import AllowedOrigins
 from gateway.same_origin import CUSTOM_HEADER, check_same_origin, check_same_site
 
@@ -33,7 +36,19 @@ class SessionCookie:
     @property
     def name(self) -> str:
         """`__Host-` binds the cookie to this host and to TLS, so that no sibling host can plant one."""
-        return SESSION_COOKIE if self.secure else "session"
+        return SESSION_COOKIE if self.secure else PLAIN_SESSION_COOKIE
+
+    def handle_in(self, cookies: str) -> str | None:
+        """Return the handle in a Cookie field. Raises as session_handle."""
+        values, _ = split_cookies([cookies.encode("latin-1")], self.name.encode("ascii"))
+        return session_handle(values)
+
+    @property
+    def clearing(self) -> str:
+        """The Set-Cookie value that has the browser forget the handle."""
+        response = Response()
+        self.clear_on(response)
+        return response.headers["Set-Cookie"]
 
     def set_on(self, response: Response, handle: str, max_age: int) -> None:
         """Has the browser keep `handle` for `max_age` seconds."""
@@ -93,25 +108,30 @@ def session_endpoints(
 
     @blueprint.get("/session/")
     def who() -> Response:
-        return _told(wait_for(sessions.granted(_handle(cookie))))
+        try:
+            handle = cookie.handle_in(request.headers.get("Cookie", ""))
+        except BadHandle as error:
+            raise clearing(Refused("session_ended"), cookie.clearing) from error
+        if handle is None:
+            raise Refused("no_credentials", "There is no session.")
+        try:
+            return _told(wait_for(sessions.granted(handle)))
+        except Refused as refused:
+            if sessions.has_long_ended(handle):
+                clearing(refused, cookie.clearing)
+            raise
 
     @blueprint.delete("/session/")
     def log_out() -> Response:
-        handle = request.cookies.get(cookie.name)
-        if handle:
-            wait_for(sessions.log_out(handle))
+        with suppress(BadHandle):  # which has no session to be ended
+            handle = cookie.handle_in(request.headers.get("Cookie", ""))
+            if handle is not None:
+                wait_for(sessions.log_out(handle))
         response = Response(status=204)
         cookie.clear_on(response)
         return response
 
     return blueprint
-
-
-def _handle(cookie: SessionCookie) -> str:
-    handle = request.cookies.get(cookie.name)
-    if not handle:
-        raise Refused("no_credentials", "There is no session.")
-    return handle
 
 
 def _told(granted: Granted) -> Response:

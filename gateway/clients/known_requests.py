@@ -21,8 +21,8 @@ _METHODS = frozenset({"GET", "HEAD"})
 
 _BEARER = b"uthorization: Bearer "
 _BEGINS_LINE = (b"\r\nA", b"\r\na")
-_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
-"""What a token is made of (RFC 6750 2.1): no line of a request begins or ends in it."""
+_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+"""What a token is made of (RFC 6750 2.1); one with padding is left to the reader of credentials."""
 
 
 @dataclass(slots=True)

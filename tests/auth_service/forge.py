@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -46,6 +48,12 @@ class Forge:
         if algorithm == "none":
             return ".".join([*parts, "AA"])
         return self.sign(claims_of(token), headers, self.refresh_secret * 2, algorithm)
+
+    def sign_raw(self, header: str, claims: str) -> str:
+        """An access token of these two JSON texts, well signed."""
+        signed = f"{_encode(header.encode())}.{_encode(claims.encode())}"
+        signature = _private_key(self.signing_pem).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signed}.{_encode(signature)}"
 
     def with_bad_signature(self, token: str) -> str:
         """`token` with a signature that belongs to nothing."""

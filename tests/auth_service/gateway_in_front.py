@@ -91,6 +91,7 @@ class GatewayInFront:
             self.sessions,
             Tickets(Redis.from_url(redis_url), PEER_SECRET, clock),
             clock,
+            clear_cookie="session=",
             cookie_name=COOKIE,
             peer_secret=PEER_SECRET,
             allowed_origins=AllowedOrigins(),

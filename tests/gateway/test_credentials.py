@@ -21,7 +21,7 @@ def test_the_token_is_found(value: bytes) -> None:
         (b"   ", "no_credentials"),
         (b"Basic eDp5", "no_credentials"),
         (b"Token a.b.c", "no_credentials"),
-        (b"Bearer\ta.b.c", "no_credentials"),
+        (b"Bearer\ta.b.c", "token_invalid"),
         (b"Bearera.b.c", "no_credentials"),
         (b"a.b.c", "no_credentials"),
         (b"Bearer", "token_invalid"),

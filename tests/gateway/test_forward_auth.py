@@ -20,7 +20,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.tokens import IDENTITY_SECRET, SigningKey, access_claims
 
 NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
-HANDLE = "a-browsers-handle"
+HANDLE = "h" * 43
 COOKIE = f"Cookie: __Host-session={HANDLE}"
 ASK = "GET /forward-auth"
 

@@ -21,7 +21,7 @@ OURS = ("X-Requested-With: a", "Sec-Fetch-Site: same-origin")
 CALLERS = {
     "nobody": (),
     "a page": OURS,
-    "a browser": (*OURS, "Cookie: __Host-session=a"),
+    "a browser": (*OURS, "Cookie: __Host-session=" + "a" * 43),
     "an app": ("Authorization: Bearer a.b.c",),
 }
 
