@@ -115,5 +115,5 @@ def _render(row: SessionRow, *, current: str) -> JSON:
 session_endpoints.add_url_rule("/sessions/", view_func=Sessions.as_view("sessions"))
 session_endpoints.add_url_rule("/sessions/logout-others/", view_func=LogOutOthers.as_view("logout_others"))
 session_endpoints.add_url_rule("/sessions/logout-all/", view_func=LogOutAll.as_view("logout_all"))
-session_endpoints.add_url_rule("/sessions/<sid>/", view_func=OneSession.as_view("session"))
+session_endpoints.add_url_rule("/sessions/<string(length=32):sid>/", view_func=OneSession.as_view("session"))
 session_endpoints.add_url_rule("/logout/", view_func=LogOut.as_view("logout"))

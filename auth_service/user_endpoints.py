@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from auth_service.accounts import Account, EmailTaken, NewAccount
@@ -70,24 +70,33 @@ class OneUser(Endpoint):
     name = "User Instance"
     allow = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
-    def get(self, user_id: str) -> Response:
+    def get(self, user_id: UUID) -> Response:
         """200; 404 for anybody the caller may not see."""
         return jsonify(render_user(_visible_user(user_id)))
 
-    def put(self, user_id: str) -> Response:
+    def put(self, user_id: UUID) -> Response:
         """200 the user with new names; everything else in the body is ignored."""
         return jsonify(render_user(_rename(_visible_user(user_id))))
 
-    def patch(self, user_id: str) -> Response:
+    def patch(self, user_id: UUID) -> Response:
         """200 the user with new names, of which any may be left out."""
         return self.put(user_id)
 
-    def delete(self, user_id: str) -> ResponseReturnValue:
+    def delete(self, user_id: UUID) -> ResponseReturnValue:
         """204 for the caller, or for staff with their own password; 403 for anybody else who exists."""
         user = _find_user(user_id)
         if not _may_touch(user):
             raise forbidden()
         return _delete(user)
+
+
+class NoUser(OneUser):
+    """What is no id: nothing is there, whoever asks."""
+
+    def dispatch_request(self, **_: object) -> ResponseReturnValue:
+        """404, with the Allow of the recorded answers."""
+        g.allow = self.allow
+        raise not_found()
 
 
 class Me(Endpoint):
@@ -170,17 +179,14 @@ def _may_touch(user: User) -> bool:
     return user.id == caller.id or caller.is_staff
 
 
-def _find_user(user_id: str) -> User:
-    try:
-        user = services().accounts.find(UUID(user_id))
-    except ValueError as error:
-        raise not_found() from error
+def _find_user(user_id: UUID) -> User:
+    user = services().accounts.find(user_id)
     if user is None:
         raise not_found("No User matches the given query.")
     return user
 
 
-def _visible_user(user_id: str) -> User:
+def _visible_user(user_id: UUID) -> User:
     user = _find_user(user_id)
     if not _may_touch(user):
         raise not_found()
@@ -205,4 +211,5 @@ def _delete(user: User) -> ResponseReturnValue:
 user_endpoints.add_url_rule("/", view_func=Users.as_view("users"))
 user_endpoints.add_url_rule("/me/", view_func=Me.as_view("me"))
 user_endpoints.add_url_rule("/set_password/", view_func=SetPassword.as_view("set_password"))
-user_endpoints.add_url_rule("/<user_id>/", view_func=OneUser.as_view("user"))
+user_endpoints.add_url_rule("/<uuid:user_id>/", view_func=OneUser.as_view("user"))
+user_endpoints.add_url_rule("/<name>/", view_func=NoUser.as_view("no_user"))

@@ -212,6 +212,40 @@ def test_other_methods_are_told_which_there_are(ann: Person, path: str, allow: s
     assert answer.headers["Allow"] == allow
 
 
+UNKNOWN = [
+    "users/reset_password/",
+    "users/reset_password_confirm/",
+    "users/activation/",
+    "users/resend_activation/",
+    "users/set_email/",
+    "users/reset_email/",
+    "users/reset_email_confirm/",
+    "users/set_username/",
+    "users/zzz/",
+    "users/Me/",
+    "users/{12345678-1234-5678-1234-567812345678}/",
+    "users/12345678123456781234567812345678/",
+    "sessions/logout-other/",
+    "jwt/destroy/",
+]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+@pytest.mark.parametrize("slash", ["/", ""])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_what_does_not_exist_is_a_404_with_credentials_and_without(
+    client: FlaskClient, name: str, slash: str, method: str
+) -> None:
+    """401 would tell a client that it has to log in before it may reset its password."""
+    answer = client.open("/auth/" + name.rstrip("/") + slash, method=method, json={"email": "ann@example.org"})
+    assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})
+
+
+def test_the_id_of_a_user_that_does_not_exist_needs_credentials(client: FlaskClient) -> None:
+    """Whether there is such a user is told to nobody who has not logged in."""
+    assert client.get(f"/auth/users/{uuid4()}/").status_code == 401
+
+
 @pytest.mark.parametrize("path", ["/auth/", "/auth", "/auth/nope", "/auth/jwt/", "/auth/users/me/x"])
 def test_there_is_nothing_anywhere_else(ann: Person, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
