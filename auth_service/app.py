@@ -101,7 +101,8 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     redis = RedisLink(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)
     feed = RevocationFeed(redis, sessions, access_lifetime=settings.access_token_lifetime, clock=clock)
-    housekeeper = Housekeeper(trail, sessions, keep=settings.audit_retention * DAY, clock=clock)
+    failures = FailedLogins(trail, database)
+    housekeeper = Housekeeper(trail, failures, sessions, keep=settings.audit_retention * DAY, clock=clock)
     endings = SessionEndings(blacklist, feed)
     reader = TokenReader(keys, secret, **names, clock=clock)
     lifetimes = Lifetimes(
@@ -124,7 +125,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         blacklist=blacklist,
         endings=endings,
         trail=trail,
-        failures=FailedLogins(trail, tries),
+        failures=failures,
         throttle=throttle,
         policy=policy,
         session_lifetime=settings.session_lifetime,

@@ -2,7 +2,7 @@
 
 Policy: what changes a session or an account is recorded in the same transaction, so that neither stands without the
 other; a failed login is not answered before it is recorded. A database that cannot record is answered with a 503.
-Refreshes are lines only: rows would grow with use; of failed logins those that are too many (failed_logins.py).
+Refreshes are lines only: rows would grow with use. Too many failed logins are deleted afterwards (failed_logins.py).
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Owns what is thrown away in time: audit records past their retention, and sessions long dead.
+"""Owns what is thrown away in time: audit records past their retention or beyond number, and sessions long dead.
 
 Small batches, each a transaction of its own, so that no request waits behind one. Several workers may keep house at
 once.
@@ -7,6 +7,7 @@ once.
 from collections.abc import Callable
 
 from auth_service.audit import AuditTrail
+from auth_service.failed_logins import FailedLogins
 from auth_service.session_store import SessionStore
 from chassis.clock import Clock
 
@@ -21,8 +22,11 @@ DAY = 86_400.0
 class Housekeeper:
     """Throws away; `keep` is in seconds and goes for audit records."""
 
-    def __init__(self, trail: AuditTrail, sessions: SessionStore, *, keep: float, clock: Clock) -> None:
+    def __init__(
+        self, trail: AuditTrail, failures: FailedLogins, sessions: SessionStore, *, keep: float, clock: Clock
+    ) -> None:
         self._trail = trail
+        self._failures = failures
         self._sessions = sessions
         self._keep = keep
         self._clock = clock
@@ -31,6 +35,7 @@ class Housekeeper:
         """How many rows were thrown away. A session goes a day after its last token has expired."""
         now = self._clock()
         old_records = _in_batches(lambda: self._trail.prune(now - self._keep, BATCH))
+        old_records += _in_batches(lambda: self._failures.prune(now, BATCH))
         return old_records + _in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
 
 

@@ -32,6 +32,8 @@ _MAX_SIMILARITY = 0.7
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
 
 
+_ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
+
 Answer = TypeVar("Answer")
 
 
@@ -100,8 +102,10 @@ class Passwords:
     @contextmanager
     def verifying(self, password: str, password_hash: str | None) -> Iterator[Verdict]:
         """As verify, for whoever has something to do in that time: within it the answer is on its way."""
-        judged_by = password_hash or self._hash_of_nobody
-        with self._in_turn(lambda: self._matches(password, judged_by) and password_hash is not None) as future:
+        # What is no hash (imported accounts without a usable password have "" or "!...") would be refused sooner.
+        is_usable = password_hash is not None and _ARGON2ID.fullmatch(password_hash) is not None
+        judged_by = password_hash if password_hash is not None and is_usable else self._hash_of_nobody
+        with self._in_turn(lambda: self._matches(password, judged_by) and is_usable) as future:
             yield Verdict(future, self._max_wait)
 
     def check_room(self) -> None:

@@ -11,6 +11,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
 
+from auth_service.services import Services
 from contract.internal import SESSIONS_PATH
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway, hash_of
@@ -220,14 +221,19 @@ def test_failures_are_forgotten_in_time(make_app: MakeApp) -> None:
 
 
 def test_failures_do_not_fill_the_trail(make_app: MakeApp, database: Path) -> None:
-    """Of an account so many an hour are recorded, and of all names that nobody has; the rest are lines."""
-    client = make_app(RATE_LIMITS="off").test_client()
+    """Of an account so many rows an hour are kept, and of all names that nobody has; the rest are lines."""
+    app = make_app(RATE_LIMITS="off")
+    client, parts = app.test_client(), app.extensions["sallyport-auth"]
+    assert isinstance(parts, Services)
     Person(client).register()
     fail(client, 30)
-    assert rows(database, "login_failed") == 20
     for number in range(120):
         fail(client, 1, f"192.0.2.{number}", f"user{number}@example.org")
+    assert rows(database, "login_failed") == 150
+    assert parts.housekeeping.work_once() == 30
     assert rows(database, "login_failed") == 120
+    fail(client, 5)
+    assert parts.housekeeping.work_once() == 5
 
 
 def test_whoever_is_held_back_leaves_a_line_and_no_row(
