@@ -33,9 +33,11 @@ def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
         "graceful_timeout": 30,
         "timeout": 60,
         "keepalive": 75,  # longer than the gateway keeps an idle connection, so that the gateway closes first
-        "limit_request_line": 4094,
-        "limit_request_fields": 100,
-        "limit_request_field_size": 8190,
+        # Above all that the gateway may be told to admit (gateway/request_limits.py) and what it adds, so that the
+        # gateway refuses first, as problem details. All cookies come as one field. 8190 is gunicorn's most.
+        "limit_request_line": 8190,
+        "limit_request_fields": 1_100,
+        "limit_request_field_size": 81_920,
         # A header must never become another variable of the WSGI environment: with gunicorn's default a
         # `SCRIPT_NAME:` header from a trusted peer rewrites the path.
         "forwarder_headers": "",

@@ -83,6 +83,7 @@ class Gateway:
         trusted_proxies: TrustedProxies,
         proxy_protocol: ProxyProtocol,
         standing: Mapping[str, bytes],
+        unread_bytes: int,
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
@@ -90,6 +91,7 @@ class Gateway:
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.standing_lines = standing
+        self.unread_bytes = unread_bytes
         self.departure = departure
         self.end_streams = streams.end_all
         self.notice = notice
@@ -188,6 +190,7 @@ def create_app(
         Via(settings.gateway_name),
         clock,
         metrics.note_withheld,
+        settings.request_limits,
     )
     late = Lateness(metrics.registry, monotonic)
     upstreams = Upstreams(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
@@ -218,6 +221,7 @@ def create_app(
         access_log if settings.access_log else None,
         clock,
         websocket_idle=settings.websocket_idle,
+        request_limits=settings.request_limits,
     )
     resolvers = upstreams.resolvers(resolve, auth_balancer)
     jobs = (
@@ -252,6 +256,7 @@ def create_app(
             hsts_subdomains=settings.hsts_include_subdomains,
             varies_by_origin=bool(settings.origins),
         ),
+        settings.request_limits.unread_bytes,
     )
 
 

@@ -8,10 +8,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from contract.problems import Refused
-
-MAX_TARGET = 4096
-MAX_HEADER_BYTES = 8192
-MAX_HEADER_FIELDS = 100
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 
 # Refused: what is no visible ASCII, backslash, `;` (some servers cut path parameters off), empty and dot
 # segments, and percent-escapes of what needs none or of what a server may take for a separator or an end:
@@ -40,10 +37,10 @@ def _is_utf8(path: bytes) -> bool:
     return True
 
 
-def check_target(path: bytes, query: bytes) -> None:
+def check_target(path: bytes, query: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> None:
     """Returns for a request target of acceptable length and characters. Raises Refused(414 or 400)."""
-    if len(path) + len(query) > MAX_TARGET:
-        raise Refused("target_too_long", f"The request target is over {MAX_TARGET} bytes.")
+    if len(path) + len(query) > limits.target_bytes:
+        raise Refused("target_too_long", f"The request target is over {limits.target_bytes} bytes.")
     if query and _NOT_VISIBLE.search(query):
         raise Refused("bad_request", "The query holds characters that must be percent-encoded.")
     check_path(path)

@@ -15,10 +15,11 @@ from enum import Enum, auto
 
 import structlog
 
+from contract.claims import MAX_TOKEN_LENGTH
 from contract.problems import Refused
 from gateway.clients import standing_fields
-from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
 from gateway.list_fields import elements
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.vouched_fields import is_vouched
 
 Fields = Iterable[tuple[bytes, bytes]]
@@ -158,10 +159,12 @@ class RequestFields:
         return self.chunked or bool(self.content_length)
 
 
-def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -> RequestFields:
+def read_request_fields(
+    headers: list[tuple[bytes, bytes]], http_version: str, limits: RequestLimits = DEFAULT_LIMITS
+) -> RequestFields:
     """Reads `headers` (names in lower case). Raises Refused(400, 401 or 431) for what two readers could differ on."""
-    if len(headers) > MAX_HEADER_FIELDS:
-        raise Refused("headers_too_large", f"There are over {MAX_HEADER_FIELDS} header fields.")
+    if len(headers) > limits.header_fields:
+        raise Refused("headers_too_large", f"There are over {limits.header_fields} header fields.")
     fields = RequestFields()
     lines = fields.lines
     connection: list[bytes] = []
@@ -177,8 +180,8 @@ def read_request_fields(headers: list[tuple[bytes, bytes]], http_version: str) -
             fields.withheld += (name, b": ", value, b"\r\n")
         elif fate is Fate.REFUSE:
             raise Refused("bad_header", f"{_shown(name)} is no name of a header field (RFC 9110 5.1).")
-    if size > MAX_HEADER_BYTES:
-        raise _too_large(fields)
+    if size > limits.header_bytes:
+        raise _too_large(fields, limits)
     _check(fields, http_version)
     if b"upgrade" in connection and fields.has_body:
         # The parser takes the body for the other protocol's first bytes.
@@ -262,11 +265,11 @@ def release(fields: RequestFields, names: Collection[bytes]) -> int:
     return (len(withheld) - len(crossing)) // 4
 
 
-def _too_large(fields: RequestFields) -> Refused:
+def _too_large(fields: RequestFields, limits: RequestLimits) -> Refused:
     # An oversized token is a bad token first: clients tell the two apart by the status.
-    if fields.authorization and len(fields.authorization) > MAX_HEADER_BYTES - 1024:
+    if fields.authorization and len(fields.authorization) > MAX_TOKEN_LENGTH:
         return Refused("token_invalid", "The token is over 8 KB.")
-    return Refused("headers_too_large", f"The header section is over {MAX_HEADER_BYTES} bytes.")
+    return Refused("headers_too_large", f"The header section is over {limits.header_bytes} bytes.")
 
 
 def _shown(name: bytes) -> str:

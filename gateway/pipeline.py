@@ -22,6 +22,7 @@ from gateway.identity_headers import Voucher
 from gateway.proof import Proof
 from gateway.rate_limits.limits import Fields, Limits
 from gateway.refresher import FreshTokens
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.routing.routes import METHODS, Route, RouteTable
 from gateway.streams.tickets import may_hold_ticket, take_ticket
 from gateway.upstreams.upstream_request import HeadTemplate, head_template
@@ -81,6 +82,7 @@ class Pipeline:
         via: Via,
         clock: Clock,
         note_withheld: Callable[[int], None],
+        request_limits: RequestLimits = DEFAULT_LIMITS,
     ) -> None:
         self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
@@ -89,6 +91,7 @@ class Pipeline:
         self._via = via
         self._clock = clock
         self._note_withheld = note_withheld
+        self._request_limits = request_limits
 
     def admit_known(self, arrival: Arrival) -> Passage | None:
         """What may be forwarded, where nothing has to be waited for to say so; None elsewhere. Raises Refused."""
@@ -168,7 +171,7 @@ class Pipeline:
         if arrival.http_version == "1.0":  # RFC 1945 8 has no OPTIONS; and the parser says so of RTSP/1.0 too
             raise Refused("bad_request", "OPTIONS comes with HTTP/1.1.")
         if arrival.path == b"*" and not arrival.query:
-            read_request_fields(arrival.headers, arrival.http_version)
+            read_request_fields(arrival.headers, arrival.http_version, self._request_limits)
             return _allow(METHODS)
         if self._examine(arrival).fields.max_forwards != 0:
             return None
@@ -193,8 +196,8 @@ class Pipeline:
         return examined
 
     def _examine(self, arrival: Arrival) -> Examined:
-        check_target(arrival.path, arrival.query)
-        fields = read_request_fields(arrival.headers, arrival.http_version)
+        check_target(arrival.path, arrival.query, self._request_limits)
+        fields = read_request_fields(arrival.headers, arrival.http_version, self._request_limits)
         if fields.via is not None:
             self._via.check(fields.via)
         route = self._route(arrival, fields)

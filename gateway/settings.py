@@ -14,6 +14,7 @@ from gateway.clients.proxy_protocol import Versions
 from gateway.clients.trusted_proxies import Peer
 from gateway.origin import AllowedOrigins, read_allowed_origins
 from gateway.own_paths import Exposure
+from gateway.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
 
 DEVELOPMENT_ORIGINS = (
     "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost,capacitor://localhost,ionic://localhost"
@@ -111,6 +112,12 @@ class GatewaySettings(RoutesSettings):
     """How long a stopping gateway still serves, while /readyz says 503 already and a balancer has time to look."""
     gateway_streams: Annotated[int, Field(ge=1, le=65_535)] = 1_000
     """How many streams a worker keeps open at once, each of which takes two file descriptors."""
+    max_header_fields: Annotated[int, Field(ge=10, le=HIGHEST_LIMITS.header_fields)] = DEFAULT_LIMITS.header_fields
+    """Fields of a request's header section; more are answered 431."""
+    max_header_bytes: Annotated[int, Field(ge=1_024, le=HIGHEST_LIMITS.header_bytes)] = DEFAULT_LIMITS.header_bytes
+    """Bytes of a request's header section; more are answered 431."""
+    max_target_bytes: Annotated[int, Field(ge=256, le=HIGHEST_LIMITS.target_bytes)] = DEFAULT_LIMITS.target_bytes
+    """Bytes of path and query; more are answered 414."""
     websocket_idle: Annotated[float, Field(ge=1, le=86_400)] = 300
     """After so long a silence on both sides a WebSocket is ended."""
     access_log: Annotated[int, BeforeValidator(_every)] = True
@@ -125,6 +132,11 @@ class GatewaySettings(RoutesSettings):
         if self.allowed_origins is not None:
             return self.allowed_origins
         return read_allowed_origins(DEVELOPMENT_ORIGINS if self.app_env == "development" else "")
+
+    @property
+    def request_limits(self) -> RequestLimits:
+        """The bounds of a request's head."""
+        return RequestLimits(self.max_header_fields, self.max_header_bytes, self.max_target_bytes)
 
 
 class ServingSettings(Settings):

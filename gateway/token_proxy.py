@@ -29,6 +29,7 @@ from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
 from gateway.rate_limits.concurrency import ClientGone, Concurrency, Place
 from gateway.rate_limits.limits import SessionLimit
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.streams.open_streams import OpenStreams
 from gateway.streams.websocket_exchange import WebSocketExchange
 from gateway.streams.websocket_handshake import asks_for_websocket
@@ -71,12 +72,14 @@ class TokenProxy:
         clock: Clock,
         *,
         websocket_idle: float,
+        request_limits: RequestLimits = DEFAULT_LIMITS,
     ) -> None:
         self.known_requests = KnownRequests()
         self._pipeline = pipeline
         self._upstreams = upstreams
         self._streams = streams
         self._websocket_idle = websocket_idle
+        self._request_limits = request_limits
         self._own_endpoints = own_endpoints
         self._own_paths = own_paths
         self._session_limit = session_limit
@@ -248,8 +251,8 @@ class TokenProxy:
     async def _serve_own(self, cycle: Cycle, send: Send) -> None:
         """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""
         arrival = cycle.arrival
-        check_target(arrival.path, arrival.query)
-        fields = read_request_fields(arrival.headers, arrival.http_version)
+        check_target(arrival.path, arrival.query, self._request_limits)
+        fields = read_request_fields(arrival.headers, arrival.http_version, self._request_limits)
         self._metrics.note_withheld(len(fields.withheld) // 4)
         await self._session_limit.check(arrival)
         if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:

@@ -25,10 +25,6 @@ from gateway.clients.proxy_protocol import ProxyProtocol
 from gateway.clients.request_reader import RequestHead, RequestReader
 from gateway.clients.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 
-MAX_OVERHEAD = 98_304
-"""Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses far smaller heads
-with an answer of its own."""
-
 MIN_BODY_RATE = 240
 """Bytes a second. A body that comes more slowly, on average, uses up the time that it may be silent."""
 
@@ -48,6 +44,9 @@ class Application(Protocol):
     """What answers the requests."""
 
     known_requests: KnownRequests
+    unread_bytes: int
+    """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses smaller heads
+    with an answer of its own."""
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
     standing_lines: Mapping[str, bytes]
@@ -208,7 +207,7 @@ class ServerProtocol(asyncio.Protocol):
             self._break_off()
         if self._answering is None and self._reading is None and self._head_until == _FOREVER:
             self._head_until = self._heard_at + self.head_timeout
-        if self._overhead > MAX_OVERHEAD:
+        if self._overhead > self._app.unread_bytes:
             self._bound_overhead()
 
     def _learn(self, data: bytes, cycle: Cycle) -> None:

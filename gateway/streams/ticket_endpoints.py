@@ -7,6 +7,7 @@ from flask import Blueprint, Response, jsonify, request
 from gateway.arrival import Arrival
 from gateway.authentication import Authentication
 from gateway.headers import read_request_fields
+from gateway.request_limits import HIGHEST_LIMITS
 from gateway.session_endpoints import WaitFor
 from gateway.streams.tickets import LIFETIME, Tickets
 
@@ -26,7 +27,9 @@ def ticket_endpoints(authentication: Authentication, tickets: Tickets, wait_for:
 
 
 async def _issue(authentication: Authentication, tickets: Tickets, arrival: Arrival) -> tuple[str, dict[str, str]]:
-    proof = await authentication.prove(arrival, read_request_fields(arrival.headers, arrival.http_version))
+    # The settings' own limits were applied where the request came in.
+    fields = read_request_fields(arrival.headers, arrival.http_version, HIGHEST_LIMITS)
+    proof = await authentication.prove(arrival, fields)
     return await tickets.issue(proof.claims), proof.fresh.to_headers() if proof.fresh is not None else {}
 
 

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contract.problems import Refused
-from gateway.framing import MAX_TARGET, check_path, check_target
+from gateway.framing import check_path, check_target
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 
 HOSTILE = [
     b"",
@@ -150,10 +151,10 @@ def test_any_path_is_taken_or_refused(path: bytes) -> None:
 @pytest.mark.parametrize(
     ("path", "query", "code"),
     [
-        (b"/" + b"a" * (MAX_TARGET - 1), b"", None),
-        (b"/" + b"a" * MAX_TARGET, b"", "target_too_long"),
-        (b"/", b"a" * (MAX_TARGET - 1), None),
-        (b"/", b"a" * MAX_TARGET, "target_too_long"),
+        (b"/" + b"a" * (DEFAULT_LIMITS.target_bytes - 1), b"", None),
+        (b"/" + b"a" * DEFAULT_LIMITS.target_bytes, b"", "target_too_long"),
+        (b"/", b"a" * (DEFAULT_LIMITS.target_bytes - 1), None),
+        (b"/", b"a" * DEFAULT_LIMITS.target_bytes, "target_too_long"),
         (b"/", b"a=%2f..%2f&b=//c;d\\e%00", None),
         (b"/", b"a b", "bad_request"),
         (b"/", b"a\r\nX-Evil: 1", "bad_request"),
@@ -164,7 +165,7 @@ def test_any_path_is_taken_or_refused(path: bytes) -> None:
         (b"/a/../b", b"", "bad_path"),
     ],
 )
-def test_a_target_is_visible_ascii_of_four_kilobytes_at_most(path: bytes, query: bytes, code: str | None) -> None:
+def test_a_target_is_visible_ascii_of_eight_kilobytes_at_most(path: bytes, query: bytes, code: str | None) -> None:
     """R35. A query is the service's own business beyond that."""
     if code is None:
         check_target(path, query)
@@ -172,3 +173,10 @@ def test_a_target_is_visible_ascii_of_four_kilobytes_at_most(path: bytes, query:
         with pytest.raises(Refused) as refused:
             check_target(path, query)
         assert refused.value.code == code
+
+
+def test_the_bound_of_a_target_is_a_setting() -> None:
+    check_target(b"/" + b"a" * 299, b"", RequestLimits(target_bytes=300))
+    with pytest.raises(Refused) as refused:
+        check_target(b"/" + b"a" * 150, b"a" * 150, RequestLimits(target_bytes=300))
+    assert (refused.value.status, refused.value.detail) == (414, "The request target is over 300 bytes.")

@@ -7,7 +7,6 @@ from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway import headers
-from gateway.framing import MAX_HEADER_BYTES, MAX_HEADER_FIELDS
 from gateway.headers import (
     RequestFields,
     may_be_forwarded,
@@ -18,6 +17,7 @@ from gateway.headers import (
     read_request_fields,
     release,
 )
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 
 HOST = (b"host", b"h")
 
@@ -297,24 +297,33 @@ def test_http_1_0_needs_no_host() -> None:
 
 
 def test_a_hundred_fields_are_enough() -> None:
-    read(*[(b"x", b"")] * (MAX_HEADER_FIELDS - 1))
+    read(*[(b"x", b"")] * (DEFAULT_LIMITS.header_fields - 1))
     with pytest.raises(Refused) as refused:
-        read(*[(b"x", b"")] * MAX_HEADER_FIELDS)
+        read(*[(b"x", b"")] * DEFAULT_LIMITS.header_fields)
     assert refused.value.status == 431
 
 
-def test_eight_kilobytes_are_enough() -> None:
+def test_thirty_two_kilobytes_are_enough() -> None:
     spent = len(b"host: h\r\n") + len(b"x: \r\n")
-    read((b"x", b"v" * (MAX_HEADER_BYTES - spent)))
+    read((b"x", b"v" * (DEFAULT_LIMITS.header_bytes - spent)))
     with pytest.raises(Refused) as refused:
-        read((b"x", b"v" * (MAX_HEADER_BYTES - spent + 1)))
+        read((b"x", b"v" * (DEFAULT_LIMITS.header_bytes - spent + 1)))
     assert refused.value.status == 431
+
+
+def test_the_bounds_of_a_header_section_are_settings() -> None:
+    few = RequestLimits(header_fields=2, header_bytes=50)
+    read_request_fields([HOST, (b"x", b"v" * 36)], "1.1", few)
+    for too_many in ([HOST, (b"x", b""), (b"x", b"")], [HOST, (b"x", b"v" * 37)]):
+        with pytest.raises(Refused) as refused:
+            read_request_fields(too_many, "1.1", few)
+        assert refused.value.status == 431
 
 
 def test_an_oversized_token_is_a_bad_token() -> None:
     """R6: clients tell the two apart by the status."""
     with pytest.raises(Refused) as refused:
-        read((b"authorization", b"Bearer " + b"x" * 9_000))
+        read((b"authorization", b"Bearer " + b"x" * 33_000))
     assert refused.value.status == 401
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.system.raw_http import send_raw
 from tests.system.running_stack import Account, RunningStack
 
 FROM_OUR_PAGE = {"X-Requested-With": "app", "Sec-Fetch-Site": "same-origin"}
@@ -37,3 +38,17 @@ def test_an_address_has_a_generous_budget_and_is_told_of_it(strict_stack: Runnin
     refreshed = strict_stack.try_refresh(answer.json()["refresh"])
     assert refreshed.status_code == 200
     assert "RateLimit" not in refreshed.headers
+
+
+def test_what_the_gateway_admits_its_services_take(strict_stack: RunningStack, ann: Account) -> None:
+    """Up to the bounds the answer is the service's own, and beyond them the gateway's."""
+    tokens = strict_stack.login(ann)
+    bearer = f"Authorization: Bearer {tokens.access}"
+    for fields, cookie in ((90, 100), (94, 100), (95, 9_000), (40, 29_000)):
+        lines = (*[f"X-{number}: y" for number in range(fields)], f"Cookie: a={'c' * cookie}", bearer)
+        for path in ("/api/whoami", "/auth/users/me/"):
+            answer = send_raw(strict_stack.url, f"GET {path}?{'q' * 7_900} HTTP/1.1", *lines)
+            assert (answer.status, answer.fields["content-type"]) == (200, "application/json"), (fields, cookie)
+    for line, header in ((f"GET /api/whoami?{'q' * 8_000} HTTP/1.1", ""), ("GET /api/whoami HTTP/1.1", "x" * 33_000)):
+        answer = send_raw(strict_stack.url, line, f"X: {header}", bearer)
+        assert (answer.status in (414, 431), answer.fields["content-type"]) == (True, "application/problem+json")

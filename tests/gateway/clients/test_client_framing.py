@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
-from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.running_gateway import RunningGateway, running
 
 POST = b"POST /public/a HTTP/1.1\r\nHost: h\r\n"
 GET = b"GET /public/a HTTP/1.1\r\n"
@@ -103,10 +104,10 @@ def test_what_two_readers_could_differ_on_is_refused_and_the_connection_ends(
 
 
 LARGE = {
-    "a target over 4 KB": (414, b"GET /public/" + b"a" * 4_100 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
-    "a query over 4 KB": (414, b"GET /public/?" + b"a" * 4_100 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
+    "a target over 8 KB": (414, b"GET /public/" + b"a" * 8_001 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
+    "a query over 8 KB": (414, b"GET /public/?" + b"a" * 8_001 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
     "a target without end": (431, b"GET /public/" + b"a" * 150_000),
-    "a header of 9 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 9_000 + b"\r\n\r\n"),
+    "a header of 33 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 33_000 + b"\r\n\r\n"),
     "a header of 64 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 65_536 + b"\r\n\r\n"),
     "a header without end": (431, GET + b"Host: h\r\nX: " + b"a" * 150_000),
     "a name without end": (431, GET + b"Host: h\r\n" + b"a" * 150_000),
@@ -130,10 +131,30 @@ def test_what_is_too_large_is_refused_and_the_connection_ends(
 
 def test_just_the_limits_pass(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask(f"GET /public/{'a' * 4_000} HTTP/1.1", "Host: h").status == 200
+        assert client.ask(f"GET /public/{'a' * 7_992} HTTP/1.1", "Host: h").status == 200
         assert client.ask("GET /public/ HTTP/1.1", "Host: h", *["X: y"] * 99).status == 200
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 8_000}").status == 200
-    assert len(upstream.requests) == 3
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 32_700}").status == 200
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"Cookie: a={'a' * 9_000}").status == 200
+    assert len(upstream.requests) == 4
+
+
+def test_the_limits_are_settings_and_what_is_read_ahead_follows(make_app: MakeApp, upstream: RawUpstream) -> None:
+    settings = {"MAX_HEADER_FIELDS": "10", "MAX_HEADER_BYTES": "65536", "MAX_TARGET_BYTES": "300"}
+    with running(make_app(**settings)) as gateway:
+        with gateway.connect() as client:
+            assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 65_000}").status == 200
+            assert client.ask(f"GET /public/{'a' * 292} HTTP/1.1", "Host: h", *["X: y"] * 9).status == 200
+        for lines in (
+            ("GET /public/ HTTP/1.1", *["X: y"] * 10),
+            ("GET /public/ HTTP/1.1", f"X: {'a' * 65_536}"),
+            ("GET /healthz HTTP/1.1", f"X: {'a' * 65_536}"),
+            ("GET /public/ HTTP/1.1", f"X: {'a' * 200_000}"),
+        ):
+            with gateway.connect() as client:
+                assert client.ask(*lines, "Host: h").problem["code"] == "headers_too_large"
+        with gateway.connect() as client:
+            assert client.ask(f"GET /public/{'a' * 293} HTTP/1.1", "Host: h").problem["code"] == "target_too_long"
+    assert len(upstream.requests) == 2
 
 
 HARMLESS = {
