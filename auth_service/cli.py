@@ -12,10 +12,12 @@ from auth_service.audit import Reason
 from auth_service.fields import is_email
 from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
 from auth_service.passwords import MAX_PASSWORD
-from auth_service.schema import MIGRATIONS, install_migrations, upgrade
+from auth_service.schema import install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.session_store import EndedSession
 from auth_service.settings import AuthSettings
+from auth_service.tables import TABLES
+from chassis.database_check import check_database, check_database_to_migrate, or_refuse_to_start
 from chassis.logs import configure_logs
 from chassis.new_migration import write_migration
 from chassis.serving import settings_or_exit
@@ -29,6 +31,12 @@ def commands(context: click.Context) -> None:
         return
     settings = settings_or_exit(AuthSettings, os.environ)
     configure_logs("auth_service", settings.log_level)
+    url = settings.database_url.get_secret_value()
+    with or_refuse_to_start():
+        if context.invoked_subcommand == migrate.name:
+            check_database_to_migrate(url)
+        else:
+            check_database(url, TABLES)
     app = create_app(settings)
     install_migrations(app)
     context.with_resource(app.app_context())
@@ -37,14 +45,15 @@ def commands(context: click.Context) -> None:
 @commands.command()
 def migrate() -> None:
     """Bring the database to the newest version of the tables. Running it again changes nothing."""
-    upgrade()
+    with or_refuse_to_start():
+        upgrade()
 
 
 @commands.command()
 @click.argument("message")
 def migration(message: str) -> None:
     """Write the next migration, MESSAGE, from what the models changed. For developers; it needs no settings."""
-    written = write_migration(db, MIGRATIONS, message)
+    written = write_migration(db, TABLES.migrations, message)
     click.echo(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")
 
 

@@ -4,7 +4,9 @@ import os
 from typing import Any
 
 from auth_service.settings import AuthSettings, ServingSettings
+from auth_service.tables import TABLES
 from chassis.database import close_database_of
+from chassis.database_check import check_database, or_refuse_to_start
 from chassis.serving import gunicorn_defaults, settings_or_exit
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
@@ -18,6 +20,12 @@ bind = _serving.auth_bind
 workers = _serving.auth_workers
 worker_class = "gthread"  # argon2 and SQL release the interpreter's lock
 threads = _settings.all_threads
+
+
+def on_starting(server: object) -> None:
+    """Called by gunicorn's master before it listens."""
+    with or_refuse_to_start():
+        check_database(_settings.database_url.get_secret_value(), TABLES)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -6,25 +6,23 @@ settings, and is for developers.
 
 import argparse
 import os
-from pathlib import Path
 
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 
+from chassis.database_check import check_database_to_migrate, or_refuse_to_start
 from chassis.logs import configure_logs
 from chassis.new_migration import write_migration
 from chassis.serving import settings_or_exit
 from resource_service.app import create_app
 from resource_service.models import db
 from resource_service.settings import ResourceSettings
-
-MIGRATIONS = Path(__file__).with_name("migrations")
+from resource_service.tables import TABLES
 
 
 def install_migrations(app: Flask) -> None:
     """Lets Flask-Migrate work on `app`. Not in create_app: importing Alembic costs a worker half a second."""
-    # A database may be shared with the auth service; each keeps its own record of migrations.
-    Migrate(app, db, MIGRATIONS, version_table="notes_alembic_version")
+    Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
 
 
 def main() -> None:
@@ -37,7 +35,7 @@ def main() -> None:
     commands.add_parser("migration").add_argument("message")
     asked = parser.parse_args()
     if asked.command == "migration":
-        written = write_migration(db, MIGRATIONS, asked.message)
+        written = write_migration(db, TABLES.migrations, asked.message)
         print(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")  # noqa: T201
     else:
         _migrate()
@@ -46,9 +44,11 @@ def main() -> None:
 def _migrate() -> None:
     settings = settings_or_exit(ResourceSettings, os.environ)
     configure_logs("resource_service", settings.log_level)
+    with or_refuse_to_start():
+        check_database_to_migrate(settings.database_url.get_secret_value())
     app = create_app(settings)
     install_migrations(app)
-    with app.app_context():
+    with app.app_context(), or_refuse_to_start():
         upgrade()
 
 

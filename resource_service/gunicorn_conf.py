@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from chassis.database import close_database_of
+from chassis.database_check import check_database, or_refuse_to_start
 from chassis.serving import gunicorn_defaults, settings_or_exit
 from resource_service.settings import ResourceSettings, ServingSettings
+from resource_service.tables import TABLES
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
 _settings = settings_or_exit(ResourceSettings, os.environ)
@@ -18,6 +20,12 @@ bind = _serving.resource_bind
 workers = _serving.resource_workers
 worker_class = "gthread"
 threads = _settings.threads
+
+
+def on_starting(server: object) -> None:
+    """Called by gunicorn's master before it listens."""
+    with or_refuse_to_start():
+        check_database(_settings.database_url.get_secret_value(), TABLES)
 
 
 def post_worker_init(worker: Any) -> None:

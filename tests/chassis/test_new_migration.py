@@ -7,14 +7,14 @@ import pytest
 from flask_sqlalchemy import SQLAlchemy
 
 import auth_service.models
-import auth_service.schema
-import resource_service.__main__
+import auth_service.tables
 import resource_service.models
+import resource_service.tables
 from chassis.new_migration import write_migration
 
 SERVICES = [
-    (auth_service.models.db, auth_service.schema.MIGRATIONS),
-    (resource_service.models.db, resource_service.__main__.MIGRATIONS),
+    (auth_service.models.db, auth_service.tables.TABLES.migrations),
+    (resource_service.models.db, resource_service.tables.TABLES.migrations),
 ]
 
 

@@ -98,6 +98,9 @@ def _environ(folder: Path) -> dict[str, str]:
 def server(isolated: Isolated) -> Iterator[Isolated]:
     """The service, started as its image starts it."""
     gunicorn = isolated.command("-m", "gunicorn", "-c", f"python:{isolated.name}.gunicorn_conf")
+    if isolated.name != "gateway":
+        migrate = isolated.command("-m", isolated.name, "migrate")
+        subprocess.run(migrate, cwd=isolated.folder, env=isolated.environ, check=True, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(gunicorn, cwd=isolated.folder, env=isolated.environ)
     try:
         deadline = time.monotonic() + 30

@@ -1,0 +1,66 @@
+"""A service whose database cannot be used ends with one line that says what to do, and no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack.first_start import make_secrets
+from stack.plan import ROOT
+from stack.settings import SECRETS
+from tests.faults.postgres import program, running_postgres
+from tests.ports import free_port
+from tests.system.running_stack import clean_environ
+
+SERVER = {name: ["gunicorn", "-c", f"python:{name}.gunicorn_conf"] for name in ("auth_service", "resource_service")}
+
+
+def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
+    """The exit status, and what was said that is no JSON line."""
+    make_secrets(folder, SECRETS)
+    environ = clean_environ() | {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
+    environ |= {"DATABASE_URL": url, "REDIS_URL": f"unix://{folder / 'redis'}", "PYTHONPATH": str(ROOT)}
+    environ |= {"AUTH_BIND": f"unix:{folder / 's'}", "RESOURCE_BIND": f"unix:{folder / 's'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=50
+    )
+    said = done.stdout + done.stderr
+    return done.returncode, [line for line in said.splitlines() if not line.startswith("{")]
+
+
+@pytest.mark.parametrize("service", SERVER)
+def test_without_its_tables_a_service_does_not_start(tmp_path: Path, service: str) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    status, said = run(tmp_path, url, *SERVER[service])
+    assert status == 2
+    assert said == [
+        f"cannot start: the database of DATABASE_URL cannot be used: there is no file {tmp_path / 'a.db'}; "
+        f"run `python -m {service} migrate`"
+    ]
+
+
+@pytest.mark.parametrize("service", SERVER)
+def test_a_migration_says_which_database_it_cannot_reach(tmp_path: Path, service: str) -> None:
+    status, said = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, "migrate")
+    assert status == 2
+    (line,) = said
+    assert line.startswith("cannot start: the database of DATABASE_URL cannot be used: ")
+    assert line.endswith("start it, or correct DATABASE_URL")
+    assert "hunter2" not in line
+
+
+@pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+def test_a_migration_without_the_right_to_make_tables_is_told_so(tmp_path: Path) -> None:
+    with running_postgres() as server:
+        psql = [str(program("psql")), server.url, "-qv", "ON_ERROR_STOP=1", "-c"]
+        create = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+        for statement in (create, "CREATE ROLE ann LOGIN"):
+            subprocess.run([*psql, statement], check=True, capture_output=True)
+        url = server.url.replace("postgres@", "ann@").replace("/postgres?", "/utf8?")
+        os.chmod(tmp_path, 0o755)
+        for service in SERVER:
+            status, (line,) = run(tmp_path, url, service, "migrate")
+            assert status == 2
+            assert "permission denied for schema public; grant it to the user in DATABASE_URL" in line

@@ -1,0 +1,148 @@
+"""What is said of a database that a service cannot start with: one line, with the cause and what to do."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.database import database_url
+from chassis.database_check import DatabaseRefused, Tables, check_database, check_database_to_migrate
+from tests.faults.postgres import Postgres, program, running_postgres
+from tests.ports import free_port
+
+MIGRATIONS = {
+    "0001": 'revision = "0001"\ndown_revision = None\n',
+    "0002": 'revision = "0002"\ndown_revision = "0001"\n',
+}
+needs_postgres = pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> Tables:
+    (tmp_path / "versions").mkdir()
+    for name, text in MIGRATIONS.items():
+        (tmp_path / "versions" / f"{name}.py").write_text(text)
+    return Tables("the_version", tmp_path, "python -m the_service migrate")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+def refusal(url: str, tables: Tables) -> str:
+    with pytest.raises(DatabaseRefused) as refused:
+        check_database(database_url(url), tables)
+    said = str(refused.value)
+    assert "\n" not in said
+    assert said.startswith("the database of DATABASE_URL cannot be used: ")
+    return said.removeprefix("the database of DATABASE_URL cannot be used: ")
+
+
+def sqlite(path: Path, *statements: str) -> str:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+# --- SQLite --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_missing_is_named_and_not_made(tmp_path: Path, tables: Tables) -> None:
+    said = refusal(f"sqlite:///{tmp_path / 'a.db'}", tables)
+    assert said == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
+    assert not (tmp_path / "a.db").exists()
+    check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path, tables: Tables) -> None:
+    url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
+    for said in (refusal(url, tables), str(_to_migrate(url))):
+        assert f"there is no folder {tmp_path / 'none'}; make it" in said
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path: Path, tables: Tables) -> None:
+    (tmp_path / "a.db").write_text("notes to self\n" * 100)
+    assert refusal(f"sqlite:///{tmp_path / 'a.db'}", tables).startswith(
+        "file is not a database; correct DATABASE_URL"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path, tables: Tables) -> None:
+    url = sqlite(tmp_path / "a.db")
+    (tmp_path / "a.db").chmod(0o400)
+    assert "permission denied" in refusal(url, tables)
+
+
+def test_tables_that_are_missing_old_current_and_newer(tmp_path: Path, tables: Tables) -> None:
+    url = sqlite(tmp_path / "a.db")
+    assert refusal(url, tables) == "its tables have not been made yet; run `python -m the_service migrate`"
+    sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
+    assert "have not been made yet" in refusal(url, tables)
+    sqlite(tmp_path / "a.db", "INSERT INTO the_version VALUES ('0001')")
+    assert "at version 0001, this release needs 0002; run `" in refusal(url, tables)
+    for good in ("0002", "0003"):
+        sqlite(tmp_path / "a.db", f"UPDATE the_version SET version_num = '{good}'")
+        check_database(url, tables)
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+
+
+def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> None:
+    psql = [str(program("psql")), server.url.replace("/postgres?", f"/{database}?"), "-qv", "ON_ERROR_STOP=1"]
+    for statement in statements:
+        subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
+
+
+def test_a_server_that_is_not_there_is_told_from_one_that_refuses(tmp_path: Path, tables: Tables) -> None:
+    said = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
+    assert "refused" in said
+    assert said.endswith("start it, or correct DATABASE_URL")
+    assert "hunter2" not in said
+    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", tables).endswith("start it, or correct DATABASE_URL")
+
+
+@needs_postgres
+def test_a_database_or_role_that_is_missing_is_named(postgres: Postgres, tables: Tables) -> None:
+    said = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
+    assert said == 'database "sally" does not exist; make it: `createdb --encoding UTF8 --template template0 sally`'
+    assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith('role "bob" does not exist; make it')
+
+
+@needs_postgres
+def test_an_encoding_that_holds_no_names_of_people_is_refused(postgres: Postgres, tables: Tables) -> None:
+    run_sql(postgres, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    url = postgres.url.replace("/postgres?", "/ascii?")
+    assert "has the encoding SQL_ASCII, and must have UTF8; make it anew: `createdb" in refusal(url, tables)
+    assert "SQL_ASCII" in str(_to_migrate(database_url(url)))
+
+
+@needs_postgres
+def test_tables_that_may_not_be_read_are_named(postgres: Postgres, tables: Tables) -> None:
+    utf8 = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    run_sql(postgres, utf8, "CREATE ROLE carl LOGIN")
+    url = postgres.url.replace("/postgres?", "/utf8?")
+    assert "its tables have not been made yet" in refusal(url, tables)
+    run_sql(postgres, "CREATE TABLE the_version AS SELECT '0002' AS version_num", database="utf8")
+    check_database(database_url(url), tables)
+    said = refusal(url.replace("postgres@", "carl@"), tables)
+    assert said.startswith("permission denied for table the_version; grant it")
+    run_sql(postgres, "REVOKE CONNECT ON DATABASE utf8 FROM PUBLIC")
+    assert refusal(url.replace("postgres@", "carl@"), tables).startswith(
+        'permission denied for database "utf8"; grant'
+    )
+
+
+def _to_migrate(url: str) -> DatabaseRefused:
+    with pytest.raises(DatabaseRefused) as refused:
+        check_database_to_migrate(url)
+    return refused.value
