@@ -42,7 +42,7 @@ class ConnectionRace:
         until = loop.time() + timeout
         tried = [pool]
         running = {loop.create_task(attempt(pool, timeout)): pool}
-        error = Unreachable("no attempt")
+        error: Unreachable | Refused = Unreachable("no attempt")
         try:
             while running:
                 left = until - loop.time()
@@ -52,7 +52,7 @@ class ConnectionRace:
                     pool = running.pop(task)
                     try:
                         return pool, task.result()
-                    except Unreachable as failed:
+                    except (Unreachable, Refused) as failed:
                         error = failed
                 if following is not None:
                     tried.append(following)

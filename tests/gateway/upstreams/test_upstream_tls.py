@@ -241,6 +241,28 @@ def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
     assert (answer.status, answer.whole) == (200, whole)
 
 
+@pytest.mark.parametrize("ending", ["close", "vanish", "reset"])
+def test_a_path_that_breaks_off_over_tls_shuts_no_other(
+    make_app: MakeApp, authority: Authority, good: RawUpstream, tmp_path: Path, ending: str
+) -> None:
+    """With TLS's own word for the end or without."""
+
+    async def breaking_off(conversation: Conversation) -> None:
+        if " /brittle/bad " in conversation.request.request_line:
+            getattr(conversation, ending)()
+        else:
+            await conversation.write(ok())
+
+    good.begin(breaking_off)
+    rest = f'ca_file = "{authority.file}"'
+    routes = UPSTREAM.format(name="brittle", host="localhost", port=good.port, rest=rest, connect=SECONDS)
+    (tmp_path / "routes.toml").write_text(routes.replace("break_after = 0", "break_after = 2"))
+    with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
+        for _ in range(4):
+            assert [ask(gateway, "/brittle/bad").status for _ in range(3)] == [502] * 3
+            assert ask(gateway, "/brittle/good").status == 200
+
+
 @pytest.fixture(scope="module")
 def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUpstream]:
     """An auth service that is met over TLS alone, by who has a certificate."""
