@@ -77,6 +77,11 @@ class ConnectionRace:
 
         task.add_done_callback(ended)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no attempt that lost is under way."""
+        return not self._lost
+
     def close(self) -> None:
         """Break off the attempts that are left."""
         for task in tuple(self._lost):

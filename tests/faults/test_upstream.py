@@ -45,6 +45,15 @@ identity = false
 urls = ["http://127.0.0.1:{nobody}"]
 identity = false
 
+[upstreams.away]
+urls = ["http://127.0.0.1:{away}"]
+identity = false
+
+[[routes]]
+prefix = "/away/"
+upstream = "away"
+access = "public"
+
 [[routes]]
 prefix = "/foreign/"
 upstream = "foreign"
@@ -86,13 +95,23 @@ def other() -> Iterator[RawUpstream]:
 
 
 @pytest.fixture(scope="module")
+def away() -> int:
+    """The port of a service that a test starts."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
 def gateway(
-    system: RunningSystem, foreign: RawUpstream, other: RawUpstream, tmp_path_factory: pytest.TempPathFactory
+    system: RunningSystem,
+    foreign: RawUpstream,
+    other: RawUpstream,
+    away: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Part, str]]:
     """One that has routes to it, and one to where nobody listens; and its URL."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
-    told = ROUTES.format(url=foreign.url, other=other.url, nobody=free_port(), taken=TAKEN)
+    told = ROUTES.format(url=foreign.url, other=other.url, nobody=free_port(), away=away, taken=TAKEN)
     routes.write_text(shipped + told)
     secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
     with system.another_gateway("routed", GATEWAY_ROUTES=str(routes), **secret) as (part, url):
@@ -252,25 +271,70 @@ def seconds(tally: Tally) -> list[float]:
 
 
 def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
-    gateway: tuple[Part, str], foreign: RawUpstream, say: Say
+    gateway: tuple[Part, str], away: int, say: Say
 ) -> None:
     """By every worker for itself, within seconds of its return; the log says when."""
     part, url = gateway
-    foreign.begin(reset)
-    with crowd(url, "/foreign/") as answers:
+    with crowd(url, "/away/") as answers:
         eventually(lambda: len(part.events("upstream circuit open")) >= 2)
-        asked = len(foreign.requests)
         time.sleep(2)
-        probes = len(foreign.requests) - asked
-        foreign.begin()
-        began = time.monotonic()
-        eventually(lambda: [answer.status for answer in answers[-CROWD:]] == [200] * CROWD)
+        back = RawUpstream(port=away)
+        try:
+            began = time.monotonic()
+            eventually(lambda: [answer.status for answer in answers[-CROWD:]] == [200] * CROWD)
+        finally:
+            back.stop()
     took = time.monotonic() - began
     statuses = Counter(answer.status for answer in answers)
-    say(f"of {CROWD} clients {dict(statuses)}; {probes} probes in 2 s while it was away; all well {took:.1f} s later")
+    say(f"of {CROWD} clients {dict(statuses)}; all well {took:.1f} s after its return")
     assert statuses.keys() == {200, 502, 503}
     assert all(answer.retry_after for answer in answers if answer.status == 503)
     assert part.events("upstream circuit closed")
+
+
+@contextmanager
+def asking(url: str, target: str, a_second: int) -> Iterator[None]:
+    """One client that asks so often, whatever it is told."""
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.wait(1 / a_second):
+            requests.get(url + target, timeout=10)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_client_of_a_path_that_breaks_off_keeps_nobody_from_the_others(
+    gateway: tuple[Part, str], client: Client, away: int
+) -> None:
+    """At both workers, and also where the service has just been away."""
+    _, url = gateway
+
+    async def brittle(conversation: Conversation) -> None:
+        if " /away/bad " in conversation.request.request_line:
+            conversation.reset()
+        else:
+            await conversation.write(ok())
+
+    with asking(url, "/away/bad", a_second=20):
+        eventually(lambda: client.send("GET", "/away/good").status_code == 503)
+        service = RawUpstream(port=away)
+        try:
+            service.begin(brittle)
+            eventually(lambda: [client.send("GET", "/away/good").status_code for _ in range(8)] == [200] * 8)
+            said = []
+            for _ in range(60):
+                said.append(client.send("GET", "/away/good").status_code)
+                time.sleep(0.05)  # the other client goes on meanwhile
+        finally:
+            service.stop()
+    assert said == [200] * 60
 
 
 def test_an_address_that_dies_costs_what_it_had_under_way(
