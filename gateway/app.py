@@ -22,6 +22,7 @@ from gateway.authentication import Authentication
 from gateway.authenticator import Authenticator
 from gateway.background import Background
 from gateway.browser_sessions import BrowserSessions
+from gateway.clients.malformed_requests import MalformedRequests
 from gateway.clients.proxy_protocol import ProxyProtocol
 from gateway.clients.standing_fields import standing_lines
 from gateway.clients.trusted_proxies import TrustedProxies
@@ -82,6 +83,7 @@ class Gateway:
         access_log: AccessLog,
         trusted_proxies: TrustedProxies,
         proxy_protocol: ProxyProtocol,
+        malformed_requests: MalformedRequests,
         standing: Mapping[str, bytes],
         unread_bytes: int,
     ) -> None:
@@ -90,6 +92,7 @@ class Gateway:
         self.known_requests = proxy.known_requests
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
+        self.malformed_requests = malformed_requests
         self.standing_lines = standing
         self.unread_bytes = unread_bytes
         self.departure = departure
@@ -250,6 +253,7 @@ def create_app(
         access_log,
         TrustedProxies(settings.trusted_proxies),
         ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
+        MalformedRequests(metrics.count_malformed, clock),
         standing_lines(
             settings.gateway_name,
             hsts_max_age=settings.hsts_max_age,

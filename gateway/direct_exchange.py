@@ -7,12 +7,15 @@ Exchange, which starts from where this stopped.
 
 from typing import Protocol
 
+import structlog
+
 from gateway.clients.cycle import Cycle
 from gateway.pipeline import Passage
-from gateway.rate_limits.concurrency import Place
 from gateway.redirects import with_client_urls
 from gateway.upstreams.connection_pool import ConnectionPool
 from gateway.upstreams.upstream_connection import UpstreamConnection
+
+_log = structlog.get_logger("direct_exchange")
 
 
 class Owner(Protocol):
@@ -28,7 +31,7 @@ class Owner(Protocol):
 class DirectExchange:
     """One request and its answer, from `started` (seconds since the epoch) on."""
 
-    __slots__ = ("_owner", "connection", "cycle", "passage", "place", "pool", "started")
+    __slots__ = ("_claimed", "_owner", "connection", "cycle", "passage", "pool", "started")
 
     def __init__(
         self,
@@ -38,53 +41,72 @@ class DirectExchange:
         pool: ConnectionPool,
         connection: UpstreamConnection,
         started: float,
-        place: Place | None,
     ) -> None:
         self._owner = owner
+        self._claimed = False
         self.cycle = cycle
         self.passage = passage
         self.pool = pool
         self.connection = connection
         self.started = started
-        self.place = place
-        """To be given back when the request is over; None where the route is not bounded."""
 
     def start(self) -> None:
-        """Sends the request."""
+        """Sends the request. Whatever is raised, the connection was given back."""
         passage, connection = self.passage, self.connection
         route = passage.route
         self.cycle.on_gone = connection.close
-        connection.start(
-            passage.head(self.pool.host_line),
-            self.cycle.take_body(),
-            whole=True,
-            method=self.cycle.arrival.method,
-            keep_cookies=route.keep_cookies,
-            total=route.timeouts.total,
-        )
+        try:
+            connection.start(
+                passage.head(self.pool.host_line),
+                self.cycle.take_body(),
+                whole=True,
+                method=self.cycle.arrival.method,
+                keep_cookies=route.keep_cookies,
+                total=route.timeouts.total,
+            )
+        except BaseException:
+            self.cycle.on_gone = None
+            self.pool.give_back(connection)
+            raise
         connection.listen(self._heard, route.timeouts.read)
 
     def _heard(self) -> None:
-        connection, cycle = self.connection, self.cycle
+        connection, cycle, pool, passage = self.connection, self.cycle, self.pool, self.passage
         if not connection.complete or connection.failed or cycle.is_blocked:
             self._owner.take_over(self)
             return
         cycle.on_gone = None
-        pool, passage = self.pool, self.passage
-        if pool.on_answer is not None:
-            pool.on_answer(pool)
-        status, known, body = connection.status, connection.known, connection.take()
-        fixed, standing = passage.route.answer_fields, passage.standing
-        request_id = cycle.arrival.request_id.encode("ascii")
-        if known is not None and fixed is None and not standing:
+        status = 0
+        try:
+            if pool.on_answer is not None:
+                pool.on_answer(pool)
+            status, known, body = connection.status, connection.known, connection.take()
+            fixed, standing = passage.route.answer_fields, passage.standing
+            request_id = cycle.arrival.request_id.encode("ascii")
+            if known is not None and fixed is None and not standing:
+                status = cycle.answer_known(known, request_id, body)
+            else:
+                headers = connection.headers
+                if connection.has_urls:
+                    headers = with_client_urls(headers, passage.route, passage.template.host, cycle.arrival.scheme)
+                if fixed is not None:
+                    headers = fixed.over(headers)
+                status = cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body)
+        except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
+            status = 0
+            _log.exception("request_failed", request_id=cycle.arrival.request_id)
+            cycle.abandon()
+        finally:
             pool.give_back(connection)
-            self._owner.answered(self, cycle.answer_known(known, request_id, body))
-            return
-        headers = connection.headers
-        if connection.has_urls:
-            headers = with_client_urls(headers, passage.route, passage.template.host, cycle.arrival.scheme)
-        if fixed is not None:
-            headers = fixed.over(headers)
-        pool.give_back(connection)
-        fields = [*headers, (b"x-request-id", request_id), *standing]
-        self._owner.answered(self, cycle.answer(status, fields, body))
+            self._owner.answered(self, status)
+
+    def claim(self) -> UpstreamConnection:
+        """Return the connection, which is the caller's to give back from now on."""
+        self._claimed = True
+        return self.connection
+
+    def release(self) -> None:
+        """Give back a connection that nobody has claimed."""
+        if not self._claimed:
+            self._claimed = True
+            self.pool.give_back(self.connection)

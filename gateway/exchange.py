@@ -256,8 +256,10 @@ class Exchange:
             self.ended_by = stream.ended_by
 
     def _opened_stream(self, connection: UpstreamConnection) -> OpenStream | None:
-        if connection.complete or not (self._route.streams or _is_event_stream(connection.headers)):
+        is_event_stream = _is_event_stream(connection.headers)
+        if connection.complete or not (self._route.streams or is_event_stream):
             return None
+        self._cycle.is_event_stream = is_event_stream
         stream = self._streams.open(self._route, self._proof, lambda _: self._cycle.cut())
         connection.lift_total()
         return stream

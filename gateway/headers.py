@@ -183,9 +183,6 @@ def read_request_fields(
     if size > limits.header_bytes:
         raise _too_large(fields, limits)
     _check(fields, http_version)
-    if b"upgrade" in connection and fields.has_body:
-        # The parser takes the body for the other protocol's first bytes.
-        raise Refused("bad_header", "A request that asks for an upgrade has no body here.")
     if connection:
         # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
         # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).

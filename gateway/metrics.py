@@ -33,6 +33,14 @@ class Metrics:
             " byte but for its token, is not counted again.",
             registry=self.registry,
         )
+        self.malformed: Tally[str] = Tally()
+        """Refusals by code since the last transfer, of what never became a request."""
+        self._malformed_requests = Counter(
+            "sallyport_gateway_malformed_requests",
+            "Refused before there was a request: malformed HTTP or PROXY header, oversized or late head; by code.",
+            ["code"],
+            registry=self.registry,
+        )
         self._feed_age = Gauge(
             "sallyport_gateway_revocation_feed_age_seconds",
             "Seconds since the revocation feed was last read to its end; infinite before the first time.",
@@ -78,6 +86,11 @@ class Metrics:
         """Tells whether this worker counts for rate limits without the others."""
         self._alone.set(1 if alone else 0)
 
+    def count_malformed(self, status: int, code: str) -> None:
+        """Count what was refused before there was a request."""
+        self.answers[status] += 1
+        self.malformed[code] += 1
+
     def transfer(self) -> None:
         """Hands the numbers over."""
         tally, self.answers = self.answers, Tally()
@@ -85,6 +98,9 @@ class Metrics:
             self._requests.labels(str(status)).inc(count)
         withheld, self.withheld = self.withheld, 0
         self._withheld.inc(withheld)
+        malformed, self.malformed = self.malformed, Tally()
+        for code, count in malformed.items():
+            self._malformed_requests.labels(code).inc(count)
         self._feed_age.set(self._feed.age(self._clock()))
         self._revoked.set(len(self._revocations))
 

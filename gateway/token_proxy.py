@@ -27,7 +27,7 @@ from gateway.headers import own_fields, read_request_fields
 from gateway.metrics import Metrics
 from gateway.own_paths import OwnPaths
 from gateway.pipeline import Passage, Pipeline
-from gateway.rate_limits.concurrency import ClientGone, Concurrency, Place
+from gateway.rate_limits.concurrency import ClientGone, Concurrency
 from gateway.rate_limits.limits import SessionLimit
 from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.streams.open_streams import OpenStreams
@@ -131,33 +131,35 @@ class TokenProxy:
         has_body = passage.has_body
         if (has_body and (cycle.more_body or passage.chunked)) or passage.route.max_answer is not None:
             return False
-        if passage.route.websocket and asks_for_websocket(cycle.arrival):
+        if _opens_websocket(passage, cycle):
             return False
         pool = self._upstreams.pool(passage.route.upstream, cycle.arrival.client)
         max_idle = IDLE_LIMIT if cycle.arrival.method in IDEMPOTENT and not has_body else FRESH
-        place = None
         if passage.route.bound is not None:
             place = self._concurrency.take(passage.route)
             if place is None:
                 return False
+            cycle.on_over = place.give_back
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
-            self._in_task(cycle, self._serve(cycle, started, passage, pool=pool, place=place))
+            self._in_task(cycle, self._serve(cycle, started, passage, pool=pool))
             return True
-        DirectExchange(self, cycle, passage, pool, connection, started, place).start()
+        DirectExchange(self, cycle, passage, pool, connection, started).start()
         return True
 
     def answered(self, direct: DirectExchange, status: int) -> None:
         """Called once a request was answered directly."""
-        if direct.place is not None:
-            direct.place.give_back()
         self._record(direct.cycle.arrival, status, direct.started)
 
     def take_over(self, direct: DirectExchange) -> None:
         """Called where more is needed to answer."""
-        self._in_task(
-            direct.cycle, self._serve(direct.cycle, direct.started, direct.passage, direct, place=direct.place)
-        )
+        self._in_task(direct.cycle, self._resume(direct))
+
+    async def _resume(self, direct: DirectExchange) -> None:
+        try:
+            await self._serve(direct.cycle, direct.started, direct.passage, direct)
+        finally:
+            direct.release()
 
     # --- in a task -----------------------------------------------------------------------------------------------
 
@@ -168,7 +170,6 @@ class TokenProxy:
         passage: Passage | None,
         direct: DirectExchange | None = None,
         pool: ConnectionPool | None = None,
-        place: Place | None = None,
     ) -> None:
         arrival = cycle.arrival
         send: Send = cycle.send
@@ -191,9 +192,9 @@ class TokenProxy:
                 passage = passage or await self._pipeline.admit(arrival)
                 exchange = self._exchange(passage, cycle, send)
                 if direct is not None:
-                    await exchange.resume(direct.pool, direct.connection)
+                    await exchange.resume(direct.pool, direct.claim())
                 else:
-                    await self._forward(exchange, passage, cycle, pool, place)
+                    await self._forward(exchange, passage, cycle, pool)
                 status = exchange.status
         except Refused as refused:
             if passage is not None and passage.fresh is not None:
@@ -208,9 +209,6 @@ class TokenProxy:
             status = 500
             if not cycle.started:
                 await _refuse(Refused("internal_error"), cycle, send)
-        finally:
-            if place is not None:
-                place.give_back()
         self._record(arrival, status, started, code, reason)
 
     def _cors_lines(self, arrival: Arrival, origin: bytes) -> bytes:
@@ -222,12 +220,10 @@ class TokenProxy:
         own = self._own_paths.has(arrival.path, arrival.server)
         return () if own else self._pipeline.routes_of(arrival).keys()
 
-    async def _forward(
-        self, exchange: Exchange, passage: Passage, cycle: Cycle, pool: ConnectionPool | None, place: Place | None
-    ) -> None:
+    async def _forward(self, exchange: Exchange, passage: Passage, cycle: Cycle, pool: ConnectionPool | None) -> None:
         """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
         await exchange.collect()
-        if place is not None:
+        if cycle.on_over is not None:  # it has its place already
             return await exchange.run(pool)
         with await self._concurrency.wait(passage.route, cycle):
             self._pipeline.confirm(passage)  # the token may have been revoked since the request was let through
@@ -235,7 +231,7 @@ class TokenProxy:
 
     def _exchange(self, passage: Passage, cycle: Cycle, send: Send) -> Exchange:
         arrival = cycle.arrival
-        if passage.route.websocket and asks_for_websocket(arrival):
+        if _opens_websocket(passage, cycle):
             return WebSocketExchange(
                 passage, arrival, self._upstreams, self._streams, cycle, send, self._websocket_idle
             )
@@ -309,6 +305,15 @@ def _giving(body: bytes) -> Receive:
 def _reason(refused: Refused) -> str:
     """Why an Origin was refused, for the log; empty for refusals that have another cause."""
     return refused.detail if refused.code == "cross_site" else ""
+
+
+def _opens_websocket(passage: Passage, cycle: Cycle) -> bool:
+    """Whether the connection is to go on as a WebSocket. Raises Refused(400) for a handshake with a body."""
+    if not (passage.route.websocket and asks_for_websocket(cycle.arrival)):
+        return False
+    if passage.has_body:
+        raise Refused("bad_header", "The handshake of a WebSocket has no body.")
+    return cycle.may_switch
 
 
 async def _refuse(refused: Refused, cycle: Cycle, send: Send) -> int:

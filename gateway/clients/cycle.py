@@ -57,6 +57,10 @@ class Connection(Protocol):
     def resume_reading(self) -> None:
         """Reads on."""
 
+    @property
+    def may_switch(self) -> bool:
+        """Whether the request that is being answered may go on in another protocol."""
+
     def cut(self, cycle: "Cycle") -> None:
         """Ends the connection at once, so that the answer does not look whole."""
 
@@ -77,16 +81,20 @@ class Cycle:
         "_head",
         "_left",
         "_waiter",
+        "abandoned",
         "arrival",
         "complete",
         "cors_lines",
         "disconnected",
         "expects_continue",
+        "is_event_stream",
         "keep_alive",
         "more_body",
         "on_gone",
+        "on_over",
         "started",
         "task",
+        "written",
     )
 
     def __init__(self, connection: Connection, arrival: Arrival, *, keep_alive: bool, expects_continue: bool) -> None:
@@ -103,6 +111,13 @@ class Cycle:
         self.task: asyncio.Task[None] | None = None
         self.on_gone: Callable[[], None] | None = None
         """Called when the client has hung up."""
+        self.on_over: Callable[[], None] | None = None
+        """Called once, when the request is over, however it ended: gives back what was taken for it."""
+        self.abandoned = False
+        self.is_event_stream = False
+        """Whether the answer is a stream of events, which has no end of its own."""
+        self.written = 0
+        """Parts of the answer that were sent, where it is sent in parts."""
         self._connection = connection
         self._body = b""
         self._waiter: asyncio.Future[None] | None = None
@@ -122,9 +137,21 @@ class Cycle:
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
             _log.exception("an answer was not completed")
         finally:
-            if not self.complete:
-                self.keep_alive = False
-                self._connection.finished(self)
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Ends a request whose answer is not complete, and never will be; its connection ends with it."""
+        if self.complete or self.abandoned:
+            return
+        self.abandoned = True
+        self.keep_alive = False
+        self._give_back()
+        self._connection.finished(self)
+
+    def _give_back(self) -> None:
+        on_over, self.on_over = self.on_over, None
+        if on_over is not None:
+            on_over()
 
     @property
     def has_body(self) -> bool:
@@ -196,13 +223,20 @@ class Cycle:
             data = self._head + data
             self._head = None
         self._connection.write(data)
+        self.written += 1
         if not more:
             self._complete()
 
     def cut(self) -> None:
-        """Ends the connection in the middle of the answer."""
+        """Ends the connection in the middle of the answer, and what is still being done for it."""
         if not self.complete:
             self._connection.cut(self)
+            self.disconnect()
+
+    @property
+    def may_switch(self) -> bool:
+        """Whether HTTP may end on the connection with this request."""
+        return self._connection.may_switch
 
     def hand_over(self, heir: Heir) -> HandedOver:
         """Gives the connection to `heir`, who answers then. Raises ConnectionError where the client has gone."""
@@ -224,8 +258,7 @@ class Cycle:
             data = self._built_head(status, headers) + self._framed(body, False)
         except ValueError as error:
             _log.error("an answer was not written", request_id=self.arrival.request_id, reason=str(error))
-            self.keep_alive = False
-            self._connection.finished(self)
+            self.abandon()
             return 0
         self.started = True
         self._connection.write(data)
@@ -296,5 +329,8 @@ class Cycle:
 
     def _complete(self) -> None:
         self.complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
+        if self.on_over is not None:
+            self._give_back()
         self._connection.finished(self)

@@ -7,12 +7,8 @@ without an answer, since nobody knows whom it would go to.
 
 import asyncio
 
-import structlog
-
 from gateway.clients.proxy_protocol import MalformedPreamble, ProxyProtocol
 from gateway.clients.server_protocol import ServerProtocol
-
-_log = structlog.get_logger("proxied_connection")
 
 
 class ProxiedConnection(ServerProtocol):
@@ -39,7 +35,8 @@ class ProxiedConnection(ServerProtocol):
         try:
             preamble = self._app.proxy_protocol.read(data)
         except MalformedPreamble as malformed:
-            _log.warning("a balancer's connection was closed", peer=self._client, reason=str(malformed))
+            request_id = self._app.next_request_id()
+            self._app.malformed_requests.note(self._client, 0, "bad_proxy_header", request_id, str(malformed))
             if self._transport is not None:
                 self._transport.abort()
             return b""

@@ -41,13 +41,22 @@ class Owner(Protocol):
 class RequestReader:
     """Reads the requests of one connection."""
 
-    __slots__ = ("_expects_continue", "_headers", "_in_body", "_owner", "_parser", "_target", "in_head")
+    __slots__ = (
+        "_body_framing",
+        "_expects_continue",
+        "_headers",
+        "_in_body",
+        "_owner",
+        "_parser",
+        "_target",
+        "in_head",
+    )
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._parser = httptools.HttpRequestParser(self)
-        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
+        self._body_framing = b""
+        """A head that frames the body which the parser is about to leave out; empty where it leaves none out."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
@@ -55,14 +64,37 @@ class RequestReader:
         self.in_head = False
         """Whether a request's head has begun and is not whole yet."""
 
-    def feed(self, data: bytes) -> None:
-        """Reads on. Raises httptools.HttpParserUpgrade where HTTP ends, HttpParserError for what is malformed."""
-        self._parser.feed_data(data)
+    def feed(self, data: bytes) -> bytes | None:
+        """Reads on. Raises httptools.HttpParserError for what is malformed.
+
+        A request without a body that asks for another protocol (RFC 9110 7.8) ends the reading: what follows it is
+        returned, perhaps nothing, to be fed once it is certain that HTTP goes on. None everywhere else.
+        """
+        while True:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                self._parser = self._new_parser()
+                if not self._body_framing:
+                    return data
+                framing, self._body_framing = self._body_framing, b""
+                self._parser.feed_data(framing)
+            else:
+                return None
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     # --- httptools ---------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
+        if self._in_body:  # the head that frames the rest of a body
+            return
         self.in_head = True
         self._target = b""
         self._headers = []
@@ -70,7 +102,8 @@ class RequestReader:
 
     def on_url(self, url: bytes) -> None:
         """Called by the parser, perhaps with a part."""
-        self._target += url
+        if not self._in_body:
+            self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser, for trailers as well."""
@@ -84,6 +117,8 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        if self._in_body:
+            return
         self.in_head = False
         self._in_body = True
         parser, target = self._parser, self._target
@@ -91,14 +126,18 @@ class RequestReader:
             target = _origin_form(target)
         path, _, query = target.partition(b"?")
         headers, self._headers = self._headers, []
+        method, version = parser.get_method(), parser.get_http_version()
+        if parser.should_upgrade() and method != b"CONNECT":
+            # The parser takes the body for another protocol, and RFC 9110 7.8 says that it is this request's.
+            self._body_framing = _framing_of_body(headers, version)
         self._owner.begin_request(
             RequestHead(
-                parser.get_method().decode("ascii"),
+                method.decode("ascii"),
                 path,
                 query,
                 headers,
-                parser.get_http_version(),
-                parser.should_keep_alive() and not parser.should_upgrade(),
+                version,
+                parser.should_keep_alive() and method != b"CONNECT",
                 self._expects_continue,
             )
         )
@@ -109,6 +148,8 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
+        if self._body_framing:  # the parser that comes next reads the body
+            return
         self._in_body = False
         self._owner.end_request()
 
@@ -117,3 +158,12 @@ def _origin_form(target: bytes) -> bytes:
     # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
     form = _ABSOLUTE_FORM.fullmatch(target)
     return form[1] if form else target
+
+
+def _framing_of_body(headers: list[tuple[bytes, bytes]], version: str) -> bytes:
+    """A head that says of its body what `headers` say; empty where they say that there is none."""
+    lines = [(name, value) for name, value in headers if name in (b"content-length", b"transfer-encoding")]
+    if all(name == b"content-length" and not value.strip(b" \t0") for name, value in lines):
+        return b""
+    fields = b"".join(b"%b: %b\r\n" % line for line in lines)
+    return b"POST / HTTP/%b\r\nConnection: keep-alive\r\n%b\r\n" % (version.encode("ascii"), fields)

@@ -13,16 +13,20 @@ from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
 import httptools
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.arrival import Arrival
+from gateway.clients.client_presence import PROBE, PROBE_PAUSE, PROBE_WAIT, Presence, presence
 from gateway.clients.cycle import STATUS_LINES, Cycle, HandedOver, Heir
 from gateway.clients.known_requests import KnownRequest, KnownRequests, Recalled
+from gateway.clients.malformed_requests import MalformedRequests
 from gateway.clients.proxy_protocol import ProxyProtocol
 from gateway.clients.request_reader import RequestHead, RequestReader
+from gateway.clients.staged_close import StagedClose
 from gateway.clients.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
 
 MIN_BODY_RATE = 240
@@ -31,12 +35,12 @@ MIN_BODY_RATE = 240
 DRAIN = 5.0
 """Seconds that an idle connection may still bring a request after it was asked to go."""
 
-LINGER = 2.0
-"""Seconds that a client may take to read an answer which came before it had sent its whole request."""
-
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
+_TIMEOUT = Refused("request_timeout")
 _OF_REFUSALS = ("cache-control: no-store", "connection: close")
 _FOREVER = float("inf")
+_NEVER = -_FOREVER
+_log = structlog.get_logger("server_protocol")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
 
 
@@ -49,6 +53,7 @@ class Application(Protocol):
     with an answer of its own."""
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
+    malformed_requests: MalformedRequests
     standing_lines: Mapping[str, bytes]
 
     def next_request_id(self) -> str:
@@ -66,26 +71,34 @@ class ServerProtocol(asyncio.Protocol):
     """Bounds each silence within a body."""
     write_timeout = 60.0
     """Bounds how long a client may take nothing of its answer."""
+    probe_after = 0.1
+    """How long an answer may take before a client that has closed its sending side is probed; most take less."""
+    half_closed_timeout = 10.0
+    """Bounds each silence of the answer to a client that has closed its sending side and cannot be probed."""
 
     __slots__ = (
-        "_after_upgrade",
+        "_answer_seen",
         "_answering",
         "_app",
         "_body_until",
-        "_broken",
         "_client",
         "_draining",
+        "_given_up_at",
+        "_half_closed",
         "_head_until",
         "_heard_at",
         "_heir",
+        "_held",
         "_idle_until",
+        "_input_is_over",
         "_is_proxy",
         "_keep_alive_timeout",
         "_known_requests",
+        "_last_word",
         "_latest",
-        "_linger_until",
         "_loop",
         "_overhead",
+        "_probed_at",
         "_read_paused",
         "_reader",
         "_reading",
@@ -128,8 +141,17 @@ class ServerProtocol(asyncio.Protocol):
         self._read_paused = False
         self._overhead = 0
         self._draining = False
-        self._broken = False
-        self._after_upgrade = b""
+        self._input_is_over = False
+        """Whether nothing that comes from now on is read as HTTP. What came whole before that is still answered."""
+        self._last_word: tuple[Refused, str] | None = None
+        """What is said after the last answer, before the connection closes, and the id that it has."""
+        self._held: bytes | None = None
+        """What follows a request that asks for another protocol: HTTP, unless the request is granted that."""
+        self._half_closed = False
+        """Whether the client has closed its sending side."""
+        self._probed_at = _NEVER
+        self._answer_seen: tuple[Cycle, int] | None = None
+        self._given_up_at = _FOREVER
         self._heir: Heir | None = None
         self._latest = b""
         self._recalled: Recalled | None = None
@@ -137,7 +159,6 @@ class ServerProtocol(asyncio.Protocol):
         self._head_until = self._heard_at + self.head_timeout
         self._body_until = _FOREVER
         self._idle_until = _FOREVER
-        self._linger_until = _FOREVER
         self._write_until = _FOREVER
 
     # --- asyncio.Protocol --------------------------------------------------------------------------------------
@@ -161,14 +182,14 @@ class ServerProtocol(asyncio.Protocol):
         """Called by the loop once."""
         self._state.connections.discard(self)
         self._transport = None
-        for cycle in (self._answering, *self._waiting):
-            if cycle is not None and not cycle.complete:
-                cycle.disconnect()
+        self._waiting.clear()
+        if self._answering is not None:
+            self._answering.disconnect()
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop with what the client sent."""
-        if self._linger_until != _FOREVER:
+        if self._input_is_over:
             return
         self._heard_at = self._loop.time()
         self._idle_until = _FOREVER
@@ -192,20 +213,17 @@ class ServerProtocol(asyncio.Protocol):
         if self._reading is not None:
             earned = self._body_until + len(data) / MIN_BODY_RATE
             self._body_until = min(earned, self._heard_at + self.body_timeout)
-        malformed = False
         try:
-            self._reader.feed(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.pause_reading()  # RFC 9110 7.8: an upgrade may be ignored; what follows is not HTTP any more
-            self._after_upgrade = data[upgrade.args[0] :]
-        except httptools.HttpParserError:
-            malformed = True
-        if at_rest and len(self._waiting) == 1:
+            self._held = self._reader.feed(data)
+        except httptools.HttpParserError as error:
+            self._end_input(_MALFORMED, _reason(error))
+            return
+        if self._held is not None:
+            self.pause_reading()
+        elif at_rest and len(self._waiting) == 1:
             self._learn(data, self._waiting[0])
-        self._start_waiting()
-        if malformed:
-            self._break_off()
-        if self._answering is None and self._reading is None and self._head_until == _FOREVER:
+        self._go_on()
+        if self._answering is None and self._reading is None and self._head_until == self._idle_until == _FOREVER:
             self._head_until = self._heard_at + self.head_timeout
         if self._overhead > self._app.unread_bytes:
             self._bound_overhead()
@@ -218,28 +236,23 @@ class ServerProtocol(asyncio.Protocol):
             said = KnownRequest(arrival.method, arrival.path, arrival.query, arrival.headers, arrival.http_version)
             self._known_requests.learn(data, said)
 
-    def _break_off(self) -> None:
-        """Nothing that comes on this connection can be understood any more; answers under way are still given."""
-        self._draining = True
-        self._broken = True
-        if self._answering is None:
-            self._refuse(_MALFORMED)
-            return
-        self.pause_reading()
-        self._answering.keep_alive = False
-        if self._reading is not None:
-            self._reading.disconnect()
-
     def _bound_overhead(self) -> None:
         if self._reading is not None:  # chunk extensions or trailers without end
-            self._break_off()
-        elif self._answering is not None:  # the next request's head: it waits until this one is answered
+            self._end_input(_MALFORMED, "chunk extensions or trailers without end")
+        elif self._answering is not None or self._waiting:  # the next request's head waits until these are answered
             self.pause_reading()
         else:
-            self._refuse(Refused("headers_too_large"))
+            self._end_input(Refused("headers_too_large"), "a header section without end")
 
-    def eof_received(self) -> None:
-        """Called by the loop; returning None closes the connection."""
+    def eof_received(self) -> bool | None:
+        """Called by the loop when the client has closed its sending side, or is gone. True keeps the connection."""
+        self._half_closed = True
+        self._end_input()
+        self._go_on()
+        if self._transport is None:  # nothing was due, and it is closed
+            return False
+        self._loop.call_later(self.probe_after, self._look_after_client)
+        return True
 
     def pause_writing(self) -> None:
         """Called by the loop when the client takes no more."""
@@ -259,6 +272,8 @@ class ServerProtocol(asyncio.Protocol):
 
     def begin_request(self, head: RequestHead) -> None:
         """Called by the reader."""
+        if self._input_is_over:
+            return
         self._head_until = _FOREVER
         self._overhead = 0
         keep_alive = head.keep_alive and not self._draining
@@ -280,6 +295,8 @@ class ServerProtocol(asyncio.Protocol):
         """Called by the reader."""
         if self._reading is not None:
             self._reading.end_of_body()
+            # RFC 9112 9.6: nothing that follows the connection's last request is served.
+            self._input_is_over = not self._reading.keep_alive
             self._reading = None
 
     def _arrival(self, head: RequestHead) -> Arrival:
@@ -342,13 +359,15 @@ class ServerProtocol(asyncio.Protocol):
             self._heard_at = self._loop.time()
             self._body_until = self._heard_at + self.body_timeout
 
+    # --- one request after the other ---------------------------------------------------------------------------
+
     def _start(self, cycle: Cycle) -> None:
         self._answering = cycle
-        self._app.begin(cycle)
-
-    def _start_waiting(self) -> None:
-        if self._answering is None and self._waiting and self._transport is not None:
-            self._start(self._waiting.popleft())
+        try:
+            self._app.begin(cycle)
+        except Exception:  # noqa: BLE001 - what it took is given back, its client sees the end, and the log says why
+            _log.exception("request_failed", request_id=cycle.arrival.request_id)
+            cycle.abandon()
 
     def finished(self, cycle: Cycle) -> None:
         """Goes on to the next request, or closes where this answer was the last one."""
@@ -356,45 +375,91 @@ class ServerProtocol(asyncio.Protocol):
         self._answering = None
         if self._transport is None or self._transport.is_closing():
             return
-        if self._broken and not cycle.started:
-            self._refuse(_MALFORMED)
-        elif not cycle.complete and cycle.ends_with_connection:
-            self._reset()
-        elif not cycle.keep_alive:
-            self._close(lingering=cycle.complete and cycle.more_body)
-        elif self._waiting:
-            self._loop.call_soon(self._start_waiting)  # not here: a thousand pipelined requests are a deep stack
+        if not cycle.complete or not cycle.keep_alive:
+            self._end_after(cycle)
+        elif self._waiting or self._input_is_over or self._held is not None:
+            self._loop.call_soon(self._go_on)  # not here: a thousand pipelined requests are a deep stack
         else:
             self._idle_until = self._loop.time() + self._keep_alive_timeout
             self.resume_reading()
             if self._draining:
                 self._loop.call_later(DRAIN, self._close_if_idle)
 
+    def _go_on(self) -> None:
+        """Starts the next request that came whole, or whose body may still come; after the last one, ends."""
+        if self._answering is not None or self._transport is None or self._transport.is_closing():
+            return
+        if self._waiting:
+            cycle = self._waiting.popleft()
+            if not cycle.disconnected:
+                self._start(cycle)
+                return
+        if self._input_is_over:
+            self._end()
+        elif self._held is not None:
+            held, self._held = self._held, None
+            self.resume_reading()
+            self._idle_until = self._heard_at + self._keep_alive_timeout
+            if held:
+                self._idle_until = _FOREVER
+                self._parse(held)
+
+    def _end_input(self, refused: Refused | None = None, reason: str = "") -> None:
+        """Reads nothing more as HTTP. What came whole is answered, then `refused` is said, then it closes."""
+        if self._input_is_over and not self._reading:
+            return
+        self._input_is_over = True
+        self._head_until = _FOREVER
+        reading, self._reading = self._reading, None
+        if refused is not None:
+            request_id = reading.arrival.request_id if reading is not None else self._app.next_request_id()
+            self._last_word = refused, request_id
+            self._app.malformed_requests.note(self._client, refused.status, refused.code, request_id, reason)
+        if reading is not None:  # its end will never come
+            reading.disconnect()
+        self._go_on()
+
     # --- ending ------------------------------------------------------------------------------------------------
 
-    def _refuse(self, refused: Refused) -> None:
-        """Answers what never became a request, and closes; the last answer may have been given already."""
-        if self._transport is None or self._transport.is_closing() or self._linger_until != _FOREVER:
-            return
-        body = refused.to_body("")
-        fields = (f"content-type: {PROBLEM_JSON}", f"content-length: {len(body)}", *_OF_REFUSALS, "", "")
-        head = "\r\n".join(fields)
-        standing = self.standing_lines(self._scheme)
-        self._transport.write(STATUS_LINES[refused.status] + standing + head.encode() + body)
-        self._close(lingering=True)
+    def _end_after(self, cycle: Cycle) -> None:
+        """Ends with an answer that was the last one, or will never be whole."""
+        self._waiting.clear()
+        if cycle.complete:
+            self._close()
+        elif cycle.ends_with_connection:
+            self._reset()
+        elif cycle.started:  # what was sent of it does not look whole
+            self._close()
+        else:
+            self._end()
 
-    def _close(self, *, lingering: bool) -> None:
-        if self._transport is None:
+    def _end(self) -> None:
+        """Says the last word, where there is one, and closes."""
+        if self._last_word is not None:
+            refused, request_id = self._last_word
+            body = refused.to_body(request_id)
+            fields = (
+                f"content-type: {PROBLEM_JSON}",
+                f"content-length: {len(body)}",
+                f"x-request-id: {request_id}",
+                *_OF_REFUSALS,
+                "",
+                "",
+            )
+            head = "\r\n".join(fields)
+            self.write(STATUS_LINES[refused.status] + self.standing_lines(self._scheme) + head.encode() + body)
+        self._close()
+
+    def _close(self) -> None:
+        """Closes in stages: what was sent arrives, and nothing more is read as HTTP or written."""
+        if self._transport is None or self._transport.is_closing():
             return
-        if not lingering:
-            self._transport.close()
-            return
-        # Closing with unread input resets the connection, and the answer is lost with it: so the client is told
-        # that nothing more comes, and what it still sends is dropped for a while.
-        self._linger_until = self._loop.time() + LINGER
-        self.resume_reading()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._input_is_over = True
+        closing = StagedClose(self._loop, self._transport, self.connection_lost, write_timeout=self.write_timeout)
+        self._heir, self._transport = closing, None
+        closing.start(half_closed=self._half_closed)
+        if self._draining:
+            closing.hurry()
 
     def cut(self, cycle: Cycle) -> None:
         """Ends the connection in the middle of an answer; what was sent of it does not look whole."""
@@ -405,15 +470,24 @@ class ServerProtocol(asyncio.Protocol):
         elif self.write_paused:  # who reads nothing is not waited for
             self._transport.abort()
         else:
-            self._transport.close()
+            self._close()
+
+    @property
+    def may_switch(self) -> bool:
+        """Whether the request that is being answered may go on in another protocol."""
+        return self._held is not None and not self._waiting
 
     def hand_over(self, heir: Heir) -> HandedOver:
         """Gives the connection away to `heir`; from now on only its loss is to be told here."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing() or self._held is None:
             raise ConnectionError("the client has gone")
         transport, self._transport = self._transport, None
         self._heir = heir
-        return transport, self._after_upgrade
+        return transport, self._held
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _reset(self) -> None:
         # An orderly end would make the part that was sent look like the whole answer.
@@ -422,21 +496,46 @@ class ServerProtocol(asyncio.Protocol):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
 
+    def shutdown(self) -> None:
+        """Asks the connection to go: with the answer it is at, the next one, or after DRAIN seconds of silence.
+
+        Closing an idle connection at once would cut off the request that is already on its way.
+        """
+        self._draining = True
+        last = self._waiting[-1] if self._waiting else self._answering
+        if isinstance(self._heir, StagedClose):
+            self._heir.hurry()
+        elif last is None:
+            self._loop.call_later(DRAIN, self._close_if_idle)
+        elif not last.started:
+            last.keep_alive = False
+        # Where the head of an answer has been sent already, it is the next one that says so: a client that was not
+        # told would lose the request which it sends meanwhile.
+
+    def _close_if_idle(self) -> None:
+        if self._answering is None:
+            self._close()
+
+    # --- deadlines, once a second ------------------------------------------------------------------------------
+
     def enforce_deadlines(self, now: float) -> None:
         """Ends the connection where a deadline lies before `now`."""
         if self._transport is None:
             if self._heir is not None:
                 self._heir.enforce_deadlines(now)
-            return
-        if (
-            now > self._head_until
-            or now > self._write_until
-            or now > self._linger_until
-            or self._body_is_overdue(now)
-        ):
-            self._transport.abort()
+        elif now > self._write_until:
+            self._abort()
+        elif now > self._head_until:
+            has_begun = self._reader.in_head
+            self._end_input(_TIMEOUT if has_begun else None, "a header section that did not come in time")
+        elif self._body_is_overdue(now):
+            self._end_input(_TIMEOUT, "a body that did not come in time")
         elif now > self._idle_until:
-            self._transport.close()
+            self._close()
+        elif self._half_closed or self._read_paused:
+            self._look_after_client()
+        elif self._reader.in_head and self._answering is None:  # it began to come while another was answered
+            self._head_until = min(self._head_until, now + self.head_timeout)
 
     def _body_is_overdue(self, now: float) -> bool:
         reading = self._reading
@@ -445,19 +544,37 @@ class ServerProtocol(asyncio.Protocol):
         # Once the answer has begun it may be a conversation, in which nobody has to say much.
         return now > (self._heard_at + self.body_timeout if reading.started else self._body_until)
 
-    def shutdown(self) -> None:
-        """Asks the connection to go: with the answer it is at, the next one, or after DRAIN seconds of silence.
+    def _look_after_client(self) -> None:
+        """Ends what is under way for a client that is gone. One that is not read is asked for at the kernel."""
+        cycle = self._answering
+        if self._transport is None or cycle is None:
+            return
+        found = presence(self._transport)
+        if found is Presence.GONE:
+            self._abort()
+        elif self._half_closed or found is Presence.HALF_CLOSED:
+            self._await_answer(cycle, self._loop.time())
 
-        Closing an idle connection at once would cut off the request that is already on its way.
-        """
-        self._draining = True
-        if self._answering is None:
-            self._loop.call_later(DRAIN, self._close_if_idle)
-        elif not self._answering.started:
-            self._answering.keep_alive = False
-        # Where the head of an answer has been sent already, it is the next one that says so: a client that was not
-        # told would lose the request which it sends meanwhile.
+    def _await_answer(self, cycle: Cycle, now: float) -> None:
+        """Probes a half-closed client, or gives it up after a silence. See client_presence."""
+        if cycle.is_event_stream:
+            self._abort()
+            return
+        if not cycle.started and cycle.arrival.http_version == "1.1":
+            if now > self._probed_at + PROBE_PAUSE:
+                self._probed_at = now
+                self.write(PROBE)
+                self._loop.call_later(PROBE_WAIT, self._look_after_client)
+            return
+        if (cycle, cycle.written) != self._answer_seen:
+            self._answer_seen = cycle, cycle.written
+            self._given_up_at = now + self.half_closed_timeout
+        elif now > self._given_up_at:
+            self._abort()
 
-    def _close_if_idle(self) -> None:
-        if self._answering is None and self._transport is not None:
-            self._transport.close()
+
+def _reason(error: httptools.HttpParserError) -> str:
+    """What the parser found wrong, in its own fixed words; an exception of ours in its callbacks is logged."""
+    if isinstance(error, httptools.HttpParserCallbackError):
+        _log.error("request_reader_failed", exc_info=error)
+    return str(error)[:80]

@@ -45,6 +45,14 @@ class RunningGateway:
         met = len(connections) >= clients
         return met and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
 
+    def has_lost_all_but(self, clients: int) -> bool:
+        """Whether soon no more than as many as this are connected."""
+        deadline = time.monotonic() + WAIT
+        connections = self.server.server_state.connections
+        while len(connections) > clients and time.monotonic() < deadline:
+            time.sleep(0.005)  # whether a client that closed is gone is found out over real sockets
+        return len(connections) <= clients
+
     def connect(self) -> RawClient:
         """A connection of one's own."""
         return RawClient(self.port)
@@ -53,9 +61,16 @@ class RunningGateway:
         return [cast(ServerProtocol, connection) for connection in self.server.server_state.connections]
 
 
+class Impatient(ServerProtocol):
+    """The same protocol; it waits less long for a client that may be gone."""
+
+    probe_after = 0.01
+    half_closed_timeout = 0.5
+
+
 @contextmanager
 def running(
-    app: Gateway, protocol: type[ServerProtocol] = ServerProtocol, *, until: str = "/readyz", keep_alive: int = 75
+    app: Gateway, protocol: type[ServerProtocol] = Impatient, *, until: str = "/readyz", keep_alive: int = 75
 ) -> Iterator[RunningGateway]:
     """Runs `app` until the block ends, which begins when `until` answers 200."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.clients.proxied_connection import ProxiedConnection, connection_class
 from gateway.clients.proxy_protocol import MAX_BYTES, MalformedPreamble, Preamble, ProxyProtocol
@@ -197,6 +198,15 @@ def test_a_trusted_proxy_behind_the_balancer_names_its_clients(
         balancer.send(v2(0x11, addresses("192.0.2.9")))
         assert balancer.ask("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 192.0.2.7").status == 200
     assert upstream.last.get("x-forwarded-for") == "192.0.2.7"
+
+
+def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp) -> None:
+    app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
+    with capture_logs() as lines, running(app, Hasty) as gateway, RawClient(gateway.port, BALANCER) as balancer:
+        balancer.send(GET)
+        assert balancer.is_closed()
+    (line,) = [line for line in lines if line["event"] == "malformed_request"]
+    assert (line["client"], line["status"], line["code"]) == (BALANCER, 0, "bad_proxy_header")
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)

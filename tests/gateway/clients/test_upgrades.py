@@ -1,0 +1,128 @@
+"""A request that asks for another protocol is answered in HTTP, with its body, and its connection goes on.
+
+RFC 9110 7.8: a server may ignore Upgrade. WebSocket on routes that allow it: see streams/test_websocket.py.
+"""
+
+import pytest
+
+from tests.gateway.raw_client import Answer, RawClient
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway
+
+PROTOCOLS = {
+    "no protocol": b"Connection: upgrade\r\n",  # nginx in front, with its usual proxy_set_header
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n",
+    "TLS": b"Connection: upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",
+    "websocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    "Upgrade alone": b"Upgrade: h2c\r\n",
+}
+BODIES = {
+    "no body": (b"", b"", b""),
+    "an empty body": (b"Content-Length: 0\r\n", b"", b""),
+    "a body": (b"Content-Length: 5\r\n", b"hello", b"hello"),
+    "a chunked body": (
+        b"Transfer-Encoding: chunked\r\n",
+        b"3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nX-Trailer: a\r\n\r\n",
+        b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+    ),
+}
+NEXT = b"POST /public/next HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nnext"
+
+
+def request(method: bytes, version: bytes, protocol: bytes, framing: bytes, body: bytes) -> bytes:
+    """A request that asks for `protocol`."""
+    return method + b" /public/ HTTP/" + version + b"\r\nHost: h\r\n" + protocol + framing + b"\r\n" + body
+
+
+def pieces(data: bytes, cut: int) -> list[bytes]:
+    return [piece for piece in (data[:cut], data[cut:]) if piece]
+
+
+def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[Answer, Answer]:
+    """Answers to a request and the one behind it."""
+    for part in parts:
+        client.send(part)
+    return client.answer(method), client.answer("POST")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_an_upgrade_is_ignored_and_the_body_and_the_connection_are_kept(
+    gateway: RunningGateway, upstream: RawUpstream, method: bytes, body: tuple[bytes, bytes, bytes], protocol: bytes
+) -> None:
+    """Twice, since a request that came before is not parsed again, and with the next request right behind."""
+    framing, sent, forwarded = body
+    raw = request(method, b"1.1", protocol, framing, sent)
+    with gateway.connect() as client:
+        for _ in range(2):
+            answers = both_answers(client, method.decode(), raw + NEXT)
+            assert [answer.status for answer in answers] == [200, 200]
+    for first, second in zip(upstream.requests[::2], upstream.requests[1::2], strict=True):
+        assert first.body.replace(b"5\r\nhello\r\n", b"3\r\nhel\r\n2\r\nlo\r\n") == forwarded
+        assert second.body == b"next"
+        assert not {"upgrade", "connection", "http2-settings"} & {name for name, _ in first.fields}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_http_1_0_may_ask_as_well(gateway: RunningGateway, upstream: RawUpstream, protocol: bytes) -> None:
+    """RFC 9110 7.8 has a server ignore it there."""
+    raw = request(
+        b"POST", b"1.0", protocol.replace(b"Connection: ", b"Connection: keep-alive, "), *BODIES["a body"][:2]
+    )
+    with gateway.connect() as client:
+        client.send(raw)
+        answer = client.answer("POST")
+        assert answer.status == 200
+        if b"Connection" in protocol:
+            assert answer.get("connection") == "keep-alive"
+            client.send(NEXT)
+            assert client.answer("POST").status == 200
+    assert upstream.requests[0].body == b"hello"
+
+
+@pytest.mark.parametrize("name", ["h2c", "websocket"])
+@pytest.mark.parametrize("body", BODIES)
+def test_wherever_its_bytes_are_cut(gateway: RunningGateway, upstream: RawUpstream, name: str, body: str) -> None:
+    framing, sent, _ = BODIES[body]
+    raw = request(b"GET", b"1.1", PROTOCOLS[name], framing, sent) + NEXT
+    with gateway.connect() as client:
+        for cut in range(1, len(raw), 3):
+            answers = both_answers(client, "GET", *pieces(raw, cut))
+            assert [answer.status for answer in answers] == [200, 200]
+
+
+def test_many_in_one_send(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    raw = request(b"GET", b"1.1", PROTOCOLS["h2c"], b"", b"")
+    with gateway.connect() as client:
+        client.send(raw * 200)
+        assert [client.answer().status for _ in range(200)] == [200] * 200
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Transfer-Encoding: chunked, gzip\r\n",
+        b"Content-Length: +5\r\n",
+    ],
+)
+def test_framing_is_no_laxer_for_it(gateway: RunningGateway, upstream: RawUpstream, framing: bytes) -> None:
+    with gateway.connect() as client:
+        client.send(request(b"POST", b"1.1", PROTOCOLS["h2c"], framing, b"5\r\nhello\r\n0\r\n\r\n") + NEXT)
+        answer = client.answer("POST")
+        assert answer.status == 400
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+def test_connect_is_refused_and_its_connection_closes(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """What follows it may be in another protocol."""
+    with gateway.connect() as client:
+        client.send(b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n" + NEXT)
+        assert client.answer().status == 405
+        assert client.is_closed()
+    assert upstream.requests == []
