@@ -70,6 +70,7 @@ class BrowserSessions:
 
     def _renew(self, session: Session, now: float) -> bool:
         unrecorded = now - session.state.rotated_at
-        if unrecorded < min(RENEW_AFTER, self.idle_lifetime / 10):
+        is_covered = session.state.access_expires_at >= now + self.grants.policy.access_lifetime
+        if is_covered and unrecorded < min(RENEW_AFTER, self.idle_lifetime / 10):
             return True
         return self.sessions.renew(session.sid, now)

@@ -86,7 +86,7 @@ class Grants:
         with self._counted(email, client) as attempt:
             user = self.accounts.find_account(email)
             now = self.clock()
-            session = new_session(user.id if user else NOBODY.id, now, self.session_lifetime)
+            session = new_session(user.id if user else NOBODY.id, now, self.session_lifetime, self.policy)
             with self.passwords.verifying(password, user.password_hash if user else None) as verdict:
                 # Signed while the hash is waited for, and for nobody as well: the time must not tell who has an
                 # account. It leaves this place with a right password or not at all.
@@ -200,7 +200,8 @@ class Grants:
                 raise SpentToken
             case Replay():
                 session = refreshed.session
-                ended = EndedSession(session.sid, session.user_id, now, session.state.expires_at)
+                state = session.state
+                ended = EndedSession(session.sid, session.user_id, now, state.expires_at, state.access_expires_at)
                 self.endings.announce([ended], Reason.REPLAY)
                 raise SpentToken
 

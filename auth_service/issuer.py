@@ -6,6 +6,7 @@ asked for, gets the same one, and none is ever stored.
 
 import hashlib
 import hmac
+import math
 import secrets
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -91,7 +92,8 @@ class Issuer:
         # A function of the row: whoever is owed the same successor gets an access token that lives as long.
         name = f"access lifetime {session.sid} {session.state.generation}".encode()
         fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
-        return max(1, int(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction)))
+        # Rounded up: never cut short by more than the part that `jitter` names.
+        return math.ceil(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction))
 
     def _refresh_token(self, session: Session) -> str:
         claims = {

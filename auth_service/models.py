@@ -71,6 +71,8 @@ class SessionRow(Base):
     expires_at: Mapped[float] = mapped_column(Double)
     """Absolute: no rotation moves it."""
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
+    access_expires_at: Mapped[float] = mapped_column(Double, default=0.0)
+    """No access token of the session is good after it: so long its revocation has to be remembered."""
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     address: Mapped[str] = mapped_column(String(64), default="")
 

@@ -50,9 +50,12 @@ class RedisLink:
         self._failures = 0
         self._silent_until = 0.0
 
-    def ask(self, command: Callable[[Redis], Answer]) -> Answer:
-        """What `command` gets from Redis. Raises RedisSilent."""
-        if not self._may_ask():
+    def ask(self, command: Callable[[Redis], Answer], *, insist: bool = False) -> Answer:
+        """What `command` gets from Redis. Raises RedisSilent.
+
+        `insist` tries whatever the circuit breaker says: for a background thread, which keeps no request waiting.
+        """
+        if not (self._may_ask() or insist):
             raise RedisSilent
         try:
             answer = command(self._redis)

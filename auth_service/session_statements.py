@@ -6,7 +6,10 @@ Put together from objects each time, they take longer to build than to run. The 
 from sqlalchemy import JSON, Boolean, Uuid, bindparam, text
 from sqlalchemy.sql.selectable import TextualSelect
 
-_COLUMNS = "sessions.id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at"
+_COLUMNS = (
+    "sessions.id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at, "
+    "access_expires_at"
+)
 
 
 def _find(condition: str) -> TextualSelect:
@@ -30,8 +33,9 @@ FIND_WITH_BEARER = (
 
 OPEN = text("""
     INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,
-        handle_hash, created_at, last_used_at, expires_at, device, address)
-    VALUES (:id, :user_id, 0, 0, :now, :recent_rotations, 0, :handle_hash, :now, :now, :expires_at, :device, :address)
+        handle_hash, created_at, last_used_at, expires_at, access_expires_at, device, address)
+    VALUES (:id, :user_id, 0, 0, :now, :recent_rotations, 0, :handle_hash, :now, :now, :expires_at,
+        :access_expires_at, :device, :address)
     ON CONFLICT (handle_hash) DO NOTHING
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
 """Unless another session is held by the same handle."""
@@ -39,12 +43,14 @@ OPEN = text("""
 ROTATE = text("""
     UPDATE sessions
     SET generation = generation + 1, seen_generation = :presented, rotated_at = :now, grace_began_at = :now,
-        recent_rotations = :recent_rotations, last_used_at = :now
+        recent_rotations = :recent_rotations, last_used_at = :now,
+        access_expires_at =
+            CASE WHEN access_expires_at < :access_needed THEN :access_raised ELSE access_expires_at END
     WHERE id = :sid AND user_id = :user_id AND generation = :presented
         AND revoked_at IS NULL AND expires_at > :now AND rotated_at > :idle_since AND grace_began_at <= :grace_over
         AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.is_active)
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
-        (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at
+        (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at, access_expires_at
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
 """The newest token of an active user, while no grace is running: the rotation, and what tokens say of the user."""
 
@@ -52,7 +58,7 @@ SWAP = text("""
     UPDATE sessions
     SET generation = :generation, seen_generation = :seen_generation, rotated_at = :rotated_at,
         recent_rotations = :recent_rotations, grace_began_at = :grace_began_at, revoked_at = :revoked_at,
-        last_used_at = :now
+        access_expires_at = :access_expires_at, last_used_at = :now
     WHERE id = :sid AND generation = :read_generation AND seen_generation = :read_seen_generation
         AND revoked_at IS NULL AND expires_at > :now
 """).bindparams(bindparam("recent_rotations", type_=JSON()))

@@ -10,14 +10,25 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, CursorResult, Select, Update, delete, or_, select, update
+from sqlalchemy import Connection, CursorResult, Select, Update, and_, case, delete, or_, select, update
 
 from auth_service.audit import AuditRecord, AuditTrail, Database, Reason, end_of_session, rows_of
 from auth_service.client import Client
 from auth_service.commits import Commits
 from auth_service.models import MAX_DEVICE, SessionRow
 from auth_service.session_statements import FIND, FIND_BY_HANDLE, FIND_WITH_BEARER, OPEN, RAISE_SEEN, ROTATE, SWAP
-from auth_service.sessions import Decision, RefreshPolicy, Replay, Rotate, SessionState, after, decide
+from auth_service.sessions import (
+    COVER_SLACK,
+    Decision,
+    RefreshPolicy,
+    Replay,
+    Rotate,
+    SessionState,
+    after,
+    covering,
+    decide,
+)
+from contract.claims import LONGEST_ACCESS_LIFETIME
 
 MAX_LISTED = 1000
 """Sessions shown to their owner."""
@@ -35,20 +46,29 @@ class Session:
     state: SessionState
 
 
-def new_session(user_id: UUID, now: float, lifetime: float) -> Session:
+def new_session(user_id: UUID, now: float, lifetime: float, policy: RefreshPolicy) -> Session:
     """A session as it begins, `lifetime` seconds long at most, under a name of its own."""
-    state = SessionState(0, 0, now, (), expires_at=now + lifetime, revoked_at=None)
+    state = SessionState(
+        0,
+        0,
+        now,
+        (),
+        expires_at=now + lifetime,
+        revoked_at=None,
+        access_expires_at=covering(now, policy),
+    )
     return Session(secrets.token_hex(16), user_id, state)
 
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session that has ended: whose it was, when it ended, and until when its tokens would have lived."""
+    """A session that has ended: whose it was, when, and until when its tokens would have lived, of each kind."""
 
     sid: str
     user_id: UUID
     ended_at: float
     expires_at: float
+    access_expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +117,7 @@ class SessionStore:
             "recent_rotations": [],
             "handle_hash": handle_hash,
             "expires_at": state.expires_at,
+            "access_expires_at": state.access_expires_at,
             "device": client.device[:MAX_DEVICE],
             "address": client.address,
         }
@@ -115,7 +136,10 @@ class SessionStore:
     def renew(self, sid: str, now: float) -> bool:
         """Begins the idle time of a session anew; False where it has ended."""
         is_live = (SessionRow.id == sid, SessionRow.revoked_at.is_(None), SessionRow.expires_at > now)
-        count = self._execute(update(SessionRow).where(*is_live).values(rotated_at=now, last_used_at=now))
+        until, raised = now + self._policy.access_lifetime, covering(now, self._policy)
+        covered = case((SessionRow.access_expires_at < until, raised), else_=SessionRow.access_expires_at)
+        values = {"rotated_at": now, "last_used_at": now, "access_expires_at": covered}
+        count = self._execute(update(SessionRow).where(*is_live).values(values))
         self._database.commit()
         return count == 1
 
@@ -132,12 +156,14 @@ class SessionStore:
             "recent_rotations": [now],
             "idle_since": now - self._policy.idle_lifetime,
             "grace_over": now - self._policy.grace,
+            "access_needed": now + self._policy.access_lifetime,
+            "access_raised": covering(now, self._policy),
         }
         row = self._commits.run(lambda connection: connection.execute(ROTATE, values).one_or_none())
         if row is None:
             return None
-        email, roles, expires_at = row
-        state = SessionState(presented + 1, presented, now, (now,), expires_at, None)
+        email, roles, expires_at, access_expires_at = row
+        state = SessionState(presented + 1, presented, now, (now,), expires_at, None, access_expires_at)
         return Refreshed(Rotate(), Session(sid, user_id, state), email, roles)
 
     def refresh(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
@@ -218,7 +244,8 @@ class SessionStore:
     def prune(self, before: float, limit: int) -> int:
         """Forgets at most `limit` sessions none of whose tokens was good after `before`; how many. Commits."""
         idle_since = before - self._policy.idle_lifetime
-        dead = or_(SessionRow.expires_at < before, SessionRow.rotated_at < idle_since)
+        is_dead = or_(SessionRow.expires_at < before, SessionRow.rotated_at < idle_since)
+        dead = and_(is_dead, SessionRow.access_expires_at < before)
         gone = self._database.scalars(
             delete(SessionRow)
             .where(SessionRow.id.in_(select(SessionRow.id).where(dead).limit(limit)))
@@ -228,11 +255,12 @@ class SessionStore:
         self._database.commit()
         return len(gone)
 
-    def ended_since(self, moment: float) -> list[EndedSession]:
-        """The sessions that ended at `moment` or later, the oldest first."""
+    def ended_early(self, moment: float) -> list[EndedSession]:
+        """The sessions that have ended while an access token of theirs may be good at `moment`, the oldest first."""
         rows = self._database.execute(
-            select(SessionRow.id, SessionRow.user_id, SessionRow.revoked_at, SessionRow.expires_at)
-            .where(SessionRow.revoked_at >= moment)
+            select(*_ENDED)
+            .where(SessionRow.revoked_at >= moment - LONGEST_ACCESS_LIFETIME - COVER_SLACK)  # which has an index
+            .where(SessionRow.access_expires_at >= moment)
             .order_by(SessionRow.revoked_at)
         )
         ended = [_ended_session(row) for row in rows]
@@ -263,6 +291,7 @@ class SessionStore:
             "recent_rotations": list(state.recent_rotations),
             "grace_began_at": max(state.recent_rotations, default=0.0),
             "revoked_at": state.revoked_at,
+            "access_expires_at": state.access_expires_at,
             "now": now,
         }
 
@@ -293,10 +322,19 @@ def records_of(ended: Iterable[EndedSession], reason: Reason) -> list[AuditRecor
 _UNSYNCHRONIZED = {"synchronize_session": False}
 
 
+_ENDED = (
+    SessionRow.id,
+    SessionRow.user_id,
+    SessionRow.revoked_at,
+    SessionRow.expires_at,
+    SessionRow.access_expires_at,
+)
+
+
 def _end(statement: Update, now: float, transaction: Connection | Database) -> list[EndedSession]:
     statement = statement.where(SessionRow.revoked_at.is_(None)).values(revoked_at=now)
     rows = transaction.execute(
-        statement.returning(SessionRow.id, SessionRow.user_id, SessionRow.revoked_at, SessionRow.expires_at),
+        statement.returning(*_ENDED),
         execution_options=_UNSYNCHRONIZED,
     )
     return [_ended_session(row) for row in rows]
@@ -319,6 +357,6 @@ def _ended_session(row: Any) -> EndedSession:
 
 
 def _session(row: Any) -> Session:
-    sid, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at = row
-    state = SessionState(generation, seen_generation, rotated_at, tuple(recent_rotations), expires_at, revoked_at)
+    sid, user_id, generation, seen_generation, rotated_at, recent_rotations, *ends = row
+    state = SessionState(generation, seen_generation, rotated_at, tuple(recent_rotations), *ends)
     return Session(sid, user_id, state)

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 MAX_RECENT = 8
 """A ninth rotation inside the grace time re-issues instead, so that the list of them stays bounded."""
 
+COVER_SLACK = 60.0
+"""Seconds by which `access_expires_at` is raised beyond its need: issuing again within them writes nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class RefreshPolicy:
@@ -19,6 +22,8 @@ class RefreshPolicy:
     grace: float
     confirm: bool
     idle_lifetime: float
+    access_lifetime: float = 0
+    """At most so long an access token lives that is issued now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class SessionState:
     recent_rotations: tuple[float, ...]
     expires_at: float
     revoked_at: float | None
+    access_expires_at: float = 0
+    """No access token of the session is good after it, whatever the lifetime was when that token was issued."""
 
     @property
     def successor_is_unseen(self) -> bool:
@@ -109,6 +116,8 @@ def decide(state: SessionState, presented: int, now: float, policy: RefreshPolic
 
 def after(state: SessionState, decision: Decision, now: float, policy: RefreshPolicy) -> SessionState:
     """What the row says once `decision` is carried out; `state` itself where nothing is to be written."""
+    if isinstance(decision, Rotate | Reissue | ReissueSame):
+        state = _covering_a_token(state, now, policy)
     match decision:
         case Rotate():
             return replace(
@@ -127,6 +136,18 @@ def after(state: SessionState, decision: Decision, now: float, policy: RefreshPo
             return replace(state, revoked_at=now)
         case _:
             return state
+
+
+def _covering_a_token(state: SessionState, now: float, policy: RefreshPolicy) -> SessionState:
+    """The state in which an access token issued at `now` is accounted for; `state` itself where it is already."""
+    if state.access_expires_at >= now + policy.access_lifetime:
+        return state
+    return replace(state, access_expires_at=covering(now, policy))
+
+
+def covering(now: float, policy: RefreshPolicy) -> float:
+    """An `access_expires_at` that covers a token issued at `now`, with slack, so that it seldom moves."""
+    return now + policy.access_lifetime + COVER_SLACK
 
 
 def oldest_redeemable(state: SessionState, policy: RefreshPolicy, now: float) -> int:

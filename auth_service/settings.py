@@ -11,7 +11,7 @@ from auth_service.throttle import ThrottleRates
 from chassis.database import database_url
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
-from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LONGEST_ACCESS_LIFETIME
 
 SECURE_HASH = HashCost(time=2, memory=19_456)
 """OWASP's minimum for argon2id; production refuses less."""
@@ -57,7 +57,7 @@ class AuthSettings(Settings):
 
     token_issuer: Annotated[str, Field(min_length=1)] = DEFAULT_ISSUER
     access_audience: Annotated[str, Field(min_length=1)] = DEFAULT_ACCESS_AUDIENCE
-    access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    access_token_lifetime: Annotated[int, Field(ge=1, le=LONGEST_ACCESS_LIFETIME)] = 300
     access_lifetime_jitter: Annotated[float, Field(ge=0, le=0.2)] = 0.05
     """The part of its life by which an access token may be cut short, so that not all are refreshed at once."""
     refresh_token_lifetime: Annotated[int, Field(ge=1)] = 15_552_000
@@ -131,7 +131,9 @@ class AuthSettings(Settings):
     @property
     def refresh_policy(self) -> RefreshPolicy:
         """What decides whether a refresh token may be rotated."""
-        return RefreshPolicy(self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime)
+        return RefreshPolicy(
+            self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime, self.access_token_lifetime
+        )
 
     @property
     def key_ring(self) -> KeyRing:

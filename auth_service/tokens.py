@@ -99,7 +99,10 @@ class TokenReader:
         if "sub" not in claims or "user_id" not in claims:
             raise UnidentifiedUser
         try:
-            return read_access_claims(claims, issuer=self._issuer, audience=self._audience, now=self._clock())
+            # exp counts from this service's own clock; iat may come from another machine of it.
+            return read_access_claims(
+                claims, issuer=self._issuer, audience=self._audience, now=self._clock(), exp_leeway=0
+            )
         except ExpiredToken:
             raise
         except InvalidToken as error:
@@ -110,7 +113,9 @@ class TokenReader:
         if "sub" not in claims:
             raise UnidentifiedUser
         try:
-            check_registered_claims(claims, issuer=self._issuer, audiences={REFRESH_AUDIENCE}, now=self._clock())
+            check_registered_claims(
+                claims, issuer=self._issuer, audiences={REFRESH_AUDIENCE}, now=self._clock(), exp_leeway=0
+            )
             return RefreshClaims(
                 UUID(text_claim(claims, "sub")),
                 text_claim(claims, "sid"),

@@ -20,7 +20,9 @@ DEFAULT_ACCESS_AUDIENCE = "sallyport-api"
 REFRESH_AUDIENCE = "sallyport-refresh"
 
 LEEWAY = 10
-"""Seconds by which two clocks may differ. RFC 8725 leaves it open; more than this is a fault to be mended."""
+"""Seconds by which the clocks of two machines may differ. RFC 7519 4.1.4 leaves the figure open."""
+LONGEST_ACCESS_LIFETIME = 86_400
+"""Seconds. No setting makes an access token live longer."""
 
 MAX_TOKEN_LENGTH = 8192
 """Characters. What is longer is refused before any cryptography."""
@@ -63,19 +65,29 @@ class AccessClaims(NamedTuple):
     issued_at: int
     expires_at: int
 
-    def is_expired(self, now: float) -> bool:
-        """Whether `exp`, with the leeway, has passed at `now`."""
-        return now >= self.expires_at + LEEWAY
+    def is_expired(self, now: float, leeway: float = 0) -> bool:
+        """Whether `exp` lies `leeway` seconds back at `now`."""
+        return now >= self.expires_at + leeway
 
 
-def read_access_claims(claims: Mapping[str, Any], *, issuer: str, audience: str, now: float) -> AccessClaims:
-    """The claims of an access token whose signature and `typ` have been verified.
+def read_access_claims(
+    claims: Mapping[str, Any],
+    *,
+    issuer: str,
+    audience: str,
+    now: float,
+    leeway: float = LEEWAY,
+    exp_leeway: float = LEEWAY,
+) -> AccessClaims:
+    """The claims of an access token whose signature and `typ` have been verified. Leeways as check_registered_claims.
 
     Raises ExpiredToken, or InvalidToken for a claim that is missing, malformed or not for us. RFC 9068 4.
     """
     if claims.get("token_type") != ACCESS:
         raise InvalidToken("Token has wrong type")
-    check_registered_claims(claims, issuer=issuer, audiences={audience}, now=now)
+    check_registered_claims(
+        claims, issuer=issuer, audiences={audience}, now=now, leeway=leeway, exp_leeway=exp_leeway
+    )
     return AccessClaims(
         subject=text_claim(claims, "sub"),
         session=text_claim(claims, "sid"),
@@ -89,19 +101,28 @@ def read_access_claims(claims: Mapping[str, Any], *, issuer: str, audience: str,
 
 
 def check_registered_claims(
-    claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now: float
+    claims: Mapping[str, Any],
+    *,
+    issuer: str,
+    audiences: Collection[str],
+    now: float,
+    leeway: float = LEEWAY,
+    exp_leeway: float = LEEWAY,
 ) -> None:
     """Checks exp, iat, nbf, iss and aud against `now` and what is expected; the first three in seconds.
+
+    `leeway` is the clock skew that is allowed for iat and nbf, `exp_leeway` the one for exp: 0 where the issuer
+    itself reads, which several machines may be.
 
     Raises ExpiredToken or InvalidToken. RFC 7519 4.1.
     """
     expires_at = _time_claim(claims, "exp")
     issued_at = _time_claim(claims, "iat")
-    if now >= expires_at + LEEWAY:
+    if now >= expires_at + exp_leeway:
         raise ExpiredToken
-    if issued_at > now + LEEWAY:
+    if issued_at > now + leeway:
         raise InvalidToken("Token was issued in the future")
-    if "nbf" in claims and _time_claim(claims, "nbf") > now + LEEWAY:
+    if "nbf" in claims and _time_claim(claims, "nbf") > now + leeway:
         raise InvalidToken("Token is not valid yet")
     if claims.get("iss") != issuer:
         raise InvalidToken("Token has another issuer")

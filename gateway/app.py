@@ -150,7 +150,7 @@ def create_app(
     routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
     table = routes.table if settings.rate_limits else routes.table.without_limits()
     keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
-    revocations = Revocations(settings.access_token_lifetime, fail_closed=settings.revocation_fail == "closed")
+    revocations = Revocations(fail_closed=settings.revocation_fail == "closed")
     redis = _redis(settings)
     feed = RevocationFeed(redis, revocations, clock)
     metrics = Metrics(feed, revocations, clock)
@@ -168,6 +168,7 @@ def create_app(
         issuer=settings.token_issuer,
         audience=settings.access_audience,
         size=settings.verified_tokens,
+        leeway=settings.access_token_leeway,
     )
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
@@ -197,7 +198,7 @@ def create_app(
     )
     late = Lateness(metrics.registry, monotonic)
     upstreams = Upstreams(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
-    streams = OpenStreams(revocations, authentication.renew, clock, settings.gateway_streams)
+    streams = OpenStreams(authenticator.confirm, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
     departure = Departure()
@@ -278,6 +279,7 @@ def _redis(settings: GatewaySettings) -> "Redis":
         encoding_errors="replace",  # a record that is no UTF-8 must not stop the feed
         socket_timeout=3,
         socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),  # the feed has to know of every gap
     )
 
 

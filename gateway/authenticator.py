@@ -39,6 +39,7 @@ class Authenticator:
         issuer: str,
         audience: str,
         size: int,
+        leeway: float,
     ) -> None:
         self._keys = keys
         self._revocations = revocations
@@ -47,6 +48,7 @@ class Authenticator:
         self._issuer = issuer
         self._audience = audience
         self._size = size
+        self._leeway = leeway
         # Plain tuples, which the garbage collector lets go of once it has seen them. Over a hundred thousand others
         # it stopped the worker for up to 100 ms at a time.
         self._verified: dict[str, tuple[Any, ...]] = {}
@@ -64,16 +66,16 @@ class Authenticator:
         if known is None:
             return None
         claims = AccessClaims._make(known)
-        if claims.is_expired(now):
+        if claims.is_expired(now, self._leeway):
             del self._verified[token]
             raise Refused("token_expired")
         self._revocations.check(claims, now)
         return Proof(claims, token)
 
     def confirm(self, claims: AccessClaims) -> None:
-        """Returns where the token of `claims`, which was verified somewhere, still stands. Raises Refused(401)."""
+        """Returns where the token of `claims`, which was verified before, still stands. Raises Refused: 401, 503."""
         now = self._clock()
-        if claims.is_expired(now):
+        if claims.is_expired(now, self._leeway):
             raise Refused("token_expired")
         self._revocations.check(claims, now)
 
@@ -129,7 +131,14 @@ class Authenticator:
     def _read(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> AccessClaims:
         now = self._clock()
         signed = read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm_name, key=key.key)
-        claims = read_access_claims(signed, issuer=self._issuer, audience=self._audience, now=now)
+        claims = read_access_claims(
+            signed,
+            issuer=self._issuer,
+            audience=self._audience,
+            now=now,
+            leeway=self._leeway,
+            exp_leeway=self._leeway,
+        )
         self._revocations.check(claims, now)
         return claims
 

@@ -3,21 +3,34 @@
 Policy: a look-up never leaves the process. While Redis is away nothing new is learned; what is known stays known.
 REVOCATION_FAIL=open (the default) goes on, so that a revocation takes effect at the latest when the access token
 expires; closed answers 503 once the feed has been silent for FEED_LIMIT seconds. Never 401: a client would drop a
-good token for our fault. Entries are forgotten when every token they speak of has expired.
+good token for our fault. After every silence, and at the start, closed also asks the auth service whether the feed is
+whole, and goes on with 503 until it has answered: what ended meanwhile may still have to be published.
+An entry is forgotten when every token that it stops has expired; until when that is, it says itself.
 """
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from chassis.clock import Clock
 from contract.claims import LEEWAY, AccessClaims
 from contract.problems import Refused
-from contract.revocation import SESSION, STREAM, SUBJECT, Kind, Revocation, read_revocation
+from contract.revocation import (
+    ASKED,
+    ASKED_FOR,
+    COMPLETE,
+    SESSION,
+    STREAM,
+    SUBJECT,
+    Kind,
+    Revocation,
+    read_revocation,
+)
+from gateway.redis_faults import RedisAway, redis_faults
 
 _BLOCK_MS = 1_000
 _PAGE = 200
@@ -31,13 +44,14 @@ _log = structlog.get_logger("revocations")
 
 
 class Revocations:
-    """The revoked sessions and subjects of the last access lifetime."""
+    """The revoked sessions and subjects of which a token may still be good."""
 
-    def __init__(self, access_lifetime: int, *, fail_closed: bool) -> None:
-        self._keep = access_lifetime + LEEWAY
+    def __init__(self, *, fail_closed: bool) -> None:
+        self.fail_closed = fail_closed
         self._silence_limit = FEED_LIMIT if fail_closed else float("inf")
         self._heard_at = float("-inf") if fail_closed else float("inf")
-        self._known: dict[Kind, dict[str, int]] = {SESSION: {}, SUBJECT: {}}
+        self._known: dict[Kind, dict[str, tuple[int, int]]] = {SESSION: {}, SUBJECT: {}}
+        """When it was revoked, and until when that has to be known."""
         self._sessions, self._subjects = self._known[SESSION], self._known[SUBJECT]
         self._by_time: list[tuple[int, Kind, str]] = []
         """A heap, so that what is to be forgotten is found without a look at the rest."""
@@ -48,13 +62,15 @@ class Revocations:
     def add(self, revocation: Revocation) -> None:
         """Learns one revocation; learning it again, in any order, changes nothing."""
         known = self._known[revocation.kind]
-        if revocation.at > known.get(revocation.value, -1):
-            known[revocation.value] = revocation.at
-            heappush(self._by_time, (revocation.at, revocation.kind, revocation.value))
+        before = known.get(revocation.value, (-1, -1))
+        at, until = max(before[0], revocation.at), max(before[1], revocation.until)
+        if (at, until) != before:
+            known[revocation.value] = (at, until)
+            heappush(self._by_time, (until, revocation.kind, revocation.value))
 
     def heard(self, now: float) -> None:
         """Notes that everything published before `now` is known."""
-        if self._silence_limit < float("inf"):
+        if self.fail_closed:
             self._heard_at = now
 
     def check(self, claims: AccessClaims, now: float) -> None:
@@ -63,17 +79,18 @@ class Revocations:
             raise Refused("revocations_unavailable", retry_after=1)
         if claims.session in self._sessions:
             raise Refused("token_revoked")
-        revoked_at = self._subjects.get(claims.subject)
-        if revoked_at is not None and claims.issued_at <= revoked_at:
+        revoked = self._subjects.get(claims.subject)
+        if revoked is not None and claims.issued_at <= revoked[0]:
             raise Refused("token_revoked")
 
     def forget(self, now: float) -> None:
-        """Drops what was revoked longer ago than any access token lives, so much at a time that no request waits."""
+        """Drops what speaks of expired tokens alone, so much at a time that no request waits."""
         for _ in range(MOST_FORGOTTEN):
-            if not self._by_time or self._by_time[0][0] + self._keep >= now:
+            # The longest leeway that may be set: forgetting a little late costs nothing.
+            if not self._by_time or self._by_time[0][0] + LEEWAY >= now:
                 return
-            at, kind, value = heappop(self._by_time)
-            if self._known[kind].get(value) == at:  # and not revoked again since
+            until, kind, value = heappop(self._by_time)
+            if self._known[kind].get(value, (-1, -1))[1] == until:  # and not revoked for longer since
                 del self._known[kind][value]
 
 
@@ -86,6 +103,10 @@ class RevocationFeed:
         self._clock = clock
         self._last_id = "0"
         self._heard_at: float | None = None
+        self._is_at_end = False
+        """Whether the stream was read to its end since the last silence."""
+        self._question = self._new_question()
+        """What the auth service has yet to answer; empty where nothing was asked."""
 
     @property
     def loaded(self) -> bool:
@@ -106,30 +127,48 @@ class RevocationFeed:
         silent = False
         while True:
             try:
-                await self._read_page()
+                with redis_faults():
+                    await self._read_page()
                 silent = False
-            except (RedisError, OSError) as error:
+            except RedisAway as error:
                 if not silent:
-                    _log.warning("the revocation feed is silent", reason=type(error).__name__)
+                    _log.warning("the revocation feed is silent", reason=error.reason)
                 silent = True
                 # Who answers next may be another server, or the same one emptied: its ids need not go on from ours.
                 self._last_id = "0"
+                self._is_at_end = False
+                self._question = self._new_question()
                 await asyncio.sleep(_RETRY_PAUSE)
             self._revocations.forget(self._clock())
 
     async def _read_page(self) -> None:
+        if self._question:
+            await self._ask()
         # Before the first full read, do not wait for news: an empty stream is read to its end at once.
-        block = _BLOCK_MS if self.loaded else None
+        block = _BLOCK_MS if self._is_at_end else None
         answer = await self._redis.xread({STREAM: self._last_id}, count=_PAGE, block=block)
         entries = next(iter(_streams(answer)), [])
         for entry_id, fields in entries:
             self._learn(fields)
             self._last_id = entry_id
-        if len(entries) < _PAGE:
+        self._is_at_end = len(entries) < _PAGE
+        if self._is_at_end and not self._question:
             self._heard_at = self._clock()
             self._revocations.heard(self._heard_at)
 
+    def _new_question(self) -> str:
+        return secrets.token_hex(16) if self._revocations.fail_closed else ""
+
+    async def _ask(self) -> None:
+        """Asks whether the stream is whole; again and again until that is answered, for a question can be lost."""
+        await self._redis.sadd(ASKED, self._question)
+        await self._redis.expire(ASKED, ASKED_FOR)
+
     def _learn(self, fields: dict[str, str]) -> None:
+        if fields.get("kind") == COMPLETE:
+            if fields.get("value") == self._question:
+                self._question = ""
+            return
         try:
             self._revocations.add(read_revocation(fields))
         except ValueError as error:

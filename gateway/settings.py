@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
-from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
 from gateway.clients.proxy_protocol import Versions
 from gateway.clients.trusted_proxies import Peer
 from gateway.origin import AllowedOrigins, read_allowed_origins
@@ -85,7 +85,8 @@ class GatewaySettings(RoutesSettings):
     peer_secret: StrongSecret
     token_issuer: str = DEFAULT_ISSUER
     access_audience: str = DEFAULT_ACCESS_AUDIENCE
-    access_token_lifetime: Annotated[int, Field(ge=1, le=86_400)] = 300
+    access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
+    """By how much the auth service's clock may differ from this one's: for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
     """How many verified tokens a worker remembers; about 2.4 KB each with its assertion."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60

@@ -17,10 +17,10 @@ from math import floor
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from chassis.clock import Clock
 from gateway.rate_limits.counts import Count, Counter
+from gateway.redis_faults import RedisAway, redis_faults
 from gateway.routing.routes import Limit
 
 PAUSE = 0.2
@@ -109,8 +109,9 @@ class SharedCounts:
 
     async def look_for_redis(self) -> None:
         """Counts together with the others again, where Redis answers."""
-        with suppress(RedisError, OSError):
-            await self._redis.ping()
+        with suppress(RedisAway):
+            with redis_faults():
+                await self._redis.ping()
             self.alone = False
             self._tell(False)
             _log.info("rate limits are counted together again")

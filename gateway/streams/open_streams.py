@@ -1,8 +1,9 @@
 """Owns the streams that are open: answers that outlive the moment in which their request was let through.
 
-A stream ends when a new request by the same client would be refused: at its access token's `exp`, or once its session
-or subject is revoked. One that a session cookie opened goes on for as long as the session lives, under tokens that
-are renewed ahead of their end. No stream has a timer: all are looked at together, twice a second.
+A stream ends when a new request by the same client would be refused: when its access token expires, with the same
+leeway, or once its session or subject is revoked. One that a session cookie opened goes on for as long as the session
+lives, under tokens that are renewed ahead of their end. No stream has a timer: all are looked at together, twice a
+second.
 
 Failure policy: what cannot be renewed or looked up ends as a request would be refused, never earlier; clients of
 streams reconnect.
@@ -20,7 +21,6 @@ from contract.problems import Refused, spread
 from gateway.authorizer import authorize
 from gateway.browser_sessions import RENEW_AFTER
 from gateway.proof import Proof
-from gateway.revocations import Revocations
 from gateway.routing.routes import Route
 
 PAUSE = 0.5
@@ -31,6 +31,9 @@ DRAINING = "draining"
 
 End = Callable[[str], None]
 """Ends a stream, for the reason that a refusal's code says."""
+
+Confirm = Callable[[AccessClaims], None]
+"""Returns where a request with these claims would be let through. Raises Refused."""
 
 Renew = Callable[[str], Awaitable[AccessClaims]]
 """The claims of the token that a session handle is good for now. Raises Refused."""
@@ -59,8 +62,8 @@ class OpenStream:
 class OpenStreams:
     """The streams of one worker, at most `limit`."""
 
-    def __init__(self, revocations: Revocations, renew: Renew, clock: Clock, limit: int) -> None:
-        self._revocations = revocations
+    def __init__(self, confirm: Confirm, renew: Renew, clock: Clock, limit: int) -> None:
+        self._confirm = confirm
         self._renew = renew
         self._clock = clock
         self._limit = limit
@@ -102,19 +105,19 @@ class OpenStreams:
         """Ends what may not go on, and renews what goes on under a token that is near its end."""
         now = self._clock()
         for stream in tuple(self._open):
-            if code := self._objection(stream, now):
+            if code := self._objection(stream):
                 self._end(stream, code)
             elif stream.is_due(now):
                 stream.renewal = asyncio.create_task(self._go_on(stream))
 
-    def _objection(self, stream: OpenStream, now: float) -> str:
+    def _objection(self, stream: OpenStream) -> str:
         if stream.claims is None:
             return ""
         try:
-            self._revocations.check(stream.claims, now)
+            self._confirm(stream.claims)
         except Refused as refused:
             return refused.code
-        return "token_expired" if now >= stream.claims.expires_at else ""
+        return ""
 
     async def _go_on(self, stream: OpenStream) -> None:
         try:

@@ -17,12 +17,12 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
 from contract.problems import Refused, spread
 from gateway.arrival import Arrival
+from gateway.redis_faults import RedisAway, redis_faults
 from gateway.routing.routes import Route
 from gateway.streams.websocket_handshake import asks_for_websocket
 
@@ -82,10 +82,11 @@ class Tickets:
 
 async def _answer(asked: Awaitable[object]) -> object:
     try:
-        async with asyncio.timeout(TIMEOUT):
-            return await asked
-    except (RedisError, OSError) as error:  # TimeoutError is one
-        _log.warning("no tickets", reason=type(error).__name__)
+        with redis_faults():
+            async with asyncio.timeout(TIMEOUT):
+                return await asked
+    except RedisAway as error:
+        _log.warning("no tickets", reason=error.reason)
         raise Refused("tickets_unavailable", retry_after=spread(1)) from error
 
 

@@ -73,7 +73,7 @@ class GatewayInFront:
         routes.write_text(_ROUTES)
         table = load_routes(routes, environ={"NOTES_SECRET": _SECRET}, data_dir=folder)
         self.keys = SigningKeys(self._fetch_keys, clock, 60)
-        self.revocations = Revocations(300, fail_closed=False)
+        self.revocations = Revocations(fail_closed=False)
         self.sightings = Sightings(self._report)
         self.authenticator = Authenticator(
             self.keys,
@@ -83,6 +83,7 @@ class GatewayInFront:
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,
             size=100,
+            leeway=10,
         )
         self.sessions = BrowserSessions(self._post, clock, 100)
         self.authentication = Authentication(

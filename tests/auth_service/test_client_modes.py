@@ -65,6 +65,19 @@ def test_a_browsers_token_is_not_reported_and_its_session_never_rotates(ann: Per
     assert len(gateway.sightings) == 0
 
 
+@pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
+def test_the_leeway_of_the_gateway_shuts_nobody_out_of_the_auth_service(
+    ann: Person, gateway: GatewayInFront, clock: MovableClock, path: str
+) -> None:
+    """The gateway would take the token for ten seconds more, the auth service does not: it is refreshed in time."""
+    clock.move(299.9)
+    assert gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh is None
+    clock.move(0.1)
+    assert gateway.ask("/api/x", access=ann.access).status == 200
+    outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
+    assert (outcome.status, outcome.fresh is not None) == (200, True)
+
+
 # --- random lives, by every mode at once ---------------------------------------------------------------------------
 
 STEPS = st.lists(

@@ -105,7 +105,7 @@ def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, opera
         verified = services().accounts.find_account(ann.email)
         assert verified
         services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
-        session = new_session(verified.id, now=0, lifetime=1)
+        session = new_session(verified.id, 0, 1, services().grants.policy)
         assert services().accounts.log_in(verified, session, Client("", ""), new_hash=None) is None
 
 

@@ -78,10 +78,11 @@ def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], 
     keys = SigningKeys(fetch, clock, 300)
     asyncio.run(keys.refresh())
     authenticator = Authenticator(
-        *(keys, Revocations(300, fail_closed=False), lambda _: None, clock),
+        *(keys, Revocations(fail_closed=False), lambda _: None, clock),
         issuer=DEFAULT_ISSUER,
         audience=DEFAULT_ACCESS_AUDIENCE,
         size=10,
+        leeway=10,
     )
 
     def read(value: str) -> str:

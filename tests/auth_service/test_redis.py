@@ -16,7 +16,7 @@ from auth_service.redis_link import FAILURES, RedisLink, RedisSilent
 from auth_service.revocation_feed import RevocationFeed
 from auth_service.services import Services, services
 from auth_service.session_store import EndedSession
-from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
+from contract.revocation import ASKED, EPOCH, STREAM, Revocation, complete_fields, read_revocation
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.world import MovableClock, Operator, Person
@@ -79,20 +79,20 @@ def test_every_way_a_session_ends_is_published(ann: Person, redis: Redis, clock:
     elsewhere.log_in()
     first = sid_of(ann)
     ann.log_out()
-    assert feed_of(redis) == [Revocation("sid", first, int(clock()))]
+    assert feed_of(redis) == [Revocation("sid", first, int(clock()), int(clock()) + 361)]
     ann.log_in()
     ann.set_password("N3wPassw0rd!!")
-    assert feed_of(redis)[1:] == [Revocation("sid", sid_of(elsewhere), int(clock()))]
+    assert feed_of(redis)[1:] == [Revocation("sid", sid_of(elsewhere), int(clock()), int(clock()) + 361)]
     spent = ann.refresh
     ann.refresh_tokens()
     ann.me()
     clock.move(60)
     ann.refresh_with(spent)
-    assert feed_of(redis)[2:] == [Revocation("sid", sid_of(ann), int(clock()))]
+    assert feed_of(redis)[2:] == [Revocation("sid", sid_of(ann), int(clock()), int(clock()) + 301)]
     ann.password = "N3wPassw0rd!!"
     ann.log_in()
     ann.call("DELETE", "/auth/users/me/", json={"current_password": ann.password})
-    assert feed_of(redis)[3:] == [Revocation("sid", sid_of(ann), int(clock()))]
+    assert feed_of(redis)[3:] == [Revocation("sid", sid_of(ann), int(clock()), int(clock()) + 361)]
 
 
 def test_a_process_that_starts_publishes_what_the_one_before_it_may_have_owed(
@@ -123,11 +123,12 @@ def test_an_emptied_redis_is_filled_again_and_revives_nothing(
     assert bob.refresh_with(spent).status_code == 401
 
 
-def test_what_ended_before_the_last_access_lifetime_is_not_published_again(
+def test_what_no_token_can_outlive_is_not_published_again(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
     ann.log_out()
-    clock.move(311)
+    clock.move(371)
+    bob.log_in()
     bob.log_out()
     redis.flushall()
     assert republished(parts)
@@ -136,17 +137,16 @@ def test_what_ended_before_the_last_access_lifetime_is_not_published_again(
 
 def test_the_feed_forgets_what_nobody_needs_and_not_by_our_clock(redis: Redis, parts: Services) -> None:
     """Trimmed by the times that Redis gave its entries: a clock of ours ten years ahead empties nothing."""
-    lifetime = 300
-    redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1"}, id="1-1")
+    redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1", "until": "301"}, id="1-1")
     for number in range(200):
-        redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1"}, id=f"{number + 2}-1")
-    ahead = RevocationFeed(
-        parts.redis, parts.sessions, access_lifetime=lifetime, clock=lambda: time.time() + 315_360_000
-    )
-    ahead.publish([EndedSession("new", uuid4(), time.time(), time.time() + 60)])
-    left = [record.value for record in feed_of(redis)]
-    assert left[-1] == "new"
-    assert len(left) < 201
+        redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1", "until": "301"}, id=f"{number + 2}-1")
+    needed = int(time.time() - 1_000) * 1000
+    wanted = Revocation("sid", "wanted", 1, 1_201).to_fields()
+    redis.xadd(STREAM, dict(wanted.items()), id=f"{needed}-1")
+    redis.xadd(STREAM, {"kind": "sid", "value": "behind it", "at": "1", "until": "2"}, id=f"{needed}-2")
+    ahead = RevocationFeed(parts.redis, parts.sessions, clock=lambda: time.time() + 315_360_000)
+    ahead.publish([EndedSession("new", uuid4(), time.time(), time.time() + 60, time.time() + 30)])
+    assert [record.value for record in feed_of(redis)] == ["wanted", "behind it", "new"]
 
 
 @pytest.fixture
@@ -272,3 +272,37 @@ def test_a_deactivation_reaches_the_feed_through_whoever_announces_it(
     operator.deactivate(ann.email)
     assert republished(parts)
     assert [record.value for record in feed_of(redis)] == [sid_of(ann)]
+
+
+def test_a_gateway_that_asks_is_answered_behind_all_that_was_owed(
+    ann: Person, redis: Redis, parts: Services, clock: MovableClock
+) -> None:
+    """REVOCATION_FAIL=closed waits for this record, which one process writes, whichever of them owed."""
+    republished(parts)
+    ann.log_out()
+    redis.delete(STREAM)  # what was published is lost, and the epoch is not
+    assert not republished(parts)
+    redis.sadd(ASKED, "a" * 32, "b" * 32)
+    assert republished(parts)
+    entries: Any = redis.xrange(STREAM)
+    assert [fields["value"] for _, fields in entries] == [sid_of(ann), "a" * 32, "b" * 32]
+    assert entries[1][1] == complete_fields("a" * 32, int(clock()))
+    assert not redis.exists(ASKED)
+    assert not republished(parts)
+
+
+def test_the_background_finds_redis_again_however_silent_it_was(
+    make_app: MakeApp, valkey: str, tmp_path: Path
+) -> None:
+    """The breaker spares requests; what is owed does not wait for it."""
+    link = tmp_path / "redis"
+    app = make_app(REDIS_URL=f"unix://{link}")
+    with app.app_context():
+        parts = services()
+    for _ in range(2 * FAILURES):
+        assert not republished(parts)
+    with pytest.raises(RedisSilent):
+        parts.redis.ask(lambda server: server.ping())
+    link.symlink_to(valkey.removeprefix("unix://"))
+    assert republished(parts)
+    assert parts.redis.ask(lambda server: server.ping())

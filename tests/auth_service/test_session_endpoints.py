@@ -98,7 +98,7 @@ def test_one_session_ends_at_once_and_everywhere(ann: Person, redis: Redis, cloc
     assert end(ann, sid_of(tablet)) == 204
     assert tablet.me().status_code == 401
     assert tablet.refresh_tokens().status_code == 401
-    assert published(redis) == [Revocation("sid", sid_of(tablet), int(clock()))]
+    assert published(redis) == [Revocation("sid", sid_of(tablet), int(clock()), int(clock()) + 361)]
     assert ann.me().status_code == 200
 
 

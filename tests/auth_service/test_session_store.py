@@ -13,11 +13,12 @@ from auth_service.client import Client
 from auth_service.models import SessionRow, User, db
 from auth_service.services import Services, services
 from auth_service.session_store import NoActiveAccount, Refreshed, Session, new_session
-from auth_service.sessions import Reissue, Replay, Rotate
+from auth_service.sessions import RefreshPolicy, Reissue, Replay, Rotate
 from tests.auth_service.world import MovableClock
 
 pytestmark = pytest.mark.usefixtures("in_context")
 
+POLICY = RefreshPolicy(grace=10, confirm=True, idle_lifetime=10**6, access_lifetime=300)
 PHONE = Client("a phone", "192.0.2.7")
 
 
@@ -28,7 +29,7 @@ def session(parts: Services, clock: MovableClock) -> Session:
 
 
 def opened(parts: Services, user_id: UUID, now: float, lifetime: float) -> Session:
-    session = new_session(user_id, now, lifetime)
+    session = new_session(user_id, now, lifetime, POLICY)
     assert parts.sessions.open(session, PHONE, db.session.connection())
     db.session.commit()
     return session
@@ -125,8 +126,8 @@ def test_a_session_ends_once(parts: Services, session: Session, clock: MovableCl
     assert ended
     assert (ended.sid, ended.user_id, ended.ended_at) == (session.sid, session.user_id, clock())
     assert parts.sessions.end(session.sid, clock() + 1) is None
-    assert parts.sessions.ended_since(clock()) == [ended]
-    assert parts.sessions.ended_since(clock() + 1) == []
+    assert parts.sessions.ended_early(clock() + 300) == [ended]
+    assert parts.sessions.ended_early(clock() + 361) == []
 
 
 def test_all_sessions_of_a_user_end_but_the_one_to_keep(parts: Services, clock: MovableClock) -> None:

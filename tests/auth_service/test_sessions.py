@@ -40,6 +40,7 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         recent_rotations=moments,
         expires_at=NOW + 365 * DAY,
         revoked_at=None,
+        access_expires_at=NOW + DAY,
     )
 
 
@@ -115,6 +116,18 @@ def test_a_replay_ends_the_session_and_the_rest_writes_nothing() -> None:
     assert after(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
     for decision in (Reissue(restarts_grace=False), Ended(), Expired()):
         assert after(state, decision, NOW, DEFAULT) is state
+
+
+@pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
+def test_every_access_token_that_is_issued_is_accounted_for(decision: Decision) -> None:
+    """Whatever the lifetime was; and within a minute after that without another write."""
+    policy = replace(DEFAULT, access_lifetime=300)
+    state = after(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
+    assert state.access_expires_at == NOW + 360
+    again = after(state, Reissue(restarts_grace=False), NOW + 60, policy)
+    assert again is state
+    lowered = after(state, decision, NOW + 60, replace(policy, access_lifetime=5))
+    assert lowered.access_expires_at == NOW + 360
 
 
 def test_the_list_of_rotations_never_exceeds_its_bound() -> None:

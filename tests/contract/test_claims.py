@@ -20,8 +20,11 @@ from tests.gateway.tokens import access_claims
 NOW = 1_800_000_000
 
 
-def read(now: float = NOW, **changed: Any) -> AccessClaims:
-    return read_access_claims(access_claims(NOW, **changed), issuer="sallyport", audience="sallyport-api", now=now)
+def read(now: float = NOW, leeway: float = LEEWAY, exp_leeway: float = LEEWAY, **changed: Any) -> AccessClaims:
+    claims = access_claims(NOW, **changed)
+    return read_access_claims(
+        claims, issuer="sallyport", audience="sallyport-api", now=now, leeway=leeway, exp_leeway=exp_leeway
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,8 +82,19 @@ def test_ten_seconds_of_skew_are_forgiven_and_no_more() -> None:
 
 def test_claims_know_when_they_expire() -> None:
     claims = read()
-    assert not claims.is_expired(NOW + 309)
-    assert claims.is_expired(NOW + 310)
+    assert not claims.is_expired(NOW + 299.9)
+    assert claims.is_expired(NOW + 300)
+    assert not claims.is_expired(NOW + 309.9, leeway=10)
+    assert claims.is_expired(NOW + 310, leeway=10)
+
+
+def test_the_leeway_for_exp_is_apart_from_that_for_what_another_machine_dated() -> None:
+    read(now=NOW + 299.9, exp_leeway=0)
+    read(now=NOW - 10, exp_leeway=0)
+    with pytest.raises(ExpiredToken):
+        read(now=NOW + 300, exp_leeway=0)
+    with pytest.raises(InvalidToken, match="future"):
+        read(now=NOW - 1, leeway=0)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,14 @@ def test_a_recorded_revocation_is_read_and_still_written(entry: dict[str, dict[s
     assert revocation.to_fields() == entry["fields"]
 
 
+@pytest.mark.parametrize("entry", REVOCATIONS["without_until"])
+def test_a_recorded_revocation_without_an_end_is_kept_as_long_as_any_token_lives(
+    entry: dict[str, dict[str, str]],
+) -> None:
+    """Written by an earlier version, which runs beside this one while both are replaced."""
+    assert read_revocation(entry["fields"]) == Revocation(**entry["revocation"])  # type: ignore[arg-type]
+
+
 def test_the_revocation_keys_keep_their_names() -> None:
     assert (REVOCATIONS["stream"], REVOCATIONS["epoch"]) == (STREAM, EPOCH)
 

@@ -41,7 +41,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.keys = SigningKeys(self.publisher, self.clock, JWKS_MAX_AGE)
-        self.revocations = Revocations(300, fail_closed=False)
+        self.revocations = Revocations(fail_closed=False)
         self.authenticator = Authenticator(
             self.keys,
             self.revocations,
@@ -50,6 +50,7 @@ class Bench:
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,
             size=self.size,
+            leeway=10,
         )
 
     async def load(self) -> None:

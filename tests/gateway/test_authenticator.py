@@ -224,7 +224,7 @@ def test_a_token_is_verified_once_and_noted_once(bench: Bench, signing_key: Sign
 
 
 def test_a_refused_token_is_not_noted(bench: Bench, signing_key: SigningKey) -> None:
-    bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock())))
+    bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock()), int(bench.clock()) + 300))
     assert bench.answer(signing_key.sign(access_claims(bench.clock()))) == "token_revoked"
     assert bench.noted == []
 
@@ -235,7 +235,9 @@ def test_a_remembered_token_can_be_revoked(bench: Bench, signing_key: SigningKey
     token = signing_key.sign(access_claims(bench.clock()))
     assert bench.answer(token) == "ok"
     value = "ada-session" if kind == "sid" else "ada-id"
-    bench.revocations.add(Revocation("sid" if kind == "sid" else "sub", value, int(bench.clock())))
+    bench.revocations.add(
+        Revocation("sid" if kind == "sid" else "sub", value, int(bench.clock()), int(bench.clock()) + 300)
+    )
     assert bench.answer(token) == "token_revoked"
 
 
@@ -246,7 +248,7 @@ def test_a_token_of_the_same_session_with_another_signature_is_revoked_too(bench
     first, second = (key.sign(access_claims(bench.clock())) for _ in range(2))
     assert first != second
     assert bench.answer(first) == "ok"
-    bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock())))
+    bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock()), int(bench.clock()) + 300))
     assert [bench.answer(first), bench.answer(second)] == ["token_revoked", "token_revoked"]
 
 

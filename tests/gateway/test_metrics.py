@@ -19,7 +19,7 @@ def shown(metrics: Metrics) -> dict[str, float]:
 
 
 def test_answers_are_counted_by_status(clock: MovableClock) -> None:
-    revocations = Revocations(300, fail_closed=False)
+    revocations = Revocations(fail_closed=False)
     metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
     metrics.answers[200] += 2
     metrics.answers[401] += 1
@@ -31,7 +31,7 @@ def test_answers_are_counted_by_status(clock: MovableClock) -> None:
 
 
 def test_withheld_fields_are_counted(clock: MovableClock) -> None:
-    revocations = Revocations(300, fail_closed=False)
+    revocations = Revocations(fail_closed=False)
     metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
     metrics.note_withheld(2)
     metrics.note_withheld(0)
@@ -41,15 +41,15 @@ def test_withheld_fields_are_counted(clock: MovableClock) -> None:
 
 
 def test_the_feeds_age_and_size_are_told(clock: MovableClock) -> None:
-    revocations = Revocations(300, fail_closed=False)
+    revocations = Revocations(fail_closed=False)
     metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
     assert shown(metrics)["sallyport_gateway_revocation_feed_age_seconds"] == float("inf")
-    revocations.add(Revocation("sid", "ada-session", int(clock())))
+    revocations.add(Revocation("sid", "ada-session", int(clock()), int(clock()) + 300))
     assert shown(metrics)["sallyport_gateway_revocations"] == 1
 
 
 def test_the_routes_in_force_are_told(clock: MovableClock) -> None:
-    revocations = Revocations(300, fail_closed=False)
+    revocations = Revocations(fail_closed=False)
     metrics = Metrics(RevocationFeed(Redis(), revocations, clock), revocations, clock)
     metrics.tell_routes("0123456789ab", refused=True)
     samples = shown(metrics)

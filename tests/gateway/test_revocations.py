@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from contract.problems import Refused
-from contract.revocation import STREAM, Revocation
+from contract.revocation import ASKED, STREAM, Revocation, complete_fields
 from gateway.background import Background
 from gateway.revocations import FEED_LIMIT, MOST_FORGOTTEN, RevocationFeed, Revocations
 from tests.gateway.clocks import MovableClock
@@ -23,7 +24,12 @@ LIFETIME = 300
 
 @pytest.fixture
 def revocations() -> Revocations:
-    return Revocations(LIFETIME, fail_closed=False)
+    return Revocations(fail_closed=False)
+
+
+def revoked(kind: Literal["sid", "sub"], value: str, at: int) -> Revocation:
+    """A revocation that has to be remembered for LIFETIME."""
+    return Revocation(kind, value, at, at + LIFETIME)
 
 
 def is_refused(revocations: Revocations, now: float = NOW, **claims: object) -> bool:
@@ -39,7 +45,7 @@ def is_refused(revocations: Revocations, now: float = NOW, **claims: object) -> 
 
 
 def test_a_revoked_session_ends_whenever_its_tokens_were_issued(revocations: Revocations) -> None:
-    revocations.add(Revocation("sid", "ada-session", NOW))
+    revocations.add(revoked("sid", "ada-session", NOW))
     assert is_refused(revocations, issued_at=NOW - 100)
     assert is_refused(revocations, issued_at=NOW + 100)
     assert not is_refused(revocations, session="another")
@@ -47,7 +53,7 @@ def test_a_revoked_session_ends_whenever_its_tokens_were_issued(revocations: Rev
 
 def test_a_revoked_subjects_later_tokens_are_good(revocations: Revocations) -> None:
     """After a change of password one logs in again; within the same second is too early to tell."""
-    revocations.add(Revocation("sub", "ada-id", NOW))
+    revocations.add(revoked("sub", "ada-id", NOW))
     assert is_refused(revocations, issued_at=NOW - 1)
     assert is_refused(revocations, issued_at=NOW)
     assert not is_refused(revocations, issued_at=NOW + 1)
@@ -55,21 +61,21 @@ def test_a_revoked_subjects_later_tokens_are_good(revocations: Revocations) -> N
 
 
 def test_a_sessions_name_is_not_a_subjects(revocations: Revocations) -> None:
-    revocations.add(Revocation("sub", "ada-session", NOW))
-    revocations.add(Revocation("sid", "ada-id", NOW))
+    revocations.add(revoked("sub", "ada-session", NOW))
+    revocations.add(revoked("sid", "ada-id", NOW))
     assert not is_refused(revocations)
 
 
 def test_order_and_repetition_change_nothing(revocations: Revocations) -> None:
     for at in (NOW, NOW - 50, NOW):
-        revocations.add(Revocation("sub", "ada-id", at))
+        revocations.add(revoked("sub", "ada-id", at))
     assert is_refused(revocations, issued_at=NOW)
     assert len(revocations) == 1
 
 
 def test_what_no_token_can_outlive_is_forgotten(revocations: Revocations) -> None:
-    revocations.add(Revocation("sid", "ada-session", NOW))
-    revocations.add(Revocation("sub", "ada-id", NOW))
+    revocations.add(revoked("sid", "ada-session", NOW))
+    revocations.add(revoked("sub", "ada-id", NOW))
     revocations.forget(NOW + LIFETIME + 10)
     assert len(revocations) == 2
     revocations.forget(NOW + LIFETIME + 11)
@@ -77,8 +83,8 @@ def test_what_no_token_can_outlive_is_forgotten(revocations: Revocations) -> Non
 
 
 def test_what_was_revoked_again_is_forgotten_by_the_later_time(revocations: Revocations) -> None:
-    revocations.add(Revocation("sub", "ada-id", NOW))
-    revocations.add(Revocation("sub", "ada-id", NOW + 100))
+    revocations.add(revoked("sub", "ada-id", NOW))
+    revocations.add(revoked("sub", "ada-id", NOW + 100))
     revocations.forget(NOW + LIFETIME + 11)
     assert is_refused(revocations, issued_at=NOW + 100)
     revocations.forget(NOW + LIFETIME + 111)
@@ -87,9 +93,9 @@ def test_what_was_revoked_again_is_forgotten_by_the_later_time(revocations: Revo
 
 def test_a_crowd_is_forgotten_little_by_little_and_in_the_order_of_time(revocations: Revocations) -> None:
     """No request waits for it; and one that was dated wrongly keeps nothing else."""
-    revocations.add(Revocation("sid", "from the future", NOW + 1_000_000))
+    revocations.add(revoked("sid", "from the future", NOW + 1_000_000))
     for number in range(MOST_FORGOTTEN + 2):
-        revocations.add(Revocation("sid", f"session-{number}", NOW - number))
+        revocations.add(revoked("sid", f"session-{number}", NOW - number))
     revocations.forget(NOW + LIFETIME + 11)
     assert len(revocations) == 3
     assert is_refused(revocations, session="session-0")
@@ -99,7 +105,7 @@ def test_a_crowd_is_forgotten_little_by_little_and_in_the_order_of_time(revocati
 
 def test_fail_closed_is_503_once_the_feed_is_silent_for_too_long() -> None:
     """Never 401: a client would drop a good token for our fault."""
-    revocations = Revocations(LIFETIME, fail_closed=True)
+    revocations = Revocations(fail_closed=True)
     with pytest.raises(Refused) as refused:
         revocations.check(read_claims(), NOW)
     assert refused.value.status == 503
@@ -127,7 +133,7 @@ def publish(valkey: Valkey, *sessions: str, at: int = NOW, **more: str) -> None:
     """As the auth service does."""
     with Redis.from_url(valkey.url) as redis:
         for session in sessions:
-            redis.xadd(STREAM, {**Revocation("sid", session, at).to_fields(), **more})
+            redis.xadd(STREAM, {**revoked("sid", session, at).to_fields(), **more})
 
 
 @asynccontextmanager
@@ -157,7 +163,7 @@ def test_the_feed_reads_all_at_the_start_and_then_follows(valkey: Valkey, revoca
     clock = MovableClock(NOW)
     with Redis.from_url(valkey.url) as redis, redis.pipeline() as pipeline:
         for number in range(2_500):
-            pipeline.xadd(STREAM, Revocation("sid", f"s{number}", NOW).to_fields())
+            pipeline.xadd(STREAM, revoked("sid", f"s{number}", NOW).to_fields())
         pipeline.execute()
 
     async def live() -> None:
@@ -200,7 +206,7 @@ def test_the_feed_survives_a_restart_and_a_gap(valkey: Valkey, revocations: Revo
             assert is_refused(revocations, session="before")
             await asyncio.to_thread(valkey.start)
             with Redis.from_url(valkey.url) as redis:
-                redis.xadd(STREAM, Revocation("sid", "after", NOW).to_fields(), id="1-1")
+                redis.xadd(STREAM, revoked("sid", "after", NOW).to_fields(), id="1-1")
             await until(lambda: is_refused(revocations, session="after"))
             assert is_refused(revocations, session="before")
             feed.check()
@@ -245,5 +251,87 @@ def test_the_feed_forgets_what_has_expired(valkey: Valkey, revocations: Revocati
             clock.move(LIFETIME + 11)
             publish(valkey, "new", at=int(clock()))
             await until(lambda: is_refused(revocations, session="new") and len(revocations) == 1)
+
+    asyncio.run(live())
+
+
+# --- REVOCATION_FAIL=closed: the feed is whole when the auth service has said so -----------------------------------
+
+
+def answer_questions(valkey: Valkey, *ended: str) -> int:
+    """Plays the auth service: publishes what it owes, then answers; how many gateways have asked."""
+    with Redis.from_url(valkey.url, decode_responses=True) as redis:
+        questions = redis.spop(ASKED, 100) or []
+        assert isinstance(questions, list)
+        if questions:
+            for session in ended:
+                redis.xadd(STREAM, dict(revoked("sid", session, NOW).to_fields().items()))
+        for question in questions:
+            redis.xadd(STREAM, dict(complete_fields(str(question), NOW).items()))
+        return len(questions)
+
+
+def is_open(revocations: Revocations, now: float) -> bool:
+    try:
+        revocations.check(read_claims(session="somebody"), now)
+    except Refused as refused:
+        return refused.code != "revocations_unavailable"
+    return True
+
+
+def test_closed_stays_503_until_all_that_is_owed_was_published(valkey: Valkey) -> None:
+    """At the start, and after Redis came back empty. An answer to another gateway is none to this one."""
+    revocations = Revocations(fail_closed=True)
+    clock = MovableClock(NOW)
+
+    async def live() -> None:
+        async with following(valkey, revocations, clock) as feed:
+            await asyncio.sleep(0.2)  # it has read an empty stream to its end
+            assert not feed.loaded
+            assert not is_open(revocations, clock())
+            assert await until_answered(valkey) == 1
+            await until(lambda: is_open(revocations, clock()))
+            await asyncio.to_thread(valkey.stop)
+            clock.move(FEED_LIMIT + 1)
+            assert not is_open(revocations, clock())
+            await asyncio.to_thread(valkey.start)
+            with Redis.from_url(valkey.url) as redis:
+                redis.xadd(STREAM, dict(complete_fields("0" * 32, NOW).items()))
+            await asyncio.sleep(0.6)  # it is connected again, and has read that
+            assert not is_open(revocations, clock())
+            assert await until_answered(valkey, "meanwhile") == 1
+            await until(lambda: is_open(revocations, clock()))
+            assert is_refused(revocations, now=clock(), session="meanwhile")
+
+    asyncio.run(live())
+
+
+async def until_answered(valkey: Valkey, *ended: str) -> int:
+    async with asyncio.timeout(WAIT):
+        while not (asked := await asyncio.to_thread(answer_questions, valkey, *ended)):  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.02)
+    return asked
+
+
+def test_a_question_that_was_lost_is_asked_again(valkey: Valkey) -> None:
+    """By an auth service that took it and died."""
+    revocations = Revocations(fail_closed=True)
+
+    async def live() -> None:
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            with Redis.from_url(valkey.url) as redis:
+                await until(lambda: bool(redis.spop(ASKED)))
+            assert await until_answered(valkey) == 1
+            await until(lambda: feed.loaded)
+
+    asyncio.run(live())
+
+
+def test_open_asks_nothing(valkey: Valkey, revocations: Revocations) -> None:
+    async def live() -> None:
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            await until(lambda: feed.loaded)
+            with Redis.from_url(valkey.url) as redis:
+                assert not redis.exists(ASKED)
 
     asyncio.run(live())

@@ -12,7 +12,7 @@ ENOUGH = {"AUTH_URL": "http://127.0.0.1:8001", "REDIS_URL": "redis://127.0.0.1",
 
 def test_three_variables_are_enough() -> None:
     settings = load(GatewaySettings, ENOUGH)
-    assert settings.access_token_lifetime == 300
+    assert settings.access_token_leeway == 10
     assert settings.gateway_routes.name == "routes.toml"
     assert settings.gateway_routes.exists()
     assert PEER_SECRET not in repr(settings)
@@ -29,8 +29,9 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
     [
         ("PEER_SECRET", "too short"),
         ("PEER_SECRET", "changeme" * 8),
-        ("ACCESS_TOKEN_LIFETIME", "soon"),
-        ("ACCESS_TOKEN_LIFETIME", "0"),
+        ("ACCESS_TOKEN_LEEWAY", "soon"),
+        ("ACCESS_TOKEN_LEEWAY", "-1"),
+        ("ACCESS_TOKEN_LEEWAY", "11"),
         ("JWKS_MAX_AGE", "86400"),
         ("VERIFIED_TOKENS", "-1"),
         ("REVOCATION_FAIL", "perhaps"),

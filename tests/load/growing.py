@@ -70,9 +70,9 @@ def _revoked(setting: Setting, processes: Processes, ground: Ground, size: int) 
         for begun in range(0, size, 10_000):
             pipeline = redis.pipeline(transaction=False)
             for number in range(begun, min(size, begun + 10_000)):
-                pipeline.xadd(STREAM, Revocation(SESSION, f"session-{number:032}", now).to_fields())
+                pipeline.xadd(STREAM, Revocation(SESSION, f"session-{number:032}", now, now + 3600).to_fields())
             pipeline.execute()
-    server = _gateway(setting, processes, ground, ACCESS_TOKEN_LIFETIME="3600")
+    server = _gateway(setting, processes, ground)
     _wait_until_learnt(setting.folder, server, size)
     yield server, partial(_valid, setting)
 

@@ -173,7 +173,7 @@ def test_a_ticket_of_a_session_that_has_ended_is_none(
     fields = f"Authorization: Bearer {token}"
     ticket = ticket_of(gateway, fields)
     with Redis.from_url(redis_url) as redis:
-        redis.xadd(STREAM, Revocation(SESSION, "ticket-session", int(now)).to_fields())
+        redis.xadd(STREAM, Revocation(SESSION, "ticket-session", int(now), int(now) + 300).to_fields())
     deadline = time.monotonic() + WAIT
     while get(gateway, "/api/x", fields).status == 200 and time.monotonic() < deadline:
         time.sleep(0.01)
