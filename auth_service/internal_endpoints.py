@@ -9,7 +9,7 @@ from auth_service.services import services
 from chassis.json_body import JSON, MalformedBody, parse_json
 from contract.claims import InvalidToken
 from contract.internal import MAX_SEEN
-from contract.peer import PEER_HEADER, verify_peer
+from contract.peer import PEER_HEADER, PEER_REFUSED, verify_peer
 from contract.problems import Refused
 
 _MAX_GENERATION = 2**31
@@ -25,7 +25,7 @@ def only_the_gateway() -> None:
     try:
         verify_peer(request.headers.get(PEER_HEADER, ""), secret, now=services().clock())
     except InvalidToken as error:
-        raise Refused("peer_refused", error.reason) from error
+        raise Refused(PEER_REFUSED, error.reason) from error
     speak_for(NOBODY)  # the gateway calls for others
 
 

@@ -15,6 +15,10 @@ IDENTITY_HEADER = "X-Identity"
 READABLE_HEADERS = ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
 """For people reading a dump. No service may believe them."""
 
+REFUSED_HEADER = "X-Identity-Refused"
+"""In a service's 401: why it does not believe the assertion. The gateway answers 502 then, since the fault is ours:
+a wrong secret, audience, key or clock. It never lets the field through to a client."""
+
 ISSUER = "sallyport-gateway"
 VERSION = 1
 MAX_AGE = 60

@@ -7,6 +7,8 @@ from contract.claims import check_registered_claims
 from contract.jws import encoded_header, read_claims, read_header, sign_claims
 
 PEER_HEADER = "X-Peer"
+PEER_REFUSED = "peer_refused"
+"""The code of the auth service's 403 to whoever does not prove to be the gateway."""
 PEER_TYP = "peer+jwt"
 PEER_AUDIENCE = "sallyport-internal"
 ISSUER = "sallyport-gateway"

@@ -53,6 +53,8 @@ PROBLEMS: Mapping[str, Problem] = {
     "headers_too_large": Problem(431, "The header section is too large."),
     "internal_error": Problem(500, "Something went wrong here."),
     "upstream_unreachable": Problem(502, "The service behind this route could not be reached."),
+    "identity_rejected": Problem(502, "The service behind this route does not accept this gateway's assertion."),
+    "peer_rejected": Problem(502, "The auth service does not accept this gateway."),
     "upstream_failed": Problem(502, "The service behind this route broke off its answer."),
     "answer_too_large": Problem(502, "The answer of the service behind this route is too large."),
     "auth_unavailable": Problem(503, "The auth service could not be reached."),
@@ -126,7 +128,7 @@ def spread(seconds: int) -> int:
 
 
 def challenge(code: str) -> str:
-    """The WWW-Authenticate value for a 401: no error code where no token was given. RFC 6750 3.1."""
-    if code in ("no_credentials", "session_ended", "identity_missing"):
+    """The WWW-Authenticate value for a 401: no error code where no token was given or at fault. RFC 6750 3.1."""
+    if code in ("no_credentials", "session_ended", "identity_missing", "identity_invalid"):
         return 'Bearer realm="api"'
     return 'Bearer realm="api", error="invalid_token"'

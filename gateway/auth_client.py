@@ -4,12 +4,14 @@ import asyncio
 from typing import NamedTuple
 
 from chassis.clock import Clock
+from chassis.json_body import MalformedBody, parse_json
 from contract.internal import SESSIONS_PATH
-from contract.peer import PEER_HEADER, sign_peer
+from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.connection_pool import Unreachable
+from gateway.upstreams.identity_rejections import IdentityRejections
 from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
@@ -34,6 +36,10 @@ def auth_calls(address: Address) -> Upstream:
     return Upstream("auth_calls", (address,), "", None, max_connections=_LIMIT, break_after=0)
 
 
+class PeerRejected(OSError):
+    """The auth service does not believe that this is the gateway: the secrets or the clocks of the two differ."""
+
+
 class AuthClient:
     """Calls the auth service and proves itself by `secret`. Every call ends within eleven seconds."""
 
@@ -42,6 +48,7 @@ class AuthClient:
         self._turns = asyncio.Semaphore(_LIMIT)
         self._secret = secret
         self._clock = clock
+        self._rejections = IdentityRejections("peer_rejected", clock)
 
     async def get(self, path: str) -> bytes:
         """The body at `path`. Raises OSError for whatever is not a 200."""
@@ -51,9 +58,13 @@ class AuthClient:
         return answer.body
 
     async def post(self, path: str, document: bytes) -> AuthAnswer:
-        """What answers the JSON `document`. Raises OSError where there is no answer."""
+        """What answers the JSON `document`. Raises OSError where there is no answer, PeerRejected among them."""
         proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
-        return await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
+        answer = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
+        if answer.status == 403 and (reason := _peer_refusal(answer.body)):
+            self._rejections.note("auth", reason)
+            raise PeerRejected(f"the auth service does not accept this gateway: {reason}")
+        return answer
 
     async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
         try:
@@ -91,6 +102,17 @@ class AuthClient:
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
             pool.give_back(connection)
+
+
+def _peer_refusal(body: bytes) -> str:
+    """Why the auth service refuses this gateway; empty where the 403 says something else."""
+    try:
+        members = parse_json(body)
+    except MalformedBody:
+        return ""
+    if not isinstance(members, dict) or members.get("code") != PEER_REFUSED:
+        return ""
+    return str(members.get("detail"))
 
 
 async def _answer(connection: UpstreamConnection, silence: float) -> AuthAnswer:

@@ -19,7 +19,7 @@ from contract.claims import InvalidToken
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
 from contract.jws import read_unverified
 from contract.problems import Refused, spread
-from gateway.auth_client import AuthAnswer
+from gateway.auth_client import AuthAnswer, PeerRejected
 from gateway.bounded import make_room
 from gateway.refresher import Post, read_object
 
@@ -159,6 +159,8 @@ class BrowserSessions:
     async def _call(self, path: str, document: dict[str, str]) -> AuthAnswer:
         try:
             return await self._post(path, json.dumps(document).encode())
+        except PeerRejected as error:
+            raise Refused("peer_rejected") from error
         except OSError as error:
             raise Refused("auth_unavailable", retry_after=spread(1)) from error
 

@@ -72,7 +72,8 @@ class DirectExchange:
 
     def _heard(self) -> None:
         connection, cycle, pool, passage = self.connection, self.cycle, self.pool, self.passage
-        if not connection.complete or connection.failed or cycle.is_blocked:
+        is_rejected = connection.known is None and connection.rejection and not passage.route.public
+        if not connection.complete or connection.failed or cycle.is_blocked or is_rejected:
             self._owner.take_over(self)
             return
         cycle.on_gone = None

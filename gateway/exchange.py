@@ -146,12 +146,22 @@ class Exchange:
                 raise
             if pool.on_answer is not None:
                 pool.on_answer(pool)
+            self._check_rejection(connection)
             await self._hand_back_watched(connection)
         finally:
             self._cycle.on_gone = None
             pool.give_back(connection)
             if upload is not None:
                 await _end(upload)
+
+    def _check_rejection(self, connection: UpstreamConnection) -> None:
+        """Raises Refused(502) where the service does not believe the assertion that it was sent.
+
+        On a public route it was sent none: the 401 is its own then.
+        """
+        if connection.known is None and connection.rejection and not self._route.public:
+            self._upstreams.identity_rejections.note(self._route.upstream.name, connection.rejection)
+            raise Refused("identity_rejected")
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         self._asked_at = self._balancer.now()

@@ -317,6 +317,7 @@ _ANSWERS_STAY = frozenset(
         "server",
         "x-access-token",
         "x-identity",
+        "x-identity-refused",
         "x-peer",
         "x-refresh-token",
         "x-request-id",

@@ -21,7 +21,7 @@ from werkzeug.datastructures import Headers
 
 from chassis.clock import Clock
 from contract.claims import InvalidToken
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, verify
+from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, REFUSED_HEADER, Identity, verify
 from contract.keys import AssertionVerifier
 from contract.problems import Refused
 
@@ -44,7 +44,7 @@ class IdentityCheck:
         """The identity in `headers`. Raises Refused(401) where there is none, or not exactly one that is good."""
         assertions = headers.getlist(IDENTITY_HEADER)
         if not assertions:
-            raise Refused("identity_missing")
+            raise Refused("identity_missing", headers={REFUSED_HEADER: "No assertion"})
         # WSGI servers join two headers of one name with a comma.
         if len(assertions) > 1 or "," in assertions[0]:
             raise _refusal("More than one assertion")
@@ -108,4 +108,4 @@ def _hide_readable_headers() -> None:
 
 def _refusal(reason: str) -> Refused:
     _log.warning("identity refused", reason=reason)
-    return Refused("identity_invalid")
+    return Refused("identity_invalid", headers={REFUSED_HEADER: reason})

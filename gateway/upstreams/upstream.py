@@ -9,6 +9,7 @@ from gateway.routing.routes import Upstream
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.connection_pool import ConnectionPool
 from gateway.upstreams.health_checks import HealthChecks
+from gateway.upstreams.identity_rejections import IdentityRejections
 from gateway.upstreams.resolver import NameResolver, Resolve
 from gateway.upstreams.upstream_metrics import UpstreamMetrics
 from gateway.upstreams.upstream_report import UpstreamReport
@@ -45,6 +46,7 @@ class Upstreams:
             for upstream in upstreams
         }
         self._late = late
+        self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._all: tuple[Swept, ...] = (also, *self._balancers.values())
 

@@ -14,10 +14,12 @@ from gateway.headers import read_answer_fields
 from gateway.list_fields import OWS
 from gateway.redirects import URL_FIELDS
 from gateway.upstreams.answer_framing import read_framing
+from gateway.upstreams.identity_rejections import read_rejection
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
 
 HIGH_WATER = 65_536
+UNAUTHORIZED = 401
 SWITCHING = 101
 """The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
 _FOREVER = float("inf")
@@ -81,6 +83,7 @@ class UpstreamConnection(asyncio.Protocol):
         "idle_since",
         "is_bodiless",
         "known",
+        "rejection",
         "retires_at",
         "silent_until",
         "status",
@@ -132,6 +135,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.known: KnownAnswer | None = None
+        self.rejection = ""
+        """Why the service refused the assertion, where it did; means something only where `known` is None."""
         self.complete = False
         self.idle_since = 0.0
         self.retires_at = retires_at
@@ -340,7 +345,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._recall(*found)
             return
         self._parse(data)
-        if self.complete and self._keeps_alive and not self.has_urls:
+        if self.complete and self._keeps_alive and not (self.has_urls or self.rejection):
             self._known_answers.learn(data, self.status, self.headers)
 
     def _recall(self, known: KnownAnswer, body: bytes) -> None:
@@ -461,6 +466,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.status = status
         self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
         self.has_urls = any(name in URL_FIELDS for name, _ in self.headers)
+        self.rejection = read_rejection(self._raw_headers) if status == UNAUTHORIZED else ""
         self._heading = False
         self._body_bytes = 0
         self._content_length = framing.content_length

@@ -71,7 +71,7 @@ def test_a_refusal_says_its_code_detail_and_when_to_come_back(client: FlaskClien
     ("code", "challenge"),
     [
         ("identity_missing", 'Bearer realm="api"'),
-        ("identity_invalid", 'Bearer realm="api", error="invalid_token"'),
+        ("identity_invalid", 'Bearer realm="api"'),
         ("insufficient_scope", 'Bearer realm="api", error="insufficient_scope"'),
         ("not_found", None),
     ],

@@ -111,7 +111,8 @@ def test_what_the_gateway_did_not_sign_for_this_service_and_this_minute_is_refus
     answer = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
     assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
     assert answer.get_json()["code"] == "identity_invalid"
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api", error="invalid_token"'
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'  # R54: no client's token is at fault
+    assert answer.headers["X-Identity-Refused"]  # by which the gateway knows that its assertion was refused
     assert not assertion or assertion not in answer.text
 
 
@@ -132,6 +133,7 @@ def test_a_caller_without_an_assertion_is_asked_for_one_whatever_else_it_says(cl
     }
     answer = client.get("/api/whoami", headers=said)
     assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_missing")
+    assert answer.headers["X-Identity-Refused"] == "No assertion"
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
