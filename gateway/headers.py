@@ -17,6 +17,7 @@ import structlog
 
 from contract.claims import MAX_TOKEN_LENGTH
 from contract.problems import Refused
+from gateway.authority import is_host
 from gateway.clients import standing_fields
 from gateway.list_fields import elements
 from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -195,6 +196,8 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
     if name == b"host":
         if fields.host is not None:
             raise Refused("bad_header", "There is more than one Host.")
+        if value and not is_host(value):
+            raise Refused("bad_header", "The Host is malformed.")
         fields.host = value
     elif name == b"authorization":
         if fields.authorization is not None:

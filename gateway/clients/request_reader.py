@@ -3,14 +3,12 @@
 Whatever is read is told to the owner at once: a request's head, a part of its body, its end. Trailers are discarded.
 """
 
-import re
 from typing import NamedTuple, Protocol
 
 import httptools
 
+from gateway.authority import origin_form, with_authority
 from gateway.list_fields import OWS
-
-_ABSOLUTE_FORM = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*(/.*)", re.DOTALL)
 
 
 class RequestHead(NamedTuple):
@@ -122,22 +120,24 @@ class RequestReader:
         self.in_head = False
         self._in_body = True
         parser, target = self._parser, self._target
-        if not target.startswith(b"/"):
-            target = _origin_form(target)
-        path, _, query = target.partition(b"?")
+        method, version = parser.get_method().decode("ascii"), parser.get_http_version()
         headers, self._headers = self._headers, []
-        method, version = parser.get_method(), parser.get_http_version()
-        if parser.should_upgrade() and method != b"CONNECT":
+        if not target.startswith(b"/"):
+            target, authority = origin_form(method, target)
+            if authority:
+                headers = with_authority(headers, authority, version)
+        path, _, query = target.partition(b"?")
+        if parser.should_upgrade() and method != "CONNECT":
             # The parser takes the body for another protocol, and RFC 9110 7.8 says that it is this request's.
             self._body_framing = _framing_of_body(headers, version)
         self._owner.begin_request(
             RequestHead(
-                method.decode("ascii"),
+                method,
                 path,
                 query,
                 headers,
                 version,
-                parser.should_keep_alive() and method != b"CONNECT",
+                parser.should_keep_alive() and method != "CONNECT",
                 self._expects_continue,
             )
         )
@@ -152,12 +152,6 @@ class RequestReader:
             return
         self._in_body = False
         self._owner.end_request()
-
-
-def _origin_form(target: bytes) -> bytes:
-    # RFC 9112 3.2.2: in absolute-form the authority is the client's business; ours is configured.
-    form = _ABSOLUTE_FORM.fullmatch(target)
-    return form[1] if form else target
 
 
 def _framing_of_body(headers: list[tuple[bytes, bytes]], version: str) -> bytes:

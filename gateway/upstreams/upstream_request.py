@@ -4,7 +4,6 @@ The head is written by hand, so every line ends itself, and what came from a cli
 NUL beforehand: a header that broke its line would become a second request, in our name.
 """
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +13,6 @@ from gateway.forwarded import forwarded_value
 from gateway.headers import RequestFields, without_named
 from gateway.routing.fixed_fields import FixedFields
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
-
-_HOST = re.compile(rb"[A-Za-z0-9._~\[\]:-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class HeadTemplate:
     framing: bytes
 
     def told(self, client: str, scheme: str, request_id: str) -> bytes:
-        """The lines that say who sent it. Raises Refused(400) for a malformed Host."""
+        """The lines that say who sent it."""
         return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(self.host, client, scheme))
 
     def fill(self, host_line: bytes, told: bytes, identity: bytes) -> bytes:
@@ -76,7 +73,7 @@ def head_template(
 
 
 def _host_line(host: str, asked: bytes | None) -> bytes | None:
-    # `told` refuses a malformed Host, so that no request goes out with one.
+    # `asked` is well-formed: read_request_fields refuses any other.
     if host == HOST_UPSTREAM or (host == HOST_CLIENT and not asked):  # HTTP/1.0 need not name a host
         return None
     return b"Host: %b\r\n" % (asked if host == HOST_CLIENT and asked else host.encode("ascii"))
@@ -100,8 +97,6 @@ def _credential_lines(fields: RequestFields) -> list[bytes]:
 
 @lru_cache(4_096)  # a client sends many requests, and these lines are the same in all of them
 def _provenance_lines(host: bytes | None, client: str, scheme: str) -> bytes:
-    if host is not None and not _HOST.fullmatch(host):
-        raise Refused("bad_header", "The Host is malformed.")
     name = host.decode("ascii") if host else ""
     lines = [
         f"X-Forwarded-For: {client}",
