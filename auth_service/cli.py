@@ -15,7 +15,7 @@ from auth_service.passwords import MAX_PASSWORD
 from auth_service.schema import install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.session_store import EndedSession
-from auth_service.settings import AuthSettings
+from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.tables import TABLES
 from chassis.database_check import check_database, check_database_to_migrate, or_refuse_to_start
 from chassis.logs import configure_logs
@@ -29,7 +29,7 @@ def commands(context: click.Context) -> None:
     """What an operator does to the service's database. Settings are read from the environment."""
     if context.invoked_subcommand == migration.name:
         return
-    settings = settings_or_exit(AuthSettings, os.environ)
+    settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
     configure_logs("auth_service", settings.log_level)
     url = settings.database_url.get_secret_value()
     with or_refuse_to_start():

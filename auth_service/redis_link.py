@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from chassis.clock import Clock
+from chassis.redis_reason import redis_reason
 
 TIMEOUT = 0.1
 """Seconds, to connect and for each answer."""
@@ -108,7 +109,7 @@ class RedisLink:
                 return
             self._be_silent()
             if self._failures == FAILURES:
-                _log.warning("redis is silent", reason=type(error).__name__)
+                _log.warning("redis is silent", reason=redis_reason(error))
 
     def _note_success(self) -> None:
         with self._lock:

@@ -4,16 +4,38 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+import structlog
+
 from chassis.logs import configure_logs, log_config
-from chassis.settings import Settings, SettingsError, SomeSettings, load
+from chassis.settings import Settings, SettingsError, SomeSettings, load, misspelled
+
+_log = structlog.get_logger("settings")
 
 
-def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
-    """The settings in `environ`; where they are refused, says why on stderr, a line a variable, and exits with 2."""
+def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
+    """The settings in `environ`. Where they or those of `others` are refused: says why, and exits with 2."""
+    complaints = [line for each in others for line in _complaints(each, environ)]
     try:
-        return load(model, environ)
+        settings = load(model, environ)
     except SettingsError as error:
-        refuse_to_start(error)
+        complaints = [*str(error).splitlines(), *complaints]
+    if complaints:
+        refuse_to_start(SettingsError("\n".join(dict.fromkeys(complaints))))
+    return settings
+
+
+def _complaints(model: type[Settings], environ: Mapping[str, str]) -> list[str]:
+    try:
+        load(model, environ)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+def warn_of_misspelled(environ: Mapping[str, str], *models: type[Settings]) -> None:
+    """Log each variable that is no setting, but nearly one."""
+    for variable, meant in sorted(misspelled(environ, *models).items()):
+        _log.warning("unknown_setting", variable=variable, did_you_mean=meant)
 
 
 def refuse_to_start(complaints: Exception) -> NoReturn:

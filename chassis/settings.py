@@ -4,7 +4,8 @@ A field `redis_url` is read from the variable `REDIS_URL`. A field of type Secre
 file that `..._FILE` names. An empty variable counts as unset. Secrets have no defaults.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
 
@@ -13,9 +14,12 @@ from pydantic.fields import FieldInfo
 
 from contract.keys import WeakKey, check_secret
 
+_SHOWN = 100
+"""Characters of a wrong value that a complaint shows."""
+
 
 class SettingsError(Exception):
-    """The settings are refused. The text names each variable and what is wrong with it, never a value."""
+    """The settings are refused. The text names each variable, what is wrong, and the value unless it is secret."""
 
 
 class Settings(BaseModel):
@@ -44,21 +48,22 @@ SomeSettings = TypeVar("SomeSettings", bound=Settings)
 def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
     """The settings in `environ`. Raises SettingsError that names every variable at fault."""
     values: dict[str, str] = {}
-    complaints: list[str] = []
+    complaints: dict[str, str] = {}
     for name, info in model.model_fields.items():
         try:
             text = _read(name.upper(), info, environ)
         except SettingsError as error:
-            complaints.append(str(error))
+            complaints[name.upper()] = str(error)
             continue
         if text:
             values[name] = text
     try:
         settings = model.model_validate(values)
     except ValidationError as error:
-        complaints += _complaints(error, {complaint.split(" ", 1)[0] for complaint in complaints})
+        for variable, reason in _complaints(error):
+            complaints.setdefault(variable, f"{variable} {reason}{_origin(variable, model, environ)}")
     if complaints:
-        raise SettingsError("\n".join(complaints))
+        raise SettingsError("\n".join(complaints.values()))
     return settings
 
 
@@ -73,8 +78,20 @@ def _read(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | N
         return text
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{variable} cannot be read from its file: {type(error).__name__}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{variable}_FILE names {path}, which is not UTF-8 text") from error
+    except OSError as error:
+        raise SettingsError(f"{variable}_FILE names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _origin(variable: str, model: type[Settings], environ: Mapping[str, str]) -> str:
+    """What a complaint adds: the value, or for a secret the file that it came from."""
+    info = model.model_fields.get(variable.lower())
+    if info is None or not _is_secret(info):
+        value = environ.get(variable, "")
+        return f"; got {value[:_SHOWN]!r}" if value else ""
+    path = environ.get(f"{variable}_FILE")
+    return f"; it was read from {path}" if path else ""
 
 
 def _is_secret(info: FieldInfo) -> bool:
@@ -82,12 +99,25 @@ def _is_secret(info: FieldInfo) -> bool:
     return any(SecretStr in (kind, *get_args(kind)) for kind in kinds)
 
 
-def _complaints(error: ValidationError, named_already: set[str]) -> list[str]:
-    found = []
+def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Each variable that is at fault, and why."""
     for problem in error.errors(include_input=False, include_url=False):
         variable = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        if variable in named_already:
-            continue
         said = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        found.append(f"{variable} {said[0].lower()}{said[1:]}" if said.startswith("Input") else f"{variable} {said}")
+        yield variable, f"{said[0].lower()}{said[1:]}" if said.startswith("Input") else said
+
+
+_CLOSE = 0.85
+"""How much alike two names are of which one is taken for a slip of the other, from 0 to 1."""
+
+
+def misspelled(environ: Iterable[str], *models: type[Settings]) -> dict[str, str]:
+    """The variables that no model reads, but that look like one that it reads; each with that one."""
+    known = {
+        name for model in models for field in model.model_fields for name in (field.upper(), f"{field.upper()}_FILE")
+    }
+    found = {}
+    for variable in set(environ) - known:
+        if close := get_close_matches(variable.upper(), known, n=1, cutoff=_CLOSE):
+            found[variable] = close[0]
     return found

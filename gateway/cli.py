@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from chassis.serving import settings_or_exit
+from chassis.serving import refuse_to_start, settings_or_exit
+from gateway.auth_address import auth_address
 from gateway.routing.check_routes import Asked, answer_of, table_lines
 from gateway.routing.complaints import RoutesError
 from gateway.routing.routes_file import load_routes
-from gateway.settings import RoutesSettings
+from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
 
 GOOD, REFUSED, WRONG = 0, 1, 2
 """Exit statuses: as asked for; the request would not pass; the file or the question is wrong."""
@@ -19,6 +20,20 @@ GOOD, REFUSED, WRONG = 0, 1, 2
 @click.group()
 def commands() -> None:
     """What an operator asks about the gateway, without starting it."""
+
+
+@commands.command()
+def check_settings() -> None:
+    """Check everything that the gateway reads when it starts, and name all that is wrong.
+
+    Exit status: 0 it would start, 2 it would not.
+    """
+    settings = settings_or_exit(GatewaySettings, os.environ, ServingSettings)
+    try:
+        load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir)
+        auth_address(settings)
+    except RoutesError as error:
+        refuse_to_start(error)
 
 
 @commands.command()

@@ -7,7 +7,7 @@ import structlog
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
-from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit
+from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_of_misspelled
 from gateway.auth_address import auth_address
 from gateway.departure import Reloads
 from gateway.open_files import allow_open_files
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 _log = structlog.get_logger("gateway")
+_settings = settings_or_exit(GatewaySettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
-_settings = settings_or_exit(GatewaySettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
+warn_of_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
     # Read here, in the master, and known to the workers by their fork.
     _routes = RoutesInForce(

@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 from redis.exceptions import RedisError
 
+from chassis.redis_reason import redis_reason
+
 _CLOSED_TRANSPORT = "the handler is closed"
 
 
 class RedisAway(Exception):
-    """Redis did not answer. `reason` is the name of what was raised."""
+    """Redis did not answer. `reason` is its own where it refused, else what was raised."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -27,7 +29,7 @@ def redis_faults() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:  # TimeoutError is an OSError
-        raise RedisAway(type(error).__name__) from error
+        raise RedisAway(redis_reason(error)) from error
     except RuntimeError as error:
         if _CLOSED_TRANSPORT not in str(error):
             raise

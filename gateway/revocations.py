@@ -129,6 +129,8 @@ class RevocationFeed:
             try:
                 with redis_faults():
                     await self._read_page()
+                if silent:
+                    _log.info("the revocation feed answers again")
                 silent = False
             except RedisAway as error:
                 if not silent:

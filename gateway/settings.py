@@ -64,10 +64,17 @@ def _from_somebody(versions: Versions, info: ValidationInfo) -> Versions:
     return versions
 
 
+def _named_in_production(value: object, info: ValidationInfo) -> object:
+    # The default is a Path, what the environment says is text.
+    if isinstance(value, Path) and info.data.get("app_env") == "production":
+        raise ValueError("is missing: in production no secret is read from .data in the working directory")
+    return value
+
+
 class RoutesSettings(Settings):
     """Where the routes and their secrets are."""
 
-    data_dir: Path = Path(".data")
+    data_dir: Annotated[Path, BeforeValidator(_named_in_production), Field(validate_default=True)] = Path(".data")
     gateway_routes: Path = Path(__file__).with_name("routes.toml")
 
 

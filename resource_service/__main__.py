@@ -16,7 +16,7 @@ from chassis.new_migration import write_migration
 from chassis.serving import settings_or_exit
 from resource_service.app import create_app
 from resource_service.models import db
-from resource_service.settings import ResourceSettings
+from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES
 
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _migrate() -> None:
-    settings = settings_or_exit(ResourceSettings, os.environ)
+    settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
     configure_logs("resource_service", settings.log_level)
     with or_refuse_to_start():
         check_database_to_migrate(settings.database_url.get_secret_value())

@@ -5,15 +5,16 @@ from typing import Any
 
 from chassis.database import close_database_of
 from chassis.database_check import check_database, or_refuse_to_start
-from chassis.serving import gunicorn_defaults, settings_or_exit
+from chassis.serving import gunicorn_defaults, settings_or_exit, warn_of_misspelled
 from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
-_settings = settings_or_exit(ResourceSettings, os.environ)
+_settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
 globals().update(gunicorn_defaults("resource_service", _serving))
+warn_of_misspelled(os.environ, ResourceSettings, ServingSettings)
 wsgi_app = "resource_service.app:create_app()"
 proc_name = "sallyport-resource"
 bind = _serving.resource_bind

@@ -129,8 +129,8 @@ async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> Non
     if settings.embeds_redis:
         with console.step(f"redis on {plan.redis_socket}"):
             await _start_redis(plan, supervisor)
-    with console.step("databases migrated"):
-        await supervisor.run_to_end(*plan.migrations)
+    with console.step("settings checked, databases migrated"):
+        await supervisor.run_to_end(*plan.checks, *plan.migrations)
     with console.step("auth, resource and gateway are ready"):
         await supervisor.keep_running(*plan.services)
         await supervisor.keep_running(plan.front)

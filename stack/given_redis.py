@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from redis import Redis, RedisError
+from redis import AuthenticationError, Redis, RedisError, ResponseError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from chassis.redis_reason import redis_reason
 from stack.settings import StartRefused
 
 TIMEOUT = 2.0
@@ -24,4 +25,11 @@ def check_redis(given: Mapping[str, str]) -> None:
         ) as client:
             client.ping()
     except (RedisError, OSError, ValueError) as problem:
-        raise StartRefused(f"REDIS_URL is set, but no Redis answers there ({type(problem).__name__})") from None
+        hint = "; rediss:// is for a port with TLS" if given.get("REDIS_URL", "").startswith("rediss") else ""
+        raise StartRefused(_complaint(problem) + hint) from None
+
+
+def _complaint(problem: Exception) -> str:
+    if isinstance(problem, ResponseError | AuthenticationError):
+        return f"REDIS_URL: the Redis there {redis_reason(problem).replace(': ', ' this system: ', 1)}"
+    return f"REDIS_URL is set, but no Redis answers there ({redis_reason(problem)})"

@@ -34,9 +34,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that `python -m stack` is going to run: migrations to their end, then services, then the front."""
+    """All that `python -m stack` runs: checks and migrations to their end, then services, then the front."""
 
     settings: Settings
+    checks: tuple[Command, ...]
     migrations: tuple[Command, ...]
     services: tuple[Command, ...]
     front: Command
@@ -56,6 +57,8 @@ def make_plan(settings: Settings) -> Plan:
     """A function of the settings and nothing else."""
     return Plan(
         settings=settings,
+        # The migrations check what the other two services read.
+        checks=(_command(settings, "gateway", "gateway", "check-settings"),),
         migrations=(
             auth_command(settings, "migrate"),
             _command(settings, "resource", "resource_service", "migrate"),

@@ -104,21 +104,21 @@ class _Reader:
     def one_of(self, name: str, *choices: str) -> str:
         value = self.given.get(name, choices[0])
         if value not in choices:
-            self.complaints.append(f"{name} must be one of: {', '.join(choices)}")
+            self.complaints.append(f"{name} must be one of: {', '.join(choices)}; got {value!r}")
         return value
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         text = self.given.get(name, str(default))
         if text.isascii() and text.isdigit() and least <= int(text) <= most:
             return int(text)
-        self.complaints.append(f"{name} must be a whole number from {least} to {most}")
+        self.complaints.append(f"{name} must be a whole number from {least} to {most}; got {text!r}")
         return default
 
     def path(self, name: str, here: Path, default: str) -> Path:
         path = Path(os.path.normpath(here / self.given.get(name, default)))
         # The path becomes part of URLs, and these three mean something there.
         if any(mark in str(path) for mark in "?#%"):
-            self.complaints.append(f"{name} must not contain ?, # or %")
+            self.complaints.append(f"{name} must not contain ?, # or %; got {str(path)!r}")
         return path
 
     def gateway(self) -> Address:
@@ -136,7 +136,7 @@ class _Reader:
         try:
             return parse(self.given[name])
         except ValueError as wrong:
-            self.complaints.append(f"{name} {wrong}")
+            self.complaints.append(f"{name} {wrong}; got {self.given[name]!r}")
             return default
 
 
@@ -153,6 +153,7 @@ def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str
     missing = []
     if settings.is_production:
         missing += [name for name in ("DATABASE_URL", "REDIS_URL") if not settings.is_given(name)]
+        missing += [] if settings.is_given("DATA_DIR") else ["DATA_DIR"]
         missing += [f"{secret.setting} (or {secret.setting}_FILE)" for secret in settings.generated]
     complaints = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
     if _gateway_lacks_its_half(settings, is_present):

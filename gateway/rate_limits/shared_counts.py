@@ -19,6 +19,7 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.clock import Clock
+from chassis.redis_reason import redis_reason
 from gateway.rate_limits.counts import Count, Counter
 from gateway.redis_faults import RedisAway, redis_faults
 from gateway.routing.routes import Limit
@@ -139,7 +140,7 @@ class SharedCounts:
     def _go_on_alone(self, reports: Sequence["_Report"], error: Exception) -> None:
         self.alone = True
         self._tell(True)
-        _log.warning("rate limits are counted by each worker alone", reason=type(error).__name__)
+        _log.warning("rate limits are counted by each worker alone", reason=redis_reason(error))
         now = self._clock()
         for report in reports:
             report.settle_alone(now)

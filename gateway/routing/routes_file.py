@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from gateway.routing.routes import (
     Timeouts,
     Upstream,
 )
-from gateway.routing.routes_form import RouteForm, UpstreamForm
+from gateway.routing.routes_form import HealthForm, LimitForm, RouteForm, TimeoutForm, UpstreamForm
 from gateway.routing.toml_lines import Place, lines_of
 from gateway.routing.upstreams_section import UpstreamsSection
 from gateway.routing.variables import filled
@@ -92,6 +93,16 @@ _Form = TypeVar("_Form", bound=BaseModel)
 _REASONS = {"missing": "is required", "extra_forbidden": "is not known here", "too_short": "must not be empty"}
 
 
+_KEYS = sorted(
+    {key for form in (RouteForm, UpstreamForm, HealthForm, LimitForm, TimeoutForm) for key in form.model_fields}
+)
+
+
+def _suggestion(key: str) -> str:
+    close = get_close_matches(key.lower().replace("-", "_"), _KEYS, n=1, cutoff=0.75)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
 class _Reading:
     """One reading of a file. What is wrong is complained of, and the rest is read on for what else may be."""
 
@@ -135,7 +146,10 @@ class _Reading:
             for problem in error.errors(include_input=False, include_url=False):
                 said = problem["msg"].removeprefix("Value error, ")
                 location = tuple(part for part in problem["loc"] if part != "[key]")
-                self._complain((*place, *location), _REASONS.get(problem["type"], said))
+                reason = _REASONS.get(problem["type"], said)
+                if problem["type"] == "extra_forbidden":
+                    reason += _suggestion(str(location[-1]))
+                self._complain((*place, *location), reason)
         return None
 
     # --- from the file's form to ours ----------------------------------------------------------------------------

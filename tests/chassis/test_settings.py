@@ -1,13 +1,17 @@
-"""Settings are read once; whatever is wrong is named, and no value is ever shown (R8)."""
+"""Settings are read once; whatever is wrong is named, with its value unless that is a secret (R8)."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import pytest
 from pydantic import Field, SecretStr, ValidationError
+from structlog.testing import capture_logs
 
-from chassis.serving import settings_or_exit
-from chassis.settings import Settings, SettingsError, StrongSecret, load
+from chassis.serving import settings_or_exit, warn_of_misspelled
+from chassis.settings import Settings, SettingsError, StrongSecret, load, misspelled
+from stack.plan import ROOT
+from stack.settings import SECRETS
 
 GOOD = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
 VARIABLES = ("THE_SECRET", "OLD_SECRET", "A_KEY", "PORT")
@@ -22,11 +26,12 @@ class Example(Settings):
 
 
 def refusal(**environ: str) -> str:
-    """What is said about these variables; none of their values may be in it."""
+    """What is said about these variables; none of the secrets may be in it."""
     with pytest.raises(SettingsError) as refused:
         load(Example, environ)
     said = str(refused.value)
-    assert not any(value in said for value in environ.values() if len(value) > 3)
+    secret = ("THE_SECRET", "OLD_SECRET", "A_KEY")
+    assert not any(value in said for name, value in environ.items() if name in secret and len(value) > 3)
     return said
 
 
@@ -72,6 +77,62 @@ def test_each_complaint_names_its_variable(environ: dict[str, str], said: str) -
     assert refusal(**environ).startswith(said)
 
 
+@pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("IS_ON", "perhaps"), ("LOG_LEVEL", "x" * 101)])
+def test_a_value_that_is_no_secret_is_shown(name: str, value: str) -> None:
+    (said,) = [line for line in refusal(**{name: value}).splitlines() if line.startswith(name)]
+    assert said.endswith(f"; got {value[:100]!r}")
+
+
+def test_a_secret_that_came_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("tooshort")
+    said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    assert said == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
+    missing = refusal(THE_SECRET_FILE=str(tmp_path / "none"))
+    assert missing == f"THE_SECRET_FILE names {tmp_path / 'none'}, which cannot be read: No such file or directory"
+
+
+def test_a_misspelled_variable_is_warned_about_with_what_was_meant() -> None:
+    environ = {
+        "PROT": "1",
+        "PORT_": "1",
+        "log_level": "1",
+        "THE_SECRT_FILE": "1",
+        "PATH": "1",
+        "A_KEY": "1",
+        "HOME": "1",
+    }
+    assert misspelled(environ, Example) == {
+        "PORT_": "PORT",
+        "log_level": "LOG_LEVEL",
+        "THE_SECRT_FILE": "THE_SECRET_FILE",
+    }
+    with capture_logs() as logged:
+        warn_of_misspelled({"IS_ONN": "on"}, Example)
+    assert logged == [
+        {"event": "unknown_setting", "log_level": "warning", "variable": "IS_ONN", "did_you_mean": "IS_ON"}
+    ]
+
+
+def test_no_setting_of_one_service_is_taken_for_a_slip_of_anothers() -> None:
+    """In `make run` all of them stand in one environment."""
+    names = {line[1:].split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if line[:1] == "#"}
+    everything = {name for name in names if name.isupper()} | {f"{secret.setting}_FILE" for secret in SECRETS}
+    for service in ("gateway", "auth_service", "resource_service"):
+        members = vars(import_module(f"{service}.settings")).values()
+        models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
+        assert misspelled(everything, *models) == {}, service
+
+
+def test_what_is_wrong_in_two_groups_of_settings_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    class Other(Settings):
+        workers: int = 1
+
+    with pytest.raises(SystemExit):
+        settings_or_exit(Example, {"PORT": "eighty", "WORKERS": "two", "LOG_LEVEL": "x"}, Other)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split()[2] for line in said] == ["LOG_LEVEL", "THE_SECRET", "PORT", "WORKERS"]
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     said = refusal(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
     assert [line.split(" ")[0] for line in said.splitlines()] == ["THE_SECRET", "OLD_SECRET", "PORT", "IS_ON"]
@@ -102,7 +163,9 @@ def test_both_at_once_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_secret_is_refused_by_its_variable(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    assert refusal(THE_SECRET_FILE=str(tmp_path / "secret")).startswith("THE_SECRET ")
+    said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    assert said.startswith(("THE_SECRET ", "THE_SECRET_FILE "))
+    assert "\n" not in said
 
 
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What the gateway is told, and what stops its start."""
 
+from pathlib import Path
+
 import pytest
 
 from chassis.settings import SettingsError, load
@@ -79,7 +81,7 @@ def test_it_listens_on_loopback_unless_told_otherwise() -> None:
 
 
 def test_a_bad_origin_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"^ALLOWED_ORIGINS .*'b\.example' is none$"):
+    with pytest.raises(SettingsError, match=r"^ALLOWED_ORIGINS .*'b\.example' is none; got "):
         load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example, b.example"})
 
 
@@ -97,7 +99,7 @@ def test_in_development_pages_on_this_machine_are_allowed() -> None:
 
 
 def test_in_production_and_where_a_list_is_given_they_are_not() -> None:
-    assert not load(GatewaySettings, ENOUGH | {"APP_ENV": "production"}).origins
+    assert not load(GatewaySettings, ENOUGH | {"APP_ENV": "production", "DATA_DIR": "/run/secrets"}).origins
     allowed = load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example"}).origins
     assert [origin for origin in LOCAL if read_origin(origin) in allowed] == []
 
@@ -105,3 +107,9 @@ def test_in_production_and_where_a_list_is_given_they_are_not() -> None:
 @pytest.mark.parametrize("listed", ["https://A.example", "https://a.example:443", "https://a.example:0443"])
 def test_an_origin_may_be_listed_with_its_default_port(listed: str) -> None:
     assert read_origin("https://a.example") in load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": listed}).origins
+
+
+def test_production_reads_no_secret_from_a_folder_that_happens_to_be_there() -> None:
+    with pytest.raises(SettingsError, match=r"^DATA_DIR is missing: in production no secret is read from \.data"):
+        load(GatewaySettings, ENOUGH | {"APP_ENV": "production"})
+    assert load(GatewaySettings, ENOUGH).data_dir == Path(".data")

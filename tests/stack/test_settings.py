@@ -10,6 +10,7 @@ from tests.stack.conftest import Reading
 
 PRODUCTION = {
     "APP_ENV": "production",
+    "DATA_DIR": "/var/lib/sallyport",
     "DATABASE_URL": "postgresql://db/sallyport",
     "REDIS_URL": "redis://cache",
     "SIGNING_KEY_FILE": "/secrets/signing.pem",
@@ -68,7 +69,15 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 def test_production_names_everything_that_is_missing() -> None:
     said = "\n".join(complaints({"APP_ENV": "production"}))
-    for name in ("DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "IDENTITY_SECRET"):
+    for name in (
+        "DATA_DIR",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "SIGNING_KEY",
+        "REFRESH_SECRET",
+        "PEER_SECRET",
+        "IDENTITY_SECRET",
+    ):
         assert name in said
     assert "notes.secret" in said
 

@@ -1,5 +1,6 @@
 """Starting the whole system."""
 
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_a_redis_url_that_nobody_answers_is_refused(tmp_path: Path) -> None:
     assert "REDIS_URL" in said
     assert "hunter2" not in said
     assert not (tmp_path / "data" / "valkey").exists()
+
+
+def test_wrong_settings_of_all_services_are_said_at_once(tmp_path: Path) -> None:
+    wrong = {"GATEWAY_KEEPALIVE": "long", "AUTH_WORKERS": "0", "RESOURCE_THREADS": "-1", "HASH_QUEUE": "many"}
+    stack = start_stack(tmp_path, **wrong)
+    try:
+        assert stack.process.wait(30) == 1
+    finally:
+        stack.end()
+    for name, value in wrong.items():
+        assert re.search(rf"cannot start: {name} .*; got '{value}'$", stack.said(), re.MULTILINE), stack.said()
+    assert "Traceback" not in stack.said()
 
 
 def test_production_refuses_to_make_anything_up(tmp_path: Path) -> None:

