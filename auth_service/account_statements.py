@@ -7,7 +7,8 @@ from sqlalchemy import Boolean, Uuid, bindparam, text
 
 FIND_BY_EMAIL = text("""
     SELECT id, email, first_name, last_name, roles, is_active, password_hash, password_changed_at
-    FROM users WHERE email_folded = :email_folded
+    FROM users WHERE email_folded IN (:email_key, :own_key)
+    ORDER BY email_folded = :own_key DESC LIMIT 1
 """).columns(id=Uuid(), is_active=Boolean())
 
 ENTER = text("""

@@ -3,24 +3,24 @@
 Whatever ends sessions does so in the same transaction; the caller announces them once it is committed.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, CursorResult, Engine, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, CursorResult, Engine, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from auth_service.account_statements import ENTER, FIND_BY_EMAIL
 from auth_service.audit import AuditRecord, AuditTrail, Database, Event, Reason, rows_of
 from auth_service.client import Client
 from auth_service.commits import Commits
+from auth_service.email_addresses import email_key, own_key
 from auth_service.models import User
 from auth_service.session_store import EndedSession, Session, SessionStore, records_of
 
 
 class EmailTaken(Exception):
-    """Somebody has registered with this address, or one that differs in case only."""
+    """Somebody has registered with this address, or another spelling of it."""
 
 
 class HandleTaken(Exception):
@@ -56,11 +56,6 @@ NOBODY = Account(UUID(int=0), "nobody@example.org", "", "", "", False, "", 0.0)
 """Stands for whoever names no account, where the same has to be done for them as for everybody."""
 
 
-def fold_email(email: str) -> str:
-    """The form in which two spellings of one address are the same: NFKC, without case."""
-    return unicodedata.normalize("NFKC", email).casefold()
-
-
 class Accounts:
     """The users in SQL. Every method that writes commits."""
 
@@ -86,26 +81,28 @@ class Accounts:
         return self._database.get(User, user_id)
 
     def find_by_email(self, email: str) -> User | None:
-        """The user with this address in any case, active or not."""
-        return self._database.scalar(select(User).where(User.email_folded == fold_email(email)))
+        """The user with this mailbox, active or not."""
+        by_spelling = (User.email_folded == own_key(email)).desc()
+        return self._database.scalar(select(User).where(_has_mailbox(email)).order_by(by_spelling).limit(1))
 
     def find_account(self, email: str) -> Account | None:
-        """Who wants to log in with this address in any case, active or not."""
+        """Who wants to log in with this address, active or not."""
         # A connection for this alone, which goes back at once: none is held while a password is hashed.
         with self._engine.connect() as connection:
-            row = connection.execute(FIND_BY_EMAIL, {"email_folded": fold_email(email)}).one_or_none()
+            keys = {"email_key": email_key(email), "own_key": own_key(email)}
+            row = connection.execute(FIND_BY_EMAIL, keys).one_or_none()
         return Account(*row) if row else None
 
     def is_email_taken(self, email: str) -> bool:
-        """Whether somebody has registered with this address."""
-        return bool(self._database.scalar(select(func.count()).where(User.email_folded == fold_email(email))))
+        """Whether somebody has registered with this mailbox."""
+        return bool(self._database.scalar(select(func.count()).where(_has_mailbox(email))))
 
     def register(self, account: NewAccount, now: float) -> User:
         """A new, active user. Raises EmailTaken, also when two registrations meet."""
         user = User(
             id=uuid4(),
             email=account.email,
-            email_folded=fold_email(account.email),
+            email_folded=email_key(account.email),
             password_hash=account.password_hash,
             first_name=account.first_name,
             last_name=account.last_name,
@@ -229,6 +226,10 @@ class Accounts:
         if not isinstance(result, CursorResult):
             raise TypeError(f"an UPDATE gave a {type(result).__name__}")
         return result.rowcount
+
+
+def _has_mailbox(email: str) -> ColumnElement[bool]:
+    return User.email_folded.in_((email_key(email), own_key(email)))
 
 
 def _records(session: Session, ended: Sequence[EndedSession]) -> list[AuditRecord]:

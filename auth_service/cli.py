@@ -9,7 +9,7 @@ import click
 from auth_service.accounts import EmailTaken, NewAccount
 from auth_service.app import create_app
 from auth_service.audit import Reason
-from auth_service.fields import is_email
+from auth_service.email_addresses import is_email
 from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
 from auth_service.passwords import MAX_PASSWORD
 from auth_service.schema import install_migrations, upgrade

@@ -6,10 +6,8 @@ The words are those of Django REST framework, which clients of this API show to 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from email_validator import EmailNotValidError, validate_email
-
-from auth_service.accounts import fold_email
-from auth_service.models import MAX_EMAIL, MAX_FOLDED_EMAIL, MAX_NAME
+from auth_service.email_addresses import is_email
+from auth_service.models import MAX_EMAIL, MAX_NAME
 from auth_service.passwords import MAX_PASSWORD
 from auth_service.refusals import invalid_fields
 from chassis.json_body import JSON
@@ -90,15 +88,6 @@ def password_field() -> TextField:
 def name_field() -> TextField:
     """A first or last name, which may be left out or blank."""
     return TextField(MAX_NAME, is_required=False, may_be_blank=True)
-
-
-def is_email(text: str) -> bool:
-    """Whether `text` is an address somebody can have. Nothing is looked up."""
-    try:
-        validate_email(text, check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        return False
-    return text.isprintable() and len(fold_email(text)) <= MAX_FOLDED_EMAIL
 
 
 def _is_unicode(text: str) -> bool:

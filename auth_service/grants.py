@@ -91,11 +91,12 @@ class Grants:
                 # Signed while the hash is waited for, and for nobody as well: the time must not tell who has an
                 # account. It leaves this place with a right password or not at all.
                 signed = sign(user or NOBODY, session, now)
-                matches = verdict.result()
-            if user is None or not matches or not user.is_active:
-                self._note_failure(attempt, user, matches=matches)
+                judged = verdict.result()
+            if user is None or not judged.is_right or not user.is_active:
+                self._note_failure(attempt, user, matches=judged.is_right)
                 raise BadCredentials
-            new_hash = self.passwords.hash(password) if self.passwords.is_outdated(user.password_hash) else None
+            is_outdated = judged.is_renewable or self.passwords.is_outdated(user.password_hash)
+            new_hash = self.passwords.hash(password) if is_outdated else None
             ended = self.accounts.log_in(user, session, client, new_hash=new_hash, handle_hash=handle_hash)
             if ended is None:  # the password was changed meanwhile, or the account barred
                 self._note_failure(attempt, user, matches=False)

@@ -28,7 +28,7 @@ db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"exp
 
 
 class User(Base):
-    """Somebody who may log in. `email` stands as it was given; no two users share a folded one."""
+    """Somebody who may log in. `email` stands as it was given, `email_folded` is the key of its mailbox: unique."""
 
     __tablename__ = "users"
 

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -50,6 +51,14 @@ class HashCost:
         return f"$argon2id$v=19$m={self.memory},t={self.time},p=1$"
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Whether a password is right; `is_renewable` where its hash was made of the form in which it was typed."""
+
+    is_right: bool
+    is_renewable: bool = False
+
+
 class HashingBusy(Exception):
     """The queue of passwords to hash is full, or too slow. Try again in a few seconds."""
 
@@ -58,10 +67,10 @@ class HashingBusy(Exception):
 class Verdict:
     """Whether a password is right, once it was hashed."""
 
-    _future: Future[bool]
+    _future: Future[Judged]
     _max_wait: float
 
-    def result(self) -> bool:
+    def result(self) -> Judged:
         """Waits for the verdict. Raises HashingBusy where the hashing has not begun in time."""
         return _awaited(self._future, self._max_wait)
 
@@ -97,7 +106,7 @@ class Passwords:
     def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
         with self.verifying(password, password_hash) as verdict:
-            return verdict.result()
+            return verdict.result().is_right
 
     @contextmanager
     def verifying(self, password: str, password_hash: str | None) -> Iterator[Verdict]:
@@ -105,7 +114,7 @@ class Passwords:
         # What is no hash (imported accounts without a usable password have "" or "!...") would be refused sooner.
         is_usable = password_hash is not None and _ARGON2ID.fullmatch(password_hash) is not None
         judged_by = password_hash if password_hash is not None and is_usable else self._hash_of_nobody
-        with self._in_turn(lambda: self._matches(password, judged_by) and is_usable) as future:
+        with self._in_turn(lambda: self._judged(password, judged_by, is_usable=is_usable)) as future:
             yield Verdict(future, self._max_wait)
 
     def check_room(self) -> None:
@@ -119,8 +128,18 @@ class Passwords:
         return not password_hash.startswith(self._cost.prefix)
 
     def _hashed(self, password: str) -> str:
-        made = argon2id.str(password.encode(), opslimit=self._cost.time, memlimit=self._cost.memory * 1024)
+        made = argon2id.str(
+            normalized(password).encode(), opslimit=self._cost.time, memlimit=self._cost.memory * 1024
+        )
         return made.decode("ascii")
+
+    def _judged(self, password: str, password_hash: str, *, is_usable: bool) -> Judged:
+        # Hashes of former versions were made of passwords as they were typed. Both forms are always tried, also when
+        # the first is right: how long it takes depends on the password that was typed and on nothing else.
+        now, before = normalized(password), password
+        is_right = self._matches(now, password_hash)
+        was_right = self._matches(before, password_hash) if before != now else False
+        return Judged((is_right or was_right) and is_usable, is_renewable=was_right)
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:
@@ -154,6 +173,11 @@ def _awaited(future: Future[Answer], max_wait: float) -> Answer:
     return future.result()  # it is being hashed: the end is near
 
 
+def normalized(password: str) -> str:
+    """The form in which a password is hashed, however a keyboard composes its letters. NIST SP 800-63B."""
+    return unicodedata.normalize("NFKC", password)
+
+
 def _step_back() -> None:
     if sys.platform != "linux":  # elsewhere it would be the whole process
         return
@@ -169,6 +193,7 @@ class PasswordRules:
 
     def complaints(self, password: str, email: str) -> list[str]:
         """What is wrong with `password`, in Django's words and order; empty when nothing is."""
+        password = normalized(password)
         checks = {
             f"This password is too short. It must contain at least {self.min_length} characters.": (
                 len(password) < self.min_length

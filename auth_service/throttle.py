@@ -13,7 +13,7 @@ is let in, so that many at once are no way around; one that was right, or not ju
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from auth_service.accounts import fold_email
+from auth_service.email_addresses import email_key
 from auth_service.tries import Counter, Tries
 from chassis.addresses import network_of
 from chassis.rates import Rate
@@ -62,7 +62,7 @@ class Throttle:
 
     def attempt(self, email: str, address: str) -> Attempt:
         """A try for the account of `email`, whether there is one or not, from `address`."""
-        return Attempt(self._pseudonym(fold_email(email)), network_of(address))
+        return Attempt(self._pseudonym(email_key(email)), network_of(address))
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
         """Counts a failure, until it is known to be none; what counts it. Raises Throttled."""

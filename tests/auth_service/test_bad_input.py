@@ -110,6 +110,65 @@ def test_forms_of_both_kinds_are_read(client: FlaskClient) -> None:
     assert client.post("/auth/jwt/create/", data=GOOD).status_code == 200
 
 
+NUL, NO_STRING = "Null characters are not allowed.", "Not a valid string."
+
+
+def multipart(*parts: tuple[str, bytes]) -> bytes:
+    """A body with the boundary x; the first of each pair stands behind `form-data`."""
+    written = [b"--x\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (h.encode(), b) for h, b in parts]
+    return b"".join(written) + b"--x--\r\n"
+
+
+EMAIL, SECRET = ('name="email"', b"a@b.co"), ('name="password"', PASSWORD.encode())
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+NOT_UTF8, TWICE = ["This field holds bytes that are no UTF-8."], ["This key appears twice."]
+SURROGATES = ["Lone surrogates are not allowed."]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "complaints"),
+    [
+        (MULTIPART, multipart(EMAIL, ('name="password"', b"Tr0ub4dor\xff3x")), {"password": NOT_UTF8}),
+        (MULTIPART, multipart(('name="email"', b"\xe9@b.co"), SECRET), {"email": NOT_UTF8}),
+        (MULTIPART, multipart(EMAIL, ('name="password"', b"Tr0ub\x004dor")), {"password": [NUL]}),
+        (MULTIPART, multipart(EMAIL, EMAIL, SECRET), {"email": TWICE}),
+        (MULTIPART, multipart(EMAIL, SECRET, SECRET), {"password": TWICE}),
+        (MULTIPART, multipart(EMAIL, ('name="password"; filename="p"', b"Tr0ub4dor&3x")), {"password": [NO_STRING]}),
+        (MULTIPART, multipart(EMAIL, SECRET, ('name="password"; filename="p"', b"x")), {"password": TWICE}),
+        (FORM, b"email=a@b.co&password=Tr0ub4dor%ff3x", {"password": NOT_UTF8}),
+        (FORM, b"email=a@b.co&password=x1&password=x2", {"password": TWICE}),
+        (FORM, b"email=a@b.co&email=a@b.co&password=Tr0ub4dor3x", {"email": TWICE}),
+        (FORM, b"email=a@b.co&pass%77ord=x1&password=x2", {"password": TWICE}),
+        ("application/json", b'{"email":"a@b.co","password":"x","password":"x"}', {"password": TWICE}),
+        ("application/json", b'{"email":"a@b.co","password":"\\ud800aaaaaaaaa"}', {"password": SURROGATES}),
+    ],
+)
+@pytest.mark.parametrize("path", ["/auth/users/", "/auth/jwt/create/"])
+def test_what_could_be_read_in_two_ways_names_its_field(
+    client: FlaskClient, path: str, content_type: str, body: bytes, complaints: dict[str, list[str]]
+) -> None:
+    """Of two values neither counts, and what is no text is never replaced by something that is."""
+    answer = client.post(path, data=body, content_type=content_type)
+    assert (answer.status_code, answer.json) == (400, complaints)
+
+
+def test_two_passwords_that_differ_in_bytes_that_are_no_utf8_are_not_one(client: FlaskClient) -> None:
+    def send(path: str, secret: bytes) -> int:
+        body = multipart(EMAIL, ('name="password"', secret))
+        return client.post(path, data=body, content_type=MULTIPART).status_code
+
+    assert send("/auth/users/", b"Tr0ub4dor\xff3x") == 400
+    assert send("/auth/users/", "Tr0ub4dör\ufffd3x".encode()) == 201
+    assert send("/auth/jwt/create/", "Tr0ub4dör\ufffd3x".encode()) == 200
+    assert send("/auth/jwt/create/", "Tr0ub4dör".encode() + b"\xff3x") == 400
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/mixed; boundary=x", ""])
+def test_any_other_media_type_is_a_415(client: FlaskClient, content_type: str) -> None:
+    answer = client.post("/auth/jwt/create/", data=b"email=a@b.co", headers={"Content-Type": content_type})
+    assert answer.status_code == 415
+
+
 def test_a_form_of_a_thousand_fields_is_a_400(client: FlaskClient) -> None:
     body = "&".join(f"f{number}=1" for number in range(1000))
     answer = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")

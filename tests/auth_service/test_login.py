@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 from nacl.pwhash import argon2id
-from sqlalchemy import QueuePool
+from sqlalchemy import QueuePool, update
 
 from auth_service.accounts import NOBODY
 from auth_service.client import Client
 from auth_service.issuer import Bearer, Issuer
-from auth_service.models import db
+from auth_service.models import User, db
 from auth_service.passwords import HashingBusy
 from auth_service.services import Services, services
 from auth_service.session_store import Session, new_session
@@ -97,6 +97,19 @@ def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: Make
     assert "t=2" in user.password_hash
     assert user.last_login_at == clock()
     assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
+
+
+def test_a_hash_of_a_password_as_it_was_typed_is_replaced_at_login(ann: Person, app: Flask) -> None:
+    """Made by a former version, without normalization: afterwards every composition of the letters is right."""
+    decomposed = "pa\u0308sswo\u0308rter 1"
+    with app.app_context():
+        former = argon2id.str(decomposed.encode(), opslimit=1, memlimit=8192).decode()
+        db.session.execute(update(User).values(password_hash=former))
+        db.session.commit()
+    composed = Person(ann.client, ann.email, "p\u00e4ssw\u00f6rter 1")
+    assert composed.log_in().status_code == 401
+    assert Person(ann.client, ann.email, decomposed).log_in().status_code == 200
+    assert composed.log_in().status_code == 200
 
 
 def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nacl.pwhash import argon2id
 
-from auth_service.passwords import HashCost, HashingBusy, PasswordRules, Passwords
+from auth_service.passwords import HashCost, HashingBusy, Judged, PasswordRules, Passwords
 from auth_service.settings import SECURE_HASH
 
 CHEAP = HashCost(time=1, memory=8)
@@ -64,6 +64,48 @@ def test_a_password_verifies_against_its_own_hash_alone(cheap: Passwords) -> Non
     assert not cheap.verify("Pässwörter", stored)
     assert not cheap.verify("nobody has this password", None)
     assert not cheap.verify("pässwörter", "no hash at all")
+
+
+COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
+
+
+@pytest.mark.parametrize(
+    ("made", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)]
+)
+def test_a_password_is_the_same_however_its_letters_are_composed(cheap: Passwords, made: str, typed: str) -> None:
+    """NIST SP 800-63B: keyboards and systems differ in that."""
+    assert cheap.verify(typed, cheap.hash(made))
+
+
+def test_a_hash_of_a_former_version_verifies_the_password_as_it_was_typed(cheap: Passwords) -> None:
+    """It was made without normalization; its owner logs in as before, and it is to be renewed."""
+    stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
+    with cheap.verifying(DECOMPOSED, stored) as verdict:
+        assert verdict.result() == Judged(is_right=True, is_renewable=True)
+    with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as verdict:
+        assert verdict.result() == Judged(is_right=True)
+
+
+def test_how_long_a_password_takes_depends_on_itself_alone(cheap: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the account, and whichever form its hash was made of: as many hashes are verified."""
+    hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
+    counted: list[int] = []
+    verify = argon2id.verify
+
+    def counting(password_hash: bytes, password: bytes) -> bool:
+        counted.append(1)
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(argon2id, "verify", counting)
+    for password, times in ((DECOMPOSED, 2), (COMPOSED, 1), ("wrong", 1), ("wro\u0308ng", 2)):
+        for stored in hashes:
+            counted.clear()
+            cheap.verify(password, stored)
+            assert len(counted) == times
+
+
+def test_a_common_password_is_common_in_other_letters_too() -> None:
+    assert RULES.complaints("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "a@b.co") == [COMMON]
 
 
 def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
