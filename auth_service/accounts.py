@@ -127,11 +127,13 @@ class Accounts:
         *,
         new_hash: str | None,
         handle_hash: str | None = None,
+        replaces: str | None = None,
     ) -> list[EndedSession] | None:
         """Begins `session` of `account`, whose password was verified; None where it was changed or barred meanwhile.
 
-        `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`.
-        Of more sessions than a user may have the oldest end: those are what it gives. Raises HandleTaken.
+        `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`. Gives the
+        sessions that end with it: the one held by the handle whose hash is `replaces`, whoever's it was, and the
+        oldest of more than a user may have. Raises HandleTaken.
         """
         now = session.state.rotated_at
         values = {
@@ -141,23 +143,26 @@ class Accounts:
             "now": now,
         }
 
-        def write(transaction: Connection) -> list[EndedSession] | HandleTaken | None:
+        def write(transaction: Connection) -> _EndedByLogin | HandleTaken | None:
             # Locks the row against a password change or deactivation that would miss the session made here.
             if not transaction.execute(ENTER, values).rowcount:
                 return None
             if not self._sessions.open(session, client, transaction, handle_hash=handle_hash):
                 return HandleTaken()
+            replaced = self._sessions.end_by_handle(replaces, now, transaction) if replaces else []
             most = self._most_sessions
-            ended = self._sessions.end_oldest(session, now, transaction, keep=most) if most else []
+            surplus = self._sessions.end_oldest(session, now, transaction, keep=most) if most else []
+            ended = _EndedByLogin(replaced, surplus)
             self._trail.write(rows_of(_records(session, ended), client), transaction)
             return ended
 
         ended = self._commits.run(write)
         if isinstance(ended, HandleTaken):
             raise ended
-        if ended is not None:
-            self._trail.tell(*_records(session, ended))
-        return ended
+        if ended is None:
+            return None
+        self._trail.tell(*_records(session, ended))
+        return [*ended.replaced, *ended.surplus]
 
     def rename(self, user: User, names: dict[str, str]) -> User | None:
         """The user with the first_name and last_name in `names`; None where it was deleted meanwhile."""
@@ -232,9 +237,16 @@ def _has_mailbox(email: str) -> ColumnElement[bool]:
     return User.email_folded.in_((email_key(email), own_key(email)))
 
 
-def _records(session: Session, ended: Sequence[EndedSession]) -> list[AuditRecord]:
+@dataclass(frozen=True, slots=True)
+class _EndedByLogin:
+    replaced: list[EndedSession]
+    surplus: list[EndedSession]
+
+
+def _records(session: Session, ended: _EndedByLogin) -> list[AuditRecord]:
     login = AuditRecord(Event.LOGIN_OK, session.state.rotated_at, session.user_id, session.sid)
-    return [login, *records_of(ended, Reason.TOO_MANY)]
+    replaced = records_of(ended.replaced, Reason.REPLACED)
+    return [login, *replaced, *records_of(ended.surplus, Reason.TOO_MANY)]
 
 
 _EVENTS = {

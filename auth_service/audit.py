@@ -47,6 +47,7 @@ class Reason(StrEnum):
     REPLAY = "replay"
     REVOKED_BY_OWNER = "revoked by its owner"
     TOO_MANY = "too many sessions"
+    REPLACED = "replaced by a log-in"
     PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason, no password
     ROLES_CHANGED = "roles changed"
     USER_DEACTIVATED = "user deactivated"

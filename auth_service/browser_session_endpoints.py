@@ -33,6 +33,7 @@ _LOGIN = {
     "email": TextField(MAX_EMAIL),
     "password": password_field(),
     **_HANDLE,
+    "replaces": TextField(max_length=64, check=_complaints_of_hash, is_required=False),
     "device": _SAID_OF_ITSELF,
     "address": TextField(MAX_ADDRESS, is_required=False, may_be_blank=True),
 }
@@ -48,7 +49,9 @@ def open_session() -> Response:
     client = Client(given.get("device", ""), given.get("address", ""))
     speak_for(client)
     try:
-        opened = services().browser_sessions.open(given["email"], given["password"], given["handle_hash"], client)
+        opened = services().browser_sessions.open(
+            given["email"], given["password"], given["handle_hash"], client, replaces=given.get("replaces")
+        )
     except BadCredentials as error:
         raise bad_credentials() from error
     except HandleTaken as error:

@@ -45,9 +45,16 @@ class BrowserSessions:
     idle_lifetime: float
     clock: Clock
 
-    def open(self, email: str, password: str, handle_hash: str, client: Client) -> Exchanged:
-        """A new session for this password. Raises BadCredentials, HashingBusy, or HandleTaken."""
-        opened = self.grants.open_session(email, password, client, self.issuer.access, handle_hash=handle_hash)
+    def open(
+        self, email: str, password: str, handle_hash: str, client: Client, *, replaces: str | None = None
+    ) -> Exchanged:
+        """A new session for this password, in place of the one that is held by the handle of the hash `replaces`.
+
+        Raises BadCredentials, HashingBusy, or HandleTaken; then no session ends.
+        """
+        opened = self.grants.open_session(
+            email, password, client, self.issuer.access, handle_hash=handle_hash, replaces=replaces
+        )
         return Exchanged(opened.signed, opened.session.state.expires_at, opened.user)
 
     def exchange(self, handle_hash: str) -> Exchanged:

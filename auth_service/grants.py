@@ -22,7 +22,7 @@ from auth_service.sessions import Ended, Expired, RefreshPolicy, Replay, Rotate,
 from auth_service.throttle import Attempt, Throttle, Throttled
 from auth_service.tokens import INVALID, RefreshClaims, TokenReader
 from chassis.clock import Clock
-from contract.claims import ExpiredToken, InvalidToken
+from contract.claims import AccessClaims, ExpiredToken, InvalidToken
 
 Signed = TypeVar("Signed")
 
@@ -77,9 +77,11 @@ class Grants:
         sign: Callable[[Bearer, Session, float], Signed],
         *,
         handle_hash: str | None = None,
+        replaces: str | None = None,
     ) -> OpenedSession[Signed]:
         """A new session of the user with this password, with what `sign` makes for it, of the issuer's methods one.
 
+        Only then does the session end that is held by the handle whose hash is `replaces` (ASVS 7.2.4).
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         self.passwords.check_room()  # in a storm, nothing is asked for those who are told to come back
@@ -97,7 +99,9 @@ class Grants:
                 raise BadCredentials
             is_outdated = judged.is_renewable or self.passwords.is_outdated(user.password_hash)
             new_hash = self.passwords.hash(password) if is_outdated else None
-            ended = self.accounts.log_in(user, session, client, new_hash=new_hash, handle_hash=handle_hash)
+            ended = self.accounts.log_in(
+                user, session, client, new_hash=new_hash, handle_hash=handle_hash, replaces=replaces
+            )
             if ended is None:  # the password was changed meanwhile, or the account barred
                 self._note_failure(attempt, user, matches=False)
                 raise BadCredentials
@@ -157,6 +161,11 @@ class Grants:
         if isinstance(decision, Expired):
             raise ExpiredToken
         return isinstance(decision, Replay | Ended)
+
+    def has_ended(self, claims: AccessClaims) -> bool:
+        """Whether the session of an access token has ended: the token is then refused before it expires."""
+        session = self.sessions.find(claims.session)
+        return session is None or session.state.revoked_at is not None
 
     def _read_unless_ended(self, token: str) -> RefreshClaims:
         claims = self.reader.read_refresh(token)

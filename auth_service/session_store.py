@@ -235,6 +235,10 @@ class SessionStore:
         )
         return _end(update(SessionRow).where(SessionRow.id.in_(surplus)), now, transaction)
 
+    def end_by_handle(self, handle_hash: str, now: float, transaction: Connection) -> list[EndedSession]:
+        """Ends the session that is held by this handle. Part of a transaction, whichever thread runs it."""
+        return _end(update(SessionRow).where(SessionRow.handle_hash == handle_hash), now, transaction)
+
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[SessionRow]:
         """The user's sessions that have not ended, the one used last first; at most MAX_LISTED."""
         live = _live(select(SessionRow), user_id, now, self._policy)

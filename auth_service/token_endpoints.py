@@ -70,11 +70,16 @@ class Verify(TokenEndpoint):
     name = "Token Verify"
 
     def post(self) -> Response:
-        """200; 401 for a bad token, 400 for a refresh token that was spent."""
+        """200; 401 for a bad token and for an access token whose session has ended, 400 for a spent refresh token."""
         given = read_fields(read_members(), {"token": _TOKEN})
         try:
             claims = services().reader.read(given["token"])
-            is_spent = isinstance(claims, RefreshClaims) and services().grants.is_spent(claims)
+            if isinstance(claims, RefreshClaims):
+                is_spent = services().grants.is_spent(claims)
+            elif services().grants.has_ended(claims):
+                raise SpentToken
+            else:
+                is_spent = False
         except InvalidToken as error:
             raise bad_token(error.reason) from error
         if is_spent:

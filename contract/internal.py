@@ -9,8 +9,9 @@ MAX_SEEN = 1_000
 """Entries in one report."""
 
 SESSIONS_PATH = "/internal/sessions"
-"""{email, password, handle_hash, device, address} -> 200 {access, expires_at, user}: a session that a browser
-holds by an opaque handle. `expires_at` is the session's absolute end, in seconds since the epoch."""
+"""{email, password, handle_hash, replaces?, device, address} -> 200 {access, expires_at, user}: a session that a
+browser holds by an opaque handle. `expires_at` is the session's absolute end, in seconds since the epoch. With the
+log-in the session ends that is held by the handle whose hash is `replaces`."""
 EXCHANGE_PATH = "/internal/sessions/exchange"
 """{handle_hash} -> 200 {access, expires_at, user}, or 404 with the code `session_ended`."""
 END_PATH = "/internal/sessions/end"

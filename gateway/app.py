@@ -205,7 +205,7 @@ def create_app(
     own = create_own_endpoints(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
-        session_endpoints(sessions, cookie, settings.origins, clock, bridge.wait_for),
+        session_endpoints(sessions, authentication, cookie, settings.origins, clock, bridge.wait_for),
         ticket_endpoints(authentication, tickets, bridge.wait_for),
     )
     proxy = TokenProxy(

@@ -15,7 +15,7 @@ from contract.fetched import seal_fetched
 from contract.problems import Refused
 from gateway.arrival import Arrival
 from gateway.authenticator import Authenticator
-from gateway.browser_sessions import BrowserSessions
+from gateway.browser_sessions import BrowserSessions, Granted
 from gateway.credentials import BadHandle, bearer_token, clearing, is_bearer, session_handle
 from gateway.headers import RequestFields
 from gateway.origin import AllowedOrigins
@@ -177,10 +177,18 @@ class Authentication:
         """What the session of `handle` says now: from a token that is renewed ahead of its end. Raises Refused."""
         return (await self._prove_handle(handle)).claims
 
+    async def granted(self, handle: str) -> Granted:
+        """What `handle` is good for, where a request with it would be let through. Raises Refused: 401, 503."""
+        granted = await self._sessions.granted(handle)
+        await self._prove_granted(handle, granted)
+        return granted
+
     async def _prove_handle(self, handle: str) -> Proof:
-        token = (await self._sessions.granted(handle)).access
+        return await self._prove_granted(handle, await self._sessions.granted(handle))
+
+    async def _prove_granted(self, handle: str, granted: Granted) -> Proof:
         try:
-            return (await self._authenticator.verify_fetched(token))._replace(handle=handle)
+            return (await self._authenticator.verify_fetched(granted.access))._replace(handle=handle)
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.drop(handle)

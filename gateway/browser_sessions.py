@@ -74,8 +74,10 @@ class BrowserSessions:
         self._ended: dict[str, Ended] = {}
         self._running: dict[str, asyncio.Task[Granted]] = {}
 
-    async def log_in(self, email: str, password: str, *, device: str, address: str) -> tuple[str, Granted]:
-        """A new session's handle, and what it is good for.
+    async def log_in(
+        self, email: str, password: str, *, device: str, address: str, replaces: str | None = None
+    ) -> tuple[str, Granted]:
+        """A new session's handle, and what it is good for; the session of the handle `replaces` ends with that.
 
         Raises LoginRefused with the auth service's own answer, or Refused(503) where there is none.
         """
@@ -88,6 +90,7 @@ class BrowserSessions:
                 "handle_hash": _hash(handle),
                 "device": device,
                 "address": address,
+                **({"replaces": _hash(replaces)} if replaces else {}),
             },
         )
         if status in LOGIN_REFUSALS:
@@ -96,6 +99,8 @@ class BrowserSessions:
             raise Refused("auth_unavailable", retry_after=spread(1))
         granted = _read_granted(body)
         self._hold(handle, granted)
+        if replaces:
+            self._end(replaces, lately=True)
         return handle, granted
 
     async def granted(self, handle: str) -> Granted:

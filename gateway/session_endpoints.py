@@ -15,6 +15,7 @@ from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
 from contract.credentials import split_cookies
 from contract.problems import Refused, spread
+from gateway.authentication import Authentication
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
 from gateway.credentials import BadHandle, clearing, session_handle
 from gateway.headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
@@ -63,6 +64,7 @@ class SessionCookie:
 
 def session_endpoints(
     sessions: BrowserSessions,
+    authentication: Authentication,
     cookie: SessionCookie,
     allowed_origins: AllowedOrigins,
     clock: Clock,
@@ -99,7 +101,9 @@ def session_endpoints(
         email, password = _read_login()
         device, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
         try:
-            handle, granted = wait_for(sessions.log_in(email, password, device=device, address=address))
+            handle, granted = wait_for(
+                sessions.log_in(email, password, device=device, address=address, replaces=_replaced(cookie))
+            )
         except LoginRefused as refused:
             return _auth_answer(refused)
         response = _told(granted)
@@ -115,7 +119,7 @@ def session_endpoints(
         if handle is None:
             raise Refused("no_credentials", "There is no session.")
         try:
-            return _told(wait_for(sessions.granted(handle)))
+            return _told(wait_for(authentication.granted(handle)))
         except Refused as refused:
             if sessions.has_long_ended(handle):
                 clearing(refused, cookie.clearing)
@@ -132,6 +136,13 @@ def session_endpoints(
         return response
 
     return blueprint
+
+
+def _replaced(cookie: SessionCookie) -> str | None:
+    """The handle that came with a log-in. What is none has no session that could end."""
+    with suppress(BadHandle, Refused):
+        return cookie.handle_in(request.headers.get("Cookie", ""))
+    return None
 
 
 def _told(granted: Granted) -> Response:

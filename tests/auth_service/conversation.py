@@ -70,6 +70,7 @@ _ONE_EMAIL = "`MyUser@x` beside `myuser@x`: a second account; other case of the 
 _NO_REDIRECT = "`POST /auth/users` (no slash): 301"
 _NO_500 = "refresh for a deleted user, token without jti: 500"
 
+_ENDED = "verify says 200 of an access token whose session has ended"
 DEVIATIONS: Mapping[str, Deviation] = {
     "register duplicate, local part in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
     "register duplicate, domain in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
@@ -90,6 +91,8 @@ DEVIATIONS: Mapping[str, Deviation] = {
     "deleted: refresh": Deviation(
         _NO_500, 401, {"detail": "No active account found for the given token.", "code": "token_not_valid"}
     ),
+    "inactive: verify": Deviation(_ENDED, 401, {"detail": "Token is blacklisted", "code": "token_not_valid"}),
+    "deleted: verify": Deviation(_ENDED, 401, {"detail": "Token is blacklisted", "code": "token_not_valid"}),
     "404 path": Deviation("404 as an HTML page", 404, {"detail": "Not found."}),
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import secrets
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,9 @@ class AuthStandIn:
     refresh_tokens: set[str] = field(default_factory=lambda: {"good-refresh"})
     calls: list[str] = field(default_factory=list)
     minted: int = 0
+    session: str = field(default_factory=lambda: secrets.token_hex(16))
+    replaced: list[str | None] = field(default_factory=list)
+    """Of every log-in that went well, the hash of the handle that it replaces."""
 
     def count(self, path: str) -> int:
         """How often `path` was asked for."""
@@ -45,7 +49,9 @@ class AuthStandIn:
         """A new access token."""
         self.minted += 1
         now = self.clock()
-        return self.key.sign(access_claims(now, jti=f"{self.minted:032x}", exp=int(now) + self.lifetime))
+        return self.key.sign(
+            access_claims(now, sid=self.session, jti=f"{self.minted:032x}", exp=int(now) + self.lifetime)
+        )
 
     async def answer(self, conversation: Conversation) -> None:
         """A script for RawUpstream."""
@@ -81,6 +87,8 @@ class AuthStandIn:
     def _log_in(self, said: dict[str, str]) -> tuple[int, dict[str, Any]]:
         if said["password"] != PASSWORD:
             return 401, {"detail": "No active account found with the given credentials"}
+        self.replaced.append(said.get("replaces"))
+        self.handles.discard(said.get("replaces", ""))
         self.handles.add(said["handle_hash"])
         return 200, self._granted()
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from redis import Redis
 
 from contract.identity import verify
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.keys import assertion_verifier
+from contract.revocation import SESSION, STREAM, Revocation
 from tests.gateway.auth_stand_in import PASSWORD, USER, AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
@@ -355,3 +357,32 @@ def test_a_throttled_log_in_is_told_how_long_to_wait(
         answer = log_in(served)
     place.stop()
     assert (answer.status, answer.get("retry-after"), answer.body) == (429, "42", body)
+
+
+def test_a_log_in_names_the_session_that_it_replaces(gateway: RunningGateway, auth: AuthStandIn) -> None:
+    """The one whose cookie came with it; a cookie that is no handle replaces nothing."""
+    first = handle_in(log_in(gateway))
+    for cookie in (f"{COOKIE}={first}", f"{COOKIE}=no handle", f"{COOKIE}={first}; {COOKIE}={first}"):
+        assert log_in(gateway, PASSWORD, *FROM_OUR_PAGE, f"Cookie: {cookie}").status == 200
+    assert auth.replaced == [None, hash_of(first), None, None]
+    assert ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={first}").status == 401
+    wrong = log_in(gateway, "wrong", *FROM_OUR_PAGE, f"Cookie: {COOKIE}={first}")
+    assert wrong.status == 401
+
+
+def test_who_is_there_agrees_with_the_routes_about_revocations(
+    gateway: RunningGateway, auth: AuthStandIn, redis_url: str
+) -> None:
+    """The token that is held was revoked: by a log-out at another worker, a change of password, a deactivation."""
+    cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    assert ask(gateway, "GET /session/", cookie).status == 200
+    auth.handles.clear()
+    now = int(time.time())
+    with Redis.from_url(redis_url) as redis:
+        redis.xadd(STREAM, dict(Revocation(SESSION, auth.session, now, now + 300).to_fields().items()))
+        deadline = time.monotonic() + 5
+        while ask(gateway, "GET /session/", cookie).status == 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        redis.delete(STREAM)
+    assert ask(gateway, "GET /session/", cookie).status == 401
+    assert ask(gateway, "GET /api/x", cookie).status == 401
