@@ -57,7 +57,7 @@ test-faults: setup ## Kill, freeze, empty and crowd a running system, and send i
 		tests/gateway/test_hostile_json.py tests/auth_service/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py
 
-soak: setup ## Refresh a hundred thousand times, a million bodies and a million requests; idle connections (half an hour)
+soak: setup ## Refresh a hundred thousand times; a million bodies and requests; idle and hostile connections (40 minutes)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
 bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)

@@ -112,6 +112,7 @@ class RunningSystem:
     def another_gateway(self, name: str, *words: str, **environ: str) -> Iterator[tuple[Part, str]]:
         """A gateway besides, with settings of its own, ready; it goes when the block ends."""
         port = free_port()
+        words = ("--pid", str(self.plan.settings.run_dir / f"{name}.pid"), *words)
         part = self.gateway.beside(name, *words, **gateway_addresses(self.plan, name, port), **environ)
         part.start()
         try:
@@ -157,7 +158,11 @@ def _plan(folder: Path, gateways: int, settings: Mapping[str, str]) -> RunningSy
     auth, resource = (Part(command) for command in plan.services)
     ports = [free_port() for _ in range(gateways)]
     fronts = [
-        Part(plan.front).beside(f"gateway{number}", **gateway_addresses(plan, f"gateway{number}", port))
+        Part(plan.front).beside(
+            f"gateway{number}",
+            *("--pid", str(plan.settings.run_dir / f"gateway{number}.pid")),
+            **gateway_addresses(plan, f"gateway{number}", port),
+        )
         for number, port in enumerate(ports)
     ]
     return RunningSystem(plan, redis, auth, resource, fronts, [f"http://127.0.0.1:{port}" for port in ports])

@@ -1,0 +1,343 @@
+"""Random sequences of bytes on one connection, what a gateway has to answer to them, and clients that play them.
+
+A sequence is some requests in a row, each with a number of its own, then perhaps something that is no request. It is
+sent whole or in pieces; then the client stays, closes its sending side, or goes without a word.
+"""
+
+import asyncio
+import random
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+import httptools
+
+BOUNDED, PRIVATE = "/bounded/", "/private/"
+
+ROUTES = """
+[upstreams.recorder]
+urls = ["http://127.0.0.1:{port}"]
+identity = false
+break_after = 0
+
+[[routes]]
+prefix = "/bounded/"
+upstream = "recorder"
+access = "public"
+max_concurrent = {places}
+
+[[routes]]
+prefix = "/private/"
+upstream = "recorder"
+access = "authenticated"
+"""
+
+WAIT = 20.0
+"""Seconds after which a connection that has not ended counts as hanging."""
+
+_HOST = b"Host: h\r\n"
+_GARBAGE = (
+    b"\0\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"GET /bounded/none HTTP/9.9\r\n\r\n",
+    b"GET /bounded/none HTTP/1.1\r\nHost : h\r\n\r\n",
+    b"POST /bounded/none HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    b"POST /bounded/none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"POST /bounded/none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+)
+_UNFINISHED = (
+    b"GET /bounded/none HT",
+    b"GET /bounded/none HTTP/1.1\r\nHost: h\r\nX: ",
+    b"POST /bounded/none HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nhalf",
+    b"POST /bounded/none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhal",
+)
+
+
+class Step(NamedTuple):
+    """One request and the status of its answer. It is executed where that is 200; nothing follows it where `last`."""
+
+    number: int
+    raw: bytes
+    status: int
+    last: bool = False
+    may_be_last: bool = False
+    """Whether the gateway may close after the answer: it refused the request before its body was there."""
+
+
+class Sequence(NamedTuple):
+    """What one client sends, in `pieces`, and how it ends. `tail` is the status that ends the answers, 0 for none."""
+
+    steps: list[Step]
+    pieces: list[bytes]
+    tail: int
+    ending: str
+
+    @property
+    def answers(self) -> list[tuple[int, int]]:
+        """The numbers (0 for what has none) and statuses of the answers that have to come, in their order."""
+        steps = list(self._answered_steps())
+        found = [(step.number if step.status == 200 else 0, step.status) for step in steps]
+        return [*found, (0, self.tail)] if self.tail and not steps[-1].last else found
+
+    def _answered_steps(self) -> Iterator[Step]:
+        for step in self.steps:
+            yield step
+            if step.last:
+                return
+
+    def is_answered_by(self, answers: list[tuple[int, int]]) -> bool:
+        """Whether `answers` are those that have to come, all of them unless one may have been the last."""
+        expected = self.answers
+        if answers == expected:
+            return True
+        reached = list(self._answered_steps())[: len(answers)]
+        return answers == expected[: len(answers)] and bool(reached) and reached[-1].may_be_last
+
+    @property
+    def sees_every_answer(self) -> bool:
+        """Whether the client stays until the gateway has nothing more to say."""
+        return self.ending in ("stay", "half close")
+
+
+def sequences(seed: int, count: int) -> Iterator[Sequence]:
+    """As many as `count`; the same for the same `seed`."""
+    draw = random.Random(seed)
+    numbers = iter(range(1, 100 * count))
+    for _ in range(count):
+        steps = [_step(draw, next(numbers)) for _ in range(draw.choice((1, 1, 2, 3, 5, 12)))]
+        after, tail = draw.choice(((b"", 0), (b"", 0), (draw.choice(_GARBAGE), 400), (draw.choice(_UNFINISHED), 0)))
+        ending = draw.choice(("stay", "stay", "half close", "half close", "close", "reset"))
+        if after in _UNFINISHED and ending == "stay":  # it would wait for the rest, and the gateway as well
+            ending = "half close"
+        raw = b"".join(step.raw for step in steps) + after
+        yield Sequence(steps, list(_pieces(draw, raw)), tail, ending)
+
+
+def _step(draw: random.Random, number: int) -> Step:
+    path = b"/bounded/%d" % number
+    body = b"x" * draw.choice((1, 10, 1_000))
+    length = b"Content-Length: %d\r\n" % len(body)
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n%x;a=b\r\n%b\r\n0\r\nX-T: y\r\n\r\n" % (len(body), body)
+    get, post = b"GET " + path + b" HTTP/1.1\r\n" + _HOST, b"POST " + path + b" HTTP/1.1\r\n" + _HOST
+    kinds = (
+        Step(number, get + b"\r\n", 200),
+        Step(number, b"GET /bounded/0 HTTP/1.1\r\n" + _HOST + b"\r\n", 200)._replace(number=0),  # one that is known
+        Step(number, post + length + b"\r\n" + body, 200),
+        Step(number, post + chunked, 200),
+        Step(number, post + b"Connection: upgrade\r\nUpgrade: h2c\r\n" + length + b"\r\n" + body, 200),
+        Step(number, get + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 200),
+        Step(number, post + b"Expect: 100-continue\r\n" + length + b"\r\n" + body, 200),
+        Step(number, b"GET /private/ HTTP/1.1\r\n" + _HOST + b"\r\n", 401),
+        Step(number, b"POST /private/ HTTP/1.1\r\n" + _HOST + length + b"\r\n" + body, 401, may_be_last=True),
+        Step(number, b"GET /none HTTP/1.1\r\n" + _HOST + b"\r\n", 404),
+        Step(number, get.replace(_HOST, b"") + b"\r\n", 400, last=True),
+        Step(number, get + b"Connection: close\r\n\r\n", 200, last=True),
+    )
+    return draw.choices(kinds, (6, 4, 6, 4, 2, 2, 2, 6, 3, 3, 1, 1))[0]
+
+
+def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
+    """All at once more often than not, so that the gateway has much to do in one turn."""
+    cuts = sorted(draw.randrange(len(raw)) for _ in range(draw.choice((0, 0, 0, 1, 2, 5))))
+    if draw.random() < 0.01:
+        cuts = list(range(1, min(len(raw), 300)))
+    for start, end in zip((0, *cuts), (*cuts, len(raw)), strict=True):
+        if start < end:
+            yield raw[start:end]
+
+
+@dataclass(slots=True)
+class Held:
+    """Requests for `held`, which are answered when all are there."""
+
+    wanted: int
+    answers: list[Callable[[bytes], None]] = field(default_factory=list)
+
+    def add(self, answer: Callable[[bytes], None]) -> None:
+        """Takes one that has arrived."""
+        self.answers.append(answer)
+        if len(self.answers) == self.wanted:
+            for answer in self.answers:
+                answer(b"0")
+
+
+class Recorder(asyncio.Protocol):
+    """One connection to the service, which answers each request with its number and notes it in `executed`."""
+
+    def __init__(self, executed: list[int], held: Held, open_ones: set[asyncio.Transport]) -> None:
+        self._executed = executed
+        self._open_ones = open_ones
+        self._held = held
+        self._parser = httptools.HttpRequestParser(self)
+        self._target = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._open_ones.add(self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        if self._transport is not None:
+            self._open_ones.discard(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the loop."""
+        self._parser.feed_data(data)
+
+    def on_url(self, url: bytes) -> None:
+        """Called by the parser."""
+        self._target = url
+
+    def on_message_complete(self) -> None:
+        """Called by the parser when the request is whole: now it is executed."""
+        number = self._target.rpartition(b"/")[2]
+        if number == b"held":
+            self._held.add(self._answer)
+            return
+        self._executed.append(int(number))
+        loop = asyncio.get_running_loop()
+        if int(number) % 3:
+            self._answer(number)
+        else:  # later, so that what comes behind the request is there before its answer
+            loop.call_later(0.002, self._answer, number)
+
+    def _answer(self, number: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(number), number))
+
+
+async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
+    """Plays one sequence; gives the answers as `Sequence.answers` does, where the client stays for them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        with suppress(ConnectionError):  # the gateway may close before all is sent; what it says is read all the same
+            for piece in sequence.pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0 if len(sequence.pieces) < 9 else 0.0005)
+        if not sequence.sees_every_answer:
+            if sequence.ending == "reset":
+                connection = writer.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            return []
+        if sequence.ending == "half close":
+            with suppress(OSError):
+                writer.write_eof()
+        async with asyncio.timeout(WAIT):
+            return await _answers(reader, writer, len(sequence.answers))
+    finally:
+        writer.close()
+
+
+async def _answers(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: int
+) -> list[tuple[int, int]]:
+    """Every answer until the gateway closes; after the `expected` ones the client closes its sending side."""
+    found: list[tuple[int, int]] = []
+    while True:
+        if len(found) == expected and not writer.is_closing():
+            with suppress(OSError):
+                writer.write_eof()
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as end:
+            if end.partial:
+                raise
+            return found
+        status = int(head[9:12])
+        if status == 100:
+            continue
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        body = await reader.readexactly(length)
+        found.append((int(body) if status == 200 else 0, status))
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of many sequences."""
+
+    played: int = 0
+    answers: int = 0
+    faults: list[str] = field(default_factory=list)
+    """Of each sequence that was not answered as it has to be, what was wrong."""
+    all_places_are_free: bool = False
+
+
+async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, places: int) -> Outcome:
+    """Plays `count` sequences against the gateway at `port`, whose service this is at `service_port`.
+
+    At last as many requests as the route has `places` are under way at once.
+    """
+    executed: list[int] = []
+    held = Held(places)
+    loop = asyncio.get_running_loop()
+    open_ones: set[asyncio.Transport] = set()
+    service = await loop.create_server(lambda: Recorder(executed, held, open_ones), "127.0.0.1", service_port)
+    outcome = Outcome()
+    waiting = sequences(seed, count)
+
+    async def player() -> None:
+        for sequence in waiting:
+            executed_before = len(executed)
+            try:
+                answers = await play(port, sequence)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the sequence that caused it has to be seen
+                outcome.faults.append(f"{sequence}: {error!r}")
+                continue
+            outcome.played += 1
+            outcome.answers += len(answers)
+            if sequence.sees_every_answer:
+                since = executed[executed_before:]
+                outcome.faults += _faults(sequence, answers, since)
+
+    async with service:
+        await asyncio.gather(*(player() for _ in range(at_once)))
+        outcome.all_places_are_free = await _fill(port, places)
+        for transport in tuple(open_ones):
+            transport.abort()
+        await asyncio.sleep(0.05)  # what was aborted is closed
+    counted = Counter(executed)
+    outcome.faults += [f"executed twice: {number}" for number, times in counted.items() if number and times > 1]
+    return outcome
+
+
+def _faults(sequence: Sequence, answers: list[tuple[int, int]], executed: list[int]) -> Iterator[str]:
+    if not sequence.is_answered_by(answers):
+        yield f"{sequence}: answered with {answers}, to be {sequence.answers}"
+    own = {step.number for step in sequence.steps} - {0}
+    answered = {number for number, status in answers if status == 200 and number}
+    if own.intersection(executed) != answered:
+        yield f"{sequence}: executed {sorted(own.intersection(executed))}, answered {sorted(answered)}"
+
+
+async def _fill(port: int, places: int) -> bool:
+    """Whether as many requests as there are places are let through at once. Places of clients that are gone come back
+    within a second or two."""
+
+    async def ask() -> int:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            for _ in range(200):
+                writer.write(b"GET /bounded/held HTTP/1.1\r\nHost: h\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await reader.readexactly(length)
+                if int(head[9:12]) != 503:
+                    return int(head[9:12])
+                await asyncio.sleep(0.02)
+            return 503
+        finally:
+            writer.close()
+
+    try:
+        async with asyncio.timeout(WAIT):
+            return await asyncio.gather(*(ask() for _ in range(places))) == [200] * places
+    except TimeoutError:
+        return False

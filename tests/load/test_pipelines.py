@@ -1,0 +1,72 @@
+"""Two hundred thousand connections with random sequences of requests, garbage and early ends, against one worker.
+
+SOAK_PIPELINES makes it shorter; the seed that is printed can be given again as SOAK_SEED.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from stack.plan import ROOT
+from tests.faults.figures import Say
+from tests.faults.running_system import RunningSystem, running_system
+from tests.gateway.clients.pipelines import ROUTES, Outcome, play_all
+from tests.load.test_memory import GROWTH, resident
+from tests.ports import free_port
+
+PIPELINES = int(os.environ.get("SOAK_PIPELINES") or 200_000)
+SEED = int(os.environ.get("SOAK_SEED") or time.time())
+WARM = min(10_000, PIPELINES // 4)
+"""Connections after which the caches are as full as they get."""
+AT_ONCE = 50
+PLACES = 3 * AT_ONCE
+SHOWN = 5
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    with running_system() as running:
+        yield running
+
+
+def test_pipelines_leave_no_place_taken_no_traceback_and_no_memory(
+    system: RunningSystem, tmp_path: Path, say: Say
+) -> None:
+    """Every request that the service executed was answered on the wire, and no other one was."""
+    service_port = free_port()
+    routes = tmp_path / "routes.toml"
+    ours = ROUTES.format(port=service_port, places=PLACES)
+    routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ours)
+    settings = {
+        "GATEWAY_ROUTES": str(routes),
+        "GATEWAY_WORKERS": "1",
+        "ACCESS_LOG": "off",
+        "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
+    }
+
+    def play(port: int, seed: int, count: int) -> Outcome:
+        return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, places=PLACES))
+
+    with system.another_gateway("pipelines", **settings) as (part, url):
+        port = int(url.rpartition(":")[2])
+        began = time.monotonic()
+        outcomes = [play(port, SEED, WARM)]
+        early = resident(part)
+        outcomes.append(play(port, SEED + 1, PIPELINES - WARM))
+        late = resident(part)
+        took = time.monotonic() - began
+    answers = sum(outcome.answers for outcome in outcomes)
+    faults = [fault for outcome in outcomes for fault in outcome.faults]
+    say(
+        f"{PIPELINES} connections in {took:.0f} s (SOAK_SEED={SEED}), {answers} answers, {len(faults)} faults: "
+        f"{early / 2**20:.1f} MiB after {WARM}, {late / 2**20:.1f} MiB at the end"
+    )
+    assert faults[:SHOWN] == []
+    assert sum(outcome.played for outcome in outcomes) == PIPELINES
+    assert all(outcome.all_places_are_free for outcome in outcomes)
+    assert [line for line in part.said if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
+    assert late < early * GROWTH
