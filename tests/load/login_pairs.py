@@ -1,0 +1,52 @@
+"""Compares how long refused log-ins take for accounts that exist and names that nobody has.
+
+`python -m tests.load.login_pairs [PAIRS]` starts a system, sends the log-ins in pairs, in random order within each,
+and prints the medians and how often the known account was the slower one. 50 % is a fair coin.
+"""
+
+import random
+import statistics
+import sys
+from math import sqrt
+
+import requests
+
+from auth_service.settings import SECURE_HASH
+from tests.faults.running_system import running_system
+
+NOBODYS = 150
+"""Failures with unknown names before the first pair."""
+
+
+def main(pairs: int) -> None:
+    """Prints the comparison."""
+    cost = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}
+    with running_system(gateways=1, RATE_LIMITS="off", **cost) as system, requests.Session() as line:
+        account = system.client().register()
+
+        def seconds(email: str) -> float:
+            answer = line.post(
+                f"{system.url}/auth/jwt/create/", json={"email": email, "password": "wrong"}, timeout=30
+            )
+            assert answer.status_code == 401
+            return answer.elapsed.total_seconds()
+
+        for number in range(NOBODYS):
+            seconds(f"nobody{number}@example.org")
+        known: list[float] = []
+        unknown: list[float] = []
+        for number in range(pairs):
+            pair = [(account.email, known), (f"stranger{number}@example.org", unknown)]
+            random.shuffle(pair)
+            for email, times in pair:
+                times.append(seconds(email))
+    slower = sum(one > other for one, other in zip(known, unknown, strict=True))
+    sys.stdout.write(
+        f"{pairs} pairs: known p50 {statistics.median(known) * 1000:.2f} ms, "
+        f"unknown p50 {statistics.median(unknown) * 1000:.2f} ms, "
+        f"known slower in {100 * slower / pairs:.0f} % (chance: 50 ± {100 / sqrt(pairs):.0f} %)\n"
+    )
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 500)
