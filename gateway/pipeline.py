@@ -108,12 +108,15 @@ class Pipeline:
                 token = arrival.token or bearer_token(fields.authorization)
                 proof = self._authentication.recall(token)
                 if proof is None:
-                    if route.limits:  # first of all, so that a flood of bad tokens ends here
-                        self._limits.check(route.limits, arrival.client)
+                    # First of all, so that a flood of bad tokens ends here.
+                    if route.limits and not self._limits.has_room(route.limits, arrival.client):
+                        return None
                     proof = self._authentication.verify_at_once(token)
             except Refused as refused:
-                if route.limits and refused.status == 401:  # for its address a bad token is a request like any other
-                    self._limits.note(route.limits, arrival.client)
+                # For its address a bad token is a request like any other: near a limit the shared count decides.
+                is_counted = refused.status == 401 and bool(route.limits)
+                if is_counted and not self._limits.note_known(route.limits, arrival.client):
+                    return None
                 raise
             if proof is None:
                 return None
@@ -136,7 +139,7 @@ class Pipeline:
             examined = Examined(route, examined.fields)  # whose head is built without the ticket
         proof, answer_fields = await self._prove(arrival, examined.fields, route, ticket)
         with _handing_back(proof):
-            standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
+            standing = await self._limit_identity(route, arrival, proof)
             return self._passage(arrival, examined, proof, standing + answer_fields)
 
     async def vouch_for(self, arrival: Arrival) -> Vouched:
@@ -147,7 +150,7 @@ class Pipeline:
             await self._limits.admit(route.limits, client=arrival.client)
         proof = None if route.public else await self._authentication.prove(arrival, examined.fields)
         with _handing_back(proof):
-            standing = await self._limit_identity(arrival, route, proof) if route.limits else ()
+            standing = await self._limit_identity(route, arrival, proof)
             identity = self._vouch(proof, route) if proof is not None else b""
             return Vouched(identity, proof, standing + (proof.answer_fields if proof is not None else ()))
 
@@ -156,10 +159,10 @@ class Pipeline:
         if passage.proof is not None and not passage.route.public:
             self._authentication.confirm(passage.proof)
 
-    async def _limit_identity(self, arrival: Arrival, route: Route, proof: Proof | None) -> Fields:
-        subject = _subject(proof)
-        await self._limits.admit(route.limits, subject=subject)
-        return self._limits.standing(route.limits, arrival.client, subject)
+    async def _limit_identity(self, route: Route, arrival: Arrival, proof: Proof | None) -> Fields:
+        if not route.limits:
+            return ()
+        return await self._limits.admit_identity(route.limits, arrival.client, _subject(proof))
 
     def answered_here(self, arrival: Arrival) -> str | None:
         """What Allow says where it is the gateway that answers an OPTIONS or CONNECT; None for what is forwarded.

@@ -33,8 +33,11 @@ class Limits:
         now = self._clock()
         counts = self._find(limits, client, subject, now)
         rooms = [self._room(count, now) for count in counts]
-        if Room.NONE in rooms:
-            raise _refusal(counts, counts[rooms.index(Room.NONE)], now)
+        full = [count for count, room in zip(counts, rooms, strict=True) if room is Room.NONE]
+        if full:  # an address's limits come first, as they do before it is known who asks
+            of_address = [count for count in full if count.limit.per == ADDRESS]
+            told = self._find(limits, client, "" if of_address else subject, now)
+            raise _refusal(told, (of_address or full)[0], now)
         if Room.UNSURE in rooms:
             return None
         for count in counts:
@@ -42,31 +45,56 @@ class Limits:
         return _told(counts, now)
 
     async def admit(self, limits: Sequence[Limit], *, client: str = "", subject: str = "") -> None:
-        """Counts the request under those limits whose key is given, asking where need be. Raises Refused(429)."""
+        """Counts the request under those limits whose key is given, asking where need be.
+
+        Under all of them or, where one has no room, under none. Raises Refused(429).
+        """
         now = self._clock()
         counts = self._find(limits, client, subject, now)
-        for count in counts:
+        for place, count in enumerate(counts):
             if not await self._admit(count, now):
+                for counted in counts[:place]:
+                    self._counts.take_back(counted)
                 raise _refusal(counts, count, now)
+
+    async def admit_identity(self, limits: Sequence[Limit], client: str, subject: str) -> Fields:
+        """As admit, for a request that was counted for its address before; gives the fields for the answer.
+
+        Where a limit of the identity refuses it, it does not count for the address either. Raises Refused(429).
+        """
+        now = self._clock()
+        counts = self._find(limits, "", subject, now)
+        for place, count in enumerate(counts):
+            if not await self._admit(count, now):
+                for counted in (*counts[:place], *self._find(limits, client, "", now)):
+                    self._counts.take_back(counted)
+                raise _refusal(self._find(limits, client, subject, now), count, now)
+        return self.standing(limits, client, subject)
 
     def standing(self, limits: Sequence[Limit], client: str, subject: str) -> Fields:
         """The fields that say how the client stands."""
         now = self._clock()
         return _told(self._find(limits, client, subject, now), now)
 
-    def check(self, limits: Sequence[Limit], client: str) -> None:
-        """Returns where the address has room left, as far as is known here; counts nothing. Raises Refused(429)."""
+    def has_room(self, limits: Sequence[Limit], client: str) -> bool:
+        """Whether the address has room left without asking Redis; counts nothing. Raises Refused(429) for none."""
         now = self._clock()
         counts = self._find(limits, client, "", now)
-        for count in counts:
-            if count.room(now) is Room.NONE:
-                raise _refusal(counts, count, now)
+        rooms = [self._room(count, now) for count in counts]
+        if Room.NONE in rooms:
+            raise _refusal(counts, counts[rooms.index(Room.NONE)], now)
+        return Room.UNSURE not in rooms
 
-    def note(self, limits: Sequence[Limit], client: str) -> None:
-        """Counts a request that is refused for another reason, for its address. Raises Refused(429)."""
-        self.check(limits, client)
+    def note_known(self, limits: Sequence[Limit], client: str) -> bool:
+        """Counts a request that is refused for another reason, for its address. Raises Refused(429).
+
+        False, and nothing counted, where Redis has to be asked.
+        """
+        if not self.has_room(limits, client):
+            return False
         for count in self._find(limits, client, "", self._clock()):
             self._counts.add(count)
+        return True
 
     def _find(self, limits: Sequence[Limit], client: str, subject: str, now: float) -> list[Count]:
         """The counts of those limits whose key is known."""

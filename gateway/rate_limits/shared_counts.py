@@ -67,6 +67,12 @@ class SharedCounts:
         if count.own * WORTH >= count.limit.rate.count and len(self._unreported) < MOST_UNREPORTED:
             self._unreported[count] = None
 
+    def take_back(self, count: Count) -> None:
+        """Uncounts one request that was refused for another reason; Redis hears of it with the next batch."""
+        count.own -= 1
+        if count.own < 0:  # what was told already is taken out of the sum again
+            self._unreported[count] = None
+
     async def ask(self, count: Count) -> bool:
         """Whether Redis, too, has room for one more, which is counted then."""
         waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

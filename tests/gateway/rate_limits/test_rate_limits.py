@@ -44,6 +44,12 @@ access = "authenticated"
 limits = [{ per = "address", rate = "1000/day" }, { per = "identity", rate = "3/hour" }]
 
 [[routes]]
+prefix = "/few-own/"
+upstream = "notes"
+access = "authenticated"
+limits = [{ per = "address", rate = "5/hour" }]
+
+[[routes]]
 prefix = "/free/"
 upstream = "notes"
 access = "public"
@@ -132,6 +138,35 @@ def test_an_identity_has_one_budget_whatever_token_and_address_it_comes_with(
     answer = ask(gateway, "/own/x", f"Authorization: Bearer {another}")
     assert answer.status == 200
     assert answer.get("ratelimit-policy") == '"address-86400s";q=1000;w=86400, "identity-3600s";q=3;w=3600'
+
+
+@pytest.mark.parametrize("kind", ["bad", "malformed", "expired", "none"])
+def test_requests_that_prove_nothing_meet_one_limit_at_all_gateways(
+    make: Make, signing_key: SigningKey, kind: str
+) -> None:
+    """As good ones do: what a worker counts alone would let each of them in as often."""
+    claims = access_claims(time.time() - (600 if kind == "expired" else 0))
+    good = signing_key.sign(claims)
+    bad = good if kind == "expired" else good.rpartition(".")[0] + "." + "A" * 342
+    fields = {"none": (), "malformed": ("Authorization: Bearer a b",)}.get(kind, (f"Authorization: Bearer {bad}",))
+    statuses = [asks_of(make(), "/few-own/x", 5, *fields) for _ in range(4)]
+    assert statuses == [[401] * 5, [429] * 5, [429] * 5, [429] * 5]
+
+
+def test_what_an_identitys_limit_refuses_does_not_count_for_its_address(
+    make: Make, signing_key: SigningKey, redis_url: str
+) -> None:
+    """Nor anywhere else, whichever way the request took."""
+    gateways = [make(), make()]
+    token = f"Authorization: Bearer {signing_key.sign(access_claims(time.time(), sub='busy'))}"
+    refresh = "X-Refresh-Token: unneeded"  # takes the long way
+    for gateway in gateways:
+        asks_of(gateway, "/own/x", 6, token)
+        asks_of(gateway, "/own/x", 6, token, refresh)
+    left = [ask(gateway, "/own/x").problem["code"] for gateway in gateways]
+    assert left == ["no_credentials"] * 2
+    told = ask(gateways[0], "/own/x", token).get("ratelimit") or ""
+    assert '"address-86400s";r=996' in told  # three that were let in, and one without a token
 
 
 def test_requests_with_bad_tokens_count_for_their_address(make: Make, signing_key: SigningKey) -> None:
