@@ -7,6 +7,8 @@ Revision ID: 0004
 Revises: 0003
 """
 
+from uuid import UUID
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -18,6 +20,7 @@ branch_labels = None
 depends_on = None
 
 MAX_FOLDED_EMAIL = 320
+STREAMED = {"yield_per": 1_000}
 
 users = sa.table(
     "users",
@@ -30,20 +33,19 @@ users = sa.table(
 
 def upgrade() -> None:
     connection = op.get_bind()
-    found = connection.execute(sa.select(users).order_by(users.c.created_at, users.c.id)).all()
+    found = connection.execute(sa.select(users).order_by(users.c.created_at, users.c.id), execution_options=STREAMED)
     changed = [row for row in found if email_key(row.email) != row.email_folded]
-    taken = {row.email_folded for row in found} - {row.email_folded for row in changed}
-    keys = {}
+    # In two steps: one account's new key may be another's old one.
+    for row in changed:
+        _set_key(connection, row.id, f"moving:{row.id}")
     for row in changed:
         key = email_key(row.email)
-        if key in taken or len(key) > MAX_FOLDED_EMAIL:
-            key = own_key(row.email)
-        taken.add(key)
-        keys[row.id] = key
-    # In two steps: one account's new key may be another's old one.
-    for step in (lambda row: f"moving:{row.id}", lambda row: keys[row.id]):
-        for row in changed:
-            connection.execute(users.update().where(users.c.id == row.id).values(email_folded=step(row)))
+        is_taken = connection.execute(sa.select(users.c.id).where(users.c.email_folded == key)).first()
+        _set_key(connection, row.id, own_key(row.email) if is_taken or len(key) > MAX_FOLDED_EMAIL else key)
+
+
+def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
+    connection.execute(users.update().where(users.c.id == user_id).values(email_folded=key))
 
 
 def downgrade() -> None:
