@@ -138,7 +138,11 @@ class Authentication:
             return self._clearing
         except Refused:  # two cookies: which of them would be cleared is the browser's to say
             return ()
-        return self._clearing if handle is not None and self._sessions.has_long_ended(handle) else ()
+        if handle is None:
+            return ()
+        # No request with a good token waits for it, and none fails while the auth service is away.
+        self._sessions.look_up(handle)
+        return self._clearing if self._sessions.has_long_ended(handle) else ()
 
     def put_token(self, proof: Proof, fields: RequestFields) -> None:
         """Puts the proof's token into a request to the auth service, and says so where no client presented it."""

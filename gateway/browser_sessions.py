@@ -136,6 +136,13 @@ class BrowserSessions:
         ended = self._ended.get(handle)
         return ended is not None and not ended.lately
 
+    def look_up(self, handle: str) -> None:
+        """Has the auth service asked about `handle` where nothing is known of it, without waiting for the answer."""
+        ended = self._ended.get(handle)
+        is_known = ended is not None and (not ended.lately or self._clock() < ended.until)
+        if not (is_known or handle in self._held or handle in self._running):
+            self._exchange(handle).add_done_callback(_forget_failure)
+
     def drop(self, handle: str) -> None:
         """Lets go of the token that is held for `handle`: it was revoked."""
         held = self._held.get(handle)

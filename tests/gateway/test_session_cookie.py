@@ -95,11 +95,25 @@ def test_a_handle_that_proves_nothing_is_cleared_and_ignored_beside_a_good_token
     fields = f"Cookie: {COOKIE}={value}", f"Authorization: Bearer {token}"
     for line in ("GET /api/x", "POST /api/x", "GET /auth/users/me/"):
         assert ask(gateway, line, *fields).status == 200
-    ask(gateway, "GET /session/", fields[0])  # from now on the gateway knows that the handle is good for nothing
+    deadline = time.monotonic() + 5  # the gateway asks about the handle meanwhile
+    while not is_cleared(ask(gateway, "GET /api/x", *fields)) and time.monotonic() < deadline:
+        time.sleep(0.005)
     auth.down = True
     for line in ("GET /api/x", "POST /api/x"):
         answer = ask(gateway, line, *fields)
         assert (answer.status, is_cleared(answer)) == (200, True)
+
+
+def test_a_good_token_does_not_wait_for_what_is_said_of_the_cookie(
+    gateway: RunningGateway, auth: AuthStandIn, token: str
+) -> None:
+    """Neither while the auth service is silent, nor while it is away; and it is asked once at a time."""
+    fields = f"Cookie: {COOKIE}={'w' * 43}", f"Authorization: Bearer {token}"
+    auth.holding = True
+    assert [ask(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
+    assert auth.count(EXCHANGE_PATH) <= 1
+    auth.down, auth.holding = True, False
+    assert ask(gateway, "GET /api/x", *fields).status == 200
 
 
 # --- where anybody may ask ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.revocation import Revocation
 from gateway.app import Gateway
 from gateway.arrival import Arrival
 from gateway.token_proxy import TokenProxy
@@ -328,6 +329,24 @@ def test_every_credential_on_every_route(ways: list[Way], signing_key: SigningKe
 def test_every_method(ways: list[Way], signing_key: SigningKey, method: str, credential: str) -> None:
     for path in ("/public/x", "/api/x", "/one/x", "/small-answers/x", "/by-address/x", "/api/rejects"):
         compare(ways, signing_key, method, path, CREDENTIALS[credential])
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/by-address/x", "/roomy/x", "/streams/x", "/auth/users/me/"])
+def test_a_revoked_token(ways: list[Way], signing_key: SigningKey, path: str) -> None:
+    """Revoked before it was ever seen, and after it was remembered."""
+    outcomes = []
+    for way, address in zip(ways, ("10.200.0.1", "10.200.0.2"), strict=True):
+        now, sid = time.time(), f"revoked-at-{path}"
+        token = signing_key.sign(access_claims(now, sid=sid, jti=sid, sub=sid, exp=int(now) + 3_000))
+        fields = "Host: gateway", f"Authorization: Bearer {token}", f"X-Forwarded-For: {address}"
+        revocations = way.proxy._pipeline._authentication._authenticator._revocations
+        with way.gateway.connect() as client:
+            answers = [client.ask(f"GET {path} HTTP/1.1", *fields)]
+            revocations.add(Revocation("sid", sid, int(now), until=int(now) + 3_000))
+            answers += [client.ask(f"GET {path} HTTP/1.1", *fields) for _ in range(3)]
+        outcomes.append([told(answer, sid) for answer in answers])
+        assert path.startswith("/auth/") or [answer.status for answer in answers][:2] == [200, 401]
+    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.parametrize("origin", ORIGINS)
