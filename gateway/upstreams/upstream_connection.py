@@ -17,6 +17,7 @@ from gateway.upstreams.answer_framing import read_framing
 from gateway.upstreams.identity_rejections import read_rejection
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
+from gateway.upstreams.unread_answer import unread
 
 HIGH_WATER = 65_536
 UNAUTHORIZED = 401
@@ -420,12 +421,23 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop once."""
-        self._transport = None
-        if self.complete:
-            self._wake()
-            return
-        untouched = self._reused and self._heading and not self._head_bytes
-        self._fail("stale" if untouched else "broken", exc)
+        transport, self._transport = self._transport, None
+        try:
+            if exc is not None and transport is not None and self.awaits_answer:
+                # A write failed: the service has closed with the upload unread, often after an early answer.
+                self._read_rest(transport)
+        finally:
+            if self.complete:
+                self._wake()
+            else:
+                untouched = self._reused and self._heading and not self._head_bytes
+                self._fail("stale" if untouched else "broken", exc)
+
+    def _read_rest(self, transport: asyncio.Transport) -> None:
+        for data in unread(transport):
+            if self.complete or self._failure is not None:
+                return
+            self.data_received(data)
 
     def pause_writing(self) -> None:
         """Called by the loop when the upstream takes no more."""
