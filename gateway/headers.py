@@ -217,7 +217,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         if value.lower() not in (b"keep-alive", b"close"):
             connection += elements(value.lower())
     elif name == b"expect":
-        if value.lower() != b"100-continue":
+        if any(expectation != b"100-continue" for expectation in elements(value.lower())):
             raise Refused("bad_header", "The only known expectation is 100-continue.")
     elif name == b"x-refresh-token":
         if fields.refresh_token is not None:

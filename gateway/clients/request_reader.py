@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import httptools
 
 from gateway.authority import origin_form, with_authority
-from gateway.list_fields import OWS
+from gateway.list_fields import OWS, elements
 
 
 class RequestHead(NamedTuple):
@@ -110,7 +110,7 @@ class RequestReader:
         name = name.lower()
         value = value.strip(OWS)
         if name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
+            self._expects_continue = b"100-continue" in elements(value.lower())
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -13,7 +13,7 @@ import httptools
 from gateway.headers import read_answer_fields
 from gateway.list_fields import OWS
 from gateway.redirects import URL_FIELDS
-from gateway.upstreams.answer_framing import read_framing
+from gateway.upstreams.answer_framing import BadFraming, read_framing
 from gateway.upstreams.identity_rejections import read_rejection
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
@@ -471,6 +471,8 @@ class UpstreamConnection(asyncio.Protocol):
             self.headers = [(name.lower(), value) for name, value in self._raw_headers]
             self._heading = False
             return
+        if status < 100:
+            raise BadFraming(f"status {status:03}")  # RFC 9110 15: there is no such class
         if status < 200:  # RFC 9110 15.2: interim answers are for the next hop, which is us
             self._raw_headers = []
             return

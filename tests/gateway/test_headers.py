@@ -291,6 +291,13 @@ def test_what_two_readers_could_differ_on_is_refused(
     assert (refused.value.code, refused.value.status) == (code, 400)
 
 
+def test_expectations_are_a_list() -> None:
+    """RFC 9110 10.1.1."""
+    read((b"expect", b"100-continue , 100-Continue"), (b"expect", b"100-continue"))
+    with pytest.raises(Refused):
+        read((b"expect", b"100-continue, 200-ok"))
+
+
 def test_http_1_0_needs_no_host() -> None:
     assert read_request_fields([], "1.0").host is None
 

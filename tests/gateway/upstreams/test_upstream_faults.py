@@ -68,6 +68,7 @@ def test_an_upstream_that_breaks_off_is_a_502(
     "raw",
     [
         b"this is no HTTP\r\n\r\n",
+        b"HTTP/1.1 099 Odd\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/3.7 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -1,0 +1,143 @@
+"""Plays message forms at a proxy and says in a line what became of each."""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+
+from tests.gateway.message_forms.forms import NUMBER, AnswerForm
+from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
+
+AT_ONCE = 40
+QUIET = 0.3
+"""Seconds without a byte after which nothing more is expected."""
+
+Outcomes = dict[str, str]
+
+_NUMBERED = re.compile(r"/public/(\d{5})|\?(\d{5})")
+_INTERIM = re.compile(rb"HTTP/1\.1 1(?!01)\d\d [^\r]*\r\n(?:[^\r]+\r\n)*\r\n")
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
+_CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n")
+
+
+def play_requests(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) -> Outcomes:
+    """For each form the statuses of the answers, and behind `->` what the upstream was sent."""
+    seen: dict[int, list[str]] = defaultdict(list)
+    own = f"127.0.0.1:{upstream.port}"
+
+    async def script(conversation: Conversation) -> None:
+        number = _number(conversation.request.request_line)
+        seen[number].append(f"{_described(conversation, own)} unfinished")
+        place = len(seen[number]) - 1
+        await conversation.read_body()
+        seen[number][place] = _described(conversation, own)
+        await conversation.write(ok(b"" if conversation.request.request_line.startswith("HEAD") else b"ok"))
+
+    upstream.begin(script)
+    raws = {name: raw.replace(NUMBER, b"%05d" % number) for number, (name, raw) in enumerate(forms.items())}
+    answers = asyncio.run(_play_all(port, raws))
+    upstream.drop_connections()
+    return {
+        name: " -> ".join([_statuses(answers[name]), *seen[number]]).replace(f"{number:05d}", "N")
+        for number, name in enumerate(forms)
+    }
+
+
+def play_answers(port: int, upstream: RawUpstream, forms: Mapping[str, AnswerForm]) -> Outcomes:
+    """For each form of an upstream's answer the status and body that a client is given, and whether it is cut off."""
+    given = list(forms.values())
+
+    async def script(conversation: Conversation) -> None:
+        form = given[_number(conversation.request.request_line)]
+        await conversation.write(form.raw)
+        if form.closes:
+            conversation.close()
+
+    upstream.begin(script)
+    raws = {
+        name: f"{form.method} /public/{number:05d} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+        for number, (name, form) in enumerate(forms.items())
+    }
+    answers = asyncio.run(_play_all(port, raws))
+    upstream.drop_connections()
+    return {name: _read(answers[name], form.method) for name, form in forms.items()}
+
+
+async def _play_all(port: int, raws: Mapping[str, bytes]) -> dict[str, bytes]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, raw: bytes) -> tuple[str, bytes]:
+        async with gate:
+            return name, await _play(port, raw)
+
+    return dict(await asyncio.gather(*(one(name, raw) for name, raw in raws.items())))
+
+
+async def _play(port: int, raw: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    answers = b""
+    with suppress(TimeoutError, ConnectionError):
+        writer.write(raw)
+        async with asyncio.timeout(QUIET) as quiet:
+            while data := await reader.read(65_536):
+                answers += data
+                quiet.reschedule(asyncio.get_running_loop().time() + QUIET)
+    writer.close()
+    return answers
+
+
+def _number(request_line: str) -> int:
+    found = _NUMBERED.search(request_line)
+    return int(found[1] or found[2]) if found else -1
+
+
+def _described(conversation: Conversation, own: str) -> str:
+    request = conversation.request
+    method_and_target = request.request_line.rpartition(" ")[0]
+    try:
+        body = request.content()
+    except (ValueError, IndexError):
+        body = request.body
+    # HTTP/1.0 need not name a host: then it is that of the upstream itself.
+    host = ", ".join(value for name, value in request.fields if name == "host").replace(own, "upstream")
+    return ascii(f"{method_and_target} of {host}" + (f" with {body.decode('latin-1')}" if body else ""))[1:-1]
+
+
+def _statuses(answers: bytes) -> str:
+    final = [status.decode() for status in _STATUS.findall(_INTERIM.sub(b"", answers))]
+    return " ".join(final) or "nothing"
+
+
+def _read(answer: bytes, method: str) -> str:
+    answer = _INTERIM.sub(b"", answer)
+    head, end, body = answer.partition(b"\r\n\r\n")
+    status = _STATUS.match(head)
+    if not status or not end:
+        return "nothing" if not answer else f"raw {answer[:40].decode('latin-1')!a}"
+    code = status[1].decode()
+    if code[0] in "45":
+        return code
+    head += b"\r\n"
+    if method == "HEAD" or code in ("204", "304"):
+        return f"{code} and {body.decode('latin-1')!a}" if body else code
+    length = _LENGTH.search(head)
+    whole = True
+    if _CHUNKED.search(head):
+        body, whole = _dechunked(body)
+    elif length:
+        whole = len(body) == int(length[1])
+    return f"{code} {body.decode('latin-1')!a}" + ("" if whole else " cut off")
+
+
+def _dechunked(body: bytes) -> tuple[bytes, bool]:
+    content = b""
+    while (size := _CHUNK.match(body)) is not None:
+        length = int(size[1], 16)
+        content += body[size.end() : size.end() + length]
+        body = body[size.end() + length + 2 :]
+        if length == 0:
+            return content, True
+    return content, False
