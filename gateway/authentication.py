@@ -62,8 +62,11 @@ class Authentication:
         return self._authenticator.verify_at_once(token)
 
     def confirm(self, proof: Proof) -> None:
-        """Returns where `proof` still holds: not expired, not revoked. Raises Refused."""
-        self._authenticator.confirm(proof.claims)
+        """Returns where `proof`, which is some seconds old, still holds. Raises Refused.
+
+        A token that the gateway itself renews may have expired meanwhile: its session has not ended by that.
+        """
+        self._authenticator.confirm(proof.claims, may_be_expired=proof.is_fetched)
 
     async def prove(self, arrival: Arrival, fields: RequestFields) -> Proof:
         """Whose request it is. Raises Refused: 400 for two session cookies, 401, 403, 503.

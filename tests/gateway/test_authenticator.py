@@ -214,6 +214,28 @@ def test_a_remembered_token_expires_all_the_same(bench: Bench, signing_key: Sign
     assert [bench.answer(token), bench.answer(token)] == ["token_expired", "token_expired"]
 
 
+def test_a_request_that_waited_is_refused_by_an_expired_token_unless_the_gateway_renews_it(
+    bench: Bench, signing_key: SigningKey
+) -> None:
+    """A session that is held by a cookie does not end because its token did meanwhile; a revocation ends both."""
+
+    async def scenario() -> None:
+        await bench.load()
+        claims = await bench.authenticate(signing_key.sign(access_claims(bench.clock())))
+        bench.authenticator.confirm(claims)
+        bench.clock.move(400)
+        with pytest.raises(Refused) as refused:
+            bench.authenticator.confirm(claims)
+        assert refused.value.code == "token_expired"
+        bench.authenticator.confirm(claims, may_be_expired=True)
+        bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock()), int(bench.clock()) + 300))
+        with pytest.raises(Refused) as refused:
+            bench.authenticator.confirm(claims, may_be_expired=True)
+        assert refused.value.code == "token_revoked"
+
+    asyncio.run(scenario())
+
+
 # --- memory and revocation -----------------------------------------------------------------------------------------
 
 
