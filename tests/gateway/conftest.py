@@ -220,10 +220,11 @@ def shared_auth_upstream(auth_answers: Script) -> Iterator[RawUpstream]:
 
 
 @pytest.fixture
-def auth_upstream(shared_auth_upstream: RawUpstream, auth_answers: Script) -> RawUpstream:
-    """The auth service's place, with nothing recorded yet."""
+def auth_upstream(shared_auth_upstream: RawUpstream, auth_answers: Script) -> Iterator[RawUpstream]:
+    """The auth service's place, with nothing recorded yet. What a test has it answer ends with the test."""
     shared_auth_upstream.begin(auth_answers)
-    return shared_auth_upstream
+    yield shared_auth_upstream
+    shared_auth_upstream.begin_answering(auth_answers)
 
 
 @pytest.fixture(scope="session")
