@@ -10,7 +10,7 @@ from contract.claims import MAX_TOKEN_LENGTH
 
 BAD_AUTHORIZATION = "The Authorization header must be the word Bearer and one token."
 
-_BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
+_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -28,13 +28,21 @@ def read_bearer(authorization: str | None) -> str:
     The scheme is case-insensitive (RFC 9110 11.1). Raises NoCredentials or MalformedCredentials.
     """
     value = (authorization or "").strip(" \t")
-    found = _BEARER.fullmatch(value)
-    if found is not None and len(found[1]) <= MAX_TOKEN_LENGTH:
-        return found[1]
+    name, _, rest = value.partition(" ")
+    if name.lower() == "bearer" and _is_token68(token := rest.lstrip(" ")):
+        return token
     scheme = _SCHEME.match(value)
     if scheme is None or scheme[0].lower() != "bearer":
         raise NoCredentials
     raise MalformedCredentials
+
+
+def _is_token68(token: str) -> bool:
+    # Not a regular expression: on a token of 600 characters that takes 5 us, and this one.
+    bare = token.rstrip("=")
+    if not bare or not bare.isascii() or len(token) > MAX_TOKEN_LENGTH:
+        return False
+    return not bare.encode("ascii").translate(None, _TOKEN68)
 
 
 def split_cookies(fields: Iterable[bytes], name: bytes) -> tuple[list[bytes], list[bytes]]:
