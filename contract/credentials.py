@@ -38,7 +38,7 @@ def read_bearer(authorization: str | None) -> str:
 
 
 def _is_token68(token: str) -> bool:
-    # Not a regular expression: on a token of 600 characters that takes 5 us, and this one.
+    # A regular expression takes 5 us for a token of 600 characters, this takes 1.
     bare = token.rstrip("=")
     if not bare or not bare.isascii() or len(token) > MAX_TOKEN_LENGTH:
         return False
