@@ -163,9 +163,12 @@ class Grants:
         return isinstance(decision, Replay | Ended)
 
     def has_ended(self, claims: AccessClaims) -> bool:
-        """Whether the session of an access token has ended: the token is then refused before it expires."""
+        """Whether the session of an access token has ended, or its user was barred: then the token is refused."""
         session = self.sessions.find(claims.session)
-        return session is None or session.state.revoked_at is not None
+        if session is None or session.state.revoked_at is not None:
+            return True
+        user = self.accounts.find(session.user_id)
+        return user is None or not user.is_active
 
     def _read_unless_ended(self, token: str) -> RefreshClaims:
         claims = self.reader.read_refresh(token)
