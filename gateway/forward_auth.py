@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS
 from contract.problems import Refused
 from gateway.arrival import Arrival
+from gateway.authority import is_host
 from gateway.clients.trusted_proxies import forwarded_scheme
 from gateway.own_paths import FORWARD_AUTH
 from gateway.pipeline import Vouched
@@ -104,6 +105,7 @@ def _only(arrival: Arrival, name: bytes) -> bytes | None:
 
 def _with_host(headers: list[Field], host: bytes | None) -> list[Field]:
     # The host that the client named, and the scheme, decide whether a cookie's request comes from a page of ours.
-    if host is None:
+    # A list, which several proxies in a row may write, names no host that an Origin could be.
+    if host is None or not is_host(host):
         return headers
     return [*(field for field in headers if field[0] != b"host"), (b"host", host)]

@@ -215,6 +215,12 @@ def test_what_is_not_clearly_asked_is_refused(asked: RunningGateway, line: str, 
     assert ask(asked, line, *fields).status == 400
 
 
+def test_a_list_of_hosts_is_no_reason_to_say_no(asked: RunningGateway, token: str) -> None:
+    """Proxies in a row may write one; only an Origin is compared with it."""
+    fields = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: app.example, inner:80")
+    assert ask(asked, ASK, *fields, f"Authorization: Bearer {token}").status == 200
+
+
 def test_what_is_said_twice_alike_is_clear(asked: RunningGateway) -> None:
     assert ask(asked, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
     assert ask(asked, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
