@@ -30,8 +30,9 @@ def test_a_table_that_no_migration_makes_is_written_into_the_next_one(
 ) -> None:
     shutil.copytree(folder, tmp_path / "migrations")
     versions = sorted((tmp_path / "migrations" / "versions").glob("0*.py"))
-    versions[-1].unlink()
+    for version in versions:
+        version.unlink()
     written = write_migration(db, tmp_path / "migrations", "What changes")
     assert written is not None
-    assert written.name == f"{len(versions):04}_what_changes.py"
-    assert "op." in written.read_text()
+    assert written.name == "0001_what_changes.py"
+    assert written.read_text().count("op.create_table(") == len(db.metadata.tables)

@@ -38,6 +38,11 @@ urls = ["${RESOURCE_URL}"]
 max_connections = 1
 break_after = 0
 
+[upstreams.observed]
+urls = ["${RESOURCE_URL}"]
+max_connections = 1
+break_after = 0
+
 [upstreams.gone]
 urls = ["http://127.0.0.1:1"]
 break_after = 0
@@ -127,6 +132,11 @@ websocket = true
 [[routes]]
 prefix = "/narrow/"
 upstream = "narrow"
+access = "public"
+
+[[routes]]
+prefix = "/observed/"
+upstream = "observed"
 access = "public"
 
 [[routes]]

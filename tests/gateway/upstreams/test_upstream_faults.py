@@ -111,7 +111,7 @@ def test_the_log_says_what_is_wrong_with_an_answer(gateway: RunningGateway, upst
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", then_close=True)
     )
     with capture_logs() as lines:
-        assert problem(ask(gateway, "/narrow/")) == (502, "upstream_failed")
+        assert problem(ask(gateway, "/observed/")) == (502, "upstream_failed")
     said = [(line["event"], line["reason"], line.get("detail")) for line in lines if "upstream" in line]
     assert said == [("upstream address fails", "malformed", "Transfer-Encoding: 'gzip, chunked'")]
 
