@@ -60,7 +60,7 @@ GARBAGE = b"\0\r\n\r\n"
 def served(make_app: MakeApp, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text(ROUTES)
-    with running(make_app(GATEWAY_ROUTES=str(routes))) as gateway:
+    with running(make_app(GATEWAY_ROUTES=str(routes)), until="/healthz") as gateway:
         yield gateway
 
 
@@ -180,7 +180,7 @@ def send_for_ever(client: RawClient) -> None:
 
 def test_a_client_that_only_sends_is_not_read_for_ever(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staged_close, "LINGER_TOTAL", 0.5)
-    with running(make_app()) as gateway, gateway.connect() as client:
+    with running(make_app(), until="/healthz") as gateway, gateway.connect() as client:
         client.send(b"POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n")
         begun = time.monotonic()
         with pytest.raises(ConnectionError):

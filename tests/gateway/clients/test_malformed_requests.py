@@ -41,7 +41,7 @@ def lines() -> Iterator[list[Any]]:
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
-    make_app: MakeApp, lines: list[Any], name: str
+    make_app: MakeApp, auth_upstream: RawUpstream, lines: list[Any], name: str
 ) -> None:
     status, code, raw = MALFORMED[name]
     app = make_app()
@@ -86,7 +86,7 @@ def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
     ids=["head", "body"],
 )
 def test_a_request_that_does_not_come_in_time_is_a_408(
-    make_app: MakeApp, upstream: RawUpstream, lines: list[Any], raw: bytes, code: str
+    make_app: MakeApp, auth_upstream: RawUpstream, upstream: RawUpstream, lines: list[Any], raw: bytes, code: str
 ) -> None:
     with running(make_app(), Hasty) as gateway, gateway.connect() as client:
         client.send(raw)
@@ -100,7 +100,7 @@ def test_a_request_that_does_not_come_in_time_is_a_408(
 
 
 def test_a_connection_that_brings_nothing_is_closed_without_an_answer_or_a_line(
-    make_app: MakeApp, lines: list[Any]
+    make_app: MakeApp, auth_upstream: RawUpstream, lines: list[Any]
 ) -> None:
     with running(make_app(), Hasty) as gateway, gateway.connect() as client:
         assert client.is_closed()

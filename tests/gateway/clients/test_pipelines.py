@@ -27,7 +27,8 @@ def test_what_is_executed_is_answered_and_every_place_comes_back(
     service_port = free_port()
     routes = tmp_path / "routes.toml"
     routes.write_text(ROUTES.format(port=service_port, places=PLACES))
-    with capture_logs() as lines, running(make_app(GATEWAY_ROUTES=str(routes))) as gateway:
+    app = make_app(GATEWAY_ROUTES=str(routes))
+    with capture_logs() as lines, running(app, until="/healthz") as gateway:
         outcome = asyncio.run(
             play_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, places=PLACES),
         )

@@ -200,7 +200,7 @@ def test_a_trusted_proxy_behind_the_balancer_names_its_clients(
     assert upstream.last.get("x-forwarded-for") == "192.0.2.7"
 
 
-def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp) -> None:
+def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp, auth_upstream: RawUpstream) -> None:
     app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
     with capture_logs() as lines, running(app, Hasty) as gateway, RawClient(gateway.port, BALANCER) as balancer:
         balancer.send(GET)
