@@ -66,7 +66,7 @@ def exchange() -> Response:
     try:
         return _answer(services().browser_sessions.exchange(given["handle_hash"]))
     except SessionEnded as error:
-        raise session_ended() from error
+        raise session_ended(error.seconds_ago) from error
 
 
 @browser_session_endpoints.post("/end")

@@ -21,7 +21,14 @@ RENEW_AFTER = 60.0
 
 
 class SessionEnded(Exception):
-    """The handle's session has ended, has outlived its time, or never was."""
+    """The handle's session has ended, has outlived its time, or never was.
+
+    `seconds_ago` is how long ago a log-out, a log-in or a revocation ended it; None where none of them did.
+    """
+
+    def __init__(self, seconds_ago: float | None = None) -> None:
+        super().__init__("the session has ended")
+        self.seconds_ago = seconds_ago
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,7 +68,11 @@ class BrowserSessions:
         """A fresh access token of the handle's session, which counts as its use. Raises SessionEnded."""
         now = self.clock()
         session = self.sessions.find_by_handle(handle_hash)
-        if session is None or not session.state.is_live(now, self.idle_lifetime):
+        if session is None:
+            raise SessionEnded
+        if session.state.revoked_at is not None:
+            raise SessionEnded(max(0.0, now - session.state.revoked_at))
+        if not session.state.is_live(now, self.idle_lifetime):
             raise SessionEnded
         user = self.accounts.find(session.user_id)
         if user is None or not user.is_active or not self._renew(session, now):

@@ -132,7 +132,11 @@ def throttled(seconds: int) -> AuthRefused:
     return AuthRefused(429, body, {"Retry-After": str(wait)})
 
 
-def session_ended() -> AuthRefused:
+def session_ended(seconds_ago: float | None) -> AuthRefused:
     """404: the handle's session has ended, or there never was one."""
-    body: JSON = {"detail": "There is no such session, or it has ended.", "code": SESSION_ENDED}
+    body: JSON = {
+        "detail": "There is no such session, or it has ended.",
+        "code": SESSION_ENDED,
+        "ended_seconds_ago": seconds_ago,
+    }
     return AuthRefused(404, body)

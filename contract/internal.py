@@ -13,7 +13,9 @@ SESSIONS_PATH = "/internal/sessions"
 browser holds by an opaque handle. `expires_at` is the session's absolute end, in seconds since the epoch. With the
 log-in the session ends that is held by the handle whose hash is `replaces`."""
 EXCHANGE_PATH = "/internal/sessions/exchange"
-"""{handle_hash} -> 200 {access, expires_at, user}, or 404 with the code `session_ended`."""
+"""{handle_hash} -> 200 {access, expires_at, user}, or 404 {code, ended_seconds_ago} with the code `session_ended`.
+
+`ended_seconds_ago` is null where there never was such a session, where it expired, and once it is forgotten."""
 END_PATH = "/internal/sessions/end"
 """{handle_hash} -> 204, also where there is no such session any more."""
 

@@ -57,7 +57,7 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A handle that the auth service did not know, which is believed `until` (seconds since the epoch); `lately`
-    where it was good at this worker just before."""
+    where it was good at this worker just before, or where its session ended in the last ENDED_FOR seconds."""
 
     until: float
     lately: bool
@@ -131,7 +131,8 @@ class BrowserSessions:
         """Whether `handle` is known to prove nothing, and no log-in can have replaced it a moment ago.
 
         An answer that clears the cookie may cross the answer to a log-in on its way to the browser, and would clear
-        the new handle. So a handle that was seen alive here is not cleared for the next ENDED_FOR seconds.
+        the new handle. So a handle is not cleared for ENDED_FOR seconds after its session ended at this worker or at
+        another one.
         """
         ended = self._ended.get(handle)
         return ended is not None and not ended.lately
@@ -159,8 +160,8 @@ class BrowserSessions:
 
     async def _fetch(self, handle: str) -> Granted:
         status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
-        if status == 404 and read_object(body).get("code") == SESSION_ENDED:
-            self._end(handle, lately=handle in self._held)
+        if status == 404 and (said := read_object(body)).get("code") == SESSION_ENDED:
+            self._end(handle, lately=handle in self._held or _is_recent(said.get("ended_seconds_ago")))
             raise Refused("session_ended")
         if status != 200:
             raise Refused("auth_unavailable", retry_after=spread(1))
@@ -210,6 +211,10 @@ def _read_granted(body: bytes) -> Granted:
     if not isinstance(access, str) or not isinstance(expires_at, int | float) or not isinstance(user, dict):
         raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
     return Granted(access, _expiry(access), float(expires_at), user)
+
+
+def _is_recent(seconds_ago: object) -> bool:
+    return isinstance(seconds_ago, int | float) and seconds_ago < ENDED_FOR
 
 
 def _expiry(access: str) -> float:

@@ -89,6 +89,17 @@ def test_an_unknown_handle_has_no_session(gateway: Gateway) -> None:
     assert answer.json is not None
     assert answer.json["code"] == "session_ended"
     assert answer.json["detail"]
+    assert answer.json["ended_seconds_ago"] is None
+
+
+def test_an_exchange_says_how_long_ago_the_session_ended(gateway: Gateway, ann: Person, clock: MovableClock) -> None:
+    """By that the gateway knows whether a log-in may just have replaced the handle in the browser."""
+    gateway.open("h1")
+    gateway.end("h1")
+    clock.move(7)
+    answer = gateway.exchange("h1").json
+    assert answer is not None
+    assert (answer["code"], answer["ended_seconds_ago"]) == ("session_ended", 7.0)
 
 
 def test_use_keeps_a_session_from_idling_out(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:

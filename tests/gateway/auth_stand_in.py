@@ -40,6 +40,8 @@ class AuthStandIn:
     session: str = field(default_factory=lambda: secrets.token_hex(16))
     replaced: list[str | None] = field(default_factory=list)
     """Of every log-in that went well, the hash of the handle that it replaces."""
+    ended_seconds_ago: float | None = None
+    """How long ago the sessions ended whose handles it does not know."""
 
     def count(self, path: str) -> int:
         """How often `path` was asked for."""
@@ -76,7 +78,8 @@ class AuthStandIn:
             return self._log_in(said)
         if path == EXCHANGE_PATH:
             known = said["handle_hash"] in self.handles
-            return (200, self._granted()) if known else (404, {"detail": "ended", "code": "session_ended"})
+            ended = {"code": "session_ended", "ended_seconds_ago": self.ended_seconds_ago}
+            return (200, self._granted()) if known else (404, ended)
         if path == END_PATH:
             self.handles.discard(said["handle_hash"])
             return 204, {}

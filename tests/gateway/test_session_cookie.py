@@ -1,6 +1,7 @@
 """The session cookie beside other credentials, malformed, doubled or dead: it shuts nobody out and hides no fault."""
 
 import json
+import secrets
 import time
 from collections.abc import Iterator
 
@@ -212,6 +213,17 @@ def test_the_answer_to_a_request_that_crossed_a_log_in_clears_nothing(gateway: R
     assert ask(gateway, "DELETE /session/", cookie, *FROM_OUR_PAGE).status == 204
     for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
         assert COOKIE not in str(ask(gateway, line, cookie).get_all("set-cookie"))
+
+
+@pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
+@pytest.mark.parametrize(("seconds_ago", "cleared"), [(0.0, False), (9.9, False), (10.1, True), (None, True)])
+def test_so_does_the_answer_of_a_worker_that_never_saw_the_handle(
+    gateway: RunningGateway, auth: AuthStandIn, line: str, seconds_ago: float | None, *, cleared: bool
+) -> None:
+    """Another worker answered the log-in that ended the old session."""
+    auth.ended_seconds_ago = seconds_ago
+    old = secrets.token_urlsafe(32)
+    assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *FROM_OUR_PAGE)) is cleared
 
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])
