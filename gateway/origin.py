@@ -76,7 +76,7 @@ def read_allowed_origins(text: str) -> AllowedOrigins:
         scheme, host, port = parts
         if port == _ANY_PORT:
             if host not in _LOOPBACK:
-                raise ValueError(f"cannot hold {entry!r}: only localhost, 127.0.0.1 and [::1] may have any port")
+                raise ValueError(_reason(entry))
             any_port.add((scheme, host))
         elif origin := _origin(scheme, host, port):
             exact.add(origin)
@@ -93,6 +93,8 @@ def shown(origin: str) -> str:
 def why_refused(origin: str, own: Origin | None) -> str:
     """Why an Origin field is neither `own`, the gateway's, nor allowed: for the log and the problem detail."""
     known = read_origin(origin)
+    if origin == "null":
+        return "The Origin is null, as from a local file or a sandboxed frame: serve the page by http or https."
     if known is None:
         return f"The Origin {shown(origin)} is not scheme://host[:port]."
     reason = f"The Origin {shown(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
@@ -136,4 +138,14 @@ def _reason(entry: str) -> str:
         return "cannot hold '*': requests carry credentials, so every origin has to be named (Fetch, 3.2.5)"
     if entry == "null":
         return "cannot hold 'null': every local file and every sandboxed frame has that origin"
-    return f"takes scheme://host or scheme://host:port, without a path, comma-separated; {entry!r} is none"
+    if "*" in entry:
+        return f"cannot hold {entry!r}: name each origin; '*' may only be a port, of localhost, 127.0.0.1 or [::1]"
+    if "://" not in entry:
+        return f"needs a scheme in {entry!r}: 'https://{entry}' or 'http://{entry}'"
+    scheme, _, rest = entry.partition("://")
+    without_path = f"{scheme}://{rest.partition('/')[0]}"
+    if without_path != entry and read_origin(without_path):
+        return f"cannot hold {entry!r}: an origin has no path; write {without_path!r}"
+    return (
+        f"must list origins as scheme://host or scheme://host:port, separated by commas; {entry!r} is not an origin"
+    )

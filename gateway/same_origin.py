@@ -28,12 +28,20 @@ def check_same_origin(
     if method in _SAFE:
         return
     if not custom_header:
-        raise Refused("cross_site", f"A request that a cookie authenticates needs the header {CUSTOM_HEADER}.")
+        raise Refused(
+            "cross_site",
+            f"A request that a cookie authenticates needs the header {CUSTOM_HEADER}, with any value: foreign pages"
+            " cannot send it.",
+        )
     if origin is not None:
         check_origin(origin, scheme=scheme, host=host, allowed_origins=allowed_origins)
         return
     if fetch_site != "same-origin":
-        raise Refused("cross_site", "A request that a cookie authenticates needs an Origin or Sec-Fetch-Site.")
+        raise Refused(
+            "cross_site",
+            "A request that a cookie authenticates needs an Origin, or Sec-Fetch-Site: same-origin. Browsers send"
+            " both; other clients use access tokens.",
+        )
 
 
 def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_origins: AllowedOrigins) -> None:

@@ -109,3 +109,7 @@ def test_a_reason_is_short_and_printable(origin: str, host: str) -> None:
     assert shown(origin).isprintable()
     assert why_refused(origin, own_origin("http", host)).isprintable()
     assert len(shown(origin)) <= 200 * len("\\U0001f600")
+
+
+def test_a_page_without_an_origin_is_told_to_have_one() -> None:
+    assert "serve the page by http or https" in why_refused("null", own_origin("http", "h"))

@@ -1,5 +1,6 @@
 """What the gateway is told, and what stops its start."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -80,9 +81,24 @@ def test_it_listens_on_loopback_unless_told_otherwise() -> None:
     assert load(ServingSettings, told).bind == ["unix:/run/g.sock", "127.0.0.1:9001"]
 
 
-def test_a_bad_origin_is_named() -> None:
-    with pytest.raises(SettingsError, match=r"^ALLOWED_ORIGINS .*'b\.example' is none; got "):
-        load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example, b.example"})
+@pytest.mark.parametrize(
+    ("entry", "advice"),
+    [
+        ("b.example", "needs a scheme in 'b.example': 'https://b.example' or 'http://b.example'"),
+        ("http://localhost:5173/", "an origin has no path; write 'http://localhost:5173'"),
+        ("https://b.example/app/", "an origin has no path; write 'https://b.example'"),
+        ("https://*.example.com", "cannot hold 'https://*.example.com': name each origin"),
+        ("http://b.example:*", "'*' may only be a port, of localhost, 127.0.0.1 or [::1]"),
+        ("*", "requests carry credentials, so every origin has to be named"),
+        ("null", "every local file and every sandboxed frame has that origin"),
+        ("http://b.example http://c.example", "separated by commas; 'http://b.example http://c.example' is not"),
+        ("http://b.example:99999", "'http://b.example:99999' is not an origin"),
+        ("file://", "'file://' is not an origin"),
+    ],
+)
+def test_a_bad_origin_is_named_with_what_to_write_instead(entry: str, advice: str) -> None:
+    with pytest.raises(SettingsError, match=f"^ALLOWED_ORIGINS .*{re.escape(advice)}.*; got "):
+        load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": f"https://a.example, {entry}"})
 
 
 LOCAL = [
