@@ -53,8 +53,11 @@ def email_key(text: str) -> str:
 
 
 def own_key(text: str) -> str:
-    """The key of an account that is kept apart: by its very spelling, without case."""
-    return KEPT_APART + text.lower()
+    """Return the key of an account that is kept apart.
+
+    It is the key of former versions: every spelling that found the account before still finds it.
+    """
+    return KEPT_APART + _folded(text)
 
 
 def _local_key(local: str) -> str:

@@ -12,7 +12,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.claims import ACCESS_TYP, AccessClaims, ExpiredToken, InvalidToken, read_access_claims
-from contract.jws import JwsHeader, read_claims, read_header
+from contract.jws import JwsHeader, read_claims, read_header, read_unverified
 from contract.problems import Refused
 from gateway.bounded import make_room
 from gateway.keys import SigningKeys
@@ -118,10 +118,20 @@ class Authenticator:
             if not self._keys.loaded:
                 raise Refused("keys_unavailable", retry_after=1)
             if key is None:
-                raise InvalidToken("Token is signed with an unknown key")
+                raise self._unknown_key(token)
             return self._read(token, header, key)
         except InvalidToken as error:
             raise _refusal(error) from error
+
+    def _unknown_key(self, token: str) -> InvalidToken:
+        """Return why a token is refused whose key is unknown.
+
+        A client that was offline may come back after its key was replaced. Its token has expired in any case, and
+        nothing else may tell it that it cannot refresh.
+        """
+        exp = read_unverified(token).get("exp")
+        has_expired = type(exp) in (int, float) and exp + self._leeway <= self._clock()
+        return ExpiredToken() if has_expired else InvalidToken("Token is signed with an unknown key")
 
     def _forget_all(self) -> None:
         self._verified.clear()

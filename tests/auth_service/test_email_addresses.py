@@ -117,6 +117,8 @@ def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> Non
         upgrade()
     logged_in_as(app, "u@b\u00fccher.example", "first")
     logged_in_as(app, "u@B\u00dcCHER.example", "first")
+    logged_in_as(app, "u@bu\u0308cher.example", "first")
+    logged_in_as(app, "\uff55@b\u00fccher.example", "first")
     logged_in_as(app, "u@xn--bcher-kva.example", "second")
     logged_in_as(app, "v@stra\u00dfe.example", "third")
     logged_in_as(app, "v@xn--strae-oqa.example", "third")

@@ -150,6 +150,23 @@ def test_a_forged_token_is_not_refreshed(gateway: RunningGateway, auth: AuthStan
     assert (answer.status, auth.count(REFRESH)) == (401, 0)
 
 
+def test_a_client_that_was_away_while_the_key_was_replaced_goes_on(gateway: RunningGateway) -> None:
+    """Its access token is of a key that nobody knows any more, and has expired; its refresh token is good."""
+    replaced = SigningKey("replaced").sign(access_claims(time.time() - 600))
+    answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {replaced}", "X-Refresh-Token: good-refresh")
+    assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
+    alone = ask(gateway, "GET /api/x", f"Authorization: Bearer {replaced}")
+    assert (alone.status, alone.problem["code"]) == (401, "token_expired")
+
+
+def test_a_token_of_an_unknown_key_that_says_it_is_good_is_not_refreshed(
+    gateway: RunningGateway, auth: AuthStandIn
+) -> None:
+    unknown = SigningKey("unknown").sign(access_claims(time.time()))
+    answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {unknown}", "X-Refresh-Token: good-refresh")
+    assert (answer.status, answer.problem["code"], auth.count(REFRESH)) == (401, "token_invalid", 0)
+
+
 def test_two_refresh_tokens_are_refused(gateway: RunningGateway, expired: str) -> None:
     fields = (f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh", "X-Refresh-Token: other")
     assert ask(gateway, "GET /api/x", *fields).problem["code"] == "multiple_credentials"

@@ -1,7 +1,7 @@
 """E-mail addresses are compared by mailbox: internationalized domains as DNS has them.
 
 Of accounts that turn out to have one mailbox, one is found by every spelling. Each of the others keeps being found by
-the spelling that it was registered with.
+the spellings that found it before.
 
 Revision ID: 0004
 Revises: 0003
