@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -156,7 +157,7 @@ def create_app(
     metrics = Metrics(feed, revocations, clock)
     upstream_metrics = UpstreamMetrics(metrics.registry)
     calls = auth_calls(auth_address(settings))
-    auth_balancer = Balancer(calls, UpstreamReport(calls, upstream_metrics, monotonic), monotonic)
+    auth_balancer = Balancer(calls, UpstreamReport(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.refused)
     sightings = Sightings(lambda document: _report(auth, document))

@@ -3,6 +3,7 @@
 Failures may come by the thousand a second: each is counted, and a line says how many there were since the last line.
 """
 
+import logging
 from collections.abc import Sequence
 
 import structlog
@@ -19,9 +20,15 @@ _log = structlog.get_logger("upstream")
 
 
 class UpstreamReport:
-    """What is said of one upstream, by one worker. `monotonic` gives seconds."""
+    """What is said of one upstream, by one worker. `monotonic` gives seconds.
 
-    def __init__(self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock) -> None:
+    `level` is that of a failed address: lower where whoever asks logs its own failure.
+    """
+
+    def __init__(
+        self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock, level: int = logging.WARNING
+    ) -> None:
+        self._level = level
         self._name = upstream.name
         self._metrics = metrics
         self._now = monotonic
@@ -40,7 +47,7 @@ class UpstreamReport:
             return
         self._said_at[address], self._unsaid[address] = now, 0
         more = {"detail": detail} if detail else {}
-        _log.warning("upstream address fails", **self._at(address), reason=reason, failures=failures, **more)
+        _log.log(self._level, "upstream address fails", **self._at(address), reason=reason, failures=failures, **more)
 
     def members_are(self, joined: Sequence[str], left: Sequence[str]) -> None:
         """Addresses have become members, or have left."""
