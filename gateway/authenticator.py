@@ -130,7 +130,7 @@ class Authenticator:
         nothing else may tell it that it cannot refresh.
         """
         exp = read_unverified(token).get("exp")
-        has_expired = type(exp) in (int, float) and exp + self._leeway <= self._clock()
+        has_expired = isinstance(exp, int | float) and exp + self._leeway <= self._clock()
         return ExpiredToken() if has_expired else InvalidToken("Token is signed with an unknown key")
 
     def _forget_all(self) -> None:
