@@ -1,6 +1,9 @@
 """The README keeps what it says: its service of ten lines works as it stands there."""
 
+import json
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,63 @@ def test_a_service_of_ten_lines_believes_the_gateway_and_nobody_else(upstream: U
     assert client.get("/reports/", headers={"X-Identity": assertion}).get_json() == {"hello": "ann@example.com"}
     assert client.get("/reports/", headers={"X-Identity": forged}).status_code == 401
     assert client.get("/reports/", headers={"X-User-Id": "ann-id"}).status_code == 401
+
+
+PAGE = """
+const said = [], waits = [];
+let access = "old", answers = [];
+globalThis.fetch = async (path, { headers }) => {
+  said.push(`ticket ${headers.Authorization}`);
+  const answer = answers.shift();
+  if (answer instanceof Error) throw answer;
+  return answer;
+};
+globalThis.EventSource = class {
+  constructor(url) { said.push(url); globalThis.events = this; }
+  addEventListener(type, listener) { this.created = listener; }
+  close() { said.push("closed"); }
+};
+globalThis.setTimeout = (again, milliseconds, ...values) => {
+  waits.push(milliseconds);
+  queueMicrotask(() => again(...values));
+};
+const show = (note) => said.push(note.title);
+const logIn = async () => { access = "new"; };
+const ticket = (ticket) => Response.json({ ticket });
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+"""
+"""What the README's page has around it: a network that answers as it is told, and a clock that does not wait."""
+
+SCENES = """
+answers = [ticket("t1")];
+await subscribe();
+events.created({ lastEventId: "7", data: '{"title": "seventh"}' });
+answers = [new TypeError("Failed to fetch"), new Response("", { status: 503, headers: { "Retry-After": "5" } }),
+           new Response("", { status: 401 }), ticket("t2")];
+events.onerror();
+for (let turns = 0; turns < 20; turns++) await turn();
+console.log(JSON.stringify({ said, waits }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_page_goes_on_where_it_was_after_an_outage_a_refusal_and_an_expired_token(tmp_path: Path) -> None:
+    program = tmp_path / "page.mjs"
+    program.write_text(PAGE + block("js") + SCENES, encoding="utf-8")
+    ran = subprocess.run(["node", program], capture_output=True, text=True, timeout=30, check=False)
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout) == {
+        "said": [
+            "ticket Bearer old",
+            "/api/notes/events?ticket=t1&last_event_id=",
+            "seventh",
+            "closed",
+            *["ticket Bearer old"] * 3,
+            "ticket Bearer new",
+            "/api/notes/events?ticket=t2&last_event_id=7",
+        ],
+        "waits": [2000, 2000, 5000],
+    }
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
