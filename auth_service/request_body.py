@@ -95,6 +95,8 @@ def multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
             if isinstance(event, Field | File):
+                if event.name is None:  # RFC 7578 4.2; its type does not say that it can be missing
+                    raise malformed_body("Multipart form parse error")
                 name, data, is_file = event.name, b"", isinstance(event, File)
             elif isinstance(event, Data):
                 data += event.data

@@ -130,7 +130,8 @@ class Authenticator:
         nothing else may tell it that it cannot refresh.
         """
         exp = read_unverified(token).get("exp")
-        has_expired = isinstance(exp, int | float) and exp + self._leeway <= self._clock()
+        # Nothing is added to `exp`: an integer of 400 digits can be compared with a float, but not be made one.
+        has_expired = isinstance(exp, int | float) and exp <= self._clock() - self._leeway
         return ExpiredToken() if has_expired else InvalidToken("Token is signed with an unknown key")
 
     def _forget_all(self) -> None:

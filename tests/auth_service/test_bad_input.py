@@ -152,6 +152,14 @@ def test_what_could_be_read_in_two_ways_names_its_field(
     assert (answer.status_code, answer.json) == (400, complaints)
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_part_without_a_name_is_refused(client: FlaskClient, parts: int) -> None:
+    """RFC 7578 4.2: every part has one."""
+    nameless = b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n" * parts
+    answer = client.post("/auth/users/", data=nameless + multipart(EMAIL, SECRET), content_type=MULTIPART)
+    assert (answer.status_code, answer.json) == (400, {"detail": "Multipart form parse error"})
+
+
 def test_two_passwords_that_differ_in_bytes_that_are_no_utf8_are_not_one(client: FlaskClient) -> None:
     def send(path: str, secret: bytes) -> int:
         body = multipart(EMAIL, ('name="password"', secret))

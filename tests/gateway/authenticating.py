@@ -50,7 +50,7 @@ class Bench:
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,
             size=self.size,
-            leeway=10,
+            leeway=10.0,
         )
 
     async def load(self) -> None:

@@ -107,6 +107,27 @@ def test_a_kid_is_a_name_in_a_dict_and_nothing_else(bench: Bench, signing_key: S
     assert bench.answer(by_hand(header, access_claims(bench.clock()), b"x")) == "token_invalid"
 
 
+@pytest.mark.parametrize(
+    ("exp", "code"),
+    [
+        (10**400, "token_invalid"),
+        (-(10**400), "token_expired"),
+        (float("nan"), "token_invalid"),
+        (float("inf"), "token_invalid"),
+        (float("-inf"), "token_expired"),
+        ("1", "token_invalid"),
+        (None, "token_invalid"),
+        ([], "token_invalid"),
+        ({}, "token_invalid"),
+    ],
+    ids=lambda value: repr(value)[:13],
+)
+def test_a_token_of_an_unknown_key_may_say_any_expiry(bench: Bench, exp: object, code: str) -> None:
+    """Nobody has signed it, so its claims are whatever a stranger wrote."""
+    header = {"alg": "RS256", "typ": ACCESS_TYP, "kid": "unknown"}
+    assert bench.answer(by_hand(header, access_claims(bench.clock()) | {"exp": exp}, b"x")) == code
+
+
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t"])
 def test_a_token_does_not_bring_its_own_key(bench: Bench, name: str) -> None:
     """R4: nor does it cause any look-up beyond the one for an unknown kid."""
