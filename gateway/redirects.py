@@ -2,8 +2,9 @@
 
 `Location`, `Content-Location` and `Refresh`, as nginx's proxy_redirect and Apache's ProxyPassReverse do. A URL that
 names the service's address, or the host that the client asked for, becomes a path: that is right whatever scheme and
-host the client sees. A URL of another host stays as it is, and so does `https://` of the same host for a client that
-came by `http`: the service wants it to change.
+host the client sees. So does a URL with the client's host and the service's port, which nginx makes of its redirects to
+directories. A URL of another host stays as it is, and so does `https://` of the same host for a client that came by
+`http`: the service wants it to change.
 """
 
 import re
@@ -60,7 +61,15 @@ def _is_ours(network: re.Match[bytes], route: Route, host: bytes | None, scheme:
         return False
     if named == asked:
         return not (said_scheme == "https" and scheme == "http")
-    return named in route.upstream.own_names
+    return named in route.upstream.own_names or (asked is not None and _has_our_port(named, asked, route, scheme))
+
+
+def _has_our_port(named: str, asked: str, route: Route, scheme: str) -> bool:
+    """Whether `named` is the host of `asked` with the port of one of the upstream's addresses."""
+    host, _, port = named.rpartition(":")
+    if host != asked.rpartition(":")[0] or port not in route.upstream.own_ports:
+        return False
+    return not (port == "443" and scheme == "http")
 
 
 def _with_prefix(path: bytes, route: Route) -> bytes:

@@ -116,6 +116,8 @@ class Upstream:
     """What its requests say in Host: the client's, the upstream's own, or this name."""
     own_names: frozenset[str] = field(init=False)
     """By what it may call itself in a URL: its addresses, and the name in `host`, as authority_key has them."""
+    own_ports: frozenset[str] = field(init=False)
+    """The ports of its addresses."""
 
     def __post_init__(self) -> None:
         schemes = ("http", "https")
@@ -128,6 +130,8 @@ class Upstream:
         if self.host not in (HOST_CLIENT, HOST_UPSTREAM):
             names |= {authority_key(self.host, scheme) for scheme in schemes}
         object.__setattr__(self, "own_names", frozenset(names))
+        ports = frozenset(str(address.port) for address in self.addresses if address.host)
+        object.__setattr__(self, "own_ports", ports)
 
     @property
     def takes_credentials(self) -> bool:

@@ -120,6 +120,30 @@ def test_a_service_that_sends_its_client_to_tls_is_obeyed() -> None:
     assert location("https://app.example/a", route(), scheme="http") == "https://app.example/a"
 
 
+@pytest.mark.parametrize(
+    ("url", "service", "host", "scheme", "seen"),
+    [
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"app.example", "https", "/a/"),
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"APP.example:8000", "http", "/a/"),
+        ("http://[::1]:8001/a/", "http://10.0.0.5:8001", b"[::1]:8000", "http", "/a/"),
+        ("http://app.example/a/", "http://10.0.0.5", b"app.example:8000", "http", "/a/"),
+        ("https://app.example:8443/a/", "https://10.0.0.5:8443", b"app.example:8000", "http", "/a/"),
+        ("https://app.example/a/", "https://10.0.0.5", b"app.example:8000", "https", "/a/"),
+        ("https://app.example/a/", "https://10.0.0.5", b"app.example:8000", "http", None),
+        ("https://app.example/a/", "http://10.0.0.5", b"app.example:8000", "https", None),
+        ("http://app.example/a/", "unix:/run/service.sock", b"app.example:8000", "http", None),
+        ("http://app.example:8002/a/", "http://10.0.0.5:8001", b"app.example", "https", None),
+        ("http://elsewhere.example:8001/a/", "http://10.0.0.5:8001", b"app.example", "https", None),
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", None, "https", None),
+    ],
+)
+def test_the_clients_host_with_the_services_port_is_the_services_own(
+    url: str, service: str, host: bytes | None, scheme: str, seen: str | None
+) -> None:
+    """nginx adds the port on which it listens to the Host that it was sent. None: the URL stays as it is."""
+    assert location(url, route(url=service), host=host, scheme=scheme) == (seen or url)
+
+
 def test_a_configured_name_is_the_services_own() -> None:
     assert location("http://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
     assert location("https://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
