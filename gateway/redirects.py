@@ -2,7 +2,7 @@
 
 `Location`, `Content-Location` and `Refresh`, as nginx's proxy_redirect and Apache's ProxyPassReverse do. A URL that
 names the service's address, or the host that the client asked for, becomes a path: that is right whatever scheme and
-host the client sees. So does a URL with the client's host and the service's port, which nginx makes of its redirects to
+host the client sees. So does a URL with the client's host and the service's port, as nginx redirects to
 directories. A URL of another host stays as it is, and so does `https://` of the same host for a client that came by
 `http`: the service wants it to change.
 """
