@@ -221,7 +221,7 @@ def create_app(
             settings.gateway_forward_auth,
         ),
         SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
-        Cors(settings.origins, settings.cors_max_age),
+        Cors(settings.origins, settings.cors_max_age, settings.request_limits),
         metrics,
         access_log if settings.access_log else None,
         clock,

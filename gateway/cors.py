@@ -14,6 +14,7 @@ from gateway.arrival import Arrival
 from gateway.exchange import Send
 from gateway.headers import read_request_fields
 from gateway.origin import AllowedOrigins, own_origin, read_origin, shown, why_refused
+from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.routing.routes import METHODS
 
 EXPOSED = (
@@ -25,15 +26,19 @@ EXPOSED = (
 _REMEMBERED = 1_000
 """Origin fields that were read before, and whether they are allowed; then all are forgotten."""
 
+_LONGEST = 300
+"""Characters of an Origin field that are remembered. A longer field is no origin, whatever follows them."""
+
 _log = structlog.get_logger("cors")
 
 
 class Cors:
     """Decides by `allowed`; `max_age`, in seconds, is how long a browser may remember a preflight's answer."""
 
-    def __init__(self, allowed: AllowedOrigins, max_age: int) -> None:
+    def __init__(self, allowed: AllowedOrigins, max_age: int, request_limits: RequestLimits = DEFAULT_LIMITS) -> None:
         self._allowed = allowed
         self._max_age = str(max_age).encode("ascii")
+        self._request_limits = request_limits
         self._known: dict[str, bytes | None] = {}
 
     def origin(self, arrival: Arrival) -> bytes | None:
@@ -45,6 +50,9 @@ class Cors:
         return self._known[origin] if origin in self._known else self._read(origin, arrival)
 
     def _read(self, origin: str, arrival: Arrival) -> bytes | None:
+        remembered_by = origin[:_LONGEST]
+        if remembered_by in self._known:
+            return self._known[remembered_by]
         parsed = read_origin(origin)
         own = own_origin(arrival.scheme, arrival.header(b"host"))
         allowed = origin.encode("ascii") if parsed in self._allowed else None
@@ -54,7 +62,7 @@ class Cors:
             _log.info("origin_not_allowed", origin=shown(origin), request_id=arrival.request_id, reason=reason)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
-        self._known[origin] = allowed
+        self._known[remembered_by] = allowed
         return allowed
 
     def is_preflight(self, arrival: Arrival) -> bool:
@@ -71,7 +79,7 @@ class Cors:
         Raises Refused: 403 where its origin is not allowed, 400 or 431 as for every request.
         `methods` are those of the routes at the path, or empty where the gateway has none there.
         """
-        read_request_fields(arrival.headers, arrival.http_version)
+        read_request_fields(arrival.headers, arrival.http_version, self._request_limits)
         origin, own = arrival.header(b"origin") or "", own_origin(arrival.scheme, arrival.header(b"host"))
         parsed = read_origin(origin)
         if parsed is None or (parsed != own and parsed not in self._allowed):

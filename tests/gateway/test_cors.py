@@ -191,6 +191,13 @@ def test_a_preflight_is_a_request_like_any_other(gateway: RunningGateway, lines:
     assert (answer.status, answer.get("connection")) == (400, "close")
 
 
+@pytest.mark.parametrize(("most", "status"), [("60", 204), ("40", 431)])
+def test_a_preflight_may_have_as_many_fields_as_any_request(make_app: MakeApp, most: str, status: int) -> None:
+    fields = ["Origin: http://localhost", "Access-Control-Request-Method: PUT", *(f"X-{n}: 1" for n in range(50))]
+    with running(make_app(MAX_HEADER_FIELDS=most)) as gateway:
+        assert ask(gateway, "OPTIONS /public/x", *fields).status == status
+
+
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
@@ -279,7 +286,9 @@ def test_many_origins_do_not_fill_the_memory() -> None:
     with capture_logs():
         for number in range(5_000):
             assert cors.origin(_arrival(f"https://{number}.example")) is None
+            assert cors.origin(_arrival(f"https://{number}.{'a' * 4_000}.example")) is None
     assert len(cors._known) <= 1_000
+    assert max(map(len, cors._known)) <= 300
     assert cors.origin(_arrival("https://app.example")) == b"https://app.example"
 
 
