@@ -20,7 +20,7 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
 FILE = Path(__file__).parent / "message_forms" / "recorded.json"
-PAGE = ROOT / "docs" / "decisions" / "0019-message-forms-beside-nginx-haproxy-and-envoy.md"
+PAGE = ROOT / "docs" / "decisions" / "0021-message-forms-beside-nginx-haproxy-and-envoy.md"
 GATEWAY = "gateway"
 PEERS = ("nginx", "haproxy", "envoy")
 RECORD = bool(os.environ.get("SALLYPORT_RECORD"))
