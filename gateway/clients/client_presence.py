@@ -12,7 +12,9 @@ the client's being gone. A stream of events has no end to wait for, and ends wit
 import asyncio
 import select
 import socket
-from enum import Enum
+from enum import Enum, auto
+
+from gateway.clients.cycle import Cycle
 
 PROBE_WAIT = 0.05
 """Seconds until a probe is looked into for the first time; a client that is further away is found by the sweep."""
@@ -45,3 +47,40 @@ def presence(transport: asyncio.Transport) -> Presence:
     if not events:
         return Presence.THERE
     return Presence.GONE if events[0][1] & _BROKEN else Presence.HALF_CLOSED
+
+
+class Step(Enum):
+    """What to do next about a client that has closed its sending side and waits for its answer."""
+
+    WAIT = auto()
+    PROBE = auto()
+    GIVE_UP = auto()
+
+
+class HalfClosedClient:
+    """Decides how long the answers to one client that has closed its sending side are worked on.
+
+    `silence` bounds, in seconds, each silence of an answer that leaves no room for a probe. Times are the loop's.
+    """
+
+    __slots__ = ("_answer_seen", "_given_up_at", "_probed_at", "_silence")
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._probed_at = float("-inf")
+        self._answer_seen: tuple[Cycle, int] | None = None
+        self._given_up_at = float("inf")
+
+    def step(self, cycle: Cycle, now: float) -> Step:
+        """Return what to do at `now`; PROBE means that the probe is sent."""
+        if cycle.is_event_stream:
+            return Step.GIVE_UP
+        if not cycle.started and cycle.arrival.http_version == "1.1":
+            if now <= self._probed_at + PROBE_PAUSE:
+                return Step.WAIT
+            self._probed_at = now
+            return Step.PROBE
+        if (cycle, cycle.written) != self._answer_seen:
+            self._answer_seen = cycle, cycle.written
+            self._given_up_at = now + self._silence
+        return Step.GIVE_UP if now > self._given_up_at else Step.WAIT

@@ -9,8 +9,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
-from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import httptools
 import structlog
@@ -18,16 +17,16 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from contract.problems import PROBLEM_JSON, Refused
+from contract.problems import Refused
 from gateway.arrival import Arrival
-from gateway.clients.client_presence import PROBE, PROBE_PAUSE, PROBE_WAIT, Presence, presence
-from gateway.clients.cycle import STATUS_LINES, Cycle, HandedOver, Heir
-from gateway.clients.known_requests import KnownRequest, KnownRequests, Recalled
-from gateway.clients.malformed_requests import MalformedRequests
-from gateway.clients.proxy_protocol import ProxyProtocol
+from gateway.clients.application import Application
+from gateway.clients.client_presence import PROBE, PROBE_WAIT, HalfClosedClient, Presence, Step, presence
+from gateway.clients.cycle import Cycle, HandedOver, Heir
+from gateway.clients.known_requests import KnownRequest, Recalled
+from gateway.clients.last_word import LastWord
 from gateway.clients.request_reader import RequestHead, RequestReader
 from gateway.clients.staged_close import StagedClose
-from gateway.clients.trusted_proxies import UNKNOWN, TrustedProxies, peer_name
+from gateway.clients.trusted_proxies import UNKNOWN, peer_name
 
 MIN_BODY_RATE = 240
 """Bytes a second. A body that comes more slowly, on average, uses up the time that it may be silent."""
@@ -37,30 +36,9 @@ DRAIN = 5.0
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _TIMEOUT = Refused("request_timeout")
-_OF_REFUSALS = ("cache-control: no-store", "connection: close")
 _FOREVER = float("inf")
-_NEVER = -_FOREVER
 _log = structlog.get_logger("server_protocol")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger: on, for 0 seconds
-
-
-class Application(Protocol):
-    """What answers the requests."""
-
-    known_requests: KnownRequests
-    unread_bytes: int
-    """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses smaller heads
-    with an answer of its own."""
-    trusted_proxies: TrustedProxies
-    proxy_protocol: ProxyProtocol
-    malformed_requests: MalformedRequests
-    standing_lines: Mapping[str, bytes]
-
-    def next_request_id(self) -> str:
-        """An id that no other request has."""
-
-    def begin(self, cycle: Cycle) -> None:
-        """Answers `cycle`, now or later."""
 
 
 class ServerProtocol(asyncio.Protocol):
@@ -77,14 +55,13 @@ class ServerProtocol(asyncio.Protocol):
     """Bounds each silence of the answer to a client that has closed its sending side and cannot be probed."""
 
     __slots__ = (
-        "_answer_seen",
         "_answering",
         "_app",
         "_body_until",
         "_client",
         "_draining",
-        "_given_up_at",
         "_half_closed",
+        "_half_closed_client",
         "_head_until",
         "_heard_at",
         "_heir",
@@ -98,7 +75,6 @@ class ServerProtocol(asyncio.Protocol):
         "_latest",
         "_loop",
         "_overhead",
-        "_probed_at",
         "_read_paused",
         "_reader",
         "_reading",
@@ -143,15 +119,13 @@ class ServerProtocol(asyncio.Protocol):
         self._draining = False
         self._input_is_over = False
         """Whether nothing that comes from now on is read as HTTP. What came whole before that is still answered."""
-        self._last_word: tuple[Refused, str] | None = None
-        """What is said after the last answer, before the connection closes, and the id that it has."""
+        self._last_word: LastWord | None = None
+        """What is said after the last answer, before the connection closes."""
         self._held: bytes | None = None
         """What follows a request that asks for another protocol: HTTP, unless the request is granted that."""
         self._half_closed = False
         """Whether the client has closed its sending side."""
-        self._probed_at = _NEVER
-        self._answer_seen: tuple[Cycle, int] | None = None
-        self._given_up_at = _FOREVER
+        self._half_closed_client: HalfClosedClient | None = None
         self._heir: Heir | None = None
         self._latest = b""
         self._recalled: Recalled | None = None
@@ -413,7 +387,7 @@ class ServerProtocol(asyncio.Protocol):
         reading, self._reading = self._reading, None
         if refused is not None:
             request_id = reading.arrival.request_id if reading is not None else self._app.next_request_id()
-            self._last_word = refused, request_id
+            self._last_word = LastWord(refused, request_id)
             self._app.malformed_requests.note(self._client, refused.status, refused.code, request_id, reason)
         if reading is not None:  # its end will never come
             reading.disconnect()
@@ -436,18 +410,7 @@ class ServerProtocol(asyncio.Protocol):
     def _end(self) -> None:
         """Says the last word, where there is one, and closes."""
         if self._last_word is not None:
-            refused, request_id = self._last_word
-            body = refused.to_body(request_id)
-            fields = (
-                f"content-type: {PROBLEM_JSON}",
-                f"content-length: {len(body)}",
-                f"x-request-id: {request_id}",
-                *_OF_REFUSALS,
-                "",
-                "",
-            )
-            head = "\r\n".join(fields)
-            self.write(STATUS_LINES[refused.status] + self.standing_lines(self._scheme) + head.encode() + body)
+            self.write(self._last_word.to_bytes(self.standing_lines(self._scheme)))
         self._close()
 
     def _close(self) -> None:
@@ -553,24 +516,17 @@ class ServerProtocol(asyncio.Protocol):
         if found is Presence.GONE:
             self._abort()
         elif self._half_closed or found is Presence.HALF_CLOSED:
-            self._await_answer(cycle, self._loop.time())
+            self._await_answer(cycle)
 
-    def _await_answer(self, cycle: Cycle, now: float) -> None:
-        """Probes a half-closed client, or gives it up after a silence. See client_presence."""
-        if cycle.is_event_stream:
+    def _await_answer(self, cycle: Cycle) -> None:
+        """Goes on with the answer to a half-closed client, probes it, or gives it up."""
+        client = self._half_closed_client = self._half_closed_client or HalfClosedClient(self.half_closed_timeout)
+        step = client.step(cycle, self._loop.time())
+        if step is Step.GIVE_UP:
             self._abort()
-            return
-        if not cycle.started and cycle.arrival.http_version == "1.1":
-            if now > self._probed_at + PROBE_PAUSE:
-                self._probed_at = now
-                self.write(PROBE)
-                self._loop.call_later(PROBE_WAIT, self._look_after_client)
-            return
-        if (cycle, cycle.written) != self._answer_seen:
-            self._answer_seen = cycle, cycle.written
-            self._given_up_at = now + self.half_closed_timeout
-        elif now > self._given_up_at:
-            self._abort()
+        elif step is Step.PROBE:
+            self.write(PROBE)
+            self._loop.call_later(PROBE_WAIT, self._look_after_client)
 
 
 def _reason(error: httptools.HttpParserError) -> str:
