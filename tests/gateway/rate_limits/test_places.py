@@ -109,7 +109,11 @@ def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
                 if luck.random() < 0.2:
                     raise ValueError("the exchange failed")
 
-        tasks = []
+        # At first more than there is room for come at once; one of those who wait goes away, one is cancelled.
+        crowd = [Waiting() for _ in range(30)]
+        tasks = [asyncio.create_task(one(client)) for client in crowd]
+        asyncio.get_running_loop().call_soon(crowd[10].go_away)
+        asyncio.get_running_loop().call_soon(tasks[11].cancel)
         for _ in range(1_000):
             client = Waiting()
             task = asyncio.create_task(one(client))
