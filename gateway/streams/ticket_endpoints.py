@@ -16,7 +16,7 @@ def ticket_endpoints(authentication: Authentication, tickets: Tickets, wait_for:
     """The blueprint that answers /session/ticket."""
     blueprint = Blueprint("ticket", __name__)
 
-    @blueprint.post("/session/ticket")
+    @blueprint.post("/session/ticket/")
     def issue() -> Response:
         ticket, handed_back = wait_for(_issue(authentication, tickets, _arrival()))
         response = jsonify(ticket=ticket, expires_in=LIFETIME)

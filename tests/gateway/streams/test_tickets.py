@@ -77,6 +77,12 @@ def test_a_ticket_opens_a_stream_for_the_one_who_asked_for_it(
     assert ticket.encode() not in upstream.last.head
 
 
+def test_a_ticket_is_issued_with_a_last_slash_too(gateway: RunningGateway, ada: str) -> None:
+    """As at every other endpoint for clients."""
+    fields = ("Host: h", "Content-Length: 0", ada)
+    assert one_answer(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
+
+
 def test_a_query_of_nothing_but_the_ticket_is_forwarded_as_none(
     gateway: RunningGateway, upstream: RawUpstream, ada: str
 ) -> None:
