@@ -164,9 +164,20 @@ class ConnectionPool:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
         self._in_use.discard(connection)
         if connection.finish():
-            (self._resting if connection.is_bodiless else self._idle).append(connection)
+            if connection.is_bodiless:
+                self._rest(connection)
+            else:
+                self._idle.append(connection)
         elif connection.complete:
             self._forget(connection)
+
+    def _rest(self, connection: UpstreamConnection) -> None:
+        self._resting.append(connection)
+        # The service has no more than `limit` places for this worker, and those that rest hold some of them.
+        if self.outstanding + len(self._resting) > self._limit:
+            longest = self._resting.popleft()
+            longest.close()
+            self._forget(longest)
 
     def _end_rests(self, now: float) -> None:
         while self._resting and now - self._resting[0].idle_since > REST:

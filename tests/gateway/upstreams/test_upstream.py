@@ -188,6 +188,22 @@ def test_what_a_burst_leaves_behind_is_closed_after_a_second(upstream: RawUpstre
     with_pool(upstream, KEPT + 8, test)
 
 
+def test_connections_that_rest_are_no_more_than_the_limit(upstream: RawUpstream) -> None:
+    """After an answer without a body a connection rests; new ones that are made meanwhile must not pile up."""
+    upstream.begin(answering(b"HTTP/1.1 204 No Content\r\n\r\n"))
+
+    async def test(pool: ConnectionPool) -> None:
+        made = []
+        for _ in range(9):
+            connection = await pool.connect(1)
+            await exchange(pool, connection)
+            made.append(connection)
+        assert [connection.is_open for connection in made] == [False] * 5 + [True] * 4
+        assert pool.answered_within(10)
+
+    with_pool(upstream, 4, test)
+
+
 # --- a worker that is late itself -----------------------------------------------------------------------------------
 
 BRIEF, LATE = 0.15, 0.6
