@@ -30,6 +30,8 @@ def commands(context: click.Context) -> None:
     if context.invoked_subcommand == migration.name:
         return
     settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
+    if context.invoked_subcommand == check_settings.name:
+        return
     configure_logs("auth_service", settings.log_level)
     url = settings.database_url.get_secret_value()
     with or_refuse_to_start():
@@ -47,6 +49,11 @@ def migrate() -> None:
     """Bring the database to the newest version of the tables. Running it again changes nothing."""
     with or_refuse_to_start():
         upgrade()
+
+
+@commands.command()
+def check_settings() -> None:
+    """Check the settings, and name all that is wrong. The database is not asked."""
 
 
 @commands.command()

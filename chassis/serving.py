@@ -14,14 +14,20 @@ _log = structlog.get_logger("settings")
 
 def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
     """The settings in `environ`. Where they or those of `others` are refused: says why, and exits with 2."""
-    complaints = [line for each in others for line in _complaints(each, environ)]
-    try:
-        settings = load(model, environ)
-    except SettingsError as error:
-        complaints = [*str(error).splitlines(), *complaints]
+    if complaints := settings_complaints(environ, model, *others):
+        refuse_to_start(SettingsError("\n".join(complaints)))
+    return load(model, environ)
+
+
+def settings_complaints(environ: Mapping[str, str], *models: type[Settings]) -> list[str]:
+    """Return all that is wrong with the settings in `environ`, and which variables look like misspelled ones."""
+    complaints = [line for model in models for line in _complaints(model, environ)]
     if complaints:
-        refuse_to_start(SettingsError("\n".join(dict.fromkeys(complaints))))
-    return settings
+        meant = sorted(misspelled(environ, *models).items())
+        complaints += [
+            f"{name} is no setting; did you mean {known}?" for name, known in meant if not environ.get(known)
+        ]
+    return list(dict.fromkeys(complaints))
 
 
 def _complaints(model: type[Settings], environ: Mapping[str, str]) -> list[str]:

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from chassis.serving import refuse_to_start, settings_or_exit
+from chassis.serving import refuse_to_start, settings_complaints, settings_or_exit
+from chassis.settings import SettingsError, load
 from gateway.auth_address import auth_address
 from gateway.routing.check_routes import Asked, answer_of, table_lines
 from gateway.routing.complaints import RoutesError
@@ -23,17 +25,33 @@ def commands() -> None:
 
 
 @commands.command()
-def check_settings() -> None:
+@click.option("--form", is_flag=True, help="Check the form of the routes alone, as in check-routes.")
+def check_settings(form: bool) -> None:
     """Check everything that the gateway reads when it starts, and name all that is wrong.
 
     Exit status: 0 it would start, 2 it would not.
     """
-    settings = settings_or_exit(GatewaySettings, os.environ, ServingSettings)
+    complaints = settings_complaints(os.environ, GatewaySettings, ServingSettings)
+    if not complaints:
+        complaints += _complaints(lambda: auth_address(load(GatewaySettings, os.environ)))
+    # Of the other settings the routes file needs none, so that it is checked whatever is wrong with those.
+    own = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES")}
+    if not settings_complaints(own, RoutesSettings):
+        complaints += _complaints(lambda: _load_routes(load(RoutesSettings, own), form))
+    if complaints:
+        refuse_to_start(SettingsError("\n".join(complaints)))
+
+
+def _load_routes(settings: RoutesSettings, form: bool) -> None:
+    load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir, form_only=form)
+
+
+def _complaints(check: Callable[[], object]) -> list[str]:
     try:
-        load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir)
-        auth_address(settings)
+        check()
     except RoutesError as error:
-        refuse_to_start(error)
+        return str(error).splitlines()
+    return []
 
 
 @commands.command()

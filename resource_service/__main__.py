@@ -1,5 +1,7 @@
 """`python -m resource_service migrate` brings the database to the newest version of the tables.
 
+`python -m resource_service check-settings` names all that is wrong with the settings, without the database.
+
 `python -m resource_service migration MESSAGE` writes the next migration from what the models changed; it needs no
 settings, and is for developers.
 """
@@ -32,17 +34,19 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate")
+    commands.add_parser("check-settings")
     commands.add_parser("migration").add_argument("message")
     asked = parser.parse_args()
     if asked.command == "migration":
         written = write_migration(db, TABLES.migrations, asked.message)
         print(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")  # noqa: T201
-    else:
-        _migrate()
-
-
-def _migrate() -> None:
+        return
     settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
+    if asked.command == "migrate":
+        _migrate(settings)
+
+
+def _migrate(settings: ResourceSettings) -> None:
     configure_logs("resource_service", settings.log_level)
     with or_refuse_to_start():
         check_database_to_migrate(settings.database_url.get_secret_value())

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from stack.embedded_redis import find_server, redis_command
 from stack.first_start import make_secrets
 from stack.plan import Plan, gateway_pid_file, make_plan
 from stack.readiness import NotReady, http_problem, redis_problem, wait_for
-from stack.settings import Settings, StartRefused, read_settings
+from stack.service_settings import service_complaints
+from stack.settings import Settings, SettingsRefused, StartRefused, read_settings
 from stack.supervisor import ProcessDied, StopAsked, Supervisor
 from stack.tour import make_tour
 
@@ -85,7 +87,7 @@ def _carry_out(asked: argparse.Namespace) -> str:
 
 
 async def _run(console: Console) -> int:
-    settings = read_settings(os.environ, Path.cwd())
+    settings = _read_settings()
     lock = _claim(settings)
     _prepare(settings, console)
     supervisor = Supervisor(console, lock)
@@ -104,24 +106,49 @@ async def _run(console: Console) -> int:
         console.say("stopped")
 
 
+def _read_settings() -> Settings:
+    try:
+        return read_settings(os.environ, Path.cwd())
+    except SettingsRefused as refused:
+        raise _with_service_complaints(refused.settings, refused.complaints) from refused
+
+
 def _claim(settings: Settings) -> int:
     lock = claim_data_dir(settings.data_dir)
     claim_run_dir(settings.run_dir)
     gateway_pid_file(settings).unlink(missing_ok=True)  # of a gateway that was killed: the lock says that it is gone
-    check_ports(settings)
-    if not settings.embeds_redis:
-        # Imported where it is needed: the client takes longer to load than all the rest.
-        from stack.given_redis import check_redis
-
-        check_redis(settings.given)
+    complaints: list[str] = []
+    for check in (check_ports, _check_redis):
+        try:
+            check(settings)
+        except StartRefused as refused:
+            complaints += refused.complaints
+    if complaints:
+        raise _with_service_complaints(settings, complaints)
     return lock
+
+
+def _check_redis(settings: Settings) -> None:
+    if settings.embeds_redis:
+        return
+    # Imported where it is needed: the client takes longer to load than all the rest.
+    from stack.given_redis import check_redis
+
+    check_redis(settings.given)
+
+
+def _with_service_complaints(settings: Settings, complaints: Sequence[str]) -> StartRefused:
+    return StartRefused(*complaints, *service_complaints(settings, complaints))
 
 
 def _prepare(settings: Settings, console: Console) -> None:
     if settings.is_production:
         return
-    with console.step(f"keys and secrets in {settings.data_dir}"):
-        make_secrets(settings.data_dir, settings.generated)
+    try:
+        with console.step(f"keys and secrets in {settings.data_dir}"):
+            make_secrets(settings.data_dir, settings.generated)
+    except OSError as problem:
+        raise StartRefused(f"DATA_DIR {settings.data_dir} cannot be used: {problem.strerror}") from problem
 
 
 async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> None:

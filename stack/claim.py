@@ -20,7 +20,9 @@ def claim_data_dir(data_dir: Path) -> int:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(data_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as problem:
-        raise StartRefused(f"DATA_DIR {data_dir} cannot be used: {problem.strerror}") from problem
+        raise StartRefused(
+            f"DATA_DIR {data_dir} cannot be used: {problem.strerror}; choose a folder that this user can write"
+        ) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -32,11 +34,15 @@ def claim_data_dir(data_dir: Path) -> int:
 
 
 def is_claimed(data_dir: Path) -> bool:
-    """Return whether a stack runs with this folder."""
+    """Return whether a stack runs with this folder. Raises StartRefused where this user may not know."""
     try:
         lock = os.open(data_dir / "stack.lock", os.O_RDWR)
     except FileNotFoundError:
         return False
+    except OSError as problem:
+        raise StartRefused(
+            f"DATA_DIR {data_dir} cannot be used: {problem.strerror}; run this as the user that started the system"
+        ) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -75,5 +81,5 @@ def _taken(address: Address) -> str | None:
         try:
             probe.bind((host, address.number))
         except OSError as problem:
-            return f"cannot listen on {address.bind}: {problem.strerror or problem}"
+            return f"cannot listen on {address.bind}: {problem.strerror or problem}; choose another"
     return None

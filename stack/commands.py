@@ -32,14 +32,24 @@ def reload_gateway(settings: Settings) -> str:
 
 
 def run_auth_command(settings: Settings, words: Sequence[str]) -> NoReturn:
-    """Become `python -m auth_service WORDS` with the environment that `make run` gives the auth service."""
+    """Become `python -m auth_service WORDS` with the environment that `make run` gives the auth service.
+
+    Raises StartRefused where nothing was ever started with this DATA_DIR.
+    """
+    if settings.generated and not settings.is_production and not settings.data_dir.exists():
+        raise StartRefused(f"there is no DATA_DIR {settings.data_dir}: start the system with `make run` first")
     command = auth_command(settings, *words)
     os.execve(command.argv[0], command.argv, dict(command.environ))  # noqa: S606 - no shell is wanted
 
 
 def make_secrets_of(folder: Path) -> str:
     """Make what is missing of the secrets that `docker compose` reads from `folder`. Returns what to tell."""
-    made = make_deployment_secrets(folder)
+    try:
+        made = make_deployment_secrets(folder)
+    except OSError as problem:
+        raise StartRefused(
+            f"SECRETS_DIR {folder} cannot be used: {problem.strerror}; choose a folder that this user can write"
+        ) from problem
     if not made:
         return f"every secret is in {folder} already"
     return f"made in {folder}: {', '.join(made)}"

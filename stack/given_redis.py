@@ -15,21 +15,38 @@ TIMEOUT = 2.0
 
 def check_redis(given: Mapping[str, str]) -> None:
     """Raises StartRefused when what REDIS_URL or REDIS_URL_FILE names is silent for two seconds. Says no password."""
+    if "REDIS_URL" in given and "REDIS_URL_FILE" in given:
+        raise StartRefused("REDIS_URL and REDIS_URL_FILE are both set: keep one")
+    url = given.get("REDIS_URL") or _read(given["REDIS_URL_FILE"])
     try:
-        url = given.get("REDIS_URL") or Path(given["REDIS_URL_FILE"]).read_text("utf-8").strip()
-        with Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
+        client = Redis.from_url(
+            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+    except ValueError:  # its text may hold a part of the password
+        raise StartRefused(
+            "REDIS_URL must be redis://host:port, rediss://host:port or unix:///path; "
+            "in a password, write ?, #, /, @ and % in percent-encoding"
+        ) from None
+    try:
+        with client:
             client.ping()
     except (RedisError, OSError, ValueError) as problem:
-        hint = "; rediss:// is for a port with TLS" if given.get("REDIS_URL", "").startswith("rediss") else ""
+        hint = "; rediss:// is for a port with TLS" if url.startswith("rediss") else ""
         raise StartRefused(_complaint(problem) + hint) from None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except UnicodeDecodeError:
+        raise StartRefused(f"REDIS_URL_FILE names {path}, which is not UTF-8 text") from None
+    except OSError as problem:
+        raise StartRefused(f"REDIS_URL_FILE names {path}, which cannot be read: {problem.strerror}") from None
 
 
 def _complaint(problem: Exception) -> str:
     if isinstance(problem, ResponseError | AuthenticationError):
         return f"REDIS_URL: the Redis there {redis_reason(problem).replace(': ', ' this system: ', 1)}"
-    return f"REDIS_URL is set, but no Redis answers there ({redis_reason(problem)})"
+    cause = problem.__context__
+    reason = (cause.strerror if isinstance(cause, OSError) else None) or redis_reason(problem)
+    return f"REDIS_URL is set, but no Redis answers there ({reason}): start it, or correct REDIS_URL"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from stack.settings import Settings
+from stack.settings import IDENTITY_SECRET, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,6 +71,17 @@ def make_plan(settings: Settings) -> Plan:
     )
 
 
+def settings_checks(settings: Settings) -> tuple[Command, ...]:
+    """Return a command for each service that checks its settings and does nothing else."""
+    # The first start has yet to make the secret that the usual routes name.
+    form = () if (settings.data_dir / IDENTITY_SECRET.file).is_file() else ("--form",)
+    return (
+        auth_command(settings, "check-settings"),
+        _command(settings, "resource", "resource_service", "check-settings"),
+        _command(settings, "gateway", "gateway", "check-settings", *form),
+    )
+
+
 def gateway_pid_file(settings: Settings) -> Path:
     """Return the file in which the gateway's master process keeps its pid while it runs."""
     return settings.run_dir / "gateway.pid"
@@ -110,8 +121,14 @@ def _decided(settings: Settings) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "RESOURCE_BIND": settings.resource.bind,
         "RESOURCE_URL": settings.resource.url,
-        **{f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in settings.generated},
+        **_generated(settings),
     }
+
+
+def _generated(settings: Settings) -> dict[str, str]:
+    """Where the secrets are that the first start makes. In production nothing is made."""
+    generated = () if settings.is_production else settings.generated
+    return {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
 
 
 def _internal(settings: Settings) -> dict[str, str]:
@@ -120,8 +137,10 @@ def _internal(settings: Settings) -> dict[str, str]:
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:
-    """The embedded stores, where no others are given."""
-    stores = {}
+    """The embedded stores, where no others are given. In production nothing is embedded."""
+    stores: dict[str, str] = {}
+    if settings.is_production:
+        return stores
     if settings.embeds_redis:
         stores["REDIS_URL"] = f"unix://{quote(str(_redis_socket(settings)))}"
     if name in DATABASES and not settings.is_given("DATABASE_URL"):

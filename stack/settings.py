@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Settings:
 def read_settings(
     environ: Mapping[str, str], here: Path, is_present: Callable[[Path], bool] = Path.is_file
 ) -> Settings:
-    """Relative paths start at `here`. Raises StartRefused with all that is wrong or missing."""
+    """Relative paths start at `here`. Raises SettingsRefused with all that is wrong or missing."""
     reader = _Reader({name: value for name, value in environ.items() if value})
     data_dir = reader.path("DATA_DIR", here, ".data")
     run_dir = _folder_for_sockets(data_dir, reader.given.get("TMPDIR", "/tmp"))  # noqa: S108 - made private
@@ -90,8 +90,16 @@ def read_settings(
     )
     complaints = [*reader.complaints, *_missing(settings, is_present)]
     if complaints:
-        raise StartRefused(*complaints)
+        raise SettingsRefused(settings, complaints)
     return settings
+
+
+class SettingsRefused(StartRefused):
+    """The settings that the stack reads are refused; `settings` has defaults in place of what is wrong."""
+
+    def __init__(self, settings: Settings, complaints: Sequence[str]) -> None:
+        super().__init__(*complaints)
+        self.settings = settings
 
 
 class _Reader:
@@ -157,8 +165,12 @@ def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str
         missing += [f"{secret.setting} (or {secret.setting}_FILE)" for secret in settings.generated]
     complaints = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
     if _gateway_lacks_its_half(settings, is_present):
+        # In production the default folder is not read.
+        folder = (
+            settings.data_dir if settings.is_given("DATA_DIR") or not settings.is_production else Path("DATA_DIR")
+        )
         complaints.append(
-            f"{settings.data_dir / IDENTITY_SECRET.file} is missing: the gateway's routes read the secret "
+            f"{folder / IDENTITY_SECRET.file} is missing: the gateway's routes read the secret "
             "it shares with the resource service there (GATEWAY_ROUTES may say otherwise)"
         )
     return complaints
@@ -167,5 +179,7 @@ def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str
 def _gateway_lacks_its_half(settings: Settings, is_present: Callable[[Path], bool]) -> bool:
     if "GATEWAY_ROUTES" in settings.given:
         return False
+    if settings.is_production and not settings.is_given("DATA_DIR"):
+        return True
     is_generated = not settings.is_production and IDENTITY_SECRET in settings.generated
     return not is_generated and not is_present(settings.data_dir / IDENTITY_SECRET.file)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from stack.claim import claim_data_dir, is_claimed
-from stack.commands import reload_gateway
+from stack.commands import make_secrets_of, reload_gateway, run_auth_command
 from stack.plan import ROOT, auth_command, gateway_pid_file, make_plan
 from stack.settings import StartRefused
 from tests.stack.conftest import Planning, Reading
@@ -103,3 +103,16 @@ def test_make_says_what_a_command_lacks(words: list[str]) -> None:
     )
     assert done.returncode != 0
     assert f"usage: make {words[0]}" in done.stderr
+
+
+def test_a_folder_that_may_not_be_used_is_named_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StartRefused, match=r"DATA_DIR .*/file cannot be used"):
+        is_claimed(tmp_path / "file")
+    with pytest.raises(StartRefused, match=r"SECRETS_DIR .*/file/below cannot be used"):
+        make_secrets_of(tmp_path / "file" / "below")
+
+
+def test_an_auth_command_on_a_folder_that_is_not_there_names_it(read: Reading) -> None:
+    with pytest.raises(StartRefused, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
+        run_auth_command(read(DATA_DIR="elsewhere"), ["grant", "ann@example.com", "staff"])

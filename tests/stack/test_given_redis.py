@@ -38,3 +38,19 @@ def test_a_redis_url_may_stand_in_a_file(tmp_path: Path) -> None:
     for file in ("url", "missing"):
         with pytest.raises(StartRefused, match="REDIS_URL"):
             check_redis({"REDIS_URL_FILE": str(tmp_path / file)})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must be redis://host:port"),
+        ({"REDIS_URL": "redis://:hunter/2@127.0.0.1:6379"}, "percent-encoding"),
+        ({"REDIS_URL": "redis://127.0.0.1:1"}, "Connection refused.: start it, or correct REDIS_URL"),
+        ({"REDIS_URL_FILE": "/nowhere/url"}, "REDIS_URL_FILE names /nowhere/url, which cannot be read: No such file"),
+        ({"REDIS_URL": "redis://127.0.0.1:1", "REDIS_URL_FILE": "/nowhere"}, "both set: keep one"),
+    ],
+)
+def test_a_complaint_says_what_is_wrong_and_what_to_do(given: dict[str, str], said: str) -> None:
+    with pytest.raises(StartRefused, match=said) as refused:
+        check_redis(given)
+    assert "hunter" not in str(refused.value)

@@ -29,7 +29,7 @@ def refusal(tmp_path: Path, **settings: str) -> str:
     """What a stack that cannot start says; it ends with 2 and leaves nothing running."""
     refused = start_stack(tmp_path, **settings)
     try:
-        assert refused.process.wait(15) == 2, refused.said()
+        assert refused.process.wait(60) == 2, refused.said()
     finally:
         refused.end()
     return refused.said()

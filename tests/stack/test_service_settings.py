@@ -1,0 +1,60 @@
+"""A start that is refused names all that is wrong: what the stack reads, and what each service reads."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from stack.plan import ROOT
+
+WRONG = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS": "many", "GATEWAY_WORKERS": "two"}
+
+
+def start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
+    """What a start that is refused prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stack"],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "DATA_DIR": str(tmp_path / "data"), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return [line.removeprefix("stack: ") for line in done.stderr.splitlines()]
+
+
+def names(complaints: list[str]) -> list[str]:
+    return sorted(complaint.split()[0].rstrip(":") for complaint in complaints)
+
+
+def test_a_wrong_setting_of_the_stack_hides_no_service_s(tmp_path: Path) -> None:
+    (tmp_path / "routes.toml").write_text("[[routes]]\nprefx = 1\n")
+    routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml")}
+    said = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
+    of_routes = [complaint for complaint in said if "routes.toml" in complaint]
+    assert any("did you mean prefix?" in complaint for complaint in of_routes)
+    rest = [complaint for complaint in said if complaint not in of_routes]
+    assert names(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *WRONG])
+
+
+def test_the_first_start_misses_no_secret_that_it_would_have_made(tmp_path: Path) -> None:
+    assert names(start(tmp_path, {"GATEWAY_PORT": "80x"})) == ["GATEWAY_PORT"]
+
+
+def test_a_port_that_is_taken_and_a_redis_that_is_not_there_hide_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
+        said = start(tmp_path, {**taken, **WRONG})
+    assert names(said) == sorted(["GATEWAY_PORT", "REDIS_URL", *WRONG])
+
+
+def test_production_names_a_misspelled_setting_beside_the_missing_one(tmp_path: Path) -> None:
+    said = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
+    assert "DATABSE_URL is no setting; did you mean DATABASE_URL?" in said
+    assert "REFRESH_SECRET is shorter than 32 bytes" in said
+    assert names(said).count("DATABASE_URL") == 1
