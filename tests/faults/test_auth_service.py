@@ -1,5 +1,6 @@
 """The auth service gone, and its workers killed at the worst moment."""
 
+import secrets
 import time
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def test_without_the_auth_service_good_tokens_go_on(system: RunningSystem, traff
     time.sleep(0.5)  # what was under way when it died
     away = traffic.run_for(3)
     to_be_refreshed = client.whoami(expired, headers={"X-Refresh-Token": tokens.refresh})
-    unknown_handle = client.send("GET", "/session/", headers={"Cookie": f"{COOKIE}=a-handle-nobody-has-seen"})
+    unseen = {"Cookie": f"{COOKIE}={secrets.token_urlsafe(32)}"}  # of a handle's form: the auth service has to say
+    unknown_handle = client.send("GET", "/session/", headers=unseen)
     logout = client.send(
         "DELETE", "/session/", headers={**cookie, "X-Requested-With": "t", "Sec-Fetch-Site": "same-origin"}
     )
