@@ -15,6 +15,7 @@ from contract.problems import Refused, spread
 from gateway.routing.routes import Address
 from gateway.upstreams.known_answers import KnownAnswers
 from gateway.upstreams.outbox import Outbox
+from gateway.upstreams.surplus import Surplus
 from gateway.upstreams.upstream_connection import UpstreamConnection
 from gateway.upstreams.upstream_tls import tls_reason
 
@@ -27,7 +28,8 @@ otherwise take the places that others need: a gunicorn worker has a thousand."""
 
 REST = 0.1
 """Seconds that a connection is not used after an answer without a body (to HEAD, 204, 304): a service that sends a
-body all the same sends it within these, and it would be read as the next client's answer."""
+body all the same sends it within these, and it would be read as the next client's answer. Once it has sent one,
+its connections are closed after such answers: docs/decisions/0023."""
 
 FRESH = 1
 """Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
@@ -53,6 +55,7 @@ class ConnectionPool:
         self._limit = limit
         self._known_answers = KnownAnswers()
         self._outbox = Outbox()
+        self._surplus = Surplus(address.name)
         self._connecting = 0
         self._opening: dict[asyncio.Timeout, float] = {}
         """When each connection that is being made must have been made, in loop time."""
@@ -132,6 +135,7 @@ class ConnectionPool:
                 loop,
                 self._known_answers,
                 self._outbox,
+                self._surplus,
                 max_requests=self._max_requests,
                 retires_at=retires_at if self._max_age else float("inf"),
             )
@@ -180,6 +184,12 @@ class ConnectionPool:
             self._forget(longest)
 
     def _end_rests(self, now: float) -> None:
+        if self._surplus.is_expected(now):
+            while self._resting:
+                connection = self._resting.popleft()
+                connection.close()
+                self._forget(connection)
+            return
         while self._resting and now - self._resting[0].idle_since > REST:
             self._idle.append(self._resting.popleft())
 

@@ -8,6 +8,8 @@ token is verified first, which leaves the service time to fall asleep. Who is al
 import asyncio
 from typing import Protocol
 
+from gateway.upstreams.unread_answer import is_readable
+
 
 class Sender(Protocol):
     """A connection on which a request is written."""
@@ -24,12 +26,32 @@ class Outbox:
 
     def __init__(self) -> None:
         self._waiting: list[Sending] = []
+        self._checked: list[Sending] = []
 
     def put(self, loop: asyncio.AbstractEventLoop, sender: Sender, transport: asyncio.Transport, data: bytes) -> None:
         """Writes `data` to the transport of `sender` at the end of the turn, unless it is closed by then."""
         if not self._waiting:
             loop.call_soon(self._send)
         self._waiting.append((sender, transport, data))
+
+    def put_checked(
+        self, loop: asyncio.AbstractEventLoop, sender: Sender, transport: asyncio.Transport, data: bytes
+    ) -> None:
+        """As put, but closes the transport where it holds bytes that the loop has not read (docs/decisions/0023)."""
+        if not self._checked:
+            loop.call_soon(self._send_checked)
+        self._checked.append((sender, transport, data))
+
+    def _send_checked(self) -> None:
+        checked, self._checked = self._checked, []
+        for sender, transport, data in checked:
+            if transport.is_closing():
+                continue
+            if is_readable(transport):
+                transport.abort()
+                continue
+            sender.awaits_answer = True
+            transport.write(data)
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, []

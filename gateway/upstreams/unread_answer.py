@@ -5,6 +5,7 @@ connection. Where the loop finds that out by writing, it closes without reading,
 """
 
 import asyncio
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -30,3 +31,13 @@ def unread(transport: asyncio.Transport) -> Iterator[bytes]:
             if not data:
                 return
             yield data
+
+
+def is_readable(transport: asyncio.Transport) -> bool:
+    """Return whether the kernel holds bytes, or the end of the connection, that the loop has not read yet."""
+    found = transport.get_extra_info("socket")
+    if found is None:
+        return False
+    poll = select.poll()
+    poll.register(found.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

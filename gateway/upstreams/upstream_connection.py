@@ -17,12 +17,15 @@ from gateway.upstreams.answer_framing import BadFraming, read_framing
 from gateway.upstreams.identity_rejections import read_rejection
 from gateway.upstreams.known_answers import BODILESS, KnownAnswer, KnownAnswers
 from gateway.upstreams.outbox import Outbox
-from gateway.upstreams.unread_answer import unread
+from gateway.upstreams.surplus import Surplus
+from gateway.upstreams.unread_answer import is_readable, unread
 
 HIGH_WATER = 65_536
 UNAUTHORIZED = 401
 SWITCHING = 101
 """The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
+_IDLED_TOO_LONG = (b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")
+"""How some servers begin to close a connection that idles; answers nothing, as what else comes then."""
 _FOREVER = float("inf")
 
 Reason = Literal["stale", "broken", "malformed", "timeout", "overdue", "closed"]
@@ -73,6 +76,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_requests_left",
         "_reused",
         "_sent",
+        "_surplus",
         "_transport",
         "_waiter",
         "_write_paused",
@@ -97,6 +101,7 @@ class UpstreamConnection(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         known_answers: KnownAnswers,
         outbox: Outbox,
+        surplus: Surplus,
         *,
         max_requests: int = 0,
         retires_at: float = _FOREVER,
@@ -104,6 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._loop = loop
         self._known_answers = known_answers
         self._outbox = outbox
+        self._surplus = surplus
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
@@ -161,17 +167,30 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_cookies = keep_cookies
         self._sent = whole
         self._heading = True
-        self._keeps_alive = self._may_switch = self.complete = self.is_bodiless = self.has_urls = False
+        self._keeps_alive = self._may_switch = self.complete = self.has_urls = False
         self._raw_headers = []
         self._head_bytes = 0
         self.known = None
         self.total_until = self._deadline(total)
         request = head + body if body else head
-        if whole:
+        if self.is_bodiless:
+            self._start_checked(self._transport, request, whole=whole)
+        elif whole:
             self._outbox.put(self._loop, self, self._transport, request)
         else:  # more follows, in order
             self.awaits_answer = True
             self._transport.write(request)
+
+    def _start_checked(self, transport: asyncio.Transport, request: bytes, *, whole: bool) -> None:
+        # The latest answer had no body. One that was sent all the same may have come since the loop last looked.
+        self.is_bodiless = False
+        if whole:
+            self._outbox.put_checked(self._loop, self, transport, request)
+        elif is_readable(transport):
+            raise UpstreamFailed("stale")
+        else:
+            self.awaits_answer = True
+            transport.write(request)
 
     async def send(self, data: bytes, silence: float) -> None:
         """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more."""
@@ -336,6 +355,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Called by the loop with what the upstream sent."""
         if not self.awaits_answer:
             # Nothing was sent on it since its last answer, so a request that waits to be written is not lost.
+            if self.is_bodiless and not data.startswith(_IDLED_TOO_LONG):
+                self._surplus.note(self._loop.time())
             self._fail("stale", detail="bytes that answer no request")
             return
         if not self._heading or self._head_bytes or self._head_request or self._keep_cookies:
@@ -363,6 +384,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         if self._heading and not self._head_bytes and not data.startswith(b"H"):  # the parser takes ICE and RTSP too
+            if self._reused:  # nearly always the rest of what an earlier answer was followed by
+                self._surplus.note(self._loop.time())
             self._fail("malformed", detail="no HTTP")
             return
         head_ends_here, was_complete, body_before = self._heading, self.complete, self._body_bytes
@@ -374,6 +397,8 @@ class UpstreamConnection(asyncio.Protocol):
                 return
             self._switch(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
+            if self.complete and self.is_bodiless:
+                self._surplus.note(self._loop.time())
             self._fail("malformed", detail=str(error.__context__ or error))
             return
         if self._heading:
@@ -387,6 +412,8 @@ class UpstreamConnection(asyncio.Protocol):
             was_complete or self._is_followed(data, head_ends_here, self._body_bytes - body_before)
         ):
             self._keeps_alive = False
+            if self.is_bodiless and (was_complete or not self._head_bytes):
+                self._surplus.note(self._loop.time())
         if self._buffered > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
