@@ -1,7 +1,8 @@
 """Cross-origin resource sharing: the gateway alone decides which origins may read an answer, for every service.
 
 A preflight never reaches a service, and is answered alike whatever its path. What a service says of CORS itself is
-dropped with its other fields (gateway/headers.py). There is no `*`, since credentials may travel (Fetch, 3.2.5).
+dropped with its other fields (gateway/answer_headers.py). There is no `*`, since credentials may travel (Fetch,
+3.2.5).
 """
 
 from collections.abc import Collection

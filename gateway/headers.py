@@ -1,4 +1,4 @@
-"""Decides which header fields cross the gateway, in both directions, and refuses those that must not come in.
+"""Decides which header fields of a request cross the gateway, and refuses those that must not come in.
 
 What is forwarded is built from nothing: a field crosses when its name is plain and on no list below. Names are
 looked up in a table that learns them, so a known name costs one look-up.
@@ -9,7 +9,7 @@ gateway's own can be named by no route.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -18,12 +18,10 @@ import structlog
 from contract.claims import MAX_TOKEN_LENGTH
 from contract.problems import Refused
 from gateway.authority import is_host
-from gateway.clients import standing_fields
+from gateway.field_names import HOP_BY_HOP, LONGEST_KNOWN, PLAIN_NAME, TABLE_SIZE, TOKEN, folded, is_plain
 from gateway.list_fields import elements
 from gateway.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.vouched_fields import is_vouched
-
-Fields = Iterable[tuple[bytes, bytes]]
 
 
 class Fate(Enum):
@@ -36,20 +34,6 @@ class Fate(Enum):
     REFUSE = auto()
 
 
-# RFC 9110 7.6.1, with the Proxy-* fields and what only the next hop may say.
-_HOP_BY_HOP = (
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authentication-info",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-)
 # The gateway alone says these, or nobody does: a service behind might believe them, and those that name another
 # method or path would undo what was authorized. No route can let them through.
 _GATEWAYS_OWN = (
@@ -91,28 +75,16 @@ _READ = (
     "x-refresh-token",
 )
 
-_PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 5.6.2, in lower case
-_NOT_PLAIN = re.compile(rb"[^a-z0-9-]")
-_TABLE_SIZE = 2_000
-_LONGEST_KNOWN = 128
-"""Bytes of a name that is kept in the table and written to the log."""
-
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def folded(name: bytes) -> bytes:
-    """The plain name under which a service may know the field `name`, which is in lower case."""
-    return _NOT_PLAIN.sub(b"-", name)
-
-
 def _request_fate(name: bytes) -> Fate:
-    if not _PLAIN_NAME.fullmatch(name):
-        return Fate.WITHHELD if _TOKEN.fullmatch(name) else Fate.REFUSE
+    if not PLAIN_NAME.fullmatch(name):
+        return Fate.WITHHELD if TOKEN.fullmatch(name) else Fate.REFUSE
     text = name.decode("ascii")
     if text in _READ:
         return Fate.READ
-    if text in _HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
+    if text in HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
         return Fate.STAY
     if is_vouched(text):
         return Fate.WITHHELD
@@ -122,7 +94,7 @@ def _request_fate(name: bytes) -> Fate:
 class _Table(dict[bytes, Fate]):
     def __missing__(self, name: bytes) -> Fate:
         fate = _request_fate(name)
-        if len(self) < _TABLE_SIZE and len(name) <= _LONGEST_KNOWN:
+        if len(self) < TABLE_SIZE and len(name) <= LONGEST_KNOWN:
             self[name] = fate
             if fate is Fate.WITHHELD:
                 # Once a name and worker: whoever misses the field behind the gateway finds out here.
@@ -287,7 +259,7 @@ def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 def may_be_set_on_requests(name: str) -> bool:
     """Whether a route may say the field `name`: plain, and not one that the gateway says or reads itself."""
-    return _is_plain(name) and may_be_forwarded(name)
+    return is_plain(name) and may_be_forwarded(name)
 
 
 def may_be_forwarded(name: str) -> bool:
@@ -298,105 +270,3 @@ def may_be_forwarded(name: str) -> bool:
     lower = name.lower().encode()
     fates = {_request_fate(lower), _request_fate(folded(lower))}
     return fates <= {Fate.CROSS, Fate.WITHHELD}
-
-
-def _is_plain(name: str) -> bool:
-    return _PLAIN_NAME.fullmatch(name.lower().encode()) is not None
-
-
-# --- the way back --------------------------------------------------------------------------------------------
-
-# By these a service tells the proxy in front of it to send a file or to ask elsewhere. That proxy is the gateway,
-# which does neither; nginx in front of it would obey, and a client would learn the file's name.
-_TO_THE_NEXT_PROXY = ("x-accel-redirect", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile", "x-sendfile2")
-
-_ANSWERS_STAY = frozenset(
-    name.encode("ascii")
-    for name in (
-        *_HOP_BY_HOP,
-        *standing_fields.NAMES,
-        *_TO_THE_NEXT_PROXY,
-        "date",
-        "server",
-        "x-access-token",
-        "x-identity",
-        "x-identity-refused",
-        "x-peer",
-        "x-refresh-token",
-        "x-request-id",
-    )
-)
-
-
-_ANSWERS_STAY_PREFIXES = (
-    b"access-control-",  # gateway/cors.py alone says who may read an answer
-    b"x-user-",
-    b"x-session-",
-)
-
-
-# Framing says how long a body is, and cookies are the services' to set.
-_NO_ROUTES_OWN = frozenset({b"content-length", b"set-cookie"})
-
-_FOR_THE_LOG = frozenset(name.encode("ascii") for name in _TO_THE_NEXT_PROXY)
-
-
-def _answer_name(raw: bytes) -> bytes | None:
-    name = raw.lower()
-    if not _TOKEN.fullmatch(name):
-        return None
-    plain = folded(name)
-    if plain in _ANSWERS_STAY or plain.startswith(_ANSWERS_STAY_PREFIXES):
-        return None
-    # A client behind one more proxy may know a field by its plain name; of framing and cookies there is one spelling.
-    return None if plain in _NO_ROUTES_OWN and plain != name else name
-
-
-class _AnswerNames(dict[bytes, bytes | None]):
-    def __missing__(self, raw: bytes) -> bytes | None:
-        name = _answer_name(raw)
-        if len(self) < _TABLE_SIZE and len(raw) <= _LONGEST_KNOWN:
-            self[raw] = name
-            if raw.lower() in _FOR_THE_LOG:
-                _log.info("answer_field_dropped", name=raw.lower().decode("ascii"))
-        return name
-
-
-_ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
-
-
-def may_be_set_on_answers(name: str) -> bool:
-    """As may_be_set_on_requests, for the way back."""
-    plain = name.lower()
-    return _is_plain(name) and _answer_name(plain.encode()) is not None and plain.encode() not in _NO_ROUTES_OWN
-
-
-def may_be_exposed(name: str) -> bool:
-    """Whether a route may let pages of other origins read the field `name`: one that reaches clients at all."""
-    # Fetch, 2.2.2: Set-Cookie is never readable; 3.2.5: `*` stands for every field.
-    return _answer_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
-
-
-SESSION_COOKIE = "__Host-session"
-PLAIN_SESSION_COOKIE = "sallyport-session"
-"""The gateway's own, over TLS and over plain http (SESSION_COOKIE_SECURE=off).
-
-No service may plant one, in any spelling that a browser sends back under that name."""
-_OURS = b"|".join(name.encode() for name in (SESSION_COOKIE, PLAIN_SESSION_COOKIE))
-_PLANTED = re.compile(rb"[\s=]*(?:" + _OURS + rb")\s*=", re.IGNORECASE)
-
-
-def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[bytes, bytes]]:
-    """The fields of an upstream's answer that the client may see, names in lower case."""
-    crossing: list[tuple[bytes, bytes]] = []
-    named: list[bytes] = []
-    for raw, value in headers:
-        name = _ANSWER_NAMES[raw]
-        if name is None:
-            if raw.lower() == b"connection":
-                named += elements(value.lower())
-        elif name != b"set-cookie" or (keep_cookies and not _PLANTED.match(value)):
-            crossing.append((name, value))
-    if named:
-        return [(name, value) for name, value in crossing if name not in named]
-    return crossing

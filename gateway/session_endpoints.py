@@ -15,10 +15,10 @@ from chassis.clock import Clock
 from chassis.json_body import MalformedBody, parse_json
 from contract.credentials import split_cookies
 from contract.problems import Refused, spread
+from gateway.answer_headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
 from gateway.authentication import Authentication
 from gateway.browser_sessions import BrowserSessions, Granted, LoginRefused
 from gateway.credentials import BadHandle, clearing, session_handle
-from gateway.headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
 from gateway.origin import AllowedOrigins
 from gateway.same_origin import CUSTOM_HEADER, check_same_origin, check_same_site
 

@@ -6,7 +6,9 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
-from gateway.headers import folded, may_be_exposed, may_be_forwarded, may_be_set_on_answers, may_be_set_on_requests
+from gateway.answer_headers import may_be_exposed, may_be_set_on_answers
+from gateway.field_names import folded
+from gateway.headers import may_be_forwarded, may_be_set_on_requests
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
 _Named = TypeVar("_Named", dict[str, str], list[str])

@@ -10,7 +10,7 @@ from typing import Literal, cast
 
 import httptools
 
-from gateway.headers import read_answer_fields
+from gateway.answer_headers import read_answer_fields
 from gateway.list_fields import OWS
 from gateway.redirects import URL_FIELDS
 from gateway.upstreams.answer_framing import BadFraming, read_framing

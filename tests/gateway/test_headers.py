@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from gateway import headers
+from gateway import answer_headers, headers
+from gateway.answer_headers import may_be_set_on_answers, read_answer_fields
+from gateway.field_names import TABLE_SIZE
 from gateway.headers import (
     RequestFields,
     may_be_forwarded,
-    may_be_set_on_answers,
     may_be_set_on_requests,
     own_fields,
-    read_answer_fields,
     read_request_fields,
     release,
 )
@@ -350,7 +350,7 @@ def test_many_unknown_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(headers, "_REQUEST_FATES", headers._Table())
     for number in range(5_000):
         crossing((b"x-%d" % number, b""))
-    assert len(headers._REQUEST_FATES) <= headers._TABLE_SIZE
+    assert len(headers._REQUEST_FATES) <= TABLE_SIZE
     assert crossing((b"x-user-id", b"root"), (b"x-new", b"1")) == b"x-new: 1\r\n"
 
 
@@ -418,3 +418,13 @@ def test_whatever_comes_only_plain_names_cross(headers: list[tuple[bytes, bytes]
     assert not {name.encode() for name in (*STAY, *WITHHELD)} & set(names)
     assert all(name.replace(b"-", b"a").isalnum() and name.isascii() for name in names)
     assert all(line == b"\r\n" for line in lines[3::4])
+
+
+def test_a_command_to_the_proxy_in_front_is_dropped_and_named_once_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its value names a file of the service, and is not logged."""
+    monkeypatch.setattr(answer_headers, "_ANSWER_NAMES", answer_headers._AnswerNames())
+    with capture_logs() as lines:
+        for _ in range(3):
+            assert read_answer_fields([(b"X-Accel-Redirect", b"/secret")], keep_cookies=False) == []
+    assert [(line["event"], line["name"]) for line in lines] == [("answer_field_dropped", "x-accel-redirect")]
+    assert "/secret" not in str(lines)
