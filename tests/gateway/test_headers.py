@@ -420,7 +420,7 @@ def test_whatever_comes_only_plain_names_cross(headers: list[tuple[bytes, bytes]
     assert all(line == b"\r\n" for line in lines[3::4])
 
 
-def test_a_command_to_the_proxy_in_front_is_dropped_and_named_once_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_to_the_next_proxy_is_dropped_and_named_once_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its value names a file of the service, and is not logged."""
     monkeypatch.setattr(answer_headers, "_ANSWER_NAMES", answer_headers._AnswerNames())
     with capture_logs() as lines:
