@@ -3,6 +3,7 @@
 FROM python:3.11-slim
 ARG SERVICE
 ENV SERVICE=$SERVICE \
+    APP_ENV=production \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore \

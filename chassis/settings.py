@@ -61,6 +61,9 @@ def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
         settings = model.model_validate(values)
     except ValidationError as error:
         for variable, reason in _complaints(error):
+            path = environ.get(f"{variable}_FILE")
+            if reason == "is missing" and path and _is_secret(model.model_fields[variable.lower()]):
+                complaints.setdefault(variable, f"{variable}_FILE names {path}, which is empty")
             complaints.setdefault(variable, f"{variable} {reason}{_origin(variable, model, environ)}")
     if complaints:
         raise SettingsError("\n".join(complaints.values()))

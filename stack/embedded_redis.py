@@ -21,6 +21,7 @@ def find_server() -> Path:
 
 def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str, str]) -> Command:
     """Appends to disk every second and evicts nothing: revocations must outlive a restart."""
+    log = folder / "valkey.log"
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -33,10 +34,10 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
         "daemonize": "no",
         # A file: its warnings about the kernel's settings are no concern of a development machine.
         "loglevel": "warning",
-        "logfile": str(folder / "valkey.log"),
+        "logfile": str(log),
     }
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    return Command("redis", (str(server), *words), environ)
+    return Command("redis", (str(server), *words), environ, log)
 
 
 def _in_wheel() -> Path | None:

@@ -25,11 +25,12 @@ DATABASES = {"auth": "auth.db", "resource": "notes.db"}
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process to start: the name its output goes under, its words, its whole environment."""
+    """A process to start: the name its output goes under, its words, its whole environment; its log, if in a file."""
 
     name: str
     argv: tuple[str, ...]
     environ: Mapping[str, str]
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ class Supervisor:
 
     async def keep_running(self, *commands: Command) -> None:
         """Starts them as one stage: the stage started last is stopped first."""
-        for child in await self._start(commands):
-            child.end.add_done_callback(partial(self._note_death, child.name))
+        for command, child in zip(commands, await self._start(commands), strict=True):
+            child.end.add_done_callback(partial(self._note_death, command))
 
     async def unless_ended(self, work: Coroutine[Any, Any, None]) -> None:
         """Does the work. Raises StopAsked or ProcessDied as soon as either comes to pass."""
@@ -127,8 +127,9 @@ class Supervisor:
             os.close(writing_end)
         return Child(command.name, process, asyncio.create_task(_follow(process, output)))
 
-    def _note_death(self, name: str, end: asyncio.Task[int]) -> None:
-        self._finish(ProcessDied(f"{name} ended by itself ({_describe(end.result())})"))
+    def _note_death(self, command: Command, end: asyncio.Task[int]) -> None:
+        log = f"; its log is {command.log}" if command.log else ""
+        self._finish(ProcessDied(f"{command.name} ended by itself ({_describe(end.result())}{log})"))
 
     def _finish(self, reason: Exception) -> None:
         if not self._end.done():

@@ -87,6 +87,11 @@ def test_a_secret_that_came_from_a_file_is_named_by_its_path(tmp_path: Path) -> 
     (tmp_path / "secret").write_text("tooshort")
     said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
     assert said == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
+    (tmp_path / "empty").write_text("\n")
+    assert (
+        refusal(THE_SECRET_FILE=str(tmp_path / "empty"))
+        == f"THE_SECRET_FILE names {tmp_path / 'empty'}, which is empty"
+    )
     missing = refusal(THE_SECRET_FILE=str(tmp_path / "none"))
     assert missing == f"THE_SECRET_FILE names {tmp_path / 'none'}, which cannot be read: No such file or directory"
 

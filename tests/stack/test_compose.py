@@ -171,3 +171,7 @@ def service(name: str) -> str:
     found = re.search(rf"^( {{0,2}}){re.escape(name)}:.*\n((?:\1 +.*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert found, name
     return found[2]
+
+
+def test_an_image_that_is_run_without_compose_is_in_production() -> None:
+    assert "APP_ENV=production" in (ROOT / "Dockerfile").read_text()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +68,17 @@ def test_a_process_that_dies_is_named() -> None:
         await supervisor.until_ended()
 
     with pytest.raises(ProcessDied, match=r"gateway ended by itself .SIGKILL"):
+        play(scene)
+
+
+def test_a_process_that_dies_and_logs_to_a_file_names_it() -> None:
+    dying = replace(command("redis", "raise SystemExit(1)"), log=Path("/data/valkey.log"))
+
+    async def scene(supervisor: Supervisor) -> None:
+        await supervisor.keep_running(dying)
+        await supervisor.until_ended()
+
+    with pytest.raises(ProcessDied, match=r"redis ended by itself .exit status 1; its log is /data/valkey\.log"):
         play(scene)
 
 
