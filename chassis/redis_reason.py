@@ -12,6 +12,8 @@ def redis_reason(error: BaseException) -> str:
     Examples: `refused: WRONGPASS invalid username-password pair`, `TLS failed: [SSL: WRONG_VERSION_NUMBER] ...`,
     `TimeoutError`.
     """
+    if isinstance(error.__cause__, AuthenticationError | ResponseError):
+        error = error.__cause__  # the asynchronous client hides a refusal that it met while connecting
     text = " ".join(str(error).split())
     if isinstance(error, AuthenticationError):
         # The client leaves Redis's code out, and where no password was given the words speak of HELLO.
@@ -23,7 +25,7 @@ def redis_reason(error: BaseException) -> str:
     if "SSL" in text or "TLS" in text:
         return f"TLS failed: {text[:_LONGEST]}"
     if "Connection closed by server" in text:
-        return f"{type(error).__name__}: it closed the connection; rediss:// is for a port with TLS, redis:// without"
+        return f"{type(error).__name__}: it closed the connection; where no connection works: rediss:// is for TLS"
     return type(error).__name__
 
 

@@ -36,6 +36,8 @@ _BLOCK_MS = 1_000
 _PAGE = 200
 """Entries that are read at once: some milliseconds of the loop."""
 _RETRY_PAUSE = 0.25
+_MOST_REASONS = 5
+"""Reasons that are logged in one silence."""
 FEED_LIMIT = 5.0
 """Seconds of silence that REVOCATION_FAIL=closed bears."""
 MOST_FORGOTTEN = 2_000
@@ -124,18 +126,19 @@ class RevocationFeed:
 
     async def follow(self) -> None:
         """Reads on until cancelled; a silent or failing Redis is asked again four times a second."""
-        silent = False
+        logged: set[str] = set()
         while True:
             try:
                 with redis_faults():
                     await self._read_page()
-                if silent:
+                if logged:
                     _log.info("the revocation feed answers again")
-                silent = False
+                logged.clear()
             except RedisAway as error:
-                if not silent:
+                # The first reason is often that a connection was closed; why no other one serves comes after it.
+                if error.reason not in logged and len(logged) < _MOST_REASONS:
                     _log.warning("the revocation feed is silent", reason=error.reason)
-                silent = True
+                    logged.add(error.reason)
                 # Who answers next may be another server, or the same one emptied: its ids need not go on from ours.
                 self._last_id = "0"
                 self._is_at_end = False

@@ -1,5 +1,6 @@
 """What is said of a Redis that does not do what it is asked, by servers that really refuse."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 from redis import Redis, RedisError
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from structlog.testing import capture_logs
@@ -58,6 +61,20 @@ def saying(answer: bytes) -> Iterator[int]:
 
 
 def reason(url: str) -> str:
+    """What the reason is, which both clients have to tell alike."""
+    said = reason_of_threads(url)
+    assert asyncio.run(reason_of_a_loop(url)) == said
+    return said
+
+
+async def reason_of_a_loop(url: str) -> str:
+    async with AsyncRedis.from_url(url, socket_timeout=2, retry=AsyncRetry(NoBackoff(), 0)) as client:
+        with pytest.raises((RedisError, OSError)) as failed:
+            await client.ping()
+    return redis_reason(failed.value)
+
+
+def reason_of_threads(url: str) -> str:
     retry = Retry(NoBackoff(), 0)
     with Redis.from_url(url, socket_timeout=2, retry=retry) as client, pytest.raises((RedisError, OSError)) as failed:
         client.ping()

@@ -1,13 +1,14 @@
 """What has ended, held in memory and fed by a real server that restarts, empties and comes back (R10, R16, R18)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from contract.revocation import ASKED, STREAM, Revocation, complete_fields
@@ -212,6 +213,29 @@ def test_the_feed_survives_a_restart_and_a_gap(valkey: Valkey, revocations: Revo
             feed.check()
 
     asyncio.run(live())
+
+
+def test_a_silence_names_its_later_reasons_too(valkey: Valkey, revocations: Revocations) -> None:
+    """A server that begins to ask for a password first closes the connections that it has."""
+
+    async def live() -> list[str]:
+        async with following(valkey, revocations, MovableClock(NOW)) as feed:
+            await until(lambda: feed.loaded)
+            with Redis.from_url(valkey.url) as redis, capture_logs() as lines:
+                redis.config_set("requirepass", "secret")
+                redis.execute_command("CLIENT", "KILL", "TYPE", "normal")
+                await until(lambda: any(reason.startswith("refused: ") for reason in silences(lines)))
+                await asyncio.sleep(0.6)  # it has been refused once more, at least
+            return silences(lines)
+
+    reasons = asyncio.run(live())
+    assert not reasons[0].startswith("refused: ")
+    assert len(set(reasons)) == len(reasons)
+
+
+def silences(lines: Sequence[MutableMapping[str, Any]]) -> list[str]:
+    """The reasons of the silences that were logged."""
+    return [line["reason"] for line in lines if line["event"] == "the revocation feed is silent"]
 
 
 def test_a_server_that_comes_late_is_found(revocations: Revocations) -> None:
