@@ -117,7 +117,8 @@ class _Reading:
         routes = self._routes(document.get("routes", []))
         asserted = {route.upstream for _, route in routes if route.access != PUBLIC}
         upstreams = self._upstreams(document.get("upstreams", {}), asserted)
-        return self._joined(routes, upstreams, document.get("upstreams", {}))
+        self._check_upstream_names(document.get("routes"), document.get("upstreams"))
+        return self._joined(routes, upstreams)
 
     # --- the file's form ---------------------------------------------------------------------------------------
 
@@ -154,9 +155,7 @@ class _Reading:
 
     # --- from the file's form to ours ----------------------------------------------------------------------------
 
-    def _joined(
-        self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream], written: object
-    ) -> list[Route]:
+    def _joined(self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream]) -> list[Route]:
         joined: list[Route] = []
         seen: dict[tuple[str, str], int] = {}
         for number, route in routes:
@@ -171,9 +170,17 @@ class _Reading:
                 self._complain((*place, "websocket"), "the auth service has none")
             if route.upstream in upstreams:
                 joined.append(_route(route, upstreams[route.upstream]))
-            elif not isinstance(written, Mapping) or route.upstream not in written:
-                self._complain((*place, "upstream"), f"there is no [upstreams.{route.upstream}]")
         return joined
+
+    def _check_upstream_names(self, routes: object, upstreams: object) -> None:
+        """Of every route, also of one that is wrong otherwise."""
+        names = list(upstreams) if isinstance(upstreams, Mapping) else []
+        for number, route in enumerate(routes if isinstance(routes, list) else []):
+            name = route.get("upstream") if isinstance(route, Mapping) else None
+            if isinstance(name, str) and name and name not in names:
+                close = get_close_matches(name, names, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                self._complain(("routes", number, "upstream"), f"there is no [upstreams.{name}]{hint}")
 
     def _check_limits(self, place: Place, route: RouteForm) -> None:
         seen = set()

@@ -104,10 +104,12 @@ class UpstreamsSection:
         return None
 
     def _signer_in(self, place: Place, file: str) -> AssertionSigner | None:
+        path = self._data_dir / file
         try:
-            secret = (self._data_dir / file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            self._complain(place, f"the identity secret's file {Path(file).name} cannot be read")
+            secret = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            self._complain(place, f"the identity secret's file {path} cannot be read: {reason}")
             return None
         return self._strong(place, file, secret)
 

@@ -258,7 +258,7 @@ BAD = [
         ('[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\nidentity_secret_env = "NOTES_SECRET"\n'),
     ),
     (
-        "upstreams.x.identity_secret_file: the identity secret's file f",
+        "upstreams.x.identity_secret_file: the identity secret's file /nonexistent/f cannot be read: No such file",
         '[upstreams.x]\nurls = ["http://x"]\nidentity_secret_file = "f"\n',
     ),
     (
@@ -374,6 +374,7 @@ def test_every_complaint_of_a_file_is_made_at_once_with_its_line() -> None:
     assert [(line, place) for line, place, *_ in said] == [
         ("routes.toml:5", "upstreams.notes.max_conections"),
         ("routes.toml:8", "routes[0].prefix"),
+        ("routes.toml:9", "routes[0].upstream"),
         ("routes.toml:12", "routes[1].prefix"),
         ("routes.toml:14", "routes[1].access"),
         ("routes.toml:15", "routes[1].timeout.read"),
@@ -386,6 +387,14 @@ def test_every_complaint_of_a_file_is_made_at_once_with_its_line() -> None:
     assert "routes.toml:3: upstreams.notes.urls[1]: 'ftp://x' must be" in str(refused.value)
     assert "routes.toml:4: upstreams.notes.identity_secret_env: the identity secret in WEAK" in str(refused.value)
     assert "routes.toml:9: routes[0].upstream: there is no [upstreams.nobody]" in str(refused.value)
+
+
+def test_a_route_that_is_wrong_otherwise_names_its_unknown_upstream_and_the_one_it_may_mean() -> None:
+    with pytest.raises(RoutesError) as refused:
+        parse(NOTES + route(upstream="note", access='"everybody"'))
+    first, second = str(refused.value).splitlines()
+    assert "routes[0].upstream: there is no [upstreams.note]; did you mean notes?" in first
+    assert "routes[0].access" in second
 
 
 @pytest.mark.parametrize(
