@@ -30,16 +30,16 @@ reload: ## Have the gateway of `make run` take up its routes file (DATA_DIR name
 	@$(BIN)/python -m stack reload
 
 grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
-	@if [ -z "$(EMAIL)" ] || [ -z "$(ROLE)" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
-	@$(BIN)/python -m stack auth grant -- '$(EMAIL)' '$(ROLE)'
+	@if [ -z "$$EMAIL" ] || [ -z "$$ROLE" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
+	@$(BIN)/python -m stack auth grant -- "$$EMAIL" "$$ROLE"
 
 secrets: $(RUN_STAMP) ## Make the secrets that docker-compose.yml reads, where they are missing (in .data/secrets)
 	@$(BIN)/python -m stack secrets
 
 migration: $(RUN_STAMP) ## Write the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
-	@if [ -z "$(SERVICE)" ] || [ -z "$(MESSAGE)" ]; then \
+	@if [ -z "$$SERVICE" ] || [ -z "$$MESSAGE" ]; then \
 		echo "usage: make migration SERVICE=resource_service MESSAGE='what changes'" >&2; exit 2; fi
-	@$(BIN)/python -m '$(SERVICE)' migration '$(MESSAGE)'
+	@$(BIN)/python -m "$$SERVICE" migration "$$MESSAGE"
 
 setup: $(STAMP) ## Install all that tests and checks need into .venv (the others do it when needed)
 

@@ -116,3 +116,9 @@ def test_a_folder_that_may_not_be_used_is_named_in_a_line(tmp_path: Path) -> Non
 def test_an_auth_command_on_a_folder_that_is_not_there_names_it(read: Reading) -> None:
     with pytest.raises(StartRefused, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
         run_auth_command(read(DATA_DIR="elsewhere"), ["grant", "ann@example.com", "staff"])
+
+
+def test_make_takes_an_address_with_an_apostrophe(tmp_path: Path) -> None:
+    words = ["grant", "EMAIL=o'brien@example.com", "ROLE=staff", f"DATA_DIR={tmp_path / 'none'}"]
+    done = subprocess.run(["make", "-s", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
+    assert f"there is no DATA_DIR {tmp_path / 'none'}" in done.stderr
