@@ -1,6 +1,5 @@
 """Makes the secrets of a deployment: the files that docker-compose.yml mounts, each once."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -10,27 +9,27 @@ from stack.settings import SECRETS
 DATABASES = ("auth", "notes")
 """Roles and databases of the PostgreSQL in docker-compose.yml."""
 
+MODE = 0o644
+"""Containers run under other user ids, and Compose mounts a file with the mode that it has."""
+
 
 def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
     """Make the files that are missing in `folder` and return their names; what is there is never changed.
 
-    The folder is closed to others (mode 700). The files are readable (644): containers run under other user ids, and
-    Compose mounts a file with the mode that it has.
+    The folder is closed to others (mode 700); the files in it are readable.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    made = list(make_secrets(folder, SECRETS))
+    made = list(make_secrets(folder, SECRETS, mode=MODE))
     # Empty until the signing key is replaced: an empty file counts as unset.
-    if write_once(folder / "previous_signing.pem", bytes):
+    if write_once(folder / "previous_signing.pem", bytes, MODE):
         made.append("previous_signing.pem")
     for name in ("postgres", *DATABASES):
-        if write_once(folder / f"{name}.password", random_text):
+        if write_once(folder / f"{name}.password", random_text, MODE):
             made.append(f"{name}.password")
     for name in DATABASES:
-        if write_once(folder / f"{name}.database_url", partial(_database_url, folder, name)):
+        if write_once(folder / f"{name}.database_url", partial(_database_url, folder, name), MODE):
             made.append(f"{name}.database_url")
-    for name in made:
-        os.chmod(folder / name, 0o644)
     return tuple(made)
 
 

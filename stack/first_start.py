@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from stack.settings import Secret
 
 
-def make_secrets(data_dir: Path, wanted: Iterable[Secret]) -> tuple[str, ...]:
+def make_secrets(data_dir: Path, wanted: Iterable[Secret], *, mode: int = 0o600) -> tuple[str, ...]:
     """Makes the files that are not there yet and returns their names; what is there is never touched."""
-    return tuple(secret.file for secret in wanted if write_once(data_dir / secret.file, _MAKERS[secret.kind]))
+    return tuple(secret.file for secret in wanted if write_once(data_dir / secret.file, _MAKERS[secret.kind], mode))
 
 
-def write_once(path: Path, make: Callable[[], bytes]) -> bool:
-    """Make the file with mode 600 and return True; return False where it exists.
+def write_once(path: Path, make: Callable[[], bytes], mode: int) -> bool:
+    """Make the file with this mode and return True; return False where it exists.
 
     A hard link fails where a name is taken, so no race overwrites a key.
     """
@@ -28,6 +28,7 @@ def write_once(path: Path, make: Callable[[], bytes]) -> bool:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(make())
+            os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)
