@@ -153,7 +153,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.silent_until = _FOREVER
         """Loop time by which the upstream must be heard, while we wait for it."""
         self.stuck_until = _FOREVER
-        """Loop time by which it must take more of the body, while we wait for that."""
+        """Loop time by which it must take more of the body or begin to answer, while we wait for that."""
         self.total_until = _FOREVER
         """Loop time by which the whole exchange must be over."""
 
@@ -193,12 +193,17 @@ class UpstreamConnection(asyncio.Protocol):
             transport.write(request)
 
     async def send(self, data: bytes, silence: float) -> None:
-        """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more."""
+        """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more.
+
+        An upstream that has begun to answer may wait for what still comes: its silence is counted from here.
+        """
         if self._failure is not None:
             raise self._failure
         if self._transport is None:
             raise UpstreamFailed("broken")
         self._transport.write(data)
+        if self.silent_until != _FOREVER:
+            self.silent_until = self._deadline(silence)
         if not self._write_paused:
             return
         self._drained = self._loop.create_future()
@@ -299,7 +304,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def enforce_deadlines(self, now: float) -> None:
         """Breaks the exchange off when one of its deadlines lies before the loop time `now`."""
-        if now > self.silent_until or now > self.stuck_until:
+        if now > self.silent_until or (self._heading and now > self.stuck_until):
             self._fail("timeout")
         elif now > self.total_until:
             self._fail("overdue")

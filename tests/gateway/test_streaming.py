@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -204,6 +206,52 @@ def test_an_answer_before_the_body_is_taken_reaches_the_client(
         assert (answer.status, answer.body) == (422, b"no")
         assert upstream.last.gone.wait(WAIT)
         assert client.is_closed()
+
+
+def test_a_service_that_has_begun_to_answer_may_wait_for_a_slow_body(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """For longer than it may be silent: it has nothing to say before it has read what is still coming."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfirst")
+        await conversation.read_body()
+        await conversation.write(b"last")
+
+    upstream.begin(script)
+    size = COLLECTED + 1 + 10 * 1_000
+    with gateway.connect() as client:
+        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        client.send(bytes(COLLECTED + 1))
+        for _ in range(10):
+            time.sleep(0.1)
+            client.send(bytes(1_000))
+        assert client.answer("POST").body == b"firstlast"
+
+
+def test_a_service_that_answers_may_leave_the_body_unread(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """A service whose answer still comes is not silent, although it takes no more of the upload."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            await conversation.write(b"x")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    size = len(CHUNK) * ENDLESS
+    with gateway.connect() as client:
+
+        def upload() -> None:
+            with suppress(OSError):
+                client.send(bytes(size))
+
+        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        thread = threading.Thread(target=upload)
+        thread.start()
+        assert client.answer("POST").body == b"x" * 10
+        thread.join(WAIT)
 
 
 def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
