@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import cast
 
+import structlog
 from flask import Flask, Response
 from sqlalchemy import Engine, exc, select
 
@@ -39,12 +40,14 @@ from auth_service.throttle import Throttle
 from auth_service.tokens import TokenReader
 from auth_service.tries import Tries
 from chassis.clock import Clock
-from chassis.database import engine_options, prepare_engine
+from chassis.database import database_reason, engine_options, prepare_engine
 from chassis.health import health
 from chassis.problem_answers import install_problem_answers, problem_answer
 from chassis.request_context import install_request_context
 from chassis.serving import settings_or_exit
 from contract.problems import Refused
+
+_log = structlog.get_logger("store")
 
 BESIDE_REQUESTS = 2
 """Threads of a process that use the database and answer no request: republishing and housekeeping."""
@@ -170,5 +173,6 @@ def _check_redis() -> None:
     services().redis.ask(lambda redis: redis.ping())
 
 
-def _store_unavailable(_: Exception) -> Response:
+def _store_unavailable(error: Exception) -> Response:
+    _log.error("the store is unavailable", reason=database_reason(error))
     return problem_answer(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))

@@ -7,6 +7,8 @@ import structlog
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from chassis.database import database_reason
+
 _log = structlog.get_logger("periodic")
 
 
@@ -36,7 +38,7 @@ class Periodic:
             with self._app.app_context():
                 return self._work()
         except SQLAlchemyError as error:
-            _log.warning("the database does not serve", work=self._name, reason=type(error).__name__)
+            _log.warning("the database does not serve", work=self._name, reason=database_reason(error))
             return None
 
     def _run(self) -> None:

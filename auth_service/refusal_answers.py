@@ -1,5 +1,6 @@
 """Turns what goes wrong in a view into an answer in the contract's bodies: the one place where that happens."""
 
+import structlog
 from flask import Blueprint, Response
 from gunicorn.http.errors import ParseException
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -10,6 +11,9 @@ from auth_service.passwords import HashingBusy
 from auth_service.refusals import AuthRefused, hashing_busy, malformed_body, store_unavailable, throttled
 from auth_service.session_store import RaceNotWon
 from auth_service.throttle import Throttled
+from chassis.database import database_reason
+
+_log = structlog.get_logger("store")
 
 
 def install_refusal_answers(blueprint: Blueprint) -> None:
@@ -44,5 +48,6 @@ def _throttled(error: Throttled) -> Response:
     return throttled(error.seconds).to_response()
 
 
-def _store_unavailable(_: Exception) -> Response:
+def _store_unavailable(error: Exception) -> Response:
+    _log.error("the store is unavailable", reason=database_reason(error))
     return store_unavailable().to_response()

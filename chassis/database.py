@@ -66,6 +66,12 @@ def prepare_engine(engine: Engine) -> None:
     follow_database_file(engine)
 
 
+def database_reason(error: BaseException) -> str:
+    """Return the driver's own words, on one line. SQLAlchemy's show the statement and what people wrote in it."""
+    cause = (isinstance(error, DBAPIError) and error.orig) or error
+    return " ".join(str(cause).split()) or type(cause).__name__
+
+
 def close_database_of(worker: Any) -> None:
     """Close the idle connections of a gunicorn worker that ends. A worker that could not start has no application.
 

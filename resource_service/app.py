@@ -9,7 +9,7 @@ from flask import Flask, Response
 from sqlalchemy import exc, select
 
 from chassis.clock import Clock
-from chassis.database import engine_options, prepare_engine
+from chassis.database import database_reason, engine_options, prepare_engine
 from chassis.health import health
 from chassis.problem_answers import install_problem_answers, problem_answer
 from chassis.request_context import install_request_context
@@ -72,9 +72,7 @@ def _check_store() -> None:
 
 
 def _store_unavailable(error: Exception) -> Response:
-    # The driver's own words: SQLAlchemy's would show the statement and what people wrote in it.
-    reason = error.orig if isinstance(error, exc.DBAPIError) else error
-    _log.error("the store is unavailable", reason=str(reason))
+    _log.error("the store is unavailable", reason=database_reason(error))
     return problem_answer(Refused("store_unavailable", retry_after=5))
 
 

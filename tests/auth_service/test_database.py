@@ -8,6 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import inspect, text
+from structlog.testing import capture_logs
 
 from auth_service.models import db
 from auth_service.schema import downgrade, install_migrations, upgrade
@@ -66,6 +67,17 @@ def test_without_a_database_every_endpoint_that_needs_it_says_when_to_come_back(
         assert answer.status_code == 503
         assert answer.json == {"detail": "A store is not available at the moment.", "code": "store_unavailable"}
         assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_the_log_says_why_the_database_does_not_serve_and_nothing_that_people_wrote(
+    headless: Flask, ann: Person
+) -> None:
+    with capture_logs() as logged:
+        Person(headless.test_client(), ann.email).register()
+    (said,) = (line for line in logged if line["event"] == "the store is unavailable")
+    assert said["log_level"] == "error"
+    assert said["reason"].startswith("no such table: ")
+    assert ann.email not in said["reason"]
 
 
 def test_readiness_asks_for_the_database(headless: Flask, app: Flask) -> None:
