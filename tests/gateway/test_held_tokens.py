@@ -150,9 +150,10 @@ def test_a_forged_token_is_not_refreshed(gateway: RunningGateway, auth: AuthStan
     assert (answer.status, auth.count(REFRESH)) == (401, 0)
 
 
-def test_a_client_that_was_away_while_the_key_was_replaced_goes_on(gateway: RunningGateway) -> None:
+@pytest.mark.parametrize("seconds_ago", [1, 300])
+def test_a_client_that_was_away_while_the_key_was_replaced_goes_on(gateway: RunningGateway, seconds_ago: int) -> None:
     """Its access token is of a key that nobody knows any more, and has expired; its refresh token is good."""
-    replaced = SigningKey("replaced").sign(access_claims(time.time() - 600))
+    replaced = SigningKey("replaced").sign(access_claims(time.time() - 300 - seconds_ago))
     answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {replaced}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
     alone = ask(gateway, "GET /api/x", f"Authorization: Bearer {replaced}")
