@@ -9,12 +9,18 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from contract.claims import ACCESS_TYP, DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, AccessClaims
+from contract.claims import ACCESS_TYP, DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY, AccessClaims
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 IDENTITY_SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
 PEER_SECRET = "hV3nKz8QwMb5RtXc2YfLs9DgJp6ThUa4EoIx7WyB"
+
+LIFETIME = 300
+"""Seconds that a token of `access_claims` is good for."""
+
+PAST_EXPIRY = LIFETIME + LEEWAY + 1
+"""Seconds after which a gateway refuses it, streams included."""
 
 Claims = dict[str, Any]
 
@@ -52,7 +58,7 @@ def access_claims(now: float, **changed: object) -> Claims:
         "iss": DEFAULT_ISSUER,
         "aud": DEFAULT_ACCESS_AUDIENCE,
         "iat": int(now),
-        "exp": int(now) + 300,
+        "exp": int(now) + LIFETIME,
         "jti": "0123456789abcdef0123456789abcdef",
         "sub": "ada-id",
         "user_id": "ada-id",

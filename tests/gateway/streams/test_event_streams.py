@@ -15,7 +15,7 @@ from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.test_held_tokens import COOKIE, handle_in, log_in
-from tests.gateway.tokens import SigningKey, access_claims
+from tests.gateway.tokens import PAST_EXPIRY, SigningKey, access_claims
 
 EVENT = b"data: hello\n\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"
@@ -88,11 +88,11 @@ def test_a_stream_is_cut_when_its_token_expires(
     upstream.begin(streaming(HEAD if path.startswith("/api") else b"HTTP/1.1 200 OK\r\n"))
     with gateway.connect() as client:
         subscribe(client, ada, path=path)
-        clock.move(297)
+        clock.move(PAST_EXPIRY - 4)
         client.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.socket.recv(1)
-        clock.move(3)
+        clock.move(4)
         client.socket.settimeout(WAIT)
         assert client.rest() == b""
     assert upstream.last.gone.wait(WAIT)
@@ -105,7 +105,7 @@ def test_a_stream_to_a_client_of_http_1_0_is_reset_and_not_ended(
     upstream.begin(streaming())
     with gateway.connect() as client:
         subscribe(client, ada, version="1.0")
-        clock.move(301)
+        clock.move(PAST_EXPIRY)
         with pytest.raises(ConnectionResetError):
             client.rest()
 
@@ -142,7 +142,7 @@ def test_a_client_that_reads_nothing_is_cut_as_well(
     with gateway.connect() as client:
         client.send(f"GET /api/events HTTP/1.1\r\nHost: h\r\n{ada}\r\n\r\n".encode())
         assert not full.wait(1)
-        clock.move(301)
+        clock.move(PAST_EXPIRY)
         assert upstream.settles_at(0)
 
 

@@ -21,7 +21,7 @@ from tests.gateway.raw_upstream import WAIT, RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.streams.websocket_service import websocket_service
 from tests.gateway.test_held_tokens import COOKIE, FROM_OUR_PAGE, handle_in, log_in
-from tests.gateway.tokens import SigningKey, access_claims
+from tests.gateway.tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.valkey import Valkey, valkey_server
 
 
@@ -219,7 +219,7 @@ def test_a_ticket_opens_a_websocket_which_ends_with_the_token(
         with connect(url, legacy=True, proxy=None, origin=None) as client:
             client.send("hello")
             assert client.recv(WAIT) == "hello"
-            clock.move(301)
+            clock.move(PAST_EXPIRY)
             with pytest.raises(ConnectionClosed) as closed:
                 client.recv(WAIT)
     assert closed.value.rcvd is not None

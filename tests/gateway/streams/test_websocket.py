@@ -25,7 +25,7 @@ from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answerin
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.streams.websocket_service import WebSocketService, websocket_service
 from tests.gateway.test_held_tokens import COOKIE, handle_in, log_in
-from tests.gateway.tokens import IDENTITY_SECRET, SigningKey, access_claims
+from tests.gateway.tokens import IDENTITY_SECRET, PAST_EXPIRY, SigningKey, access_claims
 
 LARGE = bytes(range(256)) * 4096
 """1 MiB."""
@@ -220,7 +220,7 @@ def test_a_websocket_ends_with_its_token_and_both_sides_are_told_why(
     with open_websocket(gateway, ada) as client:
         client.send("before")
         assert client.recv(WAIT) == "before"
-        clock.move(301)
+        clock.move(PAST_EXPIRY)
         assert end_of(client) == (4401, "token_expired")
     assert service.last_end() == (4401, "token_expired")
 
@@ -273,7 +273,7 @@ def test_the_close_frame_waits_for_the_end_of_the_frame_that_is_under_way(
     upstream.begin(script)
     with open_websocket(raw_gateway, ada) as client:
         assert halfway.wait(WAIT)
-        clock.move(311)
+        clock.move(PAST_EXPIRY)
         threading.Timer(0.3, go_on.set).start()  # the gateway's own look comes in between
         assert client.recv(WAIT) == LARGE
         assert end_of(client) == (4401, "token_expired")
@@ -292,7 +292,7 @@ def test_a_side_that_never_ends_its_frame_is_cut(
 
     upstream.begin(script)
     with open_websocket(raw_gateway, ada) as client:
-        clock.move(301)
+        clock.move(PAST_EXPIRY)
         begun = time.monotonic()
         with pytest.raises(ConnectionClosedError) as closed:
             client.recv(WAIT)
