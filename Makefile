@@ -43,8 +43,8 @@ migration: $(RUN_STAMP) ## Write the next migration of a service: SERVICE=resour
 
 setup: $(STAMP) ## Install all that tests and checks need into .venv (the others do it when needed)
 
-test: setup ## Run every test, three files at a time (under three minutes on two cores)
-	@$(BIN)/python -m pytest -n 3
+test: setup ## Run every test, four files at a time (under three minutes on two cores)
+	@$(BIN)/python -m pytest -n 4
 
 test-large: setup ## Of these, those that send 1 GiB through the gateway and watch its memory
 	@$(BIN)/python -m pytest tests/system/test_large_bodies.py
