@@ -132,7 +132,7 @@ class Accounts:
         """Begins `session` of `account`, whose password was verified; None where it was changed or barred meanwhile.
 
         `new_hash` replaces one of another cost. A browser holds the session by the handle of `handle_hash`. Gives the
-        sessions that end with it: the one held by the handle whose hash is `replaces`, whoever's it was, and the
+        sessions that end with it: the one held by the handle whose hash is `replaces`, of any user, and the
         oldest of more than a user may have. Raises HandleTaken.
         """
         now = session.state.rotated_at
