@@ -1,9 +1,9 @@
 """Owns passwords: which are accepted, and how they are hashed and verified.
 
 Hashing is slow by design, so it is bounded: some run, and the others wait for at most `max_wait` seconds, first come,
-first served. A log-in that waits longer, or finds the queue full, is refused with 503. Those that wait have threads of
-their own (gunicorn_conf.py) and hold no connection to the database, so that refreshes find both. Passwords are hashed
-by threads that yield the processors to whatever else there is to do.
+first served. A log-in that waits longer, or finds the queue full, is refused with 503. Those that wait have threads
+of their own (gunicorn_conf.py) and hold no connection to the database, so that refreshes find both. Passwords are
+hashed by threads that yield the processors to whatever else there is to do.
 """
 
 import os
