@@ -70,9 +70,9 @@ def read_claims(token: str, header: JwsHeader, *, typ: str, algorithm: str, key:
 
 
 def read_unverified(token: str) -> dict[str, Any]:
-    """Return the claims of a token that its own issuer has just handed over; nothing may be believed by them.
+    """Return the claims of a token without verifying it. They may choose an error code or a time to renew, no right.
 
-    Raises InvalidToken.
+    Raises InvalidToken where the token has not the form of one.
     """
     read_header(token)
     return _object(token.split(".")[1])
