@@ -53,8 +53,8 @@ test-isolation: setup ## Of these, those that start each service with nothing bu
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
 
 test-faults: setup ## Kill, freeze, empty and crowd a running system, and send it all that is hostile (ten minutes)
-	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/test_smuggling.py \
-		tests/gateway/test_message_forms.py tests/gateway/test_hostile_json.py tests/auth_service/test_hostile_json.py \
+	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/server/test_smuggling.py \
+		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py
 
 soak: setup ## Refresh a hundred thousand times; a million bodies and requests; idle and hostile connections (40 minutes)

@@ -9,36 +9,36 @@ import structlog
 from flask import Flask, Response
 from sqlalchemy import Engine, exc, select
 
-from auth_service.accounts import Accounts
-from auth_service.audit import AuditTrail, Database
-from auth_service.auth_api import auth_api
-from auth_service.authentication import AccessTokens
-from auth_service.blacklist import Blacklist
-from auth_service.browser_sessions import BrowserSessions
-from auth_service.client import client_of_request
-from auth_service.commits import Commits, OwnCommits, SharedCommits
-from auth_service.failed_logins import FailedLogins
-from auth_service.grants import Grants
-from auth_service.housekeeper import DAY, Housekeeper
-from auth_service.housekeeper import INTERVAL as TIDY_INTERVAL
-from auth_service.internal_endpoints import internal_endpoints
-from auth_service.issuer import Issuer, Lifetimes
-from auth_service.key_endpoints import key_endpoints
-from auth_service.models import User, db
-from auth_service.passwords import PasswordRules, Passwords
-from auth_service.periodic import Periodic
-from auth_service.redis_link import RedisLink
-from auth_service.refusals import STORE_RETRY_AFTER
-from auth_service.request_body import MAX_BODY
-from auth_service.revocation_feed import INTERVAL as REPUBLISH_INTERVAL
-from auth_service.revocation_feed import RevocationFeed
+from auth_service.accounts.passwords import PasswordRules, Passwords
+from auth_service.accounts.users import Accounts
+from auth_service.api.authentication import AccessTokens
+from auth_service.api.blueprint import auth_api
+from auth_service.api.errors import STORE_RETRY_AFTER
+from auth_service.api.internal import internal_endpoints
+from auth_service.api.jwks import key_endpoints
+from auth_service.api.request_body import MAX_BODY
+from auth_service.audit.client import client_of_request
+from auth_service.audit.failed_logins import FailedLogins
+from auth_service.audit.trail import AuditTrail
+from auth_service.browser_sessions.service import BrowserSessions
+from auth_service.jobs.periodic import Periodic
+from auth_service.jobs.retention import DAY, Retention
+from auth_service.jobs.retention import INTERVAL as TIDY_INTERVAL
 from auth_service.services import Services, services
-from auth_service.session_endings import SessionEndings
-from auth_service.session_store import SessionStore
+from auth_service.sessions.blacklist import Blacklist
+from auth_service.sessions.revocation import SessionEndings
+from auth_service.sessions.revocation_feed import INTERVAL as REPUBLISH_INTERVAL
+from auth_service.sessions.revocation_feed import RevocationFeed
+from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
-from auth_service.throttle import Throttle
-from auth_service.tokens import TokenReader
-from auth_service.tries import Tries
+from auth_service.storage.group_commit import Commits, GroupCommit, SeparateCommits
+from auth_service.storage.models import Database, User, db
+from auth_service.storage.redis import RedisClient
+from auth_service.throttling.attempt_counters import AttemptCounters
+from auth_service.throttling.login_throttle import Throttle
+from auth_service.tokens.grants import Grants
+from auth_service.tokens.issuer import Issuer, Lifetimes
+from auth_service.tokens.reader import TokenReader
 from chassis.clock import Clock
 from chassis.database import database_reason, engine_options, prepare_engine
 from chassis.health import health
@@ -87,7 +87,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
 def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
     database = cast(Database, db.session)
-    commits: Commits = SharedCommits(engine) if engine.dialect.name == "sqlite" else OwnCommits(database)
+    commits: Commits = GroupCommit(engine) if engine.dialect.name == "sqlite" else SeparateCommits(database)
     policy, keys = settings.refresh_policy, settings.key_ring
     secret = settings.refresh_secret.get_secret_value().encode()
     names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
@@ -101,18 +101,18 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         max_wait=settings.hash_max_wait,
         release=database.close,
     )
-    redis = RedisLink(settings.redis_url.get_secret_value())
+    redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist = Blacklist(redis)
     feed = RevocationFeed(redis, sessions, clock=clock)
     failures = FailedLogins(trail, database)
-    housekeeper = Housekeeper(trail, failures, sessions, keep=settings.audit_retention * DAY, clock=clock)
+    housekeeper = Retention(trail, failures, sessions, keep=settings.audit_retention * DAY, clock=clock)
     endings = SessionEndings(blacklist, feed)
     reader = TokenReader(keys, secret, **names, clock=clock)
     lifetimes = Lifetimes(
         settings.access_token_lifetime, settings.refresh_token_lifetime, settings.access_lifetime_jitter
     )
     issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
-    tries = Tries(redis)
+    tries = AttemptCounters(redis)
     throttle = Throttle(tries, settings.throttle_rates, issuer.pseudonym)
 
     def catch_up() -> bool:

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from auth_service.accounts import EmailTaken, NewAccount
+from auth_service.accounts.email_addresses import is_email
+from auth_service.accounts.passwords import MAX_PASSWORD
+from auth_service.accounts.users import EmailTaken, NewAccount
 from auth_service.app import create_app
-from auth_service.audit import Reason
-from auth_service.email_addresses import is_email
-from auth_service.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
-from auth_service.passwords import MAX_PASSWORD
-from auth_service.schema import install_migrations, upgrade
+from auth_service.audit.trail import Reason
 from auth_service.services import Services, services
-from auth_service.session_store import EndedSession
+from auth_service.sessions.store import EndedSession
 from auth_service.settings import AuthSettings, ServingSettings
-from auth_service.tables import TABLES
+from auth_service.storage.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
+from auth_service.storage.schema import install_migrations, upgrade
+from auth_service.storage.tables import TABLES
 from chassis.database_check import check_database, check_database_to_migrate, or_refuse_to_start
 from chassis.logs import configure_logs
 from chassis.new_migration import write_migration

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from auth_service.settings import AuthSettings, ServingSettings
-from auth_service.tables import TABLES
+from auth_service.storage.tables import TABLES
 from chassis.database import close_database_of
 from chassis.database_check import check_database, or_refuse_to_start
 from chassis.serving import gunicorn_defaults, settings_or_exit, warn_of_misspelled

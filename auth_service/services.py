@@ -4,19 +4,19 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from auth_service.accounts import Accounts
-from auth_service.audit import AuditTrail
-from auth_service.browser_sessions import BrowserSessions
-from auth_service.grants import Grants
-from auth_service.passwords import PasswordRules, Passwords
-from auth_service.periodic import Periodic
-from auth_service.redis_link import RedisLink
-from auth_service.session_endings import SessionEndings
-from auth_service.session_store import SessionStore
+from auth_service.accounts.passwords import PasswordRules, Passwords
+from auth_service.accounts.users import Accounts
+from auth_service.audit.trail import AuditTrail
+from auth_service.browser_sessions.service import BrowserSessions
+from auth_service.jobs.periodic import Periodic
+from auth_service.sessions.revocation import SessionEndings
+from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
-from auth_service.signing_keys import KeyRing
-from auth_service.throttle import Throttle
-from auth_service.tokens import TokenReader
+from auth_service.storage.redis import RedisClient
+from auth_service.throttling.login_throttle import Throttle
+from auth_service.tokens.grants import Grants
+from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.signing_keys import KeyRing
 from chassis.clock import Clock
 
 _NAME = "sallyport-auth"
@@ -39,7 +39,7 @@ class Services:
     throttle: Throttle
     browser_sessions: BrowserSessions
     endings: SessionEndings
-    redis: RedisLink
+    redis: RedisClient
     republishing: Periodic
     housekeeping: Periodic
 

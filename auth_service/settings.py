@@ -4,10 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from auth_service.passwords import HashCost
-from auth_service.sessions import RefreshPolicy
-from auth_service.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
-from auth_service.throttle import ThrottleRates
+from auth_service.accounts.passwords import HashCost
+from auth_service.sessions.refresh_policy import RefreshPolicy
+from auth_service.throttling.login_throttle import ThrottleRates
+from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
 from chassis.database import database_url
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret

@@ -14,7 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from chassis.database_file import follow_database_file
 from chassis.sqlite_writers import BUSY_TIMEOUT, ConnectionInTurn
-from chassis.turns import Turns
+from chassis.write_lock import WriteLock
 
 _log = structlog.get_logger("database")
 
@@ -56,7 +56,7 @@ def prepare_engine(engine: Engine) -> None:
     """
     if engine.dialect.name != "sqlite":
         return
-    turns = Turns()
+    turns = WriteLock()
 
     @event.listens_for(engine, "do_connect")
     def connect_in_turn(_: Dialect, __: ConnectionPoolEntry, ___: list[Any], options: dict[str, Any]) -> None:

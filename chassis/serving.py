@@ -61,7 +61,7 @@ def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
         "graceful_timeout": 30,
         "timeout": 60,
         "keepalive": 75,  # longer than the gateway keeps an idle connection, so that the gateway closes first
-        # Above all that the gateway may be told to admit (gateway/request_limits.py) and what it adds, so that the
+        # Above all that the gateway may be told to admit (gateway/http/request_limits.py) and what it adds, so the
         # gateway refuses first, as problem details. All cookies come as one field. 8190 is gunicorn's most.
         "limit_request_line": 8190,
         "limit_request_fields": 1_100,

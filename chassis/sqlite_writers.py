@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from chassis.turns import Turns, ahead_of_other_processes, pauses
+from chassis.write_lock import WriteLock, ahead_of_other_processes, pauses
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits at most, before it is told that the database is locked."""
@@ -24,7 +24,7 @@ SomeCursor = TypeVar("SomeCursor", bound=sqlite3.Cursor)
 class ConnectionInTurn(sqlite3.Connection):
     """A connection whose transactions begin with the turn to write, and give it back when they end."""
 
-    def __init__(self, turns: Turns, *args: Any, **options: Any) -> None:
+    def __init__(self, turns: WriteLock, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._turns = turns
         self._has_turn = False

@@ -16,47 +16,47 @@ from redis.backoff import NoBackoff
 from chassis.clock import Clock
 from chassis.serving import settings_or_exit
 from contract.internal import SEEN_PATH
-from gateway.access_log import AccessLog
-from gateway.auth_address import auth_address
-from gateway.auth_client import AuthClient, auth_calls
-from gateway.authentication import Authentication
-from gateway.authenticator import Authenticator
-from gateway.background import Background
-from gateway.browser_sessions import BrowserSessions
-from gateway.clients.malformed_requests import MalformedRequests
-from gateway.clients.proxy_protocol import ProxyProtocol
-from gateway.clients.standing_fields import standing_lines
-from gateway.clients.trusted_proxies import TrustedProxies
-from gateway.cors import Cors
-from gateway.departure import Departure
-from gateway.exchange import Message, Send
-from gateway.identity_headers import Voucher
-from gateway.keys import SigningKeys
-from gateway.lateness import Lateness
-from gateway.loop_bridge import LoopBridge
-from gateway.metrics import Metrics
-from gateway.own_endpoints import create_own_endpoints, internal_endpoints, own_paths
-from gateway.own_paths import OwnPaths
-from gateway.pipeline import Pipeline
-from gateway.rate_limits.limits import Limits, SessionLimit
-from gateway.rate_limits.shared_counts import SharedCounts
-from gateway.refresher import Refresher
-from gateway.revocations import RevocationFeed, Revocations
-from gateway.routing.routes_file import load_routes
-from gateway.routing.routes_in_force import RoutesInForce
-from gateway.session_endpoints import SessionCookie, session_endpoints
+from gateway.auth_service_address import auth_address
+from gateway.browser_sessions.sessions import BrowserSessions
+from gateway.browser_sessions.tickets import Tickets
+from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
+from gateway.endpoints.session import SessionCookie, session_endpoints
+from gateway.endpoints.ticket import ticket_endpoints
+from gateway.http.default_response_headers import default_response_lines
+from gateway.http.gateway_paths import GatewayPaths
+from gateway.http.via import Via
+from gateway.observability.access_log import AccessLog
+from gateway.observability.event_loop_lag import EventLoopLag
+from gateway.observability.metrics import Metrics
+from gateway.pipeline.authenticate import Authentication
+from gateway.pipeline.cors import Cors
+from gateway.pipeline.identity_headers import Voucher
+from gateway.pipeline.pipeline import Pipeline
+from gateway.proxy.dispatcher import Dispatcher
+from gateway.proxy.exchange import Message, Send
+from gateway.proxy.open_streams import OpenStreams
+from gateway.rate_limits.limiter import Limits, SessionLimit
+from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.routing.active_routes import ActiveRoutes
+from gateway.routing.loader import load_routes
+from gateway.server.client_address import TrustedProxies
+from gateway.server.malformed_requests import MalformedRequests
+from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.settings import GatewaySettings
-from gateway.sightings import Sightings
-from gateway.streams.open_streams import OpenStreams
-from gateway.streams.ticket_endpoints import ticket_endpoints
-from gateway.streams.tickets import Tickets
-from gateway.token_proxy import TokenProxy
+from gateway.tokens.auth_client import AuthClient, auth_calls
+from gateway.tokens.jwks import VerificationKeys
+from gateway.tokens.refresh import TokenRefresher
+from gateway.tokens.revocations import RevocationFeed, Revocations
+from gateway.tokens.usage_reports import UsageReports
+from gateway.tokens.verifier import TokenVerifier
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, Resolve, resolve_by_system, resolve_first
-from gateway.upstreams.upstream import Upstreams
-from gateway.upstreams.upstream_metrics import UpstreamMetrics
-from gateway.upstreams.upstream_report import UpstreamReport
-from gateway.via import Via
+from gateway.upstreams.state_log import UpstreamReport
+from gateway.upstreams.upstreams import Upstreams
+from gateway.worker.background_tasks import BackgroundTasks
+from gateway.worker.graceful_shutdown import GracefulShutdown
+from gateway.worker.loop_bridge import LoopBridge
 
 Receive = Callable[[], Awaitable[Message]]
 JWKS_PATH = "/.well-known/jwks.json"
@@ -73,11 +73,11 @@ class Gateway:
     def __init__(
         self,
         knows_enough: Callable[[], bool],
-        departure: Departure,
+        departure: GracefulShutdown,
         notice: float,
-        proxy: TokenProxy,
+        proxy: Dispatcher,
         streams: OpenStreams,
-        background: Background,
+        background: BackgroundTasks,
         resolvers: Sequence[NameResolver],
         upstreams: Upstreams,
         bridge: LoopBridge,
@@ -90,17 +90,17 @@ class Gateway:
     ) -> None:
         self.begin = proxy.begin
         self.next_request_id = proxy.next_request_id
-        self.known_requests = proxy.known_requests
+        self.request_head_cache = proxy.request_head_cache
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests
-        self.standing_lines = standing
+        self.default_response_lines = standing
         self.unread_bytes = unread_bytes
-        self.departure = departure
+        self.graceful_shutdown = departure
         self.end_streams = streams.end_all
         self.notice = notice
         self._knows_enough = knows_enough
-        self._background = background
+        self._background_tasks = background
         self._resolvers = resolvers
         self._upstreams = upstreams
         self._bridge = bridge
@@ -109,18 +109,18 @@ class Gateway:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Starts and stops with the worker. Requests do not come this way: ServerProtocol calls `begin`."""
         if scope["type"] != "lifespan":
-            raise RuntimeError("the gateway is served by gateway.worker.GatewayWorker alone")
+            raise RuntimeError("the gateway is served by gateway.worker.gunicorn_worker.GatewayWorker alone")
         await receive()
         self._bridge.attach(asyncio.get_running_loop())
         await resolve_first(self._resolvers)
-        self._background.start()
+        self._background_tasks.start()
         await self._learn()
         # What is there by now stays: a full collection, which stops everything, takes 2 ms without it and 50 with it.
         gc.collect()
         gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._background.stop()
+        await self._background_tasks.stop()
         self._upstreams.close()
         self._access_log.flush()
         await send({"type": "lifespan.shutdown.complete"})
@@ -139,7 +139,7 @@ class Gateway:
 def create_app(
     settings: GatewaySettings | None = None,
     *,
-    routes: RoutesInForce | None = None,
+    routes: ActiveRoutes | None = None,
     environ: Mapping[str, str] = os.environ,
     clock: Clock = time.time,
     monotonic: Clock = time.monotonic,
@@ -148,9 +148,9 @@ def create_app(
     """A gateway as `settings` say, or else `environ`. Without `routes` it reads the routes file by itself."""
     settings = settings or settings_or_exit(GatewaySettings, environ)
     file, data_dir = settings.gateway_routes, settings.data_dir
-    routes = routes or RoutesInForce(lambda: load_routes(file, environ=environ, data_dir=data_dir))
+    routes = routes or ActiveRoutes(lambda: load_routes(file, environ=environ, data_dir=data_dir))
     table = routes.table if settings.rate_limits else routes.table.without_limits()
-    keys = SigningKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
+    keys = VerificationKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     revocations = Revocations(fail_closed=settings.revocation_fail == "closed")
     redis = _redis(settings)
     feed = RevocationFeed(redis, revocations, clock)
@@ -160,8 +160,8 @@ def create_app(
     auth_balancer = Balancer(calls, UpstreamReport(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.refused)
-    sightings = Sightings(lambda document: _report(auth, document))
-    authenticator = Authenticator(
+    sightings = UsageReports(lambda document: _report(auth, document))
+    token_verifier = TokenVerifier(
         keys,
         revocations,
         sightings.note,
@@ -175,8 +175,8 @@ def create_app(
     cookie = SessionCookie(settings.session_cookie_secure)
     tickets = Tickets(_redis_of_tickets(settings), settings.peer_secret.get_secret_value(), clock)
     authentication = Authentication(
-        authenticator,
-        Refresher(auth.post),
+        token_verifier,
+        TokenRefresher(auth.post),
         sessions,
         tickets,
         clock,
@@ -197,26 +197,26 @@ def create_app(
         metrics.note_withheld,
         settings.request_limits,
     )
-    late = Lateness(metrics.registry, monotonic)
+    late = EventLoopLag(metrics.registry, monotonic)
     upstreams = Upstreams(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
-    streams = OpenStreams(authenticator.confirm, authentication.renew, clock, settings.gateway_streams)
+    streams = OpenStreams(token_verifier.confirm, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
-    departure = Departure()
-    own = create_own_endpoints(
+    departure = GracefulShutdown()
+    own = create_gateway_endpoints(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
         session_endpoints(sessions, authentication, cookie, settings.origins, clock, bridge.wait_for),
         ticket_endpoints(authentication, tickets, bridge.wait_for),
     )
-    proxy = TokenProxy(
+    proxy = Dispatcher(
         pipeline,
         upstreams,
         streams,
         WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
-        OwnPaths(
-            own_paths(own, internal=False),
-            own_paths(own, internal=True),
+        GatewayPaths(
+            endpoint_paths(own, internal=False),
+            endpoint_paths(own, internal=True),
             settings.gateway_internal_bind,
             settings.gateway_forward_auth,
         ),
@@ -248,7 +248,7 @@ def create_app(
         settings.gateway_notice,
         proxy,
         streams,
-        Background(jobs),
+        BackgroundTasks(jobs),
         resolvers,
         upstreams,
         bridge,
@@ -256,7 +256,7 @@ def create_app(
         TrustedProxies(settings.trusted_proxies),
         ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
         MalformedRequests(metrics.count_malformed, clock),
-        standing_lines(
+        default_response_lines(
             settings.gateway_name,
             hsts_max_age=settings.hsts_max_age,
             hsts_subdomains=settings.hsts_include_subdomains,

@@ -9,10 +9,10 @@ import click
 
 from chassis.serving import refuse_to_start, settings_complaints, settings_or_exit
 from chassis.settings import SettingsError, load
-from gateway.auth_address import auth_address
-from gateway.routing.check_routes import Asked, answer_of, table_lines
-from gateway.routing.complaints import RoutesError
-from gateway.routing.routes_file import load_routes
+from gateway.auth_service_address import auth_address
+from gateway.pipeline.explain import Asked, answer_of, table_lines
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
 
 GOOD, REFUSED, WRONG = 0, 1, 2

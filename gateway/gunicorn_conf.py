@@ -8,13 +8,13 @@ from gunicorn.workers.base import Worker
 
 from chassis.metrics import forget_worker, prepare_metrics
 from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_of_misspelled
-from gateway.auth_address import auth_address
-from gateway.departure import Reloads
-from gateway.open_files import allow_open_files
-from gateway.routing.complaints import RoutesError
-from gateway.routing.routes_file import load_routes
-from gateway.routing.routes_in_force import RoutesInForce
+from gateway.auth_service_address import auth_address
+from gateway.routing.active_routes import ActiveRoutes
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, ServingSettings
+from gateway.worker.graceful_shutdown import Reloads
+from gateway.worker.open_files import allow_open_files
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -26,7 +26,7 @@ globals().update(gunicorn_defaults("gateway", _serving))
 warn_of_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
     # Read here, in the master, and known to the workers by their fork.
-    _routes = RoutesInForce(
+    _routes = ActiveRoutes(
         lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
     )
     auth_address(_settings)
@@ -51,7 +51,7 @@ def create_app() -> "Gateway":
 
 
 wsgi_app = "gateway.gunicorn_conf:create_app()"
-worker_class = "gateway.worker.GatewayWorker"
+worker_class = "gateway.worker.gunicorn_worker.GatewayWorker"
 bind = _serving.bind
 workers = _serving.gateway_workers
 keepalive = _serving.gateway_keepalive

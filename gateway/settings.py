@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
-from gateway.clients.proxy_protocol import Versions
-from gateway.clients.trusted_proxies import Peer
-from gateway.origin import AllowedOrigins, read_allowed_origins
-from gateway.own_paths import Exposure
-from gateway.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
+from gateway.http.gateway_paths import Exposure
+from gateway.http.origin import AllowedOrigins, read_allowed_origins
+from gateway.http.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
+from gateway.server.client_address import Peer
+from gateway.server.proxy_protocol import Versions
 
 DEVELOPMENT_ORIGINS = (
     "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost,capacitor://localhost,ionic://localhost"

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from chassis.rates import Rate
 from contract.keys import AssertionSigner
-from gateway.routing.fixed_fields import FixedFields
+from gateway.routing.header_overrides import FixedFields
 
 AUTH_UPSTREAM = "auth"
 """The auth service's name among the upstreams. It alone sees Authorization and Cookie, and needs no assertion."""

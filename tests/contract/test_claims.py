@@ -15,7 +15,7 @@ from contract.claims import (
     is_compact_jws,
     read_access_claims,
 )
-from tests.gateway.tokens import access_claims
+from tests.gateway.access_tokens import access_claims
 
 NOW = 1_800_000_000
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contract.claims import IDENTITY_TYP, InvalidToken
 from contract.identity import MAX_AGE, Identity, sign, verify
 from contract.keys import assertion_signer, assertion_verifier
-from tests.gateway.tokens import by_hand
+from tests.gateway.access_tokens import by_hand
 
 NOW = 1_800_000_000
 SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"

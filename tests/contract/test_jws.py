@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contract.claims import InvalidToken
 from contract.jws import encoded_header, read_claims, read_header, sign_claims
-from tests.gateway.tokens import by_hand
+from tests.gateway.access_tokens import by_hand
 
 SECRET = b"pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
 HEADER = encoded_header(typ="test+jwt", algorithm="HS256")

@@ -12,15 +12,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from auth_service.signing_keys import KeyRing, load_key_ring
-from auth_service.tokens import TokenReader
+from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.signing_keys import KeyRing, load_key_ring
 from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_AUDIENCE, REFRESH_TYP, InvalidToken
 from contract.identity import verify
 from contract.keys import assertion_verifier
 from contract.peer import PEER_TYP, verify_peer
+from tests.gateway.access_tokens import SigningKey
 from tests.gateway.authenticating import Bench, Publisher
 from tests.gateway.clocks import MovableClock
-from tests.gateway.tokens import SigningKey
 
 NOW = 1_800_000_000
 SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"

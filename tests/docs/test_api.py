@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from auth_service.auth_api import auth_api
+from auth_service.api.blueprint import auth_api
 from contract.problems import PROBLEMS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chassis.settings import Settings
-from gateway.routing.routes_file import parse_routes
-from gateway.routing.routes_form import RouteForm, UpstreamForm
+from gateway.routing.loader import parse_routes
+from gateway.routing.schema import RouteForm, UpstreamForm
 from tests.gateway.certificates import Authority
 
 ROOT = Path(__file__).parents[2]

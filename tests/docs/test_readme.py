@@ -13,8 +13,8 @@ from flask import Flask
 
 from contract.identity import Identity, sign
 from contract.keys import assertion_signer
+from gateway.routing.loader import parse_routes
 from gateway.routing.routes import Upstream
-from gateway.routing.routes_file import parse_routes
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 SECRET = "c2b1f6e09d8a7b5c4d3e2f1a0b9c8d7e6f5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c"

@@ -30,11 +30,11 @@ async def ask_at_once(urls: Sequence[str], asks: Iterable[Ask]) -> list[Answer]:
         return await asyncio.gather(*called)
 
 
-async def patiently(url: str, ask: Ask, tries: int = 30) -> list[Answer]:
+async def patiently(url: str, ask: Ask, attempt_counters: int = 30) -> list[Answer]:
     """As an honest client asks: again after Retry-After seconds, for as long as it is told "later". All answers."""
     async with Connection(url) as line:
         answers = [await ask(line)]
-        while answers[-1].status in PASSING and len(answers) < tries:
+        while answers[-1].status in PASSING and len(answers) < attempt_counters:
             assert answers[-1].retry_after, f"{answers[-1].status} does not say when to come back"
             await asyncio.sleep(float(answers[-1].retry_after))
             answers.append(await ask(line))

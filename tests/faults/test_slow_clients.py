@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from gateway.clients.server_protocol import ServerProtocol
+from gateway.server.http_protocol import ServerProtocol
 from tests.faults.figures import Say, in_ms
 from tests.faults.running_system import RunningSystem
 from tests.faults.steady_traffic import KINDS, SAME_ORIGIN, SteadyTraffic

@@ -11,8 +11,8 @@ from typing import Any
 from chassis.clock import Clock
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.peer import verify_peer
+from tests.gateway.access_tokens import PEER_SECRET, SigningKey, access_claims, jwks
 from tests.gateway.raw_upstream import Conversation, ok
-from tests.gateway.tokens import PEER_SECRET, SigningKey, access_claims, jwks
 
 USER = {"id": "ada-id", "email": "ada@example.org", "first_name": "Ada", "last_name": "L"}
 PASSWORD = "two doors, one key"

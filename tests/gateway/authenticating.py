@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, AccessClaims
 from contract.problems import Refused
-from gateway.authenticator import Authenticator
-from gateway.keys import SigningKeys
-from gateway.revocations import Revocations
+from gateway.tokens.jwks import VerificationKeys
+from gateway.tokens.revocations import Revocations
+from gateway.tokens.verifier import TokenVerifier
+from tests.gateway.access_tokens import SigningKey, jwks
 from tests.gateway.clocks import MovableClock
-from tests.gateway.tokens import SigningKey, jwks
 
 JWKS_MAX_AGE = 60
 
@@ -40,9 +40,9 @@ class Bench:
     noted: list[AccessClaims] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.keys = SigningKeys(self.publisher, self.clock, JWKS_MAX_AGE)
+        self.keys = VerificationKeys(self.publisher, self.clock, JWKS_MAX_AGE)
         self.revocations = Revocations(fail_closed=False)
-        self.authenticator = Authenticator(
+        self.token_verifier = TokenVerifier(
             self.keys,
             self.revocations,
             self.noted.append,
@@ -59,8 +59,8 @@ class Bench:
 
     async def authenticate(self, token: str) -> AccessClaims:
         """As a request is authenticated: from memory, or else by verifying."""
-        proof = self.authenticator.recall(token, self.clock()) or await self.authenticator.verify(token)
-        return proof.claims
+        principal = self.token_verifier.recall(token, self.clock()) or await self.token_verifier.verify(token)
+        return principal.claims
 
     def answer(self, token: str) -> str:
         """ "ok", or the code of the refusal, for a request after the keys were fetched."""

@@ -11,8 +11,8 @@ from typing import Any, cast
 from uvicorn.config import Config
 
 from gateway.app import Gateway
-from gateway.clients.server_protocol import ServerProtocol
-from gateway.worker import GatewayServer, GatewayWorker
+from gateway.server.http_protocol import ServerProtocol
+from gateway.worker.gunicorn_worker import GatewayServer, GatewayWorker
 from tests.gateway.raw_client import RawClient, one_answer
 from tests.gateway.raw_upstream import WAIT
 

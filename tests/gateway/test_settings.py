@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from chassis.settings import SettingsError, load
-from gateway.origin import read_origin
+from gateway.http.origin import read_origin
 from gateway.settings import GatewaySettings, ServingSettings
-from tests.gateway.tokens import PEER_SECRET
+from tests.gateway.access_tokens import PEER_SECRET
 
 ENOUGH = {"AUTH_URL": "http://127.0.0.1:8001", "REDIS_URL": "redis://127.0.0.1", "PEER_SECRET": PEER_SECRET}
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.routing.complaints import RoutesError
-from gateway.routing.routes_file import parse_routes
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import parse_routes
 
 FILE = """
 [upstreams.notes]

@@ -2,10 +2,10 @@
 
 import pytest
 
+from tests.gateway.access_tokens import IDENTITY_SECRET
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
-from tests.gateway.tokens import IDENTITY_SECRET
 
 
 def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> Answer:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.tokens import SigningKey, access_claims
 
 ROUTES = """
 [upstreams.notes]

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.rates import Rate
-from gateway.routing.addresses import read_address
-from gateway.routing.complaints import RoutesError
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import load_routes, parse_routes
 from gateway.routing.routes import Address, Bound, RouteTable
-from gateway.routing.routes_file import load_routes, parse_routes
-from tests.gateway.tokens import IDENTITY_SECRET
+from gateway.routing.upstream_address import read_address
+from tests.gateway.access_tokens import IDENTITY_SECRET
 
 ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "WEAK": "changeme" * 8}
 NOTES = '[upstreams.notes]\nurls = ["http://127.0.0.1:8002"]\nidentity_secret_env = "NOTES_SECRET"\n'

@@ -13,16 +13,16 @@ from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
+from gateway.upstream_connections.connection import UpstreamFailed
+from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
+from gateway.upstream_connections.connection_race import TRIES
 from gateway.upstreams.balancer import Balancer
-from gateway.upstreams.circuit import PROBES
-from gateway.upstreams.connection_pool import ConnectionPool, Unreachable
-from gateway.upstreams.connection_race import TRIES
-from gateway.upstreams.upstream_connection import UpstreamFailed
-from gateway.upstreams.upstream_metrics import UpstreamMetrics
-from gateway.upstreams.upstream_report import PAUSE, UpstreamReport
+from gateway.upstreams.circuit_breaker import PROBES
+from gateway.upstreams.metrics import UpstreamMetrics
+from gateway.upstreams.state_log import PAUSE, UpstreamReport
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
-from tests.gateway.upstreams.test_upstream import exchange
+from tests.gateway.upstream_connections.test_connection import exchange
 
 NOBODY = Address("nobody", "127.0.0.1", 1)
 

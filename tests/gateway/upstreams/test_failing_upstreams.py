@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.exchange import COLLECTED
+from gateway.proxy.exchange import COLLECTED
 from tests.gateway.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstreams.test_upstream_faults import ask, closing, problem, resetting, silent
+from tests.gateway.upstream_connections.test_connection_faults import ask, closing, problem, resetting, silent
 
 ROUTES = """
 [upstreams.auth]

@@ -12,7 +12,7 @@ from gateway.upstreams.health_checks import Verdict, after_check
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstreams.test_upstream_faults import ask, silent
+from tests.gateway.upstream_connections.test_connection_faults import ask, silent
 
 CHECK = HealthCheck("/healthz", unhealthy_after=3, healthy_after=2)
 ROUTES = """

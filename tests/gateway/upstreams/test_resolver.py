@@ -13,19 +13,19 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from gateway.routing.routes import Address, Upstream
+from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstreams import health_checks, resolver
 from gateway.upstreams.balancer import Balancer
-from gateway.upstreams.connection_pool import ConnectionPool
+from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, resolve_by_system
-from gateway.upstreams.upstream_metrics import UpstreamMetrics
-from gateway.upstreams.upstream_report import UpstreamReport
+from gateway.upstreams.state_log import UpstreamReport
 from tests.gateway.certificates import Authority
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.routing.test_upstream_tls import serving
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstreams.test_upstream import exchange
-from tests.gateway.upstreams.test_upstream_faults import ask
-from tests.gateway.upstreams.test_upstream_tls import serving
+from tests.gateway.upstream_connections.test_connection import exchange
+from tests.gateway.upstream_connections.test_connection_faults import ask
 
 HOST = "service.internal"
 ROUTES = """

@@ -1,0 +1,1 @@
+"""User accounts: registration, passwords, e-mail addresses."""

@@ -1,0 +1,85 @@
+"""E-mail addresses: which are accepted, and which two texts name one mailbox.
+
+Accepted is what Django REST framework's EmailField accepts, less what nobody can see or no domain can be
+(docs/decisions/0020-which-email-addresses-are-one-mailbox.md lists the differences). Nothing is looked up.
+"""
+
+import re
+import unicodedata
+from ipaddress import ip_address
+
+import idna
+
+from auth_service.storage.models import MAX_FOLDED_EMAIL
+
+_ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z]+"
+_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.IGNORECASE | re.ASCII)
+_QUOTED = re.compile(r'"((?:[!#-\[\]-~]|\\[ -~])*)"', re.ASCII)
+_LETTER = "a-zA-Z\u00a1-\uffff"
+_DOMAIN = re.compile(
+    rf"[{_LETTER}0-9](?:[{_LETTER}0-9-]{{0,61}}[{_LETTER}0-9])?"
+    rf"(?:\.(?!-)[{_LETTER}0-9-]{{1,63}}(?<!-))*"
+    rf"\.(?!-)(?:[{_LETTER}-]{{2,63}}|[xX][nN]--[a-zA-Z0-9]{{1,59}})(?<!-)"
+)
+_LITERAL = re.compile(r"\[([A-Fa-f0-9:.]+)\]", re.ASCII)
+_LOCALHOST = "localhost"
+
+KEPT_APART = "\t"
+"""How the key of an account begins that had a mailbox of its own before two spellings of it became one.
+
+No address has a tab."""
+
+
+def is_email(text: str) -> bool:
+    """Whether `text` is an address that an account may have."""
+    local, at, domain = text.rpartition("@")
+    if not at or not text.isprintable() or not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
+        return False
+    if domain != _LOCALHOST and not _LITERAL.fullmatch(domain) and not _DOMAIN.fullmatch(domain):
+        return False
+    return _domain_key(domain) is not None and len(email_key(text)) <= MAX_FOLDED_EMAIL
+
+
+def email_key(text: str) -> str:
+    """What is the same for two spellings of one mailbox and differs for two mailboxes; defined for any text.
+
+    The domain as DNS has it (IDNA 2008, RFC 5891), the local part without its case and without needless quotes
+    (RFC 5321 4.1.2).
+    """
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return text
+    return f"{_local_key(local)}@{_domain_key(domain) or _folded(domain)}"
+
+
+def own_key(text: str) -> str:
+    """Return the key of an account that is kept apart.
+
+    It is the key of former versions: every spelling that found the account before still finds it.
+    """
+    return KEPT_APART + _folded(text)
+
+
+def _local_key(local: str) -> str:
+    quoted = _QUOTED.fullmatch(local)
+    if quoted:
+        content = re.sub(r"\\(.)", r"\1", quoted[1])
+        local = content if _DOT_ATOM.fullmatch(content) else '"' + re.sub(r'(["\\])', r"\\\1", content) + '"'
+    return _folded(local)
+
+
+def _domain_key(domain: str) -> str | None:
+    """The domain in A-labels, or the canonical form of an address literal; None for what is neither."""
+    literal = _LITERAL.fullmatch(domain)
+    try:
+        if literal:
+            return f"[{ip_address(literal[1])}]"
+        if domain.isascii() and "xn--" not in domain.lower():
+            return domain.lower()
+        return idna.encode(domain, uts46=True).decode("ascii").lower()
+    except (ValueError, IndexError):  # IDNAError is a ValueError; a broken xn-- label can be either
+        return None
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()

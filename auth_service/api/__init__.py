@@ -1,0 +1,1 @@
+"""The HTTP API under /auth/ and /internal/: endpoints, request and response models, errors."""

@@ -1,0 +1,1 @@
+"""The audit trail: what happened to an account, when and from where."""

@@ -1,0 +1,1 @@
+"""Sessions: the refresh policy, the session store, and how ended sessions are announced."""

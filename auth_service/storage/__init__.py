@@ -1,0 +1,1 @@
+"""SQL and Redis: models, statements, migrations, connections."""

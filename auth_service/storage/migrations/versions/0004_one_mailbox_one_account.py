@@ -1,0 +1,52 @@
+"""E-mail addresses are compared by mailbox: internationalized domains as DNS has them.
+
+Of accounts that turn out to have one mailbox, one is found by every spelling. Each of the others keeps being found by
+the spellings that found it before.
+
+Revision ID: 0004
+Revises: 0003
+"""
+
+from uuid import UUID
+
+import sqlalchemy as sa
+from alembic import op
+
+from auth_service.accounts.email_addresses import email_key, own_key
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+MAX_FOLDED_EMAIL = 320
+STREAMED = {"yield_per": 1_000}
+
+users = sa.table(
+    "users",
+    sa.column("id", sa.Uuid()),
+    sa.column("email", sa.String()),
+    sa.column("email_folded", sa.String()),
+    sa.column("created_at", sa.Double()),
+)
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    found = connection.execute(sa.select(users).order_by(users.c.created_at, users.c.id), execution_options=STREAMED)
+    changed = [row for row in found if email_key(row.email) != row.email_folded]
+    # In two steps: one account's new key may be another's old one.
+    for row in changed:
+        _set_key(connection, row.id, f"moving:{row.id}")
+    for row in changed:
+        key = email_key(row.email)
+        is_taken = connection.execute(sa.select(users.c.id).where(users.c.email_folded == key)).first()
+        _set_key(connection, row.id, own_key(row.email) if is_taken or len(key) > MAX_FOLDED_EMAIL else key)
+
+
+def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
+    connection.execute(users.update().where(users.c.id == user_id).values(email_folded=key))
+
+
+def downgrade() -> None:
+    """Nothing: the older version finds an account by any key that its own folding gives, and no key is lost."""

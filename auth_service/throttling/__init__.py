@@ -1,0 +1,1 @@
+"""Limits on log-in attempts and registrations."""

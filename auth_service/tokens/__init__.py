@@ -1,0 +1,1 @@
+"""Access and refresh tokens: grants, issuing, reading, signing keys."""

@@ -1,0 +1,123 @@
+"""Owns how access and refresh tokens are made.
+
+A refresh token is a function of its session's row, to the byte: whoever is owed the successor, however often it is
+asked for, gets the same one, and none is ever stored.
+"""
+
+import hashlib
+import hmac
+import math
+import secrets
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from auth_service.sessions.store import Session
+from auth_service.tokens.reader import REFRESH_ALGORITHM
+from auth_service.tokens.signing_keys import SigningKey
+from contract.claims import ACCESS, ACCESS_TYP, REFRESH, REFRESH_AUDIENCE, REFRESH_TYP
+from contract.jws import encoded_header, sign_claims
+
+_REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TokenPair:
+    """What a login or a refresh hands out."""
+
+    access: str
+    refresh: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long tokens live, in seconds; a refresh token counts from its rotation.
+
+    `jitter` is the part of its life by which an access token may be cut short.
+    """
+
+    access: int
+    refresh: int
+    jitter: float = 0.0
+
+
+class Bearer(Protocol):
+    """Whose token it is, as the token says it."""
+
+    @property
+    def email(self) -> str:
+        """The address, as it was given."""
+
+    @property
+    def roles(self) -> str:
+        """The roles, with a space between."""
+
+
+class Issuer:
+    """Signs tokens: access tokens with the signing key, refresh tokens with a secret that only this service has."""
+
+    def __init__(
+        self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
+    ) -> None:
+        self._key = key
+        public = key.public
+        self._access_header = encoded_header(typ=ACCESS_TYP, algorithm=public.algorithm, key_id=public.kid)
+        self._refresh_secret = refresh_secret
+        self._issuer = issuer
+        self._audience = audience
+        self._lifetimes = lifetimes
+
+    def pair(self, user: Bearer, session: Session, now: float) -> TokenPair:
+        """A fresh access token, and the one refresh token of the session's generation."""
+        return TokenPair(self.access(user, session, now), self._refresh_token(session))
+
+    def pseudonym(self, name: str) -> str:
+        """32 hex digits by which `name` is known again, and never found out."""
+        return self._keyed_hash(f"pseudonym {name}")
+
+    def access(self, user: Bearer, session: Session, now: float) -> str:
+        """A fresh access token. It lives a little shorter than it might, so that not all end at once."""
+        claims = {
+            **self._common_claims(session, ACCESS),
+            "aud": self._audience,
+            "iat": int(now),
+            "exp": min(int(now) + self._access_lifetime(session), int(session.state.expires_at)),
+            "jti": secrets.token_hex(16),
+            "email": user.email,
+            "roles": user.roles,
+        }
+        algorithm = self._key.public.algorithm
+        return sign_claims(claims, header=self._access_header, algorithm=algorithm, key=self._key.private_key)
+
+    def _access_lifetime(self, session: Session) -> int:
+        # A function of the row: whoever is owed the same successor gets an access token that lives as long.
+        name = f"access lifetime {session.sid} {session.state.generation}".encode()
+        fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
+        # Rounded up: never cut short by more than the part that `jitter` names.
+        return math.ceil(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction))
+
+    def _refresh_token(self, session: Session) -> str:
+        claims = {
+            **self._common_claims(session, REFRESH),
+            "aud": REFRESH_AUDIENCE,
+            "iat": int(session.state.rotated_at),
+            "exp": int(session.state.tokens_expire_at(self._lifetimes.refresh)),
+            "jti": self._refresh_jti(session),
+        }
+        return sign_claims(claims, header=_REFRESH_HEADER, algorithm=REFRESH_ALGORITHM, key=self._refresh_secret)
+
+    def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
+        subject = str(session.user_id)
+        return {
+            "token_type": token_type,
+            "iss": self._issuer,
+            "sub": subject,
+            "user_id": subject,
+            "sid": session.sid,
+            "generation": session.state.generation,
+        }
+
+    def _refresh_jti(self, session: Session) -> str:
+        return self._keyed_hash(f"refresh jti {session.sid} {session.state.generation}")
+
+    def _keyed_hash(self, name: str) -> str:
+        return hmac.digest(self._refresh_secret, name.encode(), "sha256").hex()[:32]

@@ -1,0 +1,143 @@
+"""Owns what a refresh token says, and how any token of ours is read: every check, in one place.
+
+Each kind has its own `typ`, key and audience. A refusal says little, on purpose, and in the words clients know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from auth_service.tokens.signing_keys import KeyRing
+from chassis.clock import Clock
+from contract.claims import (
+    ACCESS,
+    ACCESS_TYP,
+    REFRESH,
+    REFRESH_AUDIENCE,
+    REFRESH_TYP,
+    AccessClaims,
+    ExpiredToken,
+    InvalidToken,
+    check_registered_claims,
+    read_access_claims,
+    text_claim,
+)
+from contract.jws import read_claims, read_header
+
+REFRESH_ALGORITHM = "HS256"
+"""Of refresh tokens, which this service alone signs and reads."""
+
+INVALID = "Token is invalid"
+WRONG_TYPE = "Token has wrong type"
+
+_REQUIRED = {"exp": "Token has no 'exp' claim", "jti": "Token has no id", "token_type": "Token has no type"}
+
+
+class UnidentifiedUser(InvalidToken):
+    """The token is ours, and names nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("Token contained no recognizable user identification")
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    """What a verified refresh token says."""
+
+    subject: UUID
+    session: str
+    generation: int
+    issued_at: int
+
+
+class TokenReader:
+    """Verifies access and refresh tokens against the ring of keys and the secret of refresh tokens."""
+
+    def __init__(self, keys: KeyRing, refresh_secret: bytes, *, issuer: str, audience: str, clock: Clock) -> None:
+        self._keys = keys
+        self._refresh_secret = refresh_secret
+        self._issuer = issuer
+        self._audience = audience
+        self._clock = clock
+
+    def read_access(self, token: str) -> AccessClaims:
+        """The claims of an access token. Raises InvalidToken or one of its kinds."""
+        typ, claims = self._verified(token)
+        return self._access_claims(typ, claims)
+
+    def read_refresh(self, token: str) -> RefreshClaims:
+        """The claims of a refresh token. Raises InvalidToken or one of its kinds."""
+        typ, claims = self._verified(token)
+        return self._refresh_claims(typ, claims)
+
+    def read(self, token: str) -> AccessClaims | RefreshClaims:
+        """The claims of either kind. Raises InvalidToken or one of its kinds."""
+        typ, claims = self._verified(token)
+        if typ == ACCESS_TYP:
+            return self._access_claims(typ, claims)
+        return self._refresh_claims(typ, claims)
+
+    def _verified(self, token: str) -> tuple[str, dict[str, Any]]:
+        """The token's `typ` and claims, its signature verified by the one key and algorithm that `typ` allows."""
+        try:
+            header = read_header(token)
+            if header.type == REFRESH_TYP:
+                secret = self._refresh_secret
+                return REFRESH_TYP, read_claims(
+                    token, header, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret
+                )
+            key = self._keys.verifying.get(header.key_id or "")
+            if key is None:
+                raise InvalidToken(INVALID)
+            return ACCESS_TYP, read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm, key=key.key)
+        except InvalidToken as error:
+            raise InvalidToken(INVALID) from error
+
+    def _access_claims(self, typ: str, claims: Mapping[str, Any]) -> AccessClaims:
+        _check_kind(typ, claims, ACCESS_TYP, ACCESS)
+        if "sub" not in claims or "user_id" not in claims:
+            raise UnidentifiedUser
+        try:
+            # exp counts from this service's own clock; iat may come from another machine of it.
+            return read_access_claims(
+                claims, issuer=self._issuer, audience=self._audience, now=self._clock(), exp_leeway=0
+            )
+        except ExpiredToken:
+            raise
+        except InvalidToken as error:
+            raise InvalidToken(INVALID) from error
+
+    def _refresh_claims(self, typ: str, claims: Mapping[str, Any]) -> RefreshClaims:
+        _check_kind(typ, claims, REFRESH_TYP, REFRESH)
+        if "sub" not in claims:
+            raise UnidentifiedUser
+        try:
+            check_registered_claims(
+                claims, issuer=self._issuer, audiences={REFRESH_AUDIENCE}, now=self._clock(), exp_leeway=0
+            )
+            return RefreshClaims(
+                UUID(text_claim(claims, "sub")),
+                text_claim(claims, "sid"),
+                _generation(claims),
+                int(claims["iat"]),
+            )
+        except ExpiredToken:
+            raise
+        except (InvalidToken, ValueError) as error:
+            raise InvalidToken(INVALID) from error
+
+
+def _check_kind(typ: str, claims: Mapping[str, Any], expected_typ: str, expected_type: str) -> None:
+    for name, complaint in _REQUIRED.items():
+        if name not in claims:
+            raise InvalidToken(complaint)
+    if typ != expected_typ or claims["token_type"] != expected_type:
+        raise InvalidToken(WRONG_TYPE)
+
+
+def _generation(claims: Mapping[str, Any]) -> int:
+    value = claims.get("generation")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidToken(INVALID)
+    return value

@@ -1,0 +1,1 @@
+"""The gateway's own endpoints, served by Flask: health, metrics, browser sessions, tickets."""

@@ -1,0 +1,72 @@
+"""Owns the gateway's own endpoints, which are ordinary Flask: health, sessions, and for operators metrics.
+
+Those for operators are served on the internal address alone (GATEWAY_INTERNAL_BIND); elsewhere they do not exist.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+from flask import Blueprint, Flask, Response, request
+
+from chassis.health import Check, health
+from chassis.metrics import render_metrics
+from chassis.problem_answers import install_problem_answers, problem_answer
+from chassis.request_context import install_request_context
+from contract.problems import Refused
+from gateway.http.origin import shown
+from gateway.observability.metrics import Metrics
+
+_GUARDS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+_log = structlog.get_logger("own_endpoints")
+
+
+def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
+    """The Flask app behind the token proxy; `checks` say whether the gateway can do its work."""
+    app = Flask("gateway", static_folder=None)
+    install_request_context(app)
+    install_problem_answers(app)
+    app.register_error_handler(Refused, _refusal)
+    app.url_map.strict_slashes = False
+    for blueprint in (health(checks), *blueprints):
+        app.register_blueprint(blueprint)
+    app.after_request(_guard)
+    return app
+
+
+def _refusal(refused: Refused) -> Response:
+    if refused.code == "cross_site":
+        _log.info(
+            "cross_site_refused",
+            origin=shown(request.headers.get("Origin", "")),
+            reason=refused.detail,
+        )
+    return problem_answer(refused)
+
+
+def _guard(response: Response) -> Response:
+    # Nothing of ours is a page: nowhere to be shown in a frame, nothing to run, no address to pass on (ASVS V3.4).
+    response.headers.update(_GUARDS)
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def internal_endpoints(metrics: Metrics) -> Blueprint:
+    """The blueprint that answers /metrics."""
+    blueprint = Blueprint("internal", __name__)
+
+    @blueprint.get("/metrics")
+    def show_metrics() -> Response:
+        body, content_type = render_metrics(metrics.registry)
+        return Response(body, content_type=content_type)
+
+    return blueprint
+
+
+def endpoint_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
+    """The paths that `app` answers, on the internal address or elsewhere; they go before every route."""
+    rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
+    return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

@@ -1,0 +1,1 @@
+"""HTTP values: requests, header fields, origins. Imports nothing else of the gateway."""

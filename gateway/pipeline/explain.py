@@ -1,0 +1,173 @@
+"""Decides in words what the routes let through: the table for a reader, and what one request would meet.
+
+Asks the same functions that decide in the gateway, so that the two cannot differ.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from contract.claims import AccessClaims
+from contract.problems import PROBLEMS, Refused
+from gateway.pipeline.authorize import authorize
+from gateway.pipeline.request_target import check_target
+from gateway.routing.header_overrides import FixedFields
+from gateway.routing.routes import METHODS, Address, Bound, Route, RouteTable, Timeouts, Upstream
+
+PASSES = "passes"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that might be made: `target` is its path, with a query or without."""
+
+    method: str
+    target: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is to be said of a request, and whether it would pass: with the roles asked for, or else for anybody."""
+
+    lines: tuple[str, ...]
+    passes: bool
+
+
+def table_lines(table: RouteTable, file: str) -> list[str]:
+    """The whole table, a line a route, in the order of their prefixes."""
+    head = (
+        f"{file} is good: {len(table.routes)} routes to {len(table.upstreams())} upstreams, version {table.version}"
+    )
+    rows = [
+        (route.prefix, _methods(route), _access(route), f"{route.upstream.name} ({_addresses(route.upstream)})")
+        for route in sorted(table.routes, key=lambda route: (route.prefix, sorted(route.methods)))
+    ]
+    return [head, *(f"  {line}" for line in _columns(rows))]
+
+
+def answer_of(table: RouteTable, asked: Asked) -> Answer:
+    """What `asked` would meet."""
+    path, _, query = asked.target.encode("utf-8", "surrogateescape").partition(b"?")
+    try:
+        route = _route(table, asked.method, path, query)
+    except Refused as refused:
+        return Answer((f"{asked.method} {asked.target}", f"  everybody  {_said(refused)}"), passes=False)
+    decisions = [("anonymous", _decision(route, None)), ("logged in", _decision(route, ()))]
+    if asked.roles:
+        decisions.append((f"as {', '.join(asked.roles)}", _decision(route, asked.roles)))
+    forwarded = route.forwarded_path(path) + (b"?" + query if query else b"")
+    facts = [*decisions, *_facts(route), ("forwarded", f"{asked.method} {forwarded.decode()}")]
+    passes = not asked.roles or decisions[-1][1] == PASSES
+    return Answer((f"{asked.method} {asked.target}", *(f"  {line}" for line in _columns(facts))), passes)
+
+
+def _route(table: RouteTable, method: str, path: bytes, query: bytes) -> Route:
+    check_target(path, query)
+    by_method = table.at(path)
+    if by_method is None:
+        raise Refused("not_found", "No route has this path.")
+    route = by_method.get(method)
+    if route is None:
+        raise Refused("method_not_allowed", f"Here are {', '.join(sorted(by_method))}.")
+    return route
+
+
+def _decision(route: Route, roles: tuple[str, ...] | None) -> str:
+    """For a subject with these roles; None for somebody without a token."""
+    if route.public:
+        return PASSES
+    try:
+        if roles is None:
+            raise Refused("no_credentials")
+        authorize(AccessClaims("", "", 0, "", "", roles, 0, 0), route)
+    except Refused as refused:
+        return _said(refused)
+    return PASSES
+
+
+def _said(refused: Refused) -> str:
+    return f"{refused.status} {refused.code}: {refused.detail or PROBLEMS[refused.code].title}"
+
+
+def _facts(route: Route) -> list[tuple[str, str]]:
+    upstream = route.upstream
+    facts = [
+        ("route", f"{route.prefix} {_methods(route)}, {_access(route)}"),
+        ("upstream", f"{upstream.name} ({_addresses(upstream)}), {upstream.max_connections} requests at once"),
+        ("identity", _identity(route)),
+        ("body", f"at most {route.max_body} bytes"),
+        ("time-outs", _timeouts(route.timeouts)),
+    ]
+    if route.limits:
+        facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
+    if route.bound is not None:
+        facts.append(("at once", _bound(route.bound)))
+    if route.max_answer is not None:
+        facts.append(("answer", f"at most {route.max_answer} bytes"))
+    if route.keep_cookies:
+        facts.append(("cookies", "of the service reach the client"))
+    if route.forward_headers:
+        facts.append(("let through", _listed(route.forward_headers)))
+    if route.expose_headers:
+        facts.append(("to pages", route.expose_headers.decode("ascii")))
+    if route.request_fields is not None:
+        facts.append(("to service", _names(route.request_fields)))
+    if route.answer_fields is not None:
+        facts.append(("to client", _names(route.answer_fields)))
+    return facts
+
+
+def _bound(bound: Bound) -> str:
+    waiting = f"; {bound.queue} more wait, {bound.max_wait:g} s at most" if bound.queue else ""
+    return f"{bound.max_concurrent} requests in one worker{waiting}"
+
+
+def _identity(route: Route) -> str:
+    if route.upstream.takes_credentials:
+        return "none: Authorization and Cookie go through"
+    if route.public:
+        return "none: the route is public"
+    return f"asserted to {route.upstream.audience}" if route.upstream.signer else "none: a foreign service"
+
+
+def _names(fields: FixedFields) -> str:
+    # Names alone: a value may be a key that somebody else's service asks for.
+    return ", ".join(line.split(":")[0] for line in fields.lines.decode("ascii").splitlines())
+
+
+def _listed(names: Iterable[bytes]) -> str:
+    return ", ".join(sorted(name.decode("ascii") for name in names))
+
+
+def _timeouts(timeouts: Timeouts) -> str:
+    connect, read, total = timeouts.connect, timeouts.read, timeouts.total
+    return f"connect {_seconds(connect)}, silence {_seconds(read)}, all {_seconds(total)}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds else "without end"
+
+
+def _methods(route: Route) -> str:
+    return "every method" if route.methods == METHODS else ", ".join(sorted(route.methods))
+
+
+def _access(route: Route) -> str:
+    if route.public:
+        return "public"
+    return f"roles {', '.join(sorted(route.roles))}" if route.roles else "authenticated"
+
+
+def _addresses(upstream: Upstream) -> str:
+    return ", ".join(map(_address, upstream.addresses))
+
+
+def _address(address: Address) -> str:
+    if address.path:
+        return f"unix:{address.path}"
+    return f"http://{address.authority}" if address.port else address.authority
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,356 @@
+"""Answers every request that reaches a worker: forwards what the pipeline admits, and has Flask answer the rest.
+
+Requests for upstream routes never enter WSGI. One place turns a refusal into an answer, and one place logs.
+"""
+
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import nullcontext
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import structlog
+
+from chassis.clock import Clock
+from contract.problems import PROBLEM_JSON, Refused
+from gateway.http.gateway_paths import GatewayPaths
+from gateway.http.request import Request
+from gateway.http.request_headers import own_fields, read_request_fields
+from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
+from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.observability.access_log import AccessLog
+from gateway.observability.metrics import Metrics
+from gateway.pipeline.cors import Cors, readable_by
+from gateway.pipeline.forward_auth import answer_fields, asked_about, shown
+from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
+from gateway.pipeline.request_target import check_target
+from gateway.proxy.buffered_exchange import BufferedExchange
+from gateway.proxy.exchange import IDEMPOTENT, CutOff, Exchange, Send
+from gateway.proxy.open_streams import OpenStreams
+from gateway.proxy.websocket_exchange import WebSocketExchange
+from gateway.rate_limits.concurrency import ClientGone, Concurrency
+from gateway.rate_limits.limiter import SessionLimit
+from gateway.server.request_cycle import Message, RequestCycle
+from gateway.server.request_head_cache import RequestHeadCache
+from gateway.upstream_connections.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
+from gateway.upstreams.upstreams import Upstreams
+
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, Headers, bytes]
+"""Status, fields and body."""
+
+SESSION_PATH = b"/session"
+
+OWN_MAX_BODY = 16_384
+"""Bytes."""
+
+_MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
+"""After these the connection ends: who sends such a request may have meant another one."""
+
+_PERHAPS_OURS = frozenset({"OPTIONS", "CONNECT"})
+
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
+_log = structlog.get_logger("token_proxy")
+
+
+class Dispatcher:
+    """What a worker does with its requests."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        upstreams: Upstreams,
+        streams: OpenStreams,
+        own_endpoints: ASGIApp,
+        own_paths: GatewayPaths,
+        session_limit: SessionLimit,
+        cors: Cors,
+        metrics: Metrics,
+        access_log: AccessLog | None,
+        clock: Clock,
+        *,
+        websocket_idle: float,
+        request_limits: RequestLimits = DEFAULT_LIMITS,
+    ) -> None:
+        self.request_head_cache = RequestHeadCache()
+        self._pipeline = pipeline
+        self._upstreams = upstreams
+        self._streams = streams
+        self._websocket_idle = websocket_idle
+        self._request_limits = request_limits
+        self._own_endpoints = own_endpoints
+        self._gateway_paths = own_paths
+        self._session_limit = session_limit
+        self._concurrency = Concurrency()
+        self._cors = cors
+        self._metrics = metrics
+        self._access_log = access_log
+        self._clock = clock
+        # Unique among workers and restarts by the random half, among requests by the counter.
+        self._id_prefix = secrets.token_hex(8)
+        self._counter = itertools.count(1)
+
+    def next_request_id(self) -> str:
+        """An id that no other request has, of any worker."""
+        return f"{self._id_prefix}{next(self._counter):08x}"
+
+    def begin(self, cycle: RequestCycle) -> None:
+        """Answers `cycle`: with callbacks where nothing has to be waited for, else in a task."""
+        started = self._clock()
+        origin = self._cors.origin(cycle.request)
+        if origin is not None:
+            cycle.cors_lines = self._cors_lines(cycle.request, origin)
+        admitted = None
+        if self._may_be_direct(cycle):
+            try:
+                admitted = self._pipeline.admit_known(cycle.request)
+                if admitted is not None and self._forward_directly(cycle, admitted, started):
+                    return
+            except Refused as refused:
+                status = cycle.answer(*_refusal(refused, cycle.request))
+                self._record(cycle.request, status, started, refused.code, _reason(refused))
+                return
+            except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
+                _log.exception("unhandled exception", request_id=cycle.request.request_id)
+        self._in_task(cycle, self._serve(cycle, started, admitted))
+
+    def _in_task(self, cycle: RequestCycle, answering: Awaitable[None]) -> None:
+        cycle.task = self._upstreams.loop.create_task(cycle.run(answering))
+
+    # --- directly ------------------------------------------------------------------------------------------------
+
+    def _may_be_direct(self, cycle: RequestCycle) -> bool:
+        request = cycle.request
+        return not (
+            cycle.is_blocked
+            or request.method in _PERHAPS_OURS
+            or self._gateway_paths.has(request.path, request.server)
+        )
+
+    def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
+        has_body = admitted.has_body
+        if (has_body and (cycle.more_body or admitted.chunked)) or admitted.route.max_answer is not None:
+            return False
+        if _opens_websocket(admitted, cycle):
+            return False
+        pool = self._upstreams.pool(admitted.route.upstream, cycle.request.client)
+        max_idle = IDLE_LIMIT if cycle.request.method in IDEMPOTENT and not has_body else FRESH
+        if admitted.route.bound is not None:
+            place = self._concurrency.take(admitted.route)
+            if place is None:
+                return False
+            cycle.on_over = place.give_back
+        connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
+        if connection is None:
+            self._in_task(cycle, self._serve(cycle, started, admitted, pool=pool))
+            return True
+        BufferedExchange(self, cycle, admitted, pool, connection, started).start()
+        return True
+
+    def answered(self, direct: BufferedExchange, status: int) -> None:
+        """Called once a request was answered directly."""
+        self._record(direct.cycle.request, status, direct.started)
+
+    def take_over(self, direct: BufferedExchange) -> None:
+        """Called where more is needed to answer."""
+        self._in_task(direct.cycle, self._resume(direct))
+
+    async def _resume(self, direct: BufferedExchange) -> None:
+        try:
+            await self._serve(direct.cycle, direct.started, direct.admitted, direct)
+        finally:
+            direct.release()
+
+    # --- in a task -----------------------------------------------------------------------------------------------
+
+    async def _serve(
+        self,
+        cycle: RequestCycle,
+        started: float,
+        admitted: AdmittedRequest | None,
+        direct: BufferedExchange | None = None,
+        pool: ConnectionPool | None = None,
+    ) -> None:
+        request = cycle.request
+        send: Send = cycle.send
+        exchange = None
+        code = reason = ""
+        try:
+            # First of all: a proxy would take the answer to a preflight for a yes.
+            if self._gateway_paths.is_asked(request.path, request.server):
+                asked = asked_about(request)
+                request = shown(asked)
+                status = await self._answer_asked(asked, send)
+            elif self._cors.is_preflight(request):
+                status = await _answer_empty(self._cors.preflight_headers(request, self._methods_at(request)), send)
+            elif self._gateway_paths.has(request.path, request.server):
+                await self._serve_own(cycle, send)
+                return  # Flask's side writes the line of what it answers
+            elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
+                status = await _answer_empty(_allow_headers(allow, request), send)
+            else:
+                admitted = admitted or await self._pipeline.admit(request)
+                exchange = self._exchange(admitted, cycle, send)
+                if direct is not None:
+                    await exchange.resume(direct.pool, direct.claim())
+                else:
+                    await self._forward(exchange, admitted, cycle, pool)
+                status = exchange.status
+        except Refused as refused:
+            if admitted is not None and admitted.fresh is not None:
+                refused.headers = {**refused.headers, **admitted.fresh.to_headers()}
+            code, reason = refused.code, _reason(refused)
+            status = await _refuse(refused, cycle, send)
+        except (CutOff, ClientGone):
+            status = 0  # returning without an end closes the connection, which is all that can be said
+            code = exchange.ended_by if exchange is not None else ""
+        except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
+            _log.exception("unhandled exception", request_id=request.request_id)
+            status = 500
+            if not cycle.started:
+                await _refuse(Refused("internal_error"), cycle, send)
+        self._record(request, status, started, code, reason)
+
+    def _cors_lines(self, request: Request, origin: bytes) -> bytes:
+        route = self._pipeline.routes_of(request).get(request.method)
+        return readable_by(origin, route.expose_headers if route is not None else b"")
+
+    def _methods_at(self, request: Request) -> Collection[str]:
+        """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
+        own = self._gateway_paths.has(request.path, request.server)
+        return () if own else self._pipeline.routes_of(request).keys()
+
+    async def _forward(
+        self, exchange: Exchange, admitted: AdmittedRequest, cycle: RequestCycle, pool: ConnectionPool | None
+    ) -> None:
+        """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
+        await exchange.collect()
+        if cycle.on_over is not None:  # it has its place already
+            return await exchange.run(pool)
+        with await self._concurrency.wait(admitted.route, cycle):
+            self._pipeline.confirm(admitted)  # the token may have been revoked since the request was let through
+            return await exchange.run(pool)
+
+    def _exchange(self, admitted: AdmittedRequest, cycle: RequestCycle, send: Send) -> Exchange:
+        request = cycle.request
+        if _opens_websocket(admitted, cycle):
+            return WebSocketExchange(
+                admitted, request, self._upstreams, self._streams, cycle, send, self._websocket_idle
+            )
+        return Exchange(admitted, request, self._upstreams, self._streams, cycle, send)
+
+    async def _answer_asked(self, asked: Request, send: Send) -> int:
+        """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
+        headers = answer_fields(await self._pipeline.vouch_for(asked), asked.request_id)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return 200
+
+    async def _serve_own(self, cycle: RequestCycle, send: Send) -> None:
+        """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""
+        request = cycle.request
+        check_target(request.path, request.query, self._request_limits)
+        fields = read_request_fields(request.headers, request.http_version, self._request_limits)
+        self._metrics.note_withheld(len(fields.withheld) // 4)
+        await self._session_limit.check(request)
+        if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
+            raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
+        ours = [(b"x-request-id", request.request_id.encode()), (b"x-forwarded-for", request.client.encode())]
+        scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": request.http_version,
+            "method": request.method,
+            "scheme": request.scheme,
+            "path": unquote_to_bytes(request.path).decode("utf-8", "replace"),
+            "raw_path": request.path,
+            "query_string": request.query,
+            "root_path": "",
+            "headers": own_fields(request.headers) + ours,
+            "client": (request.client, 0),
+            "server": request.server,
+        }
+        body = await _whole_body(cycle) if fields.content_length else b""
+        with await self._concurrency.logins.wait(cycle) if _is_login(request) else nullcontext():
+            await self._own_endpoints(scope, _giving(body), send)
+
+    def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
+        self._metrics.answers[status] += 1
+        if self._access_log is not None:
+            self._access_log.add(request, status, self._clock() - started, code, reason)
+
+
+def _is_login(request: Request) -> bool:
+    return request.method == "POST" and request.path.rstrip(b"/") == SESSION_PATH
+
+
+async def _whole_body(cycle: RequestCycle) -> bytes:
+    """Read here: Flask has a few threads, and slow clients would take them all. Raises CutOff."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await cycle.receive()
+        if message["type"] != "http.request":
+            raise CutOff
+        body += message["body"]
+        more = message["more_body"]
+    return bytes(body)
+
+
+def _giving(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _reason(refused: Refused) -> str:
+    """Why an Origin was refused, for the log; empty for refusals that have another cause."""
+    return refused.detail if refused.code == "cross_site" else ""
+
+
+def _opens_websocket(admitted: AdmittedRequest, cycle: RequestCycle) -> bool:
+    """Whether the connection is to go on as a WebSocket. Raises Refused(400) for a handshake with a body."""
+    if not (admitted.route.websocket and asks_for_websocket(cycle.request)):
+        return False
+    if admitted.has_body:
+        raise Refused("bad_header", "The handshake of a WebSocket has no body.")
+    return cycle.may_switch
+
+
+async def _refuse(refused: Refused, cycle: RequestCycle, send: Send) -> int:
+    status, headers, body = _refusal(refused, cycle.request)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+    return status
+
+
+def _allow_headers(allow: str, request: Request) -> Headers:
+    return [(b"allow", allow.encode("ascii")), (b"x-request-id", request.request_id.encode("ascii"))]
+
+
+async def _answer_empty(headers: Headers, send: Send) -> int:
+    await send({"type": "http.response.start", "status": 204, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    return 204
+
+
+def _refusal(refused: Refused, request: Request) -> Answer:
+    body = refused.to_body(request.request_id)
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-request-id", request.request_id.encode()),
+        *(
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in refused.to_headers().items()
+            if name != "Cache-Control"
+        ),
+    ]
+    if refused.code in _MISUNDERSTOOD:
+        headers.append((b"connection", b"close"))
+    return refused.status, headers, body

@@ -1,0 +1,76 @@
+"""Carries a WebSocket's handshake to the service, and what follows it: as Exchange does any request, up to the 101.
+
+A service that answers anything else has its answer handed back like any other.
+"""
+
+from gateway.http.request import Request
+from gateway.http.websocket_handshake import read_handshake
+from gateway.pipeline.pipeline import AdmittedRequest
+from gateway.proxy.exchange import CutOff, Exchange, Send
+from gateway.proxy.open_streams import OpenStreams
+from gateway.proxy.websocket_relay import WebSocket
+from gateway.server.request_cycle import RequestCycle
+from gateway.upstream_connections.connection import SWITCHING, UpstreamConnection, UpstreamFailed
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstreams.upstreams import Upstreams
+
+
+class WebSocketExchange(Exchange):
+    """One handshake and its WebSocket. Raises Refused(400 or 426) for a handshake that is none."""
+
+    def __init__(
+        self,
+        admitted: AdmittedRequest,
+        request: Request,
+        upstreams: Upstreams,
+        streams: OpenStreams,
+        cycle: RequestCycle,
+        send: Send,
+        idle: float,
+    ) -> None:
+        super().__init__(admitted, request, upstreams, streams, cycle, send)
+        self._handshake = read_handshake(request)
+        self._websocket = WebSocket(upstreams.loop, idle)
+
+    async def run(self, pool: ConnectionPool | None = None) -> None:
+        """Returns when the WebSocket is over, or its handshake was answered otherwise. Raises as in Exchange."""
+        stream = self._streams.open(self._route, self._principal, self._websocket.end)
+        try:
+            await super().run(pool)
+        finally:
+            self._streams.close(stream)
+            self.ended_by = stream.ended_by
+
+    def _head(self, pool: ConnectionPool) -> bytes:
+        told = self._admitted.told + self._handshake.lines
+        return self._admitted._replace(told=told).head(pool.host_line)
+
+    def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
+        super()._start(pool, connection, body, whole)
+        connection.await_switch()
+
+    async def _hand_back_watched(self, connection: UpstreamConnection) -> None:
+        if connection.status != SWITCHING:
+            return await super()._hand_back_watched(connection)
+        if not self._handshake.is_answered_by(connection.headers):
+            raise UpstreamFailed("broken")
+        head = self._handshake.answer(connection.headers, self._own_lines())
+        connection.lift_total()
+        service = connection.hand_over()
+        try:
+            client = self._cycle.hand_over(self._websocket)
+        except ConnectionError as error:
+            raise CutOff from error
+        self.status = SWITCHING
+        self._cycle.on_gone = None  # a side that is lost is the WebSocket's business now
+        client[0].write(head)
+        self._websocket.start(client, service)
+        return await self._websocket.over
+
+    def _own_lines(self) -> bytes:
+        fields = [(b"x-request-id", self._request_id), *self._standing]
+        if self._route.answer_fields is not None:
+            fields = self._route.answer_fields.over(fields)
+        if self._fresh is not None:
+            fields += [(name.lower().encode(), value.encode()) for name, value in self._fresh.to_headers().items()]
+        return b"".join(b"%b: %b\r\n" % field for field in fields)

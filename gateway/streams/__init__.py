@@ -1,1 +1,0 @@
-"""Answers that outlive the moment in which their request was let through."""

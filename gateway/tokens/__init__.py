@@ -1,0 +1,1 @@
+"""Access tokens: verification, keys, revocations, refreshes, and calls to the auth service."""

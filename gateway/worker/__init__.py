@@ -1,0 +1,1 @@
+"""The gateway's gunicorn worker process: how it starts, runs jobs beside requests, and shuts down."""

@@ -1,0 +1,151 @@
+"""Which e-mail addresses an account may have, and which of them are one mailbox."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, select
+
+from auth_service.accounts.email_addresses import email_key, is_email
+from auth_service.api.fields import email_field
+from auth_service.storage.models import User, db
+from auth_service.storage.schema import downgrade, install_migrations, upgrade
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.world import PASSWORD, Person
+
+JUDGED: dict[str, bool] = json.loads(
+    Path(__file__).with_name("data").joinpath("emails_of_rest_framework.json").read_text(encoding="ascii")
+)
+"""Addresses, and whether EmailField(max_length=254) of Django REST framework 3.18 on Django 5.2 accepts them."""
+
+FOLDING = "\u212a\u017f\u0131\u0130"
+"""Letters of other alphabets that a comparison without case takes for ASCII letters."""
+INVISIBLE = "\u200b\u200d\u202e\u00ad\x01\x7f"
+NO_DOMAIN = ("@\u2603.example", "@1\u05d0.example", "@xn--zzzzzz.example", "@\uff20x.org")
+"""What IDNA 2008 has no name for."""
+
+
+def test_what_rest_framework_refuses_is_refused() -> None:
+    assert [text for text, accepted in JUDGED.items() if not accepted and not email_field().complaints(text)] == []
+
+
+def test_what_rest_framework_accepts_is_accepted_unless_it_deceives() -> None:
+    refused = [text for text, accepted in JUDGED.items() if accepted and email_field().complaints(text)]
+    unexplained = [
+        text for text in refused if not (set(text) & set(FOLDING + INVISIBLE) or text.lower().endswith(NO_DOMAIN))
+    ]
+    assert unexplained == []
+    assert sum(JUDGED.values()) > 2 * len(refused)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("u@b\u00fccher.example", "u@xn--bcher-kva.example", "U@B\u00dcCHER.EXAMPLE", "u@bu\u0308cher.example"),
+        ("u@b\u00fccher.example", "u@XN--BCHER-KVA.example"),
+        ("Ann@Example.org", "ann@example.ORG", '"ann"@example.org', '"a\\nn"@example.org'),
+        ("ann@example.org", "ann@\uff45xample.org"),
+        ("ann@[2001:DB8::1]", "ann@[2001:db8:0:0::1]"),
+        ('"a b"@example.org', '"A\\ b"@example.org'),
+    ],
+)
+def test_one_mailbox_has_one_key(spellings: tuple[str, ...]) -> None:
+    assert len({email_key(spelling) for spelling in spellings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("u@stra\u00dfe.example", "u@strasse.example"),
+        ("u@b\u00fccher.example", "u@bucher.example"),
+        ("u@\u0430pple.example", "u@apple.example"),
+        ("a.b@example.org", "ab@example.org"),
+        ("a+b@example.org", "a@example.org"),
+        ('"a b"@example.org', '"ab"@example.org'),
+        ("ann@localhost", "ann@localhost.local"),
+        ("ann\uff20example.org", "ann@example.org"),
+    ],
+)
+def test_two_mailboxes_have_two_keys(one: str, other: str) -> None:
+    assert email_key(one) != email_key(other)
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[^@]{0,10}@(xn--|\[)?[^@]{0,20}\]?", fullmatch=True))
+def test_every_text_has_a_key(text: str) -> None:
+    """A log-in may name anything."""
+    assert isinstance(email_key(text), str)
+    assert isinstance(is_email(text), bool)
+
+
+def test_another_spelling_of_a_mailbox_neither_registers_nor_is_locked_out(client: FlaskClient) -> None:
+    assert Person(client, "u@b\u00fccher.example").register().status_code == 201
+    taken = Person(client, "u@XN--bcher-kva.example").register()
+    assert (taken.status_code, taken.json) == (400, {"email": ["user with this email already exists."]})
+    assert Person(client, "u@xn--bcher-kva.example").log_in().status_code == 200
+    assert Person(client, "u@stra\u00dfe.example").register().status_code == 201
+    assert Person(client, "u@strasse.example").register().status_code == 201
+
+
+OLD = [
+    # e-mail as given, key as it was
+    ("first", "u@b\u00fccher.example", "u@b\u00fccher.example"),
+    ("second", "u@xn--bcher-kva.example", "u@xn--bcher-kva.example"),
+    ("third", "v@stra\u00dfe.example", "v@strasse.example"),
+    ("fourth", "Ann@Example.org", "ann@example.org"),
+    ("fifth", "w@XN--STRAE-OQA.example", "w@xn--strae-oqa.example"),
+]
+
+
+def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> None:
+    """Of two with one mailbox one is found by all spellings, the other one by its own."""
+    app = make_app()
+    with app.app_context():
+        stored = Person(app.test_client())
+        assert stored.register().status_code == 201
+        password_hash = db.session.scalars(select(User.password_hash)).one()
+        install_migrations(app)
+        downgrade(revision="0003")
+        db.session.execute(User.__table__.delete())  # type: ignore[attr-defined]
+        for moment, (name, email, key) in enumerate(OLD):
+            db.session.execute(insert(User).values(**_row(moment, name, email, key, password_hash)))
+        db.session.commit()
+        upgrade()
+    logged_in_as(app, "u@b\u00fccher.example", "first")
+    logged_in_as(app, "u@B\u00dcCHER.example", "first")
+    logged_in_as(app, "u@bu\u0308cher.example", "first")
+    logged_in_as(app, "\uff55@b\u00fccher.example", "first")
+    logged_in_as(app, "u@xn--bcher-kva.example", "second")
+    logged_in_as(app, "v@stra\u00dfe.example", "third")
+    logged_in_as(app, "v@xn--strae-oqa.example", "third")
+    logged_in_as(app, "ann@example.org", "fourth")
+    logged_in_as(app, "w@stra\u00dfe.example", "fifth")
+    assert Person(app.test_client(), "v@strasse.example").register().status_code == 201
+
+
+def _row(moment: int, name: str, email: str, key: str, password_hash: str) -> dict[str, object]:
+    return {
+        "id": uuid4(),
+        "email": email,
+        "email_folded": key,
+        "password_hash": password_hash,
+        "first_name": name,
+        "last_name": "",
+        "roles": "",
+        "is_active": True,
+        "created_at": float(moment),
+        "password_changed_at": 0.0,
+    }
+
+
+def logged_in_as(app: Flask, email: str, name: str) -> None:
+    """Whoever logs in with `email` is the account of this first name."""
+    person = Person(app.test_client(), email, PASSWORD)
+    assert person.log_in().status_code == 200
+    answer = person.me().json
+    assert answer is not None
+    assert answer["first_name"] == name

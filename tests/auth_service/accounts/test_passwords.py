@@ -1,0 +1,241 @@
+"""Which passwords are accepted, how they are kept, and how many are hashed at once."""
+
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from nacl.pwhash import argon2id
+
+from auth_service.accounts.passwords import HashCost, HashingBusy, Judged, PasswordRules, Passwords
+from auth_service.settings import SECURE_HASH
+
+CHEAP = HashCost(time=1, memory=8)
+RULES = PasswordRules(min_length=8)
+
+SHORT = "This password is too short. It must contain at least 8 characters."
+COMMON = "This password is too common."
+NUMERIC = "This password is entirely numeric."
+SIMILAR = "The password is too similar to the email."
+
+
+@pytest.mark.parametrize(
+    ("password", "complaints"),
+    [
+        ("Tr0ub4dor&3x", []),
+        ("correct horse battery staple", []),
+        ("pässwörter sind schön", []),
+        ("密码密码密码密码密码", []),
+        ("x" * 256, []),
+        ("zq7Kp2", [SHORT]),
+        ("123", [SHORT, COMMON, NUMERIC]),
+        ("12345678", [COMMON, NUMERIC]),
+        ("password", [COMMON]),
+        ("PassWord", [COMMON]),
+        ("qwerty123", [COMMON]),
+        ("8503917462", [NUMERIC]),
+        ("٣٤٥٦٧٨٩٠", [NUMERIC]),
+        ("similarity", [SIMILAR]),
+        ("Similarity1", [SIMILAR]),
+        ("similarity@mail.example", [SIMILAR]),
+    ],
+)
+def test_a_password_is_refused_in_the_words_that_clients_know(password: str, complaints: list[str]) -> None:
+    assert RULES.complaints(password, "similarity@mail.example") == complaints
+
+
+def test_a_longer_minimum_is_a_setting() -> None:
+    assert PasswordRules(15).complaints("Tr0ub4dor&3x", "a@b.co") == [
+        "This password is too short. It must contain at least 15 characters."
+    ]
+
+
+@pytest.fixture(scope="module")
+def cheap() -> Passwords:
+    return Passwords(CHEAP, running=2, waiting=1)
+
+
+def test_a_password_verifies_against_its_own_hash_alone(cheap: Passwords) -> None:
+    stored = cheap.hash("pässwörter")
+    assert cheap.verify("pässwörter", stored)
+    assert not cheap.verify("Pässwörter", stored)
+    assert not cheap.verify("nobody has this password", None)
+    assert not cheap.verify("pässwörter", "no hash at all")
+
+
+COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
+
+
+@pytest.mark.parametrize(
+    ("made", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)]
+)
+def test_a_password_is_the_same_however_its_letters_are_composed(cheap: Passwords, made: str, typed: str) -> None:
+    """NIST SP 800-63B: keyboards and systems differ in that."""
+    assert cheap.verify(typed, cheap.hash(made))
+
+
+def test_a_hash_of_a_former_version_verifies_the_password_as_it_was_typed(cheap: Passwords) -> None:
+    """It was made without normalization; its owner logs in as before, and it is to be renewed."""
+    stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
+    with cheap.verifying(DECOMPOSED, stored) as verdict:
+        assert verdict.result() == Judged(is_right=True, is_renewable=True)
+    with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as verdict:
+        assert verdict.result() == Judged(is_right=True)
+
+
+def test_how_long_a_password_takes_depends_on_itself_alone(cheap: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the account, and whichever form its hash was made of: as many hashes are verified."""
+    hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
+    counted: list[int] = []
+    verify = argon2id.verify
+
+    def counting(password_hash: bytes, password: bytes) -> bool:
+        counted.append(1)
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(argon2id, "verify", counting)
+    for password, times in ((DECOMPOSED, 2), (COMPOSED, 1), ("wrong", 1), ("wro\u0308ng", 2)):
+        for stored in hashes:
+            counted.clear()
+            cheap.verify(password, stored)
+            assert len(counted) == times
+
+
+def test_a_common_password_is_common_in_other_letters_too() -> None:
+    assert RULES.complaints("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "a@b.co") == [COMMON]
+
+
+def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
+    assert cheap.hash("the same") != cheap.hash("the same")
+
+
+def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
+    """R39."""
+    passwords = Passwords(SECURE_HASH, running=1, waiting=0)
+    assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
+    dearer = Passwords(HashCost(time=2, memory=8), running=1, waiting=0)
+    assert not cheap.is_outdated(cheap.hash("x"))
+    assert dearer.is_outdated(cheap.hash("x"))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "$argon2id$v=19$m=8,t=1,p=1$WbVIrlnQ+vk9RKpf9CI5+Q$NYNmPqP6h+hz3Bwit4RTEUZhZidWt/rs1QLhVjsE4p8",
+        "$argon2id$v=19$m=16,t=1,p=2$RKyhtt/FCRLPAMo8U7sI6A$9DPXvng43bHR0FQO0mzt0GTG1lgsTIkiHFyZFQFoC8A",
+    ],
+)
+def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -> None:
+    """Made by argon2-cffi 25.1, the second in two lanes."""
+    assert cheap.verify("password", stored)
+    assert not cheap.verify("passwort", stored)
+
+
+def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R24: one hash of the same cost is verified for either, so the time tells nobody which it was."""
+    passwords = Passwords(CHEAP, running=1, waiting=0)
+    stored = passwords.hash("right")
+    verified, verify = [], argon2id.verify
+
+    def recorded(password_hash: bytes, password: bytes) -> bool:
+        verified.append(password_hash.rpartition(b"$")[0].rpartition(b"$")[0])
+        return verify(password_hash, password)
+
+    monkeypatch.setattr(argon2id, "verify", recorded)
+    assert not passwords.verify("wrong", None)
+    assert not passwords.verify("wrong", stored)
+    assert verified == [CHEAP.prefix.removesuffix("$").encode()] * 2
+
+
+def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R39: two hashing, one waiting, the fourth is told to come back; then all is free again."""
+    passwords = Passwords(CHEAP, running=2, waiting=1)
+    hashing, release = threading.Semaphore(0), threading.Event()
+
+    def slow(*_: object) -> bool:
+        hashing.release()
+        release.wait(5)
+        return False
+
+    monkeypatch.setattr(argon2id, "verify", slow)
+    threads = [threading.Thread(target=passwords.verify, args=("x", None)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert hashing.acquire(timeout=5)
+    assert hashing.acquire(timeout=5)
+    _wait_until_refused(passwords)
+    assert not hashing.acquire(blocking=False), "a third was hashed beside two"
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert passwords.hash("free again")
+
+
+def test_no_password_waits_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R39: it is refused then, and not hashed for nobody afterwards; the one that is being hashed is waited for."""
+    passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
+    begun, release = threading.Event(), threading.Event()
+    judged: list[bytes] = []
+
+    def slow(_: bytes, password: bytes) -> bool:
+        judged.append(password)
+        begun.set()
+        release.wait(5)
+        return True
+
+    monkeypatch.setattr(argon2id, "verify", slow)
+    verdicts: list[bool] = []
+    stored = passwords.hash("x")
+    first = threading.Thread(target=lambda: verdicts.append(passwords.verify("first", stored)))
+    first.start()
+    assert begun.wait(5)
+    with pytest.raises(HashingBusy):
+        passwords.verify("second", stored)
+    release.set()
+    first.join()
+    assert verdicts == [True]
+    assert passwords.verify("third", stored)
+    assert judged == [b"first", b"third"]
+
+
+def test_fifty_that_come_at_once_are_all_hashed() -> None:
+    """R39: however few are hashed at once."""
+    passwords = Passwords(CHEAP, running=1, waiting=100)
+    with ThreadPoolExecutor(50) as pool:
+        made = list(pool.map(passwords.hash, ["x"] * 50))
+    assert len(set(made)) == 50
+
+
+def _wait_until_refused(passwords: Passwords) -> None:
+    """The third thread may need a moment to take the place in the line."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if not passwords._admitted.acquire(blocking=False):
+            with pytest.raises(HashingBusy):
+                passwords.hash("one too many")
+            return
+        passwords._admitted.release()
+        time.sleep(0.005)
+    pytest.fail("the line never filled")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+def test_hashing_yields_to_everything_else() -> None:
+    """R39: a storm of log-ins leaves those who refresh the processors as well."""
+    others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
+    passwords = Passwords(CHEAP, running=1, waiting=0)
+    passwords.hash("x")
+    niceness = {
+        Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(") ")[2].split()[16]
+        for thread in threading.enumerate()
+        if thread not in others and thread.name.startswith("hasher")
+    }
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert niceness
+    assert all(int(nice) > ours for nice in niceness)

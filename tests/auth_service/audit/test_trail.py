@@ -1,0 +1,239 @@
+"""The audit trail: what an account's owner can read, and what the log says."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+
+from auth_service.storage.models import db
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_calls import Gateway
+from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.host_echo import echoes
+
+NEW_PASSWORD = "An0ther-g00d-one"
+
+
+def trail(person: Person, query: str = "") -> dict[str, Any]:
+    answer = person.call("GET", f"/auth/audit/{query}")
+    assert answer.status_code == 200
+    assert isinstance(answer.json, dict)
+    return answer.json
+
+
+def events(person: Person) -> list[str]:
+    return [record["event"] for record in trail(person, "?page_size=100")["results"]]
+
+
+def rows(database: Path) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(database) as connection:
+        return connection.execute("SELECT event, user_id, session, detail FROM audit_events ORDER BY id").fetchall()
+
+
+def sid_of(person: Person) -> str:
+    return str(claims_of(person.access)["sid"])
+
+
+def test_a_record_says_what_when_where_and_in_which_session(ann: Person) -> None:
+    (record,) = trail(ann)["results"]
+    assert record == {
+        "id": record["id"],
+        "at": "2026-09-21T14:13:20.000Z",
+        "event": "login_ok",
+        "session": sid_of(ann),
+        "address": "127.0.0.1",
+        "device": "ann's phone",
+        "detail": {},
+    }
+
+
+def test_everything_that_happens_to_an_account_is_in_its_trail(ann: Person, clock: MovableClock) -> None:
+    """Newest first; refreshes are not in it: it would grow with use."""
+    tablet = Person(ann.client, ann.email, "wrong", agent="somebody's tablet")
+    tablet.log_in()
+    tablet.password = PASSWORD
+    tablet.log_in()
+    ann.refresh_tokens()
+    ann.call("DELETE", f"/auth/sessions/{sid_of(tablet)}/")
+    tablet.log_in()
+    ann.set_password(NEW_PASSWORD)
+    ann.call("POST", "/auth/logout/")
+    ann.password = NEW_PASSWORD
+    ann.log_in()
+    assert events(ann) == [
+        "login_ok",
+        "logout",
+        "session_revoked",
+        "password_changed",
+        "login_ok",
+        "session_revoked",
+        "login_ok",
+        "login_failed",
+        "login_ok",
+    ]
+
+
+def test_a_revocation_says_why(ann: Person) -> None:
+    tablet = Person(ann.client, ann.email)
+    tablet.log_in()
+    ann.set_password(NEW_PASSWORD)
+    revoked, changed = trail(ann)["results"][:2]
+    assert (revoked["session"], revoked["detail"]) == (sid_of(tablet), {"reason": "password changed"})
+    assert (changed["event"], changed["session"]) == ("password_changed", sid_of(ann))
+
+
+def test_a_replay_is_recorded_with_its_session_and_where_it_came_from(ann: Person, clock: MovableClock) -> None:
+    stolen, sid = ann.refresh, sid_of(ann)
+    ann.refresh_tokens()
+    ann.me()
+    clock.move(11)
+    Person(ann.client, agent="a thief's").post("/auth/jwt/refresh/", refresh=stolen)
+    thief = ann.client.post("/auth/jwt/refresh/", json={"refresh": stolen}, headers={"User-Agent": "again"})
+    assert thief.status_code == 401
+    ann.log_in()
+    _, replay, _ = trail(ann)["results"]
+    assert (replay["event"], replay["session"], replay["device"]) == ("replay_detected", sid, "a thief's")
+
+
+def test_a_replay_by_logout_is_one_too(ann: Person, clock: MovableClock) -> None:
+    stolen = ann.refresh
+    ann.refresh_tokens()
+    ann.me()
+    clock.move(11)
+    ann.post("/auth/jwt/blacklist/", refresh=stolen)
+    ann.log_in()
+    assert events(ann) == ["login_ok", "replay_detected", "login_ok"]
+
+
+def test_a_browsers_login_is_recorded_as_the_browsers_and_its_logout_as_nobodys(
+    ann: Person, client: FlaskClient, clock: MovableClock
+) -> None:
+    """The gateway's own address would say nothing."""
+    gateway = Gateway(client, clock)
+    gateway.open("h1")
+    gateway.open("h2", password="wrong")
+    gateway.end("h1")
+    logout, failed, login = trail(ann)["results"][:3]
+    assert (login["event"], login["device"], login["address"]) == ("login_ok", "ann's browser", "203.0.113.7")
+    assert (failed["event"], failed["device"], failed["address"]) == ("login_failed", "ann's browser", "203.0.113.7")
+    assert (logout["event"], logout["device"], logout["address"]) == ("logout", "", "")
+
+
+def test_of_a_name_that_nobody_has_only_a_keyed_hash_is_kept(ann: Person, database: Path) -> None:
+    """People type passwords into the wrong field."""
+    for email in ("my-secret-password@example.org", "MY-SECRET-PASSWORD@example.org", "other@example.org"):
+        Person(ann.client, email).log_in()
+    failed = [row for row in rows(database) if row[0] == "login_failed"]
+    assert all(user_id is None and session is None for _, user_id, session, _ in failed)
+    first, again, other = (json.loads(detail)["account"] for *_, detail in failed)
+    assert first == again != other
+    assert len(first) == 32
+    assert b"my-secret-password" not in database.read_bytes().lower()
+
+
+def test_an_owner_reads_the_own_trail_alone(ann: Person, bob: Person) -> None:
+    Person(bob.client, bob.email, "wrong").log_in()
+    assert events(ann) == ["login_ok"]
+    assert events(bob) == ["login_failed", "login_ok"]
+
+
+def test_the_trail_comes_in_pages(ann: Person) -> None:
+    for _ in range(24):
+        ann.log_in()
+    first = trail(ann)
+    assert (first["count"], len(first["results"]), first["previous"]) == (25, 20, None)
+    assert first["next"] == "/auth/audit/?page=2"
+    second = trail(ann, "?page=2")
+    assert (len(second["results"]), second["next"]) == (5, None)
+    assert second["previous"] == "/auth/audit/"
+    ids = [record["id"] for page in (first, second) for record in page["results"]]
+    assert ids == sorted(ids, reverse=True)
+    assert len(set(ids)) == 25
+    small = trail(ann, "?page=2&page_size=10")
+    assert len(small["results"]) == 10
+    assert small["next"] == "/auth/audit/?page_size=10&page=3"
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [("0", 20), ("-1", 20), ("x", 20), ("", 20), ("1000", 100), ("1" * 50, 20)]
+)
+def test_a_page_is_never_larger_than_a_hundred(ann: Person, database: Path, asked: str, given: int) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.executemany(
+            "INSERT INTO audit_events (at, event, user_id, address, device, detail) VALUES (1, 'x', ?, '', '', '{}')",
+            [(ann.id.replace("-", ""),)] * 120,
+        )
+    assert len(trail(ann, f"?page_size={asked}")["results"]) == given
+
+
+@pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.5", "9" * 30, "%00", "²"])
+def test_a_page_that_is_not_there_is_not_found(ann: Person, page: str) -> None:
+    answer = ann.call("GET", f"/auth/audit/?page={page}")
+    assert (answer.status_code, answer.json) == (404, {"detail": "Invalid page."})
+
+
+def test_the_trail_outlives_the_account(ann: Person, operator: Operator, database: Path) -> None:
+    operator.deactivate(ann.email)
+    operator.activate(ann.email)
+    ann.log_in()
+    ann.call("DELETE", "/auth/users/me/", json={"current_password": ann.password})
+    recorded = [(name, json.loads(detail)) for name, *_, detail in rows(database)]
+    assert recorded == [
+        ("login_ok", {}),
+        ("deactivated", {}),
+        ("session_revoked", {"reason": "user deactivated"}),
+        ("login_ok", {}),
+        ("deleted", {}),
+        ("session_revoked", {"reason": "user deleted"}),
+    ]
+
+
+def fail_inserts_of(table: str) -> Any:
+    """Lets the database refuse to add rows to a table, as a full disk would."""
+
+    def refuse(_: object, __: object, statement: str, *___: object) -> None:
+        if f"INSERT INTO {table}" in statement:
+            raise OperationalError(statement, {}, Exception("disk full"))
+
+    return refuse
+
+
+def test_what_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
+    """A login, a logout or a replay without its record is a 503, and changes nothing."""
+    refuse = fail_inserts_of("audit_events")
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", refuse)
+    try:
+        stranger = Person(ann.client, ann.email)
+        answers = [
+            stranger.log_in(),
+            Person(ann.client, ann.email, "wrong").log_in(),
+            Person(ann.client, "nobody@example.org").log_in(),
+            ann.call("POST", "/auth/logout/"),
+            ann.log_out(),
+            ann.set_password(NEW_PASSWORD),
+        ]
+    finally:
+        event.remove(engine, "before_cursor_execute", refuse)
+    assert [answer.status_code for answer in answers] == [503] * len(answers)
+    assert stranger.access == ""
+    assert ann.me().status_code == 200
+    assert events(ann) == ["login_ok"]
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+def test_no_answer_names_the_host_that_the_request_named(app: Flask, ann: Person, operator: Operator) -> None:
+    """Links are references without a host: whoever could choose it would choose where a client's token goes next."""
+    operator.grant(ann.email, "staff")
+    for _ in range(3):
+        ann.log_in()
+    assert trail(ann, "?page=2&page_size=1")["next"]
+    assert echoes(app, {"Authorization": f"Bearer {ann.access}"}, {"user_id": ann.id, "sid": "x"}) == []

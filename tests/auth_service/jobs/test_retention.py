@@ -1,0 +1,87 @@
+"""What is thrown away in time, and what is not."""
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import insert, select
+from sqlalchemy.exc import OperationalError
+
+from auth_service.jobs import retention as housekeeper
+from auth_service.jobs.periodic import Periodic
+from auth_service.services import Services
+from auth_service.storage.models import AuditRow, SessionRow, db
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of
+from tests.auth_service.world import MovableClock, Person
+
+DAY = 86_400
+
+pytestmark = pytest.mark.usefixtures("in_context")
+
+
+def record(at: float, number: int = 1) -> None:
+    rows = [{"at": at, "event": "x", "address": "", "device": "", "detail": {}}] * number
+    db.session.execute(insert(AuditRow), rows)
+    db.session.commit()
+
+
+def remembered() -> list[float]:
+    return list(db.session.scalars(select(AuditRow.at).order_by(AuditRow.at)))
+
+
+def test_audit_records_go_when_their_retention_is_over(parts: Services, clock: MovableClock) -> None:
+    for age in (91, 90.5, 90, 89, 0):
+        record(clock() - age * DAY)
+    assert parts.housekeeping.work_once() == 2
+    assert remembered() == [clock() - age * DAY for age in (90, 89, 0)]
+
+
+def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> None:
+    app = make_app(AUDIT_RETENTION="1")
+    record(clock() - 2 * DAY)
+    parts = app.extensions["sallyport-auth"]
+    assert isinstance(parts, Services)
+    assert parts.housekeeping.work_once() == 1
+
+
+def test_batches_are_small_and_one_go_is_bounded(
+    parts: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeper, "BATCH", 10)
+    monkeypatch.setattr(housekeeper, "MOST_BATCHES", 3)
+    record(0.0, 45)
+    assert [parts.housekeeping.work_once() for _ in range(3)] == [30, 15, 0]
+
+
+def test_a_session_goes_when_no_token_of_it_can_be_good(
+    client: FlaskClient, parts: Services, clock: MovableClock
+) -> None:
+    idle, used, ended = Person(client), Person(client), Person(client)
+    idle.register()
+    for person in (idle, used, ended):
+        person.log_in()
+    ended.log_out()
+    clock.move(179 * DAY)
+    used.refresh_tokens()
+    parts.housekeeping.work_once()
+    assert db.session.query(SessionRow).count() == 3
+    assert ended.refresh_tokens().json == {"detail": "Token is blacklisted", "code": "token_not_valid"}
+    clock.move(3 * DAY)
+    parts.housekeeping.work_once()
+    assert [row.id for row in db.session.scalars(select(SessionRow))] == [claims_of(used.access)["sid"]]
+    assert idle.refresh_tokens().status_code == 401
+    assert used.refresh_tokens().status_code == 200
+
+
+def test_a_database_that_is_down_is_tried_the_next_time(app: Flask) -> None:
+    answers = iter([OperationalError("", {}, Exception()), 3])
+
+    def work() -> object:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    periodic = Periodic(app, "test", 0.01, work)
+    assert periodic.work_once() is None
+    assert periodic.work_once() == 3

@@ -1,0 +1,167 @@
+"""Lifetimes that are raised and lowered under live sessions: what has ended stays ended, whatever was in force.
+
+The service is started again with other settings on the same database; a gateway's own parts read what it publishes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from auth_service.audit.trail import Reason
+from auth_service.services import services
+from contract.revocation import EPOCH, STREAM
+from gateway.tokens.revocations import RevocationFeed
+from gateway.worker.background_tasks import BackgroundTasks
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_in_front import GatewayInFront
+from tests.auth_service.world import MovableClock, Person
+
+LIFETIMES = {
+    "ACCESS_TOKEN_LIFETIME": ("5", "300", "3600"),
+    "REFRESH_TOKEN_LIFETIME": ("20", "7200", "15552000"),
+    "SESSION_LIFETIME": ("20", "7200", "31536000"),
+    "REFRESH_GRACE": ("0", "10", "600"),
+}
+CHANGES = [
+    (name, before, after)
+    for name, values in LIFETIMES.items()
+    for before in values
+    for after in values
+    if before != after
+]
+
+End = Callable[[Person, Flask], object]
+
+
+def log_out(person: Person, app: Flask) -> object:
+    return person.log_out()
+
+
+def change_password(person: Person, app: Flask) -> object:
+    """At another of the person's devices, which ends this one's session."""
+    other = Person(person.client, person.email)
+    other.log_in()
+    return other.set_password("N3wPassw0rd!!")
+
+
+def deactivate(person: Person, app: Flask) -> object:
+    with app.app_context():
+        user = services().accounts.find_by_email(person.email)
+        assert user
+        ended = services().accounts.deactivate(user, services().clock())
+        services().endings.announce(ended, Reason.USER_DEACTIVATED)
+        return ended
+
+
+def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
+    """Has the gateway read the whole feed, and forget what it may forget."""
+
+    async def read() -> None:
+        redis = AsyncRedis.from_url(redis_url, decode_responses=True)
+        feed = RevocationFeed(redis, gateway.revocations, clock)
+        jobs = BackgroundTasks([feed.follow])
+        jobs.start()
+        async with asyncio.timeout(5):
+            while not feed.loaded:  # noqa: ASYNC110 - a server is read
+                await asyncio.sleep(0.005)
+        await jobs.stop()
+        await redis.aclose()
+
+    asyncio.run(read())
+    gateway.revocations.forget(clock())
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "end"),
+    [
+        *((*change, log_out) for change in CHANGES),
+        ("ACCESS_TOKEN_LIFETIME", "3600", "5", change_password),
+        ("ACCESS_TOKEN_LIFETIME", "3600", "5", deactivate),
+    ],
+)
+def test_an_ended_sessions_tokens_stay_dead_until_they_expire(
+    make_app: MakeApp,
+    redis: Redis,
+    valkey: str,
+    clock: MovableClock,
+    tmp_path: Path,
+    name: str,
+    before: str,
+    after: str,
+    end: End,
+) -> None:
+    """At gateways that run on and at those that start anew, and after Redis came back empty."""
+    issuing = make_app(**{name: before})
+    person = Person(issuing.test_client())
+    person.register()
+    person.log_in()
+    expires_at = claims_of(person.access)["exp"]
+    running = GatewayInFront(issuing.test_client(), clock, valkey, tmp_path)
+    assert running.ask("/api/x", access=person.access).status == 200
+    restarted = make_app(**{name: after})
+    person.client = restarted.test_client()
+    end(person, restarted)
+    spent = person.refresh
+    with restarted.app_context():
+        republishing = services().republishing
+    steps = [0.0, 12.0, 240.0, 1_000.0, 2_300.0]
+    for seconds in [step for step in steps if clock() + step < expires_at + 10]:
+        clock.move(seconds)
+        if clock() >= expires_at + 10:
+            break
+        for emptied in (False, True):
+            if emptied:
+                redis.delete(STREAM, EPOCH)
+                republishing.work_once()
+            starting = GatewayInFront(restarted.test_client(), clock, valkey, tmp_path)
+            for gateway in (running, starting):
+                learn(gateway, clock, valkey)
+                refused = gateway.ask("/api/x", access=person.access)
+                assert (refused.status, refused.code) == (401, "token_revoked")
+        assert person.refresh_with(spent).status_code == 401
+        assert person.me().status_code == 401
+
+
+@pytest.mark.parametrize(("name", "before", "after"), CHANGES)
+def test_a_change_of_lifetimes_logs_nobody_out_whose_session_still_has_time(
+    make_app: MakeApp, clock: MovableClock, valkey: str, tmp_path: Path, name: str, before: str, after: str
+) -> None:
+    issuing = make_app(**{name: before})
+    person = Person(issuing.test_client())
+    person.register()
+    person.log_in()
+    restarted = make_app(**{name: after})
+    person.client = restarted.test_client()
+    clock.move(4)
+    gateway = GatewayInFront(restarted.test_client(), clock, valkey, tmp_path)
+    assert gateway.ask("/api/x", access=person.access).status == 200
+    assert person.me().status_code == 200
+    for _ in range(3):
+        clock.move(4)
+        assert person.refresh_tokens().status_code == 200
+        assert gateway.ask("/api/x", access=person.access).status == 200
+
+
+def test_a_browsers_session_is_remembered_under_a_raised_lifetime(
+    make_app: MakeApp, redis: Redis, valkey: str, clock: MovableClock, tmp_path: Path
+) -> None:
+    """An exchange that is no use of the row to record still issues a token, which lives longer than any before."""
+    brief = make_app(ACCESS_TOKEN_LIFETIME="5")
+    Person(brief.test_client()).register()
+    handle = GatewayInFront(brief.test_client(), clock, valkey, tmp_path).log_in("ann@example.org", "Tr0ub4dor&3x")
+    long = make_app(ACCESS_TOKEN_LIFETIME="3600").test_client()
+    gateway = GatewayInFront(long, clock, valkey, tmp_path)
+    clock.move(1)
+    assert gateway.ask("/api/x", handle=handle).status == 200
+    access = asyncio.run(gateway.sessions.granted(handle)).access
+    brief_again = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
+    asyncio.run(brief_again.sessions.log_out(handle))
+    clock.move(3_000)
+    learn(brief_again, clock, valkey)
+    assert brief_again.ask("/api/x", access=access).code == "token_revoked"

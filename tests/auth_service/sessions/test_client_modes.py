@@ -1,0 +1,134 @@
+"""What counts as seen in use, whichever way a client holds its tokens: what it presented, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.auth_service.gateway_in_front import GatewayInFront
+from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+
+AFTER_EXPIRY = 320.0
+AFTER_GRACE = 12.0
+
+
+@pytest.fixture
+def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Path) -> GatewayInFront:
+    return GatewayInFront(client, clock, valkey, tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
+def test_a_lost_answer_costs_no_session(
+    ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
+) -> None:
+    """The gateway has the successor, the client never gets it and comes again with what it has, twice."""
+    clock.move(AFTER_EXPIRY)
+    for _ in range(3):
+        outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
+        assert (outcome.status, outcome.fresh is not None) == (200, True)
+        gateway.report()
+        assert operator.session_of(ann.access).seen_generation == 0
+        clock.move(AFTER_GRACE)
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
+def test_a_successor_that_the_client_presents_is_seen(
+    ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
+) -> None:
+    """At the very worker that fetched it, too; and then whoever comes with the spent one is a thief."""
+    clock.move(AFTER_EXPIRY)
+    fresh = gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh
+    assert fresh
+    assert gateway.ask(path, access=fresh.access, refresh=fresh.refresh).status == 200
+    gateway.report()
+    assert operator.session_of(ann.access).seen_generation == 1
+    clock.move(AFTER_GRACE)
+    assert gateway.ask(path, access=ann.access, refresh=ann.refresh).status == 401
+    assert operator.session_of(ann.access).revoked_at == clock()
+
+
+def test_a_client_cannot_hide_that_it_uses_a_token(ann: Person, client: FlaskClient, operator: Operator) -> None:
+    """What only the gateway can say is not believed of anybody else, nor for another token."""
+    ann.refresh_tokens()
+    for seal in ("", "junk", "0" * 64, ann.access, "\xe9"):
+        headers = {"Authorization": f"Bearer {ann.access}", "X-Fetched-Token": seal}
+        assert client.get("/auth/users/me/", headers=headers).status_code == 200
+        assert operator.session_of(ann.access).seen_generation == 1
+
+
+def test_a_browsers_token_is_not_reported_and_its_session_never_rotates(ann: Person, gateway: GatewayInFront) -> None:
+    handle = gateway.log_in(ann.email, PASSWORD)
+    assert gateway.ask("/api/x", handle=handle).status == 200
+    assert gateway.ask("/auth/users/me/", handle=handle).status == 200
+    assert len(gateway.usage_reports) == 0
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
+def test_the_leeway_of_the_gateway_shuts_nobody_out_of_the_auth_service(
+    ann: Person, gateway: GatewayInFront, clock: MovableClock, path: str
+) -> None:
+    """The gateway would take the token for ten seconds more, the auth service does not: it is refreshed in time."""
+    clock.move(299.9)
+    assert gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh is None
+    clock.move(0.1)
+    assert gateway.ask("/api/x", access=ann.access).status == 200
+    outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
+    assert (outcome.status, outcome.fresh is not None) == (200, True)
+
+
+# --- random lives, by every mode at once ---------------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["bearer", "refreshing", "refreshing", "cookie"]),
+        st.sampled_from(["/api/x", "/auth/users/me/"]),
+        st.sampled_from(["arrives", "is lost"]),
+        st.booleans(),
+        st.sampled_from([0.0, 1.0, 9.0, 12.0, 320.0, 86_400.0]),
+    ),
+    min_size=3,
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_no_honest_client_is_logged_out_and_no_late_thief_is_served(
+    ann: Person, gateway: GatewayInFront, clock: MovableClock, steps: list[tuple[str, str, str, bool, float]]
+) -> None:
+    """One client that refreshes itself, one that the gateway refreshes for, and a browser; answers are lost at will.
+
+    In the end a thief comes with a token whose successor was presented: then the session ends.
+    """
+    bearer, refreshing = Person(ann.client, ann.email), Person(ann.client, ann.email)
+    bearer.log_in()
+    refreshing.log_in()
+    handle = gateway.log_in(ann.email, PASSWORD)
+    stolen, used = refreshing.refresh, False
+    for mode, path, fate, reported, seconds in steps:
+        clock.move(seconds)
+        if mode == "cookie":
+            assert gateway.ask(path, handle=handle).status == 200
+        elif mode == "bearer":
+            answer = bearer.refresh_with(bearer.refresh)
+            assert answer.status_code == 200
+            if fate == "arrives" and answer.json:
+                bearer.access, bearer.refresh = answer.json["access"], answer.json["refresh"]
+                assert gateway.ask(path, access=bearer.access).status == 200
+        else:
+            outcome = gateway.ask(path, access=refreshing.access, refresh=refreshing.refresh)
+            assert outcome.status == 200
+            used = used or (refreshing.refresh != stolen)
+            if fate == "arrives" and outcome.fresh:
+                refreshing.access, refreshing.refresh = outcome.fresh.access, outcome.fresh.refresh
+        if reported:
+            gateway.report()
+    gateway.report()
+    clock.move(AFTER_GRACE)
+    if used:
+        assert refreshing.refresh_with(stolen).status_code == 401
+        clock.move(AFTER_EXPIRY)
+        assert gateway.ask("/api/x", access=refreshing.access, refresh=refreshing.refresh).status == 401
+    assert gateway.ask("/api/x", handle=handle).status == 200

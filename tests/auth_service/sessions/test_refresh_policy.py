@@ -1,0 +1,146 @@
+"""The decision on a presented refresh token, line by line."""
+
+from dataclasses import replace
+
+import pytest
+
+from auth_service.sessions.refresh_policy import (
+    MAX_RECENT,
+    Decision,
+    Ended,
+    Expired,
+    RefreshPolicy,
+    Reissue,
+    ReissueSame,
+    Replay,
+    Rotate,
+    SessionState,
+    after,
+    decide,
+    oldest_redeemable,
+)
+
+NOW = 1_000_000.0
+GRACE = 10.0
+DAY = 86_400.0
+
+DEFAULT = RefreshPolicy(grace=GRACE, confirm=True, idle_lifetime=180 * DAY)
+GRACE_ONLY = replace(DEFAULT, confirm=False)
+CONFIRM_ONLY = replace(DEFAULT, grace=0)
+STRICT = replace(DEFAULT, grace=0, confirm=False)
+
+
+def session(generation: int, *ages: float, seen: int | None = None) -> SessionState:
+    """A session whose rotations happened `ages` seconds before NOW; its successor was seen unless `seen` is less."""
+    moments = tuple(NOW - age for age in ages)
+    return SessionState(
+        generation=generation,
+        seen_generation=generation if seen is None else seen,
+        rotated_at=moments[-1] if moments else NOW - DAY,
+        recent_rotations=moments,
+        expires_at=NOW + 365 * DAY,
+        revoked_at=None,
+        access_expires_at=NOW + DAY,
+    )
+
+
+@pytest.mark.parametrize(
+    ("case", "state", "presented", "policy", "expected"),
+    [
+        ("fresh from login", session(0), 0, DEFAULT, Rotate()),
+        ("current, quiet for long", session(3, DAY), 3, DEFAULT, Rotate()),
+        ("current, successor unseen", session(3, 1, seen=2), 3, DEFAULT, Rotate()),
+        ("current, seven recent", session(9, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
+        ("current, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissueSame()),
+        ("current, eight but one is past grace", session(9, 11, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
+        ("one before, inside grace, seen", session(3, 9), 2, DEFAULT, Reissue(restarts_grace=False)),
+        ("one before, inside grace, unseen", session(3, 9, seen=2), 2, DEFAULT, Reissue(restarts_grace=True)),
+        ("one before, days later, unseen", session(3, 9 * DAY, seen=2), 2, DEFAULT, Reissue(restarts_grace=True)),
+        ("one before, just past grace, seen", session(3, GRACE), 2, DEFAULT, Replay()),
+        ("one before, days later, unseen, confirm off", session(3, DAY, seen=2), 2, GRACE_ONLY, Replay()),
+        ("two before, both inside grace", session(5, 9, 1), 3, DEFAULT, Reissue(restarts_grace=False)),
+        ("two before, the older past grace", session(5, 11, 1), 3, DEFAULT, Replay()),
+        ("two before, unseen, both past grace", session(5, DAY, DAY, seen=4), 3, DEFAULT, Replay()),
+        ("eight before, all inside grace", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 1, DEFAULT, Reissue(False)),
+        ("nine before", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 0, DEFAULT, Replay()),
+        ("a generation that never was", session(3, 1), 4, DEFAULT, Replay()),
+        ("strict: current", session(3, 0), 3, STRICT, Rotate()),
+        ("strict: one before, the same moment", session(3, 0, seen=2), 2, STRICT, Replay()),
+        ("strict: one before, clocks apart", session(3, -5, seen=2), 2, STRICT, Replay()),
+        ("no grace: one before, unseen", session(3, DAY, seen=2), 2, CONFIRM_ONLY, Reissue(restarts_grace=True)),
+        ("no grace: one before, seen", session(3, 0), 2, CONFIRM_ONLY, Replay()),
+        ("clocks apart: a rotation in the future is recent", session(3, -5), 2, DEFAULT, Reissue(False)),
+    ],
+)
+def test_the_first_line_of_the_table_that_fits_decides(
+    case: str, state: SessionState, presented: int, policy: RefreshPolicy, expected: Decision
+) -> None:
+    assert decide(state, presented, NOW, policy) == expected, case
+
+
+def test_an_ended_session_refreshes_nothing_not_even_its_newest_token() -> None:
+    assert decide(replace(session(3, 1), revoked_at=NOW - 1), 3, NOW, DEFAULT) == Ended()
+
+
+def test_the_absolute_end_and_the_idle_end_hold_to_the_second() -> None:
+    absolute = replace(session(3, 1), expires_at=NOW)
+    idle = session(3, DEFAULT.idle_lifetime)
+    assert decide(absolute, 3, NOW, DEFAULT) == Expired()
+    assert decide(absolute, 3, NOW - 0.5, DEFAULT) == Rotate()
+    assert decide(idle, 3, NOW, DEFAULT) == Expired()
+    assert decide(idle, 3, NOW - 0.5, DEFAULT) == Rotate()
+
+
+def test_a_rotation_counts_on_keeps_what_is_recent_and_confirms_what_was_presented() -> None:
+    rotated = after(session(5, 30, 3, seen=4), Rotate(), NOW, DEFAULT)
+    assert rotated == replace(
+        session(5), generation=6, seen_generation=5, rotated_at=NOW, recent_rotations=(NOW - 3, NOW)
+    )
+
+
+def test_a_restarted_grace_leaves_the_successor_as_it_was() -> None:
+    """Its token is a function of generation and rotated_at, which a restart must not touch."""
+    state = session(5, 9 * DAY, 2 * DAY, seen=4)
+    restarted = after(state, Reissue(restarts_grace=True), NOW, DEFAULT)
+    assert restarted == replace(state, recent_rotations=(NOW - 9 * DAY, NOW))
+    assert decide(restarted, 4, NOW + GRACE - 1, GRACE_ONLY) == Reissue(restarts_grace=False)
+
+
+def test_a_token_issued_again_counts_as_seen() -> None:
+    eight = session(9, 8, 7, 6, 5, 4, 3, 2, 1, seen=8)
+    assert not after(eight, ReissueSame(), NOW, DEFAULT).successor_is_unseen
+
+
+def test_a_replay_ends_the_session_and_the_rest_writes_nothing() -> None:
+    state = session(3, 1)
+    assert after(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
+    for decision in (Reissue(restarts_grace=False), Ended(), Expired()):
+        assert after(state, decision, NOW, DEFAULT) is state
+
+
+@pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
+def test_every_access_token_that_is_issued_is_accounted_for(decision: Decision) -> None:
+    """Whatever the lifetime was; and within a minute after that without another write."""
+    policy = replace(DEFAULT, access_lifetime=300)
+    state = after(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
+    assert state.access_expires_at == NOW + 360
+    again = after(state, Reissue(restarts_grace=False), NOW + 60, policy)
+    assert again is state
+    lowered = after(state, decision, NOW + 60, replace(policy, access_lifetime=5))
+    assert lowered.access_expires_at == NOW + 360
+
+
+def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
+    state = session(0)
+    for step in range(50):
+        state = after(state, decide(state, state.generation, NOW + step / 10, DEFAULT), NOW + step / 10, DEFAULT)
+        assert len(state.recent_rotations) <= MAX_RECENT
+
+
+@pytest.mark.parametrize("policy", [DEFAULT, GRACE_ONLY, CONFIRM_ONLY, STRICT])
+@pytest.mark.parametrize("seen", [4, 5])
+def test_what_is_below_the_oldest_redeemable_is_spent_now_and_later(policy: RefreshPolicy, seen: int) -> None:
+    state = session(5, 30, 9, 3, seen=seen)
+    for presented in range(oldest_redeemable(state, policy, NOW)):
+        for later in (0.0, 1.0, 20.0):
+            assert decide(state, presented, NOW + later, policy) == Replay()

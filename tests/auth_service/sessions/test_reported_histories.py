@@ -1,0 +1,123 @@
+"""Random lives again, of which gateways report late, twice, out of order or not at all; and those of browsers."""
+
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.gateway_calls import Gateway
+from tests.auth_service.sessions.test_refresh_histories import Histories
+from tests.auth_service.world import MovableClock, Person
+
+
+class ReportedHistories(Histories):
+    """What is seen in use reaches the service in batches: whenever, in any order, twice, or not at all.
+
+    No report, and no lack of one, may end an honest history; a thief who comes after the report is found out.
+    """
+
+    @initialize()
+    def start_gateways(self) -> None:
+        self.unreported: list[int] = []
+
+    @rule()
+    def the_stored_token_is_used(self) -> None:
+        """At a gateway, which notes it for its next batch."""
+        self.unreported.append(self.stored)
+
+    @precondition(lambda self: self.unreported)
+    @rule(data=st.data(), comes_again=st.booleans())
+    def a_report_arrives(self, data: st.DataObject, comes_again: bool) -> None:
+        generation = data.draw(st.sampled_from(self.unreported))
+        if not comes_again:
+            self.unreported.remove(generation)
+        # As the one statement has it: only upwards, and never beyond what the row has reached.
+        if self.state.revoked_at is None and self.state.seen_generation < generation <= self.state.generation:
+            self.state = replace(self.state, seen_generation=generation)
+        self.see(generation)
+
+    @precondition(lambda self: self.unreported)
+    @rule(data=st.data())
+    def a_report_is_lost(self, data: st.DataObject) -> None:
+        """With the gateway's worker that kept it."""
+        self.unreported.remove(data.draw(st.sampled_from(self.unreported)))
+
+
+ReportedHistories.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
+TestReportedHistories = ReportedHistories.TestCase
+
+IDLE, ABSOLUTE = 1000.0, 2600.0
+RECORDED_EVERY = 60.0
+
+
+@dataclass
+class Held:
+    """What a browser's session must be, as far as anybody can know from outside."""
+
+    opened_at: float
+    used_at: float
+    ended: bool = False
+
+    def must_live(self, now: float) -> bool:
+        """Used so lately that, however seldom use is recorded, it cannot have idled out."""
+        is_young = now - self.opened_at < ABSOLUTE
+        return not self.ended and is_young and now - self.used_at < IDLE - RECORDED_EVERY
+
+    def must_be_over(self, now: float) -> bool:
+        """Ended, unused for too long, or simply old."""
+        return self.ended or now - self.used_at >= IDLE or now - self.opened_at >= ABSOLUTE
+
+
+@pytest.fixture
+def short_lived(make_app: MakeApp) -> FlaskClient:
+    """A service whose sessions end within the hour, and somebody who is registered there."""
+    client = make_app(REFRESH_TOKEN_LIFETIME=str(int(IDLE)), SESSION_LIFETIME=str(int(ABSOLUTE))).test_client()
+    Person(client).register()
+    return client
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["open", "exchange", "exchange", "exchange", "end", "report"]),
+        st.integers(0, 2),
+        st.sampled_from([0.0, 1.0, 59.0, 60.0, 400.0, 939.0, 1000.0]),
+    ),
+    min_size=4,
+    max_size=14,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_a_browsers_session_lives_while_it_is_used_and_not_a_moment_after_its_end(
+    short_lived: FlaskClient, clock: MovableClock, steps: list[tuple[str, int, float]]
+) -> None:
+    """Whatever several gateways do with its handle, and whatever they report of it."""
+    gateway, held, run = Gateway(short_lived, clock), dict[str, Held](), uuid4()
+    for verb, number, seconds in steps:
+        clock.move(seconds)
+        handle = f"{run} {number}"
+        session = held.get(handle)
+        match verb:
+            case "open" if session is None:
+                assert gateway.open(handle).status_code == 200
+                held[handle] = Held(clock(), clock())
+            case "end":
+                assert gateway.end(handle).status_code == 204
+                if session:
+                    session.ended = True
+            case "report":
+                assert gateway.report((handle[:32], 0), (handle[:32], 7)).status_code == 204
+            case _:
+                served = gateway.exchange(handle).status_code == 200
+                assert served or session is None or not session.must_live(clock())
+                assert not (served and (session is None or session.must_be_over(clock())))
+                if session and served:
+                    session.used_at = clock()
+                elif session:
+                    session.ended = True  # what has been refused once stays refused

@@ -1,0 +1,159 @@
+"""Who is logged in: /api/, /auth/, /session/, verify and refresh agree, however a session ended."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+
+from auth_service.audit.trail import Reason
+from auth_service.services import services
+from contract.problems import Refused
+from contract.revocation import STREAM, read_revocation
+from tests.auth_service.gateway_calls import hash_of
+from tests.auth_service.gateway_in_front import GatewayInFront
+from tests.auth_service.world import PASSWORD, MovableClock, Person
+
+NEW_PASSWORD = "N3wPassw0rd!!"
+
+
+@pytest.fixture
+def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Path) -> GatewayInFront:
+    return GatewayInFront(client, clock, valkey, tmp_path)
+
+
+def learn(gateway: GatewayInFront, redis: Redis) -> None:
+    """Tells the gateway what was published, as the feed does within a second."""
+    entries: Any = redis.xrange(STREAM)
+    for _, fields in entries:
+        gateway.revocations.add(read_revocation(fields))
+
+
+def session_says(gateway: GatewayInFront, handle: str) -> str:
+    """What GET /session/ comes to: "in" or "out", or the code of another refusal."""
+    try:
+        asyncio.run(gateway.authentication.granted(handle))
+    except Refused as refused:
+        return "out" if refused.status == 401 else refused.code
+    return "in"
+
+
+def log_out_elsewhere(person: Person, handle: str, app: Flask) -> None:
+    """At another worker."""
+    with app.app_context():
+        services().browser_sessions.end(hash_of(handle))
+    person.log_out()
+
+
+def change_password(person: Person, handle: str, app: Flask) -> None:
+    other = Person(person.client, person.email)
+    other.log_in()
+    assert other.set_password(NEW_PASSWORD).status_code == 204
+
+
+def deactivate(person: Person, handle: str, app: Flask) -> None:
+    with app.app_context():
+        user = services().accounts.find_by_email(person.email)
+        assert user
+        services().endings.announce(services().accounts.deactivate(user, services().clock()), Reason.USER_DEACTIVATED)
+
+
+def delete(person: Person, handle: str, app: Flask) -> None:
+    answer = person.call("DELETE", "/auth/users/me/", json={"current_password": PASSWORD})
+    assert answer.status_code == 204
+
+
+ENDS = [log_out_elsewhere, change_password, deactivate, delete]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_every_surface_knows_that_a_session_has_ended(
+    ann: Person, app: Flask, gateway: GatewayInFront, redis: Redis, end: Callable[[Person, str, Flask], None]
+) -> None:
+    """The gateway holds a good token of the browser's, which it must not go by."""
+    handle = gateway.log_in(ann.email, PASSWORD)
+    for surface in ("/api/x", "/auth/users/me/"):
+        assert gateway.ask(surface, handle=handle).status == 200
+        assert gateway.ask(surface, access=ann.access).status == 200
+    assert session_says(gateway, handle) == "in"
+    assert ann.verify(ann.access).status_code == 200
+    end(ann, handle, app)
+    learn(gateway, redis)
+    assert session_says(gateway, handle) == "out"
+    for surface in ("/api/x", "/auth/users/me/"):
+        assert gateway.ask(surface, handle=handle).status == 401
+        assert gateway.ask(surface, access=ann.access).status == 401
+    assert session_says(gateway, handle) == "out"
+    refused = ann.verify(ann.access)
+    assert (refused.status_code, refused.json) == (
+        401,
+        {"detail": "Token is blacklisted", "code": "token_not_valid"},
+    )
+    assert ann.verify(ann.refresh).status_code == 400  # as recorded
+    assert ann.refresh_tokens().status_code == 401
+
+
+def test_the_session_that_is_kept_stays_good_everywhere(
+    ann: Person, gateway: GatewayInFront, redis: Redis, clock: MovableClock
+) -> None:
+    ann.set_password(NEW_PASSWORD)
+    learn(gateway, redis)
+    assert ann.verify(ann.access).status_code == 200
+    assert gateway.ask("/api/x", access=ann.access).status == 200
+
+
+# --- a log-in over a session cookie --------------------------------------------------------------------------------
+
+
+def log_in_over(gateway: GatewayInFront, old: str, password: str = PASSWORD, email: str = "ann@example.org") -> str:
+    handle, _ = asyncio.run(
+        gateway.sessions.log_in(email, password, device="a browser", address="192.0.2.1", replaces=old)
+    )
+    return handle
+
+
+def test_a_log_in_ends_the_session_whose_cookie_came_with_it(
+    ann: Person, bob: Person, gateway: GatewayInFront, redis: Redis
+) -> None:
+    """ASVS 7.2.4: for the same person and for another one at the same browser; everybody else's sessions stay."""
+    untouched = gateway.log_in(ann.email, PASSWORD)
+    first = gateway.log_in(ann.email, PASSWORD)
+    access = asyncio.run(gateway.sessions.granted(first)).access
+    second = log_in_over(gateway, first)
+    third = log_in_over(gateway, second, email=bob.email)
+    learn(gateway, redis)
+    assert [session_says(gateway, handle) for handle in (untouched, first, second, third)] == [
+        "in",
+        "out",
+        "out",
+        "in",
+    ]
+    assert gateway.ask("/api/x", access=access).status == 401
+    assert ann.verify(access).status_code == 401
+    assert ann.verify(ann.access).status_code == 200
+
+
+def test_a_log_in_that_fails_ends_nothing(ann: Person, gateway: GatewayInFront) -> None:
+    handle = gateway.log_in(ann.email, PASSWORD)
+    with pytest.raises(Exception, match="401"):
+        log_in_over(gateway, handle, password="wrong")
+    assert session_says(gateway, handle) == "in"
+
+
+def test_a_log_in_over_a_dead_cookie_is_a_log_in(ann: Person, gateway: GatewayInFront) -> None:
+    handle = gateway.log_in(ann.email, PASSWORD)
+    asyncio.run(gateway.sessions.log_out(handle))
+    assert session_says(gateway, log_in_over(gateway, handle)) == "in"
+    assert session_says(gateway, log_in_over(gateway, "made-up")) == "in"
+
+
+def test_the_owner_reads_why_the_session_ended(ann: Person, gateway: GatewayInFront) -> None:
+    log_in_over(gateway, gateway.log_in(ann.email, PASSWORD))
+    answer = ann.call("GET", "/auth/audit/")
+    assert answer.json
+    details = [row.get("detail", {}).get("reason") for row in answer.json["results"]]
+    assert details.count("replaced by a log-in") == 1

@@ -1,0 +1,183 @@
+"""The usual refresh is one statement, which decides as the decision's table does, and costs no more than it must."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+from sqlalchemy import delete, event, insert
+
+from auth_service.services import Services
+from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, after, decide
+from auth_service.storage.models import SessionRow, User, db
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.world import MovableClock, Operator, Person
+
+NOW = 1_790_000_000.0
+USER = uuid4()
+
+
+@contextmanager
+def statements(app: Flask) -> Iterator[list[str]]:
+    """Every statement that the database is given meanwhile."""
+    given_to_it: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        given_to_it.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield given_to_it
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def calls(redis: Redis) -> dict[str, int]:
+    stats = redis.info("commandstats")
+    assert isinstance(stats, dict)
+    return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
+
+
+def test_the_usual_refresh_is_one_statement_and_one_round_trip(
+    app: Flask, ann: Person, clock: MovableClock, redis: Redis
+) -> None:
+    ann.refresh_tokens()
+    clock.move(300)
+    redis.config_resetstat()
+    with statements(app) as given_to_the_database:
+        assert ann.refresh_tokens().status_code == 200
+    assert len(given_to_the_database) == 1
+    assert given_to_the_database[0].split()[:2] == ["UPDATE", "sessions"]
+    asked = calls(redis)
+    assert (asked.pop("get"), asked.pop("set")) == (1, 1)
+    assert set(asked) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
+
+
+def test_refreshes_leave_a_row_and_an_entry_a_session_however_many(
+    client: FlaskClient, clock: MovableClock, redis: Redis, database: object, ann: Person, operator: Operator
+) -> None:
+    """And no audit record at all."""
+    people = [ann] + [Person(client, ann.email) for _ in range(4)]
+    for person in people[1:]:
+        person.log_in()
+    for _ in range(60):
+        clock.move(4)  # some inside the grace time of the one before, some re-issues
+        for person in people:
+            assert person.refresh_tokens().status_code == 200
+    with operator.app.app_context():
+        assert db.session.query(SessionRow).count() == 5
+    assert len(redis.keys("blacklist:*")) == 5
+    trail = ann.call("GET", "/auth/audit/").json
+    assert isinstance(trail, dict)
+    assert {record["event"] for record in trail["results"]} == {"login_ok"}
+
+
+@st.composite
+def states(draw: st.DrawFn) -> SessionState:
+    """Rows as histories leave them, and as clocks that are apart might."""
+    generation = draw(st.integers(0, 12))
+    ages = draw(st.lists(st.sampled_from([-3.0, 0.0, 1.0, 9.0, 10.0, 11.0, 5000.0]), max_size=MAX_RECENT))
+    moments = tuple(NOW - age for age in sorted(ages, reverse=True))
+    return SessionState(
+        generation=generation,
+        seen_generation=draw(st.integers(max(0, generation - 1), generation)),
+        rotated_at=NOW - draw(st.sampled_from([0.0, 10.0, 999.0, 1000.0, 1001.0])),
+        recent_rotations=moments,
+        expires_at=NOW + draw(st.sampled_from([-1.0, 0.0, 0.5, 1000.0])),
+        revoked_at=draw(st.sampled_from([None, None, None, NOW - 1])),
+    )
+
+
+@pytest.mark.usefixtures("in_context")
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(state=states(), spent_by=st.integers(-1, 3), is_active=st.sampled_from([True, True, False]))
+def test_what_the_statement_does_the_decision_would_have_done(
+    short_idle: Services, state: SessionState, spent_by: int, is_active: bool
+) -> None:
+    """It rotates only where the table says so, to the same row; and always in the plain case."""
+    policy = short_idle.grants.policy
+    presented = state.generation - spent_by
+    place(state, is_active=is_active)
+    rotated = short_idle.sessions.rotate_undisputed("s" * 32, USER, presented, NOW)
+    decision = decide(state, presented, NOW, policy)
+    found = short_idle.sessions.find("s" * 32)
+    assert found
+    is_plain = decision == Rotate() and is_active and not state.recent(NOW, policy.grace)
+    assert (rotated is not None) == is_plain
+    if rotated:
+        assert rotated.session == found
+        assert found.state == after(state, Rotate(), NOW, policy)
+        assert (rotated.email, rotated.roles) == ("ann@example.org", "beta")
+    else:
+        assert found.state == state
+
+
+@pytest.fixture
+def short_idle(make_app: MakeApp) -> Iterator[Services]:
+    app = make_app(REFRESH_TOKEN_LIFETIME="1000")
+    with app.app_context():
+        yield app.extensions["sallyport-auth"]
+
+
+def place(state: SessionState, *, is_active: bool) -> None:
+    """Makes the row that `state` is of, and its user."""
+    db.session.execute(delete(SessionRow))
+    db.session.execute(delete(User))
+    user = {
+        "id": USER,
+        "email": "ann@example.org",
+        "email_folded": "ann@example.org",
+        "password_hash": "",
+        "roles": "beta",
+        "is_active": is_active,
+        "created_at": NOW,
+        "password_changed_at": NOW,
+    }
+    db.session.execute(insert(User).values(user))
+    row = {
+        "id": "s" * 32,
+        "user_id": USER,
+        "generation": state.generation,
+        "seen_generation": state.seen_generation,
+        "rotated_at": state.rotated_at,
+        "recent_rotations": list(state.recent_rotations),
+        "grace_began_at": max(state.recent_rotations, default=0.0),
+        "created_at": NOW,
+        "last_used_at": NOW,
+        "expires_at": state.expires_at,
+        "revoked_at": state.revoked_at,
+    }
+    db.session.execute(insert(SessionRow).values(row))
+    db.session.commit()
+
+
+def test_a_straggler_after_a_restarted_grace_is_no_replay(ann: Person, clock: MovableClock) -> None:
+    """The statement must see a grace that was restarted, not only the last rotation."""
+    first = ann.refresh
+    lost = ann.refresh_with(first).json  # the answer never arrives
+    clock.move(86_400)
+    again = ann.refresh_with(first).json  # its grace starts again
+    assert lost
+    assert again
+    assert again["refresh"] == lost["refresh"]
+    clock.move(3)
+    ann.refresh = again["refresh"]
+    assert ann.refresh_tokens().status_code == 200
+    assert ann.refresh_with(first).status_code == 200
+    assert ann.me().status_code == 200
+
+
+def test_a_barred_user_is_refused_by_the_statement_alone(ann: Person, operator: Operator, app: Flask) -> None:
+    """Even where the session was left standing."""
+    with app.app_context():
+        db.session.query(User).update({"is_active": False})
+        db.session.commit()
+    answer = ann.refresh_tokens()
+    assert (answer.status_code, answer.json) == (401, {"detail": "No active account found for the given token."})

@@ -1,0 +1,106 @@
+"""The tables as migrated, and the service while it has none."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import inspect, text
+from structlog.testing import capture_logs
+
+from auth_service.storage.models import db
+from auth_service.storage.schema import downgrade, install_migrations, upgrade
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.world import Person
+
+
+@pytest.mark.usefixtures("in_context")
+def test_the_migrations_make_the_tables_of_the_models() -> None:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "auth_alembic_version"})
+        assert compare_metadata(context, db.metadata) == []
+
+
+@pytest.mark.usefixtures("in_context")
+def test_the_migrations_can_be_taken_back_and_done_again(app: Flask) -> None:
+    install_migrations(app)
+    downgrade(revision="base")
+    assert inspect(db.engine).get_table_names() == ["auth_alembic_version"]
+    upgrade()
+
+
+@pytest.mark.usefixtures("in_context")
+def test_sqlite_is_told_to_keep_what_was_answered() -> None:
+    with db.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+
+
+def test_every_thread_can_have_a_connection_at_once(make_app: MakeApp) -> None:
+    """And the two that work beside the requests."""
+    with make_app(AUTH_THREADS="30").app_context(), ExitStack() as stack:
+        for _ in range(30 + 2):
+            stack.enter_context(db.engine.connect())
+
+
+@pytest.fixture
+def headless(make_app: MakeApp, tmp_path: Path) -> Flask:
+    """A service whose database has no tables: every statement fails, as with a database that is away."""
+    return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
+
+
+def test_without_a_database_every_endpoint_that_needs_it_says_when_to_come_back(headless: Flask, ann: Person) -> None:
+    """503, never 401: the client's tokens are good."""
+    person = Person(headless.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
+    for answer in (
+        person.register(),
+        person.log_in(),
+        person.refresh_tokens(),
+        person.log_out(),
+        person.verify(person.refresh),
+        person.verify(person.access),
+        person.me(),
+        person.set_password("N3wPassw0rd!!"),
+    ):
+        assert answer.status_code == 503
+        assert answer.json == {"detail": "A store is not available at the moment.", "code": "store_unavailable"}
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_the_log_says_why_the_database_does_not_serve_and_nothing_that_people_wrote(
+    headless: Flask, ann: Person
+) -> None:
+    with capture_logs() as logged:
+        Person(headless.test_client(), ann.email).register()
+    (said,) = (line for line in logged if line["event"] == "the store is unavailable")
+    assert said["log_level"] == "error"
+    assert said["reason"].startswith("no such table: ")
+    assert ann.email not in said["reason"]
+
+
+def test_readiness_asks_for_the_database(headless: Flask, app: Flask) -> None:
+    assert app.test_client().get("/readyz").json == {"status": "ready"}
+    answer = headless.test_client().get("/readyz")
+    assert (answer.status_code, answer.json) == (503, {"status": "not ready", "failing": ["database"]})
+    assert headless.test_client().get("/healthz").status_code == 200
+
+
+def test_beside_auth_refusals_are_problem_details(app: Flask) -> None:
+    answer = app.test_client().get("/nowhere")
+    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
+
+
+def test_nothing_logged_holds_a_token_or_a_password(ann: Person, capsys: pytest.CaptureFixture[str]) -> None:
+    """R19, also where a login or a refresh fails."""
+    secrets = [ann.access, ann.refresh, ann.password]
+    ann.refresh_tokens()
+    ann.refresh_with("junk.junk.junk")
+    Person(ann.client, "nobody@example.org").log_in()
+    ann.log_out()
+    logged = "".join(capsys.readouterr())
+    assert "refresh" in logged
+    for secret in [*secrets, ann.access, ann.refresh]:
+        assert secret not in logged
+        assert secret.rpartition(".")[2] not in logged

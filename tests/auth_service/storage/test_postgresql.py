@@ -1,0 +1,115 @@
+"""The same service on PostgreSQL, where one is installed: its SQL means the same there, also in parallel."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import func, select
+
+from auth_service.app import create_app
+from auth_service.services import services
+from auth_service.settings import AuthSettings
+from auth_service.storage.models import SessionRow, db
+from auth_service.storage.schema import downgrade, install_migrations, upgrade
+from chassis.settings import load
+from tests.auth_service.forge import claims_of
+from tests.auth_service.gateway_calls import Gateway
+from tests.auth_service.world import MovableClock, Person
+from tests.faults.postgres import Postgres, program, running_postgres
+
+pytestmark = pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def app(postgres: Postgres, environ: dict[str, str], clock: MovableClock, redis: Redis) -> Iterator[Flask]:
+    settings = load(AuthSettings, environ | {"DATABASE_URL": postgres.url, "MAX_SESSIONS_PER_USER": "3"})
+    app = create_app(settings, clock=clock)
+    install_migrations(app)
+    with app.app_context():
+        upgrade()
+    yield app
+    with app.app_context():
+        downgrade(revision="base")
+        services().redis.close()
+        db.engine.dispose()
+
+
+def test_a_life_of_sessions_goes_as_on_sqlite(app: Flask, ann: Person, bob: Person, clock: MovableClock) -> None:
+    """The refresh of one statement, the grace, the replay, the cap, the handle, the trail."""
+    stolen = ann.refresh
+    assert ann.refresh_tokens().status_code == 200
+    assert claims_of(ann.access)["generation"] == 1
+    successor = ann.refresh_with(stolen).json
+    assert isinstance(successor, dict)
+    assert successor["refresh"] == ann.refresh
+    assert ann.me().status_code == 200
+    clock.move(11)
+    assert ann.refresh_with(stolen).status_code == 401
+    assert ann.me().status_code == 401
+
+    gateway = Gateway(ann.client, clock)
+    assert gateway.open("h1").status_code == 200
+    assert gateway.open("h1").status_code == 400
+    clock.move(61)
+    assert gateway.exchange("h1").status_code == 200
+    for _ in range(3):
+        clock.move(1)
+        ann.log_in()
+    assert gateway.exchange("h1").status_code == 404
+    assert gateway.end("h1").status_code == 204
+    sessions = ann.call("GET", "/auth/sessions/").json
+    assert isinstance(sessions, list)
+    assert len(sessions) == 3
+    assert ann.call("POST", "/auth/sessions/logout-others/").status_code == 204
+    trail = ann.call("GET", "/auth/audit/?page_size=100").json
+    assert isinstance(trail, dict)
+    happened = [record["event"] for record in trail["results"]]
+    assert happened[:4] == ["session_revoked", "session_revoked", "session_revoked", "login_ok"]
+    assert happened[-3:] == ["login_ok", "replay_detected", "login_ok"]
+    assert bob.refresh_tokens().status_code == 200
+
+
+def test_fifty_refreshes_at_once_make_one_successor(app: Flask, ann: Person) -> None:
+    """R12."""
+    barrier, refreshed = threading.Barrier(50), []
+
+    def refresh() -> None:
+        person = Person(app.test_client())
+        barrier.wait()
+        refreshed.append(person.refresh_with(ann.refresh).json)
+
+    threads = [threading.Thread(target=refresh) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refreshed) == 50
+    assert len({answer["refresh"] for answer in refreshed if answer}) == 1
+
+
+def test_old_records_and_dead_sessions_are_thrown_away(app: Flask, ann: Person, clock: MovableClock) -> None:
+    clock.move(400 * 86_400)
+    with app.app_context():
+        assert services().housekeeping.work_once() == 2
+        assert db.session.scalar(select(func.count()).select_from(SessionRow)) == 0
+
+
+def test_a_server_that_was_stopped_is_found_again(app: Flask, ann: Person, postgres: Postgres) -> None:
+    """503 with Retry-After meanwhile, and no restart."""
+    postgres.stop()
+    try:
+        for answer in (ann.refresh_tokens(), ann.me(), ann.log_in(), ann.call("GET", "/auth/sessions/")):
+            assert answer.status_code == 503
+            assert int(answer.headers["Retry-After"]) > 0
+    finally:
+        postgres.start()
+    assert ann.refresh_tokens().status_code == 200
+    assert ann.me().status_code == 200

@@ -1,0 +1,118 @@
+"""R24: a failed log-in does the same work whoever is named, so that the time does not tell which accounts exist.
+
+What is compared is what takes time: every SQL statement, every commit, every exchange with Redis, every hash, in
+their order.
+"""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from nacl.pwhash import argon2id
+from sqlalchemy import event, update
+
+from auth_service.storage.models import User, db
+from auth_service.storage.redis import Command, RedisClient
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.gateway_calls import Gateway
+from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+
+NOBODYS = 150
+"""Failures with names that nobody has, before anything is compared."""
+
+
+class Work:
+    """What the service does for a request."""
+
+    def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.steps: list[str] = []
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", self._note_statement)
+        event.listen(engine, "commit", lambda _: self.steps.append("commit"))
+        event.listen(engine, "rollback", lambda _: self.steps.append("rollback"))
+        exchange, verify, make = RedisClient.exchange, argon2id.verify, argon2id.str
+
+        def noted_exchange(link: RedisClient, *commands: Command) -> list[object]:
+            self.steps.append(f"redis {[command[0] for command in commands]}")
+            return exchange(link, *commands)
+
+        def noted_verify(password_hash: bytes, password: bytes) -> bool:
+            self.steps.append(f"verify {password_hash.split(b'$')[3].decode()}")
+            return verify(password_hash, password)
+
+        def noted_hash(*args: Any, **options: Any) -> bytes:
+            self.steps.append("hash")
+            return make(*args, **options)
+
+        monkeypatch.setattr(RedisClient, "exchange", noted_exchange)
+        monkeypatch.setattr(argon2id, "verify", noted_verify)
+        monkeypatch.setattr(argon2id, "str", noted_hash)
+
+    def of(self, client: FlaskClient, email: str, password: str) -> list[str]:
+        """What one log-in, which is refused, makes the service do."""
+        self.steps.clear()
+        answer = client.post("/auth/jwt/create/", json={"email": email, "password": password})
+        assert answer.status_code == 401
+        return list(self.steps)
+
+    def of_browser(self, client: FlaskClient, email: str, password: str) -> list[str]:
+        """The same for a log-in of a browser."""
+        self.steps.clear()
+        assert Gateway(client, MovableClock()).open("x", email=email, password=password).status_code == 401
+        return list(self.steps)
+
+    def _note_statement(self, _: object, __: object, statement: str, *___: object) -> None:
+        self.steps.append(" ".join(statement.split()))
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    """Without limits, so that everybody may fail often."""
+    app = make_app(LOGIN_FAILURES="10000/hour", LOGIN_FAILURES_PER_ACCOUNT="10000/hour")
+    client = app.test_client()
+    for name in ("known", "barred", "blank", "django", "odd"):
+        assert Person(client, f"{name}@example.org").register().status_code == 201
+    Operator(app).deactivate("barred@example.org")
+    with app.app_context():
+        for name, unusable in {"blank": "", "django": "!kXb8l2mQ", "odd": "$argon2id$v=19$m=8,t=1,p=1$x$y"}.items():
+            db.session.execute(update(User).where(User.email == f"{name}@example.org").values(password_hash=unusable))
+        db.session.commit()
+    return app
+
+
+ACCOUNTS = [
+    ("known@example.org", "wrong"),
+    ("barred@example.org", PASSWORD),
+    ("barred@example.org", "wrong"),
+    ("blank@example.org", PASSWORD),
+    ("django@example.org", PASSWORD),
+    ("odd@example.org", PASSWORD),
+]
+
+
+@pytest.mark.parametrize("way", ["of", "of_browser"])
+def test_a_failed_login_does_the_same_whoever_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """Also once many names that nobody has, and the account itself, have failed often."""
+    client = app.test_client()
+    work = Work(app, monkeypatch)
+    do = getattr(work, way)
+    for failures_before in (0, 30):
+        for email, password in ACCOUNTS:
+            for _ in range(failures_before):
+                do(client, email, password)
+            unknown = do(client, "nobody@example.org", password)
+            assert do(client, email, password) == unknown, (email, password)
+    assert sum(step.startswith("INSERT INTO audit_events") for step in unknown) == 1
+    assert unknown.count("commit") == 1
+    assert unknown.count("verify m=8,t=1,p=1") == 1
+
+
+def test_many_failures_of_nobody_change_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget that unknown names use up together would answer for them sooner from then on."""
+    client = app.test_client()
+    work = Work(app, monkeypatch)
+    for number in range(NOBODYS):
+        unknown = work.of(client, f"nobody{number}@example.org", "wrong")
+    assert work.of(client, "known@example.org", "wrong") == unknown

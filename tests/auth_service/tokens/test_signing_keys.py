@@ -1,0 +1,110 @@
+"""Which keys may sign, and what others are told of them."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from flask.testing import FlaskClient
+
+from auth_service.tokens.signing_keys import PrivateKey, load_key_ring, load_signing_key, load_verification_key
+from contract.keys import WeakKey
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import header_of
+from tests.auth_service.world import Person
+
+
+def pem_of(key: PrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def public_pem_of(key: PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+KINDS: Mapping[str, Callable[[], PrivateKey]] = {
+    "RS256": lambda: generate_rsa_key(65537, 2048),
+    "ES256": lambda: generate_ec_key(SECP256R1()),
+    "EdDSA": Ed25519PrivateKey.generate,
+}
+
+
+@pytest.mark.parametrize("algorithm", KINDS)
+def test_the_kind_of_key_decides_the_algorithm(algorithm: str, make_app: MakeApp) -> None:
+    """Tokens of every kind verify by the published set alone, and are taken by the service itself."""
+    pem = pem_of(KINDS[algorithm]())
+    client = make_app(SIGNING_KEY=pem).test_client()
+    person = Person(client)
+    person.register()
+    person.log_in()
+    published = client.get("/.well-known/jwks.json").get_data(as_text=True)
+    (key,) = jwt.PyJWKSet.from_json(published).keys
+    assert header_of(person.access)["kid"] == key.key_id
+    assert header_of(person.access)["alg"] == algorithm
+    decoded = jwt.decode(
+        person.access, key, algorithms=[algorithm], audience="sallyport-api", options={"verify_exp": False}
+    )
+    assert decoded["email"] == person.email
+    assert person.me().status_code == 200
+
+
+def test_the_thumbprint_is_the_one_of_the_rfc() -> None:
+    """RFC 7638 3: SHA-256 of the required members in lexicographic order, without spaces."""
+    public = load_verification_key(pem_of(generate_rsa_key(65537, 2048)))
+    members = {name: public.jwk[name] for name in ("e", "kty", "n")}
+    text = json.dumps(members, separators=(",", ":"), sort_keys=True)
+    assert public.kid == base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+    assert public.jwk["use"] == "sig"
+
+
+def test_a_ring_shows_both_keys_and_no_private_part() -> None:
+    new, old = generate_rsa_key(65537, 2048), generate_ec_key(SECP256R1())
+    ring = load_key_ring(pem_of(new), public_pem_of(old))
+    keys = ring.to_jwk_set()["keys"]
+    assert [key["alg"] for key in keys] == ["RS256", "ES256"]
+    assert all("d" not in key and "p" not in key for key in keys)
+
+
+def test_the_same_key_twice_is_one_key() -> None:
+    pem = pem_of(Ed25519PrivateKey.generate())
+    assert len(load_key_ring(pem, pem).verifying) == 1
+
+
+@pytest.mark.parametrize(
+    ("pem", "complaint"),
+    [
+        (pem_of(generate_rsa_key(65537, 1024)), "1024 bits; 2048 or more"),
+        (pem_of(generate_ec_key(SECP384R1())), "neither an RSA, a P-256 nor an Ed25519"),
+        (public_pem_of(Ed25519PrivateKey.generate()), "no readable private key"),
+        ("-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "no readable private key"),
+        ("secret", "no readable private key"),
+    ],
+)
+def test_a_weak_or_odd_key_is_refused_by_its_fault(pem: str, complaint: str) -> None:
+    """R8."""
+    with pytest.raises(WeakKey, match=complaint):
+        load_signing_key(pem)
+
+
+def test_the_set_may_be_cached_and_stands_under_auth_too(client: FlaskClient) -> None:
+    answer = client.get("/.well-known/jwks.json")
+    assert answer.headers["Cache-Control"] == "public, max-age=300"
+    assert client.get("/auth/.well-known/jwks.json").json == answer.json
+
+
+def test_keys_do_not_show_themselves(signing_pem: str) -> None:
+    ring = load_key_ring(signing_pem, None)
+    assert ring.signing.public.kid not in repr(ring)
+    assert "PRIVATE" not in repr(ring.signing)

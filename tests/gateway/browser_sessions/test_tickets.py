@@ -1,0 +1,244 @@
+"""One-time tickets: got in the ordinary way, good for one stream, once, and for thirty seconds."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from contract.revocation import SESSION, STREAM, Revocation
+from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
+from tests.gateway.auth_stand_in import AuthStandIn
+from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, handle_in, log_in
+from tests.gateway.clocks import ShiftedClock
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer, one_answer
+from tests.gateway.raw_upstream import WAIT, RawUpstream
+from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.valkey import Valkey, valkey_server
+from tests.gateway.websocket_service import websocket_service
+
+
+@pytest.fixture(scope="module")
+def clock() -> ShiftedClock:
+    return ShiftedClock()
+
+
+@pytest.fixture(scope="module")
+def gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
+    with running(make_app(clock)) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def twin(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
+    """Another gateway over the same Redis."""
+    with running(make_app(clock)) as served:
+        yield served
+
+
+@pytest.fixture
+def ada(signing_key: SigningKey, clock: ShiftedClock) -> str:
+    now = clock()
+    return f"Authorization: Bearer {signing_key.sign(access_claims(now, sid=f's-{now}', jti=f'j-{now}'))}"
+
+
+def ask_for_ticket(gateway: RunningGateway, *fields: str) -> Answer:
+    return one_answer(gateway.port, "POST /session/ticket HTTP/1.1", "Host: h", "Content-Length: 0", *fields)
+
+
+def ticket_of(gateway: RunningGateway, *fields: str) -> str:
+    answer = ask_for_ticket(gateway, *fields)
+    assert answer.status == 200, answer
+    told = json.loads(answer.body)
+    assert told.keys() == {"ticket", "expires_in"}
+    ticket: str = told["ticket"]
+    return ticket
+
+
+def get(gateway: RunningGateway, target: str, *fields: str) -> Answer:
+    return one_answer(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields)
+
+
+def test_a_ticket_opens_a_stream_for_the_one_who_asked_for_it(
+    gateway: RunningGateway, upstream: RawUpstream, ada: str
+) -> None:
+    ticket = ticket_of(gateway, ada)
+    assert len(ticket) >= 43  # 256 bits
+    assert get(gateway, f"/streams/x?a=1&ticket={ticket}&b=2").status == 200
+    assert upstream.last.request_line == "GET /streams/x?a=1&b=2 HTTP/1.1"
+    assert upstream.last.get("x-user-id") == "ada-id"
+    assert ticket.encode() not in upstream.last.head
+
+
+def test_a_ticket_is_issued_with_a_last_slash_too(gateway: RunningGateway, ada: str) -> None:
+    """As at every other endpoint for clients."""
+    fields = ("Host: h", "Content-Length: 0", ada)
+    assert one_answer(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
+
+
+def test_a_query_of_nothing_but_the_ticket_is_forwarded_as_none(
+    gateway: RunningGateway, upstream: RawUpstream, ada: str
+) -> None:
+    assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, ada)}").status == 200
+    assert upstream.last.request_line == "GET /streams/x HTTP/1.1"
+
+
+def test_a_ticket_is_answered_like_credentials(gateway: RunningGateway, ada: str) -> None:
+    answer = ask_for_ticket(gateway, ada)
+    assert answer.get("cache-control") == "no-store"
+    assert json.loads(answer.body)["expires_in"] == 30
+    assert ask_for_ticket(gateway).problem["code"] == "no_credentials"
+    assert ask_for_ticket(gateway, "Authorization: Bearer made.up.token").problem["code"] == "token_invalid"
+
+
+def test_a_ticket_is_spent_once_whichever_gateway_sees_it(
+    gateway: RunningGateway, twin: RunningGateway, upstream: RawUpstream, ada: str
+) -> None:
+    """Twenty at once, at two gateways: one passes."""
+    ticket = ticket_of(gateway, ada)
+
+    def spend(number: int) -> int:
+        return get((gateway, twin)[number % 2], f"/streams/x?ticket={ticket}").status
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sorted(pool.map(spend, range(20))) == [200] + [401] * 19
+    assert len(upstream.requests) == 1
+    again = get(twin, f"/streams/x?ticket={ticket}")
+    assert (again.status, again.problem["code"]) == (401, "ticket_invalid")
+
+
+def test_a_ticket_is_too_old_after_thirty_seconds(gateway: RunningGateway, clock: ShiftedClock, ada: str) -> None:
+    ticket, other = ticket_of(gateway, ada), ticket_of(gateway, ada)
+    clock.move(29)
+    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200
+    clock.move(1)
+    assert get(gateway, f"/streams/x?ticket={other}").problem["code"] == "ticket_invalid"
+
+
+def test_redis_forgets_a_ticket_by_itself_and_never_holds_it(
+    gateway: RunningGateway, ada: str, redis_url: str
+) -> None:
+    ticket = ticket_of(gateway, ada)
+    with Redis.from_url(redis_url) as redis:
+        places = list(redis.scan_iter("ticket:*"))
+        assert places
+        assert all(0 < redis.ttl(place) <= 30 for place in places)
+        assert not any(ticket.encode() in place + (redis.get(place) or b"") for place in places)
+
+
+def test_who_writes_to_redis_makes_no_ticket(
+    gateway: RunningGateway, upstream: RawUpstream, ada: str, redis_url: str
+) -> None:
+    """Neither by changing what one stands for, nor by moving it to another."""
+    changed, moved, target = (ticket_of(gateway, ada) for _ in range(3))
+    with Redis.from_url(redis_url) as redis:
+        places = {ticket: _place_of(ticket) for ticket in (changed, moved, target)}
+        redis.set(places[changed], (redis.get(places[changed]) or b"").replace(b"ada-id", b"eve-id"))
+        redis.set(places[target], redis.get(places[moved]) or b"")
+        redis.set(_place_of("made-up"), b"x" * 10)
+    for ticket in (changed, target, "made-up"):
+        assert get(gateway, f"/streams/x?ticket={ticket}").problem["code"] == "ticket_invalid"
+    assert upstream.requests == []
+
+
+def _place_of(ticket: str) -> str:
+    return f"ticket:{sha256(ticket.encode()).hexdigest()}"
+
+
+def test_a_ticket_is_good_for_streams_alone(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
+    ticket = ticket_of(gateway, ada)
+    for method, target in (("GET", "/api/x"), ("POST", "/streams/x"), ("GET", "/ws/x")):
+        answer = one_answer(
+            gateway.port, f"{method} {target}?ticket={ticket} HTTP/1.1", "Host: h", "Content-Length: 0"
+        )
+        assert answer.problem["code"] == "no_credentials", (method, target)
+    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200  # and it was not spent
+
+
+def test_two_credentials_are_refused_but_for_a_cookie_that_comes_unasked(
+    gateway: RunningGateway, upstream: RawUpstream, ada: str
+) -> None:
+    ticket = ticket_of(gateway, ada)
+    assert get(gateway, f"/streams/x?ticket={ticket}", ada).problem["code"] == "multiple_credentials"
+    assert get(gateway, f"/streams/x?ticket={ticket}&ticket=x").problem["code"] == "multiple_credentials"
+    assert get(gateway, f"/streams/x?ticket={ticket}", f"Cookie: {COOKIE}=other").status == 200
+
+
+def test_a_ticket_of_a_session_that_has_ended_is_none(
+    gateway: RunningGateway, signing_key: SigningKey, clock: ShiftedClock, redis_url: str
+) -> None:
+    now = clock()
+    token = signing_key.sign(access_claims(now, sid="ticket-session", jti="ticket"))
+    fields = f"Authorization: Bearer {token}"
+    ticket = ticket_of(gateway, fields)
+    with Redis.from_url(redis_url) as redis:
+        redis.xadd(STREAM, Revocation(SESSION, "ticket-session", int(now), int(now) + 300).to_fields())
+    deadline = time.monotonic() + WAIT
+    while get(gateway, "/api/x", fields).status == 200 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert get(gateway, f"/streams/x?ticket={ticket}").problem["code"] == "token_revoked"
+
+
+def test_a_ticket_asks_for_the_routes_role_like_its_token(
+    make_app: MakeApp, upstream: RawUpstream, ada: str, signing_key: SigningKey, clock: ShiftedClock, tmp_path: Path
+) -> None:
+    told = '[upstreams.n]\nurls = ["${RESOURCE_URL}"]\nidentity = false\n[[routes]]\nprefix = "/s/"\nupstream = "n"\n'
+    routes = tmp_path / "routes.toml"
+    routes.write_text(told + 'access = ["staff"]\nstreams = true\n')
+    plain = signing_key.sign(access_claims(clock(), roles="user", jti="plain"))
+    with running(make_app(clock, GATEWAY_ROUTES=str(routes))) as gateway:
+        assert get(gateway, f"/s/?ticket={ticket_of(gateway, ada)}").status == 200
+        refused = get(gateway, f"/s/?ticket={ticket_of(gateway, f'Authorization: Bearer {plain}')}")
+        assert (refused.status, refused.problem["code"]) == (403, "insufficient_scope")
+
+
+def test_a_cookie_gets_a_ticket_for_pages_of_ours_alone(
+    make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey, clock: ShiftedClock
+) -> None:
+    auth, place = AuthStandIn(signing_key, clock), RawUpstream()
+    place.begin(auth.answer)
+    with running(make_app(clock, AUTH_URL=place.url)) as gateway:
+        cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+        assert ask_for_ticket(gateway, cookie).problem["code"] == "cross_site"
+        assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, cookie, *FROM_OUR_PAGE)}").status == 200
+    place.stop()
+
+
+def test_a_ticket_opens_a_websocket_which_ends_with_the_token(
+    make_app: MakeApp, clock: ShiftedClock, ada: str
+) -> None:
+    with websocket_service() as service, running(make_app(clock, RESOURCE_URL=service.url)) as gateway:
+        url = f"ws://127.0.0.1:{gateway.port}/ws/x?ticket={ticket_of(gateway, ada)}"
+        with connect(url, legacy=True, proxy=None, origin=None) as client:
+            client.send("hello")
+            assert client.recv(WAIT) == "hello"
+            clock.move(PAST_EXPIRY)
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(WAIT)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "token_expired")
+
+
+@pytest.fixture
+def stoppable() -> Iterator[Valkey]:
+    with valkey_server() as server:
+        yield server
+
+
+def test_without_redis_there_are_no_tickets_and_other_requests_go_on(
+    make_app: MakeApp, upstream: RawUpstream, clock: ShiftedClock, ada: str, stoppable: Valkey
+) -> None:
+    with running(make_app(clock, REDIS_URL=stoppable.url)) as gateway:
+        ticket = ticket_of(gateway, ada)
+        stoppable.stop()
+        for answer in (ask_for_ticket(gateway, ada), get(gateway, f"/streams/x?ticket={ticket}")):
+            assert (answer.status, answer.problem["code"]) == (503, "tickets_unavailable")
+            assert answer.get("retry-after") is not None
+        assert get(gateway, "/streams/x", ada).status == 200

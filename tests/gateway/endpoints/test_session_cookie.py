@@ -1,0 +1,234 @@
+"""The session cookie beside other credentials, malformed, doubled or dead: it shuts nobody out and hides no fault."""
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from contract.internal import EXCHANGE_PATH
+from tests.gateway.access_tokens import SigningKey, access_claims
+from tests.gateway.auth_stand_in import AuthStandIn, hash_of
+from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, UNKNOWN, ask, handle_in, log_in
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import RawUpstream, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+FOREIGN = "eyJ1c2VyIjoxfQ.aSg.x"
+"""What another Flask application on the same host keeps in a cookie."""
+
+
+@pytest.fixture(scope="module")
+def place(signing_key: SigningKey) -> Iterator[RawUpstream]:
+    place = RawUpstream()
+    place.begin(AuthStandIn(signing_key).answer)
+    yield place
+    place.stop()
+
+
+@pytest.fixture(scope="module")
+def gateway(place: RawUpstream, make_app: MakeApp) -> Iterator[RunningGateway]:
+    with running(make_app(AUTH_URL=place.url)) as served:
+        yield served
+
+
+@pytest.fixture
+def auth(place: RawUpstream, gateway: RunningGateway, signing_key: SigningKey) -> Iterator[AuthStandIn]:
+    """The auth service of this test alone, behind the gateway that all tests here share."""
+    auth = AuthStandIn(signing_key)
+    place.begin_answering(auth.answer)
+    yield auth
+    auth.down = False
+
+
+@pytest.fixture(autouse=True)
+def upstream(auth: AuthStandIn, shared_upstream: RawUpstream) -> RawUpstream:
+    shared_upstream.begin()
+    return shared_upstream
+
+
+def is_cleared(answer: Answer) -> bool:
+    cookies = [cookie for cookie in answer.get_all("set-cookie") if cookie.startswith(f"{COOKIE}=;")]
+    return len(cookies) == 1 and {"Max-Age=0", "Path=/", "Secure", "HttpOnly"} <= set(cookies[0].split("; "))
+
+
+# --- beside a token -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_bearer_token_decides_alone(
+    gateway: RunningGateway, upstream: RawUpstream, signing_key: SigningKey, method: str, path: str
+) -> None:
+    """No foreign page can send one, so a live cookie beside it neither helps, nor asks for a page of ours."""
+    bob = signing_key.sign(access_claims(time.time(), sub="bob-id", sid="bobs", exp=int(time.time()) + 3_000))
+    cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    answer = ask(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
+    assert (answer.status, answer.get("set-cookie")) == (200, None)
+    if path == "/api/x":
+        assert upstream.last.get("x-user-id") == "bob-id"
+    else:
+        assert json.loads(answer.body) == {"authorization": f"Bearer {bob}", "cookie": None}
+
+
+@pytest.mark.parametrize("value", ["Bearer", "Bearer a.b.c", "Bearer\ta"])
+def test_a_live_cookie_does_not_mend_a_bad_token(gateway: RunningGateway, value: str) -> None:
+    cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    answer = ask(gateway, "GET /api/x", cookie, f"Authorization: {value}")
+    assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (401, "token_invalid", None)
+
+
+def test_another_scheme_does_not_hide_the_cookie(gateway: RunningGateway) -> None:
+    """A proxy in front may ask for Basic credentials. A foreign page can send those, so a change needs more."""
+    cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    basic = "Authorization: Basic YTpi"
+    assert ask(gateway, "GET /api/x", cookie, basic).status == 200
+    assert ask(gateway, "POST /api/x", cookie, basic, body=b"x").problem["code"] == "cross_site"
+    assert ask(gateway, "POST /api/x", cookie, basic, *FROM_OUR_PAGE, body=b"x").status == 200
+
+
+@pytest.mark.parametrize("value", [UNKNOWN, "", FOREIGN])
+def test_a_handle_that_proves_nothing_is_cleared_and_ignored_beside_a_good_token(
+    gateway: RunningGateway, auth: AuthStandIn, token: str, value: str
+) -> None:
+    fields = f"Cookie: {COOKIE}={value}", f"Authorization: Bearer {token}"
+    for line in ("GET /api/x", "POST /api/x", "GET /auth/users/me/"):
+        assert ask(gateway, line, *fields).status == 200
+    deadline = time.monotonic() + 5  # the gateway asks about the handle meanwhile
+    while not is_cleared(ask(gateway, "GET /api/x", *fields)) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    auth.down = True
+    for line in ("GET /api/x", "POST /api/x"):
+        answer = ask(gateway, line, *fields)
+        assert (answer.status, is_cleared(answer)) == (200, True)
+
+
+def test_a_good_token_does_not_wait_for_what_is_said_of_the_cookie(
+    gateway: RunningGateway, auth: AuthStandIn, token: str
+) -> None:
+    """Neither while the auth service is silent, nor while it is away; and it is asked once at a time."""
+    fields = f"Cookie: {COOKIE}={'w' * 43}", f"Authorization: Bearer {token}"
+    auth.holding = True
+    assert [ask(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
+    assert auth.count(EXCHANGE_PATH) <= 1
+    auth.down, auth.holding = True, False
+    assert ask(gateway, "GET /api/x", *fields).status == 200
+
+
+# --- where anybody may ask ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "POST /auth/jwt/create/",
+        "POST /auth/jwt/create",
+        "POST /auth/jwt/refresh/",
+        "POST /auth/jwt/verify/",
+        "POST /auth/jwt/blacklist/",
+        "POST /auth/users/",
+    ],
+)
+@pytest.mark.parametrize("kind", ["live", "dead", "foreign", "twice"])
+def test_cookies_are_ignored_where_anybody_may_ask(
+    gateway: RunningGateway, auth: AuthStandIn, line: str, kind: str
+) -> None:
+    handle = handle_in(log_in(gateway))
+    value = {"live": handle, "dead": UNKNOWN, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
+    auth.refresh_tokens.add("")
+    answer = ask(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
+    assert (answer.status, auth.count(EXCHANGE_PATH)) == (200, 0)
+    if not line.startswith("POST /auth/jwt/refresh"):
+        assert json.loads(answer.body) == {"authorization": None, "cookie": "theme=dark"}
+
+
+# --- how a cookie is read -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", ["; ", ";", "\r\nCookie: "])
+@pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "DELETE /session/", "POST /session/ticket"])
+def test_two_handles_are_refused_everywhere(
+    gateway: RunningGateway, auth: AuthStandIn, line: str, separator: str
+) -> None:
+    """A log-out that is answered 204 has ended the session."""
+    handle = handle_in(log_in(gateway))
+    for values in ((handle, UNKNOWN), (UNKNOWN, handle), (handle, handle), (handle, "")):
+        cookie = separator.join(f"{COOKIE}={value}" for value in values)
+        answer = ask(gateway, line, f"Cookie: {cookie}", *FROM_OUR_PAGE)
+        assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (
+            400,
+            "multiple_credentials",
+            None,
+        )
+    assert hash_of(handle) in auth.handles
+
+
+@pytest.mark.parametrize(
+    ("form", "is_read"),
+    [
+        ("{name}={handle}", True),
+        ("a=b;{name}={handle};c", True),
+        ("a=b\r\nCookie: {name}={handle}", True),
+        ('a="x; {name}={handle}', True),
+        ('$Version=1; {name}={handle}; $Path="/"', True),
+        ('bad="; =; ;;{{"a": 1, "b"}}; é=\x80; {name}={handle}', True),
+        ('{name}="{handle}"', False),
+        ("{name}= {handle}", False),
+        ("{name} ={handle}", False),
+        ("{name}={handle}=", False),
+        ("{name}={handle}, a=b", False),
+        ("{upper}={handle}", False),
+        ("%5F_Host-session={handle}", False),
+        ("={name}={handle}", False),
+    ],
+)
+def test_a_cookie_is_read_alike_by_routes_and_by_our_own_endpoints(
+    gateway: RunningGateway, auth: AuthStandIn, form: str, is_read: bool
+) -> None:
+    """RFC 6265: quotes are part of a value, names are case-sensitive, and others' pairs may be malformed."""
+    field = form.format(name=COOKIE, upper=COOKIE.upper(), handle=handle_in(log_in(gateway)))
+    statuses = [ask(gateway, line, f"Cookie: {field}").status for line in ("GET /api/x", "GET /session/")]
+    assert statuses == ([200, 200] if is_read else [401, 401])
+    assert ask(gateway, "DELETE /session/", f"Cookie: {field}", *FROM_OUR_PAGE).status == 204
+    assert len(auth.handles) == (0 if is_read else 1)
+
+
+# --- when it is cleared ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [UNKNOWN, "", FOREIGN, '"quoted"'])
+@pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
+def test_a_handle_that_proves_nothing_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
+    answer = ask(gateway, line, f"Cookie: {COOKIE}={value}", *FROM_OUR_PAGE)
+    if not line.startswith("GET /auth"):  # where the auth service answers for itself
+        assert (answer.status, answer.problem["code"]) == (401, "session_ended")
+    assert is_cleared(answer)
+
+
+def test_the_answer_to_a_request_that_crossed_a_log_in_clears_nothing(gateway: RunningGateway) -> None:
+    """It may come to the browser after the new cookie."""
+    cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    assert ask(gateway, "DELETE /session/", cookie, *FROM_OUR_PAGE).status == 204
+    for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
+        assert COOKIE not in str(ask(gateway, line, cookie).get_all("set-cookie"))
+
+
+@pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
+@pytest.mark.parametrize(("seconds_ago", "cleared"), [(0.0, False), (9.9, False), (10.1, True), (None, True)])
+def test_so_does_the_answer_of_a_worker_that_never_saw_the_handle(
+    gateway: RunningGateway, auth: AuthStandIn, line: str, seconds_ago: float | None, *, cleared: bool
+) -> None:
+    """Another worker answered the log-in that ended the old session."""
+    auth.ended_seconds_ago = seconds_ago
+    old = secrets.token_urlsafe(32)
+    assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *FROM_OUR_PAGE)) is cleared
+
+
+@pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])
+def test_a_fault_of_ours_clears_nothing(gateway: RunningGateway, place: RawUpstream, body: bytes) -> None:
+    """A 404 from whoever stands in the auth service's place does not say that a session has ended."""
+    place.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
+    answer = ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
+    assert (answer.status, answer.get("set-cookie")) == (503, None)

@@ -1,0 +1,59 @@
+"""The gateway's own endpoints are where they should be, and nowhere else."""
+
+import pytest
+
+from gateway.http.gateway_paths import Exposure, GatewayPaths, Server
+
+PUBLIC, INTERNAL = frozenset({b"/healthz"}), frozenset({b"/healthz", b"/metrics"})
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("unix:/run/internal.sock", ("/run/internal.sock", None)),
+        ("127.0.0.1:9000", ("127.0.0.1", 9000)),
+        ("0.0.0.0:9000", ("10.0.0.7", 9000)),
+    ],
+)
+def test_internal_paths_are_served_at_the_internal_address(address: str, server: Server) -> None:
+    assert GatewayPaths(PUBLIC, INTERNAL, address).has(b"/metrics", server)
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("", ("127.0.0.1", 8000)),
+        ("", None),
+        ("unix:/run/internal.sock", ("/run/public.sock", None)),
+        ("unix:/run/internal.sock", ("127.0.0.1", 8000)),
+        ("127.0.0.1:9000", ("127.0.0.1", 8000)),
+        ("127.0.0.1:9000", ("127.0.0.1:9000", None)),
+        ("127.0.0.1:9000", None),
+    ],
+)
+def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
+    paths = GatewayPaths(PUBLIC, INTERNAL, address)
+    assert not paths.has(b"/metrics", server)
+    assert paths.has(b"/healthz", server)
+    assert not paths.has(b"/healthz/", server)
+
+
+@pytest.mark.parametrize("path", [b"/forward-auth", b"/forward-auth/", b"/forward-auth/api/notes"])
+@pytest.mark.parametrize(
+    ("exposure", "server", "expected"),
+    [
+        ("internal", ("127.0.0.1", 9000), True),
+        ("internal", ("127.0.0.1", 8000), False),
+        ("public", ("127.0.0.1", 8000), True),
+        ("off", ("127.0.0.1", 9000), False),
+    ],
+)
+def test_proxies_ask_where_they_may(path: bytes, exposure: Exposure, server: Server, expected: bool) -> None:
+    """On the internal address unless a setting says otherwise: the answers hold identity assertions."""
+    paths = GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)
+    assert paths.has(path, server) == paths.is_asked(path, server) == expected
+
+
+@pytest.mark.parametrize("path", [b"/forward-authx", b"/forward", b"/x/forward-auth", b"/metrics"])
+def test_nothing_else_is_a_question(path: bytes) -> None:
+    assert not GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", "public").is_asked(path, ("127.0.0.1", 9000))

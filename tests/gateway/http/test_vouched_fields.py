@@ -1,0 +1,69 @@
+"""Fields by which proxies vouch for something, on the wire: forged ones reach no service, named ones do."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.http.vouched_fields import VOUCHED_NAMES, VOUCHED_PREFIXES
+from stack.plan import ROOT
+from tests.gateway.conftest import ROUTES, MakeApp
+from tests.gateway.http.test_headers import WITHHELD
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway, running
+
+
+@pytest.mark.parametrize("path", ["/public/", "/api/", "/auth/", "/ws/", "/stripped/deep/"])
+def test_no_field_by_which_a_proxy_vouches_reaches_a_service(
+    gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
+) -> None:
+    """R53: thrice, since what came before goes a shorter way."""
+    forged = [f"{name.title()}: forged" for name in WITHHELD]
+    with gateway.connect() as client:
+        for start in range(0, len(forged), 60):
+            for _ in range(3):
+                fields = [f"Authorization: Bearer {token}", *forged[start : start + 60]]
+                assert client.ask(f"GET {path} HTTP/1.1", "Host: h", *fields).status == 200
+    asked = auth_upstream if path == "/auth/" else upstream
+    requests = [request for request in asked.requests if request.request_line.startswith("GET /")]
+    assert len(requests) > 6
+    assert [name for request in requests for name, value in request.fields if value == "forged"] == []
+
+
+def test_a_route_lets_through_the_fields_that_it_names(
+    make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """Those alone, with every value, on both ways; and a field that the route itself sets wins."""
+    file = tmp_path / "routes.toml"
+    route = (
+        '[[routes]]\nprefix = "/mounted/"\nupstream = "notes"\naccess = "public"\n'
+        'forward_headers = ["X-Script-Name", "CF-Connecting-IP", "Remote-User"]\n'
+        'request_headers = { "Remote-User" = "gateway" }\n'
+    )
+    file.write_text(ROUTES + route)
+    fields = (
+        "X-Script-Name: /a",
+        "X-Script-Name: /b",
+        "CF-Connecting-IP: 192.0.2.1",
+        "Remote-User: root",
+        "X-Host: h",
+    )
+    with running(make_app(GATEWAY_ROUTES=str(file))) as gateway, gateway.connect() as client:
+        for _ in range(3):
+            assert client.ask("GET /mounted/x HTTP/1.1", "Host: h", *fields).status == 200
+    expected = [
+        ("x-script-name", "/a"),
+        ("x-script-name", "/b"),
+        ("cf-connecting-ip", "192.0.2.1"),
+        ("remote-user", "gateway"),
+    ]
+    assert [
+        [field for field in request.fields if field[0] in {name for name, _ in expected}]
+        for request in upstream.requests
+    ] == [expected] * 3
+    assert [request.get("x-host") for request in upstream.requests] == [None] * 3
+
+
+def test_the_page_lists_every_one_of_them() -> None:
+    page = (ROOT / "docs" / "headers.md").read_text(encoding="utf-8").lower()
+    names = [*VOUCHED_NAMES, *(f"{prefix}*" for prefix in VOUCHED_PREFIXES)]
+    assert [name for name in names if f"`{name}`" not in page] == []

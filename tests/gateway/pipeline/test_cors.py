@@ -1,0 +1,340 @@
+"""Pages of listed origins may use the gateway, others may not read an answer. R45."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.http.origin import read_allowed_origins
+from gateway.http.request import Request
+from gateway.pipeline.cors import Cors
+from tests.gateway.conftest import ROUTES, MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import RawUpstream, Script, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+LISTED = [
+    "capacitor://localhost",
+    "ionic://localhost",
+    "http://localhost",
+    "https://localhost",
+    "http://localhost:8100",
+]
+UNLISTED = ["https://evil.example", "null", "http://localhost:81", "https://localhost.evil.example", "*", ""]
+
+
+@pytest.fixture(scope="module")
+def gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
+    with running(make_app(ALLOWED_ORIGINS=",".join(LISTED))) as served:
+        yield served
+
+
+def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
+    with gateway.connect() as client:
+        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields)
+
+
+@pytest.mark.parametrize("origin", LISTED)
+@pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/jwt/create/", "/session/", "/readonly/x"])
+def test_a_preflight_of_a_listed_origin_is_answered_here(
+    gateway: RunningGateway, upstream: RawUpstream, origin: str, path: str
+) -> None:
+    answer = ask(
+        gateway,
+        f"OPTIONS {path}",
+        f"Origin: {origin}",
+        "Access-Control-Request-Method: POST",
+        "Access-Control-Request-Headers: authorization, content-type, x-refresh-token",
+    )
+    assert (answer.status, upstream.requests) == (204, [])
+    assert answer.get("access-control-allow-origin") == origin
+    assert answer.get("access-control-allow-credentials") == "true"
+    assert answer.get("access-control-allow-headers") == "authorization, content-type, x-refresh-token"
+    assert answer.get("access-control-allow-methods")
+    assert "Origin" in answer.get_all("vary")
+
+
+@pytest.mark.parametrize("origin", UNLISTED)
+def test_a_preflight_of_another_is_refused(gateway: RunningGateway, upstream: RawUpstream, origin: str) -> None:
+    answer = ask(gateway, "OPTIONS /api/x", f"Origin: {origin}", "Access-Control-Request-Method: POST")
+    assert (answer.status, answer.problem["code"], upstream.requests) == (403, "cross_site", [])
+    assert answer.get("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/public/x", "/session/", "/nowhere-at-all", "/readyz"])
+def test_every_answer_can_be_read_by_listed_pages_and_by_no_other(
+    gateway: RunningGateway, upstream: RawUpstream, path: str
+) -> None:
+    answer = ask(gateway, f"GET {path}", "Origin: capacitor://localhost")
+    assert answer.get("access-control-allow-origin") == "capacitor://localhost"
+    assert "X-Access-Token" in (answer.get("access-control-expose-headers") or "")
+    for origin in UNLISTED:
+        assert ask(gateway, f"GET {path}", f"Origin: {origin}").get("access-control-allow-origin") is None
+    assert ask(gateway, f"GET {path}").get("access-control-allow-origin") is None
+
+
+def test_on_the_shorter_way_too_each_page_reads_what_is_meant_for_it(
+    gateway: RunningGateway, upstream: RawUpstream, token: str
+) -> None:
+    """What came before is not parsed again; the answer to it still belongs to the page that asks."""
+    upstream.begin(answering(ok(b"ok", "ETag: 1")))
+    authorization = f"Authorization: Bearer {token}"
+    with gateway.connect() as client:
+        for _ in range(4):
+            for origin in ("http://localhost:8100", "ionic://localhost", "https://evil.example", None):
+                for fields, status in (([authorization], 200), ([], 401)):
+                    page = [f"Origin: {origin}"] if origin else []
+                    answer = client.ask("GET /api/x HTTP/1.1", "Host: gateway", *fields, *page)
+                    expected = origin if origin in LISTED else None
+                    assert (answer.status, answer.get("access-control-allow-origin")) == (status, expected)
+                    assert answer.get("access-control-allow-credentials") == ("true" if expected else None)
+
+
+OWN_SAY = (
+    "Access-Control-Allow-Origin: *",
+    "Access-Control-Allow-Credentials: true",
+    "access-control-expose-headers: X-Inner",
+    "Access-Control-Allow-Headers: *",
+    "ACCESS-CONTROL-ALLOW-METHODS: *",
+    "Access-Control-Max-Age: 86400",
+    "Access-Control-Allow-Private-Network: true",
+)
+HEAD = "HTTP/1.1 {}\r\n" + "\r\n".join(OWN_SAY) + "\r\n"
+STREAM = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:ok\r\n0\r\n\r\n"
+SERVICE_ANSWERS = {
+    "an answer": ok(b"ok", *OWN_SAY),
+    "an error": ok(b"ok", *OWN_SAY).replace(b"200 OK", b"500 Oh", 1),
+    "not modified": (HEAD.format("304 N") + "\r\n").encode(),
+    "a stream": (HEAD.format("200 OK") + STREAM).encode(),
+}
+
+
+def cors_fields(answer: Answer) -> set[str]:
+    return {name for name, _ in answer.fields if name.startswith("access-control-")}
+
+
+@pytest.mark.parametrize("answer", SERVICE_ANSWERS.values(), ids=SERVICE_ANSWERS)
+@pytest.mark.parametrize("path", ["/public/x", "/auth/x"])
+def test_a_services_own_say_never_leaves_the_gateway(
+    gateway: RunningGateway,
+    upstream: RawUpstream,
+    auth_upstream: RawUpstream,
+    auth_answers: Script,
+    path: str,
+    answer: bytes,
+) -> None:
+    """From whatever origin a page comes, and thrice, since what came before goes a shorter way."""
+    (auth_upstream if path == "/auth/x" else upstream).begin_answering(answering(answer))
+    with gateway.connect() as client:
+        for origin in ([], ["Origin: https://evil.example"], ["Origin: null"]):
+            for _ in range(3):
+                assert cors_fields(client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *origin)) == set()
+        listed = client.ask(f"GET {path} HTTP/1.1", "Host: gateway", "Origin: ionic://localhost")
+    auth_upstream.begin(auth_answers)
+    assert listed.get("access-control-allow-origin") == "ionic://localhost"
+    assert "X-Inner" not in (listed.get("access-control-expose-headers") or "")
+    assert cors_fields(listed) == {
+        f"access-control-{name}" for name in ("allow-origin", "allow-credentials", "expose-headers")
+    }
+
+
+def test_without_a_list_a_service_does_not_open_itself_either(make_app: MakeApp, upstream: RawUpstream) -> None:
+    with running(make_app(APP_ENV="production")) as gateway:
+        upstream.begin(answering(ok(b"ok", *OWN_SAY)))
+        for _ in range(3):
+            answer = ask(gateway, "GET /public/x", "Origin: https://evil.example")
+            assert (answer.status, cors_fields(answer), answer.get("vary")) == (200, set(), None)
+
+
+# --- preflights ---------------------------------------------------------------------------------------------------
+
+NEITHER = "The Origin https://evil.example is neither the gateway's own (http://gateway) nor one of ALLOWED_ORIGINS."
+EVERYWHERE = ["/api/x", "/staff/x", "/public/x", "/auth/x", "/session/", "/nowhere", "/readonly/x", "//", "/healthz"]
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_a_refused_preflight_says_the_same_whatever_the_path(
+    make_app: MakeApp, upstream: RawUpstream, auth_upstream: RawUpstream, environment: str
+) -> None:
+    """Nobody learns by it which paths there are, and no service is asked."""
+    with running(make_app(APP_ENV=environment)) as gateway:
+        answers = [
+            ask(gateway, f"OPTIONS {path}", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
+            for path in EVERYWHERE
+        ]
+    assert {(answer.status, answer.problem["code"], answer.problem["detail"]) for answer in answers} == {
+        (403, "cross_site", NEITHER)
+    }
+    assert [answer for answer in answers if cors_fields(answer)] == []
+    assert upstream.requests == []
+    assert [request for request in auth_upstream.requests if "OPTIONS" in request.request_line] == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Host: gateway", "Host: other"],
+        [],
+        ["Host: gateway", "Content-Length: 1", "Content-Length: 1"],
+        ["Host: gateway", "Transfer-Encoding: gzip, chunked"],
+    ],
+)
+@pytest.mark.parametrize("origin", ["http://localhost", "https://evil.example"])
+def test_a_preflight_is_a_request_like_any_other(gateway: RunningGateway, lines: list[str], origin: str) -> None:
+    """R35: what two readers could understand differently is refused first."""
+    with gateway.connect() as client:
+        answer = client.ask(
+            "OPTIONS /public/x HTTP/1.1", *lines, f"Origin: {origin}", "Access-Control-Request-Method: PUT"
+        )
+    assert (answer.status, answer.get("connection")) == (400, "close")
+
+
+@pytest.mark.parametrize(("most", "status"), [("60", 204), ("40", 431)])
+def test_a_preflight_may_have_as_many_fields_as_any_request(make_app: MakeApp, most: str, status: int) -> None:
+    fields = ["Origin: http://localhost", "Access-Control-Request-Method: PUT", *(f"X-{n}: 1" for n in range(50))]
+    with running(make_app(MAX_HEADER_FIELDS=most)) as gateway:
+        assert ask(gateway, "OPTIONS /public/x", *fields).status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/readonly/x", "GET, HEAD"),
+        ("/by-method/x", "GET, HEAD, PATCH, POST"),
+        ("/public/x", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+        ("/nowhere", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+        ("/session/", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+    ],
+)
+def test_a_preflight_names_the_methods_of_the_routes(gateway: RunningGateway, path: str, methods: str) -> None:
+    answer = ask(gateway, f"OPTIONS {path}", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
+    assert (answer.status, answer.get("access-control-allow-methods")) == (204, methods)
+
+
+def test_a_browser_may_remember_it_as_long_as_was_set(make_app: MakeApp) -> None:
+    with running(make_app(CORS_MAX_AGE="7200")) as gateway:
+        answer = ask(gateway, "OPTIONS /", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
+    assert answer.get("access-control-max-age") == "7200"
+
+
+def test_a_route_lets_pages_read_fields_of_its_service(
+    make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    file = tmp_path / "routes.toml"
+    route = '[[routes]]\nprefix = "/paged/"\nupstream = "notes"\naccess = "public"\n'
+    file.write_text(ROUTES + route + 'expose_headers = ["ETag", "Link", "X-Total-Count"]\n')
+    with running(make_app(GATEWAY_ROUTES=str(file))) as gateway:
+        exposed = [
+            ask(gateway, f"GET {path}", "Origin: http://localhost:5173").get("access-control-expose-headers") or ""
+            for path in ("/paged/x", "/public/x")
+        ]
+    assert exposed[0] == exposed[1] + ", ETag, Link, X-Total-Count"
+    assert "ETag" not in exposed[1]
+
+
+# --- caches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "GET /public/x",
+        "GET /api/x",
+        "GET /nowhere",
+        "GET /session/",
+        "GET /gone/x",
+        "OPTIONS *",
+        "GET /auth/x",
+        "GET /a//b",
+    ],
+)
+@pytest.mark.parametrize("origin", [[], ["Origin: ionic://localhost"], ["Origin: https://evil.example"]])
+def test_every_answer_varies_by_origin_where_any_is_listed(
+    gateway: RunningGateway, upstream: RawUpstream, line: str, origin: list[str]
+) -> None:
+    """Fetch, "CORS protocol and HTTP caches". Thrice, since what came before goes a shorter way."""
+    for _ in range(3):
+        assert "Origin" in ask(gateway, line, *origin).get_all("vary")
+
+
+def test_what_a_service_varies_by_stays(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    upstream.begin(answering(ok(b"ok", "Vary: Accept, Accept-Encoding")))
+    with gateway.connect() as client:
+        for _ in range(3):
+            answer = client.ask("GET /public/x HTTP/1.1", "Host: gateway")
+            assert answer.get_all("vary") == ["Origin", "Accept, Accept-Encoding"]
+
+
+# --- the log ------------------------------------------------------------------------------------------------------
+
+
+def test_an_origin_that_is_not_allowed_is_logged_once_and_short(make_app: MakeApp, upstream: RawUpstream) -> None:
+    long = "https://" + "a" * 1_000
+    with running(make_app(ALLOWED_ORIGINS="https://app.example")) as gateway, capture_logs() as lines:
+        for _ in range(3):
+            for origin in ("https://evil.example", long, "https://app.example", "http://gateway"):
+                ask(gateway, "GET /public/x", f"Origin: {origin}")
+    told = [line for line in lines if line["event"] == "origin_not_allowed"]
+    assert [line["origin"] for line in told] == ["https://evil.example", long[:200]]
+    assert "ALLOWED_ORIGINS" in told[0]["reason"]
+
+
+def test_many_origins_do_not_fill_the_memory() -> None:
+    cors = Cors(read_allowed_origins("https://app.example"), 600)
+    with capture_logs():
+        for number in range(5_000):
+            assert cors.origin(_request(f"https://{number}.example")) is None
+            assert cors.origin(_request(f"https://{number}.{'a' * 4_000}.example")) is None
+    assert len(cors._known) <= 1_000
+    assert max(map(len, cors._known)) <= 300
+    assert cors.origin(_request("https://app.example")) == b"https://app.example"
+
+
+def _request(origin: str) -> Request:
+    headers = [(b"host", b"gateway"), (b"origin", origin.encode())]
+    return Request("id", "GET", b"/", b"", headers, "1.1", "192.0.2.1", "https", None)
+
+
+def test_the_access_log_says_which_origin_was_refused_and_why(
+    make_app: MakeApp, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with running(make_app(ACCESS_LOG="on")) as gateway:
+        ask(gateway, "OPTIONS /public/x", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
+        ask(gateway, "OPTIONS /public/x", 'Origin: https://evil.example"}', "Access-Control-Request-Method: PUT")
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"cross_site"' in line]
+    assert [line["origin"] for line in lines] == ["https://evil.example", 'https://evil.example"}']
+    assert lines[0]["reason"] == NEITHER
+    assert lines[1]["reason"] == 'The Origin https://evil.example"} is not scheme://host[:port].'
+
+
+def test_the_log_says_which_origin_may_not_log_in_and_why(gateway: RunningGateway) -> None:
+    with capture_logs() as lines:
+        answer = ask(
+            gateway, "POST /session/", "Origin: https://evil.example", "X-Requested-With: a", "Content-Length: 0"
+        )
+    assert answer.problem["code"] == "cross_site"
+    (line,) = [line for line in lines if line["event"] == "cross_site_refused"]
+    assert (line["origin"], line["reason"]) == ("https://evil.example", answer.problem["detail"])
+
+
+@pytest.mark.parametrize("origin", ["capacitor://localhost", "http://localhost:8100"])
+def test_a_log_in_by_cookie_from_another_site_is_refused_with_the_reason(
+    gateway: RunningGateway, origin: str
+) -> None:
+    """Its browser would drop the cookie, and nobody would know why nothing happens."""
+    body = b'{"email": "a@example.com", "password": "x"}'
+    with gateway.connect() as client:
+        answer = client.ask(
+            "POST /session/ HTTP/1.1",
+            "Host: gateway.example",
+            f"Origin: {origin}",
+            "X-Requested-With: a",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            body=body,
+        )
+    assert (answer.status, answer.problem["code"]) == (403, "cross_site")
+    assert "SameSite=Strict" in answer.problem["detail"]
+    assert answer.get("access-control-allow-origin") == origin  # so that the page can read why

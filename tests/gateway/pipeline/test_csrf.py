@@ -1,0 +1,153 @@
+"""A request that a cookie authenticates comes from a page of ours, or is refused. R44."""
+
+import pytest
+
+from contract.problems import Refused
+from gateway.http.origin import read_allowed_origins
+from gateway.pipeline.csrf import check_origin, check_same_origin, check_same_site
+
+OURS = "https://app.example.com"
+ALLOWED = read_allowed_origins("capacitor://localhost,https://www.example.com:443")
+
+
+def check(method: str = "POST", *, scheme: str = "https", **said: str | None) -> None:
+    told = {"custom_header": "1", "origin": None, "fetch_site": None, "host": "app.example.com", **said}
+    check_same_origin(method, allowed_origins=ALLOWED, scheme=scheme, **told)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
+    check(method, custom_header=None, origin="https://evil.example")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"origin": OURS},
+        {"origin": "capacitor://localhost", "host": "gateway.example.com"},
+        {"origin": "https://www.example.com"},
+        {"origin": "https://www.example.com:443"},
+        {"origin": OURS, "host": "App.Example.com:443"},
+        {"origin": f"{OURS}:443"},
+        {"origin": "https://[::1]:8443", "host": "[::1]:8443"},
+        {"origin": "https://[::1]:8443", "host": "[0:0::1]:8443"},
+        {"fetch_site": "same-origin"},
+        {"origin": OURS, "fetch_site": "same-origin"},
+    ],
+)
+def test_a_page_of_ours_may_change_things(method: str, said: dict[str, str]) -> None:
+    check(method, scheme="https", **said)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"origin": OURS, "custom_header": None},
+        {"origin": OURS, "custom_header": ""},
+        {"fetch_site": "same-origin", "custom_header": None},
+        {"origin": "https://evil.example"},
+        {"origin": "https://evil.example", "fetch_site": "same-origin"},
+        {"origin": "https://app.example.com.evil.example"},
+        {"origin": "https://app.example.com:444"},
+        {"origin": "http://app.example.com"},
+        {"origin": "http://app.example.com:443"},
+        {"origin": "evil://app.example.com"},
+        {"origin": "evil://app.example.com:443", "host": "app.example.com:443"},
+        {"origin": "capacitor://localhost:1"},
+        {"origin": "ionic://localhost"},
+        {"origin": "https://app.example.com/"},
+        {"origin": "https://app.example.com:"},
+        {"origin": "https://app.example.com:0"},
+        {"origin": "https://app.example.com:65979"},
+        {"origin": "https://app.example.com:*"},
+        {"origin": "https://app.example.com."},
+        {"origin": "https://evil@app.example.com", "host": "evil@app.example.com"},
+        {"origin": "https://app.example.com https://evil.example"},
+        {"origin": "https://[::g]", "host": "[::g]"},
+        {"origin": "https://app.example.com", "host": "app.example.com, evil.example"},
+        {"origin": "HTTPS://APP.EX\u0130MPLE.COM"},
+        {"origin": "null"},
+        {"origin": ""},
+        {"origin": "://", "host": ""},
+        {"origin": "https://", "host": None},
+        {"fetch_site": "same-site"},
+        {"fetch_site": "cross-site"},
+        {"fetch_site": "none"},
+    ],
+)
+def test_everything_else_may_not(method: str, said: dict[str, str | None]) -> None:
+    with pytest.raises(Refused) as refused:
+        check(method, scheme="https", **said)
+    assert (refused.value.status, refused.value.code) == (403, "cross_site")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "origin", "may"),
+    [
+        ("http", "http://app.example.com", True),
+        ("http", "http://app.example.com:80", True),
+        ("http", OURS, False),
+        ("https", OURS, True),
+        ("https", "http://app.example.com", False),
+        ("http", "evil://app.example.com", False),
+    ],
+)
+def test_the_scheme_counts_as_the_client_saw_it(scheme: str, origin: str, may: bool) -> None:
+    """RFC 6454 5."""
+    if may:
+        check(scheme=scheme, origin=origin)
+        return
+    with pytest.raises(Refused):
+        check(scheme=scheme, origin=origin)
+
+
+def test_a_proxy_that_nobody_trusts_is_named_as_the_likely_cause() -> None:
+    with pytest.raises(Refused, match="TRUSTED_PROXIES"):
+        check(scheme="http", origin=OURS)
+
+
+def test_the_refusal_shows_the_origin_short_and_printable() -> None:
+    with pytest.raises(Refused) as refused:
+        check_origin("x" * 9_000 + "\n\x1b", scheme="https", host="app.example.com", allowed_origins=ALLOWED)
+    assert len(refused.value.detail) < 400
+    assert refused.value.detail.isprintable()
+
+
+SAME_SITE = [
+    ("http://localhost:8100", None, "http", "localhost:8000"),
+    ("http://localhost:8100", "same-site", "http", "localhost:8000"),
+    (OURS, "same-origin", "https", "app.example.com"),
+    ("https://www.example.com", None, "https", "app.example.com"),
+    ("https://www.example.com", "same-site", "https", "app.example.com"),
+    (None, None, "https", "app.example.com"),
+    (None, "same-origin", "https", "app.example.com"),
+    ("https://[::1]:1", None, "https", "[::1]:2"),
+]
+CROSS_SITE = [
+    ("capacitor://localhost", None, "https", "app.example.com"),
+    ("capacitor://localhost", "cross-site", "https", "app.example.com"),
+    ("http://127.0.0.1:8100", None, "http", "localhost:8000"),
+    ("http://127.0.0.1", None, "http", "127.1.0.1"),
+    ("https://app.example.org", None, "https", "app.example.com"),
+    ("https://other.co.uk", "cross-site", "https", "app.co.uk"),
+    (None, "cross-site", "https", "app.example.com"),
+]
+
+
+@pytest.mark.parametrize(("origin", "fetch_site", "scheme", "host"), SAME_SITE)
+def test_a_page_of_the_same_site_may_log_in(
+    origin: str | None, fetch_site: str | None, scheme: str, host: str
+) -> None:
+    check_same_site(origin, fetch_site=fetch_site, scheme=scheme, host=host)
+
+
+@pytest.mark.parametrize(("origin", "fetch_site", "scheme", "host"), CROSS_SITE)
+def test_a_page_of_another_site_is_told_that_it_would_lose_the_cookie(
+    origin: str | None, fetch_site: str | None, scheme: str, host: str
+) -> None:
+    with pytest.raises(Refused, match="SameSite=Strict") as refused:
+        check_same_site(origin, fetch_site=fetch_site, scheme=scheme, host=host)
+    assert refused.value.code == "cross_site"

@@ -1,0 +1,140 @@
+"""`check-routes` says what is wrong with a routes file, what would be in force, and what a request would meet."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import commands
+from tests.gateway.access_tokens import IDENTITY_SECRET
+
+SECRET = "a-key-that-is-not-shown"
+FILE = """
+[upstreams.auth]
+urls = ["${AUTH_URL}"]
+[upstreams.notes]
+urls = ["http://127.0.0.1:8002", "unix:/run/notes.sock"]
+identity_secret_env = "NOTES_SECRET"
+[upstreams.weather]
+urls = ["http://weather:8080"]
+identity = false
+[[routes]]
+prefix = "/auth/"
+upstream = "auth"
+access = "public"
+[[routes]]
+prefix = "/api/"
+upstream = "notes"
+access = ["staff", "root"]
+methods = ["GET"]
+[[routes]]
+prefix = "/weather/"
+upstream = "weather"
+access = "authenticated"
+strip_prefix = true
+request_headers = { X-Api-Key = "${KEY}" }
+forward_headers = ["X-Script-Name", "CF-Connecting-IP"]
+expose_headers = ["ETag", "Link"]
+timeout = { read = 0 }
+"""
+ENVIRON = {"AUTH_URL": "http://127.0.0.1:8001", "NOTES_SECRET": IDENTITY_SECRET, "KEY": SECRET}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "routes.toml"
+    file.write_text(FILE)
+    return file
+
+
+def check(file: Path, *words: str, **environ: str) -> Result:
+    return CliRunner().invoke(commands, ["check-routes", "--file", str(file), *words], env=environ)
+
+
+def said(result: Result) -> dict[str, str]:
+    """What the command says of a request, by the left column."""
+    lines = (line.strip().partition("  ") for line in result.stdout.splitlines()[1:])
+    return {name: value.strip() for name, _, value in lines}
+
+
+def test_a_good_file_is_printed_as_it_would_be_in_force(file: Path) -> None:
+    result = check(file, **ENVIRON)
+    version = hashlib.sha256(FILE.encode()).hexdigest()[:12]
+    assert result.stdout.splitlines() == [
+        f"{file} is good: 3 routes to 3 upstreams, version {version}",
+        "  /api/      GET, HEAD     roles root, staff  notes (http://127.0.0.1:8002, unix:/run/notes.sock)",
+        "  /auth/     every method  public             auth (http://127.0.0.1:8001)",
+        "  /weather/  every method  authenticated      weather (http://weather:8080)",
+    ]
+    assert result.exit_code == 0
+
+
+def test_a_wrong_file_ends_with_2_and_every_complaint(file: Path) -> None:
+    file.write_text(FILE.replace("[[routes]]", "[[routes]]\nmax_body = -1"))
+    result = check(file, **ENVIRON)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
+        [f"{file}:{line}", f"routes[{number}].max_body"] for number, line in enumerate((11, 16, 22))
+    ]
+
+
+def test_the_form_can_be_checked_without_secrets_and_variables(file: Path) -> None:
+    """A check on a machine that has none of them, as in a repository's pipeline."""
+    unset = dict.fromkeys(ENVIRON, None)
+    assert CliRunner().invoke(commands, ["check-routes", "--file", str(file)], env=unset).exit_code == 2
+    result = CliRunner().invoke(commands, ["check-routes", "--file", str(file), "--form"], env=unset)
+    assert result.exit_code == 0
+    assert "auth (${AUTH_URL})" in result.stdout
+    file.write_text(FILE.replace("identity_secret_env", "no_such_key"))
+    result = CliRunner().invoke(commands, ["check-routes", "--file", str(file), "--form"], env=unset)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+
+
+def test_a_request_is_told_what_it_would_meet(file: Path) -> None:
+    result = check(file, "--path", "/weather/today?in=Oslo", "--method", "post", **ENVIRON)
+    assert result.stdout.startswith("POST /weather/today?in=Oslo\n")
+    assert said(result) == {
+        "anonymous": "401 no_credentials: Authentication is required.",
+        "logged in": "passes",
+        "route": "/weather/ every method, authenticated",
+        "upstream": "weather (http://weather:8080), 4096 requests at once",
+        "identity": "none: a foreign service",
+        "body": "at most 1048576 bytes",
+        "time-outs": "connect 1 s, silence without end, all 60 s",
+        "let through": "cf-connecting-ip, x-script-name",
+        "to pages": "ETag, Link",
+        "to service": "X-Forwarded-Prefix, X-Api-Key",
+        "forwarded": "POST /today?in=Oslo",
+    }
+    assert SECRET not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "decisions"),
+    [
+        (("--path", "/api/x"), 0, {"anonymous": "401", "logged in": "403"}),
+        (("--path", "/api/x", "--role", "staff"), 0, {"anonymous": "401", "logged in": "403", "as staff": "passes"}),
+        (("--path", "/api/x", "--role", "cook", "--role", "root"), 0, {"as cook, root": "passes"}),
+        (("--path", "/api/x", "--role", "cook"), 1, {"as cook": "403"}),
+        (("--path", "/auth/x"), 0, {"anonymous": "passes", "logged in": "passes"}),
+        (("--path", "/api/x", "--method", "PUT"), 1, {"everybody": "405"}),
+        (("--path", "/nowhere"), 1, {"everybody": "404"}),
+        (("--path", "/api/../auth"), 1, {"everybody": "400"}),
+        (("--path", "/weather/ü"), 1, {"everybody": "400"}),
+    ],
+)
+def test_the_exit_status_tells_whether_it_would_pass(
+    file: Path, words: tuple[str, ...], status: int, decisions: dict[str, str]
+) -> None:
+    result = check(file, *words, **ENVIRON)
+    assert result.exit_code == status
+    lines = said(result)
+    assert {who: lines[who].split(" ")[0] for who in decisions} == decisions
+
+
+def test_the_help_says_what_the_exit_status_means() -> None:
+    result = CliRunner().invoke(commands, ["check-routes", "--help"])
+    assert result.exit_code == 0
+    assert "the request would be refused" in result.stdout

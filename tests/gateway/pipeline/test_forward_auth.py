@@ -1,0 +1,271 @@
+"""What a proxy that asks first is told: the same decision as on the way through, and as whose it may pass."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
+from contract.keys import assertion_verifier
+from gateway.http.request import Request
+from gateway.observability.access_log import AccessLog
+from gateway.pipeline.forward_auth import asked_about, shown
+from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
+from tests.gateway.auth_stand_in import AuthStandIn, hash_of
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway, running
+
+NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+HANDLE = "h" * 43
+COOKIE = f"Cookie: __Host-session={HANDLE}"
+ASK = "GET /forward-auth"
+
+
+@pytest.fixture(scope="module")
+def auth(signing_key: SigningKey) -> AuthStandIn:
+    return AuthStandIn(signing_key, handles={hash_of(HANDLE)})
+
+
+@pytest.fixture(scope="module")
+def asked(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
+    """A gateway that may be asked at its only address."""
+    place = RawUpstream()
+    place.begin(auth.answer)
+    app = make_app(AUTH_URL=place.url, GATEWAY_FORWARD_AUTH="public", ALLOWED_ORIGINS="https://app.example")
+    with running(app) as served:
+        yield served
+    place.stop()
+
+
+def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
+    with gateway.connect() as client:
+        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields)
+
+
+def nginx(method: str, target: str) -> tuple[str, ...]:
+    return f"X-Original-Method: {method}", f"X-Original-URI: {target}"
+
+
+def traefik(method: str, target: str) -> tuple[str, ...]:
+    return f"X-Forwarded-Method: {method}", f"X-Forwarded-Uri: {target}", "X-Forwarded-Host: app.example"
+
+
+def as_nginx(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+    return ask(gateway, ASK, *nginx(method, target), *fields)
+
+
+def as_traefik(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+    return ask(gateway, ASK, *traefik(method, target), *fields)
+
+
+def as_envoy(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+    return ask(gateway, f"{method} /forward-auth{target}", "Content-Length: 0", *fields)
+
+
+AsProxy = Callable[..., Answer]
+PROXIES = pytest.mark.parametrize("as_proxy", [as_nginx, as_traefik, as_envoy])
+
+
+@PROXIES
+def test_a_yes_says_who_it_is_to_the_service_of_the_route(
+    asked: RunningGateway, token: str, as_proxy: AsProxy
+) -> None:
+    """The assertion is for the upstream that the route names, whatever identity the client claims."""
+    answer = as_proxy(asked, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged")
+    assert (answer.status, answer.body, answer.get("cache-control")) == (200, b"", "no-store")
+    verifier = assertion_verifier(IDENTITY_SECRET)
+    identity = verify(answer.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
+    assert (identity.subject, identity.session, identity.roles) == ("ada-id", "ada-session", ("user", "staff"))
+    assert [answer.get(name) for name in NAMES[1:]] == ["ada-id", "ada@example.org", "user staff", "ada-session"]
+
+
+@PROXIES
+@pytest.mark.parametrize(
+    ("method", "target", "status", "code"),
+    [
+        ("GET", "/api/notes", 401, "no_credentials"),
+        ("GET", "/unknown/else", 404, "not_found"),
+        ("DELETE", "/by-method/x", 405, "method_not_allowed"),
+        ("GET", "/api/../staff/", 400, "bad_path"),
+        ("GET", "/api/%2e%2e/staff/", 400, "bad_path"),
+        ("GET", "//api/", 400, "bad_path"),
+        ("GET", "/api;x/", 400, "bad_path"),
+    ],
+)
+def test_a_no_is_the_gateways_own(
+    asked: RunningGateway, as_proxy: AsProxy, method: str, target: str, status: int, code: str
+) -> None:
+    """R29: the original path counts, byte for byte."""
+    answer = as_proxy(asked, method, target)
+    assert (answer.status, f'"code": "{code}"' in answer.body.decode()) == (status, True)
+    assert (answer.get("www-authenticate") is not None) == (status == 401)
+    assert (answer.get("allow") is not None) == (status == 405)
+    assert all(answer.get(name) is None for name in NAMES)
+
+
+def test_who_lacks_the_role_is_refused(asked: RunningGateway, signing_key: SigningKey) -> None:
+    plain = signing_key.sign(access_claims(time.time(), roles="user"))
+    answer = as_nginx(asked, "GET", "/staff/", f"Authorization: Bearer {plain}")
+    assert (answer.status, "insufficient_scope" in (answer.get("www-authenticate") or "")) == (403, True)
+
+
+@PROXIES
+@pytest.mark.parametrize("target", ["/public/x", "/foreign/x"])
+def test_where_nothing_is_vouched_every_identity_field_is_empty(
+    asked: RunningGateway, token: str, as_proxy: AsProxy, target: str
+) -> None:
+    """So that a proxy which copies them puts them over what the client has sent."""
+    answer = as_proxy(asked, "GET", target, f"Authorization: Bearer {token}", "X-User-Id: root")
+    assert answer.status == 200
+    assert [answer.get(name) for name in NAMES] == [""] * 5
+
+
+def test_tokens_that_were_refreshed_come_with_the_yes(asked: RunningGateway, signing_key: SigningKey) -> None:
+    expired = signing_key.sign(access_claims(time.time() - 600))
+    answer = as_nginx(asked, "GET", "/api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
+    assert (answer.get("x-access-token") or "").startswith("eyJ")
+    assert answer.get_all("cache-control") == ["no-store"]
+    assert answer.get("x-user-id") == "ada-id"
+
+
+def test_a_cookie_is_as_good_as_on_the_way_through(asked: RunningGateway) -> None:
+    """R44, by the host that the client named: the proxy's own name for the gateway says nothing."""
+    assert as_traefik(asked, "GET", "/api/x", COOKIE).get("x-user-id") == "ada-id"
+    assert as_traefik(asked, "POST", "/api/x", COOKIE).status == 403
+    ours = ("X-Requested-With: app", "Origin: http://app.example")
+    assert as_traefik(asked, "POST", "/api/x", COOKIE, *ours).status == 200
+    foreign = ("X-Requested-With: app", "Origin: http://gateway")
+    assert as_traefik(asked, "POST", "/api/x", COOKIE, *foreign).status == 403
+
+
+@pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("wss", 200), ("http", 403), ("", 403)])
+def test_a_page_of_ours_came_by_the_scheme_that_the_proxy_names(
+    asked: RunningGateway, scheme: str, status: int
+) -> None:
+    """RFC 6454: the host alone is not the origin."""
+    question = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
+    named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
+    page = ("X-Requested-With: app", "Origin: https://shop.example")
+    assert ask(asked, ASK, *question, *named, COOKIE, *page).status == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://app.example", 200), ("https://app.example", 200), ("http://evil.example", 403), ("", 403)],
+)
+def test_a_foreign_page_opens_no_websocket_with_a_cookie(asked: RunningGateway, origin: str, status: int) -> None:
+    """RFC 6455 10.2; although the proxy keeps Upgrade to itself."""
+    handshake = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *([f"Origin: {origin}"] if origin else []))
+    assert as_traefik(asked, "GET", "/api/x", COOKIE, *handshake).status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "fields"),
+    [
+        (b"/forward-auth", "GET", [(b"x-original-method", b"POST"), (b"x-original-uri", b"/api/x?secret=1")]),
+        (b"/forward-auth", "GET", [(b"x-forwarded-method", b"POST"), (b"x-forwarded-uri", b"/api/x")]),
+        (b"/forward-auth/api/x", "POST", []),
+    ],
+)
+def test_the_log_shows_a_question_alike_whoever_asks(
+    path: bytes, method: str, fields: list[tuple[bytes, bytes]]
+) -> None:
+    lines: list[str] = []
+    log = AccessLog(time.time, lines.append)
+    request = Request("id", method, path, b"", fields, "1.1", "192.0.2.1", "http", None)
+    log.add(shown(asked_about(request)), 200, 0.001)
+    log.flush()
+    (line,) = map(json.loads, lines)
+    assert (line["method"], line["path"], line["client"]) == ("POST", "/forward-auth/api/x", "192.0.2.1")
+
+
+GOOD = nginx("GET", "/public/")
+
+
+@pytest.mark.parametrize(
+    ("line", "fields"),
+    [
+        (ASK, ()),
+        (ASK, GOOD[:1]),
+        (ASK, GOOD[1:]),
+        (ASK, (*GOOD, *traefik("GET", "/api/"))),
+        (ASK, (*GOOD, *traefik("POST", "/public/"))),
+        (ASK, (*GOOD, "X-Forwarded-Uri: /public/")),
+        (ASK, (*GOOD, "X-Forwarded-Method: GET")),
+        (ASK, (*GOOD, "X-Original-URI: /public/")),
+        (ASK, (*GOOD, "X-Original-Method: GET")),
+        (ASK, (GOOD[0], "X-Forwarded-Uri: /public/")),
+        (ASK, (*GOOD, "X-Forwarded-Host: a", "X-Forwarded-Host: b")),
+        (ASK, nginx('GET", "x": "', "/public/")),
+        (ASK, nginx("", "/public/")),
+        (ASK, nginx("GET", "")),
+        (ASK, nginx("GET", "http://h/public/")),
+        (ASK, nginx("GET", "/public/ x")),
+        (f"{ASK}/public/", nginx("GET", "/api/")),
+        (f"{ASK}/public/", nginx("POST", "/public/")),
+        (f"{ASK}/", GOOD),
+    ],
+)
+def test_what_is_not_clearly_asked_is_refused(asked: RunningGateway, line: str, fields: tuple[str, ...]) -> None:
+    assert ask(asked, line, *fields).status == 400
+
+
+def test_a_list_of_hosts_is_no_reason_to_say_no(asked: RunningGateway, token: str) -> None:
+    """Proxies in a row may write one; only an Origin is compared with it."""
+    fields = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: app.example, inner:80")
+    assert ask(asked, ASK, *fields, f"Authorization: Bearer {token}").status == 200
+
+
+def test_what_is_said_twice_alike_is_clear(asked: RunningGateway) -> None:
+    assert ask(asked, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
+    assert ask(asked, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
+
+
+def test_a_preflight_is_not_taken_for_a_yes(asked: RunningGateway) -> None:
+    """A proxy would forward the OPTIONS that it asked about."""
+    preflight = ("Origin: https://app.example", "Access-Control-Request-Method: POST")
+    assert as_envoy(asked, "OPTIONS", "/api/x", *preflight).status == 401
+
+
+def test_no_body_is_read(asked: RunningGateway) -> None:
+    """Where one was announced, the connection ends with the answer."""
+    answer = ask(asked, "POST /forward-auth/public/", "Content-Length: 10")
+    assert (answer.status, answer.get("connection")) == (200, "close")
+
+
+def test_it_is_not_there_for_clients(gateway: RunningGateway, token: str) -> None:
+    """R37: without a setting, and without an internal address, nobody is given an assertion."""
+    answer = as_nginx(gateway, "GET", "/api/x", f"Authorization: Bearer {token}")
+    assert (answer.status, answer.get("x-identity")) == (404, None)
+
+
+LIMITED = """
+[upstreams.notes]
+urls = ["${RESOURCE_URL}"]
+identity = false
+[[routes]]
+prefix = "/limited/"
+upstream = "notes"
+access = "public"
+limits = [{ per = "address", rate = "2/hour" }]
+"""
+
+
+def test_limits_count_for_the_client_behind_the_proxy(make_app: MakeApp, tmp_path: Path) -> None:
+    """Where the proxy is trusted to name it."""
+    (tmp_path / "routes.toml").write_text(LIMITED)
+    told = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "GATEWAY_FORWARD_AUTH": "public"}
+    first, spoofing, other = ("10.9.8.7", "10.9.8.6, 10.9.8.7", "10.9.8.7, 10.9.8.6")
+    with running(make_app(TRUSTED_PROXIES="127.0.0.1", **told)) as asked:
+        statuses = [
+            as_nginx(asked, "GET", "/limited/", f"X-Forwarded-For: {client}").status
+            for client in (first, first, first, spoofing, other)
+        ]
+        refused = as_nginx(asked, "GET", "/limited/", f"X-Forwarded-For: {first}")
+    assert statuses == [200, 200, 429, 429, 200]
+    assert refused.get("retry-after") is not None

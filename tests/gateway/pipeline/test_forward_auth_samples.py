@@ -1,0 +1,129 @@
+"""Proxies by their sample configurations forward what the gateway lets pass, and nothing that a client made up."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
+from contract.keys import assertion_verifier
+from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
+from tests.gateway.asking_proxies import PROXIES, AskingProxy
+from tests.gateway.auth_stand_in import AuthStandIn
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer, one_answer
+from tests.gateway.raw_upstream import RawUpstream, answering, ok
+from tests.gateway.running_gateway import running
+from tests.ports import free_port
+
+NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+SPOOFED = [f"{name}: forged" for name in NAMES]
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def proxy(request: pytest.FixtureRequest) -> AskingProxy:
+    """Each that is installed: on Debian the packages nginx-light and caddy."""
+    found = PROXIES[request.param]
+    if found.program is None:
+        pytest.skip(f"{found.name} is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def port(
+    proxy: AskingProxy, signing_key: SigningKey, make_app: MakeApp, shared_upstream: RawUpstream
+) -> Iterator[int]:
+    """The proxy's, over a gateway that may be asked and the service."""
+    place = RawUpstream()
+    place.begin(AuthStandIn(signing_key).answer)
+    with (
+        running(make_app(AUTH_URL=place.url, GATEWAY_FORWARD_AUTH="public")) as gateway,
+        proxy.running(gateway=gateway.port, internal=gateway.port, service=shared_upstream.port) as port,
+    ):
+        yield port
+    place.stop()
+
+
+def ask(port: int, line: str, *fields: str, body: bytes = b"") -> Answer:
+    length = [f"Content-Length: {len(body)}"] if body else []
+    return one_answer(port, f"{line} HTTP/1.1", "Host: h", *fields, *length, body=body)
+
+
+def test_the_service_sees_the_verified_identity_and_no_spoofed_one(
+    port: int, upstream: RawUpstream, token: str
+) -> None:
+    """And none of the client's credentials; path, query and body as they were."""
+    upstream.begin(answering(ok(b"done", "X-Identity: leaked")))
+    credentials = (f"Authorization: Bearer {token}", "X-Refresh-Token: r")
+    answer = ask(port, "POST /api/a%20b?q=%2F", *SPOOFED, *credentials, body=b"a note")
+    assert (answer.status, answer.body, answer.get("x-identity")) == (200, b"done", None)
+    request = upstream.last
+    assert (request.request_line, request.body) == ("POST /api/a%20b?q=%2F HTTP/1.1", b"a note")
+    verifier = assertion_verifier(IDENTITY_SECRET)
+    identity = verify(request.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
+    assert (identity.subject, identity.roles) == ("ada-id", ("user", "staff"))
+    assert [request.get(name) for name in NAMES[1:]] == ["ada-id", "ada@example.org", "user staff", "ada-session"]
+    assert {"authorization", "cookie", "x-refresh-token"}.isdisjoint(name for name, _ in request.fields)
+
+
+def test_on_a_public_route_a_spoofed_identity_is_taken_away(port: int, upstream: RawUpstream) -> None:
+    assert ask(port, "GET /public/", *SPOOFED).status == 200
+    assert {value for name, value in upstream.last.fields if name in NAMES} <= {""}
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "field"),
+    [
+        ("GET /api/", 401, "www-authenticate"),
+        ("GET /unknown/", 404, None),
+        ("DELETE /by-method/", 405, "allow"),
+        ("GET /api/%2e%2e/staff/", 400, None),
+        ("GET /public/../api/", 400, None),
+        ("GET /api//public/", 400, None),
+        ("GET /healthz", 404, None),
+    ],
+)
+def test_a_no_reaches_the_client_and_nothing_the_service(
+    port: int, upstream: RawUpstream, line: str, status: int, field: str | None
+) -> None:
+    """Also where the proxy reads another path than the client has sent."""
+    spoofed = (*SPOOFED, "X-Original-URI: /public/", "X-Forwarded-Uri: /public/", "X-Forwarded-Method: GET")
+    answer = ask(port, line, *spoofed)
+    assert answer.status == status
+    assert field is None or answer.get(field)
+    assert upstream.requests == []
+
+
+def test_who_lacks_the_role_is_refused(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
+    plain = signing_key.sign(access_claims(time.time(), roles="user"))
+    assert ask(port, "GET /staff/", f"Authorization: Bearer {plain}").status == 403
+    assert upstream.requests == []
+
+
+def test_new_tokens_reach_the_client(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
+    expired = signing_key.sign(access_claims(time.time() - 600))
+    answer = ask(port, "GET /api/", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
+    assert (answer.get("x-access-token") or "").startswith("eyJ")
+    assert answer.get("cache-control") == "no-store"
+    assert upstream.last.get("x-user-id") == "ada-id"
+
+
+def test_tokens_come_from_the_gateway_alone(port: int, upstream: RawUpstream, token: str) -> None:
+    upstream.begin(answering(ok(b"x", "X-Access-Token: planted", "X-Refresh-Token: planted")))
+    answer = ask(port, "GET /api/", f"Authorization: Bearer {token}")
+    assert [answer.get(name) for name in ("x-access-token", "x-refresh-token", "cache-control")] == [None] * 3
+
+
+def test_nobody_is_let_through_while_the_gateway_is_away(
+    proxy: AskingProxy, upstream: RawUpstream, token: str
+) -> None:
+    with proxy.running(gateway=free_port(), internal=free_port(), service=upstream.port) as port:
+        assert ask(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)
+    assert upstream.requests == []
+
+
+def test_clients_cannot_ask_by_themselves(port: int, token: str) -> None:
+    """R37: an assertion never reaches a client."""
+    answer = ask(port, "GET /forward-auth", f"Authorization: Bearer {token}", "X-Original-URI: /api/")
+    assert (answer.status, answer.get("x-identity")) == (404, None)

@@ -1,0 +1,94 @@
+"""The assertion: for one service, kept for thirty seconds, and safe in a header (R3, R27, R36)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract.claims import InvalidToken
+from contract.identity import Identity, verify
+from contract.keys import assertion_signer, assertion_verifier
+from gateway.pipeline.identity_headers import KEEP, Voucher
+from gateway.routing.routes import Upstream
+from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
+from tests.gateway.clocks import MovableClock
+
+OTHER_SECRET = IDENTITY_SECRET[::-1]
+NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)
+MAIL = Upstream("mail", (), "mail", assertion_signer(OTHER_SECRET), 1)
+FOREIGN = Upstream("foreign", (), "foreign", None, 1)
+
+
+def fields(lines: bytes) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in lines.decode("ascii").removesuffix("\r\n").split("\r\n"))
+
+
+def identity_in(lines: bytes, now: float, secret: str = IDENTITY_SECRET, audience: str = "notes") -> Identity:
+    return verify(fields(lines)["X-Identity"], verifier=assertion_verifier(secret), audience=audience, now=now)
+
+
+def test_a_service_is_told_who_is_calling(clock: MovableClock) -> None:
+    lines = Voucher(10).vouch(read_claims(), NOTES, clock())
+    assert identity_in(lines, clock()) == Identity("ada-id", "ada-session", "ada@example.org", ("user", "staff"))
+    readable = {name: value for name, value in fields(lines).items() if name != "X-Identity"}
+    assert readable == {
+        "X-User-Id": "ada-id",
+        "X-User-Email": "ada@example.org",
+        "X-User-Roles": "user staff",
+        "X-Session-Id": "ada-session",
+    }
+
+
+def test_each_service_has_its_own(clock: MovableClock) -> None:
+    """One broken service cannot pass for the gateway before another."""
+    voucher = Voucher(10)
+    for_notes, for_mail = (voucher.vouch(read_claims(), upstream, clock()) for upstream in (NOTES, MAIL))
+    identity_in(for_mail, clock(), OTHER_SECRET, "mail")
+    for lines, secret, audience in (
+        (for_notes, OTHER_SECRET, "mail"),
+        (for_notes, IDENTITY_SECRET, "mail"),
+        (for_mail, IDENTITY_SECRET, "notes"),
+    ):
+        with pytest.raises(InvalidToken):
+            identity_in(lines, clock(), secret, audience)
+
+
+def test_a_foreign_service_is_told_nothing(clock: MovableClock) -> None:
+    assert Voucher(10).vouch(read_claims(), FOREIGN, clock()) == b""
+
+
+def test_an_assertion_is_kept_for_thirty_seconds(clock: MovableClock) -> None:
+    """So that it is always good for another thirty, ten seconds of skew included."""
+    voucher = Voucher(10)
+    first = voucher.vouch(read_claims(), NOTES, clock())
+    clock.move(KEEP - 1)
+    assert voucher.vouch(read_claims(), NOTES, clock()) == first
+    identity_in(first, clock() + 10)
+    clock.move(1)
+    second = voucher.vouch(read_claims(), NOTES, clock())
+    assert second != first
+    identity_in(second, clock() + 59)
+
+
+def test_another_token_has_another_assertion(clock: MovableClock) -> None:
+    voucher = Voucher(10)
+    ada = voucher.vouch(read_claims(), NOTES, clock())
+    bob = voucher.vouch(read_claims(jti="jti-2", subject="bob-id"), NOTES, clock())
+    assert identity_in(bob, clock()).subject == "bob-id"
+    assert identity_in(ada, clock()).subject == "ada-id"
+
+
+def test_memory_is_bounded(clock: MovableClock) -> None:
+    voucher = Voucher(3)
+    for number in range(10):
+        voucher.vouch(read_claims(jti=f"jti-{number}"), NOTES, clock())
+    assert len(voucher._minted) == 3
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
+def test_no_claim_ends_its_line(subject: str, email: str) -> None:
+    lines = Voucher(1).vouch(
+        read_claims(subject=subject, email=email, roles=("a\r\nX-Evil: 1",)), NOTES, 1_800_000_000
+    )
+    assert lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") == 5
+    assert lines.isascii()
+    assert lines.decode().replace("\r\n", "").isprintable()

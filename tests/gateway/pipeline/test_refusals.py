@@ -1,0 +1,211 @@
+"""What the gateway itself says no to, and how."""
+
+import time
+
+import pytest
+
+from gateway import app
+from gateway.proxy.exchange import COLLECTED
+from tests.gateway.access_tokens import SigningKey, access_claims
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import WAIT, RawUpstream
+from tests.gateway.running_gateway import RunningGateway, running
+
+
+def refused(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str]:
+    """The status and code of the refusal."""
+    answer = client.ask(*lines, body=body)
+    assert answer.problem["request_id"] == answer.get("x-request-id")
+    return answer.status, answer.problem["code"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        ("GET / HTTP/1.1", 404, "not_found"),
+        ("GET /apix/ HTTP/1.1", 404, "not_found"),
+        ("GET /authx HTTP/1.1", 404, "not_found"),
+        ("GET /internal/seen HTTP/1.1", 404, "not_found"),
+        ("POST /readonly/ HTTP/1.1", 405, "method_not_allowed"),
+        ("TRACE /public/ HTTP/1.1", 405, "method_not_allowed"),
+        ("PROPFIND /public/ HTTP/1.1", 405, "method_not_allowed"),
+        ("GET /api/ HTTP/1.1", 401, "no_credentials"),
+        ("GET /public/../api/ HTTP/1.1", 400, "bad_path"),
+        ("GET /public/%2e%2e/api/ HTTP/1.1", 400, "bad_path"),
+        ("GET /public/..;/api/ HTTP/1.1", 400, "bad_path"),
+        ("GET /public//api HTTP/1.1", 400, "bad_path"),
+        ("GET /public/a%2fb HTTP/1.1", 400, "bad_path"),
+        ("GET /public\\a HTTP/1.1", 400, "bad_path"),
+        ("GET /public/a#b HTTP/1.1", 400, "bad_path"),
+    ],
+)
+def test_a_refusal_is_a_problem_with_the_requests_id(
+    gateway: RunningGateway, upstream: RawUpstream, line: str, status: int, code: str
+) -> None:
+    """R21, R29; default is deny."""
+    with gateway.connect() as client:
+        assert refused(client, line, "Host: h") == (status, code)
+    assert upstream.requests == []
+
+
+def test_a_wrong_method_is_told_the_right_ones(gateway: RunningGateway) -> None:
+    """R22. HEAD comes with GET (RFC 9110 9.3.2)."""
+    with gateway.connect() as client:
+        assert client.ask("DELETE /readonly/ HTTP/1.1", "Host: h").get("allow") == "GET, HEAD"
+
+
+def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGateway, signing_key: SigningKey) -> None:
+    """R20."""
+    expired = signing_key.sign(access_claims(time.time() - 3_600))
+    visitor = signing_key.sign(access_claims(time.time(), roles="user"))
+    expected = {
+        "GET /api/ HTTP/1.1": (401, 'Bearer realm="api"'),
+        "Authorization: Basic eDp5": (401, 'Bearer realm="api"'),
+        "Authorization: Bearer": (401, 'Bearer realm="api", error="invalid_token"'),
+        "Authorization: Bearer a b": (401, 'Bearer realm="api", error="invalid_token"'),
+        "Authorization: Bearer a.b.c": (401, 'Bearer realm="api", error="invalid_token"'),
+        f"Authorization: Bearer {expired}": (401, 'Bearer realm="api", error="invalid_token"'),
+        f"Authorization: Bearer {visitor}": (403, 'Bearer realm="api", error="insufficient_scope"'),
+    }
+    with gateway.connect() as client:
+        for line, answer in expected.items():
+            given = [line] if line.startswith("Auth") else []
+            said = client.ask("GET /staff/ HTTP/1.1", "Host: h", *given)
+            assert (said.status, said.get("www-authenticate")) == answer, line
+
+
+def test_the_schemes_case_does_not_count(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
+    with gateway.connect() as client:
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: {scheme} {token}").status == 200
+
+
+def test_two_tokens_are_one_too_many(gateway: RunningGateway, token: str) -> None:
+    with gateway.connect() as client:
+        twice = [f"Authorization: Bearer {token}"] * 2
+        assert refused(client, "GET /api/ HTTP/1.1", "Host: h", *twice) == (400, "multiple_credentials")
+
+
+def test_no_refusal_repeats_a_token(gateway: RunningGateway, signing_key: SigningKey) -> None:
+    """R19."""
+    forged = SigningKey(kid=signing_key.kid).sign(access_claims(time.time()))
+    with gateway.connect() as client:
+        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {forged}")
+    assert answer.status == 401
+    assert not any(part.encode() in answer.body for part in forged.split("."))
+
+
+@pytest.mark.parametrize("token_length", [7_500, 20_000, 60_000])
+def test_an_oversized_token_is_a_bad_token(gateway: RunningGateway, token_length: int) -> None:
+    """R6."""
+    with gateway.connect() as client:
+        huge = f"Authorization: Bearer {'x' * token_length}"
+        assert refused(client, "GET /api/ HTTP/1.1", "Host: h", huge, "X: " + "y" * 800) == (401, "token_invalid")
+
+
+# --- bodies ------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_over_the_routes_limit_is_refused_unread(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """R31."""
+    with gateway.connect() as client:
+        assert refused(client, "POST /small/ HTTP/1.1", "Host: h", "Content-Length: 11") == (413, "body_too_large")
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+def test_a_body_of_just_the_limit_passes(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        assert client.ask("POST /small/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status == 200
+        chunks = b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
+        assert client.ask("POST /small/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=chunks).status == 200
+
+
+def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+        client.send(b"6\r\n567890\r\n")
+        answer = client.answer("POST")
+        assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+def test_a_refused_upload_gives_its_upstream_connection_back(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Otherwise a few of them would use the upstream's connections up."""
+    for _ in range(3):
+        with gateway.connect() as client:
+            client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send(b"%x\r\n%b\r\n" % (COLLECTED + 1, bytes(COLLECTED + 1)))
+            _until_it_came(upstream)
+            client.send(b"100001\r\n" + bytes(2**20 + 1))
+            assert client.answer("POST").status == 413
+        upstream.begin()
+    with gateway.connect() as client:
+        assert client.ask("GET /narrow/ HTTP/1.1", "Host: h").status == 200
+
+
+def test_the_answer_outlives_a_client_that_sends_on(gateway: RunningGateway) -> None:
+    """Closing with unread input would reset the connection, and the client would never learn why."""
+    with gateway.connect() as client:
+        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
+        client.send(bytes(3_000_000))
+        time.sleep(0.05)  # whatever a reset would destroy is destroyed by now
+        assert client.answer("POST").status == 413
+
+
+SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Where it is here, the connection goes on behind it."""
+    with gateway.connect() as client:
+        length = f"Content-Length: {len(SMUGGLED)}"
+        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=SMUGGLED).status == 401
+        assert client.ask("GET /public/next HTTP/1.1", "Host: h").status == 200
+    assert [request.request_line for request in upstream.requests] == ["GET /public/next HTTP/1.1"]
+
+
+def test_the_rest_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """What is still to come of it is not waited for, and could not be told from another request."""
+    with gateway.connect() as client:
+        length = f"Content-Length: {len(SMUGGLED) + 1}"
+        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=b"x").status == 401
+        client.send(SMUGGLED)
+        assert client.is_closed()
+    assert upstream.requests == []
+
+
+# --- our own faults ----------------------------------------------------------------------------------------------
+
+
+def test_without_keys_it_is_our_fault_and_not_the_tokens(
+    make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never 401 for our own fault: clients would drop good tokens. The other routes go on."""
+    monkeypatch.setattr(app, "PATIENCE", 0.0)
+    nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
+    with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
+        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
+        assert (answer.status, answer.problem["code"]) == (503, "keys_unavailable")
+        assert answer.get("retry-after") == "1"
+        assert refused(client, "GET /api/ HTTP/1.1", "Host: h") == (401, "no_credentials")
+        assert refused(client, "GET /auth/ HTTP/1.1", "Host: h") == (503, "auth_unavailable")
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+        ready = client.ask("GET /readyz HTTP/1.1", "Host: h")
+        assert ready.status == 503
+        assert b"signing keys" in ready.body
+
+
+def test_unsupported_paths_of_our_own_endpoints_are_problems_too(gateway: RunningGateway) -> None:
+    with gateway.connect() as client:
+        assert refused(client, "POST /healthz HTTP/1.1", "Host: h") == (405, "method_not_allowed")
+        assert client.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
+
+
+def _until_it_came(upstream: RawUpstream) -> None:
+    deadline = time.monotonic() + WAIT
+    while not upstream.requests and time.monotonic() < deadline:
+        time.sleep(0.005)  # it is on its way over real sockets
+    assert upstream.requests

@@ -1,0 +1,163 @@
+"""The head of an upstream request: exactly one request, with exactly our fields, or none (R25, R27, R30)."""
+
+from typing import Any
+
+import h11
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from contract.problems import Refused
+from gateway.http.request_headers import RequestFields, read_request_fields
+from gateway.pipeline.request_head import head_template
+from gateway.pipeline.request_target import check_target
+
+HOST_LINE = b"Host: notes:8002\r\n"
+IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
+OURS = [b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via", b"x-identity", b"x-user-id"]
+
+
+def head(fields: RequestFields, **changed: Any) -> bytes:
+    told: dict[str, Any] = {
+        "method": "GET",
+        "path": b"/api/",
+        "query": b"",
+        "fields": fields,
+        "via": b"Via: 1.1 sallyport\r\n",
+        "with_credentials": False,
+        **changed,
+    }
+    template = head_template(**told)
+    return template.fill(HOST_LINE, template.told("192.0.2.1", "http", "id-1"), IDENTITY)
+
+
+def as_read(raw: bytes) -> tuple[h11.Request, bytes]:
+    """The request that an independent reader finds at the beginning, and what is left behind its head."""
+    reader = h11.Connection(h11.SERVER)
+    reader.receive_data(raw)
+    request = reader.next_event()
+    assert isinstance(request, h11.Request)
+    return request, raw.partition(b"\r\n\r\n")[2]
+
+
+def test_the_head_of_the_poorest_client_is_exactly_ours() -> None:
+    """Nothing to forward, not even a Host: the prototype lost a line end here, and the identity with it."""
+    assert head(RequestFields()) == (
+        b"GET /api/ HTTP/1.1\r\nHost: notes:8002\r\nX-Request-Id: id-1\r\nX-Forwarded-For: 192.0.2.1\r\n"
+        b"X-Forwarded-Proto: http\r\nForwarded: for=192.0.2.1;proto=http\r\n"
+        b"Via: 1.1 sallyport\r\nX-Identity: signed\r\nX-User-Id: ada-id\r\n\r\n"
+    )
+
+
+def test_the_clients_fields_come_before_ours() -> None:
+    found, rest = as_read(head(read_request_fields([(b"host", b"h:80"), (b"accept", b"*/*")], "1.1")))
+    assert [name for name, _ in found.headers] == [b"host", b"accept", *OURS[:3], b"x-forwarded-host", *OURS[3:]]
+    assert dict(found.headers)[b"x-forwarded-host"] == b"h:80"
+    assert rest == b""
+
+
+def test_framing_is_ours() -> None:
+    """R30: recomputed, never copied."""
+    base = [(b"host", b"h")]
+    assert b"Content-Length: 7\r\n" in head(read_request_fields([*base, (b"content-length", b"0007")], "1.1"))
+    assert b"Content-Length: 0\r\n" in head(read_request_fields([*base, (b"content-length", b"0")], "1.1"))
+    chunked = head(read_request_fields([*base, (b"transfer-encoding", b"CHUNKED")], "1.1"))
+    assert b"Transfer-Encoding: chunked\r\n" in chunked
+    assert b"Content-Length" not in chunked
+
+
+def test_credentials_go_along_only_where_they_are_due() -> None:
+    fields = read_request_fields(
+        [(b"host", b"h"), (b"authorization", b"B x"), (b"cookie", b"a"), (b"cookie", b"b")], "1.1"
+    )
+    assert b"Authorization: B x\r\nCookie: a; b\r\n" in head(fields, with_credentials=True)
+    assert b"Authorization" not in head(fields) + head(RequestFields(), with_credentials=True)
+
+
+def test_a_query_stands_behind_a_question_mark_or_not_at_all() -> None:
+    assert head(RequestFields(), query=b"a=1").startswith(b"GET /api/?a=1 HTTP/1.1\r\n")
+    assert head(RequestFields(), query=b"").startswith(b"GET /api/ HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "value", [b"a\r\nX-Identity: forged", b"a\nb", b"a\rb", b"a\0b", b"\r\n", b"\n", b"a\r\n\r\nGET / "]
+)
+def test_a_value_that_ends_its_line_is_refused(value: bytes) -> None:
+    for name in (b"x-any", b"authorization", b"cookie"):
+        fields = read_request_fields([(b"host", b"h"), (name, value)], "1.1")
+        with pytest.raises(Refused) as refused:
+            head(fields, with_credentials=True)
+        assert refused.value.code == "bad_header"
+
+
+@pytest.mark.parametrize("host", [b"a b", b"a\r\nX: 1", b"a/b", b"a@b", b"a?b", b"\xc3\xa9", b"a,b", b"a" * 256])
+def test_a_host_that_is_none_is_refused(host: bytes) -> None:
+    with pytest.raises(Refused):
+        head(read_request_fields([(b"host", host)], "1.1"))
+
+
+HOSTILE = st.sampled_from(
+    [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b"\r\n\r\n",
+        b"X-Identity: forged\r\n",
+        b"GET /x HTTP/1.1\r\n",
+        b"\r\nHost: evil\r\n\r\n",
+    ]
+)
+VALUES = st.binary(max_size=20) | st.lists(HOSTILE | st.binary(max_size=5), max_size=4).map(b"".join)
+NAMES = st.sampled_from(
+    [
+        *(b"accept", b"x-any", b"authorization", b"cookie", b"content-length", b"transfer-encoding", b"connection"),
+        *(b"x-identity", b"x-user-id", b"x-request-id", b"via", b"traceparent", b"expect", b"host", b"x_y", b"te"),
+    ]
+) | st.binary(max_size=8)
+FIELDS = st.lists(st.tuples(NAMES.map(bytes.lower), VALUES), max_size=8)
+
+
+@given(
+    headers=FIELDS,
+    host=VALUES | st.just(b"h"),
+    version=st.sampled_from(["1.0", "1.1"]),
+    path=st.just(b"x") | VALUES,
+    query=st.just(b"") | VALUES,
+    with_credentials=st.booleans(),
+)
+@example(headers=[], host=b"h", version="1.0", path=b"", query=b"", with_credentials=False)
+def test_whatever_a_client_sends_becomes_one_request_or_none(
+    headers: list[tuple[bytes, bytes]], host: bytes, version: str, path: bytes, query: bytes, with_credentials: bool
+) -> None:
+    """An independent reader finds exactly one request, for our path, with our identity, and nothing behind it."""
+    try:
+        check_target(b"/api/" + path, query)
+        fields = read_request_fields([(b"host", host), *headers], version)
+        raw = head(fields, path=b"/api/" + path, query=query, with_credentials=with_credentials)
+    except Refused:
+        return
+    assert raw.count(b"\r\n\r\n") == 1
+    try:
+        found, rest = as_read(raw)
+    except h11.RemoteProtocolError:  # control characters in a value: the server's parser refuses them before us
+        assert any(byte < 0x20 or byte == 0x7F for _, value in headers for byte in value)
+        return
+    assert rest == b""
+    assert found.target == b"/api/" + path + (b"?" + query if query else b"")
+    assert found.method == b"GET"
+    assert [value for name, value in found.headers if name == b"host"] == [b"notes:8002"]
+    for name, value in ((b"x-identity", b"signed"), (b"x-user-id", b"ada-id"), (b"x-request-id", b"id-1")):
+        assert [given for known, given in found.headers if known == name] == [value]
+    crossing = {name for name, _ in headers}
+    allowed = crossing | {
+        *OURS,
+        b"host",
+        b"x-forwarded-host",
+        b"content-length",
+        b"transfer-encoding",
+        b"traceparent",
+    }
+    assert {name for name, _ in found.headers} <= allowed
+    if not with_credentials:
+        assert {b"authorization", b"cookie"}.isdisjoint(name for name, _ in found.headers)

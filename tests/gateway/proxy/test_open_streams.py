@@ -1,0 +1,157 @@
+"""Which streams may go on: decided by claims, revocations and a clock that is moved by hand."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from contract.claims import AccessClaims
+from contract.problems import Refused
+from contract.revocation import SESSION, SUBJECT, Revocation
+from gateway.proxy.open_streams import OpenStream, OpenStreams
+from gateway.routing.routes import Address, Route, Timeouts, Upstream
+from gateway.tokens.principal import Principal
+from gateway.tokens.revocations import FEED_LIMIT, Revocations
+from tests.gateway.access_tokens import read_claims
+from tests.gateway.clocks import MovableClock
+
+UPSTREAM = Upstream("notes", (Address("h"),), "notes", None, 1)
+
+
+def route(*roles: str) -> Route:
+    return Route("/", UPSTREAM, False, frozenset(roles), frozenset({"GET"}), 0, Timeouts())
+
+
+@dataclass
+class Bench:
+    """Streams, and everything that decides about them. `renewed` is what the session gives next."""
+
+    clock: MovableClock = field(default_factory=MovableClock)
+    renewed: AccessClaims | Refused = field(default_factory=lambda: Refused("auth_unavailable"))
+    fail_closed: bool = False
+    limit: int = 3
+    ended: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.revocations = Revocations(fail_closed=self.fail_closed)
+        self.streams = OpenStreams(self._confirm, self._renew, self.clock, self.limit)
+
+    def open(self, handle: str = "", *roles: str) -> OpenStream:
+        return self.streams.open(route(*roles), Principal(read_claims(), "token", handle=handle), self.ended.append)
+
+    def pass_by(self, seconds: float) -> list[str]:
+        """Lets `seconds` pass and everything look; gives the codes of what ended."""
+
+        async def look() -> None:
+            self.streams.enforce()
+            await asyncio.sleep(0)  # a renewal has its turn
+
+        self.clock.move(seconds)
+        asyncio.run(look())
+        ended, self.ended[:] = list(self.ended), []
+        return ended
+
+    def _confirm(self, claims: AccessClaims) -> None:
+        """As the authenticator does, with a leeway of ten seconds."""
+        if claims.is_expired(self.clock(), 10):
+            raise Refused("token_expired")
+        self.revocations.check(claims, self.clock())
+
+    async def _renew(self, handle: str) -> AccessClaims:
+        self.asked.append(handle)
+        if isinstance(self.renewed, Refused):
+            raise self.renewed
+        return self.renewed
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_stream_ends_with_its_token_and_not_before(bench: Bench) -> None:
+    bench.open()
+    assert bench.pass_by(309) == []
+    assert bench.pass_by(1) == ["token_expired"]
+
+
+@pytest.mark.parametrize("revocation", [(SESSION, "ada-session"), (SUBJECT, "ada-id")])
+def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, revocation: tuple[str, str]) -> None:
+    bench.open()
+    kind, value = revocation
+    bench.revocations.add(
+        Revocation(SESSION if kind == SESSION else SUBJECT, "another", 1_800_000_000, 1_800_000_300)
+    )
+    assert bench.pass_by(0) == []
+    bench.revocations.add(Revocation(SESSION if kind == SESSION else SUBJECT, value, 1_800_000_000, 1_800_000_300))
+    assert bench.pass_by(0) == ["token_revoked"]
+
+
+def test_a_stream_ends_where_a_request_would_be_refused_for_unknown_revocations() -> None:
+    """REVOCATION_FAIL=closed."""
+    bench = Bench(fail_closed=True)
+    bench.revocations.heard(bench.clock())
+    bench.open()
+    assert bench.pass_by(FEED_LIMIT) == []
+    assert bench.pass_by(0.1) == ["revocations_unavailable"]
+
+
+def test_a_stream_that_anybody_may_hear_has_no_token_to_end_with(bench: Bench) -> None:
+    bench.streams.open(route(), None, bench.ended.append)
+    assert bench.pass_by(100_000) == []
+
+
+def test_a_stream_of_a_session_goes_on_under_a_token_that_is_renewed_ahead(bench: Bench) -> None:
+    bench.open("handle")
+    bench.renewed = read_claims(issued_at=1_800_000_240, expires_at=1_800_000_540)
+    assert bench.pass_by(239) == []
+    assert bench.asked == []
+    assert bench.pass_by(1) == []
+    assert bench.pass_by(200) == []
+    assert bench.asked == ["handle"]
+    bench.renewed = Refused("auth_unavailable")
+    assert bench.pass_by(109) == []
+    assert bench.pass_by(1) == ["token_expired"]
+
+
+def test_an_auth_service_that_is_away_ends_no_stream_before_its_token_does(bench: Bench) -> None:
+    bench.open("handle")
+    assert bench.pass_by(250) == []
+    assert bench.pass_by(10) == []
+    assert len(bench.asked) == 2
+    bench.renewed = read_claims(issued_at=1_800_000_260, expires_at=1_800_000_560)
+    assert bench.pass_by(10) == []
+    assert bench.pass_by(100) == []
+
+
+def test_a_stream_of_a_session_ends_with_the_session(bench: Bench) -> None:
+    bench.open("handle")
+    bench.renewed = Refused("session_ended")
+    assert bench.pass_by(250) == ["session_ended"]
+
+
+def test_a_stream_ends_when_the_role_that_its_route_asks_for_was_taken_away(bench: Bench) -> None:
+    bench.open("handle", "staff")
+    bench.renewed = read_claims(issued_at=1_800_000_250, expires_at=1_800_000_550, roles=("user",))
+    assert bench.pass_by(250) == ["insufficient_scope"]
+
+
+def test_more_streams_than_the_limit_are_refused_until_one_is_closed(bench: Bench) -> None:
+    first, *_ = [bench.open() for _ in range(bench.limit)]
+    with pytest.raises(Refused) as refused:
+        bench.open()
+    assert (refused.value.code, refused.value.status) == ("streams_exhausted", 503)
+    assert refused.value.retry_after is not None
+    bench.streams.close(first)
+    bench.open()
+    assert len(bench.streams) == bench.limit
+
+
+def test_a_stream_is_ended_once_and_a_closed_one_never(bench: Bench) -> None:
+    closed, ended = bench.open(), bench.open()
+    bench.streams.close(closed)
+    bench.streams.end_all()
+    bench.streams.end_all()
+    assert bench.ended == ["draining"]
+    assert (closed.ended_by, ended.ended_by) == ("", "draining")

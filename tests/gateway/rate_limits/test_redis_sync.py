@@ -1,0 +1,279 @@
+"""Two workers that share what they count through a real server, which goes away and comes back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from chassis.rates import Rate
+from contract.problems import Refused
+from gateway.rate_limits.limiter import Limits
+from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.routing.routes import ADDRESS, IDENTITY, Limit
+from gateway.worker.background_tasks import BackgroundTasks
+from tests.gateway.clocks import MovableClock
+from tests.gateway.valkey import Valkey, valkey_server
+
+CLIENT = "192.0.2.7"
+
+
+@pytest.fixture(scope="module")
+def shared_valkey() -> Iterator[Valkey]:
+    with valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(shared_valkey: Valkey) -> Valkey:
+    with Redis.from_url(shared_valkey.url) as redis:
+        redis.flushall()
+    return shared_valkey
+
+
+class Worker:
+    """What decides in one worker."""
+
+    def __init__(self, url: str, clock: MovableClock) -> None:
+        self.redis = AsyncRedis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
+        self.told: list[bool] = []
+        self.counts = SharedCounts(self.redis, clock, self.told.append)
+        self.limits = Limits(self.counts, clock)
+
+    async def admits(self, limit: Limit, client: str = CLIENT) -> bool:
+        """Whether one more request is let in."""
+        try:
+            if self.limits.admit_known([limit], client, "") is None:
+                await self.limits.admit([limit], client=client)
+        except Refused as refused:
+            return refused.code != "rate_limited"
+        return True
+
+    async def admitted(self, limit: Limit, times: int) -> int:
+        """How many of so many requests are let in that come one after the other, while others have their turn."""
+        found = 0
+        for _ in range(times):
+            found += await self.admits(limit)
+            await asyncio.sleep(0)
+        return found
+
+
+@asynccontextmanager
+async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> AsyncIterator[list[Worker]]:
+    made = [Worker(valkey.url, clock) for _ in range(number)]
+    sharing = BackgroundTasks([worker.counts.keep_sharing for worker in made])
+    sharing.start()
+    try:
+        yield made
+    finally:
+        await sharing.stop()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Returns once the condition holds: for what real processes do in their own time."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - nobody tells us
+            await asyncio.sleep(0.01)
+
+
+def play(story: Callable[[], Awaitable[None]]) -> None:
+    async def told() -> None:
+        await story()
+
+    asyncio.run(told())
+
+
+@pytest.mark.parametrize("rate", [1, 5, 9])
+def test_a_limit_under_ten_is_exact_however_many_workers_there_are(
+    valkey: Valkey, clock: MovableClock, rate: int
+) -> None:
+    """Asking Redis is counting there, so that no two workers are told of the same place."""
+    limit = Limit("small", ADDRESS, Rate(rate, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 4) as made:
+            found = await asyncio.gather(*(worker.admitted(limit, 10) for worker in made for _ in range(5)))
+            assert sum(found) == rate
+
+    play(story)
+
+
+@pytest.mark.parametrize("rate", [100, 1_000])
+def test_a_larger_limit_is_never_less_and_at_most_a_tenth_more_for_each_worker(
+    valkey: Valkey, clock: MovableClock, rate: int
+) -> None:
+    limit = Limit("large", ADDRESS, Rate(rate, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 2) as made:
+            found = await asyncio.gather(*(worker.admitted(limit, rate) for worker in made for _ in range(2)))
+            assert rate <= sum(found) <= rate + 2 * rate // 10
+
+    play(story)
+
+
+def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: MovableClock) -> None:
+    """Without asking: what it counted itself goes out with the next batch, and the sum comes back."""
+    limit = Limit("batch", ADDRESS, Rate(100, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock) as (one, two):
+            assert await one.admitted(limit, 95) == 95
+            assert await two.admitted(limit, 2) == 2
+            here = two.counts.of(limit, CLIENT, clock())
+            await until(lambda: here.total == 97)
+            assert await two.admitted(limit, 10) == 3
+
+    play(story)
+
+
+def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: MovableClock) -> None:
+    limit = Limit("little", ADDRESS, Rate(300, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            assert await worker.admitted(limit, 5) == 5
+            await worker.counts.report_once()
+            with Redis.from_url(valkey.url) as redis:
+                assert redis.keys("limit:*") == []
+                assert await worker.admits(limit)
+                await worker.counts.report_once()
+                (name,) = redis.keys("limit:*")
+                assert redis.get(name) == b"6"
+
+    play(story)
+
+
+def test_what_is_refused_does_not_count(valkey: Valkey, clock: MovableClock) -> None:
+    limit = Limit("refused", ADDRESS, Rate(5, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock) as (one, two):
+            found = await asyncio.gather(*(worker.admits(limit) for worker in (one, two) for _ in range(50)))
+            assert sum(found) == 5
+            with Redis.from_url(valkey.url) as redis:
+                (name,) = redis.keys("limit:*")
+                await until(lambda: redis.get(name) == b"5")
+                assert 60 < redis.ttl(name) <= 180
+
+    play(story)
+
+
+def test_the_window_before_is_known_to_a_worker_that_was_not_there(valkey: Valkey, clock: MovableClock) -> None:
+    limit = Limit("before", ADDRESS, Rate(8, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock) as (one, two):
+            assert await one.admitted(limit, 8) == 8
+            clock.move(60)
+            assert not await two.admits(limit)
+            clock.move(15)
+            assert await two.admitted(limit, 8) == 2
+
+    clock.now = 1_800_000_000 // 60 * 60
+    play(story)
+
+
+def test_each_address_and_each_limit_has_a_budget_of_its_own(valkey: Valkey, clock: MovableClock) -> None:
+    limit, other = Limit("one", ADDRESS, Rate(1, 60)), Limit("other", ADDRESS, Rate(1, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            assert [await worker.admits(limit, client) for client in (CLIENT, CLIENT, "192.0.2.8")] == [
+                True,
+                False,
+                True,
+            ]
+            assert await worker.admits(other)
+
+    play(story)
+
+
+def test_who_has_no_address_is_not_limited_by_it(valkey: Valkey, clock: MovableClock) -> None:
+    """Behind a unix socket all are "unknown"; together they would soon have nothing left."""
+    limit = Limit("nobody", ADDRESS, Rate(1, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            assert all([await worker.admits(limit, "unknown") for _ in range(5)])
+
+    play(story)
+
+
+def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock: MovableClock) -> None:
+    address, identity = Limit("a", ADDRESS, Rate(100, 60)), Limit("i", IDENTITY, Rate(10, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            worker.counts.of(identity, "ada", clock()).shared = 10
+            for _ in range(3):
+                with pytest.raises(Refused):
+                    worker.limits.admit_known([address, identity], CLIENT, "ada")
+            assert worker.counts.of(address, CLIENT, clock()).total == 0
+
+    play(story)
+
+
+def test_while_redis_is_away_each_worker_counts_alone_and_afterwards_together_again(clock: MovableClock) -> None:
+    """Nobody waits for what does not come, nobody is let in without end, and nothing raises."""
+    limit = Limit("alone", ADDRESS, Rate(5, 60))
+
+    async def story() -> None:
+        with valkey_server() as server:
+            async with workers(server, clock) as (one, two):
+                assert await one.admitted(limit, 2) == 2
+                server.stop()
+                here, there = await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))
+                assert (here, there) == (3, 5)
+                assert one.told == two.told == [True]
+                server.start()
+                await until(lambda: one.told == two.told == [True, False])
+                # Redis came back with nothing: what was let in alone counts from where the workers left off, or anew.
+                assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) <= 5
+                clock.move(120)
+                assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) == 5
+
+    play(story)
+
+
+def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothing(clock: MovableClock) -> None:
+    limit = Limit("hung", ADDRESS, Rate(9, 60))
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        worker = Worker(f"redis://127.0.0.1:{port}", clock)
+        sharing = BackgroundTasks([worker.counts.keep_sharing])
+        sharing.start()
+        async with asyncio.timeout(2):
+            assert await worker.admits(limit)
+            assert worker.told == [True]
+            for _ in range(8):
+                assert worker.limits.admit_known([limit], CLIENT, "") is not None
+            assert not await worker.admits(limit)
+        await sharing.stop()
+        server.close()
+
+    play(story)
+
+
+def test_a_request_that_hangs_up_while_it_waits_harms_nobody(valkey: Valkey, clock: MovableClock) -> None:
+    limit = Limit("gone", ADDRESS, Rate(2, 60))
+
+    async def story() -> None:
+        async with workers(valkey, clock, 1) as (worker,):
+            gone = asyncio.create_task(worker.admits(limit))
+            await asyncio.sleep(0)
+            gone.cancel()
+            assert await worker.admits(limit)
+            assert not await worker.admits(limit)  # the one that is gone had its place already
+
+    play(story)

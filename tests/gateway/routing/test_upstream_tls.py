@@ -1,0 +1,430 @@
+"""Upstreams over TLS: who is believed, and that nobody else is."""
+
+import asyncio
+import socket
+import ssl
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+from websockets.sync.client import connect
+
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import parse_routes
+from tests.gateway.certificates import A_DAY, Authority, Pair
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.upstream_connections.test_connection_faults import ask, problem
+from tests.gateway.websocket_service import websocket_service
+
+LARGE = 3_000_000
+"""Bytes: more than all buffers on the way."""
+
+UPSTREAM = """
+[upstreams.{name}]
+urls = ["https://{host}:{port}"]
+break_after = 0
+{rest}
+
+[[routes]]
+prefix = "/{name}/"
+upstream = "{name}"
+access = "public"
+max_body = "8MiB"
+timeout = {{ connect = {connect} }}
+"""
+SECONDS, SOON = 10, 0.5
+"""To connect in: as many as a busy machine may need to shake hands, and few where nobody does."""
+
+
+def serving(pair: Pair) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    return context
+
+
+def of_yesterday(pair: Pair) -> ssl.SSLContext:
+    """A server that speaks nothing newer than TLS 1.1."""
+    context = serving(pair)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():  # Python says that it is old, which is what is wanted here
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    return context
+
+
+def requiring_certificates(pair: Pair, authority: Authority) -> ssl.SSLContext:
+    """A server that asks for certificates of this authority."""
+    context = serving(pair)
+    context.load_verify_locations(authority.file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@contextmanager
+def complaining(context: ssl.SSLContext) -> Iterator[int]:
+    """The port of a server that is met once, says what it does not like, and waits for the other side to go."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(WAIT)
+
+    def meet() -> None:
+        connection, _ = listener.accept()
+        connection.settimeout(WAIT)
+        secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with pytest.raises(ssl.SSLError):
+            secured.do_handshake()
+        with socket.socket(fileno=secured.detach()) as bare:
+            bare.settimeout(WAIT)
+            while bare.recv(65_536):
+                pass
+
+    thread = threading.Thread(target=meet)
+    thread.start()
+    with listener:
+        yield listener.getsockname()[1]
+        thread.join(WAIT)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"), "ours")
+
+
+@pytest.fixture(scope="module")
+def stranger(authority: Authority) -> Authority:
+    """Whom the gateway has no reason to believe."""
+    return Authority(authority.folder, "theirs")
+
+
+@pytest.fixture(scope="module")
+def names_asked_for() -> list[str | None]:
+    """The names (SNI) that the gateway has asked the good server for."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def servers(
+    authority: Authority, stranger: Authority, names_asked_for: list[str | None]
+) -> Iterator[dict[str, RawUpstream]]:
+    """Real TLS servers, good and bad."""
+    good = serving(authority.issue("good", "localhost", "127.0.0.1"))
+    good.sni_callback = lambda _, name, __: names_asked_for.append(name)
+    contexts = {
+        "good": good,
+        "stranger": serving(stranger.issue("stranger", "localhost")),
+        "expired": serving(authority.issue("expired", "localhost", ends_in=-A_DAY)),
+        "misnamed": serving(authority.issue("misnamed", "elsewhere.example")),
+        "nameless": serving(authority.issue("localhost")),
+        "mutual": requiring_certificates(authority.issue("mutual", "localhost"), authority),
+        "plain": None,
+    }
+    with ExitStack() as stack:
+        upstreams = {name: RawUpstream(context) for name, context in contexts.items()}
+        for upstream in upstreams.values():
+            stack.callback(upstream.stop)
+        yield upstreams
+
+
+@pytest.fixture(scope="module")
+def tls_gateway(
+    make_app: MakeApp, authority: Authority, servers: dict[str, RawUpstream], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """A gateway with a route to each, `address` by its number; `system` believes the system's authorities."""
+    ours = f'ca_file = "{authority.file}"'
+    client = authority.issue("client")
+    shown = f'\nclient_cert_file = "{client.cert}"\nclient_key_file = "{client.key}"'
+    told = {name: ("localhost", name, ours) for name in servers} | {
+        "address": ("127.0.0.1", "good", ours),
+        "system": ("localhost", "good", ""),
+        "mutual": ("localhost", "mutual", ours + shown),
+        "anonymous": ("localhost", "mutual", ours),
+    }
+    routes = "".join(
+        UPSTREAM.format(
+            name=name, host=host, port=servers[server].port, rest=rest, connect=SOON if name == "plain" else SECONDS
+        )
+        for name, (host, server, rest) in told.items()
+    )
+    file = tmp_path_factory.mktemp("routes") / "routes.toml"
+    file.write_text('[upstreams.auth]\nurls = ["${AUTH_URL}"]\n' + routes)
+    with running(make_app(GATEWAY_ROUTES=str(file))) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def good(servers: dict[str, RawUpstream]) -> RawUpstream:
+    servers["good"].begin()
+    return servers["good"]
+
+
+# --- who is believed ----------------------------------------------------------------------------------------------
+
+
+def test_a_service_is_spoken_to_over_tls(
+    tls_gateway: RunningGateway, good: RawUpstream, names_asked_for: list[str | None]
+) -> None:
+    """By its name, which goes into SNI, whatever Host says; and its connection is kept."""
+    names_asked_for.clear()
+    assert [ask(tls_gateway, "/good/").status for _ in range(4)] == [200] * 4
+    assert names_asked_for == ["localhost"]
+    assert good.last.get("host") == "h"
+
+
+def test_a_certificate_may_be_for_an_address(tls_gateway: RunningGateway, good: RawUpstream) -> None:
+    assert ask(tls_gateway, "/address/").status == 200
+
+
+def test_the_gateway_proves_itself_where_it_is_asked_to(
+    tls_gateway: RunningGateway, servers: dict[str, RawUpstream]
+) -> None:
+    assert ask(tls_gateway, "/mutual/").status == 200
+    assert len(servers["mutual"].requests) == 1
+    assert ask(tls_gateway, "/anonymous/").status == 502
+    assert len(servers["mutual"].requests) == 1
+
+
+def test_large_bodies_cross_both_ways(tls_gateway: RunningGateway, good: RawUpstream) -> None:
+    async def echo(conversation: Conversation) -> None:
+        await conversation.read_body()
+        await conversation.write(ok(conversation.request.content()))
+
+    good.begin(echo)
+    body = bytes(range(256)) * (LARGE // 256)
+    with tls_gateway.connect() as client:
+        sending = threading.Thread(
+            target=client.send,
+            args=(b"POST /good/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body,),
+        )
+        sending.start()
+        answer = client.answer("POST")
+        sending.join()
+    assert answer.body == body
+
+
+def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_path: Path) -> None:
+    """In messages larger than a TLS record."""
+    context = serving(authority.issue("websockets", "localhost"))
+    with websocket_service(ssl=context, max_size=None) as service:
+        rest = f'ca_file = "{authority.file}"'
+        port = service.url.rpartition(":")[2]
+        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest, connect=SECONDS)
+        (tmp_path / "routes.toml").write_text(route + "websocket = true\n")
+        with (
+            running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway,
+            connect(f"ws://127.0.0.1:{gateway.port}/talk/", proxy=None, max_size=None, legacy=True) as client,
+        ):
+            for message in ("text", bytes(LARGE)):
+                client.send(message)
+                assert client.recv(WAIT) == message
+
+
+@pytest.mark.parametrize(
+    ("end", "whole"), [(Conversation.close, True), (Conversation.vanish, False), (Conversation.reset, False)]
+)
+def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
+    tls_gateway: RunningGateway, good: RawUpstream, end: Callable[[Conversation], None], whole: bool
+) -> None:
+    """RFC 9112 9.8: without TLS's own word for it, anybody on the way may have cut it."""
+
+    async def cut(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\n\r\nall that there is, or half of it")
+        await asyncio.sleep(0.05)  # so that its end does not overtake it
+        end(conversation)
+
+    good.begin(cut)
+    answer = ask(tls_gateway, "/good/")
+    assert (answer.status, answer.whole) == (200, whole)
+
+
+@pytest.mark.parametrize("ending", ["close", "vanish", "reset"])
+def test_a_path_that_breaks_off_over_tls_shuts_no_other(
+    make_app: MakeApp, authority: Authority, good: RawUpstream, tmp_path: Path, ending: str
+) -> None:
+    """With TLS's own word for the end or without."""
+
+    async def breaking_off(conversation: Conversation) -> None:
+        if " /brittle/bad " in conversation.request.request_line:
+            getattr(conversation, ending)()
+        else:
+            await conversation.write(ok())
+
+    good.begin(breaking_off)
+    rest = f'ca_file = "{authority.file}"'
+    routes = UPSTREAM.format(name="brittle", host="localhost", port=good.port, rest=rest, connect=SECONDS)
+    (tmp_path / "routes.toml").write_text(routes.replace("break_after = 0", "break_after = 2"))
+    with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
+        for _ in range(4):
+            assert [ask(gateway, "/brittle/bad").status for _ in range(3)] == [502] * 3
+            assert ask(gateway, "/brittle/good").status == 200
+
+
+@pytest.fixture(scope="module")
+def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUpstream]:
+    """An auth service that is met over TLS alone, by who has a certificate."""
+    upstream = RawUpstream(requiring_certificates(authority.issue("auth", "localhost"), authority))
+    upstream.begin(auth_answers)
+    yield upstream
+    upstream.stop()
+
+
+def test_the_auth_service_is_asked_over_tls(
+    make_app: MakeApp, authority: Authority, auth_over_tls: RawUpstream, tmp_path: Path
+) -> None:
+    """A gateway that is ready has the keys, and has them from there."""
+    (tmp_path / "routes.toml").write_text("")
+    client = authority.issue("gateway")
+    told = {"AUTH_CA_FILE": authority.file, "AUTH_CLIENT_CERT_FILE": client.cert, "AUTH_CLIENT_KEY_FILE": client.key}
+    url = f"https://localhost:{auth_over_tls.port}"
+    app = make_app(
+        AUTH_URL=url,
+        GATEWAY_ROUTES=str(tmp_path / "routes.toml"),
+        **{name: str(file) for name, file in told.items()},
+    )
+    with running(app) as gateway:
+        assert ask(gateway, "/readyz").status == 200
+    assert auth_over_tls.requests[0].request_line == "GET /.well-known/jwks.json HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_URL: .*nowhere.pem cannot be read"),
+        ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE go together"),
+        ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* are for https://"),
+    ],
+)
+def test_what_is_wrong_about_the_auth_service_stops_the_start(
+    make_app: MakeApp, told: dict[str, str], complaint: str
+) -> None:
+    with pytest.raises(RoutesError, match=complaint):
+        make_app(**told)
+
+
+# --- and who is not -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("stranger", "certificate refused: unable to get local issuer certificate"),
+        ("system", "certificate refused: unable to get local issuer certificate"),
+        ("expired", "certificate refused: certificate has expired"),
+        ("misnamed", "certificate refused: Hostname mismatch, certificate is not valid for 'localhost'."),
+        ("nameless", "certificate refused: Hostname mismatch, certificate is not valid for 'localhost'."),
+        ("plain", "TimeoutError"),  # it waits for the end of what it takes for a request
+    ],
+)
+def test_whoever_does_not_prove_to_be_it_is_told_nothing(
+    tls_gateway: RunningGateway, servers: dict[str, RawUpstream], name: str, reason: str
+) -> None:
+    """502, and the log says why."""
+    server = servers.get(name, servers["good"])
+    server.begin(answering(ok()))
+    with capture_logs() as lines:
+        assert problem(ask(tls_gateway, f"/{name}/")) == (502, "upstream_unreachable")
+    assert server.requests == []
+    assert [(line["event"], line["upstream"]) for line in lines] == [("upstream address fails", name)]
+    assert lines[0]["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("old", (502, "upstream_unreachable"), "TLS failed: TLSV1_ALERT_PROTOCOL_VERSION"),
+        ("mutual", (502, "upstream_failed"), "TLS failed: TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+    ],
+)
+def test_what_the_service_complains_of_is_in_the_log(
+    make_app: MakeApp, authority: Authority, tmp_path: Path, name: str, status: tuple[int, str], reason: str
+) -> None:
+    """TLS below 1.2 is not spoken. TLS 1.3 says that our certificate is missing once the connection is made."""
+    pair = authority.issue(f"complaining {name}", "localhost")
+    context = of_yesterday(pair) if name == "old" else requiring_certificates(pair, authority)
+    with complaining(context) as port, capture_logs() as lines:
+        rest = f'ca_file = "{authority.file}"'
+        route = UPSTREAM.format(name=name, host="localhost", port=port, rest=rest, connect=SECONDS)
+        (tmp_path / "routes.toml").write_text(route)
+        with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
+            assert problem(ask(gateway, f"/{name}/")) == status
+    assert [line["reason"] for line in lines if line["event"] == "upstream address fails"] == [reason]
+
+
+# --- at the start -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(authority: Authority) -> dict[str, str]:
+    """Files that are right, each for itself."""
+    client, other = authority.issue("a client"), authority.issue("another client")
+    locked = authority.issue("locked", password=b"secret")
+    (authority.folder / "empty.pem").write_text("")
+    return {
+        "CA": str(authority.file),
+        "CERT": str(client.cert),
+        "KEY": str(client.key),
+        "OTHER": str(other.key),
+        "LOCKED": str(locked.key),
+        "LOCKED_CERT": str(locked.cert),
+        "EMPTY": str(authority.folder / "empty.pem"),
+    }
+
+
+def refusal(folder: Path, files: dict[str, str], url: str, **told: str) -> str:
+    """The complaint about an upstream; upper-case names stand for files."""
+    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in told.items())
+    with pytest.raises(RoutesError) as refused:
+        parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{written}', environ={}, data_dir=folder)
+    return str(refused.value)
+
+
+HTTPS = "https://x:1"
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
+        ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
+        ({"ca_file": "KEY"}, "a client.key.pem holds no PEM certificate"),
+        ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file go together"),
+        ({"client_key_file": "KEY"}, "client_cert_file and client_key_file go together"),
+        ({"client_cert_file": "CERT", "client_key_file": "nowhere.pem"}, "nowhere.pem cannot be read"),
+        ({"client_cert_file": "CERT", "client_key_file": "OTHER"}, "do not belong together"),
+        ({"client_cert_file": "CERT", "client_key_file": "EMPTY"}, "are no PEM certificate and key"),
+        ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "without a password"),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start(
+    tmp_path: Path, files: dict[str, str], told: dict[str, str], complaint: str
+) -> None:
+    """And is named; of its content nothing is said."""
+    said = refusal(tmp_path, files, HTTPS, **told)
+    assert said.startswith("routes.toml:1: upstreams.x: ")
+    assert complaint in said
+    assert "BEGIN" not in said
+
+
+def test_the_form_can_be_checked_where_the_files_are_not(tmp_path: Path) -> None:
+    """check-routes needs no secrets, and no keys."""
+    text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
+    assert parse_routes(text, environ={}, data_dir=tmp_path, form_only=True).routes == ()
+
+
+@pytest.mark.parametrize("name", ["ca_file", "client_cert_file"])
+def test_a_file_for_tls_where_there_is_none_is_a_mistake(tmp_path: Path, files: dict[str, str], name: str) -> None:
+    assert "https://host:port" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
+
+
+def test_files_may_be_relative_to_the_data_folder(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "ca.pem").write_bytes(authority.file.read_bytes())
+    text = f"""
+        upstreams.x = {{ urls = ["{HTTPS}", "https://y", "http://z"], ca_file = "ca.pem" }}
+        routes = [{{ prefix = "/", upstream = "x", access = "public" }}]
+    """
+    addresses = parse_routes(text, environ={}, data_dir=tmp_path).upstreams()[0].addresses
+    assert [(address.port, address.tls is not None) for address in addresses] == [(1, True), (443, True), (80, False)]

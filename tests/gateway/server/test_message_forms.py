@@ -1,0 +1,105 @@
+"""Each form of a message that proxies read differently: what becomes of it here is written down, beside the peers.
+
+`make test` plays all forms at the gateway. `make test-faults` plays them at nginx, HAProxy and Envoy too, where they
+are installed, and compares with recorded.json; SALLYPORT_RECORD=1 writes that file. The page in docs/decisions says
+why each difference is one.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from stack.plan import ROOT
+from tests.gateway.message_forms import peers
+from tests.gateway.message_forms.forms import ANSWERS, REQUESTS
+from tests.gateway.message_forms.play import Outcomes, play_answers, play_requests
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway
+
+FILE = Path(__file__).parents[1] / "message_forms" / "recorded.json"
+PAGE = ROOT / "docs" / "decisions" / "0021-message-forms-beside-nginx-haproxy-and-envoy.md"
+GATEWAY = "gateway"
+PEERS = ("nginx", "haproxy", "envoy")
+RECORD = bool(os.environ.get("SALLYPORT_RECORD"))
+
+Table = dict[str, dict[str, dict[str, str]]]
+"""Outcomes by "requests" or "answers", form and proxy."""
+
+
+def recorded(kind: str, proxy: str) -> Outcomes:
+    """What became of the forms of `kind` at `proxy`."""
+    table: Table = json.loads(FILE.read_text(encoding="utf-8"))
+    return {form: by_proxy[proxy] for form, by_proxy in table[kind].items() if proxy in by_proxy}
+
+
+def note(kind: str, proxy: str, outcomes: Outcomes) -> None:
+    """Writes down what became of the forms of `kind` at `proxy`."""
+    table: Table = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    known = table.get(kind, {})
+    table[kind] = {form: {**known.get(form, {}), proxy: outcome} for form, outcome in outcomes.items()}
+    FILE.write_text(json.dumps(table, indent=1, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def played(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
+    """What becomes of them at the proxy that listens on `port`."""
+    return play_requests(port, upstream, REQUESTS) if kind == "requests" else play_answers(port, upstream, ANSWERS)
+
+
+def differences(found: Outcomes, known: Outcomes) -> dict[str, tuple[str, str | None]]:
+    """What was found and is not what is known, by form."""
+    return {form: (outcome, known.get(form)) for form, outcome in found.items() if outcome != known.get(form)}
+
+
+@pytest.mark.parametrize("kind", ["requests", "answers"])
+def test_each_form_has_its_outcome(gateway: RunningGateway, upstream: RawUpstream, kind: str) -> None:
+    found = played(kind, gateway.port, upstream)
+    if RECORD:
+        note(kind, GATEWAY, found)
+    assert differences(found, recorded(kind, GATEWAY)) == {}
+
+
+@pytest.fixture(scope="module")
+def running_peers(
+    shared_upstream: RawUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mapping[str, int]]:
+    with peers.running_peers(tmp_path_factory.mktemp("peers"), shared_upstream.port) as ports:
+        yield ports
+
+
+@pytest.mark.skipif(
+    not (os.environ.get("SALLYPORT_FAULTS") or RECORD), reason="starts other proxies; `make test-faults` does"
+)
+@pytest.mark.parametrize("kind", ["requests", "answers"])
+@pytest.mark.parametrize("proxy", PEERS)
+def test_the_peers_do_as_recorded(
+    running_peers: Mapping[str, int], upstream: RawUpstream, kind: str, proxy: str
+) -> None:
+    """Who has another version of a peer learns here what has changed in it."""
+    if proxy not in running_peers:
+        pytest.skip(f"{proxy} is not installed")
+    found = played(kind, running_peers[proxy], upstream)
+    if RECORD:
+        note(kind, proxy, found)
+    assert differences(found, recorded(kind, proxy)) == {}
+
+
+def _is_taken(outcome: str) -> bool:
+    return outcome.startswith(("2", "3"))
+
+
+@pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("answers", "### Answers")])
+def test_the_page_explains_each_difference(kind: str, heading: str) -> None:
+    """A form that is taken here and not by some peer, or the other way round, has a row; no other form has."""
+    rows = PAGE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n##", 1)[0].splitlines()
+    explained = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")][1:]
+    table: Table = json.loads(FILE.read_text(encoding="utf-8"))
+    assert set(table[kind]) == set(REQUESTS if kind == "requests" else ANSWERS)
+    different = [
+        form
+        for form, by_proxy in table[kind].items()
+        if any(_is_taken(by_proxy[peer]) != _is_taken(by_proxy[GATEWAY]) for peer in PEERS)
+    ]
+    assert explained == different

@@ -1,0 +1,40 @@
+"""Whatever is sent on a connection: what is executed is answered, every place comes back, nothing raises.
+
+`make soak` plays 200,000 sequences against a worker of its own: see tests/load/test_pipelines.py.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.gateway.conftest import MakeApp
+from tests.gateway.running_gateway import running
+from tests.gateway.server.pipelines import ROUTES, play_all
+from tests.ports import free_port
+
+COUNT = 400
+AT_ONCE = 20
+PLACES = 3 * AT_ONCE
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_executed_is_answered_and_every_place_comes_back(
+    make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: int
+) -> None:
+    service_port = free_port()
+    routes = tmp_path / "routes.toml"
+    routes.write_text(ROUTES.format(port=service_port, places=PLACES))
+    app = make_app(GATEWAY_ROUTES=str(routes))
+    with capture_logs() as lines, running(app, until="/healthz") as gateway:
+        outcome = asyncio.run(
+            play_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, places=PLACES),
+        )
+    assert outcome.faults == []
+    assert outcome.played == COUNT
+    assert outcome.answers > COUNT
+    assert outcome.all_places_are_free
+    assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

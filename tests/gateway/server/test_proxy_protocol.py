@@ -1,0 +1,244 @@
+"""A balancer that speaks no HTTP says whose connection it passes on: PROXY protocol, versions 1 and 2."""
+
+import struct
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from gateway.server.http_protocol import ServerProtocol
+from gateway.server.proxied_connection import ProxiedConnection, connection_class
+from gateway.server.proxy_protocol import MAX_BYTES, MalformedPreamble, Preamble, ProxyProtocol
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway, running
+
+CLIENT, BALANCER = "192.0.2.1", "127.0.0.2"
+GET = b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n"
+V1 = b"PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+ANY = ProxyProtocol("any", "")
+
+
+def v2(family: int, payload: bytes, command: int = 0x21, size: int | None = None) -> bytes:
+    return SIGNATURE + struct.pack("!BBH", command, family, len(payload) if size is None else size) + payload
+
+
+def addresses(client: str, server: str = "") -> bytes:
+    here = ip_address(client)
+    there = ip_address(server) if server else here
+    return here.packed + there.packed + struct.pack("!HH", 56_324, 443)
+
+
+def record(kind: int, value: bytes) -> bytes:
+    return struct.pack("!BH", kind, len(value)) + value
+
+
+V2 = v2(0x11, addresses(CLIENT))
+OVER_TLS = record(0x20, b"\x01\0\0\0\0" + record(0x21, b"TLSv1.3"))
+
+READ: dict[str, tuple[bytes, str | None, bool]] = {
+    "version 1": (V1, CLIENT, False),
+    "version 1 over IPv6": (b"PROXY TCP6 2001:DB8::1 ::1 1 65535\r\n", "2001:db8::1", False),
+    "version 1, unknown": (b"PROXY UNKNOWN\r\n", None, False),
+    "version 1, unknown with more": (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", None, False),
+    "version 2": (V2, CLIENT, False),
+    "version 2 over IPv6": (v2(0x21, addresses("2001:db8::1")), "2001:db8::1", False),
+    "version 2 with records": (v2(0x11, addresses(CLIENT) + record(4, b"") + record(0xEA, b"vpce")), CLIENT, False),
+    "version 2 over TLS": (v2(0x11, addresses(CLIENT) + record(2, b"h") + OVER_TLS), CLIENT, True),
+    "version 2, not over TLS": (v2(0x11, addresses(CLIENT) + record(0x20, b"\0\0\0\0\0")), CLIENT, False),
+    "version 2, a health check": (v2(0x00, b"", command=0x20), None, False),
+    "version 2, a health check with more": (v2(0x11, addresses(CLIENT), command=0x20), None, False),
+    "version 2, unknown": (v2(0x00, b"anything"), None, False),
+    "version 2, a unix socket": (v2(0x31, bytes(216)), None, False),
+}
+
+MALFORMED = {
+    "HTTP": GET,
+    "TLS": b"\x16\x03\x01\x02\x00",
+    "lower case": b"proxy TCP4 192.0.2.1 198.51.100.1 1 2\r\n",
+    "a line feed": V1.replace(b"\r\n", b"\n") + b"\r\n",
+    "two spaces": b"PROXY  TCP4 192.0.2.1 198.51.100.1 1 2\r\n",
+    "another transport": b"PROXY UDP4 192.0.2.1 198.51.100.1 1 2\r\n",
+    "another family": b"PROXY TCP4 ::1 ::1 1 2\r\n",
+    "the other family": b"PROXY TCP6 192.0.2.1 198.51.100.1 1 2\r\n",
+    "no address": b"PROXY TCP4 300.0.2.1 198.51.100.1 1 2\r\n",
+    "a name": b"PROXY TCP4 localhost 198.51.100.1 1 2\r\n",
+    "no ports": b"PROXY TCP4 192.0.2.1 198.51.100.1\r\n",
+    "a port with zeros": b"PROXY TCP4 192.0.2.1 198.51.100.1 01 2\r\n",
+    "a port too long": b"PROXY TCP4 192.0.2.1 198.51.100.1 123456 2\r\n",
+    "more behind the ports": b"PROXY TCP4 192.0.2.1 198.51.100.1 1 2 3\r\n",
+    "a header field": b"PROXY TCP4 192.0.2.1\rX: y 198.51.100.1 1 2\r\n",
+    "a line without end": b"PROXY UNKNOWN " + b"x" * 200,
+    "a line that is too long": b"PROXY UNKNOWN " + b"x" * 92 + b"\r\n",
+    "version 3": v2(0x11, addresses(CLIENT), command=0x31),
+    "an unknown command": v2(0x11, addresses(CLIENT), command=0x22),
+    "datagrams": v2(0x12, addresses(CLIENT)),
+    "an unknown family": v2(0x41, addresses(CLIENT)),
+    "half the addresses": v2(0x11, addresses(CLIENT)[:8]),
+    "IPv4 for IPv6": v2(0x21, addresses(CLIENT)),
+    "half a record": v2(0x11, addresses(CLIENT) + b"\x20\0"),
+    "a record longer than the header": v2(0x11, addresses(CLIENT) + b"\x20\0\xff\x01"),
+    "64 KB": v2(0x11, addresses(CLIENT), size=65_535),
+    "a broken signature": SIGNATURE[:-1] + b"\r" + bytes(20),
+}
+
+
+@pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
+def test_a_header_is_read_and_nothing_behind_it(header: bytes, client: str | None, is_tls: bool) -> None:
+    assert ANY.read(header + GET) == Preamble(len(header), client, is_tls)
+
+
+@pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
+def test_a_header_that_comes_in_parts_is_waited_for(header: bytes, client: str | None, is_tls: bool) -> None:
+    assert [ANY.read(header[:length]) for length in range(len(header))] == [None] * len(header)
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_none_is_refused(data: bytes) -> None:
+    with pytest.raises(MalformedPreamble):
+        ANY.read(data)
+
+
+def test_only_the_versions_that_were_asked_for_are_spoken() -> None:
+    assert ProxyProtocol("v1", "").read(V1) is not None
+    assert ProxyProtocol("v2", "").read(V2) is not None
+    with pytest.raises(MalformedPreamble):
+        ProxyProtocol("v1", "").read(V2)
+    with pytest.raises(MalformedPreamble):
+        ProxyProtocol("v2", "").read(V1)
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=64).map(lambda end: SIGNATURE + b"\x21\x11" + end))
+def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
+    try:
+        preamble = ANY.read(data)
+    except MalformedPreamble:
+        return
+    if preamble is None:
+        assert len(data) < MAX_BYTES
+    else:
+        assert preamble.length <= len(data)
+        assert preamble.client is None or ip_address(preamble.client)
+
+
+def test_operators_come_without_a_balancer() -> None:
+    protocol = ProxyProtocol("any", "127.0.0.1:9001")
+    assert protocol.is_due_at(("127.0.0.1", 8000))
+    assert not protocol.is_due_at(("127.0.0.1", 9001))
+    assert not ProxyProtocol("any", "unix:/run/i.sock").is_due_at(("/run/i.sock", None))
+    assert not ProxyProtocol("off", "").is_due_at(("127.0.0.1", 8000))
+
+
+def test_without_the_setting_the_plain_protocol_serves() -> None:
+    assert connection_class(ProxyProtocol("off", "")) is ServerProtocol
+    assert connection_class(ProxyProtocol("v2", "")) is ProxiedConnection
+
+
+# --- over sockets ------------------------------------------------------------------------------------------------
+
+
+class Hasty(ProxiedConnection):
+    """With less patience."""
+
+    head_timeout = 0.4
+
+
+@pytest.fixture(scope="module")
+def behind_a_balancer(make_app: MakeApp) -> Iterator[RunningGateway]:
+    """A gateway that trusts 127.0.0.2, and 192.0.2.9 behind it; from 127.0.0.1 anybody comes."""
+    with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), Hasty) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
+def test_the_client_is_whom_the_balancer_names(
+    behind_a_balancer: RunningGateway, upstream: RawUpstream, header: bytes
+) -> None:
+    """For every request of the connection, whatever their own fields say."""
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        balancer.send(header + GET)
+        assert balancer.answer().status == 200
+        assert balancer.ask("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 6.6.6.6").status == 200
+    assert [request.get("x-forwarded-for") for request in upstream.requests] == [CLIENT, CLIENT]
+    assert [request.get("x-forwarded-proto") for request in upstream.requests] == ["http", "http"]
+
+
+def test_the_header_may_come_byte_by_byte(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        for byte in V2 + GET:
+            balancer.send(bytes([byte]))
+        assert balancer.answer().status == 200
+    assert upstream.last.get("x-forwarded-for") == CLIENT
+
+
+def test_tls_at_the_balancer_is_https(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        balancer.send(v2(0x11, addresses(CLIENT) + OVER_TLS) + GET)
+        assert balancer.answer().status == 200
+    assert upstream.last.get("x-forwarded-proto") == "https"
+
+
+def test_a_health_check_of_the_balancer_is_its_own(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        balancer.send(v2(0, b"", command=0x20) + GET)
+        assert balancer.answer().status == 200
+    assert upstream.last.get("x-forwarded-for") == BALANCER
+
+
+def test_a_trusted_proxy_behind_the_balancer_names_its_clients(
+    behind_a_balancer: RunningGateway, upstream: RawUpstream
+) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        balancer.send(v2(0x11, addresses("192.0.2.9")))
+        assert balancer.ask("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 192.0.2.7").status == 200
+    assert upstream.last.get("x-forwarded-for") == "192.0.2.7"
+
+
+def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp, auth_upstream: RawUpstream) -> None:
+    app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
+    with capture_logs() as lines, running(app, Hasty) as gateway, RawClient(gateway.port, BALANCER) as balancer:
+        balancer.send(GET)
+        assert balancer.is_closed()
+    (line,) = [line for line in lines if line["event"] == "malformed_request"]
+    assert (line["client"], line["status"], line["code"]) == (BALANCER, 0, "bad_proxy_header")
+
+
+@pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
+def test_a_balancer_without_a_good_header_is_closed_unanswered(
+    behind_a_balancer: RunningGateway, upstream: RawUpstream, data: bytes
+) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        balancer.send(data)
+        assert balancer.is_closed()
+    assert upstream.requests == []
+
+
+def test_half_a_header_is_closed_at_the_deadline(behind_a_balancer: RunningGateway) -> None:
+    with RawClient(behind_a_balancer.port, BALANCER) as balancer:
+        begun = time.monotonic()
+        balancer.send(V1[:10])
+        assert balancer.is_closed()
+        assert time.monotonic() - begun < Hasty.head_timeout + 1.5
+
+
+@pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
+def test_from_others_a_header_is_malformed(
+    behind_a_balancer: RunningGateway, gateway: RunningGateway, upstream: RawUpstream, header: bytes
+) -> None:
+    """From a peer that is not trusted, and wherever nobody speaks the protocol."""
+    for server in (behind_a_balancer, gateway):
+        with server.connect() as client:
+            client.send(header + GET)
+            assert client.answer().status == 400
+            assert client.is_closed()
+    assert upstream.requests == []
+    with behind_a_balancer.connect() as client:
+        client.send(GET)
+        assert client.answer().status == 200
+    assert upstream.last.get("x-forwarded-for") == "127.0.0.1"

@@ -1,0 +1,179 @@
+"""What came before need not be parsed again, and means what it meant: no more, no less, and for nobody else."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from gateway.server.request_head_cache import SIZE, CachedRequest, RequestHeadCache
+from gateway.upstream_connections.response_head_cache import SIZE as KNOWN_ANSWERS
+from gateway.upstream_connections.response_head_cache import ResponseHeadCache
+from tests.gateway.access_tokens import SigningKey, access_claims
+from tests.gateway.clocks import MovableClock
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+PUBLIC = b"GET /public/known?q=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\n\r\n"
+OFTEN = 4
+"""The first two times teach, the others recall."""
+
+
+def ask(client: RawClient, raw: bytes) -> tuple[int, bytes]:
+    client.send(raw)
+    answer = client.answer()
+    return answer.status, answer.body
+
+
+def test_a_request_means_the_same_however_often_it_comes(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """But for its id, which no other request has, and on whichever connection."""
+    ids, heads = set(), set()
+    for _ in range(2):
+        with gateway.connect() as client:
+            for _ in range(OFTEN):
+                client.send(PUBLIC)
+                answer = client.answer()
+                assert (answer.status, answer.body) == (200, b"ok")
+                ids.add(answer.get("x-request-id"))
+    for request in upstream.requests:
+        ids.discard(request.get("x-request-id"))
+        heads.add(tuple(field for field in request.fields if field[0] != "x-request-id"))
+        assert request.request_line == "GET /public/known?q=1 HTTP/1.1"
+    assert (len(upstream.requests), len(heads), ids) == (2 * OFTEN, 1, set())
+
+
+def test_a_known_request_may_come_in_pieces_or_in_numbers(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for cut in range(1, len(PUBLIC), 7):
+            assert ask(client, PUBLIC) == (200, b"ok")
+            client.send(PUBLIC[:cut])
+            time.sleep(0.002)  # two packets, as far as the kernel lets us say so
+            assert ask(client, PUBLIC[cut:]) == (200, b"ok")
+        asked = len(upstream.requests)
+        client.send(PUBLIC * 3)
+        client.send(PUBLIC)
+        assert [client.answer().status for _ in range(4)] == [200] * 4
+    assert len(upstream.requests) == asked + 4
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: %d", b"Transfer-Encoding: chunked"], ids=["length", "chunked"])
+def test_a_body_that_looks_like_a_known_request_is_a_body(
+    gateway: RunningGateway, upstream: RawUpstream, framing: bytes
+) -> None:
+    with gateway.connect() as client:
+        for _ in range(OFTEN):
+            assert ask(client, PUBLIC) == (200, b"ok")
+        asked = len(upstream.requests)
+        is_chunked = b"%d" not in framing
+        length = framing if is_chunked else framing % len(PUBLIC)
+        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\n" + length + b"\r\n\r\n")
+        if is_chunked:
+            client.send(b"%x\r\n" % len(PUBLIC))
+        time.sleep(0.02)
+        client.send(PUBLIC)
+        if is_chunked:
+            client.send(b"\r\n0\r\n\r\n")
+        assert client.answer().status == 200
+        assert ask(client, PUBLIC) == (200, b"ok")
+    assert [request.request_line for request in upstream.requests[asked:]] == [
+        "POST /public/ HTTP/1.1",
+        "GET /public/known?q=1 HTTP/1.1",
+    ]
+    assert upstream.requests[asked].content() == PUBLIC
+
+
+def test_a_header_that_ends_in_a_known_request_is_a_header(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        for _ in range(OFTEN):
+            assert ask(client, PUBLIC) == (200, b"ok")
+        client.send(b"GET /public/other HTTP/1.1\r\nHost: h\r\nX-Note: ")
+        time.sleep(0.02)
+        client.send(PUBLIC)
+        assert client.answer().status == 400  # its second Host
+        asked = len(upstream.requests)
+    assert asked == OFTEN
+
+
+def test_a_known_request_is_refused_once_its_token_is_no_good(
+    make_app: MakeApp, clock: MovableClock, signing_key: SigningKey, upstream: RawUpstream
+) -> None:
+    """Whose it is and until when is asked every time."""
+    token = signing_key.sign(access_claims(clock(), exp=int(clock()) + 60))
+    raw = f"GET /api/known HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    with running(make_app(clock=clock)) as gateway, gateway.connect() as client:
+        for _ in range(OFTEN):
+            assert ask(client, raw) == (200, b"ok")
+        clock.move(90)
+        for _ in range(OFTEN):
+            client.send(raw)
+            assert client.answer().problem["code"] == "token_expired"
+    assert len(upstream.requests) == OFTEN
+
+
+WHOLE = ok(b"the body", "Content-Type: text/plain", "Set-Cookie: a=b", "Server: s")
+
+
+def in_pieces(raw: bytes) -> Script:
+    """Answers with `raw`, its last bytes a little later."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_body()
+        await conversation.write(raw[:-3])
+        await asyncio.sleep(0.01)
+        await conversation.write(raw[-3:])
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("method", "script"),
+    [
+        ("GET", answering(WHOLE)),
+        ("GET", in_pieces(WHOLE)),
+        ("GET", answering(b"HTTP/1.1 103 Early Hints\r\n\r\n" + WHOLE)),
+        ("GET", answering(WHOLE, then_close=True)),
+        ("HEAD", answering(WHOLE.removesuffix(b"the body"))),
+        ("HEAD", answering(WHOLE)),
+        ("GET", answering(WHOLE + b"HTTP/1.1 200 OK\r\n")),
+    ],
+    ids=["whole", "in pieces", "after an interim one", "the last one", "head alone", "HEAD with a body", "and more"],
+)
+def test_a_known_answer_means_what_it_meant(
+    gateway: RunningGateway, upstream: RawUpstream, method: str, script: Script
+) -> None:
+    """What comes with it or after it is still looked at."""
+    with gateway.connect() as client:
+        for turn in range(2 * OFTEN):
+            upstream.begin(script if turn % 2 else answering(WHOLE))
+            asked = method if turn % 2 else "GET"
+            client.send(f"{asked} /public/{turn} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            answer = client.answer(asked)
+            assert (answer.status, answer.whole) == (200, True)
+            assert answer.body == (b"" if asked == "HEAD" else b"the body")
+            assert (answer.get("content-type"), answer.get("content-length")) == ("text/plain", "8")
+            assert (answer.get("set-cookie"), answer.get("server")) == (None, None)
+
+
+def test_a_known_answer_that_is_cut_short_is_not_taken_for_whole(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    for turn in range(2 * OFTEN):
+        upstream.begin(answering(WHOLE[:-1] if turn % 2 else WHOLE, then_close=bool(turn % 2)))
+        with gateway.connect() as client:
+            client.send(PUBLIC)
+            assert client.answer().whole is not bool(turn % 2)
+
+
+def test_memory_is_bounded() -> None:
+    requests, answers = RequestHeadCache(), ResponseHeadCache()
+    for number in range(3 * SIZE):
+        data = b"%d" % number
+        for _ in range(2):
+            requests.learn(data, CachedRequest("GET", b"/", b"", [], "1.1"))
+        answers.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
+        assert requests.find(data) is not None
+    assert len(requests) <= SIZE
+    assert 0 < len(answers) <= KNOWN_ANSWERS

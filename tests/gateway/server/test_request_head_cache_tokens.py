@@ -1,0 +1,221 @@
+"""Requests that differ in their token alone are known by the rest: each is still its sender's, and nobody else's."""
+
+import time
+
+import httptools
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.server.request_head_cache import CachedRequest, RequestHeadCache
+from tests.gateway.access_tokens import SigningKey, access_claims
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway
+
+OFTEN = 4
+"""The first two times teach, the others recall."""
+
+
+def token_of(name: str, key: SigningKey) -> str:
+    now = time.time()
+    return key.sign(access_claims(now, sub=f"{name}-id", sid=f"{name}-session", jti=name, exp=int(now) + 3_000))
+
+
+@pytest.fixture(scope="module")
+def ann(signing_key: SigningKey) -> str:
+    return token_of("ann", signing_key)
+
+
+@pytest.fixture(scope="module")
+def bob(signing_key: SigningKey) -> str:
+    return token_of("bob", signing_key)
+
+
+def request(authorization: str, target: str = "/api/known", *lines: str) -> bytes:
+    return "\r\n".join([f"GET {target} HTTP/1.1", "Host: h", *lines, authorization, "", ""]).encode("latin-1")
+
+
+def ask(client: RawClient, raw: bytes) -> int:
+    client.send(raw)
+    return client.answer().status
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+def test_each_is_who_their_token_says(
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, name: str
+) -> None:
+    """On one connection by turns, and on connections of their own."""
+    raw = {who: request(f"{name}: Bearer {token}") for who, token in (("ann", ann), ("bob", bob))}
+    with gateway.connect() as shared, gateway.connect() as other:
+        for turn in range(2 * OFTEN):
+            for who in ("ann", "bob"):
+                assert ask(other if turn % 3 else shared, raw[who]) == 200
+                assert upstream.last.get("x-user-id") == f"{who}-id"
+                assert upstream.last.get("authorization") is None
+
+
+def test_credentials_that_are_forwarded_are_the_senders(
+    gateway: RunningGateway, auth_upstream: RawUpstream, ann: str, bob: str
+) -> None:
+    """A route to the auth service: what everybody says there has nobody's token in it."""
+    with gateway.connect() as client:
+        for _ in range(OFTEN):
+            for token in (ann, bob):
+                assert ask(client, request(f"Authorization: Bearer {token}", "/auth/users/me/")) == 200
+                assert auth_upstream.last.get("authorization") == f"Bearer {token}"
+
+
+BAD = [
+    *(
+        "Bearer {} {}",
+        "Bearer {},{}",
+        "Bearer {}\x01",
+        "Bearer {}\x00",
+        "Bearer {}\n",
+        "Bearer {}\nX-Y: z",
+        "Bearer é{}",
+    ),
+    *(
+        "Bearer ",
+        "Bearer",
+        "Bearer  {}",
+        "bearer {}",
+        "Basic {}",
+        "Bearer {}\r\nAuthorization: Bearer {}",
+        "Bearer \t{}",
+    ),
+]
+
+
+@pytest.mark.parametrize("written", BAD, ids=repr)
+def test_a_token_that_is_written_otherwise_means_what_it_meant(
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, written: str
+) -> None:
+    """Whatever the parser and the pipeline say of it at first, they say once the rest of the request is known."""
+    target = f"/api/odd-{BAD.index(written)}"  # that nobody has asked for before
+    odd = request(f"Authorization: {written}".replace("{}", bob), target)
+    with gateway.connect() as client:
+        at_first = ask(client, odd)
+    with gateway.connect() as client:
+        for _ in range(OFTEN):
+            assert ask(client, request(f"Authorization: Bearer {ann}", target)) == 200
+        upstream.begin()
+        assert ask(client, odd) == at_first
+    assert [asked.get("x-user-id") for asked in upstream.requests] == (["bob-id"] if at_first == 200 else [])
+
+
+@pytest.mark.parametrize("first", ["X-Authorization: Bearer {}", "Proxy-Authorization: Bearer {}"])
+def test_another_fields_token_is_not_taken_for_it(
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, first: str
+) -> None:
+    def both(one: str, two: str) -> bytes:
+        return request(f"Authorization: Bearer {two}", "/api/two", first.replace("{}", one))
+
+    with gateway.connect() as client:
+        for _ in range(OFTEN):
+            assert ask(client, both(ann, ann)) == 200
+        for one, two, who in ((bob, ann, "ann"), (ann, bob, "bob"), ("x", ann, "ann")):
+            assert ask(client, both(one, two)) == 200
+            assert upstream.last.get("x-user-id") == f"{who}-id"
+
+
+def test_beside_a_session_cookie_a_token_still_decides(
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str
+) -> None:
+    with gateway.connect() as client:
+        for token, who in ((ann, "ann"), (bob, "bob")) * OFTEN:
+            raw = request(f"Authorization: Bearer {token}", "/api/cookie", "Cookie: __Host-session=x; session=x")
+            assert ask(client, raw) == 200
+            assert upstream.last.get("x-user-id") == f"{who}-id"
+
+
+# --- the memory itself ----------------------------------------------------------------------------------------------
+
+
+class Parsed:
+    """What httptools makes of some bytes; `request` is None where they are not exactly one request without a body."""
+
+    def __init__(self, data: bytes) -> None:
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._target = b""
+        self._messages = 0
+        self.request: CachedRequest | None = None
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return
+        if self._messages == 1:
+            path, _, query = self._target.partition(b"?")
+            method = parser.get_method().decode("ascii")
+            self.request = CachedRequest(method, path, query, self._headers, parser.get_http_version())
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self._messages += 1
+
+
+LINES = st.sampled_from(
+    [
+        *("Accept: a", "X-Authorization: Bearer a", "Authorization: Bearer a", "authorization: Bearer bb"),
+        *(
+            "AUTHORIZATION: Bearer a",
+            "Authorization: bearer a",
+            "Authorization:Bearer a",
+            "Authorization: Bearer a b",
+        ),
+        *("Authorization: Bearer ", "Cookie: a=b", "X: \tAuthorization: Bearer a", "Authorization: Bearer a.b-c_d=="),
+    ]
+)
+REQUESTS = st.lists(LINES, max_size=4).map(
+    lambda lines: "\r\n".join(["GET /x?y HTTP/1.1", "Host: h", *lines, "", ""]).encode()
+)
+TOKENS = st.text("ab.-_=\r\n\t :,\x00\x7fé", max_size=6).map(lambda text: text.encode("latin-1"))
+
+
+ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
+
+
+@given(learnt=REQUESTS, asked=REQUESTS, instead=st.lists(TOKENS, max_size=3))
+@example(learnt=ONE, asked=b"", instead=[b"b\nX: y"])
+@example(learnt=ONE, asked=b"", instead=[b"b\rX: y", b"b\x00"])
+def test_what_is_recalled_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list[bytes]) -> None:
+    """Whatever was learnt, and whatever stands in the place of whichever token of whichever request."""
+    known = RequestHeadCache()
+    request = Parsed(learnt).request
+    if request is not None:
+        for _ in range(2):
+            known.learn(learnt, request)
+    for base in (learnt, asked):
+        parts = base.split(b"Bearer a")
+        for data in (base, *(token.join([parts[0] + b"Bearer ", *parts[1:]]) for token in instead)):
+            recalled = known.find(data)
+            if recalled is None:
+                continue
+            parsed = Parsed(data).request
+            assert parsed is not None
+            assert (parsed.method, parsed.path, parsed.query, parsed.headers, parsed.http_version) == (
+                *(recalled.known.method, recalled.known.path, recalled.known.query, recalled.headers),
+                recalled.known.http_version,
+            )
+            given = [value for name, value in parsed.headers if name == b"authorization"]
+            assert given == ([b"Bearer " + recalled.token.encode()] if recalled.token else [])
+
+
+def test_no_token_is_kept() -> None:
+    known = RequestHeadCache()
+    data = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer top.secret.token\r\n\r\n"
+    request = Parsed(data).request
+    assert request is not None
+    for _ in range(2):
+        known.learn(data, request)
+    recalled = known.find(data.replace(b"top", b"another"))
+    assert recalled is not None
+    assert recalled.token == "another.secret.token"
+    assert "secret" not in repr(vars(known))

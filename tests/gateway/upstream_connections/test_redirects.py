@@ -1,0 +1,331 @@
+"""Which host a service is told that it was asked as, and where its redirects lead a client."""
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from werkzeug.serving import make_server
+
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import parse_routes
+from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, Route
+from gateway.upstream_connections.redirects import with_client_urls
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import RawUpstream, answering
+from tests.gateway.running_gateway import RunningGateway, running
+
+ROUTES = """
+[upstreams.service]
+urls = ["{url}", "http://other.internal:9000"]
+eject_after = 0
+break_after = 0
+{more}
+
+[[routes]]
+prefix = "/service/"
+upstream = "service"
+access = "public"
+
+[[routes]]
+prefix = "/stripped/"
+upstream = "service"
+access = "public"
+strip_prefix = true
+"""
+
+
+def route(prefix: str = "/service/", url: str = "http://10.0.0.5:8001", more: str = "") -> Route:
+    text = ROUTES.format(url=url, more=more)
+    found = parse_routes(text, environ={}, data_dir=Path("/nowhere")).match(prefix.encode())
+    assert found is not None
+    return found
+
+
+def location(
+    url: str, at: Route, host: bytes | None = b"app.example", scheme: str = "https", name: bytes = b"location"
+) -> str:
+    (found,) = with_client_urls([(name, url.encode("latin-1"))], at, host, scheme)
+    return found[1].decode("latin-1")
+
+
+# --- what becomes of a URL -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("http://10.0.0.5:8001/service/a?b#c", "/service/a?b#c"),
+        ("HTTP://10.0.0.5:8001/service/", "/service/"),
+        ("http://10.0.0.5:8001", "/"),
+        ("http://10.0.0.5:8001?a", "/?a"),
+        ("//10.0.0.5:8001/a", "/a"),
+        ("http://other.internal:9000/a", "/a"),
+        ("http://Other.Internal:9000/a", "/a"),
+        ("http://app.example/a", "/a"),
+        ("http://APP.example:80/a", "/a"),
+        ("https://app.example/a", "/a"),
+        ("http://10.0.0.5:8001//evil.example/", "/.//evil.example/"),
+        ("http://10.0.0.5:8001/\\evil.example/", "/./\\evil.example/"),
+        ("http://10.0.0.5:8001/\t/evil.example/", "http://10.0.0.5:8001/\t/evil.example/"),
+        ("http://10.0.0.5:8002/a", "http://10.0.0.5:8002/a"),
+        ("http://10.0.0.5/a", "http://10.0.0.5/a"),
+        ("http://10.0.0.5:8001@evil.example/a", "http://10.0.0.5:8001@evil.example/a"),
+        ("http://user@10.0.0.5:8001/a", "http://user@10.0.0.5:8001/a"),
+        ("http://10.0.0.5:8001.evil.example/a", "http://10.0.0.5:8001.evil.example/a"),
+        ("http://10.0.0.5:999999/a", "http://10.0.0.5:999999/a"),
+        ("http://[::1/a", "http://[::1/a"),
+        ("https://elsewhere.example/", "https://elsewhere.example/"),
+        ("myapp://10.0.0.5:8001/a", "myapp://10.0.0.5:8001/a"),
+        ("/service/a", "/service/a"),
+        ("a/../b?c", "a/../b?c"),
+        ("", ""),
+    ],
+)
+def test_a_url_that_names_the_service_becomes_a_path(url: str, seen: str) -> None:
+    """And every other one stays, so that no client is led where the service does not lead it."""
+    assert location(url, route()) == seen
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("http://10.0.0.5:8001/a", "/stripped/a"),
+        ("http://app.example/a", "/stripped/a"),
+        ("/a?b", "/stripped/a?b"),
+        ("/", "/stripped/"),
+        ("http://10.0.0.5:8001?a", "/stripped/?a"),
+        ("/stripped/a", "/stripped/a"),
+        ("/stripped", "/stripped"),
+        ("/strippedx", "/stripped/strippedx"),
+        ("http://10.0.0.5:8001//evil.example/", "/stripped//evil.example/"),
+        ("a", "a"),
+        ("../a", "../a"),
+        ("//elsewhere.example/", "//elsewhere.example/"),
+        ("https://elsewhere.example/a", "https://elsewhere.example/a"),
+    ],
+)
+def test_a_prefix_that_was_stripped_is_back(url: str, seen: str) -> None:
+    """Once: a service that reads X-Forwarded-Prefix has added it by itself."""
+    assert location(url, route("/stripped/")) == seen
+
+
+def test_a_service_that_sends_its_client_to_tls_is_obeyed() -> None:
+    assert location("https://app.example/a", route(), scheme="http") == "https://app.example/a"
+
+
+@pytest.mark.parametrize(
+    ("url", "service", "host", "scheme", "seen"),
+    [
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"app.example", "https", "/a/"),
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"APP.example:8000", "http", "/a/"),
+        ("http://[::1]:8001/a/", "http://10.0.0.5:8001", b"[::1]:8000", "http", "/a/"),
+        ("http://app.example/a/", "http://10.0.0.5", b"app.example:8000", "http", "/a/"),
+        ("https://app.example:8443/a/", "https://10.0.0.5:8443", b"app.example:8000", "http", "/a/"),
+        ("https://app.example/a/", "https://10.0.0.5", b"app.example:8000", "https", "/a/"),
+        ("https://app.example/a/", "https://10.0.0.5", b"app.example:8000", "http", None),
+        ("https://app.example/a/", "http://10.0.0.5", b"app.example:8000", "https", None),
+        ("http://app.example/a/", "unix:/run/service.sock", b"app.example:8000", "http", None),
+        ("http://app.example:8002/a/", "http://10.0.0.5:8001", b"app.example", "https", None),
+        ("http://elsewhere.example:8001/a/", "http://10.0.0.5:8001", b"app.example", "https", None),
+        ("http://app.example:8001/a/", "http://10.0.0.5:8001", None, "https", None),
+    ],
+)
+def test_the_clients_host_with_the_services_port_is_the_services_own(
+    url: str, service: str, host: bytes | None, scheme: str, seen: str | None
+) -> None:
+    """nginx adds the port on which it listens to the Host that it was sent. None: the URL stays as it is."""
+    assert location(url, route(url=service), host=host, scheme=scheme) == (seen or url)
+
+
+def test_a_configured_name_is_the_services_own() -> None:
+    assert location("http://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
+    assert location("https://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
+
+
+@pytest.mark.parametrize(
+    ("refresh", "seen"),
+    [
+        ("5; url=http://10.0.0.5:8001/a", "5; url=/a"),
+        ("0;URL='http://10.0.0.5:8001/a'", "0;URL='/a'"),
+        ('0, url="/a"', '0, url="/a"'),
+        ("5", "5"),
+        ("5; url=https://elsewhere.example/", "5; url=https://elsewhere.example/"),
+    ],
+)
+def test_refresh_is_a_redirect_too(refresh: str, seen: str) -> None:
+    assert location(refresh, route(), name=b"refresh") == seen
+
+
+_PIECES = st.sampled_from(
+    [
+        "http:",
+        "https:",
+        "/",
+        "//",
+        "\\",
+        "10.0.0.5:8001",
+        "app.example",
+        "evil.example",
+        "@",
+        "?",
+        "#",
+        "a",
+        "\t",
+        ".",
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join), st.sampled_from(["/service/", "/stripped/"]))
+def test_no_rewriting_leads_to_another_host(url: str, prefix: str) -> None:
+    """Where a browser ends up is the gateway where the URL was changed; else it is where the service said."""
+    seen = location(url, route(prefix))
+    if seen != url:
+        read = re.sub(r"[\t\r\n]", "", seen).replace("\\", "/")
+        assert urlsplit(urljoin("https://app.example/service/x", read)).netloc == "app.example"
+
+
+# --- what a service is told ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", ["", "a b", "http://a", "a:99999", "a/b", "a\\r\\nX: y"])
+def test_a_host_that_is_none_is_refused_at_the_start(wrong: str) -> None:
+    with pytest.raises(RoutesError, match=re.escape("upstreams.service.host")):
+        route(more=f'host = "{wrong}"')
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "host"),
+    [
+        ("http://a:1", "", HOST_CLIENT),
+        ("http://a:1", "identity = false", HOST_CLIENT),
+        ("https://a:1", "", HOST_CLIENT),
+        ("https://a:1", 'host = "upstream"', HOST_UPSTREAM),
+        ("https://a:1", 'identity = false\nhost = "client"', HOST_CLIENT),
+    ],
+)
+def test_services_are_sent_the_clients_host(url: str, more: str, host: str) -> None:
+    assert route(url=url, more=more).upstream.host == host
+
+
+def test_a_foreign_service_over_tls_is_sent_its_own_host() -> None:
+    """Such a service answers for many names, and not for ours."""
+    text = '[upstreams.weather]\nurls = ["https://api.weather.example"]\nidentity = false\n'
+    text += '[[routes]]\nprefix = "/"\nupstream = "weather"\naccess = "public"\n'
+    assert parse_routes(text, environ={}, data_dir=Path("/nowhere")).upstreams()[0].host == HOST_UPSTREAM
+
+
+@pytest.fixture(params=["", 'host = "client"', 'host = "upstream"', 'host = "shop.internal:81"'])
+def hosted(
+    request: pytest.FixtureRequest, make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
+) -> Iterator[tuple[RunningGateway, str]]:
+    """A gateway, and the host that its service is to be sent by a client that asks for `app.example:8000`."""
+    text = ROUTES.format(url=upstream.url, more=request.param).replace(', "http://other.internal:9000"', "")
+    (tmp_path / "routes.toml").write_text(text)
+    expected = {
+        'host = "upstream"': f"127.0.0.1:{upstream.port}",
+        'host = "shop.internal:81"': "shop.internal:81",
+    }.get(request.param, "app.example:8000")
+    with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
+        yield gateway, expected
+
+
+def test_the_host_that_a_service_is_sent(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+    """On every way through the gateway: the first request, a kept connection, and a request that is remembered."""
+    gateway, expected = hosted
+    for name in ("app.example:8000", "other.example"):
+        with gateway.connect() as client:
+            for _ in range(4):
+                assert client.ask("GET /service/ HTTP/1.1", f"Host: {name}").status == 200
+                assert upstream.last.get("host") == (name if expected == "app.example:8000" else expected)
+                assert upstream.last.get("x-forwarded-host") == name
+    with gateway.connect() as client:
+        assert client.ask("GET /service/ HTTP/1.0").status == 200
+    assert upstream.last.get("host") == (f"127.0.0.1:{upstream.port}" if expected == "app.example:8000" else expected)
+
+
+def test_an_invalid_host_reaches_no_service(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+    gateway, _ = hosted
+    for wrong in ("a b", "a/b", "a@b", "a\tb", "é", "a,b"):
+        with gateway.connect() as client:
+            assert client.ask("GET /service/ HTTP/1.1", f"Host: {wrong}").status == 400
+    assert upstream.requests == []
+
+
+def ask(gateway: RunningGateway, target: str) -> list[Answer]:
+    """The answers to one request asked three times over a connection: the long way, and twice the short one."""
+    with gateway.connect() as client:
+        return [client.ask(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
+
+
+def test_a_redirect_is_rewritten_on_every_way(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+    gateway, _ = hosted
+    fields = (
+        f"Location: {upstream.url}/a\r\nContent-Location: {upstream.url}/b\r\nRefresh: 1;url={upstream.url}/c\r\n"
+    )
+    upstream.begin(answering(f"HTTP/1.1 302 Found\r\n{fields}Content-Length: 2\r\n\r\nok".encode()))
+    for answer in ask(gateway, "/stripped/"):
+        names = ("location", "content-location", "refresh")
+        assert [answer.get(name) for name in names] == ["/stripped/a", "/stripped/b", "1;url=/stripped/c"]
+        assert answer.body == b"ok"
+
+
+def test_one_clients_host_is_in_no_other_clients_redirect(
+    hosted: tuple[RunningGateway, str], upstream: RawUpstream
+) -> None:
+    """The same answer, byte for byte, to clients that asked for different hosts."""
+    gateway, _ = hosted
+    upstream.begin(answering(b"HTTP/1.1 302 F\r\nLocation: http://one.example/a\r\nContent-Length: 0\r\n\r\n"))
+    with gateway.connect() as client:
+        for _ in range(3):
+            for host, seen in (("one.example", "/a"), ("two.example", "http://one.example/a")):
+                answer = client.ask("GET /service/ HTTP/1.1", f"Host: {host}")
+                assert answer.get("location") == seen
+
+
+# --- the service of the README ---------------------------------------------------------------------------------
+
+
+def readme(language: str) -> str:
+    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    section = text.partition("## Put your own service behind it")[2]
+    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_a_framework_that_adds_a_slash_leads_back_to_the_gateway(
+    make_app: MakeApp, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The README's own service, asked without the slash, as a browser would be sent on."""
+    monkeypatch.chdir(tmp_path)
+    secrets = tmp_path / ".data"
+    secrets.mkdir()
+    (secrets / "reports.secret").write_text("0123456789abcdef" * 4)
+    names: dict[str, object] = {"__name__": "reports"}
+    exec(compile(readme("python"), "README.md", "exec"), names)
+    app = names["app"]
+    assert isinstance(app, Flask)
+    server = make_server("127.0.0.1", 0, app)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        text = readme("toml").replace("http://127.0.0.1:9000", f"http://127.0.0.1:{server.port}")
+        (tmp_path / "routes.toml").write_text(text)
+        routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "DATA_DIR": str(secrets)}
+        with running(make_app(**routes)) as gateway, gateway.connect() as client:
+            asked = ("Host: app.example:8000", f"Authorization: Bearer {token}")
+            answer = client.ask("GET /reports HTTP/1.1", *asked)
+            assert (answer.status, answer.get("location")) == (308, "/reports/")
+            assert client.ask("GET /reports/ HTTP/1.1", *asked).status == 200
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
