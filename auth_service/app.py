@@ -174,5 +174,5 @@ def _check_redis() -> None:
 
 
 def _store_unavailable(error: Exception) -> Response:
-    _log.error("the store is unavailable", reason=database_reason(error))
+    _log.error("store_unavailable", reason=database_reason(error))
     return problem_answer(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))

@@ -38,6 +38,6 @@ def _passes(name: str, check: Check) -> bool:
     try:
         check()
     except Exception as error:  # noqa: BLE001 - whatever a part raises, it is not ready
-        _log.warning("not ready", part=name, reason=type(error).__name__)
+        _log.warning("readiness_check_failed", part=name, reason=type(error).__name__)
         return False
     return True

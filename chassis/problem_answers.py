@@ -48,5 +48,5 @@ def _broken_framing_answer(_: ParseException) -> Response:
 
 
 def _failure_answer(error: Exception) -> Response:
-    _log.error("unhandled exception", exc_info=error)
+    _log.error("unhandled_exception", exc_info=error)
     return problem_answer(Refused("internal_error"))

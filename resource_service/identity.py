@@ -107,5 +107,5 @@ def _hide_readable_headers() -> None:
 
 
 def _refusal(reason: str) -> Refused:
-    _log.warning("identity refused", reason=reason)
+    _log.warning("identity_rejected", reason=reason)
     return Refused("identity_invalid", headers={REFUSED_HEADER: reason})

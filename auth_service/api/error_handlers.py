@@ -49,5 +49,5 @@ def _throttled(error: Throttled) -> Response:
 
 
 def _store_unavailable(error: Exception) -> Response:
-    _log.error("the store is unavailable", reason=database_reason(error))
+    _log.error("store_unavailable", reason=database_reason(error))
     return store_unavailable().to_response()

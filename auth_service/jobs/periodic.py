@@ -38,7 +38,7 @@ class Periodic:
             with self._app.app_context():
                 return self._work()
         except SQLAlchemyError as error:
-            _log.warning("the database does not serve", work=self._name, reason=database_reason(error))
+            _log.warning("job_failed", work=self._name, reason=database_reason(error))
             return None
 
     def _run(self) -> None:

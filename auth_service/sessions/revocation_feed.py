@@ -47,7 +47,7 @@ class RevocationFeed:
             self._append(ended)
         except RedisUnavailable:
             self._owes.set()
-            _log.warning("revocations are owed", sessions=len(ended))
+            _log.warning("revocations_pending", sessions=len(ended))
 
     def catch_up(self) -> bool:
         """Publishes from SQL what the feed may lack, and answers the gateways that asked; whether it did.
@@ -83,7 +83,7 @@ class RevocationFeed:
         self._link.ask(lambda redis: redis.set(EPOCH, str(int(now))))
         for question in questions:
             self._add(complete_fields(question, int(now)))
-        _log.info("revocations published again", sessions=len(ended), asked_by=len(questions))
+        _log.info("revocations_republished", sessions=len(ended), asked_by=len(questions))
 
     def _append(self, ended: Sequence[EndedSession]) -> None:
         newest = ""

@@ -109,12 +109,12 @@ class RedisClient:
                 return
             self._be_silent()
             if self._failures == FAILURES:
-                _log.warning("redis is silent", reason=redis_reason(error))
+                _log.warning("redis_unavailable", reason=redis_reason(error))
 
     def _note_success(self) -> None:
         with self._lock:
             if self._failures >= FAILURES:
-                _log.info("redis answers again")
+                _log.info("redis_recovered")
             self._failures = 0
 
     def _be_silent(self) -> None:

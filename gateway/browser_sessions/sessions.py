@@ -228,4 +228,4 @@ def _expiry(access: str) -> float:
 def _forget_failure(task: asyncio.Task[Granted]) -> None:
     # A renewal ahead of time may fail: the token in hand is still good, and the next request tries again.
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.warning("a session's token was not renewed ahead of time", reason=str(error) or type(error).__name__)
+        _log.warning("session_token_renewal_failed", reason=str(error) or type(error).__name__)

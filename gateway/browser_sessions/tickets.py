@@ -61,7 +61,7 @@ class Tickets:
             raise Refused("ticket_invalid")
         seal, document = sealed[:32], sealed[32:]
         if not hmac.compare_digest(seal, self._seal(place, document)):
-            _log.error("a ticket in Redis is not ours")
+            _log.error("ticket_unreadable")
             raise Refused("ticket_invalid")
         known = json.loads(document)
         if self._clock() >= known["until"]:
@@ -86,7 +86,7 @@ async def _answer(asked: Awaitable[object]) -> object:
             async with asyncio.timeout(TIMEOUT):
                 return await asked
     except RedisUnavailable as error:
-        _log.warning("no tickets", reason=error.reason)
+        _log.warning("tickets_unavailable", reason=error.reason)
         raise Refused("tickets_unavailable", retry_after=spread(1)) from error
 
 

@@ -68,7 +68,7 @@ class _AnswerNames(dict[bytes, bytes | None]):
         if len(self) < TABLE_SIZE and len(raw) <= LONGEST_KNOWN:
             self[raw] = name
             if raw.lower() in _FOR_THE_LOG:
-                _log.info("answer_field_dropped", name=raw.lower().decode("ascii"))
+                _log.info("response_field_dropped", name=raw.lower().decode("ascii"))
         return name
 
 

@@ -35,4 +35,4 @@ class EventLoopLag:
         now = self._now()
         if seconds >= MUCH and now >= self._said_at + PAUSE:
             self._said_at = now
-            _log.warning("the worker is late", seconds=round(seconds, 2))
+            _log.warning("event_loop_lag", seconds=round(seconds, 2))

@@ -114,7 +114,7 @@ class Dispatcher:
                 self._record(cycle.request, status, started, refused.code, _reason(refused))
                 return
             except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
-                _log.exception("unhandled exception", request_id=cycle.request.request_id)
+                _log.exception("unhandled_exception", request_id=cycle.request.request_id)
         self._in_task(cycle, self._serve(cycle, started, admitted))
 
     def _in_task(self, cycle: RequestCycle, answering: Awaitable[None]) -> None:
@@ -208,7 +208,7 @@ class Dispatcher:
             status = 0  # returning without an end closes the connection, which is all that can be said
             code = exchange.ended_by if exchange is not None else ""
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
-            _log.exception("unhandled exception", request_id=request.request_id)
+            _log.exception("unhandled_exception", request_id=request.request_id)
             status = 500
             if not cycle.started:
                 await _refuse(Refused("internal_error"), cycle, send)

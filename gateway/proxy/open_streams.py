@@ -127,7 +127,7 @@ class OpenStreams:
             if refused.status in (401, 403):
                 self._end(stream, refused.code)
             else:  # the token in hand is good for a while, and the next look tries again
-                _log.warning("a stream's token was not renewed", reason=refused.code)
+                _log.warning("stream_token_renewal_failed", reason=refused.code)
         else:
             stream.claims = claims
         finally:

@@ -121,7 +121,7 @@ class SharedCounts:
                 await self._redis.ping()
             self.alone = False
             self._tell(False)
-            _log.info("rate limits are counted together again")
+            _log.info("rate_limits_shared")
 
     async def _send(self, reports: Sequence["_Report"]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
@@ -146,7 +146,7 @@ class SharedCounts:
     def _go_on_alone(self, reports: Sequence["_Report"], error: Exception) -> None:
         self.alone = True
         self._tell(True)
-        _log.warning("rate limits are counted by each worker alone", reason=redis_reason(error))
+        _log.warning("rate_limits_local", reason=redis_reason(error))
         now = self._clock()
         for report in reports:
             report.settle_alone(now)

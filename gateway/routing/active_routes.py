@@ -30,10 +30,10 @@ class ActiveRoutes:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the master, which serves on
             self.refused = True
             for complaint in str(error).splitlines() or [type(error).__name__]:
-                _log.error("routes refused", reason=complaint, in_force=self.table.version)
+                _log.error("routes_rejected", reason=complaint, in_force=self.table.version)
         else:
             self.refused = False
             self._say()
 
     def _say(self) -> None:
-        _log.info("routes in force", version=self.table.version, routes=len(self.table.routes))
+        _log.info("routes_active", version=self.table.version, routes=len(self.table.routes))

@@ -135,7 +135,7 @@ class RequestCycle:
         try:
             await answering
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
-            _log.exception("an answer was not completed")
+            _log.exception("response_incomplete")
         finally:
             self.abandon()
 
@@ -257,7 +257,7 @@ class RequestCycle:
         try:
             data = self._built_head(status, headers) + self._framed(body, False)
         except ValueError as error:
-            _log.error("an answer was not written", request_id=self.request.request_id, reason=str(error))
+            _log.error("response_not_written", request_id=self.request.request_id, reason=str(error))
             self.abandon()
             return 0
         self.started = True

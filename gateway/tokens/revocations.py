@@ -132,12 +132,12 @@ class RevocationFeed:
                 with redis_faults():
                     await self._read_page()
                 if logged:
-                    _log.info("the revocation feed answers again")
+                    _log.info("revocation_feed_recovered")
                 logged.clear()
             except RedisUnavailable as error:
                 # The first reason is often that a connection was closed; why no other one serves comes after it.
                 if error.reason not in logged and len(logged) < _MOST_REASONS:
-                    _log.warning("the revocation feed is silent", reason=error.reason)
+                    _log.warning("revocation_feed_unavailable", reason=error.reason)
                     logged.add(error.reason)
                 # Who answers next may be another server, or the same one emptied: its ids need not go on from ours.
                 self._last_id = "0"
@@ -177,7 +177,7 @@ class RevocationFeed:
         try:
             self._revocations.add(read_revocation(fields))
         except ValueError as error:
-            _log.error("a revocation could not be read", reason=str(error))
+            _log.error("revocation_unreadable", reason=str(error))
 
 
 def _streams(answer: object) -> Iterable[list[tuple[str, dict[str, str]]]]:

@@ -51,7 +51,7 @@ class UsageReports:
         try:
             await self._report(json.dumps({"seen": list(batch.items())}).encode())
         except OSError as error:
-            _log.warning("sightings were not reported", waiting=len(batch) + len(self), reason=str(error))
+            _log.warning("usage_report_failed", waiting=len(batch) + len(self), reason=str(error))
             for session, generation in batch.items():
                 self._put(session, generation)
 

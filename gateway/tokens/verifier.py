@@ -169,5 +169,5 @@ def _refusal(error: InvalidToken) -> Refused:
     if isinstance(error, ExpiredToken):
         return Refused("token_expired")
     # Among them "was issued in the future": then the clocks of two machines differ by more than the leeway.
-    _log.info("token refused", reason=error.reason)
+    _log.info("token_rejected", reason=error.reason)
     return Refused("token_invalid", error.reason + ".")

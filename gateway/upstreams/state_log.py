@@ -18,6 +18,12 @@ PAUSE = 10.0
 
 _log = structlog.get_logger("upstream")
 
+_CIRCUIT_EVENTS: dict[State, str] = {
+    "open": "upstream_circuit_opened",
+    "half-open": "upstream_circuit_half_open",
+    "closed": "upstream_circuit_closed",
+}
+
 
 class UpstreamReport:
     """What is said of one upstream, by one worker. `monotonic` gives seconds.
@@ -47,7 +53,7 @@ class UpstreamReport:
             return
         self._said_at[address], self._unsaid[address] = now, 0
         more = {"detail": detail} if detail else {}
-        _log.log(self._level, "upstream address fails", **self._at(address), reason=reason, failures=failures, **more)
+        _log.log(self._level, "upstream_failing", **self._at(address), reason=reason, failures=failures, **more)
 
     def members_are(self, joined: Sequence[str], left: Sequence[str]) -> None:
         """Addresses have become members, or have left."""
@@ -60,28 +66,28 @@ class UpstreamReport:
 
     def is_ejected(self, address: str, reason: str, seconds: float) -> None:
         """It is left out, for so long at least."""
-        _log.warning("upstream address ejected", **self._at(address), reason=reason, seconds=round(seconds, 1))
+        _log.warning("upstream_ejected", **self._at(address), reason=reason, seconds=round(seconds, 1))
         self._metrics.show_address(self._name, address, out=True)
 
     def is_back(self, address: str, *, out: bool) -> None:
         """It is on trial; `out` says whether it is left out all the same, as unhealthy."""
-        _log.info("upstream address is back", **self._at(address))
+        _log.info("upstream_readmitted", **self._at(address))
         self._metrics.show_address(self._name, address, out=out)
 
     def is_healthy(self, address: str, *, out: bool) -> None:
         """Its checks pass; `out` says whether it is left out all the same, as ejected."""
-        _log.info("upstream address is healthy", **self._at(address))
+        _log.info("upstream_healthy", **self._at(address))
         self._metrics.show_address(self._name, address, out=out)
 
     def is_unhealthy(self, address: str, reason: str) -> None:
         """Its checks fail."""
-        _log.warning("upstream address is unhealthy", **self._at(address), reason=reason)
+        _log.warning("upstream_unhealthy", **self._at(address), reason=reason)
         self._metrics.show_address(self._name, address, out=True)
 
     def circuit_is(self, state: State, reason: str) -> None:
         """The circuit has changed."""
         log = _log.info if state == "closed" else _log.warning
-        log(f"upstream circuit {state}", upstream=self._name, **({"reason": reason} if reason else {}))
+        log(_CIRCUIT_EVENTS[state], upstream=self._name, **({"reason": reason} if reason else {}))
         self._metrics.show_circuit(self._name, state)
 
     def _at(self, address: str) -> dict[str, str]:

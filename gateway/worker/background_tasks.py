@@ -41,5 +41,5 @@ async def _keep_running(job: Job) -> None:
         try:
             await job()
         except Exception:  # noqa: BLE001 - whatever it was, the job has to go on
-            _log.exception("a background job failed", job=getattr(job, "__qualname__", repr(job)))
+            _log.exception("background_job_failed", job=getattr(job, "__qualname__", repr(job)))
             await asyncio.sleep(_RESTART_PAUSE)

@@ -20,7 +20,7 @@ def allow_open_files(streams: int) -> None:
         soft = _raised(soft, hard)
     needed = 2 * streams + SPARE
     if soft != resource.RLIM_INFINITY and soft < needed:
-        _log.warning("too few files may be opened", allowed=soft, needed=needed, setting="GATEWAY_STREAMS")
+        _log.warning("open_file_limit_low", allowed=soft, needed=needed, setting="GATEWAY_STREAMS")
 
 
 def _raised(soft: int, hard: int) -> int:

@@ -124,5 +124,5 @@ def test_the_auth_service_logs_the_refusal_and_when_redis_is_back(locked_port: i
         assert link.ask(lambda redis: redis.ping())
         operator.config_set("requirepass", "right")
     link.close()
-    assert [line["event"] for line in logged] == ["redis is silent", "redis answers again"]
+    assert [line["event"] for line in logged] == ["redis_unavailable", "redis_recovered"]
     assert logged[0]["reason"].startswith("refused: ")

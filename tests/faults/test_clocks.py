@@ -29,7 +29,7 @@ def test_an_access_token_from_sixty_seconds_ahead_is_refused_and_logged(system: 
     tokens = client.login(client.register())
     answer = client.whoami(at_another_time(system, tokens.access, 60))
     assert (answer.status_code, answer.json()["code"]) == (401, "token_invalid")
-    assert system.gateway.wait_to_say("token refused")["reason"] == FUTURE
+    assert system.gateway.wait_to_say("token_rejected")["reason"] == FUTURE
 
 
 @pytest.mark.parametrize(("ahead", "status"), [(9, 200), (60, 401)])
@@ -41,7 +41,7 @@ def test_an_assertion_from_ahead(system: RunningSystem, ahead: int, status: int)
     where = system.plan.settings.run_dir / "resource.sock"
     assert send_raw(where, "GET /api/whoami HTTP/1.1", f"X-Identity: {assertion}").status == status
     if status == 401:
-        assert system.resource.wait_to_say("identity refused")["reason"] == FUTURE
+        assert system.resource.wait_to_say("identity_rejected")["reason"] == FUTURE
 
 
 @pytest.mark.parametrize("skew", [-9, 9])
@@ -53,21 +53,21 @@ def test_a_gateway_that_is_ten_seconds_off_serves_everybody(system: RunningSyste
         assert client.whoami(tokens.access).status_code == 200
         assert client.whoami(client.refresh(tokens).access).status_code == 200
         time.sleep(1.5)  # a report to the auth service is due every second
-        assert not gateway.events("sightings were not reported")
+        assert not gateway.events("usage_report_failed")
 
 
 @pytest.mark.parametrize("skew", [-60, 60])
 def test_a_gateway_that_is_a_minute_off_says_so(system: RunningSystem, skew: int, say: Say) -> None:
     """Behind, it takes tokens for ones from the future; ahead, the services take its assertions for such."""
-    refusals = len(system.resource.events("identity refused"))
+    refusals = len(system.resource.events("identity_rejected"))
     with system.another_gateway("skewed", SKEWED, CLOCK_SKEW=str(skew)) as (gateway, url):
         client = Client(url)
         tokens = client.login(client.register())
         answer = client.whoami(tokens.access)
         if skew < 0:
-            assert gateway.wait_to_say("token refused")["reason"] == FUTURE
+            assert gateway.wait_to_say("token_rejected")["reason"] == FUTURE
         else:
-            eventually(lambda: len(system.resource.events("identity refused")) > refusals)
+            eventually(lambda: len(system.resource.events("identity_rejected")) > refusals)
         say(f"{answer.status_code} {answer.json()['code']}")
         assert answer.status_code == (401 if skew < 0 else 502)
     assert system.client().whoami(tokens.access).status_code == 200

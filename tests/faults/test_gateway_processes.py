@@ -98,7 +98,7 @@ def test_new_routes_under_load_lose_no_request_and_wrong_ones_change_nothing(
             reload_with(shipped + moved.format("two"))
 
         counts = drive(url, tokens.access, change)
-        refused = gateway.wait_to_say("routes refused")
+        refused = gateway.wait_to_say("routes_rejected")
     say(f"statuses {dict(counts)}; {refused['reason']}")
     assert found == [(200, 404), (200, 404), (404, 200)]
     assert set(counts) == {200}

@@ -113,7 +113,7 @@ def test_without_redis_each_worker_counts_alone_and_says_so(
         assert set(statuses) == {404, 429}
         assert 50 <= statuses[404] <= 50 * WORKERS
         assert slowest < PATIENCE
-        limited.gateway.wait_to_say("rate limits are counted by each worker alone")
+        limited.gateway.wait_to_say("rate_limits_local")
         eventually(lambda: limited.metrics()[ALONE] == 1)
     eventually(lambda: limited.metrics(0)[ALONE] == limited.metrics(1)[ALONE] == 0)
     assert ask_often(limited, path, 20)[0][429] > 0

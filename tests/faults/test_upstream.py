@@ -276,7 +276,7 @@ def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
     """By every worker for itself, within seconds of its return; the log says when."""
     part, url = gateway
     with crowd(url, "/away/") as answers:
-        eventually(lambda: len(part.events("upstream circuit open")) >= 2)
+        eventually(lambda: len(part.events("upstream_circuit_opened")) >= 2)
         time.sleep(2)
         back = RawUpstream(port=away)
         try:
@@ -289,7 +289,7 @@ def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
     say(f"of {CROWD} clients {dict(statuses)}; all well {took:.1f} s after its return")
     assert statuses.keys() == {200, 502, 503}
     assert all(answer.retry_after for answer in answers if answer.status == 503)
-    assert part.events("upstream circuit closed")
+    assert part.events("upstream_circuit_closed")
 
 
 @contextmanager
@@ -352,4 +352,4 @@ def test_an_address_that_dies_costs_what_it_had_under_way(
     say(f"{dict(statuses)}")
     assert statuses.keys() <= {200, 502}
     assert statuses[502] <= CROWD
-    assert part.events("upstream address ejected")
+    assert part.events("upstream_ejected")

@@ -74,7 +74,7 @@ def test_the_log_says_why_the_database_does_not_serve_and_nothing_that_people_wr
 ) -> None:
     with capture_logs() as logged:
         Person(headless.test_client(), ann.email).register()
-    (said,) = (line for line in logged if line["event"] == "the store is unavailable")
+    (said,) = (line for line in logged if line["event"] == "store_unavailable")
     assert said["log_level"] == "error"
     assert said["reason"].startswith("no such table: ")
     assert ann.email not in said["reason"]

@@ -427,5 +427,5 @@ def test_a_command_to_the_next_proxy_is_dropped_and_named_once_in_the_log(monkey
     with capture_logs() as lines:
         for _ in range(3):
             assert read_answer_fields([(b"X-Accel-Redirect", b"/secret")], keep_cookies=False) == []
-    assert [(line["event"], line["name"]) for line in lines] == [("answer_field_dropped", "x-accel-redirect")]
+    assert [(line["event"], line["name"]) for line in lines] == [("response_field_dropped", "x-accel-redirect")]
     assert "/secret" not in str(lines)

@@ -328,7 +328,7 @@ def test_whoever_does_not_prove_to_be_it_is_told_nothing(
     with capture_logs() as lines:
         assert problem(ask(tls_gateway, f"/{name}/")) == (502, "upstream_unreachable")
     assert server.requests == []
-    assert [(line["event"], line["upstream"]) for line in lines] == [("upstream address fails", name)]
+    assert [(line["event"], line["upstream"]) for line in lines] == [("upstream_failing", name)]
     assert lines[0]["reason"].startswith(reason)
 
 
@@ -351,7 +351,7 @@ def test_what_the_service_complains_of_is_in_the_log(
         (tmp_path / "routes.toml").write_text(route)
         with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
             assert problem(ask(gateway, f"/{name}/")) == status
-    assert [line["reason"] for line in lines if line["event"] == "upstream address fails"] == [reason]
+    assert [line["reason"] for line in lines if line["event"] == "upstream_failing"] == [reason]
 
 
 # --- at the start -------------------------------------------------------------------------------------------------

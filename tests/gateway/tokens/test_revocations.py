@@ -235,7 +235,7 @@ def test_a_silence_names_its_later_reasons_too(valkey: Valkey, revocations: Revo
 
 def silences(lines: Sequence[MutableMapping[str, Any]]) -> list[str]:
     """The reasons of the silences that were logged."""
-    return [line["reason"] for line in lines if line["event"] == "the revocation feed is silent"]
+    return [line["reason"] for line in lines if line["event"] == "revocation_feed_unavailable"]
 
 
 def test_a_server_that_comes_late_is_found(revocations: Revocations) -> None:

@@ -113,7 +113,7 @@ def test_the_log_says_what_is_wrong_with_an_answer(gateway: RunningGateway, upst
     with capture_logs() as lines:
         assert problem(ask(gateway, "/observed/")) == (502, "upstream_failed")
     said = [(line["event"], line["reason"], line.get("detail")) for line in lines if "upstream" in line]
-    assert said == [("upstream address fails", "malformed", "Transfer-Encoding: 'gzip, chunked'")]
+    assert said == [("upstream_failing", "malformed", "Transfer-Encoding: 'gzip, chunked'")]
 
 
 def test_an_upstream_that_says_nothing_is_a_504(gateway: RunningGateway, upstream: RawUpstream) -> None:

@@ -385,13 +385,13 @@ def test_every_change_is_logged_once() -> None:
         stand.answer(stand.pools[1])
     said = [f"{line['event']}: {line.get('address', 'all')} {line.get('reason', '')}".strip() for line in logged]
     assert said == [
-        "upstream address fails: h0 timeout",
-        "upstream address ejected: h0 timeout",
-        "upstream address fails: h1 timeout",
-        "upstream circuit open: all timeout",
-        "upstream address is back: h0",
-        "upstream circuit half-open: all",
-        "upstream circuit closed: all",
+        "upstream_failing: h0 timeout",
+        "upstream_ejected: h0 timeout",
+        "upstream_failing: h1 timeout",
+        "upstream_circuit_opened: all timeout",
+        "upstream_readmitted: h0",
+        "upstream_circuit_half_open: all",
+        "upstream_circuit_closed: all",
     ]
 
 
@@ -405,8 +405,8 @@ def test_a_service_that_fails_by_the_thousand_is_a_line_in_ten_seconds() -> None
         stand.move(PAUSE)
         stand.fail(stand.pools[0])
     assert [(line["event"], line["failures"]) for line in logged] == [
-        ("upstream address fails", 1),
-        ("upstream address fails", 1000),
+        ("upstream_failing", 1),
+        ("upstream_failing", 1000),
     ]
     assert stand.metric("failures_total", address="h0", reason="timeout") == 1001
 

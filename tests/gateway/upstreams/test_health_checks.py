@@ -104,7 +104,7 @@ def test_who_is_unwell_is_not_asked_until_it_is_well(
         pair[0].begin_answering(answering_checks(b"first", "200 OK"))
         eventually(lambda: asked(checking) == {b"first", b"second"})
     said = [(line["event"], line.get("reason")) for line in lines]
-    assert said == [("upstream address is unhealthy", reason), ("upstream address is healthy", None)]
+    assert said == [("upstream_unhealthy", reason), ("upstream_healthy", None)]
 
 
 def test_where_all_are_unwell_they_are_asked_all_the_same(

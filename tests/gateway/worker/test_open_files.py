@@ -29,5 +29,5 @@ def test_the_limit_is_raised_to_what_the_system_allows() -> None:
 def test_too_low_a_limit_is_said() -> None:
     warning, limit = allowed(256, 2_200, 1_000)
     assert limit == "2200"
-    for part in ("too few files may be opened", "2200", "2256", "GATEWAY_STREAMS"):
+    for part in ("open_file_limit_low", "2200", "2256", "GATEWAY_STREAMS"):
         assert part in warning

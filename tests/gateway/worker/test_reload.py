@@ -52,7 +52,7 @@ def test_a_refused_file_leaves_the_routes_and_says_why(tmp_path: Path) -> None:
     with capture_logs() as log:
         routes.reload()
     assert (routes.table, routes.refused) == (before, True)
-    assert [(line["event"], line["in_force"]) for line in log] == [("routes refused", before.version)] * 2
+    assert [(line["event"], line["in_force"]) for line in log] == [("routes_rejected", before.version)] * 2
     assert [line["reason"].split(": ")[0] for line in log] == [f"{file}:10", f"{file}:11"]
     file.write_text(FILE.replace("old", "new"))
     routes.reload()
@@ -189,7 +189,7 @@ def test_a_reload_takes_a_good_file_and_no_wrong_one(served: Served) -> None:
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     assert served.in_force() == ({old: 1}, 0)
     served.reload(WRONG)
-    refused = served.part.wait_to_say("routes refused")
+    refused = served.part.wait_to_say("routes_rejected")
     assert refused["reason"] == f"{served.file}:10: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()
@@ -198,4 +198,4 @@ def test_a_reload_takes_a_good_file_and_no_wrong_one(served: Served) -> None:
     served.reload(FILE.replace("old", "new"))
     assert (served.status("/old/"), served.status("/new/")) == (404, 200)
     assert served.comes_to_be_in_force({new: 1}, 0)
-    assert [line["version"] for line in served.part.events("routes in force")] == [old, new]
+    assert [line["version"] for line in served.part.events("routes_active")] == [old, new]
