@@ -19,7 +19,7 @@ from contract.claims import InvalidToken
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
 from contract.jws import read_unverified
 from contract.problems import Refused, spread
-from gateway.bounded_cache import make_room
+from gateway.bounded_cache import BoundedCache
 from gateway.tokens.auth_client import AuthAnswer, PeerRejected
 from gateway.tokens.refresh import Post, read_object
 
@@ -69,9 +69,8 @@ class BrowserSessions:
     def __init__(self, post: Post, clock: Clock, size: int) -> None:
         self._post = post
         self._clock = clock
-        self._size = size
-        self._held: dict[str, Held] = {}
-        self._ended: dict[str, Ended] = {}
+        self._held = BoundedCache[str, Held](size)
+        self._ended = BoundedCache[str, Ended](size)
         self._running: dict[str, asyncio.Task[Granted]] = {}
 
     async def log_in(
@@ -180,14 +179,10 @@ class BrowserSessions:
     def _hold(self, handle: str, granted: Granted) -> None:
         now = self._clock()
         renew_at = now + (granted.access_expires_at - now) * RENEW_AFTER
-        self._held.pop(handle, None)
-        make_room(self._held, self._size)
         self._held[handle] = Held(granted, renew_at)
 
     def _end(self, handle: str, *, lately: bool) -> None:
         self._held.pop(handle, None)
-        self._ended.pop(handle, None)
-        make_room(self._ended, self._size)
         self._ended[handle] = Ended(self._clock() + ENDED_FOR, lately)
 
 

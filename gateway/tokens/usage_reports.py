@@ -14,7 +14,7 @@ import structlog
 
 from contract.claims import AccessClaims
 from contract.internal import MAX_SEEN
-from gateway.bounded_cache import make_room
+from gateway.bounded_cache import BoundedCache
 
 REPORT_PAUSE = 1.0
 """Seconds between two reports."""
@@ -32,7 +32,7 @@ class UsageReports:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._waiting: dict[str, int] = {}
+        self._waiting = BoundedCache[str, int](LIMIT)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -62,6 +62,4 @@ class UsageReports:
             await self.report_once()
 
     def _put(self, session: str, generation: int) -> None:
-        highest = max(generation, self._waiting.pop(session, 0))
-        make_room(self._waiting, LIMIT)
-        self._waiting[session] = highest
+        self._waiting[session] = max(generation, self._waiting.get(session, 0))
