@@ -40,7 +40,7 @@ class Create(TokenEndpoint):
         """200 refresh and access; 401 where the credentials are wrong."""
         given = read_fields(read_members(), _CREDENTIALS)
         try:
-            pair = services().grants.for_password(given["email"], given["password"], client_of_request())
+            pair = services().grants.log_in(given["email"], given["password"], client_of_request())
         except BadCredentials as error:
             raise bad_credentials() from error
         return _answer(pair)
@@ -55,7 +55,7 @@ class Refresh(TokenEndpoint):
         """200 access and refresh; 401 where the token is spent, expired or none of ours."""
         given = read_fields(read_members(), {"refresh": _TOKEN})
         try:
-            return _answer(services().grants.for_refresh_token(given["refresh"]))
+            return _answer(services().grants.refresh(given["refresh"]))
         except InvalidToken as error:
             raise bad_token(error.reason) from error
         except NoActiveAccount as error:
@@ -96,7 +96,7 @@ class Revoke(TokenEndpoint):
         """200; 401 for a bad token, and the second time."""
         given = read_fields(read_members(), {"refresh": _TOKEN})
         try:
-            services().grants.give_back(given["refresh"])
+            services().grants.revoke(given["refresh"])
         except InvalidToken as error:
             raise bad_token(error.reason) from error
         return jsonify({})

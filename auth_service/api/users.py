@@ -170,7 +170,7 @@ def _accept_password(field: str, password: str, email: str) -> None:
 
 
 def _check_current_password(password: str) -> None:
-    if not services().grants.is_password_of(current_caller().user, password, client_of_request()):
+    if not services().grants.verify_password(current_caller().user, password, client_of_request()):
         raise invalid_fields({"current_password": ["Invalid password."]})
 
 

@@ -73,7 +73,7 @@ class Grants:
     session_lifetime: int
     clock: Clock
 
-    def for_password(self, email: str, password: str, client: Client) -> TokenPair:
+    def log_in(self, email: str, password: str, client: Client) -> TokenPair:
         """Tokens of a new session. Raises BadCredentials, Throttled or HashingBusy."""
         return self.open_session(email, password, client, self.issuer.pair).signed
 
@@ -116,7 +116,7 @@ class Grants:
             self.endings.announce(ended, Reason.TOO_MANY)
             return OpenedSession(user, session, signed)
 
-    def is_password_of(self, user: User, password: str, client: Client) -> bool:
+    def verify_password(self, user: User, password: str, client: Client) -> bool:
         """Whether `user`, who is logged in, knows their password, too. Raises Throttled or HashingBusy."""
         try:
             with self._counted(user.email, client):
@@ -126,7 +126,7 @@ class Grants:
             return False
         return True
 
-    def for_refresh_token(self, token: str) -> TokenPair:
+    def refresh(self, token: str) -> TokenPair:
         """The successor of `token` and a fresh access token.
 
         Raises InvalidToken or one of its kinds, NoActiveAccount, or RaceNotWon; a replay ends the session.
@@ -146,7 +146,7 @@ class Grants:
         self._note(refreshed, now)
         return self.issuer.pair(refreshed, refreshed.session, now)
 
-    def give_back(self, token: str) -> None:
+    def revoke(self, token: str) -> None:
         """Ends the session of a refresh token. Raises InvalidToken or one of its kinds, also the second time."""
         claims = self._read_unless_ended(token)
         was_spent = self.is_spent(claims)
