@@ -50,10 +50,10 @@ from gateway.tokens.revocations import RevocationFeed, Revocations
 from gateway.tokens.usage_reports import UsageReports
 from gateway.tokens.verifier import TokenVerifier
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
+from gateway.upstreams.registry import UpstreamRegistry
 from gateway.upstreams.resolver import NameResolver, Resolve, resolve_by_system, resolve_first
-from gateway.upstreams.state_log import UpstreamReport
-from gateway.upstreams.upstreams import Upstreams
 from gateway.worker.background_tasks import BackgroundTasks
 from gateway.worker.graceful_shutdown import GracefulShutdown
 from gateway.worker.loop_bridge import LoopBridge
@@ -79,7 +79,7 @@ class Gateway:
         streams: OpenStreams,
         background: BackgroundTasks,
         resolvers: Sequence[NameResolver],
-        upstreams: Upstreams,
+        upstreams: UpstreamRegistry,
         bridge: LoopBridge,
         access_log: AccessLog,
         trusted_proxies: TrustedProxies,
@@ -157,7 +157,7 @@ def create_app(
     metrics = Metrics(feed, revocations, clock)
     upstream_metrics = UpstreamMetrics(metrics.registry)
     calls = auth_calls(auth_address(settings))
-    auth_balancer = Balancer(calls, UpstreamReport(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
+    auth_balancer = Balancer(calls, UpstreamEvents(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.refused)
     sightings = UsageReports(lambda document: _report(auth, document))
@@ -198,7 +198,7 @@ def create_app(
         settings.request_limits,
     )
     late = EventLoopLag(metrics.registry, monotonic)
-    upstreams = Upstreams(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
+    upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
     streams = OpenStreams(token_verifier.confirm, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
@@ -235,7 +235,7 @@ def create_app(
         counts.keep_sharing,
         tickets.keep_connected,
         sightings.keep_reporting,
-        upstreams.sweep,
+        upstreams.keep_sweeping,
         streams.sweep,
         metrics.keep_transferring,
         access_log.keep_flushing,

@@ -10,10 +10,10 @@ from typing import Protocol
 import structlog
 
 from gateway.pipeline.pipeline import AdmittedRequest
+from gateway.proxy.redirects import rewrite_urls
 from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
-from gateway.upstream_connections.redirects import with_client_urls
 
 _log = structlog.get_logger("direct_exchange")
 
@@ -66,30 +66,30 @@ class BufferedExchange:
             )
         except BaseException:
             self.cycle.on_gone = None
-            self.pool.give_back(connection)
+            self.pool.release(connection)
             raise
-        connection.listen(self._heard, route.timeouts.read)
+        connection.call_on_head(self._heard, route.timeouts.read)
 
     def _heard(self) -> None:
         connection, cycle, pool, admitted = self.connection, self.cycle, self.pool, self.admitted
-        is_rejected = connection.known is None and connection.rejection and not admitted.route.public
-        if not connection.complete or connection.failed or cycle.is_blocked or is_rejected:
+        is_rejected = connection.cached_head is None and connection.identity_rejection and not admitted.route.public
+        if not connection.complete or connection.has_failed or cycle.is_blocked or is_rejected:
             self._owner.take_over(self)
             return
         cycle.on_gone = None
         status = 0
         try:
-            if pool.on_answer is not None:
-                pool.on_answer(pool)
-            status, known, body = connection.status, connection.known, connection.take()
+            if pool.on_response is not None:
+                pool.on_response(pool)
+            status, known, body = connection.status, connection.cached_head, connection.take_body()
             fixed, standing = admitted.route.answer_fields, admitted.standing
             request_id = cycle.request.request_id.encode("ascii")
             if known is not None and fixed is None and not standing:
                 status = cycle.answer_known(known, request_id, body)
             else:
                 headers = connection.headers
-                if connection.has_urls:
-                    headers = with_client_urls(headers, admitted.route, admitted.template.host, cycle.request.scheme)
+                if connection.has_url_fields:
+                    headers = rewrite_urls(headers, admitted.route, admitted.template.host, cycle.request.scheme)
                 if fixed is not None:
                     headers = fixed.over(headers)
                 status = cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body)
@@ -98,7 +98,7 @@ class BufferedExchange:
             _log.exception("request_failed", request_id=cycle.request.request_id)
             cycle.abandon()
         finally:
-            pool.give_back(connection)
+            pool.release(connection)
             self._owner.answered(self, status)
 
     def claim(self) -> UpstreamConnection:
@@ -110,4 +110,4 @@ class BufferedExchange:
         """Give back a connection that nobody has claimed."""
         if not self._claimed:
             self._claimed = True
-            self.pool.give_back(self.connection)
+            self.pool.release(self.connection)

@@ -33,8 +33,12 @@ from gateway.rate_limits.concurrency import ClientGone, Concurrency
 from gateway.rate_limits.limiter import SessionLimit
 from gateway.server.request_cycle import Message, RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
-from gateway.upstream_connections.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool
-from gateway.upstreams.upstreams import Upstreams
+from gateway.upstream_connections.connection_pool import (
+    KEEPALIVE_EXPIRY,
+    NON_RETRYABLE_MAX_IDLE,
+    ConnectionPool,
+)
+from gateway.upstreams.registry import UpstreamRegistry
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
@@ -62,7 +66,7 @@ class Dispatcher:
     def __init__(
         self,
         pipeline: Pipeline,
-        upstreams: Upstreams,
+        upstreams: UpstreamRegistry,
         streams: OpenStreams,
         own_endpoints: ASGIApp,
         own_paths: GatewayPaths,
@@ -136,8 +140,8 @@ class Dispatcher:
             return False
         if _opens_websocket(admitted, cycle):
             return False
-        pool = self._upstreams.pool(admitted.route.upstream, cycle.request.client)
-        max_idle = IDLE_LIMIT if cycle.request.method in IDEMPOTENT and not has_body else FRESH
+        pool = self._upstreams.pool_for(admitted.route.upstream, cycle.request.client)
+        max_idle = KEEPALIVE_EXPIRY if cycle.request.method in IDEMPOTENT and not has_body else NON_RETRYABLE_MAX_IDLE
         if admitted.route.bound is not None:
             place = self._concurrency.take(admitted.route)
             if place is None:

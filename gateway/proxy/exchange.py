@@ -19,11 +19,16 @@ from contract.problems import Refused, spread
 from gateway.http.request import Request
 from gateway.pipeline.pipeline import AdmittedRequest, body_too_large
 from gateway.proxy.open_streams import OpenStream, OpenStreams
+from gateway.proxy.redirects import rewrite_urls
 from gateway.server.request_cycle import RequestCycle
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import FRESH, IDLE_LIMIT, ConnectionPool, Unreachable
-from gateway.upstream_connections.redirects import with_client_urls
-from gateway.upstreams.upstreams import Upstreams
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.connection_pool import (
+    KEEPALIVE_EXPIRY,
+    NON_RETRYABLE_MAX_IDLE,
+    ConnectionPool,
+)
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
+from gateway.upstreams.registry import UpstreamRegistry
 
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -48,7 +53,7 @@ class Exchange:
         self,
         admitted: AdmittedRequest,
         request: Request,
-        upstreams: Upstreams,
+        upstreams: UpstreamRegistry,
         streams: OpenStreams,
         cycle: RequestCycle,
         send: Send,
@@ -66,7 +71,7 @@ class Exchange:
         self._standing = admitted.standing
         self._upstreams = upstreams
         self._streams = streams
-        self._balancer = upstreams.balancer(admitted.route.upstream)
+        self._balancer = upstreams.balancer_for(admitted.route.upstream)
         self._asked_at: float | None = None
         self._cycle = cycle
         self._receive = cycle.receive
@@ -92,8 +97,8 @@ class Exchange:
         been chosen already.
         """
         body, whole = self._first
-        pool = pool or self._upstreams.pool(self._route.upstream, self._client)
-        kept = pool.take_idle(self._loop.time(), IDLE_LIMIT if self._is_repeatable else FRESH)
+        pool = pool or self._upstreams.pool_for(self._route.upstream, self._client)
+        kept = pool.take_idle(self._loop.time(), KEEPALIVE_EXPIRY if self._is_repeatable else NON_RETRYABLE_MAX_IDLE)
         await self._conclude(self._attempts(pool, kept, body, whole))
 
     async def resume(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
@@ -140,17 +145,17 @@ class Exchange:
                 upload = asyncio.create_task(self._upload(connection))
             # While the body is on its way the upstream may be silent; _upload then sets the deadline.
             try:
-                await connection.answered(self._route.timeouts.read if whole else 0)
+                await connection.wait_for_head(self._route.timeouts.read if whole else 0)
             except UpstreamFailed as failed:
                 self._blame(pool, failed)
                 raise
-            if pool.on_answer is not None:
-                pool.on_answer(pool)
+            if pool.on_response is not None:
+                pool.on_response(pool)
             self._check_rejection(connection)
             await self._hand_back_watched(connection)
         finally:
             self._cycle.on_gone = None
-            pool.give_back(connection)
+            pool.release(connection)
             if upload is not None:
                 await _end(upload)
 
@@ -159,8 +164,8 @@ class Exchange:
 
         On a public route it was sent none: the 401 is its own then.
         """
-        if connection.known is None and connection.rejection and not self._route.public:
-            self._upstreams.identity_rejections.note(self._route.upstream.name, connection.rejection)
+        if connection.cached_head is None and connection.identity_rejection and not self._route.public:
+            self._upstreams.identity_rejections.record(self._route.upstream.name, connection.identity_rejection)
             raise Refused("identity_rejected")
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
@@ -195,7 +200,7 @@ class Exchange:
         asked_at = self._asked_at
         if asked_at is None:  # sent directly: the earliest moment that the silence it is allowed leaves
             asked_at = self._balancer.now() - (self._route.timeouts.read or self._route.timeouts.total)
-        self._balancer.failed(pool, failed, asked_at)
+        self._balancer.record_failure(pool, failed, asked_at)
 
     async def _upload(self, connection: UpstreamConnection) -> None:
         """Streams the rest of the body, for as long as the client sends it and the upstream takes it."""
@@ -206,8 +211,8 @@ class Exchange:
             except (CutOff, Refused):
                 connection.close()
                 raise
-            await connection.send(body, self._route.timeouts.read)
-        connection.sent(self._route.timeouts.read)
+            await connection.send_body(body, self._route.timeouts.read)
+        connection.mark_request_sent(self._route.timeouts.read)
 
     async def _beginning(self) -> tuple[bytes, bool]:
         """As _next_body, for what is sent together with the head. Raises Refused(408) after the route's total."""
@@ -271,16 +276,16 @@ class Exchange:
             return None
         self._cycle.is_event_stream = is_event_stream
         stream = self._streams.open(self._route, self._principal, lambda _: self._cycle.cut())
-        connection.lift_total()
+        connection.remove_total_deadline()
         return stream
 
     async def _hand_back(self, connection: UpstreamConnection) -> None:
-        body = connection.take()
+        body = connection.take_body()
         self._bound(connection, len(body))
         self.status = connection.status
         headers = connection.headers
-        if connection.has_urls:
-            headers = with_client_urls(headers, self._route, self._admitted.template.host, self._scheme)
+        if connection.has_url_fields:
+            headers = rewrite_urls(headers, self._route, self._admitted.template.host, self._scheme)
         if self._route.answer_fields is not None:
             headers = self._route.answer_fields.over(headers)
         headers.append((b"x-request-id", self._request_id))
@@ -291,9 +296,9 @@ class Exchange:
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
         while not connection.complete:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})
-            body = await connection.more(self._route.timeouts.read)
+            body = await connection.read_body(self._route.timeouts.read)
             self._bound(connection, len(body))
-        rest = connection.take()
+        rest = connection.take_body()
         self._bound(connection, len(rest))
         body += rest
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

@@ -10,9 +10,10 @@ from gateway.proxy.exchange import CutOff, Exchange, Send
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.websocket_relay import WebSocket
 from gateway.server.request_cycle import RequestCycle
-from gateway.upstream_connections.connection import SWITCHING, UpstreamConnection, UpstreamFailed
+from gateway.upstream_connections.connection import SWITCHING_PROTOCOLS, UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
-from gateway.upstreams.upstreams import Upstreams
+from gateway.upstream_connections.errors import UpstreamFailed
+from gateway.upstreams.registry import UpstreamRegistry
 
 
 class WebSocketExchange(Exchange):
@@ -22,7 +23,7 @@ class WebSocketExchange(Exchange):
         self,
         admitted: AdmittedRequest,
         request: Request,
-        upstreams: Upstreams,
+        upstreams: UpstreamRegistry,
         streams: OpenStreams,
         cycle: RequestCycle,
         send: Send,
@@ -47,21 +48,21 @@ class WebSocketExchange(Exchange):
 
     def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
         super()._start(pool, connection, body, whole)
-        connection.await_switch()
+        connection.allow_upgrade()
 
     async def _hand_back_watched(self, connection: UpstreamConnection) -> None:
-        if connection.status != SWITCHING:
+        if connection.status != SWITCHING_PROTOCOLS:
             return await super()._hand_back_watched(connection)
         if not self._handshake.is_answered_by(connection.headers):
             raise UpstreamFailed("broken")
         head = self._handshake.answer(connection.headers, self._own_lines())
-        connection.lift_total()
-        service = connection.hand_over()
+        connection.remove_total_deadline()
+        service = connection.detach()
         try:
             client = self._cycle.hand_over(self._websocket)
         except ConnectionError as error:
             raise CutOff from error
-        self.status = SWITCHING
+        self.status = SWITCHING_PROTOCOLS
         self._cycle.on_gone = None  # a side that is lost is the WebSocket's business now
         client[0].write(head)
         self._websocket.start(client, service)

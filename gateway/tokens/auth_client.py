@@ -9,10 +9,10 @@ from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import Unreachable
-from gateway.upstream_connections.identity_rejections import IdentityRejections
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.identity_rejections import IdentityRejections
 
 _CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
 _LOGIN = 7.0
@@ -62,7 +62,7 @@ class AuthClient:
         proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
         answer = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
         if answer.status == 403 and (reason := _peer_refusal(answer.body)):
-            self._rejections.note("auth", reason)
+            self._rejections.record("auth", reason)
             raise PeerRejected(f"the auth service does not accept this gateway: {reason}")
         return answer
 
@@ -92,16 +92,16 @@ class AuthClient:
         try:
             silence, total = (_LOGIN, _LOGIN) if path == SESSIONS_PATH else (_SILENCE, _TOTAL)
             connection.start(head, body, whole=True, method=method, keep_cookies=False, total=total)
-            await connection.answered(silence)
-            if pool.on_answer is not None:
-                pool.on_answer(pool)
+            await connection.wait_for_head(silence)
+            if pool.on_response is not None:
+                pool.on_response(pool)
             return await _answer(connection, silence)
         except UpstreamFailed as error:
             if error.reason not in ("stale", "closed"):
-                balancer.failed(pool, error, asked_at)
+                balancer.record_failure(pool, error, asked_at)
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
-            pool.give_back(connection)
+            pool.release(connection)
 
 
 def _peer_refusal(body: bytes) -> str:
@@ -116,11 +116,11 @@ def _peer_refusal(body: bytes) -> str:
 
 
 async def _answer(connection: UpstreamConnection, silence: float) -> AuthAnswer:
-    parts = [connection.take()]
+    parts = [connection.take_body()]
     while not connection.complete:
-        parts.append(await connection.more(silence))
+        parts.append(await connection.read_body(silence))
         if sum(map(len, parts)) > _MAX_ANSWER:
             raise OSError(f"the auth service's answer is over {_MAX_ANSWER} bytes")
     said = next((value for name, value in connection.headers if name == b"retry-after"), b"")
-    body = b"".join([*parts, connection.take()])
+    body = b"".join([*parts, connection.take_body()])
     return AuthAnswer(connection.status, body, int(said) if said.isdigit() else None)

@@ -5,45 +5,38 @@ costs one wake-up. Reading pauses while more than 64 KB of it wait to be taken.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Literal, cast
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import httptools
 
+from contract.identity import REFUSED_HEADER
 from gateway.http.list_fields import OWS
 from gateway.http.response_head import BODILESS, ResponseHead
 from gateway.http.response_headers import read_answer_fields
-from gateway.upstream_connections.early_response import is_readable, unread
-from gateway.upstream_connections.identity_rejections import read_rejection
-from gateway.upstream_connections.redirects import URL_FIELDS
+from gateway.upstream_connections.errors import FailureReason, UpstreamFailed
+from gateway.upstream_connections.receive_buffer import is_readable, unread
 from gateway.upstream_connections.response_framing import BadFraming, read_framing
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
-from gateway.upstream_connections.surplus_bytes import Surplus
+from gateway.upstream_connections.unexpected_bodies import Surplus
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
 
 HIGH_WATER = 65_536
 UNAUTHORIZED = 401
-SWITCHING = 101
+SWITCHING_PROTOCOLS = 101
 """The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
 _IDLED_TOO_LONG = (b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")
 """How some servers begin to close a connection that idles; answers nothing, as what else comes then."""
 _FOREVER = float("inf")
+URL_FIELDS = frozenset({b"location", b"content-location", b"refresh"})
+"""Response header fields that hold a URL, in lower case."""
+_IDENTITY_REFUSED = REFUSED_HEADER.lower().encode("ascii")
 
-Reason = Literal["stale", "broken", "malformed", "timeout", "overdue", "closed"]
 
-
-class UpstreamFailed(Exception):
-    """An exchange that failed.
-
-    "stale": the connection had idled and ended before any byte of the answer. "broken": it ended later than that.
-    "malformed": what came is no valid answer; `detail` says what is wrong with it. "timeout": the upstream was silent
-    for too long. "overdue": the whole exchange took too long. "closed": the gateway closed the connection.
-    """
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
+def read_identity_rejection(raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return why a service refused the identity assertion, from its 401; empty for any other 401."""
+    reasons = [value for name, value in raw_headers if name.lower() == _IDENTITY_REFUSED]
+    return (reasons[0].decode("latin-1") or "no reason given") if reasons else ""
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -82,14 +75,14 @@ class UpstreamConnection(asyncio.Protocol):
         "_write_coalescer",
         "_write_paused",
         "awaits_answer",
+        "cached_head",
         "complete",
-        "has_urls",
+        "has_url_fields",
         "headers",
         "heard_at",
+        "identity_rejection",
         "idle_since",
         "is_bodiless",
-        "known",
-        "rejection",
         "retires_at",
         "silent_until",
         "status",
@@ -138,12 +131,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a request was written. What comes before that answers nothing, and ends the connection."""
         self.is_bodiless = False
         """Whether the latest answer ended with its head, whatever its fields say (RFC 9112 6.3)."""
-        self.has_urls = False
+        self.has_url_fields = False
         """Whether its header holds a URL that may have to be rewritten for the client."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.known: ResponseHead | None = None
-        self.rejection = ""
+        self.cached_head: ResponseHead | None = None
+        self.identity_rejection = ""
         """Why the service refused the assertion, where it did; means something only where `known` is None."""
         self.complete = False
         self.idle_since = 0.0
@@ -168,10 +161,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._keep_cookies = keep_cookies
         self._sent = whole
         self._heading = True
-        self._keeps_alive = self._may_switch = self.complete = self.has_urls = False
+        self._keeps_alive = self._may_switch = self.complete = self.has_url_fields = False
         self._raw_headers = []
         self._head_bytes = 0
-        self.known = None
+        self.cached_head = None
         self.total_until = self._deadline(total)
         request = head + body if body else head
         if self.is_bodiless:
@@ -193,7 +186,7 @@ class UpstreamConnection(asyncio.Protocol):
             self.awaits_answer = True
             transport.write(request)
 
-    async def send(self, data: bytes, silence: float) -> None:
+    async def send_body(self, data: bytes, silence: float) -> None:
         """Sends more of the request's body; waits, at most `silence` seconds, while the upstream takes no more.
 
         An upstream that has begun to answer may wait for what still comes: its silence is counted from here.
@@ -215,45 +208,45 @@ class UpstreamConnection(asyncio.Protocol):
             self._drained = None
             self.stuck_until = _FOREVER
 
-    def sent(self, silence: float) -> None:
+    def mark_request_sent(self, silence: float) -> None:
         """Says that the request's body was sent whole: from now on the upstream has `silence` seconds to answer."""
         self._sent = True
         if self._waiter is not None:
             self.silent_until = self._deadline(silence)
 
-    async def answered(self, silence: float) -> None:
+    async def wait_for_head(self, silence: float) -> None:
         """Returns when the header is here. Raises UpstreamFailed, also after `silence` seconds without a byte."""
         if self._heading and self._failure is None:
             await self._wait(silence)
         if self._heading and self._failure is not None:
             raise self._failure
 
-    def listen(self, heard: Callable[[], None], silence: float) -> None:
+    def call_on_head(self, heard: Callable[[], None], silence: float) -> None:
         """As answered, for callers that cannot wait: calls `heard` once, when there is an answer or a failure."""
         self._listener = heard
         self.silent_until = self._deadline(silence)
 
-    def await_switch(self) -> None:
+    def allow_upgrade(self) -> None:
         """Lets the upstream answer the request that was started with 101, and go on with another protocol."""
         self._may_switch = True
 
-    def hand_over(self) -> tuple[asyncio.Transport, bytes]:
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
         """Gives the connection away after a 101, and what came behind it. Raises UpstreamFailed where it has gone."""
         if self._transport is None or self._transport.is_closing():
             raise UpstreamFailed("broken")
         early, self._chunks = b"".join(self._chunks), []
         return self._transport, early
 
-    def lift_total(self) -> None:
+    def remove_total_deadline(self) -> None:
         """From now on the exchange lasts as long as the upstream is heard: its answer is a stream."""
         self.total_until = _FOREVER
 
     @property
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         """Whether the exchange broke."""
         return self._failure is not None
 
-    def take(self) -> bytes:
+    def take_body(self) -> bytes:
         """What has come of the body since the last call, perhaps nothing; reading goes on."""
         chunks = self._chunks
         if not chunks:
@@ -265,15 +258,15 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.resume_reading()
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def more(self, silence: float) -> bytes:
+    async def read_body(self, silence: float) -> bytes:
         """The next part of the body; empty at its end. Raises UpstreamFailed, as answered does."""
         while not self._chunks and not self.complete:
             if self._failure is not None:
                 raise self._failure
             await self._wait(silence)
-        return self.take()
+        return self.take_body()
 
-    def finish(self) -> bool:
+    def end_exchange(self) -> bool:
         """Ends the exchange. Whether the connection can carry another one; where it cannot, it is closed."""
         self._requests_left -= 1
         self.idle_since = now = self._loop.time()
@@ -342,7 +335,7 @@ class UpstreamConnection(asyncio.Protocol):
         if heard is not None:
             heard()
 
-    def _fail(self, reason: Reason, cause: Exception | None = None, detail: str = "") -> None:
+    def _fail(self, reason: FailureReason, cause: Exception | None = None, detail: str = "") -> None:
         if self._failure is None:
             self._failure = UpstreamFailed(reason, detail)
             self._failure.__cause__ = cause
@@ -373,12 +366,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._recall(*found)
             return
         self._parse(data)
-        if self.complete and self._keeps_alive and not (self.has_urls or self.rejection):
+        if self.complete and self._keeps_alive and not (self.has_url_fields or self.identity_rejection):
             self._response_head_cache.learn(data, self.status, self.headers)
 
     def _recall(self, known: ResponseHead, body: bytes) -> None:
         """Takes a whole answer that the parser need not see: it stands where the next one begins."""
-        self.known = known
+        self.cached_head = known
         self.status = known.status
         self.headers = list(known.headers)
         self._heading = False
@@ -398,7 +391,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            if self.status != SWITCHING:
+            if self.status != SWITCHING_PROTOCOLS:
                 self._fail("malformed", detail="a change of protocol that nobody asked for")
                 return
             self._switch(data[upgrade.args[0] :])
@@ -499,7 +492,7 @@ class UpstreamConnection(asyncio.Protocol):
         if self.complete:
             return
         status = self._parser.get_status_code()
-        if status == SWITCHING and self._may_switch:
+        if status == SWITCHING_PROTOCOLS and self._may_switch:
             self.status = status
             self.headers = [(name.lower(), value) for name, value in self._raw_headers]
             self._heading = False
@@ -512,8 +505,8 @@ class UpstreamConnection(asyncio.Protocol):
         framing = read_framing(self._raw_headers, self._parser.get_http_version())
         self.status = status
         self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
-        self.has_urls = any(name in URL_FIELDS for name, _ in self.headers)
-        self.rejection = read_rejection(self._raw_headers) if status == UNAUTHORIZED else ""
+        self.has_url_fields = any(name in URL_FIELDS for name, _ in self.headers)
+        self.identity_rejection = read_identity_rejection(self._raw_headers) if status == UNAUTHORIZED else ""
         self._heading = False
         self._body_bytes = 0
         self._content_length = framing.content_length

@@ -15,28 +15,27 @@ from contract.problems import Refused, spread
 from gateway.routing.routes import Address
 from gateway.routing.upstream_tls import tls_reason
 from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.errors import Unreachable
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
-from gateway.upstream_connections.surplus_bytes import Surplus
+from gateway.upstream_connections.unexpected_bodies import Surplus
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
 
-IDLE_LIMIT = 60
-"""Seconds that a connection may idle; less than our own services keep theirs, so that the gateway closes first."""
+KEEPALIVE_EXPIRY = 60
+"""Seconds after which an idle connection is closed. Our services keep theirs longer, so the gateway closes first."""
 
-KEPT = 32
-"""Idle connections that are kept to one address; those beyond close after FRESH seconds. A burst's connections would
-otherwise take the places that others need: a gunicorn worker has a thousand."""
+MAX_KEEPALIVE_CONNECTIONS = 32
+"""Idle connections kept per address. More would block other clients: a gunicorn worker accepts about a thousand."""
 
-REST = 0.1
-"""Seconds that a connection is not used after an answer without a body (to HEAD, 204, 304): a service that sends a
-body all the same sends it within these, and it would be read as the next client's answer. Once it has sent one,
-its connections are closed after such answers: docs/decisions/0023."""
+EXCESS_KEEPALIVE_EXPIRY = 1
+"""Seconds after which idle connections beyond MAX_KEEPALIVE_CONNECTIONS are closed."""
 
-FRESH = 1
-"""Seconds. What may not be sent twice never rides a connection that idled longer: the upstream may be closing it."""
+NON_RETRYABLE_MAX_IDLE = 1
+"""Seconds. A request that must not be sent twice uses no connection that was idle for longer, because the upstream
+may be closing that connection."""
 
-
-class Unreachable(Exception):
-    """No connection could be made."""
+BODILESS_QUARANTINE = 0.1
+"""Seconds for which a connection is not reused after a response without a body (to HEAD, 204, 304). A faulty service
+sends a body within this time, which would be read as the response to the next request. See docs/decisions/0023."""
 
 
 class ConnectionPool:
@@ -59,7 +58,7 @@ class ConnectionPool:
         self._connecting = 0
         self._opening: dict[asyncio.Timeout, float] = {}
         """When each connection that is being made must have been made, in loop time."""
-        self.on_answer: Callable[[ConnectionPool], None] | None = None
+        self.on_response: Callable[[ConnectionPool], None] | None = None
         """Called with this pool when an answer has begun; None while that changes nothing, as it nearly always is."""
         self._forgotten_answer = float("-inf")
         """Loop time of the latest answer on a connection that there no longer is."""
@@ -72,11 +71,11 @@ class ConnectionPool:
         """How many exchanges are under way."""
         return len(self._in_use) + self._connecting
 
-    def note_life(self) -> None:
+    def record_activity(self) -> None:
         """Record that the service has just sent something on a connection that there no longer is."""
         self._forgotten_answer = asyncio.get_running_loop().time()
 
-    def answered_within(self, seconds: float) -> bool:
+    def responded_within(self, seconds: float) -> bool:
         """Whether an answer ended, or a part of one came, in the last so many seconds.
 
         Computed when asked, so that an answer that comes whole records nothing for it.
@@ -164,10 +163,10 @@ class ConnectionPool:
             return await loop.create_connection(protocol, host, port)
         return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
 
-    def give_back(self, connection: UpstreamConnection) -> None:
+    def release(self, connection: UpstreamConnection) -> None:
         """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
         self._in_use.discard(connection)
-        if connection.finish():
+        if connection.end_exchange():
             if connection.is_bodiless:
                 self._rest(connection)
             else:
@@ -190,7 +189,7 @@ class ConnectionPool:
                 connection.close()
                 self._forget(connection)
             return
-        while self._resting and now - self._resting[0].idle_since > REST:
+        while self._resting and now - self._resting[0].idle_since > BODILESS_QUARANTINE:
             self._idle.append(self._resting.popleft())
 
     def _forget(self, connection: UpstreamConnection) -> None:
@@ -204,20 +203,25 @@ class ConnectionPool:
             del self._opening[bound]
             bound.reschedule(now)
         self._end_rests(now)
-        surplus = len(self._idle) - KEPT
-        if self._idle and (surplus > 0 or now - self._idle[0].idle_since > IDLE_LIMIT or not self._idle[0].is_open):
-            for place, connection in enumerate(self._idle):  # the one that idles longest is the first
-                too_long = now - connection.idle_since > (FRESH if place < surplus else IDLE_LIMIT)
-                if too_long or now >= connection.retires_at:
-                    connection.close()
-                if not connection.is_open:
-                    self._forget(connection)
-            self._idle = [connection for connection in self._idle if connection.is_open]
+        self._close_expired(now)
+
+    def _close_expired(self, now: float) -> None:
+        excess = len(self._idle) - MAX_KEEPALIVE_CONNECTIONS
+        oldest = self._idle[0] if self._idle else None  # connections are idle in the order of their release
+        if oldest is None or (excess <= 0 and now - oldest.idle_since <= KEEPALIVE_EXPIRY and oldest.is_open):
+            return
+        for index, connection in enumerate(self._idle):
+            expiry = EXCESS_KEEPALIVE_EXPIRY if index < excess else KEEPALIVE_EXPIRY
+            if now - connection.idle_since > expiry or now >= connection.retires_at:
+                connection.close()
+            if not connection.is_open:
+                self._forget(connection)
+        self._idle = [connection for connection in self._idle if connection.is_open]
 
     def retire(self) -> None:
         """Closes what idles, and lets every exchange that is under way be the last on its connection."""
         self._is_retired = True
-        self.on_answer = None
+        self.on_response = None
         for connection in self._in_use:
             connection.retires_at = 0
         for connection in (*self._idle, *self._resting):

@@ -8,7 +8,7 @@ token is verified first, which leaves the service time to fall asleep. Who is al
 import asyncio
 from typing import Protocol
 
-from gateway.upstream_connections.early_response import is_readable
+from gateway.upstream_connections.receive_buffer import is_readable
 
 
 class Sender(Protocol):

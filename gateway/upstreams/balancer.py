@@ -19,13 +19,14 @@ from chassis.clock import Clock
 from contract.problems import Refused, spread
 from gateway.routing.routes import Address, Upstream
 from gateway.routing.upstream_tls import tls_reason
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
-from gateway.upstream_connections.connection_race import ConnectionRace
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
+from gateway.upstream_connections.happy_eyeballs import HappyEyeballs
 from gateway.upstreams import circuit_breaker, outlier_detection
 from gateway.upstreams.circuit_breaker import CircuitBreaker
+from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.outlier_detection import OutlierState
-from gateway.upstreams.state_log import UpstreamReport
 
 
 def _stretch() -> float:
@@ -41,7 +42,7 @@ class Balancer:
     def __init__(
         self,
         upstream: Upstream,
-        report: UpstreamReport,
+        report: UpstreamEvents,
         monotonic: Clock,
         stretch: Callable[[], float] = _stretch,
     ) -> None:
@@ -49,7 +50,7 @@ class Balancer:
         self.pools = tuple(map(self._pool, upstream.addresses))
         self.only = self.pools[0] if len(self.pools) == 1 else None
         self._draining: list[ConnectionPool] = []
-        self._race = ConnectionRace()
+        self._race = HappyEyeballs()
         self.now = monotonic
         """The time by which `failed` is told when a request was sent."""
         self._report = report
@@ -155,23 +156,23 @@ class Balancer:
 
     # --- how they fare -------------------------------------------------------------------------------------------
 
-    def failed(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
+    def record_failure(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
         """Record a request, sent at `asked_at`, that got no answer or one that cannot be handed on.
 
         Silence counts only where nobody else was answered since: otherwise it is not the service that hangs.
         """
         if failed.reason in ("timeout", "overdue"):
             seconds = self.now() - asked_at
-            if not pool.answered_within(seconds):
-                heard = any(other.answered_within(seconds) for other in self.pools)
-                self.unanswered(pool, failed.reason, asked_at, upstream_is_alive=heard)
+            if not pool.responded_within(seconds):
+                heard = any(other.responded_within(seconds) for other in self.pools)
+                self.record_no_response(pool, failed.reason, asked_at, upstream_is_alive=heard)
         elif reason := tls_reason(failed.__cause__):  # TLS 1.3 tells of a certificate refused after the handshake
-            self.unanswered(pool, reason, asked_at)
+            self.record_no_response(pool, reason, asked_at)
         else:
-            pool.note_life()
-            self.broke_off(pool, failed.reason, asked_at, failed.detail)
+            pool.record_activity()
+            self.record_broken_response(pool, failed.reason, asked_at, failed.detail)
 
-    def unanswered(
+    def record_no_response(
         self, pool: ConnectionPool, reason: str, asked_at: float, *, upstream_is_alive: bool = False
     ) -> None:
         """Record a request, sent at `asked_at`, to which the address gave no sign of life."""
@@ -179,13 +180,13 @@ class Balancer:
         if not upstream_is_alive and not self._another_is_well(pool):
             self._request_failed(reason, asked_at)
 
-    def broke_off(self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "") -> None:
+    def record_broken_response(self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "") -> None:
         """Record an answer that was cut off before its end, or malformed: a fault, and a sign of life."""
         self._become(circuit_breaker.after_answer())
         others_are_well = self._another_is_well(pool) and self._out_count() < len(self.pools) // 2
         self._address_failed(pool, reason, asked_at, detail, may_eject=others_are_well)
 
-    def judge(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
+    def set_health(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
         """Is told what the health checks of an address have come to."""
         if pool not in self._standings:
             return
@@ -277,7 +278,7 @@ class Balancer:
         self.only = self.pools[0] if len(self.pools) == 1 and self._circuit_breaker.is_calm else None
         for pool in self.pools:
             is_calm = self._circuit_breaker.is_calm and self._standings[pool].is_calm
-            pool.on_answer = None if is_calm else self._answered
+            pool.on_response = None if is_calm else self._answered
 
 
 _OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, HealthCheck
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
 
 _MEMBERS_PAUSE = 1.0
@@ -89,7 +90,7 @@ class AddressHealth:
     def _judge(self, complaint: str) -> None:
         before, self._verdict = self._verdict, after_check(self._verdict, not complaint, self._check)
         if self._verdict.healthy != before.healthy:
-            self._balancer.judge(self._pool, healthy=self._verdict.healthy, reason=complaint)
+            self._balancer.set_health(self._pool, healthy=self._verdict.healthy, reason=complaint)
 
     async def _ask(self) -> str:
         """What is wrong; empty for an answer below 400 in time."""
@@ -108,5 +109,5 @@ class AddressHealth:
 
     async def _status(self, connection: UpstreamConnection) -> int:
         connection.start(self._head, b"", whole=True, method="GET", keep_cookies=False, total=0)
-        await connection.answered(0)
+        await connection.wait_for_head(0)
         return connection.status

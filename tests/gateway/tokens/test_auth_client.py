@@ -10,8 +10,8 @@ from gateway.routing.routes import Address
 from gateway.tokens import auth_client
 from gateway.tokens.auth_client import AuthAnswer, AuthClient, auth_calls
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
-from gateway.upstreams.state_log import UpstreamReport
 from tests.gateway.access_tokens import PEER_SECRET
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 
@@ -27,7 +27,7 @@ async def slowly(conversation: Conversation) -> None:
 
 async def call_at_once(upstream: RawUpstream, calls: int) -> list[object]:
     service = auth_calls(Address("auth", "127.0.0.1", upstream.port))
-    report = UpstreamReport(service, UpstreamMetrics(CollectorRegistry()), time.monotonic)
+    report = UpstreamEvents(service, UpstreamMetrics(CollectorRegistry()), time.monotonic)
     balancer = Balancer(service, report, time.monotonic)
     client = AuthClient(balancer, PEER_SECRET, time.time)
     answers = await asyncio.gather(*(client.post("/x", b"{}") for _ in range(calls)), return_exceptions=True)

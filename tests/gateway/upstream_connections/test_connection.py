@@ -13,10 +13,16 @@ from structlog.testing import capture_logs
 from contract.problems import Refused
 from gateway.observability.event_loop_lag import EventLoopLag
 from gateway.routing.routes import Address, Upstream
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import FRESH, IDLE_LIMIT, KEPT, ConnectionPool, Unreachable
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.connection_pool import (
+    EXCESS_KEEPALIVE_EXPIRY,
+    KEEPALIVE_EXPIRY,
+    MAX_KEEPALIVE_CONNECTIONS,
+    ConnectionPool,
+)
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.metrics import UpstreamMetrics
-from gateway.upstreams.upstreams import SWEEP_PAUSE, Upstreams
+from gateway.upstreams.registry import SWEEP_PAUSE, UpstreamRegistry
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
@@ -42,11 +48,11 @@ async def exchange(pool: ConnectionPool, connection: UpstreamConnection) -> None
     connection.start(
         b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"", whole=True, method="GET", keep_cookies=False, total=WAIT
     )
-    await connection.answered(WAIT)
+    await connection.wait_for_head(WAIT)
     while not connection.complete:
-        await connection.more(WAIT)
-    connection.take()
-    pool.give_back(connection)
+        await connection.read_body(WAIT)
+    connection.take_body()
+    pool.release(connection)
 
 
 def now() -> float:
@@ -60,9 +66,9 @@ def test_the_last_connection_given_back_is_taken_first(upstream: RawUpstream) ->
         first, second = await pool.connect(1), await pool.connect(1)
         await exchange(pool, first)
         await exchange(pool, second)
-        assert pool.take_idle(now(), IDLE_LIMIT) is second
-        assert pool.take_idle(now(), IDLE_LIMIT) is first
-        assert pool.take_idle(now(), IDLE_LIMIT) is None
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is second
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is first
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is None
 
     with_pool(upstream, 2, test)
 
@@ -72,13 +78,13 @@ def test_the_bound_counts_what_is_in_use_wherever_it_came_from(upstream: RawUpst
         await exchange(pool, await pool.connect(1))
         in_use = await pool.connect(1)
         assert pool.outstanding == 1
-        assert pool.take_idle(now(), IDLE_LIMIT) is None
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is None
         with pytest.raises(Refused) as refused:
             await pool.connect(1)
         assert refused.value.code == "upstream_busy"
-        pool.give_back(in_use)
+        pool.release(in_use)
         assert pool.outstanding == 0
-        assert pool.take_idle(now(), IDLE_LIMIT) is not None
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is not None
 
     with_pool(upstream, 1, test)
 
@@ -87,7 +93,7 @@ def test_one_that_idled_too_long_is_not_taken(upstream: RawUpstream) -> None:
     async def test(pool: ConnectionPool) -> None:
         await exchange(pool, await pool.connect(1))
         assert pool.take_idle(now() + 1.5, 1) is None
-        assert pool.take_idle(now() + 1.5, IDLE_LIMIT) is not None
+        assert pool.take_idle(now() + 1.5, KEEPALIVE_EXPIRY) is not None
 
     with_pool(upstream, 1, test)
 
@@ -100,7 +106,7 @@ def test_one_that_the_upstream_closed_is_not_taken(upstream: RawUpstream) -> Non
         async with asyncio.timeout(WAIT):
             while connection.is_open:  # noqa: ASYNC110 - its end is on its way over a real socket
                 await asyncio.sleep(0.01)
-        assert pool.take_idle(now(), IDLE_LIMIT) is None
+        assert pool.take_idle(now(), KEEPALIVE_EXPIRY) is None
 
     with_pool(upstream, 1, test)
 
@@ -111,9 +117,9 @@ def test_the_sweep_closes_what_idled_too_long(upstream: RawUpstream) -> None:
         await exchange(pool, first)
         await exchange(pool, second)
         second.idle_since += 30
-        pool.sweep(now() + IDLE_LIMIT + 1)
+        pool.sweep(now() + KEEPALIVE_EXPIRY + 1)
         assert not first.is_open
-        assert pool.take_idle(now() + IDLE_LIMIT + 1, IDLE_LIMIT) is second
+        assert pool.take_idle(now() + KEEPALIVE_EXPIRY + 1, KEEPALIVE_EXPIRY) is second
 
     with_pool(upstream, 2, test)
 
@@ -124,15 +130,15 @@ def test_what_was_answered_is_known_whatever_became_of_the_connection(upstream: 
     upstream.begin(answering(ok(b"", "Connection: close") if ending == "not kept" else ok()))
 
     async def test(pool: ConnectionPool) -> None:
-        assert not pool.answered_within(60)
+        assert not pool.responded_within(60)
         await exchange(pool, await pool.connect(1))
         if ending == "dropped":
             await asyncio.to_thread(upstream.drop_connections)
             await asyncio.sleep(0.05)  # its end is on its way over a real socket
             pool.sweep(now())
-        assert (pool.take_idle(now(), IDLE_LIMIT) is not None) == (ending == "kept")
-        assert pool.answered_within(60)
-        assert not pool.answered_within(0)
+        assert (pool.take_idle(now(), KEEPALIVE_EXPIRY) is not None) == (ending == "kept")
+        assert pool.responded_within(60)
+        assert not pool.responded_within(0)
 
     with_pool(upstream, 1, test)
 
@@ -143,8 +149,8 @@ def test_an_exchange_that_broke_is_no_answer(upstream: RawUpstream) -> None:
     async def test(pool: ConnectionPool) -> None:
         with pytest.raises(UpstreamFailed):
             await exchange(pool, connection := await pool.connect(1))
-        pool.give_back(connection)
-        assert not pool.answered_within(60)
+        pool.release(connection)
+        assert not pool.responded_within(60)
 
     with_pool(upstream, 1, test)
 
@@ -164,10 +170,10 @@ def test_of_several_addresses_the_least_busy_is_asked(upstream: RawUpstream) -> 
     async def test(pool: ConnectionPool) -> None:
         addresses = tuple(Address(f"h{number}", "127.0.0.1", upstream.port) for number in range(2))
         notes = Upstream("notes", addresses, "notes", None, 10)
-        upstreams = Upstreams([notes], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic)
-        first = upstreams.pool(notes)
+        upstreams = UpstreamRegistry([notes], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic)
+        first = upstreams.pool_for(notes)
         await first.connect(1)
-        assert upstreams.pool(notes) is not first
+        assert upstreams.pool_for(notes) is not first
         upstreams.close()
 
     with_pool(upstream, 1, test)
@@ -177,15 +183,15 @@ def test_what_a_burst_leaves_behind_is_closed_after_a_second(upstream: RawUpstre
     """The places of a service are not held by connections that nobody needs; the usual number stays."""
 
     async def test(pool: ConnectionPool) -> None:
-        burst = [await pool.connect(1) for _ in range(KEPT + 8)]
+        burst = [await pool.connect(1) for _ in range(MAX_KEEPALIVE_CONNECTIONS + 8)]
         for connection in burst:
             await exchange(pool, connection)
         pool.sweep(now())
         assert all(connection.is_open for connection in burst)
-        pool.sweep(now() + FRESH + 0.1)
-        assert [connection.is_open for connection in burst] == [False] * 8 + [True] * KEPT
+        pool.sweep(now() + EXCESS_KEEPALIVE_EXPIRY + 0.1)
+        assert [connection.is_open for connection in burst] == [False] * 8 + [True] * MAX_KEEPALIVE_CONNECTIONS
 
-    with_pool(upstream, KEPT + 8, test)
+    with_pool(upstream, MAX_KEEPALIVE_CONNECTIONS + 8, test)
 
 
 def test_connections_that_rest_are_no_more_than_the_limit(upstream: RawUpstream) -> None:
@@ -199,7 +205,7 @@ def test_connections_that_rest_are_no_more_than_the_limit(upstream: RawUpstream)
             await exchange(pool, connection)
             made.append(connection)
         assert [connection.is_open for connection in made] == [False] * 5 + [True] * 4
-        assert pool.answered_within(10)
+        assert pool.responded_within(10)
 
     with_pool(upstream, 4, test)
 
@@ -212,8 +218,8 @@ BRIEF, LATE = 0.15, 0.6
 
 async def while_swept(pool: ConnectionPool, test: Test, late: Callable[[float], None] = lambda _: None) -> None:
     """Runs `test` while the pool's deadlines are looked at, as in a worker."""
-    upstreams = Upstreams([], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic, late)
-    sweep = asyncio.create_task(upstreams.sweep())
+    upstreams = UpstreamRegistry([], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic, late)
+    sweep = asyncio.create_task(upstreams.keep_sweeping())
     await asyncio.sleep(0)
     try:
         await test(pool)
@@ -255,7 +261,7 @@ def test_a_late_worker_takes_no_answer_for_silence(upstream: RawUpstream) -> Non
     async def ask(pool: ConnectionPool, connection: UpstreamConnection) -> None:
         head = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
         connection.start(head, b"", whole=True, method="GET", keep_cookies=False, total=BRIEF)
-        await connection.answered(BRIEF)
+        await connection.wait_for_head(BRIEF)
         assert connection.status == 200
 
     async def test(pool: ConnectionPool) -> None:

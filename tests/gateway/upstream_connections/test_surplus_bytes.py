@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from gateway.upstream_connections.connection_pool import REST
+from gateway.upstream_connections.connection_pool import BODILESS_QUARANTINE
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway
@@ -42,7 +42,7 @@ def sending_surplus(kind: str, delay: float | None) -> Script:
             begun = time.monotonic()
             await conversation.write(ANSWERS[kind])
             await asyncio.sleep(delay)
-            if time.monotonic() - begun < REST / 2:
+            if time.monotonic() - begun < BODILESS_QUARANTINE / 2:
                 await conversation.write(CHOSEN)
 
     return script

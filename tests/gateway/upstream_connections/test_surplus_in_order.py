@@ -14,9 +14,10 @@ import pytest
 import uvloop
 
 from gateway.routing.routes import Address
-from gateway.upstream_connections import connection_pool, surplus_bytes
-from gateway.upstream_connections.connection import UpstreamConnection, UpstreamFailed
-from gateway.upstream_connections.connection_pool import IDLE_LIMIT, ConnectionPool
+from gateway.upstream_connections import connection_pool, unexpected_bodies
+from gateway.upstream_connections.connection import UpstreamConnection
+from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, ConnectionPool
+from gateway.upstream_connections.errors import UpstreamFailed
 from tests.gateway.raw_upstream import WAIT, ok
 
 REST = 0.02
@@ -61,15 +62,15 @@ class Hand:
         start(connection, "HEAD" if kind == "HEAD" else "GET")
         assert await self.loop.sock_recv(service, 4096)
         service.send(ANSWERS[kind])
-        await connection.answered(WAIT)
+        await connection.wait_for_head(WAIT)
         while not connection.complete:
-            await connection.more(WAIT)
-        connection.take()
-        self.pool.give_back(connection)
+            await connection.read_body(WAIT)
+        connection.take_body()
+        self.pool.release(connection)
 
     def take(self) -> UpstreamConnection | None:
         """What the pool has for the next request."""
-        return self.pool.take_idle(self.loop.time(), IDLE_LIMIT)
+        return self.pool.take_idle(self.loop.time(), KEEPALIVE_EXPIRY)
 
     async def in_one_callback(self, do: Callable[[], None]) -> None:
         """Calls `do` as the loop calls whoever reads from a client: when it has looked at all sockets."""
@@ -118,7 +119,7 @@ def run(test: Callable[[Hand], Awaitable[None]], runner: str) -> None:
 
 @pytest.fixture(autouse=True)
 def short_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_pool, "REST", REST)
+    monkeypatch.setattr(connection_pool, "BODILESS_QUARANTINE", REST)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -146,9 +147,9 @@ def test_what_has_come_before_a_request_is_written_answers_it_not(runner: str, k
 
         await hand.in_one_callback(next_request)
         with pytest.raises(UpstreamFailed) as failed:
-            await connection.answered(WAIT)
+            await connection.wait_for_head(WAIT)
         assert failed.value.reason == "stale"  # it was not sent: a GET is sent on another connection
-        hand.pool.give_back(connection)
+        hand.pool.release(connection)
         assert hand.take() is None
         with suppress(ConnectionResetError):  # the bytes were not read
             assert await hand.loop.sock_recv(service, 4096) == b""
@@ -168,7 +169,7 @@ def test_neither_does_it_a_request_whose_body_is_still_coming(runner: str, kind:
             assert hand.take() is connection
             with pytest.raises(UpstreamFailed, match="stale"):
                 start(connection, "POST", whole=False)
-            hand.pool.give_back(connection)
+            hand.pool.release(connection)
 
         await hand.in_one_callback(next_request)
         assert not connection.is_open
@@ -215,8 +216,8 @@ def test_a_service_that_sent_such_a_body_once_is_not_given_another_chance(
             assert await hand.loop.sock_recv(service, 4096)
             service.send(b"hello")
             with pytest.raises(UpstreamFailed, match="malformed"):
-                await first.answered(WAIT)
-            hand.pool.give_back(first)
+                await first.wait_for_head(WAIT)
+            hand.pool.release(first)
         while first.is_open:  # noqa: ASYNC110 - bytes over a real socket
             await asyncio.sleep(0.001)
         await asyncio.sleep(REST * 2)
@@ -230,7 +231,7 @@ def test_a_service_that_sent_such_a_body_once_is_not_given_another_chance(
         await asyncio.sleep(REST * 2)
         assert hand.take() is None
 
-        monkeypatch.setattr(surplus_bytes, "REMEMBERED", -1)  # until it has been right for long enough
+        monkeypatch.setattr(unexpected_bodies, "REMEMBERED", -1)  # until it has been right for long enough
         hand.pool._surplus.note(hand.loop.time())
         right, service = await hand.connected()
         await hand.answered(right, service, kind)
@@ -249,8 +250,8 @@ def test_a_head_in_two_parts_is_followed_by_no_body(runner: str, kind: str) -> N
         service.send(BODILESS[kind][:20])
         await asyncio.sleep(0.01)
         service.send(BODILESS[kind][20:])
-        await parted.answered(WAIT)
-        hand.pool.give_back(parted)
+        await parted.wait_for_head(WAIT)
+        hand.pool.release(parted)
         whole, service = await hand.connected()
         await hand.answered(whole, service, kind)
         await asyncio.sleep(REST * 2)

@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
-from gateway.upstream_connections.connection import UpstreamFailed
-from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
-from gateway.upstream_connections.connection_race import TRIES
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
+from gateway.upstream_connections.happy_eyeballs import TRIES
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.circuit_breaker import PROBES
+from gateway.upstreams.events import PAUSE, UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
-from gateway.upstreams.state_log import PAUSE, UpstreamReport
 from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.upstream_connections.test_connection import exchange
@@ -42,25 +42,25 @@ class Stand:
         self.clock = MovableClock()
         self.registry = CollectorRegistry()
         upstream = Upstream(name, addresses, name, None, 100, eject_after=eject_after, break_after=break_after)
-        report = UpstreamReport(upstream, UpstreamMetrics(self.registry), self.clock)
+        report = UpstreamEvents(upstream, UpstreamMetrics(self.registry), self.clock)
         self.balancer = Balancer(upstream, report, self.clock, lambda: 1.0)
         self.pools = self.balancer.pools
 
     def fail(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are sent to it and not answered."""
         for _ in range(times):
-            self.balancer.unanswered(pool, "timeout", self.clock())
+            self.balancer.record_no_response(pool, "timeout", self.clock())
 
     def break_off(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many of its answers break off."""
         for _ in range(times):
-            self.balancer.broke_off(pool, "broken", self.clock())
+            self.balancer.record_broken_response(pool, "broken", self.clock())
 
     def answer(self, pool: ConnectionPool, times: int = 1) -> None:
         """So many requests are answered by it."""
         for _ in range(times):
-            if pool.on_answer is not None:
-                pool.on_answer(pool)
+            if pool.on_response is not None:
+                pool.on_response(pool)
 
     def move(self, seconds: float) -> None:
         """Time passes, and the sweep has seen it."""
@@ -73,7 +73,7 @@ class Stand:
 
     def costs_nothing(self) -> bool:
         """Whether requests are given the one address without a question, and answers are not told."""
-        return self.balancer.only is not None and self.pools[0].on_answer is None
+        return self.balancer.only is not None and self.pools[0].on_response is None
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"sallyport_gateway_upstream_{name}", {"upstream": "notes", **labels})
@@ -192,7 +192,7 @@ def test_whatever_happens_somebody_can_be_asked(events: list[tuple[int, str]]) -
         elif event == "wait":
             stand.move(1)
         else:
-            stand.balancer.judge(pool, healthy=event == "healthy", reason="test")
+            stand.balancer.set_health(pool, healthy=event == "healthy", reason="test")
             (unhealthy.discard if event == "healthy" else unhealthy.add)(place)
         if event in ("fail", "break off"):
             failed.add(place)
@@ -210,10 +210,10 @@ def test_silence_counts_only_where_nobody_else_was_answered(upstream: RawUpstrea
         pool = pair.pools[0]
         await exchange(pool, await pool.connect(1))
         for _ in range(10):
-            pair.balancer.failed(pool, UpstreamFailed("timeout"), pair.clock() - 30)
+            pair.balancer.record_failure(pool, UpstreamFailed("timeout"), pair.clock() - 30)
         assert "somebody" in pair.asked()
         for _ in range(3):
-            pair.balancer.failed(pool, UpstreamFailed("timeout"), pair.clock())
+            pair.balancer.record_failure(pool, UpstreamFailed("timeout"), pair.clock())
         assert "somebody" not in pair.asked()
 
     run(test, pair)
@@ -348,7 +348,7 @@ def test_silence_counts_only_where_no_address_was_heard(upstream: RawUpstream) -
         await exchange(pair.pools[1], await pair.pools[1].connect(1))
         pair.fail(pair.pools[1])  # so that it is not taken for well by its standing
         pair.answer(pair.pools[1])
-        pair.balancer.failed(pair.pools[0], UpstreamFailed("timeout"), pair.clock() - 30)
+        pair.balancer.record_failure(pair.pools[0], UpstreamFailed("timeout"), pair.clock() - 30)
         assert pair.balancer.choose() in pair.pools
 
     run(test, pair)
@@ -431,11 +431,11 @@ def test_prometheus_is_told_who_fails_and_who_is_out() -> None:
 
 def test_a_check_says_who_is_unhealthy(trio: Stand) -> None:
     """Who is unhealthy is not asked, unless all are: a check alone refuses no request."""
-    trio.balancer.judge(trio.pools[0], healthy=False, reason="503")
+    trio.balancer.set_health(trio.pools[0], healthy=False, reason="503")
     assert trio.asked() == {"h1", "h2"}
     assert trio.metric("address_out", address="h0") == 1
     for pool in trio.pools:
-        trio.balancer.judge(pool, healthy=False, reason="503")
+        trio.balancer.set_health(pool, healthy=False, reason="503")
     assert trio.asked() == {"h0", "h1", "h2"}
-    trio.balancer.judge(trio.pools[1], healthy=True, reason="200")
+    trio.balancer.set_health(trio.pools[1], healthy=True, reason="200")
     assert trio.asked() == {"h1"}

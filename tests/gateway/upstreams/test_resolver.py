@@ -16,9 +16,9 @@ from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstreams import health_checks, resolver
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, resolve_by_system
-from gateway.upstreams.state_log import UpstreamReport
 from tests.gateway.certificates import Authority
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
@@ -313,7 +313,7 @@ def test_the_auth_service_is_found_by_its_name_and_followed(
 
 def balancer_of(*addresses: Address) -> Balancer:
     upstream = Upstream("service", addresses, "", None, 9)
-    report = UpstreamReport(upstream, UpstreamMetrics(CollectorRegistry()), time.monotonic)
+    report = UpstreamEvents(upstream, UpstreamMetrics(CollectorRegistry()), time.monotonic)
     return Balancer(upstream, report, time.monotonic)
 
 
@@ -368,15 +368,15 @@ def test_what_an_address_has_earned_stays_when_others_come_and_go() -> None:
     a, b, c = (Address(name, "127.0.0.1", 1) for name in "abc")
     balancer = balancer_of(a, b)
     for _ in range(3):
-        balancer.unanswered(balancer.pools[0], "timeout", time.monotonic())
+        balancer.record_no_response(balancer.pools[0], "timeout", time.monotonic())
     balancer.set_members([a, b, c])
     assert {balancer.choose().address for _ in range(9)} == {b, c}
     gone = balancer.pools[1]
     balancer.set_members([a])
     assert balancer.choose().address == a
-    balancer.unanswered(gone, "timeout", time.monotonic())  # what was under way there changes nothing
-    balancer.broke_off(gone, "broken", time.monotonic())
-    balancer.judge(gone, healthy=False, reason="late")
+    balancer.record_no_response(gone, "timeout", time.monotonic())  # what was under way there changes nothing
+    balancer.record_broken_response(gone, "broken", time.monotonic())
+    balancer.set_health(gone, healthy=False, reason="late")
     assert members(balancer) == ["a"]
 
 

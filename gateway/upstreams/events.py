@@ -25,7 +25,7 @@ _CIRCUIT_EVENTS: dict[State, str] = {
 }
 
 
-class UpstreamReport:
+class UpstreamEvents:
     """What is said of one upstream, by one worker. `monotonic` gives seconds.
 
     `level` is that of a failed address: lower where whoever asks logs its own failure.

@@ -7,12 +7,12 @@ from typing import Protocol
 from chassis.clock import Clock
 from gateway.routing.routes import Upstream
 from gateway.upstream_connections.connection_pool import ConnectionPool
-from gateway.upstream_connections.identity_rejections import IdentityRejections
 from gateway.upstreams.balancer import Balancer
+from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.health_checks import HealthChecks
+from gateway.upstreams.identity_rejections import IdentityRejections
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, Resolve
-from gateway.upstreams.state_log import UpstreamReport
 
 SWEEP_PAUSE = 0.1
 
@@ -27,7 +27,7 @@ class Swept(Protocol):
         """Closes them all."""
 
 
-class Upstreams:
+class UpstreamRegistry:
     """The balancer of every upstream, and `also` connections that are swept and closed with theirs.
 
     `late` is told at each sweep by how many seconds it comes too late.
@@ -42,7 +42,7 @@ class Upstreams:
         late: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._balancers: Mapping[str, Balancer] = {
-            upstream.name: Balancer(upstream, UpstreamReport(upstream, metrics, monotonic), monotonic)
+            upstream.name: Balancer(upstream, UpstreamEvents(upstream, metrics, monotonic), monotonic)
             for upstream in upstreams
         }
         self._late = late
@@ -57,7 +57,7 @@ class Upstreams:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def pool(self, upstream: Upstream, client: str = "") -> ConnectionPool:
+    def pool_for(self, upstream: Upstream, client: str = "") -> ConnectionPool:
         """The connections to the address that gets the next request, which is `client`'s.
 
         Raises Refused(503) while the circuit is open.
@@ -65,7 +65,7 @@ class Upstreams:
         balancer = self._balancers[upstream.name]
         return balancer.only or balancer.choose(client)
 
-    def balancer(self, upstream: Upstream) -> Balancer:
+    def balancer_for(self, upstream: Upstream) -> Balancer:
         """Where an upstream's connections are made, and their failures told."""
         return self._balancers[upstream.name]
 
@@ -85,7 +85,7 @@ class Upstreams:
             if any(address.is_name for address in balancer.upstream.addresses)
         ]
 
-    async def sweep(self) -> None:
+    async def keep_sweeping(self) -> None:
         """Enforces deadlines, and takes addresses back whose time is over, until cancelled."""
         loop = asyncio.get_running_loop()
         now = loop.time()

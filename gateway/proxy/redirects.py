@@ -11,18 +11,16 @@ import re
 from collections.abc import Iterable
 
 from gateway.routing.routes import Route, authority_key
+from gateway.upstream_connections.connection import URL_FIELDS
 
 Field = tuple[bytes, bytes]
-
-URL_FIELDS = frozenset({b"location", b"content-location", b"refresh"})
-"""Fields of an answer that hold a URL, names in lower case."""
 
 # RFC 3986 appendix B. What is not visible stays out: browsers drop tabs and line ends, and read `\` as `/`.
 _NETWORK_URL = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)([/?#][\x21-\x7e\x80-\xff]*)?", re.IGNORECASE)
 _REFRESH = re.compile(rb"(\s*[0-9.]*\s*[;,]\s*url\s*=\s*)(['\"]?)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def with_client_urls(headers: Iterable[Field], route: Route, host: bytes | None, scheme: str) -> list[Field]:
+def rewrite_urls(headers: Iterable[Field], route: Route, host: bytes | None, scheme: str) -> list[Field]:
     """`headers` as the client should see them, which asked `host` by `scheme` for something at `route`."""
     return [
         (name, _client_field(name, value, route, host, scheme) if name in URL_FIELDS else value)

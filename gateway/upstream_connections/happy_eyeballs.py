@@ -10,7 +10,8 @@ from typing import Any
 
 from contract.problems import Refused
 from gateway.upstream_connections.connection import UpstreamConnection
-from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstream_connections.errors import Unreachable
 
 ATTEMPT_DELAY = 0.25
 """Seconds after which the next address is tried as well."""
@@ -25,7 +26,7 @@ Another = Callable[[Collection[ConnectionPool]], ConnectionPool | None]
 """The address to try besides those that were tried, or None."""
 
 
-class ConnectionRace:
+class HappyEyeballs:
     """The attempts of one upstream that are under way."""
 
     def __init__(self) -> None:

@@ -7,10 +7,11 @@ import pytest
 
 from contract.problems import Refused
 from gateway.routing.routes import Address
-from gateway.upstream_connections import connection_race
+from gateway.upstream_connections import happy_eyeballs
 from gateway.upstream_connections.connection import UpstreamConnection
-from gateway.upstream_connections.connection_pool import ConnectionPool, Unreachable
-from gateway.upstream_connections.connection_race import TRIES, Another, ConnectionRace
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstream_connections.errors import Unreachable
+from gateway.upstream_connections.happy_eyeballs import TRIES, Another, HappyEyeballs
 from tests.gateway.raw_upstream import RawUpstream
 
 
@@ -24,7 +25,7 @@ def in_turn(pools: Collection[ConnectionPool]) -> Another:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_race, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
 
 
 def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstream) -> None:
@@ -39,7 +40,7 @@ def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstre
                 await goes_on.wait()
             return await pool.connect(timeout)
 
-        race = ConnectionRace()
+        race = HappyEyeballs()
         won, connection = await race.run(slow, 1, attempt, in_turn(pools))
         assert won is quick
         assert quick.outstanding == 1
@@ -66,7 +67,7 @@ def test_who_fails_is_followed_at_once_and_the_last_failure_is_told(upstream: Ra
             raise Unreachable(pool.address.name)
 
         with pytest.raises(Unreachable, match=f"h{TRIES - 1}"):
-            await ConnectionRace().run(pools[0], 1, attempt, in_turn(pools))
+            await HappyEyeballs().run(pools[0], 1, attempt, in_turn(pools))
         assert tried == pools[:TRIES]
 
     asyncio.run(test())
@@ -81,11 +82,11 @@ def test_an_address_at_its_bound_leaves_the_request_to_another(upstream: RawUpst
                 raise Refused("upstream_busy")
             return await pool.connect(timeout)
 
-        won, _ = await ConnectionRace().run(full, 1, attempt, in_turn(pools))
+        won, _ = await HappyEyeballs().run(full, 1, attempt, in_turn(pools))
         assert won is other
         other.close()
         with pytest.raises(Refused):
-            await ConnectionRace().run(full, 1, attempt, in_turn([full]))
+            await HappyEyeballs().run(full, 1, attempt, in_turn([full]))
 
     asyncio.run(test())
 
@@ -100,7 +101,7 @@ def test_a_request_that_is_given_up_leaves_nothing_behind(upstream: RawUpstream)
             await asyncio.Event().wait()
             return await pool.connect(timeout)
 
-        race = ConnectionRace()
+        race = HappyEyeballs()
         request = asyncio.ensure_future(race.run(pools[0], 1, attempt, in_turn(pools)))
         await asyncio.sleep(0.03)
         request.cancel()

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.serving import make_server
 
+from gateway.proxy.redirects import rewrite_urls
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import parse_routes
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, Route
-from gateway.upstream_connections.redirects import with_client_urls
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering
@@ -51,7 +51,7 @@ def route(prefix: str = "/service/", url: str = "http://10.0.0.5:8001", more: st
 def location(
     url: str, at: Route, host: bytes | None = b"app.example", scheme: str = "https", name: bytes = b"location"
 ) -> str:
-    (found,) = with_client_urls([(name, url.encode("latin-1"))], at, host, scheme)
+    (found,) = rewrite_urls([(name, url.encode("latin-1"))], at, host, scheme)
     return found[1].decode("latin-1")
 
 
