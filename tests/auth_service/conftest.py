@@ -23,7 +23,8 @@ from auth_service.storage.models import db
 from auth_service.storage.schema import install_migrations, upgrade
 from chassis.settings import load
 from tests.auth_service.forge import Forge
-from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, MovableClock, Operator, Person
+from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
+from tests.clocks import MovableClock
 
 # So cheap that no test waits for a hash; the real cost is looked at in test_passwords.
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}

@@ -8,7 +8,8 @@ from werkzeug.test import TestResponse
 
 from contract.internal import END_PATH, EXCHANGE_PATH, SEEN_PATH, SESSIONS_PATH
 from contract.peer import PEER_HEADER, sign_peer
-from tests.auth_service.world import PASSWORD, PEER_SECRET, MovableClock
+from tests.auth_service.world import PASSWORD, PEER_SECRET
+from tests.clocks import MovableClock
 
 
 def hash_of(handle: str) -> str:

@@ -29,7 +29,8 @@ from gateway.tokens.refresh import FreshTokens, TokenRefresher
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.usage_reports import UsageReports
 from gateway.tokens.verifier import TokenVerifier
-from tests.auth_service.world import PEER_SECRET, MovableClock
+from tests.auth_service.world import PEER_SECRET
+from tests.clocks import MovableClock
 
 COOKIE = "__Host-session"
 _SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"

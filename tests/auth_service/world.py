@@ -17,20 +17,6 @@ PEER_SECRET = "pB5n0cVx8zLk3jHg7fDs2aQw9eRt4yUi1oPm6NbVcXzA"
 
 
 @dataclass
-class MovableClock:
-    """A clock that stands still until it is moved."""
-
-    now: float = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        """Lets `seconds` pass."""
-        self.now += seconds
-
-
-@dataclass
 class Operator:
     """Somebody with a hand in the database, in a context of their own each time."""
 

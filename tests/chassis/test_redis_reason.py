@@ -19,7 +19,7 @@ from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
 from chassis.redis_reason import redis_reason
 from stack.given_redis import check_redis
 from stack.settings import StartRefused
-from tests.auth_service.world import MovableClock
+from tests.clocks import MovableClock
 from tests.ports import free_port
 
 DENIED = b"-DENIED Redis is running in protected mode because no password is set. In this mode connections are\r\n"

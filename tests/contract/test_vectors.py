@@ -10,9 +10,9 @@ from contract.keys import assertion_signer, assertion_verifier
 from contract.peer import PEER_HEADER, sign_peer, verify_peer
 from contract.problems import PROBLEMS, Refused
 from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
+from tests.clocks import MovableClock
 from tests.contract.recorded import recorded
 from tests.gateway.authenticating import Bench, Publisher
-from tests.gateway.clocks import MovableClock
 
 ASSERTIONS = recorded("assertions")
 ACCESS = recorded("access_tokens")

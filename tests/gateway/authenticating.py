@@ -8,8 +8,8 @@ from contract.problems import Refused
 from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.verifier import TokenVerifier
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, jwks
-from tests.gateway.clocks import MovableClock
 
 JWKS_MAX_AGE = 60
 

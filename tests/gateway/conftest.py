@@ -12,8 +12,8 @@ from chassis.settings import load
 from gateway.app import Gateway, create_app
 from gateway.settings import GatewaySettings
 from gateway.upstreams.resolver import Resolve, resolve_by_system
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims, jwks
-from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.valkey import valkey_server

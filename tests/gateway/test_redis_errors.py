@@ -14,8 +14,8 @@ from gateway.rate_limits.redis_sync import SharedCounts
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.tokens.revocations import RevocationFeed, Revocations
 from gateway.worker.background_tasks import BackgroundTasks
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, read_claims
-from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT
 
 CLOSED = RuntimeError(

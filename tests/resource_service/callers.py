@@ -8,23 +8,10 @@ from werkzeug.test import TestResponse
 
 from contract.identity import IDENTITY_HEADER, Identity, sign
 from contract.keys import assertion_signer
+from tests.clocks import MovableClock
 
 SECRET = "Jq0w3m8ZsXcV5bN7kLpTfGh2RyUeDiOaWq1s9d4f6g8h0j2k3l5z7x1c9v2b4n6m"
 AUDIENCE = "notes"
-
-
-@dataclass
-class MovableClock:
-    """A clock that stands still until it is moved."""
-
-    now: float = 1_790_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        """Lets `seconds` pass."""
-        self.now += seconds
 
 
 @dataclass

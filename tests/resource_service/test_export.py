@@ -11,7 +11,8 @@ from sqlalchemy import delete, insert
 
 from resource_service.models import Note, db
 from resource_service.notes import BATCH_SIZE, Selection, in_batches
-from tests.resource_service.callers import Caller, MovableClock
+from tests.clocks import MovableClock
+from tests.resource_service.callers import Caller
 
 MIB = 2**20
 

@@ -18,9 +18,10 @@ from contract.keys import assertion_signer, assertion_verifier
 from resource_service.app import create_app
 from resource_service.identity import IdentityCheck, current_identity, install_identity, roles_required
 from resource_service.settings import ResourceSettings
-from tests.resource_service.callers import AUDIENCE, SECRET, Caller, MovableClock
+from tests.clocks import MovableClock
+from tests.resource_service.callers import AUDIENCE, SECRET, Caller
 
-NOW = 1_790_000_000
+NOW = 1_800_000_000
 ANOTHER_SECRET = "nZ4x9QeR7tYuI1oPaS3dFgHjK5lMbV8c"
 ADA = Identity("ada-id", "ada-session", "ada@example.org")
 

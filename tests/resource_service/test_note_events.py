@@ -18,8 +18,9 @@ from resource_service.app import create_app
 from resource_service.models import NoteChange, db
 from resource_service.note_changes import changes_after
 from resource_service.note_events import HEARTBEAT, NoteStreams
+from tests.clocks import MovableClock
 from tests.faults.postgres import program, running_postgres
-from tests.resource_service.callers import Caller, MovableClock
+from tests.resource_service.callers import Caller
 from tests.resource_service.conftest import settings_for
 
 Event = tuple[str, str, Any]

@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 
 from contract.identity import IDENTITY_HEADER
+from tests.clocks import MovableClock
 from tests.host_echo import HOST, echoes
-from tests.resource_service.callers import Caller, MovableClock
+from tests.resource_service.callers import Caller
 
 
 def test_a_new_note_is_answered_with_its_place_and_can_be_read_there(ada: Caller) -> None:
@@ -21,12 +22,12 @@ def test_a_new_note_is_answered_with_its_place_and_can_be_read_there(ada: Caller
 
 def test_times_are_utc_and_only_a_change_moves_updated_at(ada: Caller, clock: MovableClock) -> None:
     note = ada.write("Bread")
-    assert note["created_at"] == note["updated_at"] == "2026-09-21T14:13:20.000000Z"
+    assert note["created_at"] == note["updated_at"] == "2027-01-15T08:00:00.000000Z"
     clock.move(1.5)
     unchanged = ada.patch(note["id"]).get_json()
     assert unchanged == note
     changed = ada.patch(note["id"], body="500 g flour").get_json()
-    assert changed == {**note, "body": "500 g flour", "updated_at": "2026-09-21T14:13:21.500000Z"}
+    assert changed == {**note, "body": "500 g flour", "updated_at": "2027-01-15T08:00:01.500000Z"}
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == changed
 
 
@@ -50,7 +51,7 @@ def test_owner_id_and_times_are_not_the_clients_to_say(ada: Caller, bob: Caller)
     note = ada.post(title="Bread", **forced).get_json()
     assert note["owner"] == "ada-id"
     assert note["id"] != forced["id"]
-    assert note["created_at"].startswith("2026")
+    assert note["created_at"].startswith("2027")
     ada.patch(note["id"], owner="bob-id")
     assert bob.titles() == []
 

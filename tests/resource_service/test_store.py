@@ -17,7 +17,8 @@ from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
 from resource_service.models import db
 from resource_service.settings import ResourceSettings
-from tests.resource_service.callers import SECRET, Caller, MovableClock
+from tests.clocks import MovableClock
+from tests.resource_service.callers import SECRET, Caller
 from tests.resource_service.conftest import settings_for
 
 OURS = ("notes", "note_counts", "note_changes")

@@ -9,7 +9,8 @@ from flask import Flask
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.conversation import DEVIATIONS, NOT_PLAYED, Answer, Conversation, recorded_rows
 from tests.auth_service.forge import Forge
-from tests.auth_service.world import MovableClock, Operator
+from tests.auth_service.world import Operator
+from tests.clocks import MovableClock
 
 STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20"}
 

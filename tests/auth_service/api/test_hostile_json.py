@@ -9,7 +9,8 @@ from structlog.testing import capture_logs
 
 from contract.peer import PEER_HEADER, sign_peer
 from tests.auth_service.conftest import MakeApp
-from tests.auth_service.world import PEER_SECRET, MovableClock, Person
+from tests.auth_service.world import PEER_SECRET, Person
+from tests.clocks import MovableClock
 from tests.hostile_calls import SHARE, Attack, Stored, endpoints
 
 OF_REFUSALS = frozenset({"audit_events"})

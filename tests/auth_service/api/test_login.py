@@ -19,7 +19,8 @@ from auth_service.tokens.issuer import Bearer, Issuer
 from contract.claims import read_access_claims
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of, header_of
-from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
+from tests.clocks import MovableClock
 
 REFUSED = {"detail": "No active account found with the given credentials"}
 

@@ -1,7 +1,8 @@
 """POST /auth/jwt/blacklist/ and /auth/jwt/verify/: giving tokens back, and asking after them."""
 
 from tests.auth_service.forge import Forge
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import Operator, Person
+from tests.clocks import MovableClock
 
 BLACKLISTED = {"detail": "Token is blacklisted", "code": "token_not_valid"}
 

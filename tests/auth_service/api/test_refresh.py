@@ -5,7 +5,8 @@ from flask.testing import FlaskClient
 
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import Forge, claims_of
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import Operator, Person
+from tests.clocks import MovableClock
 
 DAY = 86_400
 BLACKLISTED = {"detail": "Token is blacklisted", "code": "token_not_valid"}

@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from contract.peer import PEER_HEADER, sign_peer
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, MovableClock, Operator, Person
+from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
+from tests.clocks import MovableClock
 
 
 @pytest.fixture

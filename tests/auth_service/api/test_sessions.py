@@ -11,7 +11,8 @@ from contract.revocation import STREAM, Revocation, read_revocation
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import Operator, Person
+from tests.clocks import MovableClock
 
 POSTS = ("/auth/logout/", "/auth/sessions/logout-others/", "/auth/sessions/logout-all/")
 
@@ -57,9 +58,9 @@ def test_the_list_says_where_and_when_and_which_is_this_one(ann: Person, clock: 
         "id": sid_of(ann),
         "device": "ann's phone",
         "address": "127.0.0.1",
-        "created_at": "2026-09-21T14:13:20.000Z",
-        "last_used_at": "2026-09-21T14:15:20.000Z",
-        "expires_at": "2027-09-21T14:13:20.000Z",
+        "created_at": "2027-01-15T08:00:00.000Z",
+        "last_used_at": "2027-01-15T08:02:00.000Z",
+        "expires_at": "2028-01-15T08:00:00.000Z",
         "current": True,
     }
     assert (other["id"], other["device"], other["current"]) == (sid_of(tablet), "ann's tablet", False)

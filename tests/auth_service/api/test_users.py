@@ -10,7 +10,8 @@ from werkzeug.test import TestResponse
 
 from auth_service.services import services
 from tests.auth_service.conftest import MakeApp
-from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
+from tests.clocks import MovableClock
 
 TAKEN = {"email": ["user with this email already exists."]}
 

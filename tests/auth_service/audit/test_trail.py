@@ -14,7 +14,8 @@ from sqlalchemy.exc import OperationalError
 from auth_service.storage.models import db
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
+from tests.clocks import MovableClock
 from tests.host_echo import echoes
 
 NEW_PASSWORD = "An0ther-g00d-one"
@@ -44,7 +45,7 @@ def test_a_record_says_what_when_where_and_in_which_session(ann: Person) -> None
     (record,) = trail(ann)["results"]
     assert record == {
         "id": record["id"],
-        "at": "2026-09-21T14:13:20.000Z",
+        "at": "2027-01-15T08:00:00.000Z",
         "event": "login_ok",
         "session": sid_of(ann),
         "address": "127.0.0.1",

@@ -13,7 +13,8 @@ from contract.revocation import STREAM
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway, hash_of
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 DAY = 86_400
 

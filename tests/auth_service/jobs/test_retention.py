@@ -12,7 +12,8 @@ from auth_service.services import Services
 from auth_service.storage.models import AuditRow, SessionRow, db
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 DAY = 86_400
 

@@ -19,7 +19,8 @@ from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
 from contract.revocation import ASKED, EPOCH, STREAM, Revocation, complete_fields, read_revocation
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import Operator, Person
+from tests.clocks import MovableClock
 
 
 def feed_of(redis: Redis) -> list[Revocation]:

@@ -20,7 +20,8 @@ from gateway.worker.background_tasks import BackgroundTasks
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_in_front import GatewayInFront
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 LIFETIMES = {
     "ACCESS_TOKEN_LIFETIME": ("5", "300", "3600"),

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.auth_service.gateway_in_front import GatewayInFront
-from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
+from tests.clocks import MovableClock
 
 AFTER_EXPIRY = 320.0
 AFTER_GRACE = 12.0

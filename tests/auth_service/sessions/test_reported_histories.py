@@ -12,7 +12,8 @@ from hypothesis.stateful import initialize, precondition, rule
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.sessions.test_refresh_histories import Histories
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 
 class ReportedHistories(Histories):

@@ -14,7 +14,7 @@ from auth_service.services import Services, services
 from auth_service.sessions.refresh_policy import RefreshPolicy, Reissue, Replay, Rotate
 from auth_service.sessions.store import NoActiveAccount, Refreshed, Session, new_session
 from auth_service.storage.models import SessionRow, User, db
-from tests.auth_service.world import MovableClock
+from tests.clocks import MovableClock
 
 pytestmark = pytest.mark.usefixtures("in_context")
 

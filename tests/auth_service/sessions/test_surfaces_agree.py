@@ -16,7 +16,8 @@ from contract.problems import Refused
 from contract.revocation import STREAM, read_revocation
 from tests.auth_service.gateway_calls import hash_of
 from tests.auth_service.gateway_in_front import GatewayInFront
-from tests.auth_service.world import PASSWORD, MovableClock, Person
+from tests.auth_service.world import PASSWORD, Person
+from tests.clocks import MovableClock
 
 NEW_PASSWORD = "N3wPassw0rd!!"
 

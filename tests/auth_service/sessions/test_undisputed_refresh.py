@@ -16,7 +16,8 @@ from auth_service.services import Services
 from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, after, decide
 from auth_service.storage.models import SessionRow, User, db
 from tests.auth_service.conftest import MakeApp
-from tests.auth_service.world import MovableClock, Operator, Person
+from tests.auth_service.world import Operator, Person
+from tests.clocks import MovableClock
 
 NOW = 1_790_000_000.0
 USER = uuid4()

@@ -16,7 +16,8 @@ from auth_service.storage.schema import downgrade, install_migrations, upgrade
 from chassis.settings import load
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 from tests.faults.postgres import Postgres, program, running_postgres
 
 pytestmark = pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")

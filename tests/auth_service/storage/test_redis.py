@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
-from tests.auth_service.world import MovableClock
+from tests.clocks import MovableClock
 
 
 class Server:

@@ -16,7 +16,8 @@ from auth_service.storage.models import User, db
 from auth_service.storage.redis import Command, RedisClient
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import PASSWORD, MovableClock, Operator, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
+from tests.clocks import MovableClock
 
 NOBODYS = 150
 """Failures with names that nobody has, before anything is compared."""

@@ -15,7 +15,8 @@ from auth_service.services import Services
 from contract.internal import SESSIONS_PATH
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway, hash_of
-from tests.auth_service.world import PASSWORD, MovableClock, Person
+from tests.auth_service.world import PASSWORD, Person
+from tests.clocks import MovableClock
 
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 ANN = "ann@example.org"

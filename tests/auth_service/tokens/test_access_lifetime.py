@@ -6,7 +6,8 @@ from flask.testing import FlaskClient
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 
 def lifetime(token: str) -> int:

@@ -25,7 +25,8 @@ from contract.keys import assertion_signer, assertion_verifier
 from contract.peer import sign_peer, verify_peer
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import Forge, claims_of, header_of
-from tests.auth_service.world import REFRESH_SECRET, MovableClock, Person
+from tests.auth_service.world import REFRESH_SECRET, Person
+from tests.clocks import MovableClock
 
 KINDS = ("access", "refresh", "identity", "peer")
 

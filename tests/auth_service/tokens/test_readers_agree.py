@@ -24,7 +24,8 @@ from gateway.tokens.revocations import Revocations
 from gateway.tokens.verifier import TokenVerifier
 from resource_service.identity import IdentityCheck, current_identity, install_identity
 from tests.auth_service.forge import Forge, claims_of, header_of
-from tests.auth_service.world import MovableClock, Person
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
 
 SECRET = "Jq0w3m8ZsXcV5bN7kLpTfGh2RyUeDiOaWq1s9d4f6g8h0j2k3l5z7x1c9v2b4n6m"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"

@@ -13,10 +13,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from contract.revocation import SESSION, STREAM, Revocation
+from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, handle_in, log_in
-from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import WAIT, RawUpstream

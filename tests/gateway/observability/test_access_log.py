@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.http.request import Request
 from gateway.observability.access_log import PIECE, AccessLog
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 
 
 def request(path: bytes = b"/api/", **changed: Any) -> Request:

@@ -6,7 +6,7 @@ from chassis.metrics import render_metrics
 from contract.revocation import Revocation
 from gateway.observability.metrics import Metrics
 from gateway.tokens.revocations import RevocationFeed, Revocations
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 
 
 def shown(metrics: Metrics) -> dict[str, float]:

@@ -9,8 +9,8 @@ from contract.identity import Identity, verify
 from contract.keys import assertion_signer, assertion_verifier
 from gateway.pipeline.identity_headers import KEEP, Voucher
 from gateway.routing.routes import Upstream
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
-from tests.gateway.clocks import MovableClock
 
 OTHER_SECRET = IDENTITY_SECRET[::-1]
 NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)

@@ -12,8 +12,8 @@ from gateway.proxy.open_streams import OpenStream, OpenStreams
 from gateway.routing.routes import Address, Route, Timeouts, Upstream
 from gateway.tokens.principal import Principal
 from gateway.tokens.revocations import FEED_LIMIT, Revocations
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
-from tests.gateway.clocks import MovableClock
 
 UPSTREAM = Upstream("notes", (Address("h"),), "notes", None, 1)
 

@@ -18,10 +18,10 @@ from contract.identity import verify
 from contract.keys import assertion_verifier
 from contract.revocation import SESSION, STREAM, Revocation
 from gateway.http.websocket_handshake import Handshake
+from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.browser_sessions.test_sessions import COOKIE, handle_in, log_in
-from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running

@@ -16,7 +16,7 @@ from gateway.rate_limits.limiter import Limits
 from gateway.rate_limits.redis_sync import SharedCounts
 from gateway.routing.routes import ADDRESS, IDENTITY, Limit
 from gateway.worker.background_tasks import BackgroundTasks
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 from tests.gateway.valkey import Valkey, valkey_server
 
 CLIENT = "192.0.2.7"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.clocks import ShiftedClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok

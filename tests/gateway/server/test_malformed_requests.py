@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.server.malformed_requests import LINES_A_SECOND, MalformedRequests
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import running

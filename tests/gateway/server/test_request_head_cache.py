@@ -9,8 +9,8 @@ import pytest
 from gateway.server.request_head_cache import SIZE, CachedRequest, RequestHeadCache
 from gateway.upstream_connections.response_head_cache import SIZE as KNOWN_ANSWERS
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, answering, ok

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from structlog.testing import capture_logs
 
 from gateway.tokens.jwks import START_SECONDS, VerificationKeys, read_jwks
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, jwks
 from tests.gateway.authenticating import JWKS_MAX_AGE, Publisher
-from tests.gateway.clocks import MovableClock
 
 ED = SigningKey("ed", ed25519.Ed25519PrivateKey.generate())
 EC = SigningKey("ec", ec.generate_private_key(ec.SECP256R1()))

@@ -14,8 +14,8 @@ from contract.problems import Refused
 from contract.revocation import ASKED, STREAM, Revocation, complete_fields
 from gateway.tokens.revocations import FEED_LIMIT, MOST_FORGOTTEN, RevocationFeed, Revocations
 from gateway.worker.background_tasks import BackgroundTasks
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
-from tests.gateway.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT
 from tests.gateway.valkey import Valkey, valkey_server
 

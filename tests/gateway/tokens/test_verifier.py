@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from contract.claims import ACCESS_TYP
 from contract.problems import Refused
 from contract.revocation import Revocation
+from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims, by_hand
 from tests.gateway.authenticating import Bench, Publisher
-from tests.gateway.clocks import MovableClock
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from gateway.upstream_connections.connection_pool import (
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.registry import SWEEP_PAUSE, UpstreamRegistry
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
 Test = Callable[[ConnectionPool], Awaitable[None]]

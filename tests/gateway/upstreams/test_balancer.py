@@ -20,7 +20,7 @@ from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.circuit_breaker import PROBES
 from gateway.upstreams.events import PAUSE, UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.upstream_connections.test_connection import exchange
 

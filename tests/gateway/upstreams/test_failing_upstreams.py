@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.proxy.exchange import COLLECTED
-from tests.gateway.clocks import MovableClock
+from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok

@@ -1,4 +1,4 @@
-"""Clocks that can be moved."""
+"""Clocks that tests move instead of waiting."""
 
 import time
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass
 class MovableClock:
-    """Seconds since the epoch, as long as nobody moves it."""
+    """A clock that stands still until a test moves it; `now` is in seconds since the epoch."""
 
     now: float = 1_800_000_000.0
 
@@ -14,13 +14,13 @@ class MovableClock:
         return self.now
 
     def move(self, seconds: float) -> None:
-        """Lets `seconds` pass."""
+        """Advance the clock by `seconds`."""
         self.now += seconds
 
 
 @dataclass
 class ShiftedClock:
-    """The real clock, as far ahead as it was moved: for what is signed and checked by the real one as well."""
+    """The system clock plus `ahead` seconds, for tokens that code on the system clock signs or checks too."""
 
     ahead: float = 0.0
 
@@ -28,5 +28,5 @@ class ShiftedClock:
         return time.time() + self.ahead
 
     def move(self, seconds: float) -> None:
-        """Lets `seconds` pass."""
+        """Advance the clock by `seconds`."""
         self.ahead += seconds
