@@ -159,7 +159,7 @@ def create_app(
     calls = auth_calls(auth_address(settings))
     auth_balancer = Balancer(calls, UpstreamEvents(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
-    metrics.tell_routes(table.version, refused=routes.refused)
+    metrics.tell_routes(table.version, refused=routes.reload_failed)
     sightings = UsageReports(lambda document: _report(auth, document))
     token_verifier = TokenVerifier(
         keys,

@@ -43,7 +43,7 @@ def check_settings(form: bool) -> None:
 
 
 def _load_routes(settings: RoutesSettings, form: bool) -> None:
-    load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir, form_only=form)
+    load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir, syntax_only=form)
 
 
 def _complaints(check: Callable[[], object]) -> list[str]:
@@ -78,7 +78,7 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
     settings = settings_or_exit(RoutesSettings, os.environ)
     file = file or settings.gateway_routes
     try:
-        table = load_routes(file, environ=os.environ, data_dir=settings.data_dir, form_only=form)
+        table = load_routes(file, environ=os.environ, data_dir=settings.data_dir, syntax_only=form)
     except RoutesError as error:
         click.echo(str(error), err=True)
         sys.exit(WRONG)

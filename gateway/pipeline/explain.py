@@ -10,8 +10,8 @@ from contract.claims import AccessClaims
 from contract.problems import PROBLEMS, Refused
 from gateway.pipeline.authorize import authorize
 from gateway.pipeline.request_target import check_target
-from gateway.routing.header_overrides import FixedFields
-from gateway.routing.routes import METHODS, Address, Bound, Route, RouteTable, Timeouts, Upstream
+from gateway.routing.header_overrides import HeaderOverrides
+from gateway.routing.routes import METHODS, Address, ConcurrencyLimit, Route, RouteTable, Timeouts, Upstream
 
 PASSES = "passes"
 
@@ -100,8 +100,8 @@ def _facts(route: Route) -> list[tuple[str, str]]:
     ]
     if route.limits:
         facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
-    if route.bound is not None:
-        facts.append(("at once", _bound(route.bound)))
+    if route.concurrency_limit is not None:
+        facts.append(("at once", _bound(route.concurrency_limit)))
     if route.max_answer is not None:
         facts.append(("answer", f"at most {route.max_answer} bytes"))
     if route.keep_cookies:
@@ -110,14 +110,14 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         facts.append(("let through", _listed(route.forward_headers)))
     if route.expose_headers:
         facts.append(("to pages", route.expose_headers.decode("ascii")))
-    if route.request_fields is not None:
-        facts.append(("to service", _names(route.request_fields)))
-    if route.answer_fields is not None:
-        facts.append(("to client", _names(route.answer_fields)))
+    if route.request_overrides is not None:
+        facts.append(("to service", _names(route.request_overrides)))
+    if route.response_overrides is not None:
+        facts.append(("to client", _names(route.response_overrides)))
     return facts
 
 
-def _bound(bound: Bound) -> str:
+def _bound(bound: ConcurrencyLimit) -> str:
     waiting = f"; {bound.queue} more wait, {bound.max_wait:g} s at most" if bound.queue else ""
     return f"{bound.max_concurrent} requests in one worker{waiting}"
 
@@ -130,7 +130,7 @@ def _identity(route: Route) -> str:
     return f"asserted to {route.upstream.audience}" if route.upstream.signer else "none: a foreign service"
 
 
-def _names(fields: FixedFields) -> str:
+def _names(fields: HeaderOverrides) -> str:
     # Names alone: a value may be a key that somebody else's service asks for.
     return ", ".join(line.split(":")[0] for line in fields.lines.decode("ascii").splitlines())
 

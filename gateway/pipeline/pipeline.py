@@ -224,7 +224,7 @@ class Pipeline:
                 path=route.forwarded_path(request.path),
                 query=request.query,
                 fields=fields,
-                fixed=route.request_fields,
+                fixed=route.request_overrides,
                 via=self._via.line(request.http_version, fields.via),
                 with_credentials=route.upstream.takes_credentials,
                 host=route.upstream.host,

@@ -11,7 +11,7 @@ from contract.fetched import FETCHED_HEADER
 from contract.problems import Refused
 from gateway.http.forwarded import forwarded_value
 from gateway.http.request_headers import RequestFields, without_named
-from gateway.routing.header_overrides import FixedFields
+from gateway.routing.header_overrides import HeaderOverrides
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 
@@ -46,7 +46,7 @@ def head_template(
     fields: RequestFields,
     via: bytes,
     with_credentials: bool,
-    fixed: FixedFields | None = None,
+    fixed: HeaderOverrides | None = None,
     host: str = HOST_UPSTREAM,
 ) -> HeadTemplate:
     """The head that forwards a request, but for who sent it. `via` is an ended line, `fixed` what the route says.

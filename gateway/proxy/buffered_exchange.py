@@ -82,7 +82,7 @@ class BufferedExchange:
             if pool.on_response is not None:
                 pool.on_response(pool)
             status, known, body = connection.status, connection.cached_head, connection.take_body()
-            fixed, standing = admitted.route.answer_fields, admitted.standing
+            fixed, standing = admitted.route.response_overrides, admitted.standing
             request_id = cycle.request.request_id.encode("ascii")
             if known is not None and fixed is None and not standing:
                 status = cycle.answer_known(known, request_id, body)
@@ -91,7 +91,7 @@ class BufferedExchange:
                 if connection.has_url_fields:
                     headers = rewrite_urls(headers, admitted.route, admitted.template.host, cycle.request.scheme)
                 if fixed is not None:
-                    headers = fixed.over(headers)
+                    headers = fixed.apply(headers)
                 status = cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body)
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
             status = 0

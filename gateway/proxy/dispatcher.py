@@ -142,7 +142,7 @@ class Dispatcher:
             return False
         pool = self._upstreams.pool_for(admitted.route.upstream, cycle.request.client)
         max_idle = KEEPALIVE_EXPIRY if cycle.request.method in IDEMPOTENT and not has_body else NON_RETRYABLE_MAX_IDLE
-        if admitted.route.bound is not None:
+        if admitted.route.concurrency_limit is not None:
             place = self._concurrency.take(admitted.route)
             if place is None:
                 return False

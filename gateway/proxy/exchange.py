@@ -286,8 +286,8 @@ class Exchange:
         headers = connection.headers
         if connection.has_url_fields:
             headers = rewrite_urls(headers, self._route, self._admitted.template.host, self._scheme)
-        if self._route.answer_fields is not None:
-            headers = self._route.answer_fields.over(headers)
+        if self._route.response_overrides is not None:
+            headers = self._route.response_overrides.apply(headers)
         headers.append((b"x-request-id", self._request_id))
         headers += self._standing
         if self._fresh is not None:

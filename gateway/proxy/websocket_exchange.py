@@ -70,8 +70,8 @@ class WebSocketExchange(Exchange):
 
     def _own_lines(self) -> bytes:
         fields = [(b"x-request-id", self._request_id), *self._standing]
-        if self._route.answer_fields is not None:
-            fields = self._route.answer_fields.over(fields)
+        if self._route.response_overrides is not None:
+            fields = self._route.response_overrides.apply(fields)
         if self._fresh is not None:
             fields += [(name.lower().encode(), value.encode()) for name, value in self._fresh.to_headers().items()]
         return b"".join(b"%b: %b\r\n" % field for field in fields)

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import Protocol
 
 from contract.problems import Refused, spread
-from gateway.routing.routes import Bound, Route
+from gateway.routing.routes import ConcurrencyLimit, Route
 
-LOGINS = Bound(max_concurrent=6, queue=1_000, max_wait=5.0)
+LOGINS = ConcurrencyLimit(max_concurrent=6, queue=1_000, max_wait=5.0)
 """For POST /session/, which is no route: more at once would take every thread of the gateway's own endpoints."""
 
 
@@ -58,7 +58,7 @@ class Place:
 class Places:
     """The places of one route and its queue."""
 
-    def __init__(self, bound: Bound) -> None:
+    def __init__(self, bound: ConcurrencyLimit) -> None:
         self._bound = bound
         self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self.taken = 0
@@ -133,15 +133,15 @@ class Concurrency:
 
     async def wait(self, route: Route, client: Client) -> AbstractContextManager[None]:
         """A place of `route`, once there is one. Raises Refused(503), or ClientGone."""
-        return await self._of(route).wait(client) if route.bound is not None else _UNBOUNDED
+        return await self._of(route).wait(client) if route.concurrency_limit is not None else _UNBOUNDED
 
     def _of(self, route: Route) -> Places:
-        if route.bound is None:
+        if route.concurrency_limit is None:
             raise ValueError(f"{route.prefix} is not bounded")
         key = (route.prefix, route.methods)
         places = self._places.get(key)
         if places is None:
-            places = self._places[key] = Places(route.bound)
+            places = self._places[key] = Places(route.concurrency_limit)
         return places
 
 

@@ -13,7 +13,7 @@ from contract.problems import Refused, spread
 from gateway.http.request import Request
 from gateway.rate_limits.redis_sync import SharedCounts
 from gateway.rate_limits.sliding_window import Count, Room
-from gateway.routing.routes import ADDRESS, Limit
+from gateway.routing.routes import ADDRESS, RateLimit
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -25,7 +25,7 @@ class Limits:
         self._counts = counts
         self._clock = clock
 
-    def admit_known(self, limits: Sequence[Limit], client: str, subject: str) -> Fields | None:
+    def admit_known(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields | None:
         """Counts the request under every limit and gives the fields that say how the client stands.
 
         None, and nothing counted, where Redis has to be asked. Raises Refused(429).
@@ -44,7 +44,7 @@ class Limits:
             self._counts.add(count)
         return _told(counts, now)
 
-    async def admit(self, limits: Sequence[Limit], *, client: str = "", subject: str = "") -> None:
+    async def admit(self, limits: Sequence[RateLimit], *, client: str = "", subject: str = "") -> None:
         """Counts the request under those limits whose key is given, asking where need be.
 
         Under all of them or, where one has no room, under none. Raises Refused(429).
@@ -57,7 +57,7 @@ class Limits:
                     self._counts.take_back(counted)
                 raise _refusal(counts, count, now)
 
-    async def admit_identity(self, limits: Sequence[Limit], client: str, subject: str) -> Fields:
+    async def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields:
         """As admit, for a request that was counted for its address before; gives the fields for the answer.
 
         Where a limit of the identity refuses it, it does not count for the address either. Raises Refused(429).
@@ -71,12 +71,12 @@ class Limits:
                 raise _refusal(self._find(limits, client, subject, now), count, now)
         return self.standing(limits, client, subject)
 
-    def standing(self, limits: Sequence[Limit], client: str, subject: str) -> Fields:
+    def standing(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields:
         """The fields that say how the client stands."""
         now = self._clock()
         return _told(self._find(limits, client, subject, now), now)
 
-    def has_room(self, limits: Sequence[Limit], client: str) -> bool:
+    def has_room(self, limits: Sequence[RateLimit], client: str) -> bool:
         """Whether the address has room left without asking Redis; counts nothing. Raises Refused(429) for none."""
         now = self._clock()
         counts = self._find(limits, client, "", now)
@@ -85,7 +85,7 @@ class Limits:
             raise _refusal(counts, counts[rooms.index(Room.NONE)], now)
         return Room.UNSURE not in rooms
 
-    def note_known(self, limits: Sequence[Limit], client: str) -> bool:
+    def note_known(self, limits: Sequence[RateLimit], client: str) -> bool:
         """Counts a request that is refused for another reason, for its address. Raises Refused(429).
 
         False, and nothing counted, where Redis has to be asked.
@@ -96,7 +96,7 @@ class Limits:
             self._counts.add(count)
         return True
 
-    def _find(self, limits: Sequence[Limit], client: str, subject: str, now: float) -> list[Count]:
+    def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[Count]:
         """The counts of those limits whose key is known."""
         address = network_of(client)
         keys = [address if limit.per == ADDRESS else subject for limit in limits]
@@ -120,7 +120,7 @@ class SessionLimit:
 
     def __init__(self, limits: Limits, rate: Rate | None) -> None:
         self._limits = limits
-        self._limit = (Limit("session", ADDRESS, rate),) if rate is not None else ()
+        self._limit = (RateLimit("session", ADDRESS, rate),) if rate is not None else ()
 
     async def check(self, request: Request) -> None:
         """Counts a request for one of the gateway's own endpoints. Raises Refused(429)."""

@@ -22,7 +22,7 @@ from chassis.clock import Clock
 from chassis.redis_reason import redis_reason
 from gateway.rate_limits.sliding_window import Count, Counter
 from gateway.redis_errors import RedisUnavailable, redis_faults
-from gateway.routing.routes import Limit
+from gateway.routing.routes import RateLimit
 
 PAUSE = 0.2
 """Seconds between two batches."""
@@ -54,7 +54,7 @@ class SharedCounts:
         self.alone = False
         """Whether Redis is away."""
 
-    def of(self, limit: Limit, key: str, now: float) -> Count:
+    def of(self, limit: RateLimit, key: str, now: float) -> Count:
         """The count of `key` under `limit`."""
         counter = self._counters.get(limit.id)
         if counter is None:

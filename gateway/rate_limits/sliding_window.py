@@ -9,7 +9,7 @@ from enum import Enum, auto
 from math import ceil
 
 from gateway.bounded_cache import make_room
-from gateway.routing.routes import Limit
+from gateway.routing.routes import RateLimit
 
 MOST_KEYS = 100_000
 """Keys that are remembered for one limit and window, some 260 bytes each; of more, the oldest goes. Redis knows it
@@ -34,7 +34,7 @@ class Count:
 
     __slots__ = ("asking", "key", "limit", "number", "own", "previous", "previous_is_shared", "shared")
 
-    def __init__(self, limit: Limit, key: str, number: int, previous: float) -> None:
+    def __init__(self, limit: RateLimit, key: str, number: int, previous: float) -> None:
         self.limit = limit
         self.key = key
         self.number = number
@@ -81,7 +81,7 @@ class Count:
 class Counter:
     """The keys of one limit, in the window that is on and the one before."""
 
-    def __init__(self, limit: Limit) -> None:
+    def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._number = 0
         self._counts: dict[str, Count] = {}

@@ -1,7 +1,7 @@
-"""Owns which routes are in force: those of the last routes file that was good.
+"""The routes in use: the last routes file that loaded without problems.
 
-gunicorn's master keeps them, and every worker has them by its fork: also one that takes a dead worker's place while
-the file on disk is wrong. Failure policy: a file that is refused at a reload changes nothing, and the log says why.
+gunicorn's master process keeps them, and each worker inherits them when it is forked; so does a worker that replaces
+a dead one while the file on disk is wrong. Failure policy: a reload that fails changes nothing, and the log says why.
 """
 
 from collections.abc import Callable
@@ -14,26 +14,26 @@ _log = structlog.get_logger("routes")
 
 
 class ActiveRoutes:
-    """What `load` gave when it last succeeded; raises RoutesError where it does not succeed at first."""
+    """Holds the table that `load` returned last. The first load raises RoutesError if the file is wrong."""
 
     def __init__(self, load: Callable[[], RouteTable]) -> None:
         self._load = load
         self.table = load()
-        self.refused = False
-        """Whether the last reload was refused, so that the file says something else than what is in force."""
-        self._say()
+        self.reload_failed = False
+        """Whether the last reload failed, so that the file on disk differs from `table`."""
+        self._log_active()
 
     def reload(self) -> None:
-        """Takes the file as it is now, or else leaves everything as it was and says why."""
+        """Load the file again. If it has problems, log them and keep the present table."""
         try:
             self.table = self._load()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the master, which serves on
-            self.refused = True
-            for complaint in str(error).splitlines() or [type(error).__name__]:
-                _log.error("routes_rejected", reason=complaint, in_force=self.table.version)
+        except Exception as error:  # noqa: BLE001 - no error may end the master process
+            self.reload_failed = True
+            for problem in str(error).splitlines() or [type(error).__name__]:
+                _log.error("routes_rejected", reason=problem, in_force=self.table.version)
         else:
-            self.refused = False
-            self._say()
+            self.reload_failed = False
+            self._log_active()
 
-    def _say(self) -> None:
+    def _log_active(self) -> None:
         _log.info("routes_active", version=self.table.version, routes=len(self.table.routes))

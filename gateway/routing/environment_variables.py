@@ -1,27 +1,29 @@
-"""Fills the names of environment variables, `${NAME}`, in what routes.toml says."""
+"""Replace `${NAME}` in the strings of routes.toml by the environment variable of that name."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.routing.errors import Complain
-from gateway.routing.toml_lines import Place
+from gateway.routing.errors import ReportProblem, ValuePath
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 
 
-def filled(value: Any, environ: Mapping[str, str], complain: Complain, place: Place = ()) -> Any:
-    """`value`, which stands at `place`, with every string filled; what is missing is complained of, and stays."""
+def substitute(value: Any, environ: Mapping[str, str], report: ReportProblem, path: ValuePath = ()) -> Any:
+    """Return `value` (found at `path`) with the variables in all its strings replaced.
+
+    A variable that `environ` lacks is reported and left as it is.
+    """
     if isinstance(value, str):
-        return VARIABLE.sub(lambda match: _value(match, environ, complain, place), value)
+        return VARIABLE.sub(lambda match: _variable(match, environ, report, path), value)
     if isinstance(value, Mapping):
-        return {key: filled(member, environ, complain, (*place, key)) for key, member in value.items()}
+        return {key: substitute(member, environ, report, (*path, key)) for key, member in value.items()}
     if isinstance(value, list):
-        return [filled(member, environ, complain, (*place, number)) for number, member in enumerate(value)]
+        return [substitute(member, environ, report, (*path, number)) for number, member in enumerate(value)]
     return value
 
 
-def _value(match: re.Match[str], environ: Mapping[str, str], complain: Complain, place: Place) -> str:
+def _variable(match: re.Match[str], environ: Mapping[str, str], report: ReportProblem, path: ValuePath) -> str:
     if match[1] not in environ:
-        complain(place, f"the environment has no {match[1]}")
+        report(path, f"the environment variable {match[1]} is not set")
     return environ.get(match[1], match[0])

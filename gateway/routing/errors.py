@@ -1,40 +1,45 @@
-"""Owns what is wrong with a routes file: every complaint, each with its line and the place in the file."""
+"""Problems in the routes file, each with the path of the value that is wrong, such as `routes[2].timeout.read`."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from gateway.routing.toml_lines import Place
+ValuePath = tuple[str | int, ...]
+"""Keys and array positions (from 0) that lead to a value in the file."""
 
-Complain = Callable[[Place, str], None]
-"""Says that there is something wrong at a place, and what."""
+ReportProblem = Callable[[ValuePath, str], None]
+"""Record what is wrong with the value at a path."""
 
 
 class RoutesError(Exception):
-    """The routes file is refused; the text names file, line, place and reason, a line each."""
+    """The routes file is rejected. The message has one line a problem: file, path, reason."""
 
 
-class Complaints:
-    """What is wrong with the file `name`, in the order of its `lines`; of one place the first is kept."""
+class Problems:
+    """The problems found in one file. For each path the first problem is kept."""
 
-    def __init__(self, name: str, lines: Mapping[Place, int]) -> None:
-        self._name = name
-        self._lines = lines
-        self._found: dict[Place, str] = {}
+    def __init__(self, file_name: str, document: Mapping[str, Any]) -> None:
+        self._file_name = file_name
+        self._document = document
+        self._reasons: dict[ValuePath, str] = {}
 
-    def add(self, place: Place, reason: str) -> None:
-        """There is something wrong at `place`."""
-        self._found.setdefault(place, reason)
+    def add(self, path: ValuePath, reason: str) -> None:
+        """Record what is wrong with the value at `path`."""
+        self._reasons.setdefault(path, reason)
 
-    def check(self) -> None:
-        """Returns where there is nothing wrong. Raises RoutesError with everything that is."""
-        if self._found:
-            found = sorted(self._found.items(), key=lambda complaint: self._line(complaint[0]))
-            raise RoutesError("\n".join(self._told(place, reason) for place, reason in found))
+    def raise_if_any(self) -> None:
+        """Raise RoutesError with every problem; return if there is none."""
+        if self._reasons:
+            raise RoutesError("\n".join(self._line(path, reason) for path, reason in self._reasons.items()))
 
-    def _told(self, place: Place, reason: str) -> str:
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
-        return f"{self._name}:{self._line(place)}: {text}: {reason}"
+    def _line(self, path: ValuePath, reason: str) -> str:
+        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        return f"{self._file_name}: {text}: {reason}{self._prefix_of(path)}"
 
-    def _line(self, place: Place) -> int:
-        # What is missing has no line of its own: then it is that of the table which lacks it.
-        known = (self._lines.get(place[:length]) for length in range(len(place), 0, -1))
-        return next((line for line in known if line is not None), 1)
+    def _prefix_of(self, path: ValuePath) -> str:
+        """Return the route's prefix in parentheses: in a long file it is found faster than a position."""
+        try:
+            section, number = path[:2]
+            prefix = self._document[str(section)][number]["prefix"] if section == "routes" else None
+        except (ValueError, LookupError, TypeError):
+            return ""
+        return f' (prefix "{prefix}")' if isinstance(prefix, str) and path[2:] != ("prefix",) else ""

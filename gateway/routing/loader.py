@@ -1,7 +1,6 @@
-"""Reads routes.toml. A file is taken whole or not at all: every complaint names its line and the place in it."""
+"""Read routes.toml into a RouteTable. A file with any problem is rejected as a whole, with every problem listed."""
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,31 +10,44 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.routing.environment_variables import filled
-from gateway.routing.errors import Complain, Complaints, RoutesError
-from gateway.routing.header_overrides import fixed_fields
+from gateway.routing.environment_variables import substitute
+from gateway.routing.errors import Problems, ReportProblem, RoutesError, ValuePath
+from gateway.routing.header_overrides import header_overrides
 from gateway.routing.routes import (
     AUTH_UPSTREAM,
     IDENTITY,
     PUBLIC,
-    Bound,
-    Limit,
+    ConcurrencyLimit,
+    RateLimit,
     Route,
     RouteTable,
     Timeouts,
     Upstream,
 )
-from gateway.routing.schema import HealthForm, LimitForm, RouteForm, TimeoutForm, UpstreamForm
-from gateway.routing.toml_lines import Place, lines_of
-from gateway.routing.upstream_loader import UpstreamsSection
+from gateway.routing.schema import HealthCheckEntry, RateLimitEntry, RouteEntry, TimeoutEntry, UpstreamEntry
+from gateway.routing.upstream_loader import UpstreamLoader
 
 FILE_NAME = "routes.toml"
 
+_Entry = TypeVar("_Entry", bound=BaseModel)
 
-def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, form_only: bool = False) -> RouteTable:
-    """The table in `file`, with ${NAMES} from `environ` and secrets' files relative to `data_dir`.
+_REASONS = {"missing": "is required", "extra_forbidden": "is not a known key", "too_short": "must not be empty"}
+"""Our texts for pydantic's error types."""
 
-    For the form only neither need be there, and the table is good for reading alone. Raises RoutesError.
+_KEYS = sorted(
+    {
+        key
+        for entry in (RouteEntry, UpstreamEntry, HealthCheckEntry, RateLimitEntry, TimeoutEntry)
+        for key in entry.model_fields
+    }
+)
+
+
+def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False) -> RouteTable:
+    """Return the routes in `file`, with ${NAMES} from `environ` and secret files relative to `data_dir`.
+
+    With `syntax_only` variables and secret files need not exist; the table is then only for display.
+    Raises RoutesError.
     """
     try:
         content = file.read_bytes()
@@ -45,57 +57,132 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, form_
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise RoutesError(f"{file}:{line}: is no TOML: it is not UTF-8") from error
-    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir, form_only=form_only)
+        raise RoutesError(f"{file}: is not UTF-8 (at line {line})") from error
+    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir, syntax_only=syntax_only)
 
 
 def parse_routes(
-    text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path, form_only: bool = False
+    text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False
 ) -> RouteTable:
-    """As load_routes, for the text of a file which complaints call `name`. Raises RoutesError."""
-    document = _parse(text, name)
-    complaints = Complaints(name, lines_of(text))
-    # For the form only, what is missing in the environment is no complaint.
-    document = filled(document, environ, _ignore if form_only else complaints.add)
-    section = UpstreamsSection(complaints.add, environ, data_dir, form_only=form_only)
-    routes = _Reading(complaints.add, section).routes(document)
-    complaints.check()
+    """Return the routes in `text`, as load_routes does; problems name the file as `name`. Raises RoutesError."""
+    document = _parse_toml(text, name)
+    problems = Problems(name, document)
+    document = substitute(document, environ, _ignore if syntax_only else problems.add)
+    upstream_loader = UpstreamLoader(problems.add, environ, data_dir, syntax_only=syntax_only)
+    routes = _RoutesReader(problems.add, upstream_loader).read(document)
+    problems.raise_if_any()
     return RouteTable(routes, version_of(text))
 
 
-def _ignore(place: Place, reason: str) -> None:
-    """Complains of nothing."""
-
-
 def version_of(text: str) -> str:
-    """The first twelve digits of what `sha256sum` says of the file."""
+    """Return the first twelve hex digits of the file's SHA-256, as `sha256sum` prints it."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-_TOML_LINE = re.compile(r" \(at line (\d+), (column \d+)\)")
+def _ignore(path: ValuePath, reason: str) -> None:
+    """Report nothing."""
 
 
-def _parse(text: str, name: str) -> Mapping[str, Any]:
+def _parse_toml(text: str, name: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        reason = str(error)
-        where = _TOML_LINE.search(reason)
-        line = int(where[1]) if where else text.count("\n") + 1
-        column = f" ({where[2]})" if where else ""
-        raise RoutesError(f"{name}:{line}: is no TOML: {_TOML_LINE.sub('', reason)}{column}") from error
+    except tomllib.TOMLDecodeError as error:  # its text names line and column
+        raise RoutesError(f"{name}: is not valid TOML: {error}") from error
     except RecursionError as error:
-        raise RoutesError(f"{name}:1: is nested too deeply") from error
+        raise RoutesError(f"{name}: is nested too deeply") from error
 
 
-_Form = TypeVar("_Form", bound=BaseModel)
+class _RoutesReader:
+    """Reads one document. A problem is reported, and reading goes on, so that one run reports them all."""
 
-_REASONS = {"missing": "is required", "extra_forbidden": "is not known here", "too_short": "must not be empty"}
+    def __init__(self, report: ReportProblem, upstream_loader: UpstreamLoader) -> None:
+        self._report = report
+        self._upstream_loader = upstream_loader
 
+    def read(self, document: Mapping[str, Any]) -> list[Route]:
+        """Return the routes in `document`. The result is only usable if no problem was reported."""
+        for key in document.keys() - {"upstreams", "routes"}:
+            self._report((key,), "is not a known section; the file has [upstreams.NAME] and [[routes]]")
+        entries = self._route_entries(document.get("routes", []))
+        with_identity = {entry.upstream for _, entry in entries if entry.access != PUBLIC}
+        upstreams = self._upstreams(document.get("upstreams", {}), with_identity)
+        self._check_upstream_names(document.get("routes"), document.get("upstreams"))
+        for number, entry in entries:
+            self._check_limits(("routes", number, "limits"), entry)
+            self._check_combinations(("routes", number), entry)
+        self._check_duplicates(entries)
+        return [_route(entry, upstreams[entry.upstream]) for _, entry in entries if entry.upstream in upstreams]
 
-_KEYS = sorted(
-    {key for form in (RouteForm, UpstreamForm, HealthForm, LimitForm, TimeoutForm) for key in form.model_fields}
-)
+    # --- schema ------------------------------------------------------------------------------------------------
+
+    def _route_entries(self, section: object) -> list[tuple[int, RouteEntry]]:
+        if not isinstance(section, list):
+            self._report(("routes",), "must be written as [[routes]]")
+            return []
+        entries = ((number, self._entry(RouteEntry, ("routes", number), one)) for number, one in enumerate(section))
+        return [(number, entry) for number, entry in entries if entry is not None]
+
+    def _upstreams(self, section: object, with_identity: Iterable[str]) -> dict[str, Upstream]:
+        if not isinstance(section, Mapping):
+            self._report(("upstreams",), "must be written as [upstreams.NAME]")
+            return {}
+        entries = {name: self._entry(UpstreamEntry, ("upstreams", name), one) for name, one in section.items()}
+        return {
+            name: self._upstream_loader.load(name, entry, needs_identity=name in with_identity)
+            for name, entry in entries.items()
+            if entry is not None
+        }
+
+    def _entry(self, model: type[_Entry], path: ValuePath, value: object) -> _Entry | None:
+        try:
+            return model.model_validate(value)
+        except ValidationError as error:
+            for problem in error.errors(include_input=False, include_url=False):
+                location = tuple(part for part in problem["loc"] if part != "[key]")
+                reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+                if problem["type"] == "extra_forbidden":
+                    reason += _suggestion(str(location[-1]))
+                self._report((*path, *location), reason)
+        return None
+
+    # --- rules across keys and entries ---------------------------------------------------------------------------
+
+    def _check_upstream_names(self, routes: object, upstreams: object) -> None:
+        """Check the upstream of every route, also of routes that have other problems."""
+        names = list(upstreams) if isinstance(upstreams, Mapping) else []
+        for number, route in enumerate(routes if isinstance(routes, list) else []):
+            name = route.get("upstream") if isinstance(route, Mapping) else None
+            if isinstance(name, str) and name and name not in names:
+                close = get_close_matches(name, names, n=1)
+                hint = f"; did you mean {close[0]}?" if close else ""
+                self._report(("routes", number, "upstream"), f"there is no [upstreams.{name}]{hint}")
+
+    def _check_duplicates(self, entries: Sequence[tuple[int, RouteEntry]]) -> None:
+        first_with: dict[tuple[str, str], int] = {}
+        for number, entry in entries:
+            for method in sorted(_methods(entry)):
+                first = first_with.setdefault((entry.prefix.rstrip("/"), method), number)
+                if first != number:
+                    path = ("routes", number, "prefix")
+                    self._report(path, f"{method} {entry.prefix} is already defined by routes[{first}]")
+
+    def _check_limits(self, path: ValuePath, entry: RouteEntry) -> None:
+        seen = set()
+        for number, limit in enumerate(entry.limits):
+            if limit.per == IDENTITY and entry.access == PUBLIC:
+                self._report((*path, number, "per"), "must be address on a public route: nobody is identified there")
+            if (limit.per, limit.rate.seconds) in seen:
+                reason = f"repeats a limit per {limit.per} for {limit.rate.seconds} s; give each window once"
+                self._report((*path, number), reason)
+            seen.add((limit.per, limit.rate.seconds))
+
+    def _check_combinations(self, path: ValuePath, entry: RouteEntry) -> None:
+        if entry.queue is not None and entry.max_concurrent is None:
+            self._report((*path, "queue"), "needs max_concurrent: without it no request waits")
+        if entry.max_wait is not None and not entry.queue:
+            self._report((*path, "max_wait"), "needs queue: without it no request waits")
+        if entry.websocket and entry.upstream == AUTH_UPSTREAM:
+            self._report((*path, "websocket"), "must be false: the auth service serves no WebSocket")
 
 
 def _suggestion(key: str) -> str:
@@ -103,141 +190,48 @@ def _suggestion(key: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-class _Reading:
-    """One reading of a file. What is wrong is complained of, and the rest is read on for what else may be."""
-
-    def __init__(self, complain: Complain, upstreams: UpstreamsSection) -> None:
-        self._complain = complain
-        self._section = upstreams
-
-    def routes(self, document: Mapping[str, Any]) -> list[Route]:
-        """The routes that `document` describes; worth nothing where there are complaints."""
-        for key in document.keys() - {"upstreams", "routes"}:
-            self._complain((key,), "is not known here; the file has [upstreams.NAME] and [[routes]]")
-        routes = self._routes(document.get("routes", []))
-        asserted = {route.upstream for _, route in routes if route.access != PUBLIC}
-        upstreams = self._upstreams(document.get("upstreams", {}), asserted)
-        self._check_upstream_names(document.get("routes"), document.get("upstreams"))
-        return self._joined(routes, upstreams)
-
-    # --- the file's form ---------------------------------------------------------------------------------------
-
-    def _routes(self, written: object) -> list[tuple[int, RouteForm]]:
-        if not isinstance(written, list):
-            self._complain(("routes",), "is written as [[routes]]")
-            return []
-        forms = ((number, self._form(RouteForm, ("routes", number), one)) for number, one in enumerate(written))
-        return [(number, form) for number, form in forms if form is not None]
-
-    def _upstreams(self, written: object, asserted: Iterable[str]) -> dict[str, Upstream]:
-        if not isinstance(written, Mapping):
-            self._complain(("upstreams",), "is written as [upstreams.NAME]")
-            return {}
-        forms = {name: self._form(UpstreamForm, ("upstreams", name), one) for name, one in written.items()}
-        return {
-            name: self._section.upstream(name, form, asserted=name in asserted)
-            for name, form in forms.items()
-            if form is not None
-        }
-
-    def _form(self, form: type[_Form], place: Place, written: object) -> _Form | None:
-        try:
-            return form.model_validate(written)
-        except ValidationError as error:
-            for problem in error.errors(include_input=False, include_url=False):
-                said = problem["msg"].removeprefix("Value error, ")
-                location = tuple(part for part in problem["loc"] if part != "[key]")
-                reason = _REASONS.get(problem["type"], said)
-                if problem["type"] == "extra_forbidden":
-                    reason += _suggestion(str(location[-1]))
-                self._complain((*place, *location), reason)
-        return None
-
-    # --- from the file's form to ours ----------------------------------------------------------------------------
-
-    def _joined(self, routes: Sequence[tuple[int, RouteForm]], upstreams: Mapping[str, Upstream]) -> list[Route]:
-        joined: list[Route] = []
-        seen: dict[tuple[str, str], int] = {}
-        for number, route in routes:
-            place = ("routes", number)
-            for method in sorted(_methods(route)):
-                twin = seen.setdefault((route.prefix.rstrip("/"), method), number)
-                if twin != number:
-                    self._complain((*place, "prefix"), f"{method} {route.prefix} stands twice, in routes[{twin}] too")
-            self._check_limits((*place, "limits"), route)
-            self._check_queue(place, route)
-            if route.websocket and route.upstream == AUTH_UPSTREAM:
-                self._complain((*place, "websocket"), "the auth service has none")
-            if route.upstream in upstreams:
-                joined.append(_route(route, upstreams[route.upstream]))
-        return joined
-
-    def _check_upstream_names(self, routes: object, upstreams: object) -> None:
-        """Of every route, also of one that is wrong otherwise."""
-        names = list(upstreams) if isinstance(upstreams, Mapping) else []
-        for number, route in enumerate(routes if isinstance(routes, list) else []):
-            name = route.get("upstream") if isinstance(route, Mapping) else None
-            if isinstance(name, str) and name and name not in names:
-                close = get_close_matches(name, names, n=1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                self._complain(("routes", number, "upstream"), f"there is no [upstreams.{name}]{hint}")
-
-    def _check_limits(self, place: Place, route: RouteForm) -> None:
-        seen = set()
-        for number, limit in enumerate(route.limits):
-            if limit.per == IDENTITY and route.access == PUBLIC:
-                self._complain((*place, number, "per"), "a public route knows no identity")
-            if (limit.per, limit.rate.seconds) in seen:
-                self._complain((*place, number), f"there is a limit for {limit.rate.seconds} s already")
-            seen.add((limit.per, limit.rate.seconds))
-
-    def _check_queue(self, place: Place, route: RouteForm) -> None:
-        if route.queue is not None and route.max_concurrent is None:
-            self._complain((*place, "queue"), "needs max_concurrent: without it no request waits")
-        if route.max_wait is not None and not route.queue:
-            self._complain((*place, "max_wait"), "needs queue: without it no request waits")
-
-
-def _route(written: RouteForm, upstream: Upstream) -> Route:
-    prefix = written.prefix.rstrip("/")
-    told = {"X-Forwarded-Prefix": prefix} if written.strip_prefix and prefix else {}
+def _route(entry: RouteEntry, upstream: Upstream) -> Route:
+    prefix = entry.prefix.rstrip("/")
+    forwarded_prefix = {"X-Forwarded-Prefix": prefix} if entry.strip_prefix and prefix else {}
     return Route(
-        prefix=written.prefix,
+        prefix=entry.prefix,
         upstream=upstream,
-        public=written.access == PUBLIC,
-        roles=frozenset(written.access) if isinstance(written.access, list) else frozenset(),
-        methods=_methods(written),
-        max_body=written.max_body,
-        timeouts=Timeouts(written.timeout.connect, written.timeout.read, written.timeout.total),
-        strip=len(prefix) if written.strip_prefix else 0,
-        request_fields=fixed_fields({**told, **written.request_headers}),
-        forward_headers=frozenset(name.lower().encode("ascii") for name in written.forward_headers),
-        answer_fields=fixed_fields(written.response_headers),
-        expose_headers=", ".join(written.expose_headers).encode("ascii"),
-        keep_cookies=written.keep_cookies or upstream.takes_credentials,
-        limits=_limits(written),
-        bound=_bound(written),
-        max_answer=written.max_answer,
-        websocket=written.websocket,
-        streams=written.streams,
+        public=entry.access == PUBLIC,
+        roles=frozenset(entry.access) if isinstance(entry.access, list) else frozenset(),
+        methods=_methods(entry),
+        max_body=entry.max_body,
+        timeouts=Timeouts(entry.timeout.connect, entry.timeout.read, entry.timeout.total),
+        strip=len(prefix) if entry.strip_prefix else 0,
+        request_overrides=header_overrides({**forwarded_prefix, **entry.request_headers}),
+        forward_headers=frozenset(name.lower().encode("ascii") for name in entry.forward_headers),
+        response_overrides=header_overrides(entry.response_headers),
+        expose_headers=", ".join(entry.expose_headers).encode("ascii"),
+        keep_cookies=entry.keep_cookies or upstream.takes_credentials,
+        limits=_rate_limits(entry),
+        concurrency_limit=_concurrency_limit(entry),
+        max_answer=entry.max_answer,
+        websocket=entry.websocket,
+        streams=entry.streams,
     )
 
 
-def _bound(written: RouteForm) -> Bound | None:
-    if written.max_concurrent is None:
+def _concurrency_limit(entry: RouteEntry) -> ConcurrencyLimit | None:
+    if entry.max_concurrent is None:
         return None
-    bound = Bound(written.max_concurrent, written.queue or 0)
-    return bound if written.max_wait is None else replace(bound, max_wait=written.max_wait)
+    limit = ConcurrencyLimit(entry.max_concurrent, entry.queue or 0)
+    return limit if entry.max_wait is None else replace(limit, max_wait=entry.max_wait)
 
 
-def _limits(written: RouteForm) -> tuple[Limit, ...]:
-    # The same id in every worker and gateway that has this route, and another one once the limit is another.
-    route = f"{written.prefix} {sorted(_methods(written))}"
+def _rate_limits(entry: RouteEntry) -> tuple[RateLimit, ...]:
+    # The same id in every worker and gateway that has this route, and another id once the limit changes.
+    route = f"{entry.prefix} {sorted(_methods(entry))}"
     return tuple(
-        Limit(hashlib.sha256(f"{route} {limit.per} {limit.rate}".encode()).hexdigest()[:16], limit.per, limit.rate)
-        for limit in written.limits
+        RateLimit(
+            hashlib.sha256(f"{route} {limit.per} {limit.rate}".encode()).hexdigest()[:16], limit.per, limit.rate
+        )
+        for limit in entry.limits
     )
 
 
-def _methods(written: RouteForm) -> frozenset[str]:
-    return written.methods | {"HEAD"} if "GET" in written.methods else written.methods  # RFC 9110 9.3.2
+def _methods(entry: RouteEntry) -> frozenset[str]:
+    return entry.methods | {"HEAD"} if "GET" in entry.methods else entry.methods  # RFC 9110 9.3.2

@@ -1,4 +1,4 @@
-"""Owns the routes: which requests the gateway lets through, to which upstream, and for whom. Default is deny."""
+"""Routes and upstreams as values: which requests may pass, for whom, and to which service. The default is deny."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from chassis.rates import Rate
 from contract.keys import AssertionSigner
-from gateway.routing.header_overrides import FixedFields
+from gateway.routing.header_overrides import HeaderOverrides
 
 AUTH_UPSTREAM = "auth"
-"""The auth service's name among the upstreams. It alone sees Authorization and Cookie, and needs no assertion."""
+"""The upstream that is the auth service. Only it receives Authorization and Cookie, and no identity assertion."""
 
 HOST_CLIENT, HOST_UPSTREAM = "client", "upstream"
-"""Whose Host a service is sent, where it is not a name."""
+"""Special values of an upstream's `host`: send the client's Host, or the upstream's own authority."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PUBLIC: Literal["public"] = "public"
@@ -28,10 +28,10 @@ IDENTITY: Per = "identity"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an upstream listens: `path` of a unix socket, or `host` and `port`; `authority` goes into Host.
+    """Where an upstream listens: the `path` of a unix socket, or `host` and `port`. `authority` is sent as Host.
 
-    `tls` is None where it is spoken to in the clear. `ip` is one of the addresses that the name `host` has:
-    connections go there, while Host, SNI and the certificate are about the name.
+    `tls` is None for plaintext connections. `ip` is one of the resolved addresses of the name `host`: connections go
+    to it, while Host, SNI and certificate verification use the name.
     """
 
     authority: str
@@ -43,14 +43,14 @@ class Address:
 
     @property
     def name(self) -> str:
-        """What logs and metrics call it."""
+        """Return the address as logs and metrics show it."""
         if self.path:
             return f"unix:{self.path}"
         return f"{self.authority} ({self.ip})" if self.ip else self.authority
 
     @property
     def is_name(self) -> bool:
-        """Whether `host` is a name that has to be resolved."""
+        """Return whether `host` is a DNS name, which has to be resolved."""
         try:
             ip_address(self.host)
         except ValueError:
@@ -59,20 +59,20 @@ class Address:
 
 
 def authority_key(authority: str, scheme: str) -> str:
-    """`authority` as it is compared: in lower case, with the port of `scheme` where it names none.
+    """Return `authority` in the form used for comparison: lower case, with the default port of `scheme` filled in.
 
     Raises ValueError.
     """
     parts = urlsplit(f"//{authority}")
     port = parts.port
     if not parts.hostname or parts.username is not None:
-        raise ValueError(f"{authority!r} is no host")
+        raise ValueError(f"{authority!r} is not a host")
     return f"{parts.hostname}:{port or (443 if scheme == 'https' else 80)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds each silence of the upstream, `total` the whole exchange; 0 means without end."""
+    """Seconds. `read` bounds the time between two reads from the upstream, `total` the exchange; 0: no limit."""
 
     connect: float = 1
     read: float = 30
@@ -81,7 +81,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How an upstream's addresses are asked whether they are well. Times in seconds, `_after` in checks in a row."""
+    """Active health checks of an upstream's addresses. Times in seconds; `*_after` counts consecutive checks."""
 
     path: str
     interval: float = 5
@@ -92,10 +92,10 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A service behind the gateway. `signer` is None where no assertion is sent.
+    """A service behind the gateway. `signer` is None if no identity assertion is sent to it.
 
-    An address is left out after `eject_after` failures in a row, where there are others; after `break_after` requests
-    in a row without a sign of life from any address, none gets requests for a while. 0 means never.
+    An address is ejected after `eject_after` consecutive failures if other addresses remain. The circuit opens after
+    `break_after` consecutive requests that no address answered. 0 turns either off.
     """
 
     name: str
@@ -107,15 +107,15 @@ class Upstream:
     break_after: int = 5
     health: HealthCheck | None = None
     resolve_interval: float = 10
-    """Seconds after which the names among the addresses are resolved again."""
+    """Seconds between two DNS lookups of the names among the addresses."""
     max_connection_age: float = 300
-    """Seconds after which a connection carries no further request; 0 means any age."""
+    """Seconds after which a connection carries no further request; 0: no limit."""
     max_connection_requests: int = 10_000
-    """Requests that a connection carries; 0 means any number."""
+    """Requests that one connection carries; 0: no limit."""
     host: str = HOST_CLIENT
-    """What its requests say in Host: the client's, the upstream's own, or this name."""
+    """The Host of its requests: HOST_CLIENT, HOST_UPSTREAM, or a host name."""
     own_names: frozenset[str] = field(init=False)
-    """By what it may call itself in a URL: its addresses, and the name in `host`, as authority_key has them."""
+    """The authorities that name this service in a URL (its addresses, and `host`), as authority_key returns them."""
     own_ports: frozenset[str] = field(init=False)
     """The ports of its addresses."""
 
@@ -124,7 +124,7 @@ class Upstream:
         names = {
             authority_key(address.authority, scheme)
             for address in self.addresses
-            if address.host or address.path  # neither where only the file's form is checked
+            if address.host or address.path  # neither with syntax_only
             for scheme in (schemes if address.path else ("https" if address.tls else "http",))
         }
         if self.host not in (HOST_CLIENT, HOST_UPSTREAM):
@@ -135,21 +135,21 @@ class Upstream:
 
     @property
     def takes_credentials(self) -> bool:
-        """Whether Authorization and cookies cross: to the auth service alone."""
+        """Return whether Authorization and Cookie are forwarded: to the auth service only."""
         return self.name == AUTH_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """How often one address, or one identity, may come. Gateways share what they count under the same `id`."""
+class RateLimit:
+    """Requests that one address or identity may make. Gateways share the counts of limits with the same `id`."""
 
     id: str
     per: Per
     rate: Rate
     name: str = field(init=False)
-    """What it is called in RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
+    """The policy name in RateLimit fields (draft-ietf-httpapi-ratelimit-headers)."""
     policy: str = field(init=False)
-    """What RateLimit-Policy says of it: quota, and window in seconds."""
+    """The item in RateLimit-Policy: quota, and window in seconds."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", f'"{self.per}-{self.rate.seconds}s"')
@@ -157,8 +157,8 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """How many requests may be under way at once in one worker, how many may wait, and for how many seconds."""
+class ConcurrencyLimit:
+    """Requests in flight in one worker, requests that may wait in a queue, and seconds that each may wait."""
 
     max_concurrent: int
     queue: int = 0
@@ -167,7 +167,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a request under `prefix` meets. `roles` is empty where any authenticated subject may pass."""
+    """The rules for requests under `prefix`. If `roles` is empty, any authenticated subject may pass."""
 
     prefix: str
     upstream: Upstream
@@ -177,34 +177,34 @@ class Route:
     max_body: int
     timeouts: Timeouts
     strip: int = 0
-    """How many of the path's first bytes, a prefix of whole segments, are not forwarded."""
-    request_fields: FixedFields | None = None
-    """What every request to the upstream says besides."""
+    """Length in bytes of the prefix that is removed from the forwarded path; always whole segments."""
+    request_overrides: HeaderOverrides | None = None
+    """Header fields set on every request to the upstream."""
     forward_headers: frozenset[bytes] = frozenset()
-    """Names of fields that the client may send to the upstream here, which elsewhere are withheld."""
-    answer_fields: FixedFields | None = None
-    """What every answer of the upstream says besides."""
+    """Names of client header fields that are forwarded on this route and withheld on others."""
+    response_overrides: HeaderOverrides | None = None
+    """Header fields set on every response of the upstream."""
     expose_headers: bytes = b""
-    """Fields of the service that pages of allowed origins may read, as Access-Control-Expose-Headers lists them."""
+    """Response fields that pages of allowed origins may read, as listed in Access-Control-Expose-Headers."""
     keep_cookies: bool = False
-    """Whether the cookies that the upstream sets reach the client."""
-    limits: tuple[Limit, ...] = ()
-    bound: Bound | None = None
-    """None where any number of requests may be under way at once."""
+    """Whether Set-Cookie of the upstream reaches the client."""
+    limits: tuple[RateLimit, ...] = ()
+    concurrency_limit: ConcurrencyLimit | None = None
+    """None: no limit on requests in flight."""
     max_answer: int | None = None
-    """Bytes."""
+    """Largest response body in bytes; None: no limit."""
     websocket: bool = False
-    """Whether a client may go on with WebSocket."""
+    """Whether WebSocket handshakes are accepted."""
     streams: bool = False
-    """Whether every answer may be a stream, whatever its media type: it ends with its token instead of in time."""
+    """Whether every response is a stream, whatever its media type: it ends with its token, without `total`."""
 
     def forwarded_path(self, path: bytes) -> bytes:
-        """What the upstream is asked for, where `path` was matched."""
+        """Return the path that is sent to the upstream for the matched `path`."""
         return path[self.strip :] or b"/" if self.strip else path
 
 
 class RouteTable:
-    """Finds a request's route: the longest prefix of whole segments. `version` tells one file from another."""
+    """Finds a request's route: the longest matching prefix of whole segments. `version` identifies the file."""
 
     def __init__(self, routes: Sequence[Route], version: str = "") -> None:
         self.routes = tuple(routes)
@@ -215,13 +215,13 @@ class RouteTable:
             by_method.update(dict.fromkeys(route.methods, route))
 
     def match(self, path: bytes, method: str = "GET") -> Route | None:
-        """The route of a request, or None."""
+        """Return the route of a request, or None."""
         return (self.at(path) or {}).get(method)
 
     def at(self, path: bytes) -> Mapping[str, Route] | None:
-        """The routes of `path` (as it came, undecoded) by method, or None: those of the longest prefix alone.
+        """Return the routes by method at the longest prefix of `path` (undecoded), or None if no prefix matches.
 
-        As many look-ups as the path has segments.
+        Costs one dict look-up for each segment of the path.
         """
         candidate = path.rstrip(b"/")
         by_prefix = self._by_prefix
@@ -232,9 +232,9 @@ class RouteTable:
             candidate = candidate[: candidate.rfind(b"/")]
 
     def without_limits(self) -> "RouteTable":
-        """The same routes, on which nobody is limited."""
+        """Return the same routes without rate limits."""
         return RouteTable([replace(route, limits=()) for route in self.routes], self.version)
 
     def upstreams(self) -> tuple[Upstream, ...]:
-        """Every upstream that a route leads to, once."""
+        """Return every upstream that a route leads to, once."""
         return tuple({route.upstream.name: route.upstream for route in self.routes}.values())

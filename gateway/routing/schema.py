@@ -1,4 +1,4 @@
-"""Owns the form of routes.toml: which keys its tables have, and what may stand there."""
+"""The schema of routes.toml: the keys of its tables, their types, ranges and defaults."""
 
 import re
 from typing import Annotated, TypeVar
@@ -31,13 +31,13 @@ def _size(value: object) -> object:
 
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
-        raise ValueError('must be a path of plain segments, as "/api/"')
+        raise ValueError(f'must begin with "/" and consist of plain segments, as "/api/"; got {value!r}')
     return value
 
 
 def _health_path(value: str) -> str:
     if not _HEALTH_PATH.fullmatch(value):
-        raise ValueError('must be a path, as "/healthz"')
+        raise ValueError(f'must be a path, as "/healthz"; got {value!r}')
     return value
 
 
@@ -46,65 +46,65 @@ def _host(value: str | None) -> str | None:
         return None
     name = _HOST.fullmatch(value)
     if name is None or int(name[1] or 0) > 65_535:
-        raise ValueError('must be "client", "upstream" or a host\'s name, as "reports.example"')
+        raise ValueError(f'must be "client", "upstream" or a host name, as "reports.example"; got {value!r}')
     return value
 
 
 def _access(value: object) -> object:
-    is_list_of_roles = isinstance(value, list) and value and all(_ROLE.fullmatch(str(role)) for role in value)
-    if value not in (PUBLIC, AUTHENTICATED) and not is_list_of_roles:
+    is_role_list = isinstance(value, list) and value and all(_ROLE.fullmatch(str(role)) for role in value)
+    if value not in (PUBLIC, AUTHENTICATED) and not is_role_list:
         raise ValueError('must be "public", "authenticated" or a list of roles')
     return value
 
 
 def _methods(value: frozenset[str]) -> frozenset[str]:
     if unknown := sorted(value - METHODS):
-        raise ValueError(f"knows {', '.join(sorted(METHODS))}, not {', '.join(unknown)}")
+        raise ValueError(f"must be among {', '.join(sorted(METHODS))}; got {', '.join(unknown)}")
     return value
 
 
-def _request_name(name: str) -> str:
+def _request_header(name: str) -> str:
     if not may_be_set_on_requests(name):
-        raise ValueError("must be a plain name that is not the gateway's own to say")
+        raise ValueError("must be a plain header name that the gateway does not set itself")
     return name
 
 
-def _forwarded_name(name: str) -> str:
+def _forwarded_header(name: str) -> str:
     if not may_be_forwarded(name):
-        raise ValueError("must be the name of a field that the gateway does not say itself, in any spelling")
+        raise ValueError("must be the name of a header field that the gateway does not set itself, in any spelling")
     return name
 
 
-def _no_spelling_of_fixed(names: list[str], info: ValidationInfo) -> list[str]:
-    """A client could add to what the route itself says by a name that a service folds to the same variable."""
+def _no_alias_of_override(names: list[str], info: ValidationInfo) -> list[str]:
+    """Reject names that a CGI or WSGI service maps to the same variable as a field in request_headers."""
     fixed = {name.lower().encode() for name in info.data.get("request_headers", {})}
     lower = {name: name.lower().encode() for name in names}
     if both := [name for name, raw in lower.items() if folded(raw) != raw and folded(raw) in fixed]:
-        raise ValueError(f"holds {both[0]}, which a service could take for a field of request_headers")
+        raise ValueError(f"holds {both[0]}, which a service could mistake for a field of request_headers")
     return names
 
 
-def _answer_name(name: str) -> str:
+def _response_header(name: str) -> str:
     if not may_be_set_on_answers(name):
-        raise ValueError("must be a plain name that is not the gateway's own to say")
+        raise ValueError("must be a plain header name that the gateway does not set itself")
     return name
 
 
-def _exposed_name(name: str) -> str:
+def _exposed_header(name: str) -> str:
     if not may_be_exposed(name):
-        raise ValueError("must be the name of a field that reaches clients")
+        raise ValueError("must be the name of a header field that reaches clients")
     return name
 
 
 def _field_value(value: str) -> str:
     if not _FIELD_VALUE.fullmatch(value):
-        raise ValueError("must be visible ASCII, with spaces at most between")
+        raise ValueError("must be visible ASCII; spaces are allowed between words only")
     return value
 
 
-def _no_twins(fields: _Named) -> _Named:
+def _unique_names(fields: _Named) -> _Named:
     if len({name.lower() for name in fields}) < len(fields):
-        raise ValueError("says a field twice: upper and lower case are the same")
+        raise ValueError("holds a field twice; names are compared without regard to case")
     return fields
 
 
@@ -115,16 +115,16 @@ class _Table(BaseModel):
 _FieldValue = Annotated[str, AfterValidator(_field_value)]
 
 
-class TimeoutForm(_Table):
-    """Seconds."""
+class TimeoutEntry(_Table):
+    """A route's timeouts in seconds; 0 means no limit."""
 
     connect: Annotated[float, Field(gt=0, le=60)] = 1
     read: Annotated[float, Field(ge=0, le=86_400)] = 30
     total: Annotated[float, Field(ge=0, le=86_400)] = 60
 
 
-class HealthForm(_Table):
-    """How addresses are asked whether they are well. Times in seconds."""
+class HealthCheckEntry(_Table):
+    """Active health checks of an upstream. Times in seconds."""
 
     path: Annotated[str, AfterValidator(_health_path)]
     interval: Annotated[float, Field(ge=0.1, le=3_600)] = 5
@@ -133,8 +133,8 @@ class HealthForm(_Table):
     healthy_after: Annotated[int, Field(ge=1, le=100)] = 2
 
 
-class UpstreamForm(_Table):
-    """`[upstreams.NAME]`."""
+class UpstreamEntry(_Table):
+    """One `[upstreams.NAME]` table."""
 
     urls: Annotated[list[str], Field(min_length=1)]
     audience: str = ""
@@ -147,44 +147,46 @@ class UpstreamForm(_Table):
     max_connections: Annotated[int, Field(ge=1, le=65_535)] = 4_096
     eject_after: Annotated[int, Field(ge=0, le=16)] = 3
     break_after: Annotated[int, Field(ge=0, le=1_000)] = 5
-    health: HealthForm | None = None
+    health: HealthCheckEntry | None = None
     resolve_interval: Annotated[float, Field(ge=0.1, le=3_600)] = 10
     max_connection_age: Annotated[float, Field(ge=0, le=86_400)] = 300
     max_connection_requests: Annotated[int, Field(ge=0, le=1_000_000_000)] = 10_000
     host: Annotated[str | None, AfterValidator(_host)] = None
 
 
-class LimitForm(_Table):
-    """How often one address or identity may come."""
+class RateLimitEntry(_Table):
+    """Requests that one address or identity may make in a period."""
 
     per: Per
     rate: Annotated[Rate, BeforeValidator(parse_rate)]
 
 
-class RouteForm(_Table):
-    """`[[routes]]`."""
+class RouteEntry(_Table):
+    """One `[[routes]]` table."""
 
     prefix: Annotated[str, AfterValidator(_prefix)]
     upstream: str
     access: Annotated[str | list[str], BeforeValidator(_access)]
     methods: Annotated[frozenset[str], Field(min_length=1), AfterValidator(_methods)] = METHODS
     max_body: Annotated[int, BeforeValidator(_size), Field(ge=0)] = 2**20
-    timeout: TimeoutForm = TimeoutForm()
+    timeout: TimeoutEntry = TimeoutEntry()
     strip_prefix: bool = False
     request_headers: Annotated[
-        dict[Annotated[str, AfterValidator(_request_name)], _FieldValue], AfterValidator(_no_twins)
+        dict[Annotated[str, AfterValidator(_request_header)], _FieldValue], AfterValidator(_unique_names)
     ] = {}
     forward_headers: Annotated[
-        list[Annotated[str, AfterValidator(_forwarded_name)]],
-        AfterValidator(_no_twins),
-        AfterValidator(_no_spelling_of_fixed),
+        list[Annotated[str, AfterValidator(_forwarded_header)]],
+        AfterValidator(_unique_names),
+        AfterValidator(_no_alias_of_override),
     ] = []
     response_headers: Annotated[
-        dict[Annotated[str, AfterValidator(_answer_name)], _FieldValue], AfterValidator(_no_twins)
+        dict[Annotated[str, AfterValidator(_response_header)], _FieldValue], AfterValidator(_unique_names)
     ] = {}
-    expose_headers: Annotated[list[Annotated[str, AfterValidator(_exposed_name)]], AfterValidator(_no_twins)] = []
+    expose_headers: Annotated[
+        list[Annotated[str, AfterValidator(_exposed_header)]], AfterValidator(_unique_names)
+    ] = []
     keep_cookies: bool = False
-    limits: list[LimitForm] = []
+    limits: list[RateLimitEntry] = []
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None
     queue: Annotated[int | None, Field(ge=0, le=65_535)] = None
     max_wait: Annotated[float | None, Field(gt=0, le=300)] = None

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.settings import Settings
 from gateway.routing.loader import parse_routes
-from gateway.routing.schema import RouteForm, UpstreamForm
+from gateway.routing.schema import RouteEntry, UpstreamEntry
 from tests.gateway.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
@@ -57,4 +57,4 @@ def test_the_page_names_every_key_that_a_routes_file_may_have() -> None:
     part = PAGE.read_text(encoding="utf-8").split("\n### routes.toml\n", 1)[1].split("\n## ", 1)[0]
     cells = [line.split("|")[1] for line in part.splitlines() if line.startswith("|")]
     named = {name for cell in cells for name in re.findall(r"`([a-z_]+)`", cell)}
-    assert RouteForm.model_fields.keys() | UpstreamForm.model_fields.keys() <= named
+    assert RouteEntry.model_fields.keys() | UpstreamEntry.model_fields.keys() <= named

@@ -70,13 +70,13 @@ def test_a_good_file_is_printed_as_it_would_be_in_force(file: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_a_wrong_file_ends_with_2_and_every_complaint(file: Path) -> None:
+def test_a_wrong_file_exits_with_2_and_reports_every_problem(file: Path) -> None:
     file.write_text(FILE.replace("[[routes]]", "[[routes]]\nmax_body = -1"))
     result = check(file, **ENVIRON)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
-        [f"{file}:{line}", f"routes[{number}].max_body"] for number, line in enumerate((11, 16, 22))
+        [str(file), f"routes[{number}].max_body"] for number in range(3)
     ]
 
 

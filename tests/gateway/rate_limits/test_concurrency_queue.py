@@ -9,7 +9,7 @@ import pytest
 
 from contract.problems import Refused
 from gateway.rate_limits.concurrency import ClientGone, Places
-from gateway.routing.routes import Bound
+from gateway.routing.routes import ConcurrencyLimit
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Waiting:
 
 def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
     async def scenario() -> None:
-        places = Places(Bound(1, queue=9))
+        places = Places(ConcurrencyLimit(1, queue=9))
         place = places.take()
         assert place is not None
         order: list[int] = []
@@ -50,7 +50,7 @@ def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
 
 
 def test_giving_back_twice_frees_one_place() -> None:
-    places = Places(Bound(2))
+    places = Places(ConcurrencyLimit(2))
     first, second = places.take(), places.take()
     assert first is not None
     assert second is not None
@@ -61,7 +61,7 @@ def test_giving_back_twice_frees_one_place() -> None:
 
 def test_a_client_that_has_gone_does_not_wait() -> None:
     async def scenario() -> None:
-        places = Places(Bound(1, queue=9))
+        places = Places(ConcurrencyLimit(1, queue=9))
         with pytest.raises(ClientGone):
             await places.wait(Waiting(disconnected=True))
         assert places.taken == 0
@@ -75,7 +75,7 @@ def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -
     async def scenario() -> None:
         for end_first in (True, False):
             for ends in ("gone", "cancelled"):
-                places = Places(Bound(1, queue=9))
+                places = Places(ConcurrencyLimit(1, queue=9))
                 place = places.take()
                 assert place is not None
                 client = Waiting()
@@ -98,7 +98,7 @@ def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
     luck = random.Random(7)
 
     async def scenario() -> None:
-        places = Places(Bound(3, queue=20, max_wait=0.01))
+        places = Places(ConcurrencyLimit(3, queue=20, max_wait=0.01))
         most = 0
 
         async def one(client: Waiting) -> None:

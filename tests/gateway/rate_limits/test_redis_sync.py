@@ -14,7 +14,7 @@ from chassis.rates import Rate
 from contract.problems import Refused
 from gateway.rate_limits.limiter import Limits
 from gateway.rate_limits.redis_sync import SharedCounts
-from gateway.routing.routes import ADDRESS, IDENTITY, Limit
+from gateway.routing.routes import ADDRESS, IDENTITY, RateLimit
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.valkey import Valkey, valkey_server
@@ -44,7 +44,7 @@ class Worker:
         self.counts = SharedCounts(self.redis, clock, self.told.append)
         self.limits = Limits(self.counts, clock)
 
-    async def admits(self, limit: Limit, client: str = CLIENT) -> bool:
+    async def admits(self, limit: RateLimit, client: str = CLIENT) -> bool:
         """Whether one more request is let in."""
         try:
             if self.limits.admit_known([limit], client, "") is None:
@@ -53,7 +53,7 @@ class Worker:
             return refused.code != "rate_limited"
         return True
 
-    async def admitted(self, limit: Limit, times: int) -> int:
+    async def admitted(self, limit: RateLimit, times: int) -> int:
         """How many of so many requests are let in that come one after the other, while others have their turn."""
         found = 0
         for _ in range(times):
@@ -92,7 +92,7 @@ def test_a_limit_under_ten_is_exact_however_many_workers_there_are(
     valkey: Valkey, clock: MovableClock, rate: int
 ) -> None:
     """Asking Redis is counting there, so that no two workers are told of the same place."""
-    limit = Limit("small", ADDRESS, Rate(rate, 60))
+    limit = RateLimit("small", ADDRESS, Rate(rate, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 4) as made:
@@ -106,7 +106,7 @@ def test_a_limit_under_ten_is_exact_however_many_workers_there_are(
 def test_a_larger_limit_is_never_less_and_at_most_a_tenth_more_for_each_worker(
     valkey: Valkey, clock: MovableClock, rate: int
 ) -> None:
-    limit = Limit("large", ADDRESS, Rate(rate, 60))
+    limit = RateLimit("large", ADDRESS, Rate(rate, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 2) as made:
@@ -118,7 +118,7 @@ def test_a_larger_limit_is_never_less_and_at_most_a_tenth_more_for_each_worker(
 
 def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: MovableClock) -> None:
     """Without asking: what it counted itself goes out with the next batch, and the sum comes back."""
-    limit = Limit("batch", ADDRESS, Rate(100, 60))
+    limit = RateLimit("batch", ADDRESS, Rate(100, 60))
 
     async def story() -> None:
         async with workers(valkey, clock) as (one, two):
@@ -132,7 +132,7 @@ def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: Mov
 
 
 def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: MovableClock) -> None:
-    limit = Limit("little", ADDRESS, Rate(300, 60))
+    limit = RateLimit("little", ADDRESS, Rate(300, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
@@ -149,7 +149,7 @@ def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: M
 
 
 def test_what_is_refused_does_not_count(valkey: Valkey, clock: MovableClock) -> None:
-    limit = Limit("refused", ADDRESS, Rate(5, 60))
+    limit = RateLimit("refused", ADDRESS, Rate(5, 60))
 
     async def story() -> None:
         async with workers(valkey, clock) as (one, two):
@@ -164,7 +164,7 @@ def test_what_is_refused_does_not_count(valkey: Valkey, clock: MovableClock) -> 
 
 
 def test_the_window_before_is_known_to_a_worker_that_was_not_there(valkey: Valkey, clock: MovableClock) -> None:
-    limit = Limit("before", ADDRESS, Rate(8, 60))
+    limit = RateLimit("before", ADDRESS, Rate(8, 60))
 
     async def story() -> None:
         async with workers(valkey, clock) as (one, two):
@@ -179,7 +179,7 @@ def test_the_window_before_is_known_to_a_worker_that_was_not_there(valkey: Valke
 
 
 def test_each_address_and_each_limit_has_a_budget_of_its_own(valkey: Valkey, clock: MovableClock) -> None:
-    limit, other = Limit("one", ADDRESS, Rate(1, 60)), Limit("other", ADDRESS, Rate(1, 60))
+    limit, other = RateLimit("one", ADDRESS, Rate(1, 60)), RateLimit("other", ADDRESS, Rate(1, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
@@ -195,7 +195,7 @@ def test_each_address_and_each_limit_has_a_budget_of_its_own(valkey: Valkey, clo
 
 def test_who_has_no_address_is_not_limited_by_it(valkey: Valkey, clock: MovableClock) -> None:
     """Behind a unix socket all are "unknown"; together they would soon have nothing left."""
-    limit = Limit("nobody", ADDRESS, Rate(1, 60))
+    limit = RateLimit("nobody", ADDRESS, Rate(1, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
@@ -205,7 +205,7 @@ def test_who_has_no_address_is_not_limited_by_it(valkey: Valkey, clock: MovableC
 
 
 def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock: MovableClock) -> None:
-    address, identity = Limit("a", ADDRESS, Rate(100, 60)), Limit("i", IDENTITY, Rate(10, 60))
+    address, identity = RateLimit("a", ADDRESS, Rate(100, 60)), RateLimit("i", IDENTITY, Rate(10, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
@@ -220,7 +220,7 @@ def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock
 
 def test_while_redis_is_away_each_worker_counts_alone_and_afterwards_together_again(clock: MovableClock) -> None:
     """Nobody waits for what does not come, nobody is let in without end, and nothing raises."""
-    limit = Limit("alone", ADDRESS, Rate(5, 60))
+    limit = RateLimit("alone", ADDRESS, Rate(5, 60))
 
     async def story() -> None:
         with valkey_server() as server:
@@ -241,7 +241,7 @@ def test_while_redis_is_away_each_worker_counts_alone_and_afterwards_together_ag
 
 
 def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothing(clock: MovableClock) -> None:
-    limit = Limit("hung", ADDRESS, Rate(9, 60))
+    limit = RateLimit("hung", ADDRESS, Rate(9, 60))
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -266,7 +266,7 @@ def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothin
 
 
 def test_a_request_that_hangs_up_while_it_waits_harms_nobody(valkey: Valkey, clock: MovableClock) -> None:
-    limit = Limit("gone", ADDRESS, Rate(2, 60))
+    limit = RateLimit("gone", ADDRESS, Rate(2, 60))
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):

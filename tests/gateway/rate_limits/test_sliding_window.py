@@ -5,14 +5,14 @@ import pytest
 from chassis.rates import Rate
 from gateway.rate_limits import sliding_window
 from gateway.rate_limits.sliding_window import Count, Counter, Room
-from gateway.routing.routes import ADDRESS, Limit
+from gateway.routing.routes import ADDRESS, RateLimit
 
 NOON = 1_800_000_000.0
 """The start of a window of any length used here."""
 
 
 def counter(count: int, seconds: int = 60) -> Counter:
-    return Counter(Limit("id", ADDRESS, Rate(count, seconds)))
+    return Counter(RateLimit("id", ADDRESS, Rate(count, seconds)))
 
 
 def come(counter: Counter, times: int, now: float, key: str = "a") -> Count:

@@ -294,8 +294,8 @@ def test_the_auth_service_is_asked_over_tls(
     ("told", "complaint"),
     [
         ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_URL: .*nowhere.pem cannot be read"),
-        ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE go together"),
-        ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* are for https://"),
+        ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE must be set together"),
+        ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* need an https://"),
     ],
 )
 def test_what_is_wrong_about_the_auth_service_stops_the_start(
@@ -391,12 +391,15 @@ HTTPS = "https://x:1"
         ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
         ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
         ({"ca_file": "KEY"}, "a client.key.pem holds no PEM certificate"),
-        ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file go together"),
-        ({"client_key_file": "KEY"}, "client_cert_file and client_key_file go together"),
+        ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file must be set together"),
+        ({"client_key_file": "KEY"}, "client_cert_file and client_key_file must be set together"),
         ({"client_cert_file": "CERT", "client_key_file": "nowhere.pem"}, "nowhere.pem cannot be read"),
         ({"client_cert_file": "CERT", "client_key_file": "OTHER"}, "do not belong together"),
-        ({"client_cert_file": "CERT", "client_key_file": "EMPTY"}, "are no PEM certificate and key"),
-        ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "without a password"),
+        (
+            {"client_cert_file": "CERT", "client_key_file": "EMPTY"},
+            "are not a PEM certificate and an unencrypted key",
+        ),
+        ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "an unencrypted key"),
     ],
 )
 def test_a_file_that_cannot_be_used_stops_the_start(
@@ -404,7 +407,7 @@ def test_a_file_that_cannot_be_used_stops_the_start(
 ) -> None:
     """And is named; of its content nothing is said."""
     said = refusal(tmp_path, files, HTTPS, **told)
-    assert said.startswith("routes.toml:1: upstreams.x: ")
+    assert said.startswith("routes.toml: upstreams.x: ")
     assert complaint in said
     assert "BEGIN" not in said
 
@@ -412,12 +415,12 @@ def test_a_file_that_cannot_be_used_stops_the_start(
 def test_the_form_can_be_checked_where_the_files_are_not(tmp_path: Path) -> None:
     """check-routes needs no secrets, and no keys."""
     text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
-    assert parse_routes(text, environ={}, data_dir=tmp_path, form_only=True).routes == ()
+    assert parse_routes(text, environ={}, data_dir=tmp_path, syntax_only=True).routes == ()
 
 
 @pytest.mark.parametrize("name", ["ca_file", "client_cert_file"])
 def test_a_file_for_tls_where_there_is_none_is_a_mistake(tmp_path: Path, files: dict[str, str], name: str) -> None:
-    assert "https://host:port" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
+    assert "need an https:// URL in urls" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
 
 
 def test_files_may_be_relative_to_the_data_folder(tmp_path: Path, authority: Authority) -> None:
