@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
 from gateway.routing.errors import RoutesError
-from gateway.routing.loader import parse_routes
 from tests.gateway.certificates import A_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
@@ -88,11 +87,6 @@ def complaining(context: ssl.SSLContext) -> Iterator[int]:
     with listener:
         yield listener.getsockname()[1]
         thread.join(WAIT)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"), "ours")
 
 
 @pytest.fixture(scope="module")
@@ -352,82 +346,3 @@ def test_what_the_service_complains_of_is_in_the_log(
         with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
             assert problem(ask(gateway, f"/{name}/")) == status
     assert [line["reason"] for line in lines if line["event"] == "upstream_failing"] == [reason]
-
-
-# --- at the start -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def files(authority: Authority) -> dict[str, str]:
-    """Files that are right, each for itself."""
-    client, other = authority.issue("a client"), authority.issue("another client")
-    locked = authority.issue("locked", password=b"secret")
-    (authority.folder / "empty.pem").write_text("")
-    return {
-        "CA": str(authority.file),
-        "CERT": str(client.cert),
-        "KEY": str(client.key),
-        "OTHER": str(other.key),
-        "LOCKED": str(locked.key),
-        "LOCKED_CERT": str(locked.cert),
-        "EMPTY": str(authority.folder / "empty.pem"),
-    }
-
-
-def refusal(folder: Path, files: dict[str, str], url: str, **told: str) -> str:
-    """The complaint about an upstream; upper-case names stand for files."""
-    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in told.items())
-    with pytest.raises(RoutesError) as refused:
-        parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{written}', environ={}, data_dir=folder)
-    return str(refused.value)
-
-
-HTTPS = "https://x:1"
-
-
-@pytest.mark.parametrize(
-    ("told", "complaint"),
-    [
-        ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
-        ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
-        ({"ca_file": "KEY"}, "a client.key.pem holds no PEM certificate"),
-        ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file must be set together"),
-        ({"client_key_file": "KEY"}, "client_cert_file and client_key_file must be set together"),
-        ({"client_cert_file": "CERT", "client_key_file": "nowhere.pem"}, "nowhere.pem cannot be read"),
-        ({"client_cert_file": "CERT", "client_key_file": "OTHER"}, "do not belong together"),
-        (
-            {"client_cert_file": "CERT", "client_key_file": "EMPTY"},
-            "are not a PEM certificate and an unencrypted key",
-        ),
-        ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "an unencrypted key"),
-    ],
-)
-def test_a_file_that_cannot_be_used_stops_the_start(
-    tmp_path: Path, files: dict[str, str], told: dict[str, str], complaint: str
-) -> None:
-    """And is named; of its content nothing is said."""
-    said = refusal(tmp_path, files, HTTPS, **told)
-    assert said.startswith("routes.toml: upstreams.x: ")
-    assert complaint in said
-    assert "BEGIN" not in said
-
-
-def test_the_form_can_be_checked_where_the_files_are_not(tmp_path: Path) -> None:
-    """check-routes needs no secrets, and no keys."""
-    text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
-    assert parse_routes(text, environ={}, data_dir=tmp_path, syntax_only=True).routes == ()
-
-
-@pytest.mark.parametrize("name", ["ca_file", "client_cert_file"])
-def test_a_file_for_tls_where_there_is_none_is_a_mistake(tmp_path: Path, files: dict[str, str], name: str) -> None:
-    assert "need an https:// URL in urls" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
-
-
-def test_files_may_be_relative_to_the_data_folder(tmp_path: Path, authority: Authority) -> None:
-    (tmp_path / "ca.pem").write_bytes(authority.file.read_bytes())
-    text = f"""
-        upstreams.x = {{ urls = ["{HTTPS}", "https://y", "http://z"], ca_file = "ca.pem" }}
-        routes = [{{ prefix = "/", upstream = "x", access = "public" }}]
-    """
-    addresses = parse_routes(text, environ={}, data_dir=tmp_path).upstreams()[0].addresses
-    assert [(address.port, address.tls is not None) for address in addresses] == [(1, True), (443, True), (80, False)]

@@ -1,4 +1,4 @@
-"""How many requests of a route may be under way at once, and how large an answer may be."""
+"""A route with max_concurrent bounds the requests in flight, and queues as many as `queue` says."""
 
 import asyncio
 import queue
@@ -76,12 +76,6 @@ queue = 10
 prefix = "/free/"
 upstream = "notes"
 access = "public"
-
-[[routes]]
-prefix = "/short/"
-upstream = "notes"
-access = "public"
-max_answer = 1000
 """
 
 
@@ -104,7 +98,6 @@ def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b
 
 
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
-LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"
 
 
 class Held:
@@ -300,64 +293,3 @@ def test_a_token_that_ends_while_its_request_waits_is_refused(
             refused = second.answer()
     assert (refused.status, refused.problem["code"]) == (401, "token_expired")
     assert script.arrived.empty()
-
-
-def chunked(size: int) -> bytes:
-    """An answer that does not say beforehand how long it is."""
-    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
-
-
-@pytest.mark.parametrize("raw", [ok(b"x" * 1_000), chunked(1_000)])
-def test_an_answer_of_the_size_that_the_route_takes_passes(
-    served: RunningGateway, upstream: RawUpstream, raw: bytes
-) -> None:
-    upstream.begin(answering(raw))
-    answer = ask(served, "/short/")
-    assert (answer.status, answer.body, answer.whole) == (200, b"x" * 1_000, True)
-
-
-@pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
-def test_a_larger_one_is_a_502_before_it_has_begun(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
-    upstream.begin(answering(raw))
-    for _ in range(2):  # the second time with an answer that came before
-        answer = ask(served, "/short/")
-        assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
-
-
-def test_one_that_grows_too_large_is_cut_off(served: RunningGateway, upstream: RawUpstream) -> None:
-    """It never looks whole."""
-    first_seen = threading.Event()
-
-    async def script(conversation: Conversation) -> None:
-        await conversation.read_body()
-        await conversation.write(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%b\r\n" % (b"x" * 1_000)
-        )
-        await asyncio.to_thread(first_seen.wait, WAIT)
-        await conversation.write(b"1\r\nx\r\n")
-        await conversation.until_gone()
-
-    upstream.begin(script)
-    with served.connect() as client:
-        client.send(b"GET /short/ HTTP/1.1\r\nHost: gateway\r\n\r\n")
-        seen = b""
-        while seen.count(b"x") < 1_000:
-            seen += client.socket.recv(65_536)
-        first_seen.set()
-        rest = b""
-        try:
-            while more := client.socket.recv(65_536):
-                rest += more
-        except ConnectionResetError:
-            pass
-    assert seen.startswith(b"HTTP/1.1 200 ")
-    assert not (seen + rest).endswith(b"0\r\n\r\n")
-    assert upstream.settles_at(0)
-
-
-def test_the_length_of_an_answer_that_has_no_body_does_not_count(
-    served: RunningGateway, upstream: RawUpstream
-) -> None:
-    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"))
-    with served.connect() as client:
-        assert client.ask("HEAD /short/ HTTP/1.1", "Host: gateway").status == 200

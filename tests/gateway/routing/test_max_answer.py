@@ -1,0 +1,105 @@
+"""A route with max_answer passes responses up to that size; a larger one is a 502 or is cut off."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_client import Answer
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+ROUTES = """
+[upstreams.notes]
+urls = ["${RESOURCE_URL}"]
+identity = false
+
+[[routes]]
+prefix = "/short/"
+upstream = "notes"
+access = "public"
+max_answer = 1000
+"""
+
+
+@pytest.fixture(scope="module")
+def routes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
+    routes.write_text(ROUTES)
+    return routes
+
+
+@pytest.fixture(scope="module")
+def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
+    with running(make_app(GATEWAY_ROUTES=str(routes_file))) as gateway:
+        yield gateway
+
+
+def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+    with gateway.connect() as client:
+        return client.ask(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
+
+
+LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"
+
+
+def chunked(size: int) -> bytes:
+    """Return a response of unknown length."""
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
+
+
+@pytest.mark.parametrize("raw", [ok(b"x" * 1_000), chunked(1_000)])
+def test_a_response_of_the_largest_size_passes(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+    upstream.begin(answering(raw))
+    answer = ask(served, "/short/")
+    assert (answer.status, answer.body, answer.whole) == (200, b"x" * 1_000, True)
+
+
+@pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
+def test_a_larger_response_is_a_502(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+    upstream.begin(answering(raw))
+    for _ in range(2):  # the second time with an answer that came before
+        answer = ask(served, "/short/")
+        assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
+
+
+def test_a_response_that_grows_too_large_is_cut_off(served: RunningGateway, upstream: RawUpstream) -> None:
+    """The client can tell that it is incomplete."""
+    first_seen = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.read_body()
+        await conversation.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%b\r\n" % (b"x" * 1_000)
+        )
+        await asyncio.to_thread(first_seen.wait, WAIT)
+        await conversation.write(b"1\r\nx\r\n")
+        await conversation.until_gone()
+
+    upstream.begin(script)
+    with served.connect() as client:
+        client.send(b"GET /short/ HTTP/1.1\r\nHost: gateway\r\n\r\n")
+        seen = b""
+        while seen.count(b"x") < 1_000:
+            seen += client.socket.recv(65_536)
+        first_seen.set()
+        rest = b""
+        try:
+            while more := client.socket.recv(65_536):
+                rest += more
+        except ConnectionResetError:
+            pass
+    assert seen.startswith(b"HTTP/1.1 200 ")
+    assert not (seen + rest).endswith(b"0\r\n\r\n")
+    assert upstream.settles_at(0)
+
+
+def test_content_length_of_a_response_without_a_body_is_not_bounded(
+    served: RunningGateway, upstream: RawUpstream
+) -> None:
+    upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"))
+    with served.connect() as client:
+        assert client.ask("HEAD /short/ HTTP/1.1", "Host: gateway").status == 200

@@ -1,0 +1,87 @@
+"""Certificate and key files of upstreams that cannot be used stop the start, and are named."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.routing.errors import RoutesError
+from gateway.routing.loader import parse_routes
+from tests.gateway.certificates import Authority
+
+
+@pytest.fixture(scope="module")
+def files(authority: Authority) -> dict[str, str]:
+    """Files that are each valid by themselves."""
+    client, other = authority.issue("a client"), authority.issue("another client")
+    locked = authority.issue("locked", password=b"secret")
+    (authority.folder / "empty.pem").write_text("")
+    return {
+        "CA": str(authority.file),
+        "CERT": str(client.cert),
+        "KEY": str(client.key),
+        "OTHER": str(other.key),
+        "LOCKED": str(locked.key),
+        "LOCKED_CERT": str(locked.cert),
+        "EMPTY": str(authority.folder / "empty.pem"),
+    }
+
+
+def refusal(folder: Path, files: dict[str, str], url: str, **told: str) -> str:
+    """Return the problem with an upstream; names in upper case stand for files."""
+    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in told.items())
+    with pytest.raises(RoutesError) as refused:
+        parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{written}', environ={}, data_dir=folder)
+    return str(refused.value)
+
+
+HTTPS = "https://x:1"
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
+        ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
+        ({"ca_file": "KEY"}, "a client.key.pem holds no PEM certificate"),
+        ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file must be set together"),
+        ({"client_key_file": "KEY"}, "client_cert_file and client_key_file must be set together"),
+        ({"client_cert_file": "CERT", "client_key_file": "nowhere.pem"}, "nowhere.pem cannot be read"),
+        ({"client_cert_file": "CERT", "client_key_file": "OTHER"}, "do not belong together"),
+        (
+            {"client_cert_file": "CERT", "client_key_file": "EMPTY"},
+            "are not a PEM certificate and an unencrypted key",
+        ),
+        ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "an unencrypted key"),
+    ],
+)
+def test_a_file_that_cannot_be_used_stops_the_start(
+    tmp_path: Path, files: dict[str, str], told: dict[str, str], complaint: str
+) -> None:
+    """The message names the file and shows nothing of its content."""
+    said = refusal(tmp_path, files, HTTPS, **told)
+    assert said.startswith("routes.toml: upstreams.x: ")
+    assert complaint in said
+    assert "BEGIN" not in said
+
+
+def test_the_syntax_can_be_checked_without_the_files(tmp_path: Path) -> None:
+    """check-routes needs no secrets, and no keys."""
+    text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
+    assert parse_routes(text, environ={}, data_dir=tmp_path, syntax_only=True).routes == ()
+
+
+@pytest.mark.parametrize("name", ["ca_file", "client_cert_file"])
+def test_a_certificate_file_without_an_https_url_is_a_problem(
+    tmp_path: Path, files: dict[str, str], name: str
+) -> None:
+    assert "need an https:// URL in urls" in refusal(tmp_path, files, "http://x:1", **{name: "CA"})
+
+
+def test_files_may_be_relative_to_the_data_folder(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "ca.pem").write_bytes(authority.file.read_bytes())
+    text = f"""
+        upstreams.x = {{ urls = ["{HTTPS}", "https://y", "http://z"], ca_file = "ca.pem" }}
+        routes = [{{ prefix = "/", upstream = "x", access = "public" }}]
+    """
+    addresses = parse_routes(text, environ={}, data_dir=tmp_path).upstreams()[0].addresses
+    assert [(address.port, address.tls is not None) for address in addresses] == [(1, True), (443, True), (80, False)]
