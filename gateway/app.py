@@ -44,10 +44,10 @@ from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_calls
-from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.refresh import TokenRefresher
 from gateway.tokens.revocations import RevocationFeed, Revocations
 from gateway.tokens.usage_reports import UsageReports
+from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.events import UpstreamEvents

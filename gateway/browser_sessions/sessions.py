@@ -20,6 +20,7 @@ from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_P
 from contract.jws import read_unverified
 from contract.problems import Refused, spread
 from gateway.bounded_cache import BoundedCache
+from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthAnswer, PeerRejected
 from gateway.tokens.refresh import Post, read_object
 
@@ -71,7 +72,7 @@ class BrowserSessions:
         self._clock = clock
         self._held = BoundedCache[str, Held](size)
         self._ended = BoundedCache[str, Ended](size)
-        self._running: dict[str, asyncio.Task[Granted]] = {}
+        self._exchanges = SingleFlight[str, Granted]()
 
     async def log_in(
         self, email: str, password: str, *, device: str, address: str, replaces: str | None = None
@@ -110,13 +111,13 @@ class BrowserSessions:
         now = self._clock()
         held = self._held.get(handle)
         if held is not None and now < held.granted.access_expires_at:
-            if now >= held.renew_at and handle not in self._running:
-                self._exchange(handle).add_done_callback(_forget_failure)
+            if now >= held.renew_at and handle not in self._exchanges:
+                self._start_exchange(handle)
             return held.granted
         ended = self._ended.get(handle)
         if ended is not None and now < ended.until:
             raise Refused("session_ended")
-        return await asyncio.shield(self._exchange(handle))
+        return await self._exchanges.do(handle, lambda: self._exchange(handle))
 
     async def log_out(self, handle: str) -> None:
         """Ends the session of `handle`, if it has one. Raises Refused(503) where that could not be recorded."""
@@ -140,8 +141,8 @@ class BrowserSessions:
         """Has the auth service asked about `handle` where nothing is known of it, without waiting for the answer."""
         ended = self._ended.get(handle)
         is_known = ended is not None and (not ended.lately or self._clock() < ended.until)
-        if not (is_known or handle in self._held or handle in self._running):
-            self._exchange(handle).add_done_callback(_forget_failure)
+        if not (is_known or handle in self._held or handle in self._exchanges):
+            self._start_exchange(handle)
 
     def drop(self, handle: str) -> None:
         """Lets go of the token that is held for `handle`: it was revoked."""
@@ -149,15 +150,10 @@ class BrowserSessions:
         if held is not None:
             self._held[handle] = replace(held, granted=replace(held.granted, access_expires_at=0))
 
-    def _exchange(self, handle: str) -> asyncio.Task[Granted]:
-        running = self._running.get(handle)
-        if running is None:
-            running = asyncio.create_task(self._fetch(handle))
-            self._running[handle] = running
-            running.add_done_callback(lambda _: self._running.pop(handle, None))
-        return running
+    def _start_exchange(self, handle: str) -> None:
+        self._exchanges.start(handle, lambda: self._exchange(handle)).add_done_callback(_forget_failure)
 
-    async def _fetch(self, handle: str) -> Granted:
+    async def _exchange(self, handle: str) -> Granted:
         status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
         if status == 404 and (said := read_object(body)).get("code") == SESSION_ENDED:
             self._end(handle, lately=handle in self._held or _is_recent(said.get("ended_seconds_ago")))

@@ -1,10 +1,9 @@
-"""Refreshes for clients that ask the gateway to: an expired access token with a good refresh token goes on.
+"""Refresh an expired access token for a client that sends its refresh token along.
 
-However many requests bring the same refresh token, one call is under way for it in this worker; other workers and
-gateways are safe without a lock, since the auth service gives everybody the same successor.
+Concurrent requests with one refresh token share one call to the auth service. Other workers and gateways need no
+lock: the auth service gives every concurrent caller the same successor.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,45 +11,40 @@ from typing import Any
 
 from chassis.json_body import MalformedBody, parse_json
 from contract.problems import Refused, spread
+from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthAnswer
 
 REFRESH_PATH = "/auth/jwt/refresh/"
 
 Post = Callable[[str, bytes], Awaitable[AuthAnswer]]
-"""Calls the auth service: what answers a JSON document. Raises OSError where there is none."""
+"""Post a JSON document to a path of the auth service. Raises OSError if there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FreshTokens:
-    """What a refresh gave, to be handed to the client with the answer."""
+    """The tokens that a refresh returned, for the client."""
 
     access: str
     refresh: str
 
     def to_headers(self) -> dict[str, str]:
-        """The fields that carry the tokens; no cache may keep them."""
+        """Return the response headers that carry the tokens, with `Cache-Control: no-store`."""
         return {"X-Access-Token": self.access, "X-Refresh-Token": self.refresh, "Cache-Control": "no-store"}
 
 
 class TokenRefresher:
-    """Exchanges refresh tokens at the auth service."""
+    """Refresh tokens at the auth service, one call at a time for each refresh token."""
 
     def __init__(self, post: Post) -> None:
         self._post = post
-        self._running: dict[str, asyncio.Task[FreshTokens]] = {}
+        self._calls = SingleFlight[str, FreshTokens]()
 
     async def refresh(self, refresh_token: str) -> FreshTokens:
-        """The successors of `refresh_token`.
+        """Return the new tokens for `refresh_token`.
 
-        Raises Refused: 401 where it was refused too, 503 where the auth service could not say.
+        Raises Refused: 401 if the auth service refused the refresh token, 503 if it was unavailable.
         """
-        running = self._running.get(refresh_token)
-        if running is None:
-            running = asyncio.create_task(self._call(refresh_token))
-            self._running[refresh_token] = running
-            running.add_done_callback(lambda _: self._running.pop(refresh_token, None))
-        # Shielded: who waits may hang up, and the others still get their tokens.
-        return await asyncio.shield(running)
+        return await self._calls.do(refresh_token, lambda: self._call(refresh_token))
 
     async def _call(self, refresh_token: str) -> FreshTokens:
         try:
@@ -73,7 +67,7 @@ def _read_tokens(body: bytes) -> FreshTokens:
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in an answer of the auth service. Raises Refused(503) for what is none."""
+    """Return the JSON object in an answer of the auth service. Raises Refused(503) if `body` is anything else."""
     try:
         value = parse_json(body)
     except MalformedBody as error:

@@ -15,9 +15,9 @@ from contract.claims import ACCESS_TYP, AccessClaims, ExpiredToken, InvalidToken
 from contract.jws import JwsHeader, read_claims, read_header, read_unverified
 from contract.problems import Refused
 from gateway.bounded_cache import make_room
-from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.principal import Principal
 from gateway.tokens.revocations import Revocations
+from gateway.tokens.verification_keys import VerificationKeys
 
 _log = structlog.get_logger("authenticator")
 

@@ -24,10 +24,10 @@ from gateway.rate_limits.limiter import Limits
 from gateway.rate_limits.redis_sync import SharedCounts
 from gateway.routing.loader import load_routes
 from gateway.tokens.auth_client import AuthAnswer
-from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.refresh import FreshTokens, TokenRefresher
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.usage_reports import UsageReports
+from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
 from tests.auth_service.world import PEER_SECRET
 from tests.clocks import MovableClock

@@ -1,12 +1,12 @@
-"""An authenticator whose clock can be moved and whose auth service can be made to go away or change its keys."""
+"""A token verifier with a movable clock and an auth service that goes away or changes its keys on demand."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, AccessClaims
 from contract.problems import Refused
-from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.revocations import Revocations
+from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, jwks
@@ -16,10 +16,11 @@ JWKS_MAX_AGE = 60
 
 @dataclass
 class Publisher:
-    """The far side of a JWKS fetch. `fetched` counts how often it was asked."""
+    """The JWKS endpoint of the auth service. `document` replaces the JWKS of `keys`; `fetched` counts the fetches."""
 
     keys: list[SigningKey]
     is_down: bool = False
+    document: bytes | None = None
     fetched: int = 0
 
     async def __call__(self) -> bytes:
@@ -27,12 +28,12 @@ class Publisher:
         await asyncio.sleep(0)
         if self.is_down:
             raise OSError("nobody there")
-        return jwks(*self.keys)
+        return jwks(*self.keys) if self.document is None else self.document
 
 
 @dataclass
 class Bench:
-    """An authenticator and everything that it depends on."""
+    """A token verifier and what it depends on."""
 
     clock: MovableClock
     publisher: Publisher
@@ -54,26 +55,26 @@ class Bench:
         )
 
     async def load(self) -> None:
-        """Fetches the keys, as the worker's job does."""
+        """Fetch the keys, as the worker's background task does."""
         await self.keys.refresh()
 
     async def authenticate(self, token: str) -> AccessClaims:
-        """As a request is authenticated: from memory, or else by verifying."""
+        """Return the claims of `token` as the pipeline gets them: from memory, or else by verification."""
         principal = self.token_verifier.recall(token, self.clock()) or await self.token_verifier.verify(token)
         return principal.claims
 
     def answer(self, token: str) -> str:
-        """ "ok", or the code of the refusal, for a request after the keys were fetched."""
+        """Fetch the keys if there are none, then return as outcome()."""
 
-        async def ask() -> str:
+        async def main() -> str:
             if not self.keys.loaded:
                 await self.load()
             return await self.outcome(token)
 
-        return asyncio.run(ask())
+        return asyncio.run(main())
 
     async def outcome(self, token: str) -> str:
-        """ "ok", or the code of the refusal."""
+        """Return "ok", or the error code of the refusal."""
         try:
             await self.authenticate(token)
         except Refused as refused:

@@ -19,8 +19,8 @@ from contract.jws import signed
 from contract.keys import assertion_signer, assertion_verifier
 from contract.problems import Refused
 from gateway.pipeline.credentials import bearer_token
-from gateway.tokens.jwks import VerificationKeys
 from gateway.tokens.revocations import Revocations
+from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
 from resource_service.identity import IdentityCheck, current_identity, install_identity
 from tests.auth_service.forge import Forge, claims_of, header_of

@@ -1,0 +1,103 @@
+"""The public keys that verify access tokens: the auth service's JWKS, cached.
+
+Failure policy: while the auth service is unreachable, the last good JWKS stays in use. Without any JWKS, every access
+token is answered 503, not 401, because the token is not at fault.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import jwt
+import structlog
+
+from chassis.clock import Clock
+from gateway.single_flight import SingleFlight
+from gateway.tokens.jwks import read_jwks
+
+Fetch = Callable[[], Awaitable[bytes]]
+"""Return the JWKS document. Raises OSError if it cannot be fetched."""
+
+UNKNOWN_KID_PAUSE_SECONDS = 60
+"""Minimum time between two fetches that an unknown `kid` causes."""
+
+START_SECONDS = 10
+"""Time after the start in which a failed fetch is logged as info, since services start in any order."""
+
+_RETRY_SECONDS = 1
+_log = structlog.get_logger("verification_keys")
+
+
+class VerificationKeys:
+    """The keys of the current JWKS, by `kid`. `max_age` is in seconds."""
+
+    def __init__(self, fetch: Fetch, clock: Clock, max_age: float) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._max_age = max_age
+        self._created_at = clock()
+        self._document = b""
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._refreshes = SingleFlight[str, bool]()
+        self._unknown_kid_fetched_at = float("-inf")
+        self._version = 0
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a JWKS was ever fetched."""
+        return bool(self._keys)
+
+    def check(self) -> None:
+        """Raise LookupError if no JWKS was fetched yet."""
+        if not self.loaded:
+            raise LookupError("no signing keys yet")
+
+    @property
+    def version(self) -> int:
+        """The number of times that the JWKS changed. A token verified under an older version is verified again."""
+        return self._version
+
+    def get(self, kid: object) -> jwt.PyJWK | None:
+        """Return the cached key `kid`, or None."""
+        return self._keys.get(kid) if isinstance(kid, str) else None
+
+    async def find(self, kid: object) -> jwt.PyJWK | None:
+        """Return the key `kid`, or None.
+
+        An unknown `kid` fetches the JWKS, at most once in UNKNOWN_KID_PAUSE_SECONDS. Right after a key rotation many
+        requests have an unknown `kid`, so all that come during a fetch wait for it.
+        """
+        known = self.get(kid)
+        if known is not None or not self.loaded:
+            return known
+        if "jwks" not in self._refreshes:
+            now = self._clock()
+            if now - self._unknown_kid_fetched_at < UNKNOWN_KID_PAUSE_SECONDS:
+                return None
+            self._unknown_kid_fetched_at = now
+        await self.refresh()
+        return self.get(kid)
+
+    async def refresh(self) -> bool:
+        """Fetch the JWKS, once for all concurrent callers. Return whether that worked."""
+        return await self._refreshes.do("jwks", self._refresh)
+
+    async def keep_fresh(self) -> None:
+        """Fetch the JWKS at once, and then every `max_age` seconds, until cancelled."""
+        while True:
+            fetched = await self.refresh()
+            await asyncio.sleep(self._max_age if fetched else _RETRY_SECONDS)
+
+    async def _refresh(self) -> bool:
+        try:
+            document = await self._fetch()
+            keys = read_jwks(document)
+        except (OSError, ValueError) as error:
+            is_starting = not self.loaded and self._clock() - self._created_at < START_SECONDS
+            level = logging.INFO if is_starting else logging.WARNING
+            _log.log(level, "jwks_fetch_failed", error=str(error) or type(error).__name__)
+            return False
+        if document != self._document:
+            self._version += 1
+        self._document, self._keys = document, keys
+        return True
