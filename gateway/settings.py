@@ -52,9 +52,7 @@ def _peer(name: str) -> Peer:
     try:
         network = ip_network(name)
     except ValueError as error:
-        raise ValueError(
-            f"must be a comma-separated list of addresses, networks (10.0.0.0/8) and unix: {error}"
-        ) from None
+        raise ValueError(f"must list addresses, networks (10.0.0.0/8) and unix, comma-separated: {error}") from None
     if network.prefixlen == 0:
         raise ValueError(f"must not contain {name}: every client could then forge its own address")
     return network
@@ -162,6 +160,6 @@ class ServingSettings(Settings):
 
     @property
     def bind(self) -> list[str]:
-        """Return the addresses gunicorn binds: GATEWAY_BIND or GATEWAY_PORT on loopback, and GATEWAY_INTERNAL_BIND."""
+        """Return what gunicorn binds: GATEWAY_BIND or GATEWAY_PORT on loopback, and GATEWAY_INTERNAL_BIND."""
         public = self.gateway_bind or f"127.0.0.1:{self.gateway_port}"
         return [public, self.gateway_internal_bind] if self.gateway_internal_bind else [public]

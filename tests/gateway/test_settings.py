@@ -126,6 +126,6 @@ def test_an_origin_may_be_listed_with_its_default_port(listed: str) -> None:
 
 
 def test_production_reads_no_secret_from_a_folder_that_happens_to_be_there() -> None:
-    with pytest.raises(SettingsError, match=r"^DATA_DIR is missing: in production no secret is read from \.data"):
+    with pytest.raises(SettingsError, match=r"^DATA_DIR is required in production: secrets are not read from \.data"):
         load(GatewaySettings, ENOUGH | {"APP_ENV": "production"})
     assert load(GatewaySettings, ENOUGH).data_dir == Path(".data")
