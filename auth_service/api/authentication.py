@@ -1,17 +1,15 @@
-"""Owns who is calling a protected endpoint: Flask-JWT-Extended with our reader, and an answer of ours for every no.
+"""Authentication of requests to /auth/: Flask-JWT-Extended, with the token reader of this service.
 
-As it comes, the library takes tokens without exp, jti or type, and answers 422 or 500 to malformed ones. Here every
-token goes through TokenReader, every loader is replaced, and whatever is wrong with a token is a 401.
-
-This service asks SQL about the user and the session each time: what has ended is refused at once.
+Each request looks up the user and the session in SQL, so that a session that has ended is refused at once.
+A view that is no ApiView can use `@jwt_required()`; `current_caller()` works in both.
 """
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
-from flask import Flask, Response, g, request
-from flask_jwt_extended import JWTManager, decode_token
+from flask import Flask, Response, request
+from flask_jwt_extended import JWTManager, decode_token, get_current_user, verify_jwt_in_request
 
 from auth_service.api.errors import (
     bad_access_token,
@@ -27,7 +25,7 @@ from contract.claims import AccessClaims, InvalidToken
 from contract.credentials import MalformedCredentials, NoCredentials, read_bearer
 from contract.fetched import FETCHED_HEADER, is_fetched
 
-_CLAIMS = "claims"
+_VERIFIED_CLAIMS = "verified_claims"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +36,37 @@ class Caller:
     sid: str
 
 
-def authenticate() -> Caller:
-    """Who is calling. Raises AuthRefused 401."""
-    # The library would read the header and the token's own header by itself, and let OPTIONS pass unseen.
-    return _find_caller({}, decode_token(_bearer_token()))
+def authenticate() -> None:
+    """Verify the access token of the request and load its caller. Raises ApiError(401)."""
+    token = _bearer_token()
+    # The library compares the scheme with its case and takes a list of credentials. So it gets the one that the
+    # contract's reader found, which the gateway uses as well.
+    request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    if verify_jwt_in_request() is None:
+        # The library never verifies OPTIONS. Clients of djoser get 401 for it without a token.
+        _load_caller({}, decode_token(token))
 
 
 def current_caller() -> Caller:
-    """Who was found to be calling the endpoint under way."""
-    caller = g.caller
+    """Return the caller of the current request, which has been authenticated."""
+    caller = get_current_user()
     if not isinstance(caller, Caller):
         raise TypeError(f"the caller is a {type(caller).__name__}")
     return caller
 
 
 class AccessTokens(JWTManager):
-    """The library's manager, reading tokens as this service does."""
+    """The library's manager with the token reader of this service.
+
+    No other loader is set: the reader and the lookup raise ApiError themselves for all that the others would answer.
+    """
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
-        self.decode_key_loader(_no_single_key)
-        self.encode_key_loader(_no_single_key)
-        self.token_in_blocklist_loader(_is_left_to_the_lookup)
-        self.token_verification_loader(_is_verified_already)
-        self.user_lookup_loader(_find_caller)
-        self.user_lookup_error_loader(_say_invalid)
-        self.expired_token_loader(_say_expired)
-        self.invalid_token_loader(_say_malformed)
-        self.needs_fresh_token_loader(_say_invalid)
-        self.revoked_token_loader(_say_invalid)
-        self.token_verification_failed_loader(_say_invalid)
-        self.unauthorized_loader(_say_unauthorized)
+        self.user_lookup_loader(_load_caller)
+        # For `@jwt_required()`, which reads the Authorization header itself.
+        self.unauthorized_loader(_answer_unauthorized)
+        self.invalid_token_loader(_answer_invalid_token)
         self.init_app(app)
 
     def _decode_jwt_from_config(
@@ -77,13 +75,16 @@ class AccessTokens(JWTManager):
         csrf_value: object = None,
         allow_expired: bool = False,
     ) -> dict[str, Any]:
+        # Overridden because the library's hooks see the parsed token only. Its parser accepts tokens without exp,
+        # jti or type, takes one list of algorithms for all keys, and answers 422 or 500 to malformed tokens.
+        # TokenReader and the gateway share one parser, so both accept the same tokens.
         try:
             claims = services().reader.read_access(encoded_token)
         except UnidentifiedUser as error:
             raise bad_token(error.reason) from error
         except InvalidToken as error:
             raise bad_access_token(error.reason) from error
-        return {"type": "access", "sub": claims.subject, "jti": claims.jti, "fresh": False, _CLAIMS: claims}
+        return {"type": "access", "sub": claims.subject, "jti": claims.jti, "fresh": False, _VERIFIED_CLAIMS: claims}
 
 
 def _bearer_token() -> str:
@@ -95,8 +96,10 @@ def _bearer_token() -> str:
         raise bad_authorization_header() from error
 
 
-def _find_caller(_: object, decoded: dict[str, Any]) -> Caller:
-    claims = decoded[_CLAIMS]
+def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
+    # The session is checked here and not in token_in_blocklist_loader, which the library calls before the user
+    # lookup: for a deleted user the answer is `user_not_found`, although the session has ended as well.
+    claims = decoded[_VERIFIED_CLAIMS]
     if not isinstance(claims, AccessClaims):
         raise TypeError(f"the token's claims are a {type(claims).__name__}")
     user = _find_user(claims)
@@ -109,7 +112,7 @@ def _find_caller(_: object, decoded: dict[str, Any]) -> Caller:
 
 
 def _is_fetched() -> bool:
-    """Whether the gateway put the token into the request: then no client has shown that it has it."""
+    """Return whether the gateway added the token to the request, so that the client need not hold it."""
     token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     secret = services().settings.peer_secret.get_secret_value()
     return is_fetched(token, request.headers.get(FETCHED_HEADER, ""), secret)
@@ -131,31 +134,9 @@ def _user_id(subject: str) -> UUID:
         raise refused_user("User not found", "user_not_found") from error
 
 
-def _no_single_key(*_: object) -> NoReturn:
-    # Which key verifies a token is the reader's to say; nobody else may ask.
-    raise bad_access_token(INVALID)
-
-
-def _is_left_to_the_lookup(*_: object) -> bool:
-    # The user comes first: a deleted one is told so, although the session ended with it.
-    return False
-
-
-def _is_verified_already(*_: object) -> bool:
-    return True
-
-
-def _say_unauthorized(_: str) -> Response:
+def _answer_unauthorized(_: str) -> Response:
     return no_credentials().to_response()
 
 
-def _say_malformed(_: str) -> Response:
-    return bad_access_token(INVALID).to_response()
-
-
-def _say_expired(*_: object) -> Response:
-    return bad_access_token("Token is expired").to_response()
-
-
-def _say_invalid(*_: object) -> Response:
+def _answer_invalid_token(_: str) -> Response:
     return bad_access_token(INVALID).to_response()

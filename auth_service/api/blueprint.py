@@ -1,34 +1,34 @@
-"""Owns /auth/ as a whole: its endpoints, and what their answers have in common."""
+"""The blueprint of /auth/: its views, and the headers of every response."""
 
 from flask import Blueprint, Response, g
 from flask.typing import ResponseReturnValue
 
 from auth_service.api.audit import audit_endpoints
-from auth_service.api.endpoint import Endpoint
-from auth_service.api.error_handlers import install_refusal_answers
+from auth_service.api.error_handlers import install_error_handlers
 from auth_service.api.errors import not_found
 from auth_service.api.sessions import session_endpoints
 from auth_service.api.tokens import token_endpoints
 from auth_service.api.users import user_endpoints
+from auth_service.api.view import ApiView
 
 auth_api = Blueprint("auth", __name__, url_prefix="/auth")
 auth_api.register_blueprint(user_endpoints)
 auth_api.register_blueprint(token_endpoints)
 auth_api.register_blueprint(session_endpoints)
 auth_api.register_blueprint(audit_endpoints)
-install_refusal_answers(auth_api)
+install_error_handlers(auth_api)
 
 
-@auth_api.route("/", defaults={"path": ""}, methods=Endpoint.methods)
-@auth_api.route("/<path:path>", methods=Endpoint.methods)
-def nothing(path: str) -> ResponseReturnValue:
-    """404 for every path that no endpoint has."""
+@auth_api.route("/", defaults={"path": ""}, methods=ApiView.methods)
+@auth_api.route("/<path:path>", methods=ApiView.methods)
+def unknown_path(path: str) -> ResponseReturnValue:
+    """404 for every path under /auth/ that has no view."""
     raise not_found()
 
 
 @auth_api.after_request
-def _finish(response: Response) -> Response:
-    # Every answer is one person's, and many hold a token.
+def set_response_headers(response: Response) -> Response:
+    """Forbid caches to store the response, because it is for one user and may hold a token; add Allow."""
     response.headers["Cache-Control"] = "no-store"
     if "allow" in g:
         response.headers["Allow"] = g.allow

@@ -1,4 +1,6 @@
-"""Turns what goes wrong in a view into an answer in the contract's bodies: the one place where that happens."""
+"""The table of exceptions and the error responses that the API gives for them."""
+
+from collections.abc import Callable, Mapping
 
 import structlog
 from flask import Blueprint, Response
@@ -8,46 +10,68 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from auth_service.accounts.passwords import HashingBusy
-from auth_service.api.errors import AuthRefused, hashing_busy, malformed_body, store_unavailable, throttled
-from auth_service.sessions.store import RaceNotWon
+from auth_service.accounts.users import EmailTaken, HandleTaken
+from auth_service.api.errors import (
+    ApiError,
+    bad_credentials,
+    bad_token,
+    hashing_busy,
+    inactive_account_of_token,
+    invalid_fields,
+    malformed_body,
+    session_ended,
+    store_unavailable,
+    throttled,
+)
+from auth_service.browser_sessions.service import SessionEnded
+from auth_service.sessions.store import NoActiveAccount, RaceNotWon
 from auth_service.throttling.login_throttle import Throttled
+from auth_service.tokens.grants import BadCredentials
 from chassis.database import database_reason
+from contract.claims import InvalidToken
 
 _log = structlog.get_logger("store")
 
 
-def install_refusal_answers(blueprint: Blueprint) -> None:
-    """Answers refusals, HTTP errors, too many tries and busy or silent parts for the views of `blueprint`."""
-    blueprint.register_error_handler(AuthRefused, _refused)
-    blueprint.register_error_handler(HTTPException, _http_error)
-    blueprint.register_error_handler(ParseException, _broken_framing)
-    blueprint.register_error_handler(HashingBusy, _hashing_busy)
-    blueprint.register_error_handler(Throttled, _throttled)
-    for error in (RaceNotWon, OperationalError, InterfaceError, PoolTimeout):
-        blueprint.register_error_handler(error, _store_unavailable)
+def install_error_handlers(blueprint: Blueprint) -> None:
+    """Answer the exceptions of the views of `blueprint` as ERRORS says."""
+    for exception, error_for in ERRORS.items():
+        blueprint.register_error_handler(exception, _responding(error_for))
 
 
-def _refused(refused: AuthRefused) -> Response:
-    return refused.to_response()
+def _responding(error_for: Callable[..., ApiError]) -> Callable[[Exception], Response]:
+    def handler(exception: Exception) -> Response:
+        return error_for(exception).to_response()
+
+    return handler
 
 
-def _http_error(error: HTTPException) -> Response:
-    return AuthRefused(error.code or 500, {"detail": error.name}).to_response()
+def _no_active_account(exception: NoActiveAccount) -> ApiError:
+    if exception.is_deleted:
+        return bad_token("No active account found for the given token.")
+    return inactive_account_of_token()
 
 
-def _broken_framing(_: ParseException) -> Response:
-    # gunicorn reads a chunked body only when the view asks for it, and complains then.
-    return malformed_body("The body's framing is broken.").to_response()
+def _store_unavailable(exception: Exception) -> ApiError:
+    _log.error("store_unavailable", reason=database_reason(exception))
+    return store_unavailable()
 
 
-def _hashing_busy(_: HashingBusy) -> Response:
-    return hashing_busy().to_response()
-
-
-def _throttled(error: Throttled) -> Response:
-    return throttled(error.seconds).to_response()
-
-
-def _store_unavailable(error: Exception) -> Response:
-    _log.error("store_unavailable", reason=database_reason(error))
-    return store_unavailable().to_response()
+ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
+    ApiError: lambda error: error,
+    HTTPException: lambda error: ApiError(error.code or 500, {"detail": error.name}),
+    # gunicorn parses a chunked body only when the view reads it.
+    ParseException: lambda _: malformed_body("The body's framing is broken."),
+    BadCredentials: lambda _: bad_credentials(),
+    InvalidToken: lambda error: bad_token(error.reason),
+    NoActiveAccount: _no_active_account,
+    EmailTaken: lambda _: invalid_fields({"email": ["user with this email already exists."]}),
+    HandleTaken: lambda _: invalid_fields({"handle_hash": ["This handle is in use."]}),
+    SessionEnded: lambda error: session_ended(error.seconds_ago),
+    Throttled: lambda error: throttled(error.seconds),
+    HashingBusy: lambda _: hashing_busy(),
+    RaceNotWon: _store_unavailable,
+    OperationalError: _store_unavailable,
+    InterfaceError: _store_unavailable,
+    PoolTimeout: _store_unavailable,
+}

@@ -1,6 +1,6 @@
-"""Owns how everything under /auth/ says no: in the bodies that clients of this API know, not as problem details.
+"""Error responses of /auth/, with the bodies that clients of djoser know instead of problem details.
 
-A refusal is a value: `raise not_found()`. One place turns it into an answer.
+A view raises them: `raise not_found()`. error_handlers.py turns them into responses.
 """
 
 import json
@@ -22,121 +22,121 @@ HASHING_RETRY_AFTER = 5
 
 
 @dataclass(slots=True)
-class AuthRefused(Exception):
-    """A status, a JSON body (none where it is None), and the headers that go with them."""
+class ApiError(Exception):
+    """An error response: its status, JSON body and headers. A `body` of None is an empty body."""
 
     status: int
     body: JSON
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_response(self) -> Response:
-        """The answer that says this."""
+        """Return the HTTP response."""
         text = "" if self.body is None else f"{json.dumps(self.body)}\n"
         return Response(text, self.status, dict(self.headers), content_type="application/json")
 
 
-def invalid_fields(complaints: Mapping[str, Sequence[str]]) -> AuthRefused:
-    """400: what is wrong with each field."""
-    return AuthRefused(400, {name: list(texts) for name, texts in complaints.items()})
+def invalid_fields(complaints: Mapping[str, Sequence[str]]) -> ApiError:
+    """400: the texts for each invalid field."""
+    return ApiError(400, {name: list(texts) for name, texts in complaints.items()})
 
 
-def malformed_body(detail: str) -> AuthRefused:
-    """400: the body cannot be read."""
-    return AuthRefused(400, {"detail": detail})
+def malformed_body(detail: str) -> ApiError:
+    """400: the body cannot be parsed."""
+    return ApiError(400, {"detail": detail})
 
 
-def no_credentials() -> AuthRefused:
-    """401 without an error code: nobody tried (RFC 6750 3.1)."""
+def no_credentials() -> ApiError:
+    """401: the request has no access token. The challenge has no error code. RFC 6750 3.1."""
     body: JSON = {"detail": "Authentication credentials were not provided."}
-    return AuthRefused(401, body, {"WWW-Authenticate": _ANONYMOUS})
+    return ApiError(401, body, {"WWW-Authenticate": _ANONYMOUS})
 
 
-def bad_authorization_header() -> AuthRefused:
-    """401: the header holds one word, or more than two."""
+def bad_authorization_header() -> ApiError:
+    """401: the Authorization header is not `Bearer` and one token."""
     body: JSON = {
         "detail": "Authorization header must contain two space-delimited values",
         "code": "bad_authorization_header",
     }
-    return AuthRefused(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
+    return ApiError(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
 
 
-def bad_access_token(reason: str) -> AuthRefused:
-    """401: the access token in the header is refused."""
+def bad_access_token(reason: str) -> ApiError:
+    """401: the access token in the header is invalid."""
     message: JSON = {"token_class": "AccessToken", "token_type": "access", "message": reason}
     body: JSON = {
         "detail": "Given token not valid for any token type",
         "code": "token_not_valid",
         "messages": [message],
     }
-    return AuthRefused(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
+    return ApiError(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
 
 
-def bad_token(reason: str) -> AuthRefused:
-    """401: the token in the body, or the user it names, is refused."""
+def bad_token(reason: str) -> ApiError:
+    """401: the token in the body is invalid, or its user was deleted."""
     return refused_user(reason, "token_not_valid")
 
 
-def refused_user(detail: str, code: str) -> AuthRefused:
-    """401: the token is good, its user is not."""
-    return AuthRefused(401, {"detail": detail, "code": code}, {"WWW-Authenticate": _INVALID_TOKEN})
+def refused_user(detail: str, code: str) -> ApiError:
+    """401: the token is valid, but its user is deleted or inactive."""
+    return ApiError(401, {"detail": detail, "code": code}, {"WWW-Authenticate": _INVALID_TOKEN})
 
 
-def inactive_account_of_token() -> AuthRefused:
-    """401: the refresh token is good, its user barred."""
+def inactive_account_of_token() -> ApiError:
+    """401: the refresh token is valid, but its user is inactive."""
     body: JSON = {"detail": "No active account found for the given token."}
-    return AuthRefused(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
+    return ApiError(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
 
 
-def bad_credentials() -> AuthRefused:
-    """401: the same for a wrong password, an unknown address and a barred user."""
+def bad_credentials() -> ApiError:
+    """401: the same for a wrong password, an unknown address and an inactive user."""
     body: JSON = {"detail": "No active account found with the given credentials"}
-    return AuthRefused(401, body, {"WWW-Authenticate": _ANONYMOUS})
+    return ApiError(401, body, {"WWW-Authenticate": _ANONYMOUS})
 
 
-def forbidden() -> AuthRefused:
-    """403."""
-    return AuthRefused(403, {"detail": "You do not have permission to perform this action."})
+def forbidden() -> ApiError:
+    """403: the caller may not do this."""
+    return ApiError(403, {"detail": "You do not have permission to perform this action."})
 
 
-def not_found(detail: str = "Not found.") -> AuthRefused:
-    """404."""
-    return AuthRefused(404, {"detail": detail})
+def not_found(detail: str = "Not found.") -> ApiError:
+    """404: the resource does not exist, or the caller may not see it."""
+    return ApiError(404, {"detail": detail})
 
 
-def method_not_allowed(method: str) -> AuthRefused:
-    """405; the endpoint adds Allow."""
-    return AuthRefused(405, {"detail": f'Method "{method}" not allowed.'})
+def method_not_allowed(method: str) -> ApiError:
+    """405: the view adds the Allow header."""
+    return ApiError(405, {"detail": f'Method "{method}" not allowed.'})
 
 
-def unsupported_media_type(media_type: str) -> AuthRefused:
-    """415."""
-    return AuthRefused(415, {"detail": f'Unsupported media type "{media_type}" in request.'})
+def unsupported_media_type(media_type: str) -> ApiError:
+    """415: the body is neither JSON nor a form."""
+    return ApiError(415, {"detail": f'Unsupported media type "{media_type}" in request.'})
 
 
-def store_unavailable() -> AuthRefused:
-    """503: the database does not answer. Never 401: the client's tokens are good."""
+def store_unavailable() -> ApiError:
+    """503: the database does not answer. Never 401, which would make the client drop its tokens."""
     body: JSON = {"detail": "A store is not available at the moment.", "code": "store_unavailable"}
-    return AuthRefused(503, body, {"Retry-After": str(STORE_RETRY_AFTER)})
+    return ApiError(503, body, {"Retry-After": str(STORE_RETRY_AFTER)})
 
 
-def hashing_busy() -> AuthRefused:
-    """503: too many passwords to verify at once."""
+def hashing_busy() -> ApiError:
+    """503: too many passwords wait to be hashed."""
     body: JSON = {"detail": "Too many logins at the moment.", "code": "busy"}
-    return AuthRefused(503, body, {"Retry-After": str(spread(HASHING_RETRY_AFTER))})
+    return ApiError(503, body, {"Retry-After": str(spread(HASHING_RETRY_AFTER))})
 
 
-def throttled(seconds: int) -> AuthRefused:
-    """429: too many tries, for an account or from an address; of which is not said."""
+def throttled(seconds: int) -> ApiError:
+    """429: too many attempts for an account or from an address; the answer does not tell which. In seconds."""
     wait = spread(seconds)
     body: JSON = {"detail": f"Request was throttled. Expected available in {wait} seconds.", "code": "throttled"}
-    return AuthRefused(429, body, {"Retry-After": str(wait)})
+    return ApiError(429, body, {"Retry-After": str(wait)})
 
 
-def session_ended(seconds_ago: float | None) -> AuthRefused:
-    """404: the handle's session has ended, or there never was one."""
+def session_ended(seconds_ago: float | None) -> ApiError:
+    """404: the session of the handle has ended, or never existed."""
     body: JSON = {
         "detail": "There is no such session, or it has ended.",
         "code": SESSION_ENDED,
         "ended_seconds_ago": seconds_ago,
     }
-    return AuthRefused(404, body)
+    return ApiError(404, body)

@@ -1,11 +1,11 @@
-"""Owns the JWK set: the public keys by which anybody verifies an access token (RFC 7517)."""
+"""The JWK set: the public keys that verify access tokens. RFC 7517."""
 
 from flask import Blueprint, Response, jsonify
 
 from auth_service.services import services
 
 MAX_AGE = 300
-"""Seconds that a JWK set may be cached. A key that is taken away is refused within them."""
+"""Seconds that a cache may keep the JWK set. A removed key is refused after this time."""
 
 key_endpoints = Blueprint("keys", __name__)
 
@@ -13,7 +13,7 @@ key_endpoints = Blueprint("keys", __name__)
 @key_endpoints.get("/.well-known/jwks.json")
 @key_endpoints.get("/auth/.well-known/jwks.json")
 def jwks() -> Response:
-    """200 the keys that verify, the signing one first."""
+    """200: the keys that verify access tokens, the signing key first."""
     response = jsonify(services().keys.to_jwk_set())
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     return response

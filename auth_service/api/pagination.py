@@ -1,33 +1,34 @@
-"""Owns how a long list is answered: a page at a time, with references to those beside it."""
+"""Pagination: one page of a list, with the paths of the pages before and after it."""
 
 from collections.abc import Callable, Sequence
 
 from flask import request, url_for
 
 from auth_service.api.errors import not_found
-from chassis.json_body import JSON
+from auth_service.api.models.base import Item
+from auth_service.api.models.page import PageResponse
 
-Fetch = Callable[[int, int], Sequence[JSON]]
-"""The entries from an offset on, at most so many."""
+Fetch = Callable[[int, int], Sequence[Item]]
+"""Return the items from an offset on, at most as many as the limit: `fetch(offset, limit)`."""
 
 
-def page_of(count: int, size: int, fetch: Fetch) -> dict[str, JSON]:
-    """The page of `count` entries that `?page=` asks for. Raises AuthRefused 404 where there is no such page."""
+def read_page(count: int, size: int, fetch: Fetch[Item]) -> PageResponse[Item]:
+    """Return the page that `?page=` names, of a list of `count` items. Raises ApiError(404) if there is none."""
     last = max(1, -(-count // size))
     number = _positive(request.args.get("page", "1"))
     if number is None or number > last:
         raise not_found("Invalid page.")
-    return {
-        "count": count,
-        "next": _url(number + 1) if number < last else None,
-        "previous": _url(number - 1) if number > 1 else None,
-        "results": list(fetch((number - 1) * size, size)),
-    }
+    return PageResponse(
+        count=count,
+        next=_path(number + 1) if number < last else None,
+        previous=_path(number - 1) if number > 1 else None,
+        results=fetch((number - 1) * size, size),
+    )
 
 
-def asked_size(default: int, most: int) -> int:
-    """Entries a page: what `?page_size=` asks for, `most` at most; the default where that is no number."""
-    return min(_positive(request.args.get("page_size", "")) or default, most)
+def requested_page_size(default: int, maximum: int) -> int:
+    """Return the items a page that `?page_size=` asks for, at most `maximum`; `default` if it is no number."""
+    return min(_positive(request.args.get("page_size", "")) or default, maximum)
 
 
 def _positive(digits: str) -> int | None:
@@ -35,10 +36,9 @@ def _positive(digits: str) -> int | None:
     return int(digits) if is_number and int(digits) > 0 else None
 
 
-def _url(number: int) -> str:
+def _path(number: int) -> str:
     query = {name: value for name, value in request.args.items() if name == "page_size"}
-    # The first page is the plain address.
-    if number > 1:
+    if number > 1:  # djoser leaves ?page= out for the first page
         query["page"] = str(number)
-    # Without a host: what the client calls this service, it knows itself, and Host is whatever it sent.
+    # A path without a host: the Host header is the client's, and the client knows the host it calls.
     return url_for(request.endpoint or "", _external=False, **query)

@@ -1,17 +1,21 @@
-"""Reads a body, JSON or a form of either kind, into members by name; one rule for all three.
+"""Read a request body, JSON or a form of either kind, into a model.
 
-A name that comes twice and bytes that are no UTF-8 are refused with the field's name, and never replaced: two
-different passwords would become one.
+A repeated name and bytes that are not UTF-8 are refused with the field's name. They are never replaced: two different
+passwords would become one.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from flask import request
+from pydantic import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from auth_service.api.errors import invalid_fields, malformed_body, unsupported_media_type
+from auth_service.api.models.base import RequestBody
+from auth_service.api.models.field_errors import field_errors
 from chassis.json_body import JSON, MalformedBody, parse_json
 
 MAX_BODY = 64 * 1024
@@ -20,12 +24,21 @@ _MAX_FORM_FIELDS = 100
 
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
-TWICE = "This key appears twice."
+_TWICE = "This key appears twice."
 MEDIA_TYPES = ("application/json", _FORM, _MULTIPART)
 
+Body = TypeVar("Body", bound=RequestBody)
 
-def read_members() -> dict[str, JSON]:
-    """The members of the request's body; none where it is empty. Raises AuthRefused 400 or 415."""
+
+def read_body(model: type[Body]) -> Body:
+    """Return the request's body as `model`. Raises ApiError 400, which names every invalid field, or 415."""
+    try:
+        return model.model_validate(_members())
+    except ValidationError as error:
+        raise invalid_fields(field_errors(error)) from error
+
+
+def _members() -> dict[str, JSON]:
     media_type = request.mimetype
     body = request.get_data(cache=True)
     if not body:
@@ -35,7 +48,7 @@ def read_members() -> dict[str, JSON]:
     if media_type == _FORM:
         return _form_members(body)
     if media_type == _MULTIPART:
-        return _members(multipart_pairs(body, request.mimetype_params.get("boundary", "")))
+        return _unique_members(_multipart_pairs(body, request.mimetype_params.get("boundary", "")))
     raise unsupported_media_type(request.content_type or "")
 
 
@@ -48,17 +61,14 @@ def _json_members(body: bytes) -> dict[str, JSON]:
         raise malformed_body(f"JSON parse error - {error.reason}") from error
     if isinstance(value, dict):
         return value
-    said = (
-        "No data provided"
-        if value is None
-        else f"Invalid data. Expected a dictionary, but got {type(value).__name__}."
-    )
-    raise invalid_fields({"non_field_errors": [said]})
+    kind = type(value).__name__
+    text = "No data provided" if value is None else f"Invalid data. Expected a dictionary, but got {kind}."
+    raise invalid_fields({"non_field_errors": [text]})
 
 
 def _form_members(body: bytes) -> dict[str, JSON]:
     try:
-        # What is no UTF-8 becomes lone surrogates, which the field that holds them then refuses by name.
+        # Bytes that are not UTF-8 become lone surrogates, for which the model then names the field.
         pairs = parse_qsl(
             body.decode("utf-8", "surrogateescape"),
             keep_blank_values=True,
@@ -67,26 +77,26 @@ def _form_members(body: bytes) -> dict[str, JSON]:
         )
     except ValueError as error:
         raise malformed_body("Form parse error - too many fields") from error
-    return _members(pairs)
+    return _unique_members(pairs)
 
 
-def _members(pairs: Iterable[tuple[str, JSON]]) -> dict[str, JSON]:
+def _unique_members(pairs: Iterable[tuple[str, JSON]]) -> dict[str, JSON]:
     members: dict[str, JSON] = {}
     for name, value in pairs:
         if name in members:
-            raise invalid_fields({_shown(name): [TWICE]})
+            raise invalid_fields({_printable_name(name): [_TWICE]})
         members[name] = value
     return members
 
 
-def _shown(name: str) -> str:
+def _printable_name(name: str) -> str:
     return name if name.isprintable() else "non_field_errors"
 
 
-def multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
-    """The parts of a multipart body (RFC 7578); a file is an empty object, which no field takes for a text.
+def _multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
+    """Yield the name and text of each part of a multipart body (RFC 7578). Raises ApiError(400).
 
-    Bytes that are no UTF-8 become lone surrogates, as in a form. Raises AuthRefused 400.
+    A file becomes an empty object, which no text field accepts. Bytes that are not UTF-8 become lone surrogates.
     """
     decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), MAX_BODY, max_parts=_MAX_FORM_FIELDS)
     name, data, is_file = "", b"", False
@@ -95,7 +105,7 @@ def multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
             if isinstance(event, Field | File):
-                if event.name is None:  # RFC 7578 4.2; its type does not say that it can be missing
+                if event.name is None:  # refused by RFC 7578 4.2, not by the decoder
                     raise malformed_body("Multipart form parse error")
                 name, data, is_file = event.name, b"", isinstance(event, File)
             elif isinstance(event, Data):

@@ -1,46 +1,46 @@
-"""Owns /auth/sessions/ and /auth/logout/: the caller's sessions, to look at and to end."""
+"""/auth/sessions/ and /auth/logout/: list and end the caller's sessions."""
 
 import re
 from uuid import UUID
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from auth_service.api.authentication import current_caller
-from auth_service.api.endpoint import Endpoint
 from auth_service.api.errors import not_found
-from auth_service.api.timestamps import rfc3339
+from auth_service.api.models.sessions import SessionListResponse, SessionResponse
+from auth_service.api.response_body import json_response
+from auth_service.api.view import ApiView
 from auth_service.audit.trail import Reason
 from auth_service.services import services
 from auth_service.storage.models import SessionRow
-from chassis.json_body import JSON
 
 _SID = re.compile("[0-9a-f]{32}")
 
 session_endpoints = Blueprint("sessions", __name__)
 
 
-class Sessions(Endpoint):
+class Sessions(ApiView):
     """The caller's sessions."""
 
     name = "Session List"
     allow = "GET, HEAD, OPTIONS"
 
     def get(self) -> Response:
-        """200 those that are live, the one used last first."""
+        """200: the live sessions, the most recently used first."""
         caller = current_caller()
         rows = services().sessions.live_sessions(caller.user.id, services().clock())
-        return jsonify([_render(row, current=caller.sid) for row in rows])
+        return json_response(SessionListResponse([_response(row, current=caller.sid) for row in rows]))
 
 
-class OneSession(Endpoint):
+class OneSession(ApiView):
     """One of the caller's sessions."""
 
     name = "Session Instance"
     allow = "DELETE, OPTIONS"
 
     def delete(self, sid: str) -> ResponseReturnValue:
-        """204, and the session has ended; 404 for one that has ended before, or is somebody else's."""
+        """204: the session has ended. 404: it ended before, or belongs to another user."""
         caller = current_caller()
         reason = Reason.LOGOUT if sid == caller.sid else Reason.REVOKED_BY_OWNER
         if not _SID.fullmatch(sid) or not _end(sid, caller.user.id, reason):
@@ -48,41 +48,41 @@ class OneSession(Endpoint):
         return "", 204
 
 
-class LogOut(Endpoint):
-    """The end of the session that the access token belongs to."""
+class LogOut(ApiView):
+    """End the session of the access token."""
 
     name = "Log Out"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204."""
+        """204: the session has ended."""
         caller = current_caller()
         _end(caller.sid, caller.user.id, Reason.LOGOUT)
         return "", 204
 
 
-class LogOutOthers(Endpoint):
-    """The end of every session of the caller but this one."""
+class LogOutOthers(ApiView):
+    """End every session of the caller except the one of the access token."""
 
     name = "Log Out Others"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204."""
+        """204: the sessions have ended."""
         caller = current_caller()
-        _end_every(caller.user.id, keep=caller.sid)
+        _end_all(caller.user.id, keep=caller.sid)
         return "", 204
 
 
-class LogOutAll(Endpoint):
-    """The end of every session of the caller, this one too."""
+class LogOutAll(ApiView):
+    """End every session of the caller."""
 
     name = "Log Out All"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204."""
-        _end_every(current_caller().user.id, keep=None)
+        """204: the sessions have ended."""
+        _end_all(current_caller().user.id, keep=None)
         return "", 204
 
 
@@ -94,22 +94,22 @@ def _end(sid: str, owner: UUID, reason: Reason) -> bool:
     return True
 
 
-def _end_every(user_id: UUID, *, keep: str | None) -> None:
+def _end_all(user_id: UUID, *, keep: str | None) -> None:
     reason = Reason.REVOKED_BY_OWNER
     ended = services().sessions.log_out(user_id, services().clock(), keep=keep, reason=reason)
     services().endings.announce(ended, reason)
 
 
-def _render(row: SessionRow, *, current: str) -> JSON:
-    return {
-        "id": row.id,
-        "device": row.device,
-        "address": row.address,
-        "created_at": rfc3339(row.created_at),
-        "last_used_at": rfc3339(row.last_used_at),
-        "expires_at": rfc3339(row.expires_at),
-        "current": row.id == current,
-    }
+def _response(row: SessionRow, *, current: str) -> SessionResponse:
+    return SessionResponse(
+        id=row.id,
+        device=row.device,
+        address=row.address,
+        created_at=row.created_at,
+        last_used_at=row.last_used_at,
+        expires_at=row.expires_at,
+        current=row.id == current,
+    )
 
 
 session_endpoints.add_url_rule("/sessions/", view_func=Sessions.as_view("sessions"))

@@ -1,110 +1,86 @@
-"""Owns /auth/jwt/: log in, refresh, verify, log out."""
+"""/auth/jwt/: log in, refresh, verify, log out."""
 
 from typing import ClassVar
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
-from auth_service.api.endpoint import Endpoint
-from auth_service.api.errors import bad_credentials, bad_token, inactive_account_of_token, invalid_fields
-from auth_service.api.fields import TextField, password_field, read_fields
-from auth_service.api.request_body import read_members
+from auth_service.api.errors import invalid_fields
+from auth_service.api.models.tokens import (
+    EmptyResponse,
+    LogInRequest,
+    RefreshRequest,
+    TokenPairResponse,
+    VerifyRequest,
+)
+from auth_service.api.request_body import read_body
+from auth_service.api.response_body import json_response
+from auth_service.api.view import ApiView
 from auth_service.audit.client import client_of_request
 from auth_service.services import services
-from auth_service.sessions.store import NoActiveAccount
-from auth_service.storage.models import MAX_EMAIL
-from auth_service.tokens.grants import BadCredentials, SpentToken
-from auth_service.tokens.issuer import TokenPair
+from auth_service.tokens.grants import SpentToken
 from auth_service.tokens.reader import RefreshClaims
-from contract.claims import InvalidToken
-
-_CREDENTIALS = {"email": TextField(MAX_EMAIL), "password": password_field()}
-# Longer than any body may be: how long a token is allowed to be, its reader says.
-_TOKEN = TextField(max_length=1_000_000)
 
 token_endpoints = Blueprint("jwt", __name__, url_prefix="/jwt")
 
 
-class TokenEndpoint(Endpoint):
-    """What the four have in common: anybody may POST."""
+class TokenView(ApiView):
+    """A view that needs no access token."""
 
     allow = "POST, OPTIONS"
-    open_methods: ClassVar[frozenset[str]] = frozenset(Endpoint.methods)
+    anonymous_methods: ClassVar[frozenset[str]] = frozenset(ApiView.methods)
 
 
-class Create(TokenEndpoint):
-    """A password for tokens."""
+class Create(TokenView):
+    """Log in: exchange a password for tokens."""
 
     name = "Token Obtain Pair"
 
     def post(self) -> Response:
-        """200 refresh and access; 401 where the credentials are wrong."""
-        given = read_fields(read_members(), _CREDENTIALS)
-        try:
-            pair = services().grants.log_in(given["email"], given["password"], client_of_request())
-        except BadCredentials as error:
-            raise bad_credentials() from error
-        return _answer(pair)
+        """200: a refresh and an access token. 401: the credentials are wrong."""
+        body = read_body(LogInRequest)
+        pair = services().grants.log_in(body.email, body.password, client_of_request())
+        return json_response(TokenPairResponse.model_validate(pair))
 
 
-class Refresh(TokenEndpoint):
-    """A refresh token for its successor."""
+class Refresh(TokenView):
+    """Exchange a refresh token for its successor."""
 
     name = "Token Refresh"
 
     def post(self) -> Response:
-        """200 access and refresh; 401 where the token is spent, expired or none of ours."""
-        given = read_fields(read_members(), {"refresh": _TOKEN})
-        try:
-            return _answer(services().grants.refresh(given["refresh"]))
-        except InvalidToken as error:
-            raise bad_token(error.reason) from error
-        except NoActiveAccount as error:
-            if error.is_deleted:
-                raise bad_token("No active account found for the given token.") from error
-            raise inactive_account_of_token() from error
+        """200: a refresh and an access token. 401: the token is spent, expired or invalid."""
+        pair = services().grants.refresh(read_body(RefreshRequest).refresh)
+        return json_response(TokenPairResponse.model_validate(pair))
 
 
-class Verify(TokenEndpoint):
-    """Whether a token, access or refresh, is good."""
+class Verify(TokenView):
+    """Check an access or refresh token."""
 
     name = "Token Verify"
 
     def post(self) -> Response:
-        """200; 401 for a bad token and for an access token whose session has ended, 400 for a spent refresh token."""
-        given = read_fields(read_members(), {"token": _TOKEN})
-        try:
-            claims = services().reader.read(given["token"])
-            if isinstance(claims, RefreshClaims):
-                is_spent = services().grants.is_spent(claims)
-            elif services().grants.has_ended(claims):
-                raise SpentToken
-            else:
-                is_spent = False
-        except InvalidToken as error:
-            raise bad_token(error.reason) from error
-        if is_spent:
-            raise invalid_fields({"non_field_errors": [SpentToken().reason]})
-        return jsonify({})
+        """200: the token is valid. 400: the refresh token is spent. 401: it is invalid, or its session ended."""
+        claims = services().reader.read(read_body(VerifyRequest).token)
+        if isinstance(claims, RefreshClaims):
+            if services().grants.is_spent(claims):
+                raise invalid_fields({"non_field_errors": [SpentToken().reason]})
+        elif services().grants.has_ended(claims):
+            raise SpentToken
+        return json_response(EmptyResponse())
 
 
-class Revoke(TokenEndpoint):
-    """Log out: the session of a refresh token ends."""
+class Blacklist(TokenView):
+    """Log out: end the session of a refresh token."""
 
     name = "Token Blacklist"
 
     def post(self) -> Response:
-        """200; 401 for a bad token, and the second time."""
-        given = read_fields(read_members(), {"refresh": _TOKEN})
-        try:
-            services().grants.revoke(given["refresh"])
-        except InvalidToken as error:
-            raise bad_token(error.reason) from error
-        return jsonify({})
+        """200: the session has ended. 401: the token is invalid, or its session ended before."""
+        services().grants.revoke(read_body(RefreshRequest).refresh)
+        return json_response(EmptyResponse())
 
 
-def _answer(pair: TokenPair) -> Response:
-    return jsonify(refresh=pair.refresh, access=pair.access)
-
-
-for _path, _view in {"/create/": Create, "/refresh/": Refresh, "/verify/": Verify, "/blacklist/": Revoke}.items():
-    token_endpoints.add_url_rule(_path, view_func=_view.as_view(_view.__name__.lower()))
+token_endpoints.add_url_rule("/create/", view_func=Create.as_view("create"))
+token_endpoints.add_url_rule("/refresh/", view_func=Refresh.as_view("refresh"))
+token_endpoints.add_url_rule("/verify/", view_func=Verify.as_view("verify"))
+token_endpoints.add_url_rule("/blacklist/", view_func=Blacklist.as_view("blacklist"))

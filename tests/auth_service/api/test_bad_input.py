@@ -96,7 +96,7 @@ def test_a_form_that_is_no_utf8_names_its_field(client: FlaskClient, body: bytes
     answer = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 400
     assert answer.json
-    assert answer.json[field] == ["This field holds bytes that are no UTF-8."]
+    assert answer.json[field] == ["This field is not valid UTF-8."]
 
 
 def test_a_form_with_nul_names_its_field(client: FlaskClient) -> None:
@@ -121,7 +121,7 @@ def multipart(*parts: tuple[str, bytes]) -> bytes:
 
 EMAIL, SECRET = ('name="email"', b"a@b.co"), ('name="password"', PASSWORD.encode())
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
-NOT_UTF8, TWICE = ["This field holds bytes that are no UTF-8."], ["This key appears twice."]
+NOT_UTF8, TWICE = ["This field is not valid UTF-8."], ["This key appears twice."]
 SURROGATES = ["Lone surrogates are not allowed."]
 
 

@@ -1,0 +1,113 @@
+"""Base classes and field types of the request and response models."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    RootModel,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+from auth_service.accounts.email_addresses import is_email
+from auth_service.accounts.passwords import MAX_PASSWORD
+from auth_service.api.models.field_errors import field_error
+from auth_service.storage.models import MAX_EMAIL, MAX_NAME
+
+
+class RequestBody(BaseModel):
+    """A request body. Unknown fields are ignored, numbers are read as their digits, as djoser does."""
+
+    # Inputs hold passwords and tokens, so error messages do not repeat them.
+    model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+
+
+class ResponseBody(BaseModel):
+    """A response body."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+Item = TypeVar("Item", bound=ResponseBody)
+
+
+class ListResponse(RootModel[list[Item]], Generic[Item]):
+    """A response body that is a JSON array."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def _trim(value: object) -> object:
+    if value is None:
+        raise field_error("null")
+    if not isinstance(value, str):
+        return value
+    if "\0" in value:
+        raise field_error("null_character")
+    # str.strip, as djoser does. The strip_whitespace of pydantic keeps U+001C to U+001F, so that some stored
+    # passwords would no longer match.
+    return value.strip()
+
+
+def _require_email_type(value: object) -> object:
+    if isinstance(value, bool | list | dict):
+        raise field_error("email")
+    return value
+
+
+def _require_email(text: str) -> str:
+    if not is_email(text):
+        raise field_error("email")
+    return text
+
+
+def rfc3339_timestamp(seconds: float) -> str:
+    """Return `seconds` since the epoch in UTC, to the millisecond, such as 2026-11-23T19:08:00.000Z. RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Trimmed = BeforeValidator(_trim)
+
+NewEmail = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_EMAIL),
+    Trimmed,
+    BeforeValidator(_require_email_type),
+    AfterValidator(_require_email),
+    Field(examples=["ann@example.org"], json_schema_extra={"format": "email"}),
+]
+"""An e-mail address that an account may have. Whether it is taken is checked later."""
+
+LoginEmail = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_EMAIL), Trimmed, Field(examples=["ann@example.org"])
+]
+"""The e-mail address of a log-in. Its form is not checked: an address that no account has is answered 401."""
+
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_PASSWORD),
+    Trimmed,
+    Field(repr=False, examples=["correct horse battery"], json_schema_extra={"format": "password"}),
+]
+"""A current or a new password. The rules for new passwords are checked later."""
+
+Name = Annotated[str, StringConstraints(max_length=MAX_NAME), Trimmed, Field(examples=["Ann"])]
+"""A first or last name, possibly blank."""
+
+Token = Annotated[str, StringConstraints(min_length=1), Trimmed, Field(repr=False, examples=["eyJhbGciOi..."])]
+"""A JWT. The token reader limits its length."""
+
+Timestamp = Annotated[
+    float,
+    PlainSerializer(rfc3339_timestamp, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-23T19:08:00.000Z"]}, mode="serialization"
+    ),
+]
+"""Seconds since the epoch; an RFC 3339 text in the response."""

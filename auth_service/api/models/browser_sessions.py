@@ -1,0 +1,42 @@
+"""Bodies of /internal/sessions: the gateway opens, exchanges and ends browser sessions."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from auth_service.api.models.base import LoginEmail, Password, RequestBody, ResponseBody, Token, Trimmed
+from auth_service.api.models.users import UserResponse
+from auth_service.api.request_body import MAX_BODY
+from auth_service.audit.client import MAX_ADDRESS
+from contract.internal import HANDLE_HASH
+
+HandleHash = Annotated[
+    str, StringConstraints(min_length=1, pattern=f"^{HANDLE_HASH}$"), Trimmed, Field(examples=["0" * 64])
+]
+"""SHA-256 of a browser's session handle, in lower-case hexadecimal digits."""
+
+
+class OpenSessionRequest(RequestBody):
+    """A log-in by a browser. The session of the handle `replaces` ends with it."""
+
+    email: LoginEmail
+    password: Password
+    handle_hash: HandleHash
+    replaces: HandleHash | None = None
+    device: Annotated[str, StringConstraints(max_length=MAX_BODY), Trimmed] = ""
+    """The User-Agent of the browser, cut to its column when it is stored."""
+    address: Annotated[str, StringConstraints(max_length=MAX_ADDRESS), Trimmed] = ""
+
+
+class HandleRequest(RequestBody):
+    """The handle of a browser session."""
+
+    handle_hash: HandleHash
+
+
+class BrowserSessionResponse(ResponseBody):
+    """A fresh access token. `expires_at` is the absolute end of the session, in seconds since the epoch."""
+
+    access: Token
+    expires_at: int
+    user: UserResponse

@@ -1,0 +1,17 @@
+"""A page of a list."""
+
+from collections.abc import Sequence
+from typing import Generic
+
+from pydantic import Field
+
+from auth_service.api.models.base import Item, ResponseBody
+
+
+class PageResponse(ResponseBody, Generic[Item]):
+    """One page of `count` items. `next` and `previous` are paths, or null at either end."""
+
+    count: int
+    next: str | None = Field(examples=["/auth/users/?page=3"])
+    previous: str | None = Field(examples=["/auth/users/?page=1"])
+    results: Sequence[Item]

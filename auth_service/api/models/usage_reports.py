@@ -1,0 +1,24 @@
+"""Body of /internal/seen: the gateway reports which tokens were used."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from contract.internal import MAX_SEEN
+
+Generation = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+
+
+class UsageReportRequest(BaseModel):
+    """Pairs of a session id and the generation of a token that was used."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seen: Annotated[list[tuple[StrictStr, Generation]], Field(max_length=MAX_SEEN)]
+
+    def highest_generations(self) -> dict[str, int]:
+        """Return the highest reported generation of each session."""
+        highest: dict[str, int] = {}
+        for sid, generation in self.seen:
+            highest[sid] = max(generation, highest.get(sid, 0))
+        return highest

@@ -1,0 +1,51 @@
+"""Bodies of /auth/users/: register, read, rename, delete, change a password."""
+
+from uuid import UUID
+
+from auth_service.api.models.base import ListResponse, Name, NewEmail, Password, RequestBody, ResponseBody
+
+
+class RegisterRequest(RequestBody):
+    """A new account."""
+
+    email: NewEmail
+    password: Password
+    first_name: Name = ""
+    last_name: Name = ""
+
+
+class RenameRequest(RequestBody):
+    """New names of a user; a name that is left out stays as it is."""
+
+    first_name: Name = ""
+    last_name: Name = ""
+
+    def given_names(self) -> dict[str, str]:
+        """Return the names that the body holds, by field name."""
+        return self.model_dump(exclude_unset=True)
+
+
+class SetPasswordRequest(RequestBody):
+    """A new password, and the current one as proof."""
+
+    new_password: Password
+    current_password: Password
+
+
+class DeleteUserRequest(RequestBody):
+    """The caller's password, which the deletion of a user needs."""
+
+    current_password: Password
+
+
+class UserResponse(ResponseBody):
+    """A user."""
+
+    first_name: str
+    last_name: str
+    email: str
+    id: UUID
+
+
+class UserListResponse(ListResponse[UserResponse]):
+    """The users that the caller may see."""
