@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.routing.routes import Route, authority_key
-from gateway.upstream_connections.connection import URL_FIELDS
+from gateway.upstream_connections.response_parser import URL_FIELDS
 
 Field = tuple[bytes, bytes]
 

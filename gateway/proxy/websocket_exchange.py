@@ -10,9 +10,10 @@ from gateway.proxy.exchange import CutOff, Exchange, Send
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.websocket_relay import WebSocket
 from gateway.server.request_cycle import RequestCycle
-from gateway.upstream_connections.connection import SWITCHING_PROTOCOLS, UpstreamConnection
+from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import UpstreamFailed
+from gateway.upstream_connections.response_parser import SWITCHING_PROTOCOLS
 from gateway.upstreams.registry import UpstreamRegistry
 
 

@@ -1,8 +1,7 @@
-"""Owns the connections to one address of an upstream: kept open, bounded, and swept for deadlines.
+"""The connection pool of one upstream address: bounded, kept alive, and swept for deadlines.
 
-Deadlines are checked ten times a second for all connections together: a timer of its own for each exchange
-would cost the loop more than everything else here, and would go off in a loop that is late before what has come is
-read.
+Deadlines of all connections are checked together by a sweep ten times a second. A timer per exchange would cost more
+than the rest of the pool. It would also fire in a delayed event loop before the bytes that came in time are read.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from gateway.routing.upstream_tls import tls_reason
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.errors import Unreachable
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
-from gateway.upstream_connections.unexpected_bodies import Surplus
+from gateway.upstream_connections.unexpected_bodies import UnexpectedBodies
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
 
 KEEPALIVE_EXPIRY = 60
@@ -39,57 +38,45 @@ sends a body within this time, which would be read as the response to the next r
 
 
 class ConnectionPool:
-    """The connections to one address; `limit` bounds those in use. The last one given back is taken first.
+    """The connections to one address. The connection released last is reused first."""
 
-    A connection carries no further request after `max_age` seconds (more or less a tenth, so that they are not all
-    made anew at one moment) or `max_requests`; 0 means no bound.
-    """
+    def __init__(self, address: Address, max_connections: int, *, max_age: float = 0, max_requests: int = 0) -> None:
+        """Bound the connections in use by `max_connections`, and each one by `max_age` (seconds) and `max_requests`.
 
-    def __init__(self, address: Address, limit: int, *, max_age: float = 0, max_requests: int = 0) -> None:
+        0 means no bound. Ages vary by a tenth, so that connections made together do not end together.
+        """
         self.address = address
+        self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
+        self.on_response: Callable[[ConnectionPool], None] | None = None
+        """Called when a response has begun. None while the balancer has no failure to reset."""
+        self._max_connections = max_connections
         self._max_age = max_age
         self._max_requests = max_requests
         self._is_retired = False
-        self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
-        self._limit = limit
         self._response_head_cache = ResponseHeadCache()
         self._write_coalescer = WriteCoalescer()
-        self._surplus = Surplus(address.name)
+        self._unexpected_bodies = UnexpectedBodies(address.name)
         self._connecting = 0
-        self._opening: dict[asyncio.Timeout, float] = {}
-        """When each connection that is being made must have been made, in loop time."""
-        self.on_response: Callable[[ConnectionPool], None] | None = None
-        """Called with this pool when an answer has begun; None while that changes nothing, as it nearly always is."""
-        self._forgotten_answer = float("-inf")
-        """Loop time of the latest answer on a connection that there no longer is."""
+        self._connect_deadlines: dict[asyncio.Timeout, float] = {}
+        """Loop time by which each connection that is being made must be established."""
+        self._last_response_at = float("-inf")
+        """Loop time of the latest response on connections that are closed."""
         self._idle: list[UpstreamConnection] = []
-        self._resting: deque[UpstreamConnection] = deque()
+        self._quarantined: deque[UpstreamConnection] = deque()
         self._in_use: set[UpstreamConnection] = set()
 
     @property
     def outstanding(self) -> int:
-        """How many exchanges are under way."""
+        """Return the number of exchanges in progress."""
         return len(self._in_use) + self._connecting
 
-    def record_activity(self) -> None:
-        """Record that the service has just sent something on a connection that there no longer is."""
-        self._forgotten_answer = asyncio.get_running_loop().time()
-
-    def responded_within(self, seconds: float) -> bool:
-        """Whether an answer ended, or a part of one came, in the last so many seconds.
-
-        Computed when asked, so that an answer that comes whole records nothing for it.
-        """
-        since = asyncio.get_running_loop().time() - seconds
-        connections = (*self._idle, *self._resting, *self._in_use)
-        latest = (max(connection.idle_since, connection.heard_at) for connection in connections)
-        return self._forgotten_answer > since or any(time > since for time in latest)
+    # --- connections in and out --------------------------------------------------------------------------------
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
-        """An open connection that idled at most `max_idle` seconds at the loop time `now`, or None."""
-        if self._resting:
-            self._end_rests(now)
-        while self._idle and self.outstanding < self._limit:
+        """Return an open connection that was idle for at most `max_idle` seconds at the loop time `now`, or None."""
+        if self._quarantined:
+            self._end_quarantines(now)
+        while self._idle and self.outstanding < self._max_connections:
             connection = self._idle.pop()
             if connection.is_open:
                 if now - connection.idle_since > max_idle:
@@ -101,12 +88,15 @@ class ConnectionPool:
         return None
 
     async def connect(self, timeout: float) -> UpstreamConnection:
-        """A new connection within `timeout` seconds. Raises Unreachable, or Refused(503) at the limit, at once."""
-        if self.outstanding >= self._limit:
+        """Return a new connection, established within `timeout` seconds.
+
+        Raises Unreachable, and Refused(503) at the bound of connections.
+        """
+        if self.outstanding >= self._max_connections:
             raise Refused("upstream_busy", retry_after=spread(1))
         self._connecting += 1
         try:
-            connection = await self.open(timeout)
+            connection = await self.open_unpooled(timeout)
         finally:
             self._connecting -= 1
         if self._is_retired:
@@ -114,8 +104,19 @@ class ConnectionPool:
         self._in_use.add(connection)
         return connection
 
+    def release(self, connection: UpstreamConnection) -> None:
+        """End the exchange on `connection`, and keep the connection if it can be reused."""
+        self._in_use.discard(connection)
+        if connection.end_exchange():
+            if connection.is_bodiless:
+                self._quarantine(connection)
+            else:
+                self._idle.append(connection)
+        elif connection.complete:
+            self._forget(connection)
+
     def keep_unused(self, connection: UpstreamConnection) -> None:
-        """Keeps a connection that was made for a request which went another way."""
+        """Keep a connection that was established for a request which was sent on another one."""
         self._in_use.discard(connection)
         connection.idle_since = asyncio.get_running_loop().time()
         if self._is_retired:
@@ -123,86 +124,97 @@ class ConnectionPool:
         else:
             self._idle.append(connection)
 
-    async def open(self, timeout: float) -> UpstreamConnection:
-        """A connection beside the pool, whose owner closes it. Raises Unreachable."""
+    async def open_unpooled(self, timeout: float) -> UpstreamConnection:
+        """Return a new connection that the caller closes, made within `timeout` seconds. Raises Unreachable."""
         loop = asyncio.get_running_loop()
-
-        retires_at = loop.time() + self._max_age * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
+        age = self._max_age * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
+        retires_at = loop.time() + age if age else float("inf")
 
         def protocol() -> UpstreamConnection:
             return UpstreamConnection(
                 loop,
                 self._response_head_cache,
                 self._write_coalescer,
-                self._surplus,
+                self._unexpected_bodies,
                 max_requests=self._max_requests,
-                retires_at=retires_at if self._max_age else float("inf"),
+                retires_at=retires_at,
             )
 
         try:
-            async with asyncio.timeout(None) as bound:  # the sweep sets it off
-                self._opening[bound] = loop.time() + timeout
+            async with asyncio.timeout(None) as bound:  # the sweep ends it
+                self._connect_deadlines[bound] = loop.time() + timeout
                 try:
                     _, connection = await self._connect(loop, protocol)
                 finally:
-                    self._opening.pop(bound, None)
-        except OSError as error:  # TimeoutError and SSLError are such
+                    self._connect_deadlines.pop(bound, None)
+        except OSError as error:  # TimeoutError and SSLError are subclasses
             raise Unreachable(tls_reason(error) or type(error).__name__) from error
         return connection
 
     async def _connect(
         self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], UpstreamConnection]
     ) -> tuple[asyncio.BaseTransport, UpstreamConnection]:
-        if self.address.path:
-            return await loop.create_unix_connection(protocol, self.address.path)
-        name, port, tls = self.address.host, self.address.port, self.address.tls
-        if self.address.is_name and not self.address.ip:
+        address = self.address
+        if address.path:
+            return await loop.create_unix_connection(protocol, address.path)
+        if address.is_name and not address.ip:
             raise socket.gaierror(socket.EAI_AGAIN, "the name has not been resolved yet")
-        host = self.address.ip or name
-        if tls is None:
-            return await loop.create_connection(protocol, host, port)
-        return await loop.create_connection(protocol, host, port, ssl=tls, server_hostname=name)
+        host = address.ip or address.host
+        if address.tls is None:
+            return await loop.create_connection(protocol, host, address.port)
+        return await loop.create_connection(
+            protocol, host, address.port, ssl=address.tls, server_hostname=address.host
+        )
 
-    def release(self, connection: UpstreamConnection) -> None:
-        """Ends the exchange on `connection` and keeps it for the next one where it can carry one."""
-        self._in_use.discard(connection)
-        if connection.end_exchange():
-            if connection.is_bodiless:
-                self._rest(connection)
-            else:
-                self._idle.append(connection)
-        elif connection.complete:
-            self._forget(connection)
+    # --- signs of life -----------------------------------------------------------------------------------------
 
-    def _rest(self, connection: UpstreamConnection) -> None:
-        self._resting.append(connection)
-        # The service has no more than `limit` places for this worker, and those that rest hold some of them.
-        if self.outstanding + len(self._resting) > self._limit:
-            longest = self._resting.popleft()
-            longest.close()
-            self._forget(longest)
+    def record_activity(self) -> None:
+        """Record that the upstream sent something just now on a connection that is closed."""
+        self._last_response_at = asyncio.get_running_loop().time()
 
-    def _end_rests(self, now: float) -> None:
-        if self._surplus.is_expected(now):
-            while self._resting:
-                connection = self._resting.popleft()
+    def responded_within(self, seconds: float) -> bool:
+        """Return whether a response ended, or a part of one came, in the last `seconds`.
+
+        Computed on demand, so that a response that comes in one part has nothing to record.
+        """
+        since = asyncio.get_running_loop().time() - seconds
+        connections = (*self._idle, *self._quarantined, *self._in_use)
+        latest = (max(connection.idle_since, connection.body_received_at) for connection in connections)
+        return self._last_response_at > since or any(time > since for time in latest)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        self._last_response_at = max(self._last_response_at, connection.idle_since)
+
+    # --- quarantine after a response without a body ------------------------------------------------------------
+
+    def _quarantine(self, connection: UpstreamConnection) -> None:
+        self._quarantined.append(connection)
+        # Quarantined connections hold places at the service, so they count towards the bound.
+        if self.outstanding + len(self._quarantined) > self._max_connections:
+            oldest = self._quarantined.popleft()
+            oldest.close()
+            self._forget(oldest)
+
+    def _end_quarantines(self, now: float) -> None:
+        if self._unexpected_bodies.are_expected(now):
+            while self._quarantined:
+                connection = self._quarantined.popleft()
                 connection.close()
                 self._forget(connection)
             return
-        while self._resting and now - self._resting[0].idle_since > BODILESS_QUARANTINE:
-            self._idle.append(self._resting.popleft())
+        while self._quarantined and now - self._quarantined[0].idle_since > BODILESS_QUARANTINE:
+            self._idle.append(self._quarantined.popleft())
 
-    def _forget(self, connection: UpstreamConnection) -> None:
-        self._forgotten_answer = max(self._forgotten_answer, connection.idle_since)
+    # --- closing -----------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
-        """Breaks off what is past a deadline and closes what idled too long; `now` is the loop's time."""
+        """Enforce the deadlines that lie before the loop time `now`, and close expired idle connections."""
         for connection in tuple(self._in_use):
             connection.enforce_deadlines(now)
-        for bound in [bound for bound, until in self._opening.items() if now > until]:
-            del self._opening[bound]
+        for bound in [bound for bound, deadline in self._connect_deadlines.items() if now > deadline]:
+            del self._connect_deadlines[bound]
             bound.reschedule(now)
-        self._end_rests(now)
+        self._end_quarantines(now)
         self._close_expired(now)
 
     def _close_expired(self, now: float) -> None:
@@ -219,19 +231,21 @@ class ConnectionPool:
         self._idle = [connection for connection in self._idle if connection.is_open]
 
     def retire(self) -> None:
-        """Closes what idles, and lets every exchange that is under way be the last on its connection."""
+        """Close idle connections now, and every other connection after its current exchange."""
         self._is_retired = True
         self.on_response = None
         for connection in self._in_use:
             connection.retires_at = 0
-        for connection in (*self._idle, *self._resting):
-            connection.close()
-        self._idle.clear()
-        self._resting.clear()
+        self._close_idle()
 
     def close(self) -> None:
-        """Closes every connection."""
-        for connection in (*self._idle, *self._resting, *self._in_use):
+        """Close every connection."""
+        for connection in tuple(self._in_use):
+            connection.close()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        for connection in (*self._idle, *self._quarantined):
             connection.close()
         self._idle.clear()
-        self._resting.clear()
+        self._quarantined.clear()

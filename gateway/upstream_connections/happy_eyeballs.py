@@ -1,7 +1,7 @@
-"""Connects to one of an upstream's addresses, and tries the next one early where the first is silent.
+"""Happy Eyeballs (RFC 8305): connect to one of an upstream's addresses, and try the next one early.
 
-RFC 8305 section 5: attempts are started a quarter of a second apart, and the first connection wins. An attempt that
-lost goes on until it fails or is made: its failure counts against its address, and its connection is kept.
+Attempts start a quarter of a second apart, and the first established connection is used (RFC 8305 section 5). The
+other attempts continue: a failure counts against its address, and a connection is kept in its pool.
 """
 
 import asyncio
@@ -13,61 +13,61 @@ from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable
 
-ATTEMPT_DELAY = 0.25
-"""Seconds after which the next address is tried as well."""
+CONNECTION_ATTEMPT_DELAY = 0.25
+"""Seconds between the starts of two attempts (RFC 8305 section 8)."""
 
-TRIES = 3
-"""Addresses that one request tries to connect to."""
+MAX_ATTEMPTS = 3
+"""Addresses tried for one request."""
 
 Attempt = Callable[[ConnectionPool, float], Coroutine[Any, Any, UpstreamConnection]]
-"""Connects to the address of a pool within so many seconds."""
+"""Connects to the address of a pool within a timeout in seconds."""
 
-Another = Callable[[Collection[ConnectionPool]], ConnectionPool | None]
-"""The address to try besides those that were tried, or None."""
+NextPool = Callable[[Collection[ConnectionPool]], ConnectionPool | None]
+"""Returns a pool that is not among those tried, or None."""
 
 
 class HappyEyeballs:
-    """The attempts of one upstream that are under way."""
+    """The connection attempts of one upstream."""
 
     def __init__(self) -> None:
-        self._lost: set[asyncio.Task[UpstreamConnection]] = set()
+        self._unfinished: set[asyncio.Task[UpstreamConnection]] = set()
 
-    async def run(
-        self, pool: ConnectionPool, timeout: float, attempt: Attempt, another: Another
+    async def connect(
+        self, pool: ConnectionPool, timeout: float, attempt: Attempt, next_pool: NextPool
     ) -> tuple[ConnectionPool, UpstreamConnection]:
-        """The first connection that is made within `timeout` seconds in all, and its pool.
+        """Return the first connection established within `timeout` seconds in all, and its pool.
 
-        Raises Unreachable when all fail, and Refused(503) at the bound of connections.
+        Raises the last error if all attempts fail: Unreachable, or Refused(503) at the bound of connections.
         """
         loop = asyncio.get_running_loop()
-        until = loop.time() + timeout
+        deadline = loop.time() + timeout
         tried = [pool]
         running = {loop.create_task(attempt(pool, timeout)): pool}
         error: Unreachable | Refused = Unreachable("no attempt")
         try:
             while running:
-                left = until - loop.time()
-                following = another(tried) if len(tried) < TRIES and left > 0 else None
-                done = await _first_done(running, ATTEMPT_DELAY if following is not None else None)
+                remaining = deadline - loop.time()
+                following = next_pool(tried) if len(tried) < MAX_ATTEMPTS and remaining > 0 else None
+                done = await _first_done(running, CONNECTION_ATTEMPT_DELAY if following is not None else None)
                 for task in done:
                     pool = running.pop(task)
                     try:
                         return pool, task.result()
-                    except (Unreachable, Refused) as failed:
-                        error = failed
+                    except (Unreachable, Refused) as failure:
+                        error = failure
                 if following is not None:
                     tried.append(following)
-                    running[loop.create_task(attempt(following, max(left, 0.001)))] = following
+                    running[loop.create_task(attempt(following, max(remaining, 0.001)))] = following
             raise error
         finally:
-            for task, place in running.items():
-                self._let_end(task, place)
+            for task, own_pool in running.items():
+                self._let_finish(task, own_pool)
 
-    def _let_end(self, task: asyncio.Task[UpstreamConnection], pool: ConnectionPool) -> None:
-        self._lost.add(task)
+    def _let_finish(self, task: asyncio.Task[UpstreamConnection], pool: ConnectionPool) -> None:
+        self._unfinished.add(task)
 
-        def ended(_: asyncio.Task[UpstreamConnection]) -> None:
-            self._lost.discard(task)
+        def on_done(_: asyncio.Task[UpstreamConnection]) -> None:
+            self._unfinished.discard(task)
             if task.cancelled():
                 return
             error = task.exception()
@@ -76,16 +76,16 @@ class HappyEyeballs:
             elif not isinstance(error, Unreachable | Refused):
                 raise error
 
-        task.add_done_callback(ended)
+        task.add_done_callback(on_done)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no attempt that lost is under way."""
-        return not self._lost
+        """Return whether no attempt is unfinished."""
+        return not self._unfinished
 
     def close(self) -> None:
-        """Break off the attempts that are left."""
-        for task in tuple(self._lost):
+        """Cancel the unfinished attempts."""
+        for task in tuple(self._unfinished):
             task.cancel()
 
 

@@ -1,7 +1,7 @@
-"""Reads what a service sent before it reset the connection, which the event loop would throw away.
+"""The kernel's receive buffer of a connection, for bytes that the event loop has not read.
 
-A service that refuses an upload often answers, and closes with most of the upload unread; its kernel then resets the
-connection. Where the loop finds that out by writing, it closes without reading, and the answer is lost.
+A service that refuses an upload often responds and closes with most of the upload unread; its kernel then resets the
+connection. When a write meets the reset, the loop closes without reading, and the response would be lost.
 """
 
 import asyncio
@@ -10,30 +10,30 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
-MOST = 1_048_576
-"""Bytes. An answer that is refused early is small; a larger one is cut off, as it would be without this."""
+MAX_UNREAD_BYTES = 1_048_576
+"""Bytes read at most. An early response to an upload is small; a larger one is cut off."""
 
-_PIECE = 65_536
+_CHUNK_BYTES = 65_536
 
 
-def unread(transport: asyncio.Transport) -> Iterator[bytes]:
-    """Yield what is left to read on the broken connection of `transport`; nothing for TLS, which would need its keys.
+def read_unread_data(transport: asyncio.Transport) -> Iterator[bytes]:
+    """Yield the bytes left on the broken connection of `transport`; nothing for TLS, which cannot be decrypted here.
 
-    To be called in the protocol's `connection_lost`, where the socket is still open.
+    Call it in the protocol's `connection_lost`, while the socket is still open.
     """
     found = transport.get_extra_info("socket")
     if found is None or transport.get_extra_info("ssl_object") is not None:
         return
     with suppress(OSError), socket.socket(fileno=socket.dup(found.fileno())) as connection:
         connection.setblocking(False)
-        for _ in range(MOST // _PIECE):
-            data = connection.recv(_PIECE)
+        for _ in range(MAX_UNREAD_BYTES // _CHUNK_BYTES):
+            data = connection.recv(_CHUNK_BYTES)
             if not data:
                 return
             yield data
 
 
-def is_readable(transport: asyncio.Transport) -> bool:
+def has_unread_data(transport: asyncio.Transport) -> bool:
     """Return whether the kernel holds bytes, or the end of the connection, that the loop has not read yet."""
     found = transport.get_extra_info("socket")
     if found is None:

@@ -1,30 +1,30 @@
-"""Remembers whether the service at an address sends bytes behind answers that have no body.
+"""A record of upstream addresses that send a body after responses that must not have one.
 
-After an answer to HEAD, a 204 or a 304 such bytes are a body that must not be there (RFC 9112 6.3). They may come
-late, and a service that sends them once sends them again. See docs/decisions/0023.
+A response to HEAD, a 204 and a 304 have no body (RFC 9112 6.3). A faulty service may send one late, and repeatedly.
+See docs/decisions/0023.
 """
 
 import structlog
 
-REMEMBERED = 600
-"""Seconds after the latest such bytes."""
+REMEMBER_SECONDS = 600
+"""How long an unexpected body is remembered."""
 
-_log = structlog.get_logger("surplus")
+_log = structlog.get_logger("unexpected_bodies")
 
 
-class Surplus:
-    """Of one upstream address. `now` is the loop's time."""
+class UnexpectedBodies:
+    """The unexpected bodies of one upstream address. `now` is the loop's time."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._expected_until = float("-inf")
 
-    def note(self, now: float) -> None:
-        """Record bytes behind an answer that has no body."""
-        if not self.is_expected(now):
+    def record(self, now: float) -> None:
+        """Record that bytes came after a response without a body; log the first in REMEMBER_SECONDS."""
+        if not self.are_expected(now):
             _log.warning("upstream_sent_unexpected_body", address=self._address)
-        self._expected_until = now + REMEMBERED
+        self._expected_until = now + REMEMBER_SECONDS
 
-    def is_expected(self, now: float) -> bool:
-        """Return whether there were such bytes in the last REMEMBERED seconds."""
+    def are_expected(self, now: float) -> bool:
+        """Return whether an unexpected body came within the last REMEMBER_SECONDS."""
         return now < self._expected_until

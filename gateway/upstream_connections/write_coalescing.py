@@ -1,61 +1,61 @@
-"""Owns requests between the moment they are ready and the moment they are sent: at the end of the loop's turn.
+"""Write coalescing: requests to an upstream address are written together at the end of the event loop's iteration.
 
-A turn reads what many clients sent. A write in between wakes the service, which has its answer ready and sleeps again
-before the next; together they wake it once. With 32 connections that is 3 of 25 us a request, and 12 of 82 where each
-token is verified first, which leaves the service time to fall asleep. Who is alone in a turn waits for nobody.
+One iteration reads the requests of many clients. A write per request would wake the service once each; writes at the
+end wake it once. Measured with 32 connections: 3 of 25 us a request, and 12 of 82 us when each token is verified
+first. A lone request is written in the same iteration, so it does not wait.
 """
 
 import asyncio
 from typing import Protocol
 
-from gateway.upstream_connections.receive_buffer import is_readable
+from gateway.upstream_connections.receive_buffer import has_unread_data
 
 
-class Sender(Protocol):
-    """A connection on which a request is written."""
+class Writer(Protocol):
+    """A connection whose request is written later."""
 
-    awaits_answer: bool
-    """Whether its request was written."""
+    request_written: bool
+    """Set when the request is written."""
 
 
-Sending = tuple[Sender, asyncio.Transport, bytes]
+QueuedWrite = tuple[Writer, asyncio.Transport, bytes]
 
 
 class WriteCoalescer:
-    """What is to be sent at the end of this turn, in the order in which it was put here."""
+    """The requests that wait for the end of this iteration, in their order."""
 
     def __init__(self) -> None:
-        self._waiting: list[Sending] = []
-        self._checked: list[Sending] = []
+        self._queue: list[QueuedWrite] = []
+        self._checked_queue: list[QueuedWrite] = []
 
-    def put(self, loop: asyncio.AbstractEventLoop, sender: Sender, transport: asyncio.Transport, data: bytes) -> None:
-        """Writes `data` to the transport of `sender` at the end of the turn, unless it is closed by then."""
-        if not self._waiting:
-            loop.call_soon(self._send)
-        self._waiting.append((sender, transport, data))
+    def put(self, loop: asyncio.AbstractEventLoop, writer: Writer, transport: asyncio.Transport, data: bytes) -> None:
+        """Write `data` to `transport` at the end of the iteration, unless it is closed by then."""
+        if not self._queue:
+            loop.call_soon(self._flush)
+        self._queue.append((writer, transport, data))
 
     def put_checked(
-        self, loop: asyncio.AbstractEventLoop, sender: Sender, transport: asyncio.Transport, data: bytes
+        self, loop: asyncio.AbstractEventLoop, writer: Writer, transport: asyncio.Transport, data: bytes
     ) -> None:
-        """As put, but closes the transport where it holds bytes that the loop has not read (docs/decisions/0023)."""
-        if not self._checked:
-            loop.call_soon(self._send_checked)
-        self._checked.append((sender, transport, data))
+        """Like `put`, but abort the transport if it holds bytes that the loop has not read (docs/decisions/0023)."""
+        if not self._checked_queue:
+            loop.call_soon(self._flush_checked)
+        self._checked_queue.append((writer, transport, data))
 
-    def _send_checked(self) -> None:
-        checked, self._checked = self._checked, []
-        for sender, transport, data in checked:
+    def _flush(self) -> None:
+        queue, self._queue = self._queue, []
+        for writer, transport, data in queue:
+            if not transport.is_closing():
+                writer.request_written = True
+                transport.write(data)
+
+    def _flush_checked(self) -> None:
+        queue, self._checked_queue = self._checked_queue, []
+        for writer, transport, data in queue:
             if transport.is_closing():
                 continue
-            if is_readable(transport):
+            if has_unread_data(transport):
                 transport.abort()
                 continue
-            sender.awaits_answer = True
+            writer.request_written = True
             transport.write(data)
-
-    def _send(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for sender, transport, data in waiting:
-            if not transport.is_closing():
-                sender.awaits_answer = True
-                transport.write(data)

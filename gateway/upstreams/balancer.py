@@ -50,7 +50,7 @@ class Balancer:
         self.pools = tuple(map(self._pool, upstream.addresses))
         self.only = self.pools[0] if len(self.pools) == 1 else None
         self._draining: list[ConnectionPool] = []
-        self._race = HappyEyeballs()
+        self._happy_eyeballs = HappyEyeballs()
         self.now = monotonic
         """The time by which `failed` is told when a request was sent."""
         self._report = report
@@ -92,13 +92,13 @@ class Balancer:
         try:
             if len(self._candidates) == 1 and self._candidates[0] is pool:
                 return pool, await attempt(pool, timeout)
-            return await self._race.run(pool, timeout, attempt, self._another)
+            return await self._happy_eyeballs.connect(pool, timeout, attempt, self._next_untried)
         except Unreachable as error:
             if not (_is_our_own(error) or self._another_is_well(pool)):
                 self._request_failed(str(error), asked_at)
             raise
 
-    def _another(self, tried: Collection[ConnectionPool]) -> ConnectionPool | None:
+    def _next_untried(self, tried: Collection[ConnectionPool]) -> ConnectionPool | None:
         others = [other for other in self._candidates if other not in tried]
         return self._least_busy(others) if others else None
 
@@ -260,7 +260,7 @@ class Balancer:
 
     def close(self) -> None:
         """Closes every connection."""
-        self._race.close()
+        self._happy_eyeballs.close()
         for pool in (*self.pools, *self._draining):
             pool.close()
 

@@ -96,7 +96,7 @@ class AddressHealth:
         """What is wrong; empty for an answer below 400 in time."""
         try:
             async with asyncio.timeout(self._check.timeout):
-                connection = await self._pool.open(self._check.timeout)
+                connection = await self._pool.open_unpooled(self._check.timeout)
                 try:
                     status = await self._status(connection)
                 finally:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.server.request_head_cache import SIZE, CachedRequest, RequestHeadCache
-from gateway.upstream_connections.response_head_cache import SIZE as KNOWN_ANSWERS
+from gateway.upstream_connections.response_head_cache import MAX_ENTRIES as MAX_RESPONSE_HEADS
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims
@@ -176,4 +176,4 @@ def test_memory_is_bounded() -> None:
         answers.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
         assert requests.find(data) is not None
     assert len(requests) <= SIZE
-    assert 0 < len(answers) <= KNOWN_ANSWERS
+    assert 0 < len(answers) <= MAX_RESPONSE_HEADS

@@ -11,7 +11,7 @@ from gateway.upstream_connections import happy_eyeballs
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable
-from gateway.upstream_connections.happy_eyeballs import TRIES, Another, HappyEyeballs
+from gateway.upstream_connections.happy_eyeballs import MAX_ATTEMPTS, HappyEyeballs, NextPool
 from tests.gateway.raw_upstream import RawUpstream
 
 
@@ -19,13 +19,13 @@ def pools_at(upstream: RawUpstream, count: int) -> list[ConnectionPool]:
     return [ConnectionPool(Address(f"h{number}", "127.0.0.1", upstream.port), 9) for number in range(count)]
 
 
-def in_turn(pools: Collection[ConnectionPool]) -> Another:
+def in_turn(pools: Collection[ConnectionPool]) -> NextPool:
     return lambda tried: next((pool for pool in pools if pool not in tried), None)
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "CONNECTION_ATTEMPT_DELAY", 0.01)
 
 
 def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstream) -> None:
@@ -41,7 +41,7 @@ def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstre
             return await pool.connect(timeout)
 
         race = HappyEyeballs()
-        won, connection = await race.run(slow, 1, attempt, in_turn(pools))
+        won, connection = await race.connect(slow, 1, attempt, in_turn(pools))
         assert won is quick
         assert quick.outstanding == 1
         goes_on.set()
@@ -59,16 +59,16 @@ def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstre
 
 def test_who_fails_is_followed_at_once_and_the_last_failure_is_told(upstream: RawUpstream) -> None:
     async def test() -> None:
-        pools = pools_at(upstream, TRIES + 1)
+        pools = pools_at(upstream, MAX_ATTEMPTS + 1)
         tried: list[ConnectionPool] = []
 
         async def attempt(pool: ConnectionPool, timeout: float) -> UpstreamConnection:
             tried.append(pool)
             raise Unreachable(pool.address.name)
 
-        with pytest.raises(Unreachable, match=f"h{TRIES - 1}"):
-            await HappyEyeballs().run(pools[0], 1, attempt, in_turn(pools))
-        assert tried == pools[:TRIES]
+        with pytest.raises(Unreachable, match=f"h{MAX_ATTEMPTS - 1}"):
+            await HappyEyeballs().connect(pools[0], 1, attempt, in_turn(pools))
+        assert tried == pools[:MAX_ATTEMPTS]
 
     asyncio.run(test())
 
@@ -82,11 +82,11 @@ def test_an_address_at_its_bound_leaves_the_request_to_another(upstream: RawUpst
                 raise Refused("upstream_busy")
             return await pool.connect(timeout)
 
-        won, _ = await HappyEyeballs().run(full, 1, attempt, in_turn(pools))
+        won, _ = await HappyEyeballs().connect(full, 1, attempt, in_turn(pools))
         assert won is other
         other.close()
         with pytest.raises(Refused):
-            await HappyEyeballs().run(full, 1, attempt, in_turn([full]))
+            await HappyEyeballs().connect(full, 1, attempt, in_turn([full]))
 
     asyncio.run(test())
 
@@ -102,7 +102,7 @@ def test_a_request_that_is_given_up_leaves_nothing_behind(upstream: RawUpstream)
             return await pool.connect(timeout)
 
         race = HappyEyeballs()
-        request = asyncio.ensure_future(race.run(pools[0], 1, attempt, in_turn(pools)))
+        request = asyncio.ensure_future(race.connect(pools[0], 1, attempt, in_turn(pools)))
         await asyncio.sleep(0.03)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):

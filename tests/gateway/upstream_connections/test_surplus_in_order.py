@@ -231,8 +231,8 @@ def test_a_service_that_sent_such_a_body_once_is_not_given_another_chance(
         await asyncio.sleep(REST * 2)
         assert hand.take() is None
 
-        monkeypatch.setattr(unexpected_bodies, "REMEMBERED", -1)  # until it has been right for long enough
-        hand.pool._surplus.note(hand.loop.time())
+        monkeypatch.setattr(unexpected_bodies, "REMEMBER_SECONDS", -1)  # until it has been right for long enough
+        hand.pool._unexpected_bodies.record(hand.loop.time())
         right, service = await hand.connected()
         await hand.answered(right, service, kind)
         await asyncio.sleep(REST * 2)

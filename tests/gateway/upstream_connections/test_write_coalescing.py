@@ -30,7 +30,7 @@ class Transport:
 class Sender:
     """A connection that is told when its request was written."""
 
-    awaits_answer = False
+    request_written = False
 
 
 def test_what_is_put_in_one_turn_is_sent_at_its_end_in_order() -> None:
@@ -43,7 +43,7 @@ def test_what_is_put_in_one_turn_is_sent_at_its_end_in_order() -> None:
         write_coalescer.put(loop, sender, first, b"1")
         write_coalescer.put(loop, sender, second, b"2")
         assert sent == []
-        assert not sender.awaits_answer
+        assert not sender.request_written
         await asyncio.sleep(0)
         assert sent == [("first", b"1"), ("second", b"2")]
         write_coalescer.put(loop, sender, first, b"3")
@@ -65,7 +65,7 @@ def test_on_a_connection_that_was_closed_meanwhile_nothing_is_sent_and_on_the_ot
         closed.abort()
         await asyncio.sleep(0)
 
-        assert (sender.awaits_answer, late.awaits_answer) == (True, False)
+        assert (sender.request_written, late.request_written) == (True, False)
 
     asyncio.run(turn())
     assert sent == [("other", b"2")]

@@ -15,7 +15,7 @@ from contract.problems import Refused
 from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
-from gateway.upstream_connections.happy_eyeballs import TRIES
+from gateway.upstream_connections.happy_eyeballs import MAX_ATTEMPTS
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.circuit_breaker import PROBES
 from gateway.upstreams.events import PAUSE, UpstreamEvents
@@ -237,7 +237,7 @@ def test_who_cannot_be_reached_is_passed_over(upstream: RawUpstream) -> None:
 
 
 def test_a_request_tries_a_few_addresses_and_no_more() -> None:
-    many = Stand(*numbered(TRIES + 2))
+    many = Stand(*numbered(MAX_ATTEMPTS + 2))
 
     async def test() -> None:
         with pytest.raises(Unreachable):
@@ -246,9 +246,9 @@ def test_a_request_tries_a_few_addresses_and_no_more() -> None:
     run(test, many)
     failures = [
         many.metric("failures_total", address=f"h{number}", reason="ConnectionRefusedError")
-        for number in range(TRIES + 2)
+        for number in range(MAX_ATTEMPTS + 2)
     ]
-    assert sum(count or 0 for count in failures) == TRIES
+    assert sum(count or 0 for count in failures) == MAX_ATTEMPTS
 
 
 # --- the circuit ---------------------------------------------------------------------------------------------------

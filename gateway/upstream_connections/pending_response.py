@@ -1,0 +1,147 @@
+"""The response that a caller waits for: how the caller is woken, its deadlines and its failure.
+
+Deadlines are loop times; the connection pool's sweep enforces them.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.upstream_connections.errors import FailureReason, UpstreamFailed
+from gateway.upstream_connections.response_parser import ResponseParser
+
+_NEVER = float("inf")
+
+
+class PendingResponse(ResponseParser):
+    """A response, the caller that waits for it, and the transport that is aborted when it fails."""
+
+    __slots__ = (
+        "_drained",
+        "_failure",
+        "_head_callback",
+        "_loop",
+        "_read_paused",
+        "_transport",
+        "_waiter",
+        "read_deadline",
+        "total_deadline",
+        "write_deadline",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        """The caller that waits for the head or for more of the body."""
+        self._head_callback: Callable[[], None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        """The caller that waits until the upstream takes more of the request's body."""
+        self._read_paused = False
+        self._failure: UpstreamFailed | None = None
+        self.read_deadline = _NEVER
+        """When the next byte of the response must have come, while a caller waits for it."""
+        self.write_deadline = _NEVER
+        """When the upstream must take more of the body or begin to respond, while a caller waits for that."""
+        self.total_deadline = _NEVER
+        """When the whole exchange must be over."""
+
+    async def wait_for_head(self, read_timeout: float) -> None:
+        """Wait for the response's head, at most `read_timeout` seconds between bytes. Raises UpstreamFailed."""
+        if self._reading_head and self._failure is None:
+            await self._wait(read_timeout)
+        if self._reading_head and self._failure is not None:
+            raise self._failure
+
+    def call_on_head(self, callback: Callable[[], None], read_timeout: float) -> None:
+        """Call `callback` once, at the response's head or a failure: wait_for_head without a task."""
+        self._head_callback = callback
+        self.read_deadline = self._deadline(read_timeout)
+
+    def take_body(self) -> bytes:
+        """Return the part of the body received since the last call, possibly empty, and resume reading."""
+        chunks = self._chunks
+        if not chunks:
+            return b""
+        self._chunks = []
+        self._buffered_bytes = 0
+        if self._read_paused and self._transport is not None:
+            self._read_paused = False
+            self._transport.resume_reading()
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def read_body(self, read_timeout: float) -> bytes:
+        """Wait for the next part of the body and return it; empty at the end. Raises UpstreamFailed."""
+        while not self._chunks and not self.complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait(read_timeout)
+        return self.take_body()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the connection can be written to."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def has_failed(self) -> bool:
+        """Return whether the exchange failed."""
+        return self._failure is not None
+
+    def close(self) -> None:
+        """Abort the connection and any exchange on it."""
+        self._fail("closed")
+
+    # --- deadlines ---------------------------------------------------------------------------------------------
+
+    def enforce_deadlines(self, now: float) -> None:
+        """Fail the exchange if one of its deadlines lies before the loop time `now`."""
+        if now > self.read_deadline or (self._reading_head and now > self.write_deadline):
+            self._fail("timeout")
+        elif now > self.total_deadline:
+            self._fail("overdue")
+
+    def remove_total_deadline(self) -> None:
+        """Let the exchange last while bytes keep coming: its response is a stream."""
+        self.total_deadline = _NEVER
+
+    def _deadline(self, seconds: float) -> float:
+        return self._loop.time() + seconds if seconds else _NEVER
+
+    def _fail(self, reason: FailureReason, cause: Exception | None = None, detail: str = "") -> None:
+        if self._failure is None:
+            self._failure = UpstreamFailed(reason, detail)
+            self._failure.__cause__ = cause
+        if self._transport is not None:
+            self._transport.abort()
+        self._wake_all()
+
+    # --- waking the caller -------------------------------------------------------------------------------------
+
+    async def _wait(self, read_timeout: float) -> None:
+        self._waiter = self._loop.create_future()
+        self.read_deadline = self._deadline(read_timeout)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self.read_deadline = _NEVER
+
+    def _wake_reader(self) -> None:
+        if self._head_callback is not None:
+            self._call_head_callback()
+        elif self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _wake_all(self) -> None:
+        if self._head_callback is not None:
+            self._call_head_callback()
+        for future in (self._waiter, self._drained):
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _call_head_callback(self) -> None:
+        callback, self._head_callback = self._head_callback, None
+        self.read_deadline = _NEVER
+        if callback is not None:
+            callback()
