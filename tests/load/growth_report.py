@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from stack.plan import ROOT
 from tests.load.chart import draw_line
 from tests.load.docs_page import replace_part
 from tests.load.growing import Growth
 from tests.load.machine import describe_machine
-from tests.load.report import PAGE, PICTURE
+from tests.load.report import PICTURE
 from tests.load.tables import MIB
 from tests.load.wrk import Run
 
+PAGE = ROOT / "docs" / "performance-growth.md"
 MARK = "growth"
 HEAD = ("| {across} | CPU us a request | requests/s | memory, MiB | p50 ms | p99 ms |", "|---|---|---|---|---|---|")
 

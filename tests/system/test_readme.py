@@ -1,4 +1,4 @@
-"""The README's tour prints what the README says, and its service of ten lines works behind the gateway."""
+"""The commands of the README and of the guides print what these pages show."""
 
 import re
 import subprocess
@@ -7,55 +7,60 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
 import requests
 
 from stack.plan import ROOT
+from tests.docs.code_blocks import code_blocks
 from tests.ports import free_port
 from tests.system.running_stack import READY, RunningStack, clean_environ, start_stack
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TOUR = README.split("\n## A tour with curl\n", 1)[1].split("\nThis follows your notes", 1)[0]
-SERVICE = README.split("\n## Put your own service behind it\n", 1)[1].split("\n## ", 1)[0]
-
-
-def blocks(text: str, *languages: str) -> list[tuple[str, str]]:
-    """Each block of code in these languages: the language, and the code."""
-    return re.findall(rf"```({'|'.join(languages)})\n(.*?)```", text, re.DOTALL)
+SERVICE_PAGE = "docs/your-own-service.md"
 
 
 def pattern_of(printed: str) -> str:
-    """A regular expression of what the README shows as printed; `…` stands for what differs each time."""
+    """Return a regular expression for what a page shows as printed; `…` stands for text that differs each time."""
     return re.escape(printed).replace("…", '[^"]+')
 
 
-def test_the_tour_prints_what_the_readme_says(stack: RunningStack) -> None:
+def commands_and_output(page: str) -> tuple[str, str]:
+    """Return a page's commands up to its first endless one, and what the page says that they print."""
+    commands, printed = "", ""
+    for language, code in code_blocks(page, "sh", "json"):
+        if "curl -sN" in code:
+            break
+        if language == "json":
+            printed += code
+        elif not code.startswith("make "):
+            commands += code
+    return commands, printed
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md"])
+def test_the_commands_of_a_page_print_what_it_shows(stack: RunningStack, page: str) -> None:
     email = f"{uuid.uuid4().hex}@example.com"
-    script, shown = "", ""
-    for language, code in blocks(TOUR, "sh", "json"):
-        if language == "sh":
-            script += code
-        else:
-            shown += code
-    script = script.replace("http://127.0.0.1:8000", stack.url).replace("ann@example.com", email)
+    commands, printed = commands_and_output(page)
+    assert printed
+    script = commands.replace("http://127.0.0.1:8000", stack.url).replace("ann@example.com", email)
     ran = subprocess.run(
-        ["bash", "-u"], input=script, env=clean_environ(), capture_output=True, text=True, timeout=30
+        ["bash", "-u"], input=script, env=clean_environ(), capture_output=True, text=True, timeout=30, check=False
     )
     assert ran.stderr == ""
-    expected = pattern_of(shown.replace("ann@example.com", email))
-    assert re.fullmatch(expected, ran.stdout), f"the README shows:\n{shown}\nand printed is:\n{ran.stdout}"
+    expected = pattern_of(printed.replace("ann@example.com", email))
+    assert re.fullmatch(expected, ran.stdout), f"{page} shows:\n{printed}\nand printed is:\n{ran.stdout}"
 
 
-def test_a_service_of_ones_own_as_the_readme_makes_it(tmp_path: Path) -> None:
-    """Its steps in their order, in a folder of their own; and whatever it answers has the gateway's request id."""
+def test_the_service_of_the_guide_works_behind_the_gateway(tmp_path: Path) -> None:
+    """The guide's steps work in order, and every response of the service has the gateway's request id."""
     service, gateway = free_port(), free_port()
     for name in ("chassis", "contract", "gateway", "resource_service", "auth_service", "stack"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    for language, code in blocks(SERVICE, "toml", "python"):
+    for language, code in code_blocks(SERVICE_PAGE, "toml", "python"):
         (name,) = re.findall(r"^# ([\w.-]+)", code)[:1]
         more = (ROOT / "gateway" / "routes.toml").read_text() if language == "toml" else ""
         (tmp_path / name).write_text(more + code.replace(":9000", f":{service}"))
-    make_secret, start_service, *_ = (code for _, code in blocks(SERVICE, "sh"))
+    make_secret, start_service, *_ = (code for _, code in code_blocks(SERVICE_PAGE, "sh"))
     environ = clean_environ() | {"DATA_DIR": str(tmp_path / ".data"), "PYTHONPATH": str(tmp_path)}
     (tmp_path / ".data").mkdir()
     subprocess.run(["bash", "-euc", make_secret], cwd=tmp_path, env=environ, check=True)

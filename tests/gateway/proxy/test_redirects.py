@@ -16,6 +16,7 @@ from gateway.proxy.redirects import rewrite_urls
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import parse_routes
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, Route
+from tests.docs.code_blocks import code_block
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering
@@ -290,34 +291,28 @@ def test_one_clients_host_is_in_no_other_clients_redirect(
                 assert answer.get("location") == seen
 
 
-# --- the service of the README ---------------------------------------------------------------------------------
+# --- the service of docs/your-own-service.md --------------------------------------------------------------------
 
-
-def readme(language: str) -> str:
-    text = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    section = text.partition("## Put your own service behind it")[2]
-    found = re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)
-    assert found is not None
-    return found[1]
+GUIDE = "docs/your-own-service.md"
 
 
 def test_a_framework_that_adds_a_slash_leads_back_to_the_gateway(
     make_app: MakeApp, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The README's own service, asked without the slash, as a browser would be sent on."""
+    """The guide's own service, requested without the slash, redirects a browser to the gateway."""
     monkeypatch.chdir(tmp_path)
     secrets = tmp_path / ".data"
     secrets.mkdir()
     (secrets / "reports.secret").write_text("0123456789abcdef" * 4)
     names: dict[str, object] = {"__name__": "reports"}
-    exec(compile(readme("python"), "README.md", "exec"), names)
+    exec(compile(code_block(GUIDE, "python"), GUIDE, "exec"), names)
     app = names["app"]
     assert isinstance(app, Flask)
     server = make_server("127.0.0.1", 0, app)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        text = readme("toml").replace("http://127.0.0.1:9000", f"http://127.0.0.1:{server.port}")
+        text = code_block(GUIDE, "toml").replace("http://127.0.0.1:9000", f"http://127.0.0.1:{server.port}")
         (tmp_path / "routes.toml").write_text(text)
         routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "DATA_DIR": str(secrets)}
         with running(make_app(**routes)) as gateway, gateway.connect() as client:

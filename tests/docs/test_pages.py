@@ -1,0 +1,49 @@
+"""Every page of docs/ is short, says whom it is for, and links only to what exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.docs.code_blocks import ROOT
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+MAX_LINES = 250
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
+
+
+def name(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def without_code(document: Path) -> str:
+    return re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", without_code(document), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_is_short_and_begins_with_whom_it_is_for(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= MAX_LINES
+    assert lines[0].startswith("# ")
+    assert re.match("For ", lines[2])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    for path, anchor in LINK.findall(without_code(document)):
+        target = document.parent / path if path else document
+        assert target.exists(), f"there is no {path}"
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{path} has no heading #{anchor}"
+
+
+def test_the_readme_links_to_every_page() -> None:
+    linked = {path for path, _ in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
+    assert {name(page) for page in PAGES} <= linked

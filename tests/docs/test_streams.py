@@ -1,0 +1,68 @@
+"""The page of docs/streams.md resumes its event stream where it ended."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.code_blocks import code_block
+
+PAGE = "docs/streams.md"
+
+BEFORE = """
+const said = [], waits = [];
+let access = "old", answers = [];
+globalThis.fetch = async (path, { headers }) => {
+  said.push(`ticket ${headers.Authorization}`);
+  const answer = answers.shift();
+  if (answer instanceof Error) throw answer;
+  return answer;
+};
+globalThis.EventSource = class {
+  constructor(url) { said.push(url); globalThis.events = this; }
+  addEventListener(type, listener) { this.created = listener; }
+  close() { said.push("closed"); }
+};
+globalThis.setTimeout = (again, milliseconds, ...values) => {
+  waits.push(milliseconds);
+  queueMicrotask(() => again(...values));
+};
+const show = (note) => said.push(note.title);
+const logIn = async () => { access = "new"; };
+const ticket = (ticket) => Response.json({ ticket });
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+"""
+"""Code before the page's: a network with prepared responses, and a clock that does not wait."""
+
+SCENES = """
+answers = [ticket("t1")];
+await subscribe();
+events.created({ lastEventId: "7", data: '{"title": "seventh"}' });
+answers = [new TypeError("Failed to fetch"), new Response("", { status: 503, headers: { "Retry-After": "5" } }),
+           new Response("", { status: 401 }), ticket("t2")];
+events.onerror();
+for (let turns = 0; turns < 20; turns++) await turn();
+console.log(JSON.stringify({ said, waits }));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_page_reconnects_after_an_outage_a_refusal_and_an_expired_token(tmp_path: Path) -> None:
+    program = tmp_path / "page.mjs"
+    program.write_text(BEFORE + code_block(PAGE, "js") + SCENES, encoding="utf-8")
+    ran = subprocess.run(["node", program], capture_output=True, text=True, timeout=30, check=False)
+    assert ran.stderr == ""
+    assert json.loads(ran.stdout) == {
+        "said": [
+            "ticket Bearer old",
+            "/api/notes/events?ticket=t1&last_event_id=",
+            "seventh",
+            "closed",
+            *["ticket Bearer old"] * 3,
+            "ticket Bearer new",
+            "/api/notes/events?ticket=t2&last_event_id=7",
+        ],
+        "waits": [2000, 2000, 5000],
+    }
