@@ -1,7 +1,7 @@
 """E-mail addresses: which are accepted, and which two texts name one mailbox.
 
 Accepted is what Django REST framework's EmailField accepts, less what nobody can see or no domain can be
-(docs/decisions/0020-which-email-addresses-are-one-mailbox.md lists the differences). Nothing is looked up.
+(docs/decisions/0020-e-mail-addresses.md lists the differences). Nothing is looked up.
 """
 
 import re
