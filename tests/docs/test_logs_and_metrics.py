@@ -45,7 +45,7 @@ def log_calls(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def computed_events(file: Path, event: ast.expr, modules: Modules) -> set[str]:
-    """Return the event names of an expression that is no literal: a table's, an enum's or a constructor's arguments."""
+    """Return the event names of an expression that is no literal: from a table, an enum or a constructor call."""
     module = modules[file]
     match event:
         case ast.Subscript(value=ast.Name(id=table)):

@@ -1,0 +1,43 @@
+"""docs/architecture.md lists every folder and module of the gateway and the auth service, in order, and no other."""
+
+import re
+from pathlib import Path
+
+from tests.docs.code_blocks import ROOT
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PACKAGES = ("gateway", "auth_service")
+WITHOUT_LINE = {"__init__.py"}
+
+
+def modules(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.glob("*.py") if file.name not in WITHOUT_LINE)
+
+
+def listing() -> dict[str, list[str]]:
+    """Return the modules of each folder that is a package, in the order of a listing."""
+    folders = [folder for name in PACKAGES for folder in (ROOT / name, *sorted((ROOT / name).rglob("*/")))]
+    return {
+        f"{folder.relative_to(ROOT)}/": modules(folder) for folder in folders if (folder / "__init__.py").exists()
+    }
+
+
+def page() -> dict[str, list[str]]:
+    """Return the modules that the page describes, by the folder of its heading, in the page's order."""
+    found: dict[str, list[str]] = {}
+    for line in PAGE.splitlines():
+        if heading := re.match(r"##+ `([\w/]+/)`", line):
+            found[heading[1]] = []
+        elif item := re.match(r"- `(\w+\.py)`: \S", line):
+            list(found.values())[-1].append(item[1])
+    return found
+
+
+def test_the_page_has_a_section_for_each_folder_in_the_order_of_the_listing() -> None:
+    assert list(page()) == list(listing())
+
+
+def test_each_section_has_a_line_for_each_module_in_the_order_of_the_listing() -> None:
+    described = page()
+    for folder, files in listing().items():
+        assert described.get(folder) == files, f"docs/architecture.md, section {folder}"
