@@ -34,6 +34,7 @@ from gateway.pipeline.identity_headers import Voucher
 from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.proxy.exchange import Message, Send
+from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.limiter import Limits, SessionLimit
 from gateway.rate_limits.redis_sync import SharedCounts
@@ -89,6 +90,7 @@ class Gateway:
         unread_bytes: int,
     ) -> None:
         self.begin = proxy.begin
+        self.gateway_paths = proxy.gateway_paths
         self.next_request_id = proxy.next_request_id
         self.request_head_cache = proxy.request_head_cache
         self.trusted_proxies = trusted_proxies
@@ -213,20 +215,23 @@ def create_app(
         pipeline,
         upstreams,
         streams,
-        WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
+        GatewayEndpoints(
+            WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
+            SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
+            metrics.note_withheld,
+            settings.request_limits,
+        ),
         GatewayPaths(
             endpoint_paths(own, internal=False),
             endpoint_paths(own, internal=True),
             settings.gateway_internal_bind,
             settings.gateway_forward_auth,
         ),
-        SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
         Cors(settings.origins, settings.cors_max_age, settings.request_limits),
         metrics,
         access_log if settings.access_log else None,
         clock,
         websocket_idle=settings.websocket_idle,
-        request_limits=settings.request_limits,
     )
     resolvers = upstreams.resolvers(resolve, auth_balancer)
     jobs = (

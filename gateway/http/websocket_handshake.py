@@ -56,14 +56,9 @@ class Handshake:
         accepts = [value for name, value in fields if name == b"sec-websocket-accept"]
         return accepts == [self.accept] and _has_token(fields, b"upgrade", b"websocket")
 
-    def answer(self, fields: Fields, ours: bytes) -> bytes:
-        """The 101 for the client, after the service has answered with `fields`; `ours` are ended lines."""
-        return b"HTTP/1.1 101 Switching Protocols\r\n%bSec-WebSocket-Accept: %b\r\n%b%b\r\n" % (
-            _SWITCH,
-            self.accept,
-            _lines(fields),
-            ours,
-        )
+    def response_lines(self, fields: Fields) -> bytes:
+        """Return the header lines of the 101 for the client, after the service has answered with `fields`."""
+        return b"%bSec-WebSocket-Accept: %b\r\n%b" % (_SWITCH, self.accept, _lines(fields))
 
 
 def read_handshake(request: Request) -> Handshake:

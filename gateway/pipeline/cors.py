@@ -88,7 +88,6 @@ class Cors:
             (b"access-control-allow-methods", ", ".join(sorted(methods or METHODS)).encode("ascii")),
             (b"access-control-max-age", self._max_age),
             (b"vary", b"Access-Control-Request-Method, Access-Control-Request-Headers"),
-            (b"x-request-id", request.request_id.encode("ascii")),
         ]
         # Reflected, because asking is not having: what reaches a service is decided field by field elsewhere.
         if asked := request.header(b"access-control-request-headers"):

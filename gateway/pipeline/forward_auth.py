@@ -59,7 +59,7 @@ def shown(asked: Request) -> Request:
     return asked._replace(path=FORWARD_AUTH + asked.path)
 
 
-def answer_fields(vouched: ForwardAuthDecision, request_id: str) -> list[Field]:
+def answer_fields(vouched: ForwardAuthDecision) -> list[Field]:
     """The header of a yes: who it is, for the service, and for the client the tokens that were refreshed.
 
     Every identity field is there, with no value where nothing is vouched: so a proxy that copies them puts them over
@@ -71,7 +71,6 @@ def answer_fields(vouched: ForwardAuthDecision, request_id: str) -> list[Field]:
     return [
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),  # a yes is about one moment
-        (b"x-request-id", request_id.encode("ascii")),
         *((name, values.get(name, b"")) for name in _IDENTITY),
         *vouched.standing,
         *((name.lower().encode(), value.encode()) for name, value in fresh.items() if name != "Cache-Control"),

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from gateway.pipeline.pipeline import AdmittedRequest
-from gateway.proxy.redirects import rewrite_urls
+from gateway.proxy.response_fields import response_fields
 from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
@@ -82,17 +82,10 @@ class BufferedExchange:
             if pool.on_response is not None:
                 pool.on_response(pool)
             status, known, body = connection.status, connection.cached_head, connection.take_body()
-            fixed, standing = admitted.route.response_overrides, admitted.standing
-            request_id = cycle.request.request_id.encode("ascii")
-            if known is not None and fixed is None and not standing:
-                status = cycle.answer_known(known, request_id, body)
+            if known is not None and admitted.route.response_overrides is None and not admitted.standing:
+                status = cycle.answer_known(known, body)
             else:
-                headers = connection.headers
-                if connection.has_url_fields:
-                    headers = rewrite_urls(headers, admitted.route, admitted.template.host, cycle.request.scheme)
-                if fixed is not None:
-                    headers = fixed.apply(headers)
-                status = cycle.answer(status, [*headers, (b"x-request-id", request_id), *standing], body)
+                status = cycle.answer(status, response_fields(connection, admitted, cycle.request.scheme), body)
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
             status = 0
             _log.exception("request_failed", request_id=cycle.request.request_id)

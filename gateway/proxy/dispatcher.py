@@ -5,10 +5,7 @@ Requests for upstream routes never enter WSGI. One place turns a refusal into an
 
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import nullcontext
-from typing import Any
-from urllib.parse import unquote_to_bytes
+from collections.abc import Awaitable, Collection
 
 import structlog
 
@@ -16,22 +13,19 @@ from chassis.clock import Clock
 from contract.problems import PROBLEM_JSON, Refused
 from gateway.http.gateway_paths import GatewayPaths
 from gateway.http.request import Request
-from gateway.http.request_headers import own_fields, read_request_fields
-from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.websocket_handshake import asks_for_websocket
 from gateway.observability.access_log import AccessLog
 from gateway.observability.metrics import Metrics
 from gateway.pipeline.cors import Cors, readable_by
 from gateway.pipeline.forward_auth import answer_fields, asked_about, shown
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
-from gateway.pipeline.request_target import check_target
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.exchange import IDEMPOTENT, CutOff, Exchange, Send
+from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.websocket_exchange import WebSocketExchange
 from gateway.rate_limits.concurrency import ClientGone, Concurrency
-from gateway.rate_limits.limiter import SessionLimit
-from gateway.server.request_cycle import Message, RequestCycle
+from gateway.server.request_cycle import RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
 from gateway.upstream_connections.connection_pool import (
     KEEPALIVE_EXPIRY,
@@ -40,23 +34,15 @@ from gateway.upstream_connections.connection_pool import (
 )
 from gateway.upstreams.registry import UpstreamRegistry
 
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
 Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 """Status, fields and body."""
-
-SESSION_PATH = b"/session"
-
-OWN_MAX_BODY = 16_384
-"""Bytes."""
 
 _MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
 """After these the connection ends: who sends such a request may have meant another one."""
 
 _PERHAPS_OURS = frozenset({"OPTIONS", "CONNECT"})
 
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _log = structlog.get_logger("token_proxy")
 
 
@@ -68,26 +54,22 @@ class Dispatcher:
         pipeline: Pipeline,
         upstreams: UpstreamRegistry,
         streams: OpenStreams,
-        own_endpoints: ASGIApp,
-        own_paths: GatewayPaths,
-        session_limit: SessionLimit,
+        endpoints: GatewayEndpoints,
+        gateway_paths: GatewayPaths,
         cors: Cors,
         metrics: Metrics,
         access_log: AccessLog | None,
         clock: Clock,
         *,
         websocket_idle: float,
-        request_limits: RequestLimits = DEFAULT_LIMITS,
     ) -> None:
         self.request_head_cache = RequestHeadCache()
         self._pipeline = pipeline
         self._upstreams = upstreams
         self._streams = streams
         self._websocket_idle = websocket_idle
-        self._request_limits = request_limits
-        self._own_endpoints = own_endpoints
-        self._gateway_paths = own_paths
-        self._session_limit = session_limit
+        self._endpoints = endpoints
+        self.gateway_paths = gateway_paths
         self._concurrency = Concurrency()
         self._cors = cors
         self._metrics = metrics
@@ -131,7 +113,7 @@ class Dispatcher:
         return not (
             cycle.is_blocked
             or request.method in _PERHAPS_OURS
-            or self._gateway_paths.has(request.path, request.server)
+            or self.gateway_paths.has(request.path, request.server)
         )
 
     def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
@@ -184,17 +166,17 @@ class Dispatcher:
         code = reason = ""
         try:
             # First of all: a proxy would take the answer to a preflight for a yes.
-            if self._gateway_paths.is_asked(request.path, request.server):
+            if self.gateway_paths.is_asked(request.path, request.server):
                 asked = asked_about(request)
                 request = shown(asked)
                 status = await self._answer_asked(asked, send)
             elif self._cors.is_preflight(request):
                 status = await _answer_empty(self._cors.preflight_headers(request, self._methods_at(request)), send)
-            elif self._gateway_paths.has(request.path, request.server):
-                await self._serve_own(cycle, send)
+            elif self.gateway_paths.has(request.path, request.server):
+                await self._endpoints.serve(cycle)
                 return  # Flask's side writes the line of what it answers
             elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
-                status = await _answer_empty(_allow_headers(allow, request), send)
+                status = await _answer_empty([(b"allow", allow.encode("ascii"))], send)
             else:
                 admitted = admitted or await self._pipeline.admit(request)
                 exchange = self._exchange(admitted, cycle, send)
@@ -224,7 +206,7 @@ class Dispatcher:
 
     def _methods_at(self, request: Request) -> Collection[str]:
         """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
-        own = self._gateway_paths.has(request.path, request.server)
+        own = self.gateway_paths.has(request.path, request.server)
         return () if own else self._pipeline.routes_of(request).keys()
 
     async def _forward(
@@ -248,67 +230,15 @@ class Dispatcher:
 
     async def _answer_asked(self, asked: Request, send: Send) -> int:
         """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
-        headers = answer_fields(await self._pipeline.vouch_for(asked), asked.request_id)
+        headers = answer_fields(await self._pipeline.vouch_for(asked))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return 200
-
-    async def _serve_own(self, cycle: RequestCycle, send: Send) -> None:
-        """Has the gateway's own endpoints answer, which see no field that is the gateway's to say. Raises Refused."""
-        request = cycle.request
-        check_target(request.path, request.query, self._request_limits)
-        fields = read_request_fields(request.headers, request.http_version, self._request_limits)
-        self._metrics.note_withheld(len(fields.withheld) // 4)
-        await self._session_limit.check(request)
-        if fields.chunked or (fields.content_length or 0) > OWN_MAX_BODY:
-            raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {OWN_MAX_BODY} bytes.")
-        ours = [(b"x-request-id", request.request_id.encode()), (b"x-forwarded-for", request.client.encode())]
-        scope = {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": request.http_version,
-            "method": request.method,
-            "scheme": request.scheme,
-            "path": unquote_to_bytes(request.path).decode("utf-8", "replace"),
-            "raw_path": request.path,
-            "query_string": request.query,
-            "root_path": "",
-            "headers": own_fields(request.headers) + ours,
-            "client": (request.client, 0),
-            "server": request.server,
-        }
-        body = await _whole_body(cycle) if fields.content_length else b""
-        with await self._concurrency.logins.wait(cycle) if _is_login(request) else nullcontext():
-            await self._own_endpoints(scope, _giving(body), send)
 
     def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
         self._metrics.answers[status] += 1
         if self._access_log is not None:
             self._access_log.add(request, status, self._clock() - started, code, reason)
-
-
-def _is_login(request: Request) -> bool:
-    return request.method == "POST" and request.path.rstrip(b"/") == SESSION_PATH
-
-
-async def _whole_body(cycle: RequestCycle) -> bytes:
-    """Read here: Flask has a few threads, and slow clients would take them all. Raises CutOff."""
-    body = bytearray()
-    more = True
-    while more:
-        message = await cycle.receive()
-        if message["type"] != "http.request":
-            raise CutOff
-        body += message["body"]
-        more = message["more_body"]
-    return bytes(body)
-
-
-def _giving(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
 
 
 def _reason(refused: Refused) -> str:
@@ -332,10 +262,6 @@ async def _refuse(refused: Refused, cycle: RequestCycle, send: Send) -> int:
     return status
 
 
-def _allow_headers(allow: str, request: Request) -> Headers:
-    return [(b"allow", allow.encode("ascii")), (b"x-request-id", request.request_id.encode("ascii"))]
-
-
 async def _answer_empty(headers: Headers, send: Send) -> int:
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -348,7 +274,6 @@ def _refusal(refused: Refused, request: Request) -> Answer:
         (b"content-type", PROBLEM_JSON.encode()),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        (b"x-request-id", request.request_id.encode()),
         *(
             (name.lower().encode(), value.encode("latin-1"))
             for name, value in refused.to_headers().items()

@@ -19,7 +19,7 @@ from contract.problems import Refused, spread
 from gateway.http.request import Request
 from gateway.pipeline.pipeline import AdmittedRequest, body_too_large
 from gateway.proxy.open_streams import OpenStream, OpenStreams
-from gateway.proxy.redirects import rewrite_urls
+from gateway.proxy.response_fields import response_fields
 from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import (
@@ -64,11 +64,8 @@ class Exchange:
         self._method = request.method
         self._client = request.client
         self._scheme = request.scheme
-        self._request_id = request.request_id.encode("ascii")
         self._has_body = admitted.has_body
         self._chunked = admitted.chunked
-        self._fresh = admitted.fresh
-        self._standing = admitted.standing
         self._upstreams = upstreams
         self._streams = streams
         self._balancer = upstreams.balancer_for(admitted.route.upstream)
@@ -283,16 +280,7 @@ class Exchange:
         body = connection.take_body()
         self._bound(connection, len(body))
         self.status = connection.status
-        headers = connection.headers
-        if connection.has_url_fields:
-            headers = rewrite_urls(headers, self._route, self._admitted.template.host, self._scheme)
-        if self._route.response_overrides is not None:
-            headers = self._route.response_overrides.apply(headers)
-        headers.append((b"x-request-id", self._request_id))
-        headers += self._standing
-        if self._fresh is not None:
-            ours = {name.lower().encode(): value.encode() for name, value in self._fresh.to_headers().items()}
-            headers = [*((name, value) for name, value in headers if name not in ours), *ours.items()]
+        headers = response_fields(connection, self._admitted, self._scheme)
         await self._send({"type": "http.response.start", "status": self.status, "headers": headers})
         while not connection.complete:
             await self._send({"type": "http.response.body", "body": body, "more_body": True})

@@ -4,10 +4,12 @@ A service that answers anything else has its answer handed back like any other.
 """
 
 from gateway.http.request import Request
+from gateway.http.response_completion import complete_response
 from gateway.http.websocket_handshake import read_handshake
 from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.exchange import CutOff, Exchange, Send
 from gateway.proxy.open_streams import OpenStreams
+from gateway.proxy.response_fields import with_gateway_fields
 from gateway.proxy.websocket_relay import WebSocket
 from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
@@ -56,7 +58,9 @@ class WebSocketExchange(Exchange):
             return await super()._hand_back_watched(connection)
         if not self._handshake.is_answered_by(connection.headers):
             raise UpstreamFailed("broken")
-        head = self._handshake.answer(connection.headers, self._own_lines())
+        lines = self._handshake.response_lines(connection.headers)
+        lines += b"".join(b"%b: %b\r\n" % field for field in with_gateway_fields([], self._admitted))
+        head = complete_response(SWITCHING_PROTOCOLS, b"", lines, self._cycle.request.request_id)
         connection.remove_total_deadline()
         service = connection.detach()
         try:
@@ -68,11 +72,3 @@ class WebSocketExchange(Exchange):
         client[0].write(head)
         self._websocket.start(client, service)
         return await self._websocket.over
-
-    def _own_lines(self) -> bytes:
-        fields = [(b"x-request-id", self._request_id), *self._standing]
-        if self._route.response_overrides is not None:
-            fields = self._route.response_overrides.apply(fields)
-        if self._fresh is not None:
-            fields += [(name.lower().encode(), value.encode()) for name, value in self._fresh.to_headers().items()]
-        return b"".join(b"%b: %b\r\n" % field for field in fields)

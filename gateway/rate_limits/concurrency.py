@@ -125,7 +125,6 @@ class Concurrency:
 
     def __init__(self) -> None:
         self._places: dict[tuple[str, frozenset[str]], Places] = {}
-        self.logins = Places(LOGINS)
 
     def take(self, route: Route) -> Place | None:
         """A free place of `route`, which is bounded; None where the request has to wait or be refused."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from contract.problems import PROBLEM_JSON, Refused
-from gateway.server.request_cycle import STATUS_LINES
+from gateway.http.response_completion import complete_response
 
 
 class FinalResponse(NamedTuple):
@@ -13,15 +13,14 @@ class FinalResponse(NamedTuple):
     request_id: str
 
     def to_bytes(self, default_response_lines: bytes) -> bytes:
-        """Return the whole answer; `standing_lines` are the fields that every answer has, as ended lines."""
+        """Return the whole response; `default_response_lines` are ended header lines."""
         body = self.refused.to_body(self.request_id)
-        fields = (
-            f"content-type: {PROBLEM_JSON}",
-            f"content-length: {len(body)}",
-            f"x-request-id: {self.request_id}",
-            "cache-control: no-store",
-            "connection: close",
-            "",
-            "",
+        lines = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\ncache-control: no-store\r\n"
+        return complete_response(
+            self.refused.status,
+            default_response_lines,
+            lines.encode("ascii"),
+            self.request_id,
+            connection_lines=b"connection: close\r\n",
+            body=body,
         )
-        return STATUS_LINES[self.refused.status] + default_response_lines + "\r\n".join(fields).encode() + body

@@ -5,12 +5,12 @@ An answer's head is held back until the first of its body, so that a small answe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http import HTTPStatus
 from typing import Any, Protocol
 
 import structlog
 
 from gateway.http.request import Request
+from gateway.http.response_completion import complete_response
 from gateway.http.response_head import BODILESS, ResponseHead
 
 Message = MutableMapping[str, Any]
@@ -18,8 +18,6 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 HIGH_WATER = 65_536
 """Bytes of a request's body that may wait to be received before reading pauses."""
-
-STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = structlog.get_logger("cycle")
@@ -265,14 +263,19 @@ class RequestCycle:
         self._complete()
         return status
 
-    def answer_known(self, known: ResponseHead, request_id: bytes, body: bytes) -> int:
-        """As answer, with a head that came before; `body` has the length that it says."""
+    def answer_known(self, known: ResponseHead, body: bytes) -> int:
+        """Send the response whose head was cached; `body` has the length that the head says. Return the status."""
         self.started = True
-        status_line = STATUS_LINES.get(known.status) or b"HTTP/1.1 %d \r\n" % known.status
-        standing = self._connection.default_response_lines(self.request.scheme)
-        id_line = b"x-request-id: %b\r\n" % request_id
-        parts = (status_line, standing, known.lines, id_line, self.cors_lines, self._persistence(), b"\r\n", body)
-        self._connection.write(b"".join(parts))
+        data = complete_response(
+            known.status,
+            self._connection.default_response_lines(self.request.scheme),
+            known.lines,
+            self.request.request_id,
+            cors_lines=self.cors_lines,
+            connection_lines=self._persistence(),
+            body=body,
+        )
+        self._connection.write(data)
         self._complete()
         return known.status
 
@@ -290,10 +293,15 @@ class RequestCycle:
         fields = b"".join(lines)
         if fields.count(b"\n") * 4 != len(lines) or fields.count(b"\r") * 4 != len(lines):
             raise ValueError("a header of the answer holds a line end")
-        status_line = STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        standing = self._connection.default_response_lines(self.request.scheme)
         framing = self._framing(status)
-        return b"".join((status_line, standing, fields, self.cors_lines, framing, self._persistence(), b"\r\n"))
+        return complete_response(
+            status,
+            self._connection.default_response_lines(self.request.scheme),
+            fields,
+            self.request.request_id,
+            cors_lines=self.cors_lines,
+            connection_lines=framing + self._persistence(),
+        )
 
     def _framing(self, status: int) -> bytes:
         if self.request.method == "HEAD" or status in BODILESS:

@@ -1,0 +1,31 @@
+"""Build the header fields of the response to a client from those of the upstream's response."""
+
+from gateway.pipeline.pipeline import AdmittedRequest
+from gateway.proxy.redirects import rewrite_urls
+from gateway.upstream_connections.connection import UpstreamConnection
+
+Fields = list[tuple[bytes, bytes]]
+
+
+def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, scheme: str) -> Fields:
+    """Return the header fields for the client, whose request came by `scheme`. URLs in them are the client's."""
+    fields = connection.headers
+    if connection.has_url_fields:
+        fields = rewrite_urls(fields, admitted.route, admitted.template.host, scheme)
+    return with_gateway_fields(fields, admitted)
+
+
+def with_gateway_fields(fields: Fields, admitted: AdmittedRequest) -> Fields:
+    """Return `fields` with the route's overrides, the rate limits and the refreshed tokens.
+
+    Overrides and tokens replace fields of the same name.
+    """
+    overrides = admitted.route.response_overrides
+    if overrides is not None:
+        fields = overrides.apply(fields)
+    if admitted.standing:
+        fields = [*fields, *admitted.standing]
+    if admitted.fresh is not None:
+        tokens = {name.lower().encode(): value.encode() for name, value in admitted.fresh.to_headers().items()}
+        fields = [*(field for field in fields if field[0] not in tokens), *tokens.items()]
+    return fields
