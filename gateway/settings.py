@@ -13,7 +13,7 @@ from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
 from gateway.http.gateway_paths import Exposure
 from gateway.http.origin import AllowedOrigins, read_allowed_origins
 from gateway.http.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
-from gateway.server.client_address import Peer
+from gateway.server.client_address import TrustedPeer
 from gateway.server.proxy_protocol import Versions
 
 DEVELOPMENT_ORIGINS = (
@@ -46,7 +46,7 @@ def _peers(value: object) -> object:
     return frozenset(_peer(name.strip()) for name in value.split(",") if name.strip())
 
 
-def _peer(name: str) -> Peer:
+def _peer(name: str) -> TrustedPeer:
     if name == "unix":
         return "unix"
     try:
@@ -107,7 +107,7 @@ class GatewaySettings(RoutesSettings):
     """Origins whose pages may call the gateway, beside its own; comma-separated, as `https://app.example.com`."""
     cors_max_age: Annotated[int, Field(ge=0, le=86_400)] = 600
     """Access-Control-Max-Age in seconds: how long browsers cache a preflight response."""
-    trusted_proxies: Annotated[frozenset[Peer], BeforeValidator(_peers)] = frozenset()
+    trusted_proxies: Annotated[frozenset[TrustedPeer], BeforeValidator(_peers)] = frozenset()
     """Proxies whose Forwarded and X-Forwarded-For are trusted: addresses, networks and `unix`, comma-separated."""
     proxy_protocol: Annotated[Versions, AfterValidator(_needs_trusted_proxies)] = "off"
     """Version of the PROXY protocol header that every connection from a trusted proxy must begin with."""

@@ -18,8 +18,16 @@ import structlog
 from contract.claims import MAX_TOKEN_LENGTH
 from contract.problems import Refused
 from gateway.http.authority import is_host
-from gateway.http.field_names import HOP_BY_HOP, LONGEST_KNOWN, PLAIN_NAME, TABLE_SIZE, TOKEN, folded, is_plain
-from gateway.http.list_fields import elements
+from gateway.http.header_fields import (
+    HOP_BY_HOP,
+    MAX_CACHED_NAME_BYTES,
+    MAX_CACHED_NAMES,
+    PLAIN_NAME,
+    TOKEN,
+    is_plain,
+    list_elements,
+    normalized_name,
+)
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.vouched_fields import is_vouched
 
@@ -94,7 +102,7 @@ def _request_fate(name: bytes) -> Fate:
 class _Table(dict[bytes, Fate]):
     def __missing__(self, name: bytes) -> Fate:
         fate = _request_fate(name)
-        if len(self) < TABLE_SIZE and len(name) <= LONGEST_KNOWN:
+        if len(self) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_BYTES:
             self[name] = fate
             if fate is Fate.WITHHELD:
                 # Once a name and worker: whoever misses the field behind the gateway finds out here.
@@ -187,9 +195,9 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         fields.chunked = True
     elif name == b"connection":
         if value.lower() not in (b"keep-alive", b"close"):
-            connection += elements(value.lower())
+            connection += list_elements(value.lower())
     elif name == b"expect":
-        if any(expectation != b"100-continue" for expectation in elements(value.lower())):
+        if any(expectation != b"100-continue" for expectation in list_elements(value.lower())):
             raise Refused("bad_header", "The only known expectation is 100-continue.")
     elif name == b"x-refresh-token":
         if fields.refresh_token is not None:
@@ -268,5 +276,5 @@ def may_be_forwarded(name: str) -> bool:
     Never a spelling in which a service might take it for a field that the gateway says or reads itself.
     """
     lower = name.lower().encode()
-    fates = {_request_fate(lower), _request_fate(folded(lower))}
+    fates = {_request_fate(lower), _request_fate(normalized_name(lower))}
     return fates <= {Fate.CROSS, Fate.WITHHELD}

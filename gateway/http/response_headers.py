@@ -9,8 +9,15 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from gateway.http import default_response_headers
-from gateway.http.field_names import HOP_BY_HOP, LONGEST_KNOWN, TABLE_SIZE, TOKEN, folded, is_plain
-from gateway.http.list_fields import elements
+from gateway.http.header_fields import (
+    HOP_BY_HOP,
+    MAX_CACHED_NAME_BYTES,
+    MAX_CACHED_NAMES,
+    TOKEN,
+    is_plain,
+    list_elements,
+    normalized_name,
+)
 
 Fields = Iterable[tuple[bytes, bytes]]
 
@@ -55,7 +62,7 @@ def _answer_name(raw: bytes) -> bytes | None:
     name = raw.lower()
     if not TOKEN.fullmatch(name):
         return None
-    plain = folded(name)
+    plain = normalized_name(name)
     if plain in _ANSWERS_STAY or plain.startswith(_ANSWERS_STAY_PREFIXES):
         return None
     # A client behind one more proxy may know a field by its plain name; of framing and cookies there is one spelling.
@@ -65,7 +72,7 @@ def _answer_name(raw: bytes) -> bytes | None:
 class _AnswerNames(dict[bytes, bytes | None]):
     def __missing__(self, raw: bytes) -> bytes | None:
         name = _answer_name(raw)
-        if len(self) < TABLE_SIZE and len(raw) <= LONGEST_KNOWN:
+        if len(self) < MAX_CACHED_NAMES and len(raw) <= MAX_CACHED_NAME_BYTES:
             self[raw] = name
             if raw.lower() in _FOR_THE_LOG:
                 _log.info("response_field_dropped", name=raw.lower().decode("ascii"))
@@ -104,7 +111,7 @@ def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[byt
         name = _ANSWER_NAMES[raw]
         if name is None:
             if raw.lower() == b"connection":
-                named += elements(value.lower())
+                named += list_elements(value.lower())
         elif name != b"set-cookie" or (keep_cookies and not _PLANTED.match(value)):
             crossing.append((name, value))
     if named:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contract.problems import Refused
-from gateway.http.list_fields import elements_of
+from gateway.http.header_fields import list_elements_of
 from gateway.http.request import Request
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -78,7 +78,7 @@ def _lines(fields: Fields) -> bytes:
 
 
 def _has_token(fields: Fields, name: bytes, token: bytes) -> bool:
-    return token in [element.lower() for element in elements_of(fields, name)]
+    return token in [element.lower() for element in list_elements_of(fields, name)]
 
 
 def _is_key(key: bytes) -> bool:

@@ -54,7 +54,7 @@ class BufferedExchange:
         """Sends the request. Whatever is raised, the connection was given back."""
         admitted, connection = self.admitted, self.connection
         route = admitted.route
-        self.cycle.on_gone = connection.close
+        self.cycle.on_disconnect = connection.close
         try:
             connection.start(
                 admitted.head(self.pool.host_line),
@@ -65,7 +65,7 @@ class BufferedExchange:
                 total=route.timeouts.total,
             )
         except BaseException:
-            self.cycle.on_gone = None
+            self.cycle.on_disconnect = None
             self.pool.release(connection)
             raise
         connection.call_on_head(self._heard, route.timeouts.read)
@@ -76,16 +76,16 @@ class BufferedExchange:
         if not connection.complete or connection.has_failed or cycle.is_blocked or is_rejected:
             self._owner.take_over(self)
             return
-        cycle.on_gone = None
+        cycle.on_disconnect = None
         status = 0
         try:
             if pool.on_response is not None:
                 pool.on_response(pool)
             status, known, body = connection.status, connection.cached_head, connection.take_body()
             if known is not None and admitted.route.response_overrides is None and not admitted.standing:
-                status = cycle.answer_known(known, body)
+                status = cycle.respond_with_cached_head(known, body)
             else:
-                status = cycle.answer(status, response_fields(connection, admitted, cycle.request.scheme), body)
+                status = cycle.respond(status, response_fields(connection, admitted, cycle.request.scheme), body)
         except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
             status = 0
             _log.exception("request_failed", request_id=cycle.request.request_id)

@@ -96,7 +96,7 @@ class Dispatcher:
                 if admitted is not None and self._forward_directly(cycle, admitted, started):
                     return
             except Refused as refused:
-                status = cycle.answer(*_refusal(refused, cycle.request))
+                status = cycle.respond(*_refusal(refused, cycle.request))
                 self._record(cycle.request, status, started, refused.code, _reason(refused))
                 return
             except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
@@ -128,7 +128,7 @@ class Dispatcher:
             place = self._concurrency.take(admitted.route)
             if place is None:
                 return False
-            cycle.on_over = place.give_back
+            cycle.on_end = place.give_back
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
             self._in_task(cycle, self._serve(cycle, started, admitted, pool=pool))
@@ -214,7 +214,7 @@ class Dispatcher:
     ) -> None:
         """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
         await exchange.collect()
-        if cycle.on_over is not None:  # it has its place already
+        if cycle.on_end is not None:  # it has its place already
             return await exchange.run(pool)
         with await self._concurrency.wait(admitted.route, cycle):
             self._pipeline.confirm(admitted)  # the token may have been revoked since the request was let through
@@ -252,7 +252,7 @@ def _opens_websocket(admitted: AdmittedRequest, cycle: RequestCycle) -> bool:
         return False
     if admitted.has_body:
         raise Refused("bad_header", "The handshake of a WebSocket has no body.")
-    return cycle.may_switch
+    return cycle.can_upgrade
 
 
 async def _refuse(refused: Refused, cycle: RequestCycle, send: Send) -> int:

@@ -131,7 +131,7 @@ class Exchange:
     async def _attempt(
         self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool, *, sent: bool = False
     ) -> None:
-        self._cycle.on_gone = connection.close
+        self._cycle.on_disconnect = connection.close
         upload = None
         try:
             if self._cycle.disconnected:  # while the connection was made: nobody would be told of it any more
@@ -151,7 +151,7 @@ class Exchange:
             self._check_rejection(connection)
             await self._hand_back_watched(connection)
         finally:
-            self._cycle.on_gone = None
+            self._cycle.on_disconnect = None
             pool.release(connection)
             if upload is not None:
                 await _end(upload)
@@ -272,7 +272,7 @@ class Exchange:
         if connection.complete or not (self._route.streams or is_event_stream):
             return None
         self._cycle.is_event_stream = is_event_stream
-        stream = self._streams.open(self._route, self._principal, lambda _: self._cycle.cut())
+        stream = self._streams.open(self._route, self._principal, lambda _: self._cycle.abort())
         connection.remove_total_deadline()
         return stream
 

@@ -64,11 +64,11 @@ class WebSocketExchange(Exchange):
         connection.remove_total_deadline()
         service = connection.detach()
         try:
-            client = self._cycle.hand_over(self._websocket)
+            client = self._cycle.upgrade(self._websocket)
         except ConnectionError as error:
             raise CutOff from error
         self.status = SWITCHING_PROTOCOLS
-        self._cycle.on_gone = None  # a side that is lost is the WebSocket's business now
+        self._cycle.on_disconnect = None  # a side that is lost is the WebSocket's business now
         client[0].write(head)
         self._websocket.start(client, service)
         return await self._websocket.over

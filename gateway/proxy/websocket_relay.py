@@ -8,7 +8,7 @@ import asyncio
 
 from gateway.proxy.open_streams import DRAINING
 from gateway.proxy.websocket_frames import FrameTracker, close_frame
-from gateway.server.request_cycle import HandedOver
+from gateway.server.client_transport import UpgradedConnection
 
 CLOSE_WAIT = 2.0
 """Seconds that both sides have to close, once one of them is to."""
@@ -99,7 +99,7 @@ class WebSocket:
         self._ended_by = ""
         self._sides: tuple[Side, ...] = ()
 
-    def start(self, client: HandedOver, service: HandedOver) -> None:
+    def start(self, client: UpgradedConnection, service: UpgradedConnection) -> None:
         """Joins both connections; each comes with what was heard on it already."""
         self._sides = (
             Side(self, client[0], is_client=True),

@@ -26,10 +26,10 @@ class ClientGone(Exception):
 
 
 class Client(Protocol):
-    """Who waits for a place. `on_gone` is called when the client closes its connection."""
+    """Who waits for a place. `on_disconnect` is called when the client closes its connection."""
 
     disconnected: bool
-    on_gone: Callable[[], None] | None
+    on_disconnect: Callable[[], None] | None
 
 
 class Place:
@@ -86,7 +86,7 @@ class Places:
             raise self._busy()
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue[turn] = None
-        client.on_gone = lambda: self._leave_queue(turn)
+        client.on_disconnect = lambda: self._leave_queue(turn)
         try:
             async with asyncio.timeout(self._bound.max_wait):
                 await turn
@@ -98,7 +98,7 @@ class Places:
                 raise self._busy() from error
             raise
         finally:
-            client.on_gone = None
+            client.on_disconnect = None
         return Place(self)
 
     def free_one(self) -> None:

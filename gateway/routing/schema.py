@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
-from gateway.http.field_names import folded
+from gateway.http.header_fields import normalized_name
 from gateway.http.request_headers import may_be_forwarded, may_be_set_on_requests
 from gateway.http.response_headers import may_be_exposed, may_be_set_on_answers
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
@@ -79,7 +79,7 @@ def _no_alias_of_override(names: list[str], info: ValidationInfo) -> list[str]:
     """Reject names that a CGI or WSGI service maps to the same variable as a field in request_headers."""
     fixed = {name.lower().encode() for name in info.data.get("request_headers", {})}
     lower = {name: name.lower().encode() for name in names}
-    if both := [name for name, raw in lower.items() if folded(raw) != raw and folded(raw) in fixed]:
+    if both := [name for name, raw in lower.items() if normalized_name(raw) != raw and normalized_name(raw) in fixed]:
         raise ValueError(f"holds {both[0]}, which a service could mistake for a field of request_headers")
     return names
 

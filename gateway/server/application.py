@@ -1,4 +1,4 @@
-"""What the client's side of a connection needs of the gateway behind it."""
+"""What a client connection needs of the gateway behind it."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,19 +11,20 @@ from gateway.server.request_head_cache import RequestHeadCache
 
 
 class Application(Protocol):
-    """What answers the requests."""
+    """Answers the requests."""
 
     request_head_cache: RequestHeadCache
     unread_bytes: int
-    """Bytes that are no body and may come in a row: a bound for memory's sake. The pipeline refuses smaller heads
-    with an answer of its own."""
+    """The most bytes outside bodies that may come in a row; bounds memory. The pipeline refuses smaller heads with a
+    response of its own."""
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
     malformed_requests: MalformedRequests
     default_response_lines: Mapping[str, bytes]
+    """The header lines of every response, by the client's scheme."""
 
     def next_request_id(self) -> str:
-        """An id that no other request has."""
+        """Return a unique request id."""
 
     def begin(self, cycle: RequestCycle) -> None:
-        """Answers `cycle`, now or later."""
+        """Answer `cycle`, now or later."""

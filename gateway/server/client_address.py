@@ -1,8 +1,8 @@
-"""Decides who the client is: the peer, or whomever a trusted proxy in front says that it speaks for.
+"""Determine the client's address and scheme, which a trusted proxy may forward in header fields.
 
-Fails closed: what is malformed, or said by somebody who is not trusted, counts as if it had not been said. Where a
-request brings X-Forwarded-For or X-Forwarded-Proto, Forwarded (RFC 7239) is not looked at: most proxies write the
-former and pass the latter on as any client may have made it up.
+Fields that are malformed, or that come from a peer which is not trusted, are ignored. A request with X-Forwarded-For
+or X-Forwarded-Proto is read by these alone: most proxies write them and pass Forwarded (RFC 7239) on unchanged, so
+that any client could set it.
 """
 
 import re
@@ -13,31 +13,29 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from gateway.http.forwarded import read_forwarded
-from gateway.http.list_fields import elements_of
+from gateway.http.header_fields import HeaderFields, list_elements_of
 
-Peer = IPv4Network | IPv6Network | Literal["unix"]
-"""Who may be trusted: a network, or whoever connects over a unix socket."""
+TrustedPeer = IPv4Network | IPv6Network | Literal["unix"]
+"""A trusted network, or every peer that connects over a unix socket."""
 
 UNKNOWN = "unknown"
-"""The client's name where it has no address: its connection is a unix socket's. RFC 7239 6.2."""
+"""The client's name if it has no address, as on a unix socket (RFC 7239 6.2)."""
 
 MAX_HOPS = 32
-"""Proxies in a row that are looked at; an honest chain has two or three."""
+"""Proxies of a chain that are read; real chains have two or three."""
 
 _NODE = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?|([0-9A-Fa-f:.]{2,45})"
 )
-# Some proxies name the scheme of a WebSocket (RFC 6455 3), which is HTTP until the handshake is answered.
+# Some proxies write a WebSocket's scheme (RFC 6455 3); its handshake is an HTTP request.
 _SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
-_REMEMBERED = 4_096
-
-Headers = Iterable[tuple[bytes, bytes]]
+_MAX_CACHED_HOPS = 4_096
 
 
-class Provenance(NamedTuple):
-    """Where a request comes from: the client's address, and the scheme by which it was sent."""
+class ResolvedClient(NamedTuple):
+    """The client's address, and the scheme that it uses."""
 
-    client: str
+    address: str
     scheme: str
 
 
@@ -47,61 +45,61 @@ class _Hop(NamedTuple):
 
 
 class TrustedProxies:
-    """Decides by `peers`; without any, nobody is believed."""
+    """The peers whose forwarding header fields are trusted; none by default."""
 
-    def __init__(self, peers: Collection[Peer] = ()) -> None:
-        self._trusts_sockets = "unix" in peers
+    def __init__(self, peers: Collection[TrustedPeer] = ()) -> None:
+        self._trusts_unix_sockets = "unix" in peers
         self._networks = tuple(peer for peer in peers if peer != "unix")
-        # The addresses of proxies, and of clients that come back, are looked at once.
-        self._hop = lru_cache(_REMEMBERED)(self._read_hop)
+        self._hop = lru_cache(_MAX_CACHED_HOPS)(self._parse_hop)
 
     def trusts(self, client: str) -> bool:
-        """Whether the peer `client`, an address or UNKNOWN, is believed."""
+        """Return whether the peer `client`, an address or UNKNOWN, is trusted."""
         if client == UNKNOWN:
-            return self._trusts_sockets
+            return self._trusts_unix_sockets
         if not self._networks:
             return False
         hop = self._hop(client)
         return hop is not None and hop.is_trusted
 
-    def provenance(self, headers: Headers, peer: str, scheme: str) -> Provenance:
-        """What the fields of a request say which came from the trusted `peer`; names are in lower case.
+    def resolve(self, headers: HeaderFields, peer: str, scheme: str) -> ResolvedClient:
+        """Return the client of a request that the trusted `peer` sent over `scheme`.
 
-        The client is the rightmost address that is not trusted, or else the leftmost one. The scheme is what the
-        nearest proxy says, in Forwarded the one that goes with the client.
+        The client is the rightmost address that is not trusted; if all are trusted, the leftmost. The scheme is the
+        nearest proxy's; in Forwarded it is the one in the client's element.
         """
-        nodes, schemes = elements_of(headers, b"x-forwarded-for"), elements_of(headers, b"x-forwarded-proto")
+        nodes = list_elements_of(headers, b"x-forwarded-for")
+        schemes = list_elements_of(headers, b"x-forwarded-proto")
         if nodes or schemes:
-            client, _ = self._followed((node.decode("latin-1") for node in reversed(nodes)), peer)
-            return Provenance(client, _scheme(schemes[-1], scheme) if schemes else scheme)
-        # Not by elements_of: a comma within quotes ends no element.
+            client, _ = self._last_hop((node.decode("latin-1") for node in reversed(nodes)), peer)
+            return ResolvedClient(client, _known_scheme(schemes[-1], scheme) if schemes else scheme)
+        # Not by list_elements_of: a comma in a quoted string does not end an element.
         elements = read_forwarded(_joined(headers, b"forwarded"))[::-1]
-        client, looked_at = self._followed((element.get("for", "") for element in elements), peer)
-        proto = elements[looked_at - 1].get("proto", "") if looked_at else ""
-        return Provenance(client, _scheme(proto.encode("latin-1"), scheme))
+        client, hops = self._last_hop((element.get("for", "") for element in elements), peer)
+        proto = elements[hops - 1].get("proto", "") if hops else ""
+        return ResolvedClient(client, _known_scheme(proto.encode("latin-1"), scheme))
 
-    def _followed(self, nodes: Iterable[str], peer: str) -> tuple[str, int]:
-        """The client, and how many of `nodes`, the nearest first, were looked at to find it."""
-        client, looked_at = peer, 0
+    def _last_hop(self, nodes: Iterable[str], peer: str) -> tuple[str, int]:
+        """Return the client, and how many of `nodes` (the nearest first) were read to find it."""
+        client, hops = peer, 0
         for node in islice(nodes, MAX_HOPS):
-            looked_at += 1
+            hops += 1
             hop = self._hop(node)
             if hop is None:
                 break
             client = hop.address
             if not hop.is_trusted:
                 break
-        return client, looked_at
+        return client, hops
 
-    def _read_hop(self, node: str) -> _Hop | None:
-        address = read_address(node)
+    def _parse_hop(self, node: str) -> _Hop | None:
+        address = parse_node(node)
         if address is None:
             return None
         return _Hop(str(address), any(address in network for network in self._networks))
 
 
-def read_address(node: str) -> IPv4Address | IPv6Address | None:
-    """The address in `node`, which may name a port as well; None where there is none. RFC 7239 6."""
+def parse_node(node: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in a node identifier (RFC 7239 6), which may have a port; None if it has no address."""
     match = _NODE.fullmatch(node)
     if match is None:
         return None
@@ -109,24 +107,24 @@ def read_address(node: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(match[1] or match[2] or match[3])
     except ValueError:
         return None
-    # A socket that serves both families names IPv4's addresses so (RFC 4291 2.5.5.2); one client has one name.
+    # A dual-stack socket shows IPv4 addresses as IPv4-mapped IPv6 ones (RFC 4291 2.5.5.2).
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def peer_name(host: str) -> str:
-    """The one name of a peer that a socket calls `host`: without a zone (RFC 4007 11), which is our business."""
-    return str(read_address(host.partition("%")[0]) or UNKNOWN)
+    """Return the address of a socket's peer in its canonical form, without the zone (RFC 4007 11), or UNKNOWN."""
+    return str(parse_node(host.partition("%")[0]) or UNKNOWN)
 
 
-def _joined(headers: Headers, name: bytes) -> str:
-    return ",".join(value.decode("latin-1") for known, value in headers if known == name)
+def forwarded_scheme(headers: HeaderFields, default: str) -> str:
+    """Return the scheme that the nearest proxy states in X-Forwarded-Proto, or `default`."""
+    schemes = list_elements_of(headers, b"x-forwarded-proto")
+    return _known_scheme(schemes[-1], default) if schemes else default
 
 
-def forwarded_scheme(headers: Headers, otherwise: str) -> str:
-    """The scheme that the nearest proxy names in X-Forwarded-Proto; `otherwise` where it names none."""
-    schemes = elements_of(headers, b"x-forwarded-proto")
-    return _scheme(schemes[-1], otherwise) if schemes else otherwise
+def _joined(headers: HeaderFields, name: bytes) -> str:
+    return ",".join(value.decode("latin-1") for field_name, value in headers if field_name == name)
 
 
-def _scheme(said: bytes, otherwise: str) -> str:
-    return _SCHEMES.get(said.lower(), otherwise)
+def _known_scheme(scheme: bytes, default: str) -> str:
+    return _SCHEMES.get(scheme.lower(), default)

@@ -1,12 +1,12 @@
-"""Tells a client that has closed its sending side from one that is gone.
+"""Find out whether a client that has closed its sending side is still there.
 
-Both look alike to a server: the end of what they send. Only data that is sent to a client which is gone brings a
-reset. So an HTTP/1.1 client that waits for its answer with a closed sending side is sent an interim `100 Continue`,
-which RFC 9110 15.2 has every client accept at any time: it changes nothing for one that is there, and soon shows one
-that is not. HAProxy waits for the answer in either case; nginx and Envoy give up the request in either case.
+A half-closed client and one that is gone look alike to a server: the input ends. Only data that is sent to a client
+which is gone brings a reset. So an HTTP/1.1 client that waits for a response while half-closed is sent an interim
+`100 Continue`: RFC 9110 15.2 has every client accept one at any time, and it soon shows a client that is gone.
+HAProxy waits for the response in either case; nginx and Envoy give up the request in either case.
 
-An answer that has begun, and HTTP/1.0, leave no room for an interim answer: there a silence of some seconds counts as
-the client's being gone. A stream of events has no end to wait for, and ends with what its client sends.
+Once a response has begun, and in HTTP/1.0, no interim response can be sent: there a silence of some seconds counts as
+the client's being gone. An event stream has no end to wait for; it ends when the client's input ends.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from enum import Enum, auto
 
 from gateway.server.request_cycle import RequestCycle
 
-PROBE_WAIT = 0.05
-"""Seconds until a probe is looked into for the first time; a client that is further away is found by the sweep."""
-
-PROBE_PAUSE = 5.0
-"""Seconds between two probes."""
-
 PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+PROBE_WAIT = 0.05
+"""Seconds from a probe to the first check of the connection. The sweep finds a client that is further away."""
+
+PROBE_INTERVAL = 5.0
+"""Seconds between two probes."""
 
 _PEER_HAS_CLOSED = getattr(select, "POLLRDHUP", 0)  # Linux has it, macOS does not
 _BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
@@ -31,13 +31,16 @@ _BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 class Presence(Enum):
     """What the kernel knows of a client."""
 
-    THERE = "there"
-    HALF_CLOSED = "half closed"
-    GONE = "gone"
+    THERE = auto()
+    HALF_CLOSED = auto()
+    GONE = auto()
 
 
 def presence(transport: asyncio.Transport) -> Presence:
-    """Return whether the client of `transport` is there, also while the transport is not being read."""
+    """Return the state of the client of `transport`, also while reading is paused.
+
+    The loop does not report the end of the input then, so the kernel is asked.
+    """
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is None or connection.fileno() < 0:
         return Presence.GONE
@@ -50,37 +53,46 @@ def presence(transport: asyncio.Transport) -> Presence:
 
 
 class Step(Enum):
-    """What to do next about a client that has closed its sending side and waits for its answer."""
+    """What to do about a client that waits for its response."""
 
     WAIT = auto()
     PROBE = auto()
     GIVE_UP = auto()
 
 
-class HalfClosedClient:
-    """Decides how long the answers to one client that has closed its sending side are worked on.
+class ClientCheck:
+    """Decides how long to work on the responses to one client. Times are the loop's, in seconds.
 
-    `silence` bounds, in seconds, each silence of an answer that leaves no room for a probe. Times are the loop's.
+    `timeout` bounds each silence of a response to a half-closed client that cannot be probed.
     """
 
-    __slots__ = ("_answer_seen", "_given_up_at", "_probed_at", "_silence")
+    __slots__ = ("_give_up_at", "_last_progress", "_probed_at", "_timeout")
 
-    def __init__(self, silence: float) -> None:
-        self._silence = silence
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._probed_at = float("-inf")
-        self._answer_seen: tuple[RequestCycle, int] | None = None
-        self._given_up_at = float("inf")
+        self._last_progress: tuple[RequestCycle, int] | None = None
+        self._give_up_at = float("inf")
 
-    def step(self, cycle: RequestCycle, now: float) -> Step:
-        """Return what to do at `now`; PROBE means that the probe is sent."""
+    def step(self, transport: asyncio.Transport, cycle: RequestCycle, now: float, *, half_closed: bool) -> Step:
+        """Return what to do at `now` about the client of `transport`."""
+        found = presence(transport)
+        if found is Presence.GONE:
+            return Step.GIVE_UP
+        if found is Presence.HALF_CLOSED or half_closed:
+            return self.half_closed_step(cycle, now)
+        return Step.WAIT
+
+    def half_closed_step(self, cycle: RequestCycle, now: float) -> Step:
+        """Return what to do at `now` about a half-closed client; the caller sends the probe."""
         if cycle.is_event_stream:
             return Step.GIVE_UP
         if not cycle.started and cycle.request.http_version == "1.1":
-            if now <= self._probed_at + PROBE_PAUSE:
+            if now <= self._probed_at + PROBE_INTERVAL:
                 return Step.WAIT
             self._probed_at = now
             return Step.PROBE
-        if (cycle, cycle.written) != self._answer_seen:
-            self._answer_seen = cycle, cycle.written
-            self._given_up_at = now + self._silence
-        return Step.GIVE_UP if now > self._given_up_at else Step.WAIT
+        if (cycle, cycle.parts_sent) != self._last_progress:
+            self._last_progress = cycle, cycle.parts_sent
+            self._give_up_at = now + self._timeout
+        return Step.GIVE_UP if now > self._give_up_at else Step.WAIT

@@ -1,45 +1,49 @@
-"""Log and count what is refused before there is a request: malformed HTTP, oversized heads, bad PROXY headers.
+"""Answer, log and count input that is refused before it is a request: malformed HTTP, oversized heads, bad PROXY
+headers.
 
-Each is counted. At most LINES_A_SECOND are logged, so that an attack is visible and cannot flood the log; a line
-says how many were left out before it.
+Each is counted. At most LINES_A_SECOND are logged, so that an attack cannot flood the log; each line states how many
+were left out before it.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import structlog
 
 from chassis.clock import Clock
+from contract.problems import PROBLEM_JSON, Refused
+from gateway.http.response_completion import complete_response
 
 LINES_A_SECOND = 5
-"""Of one worker."""
+"""For each worker."""
 
 Count = Callable[[int, str], None]
-"""Count one refusal by its status (0 where the connection was closed without an answer) and its code."""
+"""Count one refusal by its status (0 if the connection was closed without a response) and its code."""
 
 _log = structlog.get_logger("malformed_requests")
 
 
 class MalformedRequests:
-    """The malformed requests of one worker. `clock` gives seconds."""
+    """The malformed requests of one worker. `clock` returns seconds."""
 
     def __init__(self, count: Count, clock: Clock) -> None:
         self._count = count
         self._clock = clock
         self._second = 0
         self._logged = 0
-        self._left_out = 0
+        self._not_logged = 0
 
     def note(self, client: str, status: int, code: str, request_id: str, reason: str) -> None:
-        """Count one, and log it within the bound. `reason` is a fixed text and quotes nothing that was sent."""
+        """Count one, and log it within the bound. `reason` is a fixed text and quotes nothing that was received."""
         self._count(status, code)
         second = int(self._clock())
         if second != self._second:
             self._second, self._logged = second, 0
         if self._logged >= LINES_A_SECOND:
-            self._left_out += 1
+            self._not_logged += 1
             return
         self._logged += 1
-        left_out, self._left_out = self._left_out, 0
+        not_logged, self._not_logged = self._not_logged, 0
         _log.warning(
             "malformed_request",
             client=client,
@@ -47,5 +51,25 @@ class MalformedRequests:
             code=code,
             request_id=request_id,
             reason=reason,
-            not_logged=left_out,
+            not_logged=not_logged,
+        )
+
+
+class FinalResponse(NamedTuple):
+    """The last response on a connection whose input was refused; `request_id` is the one in the log."""
+
+    refused: Refused
+    request_id: str
+
+    def to_bytes(self, default_response_lines: bytes) -> bytes:
+        """Return the whole response; `default_response_lines` are the header lines of every response."""
+        body = self.refused.to_body(self.request_id)
+        lines = f"content-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\ncache-control: no-store\r\n"
+        return complete_response(
+            self.refused.status,
+            default_response_lines,
+            lines.encode("ascii"),
+            self.request_id,
+            connection_lines=b"connection: close\r\n",
+            body=body,
         )

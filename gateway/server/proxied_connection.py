@@ -1,54 +1,53 @@
-"""Owns a connection on which a trusted balancer first says whose it is (PROXY protocol), and then HTTP begins.
+"""A client connection that begins with a PROXY protocol header when the peer is a trusted proxy.
 
-Others are served as ever, so that a header from them is malformed HTTP. A trusted peer has to bring one, within the
-time for a request's head: to guess would let its clients write the header themselves. What is malformed is closed
-without an answer, since nobody knows whom it would go to.
+Connections of other peers begin with HTTP; a PROXY header from them is malformed HTTP. A trusted proxy must send the
+header within the time for a request's head: if it were optional, the proxy's clients could write it themselves. A
+malformed header closes the connection without a response.
 """
 
 import asyncio
 
 from gateway.server.http_protocol import ServerProtocol
-from gateway.server.proxy_protocol import MalformedPreamble, ProxyProtocol
+from gateway.server.proxy_protocol import MalformedProxyHeader, ProxyProtocol
 
 
 class ProxiedConnection(ServerProtocol):
-    """A server protocol that waits for a header where one is due."""
+    """A server protocol that reads the PROXY header where one is required."""
 
-    _awaited: bytes | None = None
-    """What has come of the header; None where none is due any more."""
+    _header_data: bytes | None = None
+    """What has been received of the header; None once it is complete, or if none is required."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop once."""
+        """Start serving a client."""
         super().connection_made(transport)
-        if self._is_proxy and self._app.proxy_protocol.is_due_at(self._server):
-            self._awaited = b""
+        if self._builder.is_trusted_proxy and self._app.proxy_protocol.is_required_at(self._builder.server):
+            self._header_data = b""
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop with what the client sent."""
-        if self._awaited is not None:
-            data = self._after_preamble(self._awaited + data)
+        """Read the header, then HTTP."""
+        if self._header_data is not None:
+            data = self._data_after_header(self._header_data + data)
         if data:
             super().data_received(data)
 
-    def _after_preamble(self, data: bytes) -> bytes:
-        """What follows the header; nothing while that is not complete."""
+    def _data_after_header(self, data: bytes) -> bytes:
+        """Return what follows the header; nothing while it is incomplete."""
         try:
-            preamble = self._app.proxy_protocol.read(data)
-        except MalformedPreamble as malformed:
+            header = self._app.proxy_protocol.read(data)
+        except MalformedProxyHeader as malformed:
             request_id = self._app.next_request_id()
-            self._app.malformed_requests.note(self._client, 0, "bad_proxy_header", request_id, str(malformed))
-            if self._transport is not None:
-                self._transport.abort()
+            self._app.malformed_requests.note(self._builder.client, 0, "bad_proxy_header", request_id, str(malformed))
+            self.client_transport.abort()
             return b""
-        if preamble is None:
-            self._awaited = data
+        if header is None:
+            self._header_data = data
             return b""
-        self._awaited = None
-        if preamble.client is not None:
-            self.comes_from(preamble.client, "https" if preamble.is_tls else self._scheme)
-        return data[preamble.length :]
+        self._header_data = None
+        if header.client is not None:
+            self._builder.set_peer(header.client, "https" if header.is_tls else self._builder.scheme)
+        return data[header.length :]
 
 
 def connection_class(proxy_protocol: ProxyProtocol) -> type[ServerProtocol]:
-    """What serves a connection: without the PROXY protocol, nothing that costs."""
+    """Return the protocol class that serves connections; plain ServerProtocol if the PROXY protocol is off."""
     return ServerProtocol if proxy_protocol.versions == "off" else ProxiedConnection

@@ -1,6 +1,6 @@
-"""Reads the PROXY protocol's header, by which a balancer that speaks no HTTP says whose connection it passes on.
+"""Read the PROXY protocol header, in which a TCP load balancer passes on the client's address.
 
-Versions 1 and 2, as HAProxy specifies them. Of what version 2 may add, the TLS record alone is read.
+Versions 1 and 2, as HAProxy specifies them. Of version 2's TLV records only PP2_TYPE_SSL is read.
 """
 
 import re
@@ -14,7 +14,7 @@ from gateway.http.gateway_paths import Server, is_internal
 Versions = Literal["off", "v1", "v2", "any"]
 
 MAX_BYTES = 4_096
-"""Of version 2's header. Addresses and what balancers add to them take some hundred."""
+"""Of a version 2 header. Addresses and the records that load balancers add take a few hundred."""
 
 _V1 = b"PROXY "
 _V1_MAX_BYTES = 107
@@ -26,18 +26,18 @@ _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 _V2_HEAD = 16
 _LOCAL, _PROXY = 0x20, 0x21
 _ADDRESSES = {0x11: (4, 12), 0x21: (16, 36)}
-"""TCP over IPv4 and IPv6: bytes of the client's address, and of all addresses and ports."""
-_NAMELESS = (0x00, 0x31)
-"""A client that is unknown, or on a unix socket."""
-_TLS_RECORD, _OVER_TLS = 0x20, 0x01
+"""By address family (TCP over IPv4 and IPv6): bytes of the client's address, and of all addresses and ports."""
+_NO_ADDRESS = (0x00, 0x31)
+"""Families without an IP address: unspecified, and stream over a unix socket."""
+_TLS_RECORD, _OVER_TLS = 0x20, 0x01  # PP2_TYPE_SSL, PP2_CLIENT_SSL
 
 
-class MalformedPreamble(ValueError):
-    """What came is no header of a version that is accepted."""
+class MalformedProxyHeader(ValueError):
+    """The data is not a PROXY header of an accepted version."""
 
 
-class Preamble(NamedTuple):
-    """A header of `length` bytes. `client` is an address, or None where the peer speaks for itself."""
+class ProxyHeader(NamedTuple):
+    """A header of `length` bytes. `client` is the client's address; None if the header names none."""
 
     length: int
     client: str | None = None
@@ -46,82 +46,82 @@ class Preamble(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProxyProtocol:
-    """Which versions are spoken, and not at `internal_address`: operators come without a balancer."""
+    """Reads headers of the accepted `versions`. `internal_address` requires none: operators connect directly."""
 
     versions: Versions
     internal_address: str
 
-    def is_due_at(self, server: Server) -> bool:
-        """Whether a trusted peer that connects to `server` begins with a header."""
+    def is_required_at(self, server: Server) -> bool:
+        """Return whether a trusted proxy that connects to `server` must send a header."""
         return self.versions != "off" and not is_internal(server, self.internal_address)
 
-    def read(self, data: bytes) -> Preamble | None:
-        """The header at the beginning of `data`; None where more is to come. Raises MalformedPreamble."""
-        if self.versions != "v1" and _could_be(_V2, data):
+    def read(self, data: bytes) -> ProxyHeader | None:
+        """Return the header at the beginning of `data`; None if it is incomplete. Raises MalformedProxyHeader."""
+        if self.versions != "v1" and _may_begin_with(_V2, data):
             return _read_v2(data)
-        if self.versions != "v2" and _could_be(_V1, data):
+        if self.versions != "v2" and _may_begin_with(_V1, data):
             return _read_v1(data)
-        raise MalformedPreamble("no PROXY header, or one of another version")
+        raise MalformedProxyHeader("no PROXY header, or one of another version")
 
 
-def _could_be(beginning: bytes, data: bytes) -> bool:
-    return data.startswith(beginning) or beginning.startswith(data)
+def _may_begin_with(signature: bytes, data: bytes) -> bool:
+    return data.startswith(signature) or signature.startswith(data)
 
 
-def _read_v1(data: bytes) -> Preamble | None:
+def _read_v1(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, _V1_MAX_BYTES)
     if end < 0:
         if len(data) >= _V1_MAX_BYTES:
-            raise MalformedPreamble("the header's line has no end")
+            raise MalformedProxyHeader("the header's line has no end")
         return None
     line = _V1_LINE.fullmatch(data, 0, end)
     if line is None:
-        raise MalformedPreamble("the header's line is malformed")
-    told = line[2] or line[4]
-    if told is None:  # UNKNOWN: nothing else in the line counts
-        return Preamble(end + 2)
-    return Preamble(end + 2, _address(told.decode("ascii"), int(line[1] or line[3])))
+        raise MalformedProxyHeader("the header's line is malformed")
+    client = line[2] or line[4]
+    if client is None:  # UNKNOWN: the rest of the line is ignored
+        return ProxyHeader(end + 2)
+    return ProxyHeader(end + 2, _address(client.decode("ascii"), int(line[1] or line[3])))
 
 
 def _address(text: str, version: int) -> str:
     try:
         address = ip_address(text)
     except ValueError:
-        raise MalformedPreamble("the client's address is none") from None
+        raise MalformedProxyHeader("the client's address is malformed") from None
     if address.version != version:
-        raise MalformedPreamble("the client's address is of another family")
+        raise MalformedProxyHeader("the client's address is of another family")
     return str(address)
 
 
-def _read_v2(data: bytes) -> Preamble | None:
+def _read_v2(data: bytes) -> ProxyHeader | None:
     if len(data) < _V2_HEAD:
         return None
     command, family, size = struct.unpack_from("!BBH", data, len(_V2))
     length = _V2_HEAD + size
     if command not in (_LOCAL, _PROXY) or length > MAX_BYTES:
-        raise MalformedPreamble("the header is of an unknown version or command, or too long")
+        raise MalformedProxyHeader("the header is of an unknown version or command, or too long")
     if len(data) < length:
         return None
-    if command == _LOCAL or family in _NAMELESS:
-        return Preamble(length)
+    if command == _LOCAL or family in _NO_ADDRESS:
+        return ProxyHeader(length)
     if family not in _ADDRESSES:
-        raise MalformedPreamble("the client's address is of an unknown family")
+        raise MalformedProxyHeader("the client's address is of an unknown family")
     client_size, addresses_size = _ADDRESSES[family]
     if size < addresses_size:
-        raise MalformedPreamble("the header ends within the addresses")
+        raise MalformedProxyHeader("the header ends within the addresses")
     client = str(ip_address(data[_V2_HEAD : _V2_HEAD + client_size]))
-    return Preamble(length, client, _says_tls(data[_V2_HEAD + addresses_size : length]))
+    return ProxyHeader(length, client, _is_over_tls(data[_V2_HEAD + addresses_size : length]))
 
 
-def _says_tls(records: bytes) -> bool:
+def _is_over_tls(records: bytes) -> bool:
     is_tls = False
     while records:
         if len(records) < 3:
-            raise MalformedPreamble("the header ends within a record")
+            raise MalformedProxyHeader("the header ends within a record")
         kind, size = struct.unpack_from("!BH", records)
         value, records = records[3 : 3 + size], records[3 + size :]
         if len(value) < size:
-            raise MalformedPreamble("the header ends within a record")
+            raise MalformedProxyHeader("the header ends within a record")
         if kind == _TLS_RECORD:
             is_tls = bool(value and value[0] & _OVER_TLS)
     return is_tls

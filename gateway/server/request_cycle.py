@@ -1,83 +1,60 @@
-"""Owns one request on a client's connection and the answer that is written for it: ASGI's receive and send.
+"""One request on a client connection and its response, with ASGI's receive and send.
 
-An answer's head is held back until the first of its body, so that a small answer is one write and one packet.
+A response's head is sent together with the first of its body, so that a small response is one write and one packet.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 import structlog
 
+from gateway.http.header_fields import HeaderFields
 from gateway.http.request import Request
 from gateway.http.response_completion import complete_response
 from gateway.http.response_head import BODILESS, ResponseHead
+from gateway.server.client_transport import ClientTransport, Successor, UpgradedConnection
 
 Message = MutableMapping[str, Any]
-Headers = Iterable[tuple[bytes, bytes]]
 
-HIGH_WATER = 65_536
+MAX_BUFFERED_BODY = 65_536
 """Bytes of a request's body that may wait to be received before reading pauses."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = structlog.get_logger("cycle")
 
 
-HandedOver = tuple[asyncio.Transport, bytes]
-"""A connection that another protocol is to go on with, and what was read on it ahead of that."""
+class ClientConnection(Protocol):
+    """What a cycle needs of its connection."""
 
-
-class Heir(Protocol):
-    """Who goes on with a client's connection when HTTP has ended on it."""
-
-    def enforce_deadlines(self, now: float) -> None:
-        """Is told the loop's time once a second."""
-
-
-class Connection(Protocol):
-    """What a cycle needs of the connection it is on."""
-
-    def write(self, data: bytes) -> None:
-        """Sends `data` to the client."""
-
-    async def drain(self) -> None:
-        """Returns when the client takes more."""
-
-    write_paused: bool
-    """Whether the client takes no more at the moment."""
+    client_transport: ClientTransport
 
     def default_response_lines(self, scheme: str) -> bytes:
-        """What every answer says that is written now, to a client that came by `scheme`: ended lines."""
-
-    def pause_reading(self) -> None:
-        """Reads no more of the body for now."""
-
-    def resume_reading(self) -> None:
-        """Reads on."""
+        """Return the header lines of every response to a client that uses `scheme`."""
 
     @property
-    def may_switch(self) -> bool:
-        """Whether the request that is being answered may go on in another protocol."""
+    def can_upgrade(self) -> bool:
+        """Return whether the current request may leave HTTP."""
 
-    def cut(self, cycle: "RequestCycle") -> None:
-        """Ends the connection at once, so that the answer does not look whole."""
+    def upgrade(self, successor: Successor) -> UpgradedConnection:
+        """Give the connection to `successor`. Raises ConnectionError if the client is gone."""
 
-    def hand_over(self, heir: "Heir") -> "HandedOver":
-        """Gives the connection away."""
+    def abort_response(self, cycle: "RequestCycle") -> None:
+        """Close in the middle of the response, so that it does not look complete."""
 
-    def finished(self, cycle: "RequestCycle") -> None:
-        """Is told when the answer is complete, or never will be."""
+    def response_ended(self, cycle: "RequestCycle") -> None:
+        """Continue after a response that is complete or never will be."""
 
 
 class RequestCycle:
-    """A request and its answer."""
+    """A request and its response."""
 
     __slots__ = (
         "_body",
+        "_body_bytes_left",
         "_chunked",
         "_connection",
         "_head",
-        "_left",
         "_waiter",
         "abandoned",
         "complete",
@@ -87,129 +64,133 @@ class RequestCycle:
         "is_event_stream",
         "keep_alive",
         "more_body",
-        "on_gone",
-        "on_over",
+        "on_disconnect",
+        "on_end",
+        "parts_sent",
         "request",
         "started",
         "task",
-        "written",
     )
 
-    def __init__(self, connection: Connection, request: Request, *, keep_alive: bool, expects_continue: bool) -> None:
+    def __init__(
+        self, connection: ClientConnection, request: Request, *, keep_alive: bool, expects_continue: bool
+    ) -> None:
         self.request = request
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
-        """Whether the client waits with the body until it is asked for it."""
+        """Whether the client sends the body only after `100 Continue`."""
         self.cors_lines = b""
-        """What the answer says, whatever it is, to the page that asks: ended lines."""
+        """The CORS header lines of the response, whatever it is."""
         self.more_body = True
+        """Whether more of the request's body may come."""
         self.started = False
+        """Whether the response has begun."""
         self.complete = False
+        """Whether the whole response is written."""
         self.disconnected = False
+        """Whether the client is gone, or its request will never be complete."""
         self.task: asyncio.Task[None] | None = None
-        self.on_gone: Callable[[], None] | None = None
-        """Called when the client has hung up."""
-        self.on_over: Callable[[], None] | None = None
-        """Called once, when the request is over, however it ended: gives back what was taken for it."""
+        self.on_disconnect: Callable[[], None] | None = None
+        """Called when the client is gone."""
+        self.on_end: Callable[[], None] | None = None
+        """Called once when the request ends, however it ends; releases what the request holds."""
         self.abandoned = False
         self.is_event_stream = False
-        """Whether the answer is a stream of events, which has no end of its own."""
-        self.written = 0
-        """Parts of the answer that were sent, where it is sent in parts."""
+        """Whether the response is an event stream, which has no end of its own."""
+        self.parts_sent = 0
+        """Number of writes of a response that is sent in parts."""
         self._connection = connection
         self._body = b""
         self._waiter: asyncio.Future[None] | None = None
         self._head: bytes | None = None
         self._chunked = False
-        self._left: int | None = None
+        self._body_bytes_left: int | None = None
+        """What is still to be sent of a response with a Content-Length."""
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether nothing but the connection's end tells that the answer is whole (RFC 9112 6.3)."""
-        return self.started and not self._chunked and self._left is None
+        """Return whether only the end of the connection marks the end of the response (RFC 9112 6.3)."""
+        return self.started and not self._chunked and self._body_bytes_left is None
 
-    async def run(self, answering: Awaitable[None]) -> None:
-        """Waits for the answer; whatever is left unfinished ends the connection."""
+    async def run(self, response: Awaitable[None]) -> None:
+        """Await `response`, which sends the response; close the connection if it is left incomplete."""
         try:
-            await answering
-        except Exception:  # noqa: BLE001 - the client sees its connection end, the log why
+            await response
+        except Exception:  # noqa: BLE001 - the client sees its connection end; the log has the reason
             _log.exception("response_incomplete")
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """Ends a request whose answer is not complete, and never will be; its connection ends with it."""
+        """End a request whose response is incomplete and never will be complete, and its connection."""
         if self.complete or self.abandoned:
             return
         self.abandoned = True
         self.keep_alive = False
-        self._give_back()
-        self._connection.finished(self)
+        self._release()
+        self._connection.response_ended(self)
 
-    def _give_back(self) -> None:
-        on_over, self.on_over = self.on_over, None
-        if on_over is not None:
-            on_over()
+    def _release(self) -> None:
+        on_end, self.on_end = self.on_end, None
+        if on_end is not None:
+            on_end()
 
     @property
     def has_body(self) -> bool:
-        """Whether any of a body has come that was not taken yet."""
+        """Return whether a part of the request's body waits to be received."""
         return bool(self._body)
 
-    # --- the request's body ------------------------------------------------------------------------------------
-
-    def feed(self, body: bytes) -> None:
-        """Takes a part of the body from the parser; a part that nobody will ask for is dropped."""
+    def body_received(self, body: bytes) -> None:
+        """Add a piece of the body; drop it after the response is complete."""
         if self.complete:
             return
         self._body = self._body + body if self._body else body
-        if len(self._body) > HIGH_WATER:
-            self._connection.pause_reading()
+        if len(self._body) > MAX_BUFFERED_BODY:
+            self._connection.client_transport.pause_reading()
         self._wake()
 
-    def end_of_body(self) -> None:
-        """Is told by the parser that the request is whole."""
+    def body_complete(self) -> None:
+        """Mark the request as complete."""
         self.more_body = False
         self._wake()
 
     def take_body(self) -> bytes:
-        """The body of a request that has come whole."""
+        """Return the body of a request that is complete, once."""
         body, self._body = self._body, b""
         return body
 
     def disconnect(self) -> None:
-        """Is told that the client has gone."""
+        """Stop the work for a client that is gone."""
         self.disconnected = True
         self._wake()
-        if self.on_gone is not None:
-            self.on_gone()
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
     async def receive(self) -> Message:
-        """ASGI's receive: the next part of the body, or that the client has gone."""
+        """ASGI's receive: return the next piece of the body, or `http.disconnect`."""
+        transport = self._connection.client_transport
         if self.expects_continue:
             self.expects_continue = False
-            self._connection.write(_CONTINUE)
+            transport.write(_CONTINUE)
         if not self._body and self.more_body and not self.disconnected and not self.complete:
-            self._connection.resume_reading()
+            transport.resume_reading()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
         if self.disconnected or self.complete:
             return {"type": "http.disconnect"}
-        body, self._body = self._body, b""
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return {"type": "http.request", "body": self.take_body(), "more_body": self.more_body}
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    # --- the answer --------------------------------------------------------------------------------------------
-
     async def send(self, message: Message) -> None:
-        """ASGI's send. To a client that has gone, says nothing."""
+        """ASGI's send. Does nothing when the client is gone."""
         if self.disconnected:
             return
-        if self._connection.write_paused:
-            await self._connection.drain()
+        transport = self._connection.client_transport
+        if transport.write_paused:
+            await transport.drain()
         if not self.started:
             self.started = True
             self.expects_continue = False
@@ -220,37 +201,37 @@ class RequestCycle:
         if self._head is not None:
             data = self._head + data
             self._head = None
-        self._connection.write(data)
-        self.written += 1
+        transport.write(data)
+        self.parts_sent += 1
         if not more:
             self._complete()
 
-    def cut(self) -> None:
-        """Ends the connection in the middle of the answer, and what is still being done for it."""
+    def abort(self) -> None:
+        """Close the connection in the middle of the response, and stop the work for it."""
         if not self.complete:
-            self._connection.cut(self)
+            self._connection.abort_response(self)
             self.disconnect()
 
     @property
-    def may_switch(self) -> bool:
-        """Whether HTTP may end on the connection with this request."""
-        return self._connection.may_switch
+    def can_upgrade(self) -> bool:
+        """Return whether the connection may leave HTTP with this request."""
+        return self._connection.can_upgrade
 
-    def hand_over(self, heir: Heir) -> HandedOver:
-        """Gives the connection to `heir`, who answers then. Raises ConnectionError where the client has gone."""
-        given = self._connection.hand_over(heir)
+    def upgrade(self, successor: Successor) -> UpgradedConnection:
+        """Give the connection to `successor`, which responds. Raises ConnectionError if the client is gone."""
+        connection = self._connection.upgrade(successor)
         self.started = True
-        return given
+        return connection
 
     @property
     def is_blocked(self) -> bool:
-        """Whether an answer has to wait: the client has gone, or takes no more at the moment."""
-        return self.disconnected or self._connection.write_paused
+        """Return whether a response cannot be written now: the client is gone, or does not read."""
+        return self.disconnected or self._connection.client_transport.write_paused
 
-    def answer(self, status: int, headers: Headers, body: bytes) -> int:
-        """The whole answer at once, for a cycle that is not blocked.
+    def respond(self, status: int, headers: HeaderFields, body: bytes) -> int:
+        """Send a whole response at once. The cycle must not be blocked.
 
-        Gives the status; 0 for an answer that cannot be written as HTTP: then the connection ends instead.
+        Return the status; 0 if the response cannot be written as HTTP: then the connection is closed.
         """
         try:
             data = self._built_head(status, headers) + self._framed(body, False)
@@ -259,40 +240,40 @@ class RequestCycle:
             self.abandon()
             return 0
         self.started = True
-        self._connection.write(data)
+        self._connection.client_transport.write(data)
         self._complete()
         return status
 
-    def answer_known(self, known: ResponseHead, body: bytes) -> int:
-        """Send the response whose head was cached; `body` has the length that the head says. Return the status."""
+    def respond_with_cached_head(self, head: ResponseHead, body: bytes) -> int:
+        """Send a whole response at once, as `respond` does. `body` has the length that `head` states."""
         self.started = True
         data = complete_response(
-            known.status,
+            head.status,
             self._connection.default_response_lines(self.request.scheme),
-            known.lines,
+            head.lines,
             self.request.request_id,
             cors_lines=self.cors_lines,
             connection_lines=self._persistence(),
             body=body,
         )
-        self._connection.write(data)
+        self._connection.client_transport.write(data)
         self._complete()
-        return known.status
+        return head.status
 
-    def _built_head(self, status: int, headers: Headers) -> bytes:
+    def _built_head(self, status: int, headers: HeaderFields) -> bytes:
         lines: list[bytes] = []
         for name, value in headers:
-            if name == b"connection":  # said below, once
+            if name == b"connection":  # written by `_persistence`
                 self.keep_alive = self.keep_alive and value != b"close"
                 continue
             if name == b"content-length":
                 if status in BODILESS:
                     continue
-                self._left = int(value)
+                self._body_bytes_left = int(value)
             lines += (name, b": ", value, b"\r\n")
         fields = b"".join(lines)
         if fields.count(b"\n") * 4 != len(lines) or fields.count(b"\r") * 4 != len(lines):
-            raise ValueError("a header of the answer holds a line end")
+            raise ValueError("a response header contains a line end")
         framing = self._framing(status)
         return complete_response(
             status,
@@ -305,18 +286,18 @@ class RequestCycle:
 
     def _framing(self, status: int) -> bytes:
         if self.request.method == "HEAD" or status in BODILESS:
-            self._left = 0
+            self._body_bytes_left = 0
             return b""
-        if self._left is not None:
+        if self._body_bytes_left is not None:
             return b""
         if self.request.http_version == "1.1":
             self._chunked = True
             return b"transfer-encoding: chunked\r\n"
-        self.keep_alive = False  # RFC 9112 6.3: for HTTP/1.0 the connection's end is the body's
+        self.keep_alive = False  # RFC 9112 6.3: the connection's end is the body's end
         return b""
 
     def _persistence(self) -> bytes:
-        if self.more_body:  # nobody will take the rest of it, and the next request could not be told from it
+        if self.more_body:  # the rest of the request's body is not read, so the next request cannot be found
             self.keep_alive = False
         if not self.keep_alive:
             return b"connection: close\r\n"
@@ -326,19 +307,19 @@ class RequestCycle:
         if self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             return chunk if more else chunk + b"0\r\n\r\n"
-        if self._left is None:
+        if self._body_bytes_left is None:
             return body
         if self.request.method == "HEAD":
             return b""
-        self._left -= len(body)
-        if self._left < 0 or (self._left and not more):
-            raise ValueError("an answer's body is not as long as its Content-Length")
+        self._body_bytes_left -= len(body)
+        if self._body_bytes_left < 0 or (self._body_bytes_left and not more):
+            raise ValueError("the length of the body differs from Content-Length")
         return body
 
     def _complete(self) -> None:
         self.complete = True
         if self._waiter is not None:
             self._wake()
-        if self.on_over is not None:
-            self._give_back()
-        self._connection.finished(self)
+        if self.on_end is not None:
+            self._release()
+        self._connection.response_ended(self)

@@ -1,18 +1,26 @@
-"""Owns what a client's bytes say in HTTP/1.1: one request after the other, as httptools reads them.
+"""Parse a client's bytes as HTTP/1.1 requests, with httptools.
 
-Whatever is read is told to the owner at once: a request's head, a part of its body, its end. Trailers are discarded.
+Each part of a request is passed on as soon as it is parsed: the head, pieces of the body, the end. Trailers are
+discarded.
 """
 
 from typing import NamedTuple, Protocol
 
 import httptools
+import structlog
 
 from gateway.http.authority import origin_form, with_authority
-from gateway.http.list_fields import OWS, elements
+from gateway.http.header_fields import OWS, list_elements
+
+_log = structlog.get_logger("request_parser")
+
+
+class MalformedRequest(ValueError):
+    """The input is not HTTP/1.1. The text is fixed and quotes nothing that was received."""
 
 
 class RequestHead(NamedTuple):
-    """A request up to its body; names of `headers` in lower case. `keep_alive` as the client wants it."""
+    """A request up to its body. Names in `headers` are in lower case; `keep_alive` is what the client asks for."""
 
     method: str
     path: bytes
@@ -23,75 +31,89 @@ class RequestHead(NamedTuple):
     expects_continue: bool
 
 
-class Owner(Protocol):
-    """Who has a client's bytes read."""
+class HeadReceiver(Protocol):
+    """Receives the heads of requests."""
 
-    def begin_request(self, head: RequestHead) -> None:
-        """Is told a request's head as soon as it is whole."""
-
-    def take_body(self, body: bytes) -> None:
-        """Is told a part of its body."""
-
-    def end_request(self) -> None:
-        """Is told that it is whole."""
+    def head_received(self, head: RequestHead) -> None:
+        """Receive the head of the next request."""
 
 
-class RequestReader:
-    """Reads the requests of one connection."""
+class BodyReceiver(Protocol):
+    """Receives the rest of each request."""
+
+    def body_received(self, body: bytes) -> None:
+        """Receive a piece of the current request's body."""
+
+    def request_received(self) -> None:
+        """Complete the current request."""
+
+
+class RequestParser:
+    """Parses the requests of one connection."""
 
     __slots__ = (
         "_body_framing",
+        "_body_receiver",
         "_expects_continue",
+        "_head_receiver",
         "_headers",
         "_in_body",
-        "_owner",
         "_parser",
         "_target",
+        "bytes_outside_bodies",
         "in_head",
     )
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, head_receiver: HeadReceiver, body_receiver: BodyReceiver) -> None:
+        self._head_receiver = head_receiver
+        self._body_receiver = body_receiver
         self._parser = self._new_parser()
         self._body_framing = b""
-        """A head that frames the body which the parser is about to leave out; empty where it leaves none out."""
+        """The head to parse before a body that httptools would skip; empty if it skips none."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
         self._in_body = False
         self.in_head = False
-        """Whether a request's head has begun and is not whole yet."""
+        """Whether a head has begun and is incomplete."""
+        self.bytes_outside_bodies = 0
+        """Bytes since the last head or piece of a body: an incomplete head, chunk extensions or trailers."""
 
     def feed(self, data: bytes) -> bytes | None:
-        """Reads on. Raises httptools.HttpParserError for what is malformed.
+        """Parse `data`. Raises MalformedRequest.
 
-        A request without a body that asks for another protocol (RFC 9110 7.8) ends the reading: what follows it is
-        returned, perhaps nothing, to be fed once it is certain that HTTP goes on. None everywhere else.
+        A request without a body that asks for an upgrade (RFC 9110 7.8) stops the parser. The bytes after it are
+        returned, which may be none; feed them once it is certain that HTTP continues. Otherwise return None.
         """
+        self.bytes_outside_bodies += len(data)
+        pieces: tuple[bytes, ...] = (data,)
         while True:
             try:
-                self._parser.feed_data(data)
+                for piece in pieces:
+                    self._parser.feed_data(piece)
             except httptools.HttpParserUpgrade as upgrade:
-                data = data[upgrade.args[0] :]
+                rest = pieces[-1][upgrade.args[0] :]
                 self._parser = self._new_parser()
                 if not self._body_framing:
-                    return data
-                framing, self._body_framing = self._body_framing, b""
-                self._parser.feed_data(framing)
+                    return rest
+                pieces = self._body_framing, rest
+                self._body_framing = b""
+            except httptools.HttpParserError as error:
+                if isinstance(error, httptools.HttpParserCallbackError):  # an exception of our callbacks
+                    _log.error("request_reader_failed", exc_info=error)
+                raise MalformedRequest(str(error)[:80]) from error
             else:
                 return None
 
     def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
-        # What follows a request with `Connection: close` must not harm the answer to it; it is never served.
+        # Data after a request with `Connection: close` is ignored, and must not prevent the response to it.
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
-    # --- httptools ---------------------------------------------------------------------------------------------
-
     def on_message_begin(self) -> None:
-        """Called by the parser."""
-        if self._in_body:  # the head that frames the rest of a body
+        """Start a request. Called by httptools."""
+        if self._in_body:  # the head in `_body_framing`
             return
         self.in_head = True
         self._target = b""
@@ -99,26 +121,27 @@ class RequestReader:
         self._expects_continue = False
 
     def on_url(self, url: bytes) -> None:
-        """Called by the parser, perhaps with a part."""
+        """Add a piece of the request target. Called by httptools."""
         if not self._in_body:
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser, for trailers as well."""
+        """Add a header field. Called by httptools, for trailers as well."""
         if self._in_body:
             return
         name = name.lower()
         value = value.strip(OWS)
         if name == b"expect":
-            self._expects_continue = b"100-continue" in elements(value.lower())
+            self._expects_continue = b"100-continue" in list_elements(value.lower())
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Called by the parser."""
+        """Pass the head on. Called by httptools."""
         if self._in_body:
             return
         self.in_head = False
         self._in_body = True
+        self.bytes_outside_bodies = 0
         parser, target = self._parser, self._target
         method, version = parser.get_method().decode("ascii"), parser.get_http_version()
         headers, self._headers = self._headers, []
@@ -128,9 +151,9 @@ class RequestReader:
                 headers = with_authority(headers, authority, version)
         path, _, query = target.partition(b"?")
         if parser.should_upgrade() and method != "CONNECT":
-            # The parser takes the body for another protocol, and RFC 9110 7.8 says that it is this request's.
+            # httptools takes the body for another protocol; by RFC 9110 7.8 it belongs to this request.
             self._body_framing = _framing_of_body(headers, version)
-        self._owner.begin_request(
+        self._head_receiver.head_received(
             RequestHead(
                 method,
                 path,
@@ -143,19 +166,20 @@ class RequestReader:
         )
 
     def on_body(self, body: bytes) -> None:
-        """Called by the parser."""
-        self._owner.take_body(body)
+        """Pass a piece of the body on. Called by httptools."""
+        self.bytes_outside_bodies = 0
+        self._body_receiver.body_received(body)
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
-        if self._body_framing:  # the parser that comes next reads the body
+        """End the request. Called by httptools."""
+        if self._body_framing:  # the next httptools parser reads the body
             return
         self._in_body = False
-        self._owner.end_request()
+        self._body_receiver.request_received()
 
 
 def _framing_of_body(headers: list[tuple[bytes, bytes]], version: str) -> bytes:
-    """A head that says of its body what `headers` say; empty where they say that there is none."""
+    """Return a minimal head whose body is framed as `headers` say; empty if they announce no body."""
     lines = [(name, value) for name, value in headers if name in (b"content-length", b"transfer-encoding")]
     if all(name == b"content-length" and not value.strip(b" \t0") for name, value in lines):
         return b""

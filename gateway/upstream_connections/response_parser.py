@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import httptools
 
 from contract.identity import REFUSED_HEADER
-from gateway.http.list_fields import OWS
+from gateway.http.header_fields import OWS
 from gateway.http.response_head import BODILESS, ResponseHead
 from gateway.http.response_headers import read_answer_fields
 from gateway.upstream_connections.response_framing import InvalidFraming, read_framing

@@ -14,7 +14,7 @@ from tests.slow_clients import SLOW_HEADS, Kept, crowd, slow_bodies
 CLIENTS = 400
 DROP = 1.0
 """Seconds from drop to drop."""
-DEADLINE = ServerProtocol.head_timeout + 3
+DEADLINE = ServerProtocol.timeouts.head + 3
 """Seconds: the sweep looks once a second, and this process has to look, too."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 from uvicorn.config import Config
 
 from gateway.app import Gateway
+from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.http_protocol import ServerProtocol
 from gateway.worker.gunicorn_worker import GatewayServer, GatewayWorker
 from tests.gateway.raw_client import RawClient, one_answer
@@ -33,7 +34,7 @@ class RunningGateway:
         """Asks the worker to go, and returns when it has asked every connection to."""
         self.server.should_exit = True
         deadline = time.monotonic() + WAIT
-        while not all(connection._draining for connection in self._connections()) and time.monotonic() < deadline:
+        while not all(connection.draining for connection in self._connections()) and time.monotonic() < deadline:
             time.sleep(0.01)  # the server looks ten times a second
 
     def has_met(self, clients: int) -> bool:
@@ -64,8 +65,7 @@ class RunningGateway:
 class Impatient(ServerProtocol):
     """The same protocol; it waits less long for a client that may be gone."""
 
-    probe_after = 0.01
-    half_closed_timeout = 0.5
+    timeouts = ClientTimeouts(probe_delay=0.01, half_closed=0.5)
 
 
 @contextmanager

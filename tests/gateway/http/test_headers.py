@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from contract.problems import Refused
 from gateway.http import request_headers as headers
 from gateway.http import response_headers as answer_headers
-from gateway.http.field_names import TABLE_SIZE
+from gateway.http.header_fields import MAX_CACHED_NAMES
 from gateway.http.request_headers import (
     RequestFields,
     may_be_forwarded,
@@ -351,7 +351,7 @@ def test_many_unknown_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(headers, "_REQUEST_FATES", headers._Table())
     for number in range(5_000):
         crossing((b"x-%d" % number, b""))
-    assert len(headers._REQUEST_FATES) <= TABLE_SIZE
+    assert len(headers._REQUEST_FATES) <= MAX_CACHED_NAMES
     assert crossing((b"x-user-id", b"root"), (b"x-new", b"1")) == b"x-new: 1\r\n"
 
 

@@ -17,13 +17,13 @@ class Waiting:
     """A client that waits for a place."""
 
     disconnected: bool = False
-    on_gone: Callable[[], None] | None = None
+    on_disconnect: Callable[[], None] | None = None
 
     def go_away(self) -> None:
         """Closes the connection."""
         self.disconnected = True
-        if self.on_gone is not None:
-            self.on_gone()
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
 
 def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chassis.settings import load
 from gateway.http.forwarded import forwarded_value, read_forwarded
-from gateway.server.client_address import MAX_HOPS, UNKNOWN, TrustedProxies, peer_name, read_address
+from gateway.server.client_address import MAX_HOPS, UNKNOWN, TrustedProxies, parse_node, peer_name
 from gateway.settings import GatewaySettings
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
@@ -23,11 +23,11 @@ def trusted(text: str = "10.0.0.0/8, fd00::/8") -> TrustedProxies:
 
 
 def client_of(*fields: tuple[str, str]) -> str:
-    return trusted().provenance(as_headers(fields), PEER, "http").client
+    return trusted().resolve(as_headers(fields), PEER, "http").address
 
 
 def scheme_of(*fields: tuple[str, str]) -> str:
-    return trusted().provenance(as_headers(fields), PEER, "http").scheme
+    return trusted().resolve(as_headers(fields), PEER, "http").scheme
 
 
 def as_headers(fields: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
@@ -182,8 +182,8 @@ def test_beside_x_forwarded_fields_forwarded_is_not_looked_at() -> None:
     st.sampled_from(["x-forwarded-for", "x-forwarded-proto", "forwarded"]), st.text(st.characters(max_codepoint=255))
 )
 def test_whatever_is_said_the_client_has_an_address_and_a_scheme(name: str, value: str) -> None:
-    client, scheme = trusted().provenance(as_headers(((name, value),)), PEER, "http")
-    assert str(read_address(client)) == client
+    client, scheme = trusted().resolve(as_headers(((name, value),)), PEER, "http")
+    assert str(parse_node(client)) == client
     assert scheme in ("http", "https")
 
 

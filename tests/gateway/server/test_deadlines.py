@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gateway.server.http_protocol import MIN_BODY_RATE, ServerProtocol
+from gateway.server.connection_deadlines import MIN_BODY_RATE, ClientTimeouts
+from gateway.server.http_protocol import ServerProtocol
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
@@ -21,9 +22,7 @@ SWEEP = 1.0
 class Hasty(ServerProtocol):
     """The same protocol, with less patience."""
 
-    head_timeout = 0.4
-    body_timeout = 0.4
-    write_timeout = 0.4
+    timeouts = ClientTimeouts(head=0.4, body=0.4, write=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def test_a_slow_client_is_closed_at_the_deadline_and_others_are_served(
         waiting = threads.map(seconds, SLOW)
         assert other.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
         kept = dict(zip(SLOW, waiting, strict=True))
-    assert {name: took for name, took in kept.items() if took > Hasty.head_timeout + SWEEP + 0.5} == {}
+    assert {name: took for name, took in kept.items() if took > Hasty.timeouts.head + SWEEP + 0.5} == {}
 
 
 def test_a_body_that_is_not_whole_in_the_routes_total_time_is_refused(
@@ -103,7 +102,7 @@ def send_steadily(client: RawClient, size: int, seconds: float) -> None:
 
 def test_a_slow_but_steady_body_is_taken(hasty: RunningGateway, upstream: RawUpstream) -> None:
     """A slow line is no attack: twice the least that is asked of it is enough."""
-    seconds = Hasty.body_timeout + SWEEP + 0.6
+    seconds = Hasty.timeouts.body + SWEEP + 0.6
     size = int(2 * MIN_BODY_RATE * seconds)
     with hasty.connect() as client:
         client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
@@ -123,7 +122,7 @@ def test_in_a_conversation_nobody_has_to_say_much(hasty: RunningGateway, upstrea
     upstream.begin(script)
     with hasty.connect() as client:
         client.send(b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nx")
-        send_steadily(client, 49, Hasty.body_timeout + SWEEP + 0.6)
+        send_steadily(client, 49, Hasty.timeouts.body + SWEEP + 0.6)
         assert client.answer("POST").body == b"hello"
 
 
@@ -132,7 +131,7 @@ def test_a_client_that_was_not_listened_to_is_not_slow(hasty: RunningGateway, up
     size = 2**24
 
     async def script(conversation: Conversation) -> None:
-        await asyncio.sleep(Hasty.body_timeout + SWEEP + 0.6)
+        await asyncio.sleep(Hasty.timeouts.body + SWEEP + 0.6)
         await conversation.read_body()
         await conversation.write(ok())
 
@@ -185,7 +184,7 @@ def test_four_hundred_slow_clients_do_not_slow_the_others_down(hasty: RunningGat
             took.append(time.monotonic() - begun)
     kept = waiting.result()
     assert len(kept) == 400
-    assert {one.kind: one.seconds for one in kept if one.seconds > Hasty.head_timeout + SWEEP + 1} == {}
+    assert {one.kind: one.seconds for one in kept if one.seconds > Hasty.timeouts.head + SWEEP + 1} == {}
     assert sorted(took)[int(len(took) * 0.99)] < 1
     assert all(request.request_line.startswith("GET") for request in upstream.requests), "a drip reached the service"
 

@@ -210,7 +210,7 @@ def test_it_is_answered_also_where_that_takes_a_while(
     """An interim answer before that is no answer, and HTTP/1.0 knows none."""
 
     async def slow(conversation: Conversation) -> None:
-        await asyncio.sleep(Impatient.half_closed_timeout / 2)
+        await asyncio.sleep(Impatient.timeouts.half_closed / 2)
         await conversation.write(ok(b"late"))
 
     upstream.begin(slow)
@@ -261,7 +261,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
             return "id"
 
         def begin(self, cycle: RequestCycle) -> None:
-            asyncio.get_running_loop().call_later(0.2, cycle.answer, 200, [(b"content-length", b"2")], b"ok")
+            asyncio.get_running_loop().call_later(0.2, cycle.respond, 200, [(b"content-length", b"2")], b"ok")
 
     async def play() -> bytes:
         config = Config(cast(Any, App()), log_config=None)

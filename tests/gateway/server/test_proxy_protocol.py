@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.proxied_connection import ProxiedConnection, connection_class
-from gateway.server.proxy_protocol import MAX_BYTES, MalformedPreamble, Preamble, ProxyProtocol
+from gateway.server.proxy_protocol import MAX_BYTES, MalformedProxyHeader, ProxyHeader, ProxyProtocol
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import RawUpstream
@@ -91,7 +92,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
 def test_a_header_is_read_and_nothing_behind_it(header: bytes, client: str | None, is_tls: bool) -> None:
-    assert ANY.read(header + GET) == Preamble(len(header), client, is_tls)
+    assert ANY.read(header + GET) == ProxyHeader(len(header), client, is_tls)
 
 
 @pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
@@ -101,16 +102,16 @@ def test_a_header_that_comes_in_parts_is_waited_for(header: bytes, client: str |
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 def test_what_is_none_is_refused(data: bytes) -> None:
-    with pytest.raises(MalformedPreamble):
+    with pytest.raises(MalformedProxyHeader):
         ANY.read(data)
 
 
 def test_only_the_versions_that_were_asked_for_are_spoken() -> None:
     assert ProxyProtocol("v1", "").read(V1) is not None
     assert ProxyProtocol("v2", "").read(V2) is not None
-    with pytest.raises(MalformedPreamble):
+    with pytest.raises(MalformedProxyHeader):
         ProxyProtocol("v1", "").read(V2)
-    with pytest.raises(MalformedPreamble):
+    with pytest.raises(MalformedProxyHeader):
         ProxyProtocol("v2", "").read(V1)
 
 
@@ -118,7 +119,7 @@ def test_only_the_versions_that_were_asked_for_are_spoken() -> None:
 def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
     try:
         preamble = ANY.read(data)
-    except MalformedPreamble:
+    except MalformedProxyHeader:
         return
     if preamble is None:
         assert len(data) < MAX_BYTES
@@ -129,10 +130,10 @@ def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
 
 def test_operators_come_without_a_balancer() -> None:
     protocol = ProxyProtocol("any", "127.0.0.1:9001")
-    assert protocol.is_due_at(("127.0.0.1", 8000))
-    assert not protocol.is_due_at(("127.0.0.1", 9001))
-    assert not ProxyProtocol("any", "unix:/run/i.sock").is_due_at(("/run/i.sock", None))
-    assert not ProxyProtocol("off", "").is_due_at(("127.0.0.1", 8000))
+    assert protocol.is_required_at(("127.0.0.1", 8000))
+    assert not protocol.is_required_at(("127.0.0.1", 9001))
+    assert not ProxyProtocol("any", "unix:/run/i.sock").is_required_at(("/run/i.sock", None))
+    assert not ProxyProtocol("off", "").is_required_at(("127.0.0.1", 8000))
 
 
 def test_without_the_setting_the_plain_protocol_serves() -> None:
@@ -146,7 +147,7 @@ def test_without_the_setting_the_plain_protocol_serves() -> None:
 class Hasty(ProxiedConnection):
     """With less patience."""
 
-    head_timeout = 0.4
+    timeouts = ClientTimeouts(head=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +225,7 @@ def test_half_a_header_is_closed_at_the_deadline(behind_a_balancer: RunningGatew
         begun = time.monotonic()
         balancer.send(V1[:10])
         assert balancer.is_closed()
-        assert time.monotonic() - begun < Hasty.head_timeout + 1.5
+        assert time.monotonic() - begun < Hasty.timeouts.head + 1.5
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])

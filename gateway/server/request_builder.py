@@ -1,0 +1,57 @@
+"""Build the requests of one client connection, with the client's address, its scheme and a request id."""
+
+from gateway.http.request import Request
+from gateway.server.application import Application
+from gateway.server.client_address import UNKNOWN
+from gateway.server.request_head_cache import Recalled
+from gateway.server.request_parser import RequestHead
+
+
+class RequestBuilder:
+    """Builds requests. The client is the peer, unless the peer is a trusted proxy that names another client."""
+
+    __slots__ = ("_app", "client", "is_trusted_proxy", "scheme", "server")
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self.client = UNKNOWN
+        self.scheme = "http"
+        self.is_trusted_proxy = False
+        self.server: tuple[str, int | None] | None = None
+        """The address on which the connection came in."""
+
+    def set_peer(self, client: str, scheme: str) -> None:
+        """Set who is at the other end of the connection."""
+        self.client = client
+        self.scheme = scheme
+        self.is_trusted_proxy = self._app.trusted_proxies.trusts(client)
+
+    def from_head(self, head: RequestHead) -> Request:
+        """Return the request with a head that was parsed."""
+        method, path, query, headers, version, *_ = head
+        client, scheme = self._resolved_client(headers)
+        request_id = self._app.next_request_id()
+        return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
+
+    def from_cache(self, recalled: Recalled) -> Request:
+        """Return the request with a head that was found in the cache."""
+        known, headers, token = recalled
+        client, scheme = self._resolved_client(headers)
+        return Request(
+            self._app.next_request_id(),
+            known.method,
+            known.path,
+            known.query,
+            headers,
+            known.http_version,
+            client,
+            scheme,
+            self.server,
+            known,
+            token,
+        )
+
+    def _resolved_client(self, headers: list[tuple[bytes, bytes]]) -> tuple[str, str]:
+        if not self.is_trusted_proxy:
+            return self.client, self.scheme
+        return self._app.trusted_proxies.resolve(headers, self.client, self.scheme)
