@@ -46,7 +46,8 @@ from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_calls
 from gateway.tokens.refresh import TokenRefresher
-from gateway.tokens.revocations import RevocationFeed, Revocations
+from gateway.tokens.revocation_feed import RevocationFeed
+from gateway.tokens.revocations import Revocations
 from gateway.tokens.usage_reports import UsageReports
 from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
@@ -162,11 +163,11 @@ def create_app(
     auth_balancer = Balancer(calls, UpstreamEvents(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.reload_failed)
-    sightings = UsageReports(lambda document: _report(auth, document))
+    usage_reports = UsageReports(lambda document: _report(auth, document))
     token_verifier = TokenVerifier(
         keys,
         revocations,
-        sightings.note,
+        usage_reports.add,
         clock,
         issuer=settings.token_issuer,
         audience=settings.access_audience,
@@ -239,7 +240,7 @@ def create_app(
         feed.follow,
         counts.keep_sharing,
         tickets.keep_connected,
-        sightings.keep_reporting,
+        usage_reports.keep_reporting,
         upstreams.keep_sweeping,
         streams.sweep,
         metrics.keep_transferring,

@@ -6,7 +6,8 @@ from collections import Counter as Tally
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from chassis.clock import Clock
-from gateway.tokens.revocations import RevocationFeed, Revocations
+from gateway.tokens.revocation_feed import RevocationFeed
+from gateway.tokens.revocations import Revocations
 
 PAUSE = 1.0
 """Seconds between two transfers."""

@@ -1,8 +1,7 @@
-"""Reports to the auth service which generation of each session was seen in use, so that it can tell a lost answer
-from a stolen token (confirm on first use).
+"""Report to the auth service the highest refresh generation of each session that a client has used.
 
-Never in a request's way: a token is noted once, when it is verified, and the notes leave in batches, at most one
-a second. While the auth service is away they wait, the newest first to be kept.
+The auth service needs it to tell a lost refresh response from a stolen token (confirmation on first use). Reports
+leave in batches, outside of any request. While the auth service is away they wait in memory.
 """
 
 import asyncio
@@ -16,50 +15,52 @@ from contract.claims import AccessClaims
 from contract.internal import MAX_SEEN
 from gateway.bounded_cache import BoundedCache
 
-REPORT_PAUSE = 1.0
-"""Seconds between two reports."""
-LIMIT = 100_000
-"""Sessions that may wait to be reported."""
+REPORT_SECONDS = 1.0
+"""Time between two reports."""
+BACKLOG_REPORT_SECONDS = 0.1
+"""Time between two reports while a full batch is pending."""
+MAX_PENDING = 100_000
+"""Sessions that may be pending; of more, the oldest are dropped."""
 
-Report = Callable[[bytes], Awaitable[None]]
-"""Sends a JSON document. Raises OSError when it was not taken."""
+Send = Callable[[bytes], Awaitable[None]]
+"""Send a JSON document. Raises OSError if it was not accepted."""
 
-_log = structlog.get_logger("sightings")
+_log = structlog.get_logger("usage_reports")
 
 
 class UsageReports:
-    """What was seen and is still to be reported: the highest generation of each session."""
+    """The pending reports of one worker: the highest used generation by session."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._waiting = BoundedCache[str, int](LIMIT)
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._pending = BoundedCache[str, int](MAX_PENDING)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
-    def note(self, claims: AccessClaims) -> None:
-        """Notes that the session's generation is in use."""
-        self._put(claims.session, claims.generation)
+    def add(self, claims: AccessClaims) -> None:
+        """Add a report that the generation of `claims` is in use."""
+        self._add(claims.session, claims.generation)
 
     async def report_once(self) -> None:
-        """Reports one batch; where that fails it waits for the next time."""
-        batch = dict(islice(self._waiting.items(), MAX_SEEN))
+        """Send one batch. A batch that fails becomes pending again."""
+        batch = dict(islice(self._pending.items(), MAX_SEEN))
         if not batch:
             return
         for session in batch:
-            del self._waiting[session]
+            del self._pending[session]
         try:
-            await self._report(json.dumps({"seen": list(batch.items())}).encode())
+            await self._send(json.dumps({"seen": list(batch.items())}).encode())
         except OSError as error:
-            _log.warning("usage_report_failed", waiting=len(batch) + len(self), reason=str(error))
+            _log.warning("usage_report_failed", pending=len(batch) + len(self), error=str(error))
             for session, generation in batch.items():
-                self._put(session, generation)
+                self._add(session, generation)
 
     async def keep_reporting(self) -> None:
-        """Reports once a second, and what a burst left over at once, until cancelled."""
+        """Send a batch every second until cancelled, faster while a full batch is pending."""
         while True:
-            await asyncio.sleep(REPORT_PAUSE if len(self) < MAX_SEEN else 0.1)
+            await asyncio.sleep(REPORT_SECONDS if len(self) < MAX_SEEN else BACKLOG_REPORT_SECONDS)
             await self.report_once()
 
-    def _put(self, session: str, generation: int) -> None:
-        self._waiting[session] = max(generation, self._waiting.get(session, 0))
+    def _add(self, session: str, generation: int) -> None:
+        self._pending[session] = max(generation, self._pending.get(session, 0))

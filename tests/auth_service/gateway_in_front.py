@@ -79,7 +79,7 @@ class GatewayInFront:
         self.token_verifier = TokenVerifier(
             self.keys,
             self.revocations,
-            self.usage_reports.note,
+            self.usage_reports.add,
             clock,
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,

@@ -12,7 +12,8 @@ from contract.problems import Refused
 from gateway.browser_sessions.tickets import Tickets
 from gateway.rate_limits.redis_sync import SharedCounts
 from gateway.redis_errors import RedisUnavailable, redis_faults
-from gateway.tokens.revocations import RevocationFeed, Revocations
+from gateway.tokens.revocation_feed import RevocationFeed
+from gateway.tokens.revocations import Revocations
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, read_claims

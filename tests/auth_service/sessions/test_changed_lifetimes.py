@@ -15,7 +15,7 @@ from redis.asyncio import Redis as AsyncRedis
 from auth_service.audit.trail import Reason
 from auth_service.services import services
 from contract.revocation import EPOCH, STREAM
-from gateway.tokens.revocations import RevocationFeed
+from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
@@ -75,7 +75,7 @@ def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
         await redis.aclose()
 
     asyncio.run(read())
-    gateway.revocations.forget(clock())
+    gateway.revocations.evict_expired(clock())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from redis.asyncio import Redis
 from chassis.metrics import render_metrics
 from contract.revocation import Revocation
 from gateway.observability.metrics import Metrics
-from gateway.tokens.revocations import RevocationFeed, Revocations
+from gateway.tokens.revocation_feed import RevocationFeed
+from gateway.tokens.revocations import Revocations
 from tests.clocks import MovableClock
 
 

@@ -11,7 +11,7 @@ from contract.revocation import SESSION, SUBJECT, Revocation
 from gateway.proxy.open_streams import OpenStream, OpenStreams
 from gateway.routing.routes import Address, Route, Timeouts, Upstream
 from gateway.tokens.principal import Principal
-from gateway.tokens.revocations import FEED_LIMIT, Revocations
+from gateway.tokens.revocations import MAX_FEED_SILENCE_SECONDS, Revocations
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
 
@@ -91,9 +91,9 @@ def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, revo
 def test_a_stream_ends_where_a_request_would_be_refused_for_unknown_revocations() -> None:
     """REVOCATION_FAIL=closed."""
     bench = Bench(fail_closed=True)
-    bench.revocations.heard(bench.clock())
+    bench.revocations.mark_current(bench.clock())
     bench.open()
-    assert bench.pass_by(FEED_LIMIT) == []
+    assert bench.pass_by(MAX_FEED_SILENCE_SECONDS) == []
     assert bench.pass_by(0.1) == ["revocations_unavailable"]
 
 
