@@ -42,9 +42,9 @@ from auth_service.tokens.reader import TokenReader
 from chassis.clock import Clock
 from chassis.database import database_reason, engine_options, prepare_engine
 from chassis.health import health
-from chassis.problem_answers import install_problem_answers, problem_answer
+from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
-from chassis.serving import settings_or_exit
+from chassis.startup import settings_or_exit
 from contract.problems import Refused
 
 _log = structlog.get_logger("store")
@@ -74,7 +74,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     app.url_map.merge_slashes = False
 
     install_request_context(app)
-    install_problem_answers(app)
+    install_problem_details(app)
     engine = _install_store(app)
     AccessTokens(app)
     _services(app, settings, engine, clock).register_in(app.extensions)
@@ -175,4 +175,4 @@ def _check_redis() -> None:
 
 def _store_unavailable(error: Exception) -> Response:
     _log.error("store_unavailable", reason=database_reason(error))
-    return problem_answer(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))
+    return problem_response(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))

@@ -17,10 +17,10 @@ from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.tables import TABLES
-from chassis.database_check import check_database, check_database_to_migrate, or_refuse_to_start
+from chassis.database_check import check_database, check_database_to_migrate, exit_if_unusable
 from chassis.logs import configure_logs
-from chassis.new_migration import write_migration
-from chassis.serving import settings_or_exit
+from chassis.migration_writer import write_migration
+from chassis.startup import settings_or_exit
 
 
 @click.group()
@@ -34,7 +34,7 @@ def commands(context: click.Context) -> None:
         return
     configure_logs("auth_service", settings.log_level)
     url = settings.database_url.get_secret_value()
-    with or_refuse_to_start():
+    with exit_if_unusable():
         if context.invoked_subcommand == migrate.name:
             check_database_to_migrate(url)
         else:
@@ -47,7 +47,7 @@ def commands(context: click.Context) -> None:
 @commands.command()
 def migrate() -> None:
     """Bring the database to the newest version of the tables. Running it again changes nothing."""
-    with or_refuse_to_start():
+    with exit_if_unusable():
         upgrade()
 
 

@@ -6,15 +6,15 @@ from typing import Any
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.tables import TABLES
 from chassis.database import close_database_of
-from chassis.database_check import check_database, or_refuse_to_start
-from chassis.serving import gunicorn_defaults, settings_or_exit, warn_of_misspelled
+from chassis.database_check import check_database, exit_if_unusable
+from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 
 # Read here too, in the arbiter: a worker that cannot start would be started again and again.
 _settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
 globals().update(gunicorn_defaults("auth_service", _serving))
-warn_of_misspelled(os.environ, AuthSettings, ServingSettings)
+warn_about_misspelled(os.environ, AuthSettings, ServingSettings)
 wsgi_app = "auth_service.app:create_app()"
 proc_name = "sallyport-auth"
 bind = _serving.auth_bind
@@ -25,7 +25,7 @@ threads = _settings.all_threads
 
 def on_starting(server: object) -> None:
     """Called by gunicorn's master before it listens."""
-    with or_refuse_to_start():
+    with exit_if_unusable():
         check_database(_settings.database_url.get_secret_value(), TABLES)
 
 

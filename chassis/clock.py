@@ -1,4 +1,4 @@
-"""Owns what a clock is: a callable that gives the seconds since the epoch, passed in wherever time matters."""
+"""The type of a clock: a callable that returns seconds since the epoch. Callers pass clocks in."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Owns how a service reaches SQL: which URLs it takes, and how SQLite is told to behave like a server's database."""
+"""SQL engines: accepted URLs, connection pools and timeouts, and SQLite settings for concurrent use."""
 
 import sqlite3
 from functools import partial
@@ -12,33 +12,33 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from chassis.database_file import follow_database_file
-from chassis.sqlite_writers import BUSY_TIMEOUT, ConnectionInTurn
+from chassis.database_file import reconnect_if_replaced
+from chassis.sqlite_connection import BUSY_TIMEOUT, SerializedConnection
 from chassis.write_lock import WriteLock
 
 _log = structlog.get_logger("database")
 
 
 def database_url(text: str) -> str:
-    """`text` as SQLAlchemy wants it: postgres:// and postgresql:// go to psycopg 3. Raises ValueError."""
+    """Return `text` as a SQLAlchemy URL: postgres:// and postgresql:// use psycopg 3. Raises ValueError."""
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise ValueError("is no database URL") from error
+        raise ValueError("is not a database URL") from error
     if url.drivername in ("postgres", "postgresql"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("postgresql+psycopg", "sqlite"):
         raise ValueError("must be a sqlite: or postgresql: URL")
     if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ValueError("must name a file: each process and thread would have a memory of its own")
+        raise ValueError("must name a file: with an in-memory database each connection would have its own data")
     return url.render_as_string(hide_password=False)
 
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
-    """What to give create_engine for `url`, so that no call waits long and a restarted server is found again.
+    """Return create_engine options for `url`: bounded waits, and a check that replaces broken connections.
 
-    Each of `threads` can have a connection. Errors do not show a statement's values, which are people's addresses,
-    hashes and notes.
+    The pool holds one connection for each of `threads`. Errors do not show a statement's parameters, which are
+    personal data and password hashes.
     """
     options: dict[str, Any] = {"hide_parameters": True, "pool_size": threads, "max_overflow": 0, "pool_timeout": 5}
     if not url.startswith("postgresql"):
@@ -50,34 +50,37 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine) -> None:
-    """SQLite only: write-ahead log, foreign keys, writers that queue instead of failing, for 5 s at most.
+    """Set up SQLite for concurrent use: write-ahead log, foreign keys, writers that queue for at most 5 seconds.
 
-    Readers and a writer do not wait for each other.
+    Readers and the writer do not wait for each other. Other databases need no preparation.
     """
     if engine.dialect.name != "sqlite":
         return
-    turns = WriteLock()
+    write_lock = WriteLock()
 
     @event.listens_for(engine, "do_connect")
-    def connect_in_turn(_: Dialect, __: ConnectionPoolEntry, ___: list[Any], options: dict[str, Any]) -> None:
-        options["factory"] = partial(ConnectionInTurn, turns)
+    def use_serialized_connection(
+        _: Dialect, __: ConnectionPoolEntry, ___: list[Any], options: dict[str, Any]
+    ) -> None:
+        options["factory"] = partial(SerializedConnection, write_lock)
 
     event.listen(engine, "connect", _on_connect)
-    follow_database_file(engine)
+    reconnect_if_replaced(engine)
 
 
 def database_reason(error: BaseException) -> str:
-    """Return the driver's own words, on one line. SQLAlchemy's show the statement and what people wrote in it."""
+    """Return the driver's message on one line. SQLAlchemy's own message would show the statement and its data."""
     cause = (isinstance(error, DBAPIError) and error.orig) or error
     return " ".join(str(cause).split()) or type(cause).__name__
 
 
 def close_database_of(worker: Any) -> None:
-    """Close the idle connections of a gunicorn worker that ends. A worker that could not start has no application.
+    """Close the pooled connections of a gunicorn worker that stops.
 
-    On SQLite the write-ahead log is copied into the database file first, so that after a clean stop a backup is one
-    file. Where another process still uses the database, its own end does the copying.
+    On SQLite, checkpoint the write-ahead log first, so that after a clean stop the database is one file. If another
+    process still uses the database, that process checkpoints when it stops.
     """
+    # A worker that failed to start has no application.
     app = getattr(worker, "wsgi", None)
     if not isinstance(app, Flask):
         return
@@ -97,7 +100,7 @@ def _on_connect(connection: Any, _: object) -> None:
         raise TypeError(f"expected a SQLite connection, not {type(connection).__name__}")
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    # NORMAL may lose the last commits at a power cut, FULL may not: a refresh that was answered must be recorded.
+    # NORMAL can lose the last commits in a power failure. A refresh that was answered must be on disk.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")

@@ -1,7 +1,7 @@
-"""Owns that a connection to SQLite is one to the file that stands at its path, not to one that stood there before.
+"""Detect that a SQLite file was replaced, and reconnect.
 
-A file that is moved away, or replaced by a backup, lives on unseen in the connections that hold it open: what they
-record then is lost, and what they read is old.
+A file that is moved or replaced by a backup stays open in existing connections. Without this check they would keep
+reading old data, and their writes would be lost.
 """
 
 import os
@@ -14,8 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _FILE = "database file"
 
 
-def follow_database_file(engine: Engine) -> None:
-    """Opens the file anew when it is another one than a pooled connection has open. SQLite only."""
+def reconnect_if_replaced(engine: Engine) -> None:
+    """Discard a pooled connection on checkout if the file at its path is no longer the one it opened. SQLite only."""
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or path == ":memory:":
         return

@@ -1,4 +1,4 @@
-"""Owns /healthz (the process serves) and /readyz (it can do its work: every check passes)."""
+"""Health endpoints: /healthz (the process is alive) and /readyz (every check passes)."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,13 +8,13 @@ from flask import Blueprint, Response, jsonify
 _log = structlog.get_logger("health")
 
 Check = Callable[[], None]
-"""Returns when its part can be used, and raises whatever the part raises when it cannot."""
+"""Return if the component can be used; raise any exception if it cannot."""
 
 
 def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = None) -> Blueprint:
-    """The blueprint that answers /healthz and /readyz; checks are named after what they look at.
+    """Return the blueprint with /healthz and /readyz. `checks` maps the name of a component to its check.
 
-    Those in `degraded` are reported but do not decide: the process can do its work without these parts.
+    A failing check makes /readyz a 503. Those in `degraded` are only reported: the process works without them.
     """
     optional = degraded or {}
     blueprint = Blueprint("health", __name__)
@@ -28,8 +28,10 @@ def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = N
         failing = [name for name, check in checks.items() if not _passes(name, check)]
         if failing:
             return jsonify(status="not ready", failing=failing), 503
-        limping = [name for name, check in optional.items() if not _passes(name, check)]
-        return jsonify(status="ready", degraded=limping) if limping else jsonify(status="ready"), 200
+        failing_optional = [name for name, check in optional.items() if not _passes(name, check)]
+        return jsonify(status="ready", degraded=failing_optional) if failing_optional else jsonify(
+            status="ready"
+        ), 200
 
     return blueprint
 
@@ -37,7 +39,7 @@ def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = N
 def _passes(name: str, check: Check) -> bool:
     try:
         check()
-    except Exception as error:  # noqa: BLE001 - whatever a part raises, it is not ready
+    except Exception as error:  # noqa: BLE001 - any error of a check means not ready
         _log.warning("readiness_check_failed", part=name, reason=type(error).__name__)
         return False
     return True

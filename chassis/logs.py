@@ -1,9 +1,9 @@
-"""Owns the form of every log line: one JSON object a line on standard output, with the request's id.
+"""Logging: one JSON object a line on standard output, with the request id.
 
-A token never stands in a log: whatever looks like one is masked here, should a careless line let it through.
+Anything that looks like a JWT is masked, as a second line of defence: no code logs tokens.
 
-Our own lines are written at once. As records of the standard library, which what others log goes through, each would
-cost twice as much, and every request writes one or two.
+Our own events bypass the standard library's logging, which would double the cost of a line. Libraries' records go
+through it and come out in the same format.
 """
 
 import json
@@ -20,12 +20,12 @@ _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?")
 
 
 def mask_tokens(text: str) -> str:
-    """`text` with every JWT in it replaced by a mark."""
+    """Return `text` with every JWT replaced by `[token]`."""
     return _JWT.sub("[token]", text)
 
 
 def configure_logs(service: str, level: str) -> None:
-    """Sends structlog's and the standard library's records to stdout as JSON lines. Idempotent."""
+    """Send records of structlog and of the standard library to stdout as JSON lines. Idempotent."""
     structlog.configure(
         processors=[*_shared(service), _as_line],
         logger_factory=_StandardOutput,
@@ -36,9 +36,9 @@ def configure_logs(service: str, level: str) -> None:
 
 
 def write_out(lines: bytes) -> None:
-    """Writes whole lines to standard output at once, as one piece.
+    """Write complete lines to standard output and flush them.
 
-    What cannot be written is lost: a full disk must not fail the request as well.
+    If writing fails the lines are lost: a full disk must not fail the request.
     """
     try:
         sys.stdout.buffer.write(lines)
@@ -48,20 +48,20 @@ def write_out(lines: bytes) -> None:
 
 
 class _StandardOutput:
-    """Where our own lines go."""
+    """The structlog logger that writes to standard output."""
 
     def __init__(self, *_: object) -> None:
-        """Called by structlog."""
+        """structlog passes the logger's name, which the lines do not show."""
 
     def msg(self, line: bytes) -> None:
-        """Writes a line."""
+        """Write a line."""
         write_out(line)
 
     debug = info = warning = error = critical = exception = msg
 
 
 def log_config(service: str, level: str) -> dict[str, Any]:
-    """The standard library's half, in logging.config's dictionary form; gunicorn takes it as well."""
+    """Return the standard library's configuration in the form of logging.config.dictConfig, also for gunicorn."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [
@@ -78,8 +78,8 @@ def log_config(service: str, level: str) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stdout"]},
         "loggers": {
             "gunicorn.error": {"level": level, "handlers": ["stdout"], "propagate": False},
-            # A logging dictionary switches gunicorn's access log on, whatever `accesslog` says; every service
-            # writes a request's line itself, without its query.
+            # logconfig_dict turns gunicorn's access log on even with accesslog = None. The services log requests
+            # themselves, without the query string.
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
             "alembic.runtime.plugins": {"level": "WARNING"},
         },
@@ -105,7 +105,7 @@ _as_json = json.JSONEncoder(default=repr).encode
 
 
 def _as_text(_: WrappedLogger, __: str, event: EventDict) -> str:
-    # The whole line, so that a token in a list, a mapping or a traceback is found as well.
+    # The whole line is masked, so that a token in a list, a mapping or a traceback is found as well.
     return mask_tokens(_as_json(event))
 
 

@@ -1,7 +1,7 @@
-"""Owns how a service's metrics are gathered from its worker processes (Prometheus's multiprocess mode).
+"""Collect metrics from gunicorn's worker processes (prometheus_client's multiprocess mode).
 
-The library decides at import time where numbers are kept, so gunicorn's master names the folder before any worker
-imports it: `prepare_metrics` belongs into a gunicorn_conf.py, `render_metrics` behind an internal endpoint.
+The library reads its folder at import time, so the master process must set it before a worker imports the library:
+call `prepare_metrics` in gunicorn_conf.py, and `render_metrics` in an internal endpoint.
 """
 
 import atexit
@@ -17,23 +17,23 @@ _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def prepare_metrics() -> None:
-    """Makes an empty folder for this gunicorn's workers, and has it removed when the master ends."""
+    """Create an empty folder for the workers' metrics; it is removed when the master process exits."""
     folder = tempfile.mkdtemp(prefix="sallyport-metrics-")
     os.environ[_FOLDER] = folder
     master = os.getpid()
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == master else None)
 
 
-def forget_worker(pid: int) -> None:
-    """Takes a dead worker's gauges out of what is shown; what it counted stays counted."""
+def remove_worker(pid: int) -> None:
+    """Remove a dead worker's gauges; its counters remain in the totals."""
     if _FOLDER in os.environ:
         from prometheus_client import multiprocess
 
-        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # the library types it by halves
+        multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]  # not typed by the library
 
 
 def render_metrics(registry: "CollectorRegistry") -> tuple[bytes, str]:
-    """All workers' metrics in Prometheus's text format, with its content type; else those of `registry`."""
+    """Return the metrics of all workers (outside gunicorn: of `registry`) as Prometheus text, and its media type."""
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
     if _FOLDER in os.environ:

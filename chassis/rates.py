@@ -1,4 +1,4 @@
-"""Owns what a rate is: so many times in so many seconds, as people write it in settings and routes."""
+"""Rates such as "300/minute", as written in settings and routes."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _LONGEST = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` times in any `seconds`."""
+    """`count` events in any period of `seconds`."""
 
     count: int
     seconds: int
@@ -22,11 +22,11 @@ class Rate:
 
 
 def parse_rate(text: object) -> Rate:
-    """The rate in "300/minute" or "10/5 minutes". Raises ValueError for anything else, and for what is over a day."""
+    """Return the rate in `text`, as "10/5 minutes". Raises ValueError, also for a period over a day."""
     if isinstance(text, Rate):
         return text
     parts = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
     rate = Rate(int(parts[1]), int(parts[2] or 1) * _SECONDS[parts[3]]) if parts else None
     if rate is None or not rate.count or not 0 < rate.seconds <= _LONGEST:
-        raise ValueError('takes a rate as "300/minute", "50/second" or "10/5 minutes", over a day at most')
+        raise ValueError('must be a rate as "300/minute", "50/second" or "10/5 minutes", over at most a day')
     return rate

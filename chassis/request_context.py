@@ -1,6 +1,6 @@
-"""Owns what a Flask service knows of a request before its views run: its id, its trace, and who sent it.
+"""Per-request context of a Flask service: request id, trace id, client address, and the request's log line.
 
-The gateway in front sets X-Request-Id and X-Forwarded-*; exactly one such hop is believed.
+The gateway sets X-Request-Id and X-Forwarded-*; exactly one hop of X-Forwarded-* is trusted.
 """
 
 import re
@@ -16,16 +16,16 @@ _log = structlog.get_logger("request")
 
 
 def install_request_context(app: Flask) -> None:
-    """Gives every request of `app` an id, in its logs and its answer, and one log line when it is done."""
+    """Give every request of `app` an id, in its log lines and its response, and write one log line when it ends."""
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.before_request(_open)
     app.after_request(_close)
 
 
 def request_id() -> str:
-    """The id of the current request: the gateway's, or one of our own where it sent none."""
-    known: str | None = g.get("request_id")
-    return known or secrets.token_hex(16)
+    """Return the id of the current request: the gateway's, or a new one if the gateway sent none."""
+    given: str | None = g.get("request_id")
+    return given or secrets.token_hex(16)
 
 
 def _open() -> None:

@@ -1,7 +1,7 @@
-"""Owns how a process reads its settings: once, typed, frozen, and named in every complaint.
+"""Settings from environment variables: read once, typed, frozen; every error names its variable.
 
-A field `redis_url` is read from the variable `REDIS_URL`. A field of type SecretStr may also come from the
-file that `..._FILE` names. An empty variable counts as unset. Secrets have no defaults.
+The field `redis_url` is read from the variable `REDIS_URL`. A field of type SecretStr may also be read from the file
+named by `..._FILE`. An empty variable counts as unset. Secrets have no defaults.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,15 +15,15 @@ from pydantic.fields import FieldInfo
 from contract.keys import WeakKey, check_secret
 
 _SHOWN = 100
-"""Characters of a wrong value that a complaint shows."""
+"""Characters of a wrong value that an error message shows."""
 
 
 class SettingsError(Exception):
-    """The settings are refused. The text names each variable, what is wrong, and the value unless it is secret."""
+    """The settings are invalid. One line a variable: its name, what is wrong, and the value unless it is secret."""
 
 
 class Settings(BaseModel):
-    """What every process can be told."""
+    """Settings that every process has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -40,33 +40,33 @@ def _strong(secret: SecretStr) -> SecretStr:
 
 
 StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]
-"""A shared secret of at least 32 bytes that is no known example."""
+"""A shared secret of at least 32 bytes that is not a published example."""
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 
 def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
-    """The settings in `environ`. Raises SettingsError that names every variable at fault."""
+    """Return the settings in `environ`. Raises SettingsError, which names every wrong variable."""
     values: dict[str, str] = {}
-    complaints: dict[str, str] = {}
+    problems: dict[str, str] = {}
     for name, info in model.model_fields.items():
         try:
             text = _read(name.upper(), info, environ)
         except SettingsError as error:
-            complaints[name.upper()] = str(error)
+            problems[name.upper()] = str(error)
             continue
         if text:
             values[name] = text
     try:
         settings = model.model_validate(values)
     except ValidationError as error:
-        for variable, reason in _complaints(error):
+        for variable, reason in _problems(error):
             path = environ.get(f"{variable}_FILE")
             if reason == "is missing" and path and _is_secret(model.model_fields[variable.lower()]):
-                complaints.setdefault(variable, f"{variable}_FILE names {path}, which is empty")
-            complaints.setdefault(variable, f"{variable} {reason}{_origin(variable, model, environ)}")
-    if complaints:
-        raise SettingsError("\n".join(complaints.values()))
+                problems.setdefault(variable, f"{variable}_FILE names {path}, which is empty")
+            problems.setdefault(variable, f"{variable} {reason}{_origin(variable, model, environ)}")
+    if problems:
+        raise SettingsError("\n".join(problems.values()))
     return settings
 
 
@@ -88,7 +88,7 @@ def _read(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | N
 
 
 def _origin(variable: str, model: type[Settings], environ: Mapping[str, str]) -> str:
-    """What a complaint adds: the value, or for a secret the file that it came from."""
+    """Return what an error message adds: the value, or for a secret the file that it was read from."""
     info = model.model_fields.get(variable.lower())
     if info is None or not _is_secret(info):
         value = environ.get(variable, "")
@@ -102,20 +102,20 @@ def _is_secret(info: FieldInfo) -> bool:
     return any(SecretStr in (kind, *get_args(kind)) for kind in kinds)
 
 
-def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Each variable that is at fault, and why."""
+def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Yield each wrong variable and the reason."""
     for problem in error.errors(include_input=False, include_url=False):
         variable = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        said = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-        yield variable, f"{said[0].lower()}{said[1:]}" if said.startswith("Input") else said
+        reason = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+        yield variable, f"{reason[0].lower()}{reason[1:]}" if reason.startswith("Input") else reason
 
 
 _CLOSE = 0.85
-"""How much alike two names are of which one is taken for a slip of the other, from 0 to 1."""
+"""Similarity (0 to 1) from which a name counts as a misspelling of another."""
 
 
 def misspelled(environ: Iterable[str], *models: type[Settings]) -> dict[str, str]:
-    """The variables that no model reads, but that look like one that it reads; each with that one."""
+    """Return the variables that no model reads but that resemble one it reads, each with that name."""
     known = {
         name for model in models for field in model.model_fields for name in (field.upper(), f"{field.upper()}_FILE")
     }

@@ -1,8 +1,6 @@
-"""Owns who of those that want the same thing is next: threads of one process in the order in which they came, and
-processes one after the other.
+"""Fair locks: between threads in the order of arrival, and between processes through a lock file.
 
-A lock that is free for whoever asks first is never had by those who ask now and then, as long as others come back to
-it at once. Here whoever waits is given it, or stands ahead of all who come later.
+An unfair lock starves occasional users while others take it again at once. Here the longest-waiting thread is next.
 """
 
 import fcntl
@@ -16,45 +14,45 @@ from contextlib import contextmanager
 
 
 class WriteLock:
-    """One turn at a time, for whichever thread has waited longest; any thread may give it back."""
+    """A first-in-first-out lock between threads. Any thread may release it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._is_taken = False
+        self._is_locked = False
         self._waiting: deque[threading.Lock] = deque()
 
-    def take(self, deadline: float) -> bool:
-        """Waits for the turn; False where it has not come by `deadline`, a moment of time.monotonic()."""
+    def acquire(self, deadline: float) -> bool:
+        """Wait for the lock and return True; return False after `deadline` (seconds of time.monotonic())."""
         with self._guard:
-            if not self._is_taken:
-                self._is_taken = True
+            if not self._is_locked:
+                self._is_locked = True
                 return True
-            call = threading.Lock()
-            call.acquire()
-            self._waiting.append(call)
-        if call.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        if ticket.acquire(timeout=max(deadline - time.monotonic(), 0)):
             return True
         with self._guard:
-            if call not in self._waiting:
-                return True  # called between the deadline and here
-            self._waiting.remove(call)
+            if ticket not in self._waiting:
+                return True  # released between the deadline and here
+            self._waiting.remove(ticket)
             return False
 
-    def give_back(self) -> None:
-        """Gives the turn to the next."""
+    def release(self) -> None:
+        """Pass the lock to the thread that has waited longest."""
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._is_taken = False
+                self._is_locked = False
 
 
 @contextmanager
-def ahead_of_other_processes(path: str, deadline: float) -> Iterator[None]:
-    """Within it nobody else is within it who names the same `path`, a file made for this and nothing else.
+def process_lock(path: str, deadline: float) -> Iterator[None]:
+    """Hold an exclusive lock on the file at `path`, which is created for this purpose only.
 
-    Where that has not come by `deadline`, a moment of time.monotonic(), and where the file cannot be had, goes on
-    without: this is about the order alone.
+    Continues without the lock after `deadline` (seconds of time.monotonic()), or if the file cannot be opened: the
+    lock only keeps writers in order; SQLite itself keeps them apart.
     """
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -62,24 +60,24 @@ def ahead_of_other_processes(path: str, deadline: float) -> Iterator[None]:
         yield
         return
     try:
-        for _ in pauses(deadline):
+        for _ in retry_delays(deadline):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
             except OSError:
-                pass  # a file system without such locks
+                pass  # a file system without locks
             break
         yield
     finally:
         os.close(file)
 
 
-def pauses(deadline: float) -> Iterator[None]:
-    """Yields at once, and again after pauses of up to 2 ms until `deadline`, a moment of time.monotonic().
+def retry_delays(deadline: float) -> Iterator[None]:
+    """Yield at once, then after delays of up to 2 ms, until `deadline` (seconds of time.monotonic()).
 
-    Short, since of each process one thread waits like this; shorter still as the deadline comes near, so that whoever
-    has waited for long comes before others; and of no fixed length, so that no two go in step.
+    Delays are short because only one thread of each process waits here. They shrink as the deadline nears, so that
+    the longest-waiting process tries more often, and they are random, so that processes do not retry in step.
     """
     pause = 0.0001
     yield

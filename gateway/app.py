@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from chassis.clock import Clock
-from chassis.serving import settings_or_exit
+from chassis.startup import settings_or_exit
 from contract.internal import SEEN_PATH
 from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.sessions import BrowserSessions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from chassis.serving import refuse_to_start, settings_complaints, settings_or_exit
 from chassis.settings import SettingsError, load
+from chassis.startup import refuse_to_start, settings_or_exit, settings_problems
 from gateway.auth_service_address import auth_address
 from gateway.pipeline.explain import Asked, answer_of, table_lines
 from gateway.routing.errors import RoutesError
@@ -31,12 +31,12 @@ def check_settings(form: bool) -> None:
 
     Exit status: 0 if the gateway would start, 2 if it would not.
     """
-    problems = settings_complaints(os.environ, GatewaySettings, ServingSettings)
+    problems = settings_problems(os.environ, GatewaySettings, ServingSettings)
     if not problems:
         problems += _problems(lambda: auth_address(load(GatewaySettings, os.environ)))
     # The routes file needs these settings only, so it is checked even if others are wrong.
     own = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES")}
-    if not settings_complaints(own, RoutesSettings):
+    if not settings_problems(own, RoutesSettings):
         problems += _problems(lambda: _load_routes(load(RoutesSettings, own), form))
     if problems:
         refuse_to_start(SettingsError("\n".join(problems)))

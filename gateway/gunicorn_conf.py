@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from gunicorn.workers.base import Worker
 
-from chassis.metrics import forget_worker, prepare_metrics
-from chassis.serving import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_of_misspelled
+from chassis.metrics import prepare_metrics, remove_worker
+from chassis.startup import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_about_misspelled
 from gateway.auth_service_address import auth_address
 from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.errors import RoutesError
@@ -23,7 +23,7 @@ _log = structlog.get_logger("gateway")
 _settings = settings_or_exit(GatewaySettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
-warn_of_misspelled(os.environ, GatewaySettings, ServingSettings)
+warn_about_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
     # Read here, in the master, and known to the workers by their fork.
     _routes = ActiveRoutes(
@@ -70,4 +70,4 @@ def post_fork(server: object, worker: Any) -> None:
 
 def child_exit(server: object, worker: Worker) -> None:
     """Called by gunicorn's master when a worker has gone."""
-    forget_worker(worker.pid)
+    remove_worker(worker.pid)

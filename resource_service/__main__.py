@@ -12,10 +12,10 @@ import os
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 
-from chassis.database_check import check_database_to_migrate, or_refuse_to_start
+from chassis.database_check import check_database_to_migrate, exit_if_unusable
 from chassis.logs import configure_logs
-from chassis.new_migration import write_migration
-from chassis.serving import settings_or_exit
+from chassis.migration_writer import write_migration
+from chassis.startup import settings_or_exit
 from resource_service.app import create_app
 from resource_service.models import db
 from resource_service.settings import ResourceSettings, ServingSettings
@@ -48,11 +48,11 @@ def main() -> None:
 
 def _migrate(settings: ResourceSettings) -> None:
     configure_logs("resource_service", settings.log_level)
-    with or_refuse_to_start():
+    with exit_if_unusable():
         check_database_to_migrate(settings.database_url.get_secret_value())
     app = create_app(settings)
     install_migrations(app)
-    with app.app_context(), or_refuse_to_start():
+    with app.app_context(), exit_if_unusable():
         upgrade()
 
 

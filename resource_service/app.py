@@ -11,9 +11,9 @@ from sqlalchemy import exc, select
 from chassis.clock import Clock
 from chassis.database import database_reason, engine_options, prepare_engine
 from chassis.health import health
-from chassis.problem_answers import install_problem_answers, problem_answer
+from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
-from chassis.serving import settings_or_exit
+from chassis.startup import settings_or_exit
 from contract.problems import Refused
 from resource_service.identity import IdentityCheck, install_identity
 from resource_service.models import Note, db
@@ -48,7 +48,7 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     app.extensions["note_streams"] = NoteStreams(settings.resource_streams)
 
     install_request_context(app)
-    install_problem_answers(app)
+    install_problem_details(app)
     install_identity(app, IdentityCheck(settings.verifier, settings.identity_audience, clock))
     _install_store(app)
     app.register_blueprint(health({"database": _check_store}))
@@ -73,7 +73,7 @@ def _check_store() -> None:
 
 def _store_unavailable(error: Exception) -> Response:
     _log.error("store_unavailable", reason=database_reason(error))
-    return problem_answer(Refused("store_unavailable", retry_after=5))
+    return problem_response(Refused("store_unavailable", retry_after=5))
 
 
 def _forbid_storing(response: Response) -> Response:

@@ -4,8 +4,8 @@ import os
 from typing import Any
 
 from chassis.database import close_database_of
-from chassis.database_check import check_database, or_refuse_to_start
-from chassis.serving import gunicorn_defaults, settings_or_exit, warn_of_misspelled
+from chassis.database_check import check_database, exit_if_unusable
+from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES
 
@@ -14,7 +14,7 @@ _settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
 globals().update(gunicorn_defaults("resource_service", _serving))
-warn_of_misspelled(os.environ, ResourceSettings, ServingSettings)
+warn_about_misspelled(os.environ, ResourceSettings, ServingSettings)
 wsgi_app = "resource_service.app:create_app()"
 proc_name = "sallyport-resource"
 bind = _serving.resource_bind
@@ -25,7 +25,7 @@ threads = _settings.threads
 
 def on_starting(server: object) -> None:
     """Called by gunicorn's master before it listens."""
-    with or_refuse_to_start():
+    with exit_if_unusable():
         check_database(_settings.database_url.get_secret_value(), TABLES)
 
 

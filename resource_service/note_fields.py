@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chassis.json_body import JSON, MalformedBody, parse_json
+from chassis.json_body import JSON, MalformedJson, parse_json
 from contract.problems import Refused
 from resource_service.field_errors import invalid_fields
 
@@ -53,7 +53,7 @@ def read_changes(body: bytes) -> dict[str, str]:
 def _read_object(body: bytes) -> dict[str, JSON]:
     try:
         value = parse_json(body)
-    except MalformedBody as error:
+    except MalformedJson as error:
         if error.field is None:
             raise Refused("bad_body", f"JSON parse error - {error.reason}") from error
         raise invalid_fields({error.field: error.reason}) from error

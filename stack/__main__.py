@@ -16,7 +16,7 @@ from stack.embedded_redis import find_server, redis_command
 from stack.first_start import make_secrets
 from stack.plan import Plan, gateway_pid_file, make_plan
 from stack.readiness import NotReady, http_problem, redis_problem, wait_for
-from stack.service_settings import service_complaints
+from stack.service_settings import service_problems
 from stack.settings import Settings, SettingsRefused, StartRefused, read_settings
 from stack.supervisor import ProcessDied, StopAsked, Supervisor
 from stack.tour import make_tour
@@ -138,7 +138,7 @@ def _check_redis(settings: Settings) -> None:
 
 
 def _with_service_complaints(settings: Settings, complaints: Sequence[str]) -> StartRefused:
-    return StartRefused(*complaints, *service_complaints(settings, complaints))
+    return StartRefused(*complaints, *service_problems(settings, complaints))
 
 
 def _prepare(settings: Settings, console: Console) -> None:

@@ -10,7 +10,7 @@ SECONDS = 30.0
 REFUSAL = "cannot start: "
 
 
-def service_complaints(settings: Settings, said: Iterable[str]) -> list[str]:
+def service_problems(settings: Settings, said: Iterable[str]) -> list[str]:
     """Return each complaint of a service once, without those about settings that `said` names already."""
     named = {_setting(complaint) for complaint in said}
     if not settings.is_production:

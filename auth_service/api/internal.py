@@ -8,7 +8,7 @@ from auth_service.api.browser_sessions import browser_session_endpoints
 from auth_service.api.models.usage_reports import UsageReportRequest
 from auth_service.audit.client import NOBODY, speak_for
 from auth_service.services import services
-from chassis.json_body import MalformedBody, parse_json
+from chassis.json_body import MalformedJson, parse_json
 from contract.claims import InvalidToken
 from contract.internal import MAX_SEEN
 from contract.peer import PEER_HEADER, PEER_REFUSED, verify_peer
@@ -39,7 +39,7 @@ def report_usage() -> ResponseReturnValue:
 def _read_report() -> UsageReportRequest:
     try:
         return UsageReportRequest.model_validate(parse_json(request.get_data()))
-    except MalformedBody as error:
+    except MalformedJson as error:
         raise Refused("bad_body", error.reason) from error
     except ValidationError as error:
         expected = f"`seen` must be a list of at most {MAX_SEEN} pairs of a session id and a generation"

@@ -16,7 +16,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from auth_service.api.errors import invalid_fields, malformed_body, unsupported_media_type
 from auth_service.api.models.base import RequestBody
 from auth_service.api.models.field_errors import field_errors
-from chassis.json_body import JSON, MalformedBody, parse_json
+from chassis.json_body import JSON, MalformedJson, parse_json
 
 MAX_BODY = 64 * 1024
 """Bytes."""
@@ -55,7 +55,7 @@ def _members() -> dict[str, JSON]:
 def _json_members(body: bytes) -> dict[str, JSON]:
     try:
         value = parse_json(body)
-    except MalformedBody as error:
+    except MalformedJson as error:
         if error.field is not None:
             raise invalid_fields({error.field: [error.reason]}) from error
         raise malformed_body(f"JSON parse error - {error.reason}") from error

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from auth_service.accounts.email_addresses import email_key
 from auth_service.throttling.attempt_counters import AttemptCounters, Counter
-from chassis.addresses import network_of
+from chassis.client_network import client_network
 from chassis.rates import Rate
 
 _TRUSTED = Rate(1, 30 * 86_400)
@@ -62,7 +62,7 @@ class Throttle:
 
     def attempt(self, email: str, address: str) -> Attempt:
         """A try for the account of `email`, whether there is one or not, from `address`."""
-        return Attempt(self._pseudonym(email_key(email)), network_of(address))
+        return Attempt(self._pseudonym(email_key(email)), client_network(address))
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
         """Counts a failure, until it is known to be none; what counts it. Raises Throttled."""

@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, request
 
 from chassis.health import Check, health
 from chassis.metrics import render_metrics
-from chassis.problem_answers import install_problem_answers, problem_answer
+from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
 from contract.problems import Refused
 from gateway.http.origin import shown
@@ -28,7 +28,7 @@ def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint
     """The Flask app behind the token proxy; `checks` say whether the gateway can do its work."""
     app = Flask("gateway", static_folder=None)
     install_request_context(app)
-    install_problem_answers(app)
+    install_problem_details(app)
     app.register_error_handler(Refused, _refusal)
     app.url_map.strict_slashes = False
     for blueprint in (health(checks), *blueprints):
@@ -44,7 +44,7 @@ def _refusal(refused: Refused) -> Response:
             origin=shown(request.headers.get("Origin", "")),
             reason=refused.detail,
         )
-    return problem_answer(refused)
+    return problem_response(refused)
 
 
 def _guard(response: Response) -> Response:

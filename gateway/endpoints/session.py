@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
-from chassis.json_body import MalformedBody, parse_json
+from chassis.json_body import MalformedJson, parse_json
 from contract.credentials import split_cookies
 from contract.problems import Refused, spread
 from gateway.browser_sessions.sessions import BrowserSessions, Granted, LoginRefused
@@ -156,7 +156,7 @@ def _read_login() -> tuple[str, str]:
         raise Refused("body_too_large")
     try:
         members = parse_json(request.get_data())
-    except MalformedBody as error:
+    except MalformedJson as error:
         raise _invalid(error.field, error.reason) if error.field else Refused("bad_body", error.reason) from error
     if not isinstance(members, dict):
         raise Refused("bad_body", "The body must be a JSON object.")

@@ -3,7 +3,7 @@
 The defaults are those of proxies in use: nginx takes 32 KB in four buffers of 8 KB, HAProxy 15 KB, Envoy 60 KB;
 HAProxy and Envoy take about 100 fields. RFC 9112 3 recommends at least 8,000 bytes for the request line. What these
 bounds admit, with the fields that the gateway adds, is below what the services of this project take
-(chassis/serving.py).
+(chassis/startup.py).
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ refused does not count. Clients that have no address of their own (behind a unix
 
 from collections.abc import Sequence
 
-from chassis.addresses import network_of
+from chassis.client_network import client_network
 from chassis.clock import Clock
 from chassis.rates import Rate
 from contract.problems import Refused, spread
@@ -98,7 +98,7 @@ class Limits:
 
     def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[Count]:
         """The counts of those limits whose key is known."""
-        address = network_of(client)
+        address = client_network(client)
         keys = [address if limit.per == ADDRESS else subject for limit in limits]
         return [self._counts.of(limit, key, now) for limit, key in zip(limits, keys, strict=True) if key]
 

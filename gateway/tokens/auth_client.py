@@ -4,7 +4,7 @@ import asyncio
 from typing import NamedTuple
 
 from chassis.clock import Clock
-from chassis.json_body import MalformedBody, parse_json
+from chassis.json_body import MalformedJson, parse_json
 from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
 from contract.problems import Refused
@@ -108,7 +108,7 @@ def _peer_refusal(body: bytes) -> str:
     """Why the auth service refuses this gateway; empty where the 403 says something else."""
     try:
         members = parse_json(body)
-    except MalformedBody:
+    except MalformedJson:
         return ""
     if not isinstance(members, dict) or members.get("code") != PEER_REFUSED:
         return ""

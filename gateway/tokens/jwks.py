@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 
-from chassis.json_body import MalformedBody, parse_json
+from chassis.json_body import MalformedJson, parse_json
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
@@ -18,7 +18,7 @@ def read_jwks(document: bytes) -> Mapping[str, jwt.PyJWK]:
     """
     try:
         jwks = parse_json(document)
-    except MalformedBody as error:
+    except MalformedJson as error:
         raise ValueError(f"not a JWKS: {error.reason}") from error
     entries: Any = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(entries, list):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chassis.json_body import MalformedBody, parse_json
+from chassis.json_body import MalformedJson, parse_json
 from contract.problems import Refused, spread
 from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthAnswer
@@ -70,7 +70,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object in an answer of the auth service. Raises Refused(503) if `body` is anything else."""
     try:
         value = parse_json(body)
-    except MalformedBody as error:
+    except MalformedJson as error:
         raise Refused(
             "auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1)
         ) from error

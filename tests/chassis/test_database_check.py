@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chassis.database import database_url
-from chassis.database_check import DatabaseRefused, Tables, check_database, check_database_to_migrate
+from chassis.database_check import DatabaseUnusable, Tables, check_database, check_database_to_migrate
 from tests.faults.postgres import Postgres, program, running_postgres
 from tests.ports import free_port
 
@@ -35,7 +35,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 def refusal(url: str, tables: Tables) -> str:
-    with pytest.raises(DatabaseRefused) as refused:
+    with pytest.raises(DatabaseUnusable) as refused:
         check_database(database_url(url), tables)
     said = str(refused.value)
     assert "\n" not in said
@@ -65,7 +65,7 @@ def test_a_file_that_is_missing_is_named_and_not_made(tmp_path: Path, tables: Ta
 def test_a_folder_that_is_missing_is_named(tmp_path: Path, tables: Tables) -> None:
     url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
     for said in (refusal(url, tables), str(_to_migrate(url))):
-        assert f"there is no folder {tmp_path / 'none'}; make it" in said
+        assert f"there is no folder {tmp_path / 'none'}; create it" in said
 
 
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path, tables: Tables) -> None:
@@ -84,9 +84,9 @@ def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path, tables: Table
 
 def test_tables_that_are_missing_old_current_and_newer(tmp_path: Path, tables: Tables) -> None:
     url = sqlite(tmp_path / "a.db")
-    assert refusal(url, tables) == "its tables have not been made yet; run `python -m the_service migrate`"
+    assert refusal(url, tables) == "its tables do not exist yet; run `python -m the_service migrate`"
     sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
-    assert "have not been made yet" in refusal(url, tables)
+    assert "do not exist yet" in refusal(url, tables)
     sqlite(tmp_path / "a.db", "INSERT INTO the_version VALUES ('0001')")
     assert "at version 0001, this release needs 0002; run `" in refusal(url, tables)
     for good in ("0002", "0003"):
@@ -106,23 +106,27 @@ def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> N
 def test_a_server_that_is_not_there_is_told_from_one_that_refuses(tmp_path: Path, tables: Tables) -> None:
     said = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
     assert "refused" in said
-    assert said.endswith("start it, or correct DATABASE_URL")
+    assert said.endswith("start the database server, or correct DATABASE_URL")
     assert "hunter2" not in said
-    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", tables).endswith("start it, or correct DATABASE_URL")
+    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", tables).endswith(
+        "start the database server, or correct DATABASE_URL"
+    )
 
 
 @needs_postgres
 def test_a_database_or_role_that_is_missing_is_named(postgres: Postgres, tables: Tables) -> None:
     said = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
-    assert said == 'database "sally" does not exist; make it: `createdb --encoding UTF8 --template template0 sally`'
-    assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith('role "bob" does not exist; make it')
+    assert said == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
+    assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith(
+        'role "bob" does not exist; create it'
+    )
 
 
 @needs_postgres
 def test_an_encoding_that_holds_no_names_of_people_is_refused(postgres: Postgres, tables: Tables) -> None:
     run_sql(postgres, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     url = postgres.url.replace("/postgres?", "/ascii?")
-    assert "has the encoding SQL_ASCII, and must have UTF8; make it anew: `createdb" in refusal(url, tables)
+    assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in refusal(url, tables)
     assert "SQL_ASCII" in str(_to_migrate(database_url(url)))
 
 
@@ -131,18 +135,18 @@ def test_tables_that_may_not_be_read_are_named(postgres: Postgres, tables: Table
     utf8 = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run_sql(postgres, utf8, "CREATE ROLE carl LOGIN")
     url = postgres.url.replace("/postgres?", "/utf8?")
-    assert "its tables have not been made yet" in refusal(url, tables)
+    assert "its tables do not exist yet" in refusal(url, tables)
     run_sql(postgres, "CREATE TABLE the_version AS SELECT '0002' AS version_num", database="utf8")
     check_database(database_url(url), tables)
     said = refusal(url.replace("postgres@", "carl@"), tables)
-    assert said.startswith("permission denied for table the_version; grant it")
+    assert said.startswith("permission denied for table the_version; grant the permission")
     run_sql(postgres, "REVOKE CONNECT ON DATABASE utf8 FROM PUBLIC")
     assert refusal(url.replace("postgres@", "carl@"), tables).startswith(
         'permission denied for database "utf8"; grant'
     )
 
 
-def _to_migrate(url: str) -> DatabaseRefused:
-    with pytest.raises(DatabaseRefused) as refused:
+def _to_migrate(url: str) -> DatabaseUnusable:
+    with pytest.raises(DatabaseUnusable) as refused:
         check_database_to_migrate(url)
     return refused.value

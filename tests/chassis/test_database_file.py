@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from chassis.database_file import follow_database_file
+from chassis.database_file import reconnect_if_replaced
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 def make_engine(path: Path, word: str) -> Engine:
     engine = create_engine(f"sqlite:///{path}")
-    follow_database_file(engine)
+    reconnect_if_replaced(engine)
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE words (word TEXT)"))
         connection.execute(text("INSERT INTO words VALUES (:word)"), {"word": word})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chassis.json_body import JSON, MAX_DEPTH, MalformedBody, parse_json
+from chassis.json_body import JSON, MAX_DEPTH, MalformedJson, parse_json
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("body", "field"), REFUSED, ids=lambda part: repr(part)[:30])
 def test_what_readers_could_differ_on_is_refused_and_the_field_named(body: bytes, field: str | None) -> None:
-    with pytest.raises(MalformedBody) as refused:
+    with pytest.raises(MalformedJson) as refused:
         parse_json(body)
     assert refused.value.field == field
     assert refused.value.reason
@@ -78,7 +78,7 @@ def nested(depth: int, innermost: str, opening: str, closing: str) -> bytes:
 @pytest.mark.parametrize("innermost", ["", "1", '"x"'])
 def test_a_hundred_levels_of_lists_are_enough(innermost: str) -> None:
     parse_json(nested(MAX_DEPTH, innermost, "[", "]"))
-    with pytest.raises(MalformedBody, match="nested deeper"):
+    with pytest.raises(MalformedJson, match="nested deeper"):
         parse_json(nested(MAX_DEPTH + 1, innermost, "[", "]"))
 
 
@@ -86,7 +86,7 @@ def test_a_hundred_levels_of_lists_are_enough(innermost: str) -> None:
 def test_a_hundred_levels_of_objects_are_enough(innermost: str) -> None:
     inside = 0 if innermost == "1" else 1
     parse_json(nested(MAX_DEPTH - inside, innermost, '{"a":', "}"))
-    with pytest.raises(MalformedBody, match="nested deeper") as refused:
+    with pytest.raises(MalformedJson, match="nested deeper") as refused:
         parse_json(nested(MAX_DEPTH - inside + 1, innermost, '{"a":', "}"))
     assert refused.value.field == "a"
 
@@ -139,10 +139,10 @@ VALUES = st.recursive(
 @example(b'{"a":' * 1_000)
 @example(b"-")
 def test_any_body_is_read_or_refused(body: bytes) -> None:
-    """Never anything but a value or MalformedBody; and a value that came through can be written and stored."""
+    """Never anything but a value or MalformedJson; and a value that came through can be written and stored."""
     try:
         value = parse_json(body)
-    except MalformedBody:
+    except MalformedJson:
         return
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
     assert "\0" not in written
@@ -164,5 +164,5 @@ def test_what_was_written_is_what_is_read(value: JSON) -> None:
     if is_plain(value):
         assert parse_json(body) == value
     else:
-        with pytest.raises(MalformedBody):
+        with pytest.raises(MalformedJson):
             parse_json(body)

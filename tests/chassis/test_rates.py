@@ -2,7 +2,7 @@
 
 import pytest
 
-from chassis.addresses import network_of
+from chassis.client_network import client_network
 from chassis.rates import Rate, parse_rate
 
 
@@ -48,4 +48,4 @@ def test_what_is_no_rate_is_refused_with_an_example(written: object) -> None:
 )
 def test_an_ipv6_client_has_a_whole_64(address: str, network: str) -> None:
     """Or it would have 2^64 budgets; and what has no address is not counted with others that have none."""
-    assert network_of(address) == network
+    assert client_network(address) == network

@@ -8,8 +8,8 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 from structlog.testing import capture_logs
 
-from chassis.serving import settings_or_exit, warn_of_misspelled
 from chassis.settings import Settings, SettingsError, StrongSecret, load, misspelled
+from chassis.startup import settings_or_exit, warn_about_misspelled
 from stack.plan import ROOT
 from stack.settings import SECRETS
 
@@ -112,7 +112,7 @@ def test_a_misspelled_variable_is_warned_about_with_what_was_meant() -> None:
         "THE_SECRT_FILE": "THE_SECRET_FILE",
     }
     with capture_logs() as logged:
-        warn_of_misspelled({"IS_ONN": "on"}, Example)
+        warn_about_misspelled({"IS_ONN": "on"}, Example)
     assert logged == [
         {"event": "unknown_setting", "log_level": "warning", "variable": "IS_ONN", "did_you_mean": "IS_ON"}
     ]

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from chassis.write_lock import WriteLock, ahead_of_other_processes
+from chassis.write_lock import WriteLock, process_lock
 
 
 def soon() -> float:
@@ -21,41 +21,41 @@ def wait_until_so_many_wait(turns: WriteLock, number: int) -> None:
 
 def test_whoever_has_waited_longest_is_next() -> None:
     turns = WriteLock()
-    assert turns.take(soon())
+    assert turns.acquire(soon())
     order: list[int] = []
 
     def work(number: int) -> None:
-        assert turns.take(soon())
+        assert turns.acquire(soon())
         order.append(number)
-        turns.give_back()
+        turns.release()
 
     with ThreadPoolExecutor(20) as pool:
         done = []
         for number in range(20):
             done.append(pool.submit(work, number))
             wait_until_so_many_wait(turns, number + 1)
-        turns.give_back()
+        turns.release()
         assert [work.result() for work in done] == [None] * 20
     assert order == list(range(20))
 
 
 def test_who_came_before_it_is_over_is_ahead_of_whoever_gives_it_back() -> None:
     turns = WriteLock()
-    assert turns.take(soon())
+    assert turns.acquire(soon())
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(turns.take, soon())
+        waiting = pool.submit(turns.acquire, soon())
         wait_until_so_many_wait(turns, 1)
-        turns.give_back()
-        assert not turns.take(deadline=0)
+        turns.release()
+        assert not turns.acquire(deadline=0)
         assert waiting.result()
 
 
 def test_who_leaves_at_the_deadline_holds_nobody_up() -> None:
     turns = WriteLock()
-    assert turns.take(soon())
-    assert not turns.take(deadline=0)
-    turns.give_back()
-    assert turns.take(deadline=0)
+    assert turns.acquire(soon())
+    assert not turns.acquire(deadline=0)
+    turns.release()
+    assert turns.acquire(deadline=0)
 
 
 def test_no_turn_is_had_twice_or_lost_where_it_comes_at_the_deadline() -> None:
@@ -66,19 +66,19 @@ def test_no_turn_is_had_twice_or_lost_where_it_comes_at_the_deadline() -> None:
         nonlocal holders
         chance, had = random.Random(seed), 0
         for _ in range(300):
-            if turns.take(time.monotonic() + chance.uniform(0, 0.0005)):
+            if turns.acquire(time.monotonic() + chance.uniform(0, 0.0005)):
                 holders += 1
                 assert holders == 1
                 time.sleep(chance.uniform(0, 0.0002))
                 assert holders == 1
                 holders -= 1
                 had += 1
-                turns.give_back()
+                turns.release()
         return had
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(work, range(6))) < 6 * 300
-    assert turns.take(deadline=0)
+    assert turns.acquire(deadline=0)
 
 
 def test_who_holds_the_file_is_alone_until_the_others_deadline(tmp_path: Path) -> None:
@@ -87,14 +87,14 @@ def test_who_holds_the_file_is_alone_until_the_others_deadline(tmp_path: Path) -
     is_over = threading.Event()
 
     def come() -> bool:
-        with ahead_of_other_processes(path, soon()):
+        with process_lock(path, soon()):
             return is_over.is_set()
 
     with ThreadPoolExecutor(1) as pool:
-        with ahead_of_other_processes(path, soon()):
+        with process_lock(path, soon()):
             waiting = pool.submit(come)
             asked = time.monotonic()
-            with ahead_of_other_processes(path, asked + 0.05):
+            with process_lock(path, asked + 0.05):
                 assert time.monotonic() >= asked + 0.05
             is_over.set()
         assert waiting.result()

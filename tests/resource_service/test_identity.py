@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from flask.testing import FlaskClient
 
-from chassis.problem_answers import install_problem_answers
+from chassis.problem_details import install_problem_details
 from chassis.settings import load
 from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_TYP
 from contract.identity import ISSUER, VERSION, Identity, sign
@@ -244,7 +244,7 @@ class TestWithAPublicKey:
 def _app_for_staff_only(clock: MovableClock) -> Flask:
     """A service of somebody's own, which copied identity.py."""
     app = Flask(__name__)
-    install_problem_answers(app)
+    install_problem_details(app)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))
 
     @app.get("/reports")

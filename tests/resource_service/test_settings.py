@@ -21,7 +21,7 @@ GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
         ({"IDENTITY_SECRET_FILE": "elsewhere"}, "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set: keep one"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must be a sqlite: or postgresql: URL"),
-        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is no database URL"),
+        ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a database URL"),
     ],
 )
 def test_what_is_missing_or_weak_is_named_and_never_shown(changes: dict[str, str], complaint: str) -> None:

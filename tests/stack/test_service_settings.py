@@ -55,6 +55,6 @@ def test_a_port_that_is_taken_and_a_redis_that_is_not_there_hide_nothing(tmp_pat
 
 def test_production_names_a_misspelled_setting_beside_the_missing_one(tmp_path: Path) -> None:
     said = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
-    assert "DATABSE_URL is no setting; did you mean DATABASE_URL?" in said
+    assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in said
     assert "REFRESH_SECRET is shorter than 32 bytes" in said
     assert names(said).count("DATABASE_URL") == 1

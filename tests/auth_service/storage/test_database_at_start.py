@@ -47,7 +47,7 @@ def test_a_migration_says_which_database_it_cannot_reach(tmp_path: Path, service
     assert status == 2
     (line,) = said
     assert line.startswith("cannot start: the database of DATABASE_URL cannot be used: ")
-    assert line.endswith("start it, or correct DATABASE_URL")
+    assert line.endswith("start the database server, or correct DATABASE_URL")
     assert "hunter2" not in line
 
 
@@ -63,4 +63,4 @@ def test_a_migration_without_the_right_to_make_tables_is_told_so(tmp_path: Path)
         for service in SERVER:
             status, (line,) = run(tmp_path, url, service, "migrate")
             assert status == 2
-            assert "permission denied for schema public; grant it to the user in DATABASE_URL" in line
+            assert "permission denied for schema public; grant the permission to the user in DATABASE_URL" in line

@@ -51,7 +51,7 @@ def engine(make_engine: MakeEngine) -> Engine:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
     """Whoever writes waits for so many seconds and no longer."""
-    monkeypatch.setattr("chassis.sqlite_writers.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("chassis.sqlite_connection.BUSY_TIMEOUT", 0.05)
     return 0.05
 
 

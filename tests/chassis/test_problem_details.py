@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
-from chassis.problem_answers import install_problem_answers
+from chassis.problem_details import install_problem_details
 from chassis.request_context import install_request_context, request_id
 from contract.problems import Refused
 
@@ -18,7 +18,7 @@ def client() -> FlaskClient:
     app = Flask("example", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 10
     install_request_context(app)
-    install_problem_answers(app)
+    install_problem_details(app)
 
     @app.get("/refused/<code>")
     def refuse(code: str) -> str:

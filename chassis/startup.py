@@ -1,0 +1,76 @@
+"""Start-up of a service: load its settings or exit, and the gunicorn settings that all services share."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import structlog
+
+from chassis.logs import configure_logs, log_config
+from chassis.settings import Settings, SettingsError, SomeSettings, load, misspelled
+
+_log = structlog.get_logger("settings")
+
+
+def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
+    """Return the settings in `environ`. If these or those of `others` are invalid, report and exit 2."""
+    if problems := settings_problems(environ, model, *others):
+        refuse_to_start(SettingsError("\n".join(problems)))
+    return load(model, environ)
+
+
+def settings_problems(environ: Mapping[str, str], *models: type[Settings]) -> list[str]:
+    """Return every problem of the settings in `environ`, and the variables that look misspelled."""
+    problems = [line for model in models for line in _problems(model, environ)]
+    if problems:
+        meant = sorted(misspelled(environ, *models).items())
+        problems += [
+            f"{name} is not a setting; did you mean {known}?" for name, known in meant if not environ.get(known)
+        ]
+    return list(dict.fromkeys(problems))
+
+
+def _problems(model: type[Settings], environ: Mapping[str, str]) -> list[str]:
+    try:
+        load(model, environ)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+def warn_about_misspelled(environ: Mapping[str, str], *models: type[Settings]) -> None:
+    """Log each variable that resembles a setting but is none."""
+    for variable, meant in sorted(misspelled(environ, *models).items()):
+        _log.warning("unknown_setting", variable=variable, did_you_mean=meant)
+
+
+def refuse_to_start(problems: Exception) -> NoReturn:
+    """Print each line of `problems` on stderr and exit with status 2."""
+    for line in str(problems).splitlines():
+        sys.stderr.write(f"cannot start: {line}\n")
+    raise SystemExit(2) from None
+
+
+def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
+    """Return the gunicorn settings that all services share. Durations in seconds, sizes in bytes."""
+    configure_logs(service, settings.log_level)
+    return {
+        "logconfig_dict": log_config(service, settings.log_level),
+        "accesslog": None,
+        "logger_class": "chassis.gunicorn_logger.GunicornLogger",
+        "graceful_timeout": 30,
+        "timeout": 60,
+        "keepalive": 75,  # longer than the gateway keeps idle connections, so that the gateway closes first
+        # Higher than the gateway's highest limits (gateway/http/request_limits.py) plus what it adds, so that the
+        # gateway refuses first, with problem details. All cookies arrive as one field. 8190 is gunicorn's maximum.
+        "limit_request_line": 8190,
+        "limit_request_fields": 1_100,
+        "limit_request_field_size": 81_920,
+        # No header may set other WSGI variables: by gunicorn's default, a `SCRIPT_NAME:` header from a trusted peer
+        # rewrites the path.
+        "forwarder_headers": "",
+        "header_map": "refuse",
+        "forwarded_allow_ips": "127.0.0.1,::1",
+        # Its default path is the same for all services of one user.
+        "control_socket_disable": True,
+    }
