@@ -1,1 +1,1 @@
-"""Notes: the smallest real service that trusts the gateway, and the template for yours."""
+"""The notes service: the template for a service behind the gateway."""

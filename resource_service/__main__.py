@@ -1,9 +1,9 @@
-"""`python -m resource_service migrate` brings the database to the newest version of the tables.
+"""`python -m resource_service migrate` applies all migrations to the database.
 
-`python -m resource_service check-settings` names all that is wrong with the settings, without the database.
+`python -m resource_service check-settings` lists every invalid setting. It does not connect to the database.
 
-`python -m resource_service migration MESSAGE` writes the next migration from what the models changed; it needs no
-settings, and is for developers.
+`python -m resource_service migration MESSAGE` writes a migration for the changes of the database models. It needs no
+settings and is for developers.
 """
 
 import argparse
@@ -17,18 +17,18 @@ from chassis.logs import configure_logs
 from chassis.migration_writer import write_migration
 from chassis.startup import settings_or_exit
 from resource_service.app import create_app
-from resource_service.models import db
+from resource_service.database_models import db
 from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES
 
 
 def install_migrations(app: Flask) -> None:
-    """Lets Flask-Migrate work on `app`. Not in create_app: importing Alembic costs a worker half a second."""
+    """Install Flask-Migrate in `app`. create_app does not, because importing Alembic takes half a second."""
     Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
 
 
 def main() -> None:
-    """Run the command that the arguments name. Running `migrate` again changes nothing."""
+    """Run the command that the arguments name."""
     parser = argparse.ArgumentParser(
         prog="python -m resource_service", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,13 +36,14 @@ def main() -> None:
     commands.add_parser("migrate")
     commands.add_parser("check-settings")
     commands.add_parser("migration").add_argument("message")
-    asked = parser.parse_args()
-    if asked.command == "migration":
-        written = write_migration(db, TABLES.migrations, asked.message)
-        print(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")  # noqa: T201
+    arguments = parser.parse_args()
+    if arguments.command == "migration":
+        written = write_migration(db, TABLES.migrations, arguments.message)
+        result = f"wrote {written}: read it before you commit it" if written else "the models match the tables"
+        print(result)  # noqa: T201
         return
     settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
-    if asked.command == "migrate":
+    if arguments.command == "migrate":
         _migrate(settings)
 
 

@@ -1,4 +1,4 @@
-"""Owns how gunicorn runs the resource service: `gunicorn -c python:resource_service.gunicorn_conf`."""
+"""The gunicorn configuration of the resource service: `gunicorn -c python:resource_service.gunicorn_conf`."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_miss
 from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES
 
-# Read here too, in the arbiter: a worker that cannot start would be started again and again.
+# Read in the arbiter as well: gunicorn would restart a worker with invalid settings for ever.
 _settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
@@ -24,16 +24,16 @@ threads = _settings.threads
 
 
 def on_starting(server: object) -> None:
-    """Called by gunicorn's master before it listens."""
+    """Check the database before gunicorn's master listens."""
     with exit_if_unusable():
         check_database(_settings.database_url.get_secret_value(), TABLES)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Called by gunicorn in a worker that is ready: its streams end when it is asked to go."""
-    worker.wsgi.extensions["note_streams"].serves = lambda: worker.alive
+    """End the event streams of a worker when it is asked to stop."""
+    worker.wsgi.extensions["note_streams"].is_serving = lambda: worker.alive
 
 
 def worker_exit(server: object, worker: Any) -> None:
-    """Called by gunicorn in a worker that ends."""
+    """Close the database connections of a worker that exits."""
     close_database_of(worker)

@@ -1,13 +1,13 @@
-"""Decides who is calling: believes the gateway's signed assertion, and nothing else a request says.
+"""Authenticate requests by the signed identity assertion of the gateway.
 
-This is the file to copy into a service of your own, with `contract/` beside it. One line in `create_app` installs
-it, and a view says what it needs:
+Copy this file and the package `contract` into your own service. Install it in `create_app`, then protect views:
 
-    install_identity(app, IdentityCheck(settings.verifier, "notes", clock))
+    install_identity(app, IdentityCheck(settings.verifier, audience="reports", clock=time.time))
 
     @app.get("/api/reports/")
     @roles_required("staff")
-    def reports(): ... current_identity().subject ...
+    def list_reports() -> Response:
+        owner = current_identity().subject
 """
 
 from collections.abc import Callable
@@ -19,93 +19,94 @@ import structlog
 from flask import Flask, current_app, request
 from werkzeug.datastructures import Headers
 
-from chassis.clock import Clock
 from contract.claims import InvalidToken
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, REFUSED_HEADER, Identity, verify
 from contract.keys import AssertionVerifier
 from contract.problems import Refused
 
-_VERIFIED = "resource_service.identity"
+_ENVIRON_KEY = "resource_service.identity"
 _log = structlog.get_logger("identity")
 
 Parameters = ParamSpec("Parameters")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityCheck:
-    """Verifies the assertions that the gateway makes for the service `audience`. There is no unsigned mode."""
+    """Verifies assertions that the gateway signed for the service `audience`.
+
+    `clock` returns seconds since the epoch. There is no mode without signatures.
+    """
 
     verifier: AssertionVerifier
     audience: str
-    clock: Clock
+    clock: Callable[[], float]
 
     def identify(self, headers: Headers) -> Identity:
-        """The identity in `headers`. Raises Refused(401) where there is none, or not exactly one that is good."""
+        """Return the identity in `headers`. Raises Refused(401) unless they hold exactly one valid assertion."""
         assertions = headers.getlist(IDENTITY_HEADER)
         if not assertions:
             raise Refused("identity_missing", headers={REFUSED_HEADER: "No assertion"})
-        # WSGI servers join two headers of one name with a comma.
+        # WSGI servers join repeated headers with a comma.
         if len(assertions) > 1 or "," in assertions[0]:
-            raise _refusal("More than one assertion")
+            raise _invalid_identity("More than one assertion")
         try:
             return verify(assertions[0], verifier=self.verifier, audience=self.audience, now=self.clock())
         except InvalidToken as error:
-            raise _refusal(error.reason) from error
+            raise _invalid_identity(error.reason) from error
 
 
 def install_identity(app: Flask, check: IdentityCheck) -> None:
-    """Lets the views of `app` ask for the caller's identity, and hides the headers that only look like it."""
+    """Let the views of `app` call current_identity(), and remove the unsigned X-User-* headers from requests."""
     app.extensions["identity"] = check
-    app.before_request(_hide_readable_headers)
+    app.before_request(_remove_readable_headers)
 
 
 def current_identity() -> Identity:
-    """Who is calling, verified once a request. Raises Refused(401) where nobody vouches for the caller."""
-    # In the request's own environment and not in `g`, which can outlive a request; a client's headers cannot
-    # reach this name, since WSGI puts HTTP_ before theirs.
-    if _VERIFIED not in request.environ:
+    """Return the caller's identity, verified once a request. Raises Refused(401)."""
+    # Stored in the WSGI environ and not in `g`, which can outlive a request. A client cannot set this key, because
+    # WSGI prefixes header names with HTTP_.
+    if _ENVIRON_KEY not in request.environ:
         check: IdentityCheck = current_app.extensions["identity"]
-        request.environ[_VERIFIED] = check.identify(request.headers)
-    identity: Identity = request.environ[_VERIFIED]
+        request.environ[_ENVIRON_KEY] = check.identify(request.headers)
+    identity: Identity = request.environ[_ENVIRON_KEY]
     return identity
 
 
 def require_roles(*roles: str) -> None:
-    """Returns when the caller has every one of `roles`. Raises Refused(401) or Refused(403)."""
+    """Check that the caller has all of `roles`. Raises Refused(401) or Refused(403)."""
     identity = current_identity()
     missing = [role for role in roles if not identity.has_role(role)]
     if missing:
         raise Refused("insufficient_scope", f"This needs the role {missing[0]!r}.")
 
 
-def identity_required(view: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
-    """Lets `view` run for callers that the gateway vouches for; everybody else is answered 401."""
+def identity_required(view: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Decorate `view` to answer 401 unless the request has a valid assertion."""
     return roles_required()(view)
 
 
-def roles_required(
-    *roles: str,
-) -> Callable[[Callable[Parameters, Answer]], Callable[Parameters, Answer]]:
-    """Lets a view run for callers with every one of `roles`; others are answered 403, strangers 401."""
+def roles_required(*roles: str) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Decorate a view to answer 401 without a valid assertion, and 403 unless the caller has all of `roles`."""
 
-    def decorate(view: Callable[Parameters, Answer]) -> Callable[Parameters, Answer]:
+    def decorate(view: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         @wraps(view)
-        def guarded(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Answer:
+        def protected(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             require_roles(*roles)
             return view(*args, **kwargs)
 
-        return guarded
+        return protected
 
     return decorate
 
 
-def _hide_readable_headers() -> None:
-    # They are for people reading a dump. A view that believed one would believe whoever reached the socket.
+def _remove_readable_headers() -> None:
+    # These headers are unsigned and only help people who read a dump. A client that reaches this service directly
+    # could set them, so no view may see them.
     for name in READABLE_HEADERS:
         request.environ.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
 
 
-def _refusal(reason: str) -> Refused:
+def _invalid_identity(reason: str) -> Refused:
     _log.warning("identity_rejected", reason=reason)
     return Refused("identity_invalid", headers={REFUSED_HEADER: reason})

@@ -1,8 +1,8 @@
-"""Owns the order in which one owner's notes changed: every change has a number, the next after the one before.
+"""The numbered changes of each owner's notes, which event streams read.
 
-The number comes from a row that the owner's changes lock until they are committed. So they become visible in the
-order of their numbers, and who has read up to one number has missed nothing before it. A sequence of the database's
-own promises neither: number 6 may be there before number 5 is.
+The number comes from a row that a change locks until it is committed. So changes become visible in the order of their
+numbers, and a reader that has read up to a number has missed nothing before it. A database sequence does not
+guarantee this: number 6 can be visible before number 5.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from resource_service.models import Note, NoteChange, NoteCount
+from resource_service.database_models import Note, NoteChange, NoteCount
 
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
-KEPT = 1_000
-"""Changes that are kept of each owner, the newest: who was away for longer reads the list again."""
+MAX_CHANGES = 1_000
+"""Newest changes that are stored for each owner. A client that missed more reads the list again."""
 
-PAGE = 100
-"""Changes that are read at once."""
+BATCH_SIZE = 100
+"""Changes that one query reads."""
 
 _INSERT: Mapping[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
@@ -31,7 +31,7 @@ _INSERT: Mapping[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of a note. `note` is how it is now: None once it is deleted."""
+    """A change of a note. `note` is the note as it is now, or None if it has been deleted."""
 
     number: int
     kind: str
@@ -40,30 +40,30 @@ class Change:
 
 
 def record_change(session: Session, owner: str, note_id: UUID, kind: str) -> None:
-    """Adds a change to the transaction of `session`, which makes it; to be called last before the commit."""
+    """Add a change to the transaction of `session`. Call it last, since it locks the owner's row."""
     insert = _INSERT[session.get_bind().dialect.name]
     count = insert(NoteCount).values(owner=owner, changes=1)
     one_more = {"changes": NoteCount.changes + 1}
     counted = count.on_conflict_do_update(index_elements=[NoteCount.owner], set_=one_more)
     number = session.scalars(counted.returning(NoteCount.changes)).one()
     session.add(NoteChange(owner=owner, number=number, note_id=note_id, kind=kind))
-    session.execute(delete(NoteChange).where(NoteChange.owner == owner, NoteChange.number <= number - KEPT))
+    session.execute(delete(NoteChange).where(NoteChange.owner == owner, NoteChange.number <= number - MAX_CHANGES))
 
 
 def newest_number(engine: Engine, owner: str) -> int:
-    """The number of `owner`'s last change; 0 before the first."""
+    """Return the number of `owner`'s last change, or 0 before the first."""
     with Session(engine) as session:
         return session.scalars(select(NoteCount.changes).where(NoteCount.owner == owner)).one_or_none() or 0
 
 
 def changes_after(engine: Engine, owner: str, number: int) -> Sequence[Change]:
-    """The first PAGE of `owner`'s changes after `number`."""
+    """Return the first changes of `owner` after `number`, at most BATCH_SIZE."""
     later = (
         select(NoteChange, Note)
         .outerjoin(Note, Note.id == NoteChange.note_id)
         .where(NoteChange.owner == owner, NoteChange.number > number)
         .order_by(NoteChange.number)
-        .limit(PAGE)
+        .limit(BATCH_SIZE)
     )
     with Session(engine) as session:
         return [Change(change.number, change.kind, change.note_id, note) for change, note in session.execute(later)]

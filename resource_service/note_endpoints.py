@@ -1,30 +1,36 @@
-"""Answers /api/notes/: parses, asks notes.py, renders.
+"""/api/notes/: create, read, change and delete notes.
 
-Everybody has their own notes; staff may read, never change, those of others.
+Every user has their own notes. Staff may read the notes of others, but not change them.
 """
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, jsonify, request, url_for
+from flask import Blueprint, Response, current_app, request, url_for
 
 from chassis.clock import Clock
 from contract.problems import Refused
+from resource_service.api_models import (
+    EVERYBODY,
+    NewNote,
+    NoteChanges,
+    NotePageResponse,
+    NoteQuery,
+    NoteResponse,
+)
+from resource_service.database_models import Note, db
 from resource_service.identity import current_identity, identity_required, require_roles
-from resource_service.models import Note, db
-from resource_service.note_document import rendered
-from resource_service.note_fields import read_changes, read_new_note
-from resource_service.note_query import EVERYBODY, NoteQuery, read_note_query
+from resource_service.json_bodies import json_response, read_body, to_json
+from resource_service.note_query import read_note_query
 from resource_service.notes import (
     Selection,
     add_note,
     change_note,
     count_notes,
     find_note,
-    in_batches,
+    iterate_batches,
     newest_notes,
     remove_note,
 )
@@ -37,44 +43,53 @@ note_endpoints = Blueprint("notes", __name__, url_prefix="/api/notes")
 @note_endpoints.get("/")
 @identity_required
 def list_notes() -> Response:
+    """200: a page of notes, the newest first."""
     query = read_note_query(request.query_string)
     selection = _selection(query)
     count = count_notes(db.session(), selection)
     notes = newest_notes(db.session(), selection, offset=query.offset, limit=query.page_size)
     path = url_for(".list_notes")
-    return jsonify(
+    page = NotePageResponse(
         count=count,
         next=query.link(path, query.page + 1) if query.offset + query.page_size < count else None,
         previous=query.link(path, query.page - 1) if query.page > 1 else None,
-        results=[rendered(note) for note in notes],
+        results=[NoteResponse.model_validate(note) for note in notes],
     )
+    return json_response(page)
 
 
 @note_endpoints.post("/")
 @identity_required
-def create_note() -> tuple[Response, int, dict[str, str]]:
-    note = add_note(db.session(), current_identity().subject, read_new_note(_json_body()), _now())
-    return jsonify(rendered(note)), 201, {"Location": url_for(".show_note", note_id=note.id)}
+def create_note() -> Response:
+    """201: the new note, with its path in Location."""
+    fields = read_body(NewNote).model_dump()
+    note = add_note(db.session(), current_identity().subject, fields, _now())
+    response = json_response(NoteResponse.model_validate(note), 201)
+    response.headers["Location"] = url_for(".show_note", note_id=note.id)
+    return response
 
 
 @note_endpoints.get("/<uuid:note_id>/")
 @identity_required
 def show_note(note_id: UUID) -> Response:
+    """200: the note. 404: there is none that the caller may read."""
     identity = current_identity()
     readable = Selection(owner=None if identity.has_role(STAFF) else identity.subject)
-    return jsonify(rendered(_found(find_note(db.session(), note_id, readable))))
+    return _note_response(find_note(db.session(), note_id, readable))
 
 
 @note_endpoints.patch("/<uuid:note_id>/")
 @identity_required
 def edit_note(note_id: UUID) -> Response:
-    changes = read_changes(_json_body())
-    return jsonify(rendered(_found(change_note(db.session(), note_id, current_identity().subject, changes, _now()))))
+    """200: the changed note. 404: the caller owns no such note."""
+    fields = read_body(NoteChanges).given_fields()
+    return _note_response(change_note(db.session(), note_id, current_identity().subject, fields, _now()))
 
 
 @note_endpoints.delete("/<uuid:note_id>/")
 @identity_required
 def delete_note(note_id: UUID) -> tuple[str, int]:
+    """204: deleted. 404: the caller owns no such note."""
     if not remove_note(db.session(), note_id, current_identity().subject):
         raise Refused("not_found")
     return "", 204
@@ -83,10 +98,10 @@ def delete_note(note_id: UUID) -> tuple[str, int]:
 @note_endpoints.get("/export")
 @identity_required
 def export_notes() -> Response:
-    """Every note the query selects, a JSON object a line."""
-    batches = in_batches(db.engine, _selection(read_note_query(request.query_string)))
-    # The first batch is read before the status goes out, so that a database that is down is a 503 and not half an
-    # answer. Should it go down later, the connection is cut: a short answer never looks whole.
+    """200: every selected note, one JSON object a line."""
+    batches = iterate_batches(db.engine, _selection(read_note_query(request.query_string)))
+    # The first batch is read before the status is sent, so that a database that is down gives a 503. If it goes down
+    # later, the connection is closed early: a client never takes a partial export for a complete one.
     first = next(batches, ())
     return Response(map(_lines, chain([first], batches)), content_type="application/x-ndjson")
 
@@ -94,15 +109,9 @@ def export_notes() -> Response:
 def _selection(query: NoteQuery) -> Selection:
     subject = current_identity().subject
     if query.owner is None or query.owner == subject:
-        return Selection(subject, query.search)
+        return Selection(subject, query.q)
     require_roles(STAFF)
-    return Selection(None if query.owner == EVERYBODY else query.owner, query.search)
-
-
-def _json_body() -> bytes:
-    if not request.is_json:
-        raise Refused("unsupported_media_type", "Send application/json.")
-    return request.get_data()
+    return Selection(None if query.owner == EVERYBODY else query.owner, query.q)
 
 
 def _now() -> datetime:
@@ -110,11 +119,11 @@ def _now() -> datetime:
     return datetime.fromtimestamp(clock(), UTC)
 
 
-def _found(note: Note | None) -> Note:
+def _note_response(note: Note | None) -> Response:
     if note is None:
         raise Refused("not_found")
-    return note
+    return json_response(NoteResponse.model_validate(note))
 
 
 def _lines(batch: Sequence[Note]) -> str:
-    return "".join(f"{json.dumps(rendered(note))}\n" for note in batch)
+    return "".join(f"{to_json(NoteResponse.model_validate(note))}\n" for note in batch)

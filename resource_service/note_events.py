@@ -1,84 +1,97 @@
-"""Answers /api/notes/events: what becomes of the caller's notes, as server-sent events, while it happens.
+"""/api/notes/events: the changes of the caller's notes as server-sent events.
 
 | event | data |
 |---|---|
 | `created`, `changed` | the note as it is now |
 | `deleted` | `{"id": ...}` |
-| `reset` | `{}`: more was missed than is kept, so read the list again |
+| `reset` | `{}`: the client missed more changes than are stored, so it must read the list again |
 
-An event's id is the number of the change: a client that comes back with `Last-Event-ID` (or, where it can send no
-header, `?last_event_id=`) misses nothing. Each stream asks SQL once a second, which is how changes by other workers
-are seen. It also holds a thread, so there are RESOURCE_STREAMS of them, and as many threads besides those for others.
+The id of an event is the number of its change. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`,
+if it cannot send headers) misses nothing. Each stream polls the database once a second, so it also sees changes by
+other workers. Each stream occupies a thread, so RESOURCE_STREAMS limits their number. Other requests have their own
+threads.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from threading import BoundedSemaphore
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, current_app, request
+from pydantic import BaseModel
 
 from contract.problems import Refused, spread
+from resource_service.api_models import NoteResponse
+from resource_service.database_models import db
 from resource_service.identity import current_identity, identity_required
-from resource_service.models import db
+from resource_service.json_bodies import to_json
 from resource_service.note_changes import DELETED, Change, changes_after, newest_number
-from resource_service.note_document import rendered
 
-POLL = 1.0
-"""Seconds between two questions."""
-HEARTBEAT = 15
-"""Questions after which a comment says that the stream is alive."""
+POLL_INTERVAL = 1.0
+"""Seconds."""
+HEARTBEAT_POLLS = 15
+"""Polls between two comments, which keep the connection open."""
 RETRY_MS = 2_000
-"""After so long a client that lost its stream connects again."""
+"""Milliseconds after which a client reconnects."""
 
 Wait = Callable[[float], bool]
-"""Lets some seconds pass. Whether the stream may go on."""
+"""Wait for some seconds. Return whether the stream may continue."""
+
+
+class DeletedNote(BaseModel):
+    """The data of a `deleted` event."""
+
+    id: UUID
+
 
 note_events = Blueprint("note_events", __name__, url_prefix="/api/notes")
 
 
 class NoteStreams:
-    """The places for streams in one process. `serves` says whether the process is to go on; `sleep` lets seconds pass
-    where the server does not show the client's connection."""
+    """Limits the number of streams in one process to `limit`.
+
+    `is_serving` returns False once the process stops. `sleep` waits for seconds on servers other than gunicorn.
+    """
 
     def __init__(self, limit: int) -> None:
-        self._places = BoundedSemaphore(limit)
-        self.serves: Callable[[], bool] = lambda: True
+        self._slots = BoundedSemaphore(limit)
+        self.is_serving: Callable[[], bool] = lambda: True
         self.sleep: Callable[[float], None] = time.sleep
 
-    def take(self) -> None:
-        """Takes a place. Raises Refused(503) where there is none."""
-        if not self._places.acquire(blocking=False):
+    def acquire(self) -> None:
+        """Reserve a stream. Raises Refused(503) if all are in use."""
+        if not self._slots.acquire(blocking=False):
             raise Refused("streams_exhausted", retry_after=spread(5))
 
-    def give_back(self) -> None:
-        """Gives a place back."""
-        self._places.release()
+    def release(self) -> None:
+        """Free a stream."""
+        self._slots.release()
 
 
 @note_events.get("/events")
 @identity_required
-def follow_notes() -> Response:
+def stream_events() -> Response:
+    """200: an event stream. 503: the process has no stream free."""
     streams: NoteStreams = current_app.extensions["note_streams"]
     engine, owner = db.engine, current_identity().subject
-    said = request.headers.get("Last-Event-ID") or request.args.get("last_event_id", "")
-    last = _last_seen(said, newest_number(engine, owner))
-    streams.take()
+    last_event_id = request.headers.get("Last-Event-ID") or request.args.get("last_event_id", "")
+    last = _last_seen(last_event_id, newest_number(engine, owner))
+    streams.acquire()
     events = event_lines(lambda number: changes_after(engine, owner, number), last, _wait(request.environ, streams))
     response = Response(events, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
-    response.call_on_close(streams.give_back)
+    response.call_on_close(streams.release)
     return response
 
 
 def event_lines(read: Callable[[int], Sequence[Change]], last: int, wait: Wait) -> Iterator[str]:
-    """The events after change number `last`, for as long as `wait` says so."""
-    # At once, so that the client knows that it is heard, and by which number to go on if it is cut off soon.
+    """Yield the events after change number `last`, until `wait` returns False."""
+    # Sent at once, so that a client that is cut off early knows its last event id.
     yield f"retry: {RETRY_MS}\nid: {last}\n\n"
-    for question in count(1):
-        if not wait(POLL):
+    for poll in count(1):
+        if not wait(POLL_INTERVAL):
             return
         changes = read(last)
         if changes and changes[0].number > last + 1:
@@ -86,23 +99,25 @@ def event_lines(read: Callable[[int], Sequence[Change]], last: int, wait: Wait) 
         if changes:
             yield "".join(map(_event, changes))
             last = changes[-1].number
-        if question % HEARTBEAT == 0:
+        if poll % HEARTBEAT_POLLS == 0:
             yield ":\n\n"
 
 
 def _event(change: Change) -> str:
+    data: BaseModel
     if change.kind == DELETED:
-        data: Mapping[str, Any] = {"id": str(change.note_id)}
+        data = DeletedNote(id=change.note_id)
     elif change.note is None:
-        return ""  # it was deleted since, which is an event of its own
+        return ""  # deleted since, which has its own event
     else:
-        data = rendered(change.note)
-    return f"event: {change.kind}\nid: {change.number}\ndata: {json.dumps(data)}\n\n"
+        data = NoteResponse.model_validate(change.note)
+    return f"event: {change.kind}\nid: {change.number}\ndata: {to_json(data)}\n\n"
 
 
-def _last_seen(said: str, newest: int) -> int:
-    # A number that is still to come was given out by a database that has been replaced since.
-    return min(int(said), newest) if said.isascii() and said.isdigit() and len(said) < 19 else newest
+def _last_seen(event_id: str, newest: int) -> int:
+    # A number above the newest comes from a database that has been replaced since.
+    is_number = event_id.isascii() and event_id.isdigit() and len(event_id) < 19
+    return min(int(event_id), newest) if is_number else newest
 
 
 def _wait(environ: Mapping[str, Any], streams: NoteStreams) -> Wait:
@@ -111,10 +126,10 @@ def _wait(environ: Mapping[str, Any], streams: NoteStreams) -> Wait:
     def wait(seconds: float) -> bool:
         if connection is None:
             streams.sleep(seconds)
-            return streams.serves()
-        # The gateway sends nothing more on this connection: what can be read is its end.
+            return streams.is_serving()
+        # The client sends nothing more on this connection, so it becomes readable only when it is closed.
         with DefaultSelector() as selector:
             selector.register(connection, EVENT_READ)
-            return not selector.select(seconds) and streams.serves()
+            return not selector.select(seconds) and streams.is_serving()
 
     return wait

@@ -1,7 +1,6 @@
-"""Owns the notes in SQL: each function is one question, or one statement and the record that it was made.
+"""The notes in the database: each function is one query, or one write and its recorded change.
 
-What changes a note names its owner in the same statement, so that a note that is not yours is, like one that does
-not exist, simply not found.
+A statement that changes a note also selects by its owner, so another owner's note is not found.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,23 +11,23 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from resource_service.models import Note
+from resource_service.database_models import Note
 from resource_service.note_changes import CHANGED, CREATED, DELETED, record_change
 
 BATCH_SIZE = 100
-"""Notes. A full one of the longest notes is some 4 MB."""
+"""Notes that one query of an export reads. A batch of the longest notes is about 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which notes: those of `owner` (None: of everybody) with `search` in title or body ("" : all of them)."""
+    """The notes of `owner`, or of all owners if None, with `search` in title or body ("" selects all)."""
 
     owner: str | None
     search: str = ""
 
 
 def add_note(session: Session, owner: str, fields: Mapping[str, str], now: datetime) -> Note:
-    """The new note of `owner`, stored."""
+    """Store and return a new note of `owner`."""
     note = Note(id=uuid4(), owner=owner, created_at=now, updated_at=now, **fields)
     session.add(note)
     record_change(session, owner, note.id, CREATED)
@@ -37,12 +36,12 @@ def add_note(session: Session, owner: str, fields: Mapping[str, str], now: datet
 
 
 def find_note(session: Session, note_id: UUID, selection: Selection) -> Note | None:
-    """The note `note_id`, if it is within `selection`."""
+    """Return the note `note_id` if `selection` contains it."""
     return session.scalars(_select(selection).where(Note.id == note_id)).one_or_none()
 
 
 def change_note(session: Session, note_id: UUID, owner: str, fields: Mapping[str, str], now: datetime) -> Note | None:
-    """The note with its new `fields`, or None where `owner` has no such note. No fields, no change."""
+    """Change and return the note, or return None if `owner` has no such note. Without fields, nothing changes."""
     if not fields:
         return find_note(session, note_id, Selection(owner))
     changed = session.scalars(
@@ -55,7 +54,7 @@ def change_note(session: Session, note_id: UUID, owner: str, fields: Mapping[str
 
 
 def remove_note(session: Session, note_id: UUID, owner: str) -> bool:
-    """Whether there was such a note of `owner`. There is none now."""
+    """Delete the note. Return whether `owner` had it."""
     removed = session.scalars(
         delete(Note).where(Note.id == note_id, Note.owner == owner).returning(Note.id)
     ).one_or_none()
@@ -66,32 +65,32 @@ def remove_note(session: Session, note_id: UUID, owner: str) -> bool:
 
 
 def count_notes(session: Session, selection: Selection) -> int:
-    """How many notes `selection` holds."""
+    """Return the number of notes in `selection`."""
     return session.scalars(select(func.count()).select_from(Note).where(*_conditions(selection))).one()
 
 
 def newest_notes(session: Session, selection: Selection, *, offset: int, limit: int) -> Sequence[Note]:
-    """At most `limit` notes of `selection`, newest first, `offset` notes in."""
+    """Return at most `limit` notes of `selection` after the first `offset`, the newest first."""
     return session.scalars(_newest_first(selection).offset(offset).limit(limit)).all()
 
 
-def in_batches(engine: Engine, selection: Selection, size: int = BATCH_SIZE) -> Iterator[Sequence[Note]]:
-    """All notes of `selection`, newest first, at most `size` at a time.
+def iterate_batches(engine: Engine, selection: Selection, size: int = BATCH_SIZE) -> Iterator[Sequence[Note]]:
+    """Yield all notes of `selection`, the newest first, at most `size` at a time.
 
-    Each batch is a query of its own that starts after the last note read: memory stays flat, and a client that reads
-    slowly holds no connection meanwhile. Notes that are written during the reading may be missed.
+    Each batch is a separate query that starts after the last note of the batch before. So memory use is constant, and
+    a slow client holds no database connection. Notes that are written during the export may be missing.
     """
-    wanted = _newest_first(selection).limit(size)
-    batch = _read(engine, wanted)
+    query = _newest_first(selection).limit(size)
+    batch = _read(engine, query)
     while batch:
         yield batch
         last = batch[-1]
-        batch = _read(engine, wanted.where(tuple_(Note.created_at, Note.id) < (last.created_at, last.id)))
+        batch = _read(engine, query.where(tuple_(Note.created_at, Note.id) < (last.created_at, last.id)))
 
 
-def _read(engine: Engine, wanted: Select[Note]) -> Sequence[Note]:
+def _read(engine: Engine, query: Select[Note]) -> Sequence[Note]:
     with Session(engine) as session:
-        return session.scalars(wanted).all()
+        return session.scalars(query).all()
 
 
 def _newest_first(selection: Selection) -> Select[Note]:
@@ -107,7 +106,7 @@ def _conditions(selection: Selection) -> list[ColumnElement[bool]]:
     if selection.owner is not None:
         conditions.append(Note.owner == selection.owner)
     if selection.search:
-        # autoescape: % and _ in what is searched for stand for themselves.
+        # autoescape: % and _ in the search text are no wildcards.
         conditions.append(
             or_(
                 Note.title.icontains(selection.search, autoescape=True),

@@ -1,8 +1,8 @@
-"""Where the version of the service's tables is kept, and what makes them."""
+"""The table that stores the schema version, and the migrations that change the schema."""
 
 from pathlib import Path
 
 from chassis.database_check import Tables
 
-# A database may be shared with other services; each keeps its own record of migrations.
+# Services can share a database, so each has its own version table.
 TABLES = Tables("notes_alembic_version", Path(__file__).with_name("migrations"), "python -m resource_service migrate")

@@ -1,8 +1,10 @@
-"""Answers /api/whoami: the caller as the gateway vouches for them."""
+"""/api/whoami: the caller, as the gateway's assertion names it."""
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response
 
+from resource_service.api_models import WhoAmIResponse
 from resource_service.identity import current_identity, identity_required
+from resource_service.json_bodies import json_response
 
 whoami_endpoint = Blueprint("whoami", __name__)
 
@@ -10,5 +12,8 @@ whoami_endpoint = Blueprint("whoami", __name__)
 @whoami_endpoint.get("/api/whoami")
 @identity_required
 def whoami() -> Response:
-    identity = current_identity()
-    return jsonify(sub=identity.subject, sid=identity.session, email=identity.email, roles=list(identity.roles))
+    """200: the caller."""
+    caller = current_identity()
+    return json_response(
+        WhoAmIResponse(sub=caller.subject, sid=caller.session, email=caller.email, roles=caller.roles)
+    )

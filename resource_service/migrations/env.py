@@ -5,7 +5,7 @@ from typing import Any
 from alembic import context
 from flask import current_app
 
-from resource_service.models import db
+from resource_service.database_models import db
 
 
 def _is_ours(name: str | None, kind: str, _: Any) -> bool:

@@ -8,13 +8,13 @@ from flask_sqlalchemy import SQLAlchemy
 
 import auth_service.storage.models
 import auth_service.storage.tables
-import resource_service.models
+import resource_service.database_models
 import resource_service.tables
 from chassis.migration_writer import write_migration
 
 SERVICES = [
     (auth_service.storage.models.db, auth_service.storage.tables.TABLES.migrations),
-    (resource_service.models.db, resource_service.tables.TABLES.migrations),
+    (resource_service.database_models.db, resource_service.tables.TABLES.migrations),
 ]
 
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert
 
-from resource_service.models import Note, db
-from resource_service.notes import BATCH_SIZE, Selection, in_batches
+from resource_service.database_models import Note, db
+from resource_service.notes import BATCH_SIZE, Selection, iterate_batches
 from tests.clocks import MovableClock
 from tests.resource_service.callers import Caller
 
@@ -85,7 +85,7 @@ def test_a_slow_reader_holds_no_connection_and_no_lock(app: Flask, ada: Caller) 
     """Another caller writes between two batches, and what was deleted meanwhile is simply not there."""
     store(app, 3 * BATCH_SIZE)
     with app.app_context():
-        batches = in_batches(db.engine, Selection("ada-id"))
+        batches = iterate_batches(db.engine, Selection("ada-id"))
         next(batches)
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every queueing pool has it
         ada.write("meanwhile")

@@ -15,9 +15,9 @@ from werkzeug.test import TestResponse
 from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
-from resource_service.models import NoteChange, db
+from resource_service.database_models import NoteChange, db
 from resource_service.note_changes import changes_after
-from resource_service.note_events import HEARTBEAT, NoteStreams
+from resource_service.note_events import HEARTBEAT_POLLS, NoteStreams
 from tests.clocks import MovableClock
 from tests.faults.postgres import program, running_postgres
 from tests.resource_service.callers import Caller
@@ -135,7 +135,7 @@ def test_an_id_that_nobody_gave_out_begins_with_what_comes_next(ada: Caller, sai
 def test_who_was_away_for_too_long_is_told_to_read_the_list_again(
     app: Flask, ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resource_service.note_changes.KEPT", 5)
+    monkeypatch.setattr("resource_service.note_changes.MAX_CHANGES", 5)
     for number in range(7):
         ada.write(f"{number}")
     with app.app_context():
@@ -149,7 +149,7 @@ def test_a_silent_stream_says_now_and_then_that_it_is_alive(ada: Caller, streams
     slept: list[float] = []
     streams.sleep = slept.append
     listener = listen(ada)
-    assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT)
+    assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT_POLLS)
 
 
 def test_there_are_so_many_places_and_a_stream_that_ends_gives_its_own_back(ada: Caller, app: Flask) -> None:
@@ -164,7 +164,7 @@ def test_there_are_so_many_places_and_a_stream_that_ends_gives_its_own_back(ada:
 
 def test_a_process_that_goes_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
     listener = listen(ada)
-    streams.serves = lambda: False
+    streams.is_serving = lambda: False
     with pytest.raises(StopIteration):
         listener.next()
 

@@ -1,4 +1,4 @@
-"""Owns the tables: what of a note is stored, and in which order it can be read quickly."""
+"""The database tables: notes, and the numbered changes of each owner's notes."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,29 +13,30 @@ class Base(DeclarativeBase):
     """The tables of this service."""
 
 
-# A note that was stored is shown as it was stored, not read again: by then somebody may have deleted it.
+# Without expire_on_commit, a stored note is answered as it was stored, and not read again: another request may have
+# deleted it by then.
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no zone, so the zone is put back on what it returns."""
+    """A time in UTC. SQLite stores no time zone, so it is added when a value is read."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The moment as the database takes it."""
+        """Convert `value` for the database."""
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The moment as the service reads it."""
+        """Convert `value` from the database."""
         if value is None or value.tzinfo is not None:
             return value and value.astimezone(UTC)
         return value.replace(tzinfo=UTC)
 
 
 class Note(Base):
-    """A text with a title, which belongs to one subject."""
+    """A text with a title, which belongs to one owner, the subject of an identity."""
 
     __tablename__ = "notes"
 
@@ -46,7 +47,7 @@ class Note(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    # Newest first within an owner, and newest first over all; the id settles the order of two of one moment.
+    # For lists of one owner and of all owners, the newest first. The id orders notes of the same time.
     __table_args__ = (
         Index("ix_notes_owner_created_at_id", "owner", "created_at", "id"),
         Index("ix_notes_created_at_id", "created_at", "id"),
@@ -54,7 +55,7 @@ class Note(Base):
 
 
 class NoteCount(Base):
-    """How many changes one owner's notes have seen."""
+    """The number of changes of one owner's notes."""
 
     __tablename__ = "note_counts"
 
@@ -63,7 +64,7 @@ class NoteCount(Base):
 
 
 class NoteChange(Base):
-    """A change of one owner's notes. No foreign key: a note that was deleted has one, too."""
+    """A change of one owner's notes. It has no foreign key, because a deleted note has changes as well."""
 
     __tablename__ = "note_changes"
 

@@ -1,0 +1,149 @@
+"""Request and response bodies of the API, and its query parameters, as pydantic models."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlencode
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+
+from resource_service.errors import field_error
+
+MAX_PAGE = 1_000_000
+MAX_PAGE_SIZE = 100
+EVERYBODY = "*"
+
+_COUNTING_NUMBER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
+
+
+def _require_value(value: object) -> object:
+    if value is None:
+        raise field_error("null")
+    return value
+
+
+def _trim(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def rfc3339_timestamp(time: datetime) -> str:
+    """Return `time`, which is in UTC, to the microsecond, such as 2026-11-23T19:08:00.000000Z. RFC 3339."""
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _CountingNumber:
+    """Parse a decimal number from 1 to `largest`, without sign or leading zeros."""
+
+    largest: int
+
+    def __call__(self, text: object) -> int:
+        if not isinstance(text, str) or not _COUNTING_NUMBER.fullmatch(text) or int(text) > self.largest:
+            raise field_error("number", largest=self.largest)
+        return int(text)
+
+
+Title = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    BeforeValidator(_trim),
+    BeforeValidator(_require_value),
+    Field(examples=["Bread"]),
+]
+# Not trimmed: leading spaces can matter in a text.
+Body = Annotated[
+    str, StringConstraints(max_length=10_000), BeforeValidator(_require_value), Field(examples=["500 g flour"])
+]
+Timestamp = Annotated[datetime, PlainSerializer(rfc3339_timestamp), Field(examples=["2026-11-23T19:08:00.000000Z"])]
+
+
+Owner = Annotated[str, StringConstraints(max_length=255), BeforeValidator(lambda text: text or EVERYBODY)]
+
+
+class NewNote(BaseModel):
+    """The body of a request for a new note. Unknown fields are ignored, `id` and `owner` among them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: Title
+    body: Body = ""
+
+
+class NoteChanges(BaseModel):
+    """The body of a request to change a note. A field that is left out stays as it is."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: Title = ""
+    body: Body = ""
+
+    def given_fields(self) -> dict[str, str]:
+        """Return the fields that the body holds."""
+        return self.model_dump(exclude_unset=True)
+
+
+class NoteQuery(BaseModel):
+    """The query parameters of a list or an export. Unknown parameters are ignored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    page: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE)), Field(ge=1, le=MAX_PAGE)] = 1
+    page_size: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE)] = 20
+    q: Annotated[str, StringConstraints(max_length=200)] = ""
+    """A text to search for in title and body; "" selects every note."""
+    owner: Owner | None = None
+    """A subject, EVERYBODY, or None for the caller's own notes."""
+
+    @property
+    def offset(self) -> int:
+        """The number of notes on the pages before this one."""
+        return (self.page - 1) * self.page_size
+
+    def link(self, path: str, page: int) -> str:
+        """Return the link to `page` of the same list at `path`.
+
+        It names no host, so that a forged Host header appears in no link. RFC 3986 4.2.
+        """
+        parameters = {"page": str(page), "page_size": str(self.page_size)}
+        if self.q:
+            parameters["q"] = self.q
+        if self.owner is not None:
+            parameters["owner"] = self.owner
+        return f"{path}?{urlencode(parameters)}"
+
+
+class NoteResponse(BaseModel):
+    """A note."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    id: UUID
+    owner: str
+    title: str
+    body: str
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class NotePageResponse(BaseModel):
+    """One page of `count` notes. `next` and `previous` are paths, or null at either end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[NoteResponse]
+
+
+class WhoAmIResponse(BaseModel):
+    """The caller, as the gateway's assertion names it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sub: str
+    sid: str
+    email: str
+    roles: tuple[str, ...]
