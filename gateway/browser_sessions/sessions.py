@@ -1,8 +1,8 @@
-"""Owns the sessions that browsers hold by an opaque handle: the page never sees a token, the gateway keeps it.
+"""Browser sessions: the browser has an opaque handle in a cookie, and the gateway has the access token.
 
-The handle's hash stands in the session's row at the auth service, which gives an access token for it while the
-session lives. That token is kept in this worker's memory and renewed ahead of its end, unseen by the page. Losing
-this memory, or Redis, logs nobody out. An outage of the auth service is answered 503, and never as "logged out".
+The auth service stores the hash of the handle with the session. While the session is live, it exchanges the hash for
+an access token. The token stays in this worker's memory and is renewed before it expires. No session is lost with
+this memory or with Redis. While the auth service is away, requests get 503 and never "logged out".
 """
 
 import asyncio
@@ -25,61 +25,63 @@ from gateway.tokens.auth_client import AuthAnswer, PeerRejected
 from gateway.tokens.refresh import Post, read_object
 
 RENEW_AFTER = 0.8
-"""The part of an access token's life after which it is renewed, while requests go on with the old one."""
+"""The share of an access token's lifetime after which it is renewed; requests go on with the old one meanwhile."""
 
-LOGIN_REFUSALS = frozenset({400, 401, 429, 503})
-"""The auth service's answers to a log-in that are meant for the client."""
+LOGIN_REFUSAL_STATUSES = frozenset({400, 401, 429, 503})
+"""Statuses of the auth service that a client receives when its log-in is refused."""
 
-ENDED_FOR = 10
-"""Seconds for which a handle that the auth service did not know is refused without asking again."""
+ENDED_SECONDS = 10
+"""How long an unknown handle is refused without another exchange, and how long its cookie is not cleared."""
 
 _log = structlog.get_logger("browser_sessions")
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """What the auth service gives for a handle: an access token until `access_expires_at`, a session until
-    `expires_at`, both in seconds since the epoch."""
+class SessionGrant:
+    """What the auth service returns for a handle. Expiry times are in seconds since the epoch."""
 
     access: str
     access_expires_at: float
     expires_at: float
+    """When the session expires."""
     user: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedGrant:
     """A grant in memory. `renew_at` is in seconds since the epoch."""
 
-    granted: Granted
+    grant: SessionGrant
     renew_at: float
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A handle that the auth service did not know, which is believed `until` (seconds since the epoch); `lately`
-    where it was good at this worker just before, or where its session ended in the last ENDED_FOR seconds."""
+class EndedSession:
+    """A handle that the auth service does not know; asked again after `until` (seconds since the epoch).
+
+    `is_recent` if the session ended less than ENDED_SECONDS ago, or if this worker had a grant for it.
+    """
 
     until: float
-    lately: bool
+    is_recent: bool
 
 
 class BrowserSessions:
-    """The handles of one worker and their access tokens, at most `size`."""
+    """The session handles that this worker knows, at most `size` live and `size` ended ones."""
 
     def __init__(self, post: Post, clock: Clock, size: int) -> None:
         self._post = post
         self._clock = clock
-        self._held = BoundedCache[str, Held](size)
-        self._ended = BoundedCache[str, Ended](size)
-        self._exchanges = SingleFlight[str, Granted]()
+        self._grants = BoundedCache[str, CachedGrant](size)
+        self._ended = BoundedCache[str, EndedSession](size)
+        self._exchanges = SingleFlight[str, SessionGrant]()
 
     async def log_in(
         self, email: str, password: str, *, device: str, address: str, replaces: str | None = None
-    ) -> tuple[str, Granted]:
-        """A new session's handle, and what it is good for; the session of the handle `replaces` ends with that.
+    ) -> tuple[str, SessionGrant]:
+        """Log in and return the new session's handle and grant. The session of the handle `replaces` ends.
 
-        Raises LoginRefused with the auth service's own answer, or Refused(503) where there is none.
+        Raises LoginRefused with the response of the auth service, or Refused(503) if there is none.
         """
         handle = secrets.token_urlsafe(32)
         status, body, retry_after = await self._call(
@@ -93,76 +95,77 @@ class BrowserSessions:
                 **({"replaces": _hash(replaces)} if replaces else {}),
             },
         )
-        if status in LOGIN_REFUSALS:
+        if status in LOGIN_REFUSAL_STATUSES:
             raise LoginRefused(status, body, retry_after)
         if status != 200:
             raise Refused("auth_unavailable", retry_after=spread(1))
-        granted = _read_granted(body)
-        self._hold(handle, granted)
+        grant = _read_grant(body)
+        self._store(handle, grant)
         if replaces:
-            self._end(replaces, lately=True)
-        return handle, granted
+            self._mark_ended(replaces, is_recent=True)
+        return handle, grant
 
-    async def granted(self, handle: str) -> Granted:
-        """What `handle` is good for: from memory, or exchanged, once for all who wait.
+    async def get_grant(self, handle: str) -> SessionGrant:
+        """Return the grant of `handle` from memory, or exchange the handle once for all concurrent callers.
 
-        Raises Refused: 401 where its session has ended, 503 where the auth service could not say.
+        Raises Refused: 401 if the session has ended, 503 if the auth service is unavailable.
         """
         now = self._clock()
-        held = self._held.get(handle)
-        if held is not None and now < held.granted.access_expires_at:
-            if now >= held.renew_at and handle not in self._exchanges:
+        cached = self._grants.get(handle)
+        if cached is not None and now < cached.grant.access_expires_at:
+            if now >= cached.renew_at:
                 self._start_exchange(handle)
-            return held.granted
+            return cached.grant
         ended = self._ended.get(handle)
         if ended is not None and now < ended.until:
             raise Refused("session_ended")
         return await self._exchanges.do(handle, lambda: self._exchange(handle))
 
     async def log_out(self, handle: str) -> None:
-        """Ends the session of `handle`, if it has one. Raises Refused(503) where that could not be recorded."""
-        self._held.pop(handle, None)
+        """End the session of `handle`, if there is one. Raises Refused(503) if that could not be stored."""
+        self._grants.pop(handle, None)
         status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
             raise Refused("auth_unavailable", retry_after=spread(1))
-        self._end(handle, lately=True)
+        self._mark_ended(handle, is_recent=True)
 
-    def has_long_ended(self, handle: str) -> bool:
-        """Whether `handle` is known to prove nothing, and no log-in can have replaced it a moment ago.
+    def may_clear_cookie(self, handle: str) -> bool:
+        """Return whether a response may clear the session cookie that holds `handle`.
 
-        An answer that clears the cookie may cross the answer to a log-in on its way to the browser, and would clear
-        the new handle. So a handle is not cleared for ENDED_FOR seconds after its session ended at this worker or at
-        another one.
+        Not within ENDED_SECONDS of the session's end: the response could overtake that of a new log-in, and would
+        clear the new handle.
         """
         ended = self._ended.get(handle)
-        return ended is not None and not ended.lately
+        return ended is not None and not ended.is_recent
 
-    def look_up(self, handle: str) -> None:
-        """Has the auth service asked about `handle` where nothing is known of it, without waiting for the answer."""
+    def start_lookup(self, handle: str) -> None:
+        """Start an exchange of `handle` if nothing is known of it. Does not wait for the result."""
         ended = self._ended.get(handle)
-        is_known = ended is not None and (not ended.lately or self._clock() < ended.until)
-        if not (is_known or handle in self._held or handle in self._exchanges):
+        is_known = ended is not None and (not ended.is_recent or self._clock() < ended.until)
+        if not (is_known or handle in self._grants):
             self._start_exchange(handle)
 
-    def drop(self, handle: str) -> None:
-        """Lets go of the token that is held for `handle`: it was revoked."""
-        held = self._held.get(handle)
-        if held is not None:
-            self._held[handle] = replace(held, granted=replace(held.granted, access_expires_at=0))
+    def expire_access_token(self, handle: str) -> None:
+        """Expire the cached access token of `handle`, so that the next request exchanges the handle."""
+        cached = self._grants.get(handle)
+        if cached is not None:
+            self._grants[handle] = replace(cached, grant=replace(cached.grant, access_expires_at=0))
 
     def _start_exchange(self, handle: str) -> None:
-        self._exchanges.start(handle, lambda: self._exchange(handle)).add_done_callback(_forget_failure)
+        if handle not in self._exchanges:
+            self._exchanges.start(handle, lambda: self._exchange(handle)).add_done_callback(_log_failure)
 
-    async def _exchange(self, handle: str) -> Granted:
+    async def _exchange(self, handle: str) -> SessionGrant:
         status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
-        if status == 404 and (said := read_object(body)).get("code") == SESSION_ENDED:
-            self._end(handle, lately=handle in self._held or _is_recent(said.get("ended_seconds_ago")))
+        if status == 404 and (members := read_object(body)).get("code") == SESSION_ENDED:
+            is_recent = handle in self._grants or _is_recent(members.get("ended_seconds_ago"))
+            self._mark_ended(handle, is_recent=is_recent)
             raise Refused("session_ended")
         if status != 200:
             raise Refused("auth_unavailable", retry_after=spread(1))
-        granted = _read_granted(body)
-        self._hold(handle, granted)
-        return granted
+        grant = _read_grant(body)
+        self._store(handle, grant)
+        return grant
 
     async def _call(self, path: str, document: dict[str, str]) -> AuthAnswer:
         try:
@@ -172,18 +175,17 @@ class BrowserSessions:
         except OSError as error:
             raise Refused("auth_unavailable", retry_after=spread(1)) from error
 
-    def _hold(self, handle: str, granted: Granted) -> None:
+    def _store(self, handle: str, grant: SessionGrant) -> None:
         now = self._clock()
-        renew_at = now + (granted.access_expires_at - now) * RENEW_AFTER
-        self._held[handle] = Held(granted, renew_at)
+        self._grants[handle] = CachedGrant(grant, now + (grant.access_expires_at - now) * RENEW_AFTER)
 
-    def _end(self, handle: str, *, lately: bool) -> None:
-        self._held.pop(handle, None)
-        self._ended[handle] = Ended(self._clock() + ENDED_FOR, lately)
+    def _mark_ended(self, handle: str, *, is_recent: bool) -> None:
+        self._grants.pop(handle, None)
+        self._ended[handle] = EndedSession(self._clock() + ENDED_SECONDS, is_recent)
 
 
 class LoginRefused(Exception):
-    """The auth service refused a log-in; `status`, `body` and `retry_after` are its answer, meant for the client."""
+    """The auth service refused a log-in. `status`, `body` and `retry_after` are its response, for the client."""
 
     def __init__(self, status: int, body: bytes, retry_after: int | None) -> None:
         super().__init__(f"log-in refused with {status}")
@@ -196,27 +198,27 @@ def _hash(handle: str) -> str:
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
-def _read_granted(body: bytes) -> Granted:
+def _read_grant(body: bytes) -> SessionGrant:
     members = read_object(body)
     access, expires_at, user = members.get("access"), members.get("expires_at"), members.get("user")
     if not isinstance(access, str) or not isinstance(expires_at, int | float) or not isinstance(user, dict):
         raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
-    return Granted(access, _expiry(access), float(expires_at), user)
+    return SessionGrant(access, _expiry(access), float(expires_at), user)
 
 
-def _is_recent(seconds_ago: object) -> bool:
-    return isinstance(seconds_ago, int | float) and seconds_ago < ENDED_FOR
+def _is_recent(ended_seconds_ago: object) -> bool:
+    return isinstance(ended_seconds_ago, int | float) and ended_seconds_ago < ENDED_SECONDS
 
 
 def _expiry(access: str) -> float:
-    # Read without verifying: the token comes from the auth service itself, and is verified wherever it is used.
+    # Unverified: the token comes from the auth service, and is verified when a request uses it.
     try:
         return float(read_unverified(access)["exp"])
     except (InvalidToken, KeyError, TypeError, ValueError) as error:
         raise Refused("auth_unavailable", "The auth service gave no access token.", retry_after=spread(1)) from error
 
 
-def _forget_failure(task: asyncio.Task[Granted]) -> None:
-    # A renewal ahead of time may fail: the token in hand is still good, and the next request tries again.
+def _log_failure(task: asyncio.Task[SessionGrant]) -> None:
+    # The cached token is still valid, and the next request tries again.
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.warning("session_token_renewal_failed", reason=str(error) or type(error).__name__)
+        _log.warning("session_token_renewal_failed", error=str(error) or type(error).__name__)

@@ -15,7 +15,7 @@ from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
 from contract.credentials import split_cookies
 from contract.problems import Refused, spread
-from gateway.browser_sessions.sessions import BrowserSessions, Granted, LoginRefused
+from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
 from gateway.http.origin import AllowedOrigins
 from gateway.http.response_headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
 from gateway.pipeline.authenticate import Authentication
@@ -121,7 +121,7 @@ def session_endpoints(
         try:
             return _told(wait_for(authentication.granted(handle)))
         except Refused as refused:
-            if sessions.has_long_ended(handle):
+            if sessions.may_clear_cookie(handle):
                 clearing(refused, cookie.clearing)
             raise
 
@@ -145,7 +145,7 @@ def _replaced(cookie: SessionCookie) -> str | None:
     return None
 
 
-def _told(granted: Granted) -> Response:
+def _told(granted: SessionGrant) -> Response:
     return jsonify(user=granted.user, expires_at=int(granted.expires_at))
 
 

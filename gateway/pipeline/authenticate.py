@@ -13,7 +13,7 @@ from contract.claims import AccessClaims
 from contract.credentials import split_cookies
 from contract.fetched import seal_fetched
 from contract.problems import Refused
-from gateway.browser_sessions.sessions import BrowserSessions, Granted
+from gateway.browser_sessions.sessions import BrowserSessions, SessionGrant
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
@@ -144,8 +144,8 @@ class Authentication:
         if handle is None:
             return ()
         # No request with a good token waits for it, and none fails while the auth service is away.
-        self._sessions.look_up(handle)
-        return self._clearing if self._sessions.has_long_ended(handle) else ()
+        self._sessions.start_lookup(handle)
+        return self._clearing if self._sessions.may_clear_cookie(handle) else ()
 
     def put_token(self, principal: Principal, fields: RequestFields) -> None:
         """Puts the proof's token into a request to the auth service, and says so where no client presented it."""
@@ -176,7 +176,7 @@ class Authentication:
         try:
             return await self._prove_handle(handle)
         except Refused as refused:
-            if self._sessions.has_long_ended(handle):
+            if self._sessions.may_clear_cookie(handle):
                 clearing(refused, self._set_cookie)
             raise
 
@@ -184,19 +184,19 @@ class Authentication:
         """What the session of `handle` says now: from a token that is renewed ahead of its end. Raises Refused."""
         return (await self._prove_handle(handle)).claims
 
-    async def granted(self, handle: str) -> Granted:
+    async def granted(self, handle: str) -> SessionGrant:
         """What `handle` is good for, where a request with it would be let through. Raises Refused: 401, 503."""
-        granted = await self._sessions.granted(handle)
+        granted = await self._sessions.get_grant(handle)
         await self._prove_granted(handle, granted)
         return granted
 
     async def _prove_handle(self, handle: str) -> Principal:
-        return await self._prove_granted(handle, await self._sessions.granted(handle))
+        return await self._prove_granted(handle, await self._sessions.get_grant(handle))
 
-    async def _prove_granted(self, handle: str, granted: Granted) -> Principal:
+    async def _prove_granted(self, handle: str, granted: SessionGrant) -> Principal:
         try:
             return (await self._token_verifier.verify_fetched(granted.access))._replace(handle=handle)
         except Refused as refused:
             if refused.status == 401:
-                self._sessions.drop(handle)
+                self._sessions.expire_access_token(handle)
             raise

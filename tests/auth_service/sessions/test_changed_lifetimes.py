@@ -160,7 +160,7 @@ def test_a_browsers_session_is_remembered_under_a_raised_lifetime(
     gateway = GatewayInFront(long, clock, valkey, tmp_path)
     clock.move(1)
     assert gateway.ask("/api/x", handle=handle).status == 200
-    access = asyncio.run(gateway.sessions.granted(handle)).access
+    access = asyncio.run(gateway.sessions.get_grant(handle)).access
     brief_again = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
     asyncio.run(brief_again.sessions.log_out(handle))
     clock.move(3_000)

@@ -123,7 +123,7 @@ def test_a_log_in_ends_the_session_whose_cookie_came_with_it(
     """ASVS 7.2.4: for the same person and for another one at the same browser; everybody else's sessions stay."""
     untouched = gateway.log_in(ann.email, PASSWORD)
     first = gateway.log_in(ann.email, PASSWORD)
-    access = asyncio.run(gateway.sessions.granted(first)).access
+    access = asyncio.run(gateway.sessions.get_grant(first)).access
     second = log_in_over(gateway, first)
     third = log_in_over(gateway, second, email=bob.email)
     learn(gateway, redis)
