@@ -1,1 +1,1 @@
-"""The services behind the gateway: which address is asked, over which connection, and what came back."""
+"""The upstreams: load balancing, health checks, outlier detection, circuit breaking and name resolution."""

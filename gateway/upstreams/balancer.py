@@ -1,13 +1,14 @@
-"""Owns which of an upstream's addresses is asked next, and what becomes of those that fail.
+"""The load balancer of one upstream: it chooses an address for each request and excludes addresses that fail.
 
-Failure policy: an address that keeps failing is left out for a while (outlier_detection.py). An upstream without a
-sign of life gets no requests (circuit_breaker.py). One that dies with many requests under way is not its failure,
-as long as another one is well. At least one address is always in: when the last one goes out, the one that
-was to return first is back at once. What failed to connect was not sent, so any request may try the next address.
-
-A client chooses which of a service's paths it asks for, so what one path does never shuts out the others: an answer
-that breaks off or is malformed opens no circuit, and ejects an address only where another one has no failure, and
-never more than half of them.
+Failure policy:
+- An address that keeps failing is ejected for a while (outlier_detection.py). At least one address always stays in:
+  when the last one is ejected, the one with the earliest readmission is readmitted at once.
+- An upstream that gives no sign of life gets no requests (circuit_breaker.py). Failures of one address do not open
+  the circuit while another address has no failures.
+- A failed connection attempt sent nothing, so any request may be sent to another address.
+- A client chooses the path it requests, so the failures of one path must not block the others. A response that is
+  cut off or malformed therefore never opens the circuit. It ejects an address only while another address has no
+  failures, and at most half of the addresses.
 """
 
 import errno
@@ -24,69 +25,68 @@ from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstream_connections.happy_eyeballs import HappyEyeballs
 from gateway.upstreams import circuit_breaker, outlier_detection
-from gateway.upstreams.circuit_breaker import CircuitBreaker
+from gateway.upstreams.circuit_breaker import Circuit
 from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.outlier_detection import OutlierState
 
 
-def _stretch() -> float:
+def _random_jitter() -> float:
     return random.uniform(1, 1.5)  # noqa: S311 - spreads load, no secret
 
 
 class Balancer:
-    """The pools of one upstream, one for each member; the members may change. `monotonic` gives seconds.
-
-    `only` is the pool of an upstream with one address while nothing is wrong: then there is nothing to choose.
-    """
+    """The connection pools of one upstream, one for each of its addresses (members), which may change."""
 
     def __init__(
         self,
         upstream: Upstream,
-        report: UpstreamEvents,
+        events: UpstreamEvents,
         monotonic: Clock,
-        stretch: Callable[[], float] = _stretch,
+        jitter: Callable[[], float] = _random_jitter,
     ) -> None:
         self.upstream = upstream
-        self.pools = tuple(map(self._pool, upstream.addresses))
-        self.only = self.pools[0] if len(self.pools) == 1 else None
-        self._draining: list[ConnectionPool] = []
-        self._happy_eyeballs = HappyEyeballs()
         self.now = monotonic
-        """The time by which `failed` is told when a request was sent."""
-        self._report = report
-        self._stretch = stretch
-        self._circuit_breaker = CircuitBreaker()
-        self._standings = {pool: OutlierState() for pool in self.pools}
+        """The clock of every `sent_at`, in seconds."""
+        self.pools = tuple(map(self._new_pool, upstream.addresses))
+        self.only_pool = self.pools[0] if len(self.pools) == 1 else None
+        """The pool of an upstream with one address and a closed circuit, when there is nothing to choose."""
+        self._events = events
+        self._jitter = jitter
+        self._removed: list[ConnectionPool] = []
+        """Pools of former members that still have exchanges in progress."""
+        self._happy_eyeballs = HappyEyeballs()
+        self._circuit = Circuit()
+        self._outlier_states = {pool: OutlierState() for pool in self.pools}
         self._unhealthy: set[ConnectionPool] = set()
         self._candidates: Sequence[ConnectionPool] = self.pools
-        self._on_trial = False
-        self._turn = 0
+        self._any_on_trial = False
+        self._round_robin = 0
 
-    # --- which is asked ------------------------------------------------------------------------------------------
+    # --- choosing an address -------------------------------------------------------------------------------------
 
     def choose(self, client: str = "") -> ConnectionPool:
-        """The address with the fewest exchanges under way; of equals, each in its turn. `client` is who asks.
+        """Return the least-loaded pool for a request from the address `client`; round robin among equals.
 
-        Raises Refused(503) while the circuit is open.
+        Raises Refused(503) if the circuit is open.
         """
-        if not self._circuit_breaker.is_calm:
+        if not self._circuit.is_clean:
             self._pass_circuit(client)
-        return self._least_busy(self._candidates)
+        return self._least_loaded(self._candidates)
 
     async def connect(self, pool: ConnectionPool, timeout: float) -> tuple[ConnectionPool, UpstreamConnection]:
-        """A connection to the address of `pool`, or to another one where that cannot be reached.
+        """Return a connection to the address of `pool`, or to another one if that is unreachable.
 
-        All of that takes `timeout` seconds at most. Raises Unreachable when all that were tried cannot be reached,
-        and Refused(503) at the bound of connections.
+        All attempts together take at most `timeout` seconds. Raises Unreachable if all fail, and Refused(503) at the
+        bound of connections.
         """
-        asked_at = self.now()
+        sent_at = self.now()
 
         async def attempt(pool: ConnectionPool, timeout: float) -> UpstreamConnection:
             try:
                 return await pool.connect(timeout)
             except Unreachable as error:
-                if not _is_our_own(error):
-                    self._address_failed(pool, str(error), asked_at)
+                if not _is_local_fault(error):
+                    self._address_failed(pool, str(error), sent_at)
                 raise
 
         try:
@@ -94,58 +94,59 @@ class Balancer:
                 return pool, await attempt(pool, timeout)
             return await self._happy_eyeballs.connect(pool, timeout, attempt, self._next_untried)
         except Unreachable as error:
-            if not (_is_our_own(error) or self._another_is_well(pool)):
-                self._request_failed(str(error), asked_at)
+            if not (_is_local_fault(error) or self._has_clean_alternative(pool)):
+                self._circuit_failure(str(error), sent_at)
             raise
 
     def _next_untried(self, tried: Collection[ConnectionPool]) -> ConnectionPool | None:
-        others = [other for other in self._candidates if other not in tried]
-        return self._least_busy(others) if others else None
+        untried = [pool for pool in self._candidates if pool not in tried]
+        return self._least_loaded(untried) if untried else None
 
-    def _another_is_well(self, pool: ConnectionPool) -> bool:
-        return any(other is not pool and self._standings[other].is_calm for other in self._candidates)
+    def _has_clean_alternative(self, pool: ConnectionPool) -> bool:
+        return any(other is not pool and self._outlier_states[other].is_clean for other in self._candidates)
 
     def _pass_circuit(self, client: str) -> None:
         now = self.now()
-        state, may_pass = circuit_breaker.after_asking(self._circuit_breaker, now, client)
-        self._become(state)
-        if not may_pass:
+        circuit, passes = circuit_breaker.after_request(self._circuit, now, client)
+        self._set_circuit(circuit)
+        if not passes:
             code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
-            raise Refused(code, retry_after=spread(max(1, math.ceil(state.until - now))))
+            raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
 
-    def _least_busy(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
-        self._turn += 1
-        turn = self._turn % len(pools)
-        return min((*pools[turn:], *pools[:turn]), key=self._burden if self._on_trial else _outstanding)
+    def _least_loaded(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
+        self._round_robin += 1
+        start = self._round_robin % len(pools)
+        load = self._load_with_trials if self._any_on_trial else _outstanding
+        return min((*pools[start:], *pools[:start]), key=load)
 
-    def _burden(self, pool: ConnectionPool) -> tuple[bool, int]:
-        """Who is on trial and has all it is to be given comes after everybody else."""
-        return 0 < self._standings[pool].trial <= pool.outstanding, pool.outstanding
+    def _load_with_trials(self, pool: ConnectionPool) -> tuple[bool, int]:
+        """Sort an address on trial last once it has as many requests as its trial allows."""
+        return 0 < self._outlier_states[pool].trial_requests <= pool.outstanding, pool.outstanding
 
-    # --- who they are --------------------------------------------------------------------------------------------
+    # --- members -------------------------------------------------------------------------------------------------
 
     def set_members(self, addresses: Sequence[Address]) -> None:
-        """Make `addresses` the members. One that has gone finishes its exchanges, and gets no more requests."""
+        """Make `addresses` the members. A removed address finishes its exchanges and gets no further requests."""
         known = {pool.address: pool for pool in self.pools}
         members = dict.fromkeys(addresses)
         if members.keys() == known.keys() or not members:
             return
-        self.pools = tuple(known.get(address) or self._pool(address) for address in members)
-        gone = [pool for address, pool in known.items() if address not in members]
-        for pool in gone:
-            self._standings.pop(pool)
+        self.pools = tuple(known.get(address) or self._new_pool(address) for address in members)
+        removed = [pool for address, pool in known.items() if address not in members]
+        for pool in removed:
+            self._outlier_states.pop(pool)
             self._unhealthy.discard(pool)
             pool.retire()
-            self._draining.append(pool)
-        if len(gone) == len(known):  # what is known of those that have gone says nothing of the new ones
-            self._become(circuit_breaker.after_answer())
-        joined = [pool.address.name for pool in self.pools if pool not in self._standings]
-        self._standings = {pool: self._standings.get(pool, OutlierState()) for pool in self.pools}
-        self._report.members_are(joined, [pool.address.name for pool in gone])
-        self._keep_one_in()
-        self._arrange()
+            self._removed.append(pool)
+        if len(removed) == len(known):  # the failures of the former members say nothing about the new ones
+            self._set_circuit(Circuit())
+        added = [pool.address.name for pool in self.pools if pool not in self._outlier_states]
+        self._outlier_states = {pool: self._outlier_states.get(pool, OutlierState()) for pool in self.pools}
+        self._events.members_changed(added, [pool.address.name for pool in removed])
+        self._keep_one_admitted()
+        self._update_candidates()
 
-    def _pool(self, address: Address) -> ConnectionPool:
+    def _new_pool(self, address: Address) -> ConnectionPool:
         upstream = self.upstream
         return ConnectionPool(
             address,
@@ -154,140 +155,142 @@ class Balancer:
             max_requests=upstream.max_connection_requests,
         )
 
-    # --- how they fare -------------------------------------------------------------------------------------------
+    # --- recording failures --------------------------------------------------------------------------------------
 
-    def record_failure(self, pool: ConnectionPool, failed: UpstreamFailed, asked_at: float) -> None:
-        """Record a request, sent at `asked_at`, that got no answer or one that cannot be handed on.
+    def record_failure(self, pool: ConnectionPool, failure: UpstreamFailed, sent_at: float) -> None:
+        """Record a failed exchange whose request was sent at `sent_at` (seconds of `self.now`).
 
-        Silence counts only where nobody else was answered since: otherwise it is not the service that hangs.
+        A timeout counts only if the address answered no other request since; otherwise that one path is slow.
         """
-        if failed.reason in ("timeout", "overdue"):
-            seconds = self.now() - asked_at
+        if failure.reason in ("timeout", "overdue"):
+            seconds = self.now() - sent_at
             if not pool.responded_within(seconds):
-                heard = any(other.responded_within(seconds) for other in self.pools)
-                self.record_no_response(pool, failed.reason, asked_at, upstream_is_alive=heard)
-        elif reason := tls_reason(failed.__cause__):  # TLS 1.3 tells of a certificate refused after the handshake
-            self.record_no_response(pool, reason, asked_at)
+                is_alive = any(other.responded_within(seconds) for other in self.pools)
+                self.record_no_response(pool, failure.reason, sent_at, upstream_is_alive=is_alive)
+        elif reason := tls_reason(failure.__cause__):  # TLS 1.3 reports a refused client certificate this late
+            self.record_no_response(pool, reason, sent_at)
         else:
             pool.record_activity()
-            self.record_broken_response(pool, failed.reason, asked_at, failed.detail)
+            self.record_broken_response(pool, failure.reason, sent_at, failure.detail)
 
     def record_no_response(
-        self, pool: ConnectionPool, reason: str, asked_at: float, *, upstream_is_alive: bool = False
+        self, pool: ConnectionPool, reason: str, sent_at: float, *, upstream_is_alive: bool = False
     ) -> None:
-        """Record a request, sent at `asked_at`, to which the address gave no sign of life."""
-        self._address_failed(pool, reason, asked_at)
-        if not upstream_is_alive and not self._another_is_well(pool):
-            self._request_failed(reason, asked_at)
+        """Record a request, sent at `sent_at`, for which the address gave no sign of life."""
+        self._address_failed(pool, reason, sent_at)
+        if not upstream_is_alive and not self._has_clean_alternative(pool):
+            self._circuit_failure(reason, sent_at)
 
-    def record_broken_response(self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "") -> None:
-        """Record an answer that was cut off before its end, or malformed: a fault, and a sign of life."""
-        self._become(circuit_breaker.after_answer())
-        others_are_well = self._another_is_well(pool) and self._out_count() < len(self.pools) // 2
-        self._address_failed(pool, reason, asked_at, detail, may_eject=others_are_well)
+    def record_broken_response(self, pool: ConnectionPool, reason: str, sent_at: float, detail: str = "") -> None:
+        """Record a response that was cut off or malformed: a failure, and a sign of life."""
+        self._set_circuit(circuit_breaker.after_response())
+        may_eject = self._has_clean_alternative(pool) and self._ejected_count() < len(self.pools) // 2
+        self._address_failed(pool, reason, sent_at, detail, may_eject=may_eject)
 
     def set_health(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
-        """Is told what the health checks of an address have come to."""
-        if pool not in self._standings:
+        """Record the changed result of an address's health checks; `reason` says why they fail."""
+        if pool not in self._outlier_states:
             return
         if healthy:
             self._unhealthy.discard(pool)
-            self._report.is_healthy(pool.address.name, out=self._standings[pool].is_out)
+            self._events.became_healthy(pool.address.name, excluded=self._outlier_states[pool].is_ejected)
         else:
             self._unhealthy.add(pool)
-            self._report.is_unhealthy(pool.address.name, reason)
-        self._arrange()
+            self._events.became_unhealthy(pool.address.name, reason)
+        self._update_candidates()
 
-    def sweep(self, loop_now: float) -> None:
-        """Enforces deadlines by the loop's time, and takes addresses back whose time is over."""
-        for pool in (*self.pools, *self._draining):
-            pool.sweep(loop_now)
-        if self._draining:
-            self._draining = [pool for pool in self._draining if pool.outstanding]
-        now = self.now()
-        for pool, standing in self._standings.items():
-            if standing.is_out and now >= standing.out_until:
-                self._readmit(pool)
+    def _record_response(self, pool: ConnectionPool) -> None:
+        if pool in self._outlier_states:
+            self._outlier_states[pool] = outlier_detection.after_response(self._outlier_states[pool])
+        self._set_circuit(circuit_breaker.after_response())
+        self._update_candidates()
 
     def _address_failed(
-        self, pool: ConnectionPool, reason: str, asked_at: float, detail: str = "", *, may_eject: bool = True
+        self, pool: ConnectionPool, reason: str, sent_at: float, detail: str = "", *, may_eject: bool = True
     ) -> None:
-        self._report.fails(pool.address.name, reason, detail)
-        if len(self.pools) > 1 and pool in self._standings:
-            self._weigh(pool, reason, asked_at, may_eject=may_eject)
-        self._arrange()
+        self._events.request_failed(pool.address.name, reason, detail)
+        if len(self.pools) > 1 and pool in self._outlier_states:
+            self._update_outlier_state(pool, reason, sent_at, may_eject=may_eject)
+        self._update_candidates()
 
-    def _out_count(self) -> int:
-        return sum(standing.is_out for standing in self._standings.values())
-
-    def _weigh(self, pool: ConnectionPool, reason: str, asked_at: float, *, may_eject: bool) -> None:
-        before, now, stretch = self._standings[pool], self.now(), self._stretch()
+    def _update_outlier_state(self, pool: ConnectionPool, reason: str, sent_at: float, *, may_eject: bool) -> None:
+        before, now = self._outlier_states[pool], self.now()
         after = outlier_detection.after_failure(
-            before, asked_at=asked_at, now=now, eject_after=self.upstream.eject_after, stretch=stretch
+            before, sent_at=sent_at, now=now, eject_after=self.upstream.eject_after, jitter=self._jitter()
         )
-        if after.is_out and not may_eject:
+        if after.is_ejected and not may_eject:
             return
-        self._standings[pool] = after
-        if before.is_out or not after.is_out:
-            return
-        self._report.is_ejected(pool.address.name, reason, after.out_until - now)
-        self._keep_one_in()
+        self._outlier_states[pool] = after
+        if after.is_ejected and not before.is_ejected:
+            self._events.ejected(pool.address.name, reason, after.ejected_until - now)
+            self._keep_one_admitted()
 
-    def _keep_one_in(self) -> None:
-        if self._out_count() == len(self.pools):
-            self._readmit(min(self.pools, key=lambda other: self._standings[other].out_until))
+    def _ejected_count(self) -> int:
+        return sum(state.is_ejected for state in self._outlier_states.values())
 
-    def _readmit(self, pool: ConnectionPool) -> None:
-        self._standings[pool] = outlier_detection.readmitted(self._standings[pool], self.now())
-        self._report.is_back(pool.address.name, out=pool in self._unhealthy)
-        self._arrange()
-
-    def _request_failed(self, reason: str, asked_at: float) -> None:
-        break_after, stretch = self.upstream.break_after, self._stretch()
-        state = circuit_breaker.after_failure(
-            self._circuit_breaker, asked_at=asked_at, now=self.now(), break_after=break_after, stretch=stretch
+    def _circuit_failure(self, reason: str, sent_at: float) -> None:
+        circuit = circuit_breaker.after_failure(
+            self._circuit,
+            sent_at=sent_at,
+            now=self.now(),
+            break_after=self.upstream.break_after,
+            jitter=self._jitter(),
         )
-        self._become(state, reason)
-        self._arrange()
+        self._set_circuit(circuit, reason)
+        self._update_candidates()
 
-    def _answered(self, pool: ConnectionPool) -> None:
-        if pool in self._standings:
-            self._standings[pool] = outlier_detection.after_answer(self._standings[pool])
-        self._become(circuit_breaker.after_answer())
-        self._arrange()
+    # --- recovery ------------------------------------------------------------------------------------------------
 
-    # --- what follows --------------------------------------------------------------------------------------------
+    def sweep(self, loop_now: float) -> None:
+        """Enforce the connections' deadlines, and readmit addresses whose ejection time is over."""
+        for pool in (*self.pools, *self._removed):
+            pool.sweep(loop_now)
+        if self._removed:
+            self._removed = [pool for pool in self._removed if pool.outstanding]
+        now = self.now()
+        for pool, state in self._outlier_states.items():
+            if state.is_ejected and now >= state.ejected_until:
+                self._readmit(pool)
 
     def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         self._happy_eyeballs.close()
-        for pool in (*self.pools, *self._draining):
+        for pool in (*self.pools, *self._removed):
             pool.close()
 
-    def _become(self, state: CircuitBreaker, reason: str = "") -> None:
-        before, self._circuit_breaker = self._circuit_breaker.state, state
-        if state.state != before:
-            self._report.circuit_is(state.state, reason)
+    def _keep_one_admitted(self) -> None:
+        if self._ejected_count() == len(self.pools):
+            self._readmit(min(self.pools, key=lambda pool: self._outlier_states[pool].ejected_until))
 
-    def _arrange(self) -> None:
-        """Works out what requests go by until the next change."""
-        let_in = [pool for pool in self.pools if not self._standings[pool].is_out]
-        # A check alone refuses no request: where all that are in are unhealthy, they are asked all the same.
-        self._candidates = [pool for pool in let_in if pool not in self._unhealthy] or let_in
-        self._on_trial = any(standing.trial for standing in self._standings.values())
-        self.only = self.pools[0] if len(self.pools) == 1 and self._circuit_breaker.is_calm else None
+    def _readmit(self, pool: ConnectionPool) -> None:
+        self._outlier_states[pool] = outlier_detection.after_readmission(self._outlier_states[pool], self.now())
+        self._events.readmitted(pool.address.name, excluded=pool in self._unhealthy)
+        self._update_candidates()
+
+    def _set_circuit(self, circuit: Circuit, reason: str = "") -> None:
+        before, self._circuit = self._circuit, circuit
+        if circuit.state != before.state:
+            self._events.circuit_changed(circuit.state, reason)
+
+    def _update_candidates(self) -> None:
+        """Recompute everything that requests read, after a change of state."""
+        admitted = [pool for pool in self.pools if not self._outlier_states[pool].is_ejected]
+        # Health checks alone refuse no request: when every admitted address is unhealthy, all of them are used.
+        self._candidates = [pool for pool in admitted if pool not in self._unhealthy] or admitted
+        self._any_on_trial = any(state.trial_requests for state in self._outlier_states.values())
+        self.only_pool = self.pools[0] if len(self.pools) == 1 and self._circuit.is_clean else None
         for pool in self.pools:
-            is_calm = self._circuit_breaker.is_calm and self._standings[pool].is_calm
-            pool.on_response = None if is_calm else self._answered
+            is_clean = self._circuit.is_clean and self._outlier_states[pool].is_clean
+            pool.on_response = None if is_clean else self._record_response
 
 
-_OUR_OWN = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
-"""What keeps this process from connecting to anything: no file descriptors, memory or ports."""
+_LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+"""This process cannot connect to anything: no file descriptors, memory or ports are left."""
 
 
-def _is_our_own(error: Unreachable) -> bool:
+def _is_local_fault(error: Unreachable) -> bool:
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _OUR_OWN
+    return isinstance(cause, OSError) and cause.errno in _LOCAL_ERRNOS
 
 
 def _outstanding(pool: ConnectionPool) -> int:

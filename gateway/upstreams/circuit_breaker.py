@@ -1,87 +1,88 @@
-"""Decides whether an upstream gets requests at all: a circuit breaker, as a value and what follows it.
+"""The circuit breaker of an upstream, as a value and pure transitions.
 
-closed: every request passes, and failures in a row are counted. open: no request passes until a time. half-open: a
-few requests (probes) pass, and the first outcome among them decides. The outcome of a probe may never be reported
-(its client hung up, say), so other probes pass after PROBE_TIME. No client gets more than PROBES_A_CLIENT of them, so
-a client whose requests hang does not keep the others from closing the circuit.
+closed: every request passes, and consecutive failures are counted. open: every request is refused until a timeout.
+half-open: a few requests (probes) pass, and the first outcome decides. The outcome of a probe may never be reported,
+for example when its client disconnects. Therefore a new round of probes passes after PROBE_INTERVAL. The probes of
+one client are limited, so that a client whose requests hang does not keep the circuit open for the others.
 
-A failure is a request to which the upstream gave no sign of life: no connection, or silence while it answered nobody
-else either. Any answer, also one that breaks off or is malformed, comes from a living service and closes the circuit.
+A failure is a request for which no address gave a sign of life: no connection, or a timeout while no other request
+was answered. Every response closes the circuit, also one that is cut off or malformed.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["closed", "open", "half-open"]
+CircuitState = Literal["closed", "open", "half-open"]
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 4.0
-"""Seconds that the circuit stays open: the first time, and at most. Short, because trying costs a few requests an
-error, while a pause keeps everybody from a service that may be back."""
+BASE_OPEN_TIME, MAX_OPEN_TIME = 1.0, 4.0
+"""Seconds that the circuit stays open: the first time, and at most. They are short because probing costs a few
+requests an error, while an open circuit refuses every client of a service that may have recovered."""
 
-PROBES = 6
-"""Requests that pass while half-open, so that one slow answer does not keep the others out."""
+MAX_PROBES = 6
+"""Requests that pass in a round while half-open; several, so that one slow response does not block the others."""
 
-PROBES_A_CLIENT = 2
-"""How many of these one client may send."""
+MAX_PROBES_PER_CLIENT = 2
 
-PROBE_TIME = 2.0
-"""Seconds after which as many pass again, where no outcome was reported."""
+PROBE_INTERVAL = 2.0
+"""Seconds after which a new round of probes passes if no outcome was reported."""
+
+_MAX_OPENINGS = 16
+"""Bounds the exponent of the open time, which has long reached its maximum."""
 
 
 @dataclass(frozen=True, slots=True)
-class CircuitBreaker:
-    """`failures` in a row while closed; `pauses` since it last was closed. Times are a monotonic clock's seconds:
-    requests sent before `since` do not count, and the state ends at `until`. `probed_by` are the clients of the
-    probes that have passed since the last turn."""
+class Circuit:
+    """The circuit breaker of one upstream. Times are monotonic seconds."""
 
-    state: State = "closed"
+    state: CircuitState = "closed"
     failures: int = 0
-    pauses: int = 0
-    since: float = 0.0
+    """Consecutive failures while closed."""
+    openings: int = 0
+    """How often the circuit opened since it was last closed."""
+    changed_at: float = 0.0
+    """Failures of requests sent earlier do not count."""
     until: float = 0.0
+    """When the circuit turns half-open, or the next round of probes may pass."""
     probed_by: tuple[str, ...] = ()
+    """The client addresses of the probes in this round."""
 
     @property
-    def is_calm(self) -> bool:
-        """Whether all is well, so that an answer changes nothing."""
-        return self == _CALM
+    def is_clean(self) -> bool:
+        """Return whether no failure is recorded, so that a response changes nothing."""
+        return self == _CLEAN
 
 
-_CALM = CircuitBreaker()
+_CLEAN = Circuit()
 
 
-def after_asking(circuit_breaker: CircuitBreaker, now: float, client: str = "") -> tuple[CircuitBreaker, bool]:
-    """Return the circuit after a request of `client` (its address), and whether that request passes."""
-    if circuit_breaker.state == "closed":
-        return circuit_breaker, True
-    if now >= circuit_breaker.until:
-        since = now if circuit_breaker.state == "open" else circuit_breaker.since
-        return CircuitBreaker("half-open", 0, circuit_breaker.pauses, since, now + PROBE_TIME, (client,)), True
-    probed_by = circuit_breaker.probed_by
-    if circuit_breaker.state == "open" or len(probed_by) == PROBES or probed_by.count(client) == PROBES_A_CLIENT:
-        return circuit_breaker, False
-    return CircuitBreaker(
-        "half-open", 0, circuit_breaker.pauses, circuit_breaker.since, circuit_breaker.until, (*probed_by, client)
-    ), True
+def after_request(circuit: Circuit, now: float, client: str = "") -> tuple[Circuit, bool]:
+    """Return the circuit after a request from the address `client`, and whether that request passes."""
+    if circuit.state == "closed":
+        return circuit, True
+    if now >= circuit.until:
+        changed_at = now if circuit.state == "open" else circuit.changed_at
+        return Circuit("half-open", 0, circuit.openings, changed_at, now + PROBE_INTERVAL, (client,)), True
+    probes = circuit.probed_by
+    if circuit.state == "open" or len(probes) == MAX_PROBES or probes.count(client) == MAX_PROBES_PER_CLIENT:
+        return circuit, False
+    return Circuit("half-open", 0, circuit.openings, circuit.changed_at, circuit.until, (*probes, client)), True
 
 
-def after_answer() -> CircuitBreaker:
-    """Return the circuit after a sign of life: closed, whatever it was."""
-    return _CALM
+def after_response() -> Circuit:
+    """Return the circuit after a sign of life: closed, whatever it was before."""
+    return _CLEAN
 
 
-def after_failure(
-    circuit_breaker: CircuitBreaker, *, asked_at: float, now: float, break_after: int, stretch: float = 1.0
-) -> CircuitBreaker:
-    """Return the circuit after a request, sent at `asked_at`, to which no address gave a sign of life.
+def after_failure(circuit: Circuit, *, sent_at: float, now: float, break_after: int, jitter: float = 1.0) -> Circuit:
+    """Return the circuit after a request, sent at `sent_at`, failed.
 
-    `break_after` in a row open it; 0 means never. `stretch` (1 or more) keeps workers from probing at one moment.
+    `break_after` consecutive failures open it; 0 means never. `jitter`, a factor of at least 1, keeps the workers
+    from probing at the same time.
     """
-    if circuit_breaker.state == "open" or asked_at < circuit_breaker.since or not break_after:
-        return circuit_breaker
-    failures = circuit_breaker.failures + 1
-    if circuit_breaker.state == "closed" and failures < break_after:
-        return CircuitBreaker(failures=failures)
-    pause = min(FIRST_PAUSE * 2**circuit_breaker.pauses, LONGEST_PAUSE)
-    # Beyond the longest pause their number says nothing more, and 2 to its power would become unwieldy.
-    return CircuitBreaker("open", 0, min(circuit_breaker.pauses + 1, 16), now, now + pause * stretch)
+    if circuit.state == "open" or sent_at < circuit.changed_at or not break_after:
+        return circuit
+    failures = circuit.failures + 1
+    if circuit.state == "closed" and failures < break_after:
+        return Circuit(failures=failures)
+    open_time = min(BASE_OPEN_TIME * 2**circuit.openings, MAX_OPEN_TIME)
+    return Circuit("open", 0, min(circuit.openings + 1, _MAX_OPENINGS), now, now + open_time * jitter)

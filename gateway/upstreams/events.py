@@ -1,6 +1,6 @@
-"""Tells the log and Prometheus what becomes of one upstream: changes as they come, failures now and then.
+"""Log events and metrics of one upstream. State changes are logged at once, failures at most every ten seconds.
 
-Failures may come by the thousand a second: each is counted, and a line says how many there were since the last line.
+Failures may come at thousands a second. Each one is counted, and an event says how many there were since the last.
 """
 
 import logging
@@ -10,15 +10,15 @@ import structlog
 
 from chassis.clock import Clock
 from gateway.routing.routes import Upstream
-from gateway.upstreams.circuit_breaker import State
+from gateway.upstreams.circuit_breaker import CircuitState
 from gateway.upstreams.metrics import UpstreamMetrics
 
-PAUSE = 10.0
-"""Seconds at least between two lines that say that an address fails."""
+FAILURE_LOG_INTERVAL = 10.0
+"""Seconds between two `upstream_failing` events of one address."""
 
 _log = structlog.get_logger("upstream")
 
-_CIRCUIT_EVENTS: dict[State, str] = {
+_CIRCUIT_EVENTS: dict[CircuitState, str] = {
     "open": "upstream_circuit_opened",
     "half-open": "upstream_circuit_half_open",
     "closed": "upstream_circuit_closed",
@@ -26,69 +26,68 @@ _CIRCUIT_EVENTS: dict[State, str] = {
 
 
 class UpstreamEvents:
-    """What is said of one upstream, by one worker. `monotonic` gives seconds.
-
-    `level` is that of a failed address: lower where whoever asks logs its own failure.
-    """
+    """The events of one upstream in one worker."""
 
     def __init__(
-        self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock, level: int = logging.WARNING
+        self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock, failure_level: int = logging.WARNING
     ) -> None:
-        self._level = level
-        self._name = upstream.name
+        """Log failures at `failure_level`: lower if the caller of the upstream logs them as well."""
+        self._failure_level = failure_level
+        self._upstream = upstream.name
         self._metrics = metrics
         self._now = monotonic
-        self._said_at: dict[str, float] = {}
-        self._unsaid: dict[str, int] = {}
-        metrics.show_circuit(upstream.name, "closed")
+        self._logged_at: dict[str, float] = {}
+        self._unlogged_failures: dict[str, int] = {}
+        metrics.set_circuit(upstream.name, "closed")
         for address in upstream.addresses:
-            metrics.show_address(upstream.name, address.name, out=False)
+            metrics.set_excluded(upstream.name, address.name, excluded=False)
 
-    def fails(self, address: str, reason: str, detail: str = "") -> None:
-        """A request to the address was not answered. `detail` says more than `reason`, and is no metric's label."""
-        self._metrics.count_failure(self._name, address, reason)
-        now, failures = self._now(), self._unsaid.get(address, 0) + 1
-        if now < self._said_at.get(address, -PAUSE) + PAUSE:
-            self._unsaid[address] = failures
+    def request_failed(self, address: str, reason: str, detail: str = "") -> None:
+        """Report a failed request. `reason` is a metric label; `detail` is logged only."""
+        self._metrics.count_failure(self._upstream, address, reason)
+        now, failures = self._now(), self._unlogged_failures.get(address, 0) + 1
+        if now < self._logged_at.get(address, -FAILURE_LOG_INTERVAL) + FAILURE_LOG_INTERVAL:
+            self._unlogged_failures[address] = failures
             return
-        self._said_at[address], self._unsaid[address] = now, 0
+        self._logged_at[address], self._unlogged_failures[address] = now, 0
         more = {"detail": detail} if detail else {}
-        _log.log(self._level, "upstream_failing", **self._at(address), reason=reason, failures=failures, **more)
+        fields = self._fields(address)
+        _log.log(self._failure_level, "upstream_failing", **fields, reason=reason, failures=failures, **more)
 
-    def members_are(self, joined: Sequence[str], left: Sequence[str]) -> None:
-        """Addresses have become members, or have left."""
-        _log.info("upstream_members_changed", upstream=self._name, joined=joined, left=left)
+    def members_changed(self, joined: Sequence[str], left: Sequence[str]) -> None:
+        """Report addresses that were added to the upstream or removed from it."""
+        _log.info("upstream_members_changed", upstream=self._upstream, joined=joined, left=left)
         for address in (*joined, *left):
-            self._metrics.show_address(self._name, address, out=False)
+            self._metrics.set_excluded(self._upstream, address, excluded=False)
         for address in left:
-            self._said_at.pop(address, None)
-            self._unsaid.pop(address, None)
+            self._logged_at.pop(address, None)
+            self._unlogged_failures.pop(address, None)
 
-    def is_ejected(self, address: str, reason: str, seconds: float) -> None:
-        """It is left out, for so long at least."""
-        _log.warning("upstream_ejected", **self._at(address), reason=reason, seconds=round(seconds, 1))
-        self._metrics.show_address(self._name, address, out=True)
+    def ejected(self, address: str, reason: str, seconds: float) -> None:
+        """Report that the address was ejected for at least `seconds`."""
+        _log.warning("upstream_ejected", **self._fields(address), reason=reason, seconds=round(seconds, 1))
+        self._metrics.set_excluded(self._upstream, address, excluded=True)
 
-    def is_back(self, address: str, *, out: bool) -> None:
-        """It is on trial; `out` says whether it is left out all the same, as unhealthy."""
-        _log.info("upstream_readmitted", **self._at(address))
-        self._metrics.show_address(self._name, address, out=out)
+    def readmitted(self, address: str, *, excluded: bool) -> None:
+        """Report the end of an ejection; `excluded` if the address still fails its health checks."""
+        _log.info("upstream_readmitted", **self._fields(address))
+        self._metrics.set_excluded(self._upstream, address, excluded=excluded)
 
-    def is_healthy(self, address: str, *, out: bool) -> None:
-        """Its checks pass; `out` says whether it is left out all the same, as ejected."""
-        _log.info("upstream_healthy", **self._at(address))
-        self._metrics.show_address(self._name, address, out=out)
+    def became_healthy(self, address: str, *, excluded: bool) -> None:
+        """Report that the address passes its health checks; `excluded` if it is still ejected."""
+        _log.info("upstream_healthy", **self._fields(address))
+        self._metrics.set_excluded(self._upstream, address, excluded=excluded)
 
-    def is_unhealthy(self, address: str, reason: str) -> None:
-        """Its checks fail."""
-        _log.warning("upstream_unhealthy", **self._at(address), reason=reason)
-        self._metrics.show_address(self._name, address, out=True)
+    def became_unhealthy(self, address: str, reason: str) -> None:
+        """Report that the address fails its health checks."""
+        _log.warning("upstream_unhealthy", **self._fields(address), reason=reason)
+        self._metrics.set_excluded(self._upstream, address, excluded=True)
 
-    def circuit_is(self, state: State, reason: str) -> None:
-        """The circuit has changed."""
+    def circuit_changed(self, state: CircuitState, reason: str) -> None:
+        """Report a new state of the circuit; `reason` may be empty."""
         log = _log.info if state == "closed" else _log.warning
-        log(_CIRCUIT_EVENTS[state], upstream=self._name, **({"reason": reason} if reason else {}))
-        self._metrics.show_circuit(self._name, state)
+        log(_CIRCUIT_EVENTS[state], upstream=self._upstream, **({"reason": reason} if reason else {}))
+        self._metrics.set_circuit(self._upstream, state)
 
-    def _at(self, address: str) -> dict[str, str]:
-        return {"upstream": self._name, "address": address}
+    def _fields(self, address: str) -> dict[str, str]:
+        return {"upstream": self._upstream, "address": address}

@@ -1,6 +1,6 @@
-"""Owns the health checks of upstreams that ask for them: each address is asked now and then whether it is well.
+"""Active health checks: each address of an upstream is requested at an interval.
 
-Failure policy: a check leaves an address out, and nothing more; the last ones are asked all the same (balancer.py).
+Failure policy: a failing check only excludes an address. If every address fails, all of them are used (balancer.py).
 """
 
 import asyncio
@@ -14,29 +14,29 @@ from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
 
-_MEMBERS_PAUSE = 1.0
-"""Seconds after which a new member is checked at the latest."""
+_MEMBERS_INTERVAL = 1.0
+"""Seconds within which the checks of a new address start."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the checks of an address have come to; `against` of the latest, in a row, said otherwise."""
+class HealthState:
+    """Whether an address is healthy; `contrary_checks` counts the latest consecutive checks that disagree."""
 
     healthy: bool = True
-    against: int = 0
+    contrary_checks: int = 0
 
 
-def after_check(verdict: Verdict, passed: bool, check: HealthCheck) -> Verdict:
-    """The verdict after one more check."""
-    if passed == verdict.healthy:
-        return Verdict(verdict.healthy)
+def after_check(state: HealthState, passed: bool, check: HealthCheck) -> HealthState:
+    """Return the state after one more check."""
+    if passed == state.healthy:
+        return HealthState(state.healthy)
     needed = check.healthy_after if passed else check.unhealthy_after
-    against = verdict.against + 1
-    return Verdict(passed) if against >= needed else Verdict(verdict.healthy, against)
+    contrary_checks = state.contrary_checks + 1
+    return HealthState(passed) if contrary_checks >= needed else HealthState(state.healthy, contrary_checks)
 
 
 class HealthChecks:
-    """The checks of one upstream's members, whoever they are at the moment."""
+    """The health checks of one upstream: a task for each of its current addresses."""
 
     def __init__(self, balancer: Balancer, check: HealthCheck) -> None:
         self._balancer = balancer
@@ -44,61 +44,61 @@ class HealthChecks:
         self._tasks: dict[ConnectionPool, asyncio.Task[NoReturn]] = {}
 
     async def keep_checking(self) -> NoReturn:
-        """Checks until cancelled."""
+        """Check every address until cancelled."""
         try:
             while True:
-                self._follow_members()
+                self._update_tasks()
                 failed = [task for task in self._tasks.values() if task.done()]
                 for task in failed:
                     task.result()
-                await asyncio.sleep(_MEMBERS_PAUSE)
+                await asyncio.sleep(_MEMBERS_INTERVAL)
         finally:
             for task in self._tasks.values():
                 task.cancel()
             self._tasks.clear()
 
-    def _follow_members(self) -> None:
+    def _update_tasks(self) -> None:
         for pool in self._tasks.keys() - set(self._balancer.pools):
             self._tasks.pop(pool).cancel()
         for pool in self._balancer.pools:
             if pool not in self._tasks:
-                health = AddressHealth(self._balancer, pool, self._check)
-                self._tasks[pool] = asyncio.create_task(health.keep_checking())
+                checks = AddressHealthChecks(self._balancer, pool, self._check)
+                self._tasks[pool] = asyncio.create_task(checks.keep_checking())
 
 
-class AddressHealth:
-    """The checks of one address, over connections of their own: to connect is part of being well."""
+class AddressHealthChecks:
+    """The health checks of one address. Each uses a new connection, because connecting is part of the check."""
 
     def __init__(self, balancer: Balancer, pool: ConnectionPool, check: HealthCheck) -> None:
         self._balancer = balancer
         self._pool = pool
         self._check = check
-        self._verdict = Verdict()
+        self._state = HealthState()
         head = f"GET {check.path} HTTP/1.1\r\nUser-Agent: sallyport-health\r\nConnection: close\r\n"
         host = balancer.upstream.host
-        named = host not in (HOST_CLIENT, HOST_UPSTREAM)
-        self._head = head.encode("ascii") + (f"Host: {host}\r\n".encode() if named else pool.host_line) + b"\r\n"
+        is_name = host not in (HOST_CLIENT, HOST_UPSTREAM)
+        self._head = head.encode("ascii") + (f"Host: {host}\r\n".encode() if is_name else pool.host_line) + b"\r\n"
 
     async def keep_checking(self) -> NoReturn:
-        """Checks until cancelled, each time after the interval more or less a fifth: workers do not ask together."""
+        """Check until cancelled, at the interval more or less a fifth, so that workers do not check together."""
         check = self._check
         await asyncio.sleep(random.uniform(0, check.interval))  # noqa: S311 - spreads load, no secret
         while True:
-            self._judge(await self._ask())
+            self._record(await self._run_check())
             await asyncio.sleep(check.interval * random.uniform(0.8, 1.2))  # noqa: S311 - as above
 
-    def _judge(self, complaint: str) -> None:
-        before, self._verdict = self._verdict, after_check(self._verdict, not complaint, self._check)
-        if self._verdict.healthy != before.healthy:
-            self._balancer.set_health(self._pool, healthy=self._verdict.healthy, reason=complaint)
+    def _record(self, failure: str) -> None:
+        before, self._state = self._state, after_check(self._state, not failure, self._check)
+        if self._state.healthy != before.healthy:
+            self._balancer.set_health(self._pool, healthy=self._state.healthy, reason=failure)
 
-    async def _ask(self) -> str:
-        """What is wrong; empty for an answer below 400 in time."""
+    async def _run_check(self) -> str:
+        """Return why the check failed; empty for a response with a status below 400 within the timeout."""
         try:
             async with asyncio.timeout(self._check.timeout):
                 connection = await self._pool.open_unpooled(self._check.timeout)
                 try:
-                    status = await self._status(connection)
+                    status = await self._request_status(connection)
                 finally:
                     connection.close()
         except TimeoutError:
@@ -107,7 +107,7 @@ class AddressHealth:
             return str(error)
         return "" if status < 400 else f"status {status}"
 
-    async def _status(self, connection: UpstreamConnection) -> int:
+    async def _request_status(self, connection: UpstreamConnection) -> int:
         connection.start(self._head, b"", whole=True, method="GET", keep_cookies=False, total=0)
         await connection.wait_for_head(0)
         return connection.status

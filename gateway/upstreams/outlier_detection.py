@@ -1,77 +1,81 @@
-"""Decides which address of an upstream is left out for a while: its standing, as a value and what follows it.
+"""Outlier detection for one address of an upstream, as a value and pure transitions.
 
-An address that fails three times in a row (`eject_after`), or eight times of sixteen, is out for a time that grows
-with each ejection. It comes back on trial: it is given one request at a time, then two, four and so on, and one
-failure ends the trial.
+An address is ejected after three consecutive failures (`eject_after`), or eight among the last sixteen requests. The
+ejection time doubles with each ejection. After it the address is on trial: it gets one concurrent request, then two,
+four and so on. One failure ends the trial with another ejection.
 """
 
 from dataclasses import dataclass
 
-FIRST_TIME, LONGEST_TIME = 1.0, 30.0
-"""Seconds out: the first time, and at most."""
+BASE_EJECTION_TIME, MAX_EJECTION_TIME = 1.0, 30.0
+"""Seconds: the first ejection, and the longest."""
 
-REMEMBERED = 0xFFFF
+HISTORY_MASK = 0xFFFF
 """The last sixteen outcomes, a bit each."""
 
-TOO_MANY = 8
-"""Failures among these."""
+MAX_FAILURES = 8
+"""Failures in the history that eject."""
 
-FULL_TRUST = 32
-"""Requests at once that an address on trial is given at most; the next answer ends the trial."""
+MAX_TRIAL_REQUESTS = 32
+"""The largest number of concurrent requests on trial; the next response ends the trial."""
+
+_MAX_EJECTIONS = 16
+"""Bounds the exponent of the ejection time, which has long reached its maximum."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutlierState:
-    """How an address has fared. `recent` has a bit for each of the last outcomes, the newest lowest; 1 is a failure.
+    """The failures of one address. Times are monotonic seconds."""
 
-    `trial` is how many requests at once it is given, 0 meaning as many as there are. Times are a monotonic clock's
-    seconds: `since` when it came back, `out_until` when it may, 0 while it is in.
-    """
-
-    recent: int = 0
+    history: int = 0
+    """A bit for each of the last outcomes, the newest lowest; 1 is a failure."""
     ejections: int = 0
-    since: float = 0.0
-    out_until: float = 0.0
-    trial: int = 0
+    """Ejections since the history was last without a failure."""
+    changed_at: float = 0.0
+    """When the address was ejected or readmitted. Failures of requests sent earlier do not count."""
+    ejected_until: float = 0.0
+    """When the address may be readmitted; 0 if it is not ejected."""
+    trial_requests: int = 0
+    """Concurrent requests allowed on trial; 0 if the address is not on trial."""
 
     @property
-    def is_out(self) -> bool:
-        """Whether it is left out."""
-        return self.out_until > 0
+    def is_ejected(self) -> bool:
+        """Return whether the address is ejected."""
+        return self.ejected_until > 0
 
     @property
-    def is_calm(self) -> bool:
-        """Whether all is well, so that an answer changes nothing."""
-        return not (self.recent or self.trial or self.out_until)
+    def is_clean(self) -> bool:
+        """Return whether no failure is recorded, so that a response changes nothing."""
+        return not (self.history or self.trial_requests or self.ejected_until)
 
 
 def after_failure(
-    standing: OutlierState, *, asked_at: float, now: float, eject_after: int, stretch: float = 1.0
+    state: OutlierState, *, sent_at: float, now: float, eject_after: int, jitter: float = 1.0
 ) -> OutlierState:
-    """The standing after a request, sent at `asked_at`, was not answered.
+    """Return the state after a request, sent at `sent_at`, failed.
 
-    `eject_after` in a row eject; 0 means that nothing does. `stretch` (1 or more) keeps workers from returning at one
-    moment. What was asked before the address went out, or came back, has been counted with its like.
+    `eject_after` consecutive failures eject; 0 means never. `jitter`, a factor of at least 1, keeps the workers from
+    readmitting at the same time.
     """
-    if standing.is_out or asked_at < standing.since or not eject_after:
-        return standing
-    recent = (standing.recent << 1 | 1) & REMEMBERED
-    in_a_row = (1 << eject_after) - 1
-    if not standing.trial and recent & in_a_row != in_a_row and recent.bit_count() < TOO_MANY:
-        return OutlierState(recent, standing.ejections, standing.since)
-    time_out = min(FIRST_TIME * 2**standing.ejections, LONGEST_TIME)
-    return OutlierState(recent, min(standing.ejections + 1, 16), now, now + time_out * stretch)
+    if state.is_ejected or sent_at < state.changed_at or not eject_after:
+        return state
+    history = (state.history << 1 | 1) & HISTORY_MASK
+    consecutive = (1 << eject_after) - 1
+    if not state.trial_requests and history & consecutive != consecutive and history.bit_count() < MAX_FAILURES:
+        return OutlierState(history, state.ejections, state.changed_at)
+    ejection_time = min(BASE_EJECTION_TIME * 2**state.ejections, MAX_EJECTION_TIME)
+    return OutlierState(history, min(state.ejections + 1, _MAX_EJECTIONS), now, now + ejection_time * jitter)
 
 
-def after_answer(standing: OutlierState) -> OutlierState:
-    """The standing after an answer. Sixteen in a row make every failure forgotten."""
-    if standing.is_out:
-        return standing
-    recent = (standing.recent << 1) & REMEMBERED
-    trial = 0 if standing.trial >= FULL_TRUST else standing.trial * 2
-    return OutlierState(recent, standing.ejections if recent else 0, standing.since, 0.0, trial)
+def after_response(state: OutlierState) -> OutlierState:
+    """Return the state after a response. Sixteen consecutive responses clear it."""
+    if state.is_ejected:
+        return state
+    history = (state.history << 1) & HISTORY_MASK
+    trial_requests = 0 if state.trial_requests >= MAX_TRIAL_REQUESTS else state.trial_requests * 2
+    return OutlierState(history, state.ejections if history else 0, state.changed_at, 0.0, trial_requests)
 
 
-def readmitted(standing: OutlierState, now: float) -> OutlierState:
-    """The standing of one that is back, on trial."""
-    return OutlierState(1, standing.ejections, now, 0.0, 1)
+def after_readmission(state: OutlierState, now: float) -> OutlierState:
+    """Return the state of an ejected address that is readmitted on trial."""
+    return OutlierState(1, state.ejections, now, 0.0, 1)

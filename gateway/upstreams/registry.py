@@ -1,4 +1,4 @@
-"""Owns the upstreams of a worker: finds one's connections, and sweeps them all."""
+"""The registry of a worker's upstreams: a balancer for each, and the sweep over all their connections."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -14,63 +14,59 @@ from gateway.upstreams.identity_rejections import IdentityRejections
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, Resolve
 
-SWEEP_PAUSE = 0.1
+SWEEP_INTERVAL = 0.1
+"""Seconds."""
 
 
-class Swept(Protocol):
-    """Connections with deadlines."""
+class Sweepable(Protocol):
+    """Connections whose deadlines a sweep enforces."""
 
     def sweep(self, now: float, /) -> None:
-        """Enforces their deadlines; `now` is the loop's time."""
+        """Enforce the deadlines that lie before the loop time `now`."""
 
     def close(self) -> None:
-        """Closes them all."""
+        """Close every connection."""
 
 
 class UpstreamRegistry:
-    """The balancer of every upstream, and `also` connections that are swept and closed with theirs.
-
-    `late` is told at each sweep by how many seconds it comes too late.
-    """
+    """The balancers of all upstreams in one worker."""
 
     def __init__(
         self,
         upstreams: Iterable[Upstream],
-        also: Swept,
+        auth_connections: Sweepable,
         metrics: UpstreamMetrics,
         monotonic: Clock,
-        late: Callable[[float], None] = lambda _: None,
+        note_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """Sweep and close `auth_connections` as well; call `note_lag` with the delay of each sweep in seconds."""
         self._balancers: Mapping[str, Balancer] = {
             upstream.name: Balancer(upstream, UpstreamEvents(upstream, metrics, monotonic), monotonic)
             for upstream in upstreams
         }
-        self._late = late
+        self._note_lag = note_lag
         self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._all: tuple[Swept, ...] = (also, *self._balancers.values())
+        self._sweepables: tuple[Sweepable, ...] = (auth_connections, *self._balancers.values())
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that this worker runs on, asked for once: asking costs a system call."""
+        """Return the worker's event loop, looked up once: each look-up costs a system call (getpid)."""
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
     def pool_for(self, upstream: Upstream, client: str = "") -> ConnectionPool:
-        """The connections to the address that gets the next request, which is `client`'s.
-
-        Raises Refused(503) while the circuit is open.
-        """
+        """Return the pool for a request from the address `client`. Raises Refused(503) if the circuit is open."""
         balancer = self._balancers[upstream.name]
-        return balancer.only or balancer.choose(client)
+        return balancer.only_pool or balancer.choose(client)
 
     def balancer_for(self, upstream: Upstream) -> Balancer:
-        """Where an upstream's connections are made, and their failures told."""
+        """Return the balancer of an upstream, which makes connections and records failures."""
         return self._balancers[upstream.name]
 
     def health_checks(self) -> list[HealthChecks]:
-        """The checks of every upstream that asks for them."""
+        """Return the health checks of every upstream that configures them."""
         return [
             HealthChecks(balancer, balancer.upstream.health)
             for balancer in self._balancers.values()
@@ -78,7 +74,7 @@ class UpstreamRegistry:
         ]
 
     def resolvers(self, resolve: Resolve, *more: Balancer) -> list[NameResolver]:
-        """What resolves the names of every upstream that has some, and of `more`."""
+        """Return a resolver for every upstream, and every balancer in `more`, with a DNS name among its addresses."""
         return [
             NameResolver(balancer, resolve, balancer.upstream.resolve_interval)
             for balancer in (*self._balancers.values(), *more)
@@ -86,19 +82,19 @@ class UpstreamRegistry:
         ]
 
     async def keep_sweeping(self) -> None:
-        """Enforces deadlines, and takes addresses back whose time is over, until cancelled."""
+        """Enforce deadlines and readmit ejected addresses, ten times a second, until cancelled."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         while True:
-            await asyncio.sleep(SWEEP_PAUSE)
-            # What was overdue at the sweep before is broken off at this one: in between the loop has read whatever
-            # had come, so that nobody is taken for silent because this loop was late itself.
+            await asyncio.sleep(SWEEP_INTERVAL)
+            # Deadlines are compared with the time of the previous sweep. In between the loop has read all bytes that
+            # had come, so a delayed loop does not take a prompt upstream for a silent one.
             before, now = now, loop.time()
-            self._late(now - before - SWEEP_PAUSE)
-            for swept in self._all:
-                swept.sweep(before)
+            self._note_lag(now - before - SWEEP_INTERVAL)
+            for sweepable in self._sweepables:
+                sweepable.sweep(before)
 
     def close(self) -> None:
-        """Closes every connection."""
-        for swept in self._all:
-            swept.close()
+        """Close every connection."""
+        for sweepable in self._sweepables:
+            sweepable.close()

@@ -22,7 +22,7 @@ from gateway.upstream_connections.connection_pool import (
 )
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.metrics import UpstreamMetrics
-from gateway.upstreams.registry import SWEEP_PAUSE, UpstreamRegistry
+from gateway.upstreams.registry import SWEEP_INTERVAL, UpstreamRegistry
 from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
@@ -315,7 +315,7 @@ def test_the_sweep_notes_by_how_much_it_is_late(upstream: RawUpstream) -> None:
     noted: list[float] = []
 
     async def test(pool: ConnectionPool) -> None:
-        await hold_up(asyncio.sleep(LATE + SWEEP_PAUSE))
+        await hold_up(asyncio.sleep(LATE + SWEEP_INTERVAL))
 
     with_pool(upstream, 1, lambda pool: while_swept(pool, test, noted.append))
-    assert LATE - SWEEP_PAUSE - 0.05 < max(noted) < LATE + 1
+    assert LATE - SWEEP_INTERVAL - 0.05 < max(noted) < LATE + 1

@@ -17,8 +17,8 @@ from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstream_connections.happy_eyeballs import MAX_ATTEMPTS
 from gateway.upstreams.balancer import Balancer
-from gateway.upstreams.circuit_breaker import PROBES
-from gateway.upstreams.events import PAUSE, UpstreamEvents
+from gateway.upstreams.circuit_breaker import MAX_PROBES
+from gateway.upstreams.events import FAILURE_LOG_INTERVAL, UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
 from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
@@ -73,7 +73,7 @@ class Stand:
 
     def costs_nothing(self) -> bool:
         """Whether requests are given the one address without a question, and answers are not told."""
-        return self.balancer.only is not None and self.pools[0].on_response is None
+        return self.balancer.only_pool is not None and self.pools[0].on_response is None
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"sallyport_gateway_upstream_{name}", {"upstream": "notes", **labels})
@@ -278,7 +278,7 @@ def test_it_is_tried_by_a_few_and_is_back_with_the_first_answer(trio: Stand) -> 
         trio.fail(pool)
     refusal(trio)
     trio.move(1)
-    for client in range(PROBES):
+    for client in range(MAX_PROBES):
         trio.balancer.choose(str(client))
     refusal(trio)
     trio.answer(trio.pools[0])
@@ -346,7 +346,7 @@ def test_silence_counts_only_where_no_address_was_heard(upstream: RawUpstream) -
 
     async def test() -> None:
         await exchange(pair.pools[1], await pair.pools[1].connect(1))
-        pair.fail(pair.pools[1])  # so that it is not taken for well by its standing
+        pair.fail(pair.pools[1])  # so that it is not taken for well by its state
         pair.answer(pair.pools[1])
         pair.balancer.record_failure(pair.pools[0], UpstreamFailed("timeout"), pair.clock() - 30)
         assert pair.balancer.choose() in pair.pools
@@ -402,7 +402,7 @@ def test_a_service_that_fails_by_the_thousand_is_a_line_in_ten_seconds() -> None
         for _ in range(1000):
             stand.fail(stand.pools[0])
             stand.answer(stand.pools[0])
-        stand.move(PAUSE)
+        stand.move(FAILURE_LOG_INTERVAL)
         stand.fail(stand.pools[0])
     assert [(line["event"], line["failures"]) for line in logged] == [
         ("upstream_failing", 1),

@@ -7,57 +7,57 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.upstreams.circuit_breaker import (
-    LONGEST_PAUSE,
-    PROBE_TIME,
-    PROBES,
-    PROBES_A_CLIENT,
-    CircuitBreaker,
-    after_answer,
-    after_asking,
+    MAX_OPEN_TIME,
+    MAX_PROBES,
+    MAX_PROBES_PER_CLIENT,
+    PROBE_INTERVAL,
+    Circuit,
     after_failure,
+    after_request,
+    after_response,
 )
 
 BREAK_AFTER = 3
 NOW = 100.0
 SHUT_UNTIL = NOW + 1
 
-CLOSED = CircuitBreaker()
-SHAKEN = CircuitBreaker(failures=BREAK_AFTER - 1)
-OPEN = CircuitBreaker("open", 0, 1, since=NOW, until=SHUT_UNTIL)
-HALF = CircuitBreaker("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probed_by=("a",))
-CLIENTS = tuple(f"c{number}" for number in range(PROBES))
-USED_UP = CircuitBreaker("half-open", 0, 1, since=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_TIME, probed_by=CLIENTS)
+CLOSED = Circuit()
+SHAKEN = Circuit(failures=BREAK_AFTER - 1)
+OPEN = Circuit("open", 0, 1, changed_at=NOW, until=SHUT_UNTIL)
+HALF = Circuit("half-open", 0, 1, changed_at=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_INTERVAL, probed_by=("a",))
+CLIENTS = tuple(f"c{number}" for number in range(MAX_PROBES))
+USED_UP = Circuit("half-open", 0, 1, changed_at=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_INTERVAL, probed_by=CLIENTS)
 
-Event = Callable[[CircuitBreaker, float], CircuitBreaker]
-
-
-def ask(circuit: CircuitBreaker, now: float) -> CircuitBreaker:
-    return after_asking(circuit, now, "a")[0]
+Event = Callable[[Circuit, float], Circuit]
 
 
-def answer(circuit: CircuitBreaker, now: float) -> CircuitBreaker:
-    return after_answer()
+def ask(circuit: Circuit, now: float) -> Circuit:
+    return after_request(circuit, now, "a")[0]
 
 
-def fail(circuit: CircuitBreaker, now: float) -> CircuitBreaker:
-    return after_failure(circuit, asked_at=now, now=now, break_after=BREAK_AFTER)
+def answer(circuit: Circuit, now: float) -> Circuit:
+    return after_response()
 
 
-def fail_late(circuit: CircuitBreaker, now: float) -> CircuitBreaker:
+def fail(circuit: Circuit, now: float) -> Circuit:
+    return after_failure(circuit, sent_at=now, now=now, break_after=BREAK_AFTER)
+
+
+def fail_late(circuit: Circuit, now: float) -> Circuit:
     """A request that was sent before any of these states fails."""
-    return after_failure(circuit, asked_at=NOW - 1, now=now, break_after=BREAK_AFTER)
+    return after_failure(circuit, sent_at=NOW - 1, now=now, break_after=BREAK_AFTER)
 
 
-def opened(pauses: int, now: float, seconds: float) -> CircuitBreaker:
-    return CircuitBreaker("open", 0, pauses, since=now, until=now + seconds)
+def opened(pauses: int, now: float, seconds: float) -> Circuit:
+    return Circuit("open", 0, pauses, changed_at=now, until=now + seconds)
 
 
-LATER = SHUT_UNTIL + PROBE_TIME
+LATER = SHUT_UNTIL + PROBE_INTERVAL
 TABLE = [
     (CLOSED, ask, NOW, CLOSED),
     (CLOSED, answer, NOW, CLOSED),
-    (CLOSED, fail, NOW, CircuitBreaker(failures=1)),
-    (CLOSED, fail_late, NOW, CircuitBreaker(failures=1)),
+    (CLOSED, fail, NOW, Circuit(failures=1)),
+    (CLOSED, fail_late, NOW, Circuit(failures=1)),
     (SHAKEN, ask, NOW, SHAKEN),
     (SHAKEN, answer, NOW, CLOSED),
     (SHAKEN, fail, NOW, OPEN),
@@ -68,13 +68,13 @@ TABLE = [
     (OPEN, answer, SHUT_UNTIL, CLOSED),
     (OPEN, fail, NOW, OPEN),
     (OPEN, fail_late, NOW, OPEN),
-    (HALF, ask, SHUT_UNTIL, CircuitBreaker("half-open", 0, 1, HALF.since, HALF.until, ("a", "a"))),
-    (HALF, ask, LATER, CircuitBreaker("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, ("a",))),
+    (HALF, ask, SHUT_UNTIL, Circuit("half-open", 0, 1, HALF.changed_at, HALF.until, ("a", "a"))),
+    (HALF, ask, LATER, Circuit("half-open", 0, 1, HALF.changed_at, LATER + PROBE_INTERVAL, ("a",))),
     (HALF, answer, SHUT_UNTIL, CLOSED),
     (HALF, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
     (HALF, fail_late, SHUT_UNTIL, HALF),
     (USED_UP, ask, SHUT_UNTIL, USED_UP),
-    (USED_UP, ask, LATER, CircuitBreaker("half-open", 0, 1, HALF.since, LATER + PROBE_TIME, ("a",))),
+    (USED_UP, ask, LATER, Circuit("half-open", 0, 1, HALF.changed_at, LATER + PROBE_INTERVAL, ("a",))),
     (USED_UP, answer, SHUT_UNTIL, CLOSED),
     (USED_UP, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
     (USED_UP, fail_late, SHUT_UNTIL, USED_UP),
@@ -82,7 +82,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("circuit", "event", "now", "expected"), TABLE)
-def test_the_whole_table(circuit: CircuitBreaker, event: Event, now: float, expected: CircuitBreaker) -> None:
+def test_the_whole_table(circuit: Circuit, event: Event, now: float, expected: Circuit) -> None:
     assert event(circuit, now) == expected
 
 
@@ -98,8 +98,8 @@ def test_the_whole_table(circuit: CircuitBreaker, event: Event, now: float, expe
         (USED_UP, LATER, True),
     ],
 )
-def test_who_may_pass(circuit: CircuitBreaker, now: float, passes: bool) -> None:
-    assert after_asking(circuit, now)[1] is passes
+def test_who_may_pass(circuit: Circuit, now: float, passes: bool) -> None:
+    assert after_request(circuit, now)[1] is passes
 
 
 def test_no_client_takes_every_probe() -> None:
@@ -107,15 +107,15 @@ def test_no_client_takes_every_probe() -> None:
     circuit = OPEN
     passed = []
     for client in ["hanging"] * 100 + ["other"] * 100 + ["third"] * 100:
-        circuit, passes = after_asking(circuit, SHUT_UNTIL, client)
+        circuit, passes = after_request(circuit, SHUT_UNTIL, client)
         passed += [client] * passes
-    assert passed == [client for client in ("hanging", "other", "third") for _ in range(PROBES_A_CLIENT)]
+    assert passed == [client for client in ("hanging", "other", "third") for _ in range(MAX_PROBES_PER_CLIENT)]
 
 
 def test_pauses_grow_to_the_longest_and_are_stretched() -> None:
     circuit, now, pauses = SHAKEN, NOW, []
     for _ in range(6):
-        circuit = after_failure(circuit, asked_at=now, now=now, break_after=BREAK_AFTER, stretch=1.25)
+        circuit = after_failure(circuit, sent_at=now, now=now, break_after=BREAK_AFTER, jitter=1.25)
         pauses.append(circuit.until - now)
         now = circuit.until
         circuit = ask(circuit, now)
@@ -125,7 +125,7 @@ def test_pauses_grow_to_the_longest_and_are_stretched() -> None:
 def test_an_upstream_without_a_breaker_is_always_asked() -> None:
     circuit = CLOSED
     for _ in range(100):
-        circuit = after_failure(circuit, asked_at=NOW, now=NOW, break_after=0)
+        circuit = after_failure(circuit, sent_at=NOW, now=NOW, break_after=0)
     assert circuit == CLOSED
 
 
@@ -138,21 +138,21 @@ EVENTS = st.lists(
 def test_whatever_happens_it_stays_shut_for_a_bounded_time_and_lets_few_through(
     events: list[tuple[str, float, float]], break_after: int
 ) -> None:
-    circuit, now = CircuitBreaker(), NOW
+    circuit, now = Circuit(), NOW
     passed_in_turn = 0
     for event, pause, age in events:
         now += pause
         before = circuit
         if event == "ask":
-            circuit, passes = after_asking(circuit, now)
+            circuit, passes = after_request(circuit, now)
             passed_in_turn = 1 if circuit.until != before.until else passed_in_turn + passes
             assert passes or now < circuit.until
-            assert circuit.state != "half-open" or passed_in_turn <= PROBES
+            assert circuit.state != "half-open" or passed_in_turn <= MAX_PROBES
         elif event == "answer":
-            circuit = after_answer()
+            circuit = after_response()
         else:
-            circuit = after_failure(circuit, asked_at=now - age, now=now, break_after=break_after, stretch=1.5)
-        assert circuit.state == "closed" or circuit.until - now <= LONGEST_PAUSE * 1.5
+            circuit = after_failure(circuit, sent_at=now - age, now=now, break_after=break_after, jitter=1.5)
+        assert circuit.state == "closed" or circuit.until - now <= MAX_OPEN_TIME * 1.5
         assert (circuit.state == "closed") == (circuit.until == 0)
         assert circuit.failures < break_after
-        assert circuit.state != "closed" or before.state == "closed" or circuit.is_calm
+        assert circuit.state != "closed" or before.state == "closed" or circuit.is_clean

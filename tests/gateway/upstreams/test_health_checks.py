@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.routing.routes import HealthCheck
-from gateway.upstreams.health_checks import Verdict, after_check
+from gateway.upstreams.health_checks import HealthState, after_check
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -42,7 +42,7 @@ access = "public"
     ],
 )
 def test_so_many_in_a_row_change_the_verdict(checks: str, healthy: bool) -> None:
-    verdict = Verdict()
+    verdict = HealthState()
     for check in checks:
         verdict = after_check(verdict, check == ".", CHECK)
     assert verdict.healthy is healthy

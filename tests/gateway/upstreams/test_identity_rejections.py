@@ -5,7 +5,7 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.upstreams.identity_rejections import PAUSE, IdentityRejections
+from gateway.upstreams.identity_rejections import LOG_INTERVAL, IdentityRejections
 from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, UNKNOWN, ask, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
@@ -91,7 +91,7 @@ def test_the_gateway_logs_the_reason_once_in_a_while() -> None:
         for _ in range(50):
             rejections.record("notes", "r" * 1_000)
         rejections.record("reports", "Token is expired")
-        now += PAUSE
+        now += LOG_INTERVAL
         rejections.record("notes", "Token is expired")
     assert [(line["event"], line["upstream"], line["reason"], line["count"]) for line in lines] == [
         ("identity_rejected", "notes", "r" * 100, 1),

@@ -174,7 +174,7 @@ def test_new_members_are_checked_and_old_ones_are_not(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health_checks, "_MEMBERS_PAUSE", 0.05)
+    monkeypatch.setattr(health_checks, "_MEMBERS_INTERVAL", 0.05)
     names.addresses[HOST] = ["127.0.0.2"]
     more = 'health = { path = "/healthz", interval = 0.1 }'
     with gateway_for(make_app, names, tmp_path, two[0].port, more):
