@@ -239,7 +239,7 @@ def create_app(
         keys.keep_fresh,
         feed.follow,
         counts.keep_sharing,
-        tickets.keep_connected,
+        tickets.close_when_cancelled,
         usage_reports.keep_reporting,
         upstreams.keep_sweeping,
         streams.sweep,

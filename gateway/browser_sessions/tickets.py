@@ -1,10 +1,10 @@
-"""Owns one-time tickets, for pages whose WebSocket or EventSource cannot send the token that they hold.
+"""One-time tickets, for pages whose WebSocket or EventSource cannot send an access token.
 
-A ticket is 256 random bits and stands for the claims of the token that was shown for it. It goes into a URL, which a
-token never does: so it is good for one request, at whichever gateway, and for LIFETIME seconds at most. Redis holds
-its hash, never itself, and the claims under a seal: who can write to Redis can make no ticket.
+A ticket is 256 random bits that stand for the claims of an access token. It is sent in the URL, which logs and browser
+histories keep. So it is valid for one request at any gateway, within LIFETIME_SECONDS. Redis stores the ticket's hash,
+and the claims with a MAC, so that write access to Redis is not enough to make a ticket.
 
-Failure policy: without Redis there are no tickets, neither new ones nor any to be spent (503). Never one spent twice.
+Failure policy: without Redis no ticket is issued or redeemed (503). No ticket is ever redeemed twice.
 """
 
 import asyncio
@@ -26,10 +26,8 @@ from gateway.http.websocket_handshake import asks_for_websocket
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.routing.routes import Route
 
-LIFETIME = 30
-"""Seconds."""
-TIMEOUT = 1.0
-"""Seconds that a request waits for Redis."""
+LIFETIME_SECONDS = 30
+REDIS_TIMEOUT_SECONDS = 1.0
 
 _PARAMETER = b"ticket"
 _PURPOSE = b"sallyport one-time tickets"
@@ -37,63 +35,67 @@ _log = structlog.get_logger("tickets")
 
 
 class Tickets:
-    """Issues and spends tickets. `secret` is what the gateways share; the seal's key is derived from it."""
+    """Issues and redeems tickets. The key of the MAC is derived from `secret`, which all gateways share."""
 
     def __init__(self, redis: "Redis", secret: str, clock: Clock) -> None:
         self._redis = redis
-        self._key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
+        self._mac_key = hmac.digest(secret.encode(), _PURPOSE, "sha256")
         self._clock = clock
 
     async def issue(self, claims: AccessClaims) -> str:
-        """A ticket for `claims`. Raises Refused(503) without Redis."""
+        """Return a new ticket for `claims`. Raises Refused(503) without Redis."""
         ticket = secrets.token_urlsafe(32)
-        document = json.dumps({"until": self._clock() + LIFETIME, "claims": claims._asdict()}).encode()
-        place = _place(ticket)
-        await _answer(self._redis.set(place, self._seal(place, document) + document, ex=LIFETIME))
+        document = json.dumps({"until": self._clock() + LIFETIME_SECONDS, "claims": claims._asdict()}).encode()
+        key = _redis_key(ticket)
+        await _call(self._redis.set(key, self._mac(key, document) + document, ex=LIFETIME_SECONDS))
         return ticket
 
-    async def spend(self, ticket: str) -> AccessClaims:
-        """The claims that `ticket` stands for, once. Raises Refused: 401 afterwards, 503 without Redis."""
-        place = _place(ticket)
-        # One command: whoever comes second, wherever, finds nothing.
-        sealed = await _answer(self._redis.getdel(place))
-        if not isinstance(sealed, bytes):
+    async def redeem(self, ticket: str) -> AccessClaims:
+        """Return the claims of `ticket` and delete it.
+
+        Raises Refused: 401 for an unknown, expired or redeemed ticket, 503 without Redis.
+        """
+        key = _redis_key(ticket)
+        # GETDEL is one command, so of two concurrent requests one gets nothing.
+        stored = await _call(self._redis.getdel(key))
+        if not isinstance(stored, bytes):
             raise Refused("ticket_invalid")
-        seal, document = sealed[:32], sealed[32:]
-        if not hmac.compare_digest(seal, self._seal(place, document)):
+        mac, document = stored[:32], stored[32:]
+        if not hmac.compare_digest(mac, self._mac(key, document)):
             _log.error("ticket_unreadable")
             raise Refused("ticket_invalid")
-        known = json.loads(document)
-        if self._clock() >= known["until"]:
+        members = json.loads(document)
+        if self._clock() >= members["until"]:
             raise Refused("ticket_invalid")
-        return _claims(known["claims"])
+        return _claims(members["claims"])
 
-    async def keep_connected(self) -> None:
-        """Lets go of Redis when it is cancelled, and not before."""
+    async def close_when_cancelled(self) -> None:
+        """Wait until cancelled, then close the connections to Redis."""
         try:
             await asyncio.Event().wait()
         finally:
             await self._redis.aclose()
 
-    def _seal(self, place: str, document: bytes) -> bytes:
-        # With the place in it, so that no document can be moved to another ticket.
-        return hmac.digest(self._key, place.encode() + b"\0" + document, "sha256")
+    def _mac(self, key: str, document: bytes) -> bytes:
+        # The MAC covers the Redis key, so that a document cannot be copied to another ticket.
+        return hmac.digest(self._mac_key, key.encode() + b"\0" + document, "sha256")
 
 
-async def _answer(asked: Awaitable[object]) -> object:
+async def _call(command: Awaitable[object]) -> object:
     try:
         with redis_faults():
-            async with asyncio.timeout(TIMEOUT):
-                return await asked
+            async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
+                return await command
     except RedisUnavailable as error:
-        _log.warning("tickets_unavailable", reason=error.reason)
+        _log.warning("tickets_unavailable", error=error.reason)
         raise Refused("tickets_unavailable", retry_after=spread(1)) from error
 
 
 def take_ticket(request: Request, route: Route) -> tuple[Request, str | None]:
-    """The ticket in `arrival`, and what of it may be forwarded, where a ticket is a credential on `route`.
+    """Return `request` without its ticket, and the ticket; None if `route` or the request takes no ticket.
 
-    That is for a WebSocket's handshake and for GET on a route of streams. Raises Refused(400) for two of them.
+    Tickets are for a WebSocket handshake, and for GET on a route with `streams`.
+    Raises Refused(400) if there is more than one ticket.
     """
     if not (route.streams and request.method == "GET") and not (route.websocket and asks_for_websocket(request)):
         return request, None
@@ -104,16 +106,16 @@ def take_ticket(request: Request, route: Route) -> tuple[Request, str | None]:
     if len(tickets) > 1:
         raise Refused("multiple_credentials", "There is more than one ticket.")
     kept = b"&".join(pair for pair in pairs if pair.partition(b"=")[0] != _PARAMETER)
-    # What was remembered of these bytes has the ticket in it.
+    # The cached request head (`known`) still contains the ticket.
     return request._replace(query=kept, known=None, token=""), tickets[0].decode("latin-1")
 
 
-def may_hold_ticket(request: Request, route: Route) -> bool:
-    """Whether take_ticket might find one: a look that costs next to nothing."""
+def may_have_ticket(request: Request, route: Route) -> bool:
+    """Return whether take_ticket could find a ticket: a cheap check for the hot path."""
     return (route.streams or route.websocket) and not route.public and b"ticket=" in request.query
 
 
-def _place(ticket: str) -> str:
+def _redis_key(ticket: str) -> str:
     return f"ticket:{hashlib.sha256(ticket.encode()).hexdigest()}"
 
 

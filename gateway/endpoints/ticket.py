@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from gateway.browser_sessions.tickets import LIFETIME, Tickets
+from gateway.browser_sessions.tickets import LIFETIME_SECONDS, Tickets
 from gateway.endpoints.session import WaitFor
 from gateway.http.request import Request
 from gateway.http.request_headers import read_request_fields
@@ -19,7 +19,7 @@ def ticket_endpoints(authentication: Authentication, tickets: Tickets, wait_for:
     @blueprint.post("/session/ticket/")
     def issue() -> Response:
         ticket, handed_back = wait_for(_issue(authentication, tickets, _request()))
-        response = jsonify(ticket=ticket, expires_in=LIFETIME)
+        response = jsonify(ticket=ticket, expires_in=LIFETIME_SECONDS)
         response.headers.update({"Cache-Control": "no-store", **handed_back})
         return response
 

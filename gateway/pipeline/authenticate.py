@@ -101,7 +101,7 @@ class Authentication:
         """
         if fields.authorization is not None:
             raise Refused("multiple_credentials", "There is an Authorization header and a ticket.")
-        claims = await self._tickets.spend(ticket)
+        claims = await self._tickets.redeem(ticket)
         self._token_verifier.confirm(claims)
         return Principal(claims, "")
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from chassis.clock import Clock
 from contract.anonymous import is_anonymous
 from contract.problems import Refused
-from gateway.browser_sessions.tickets import may_hold_ticket, take_ticket
+from gateway.browser_sessions.tickets import may_have_ticket, take_ticket
 from gateway.http.request import Request
 from gateway.http.request_headers import RequestFields, read_request_fields, release
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -101,7 +101,7 @@ class Pipeline:
             if route.upstream.takes_credentials and (fields.cookies or fields.refresh_token):
                 return None
             principal = None
-        elif fields.cookies or fields.refresh_token or may_hold_ticket(request, route):
+        elif fields.cookies or fields.refresh_token or may_have_ticket(request, route):
             return None
         else:
             try:
@@ -133,7 +133,7 @@ class Pipeline:
             # Before anything is verified for it, so that a flood of bad tokens ends here.
             await self._limits.admit(route.limits, client=request.client)
         ticket = None
-        if may_hold_ticket(request, route):
+        if may_have_ticket(request, route):
             request, ticket = take_ticket(request, route)
         if ticket is not None:
             matched = MatchedRequest(route, matched.fields)  # whose head is built without the ticket

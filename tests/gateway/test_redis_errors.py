@@ -53,7 +53,7 @@ def broken(url: str) -> Broken:
     return redis
 
 
-@pytest.mark.parametrize("use", [lambda tickets: tickets.issue(read_claims()), lambda tickets: tickets.spend("x")])
+@pytest.mark.parametrize("use", [lambda tickets: tickets.issue(read_claims()), lambda tickets: tickets.redeem("x")])
 def test_no_ticket_is_a_503_that_says_when_to_come_back(
     redis_url: str, use: Callable[[Tickets], Awaitable[object]]
 ) -> None:
