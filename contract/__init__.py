@@ -1,4 +1,4 @@
-"""What crosses a wire between services: names, claims, records and error codes.
+"""What crosses a wire between services: header names, claims, records and error codes.
 
-Standard library and PyJWT only, so that a service of any kind can copy it.
+Needs the standard library and PyJWT only, so that any service can copy it.
 """

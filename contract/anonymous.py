@@ -1,4 +1,4 @@
-"""Owns which endpoints of the auth service anybody may call: neither Authorization nor a cookie is read there."""
+"""The auth service's endpoints that need no credentials: they read neither Authorization nor cookies."""
 
 _ANY_METHOD = ("/auth/jwt/create", "/auth/jwt/refresh", "/auth/jwt/verify", "/auth/jwt/blacklist")
 _POST = ("/auth/users",)
@@ -7,6 +7,6 @@ _ANONYMOUS = frozenset({*((None, path) for path in _ANY_METHOD), *(("POST", path
 
 
 def is_anonymous(method: str, path: str) -> bool:
-    """Whether the auth service answers `method` at `path` without asking who is calling."""
+    """Return whether the auth service serves `method` at `path` to unauthenticated callers."""
     bare = path.removesuffix("/")
     return (None, bare) in _ANONYMOUS or (method, bare) in _ANONYMOUS

@@ -1,7 +1,7 @@
-"""Owns the names inside tokens: claims, `typ` values, audiences, and the checks every verifier shares.
+"""Token claims: names, `typ` values, audiences, and the checks that every verifier shares.
 
-Times are seconds since the epoch. Every token kind has its own `typ` and its own audience, so that no
-verifier can be made to take another kind (RFC 8725 3.11, 3.12).
+Times are seconds since the epoch. Each kind of token has its own `typ` and audience, so that no verifier accepts
+a token of another kind (RFC 8725 3.11, 3.12).
 """
 
 import re
@@ -20,18 +20,18 @@ DEFAULT_ACCESS_AUDIENCE = "sallyport-api"
 REFRESH_AUDIENCE = "sallyport-refresh"
 
 LEEWAY = 10
-"""Seconds by which the clocks of two machines may differ. RFC 7519 4.1.4 leaves the figure open."""
+"""Clock skew in seconds that is tolerated between two machines. RFC 7519 4.1.4 leaves the figure open."""
 LONGEST_ACCESS_LIFETIME = 86_400
-"""Seconds. No setting makes an access token live longer."""
+"""Upper bound of the access token lifetime setting, in seconds."""
 
 MAX_TOKEN_LENGTH = 8192
-"""Characters. What is longer is refused before any cryptography."""
+"""Characters. Longer tokens are rejected before any cryptography."""
 
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
 
 class InvalidToken(Exception):
-    """The token is refused. `reason` is a short text for logs and for clients; it never holds the token."""
+    """The token is rejected. `reason` is a short text for logs and clients; it never contains the token."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -39,21 +39,21 @@ class InvalidToken(Exception):
 
 
 class ExpiredToken(InvalidToken):
-    """The token was good once: its `exp` lies further back than the leeway."""
+    """The token has expired: `exp` plus the leeway has passed."""
 
     def __init__(self) -> None:
         super().__init__("Token is expired")
 
 
 def is_compact_jws(token: str) -> bool:
-    """Whether `token` has the shape of a signed JWT: three base64url parts in at most 8 KB (RFC 7515 7.1)."""
+    """Return whether `token` looks like a signed JWT: three base64url parts, at most 8 KB (RFC 7515 7.1)."""
     return len(token) <= MAX_TOKEN_LENGTH and _COMPACT_JWS.fullmatch(token) is not None
 
 
 class AccessClaims(NamedTuple):
-    """What a verified access token says (RFC 9068 2.2, with the session and its generation).
+    """The claims of a verified access token (RFC 9068 2.2), with the session id and its generation.
 
-    A named tuple: it is made in a third of the time that a frozen dataclass takes.
+    A named tuple is created in a third of the time of a frozen dataclass.
     """
 
     subject: str
@@ -66,7 +66,7 @@ class AccessClaims(NamedTuple):
     expires_at: int
 
     def is_expired(self, now: float, leeway: float = 0) -> bool:
-        """Whether `exp` lies `leeway` seconds back at `now`."""
+        """Return whether `exp` plus `leeway` seconds has passed at `now`."""
         return now >= self.expires_at + leeway
 
 
@@ -79,9 +79,10 @@ def read_access_claims(
     leeway: float = LEEWAY,
     exp_leeway: float = LEEWAY,
 ) -> AccessClaims:
-    """The claims of an access token whose signature and `typ` have been verified. Leeways as check_registered_claims.
+    """Return the claims of an access token whose signature and `typ` are already verified.
 
-    Raises ExpiredToken, or InvalidToken for a claim that is missing, malformed or not for us. RFC 9068 4.
+    The leeways are those of check_registered_claims. Raises ExpiredToken, or InvalidToken for a claim that is
+    missing, malformed or meant for another recipient. RFC 9068 4.
     """
     if claims.get("token_type") != ACCESS:
         raise InvalidToken("Token has wrong type")
@@ -109,12 +110,12 @@ def check_registered_claims(
     leeway: float = LEEWAY,
     exp_leeway: float = LEEWAY,
 ) -> None:
-    """Checks exp, iat, nbf, iss and aud against `now` and what is expected; the first three in seconds.
+    """Check exp, iat, nbf, iss and aud. Times and leeways are in seconds. RFC 7519 4.1.
 
-    `leeway` is the clock skew that is allowed for iat and nbf, `exp_leeway` the one for exp: 0 where the issuer
-    itself reads, which several machines may be.
+    `leeway` is the tolerated clock skew for iat and nbf, `exp_leeway` that for exp. The auth service, which issues
+    the tokens, reads them with an `exp_leeway` of 0.
 
-    Raises ExpiredToken or InvalidToken. RFC 7519 4.1.
+    Raises ExpiredToken or InvalidToken.
     """
     expires_at = _time_claim(claims, "exp")
     issued_at = _time_claim(claims, "iat")
@@ -126,14 +127,14 @@ def check_registered_claims(
         raise InvalidToken("Token is not valid yet")
     if claims.get("iss") != issuer:
         raise InvalidToken("Token has another issuer")
-    # RFC 7519 lets `aud` be an array; ours never is, and one string is one thing less to get wrong.
+    # RFC 7519 allows an array in `aud`. Our tokens have one string, so anything else is rejected.
     audience = claims.get("aud")
     if not isinstance(audience, str) or audience not in audiences:
         raise InvalidToken("Token is for another audience")
 
 
 def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
-    """The claim `name` as a string without control characters. Raises InvalidToken."""
+    """Return the claim `name`, a string of printable characters. Raises InvalidToken."""
     value = claims.get(name)
     if not isinstance(value, str) or not (value or may_be_empty) or not value.isprintable():
         raise InvalidToken(f"Token has no usable {name!r} claim")

@@ -1,7 +1,7 @@
-"""Owns the identity assertion: what the gateway vouches for, and how a service verifies it.
+"""The identity assertion: a JWT in one header that tells a service who is calling.
 
-One header carries a JWT that is signed for one service, under a secret that this service shares with the
-gateway alone. A service takes everything it believes about a caller from the verified claims.
+The gateway signs it for one service, with a secret that only the two share. A service takes everything it knows
+about a caller from the verified claims.
 """
 
 import json
@@ -13,16 +13,16 @@ from contract.keys import AssertionSigner, AssertionVerifier
 
 IDENTITY_HEADER = "X-Identity"
 READABLE_HEADERS = ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
-"""For people reading a dump. No service may believe them."""
+"""The same facts in plain text, for debugging. No service may trust them."""
 
 REFUSED_HEADER = "X-Identity-Refused"
-"""In a service's 401: why it does not believe the assertion. The gateway answers 502 then, since the fault is ours:
-a wrong secret, audience, key or clock. It never lets the field through to a client."""
+"""Set by a service on a 401 if it rejects the assertion; the value is the reason. The gateway then answers 502,
+because the configuration is wrong: secret, audience, key or clock. The field never reaches a client."""
 
 ISSUER = "sallyport-gateway"
 VERSION = 1
 MAX_AGE = 60
-"""Seconds. An assertion lives at most this long, whatever its `exp` says."""
+"""Longest lifetime of an assertion in seconds, whatever its `exp` says."""
 
 _quoted = json.JSONEncoder().encode
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
@@ -30,7 +30,7 @@ _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling: the subject, its session, e-mail and roles, as the gateway vouches for them."""
+    """The caller as asserted by the gateway: subject, session id, e-mail and roles."""
 
     subject: str
     session: str
@@ -38,17 +38,17 @@ class Identity:
     roles: tuple[str, ...] = ()
 
     def has_role(self, role: str) -> bool:
-        """Whether `role` was granted."""
+        """Return whether the caller has `role`."""
         return role in self.roles
 
 
 def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
-    """An assertion of `identity` for the service `audience`, good for `lifetime` seconds (at most 60)."""
+    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds (at most 60)."""
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
     issued_at = int(now)
-    # Claims are scalars so that an edge proxy can copy them without code of ours. So a template will do, which takes
-    # 1 us where a JSON encoder takes 5.
+    # All claims are scalars, so that an edge proxy can copy them without our code. A template takes 1 us, a JSON
+    # encoder 5 us.
     values = (audience, identity.subject, identity.session, identity.email, " ".join(identity.roles))
     named, subject, session, email, roles = map(_quoted, values)
     claims = (
@@ -59,13 +59,13 @@ def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: flo
 
 
 def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:
-    """The identity in `assertion`. Raises InvalidToken, also over 60 seconds after `iat`."""
+    """Return the identity in `assertion`. Raises InvalidToken, also if `iat` is more than 60 seconds ago."""
     header = read_header(assertion)
     claims = read_claims(assertion, header, typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
     if claims.get("ver") != VERSION:
         raise InvalidToken("Assertion has an unknown version")
     check_registered_claims(claims, issuer=ISSUER, audiences={audience}, now=now)
-    # No leeway: gateways mint anew every 30 seconds, so clocks 10 seconds apart never meet this.
+    # No leeway: gateways sign a new assertion every 30 seconds, so a clock skew of 10 seconds does no harm.
     if now >= claims["iat"] + MAX_AGE:
         raise InvalidToken("Assertion is too old")
     return Identity(

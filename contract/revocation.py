@@ -1,7 +1,7 @@
-"""Owns the revocation feed: the Redis keys and records by which gateways learn what has ended.
+"""The revocation feed: the Redis keys and records from which gateways learn which sessions have ended.
 
-The feed is a stream. Every record says until when it is needed: as long as the longest-lived access token that it may
-have to stop, whatever the settings were when that token was issued. Its writer trims what nobody needs any more.
+The feed is a Redis stream, written by the auth service. Each record has an `until`: the expiry of the longest-lived
+access token that it revokes, under the settings in force when that token was issued. Older records are trimmed.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,17 @@ from contract.claims import LONGEST_ACCESS_LIFETIME
 
 STREAM = "revocations"
 EPOCH = "revocations:epoch"
-"""Present while the stream is whole. Gone means Redis lost it: the auth service publishes again from SQL."""
+"""A key that exists while the stream is complete. If it is missing, Redis has lost data: the auth service publishes
+the stream again from SQL."""
 
-ASKED = "revocations:asked"
-"""A set of questions, each 32 random hexadecimal digits: a gateway asks whether the stream is whole.
+QUERIES = "revocations:asked"
+"""A set of queries, each 32 random hexadecimal digits, by which gateways ask whether the stream is complete.
 
-An auth service takes the question out, publishes from SQL whatever the stream may lack, and answers with a record of
-kind COMPLETE. What stands before that record in the stream is all that was revoked when the question was asked.
+An auth service removes the query, publishes from SQL what the stream may lack, and adds a record of kind COMPLETE.
+The records before it contain everything that was revoked when the query was added.
 """
-ASKED_FOR = 60
-"""Seconds that a question stands; a gateway that has no answer asks again each second."""
+QUERY_TTL = 60
+"""Seconds after which a query expires. A gateway without an answer asks again each second."""
 COMPLETE = "complete"
 
 SESSION: Literal["sid"] = "sid"
@@ -31,10 +32,10 @@ Kind = Literal["sid", "sub"]
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """One session, or every session of one subject, has ended.
+    """The end of one session, or of all sessions of one subject.
 
-    `at` is in whole seconds since the epoch: a subject's tokens issued at or before it are refused, and a
-    session's tokens whenever they were issued. None of these tokens is good after `until`.
+    `at` is in whole seconds since the epoch. Of a subject, tokens issued at or before `at` are revoked; of a session,
+    all tokens. All these tokens have expired by `until`.
     """
 
     kind: Kind
@@ -43,17 +44,17 @@ class Revocation:
     until: int
 
     def to_fields(self) -> dict[str, str]:
-        """The stream entry that says this."""
+        """Return the fields of the stream entry."""
         return {"kind": self.kind, "value": self.value, "at": str(self.at), "until": str(self.until)}
 
 
-def complete_fields(question: str, at: int) -> dict[str, str]:
-    """The stream entry that answers a question of ASKED."""
-    return {"kind": COMPLETE, "value": question, "at": str(at), "until": str(at)}
+def complete_fields(query: str, at: int) -> dict[str, str]:
+    """Return the fields of the stream entry that answers a query."""
+    return {"kind": COMPLETE, "value": query, "at": str(at), "until": str(at)}
 
 
 def read_revocation(fields: Mapping[str, str]) -> Revocation:
-    """The revocation in a stream entry. Raises ValueError for what is none."""
+    """Return the revocation in a stream entry. Raises ValueError if it is malformed."""
     kind, value = fields.get("kind"), fields.get("value")
     if not value:
         raise ValueError("a revocation without a value")

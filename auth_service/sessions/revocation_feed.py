@@ -17,7 +17,7 @@ from auth_service.sessions.store import EndedSession, SessionStore
 from auth_service.storage.redis import RedisClient, RedisUnavailable
 from chassis.clock import Clock
 from contract.claims import LEEWAY
-from contract.revocation import ASKED, EPOCH, SESSION, STREAM, Revocation, complete_fields, read_revocation
+from contract.revocation import EPOCH, QUERIES, SESSION, STREAM, Revocation, complete_fields, read_revocation
 
 _log = structlog.get_logger("revocations")
 
@@ -100,7 +100,7 @@ class RevocationFeed:
 
 def _take_questions(redis: Redis) -> list[str]:
     """Takes what gateways ask out of Redis, so that one process answers; a gateway that gets no answer asks again."""
-    taken: Any = redis.spop(ASKED, _MOST_QUESTIONS)
+    taken: Any = redis.spop(QUERIES, _MOST_QUESTIONS)
     return sorted(str(question) for question in taken or ())
 
 

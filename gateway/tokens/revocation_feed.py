@@ -12,7 +12,7 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.clock import Clock
-from contract.revocation import ASKED, ASKED_FOR, COMPLETE, STREAM, read_revocation
+from contract.revocation import COMPLETE, QUERIES, QUERY_TTL, STREAM, read_revocation
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.tokens.revocations import Revocations
 
@@ -98,8 +98,8 @@ class RevocationFeed:
 
     async def _ask(self) -> None:
         """Ask the auth service whether the stream is complete. Repeated with each read: questions can be lost."""
-        await self._redis.sadd(ASKED, self._question)
-        await self._redis.expire(ASKED, ASKED_FOR)
+        await self._redis.sadd(QUERIES, self._question)
+        await self._redis.expire(QUERIES, QUERY_TTL)
 
     def _add(self, fields: dict[str, str]) -> None:
         if fields.get("kind") == COMPLETE:

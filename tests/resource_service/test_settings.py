@@ -17,7 +17,7 @@ GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
         ({"IDENTITY_SECRET": ""}, "IDENTITY_SECRET is missing"),
         ({"IDENTITY_SECRET": SECRET[:31]}, "IDENTITY_SECRET is shorter than 32 bytes"),
         ({"IDENTITY_SECRET": "changeme" * 8}, "IDENTITY_SECRET is an example or a pattern, not a random value"),
-        ({"IDENTITY_SECRET": "-----BEGIN PUBLIC KEY-----\nAA\n"}, "IDENTITY_SECRET is no readable public key"),
+        ({"IDENTITY_SECRET": "-----BEGIN PUBLIC KEY-----\nAA\n"}, "IDENTITY_SECRET is not a readable public key"),
         ({"IDENTITY_SECRET_FILE": "elsewhere"}, "IDENTITY_SECRET and IDENTITY_SECRET_FILE are both set: keep one"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is missing"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL must be a sqlite: or postgresql: URL"),

@@ -5,21 +5,21 @@ import json
 from tests.system.raw_http import send_raw
 from tests.system.running_stack import RunningStack, Tokens
 
-ASKED = ("X-Original-Method: GET", "X-Original-URI: /api/whoami")
+QUERIES = ("X-Original-Method: GET", "X-Original-URI: /api/whoami")
 
 
 def test_a_service_believes_what_an_asking_proxy_was_told(stack: RunningStack, tokens: Tokens) -> None:
     internal, service = (stack.data_dir / "run" / name for name in ("gateway-internal.sock", "resource.sock"))
     bearer = f"Authorization: Bearer {tokens.access}"
-    told = send_raw(internal, "GET /forward-auth HTTP/1.1", *ASKED, bearer)
+    told = send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES, bearer)
     assert told.status == 200, told.body
     answer = send_raw(service, "GET /api/whoami HTTP/1.1", f"X-Identity: {told.fields['x-identity']}")
     assert (answer.status, json.loads(answer.body)["sub"]) == (200, told.fields["x-user-id"])
     assert send_raw(service, "GET /api/whoami HTTP/1.1", "X-User-Id: root").status == 401
-    assert send_raw(internal, "GET /forward-auth HTTP/1.1", *ASKED).challenge
+    assert send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES).challenge
 
 
 def test_clients_find_nothing_there(stack: RunningStack, tokens: Tokens) -> None:
     """R37."""
-    answer = send_raw(stack.url, "GET /forward-auth HTTP/1.1", *ASKED, f"Authorization: Bearer {tokens.access}")
+    answer = send_raw(stack.url, "GET /forward-auth HTTP/1.1", *QUERIES, f"Authorization: Bearer {tokens.access}")
     assert (answer.status, answer.fields.get("x-identity")) == (404, None)

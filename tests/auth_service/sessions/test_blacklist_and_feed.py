@@ -16,7 +16,7 @@ from auth_service.sessions.blacklist import ENDED, Blacklist
 from auth_service.sessions.revocation_feed import RevocationFeed
 from auth_service.sessions.store import EndedSession
 from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
-from contract.revocation import ASKED, EPOCH, STREAM, Revocation, complete_fields, read_revocation
+from contract.revocation import EPOCH, QUERIES, STREAM, Revocation, complete_fields, read_revocation
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.world import Operator, Person
@@ -284,12 +284,12 @@ def test_a_gateway_that_asks_is_answered_behind_all_that_was_owed(
     ann.log_out()
     redis.delete(STREAM)  # what was published is lost, and the epoch is not
     assert not republished(parts)
-    redis.sadd(ASKED, "a" * 32, "b" * 32)
+    redis.sadd(QUERIES, "a" * 32, "b" * 32)
     assert republished(parts)
     entries: Any = redis.xrange(STREAM)
     assert [fields["value"] for _, fields in entries] == [sid_of(ann), "a" * 32, "b" * 32]
     assert entries[1][1] == complete_fields("a" * 32, int(clock()))
-    assert not redis.exists(ASKED)
+    assert not redis.exists(QUERIES)
     assert not republished(parts)
 
 

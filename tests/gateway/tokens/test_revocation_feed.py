@@ -11,7 +11,7 @@ from redis.asyncio import Redis as AsyncRedis
 from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from contract.revocation import ASKED, STREAM, complete_fields
+from contract.revocation import QUERIES, STREAM, complete_fields
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import MAX_FEED_SILENCE_SECONDS, Revocations
 from gateway.worker.background_tasks import BackgroundTasks
@@ -245,7 +245,7 @@ class TestFailClosed:
         async def check() -> None:
             async with following(valkey, revocations, MovableClock(NOW)) as feed:
                 with Redis.from_url(valkey.url) as redis:
-                    await until(lambda: bool(redis.spop(ASKED)))
+                    await until(lambda: bool(redis.spop(QUERIES)))
                 assert await until_answered(valkey) == 1
                 await until(lambda: feed.loaded)
 
@@ -257,7 +257,7 @@ def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) ->
         async with following(valkey, revocations, MovableClock(NOW)) as feed:
             await until(lambda: feed.loaded)
             with Redis.from_url(valkey.url) as redis:
-                assert not redis.exists(ASKED)
+                assert not redis.exists(QUERIES)
 
     run(check)
 
@@ -265,7 +265,7 @@ def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) ->
 def answer_questions(valkey: Valkey, *owed: str) -> int:
     """Publish the `owed` sessions and answer as the auth service does. Return the number of questions."""
     with Redis.from_url(valkey.url, decode_responses=True) as redis:
-        questions = redis.spop(ASKED, 100) or []
+        questions = redis.spop(QUERIES, 100) or []
         assert isinstance(questions, list)
         if questions:
             publish(valkey, *owed)
