@@ -13,7 +13,7 @@ _PURPOSE = b"sallyport fetched access token\0"
 
 
 def seal_fetched(token: str, secret: str) -> str:
-    """Return the seal of `token`: HMAC-SHA256 under the peer secret, in hexadecimal. It is valid for this token only."""
+    """Return the seal of `token`: HMAC-SHA256 under the peer secret, in hexadecimal. It fits this token only."""
     return hmac.digest(secret.encode(), _PURPOSE + token.encode("latin-1", "replace"), "sha256").hex()
 
 

@@ -59,7 +59,7 @@ def _hmac_signer(secret: bytes) -> Callable[[bytes], bytes]:
 
 
 def assertion_verifier(secret: str) -> AssertionVerifier:
-    """Return the verifier for `secret`: at least 32 bytes of text, or an Ed25519 public key in PEM. Raises WeakKey."""
+    """Return the verifier for `secret`: at least 32 bytes of text, or an Ed25519 public PEM. Raises WeakKey."""
     if not _is_pem(secret):
         return AssertionVerifier("HS256", _shared_secret(secret))
     try:
