@@ -125,7 +125,7 @@ def client(gateway: tuple[Part, str]) -> Client:
 
 async def hang(conversation: Conversation) -> None:
     """Never answers."""
-    await conversation.until_gone()
+    await conversation.wait_for_close()
 
 
 async def reset(conversation: Conversation) -> None:

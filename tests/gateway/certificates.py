@@ -1,4 +1,4 @@
-"""An authority and the certificates it issues, made anew for each run."""
+"""A certificate authority for tests, with new keys for each run."""
 
 import datetime
 import ipaddress
@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-A_DAY = datetime.timedelta(days=1)
+ONE_DAY = datetime.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate and its key, in files."""
+    """The files of a certificate and its key."""
 
     cert: Path
     key: Path
@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Issues into `folder`; `file` is what believers need."""
+    """A certificate authority that writes into `folder`."""
 
     folder: Path
     name: str
@@ -37,20 +37,22 @@ class Authority:
 
     @property
     def file(self) -> Path:
-        """Its own certificate."""
+        """Return the file of its own certificate, which clients trust."""
         file = self.folder / f"{self.name}.pem"
         if not file.exists():
-            builder = self._builder(self.name, self.key.public_key(), A_DAY)
+            builder = self._builder(self.name, self.key.public_key(), ONE_DAY)
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             file.write_bytes(builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
         return file
 
-    def issue(self, name: str, *hosts: str, ends_in: datetime.timedelta = A_DAY, password: bytes = b"") -> Pair:
-        """A certificate for `hosts`, names or addresses."""
+    def issue(self, name: str, *hosts: str, ends_in: datetime.timedelta = ONE_DAY, password: bytes = b"") -> Pair:
+        """Issue a certificate for `hosts`, which are names or addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         cert = self._builder(name, key.public_key(), ends_in)
         if hosts:
-            cert = cert.add_extension(x509.SubjectAlternativeName([_name(host) for host in hosts]), critical=False)
+            cert = cert.add_extension(
+                x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
+            )
         pair = Pair(self.folder / f"{name}.cert.pem", self.folder / f"{name}.key.pem")
         pair.cert.write_bytes(cert.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
         lock = BestAvailableEncryption(password) if password else NoEncryption()
@@ -63,20 +65,20 @@ class Authority:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
-            .subject_name(_called(name))
-            .issuer_name(_called(self.name))
+            .subject_name(_common_name(name))
+            .issuer_name(_common_name(self.name))
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 2 * A_DAY)
+            .not_valid_before(now - 2 * ONE_DAY)
             .not_valid_after(now + ends_in)
         )
 
 
-def _called(name: str) -> x509.Name:
+def _common_name(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _name(host: str) -> x509.GeneralName:
+def _general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

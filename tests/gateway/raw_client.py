@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import h11
 
-from tests.gateway.raw_upstream import WAIT, keep_buffers_small
+from tests.gateway.raw_upstream import WAIT, limit_buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RawClient:
 
     def __init__(self, port: int, source: str = "") -> None:
         self.socket = socket.socket()
-        keep_buffers_small(self.socket)
+        limit_buffers(self.socket)
         self.socket.settimeout(WAIT)
         try:
             if source:

@@ -28,7 +28,7 @@ def streaming(head: bytes = HEAD) -> Script:
         await conversation.write(
             head + b"X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(EVENT), EVENT)
         )
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     return script
 
@@ -76,7 +76,7 @@ def test_an_event_is_handed_on_at_once_with_what_keeps_others_from_holding_it_ba
         head = subscribe(client, ada).lower()
     assert b"\r\nx-accel-buffering: no\r\n" in head
     assert b"\r\ncache-control: no-store\r\n" in head
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/streams/any"])
@@ -95,7 +95,7 @@ def test_a_stream_is_cut_when_its_token_expires(
         clock.move(4)
         client.socket.settimeout(WAIT)
         assert client.rest() == b""
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def test_a_stream_to_a_client_of_http_1_0_is_reset_and_not_ended(
@@ -123,7 +123,7 @@ def test_a_stream_is_cut_within_a_second_of_its_revocation(
         begun = time.monotonic()
         assert client.rest() == b""
         assert time.monotonic() - begun < 1.5  # a second, and a busy machine
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def test_a_client_that_reads_nothing_is_cut_as_well(

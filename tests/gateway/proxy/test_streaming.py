@@ -197,14 +197,14 @@ def test_an_answer_before_the_body_is_taken_reaches_the_client(
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 422 No Thanks\r\nContent-Length: 2\r\n\r\nno")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with gateway.connect() as client:
         client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + bytes(COLLECTED + 1))
         answer = client.answer("POST")
         assert (answer.status, answer.body) == (422, b"no")
-        assert upstream.last.gone.wait(WAIT)
+        assert upstream.last.closed.wait(WAIT)
         assert client.is_closed()
 
 
@@ -237,7 +237,7 @@ def test_a_service_that_answers_may_leave_the_body_unread(gateway: RunningGatewa
         for _ in range(10):
             await asyncio.sleep(0.1)
             await conversation.write(b"x")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     size = len(CHUNK) * ENDLESS
@@ -261,7 +261,7 @@ def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with gateway.connect() as client:
@@ -269,7 +269,7 @@ def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
         _read_until(client, b"first")
         client.send(b"60\r\n" + bytes(96) + b"\r\n")
         assert client.is_closed()
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_a_client_that_hangs_up_ends_the_upstream_exchange(
     async def script(conversation: Conversation) -> None:
         await conversation.write(begun)
         arrived.set()
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with gateway.connect() as client:
@@ -302,7 +302,7 @@ def test_a_client_that_hangs_up_ends_the_upstream_exchange(
         assert arrived.wait(WAIT)
         if begun:
             _read_until(client, b"first")
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def _read_until(client: RawClient, ending: bytes) -> None:

@@ -268,7 +268,7 @@ def test_the_close_frame_waits_for_the_end_of_the_frame_that_is_under_way(
         halfway.set()
         await asyncio.to_thread(go_on.wait, WAIT)
         await conversation.write(frame[len(LARGE) // 2 :] + b"\x81\x05after")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with open_websocket(raw_gateway, ada) as client:
@@ -277,7 +277,7 @@ def test_the_close_frame_waits_for_the_end_of_the_frame_that_is_under_way(
         threading.Timer(0.3, go_on.set).start()  # the gateway's own look comes in between
         assert client.recv(WAIT) == LARGE
         assert end_of(client) == (4401, "token_expired")
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def test_a_side_that_never_ends_its_frame_is_cut(
@@ -288,7 +288,7 @@ def test_a_side_that_never_ends_its_frame_is_cut(
     async def script(conversation: Conversation) -> None:
         await switch(conversation)
         await conversation.write(b"\x82\x7f" + (100).to_bytes(8) + b"half")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with open_websocket(raw_gateway, ada) as client:
@@ -316,7 +316,7 @@ def test_the_answer_is_the_standards_own(raw_gateway: RunningGateway, upstream: 
             b"HTTP/1.1 101 Whatever\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSet-Cookie: a=1\r\n"
             b"X-Identity: me\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n\x81\x02hi"
         )
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with raw_gateway.connect() as client:
@@ -331,7 +331,7 @@ def test_the_answer_is_the_standards_own(raw_gateway: RunningGateway, upstream: 
         while len(early) < 4:
             early += client.socket.recv(4)
         assert early == b"\x81\x02hi"
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
     assert upstream.last.get("sec-websocket-key") == KEY
     assert upstream.last.get("upgrade") == "websocket"
 

@@ -77,7 +77,7 @@ def test_a_response_that_grows_too_large_is_cut_off(served: RunningGateway, upst
         )
         await asyncio.to_thread(first_seen.wait, WAIT)
         await conversation.write(b"1\r\nx\r\n")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with served.connect() as client:

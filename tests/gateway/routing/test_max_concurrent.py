@@ -166,7 +166,7 @@ def test_a_place_is_given_back_when_the_client_hangs_up(served: RunningGateway, 
     async def waiting(conversation: Conversation) -> None:
         await conversation.read_body()
         arrived.release()
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     for body in (b"", b"x"):
         with_idle_connection(served, upstream, waiting)

@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
 from gateway.routing.errors import RoutesError
-from tests.gateway.certificates import A_DAY, Authority, Pair
+from tests.gateway.certificates import ONE_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstream_connections.test_connection_faults import ask, problem
+from tests.gateway.single_requests import request_once, status_and_code
 from tests.gateway.websocket_service import websocket_service
 
 LARGE = 3_000_000
@@ -111,7 +111,7 @@ def servers(
     contexts = {
         "good": good,
         "stranger": serving(stranger.issue("stranger", "localhost")),
-        "expired": serving(authority.issue("expired", "localhost", ends_in=-A_DAY)),
+        "expired": serving(authority.issue("expired", "localhost", ends_in=-ONE_DAY)),
         "misnamed": serving(authority.issue("misnamed", "elsewhere.example")),
         "nameless": serving(authority.issue("localhost")),
         "mutual": requiring_certificates(authority.issue("mutual", "localhost"), authority),
@@ -164,21 +164,21 @@ def test_a_service_is_spoken_to_over_tls(
 ) -> None:
     """By its name, which goes into SNI, whatever Host says; and its connection is kept."""
     names_asked_for.clear()
-    assert [ask(tls_gateway, "/good/").status for _ in range(4)] == [200] * 4
+    assert [request_once(tls_gateway, "/good/").status for _ in range(4)] == [200] * 4
     assert names_asked_for == ["localhost"]
     assert good.last.get("host") == "h"
 
 
 def test_a_certificate_may_be_for_an_address(tls_gateway: RunningGateway, good: RawUpstream) -> None:
-    assert ask(tls_gateway, "/address/").status == 200
+    assert request_once(tls_gateway, "/address/").status == 200
 
 
 def test_the_gateway_proves_itself_where_it_is_asked_to(
     tls_gateway: RunningGateway, servers: dict[str, RawUpstream]
 ) -> None:
-    assert ask(tls_gateway, "/mutual/").status == 200
+    assert request_once(tls_gateway, "/mutual/").status == 200
     assert len(servers["mutual"].requests) == 1
-    assert ask(tls_gateway, "/anonymous/").status == 502
+    assert request_once(tls_gateway, "/anonymous/").status == 502
     assert len(servers["mutual"].requests) == 1
 
 
@@ -218,7 +218,7 @@ def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("end", "whole"), [(Conversation.close, True), (Conversation.vanish, False), (Conversation.reset, False)]
+    ("end", "whole"), [(Conversation.close, True), (Conversation.abort, False), (Conversation.reset, False)]
 )
 def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
     tls_gateway: RunningGateway, good: RawUpstream, end: Callable[[Conversation], None], whole: bool
@@ -231,7 +231,7 @@ def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
         end(conversation)
 
     good.begin(cut)
-    answer = ask(tls_gateway, "/good/")
+    answer = request_once(tls_gateway, "/good/")
     assert (answer.status, answer.whole) == (200, whole)
 
 
@@ -253,8 +253,8 @@ def test_a_path_that_breaks_off_over_tls_shuts_no_other(
     (tmp_path / "routes.toml").write_text(routes.replace("break_after = 0", "break_after = 2"))
     with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
         for _ in range(4):
-            assert [ask(gateway, "/brittle/bad").status for _ in range(3)] == [502] * 3
-            assert ask(gateway, "/brittle/good").status == 200
+            assert [request_once(gateway, "/brittle/bad").status for _ in range(3)] == [502] * 3
+            assert request_once(gateway, "/brittle/good").status == 200
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_the_auth_service_is_asked_over_tls(
         **{name: str(file) for name, file in told.items()},
     )
     with running(app) as gateway:
-        assert ask(gateway, "/readyz").status == 200
+        assert request_once(gateway, "/readyz").status == 200
     assert auth_over_tls.requests[0].request_line == "GET /.well-known/jwks.json HTTP/1.1"
 
 
@@ -320,7 +320,7 @@ def test_whoever_does_not_prove_to_be_it_is_told_nothing(
     server = servers.get(name, servers["good"])
     server.begin(answering(ok()))
     with capture_logs() as lines:
-        assert problem(ask(tls_gateway, f"/{name}/")) == (502, "upstream_unreachable")
+        assert status_and_code(request_once(tls_gateway, f"/{name}/")) == (502, "upstream_unreachable")
     assert server.requests == []
     assert [(line["event"], line["upstream"]) for line in lines] == [("upstream_failing", name)]
     assert lines[0]["reason"].startswith(reason)
@@ -344,5 +344,5 @@ def test_what_the_service_complains_of_is_in_the_log(
         route = UPSTREAM.format(name=name, host="localhost", port=port, rest=rest, connect=SECONDS)
         (tmp_path / "routes.toml").write_text(route)
         with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
-            assert problem(ask(gateway, f"/{name}/")) == status
+            assert status_and_code(request_once(gateway, f"/{name}/")) == status
     assert [line["reason"] for line in lines if line["event"] == "upstream_failing"] == [reason]

@@ -148,7 +148,7 @@ def test_a_client_that_takes_nothing_is_closed(hasty: RunningGateway, upstream: 
         try:
             await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 64000000\r\n\r\n" + bytes(64_000_000))
         except ConnectionError:
-            conversation.request.gone.set()
+            conversation.request.closed.set()
 
     upstream.begin(script)
     with hasty.connect() as slow:
@@ -192,6 +192,6 @@ def test_four_hundred_slow_clients_do_not_slow_the_others_down(hasty: RunningGat
 def upstream_is_let_go(upstream: RawUpstream) -> bool:
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
-        if upstream.requests and upstream.last.gone.wait(0.05):
+        if upstream.requests and upstream.last.closed.wait(0.05):
             return True
     return False

@@ -157,7 +157,7 @@ def test_an_early_answer_of_the_service_reaches_a_client_that_sends_on(
     async def refusing(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
         if ending == "stays":
-            await conversation.until_gone()
+            await conversation.wait_for_close()
         if ending == "resets later":
             await asyncio.sleep(0.02)
         conversation.close() if ending == "closes" else conversation.reset()
@@ -236,13 +236,13 @@ def test_what_is_under_way_for_a_client_that_is_gone_ends(
         if begun:
             await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegun")
         arrived.set()
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(endless)
     with served.connect() as client:
         client.send(raw)
         assert arrived.wait(WAIT)
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
     assert len(upstream.requests) == 1
     assert takes_as_many_as_it_may(served, upstream)
 

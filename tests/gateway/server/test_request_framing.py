@@ -252,7 +252,7 @@ def test_a_body_that_breaks_while_its_answer_is_under_way_ends_both(
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst")
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
     with gateway.connect() as client:
@@ -261,7 +261,7 @@ def test_a_body_that_breaks_while_its_answer_is_under_way_ends_both(
         assert head.startswith(b"HTTP/1.1 200")
         client.send(b"zz\r\n")
         assert client.rest() == b"first"
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 @pytest.mark.parametrize(

@@ -8,41 +8,22 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from tests.gateway.raw_client import Answer
-from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.raw_upstream import (
+    WAIT,
+    Conversation,
+    RawUpstream,
+    Script,
+    answering,
+    closing,
+    ok,
+    resetting,
+    silent,
+)
 from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.single_requests import request_once, status_and_code
 
 TOO_MUCH = 24_000_000
 """Bytes: more than all the buffers between us and an upstream that does not read."""
-
-
-def ask(gateway: RunningGateway, target: str = "/public/", method: str = "GET", *fields: str) -> Answer:
-    """The answer on a connection of its own."""
-    with gateway.connect() as client:
-        return client.ask(f"{method} {target} HTTP/1.1", "Host: h", *fields)
-
-
-def problem(answer: Answer) -> tuple[int, str]:
-    """The status and code of a refusal."""
-    assert answer.problem["request_id"] == answer.get("x-request-id")
-    return answer.status, answer.problem["code"]
-
-
-async def resetting(conversation: Conversation) -> None:
-    """Reads the request and breaks off."""
-    await conversation.read_body()
-    conversation.reset()
-
-
-async def closing(conversation: Conversation) -> None:
-    """Reads the request and hangs up."""
-    await conversation.read_body()
-    conversation.close()
-
-
-async def silent(conversation: Conversation) -> None:
-    """Reads the request and says nothing."""
-    await conversation.until_gone()
 
 
 # --- before the answer -------------------------------------------------------------------------------------------
@@ -50,7 +31,7 @@ async def silent(conversation: Conversation) -> None:
 
 @pytest.mark.parametrize("target", ["/gone/", "/nowhere/"])
 def test_an_upstream_that_is_not_there_is_a_502(gateway: RunningGateway, target: str) -> None:
-    assert problem(ask(gateway, target)) == (502, "upstream_unreachable")
+    assert status_and_code(request_once(gateway, target)) == (502, "upstream_unreachable")
 
 
 @pytest.mark.parametrize("script", [resetting, closing])
@@ -60,7 +41,7 @@ def test_an_upstream_that_breaks_off_is_a_502(
 ) -> None:
     """On a fresh connection: nothing says that the request was not worked on, so it is sent once."""
     upstream.begin(script)
-    assert problem(ask(gateway, method=method)) == (502, "upstream_failed")
+    assert status_and_code(request_once(gateway, method=method)) == (502, "upstream_failed")
     assert len(upstream.requests) == 1
 
 
@@ -102,7 +83,7 @@ def test_an_upstream_that_breaks_off_is_a_502(
 )
 def test_what_is_no_answer_is_a_502(gateway: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
     upstream.begin(answering(raw, then_close=True))
-    assert problem(ask(gateway)) == (502, "upstream_failed")
+    assert status_and_code(request_once(gateway)) == (502, "upstream_failed")
 
 
 def test_the_log_says_what_is_wrong_with_an_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -111,7 +92,7 @@ def test_the_log_says_what_is_wrong_with_an_answer(gateway: RunningGateway, upst
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", then_close=True)
     )
     with capture_logs() as lines:
-        assert problem(ask(gateway, "/observed/")) == (502, "upstream_failed")
+        assert status_and_code(request_once(gateway, "/observed/")) == (502, "upstream_failed")
     said = [(line["event"], line["reason"], line.get("detail")) for line in lines if "upstream" in line]
     assert said == [("upstream_failing", "malformed", "Transfer-Encoding: 'gzip, chunked'")]
 
@@ -120,9 +101,9 @@ def test_an_upstream_that_says_nothing_is_a_504(gateway: RunningGateway, upstrea
     """R31; and its connection is closed, so that a late answer reaches nobody."""
     upstream.begin(silent)
     begun = time.monotonic()
-    assert problem(ask(gateway, "/impatient/")) == (504, "upstream_timeout")
+    assert status_and_code(request_once(gateway, "/impatient/")) == (504, "upstream_timeout")
     assert 0.3 < time.monotonic() - begun < 2
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def test_an_upstream_that_dribbles_its_header_is_a_504(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -133,8 +114,8 @@ def test_an_upstream_that_dribbles_its_header_is_a_504(gateway: RunningGateway, 
             await asyncio.sleep(0.05)
 
     upstream.begin(script)
-    assert problem(ask(gateway, "/impatient/")) == (504, "upstream_timeout")
-    assert problem(ask(gateway, "/brief/")) == (504, "upstream_timeout")
+    assert status_and_code(request_once(gateway, "/impatient/")) == (504, "upstream_timeout")
+    assert status_and_code(request_once(gateway, "/brief/")) == (504, "upstream_timeout")
 
 
 def test_an_upstream_that_takes_no_more_of_a_body_is_a_504(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -145,7 +126,7 @@ def test_an_upstream_that_takes_no_more_of_a_body_is_a_504(gateway: RunningGatew
     with gateway.connect() as client:
         client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (2 * TOO_MUCH))
         client.send(bytes(TOO_MUCH))
-        assert problem(client.answer("POST")) == (504, "upstream_timeout")
+        assert status_and_code(client.answer("POST")) == (504, "upstream_timeout")
 
 
 def test_a_slow_client_is_not_the_upstreams_silence(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -194,7 +175,7 @@ def test_an_answer_that_breaks_off_cuts_the_client(
 ) -> None:
     """A short answer never looks whole. Where no byte of it was handed on, it may be a 502 as well."""
     upstream.begin(answering(raw, then_close=True))
-    answer = ask(gateway)
+    answer = request_once(gateway)
     assert not answer.whole or answer.status == 502
     assert b"first" not in answer.body or not answer.whole
 
@@ -207,7 +188,7 @@ def test_an_answer_that_is_reset_cuts_the_client(gateway: RunningGateway, upstre
         conversation.reset()
 
     upstream.begin(script)
-    answer = ask(gateway)
+    answer = request_once(gateway)
     assert (answer.status, answer.body, answer.whole) == (200, b"first", False)
 
 
@@ -234,12 +215,12 @@ def test_an_answer_that_stops_coming_cuts_the_client(
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.write(BEGUN[0])
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
-    answer = ask(gateway, target)
+    answer = request_once(gateway, target)
     assert (answer.status, answer.body, answer.whole) == (200, b"first", False)
-    assert upstream.last.gone.wait(WAIT)
+    assert upstream.last.closed.wait(WAIT)
 
 
 def test_one_broken_upstream_does_not_hold_the_others_up(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -247,7 +228,7 @@ def test_one_broken_upstream_does_not_hold_the_others_up(gateway: RunningGateway
     with gateway.connect() as waiting:
         waiting.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
         begun = time.monotonic()
-        assert ask(gateway, "/auth/").status == 200
+        assert request_once(gateway, "/auth/").status == 200
         assert time.monotonic() - begun < 1
 
 
@@ -273,8 +254,8 @@ def dying_when_reused(then: Script) -> Script:
 def test_a_stale_connection_is_replaced_once(gateway: RunningGateway, upstream: RawUpstream, method: str) -> None:
     """R33."""
     upstream.begin(dying_when_reused(answering(ok(b""))))
-    assert ask(gateway).status == 200
-    assert ask(gateway, method=method).status == 200
+    assert request_once(gateway).status == 200
+    assert request_once(gateway, method=method).status == 200
     assert [request.request_line.split()[0] for request in upstream.requests] == ["GET", method, method]
 
 
@@ -286,8 +267,8 @@ def test_a_second_failure_is_final(gateway: RunningGateway, upstream: RawUpstrea
             conversation.close()
 
     upstream.begin(first_only)
-    assert ask(gateway).status == 200
-    assert problem(ask(gateway)) == (502, "upstream_failed")
+    assert request_once(gateway).status == 200
+    assert status_and_code(request_once(gateway)) == (502, "upstream_failed")
     assert len(upstream.requests) == 3
 
 
@@ -302,7 +283,7 @@ def test_what_cannot_be_repeated_is_sent_once(
     with gateway.connect() as client:
         assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
         answer = client.ask(f"{method} /public/ HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", body=body)
-    assert problem(answer) == (502, "upstream_failed")
+    assert status_and_code(answer) == (502, "upstream_failed")
     assert len(upstream.requests) == 2
 
 
@@ -314,8 +295,8 @@ def test_an_answer_that_had_begun_is_not_asked_for_again(gateway: RunningGateway
             conversation.close()
 
     upstream.begin(begin)
-    assert ask(gateway).status == 200
-    assert problem(ask(gateway)) == (502, "upstream_failed")
+    assert request_once(gateway).status == 200
+    assert status_and_code(request_once(gateway)) == (502, "upstream_failed")
     assert len(upstream.requests) == 2
 
 
@@ -353,13 +334,13 @@ def test_a_late_surplus_closes_the_idle_connection(gateway: RunningGateway, upst
         await conversation.write(ok())
         await asyncio.sleep(0.05)  # until the connection idles
         await conversation.write(ok(b"not asked for"))
-        await conversation.until_gone()
+        await conversation.wait_for_close()
 
     upstream.begin(script)
-    assert ask(gateway).status == 200
-    assert upstream.last.gone.wait(WAIT)
+    assert request_once(gateway).status == 200
+    assert upstream.last.closed.wait(WAIT)
     upstream.begin_answering(answering(ok(b"mine")))
-    assert ask(gateway).body == b"mine"
+    assert request_once(gateway).body == b"mine"
 
 
 def test_a_body_to_head_is_not_the_next_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -390,13 +371,13 @@ def test_at_the_connection_bound_it_is_503_at_once(gateway: RunningGateway, upst
         first.send(b"GET /narrow/ HTTP/1.1\r\nHost: h\r\n\r\n")
         assert arrived.wait(WAIT)
         begun = time.monotonic()
-        answer = ask(gateway, "/narrow/")
+        answer = request_once(gateway, "/narrow/")
         assert time.monotonic() - begun < 1
-        assert problem(answer) == (503, "upstream_busy")
+        assert status_and_code(answer) == (503, "upstream_busy")
         assert answer.get("retry-after") in ("1", "2")
         go_on.set()
         assert first.answer().status == 200
-    assert ask(gateway, "/narrow/").status == 200
+    assert request_once(gateway, "/narrow/").status == 200
 
 
 @pytest.mark.parametrize(("target", "script"), [("/narrow/", resetting), ("/narrow/", answering(b"garbage"))])
@@ -405,6 +386,6 @@ def test_a_broken_exchange_gives_its_place_back(
 ) -> None:
     upstream.begin(script)
     for _ in range(3):
-        assert ask(gateway, target).status == 502
+        assert request_once(gateway, target).status == 502
     upstream.begin()
-    assert ask(gateway, target).status == 200
+    assert request_once(gateway, target).status == 200

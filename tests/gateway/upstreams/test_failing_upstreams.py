@@ -12,9 +12,19 @@ from gateway.proxy.exchange import COLLECTED
 from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
-from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.raw_upstream import (
+    WAIT,
+    Conversation,
+    RawUpstream,
+    Script,
+    answering,
+    closing,
+    ok,
+    resetting,
+    silent,
+)
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstream_connections.test_connection_faults import ask, closing, problem, resetting, silent
+from tests.gateway.single_requests import request_once, status_and_code
 
 ROUTES = """
 [upstreams.auth]
@@ -54,7 +64,7 @@ class Stand:
 
     def statuses(self, target: str, times: int) -> list[int]:
         """Of so many requests, each on a connection of its own."""
-        return [ask(self.gateway, target).status for _ in range(times)]
+        return [request_once(self.gateway, target).status for _ in range(times)]
 
     def move(self, seconds: float) -> None:
         """Time passes for the balancers, and the sweep, which looks ten times a second, has seen it."""
@@ -109,11 +119,14 @@ def test_an_upstream_that_answers_nobody_is_let_alone_and_found_again(stand: Sta
     stand.first.begin(silent)
     fault = 504
     assert stand.statuses("/one/", 2) == [fault] * 2
-    answer = ask(stand.gateway, "/one/")
-    assert problem(answer) == (503, "upstream_unavailable")
+    answer = request_once(stand.gateway, "/one/")
+    assert status_and_code(answer) == (503, "upstream_unavailable")
     assert answer.get("retry-after") in ("1", "2", "3", "4")
     assert len(stand.first.requests) == 2
-    assert ask(stand.gateway, "/two/").status in (200, fault)  # whose address is the same, and whose circuit is not
+    assert request_once(stand.gateway, "/two/").status in (
+        200,
+        fault,
+    )  # same address, another circuit
     stand.move(1.5)
     assert stand.statuses("/one/", 2) == [fault, 503]
     stand.first.begin(answering(ok(b"first")))
@@ -189,7 +202,7 @@ def test_a_service_that_only_breaks_off_is_asked_every_time(stand: Stand) -> Non
     for _ in range(5):
         with stand.gateway.connect() as client:
             said.append(client.ask("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
-    assert [problem(answer) for answer in said] == [(502, "upstream_failed")] * 5
+    assert [status_and_code(answer) for answer in said] == [(502, "upstream_failed")] * 5
 
 
 def test_an_answer_of_any_status_is_an_answer(stand: Stand) -> None:
@@ -200,13 +213,13 @@ def test_an_answer_of_any_status_is_an_answer(stand: Stand) -> None:
 
 def test_where_nobody_can_be_reached_it_is_502_and_then_503(stand: Stand) -> None:
     assert stand.statuses("/none/", 7) == [502] * 5 + [503] * 2
-    assert problem(ask(stand.gateway, "/none/")) == (503, "upstream_unavailable")
+    assert status_and_code(request_once(stand.gateway, "/none/")) == (503, "upstream_unavailable")
 
 
 def test_the_auth_service_has_a_code_of_its_own(stand: Stand) -> None:
     for _ in range(7):
-        answer = ask(stand.gateway, "/auth/")
-        assert problem(answer) == (503, "auth_unavailable")
+        answer = request_once(stand.gateway, "/auth/")
+        assert status_and_code(answer) == (503, "auth_unavailable")
         assert int(answer.get("retry-after") or 0) >= 1
 
 
@@ -215,7 +228,7 @@ def test_a_client_cannot_shut_a_service(stand: Stand) -> None:
 
     async def slow(conversation: Conversation) -> None:
         if conversation.request.request_line.startswith("POST"):
-            await conversation.until_gone()
+            await conversation.wait_for_close()
         else:
             await conversation.write(ok())
 
@@ -228,5 +241,5 @@ def test_a_client_cannot_shut_a_service(stand: Stand) -> None:
             client.send(b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfull")
             while len(stand.first.requests) % 2:
                 time.sleep(0.005)  # until it is on its way
-        assert stand.first.requests[-1].gone.wait(WAIT)
-    assert ask(stand.gateway, "/one/").status == 200
+        assert stand.first.requests[-1].closed.wait(WAIT)
+    assert request_once(stand.gateway, "/one/").status == 200

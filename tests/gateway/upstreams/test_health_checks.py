@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from gateway.routing.routes import HealthCheck
 from gateway.upstreams.health_checks import HealthState, after_check
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, ok, silent
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.upstream_connections.test_connection_faults import ask, silent
+from tests.gateway.single_requests import request_once
 
 CHECK = HealthCheck("/healthz", unhealthy_after=3, healthy_after=2)
 ROUTES = """
@@ -86,7 +86,7 @@ def checking(make_app: MakeApp, tmp_path: Path, pair: tuple[RawUpstream, RawUpst
 
 def asked(gateway: RunningGateway) -> set[bytes]:
     """Who answers, of six requests one after the other."""
-    return {ask(gateway, "/").body for _ in range(6)}
+    return {request_once(gateway, "/").body for _ in range(6)}
 
 
 @pytest.mark.parametrize(

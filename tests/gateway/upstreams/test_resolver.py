@@ -24,8 +24,8 @@ from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.routing.test_upstream_tls import serving
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.single_requests import request_once
 from tests.gateway.upstream_connections.test_connection import exchange
-from tests.gateway.upstream_connections.test_connection_faults import ask
 
 HOST = "service.internal"
 ROUTES = """
@@ -159,10 +159,10 @@ def test_a_name_that_is_not_there_at_the_start_is_found_later(
 ) -> None:
     known = names.addresses.pop(HOST)
     with gateway_for(make_app, names, tmp_path, two[0].port) as gateway:
-        assert [ask(gateway, "/").status for _ in range(6)] == [502] * 5 + [503]
+        assert [request_once(gateway, "/").status for _ in range(6)] == [502] * 5 + [503]
         names.addresses[HOST] = known
         deadline = time.monotonic() + WAIT
-        while ask(gateway, "/").status != 200:
+        while request_once(gateway, "/").status != 200:
             assert time.monotonic() < deadline
         assert answerers(gateway) == {b"127.0.0.2", b"127.0.0.3"}
 
@@ -219,7 +219,7 @@ def test_an_address_that_is_silent_costs_a_quarter_of_a_second_and_no_request(
         stack.callback(well.stop)
         with gateway_for(make_app, names, tmp_path, port, "max_connection_requests = 1") as gateway:
             began = time.monotonic()
-            assert [ask(gateway, "/").status for _ in range(4)] == [200] * 4
+            assert [request_once(gateway, "/").status for _ in range(4)] == [200] * 4
             assert time.monotonic() - began < 4 * 0.9
 
 
@@ -281,7 +281,7 @@ def test_a_name_is_verified_whatever_its_address(make_app: MakeApp, names: Names
     more = f'ca_file = "{authority.file}"\nmax_connection_requests = 1'
     try:
         with gateway_for(make_app, names, tmp_path, service.port, more, "https") as gateway:
-            assert [ask(gateway, "/").status for _ in range(6)] == [200] * 6
+            assert [request_once(gateway, "/").status for _ in range(6)] == [200] * 6
         assert set(asked) == {HOST}
         assert impostor.requests == []
     finally:
@@ -301,7 +301,7 @@ def test_the_auth_service_is_found_by_its_name_and_followed(
         url = f"http://auth.internal:{auth.port}"
         app = make_app(resolve=names, AUTH_URL=url, GATEWAY_ROUTES=str(tmp_path / "routes.toml"))
         with running(app) as gateway:
-            assert ask(gateway, "/readyz").status == 200
+            assert request_once(gateway, "/readyz").status == 200
         assert auth.requests[0].request_line == "GET /.well-known/jwks.json HTTP/1.1"
         assert auth.requests[0].get("host") == f"auth.internal:{auth.port}"
     finally:
