@@ -44,7 +44,7 @@ from gateway.server.client_address import TrustedProxies
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.settings import GatewaySettings
-from gateway.tokens.auth_client import AuthClient, auth_calls
+from gateway.tokens.auth_client import AuthClient, auth_upstream
 from gateway.tokens.refresh import TokenRefresher
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
@@ -159,8 +159,9 @@ def create_app(
     feed = RevocationFeed(redis, revocations, clock)
     metrics = Metrics(feed, revocations, clock)
     upstream_metrics = UpstreamMetrics(metrics.registry)
-    calls = auth_calls(auth_address(settings))
-    auth_balancer = Balancer(calls, UpstreamEvents(calls, upstream_metrics, monotonic, logging.INFO), monotonic)
+    auth_service = auth_upstream(auth_address(settings))
+    auth_events = UpstreamEvents(auth_service, upstream_metrics, monotonic, logging.INFO)
+    auth_balancer = Balancer(auth_service, auth_events, monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.tell_routes(table.version, refused=routes.reload_failed)
     usage_reports = UsageReports(lambda document: _report(auth, document))

@@ -1,8 +1,8 @@
 """One-time tickets, for pages whose WebSocket or EventSource cannot send an access token.
 
-A ticket is 256 random bits that stand for the claims of an access token. It is sent in the URL, which logs and browser
-histories keep. So it is valid for one request at any gateway, within LIFETIME_SECONDS. Redis stores the ticket's hash,
-and the claims with a MAC, so that write access to Redis is not enough to make a ticket.
+A ticket is 256 random bits that stand for the claims of an access token. It is sent in the URL, which logs and
+browser histories keep. So it is valid for one request at any gateway, within LIFETIME_SECONDS. Redis stores the
+ticket's hash, and the claims with a MAC, so that write access to Redis is not enough to make a ticket.
 
 Failure policy: without Redis no ticket is issued or redeemed (503). No ticket is ever redeemed twice.
 """

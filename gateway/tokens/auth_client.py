@@ -1,4 +1,4 @@
-"""Owns the gateway's own calls to the auth service, over the same kind of connection that requests take."""
+"""The gateway's own calls to the auth service, over the connection pool that requests use."""
 
 import asyncio
 from typing import NamedTuple
@@ -14,51 +14,59 @@ from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.identity_rejections import IdentityRejections
 
-_CONNECT, _SILENCE, _TOTAL = 1.0, 3.0, 5.0
-_LOGIN = 7.0
-"""Seconds for a log-in, whose password may wait to be hashed (HASH_MAX_WAIT)."""
-_LIMIT = 16
-"""Calls at once; those beyond wait for their turn, at most _PATIENCE seconds."""
-_PATIENCE = 3.0
-_MAX_ANSWER = 1_048_576
+_CONNECT_SECONDS = 1.0
+_READ_SECONDS = 3.0
+_TOTAL_SECONDS = 5.0
+_LOGIN_SECONDS = 7.0
+"""Read and total timeout of a log-in, whose password may wait to be hashed (HASH_MAX_WAIT)."""
+MAX_CONCURRENT_CALLS = 16
+QUEUE_SECONDS = 3.0
+"""How long a call waits while MAX_CONCURRENT_CALLS are under way."""
+_MAX_BODY_BYTES = 1_048_576
 
 
 class AuthAnswer(NamedTuple):
-    """What the auth service answers; `retry_after` in seconds, where it says so."""
+    """A response of the auth service. `retry_after` is in seconds, None without that header."""
 
     status: int
     body: bytes
     retry_after: int | None
 
 
-def auth_calls(address: Address) -> Upstream:
-    """The auth service as an upstream of the gateway's own calls, which no circuit keeps from it."""
-    return Upstream("auth_calls", (address,), "", None, max_connections=_LIMIT, break_after=0)
+def auth_upstream(address: Address) -> Upstream:
+    """Return the upstream of the gateway's own calls. It has no circuit breaker."""
+    return Upstream("auth_calls", (address,), "", None, max_connections=MAX_CONCURRENT_CALLS, break_after=0)
 
 
 class PeerRejected(OSError):
-    """The auth service does not believe that this is the gateway: the secrets or the clocks of the two differ."""
+    """The auth service rejected the gateway's proof of identity: PEER_SECRET or the clocks differ."""
 
 
 class AuthClient:
-    """Calls the auth service and proves itself by `secret`. Every call ends within eleven seconds."""
+    """Calls the auth service, with proofs signed by `secret`. Every call ends within eleven seconds."""
 
-    def __init__(self, balancer: Balancer, secret: str, clock: Clock) -> None:
+    def __init__(
+        self, balancer: Balancer, secret: str, clock: Clock, *, queue_seconds: float = QUEUE_SECONDS
+    ) -> None:
         self._balancer = balancer
-        self._turns = asyncio.Semaphore(_LIMIT)
+        self._queue_seconds = queue_seconds
+        self._call_slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._secret = secret
         self._clock = clock
         self._rejections = IdentityRejections("peer_rejected", clock)
 
     async def get(self, path: str) -> bytes:
-        """The body at `path`. Raises OSError for whatever is not a 200."""
+        """Return the body at `path`. Raises OSError unless the status is 200."""
         answer = await self._call("GET", path, b"", "")
         if answer.status != 200:
             raise OSError(f"{path} at the auth service answered {answer.status}")
         return answer.body
 
     async def post(self, path: str, document: bytes) -> AuthAnswer:
-        """What answers the JSON `document`. Raises OSError where there is no answer, PeerRejected among them."""
+        """Return the response to the JSON `document`.
+
+        Raises OSError if there is no response, PeerRejected if the auth service rejects the gateway's proof.
+        """
         proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
         answer = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
         if answer.status == 403 and (reason := _peer_refusal(answer.body)):
@@ -68,44 +76,46 @@ class AuthClient:
 
     async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
         try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._turns.acquire()
+            async with asyncio.timeout(self._queue_seconds):
+                await self._call_slots.acquire()
         except TimeoutError as error:
             raise OSError("too many calls to the auth service") from error
         try:
-            return await self._call_now(method, path, body, fields)
+            return await self._send(method, path, body, fields)
         finally:
-            self._turns.release()
+            self._call_slots.release()
 
-    async def _call_now(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
+    async def _send(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
         balancer, loop = self._balancer, asyncio.get_running_loop()
-        asked_at = balancer.now()
+        sent_at = balancer.now()
         try:
             pool = balancer.choose()
             connection = pool.take_idle(loop.time(), 1)
             if connection is None:
-                pool, connection = await balancer.connect(pool, _CONNECT)
+                pool, connection = await balancer.connect(pool, _CONNECT_SECONDS)
         except (Unreachable, Refused) as error:
             raise OSError(f"the auth service is unreachable: {error}") from error
         length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
         head = f"{method} {path} HTTP/1.1\r\n{fields}{length}".encode("ascii") + pool.host_line + b"\r\n"
+        is_login = path == SESSIONS_PATH
+        read_seconds = _LOGIN_SECONDS if is_login else _READ_SECONDS
+        total_seconds = _LOGIN_SECONDS if is_login else _TOTAL_SECONDS
         try:
-            silence, total = (_LOGIN, _LOGIN) if path == SESSIONS_PATH else (_SILENCE, _TOTAL)
-            connection.start(head, body, whole=True, method=method, keep_cookies=False, total=total)
-            await connection.wait_for_head(silence)
+            connection.start(head, body, whole=True, method=method, keep_cookies=False, total=total_seconds)
+            await connection.wait_for_head(read_seconds)
             if pool.on_response is not None:
                 pool.on_response(pool)
-            return await _answer(connection, silence)
+            return await _read_answer(connection, read_seconds)
         except UpstreamFailed as error:
             if error.reason not in ("stale", "closed"):
-                balancer.record_failure(pool, error, asked_at)
+                balancer.record_failure(pool, error, sent_at)
             raise OSError(f"the auth service broke off: {error.reason}") from error
         finally:
             pool.release(connection)
 
 
 def _peer_refusal(body: bytes) -> str:
-    """Why the auth service refuses this gateway; empty where the 403 says something else."""
+    """Return why the auth service rejected the gateway's proof, or "" if the 403 has another reason."""
     try:
         members = parse_json(body)
     except MalformedJson:
@@ -115,12 +125,12 @@ def _peer_refusal(body: bytes) -> str:
     return str(members.get("detail"))
 
 
-async def _answer(connection: UpstreamConnection, silence: float) -> AuthAnswer:
+async def _read_answer(connection: UpstreamConnection, read_seconds: float) -> AuthAnswer:
     parts = [connection.take_body()]
     while not connection.complete:
-        parts.append(await connection.read_body(silence))
-        if sum(map(len, parts)) > _MAX_ANSWER:
-            raise OSError(f"the auth service's answer is over {_MAX_ANSWER} bytes")
-    said = next((value for name, value in connection.headers if name == b"retry-after"), b"")
+        parts.append(await connection.read_body(read_seconds))
+        if sum(map(len, parts)) > _MAX_BODY_BYTES:
+            raise OSError(f"the auth service's answer is over {_MAX_BODY_BYTES} bytes")
+    retry_after = next((value for name, value in connection.headers if name == b"retry-after"), b"")
     body = b"".join([*parts, connection.take_body()])
-    return AuthAnswer(connection.status, body, int(said) if said.isdigit() else None)
+    return AuthAnswer(connection.status, body, int(retry_after) if retry_after.isdigit() else None)
