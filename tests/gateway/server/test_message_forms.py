@@ -20,7 +20,7 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
 FILE = Path(__file__).parents[1] / "message_forms" / "recorded.json"
-PAGE = ROOT / "docs" / "decisions" / "0021-message-forms-beside-nginx-haproxy-and-envoy.md"
+PAGE = ROOT / "docs" / "decisions" / "0021-message-forms-compared-with-nginx-haproxy-and-envoy.md"
 GATEWAY = "gateway"
 PEERS = ("nginx", "haproxy", "envoy")
 RECORD = bool(os.environ.get("SALLYPORT_RECORD"))
@@ -90,7 +90,7 @@ def _is_taken(outcome: str) -> bool:
     return outcome.startswith(("2", "3"))
 
 
-@pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("answers", "### Answers")])
+@pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("answers", "### Responses")])
 def test_the_page_explains_each_difference(kind: str, heading: str) -> None:
     """A form that is taken here and not by some peer, or the other way round, has a row; no other form has."""
     rows = PAGE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n##", 1)[0].splitlines()
