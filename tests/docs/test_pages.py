@@ -47,3 +47,12 @@ def test_every_link_leads_to_a_file_and_a_heading(document: Path) -> None:
 def test_the_readme_links_to_every_page() -> None:
     linked = {path for path, _ in LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))}
     assert {name(page) for page in PAGES} <= linked
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    """A path in backticks that begins with a folder of the project is a file or folder."""
+    folders = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
+    for path in re.findall(r"`([\w.-]+/[\w./-]*)`", without_code(document)):
+        if path.split("/")[0] in folders and not path.startswith("build/"):
+            assert (ROOT / path).exists(), f"there is no {path}"
