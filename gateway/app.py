@@ -33,7 +33,6 @@ from gateway.pipeline.cors import Cors
 from gateway.pipeline.identity_headers import Voucher
 from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
-from gateway.proxy.exchange import Message, Send
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.limiter import Limits, SessionLimit
@@ -43,6 +42,7 @@ from gateway.routing.loader import load_routes
 from gateway.server.client_address import TrustedProxies
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
+from gateway.server.request_cycle import Message
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_upstream
 from gateway.tokens.refresh import TokenRefresher
@@ -61,6 +61,7 @@ from gateway.worker.graceful_shutdown import GracefulShutdown
 from gateway.worker.loop_bridge import LoopBridge
 
 Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 JWKS_PATH = "/.well-known/jwks.json"
 PATIENCE = 3.0
 """Seconds that a new worker waits for keys and revocations."""
@@ -243,7 +244,7 @@ def create_app(
         tickets.close_when_cancelled,
         usage_reports.keep_reporting,
         upstreams.keep_sweeping,
-        streams.sweep,
+        streams.keep_checking,
         metrics.keep_transferring,
         access_log.keep_flushing,
         *(health.keep_checking for health in upstreams.health_checks()),

@@ -20,7 +20,8 @@ from gateway.pipeline.cors import Cors, readable_by
 from gateway.pipeline.forward_auth import answer_fields, asked_about, shown
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
-from gateway.proxy.exchange import IDEMPOTENT, CutOff, Exchange, Send
+from gateway.proxy.errors import ExchangeAborted
+from gateway.proxy.exchange import IDEMPOTENT_METHODS, Exchange, Send
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.websocket_exchange import WebSocketExchange
@@ -123,7 +124,11 @@ class Dispatcher:
         if _opens_websocket(admitted, cycle):
             return False
         pool = self._upstreams.pool_for(admitted.route.upstream, cycle.request.client)
-        max_idle = KEEPALIVE_EXPIRY if cycle.request.method in IDEMPOTENT and not has_body else NON_RETRYABLE_MAX_IDLE
+        max_idle = (
+            KEEPALIVE_EXPIRY
+            if cycle.request.method in IDEMPOTENT_METHODS and not has_body
+            else NON_RETRYABLE_MAX_IDLE
+        )
         if admitted.route.concurrency_limit is not None:
             place = self._concurrency.take(admitted.route)
             if place is None:
@@ -136,19 +141,19 @@ class Dispatcher:
         BufferedExchange(self, cycle, admitted, pool, connection, started).start()
         return True
 
-    def answered(self, direct: BufferedExchange, status: int) -> None:
-        """Called once a request was answered directly."""
-        self._record(direct.cycle.request, status, direct.started)
+    def response_sent(self, exchange: BufferedExchange, status: int) -> None:
+        """Record the response; `status` is 0 if it could not be sent."""
+        self._record(exchange.cycle.request, status, exchange.started)
 
-    def take_over(self, direct: BufferedExchange) -> None:
-        """Called where more is needed to answer."""
-        self._in_task(direct.cycle, self._resume(direct))
+    def continue_streaming(self, exchange: BufferedExchange) -> None:
+        """Continue an exchange whose response cannot be sent at once."""
+        self._in_task(exchange.cycle, self._resume(exchange))
 
     async def _resume(self, direct: BufferedExchange) -> None:
         try:
             await self._serve(direct.cycle, direct.started, direct.admitted, direct)
         finally:
-            direct.release()
+            direct.release_connection()
 
     # --- in a task -----------------------------------------------------------------------------------------------
 
@@ -179,9 +184,9 @@ class Dispatcher:
                 status = await _answer_empty([(b"allow", allow.encode("ascii"))], send)
             else:
                 admitted = admitted or await self._pipeline.admit(request)
-                exchange = self._exchange(admitted, cycle, send)
+                exchange = self._exchange(admitted, cycle)
                 if direct is not None:
-                    await exchange.resume(direct.pool, direct.claim())
+                    await exchange.resume(direct.pool, direct.detach_connection())
                 else:
                     await self._forward(exchange, admitted, cycle, pool)
                 status = exchange.status
@@ -190,9 +195,9 @@ class Dispatcher:
                 refused.headers = {**refused.headers, **admitted.fresh.to_headers()}
             code, reason = refused.code, _reason(refused)
             status = await _refuse(refused, cycle, send)
-        except (CutOff, ClientGone):
+        except (ExchangeAborted, ClientGone):
             status = 0  # returning without an end closes the connection, which is all that can be said
-            code = exchange.ended_by if exchange is not None else ""
+            code = exchange.end_code if exchange is not None else ""
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
             _log.exception("unhandled_exception", request_id=request.request_id)
             status = 500
@@ -213,20 +218,17 @@ class Dispatcher:
         self, exchange: Exchange, admitted: AdmittedRequest, cycle: RequestCycle, pool: ConnectionPool | None
     ) -> None:
         """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
-        await exchange.collect()
+        await exchange.buffer_body()
         if cycle.on_end is not None:  # it has its place already
             return await exchange.run(pool)
         with await self._concurrency.wait(admitted.route, cycle):
             self._pipeline.confirm(admitted)  # the token may have been revoked since the request was let through
             return await exchange.run(pool)
 
-    def _exchange(self, admitted: AdmittedRequest, cycle: RequestCycle, send: Send) -> Exchange:
-        request = cycle.request
+    def _exchange(self, admitted: AdmittedRequest, cycle: RequestCycle) -> Exchange:
         if _opens_websocket(admitted, cycle):
-            return WebSocketExchange(
-                admitted, request, self._upstreams, self._streams, cycle, send, self._websocket_idle
-            )
-        return Exchange(admitted, request, self._upstreams, self._streams, cycle, send)
+            return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle)
+        return Exchange(admitted, cycle, self._upstreams, self._streams)
 
     async def _answer_asked(self, asked: Request, send: Send) -> int:
         """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""

@@ -1,12 +1,11 @@
-"""Owns the streams that are open: answers that outlive the moment in which their request was let through.
+"""Close open streams and WebSockets when a new request of the same client would be refused.
 
-A stream ends when a new request by the same client would be refused: when its access token expires, with the same
-leeway, or once its session or subject is revoked. One that a session cookie opened goes on for as long as the session
-lives, under tokens that are renewed ahead of their end. No stream has a timer: all are looked at together, twice a
-second.
+A stream ends when its access token expires, with the same leeway as for requests, or when its session or subject is
+revoked. A stream that was opened with a session cookie lives as long as the session: its token is renewed before it
+expires. All streams of a worker are checked together, twice a second; none has a timer of its own.
 
-Failure policy: what cannot be renewed or looked up ends as a request would be refused, never earlier; clients of
-streams reconnect.
+Failure policy: a token that cannot be renewed, and revocations that cannot be looked up, end a stream when they would
+refuse a request, and not earlier. Clients of streams reconnect.
 """
 
 import asyncio
@@ -23,37 +22,38 @@ from gateway.pipeline.authorize import authorize
 from gateway.routing.routes import Route
 from gateway.tokens.principal import Principal
 
-PAUSE = 0.5
-"""Seconds between two looks; a revocation that this worker knows of ends a stream within them."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two checks. A revocation that this worker has received ends a stream within them."""
 
 DRAINING = "draining"
-"""The code under which streams end because the worker goes."""
+"""The code with which streams end when the worker shuts down."""
 
 End = Callable[[str], None]
-"""Ends a stream, for the reason that a refusal's code says."""
+"""Ends a stream; the argument is a problem code."""
 
 Confirm = Callable[[AccessClaims], None]
-"""Returns where a request with these claims would be let through. Raises Refused."""
+"""Raises Refused if a request with these claims would be refused."""
 
 Renew = Callable[[str], Awaitable[AccessClaims]]
-"""The claims of the token that a session handle is good for now. Raises Refused."""
+"""Returns the claims of the current token of a session handle. Raises Refused."""
 
 _log = structlog.get_logger("open_streams")
 
 
 @dataclass(slots=True, eq=False)
 class OpenStream:
-    """One stream and whose it is: `claims` is None where anybody may listen. `ended_by` says why it was ended."""
+    """One stream and the claims of its token; None on a public route. `handle` is that of a session cookie."""
 
     route: Route
     claims: AccessClaims | None
     handle: str
     end: End
-    ended_by: str = ""
+    end_code: str = ""
+    """The problem code with which the gateway ended it; empty if it did not."""
     renewal: asyncio.Task[None] | None = None
 
-    def is_due(self, now: float) -> bool:
-        """Whether its token is to be renewed, at `now` seconds since the epoch."""
+    def is_renewal_due(self, now: float) -> bool:
+        """Return whether to renew its token, at `now` seconds since the epoch."""
         if not self.handle or self.claims is None or self.renewal is not None:
             return False
         return now >= self.claims.issued_at + (self.claims.expires_at - self.claims.issued_at) * RENEW_AFTER
@@ -73,7 +73,7 @@ class OpenStreams:
         return len(self._open)
 
     def open(self, route: Route, principal: Principal | None, end: End) -> OpenStream:
-        """Watches over a stream on `route` until it is closed; `end` is called once, where it has to end before.
+        """Register a stream on `route`. `end` is called at most once, to end it.
 
         Raises Refused(503) at the limit.
         """
@@ -85,32 +85,32 @@ class OpenStreams:
         return stream
 
     def close(self, stream: OpenStream) -> None:
-        """Is told that a stream is over, however it came to be."""
+        """Unregister a stream that is over."""
         self._open.discard(stream)
         if stream.renewal is not None:
             stream.renewal.cancel()
 
     def end_all(self) -> None:
-        """Ends every stream: the worker goes, and their clients are to find another one."""
+        """End every stream because the worker shuts down."""
         for stream in tuple(self._open):
             self._end(stream, DRAINING)
 
-    async def sweep(self) -> None:
-        """Enforces until cancelled."""
+    async def keep_checking(self) -> None:
+        """Check all streams at intervals until cancelled."""
         while True:
-            await asyncio.sleep(PAUSE)
-            self.enforce()
+            await asyncio.sleep(CHECK_INTERVAL)
+            self.check()
 
-    def enforce(self) -> None:
-        """Ends what may not go on, and renews what goes on under a token that is near its end."""
+    def check(self) -> None:
+        """End streams whose clients would be refused, and renew tokens that are about to expire."""
         now = self._clock()
         for stream in tuple(self._open):
-            if code := self._objection(stream):
+            if code := self._refusal_code(stream):
                 self._end(stream, code)
-            elif stream.is_due(now):
-                stream.renewal = asyncio.create_task(self._go_on(stream))
+            elif stream.is_renewal_due(now):
+                stream.renewal = asyncio.create_task(self._renew_token(stream))
 
-    def _objection(self, stream: OpenStream) -> str:
+    def _refusal_code(self, stream: OpenStream) -> str:
         if stream.claims is None:
             return ""
         try:
@@ -119,14 +119,14 @@ class OpenStreams:
             return refused.code
         return ""
 
-    async def _go_on(self, stream: OpenStream) -> None:
+    async def _renew_token(self, stream: OpenStream) -> None:
         try:
             claims = await self._renew(stream.handle)
-            authorize(claims, stream.route)  # a role may have been taken away meanwhile
+            authorize(claims, stream.route)  # the new token may lack a role of the old one
         except Refused as refused:
             if refused.status in (401, 403):
                 self._end(stream, refused.code)
-            else:  # the token in hand is good for a while, and the next look tries again
+            else:  # the current token is still valid, and the next check tries again
                 _log.warning("stream_token_renewal_failed", reason=refused.code)
         else:
             stream.claims = claims
@@ -134,6 +134,6 @@ class OpenStreams:
             stream.renewal = None
 
     def _end(self, stream: OpenStream, code: str) -> None:
-        if not stream.ended_by:
-            stream.ended_by = code
+        if not stream.end_code:
+            stream.end_code = code
             stream.end(code)

@@ -1,16 +1,13 @@
-"""Carries a WebSocket's handshake to the service, and what follows it: as Exchange does any request, up to the 101.
+"""Forward a WebSocket's handshake, and relay its frames after a 101. Any other response is sent as it is."""
 
-A service that answers anything else has its answer handed back like any other.
-"""
-
-from gateway.http.request import Request
 from gateway.http.response_completion import complete_response
 from gateway.http.websocket_handshake import read_handshake
 from gateway.pipeline.pipeline import AdmittedRequest
-from gateway.proxy.exchange import CutOff, Exchange, Send
+from gateway.proxy.errors import ExchangeAborted
+from gateway.proxy.exchange import Exchange
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.response_fields import with_gateway_fields
-from gateway.proxy.websocket_relay import WebSocket
+from gateway.proxy.websocket_relay import WebSocketRelay
 from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
@@ -20,42 +17,43 @@ from gateway.upstreams.registry import UpstreamRegistry
 
 
 class WebSocketExchange(Exchange):
-    """One handshake and its WebSocket. Raises Refused(400 or 426) for a handshake that is none."""
+    """One handshake and its WebSocket, which is closed after `idle_timeout` seconds without a byte.
+
+    Raises Refused for an invalid handshake: 426 for another version of the protocol, else 400.
+    """
 
     def __init__(
         self,
         admitted: AdmittedRequest,
-        request: Request,
+        cycle: RequestCycle,
         upstreams: UpstreamRegistry,
         streams: OpenStreams,
-        cycle: RequestCycle,
-        send: Send,
-        idle: float,
+        idle_timeout: float,
     ) -> None:
-        super().__init__(admitted, request, upstreams, streams, cycle, send)
-        self._handshake = read_handshake(request)
-        self._websocket = WebSocket(upstreams.loop, idle)
+        super().__init__(admitted, cycle, upstreams, streams)
+        self._handshake = read_handshake(cycle.request)
+        self._relay = WebSocketRelay(upstreams.loop, idle_timeout)
 
     async def run(self, pool: ConnectionPool | None = None) -> None:
-        """Returns when the WebSocket is over, or its handshake was answered otherwise. Raises as in Exchange."""
-        stream = self._streams.open(self._route, self._principal, self._websocket.end)
+        """Return when the WebSocket is closed, or another response than a 101 was sent. Raises as Exchange.run."""
+        stream = self._streams.open(self._route, self._admitted.principal, self._relay.end)
         try:
             await super().run(pool)
         finally:
             self._streams.close(stream)
-            self.ended_by = stream.ended_by
+            self.end_code = stream.end_code
 
-    def _head(self, pool: ConnectionPool) -> bytes:
+    def _request_head(self, pool: ConnectionPool) -> bytes:
         told = self._admitted.told + self._handshake.lines
         return self._admitted._replace(told=told).head(pool.host_line)
 
-    def _start(self, pool: ConnectionPool, connection: UpstreamConnection, body: bytes, whole: bool) -> None:
-        super()._start(pool, connection, body, whole)
+    def _send_request(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
+        super()._send_request(pool, connection)
         connection.allow_upgrade()
 
-    async def _hand_back_watched(self, connection: UpstreamConnection) -> None:
+    async def _send_response(self, connection: UpstreamConnection) -> None:
         if connection.status != SWITCHING_PROTOCOLS:
-            return await super()._hand_back_watched(connection)
+            return await super()._send_response(connection)
         if not self._handshake.is_answered_by(connection.headers):
             raise UpstreamFailed("broken")
         lines = self._handshake.response_lines(connection.headers)
@@ -64,11 +62,11 @@ class WebSocketExchange(Exchange):
         connection.remove_total_deadline()
         service = connection.detach()
         try:
-            client = self._cycle.upgrade(self._websocket)
+            client = self._cycle.upgrade(self._relay)
         except ConnectionError as error:
-            raise CutOff from error
+            raise ExchangeAborted from error
         self.status = SWITCHING_PROTOCOLS
-        self._cycle.on_disconnect = None  # a side that is lost is the WebSocket's business now
+        self._cycle.on_disconnect = None  # the relay closes the other side when the client disconnects
         client[0].write(head)
-        self._websocket.start(client, service)
-        return await self._websocket.over
+        self._relay.start(client, service)
+        return await self._relay.closed

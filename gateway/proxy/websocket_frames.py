@@ -1,6 +1,6 @@
-"""Finds the ends of frames in the bytes of a WebSocket, and makes Close frames. RFC 6455 5.2, 5.5.1.
+"""Track frame boundaries in the bytes of a WebSocket, and build Close frames. RFC 6455 5.2, 5.5.1.
 
-Only the frames' heads are read: what is in them is between client and service.
+Only the heads of frames are parsed; payloads are forwarded unread.
 """
 
 import secrets
@@ -9,57 +9,57 @@ import struct
 _CLOSE = 0x8
 _FINAL = 0x80
 _MASKED = 0x80
-_EXTENDED = {126: 2, 127: 8}
-"""Further bytes of length, by what the first seven bits say."""
+_EXTENDED_LENGTH_BYTES = {126: 2, 127: 8}
+"""Bytes of the extended payload length, by the value of the 7-bit length."""
 
 
 class FrameTracker:
-    """Follows one direction, however its bytes are cut into parts."""
+    """The position within the frames of one direction; the bytes may come in parts of any size."""
 
-    __slots__ = ("_head", "_left", "close_seen")
+    __slots__ = ("_head", "_payload_left", "close_seen")
 
     def __init__(self) -> None:
         self._head = bytearray()
-        self._left = 0
+        self._payload_left = 0
         self.close_seen = False
-        """Whether a Close frame has begun: no frame may follow it."""
+        """Whether a Close frame has begun. No frame may follow it."""
 
     @property
     def at_boundary(self) -> bool:
-        """Whether another frame may be put in here."""
-        return not self._left and not self._head
+        """Return whether the bytes so far end with a frame, so that another frame may be inserted."""
+        return not self._payload_left and not self._head
 
     def follow(self, data: bytes) -> None:
-        """Follows all of `data`."""
+        """Advance by all of `data`."""
         position = 0
         while position < len(data):
             position = self._step(data, position)
 
     def follow_frame(self, data: bytes) -> int:
-        """Follows `data` to the end of the frame that has begun; gives how many bytes those were."""
+        """Advance to the end of the current frame, or of `data` if that comes first. Return the number of bytes."""
         position = 0
         while position < len(data) and not self.at_boundary:
             position = self._step(data, position)
         return position
 
     def _step(self, data: bytes, position: int) -> int:
-        """Follows payload, or what there is of a head. Gives where that ends in `data`."""
-        if self._left:
-            step = min(self._left, len(data) - position)
-            self._left -= step
+        """Consume payload, or a part of a head, from `position` on. Return the position after it."""
+        if self._payload_left:
+            step = min(self._payload_left, len(data) - position)
+            self._payload_left -= step
             return position + step
         head = self._head
         part = data[position : position + _head_length(head) - len(head)]
         head += part
         if len(head) == _head_length(head):
-            self._left = _payload_length(head)
+            self._payload_left = _payload_length(head)
             self.close_seen = self.close_seen or head[0] & 0x0F == _CLOSE
             head.clear()
         return position + len(part)
 
 
 def close_frame(code: int, reason: str, *, masked: bool) -> bytes:
-    """A Close frame, `masked` where we are the client. `reason` has at most 123 bytes. RFC 6455 5.3, 7.4."""
+    """Return a Close frame. `reason` has at most 123 bytes; clients must mask their frames. RFC 6455 5.3, 7.4."""
     payload = struct.pack("!H", code) + reason.encode()
     head = bytes((_FINAL | _CLOSE, len(payload) | (_MASKED if masked else 0)))
     if not masked:
@@ -71,9 +71,9 @@ def close_frame(code: int, reason: str, *, masked: bool) -> bytes:
 def _head_length(head: bytearray) -> int:
     if len(head) < 2:
         return 2
-    return 2 + _EXTENDED.get(head[1] & 0x7F, 0) + (4 if head[1] & _MASKED else 0)
+    return 2 + _EXTENDED_LENGTH_BYTES.get(head[1] & 0x7F, 0) + (4 if head[1] & _MASKED else 0)
 
 
 def _payload_length(head: bytearray) -> int:
-    extended = _EXTENDED.get(head[1] & 0x7F)
+    extended = _EXTENDED_LENGTH_BYTES.get(head[1] & 0x7F)
     return head[1] & 0x7F if extended is None else int.from_bytes(head[2 : 2 + extended])

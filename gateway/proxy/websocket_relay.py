@@ -1,7 +1,8 @@
-"""Owns open WebSockets: bytes go both ways, no faster than they are taken, until a side or the gateway ends it.
+"""Relay a WebSocket between client and service, with back-pressure, until one side or the gateway closes it.
 
-When the gateway ends one it says why in a Close frame, which it puts between two frames of the other side, never into
-one. Failure policy: what has not closed CLOSE_WAIT seconds later is cut; a side that is lost takes the other with it.
+When the gateway closes a WebSocket, it sends a Close frame to both sides, between two frames and never inside one.
+Failure policy: a connection that is still open CLOSE_TIMEOUT seconds later is aborted. When one side's connection is
+lost, the other one is closed.
 """
 
 import asyncio
@@ -10,172 +11,173 @@ from gateway.proxy.open_streams import DRAINING
 from gateway.proxy.websocket_frames import FrameTracker, close_frame
 from gateway.server.client_transport import UpgradedConnection
 
-CLOSE_WAIT = 2.0
-"""Seconds that both sides have to close, once one of them is to."""
+CLOSE_TIMEOUT = 2.0
+"""Seconds from the first Close frame, or the loss of one side, until both connections must be closed."""
 
 IDLE = "idle"
-"""The code under which a WebSocket ends that nobody uses."""
+"""The reason in the Close frame after the idle timeout."""
 
 UNAUTHORIZED = 4401
-"""The token has expired, or its session has ended: RFC 6455 7.4.2 leaves 4000 to 4999 to applications."""
+"""The token has expired, or its session has ended. RFC 6455 7.4.2 leaves 4000 to 4999 to applications."""
 
 _CLOSE_CODES = {
-    DRAINING: 1012,  # service restart: come back
+    DRAINING: 1012,  # service restart: the client should reconnect
     IDLE: 1001,  # going away
     "insufficient_scope": 4403,
     "revocations_unavailable": 1013,  # try again later
 }
 
 
-class Side(asyncio.Protocol):
-    """One end of a WebSocket, from the moment it takes its connection over from the protocol that opened it."""
+class RelayProtocol(asyncio.Protocol):
+    """The protocol of one side's connection, which was opened by another protocol."""
 
-    def __init__(self, websocket: "WebSocket", transport: asyncio.Transport, *, is_client: bool) -> None:
+    def __init__(self, relay: "WebSocketRelay", transport: asyncio.Transport, *, is_client: bool) -> None:
         self.is_client = is_client
-        self.heard = FrameTracker()
-        self.is_told = False
-        """Whether it knows that no frame follows."""
-        self.is_lost = False
-        self._websocket = websocket
+        self.received = FrameTracker()
+        """The frames that this side has sent to the gateway."""
+        self.is_close_sent = False
+        """Whether the gateway has sent this side its last frame."""
+        self.is_closed = False
+        self._relay = relay
         self._transport = transport
-        self._before = transport.get_protocol()
+        self._previous_protocol = transport.get_protocol()
 
-    def take_over(self) -> None:
-        """From now on what happens on the connection is told here."""
+    def attach(self) -> None:
+        """Replace the previous protocol and resume reading."""
         self._transport.set_protocol(self)
-        self.read(True)
+        self.set_reading(True)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
-        self._websocket.pass_on(self, data)
+        self._relay.forward(self, data)
 
     def pause_writing(self) -> None:
-        """Called by the loop when this side takes no more."""
-        self._websocket.other(self).read(False)
+        """Called by the loop when this side's write buffer is full: stop reading from the other side."""
+        self._relay.other(self).set_reading(False)
 
     def resume_writing(self) -> None:
-        """Called by the loop when this side takes more again."""
-        self._websocket.other(self).read(True)
+        """Called by the loop when this side's write buffer has room again."""
+        self._relay.other(self).set_reading(True)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop once."""
-        self.is_lost = True
-        self._before.connection_lost(exc)
-        self._websocket.lost(self)
+        self.is_closed = True
+        self._previous_protocol.connection_lost(exc)
+        self._relay.side_closed(self)
 
-    def read(self, wanted: bool) -> None:
-        """Reads on, or no more for now."""
+    def set_reading(self, reading: bool) -> None:
+        """Resume or pause reading from this side."""
         if self._transport.is_closing():
             return
-        if wanted:
+        if reading:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
 
     def write(self, data: bytes) -> None:
-        """Sends `data`, where somebody is left to take it."""
+        """Send `data` unless the connection is closing."""
         if data and not self._transport.is_closing():
             self._transport.write(data)
 
     def close(self) -> None:
-        """Closes the connection when what was written is sent."""
+        """Close the connection after the write buffer was sent."""
         self._transport.close()
 
     def abort(self) -> None:
-        """Closes the connection now."""
+        """Close the connection at once."""
         self._transport.abort()
 
 
-class WebSocket:
-    """One WebSocket, from `start` on. It ends when both sides were silent for `idle` seconds."""
+class WebSocketRelay:
+    """The two sides of one WebSocket. It is closed when both are silent for `idle_timeout` seconds."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, idle: float) -> None:
-        self.over: asyncio.Future[None] = loop.create_future()
-        """Done when both sides are closed."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, idle_timeout: float) -> None:
+        self.closed: asyncio.Future[None] = loop.create_future()
+        """Done when the connections of both sides are closed."""
         self._loop = loop
-        self._idle = idle
-        self._heard_at = loop.time()
-        self._cut_at = float("inf")
-        self._ended_by = ""
-        self._sides: tuple[Side, ...] = ()
+        self._idle_timeout = idle_timeout
+        self._last_received_at = loop.time()
+        self._abort_at = float("inf")
+        self._end_code = ""
+        self._sides: tuple[RelayProtocol, ...] = ()
 
     def start(self, client: UpgradedConnection, service: UpgradedConnection) -> None:
-        """Joins both connections; each comes with what was heard on it already."""
+        """Begin to relay. Each connection comes with the bytes that were read from it after the handshake."""
         self._sides = (
-            Side(self, client[0], is_client=True),
-            Side(self, service[0], is_client=False),
+            RelayProtocol(self, client[0], is_client=True),
+            RelayProtocol(self, service[0], is_client=False),
         )
         for side in self._sides:
-            side.take_over()
+            side.attach()
         for side, early in zip(self._sides, (client[1], service[1]), strict=True):
-            self.pass_on(side, early)
-        if self._ended_by:  # while the handshake was under way
-            self._begin_to_end()
+            self.forward(side, early)
+        if self._end_code:  # set during the handshake
+            self._start_closing()
 
-    def other(self, side: Side) -> Side:
-        """The side across."""
+    def other(self, side: RelayProtocol) -> RelayProtocol:
+        """Return the opposite side."""
         client, service = self._sides
         return service if side is client else client
 
-    def pass_on(self, side: Side, data: bytes) -> None:
-        """Takes what `side` said, whole or in part."""
-        self._heard_at = self._loop.time()
+    def forward(self, side: RelayProtocol, data: bytes) -> None:
+        """Forward `data`, any part of the frames that `side` sends, to the other side."""
+        self._last_received_at = self._loop.time()
         other = self.other(side)
-        if not self._ended_by:
-            side.heard.follow(data)
+        if not self._end_code:
+            side.received.follow(data)
             other.write(data)
             return
-        if not other.is_told:
-            rest_of_frame = side.heard.follow_frame(data)
+        if not other.is_close_sent:
+            rest_of_frame = side.received.follow_frame(data)
             other.write(data[:rest_of_frame])
             data = data[rest_of_frame:]
-            self._tell(other)
-        side.heard.follow(data)  # and no further, but for a Close in it
+            self._send_close(other)
+        side.received.follow(data)  # dropped, but a Close frame in it completes the closing handshake
         self._close_if_done(side)
 
     def end(self, code: str) -> None:
-        """Ends it: `code` goes into the Close frames."""
-        if not self._ended_by:
-            self._ended_by = code
+        """Close the WebSocket. `code` is the reason in the Close frames and determines their status code."""
+        if not self._end_code:
+            self._end_code = code
             if self._sides:
-                self._begin_to_end()
+                self._start_closing()
 
-    def lost(self, side: Side) -> None:
-        """Is told that the connection of `side` is closed."""
+    def side_closed(self, side: RelayProtocol) -> None:
+        """Close the other side after the connection of `side` was closed."""
         other = self.other(side)
-        self._cut_soon()
-        if not other.is_lost:
+        self._set_abort_deadline()
+        if not other.is_closed:
             other.close()
-        elif not self.over.done():
-            self.over.set_result(None)
+        elif not self.closed.done():
+            self.closed.set_result(None)
 
     def enforce_deadlines(self, now: float) -> None:
-        """Ends what nobody uses, and cuts what does not close, at the loop time `now`."""
-        if now > self._cut_at:
+        """Close an idle WebSocket, and abort one that has not closed in time, at the loop time `now`."""
+        if now > self._abort_at:
             for side in self._sides:
                 side.abort()
-        elif now > self._heard_at + self._idle:
+        elif now > self._last_received_at + self._idle_timeout:
             self.end(IDLE)
 
-    def _begin_to_end(self) -> None:
-        self._cut_soon()
+    def _start_closing(self) -> None:
+        self._set_abort_deadline()
         for side in self._sides:
-            side.read(True)  # its answer is waited for, whether or not the other side takes anything
-            self._tell(side)
+            side.set_reading(True)  # its Close frame has to be read, even if the other side's write buffer is full
+            self._send_close(side)
             self._close_if_done(side)
 
-    def _tell(self, side: Side) -> None:
-        heard = self.other(side).heard
-        if not heard.at_boundary:  # the frame that is under way is told whole; its end comes by pass_on
+    def _send_close(self, side: RelayProtocol) -> None:
+        received = self.other(side).received
+        if not received.at_boundary:  # forward() sends the rest of the frame and calls this again
             return
-        side.is_told = True
-        if not heard.close_seen:  # after a Close of the other side there is nothing to add
-            code = _CLOSE_CODES.get(self._ended_by, UNAUTHORIZED)
-            side.write(close_frame(code, self._ended_by, masked=not side.is_client))
+        side.is_close_sent = True
+        if not received.close_seen:  # otherwise the other side's Close frame was forwarded
+            code = _CLOSE_CODES.get(self._end_code, UNAUTHORIZED)
+            side.write(close_frame(code, self._end_code, masked=not side.is_client))
 
-    def _close_if_done(self, side: Side) -> None:
-        if side.is_told and side.heard.close_seen:
+    def _close_if_done(self, side: RelayProtocol) -> None:
+        if side.is_close_sent and side.received.close_seen:
             side.close()
 
-    def _cut_soon(self) -> None:
-        self._cut_at = min(self._cut_at, self._loop.time() + CLOSE_WAIT)
+    def _set_abort_deadline(self) -> None:
+        self._abort_at = min(self._abort_at, self._loop.time() + CLOSE_TIMEOUT)

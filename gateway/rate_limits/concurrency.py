@@ -1,7 +1,7 @@
 """Bounds how many requests of a route are under way at once in this worker, and how many wait for their turn.
 
 A request takes a place when it is about to be sent to its service: a client that sends its body slowly holds none,
-before more than exchange.COLLECTED bytes of it are here.
+before more than request_body.REQUEST_BUFFER_BYTES bytes of it are here.
 Beyond the bound it waits in the route's queue, first come first served, for at most `max_wait` seconds. It is refused
 with 503 when the queue is full or the time is up. A route without a queue refuses at once.
 """

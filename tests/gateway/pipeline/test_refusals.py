@@ -5,7 +5,7 @@ import time
 import pytest
 
 from gateway import app
-from gateway.proxy.exchange import COLLECTED
+from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
@@ -137,7 +137,7 @@ def test_a_refused_upload_gives_its_upstream_connection_back(gateway: RunningGat
     for _ in range(3):
         with gateway.connect() as client:
             client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
-            client.send(b"%x\r\n%b\r\n" % (COLLECTED + 1, bytes(COLLECTED + 1)))
+            client.send(b"%x\r\n%b\r\n" % (REQUEST_BUFFER_BYTES + 1, bytes(REQUEST_BUFFER_BYTES + 1)))
             _until_it_came(upstream)
             client.send(b"100001\r\n" + bytes(2**20 + 1))
             assert client.answer("POST").status == 413

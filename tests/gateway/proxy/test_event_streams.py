@@ -41,7 +41,7 @@ def clock() -> ShiftedClock:
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams are looked at more often than twice a second: nobody here has time to wait."""
-    monkeypatch.setattr("gateway.proxy.open_streams.PAUSE", 0.05)
+    monkeypatch.setattr("gateway.proxy.open_streams.CHECK_INTERVAL", 0.05)
 
 
 @pytest.fixture

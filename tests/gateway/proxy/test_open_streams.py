@@ -44,7 +44,7 @@ class Bench:
         """Lets `seconds` pass and everything look; gives the codes of what ended."""
 
         async def look() -> None:
-            self.streams.enforce()
+            self.streams.check()
             await asyncio.sleep(0)  # a renewal has its turn
 
         self.clock.move(seconds)
@@ -154,4 +154,4 @@ def test_a_stream_is_ended_once_and_a_closed_one_never(bench: Bench) -> None:
     bench.streams.end_all()
     bench.streams.end_all()
     assert bench.ended == ["draining"]
-    assert (closed.ended_by, ended.ended_by) == ("", "draining")
+    assert (closed.end_code, ended.end_code) == ("", "draining")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.exchange import COLLECTED
+from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from gateway.routing.loader import load_routes
 from stack.plan import ROOT
 from tests.gateway.access_tokens import IDENTITY_SECRET
@@ -71,7 +71,9 @@ def test_an_answer_is_handed_on_before_it_is_complete(gateway: RunningGateway, u
 
 
 @pytest.mark.parametrize(
-    ("target", "first"), [("/public/", bytes(COLLECTED + 1)), ("/conversation/", b"first")], ids=["large", "stream"]
+    ("target", "first"),
+    [("/public/", bytes(REQUEST_BUFFER_BYTES + 1)), ("/conversation/", b"first")],
+    ids=["large", "stream"],
 )
 def test_a_body_is_handed_on_before_it_is_complete(
     gateway: RunningGateway, upstream: RawUpstream, target: str, first: bytes
@@ -117,7 +119,7 @@ def test_what_anybody_may_send_to_the_auth_service_is_collected_whole(tmp_path: 
     (tmp_path / "notes.secret").write_text(IDENTITY_SECRET)
     urls = {"AUTH_URL": "http://127.0.0.1:1", "RESOURCE_URL": "http://127.0.0.1:2"}
     table = load_routes(ROOT / "gateway" / "routes.toml", environ=urls, data_dir=tmp_path)
-    assert {route.max_body for route in table.routes if route.upstream.name == "auth"} == {COLLECTED}
+    assert {route.max_body for route in table.routes if route.upstream.name == "auth"} == {REQUEST_BUFFER_BYTES}
 
 
 def test_an_upstream_is_read_no_faster_than_the_client_reads(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -191,7 +193,7 @@ def test_a_client_that_asks_first_and_is_refused_need_not_send(
 # --- early ends --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [COLLECTED + 1_000, len(CHUNK) * ENDLESS])
+@pytest.mark.parametrize("size", [REQUEST_BUFFER_BYTES + 1_000, len(CHUNK) * ENDLESS])
 def test_an_answer_before_the_body_is_taken_reaches_the_client(
     gateway: RunningGateway, upstream: RawUpstream, size: int
 ) -> None:
@@ -201,7 +203,10 @@ def test_an_answer_before_the_body_is_taken_reaches_the_client(
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + bytes(COLLECTED + 1))
+        client.send(
+            b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
+            + bytes(REQUEST_BUFFER_BYTES + 1)
+        )
         answer = client.answer("POST")
         assert (answer.status, answer.body) == (422, b"no")
         assert upstream.last.closed.wait(WAIT)
@@ -219,10 +224,10 @@ def test_a_service_that_has_begun_to_answer_may_wait_for_a_slow_body(
         await conversation.write(b"last")
 
     upstream.begin(script)
-    size = COLLECTED + 1 + 10 * 1_000
+    size = REQUEST_BUFFER_BYTES + 1 + 10 * 1_000
     with gateway.connect() as client:
         client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
-        client.send(bytes(COLLECTED + 1))
+        client.send(bytes(REQUEST_BUFFER_BYTES + 1))
         for _ in range(10):
             time.sleep(0.1)
             client.send(bytes(1_000))
@@ -281,7 +286,7 @@ def test_an_upload_that_grows_too_large_during_its_answer_cuts_both(
     "request_so_far",
     [
         b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n",
-        b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + bytes(COLLECTED + 1),
+        b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n" + bytes(REQUEST_BUFFER_BYTES + 1),
         b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst",
     ],
     ids=["get", "upload", "conversation"],

@@ -30,7 +30,7 @@ from tests.gateway.websocket_service import WebSocketService, websocket_service
 LARGE = bytes(range(256)) * 4096
 """1 MiB."""
 
-CLOSE_WAIT = 0.5
+CLOSE_TIMEOUT = 0.5
 """Seconds; shorter here than it is."""
 
 
@@ -43,8 +43,8 @@ def clock() -> ShiftedClock:
 def often() -> Iterator[None]:
     """Streams are looked at more often than twice a second: nobody here has time to wait."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gateway.proxy.open_streams.PAUSE", 0.05)
-        patch.setattr("gateway.proxy.websocket_relay.CLOSE_WAIT", CLOSE_WAIT)
+        patch.setattr("gateway.proxy.open_streams.CHECK_INTERVAL", 0.05)
+        patch.setattr("gateway.proxy.websocket_relay.CLOSE_TIMEOUT", CLOSE_TIMEOUT)
         yield
 
 
@@ -297,7 +297,7 @@ def test_a_side_that_never_ends_its_frame_is_cut(
         with pytest.raises(ConnectionClosedError) as closed:
             client.recv(WAIT)
         assert closed.value.rcvd is None
-        assert time.monotonic() - begun > CLOSE_WAIT
+        assert time.monotonic() - begun > CLOSE_TIMEOUT
     assert upstream.settles_at(0)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.exchange import COLLECTED
+from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
@@ -235,7 +235,9 @@ def test_a_client_cannot_shut_a_service(stand: Stand) -> None:
     stand.first.begin(slow)
     for _ in range(3):
         with stand.gateway.connect() as client:
-            client.send(b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n" + bytes(COLLECTED + 1))
+            client.send(
+                b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n" + bytes(REQUEST_BUFFER_BYTES + 1)
+            )
             assert client.answer("POST").status == 408
         with stand.gateway.connect() as client:
             client.send(b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfull")
