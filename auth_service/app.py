@@ -1,46 +1,50 @@
-"""Puts the auth service together."""
+"""The auth service's application factory."""
 
 import os
 import time
 from pathlib import Path
-from typing import cast
 
 import structlog
-from flask import Flask, Response
-from sqlalchemy import Engine, exc, select
+from flask import Flask
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Engine
 
 from auth_service.accounts.passwords import PasswordRules, Passwords
-from auth_service.accounts.users import Accounts
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
 from auth_service.api.errors import STORE_RETRY_AFTER
 from auth_service.api.internal import internal_endpoints
 from auth_service.api.jwks import key_endpoints
 from auth_service.api.request_body import MAX_BODY
-from auth_service.audit.client import client_of_request
-from auth_service.audit.failed_logins import FailedLogins
-from auth_service.audit.trail import AuditTrail
+from auth_service.audit.audit_log import log_events
 from auth_service.browser_sessions.service import BrowserSessions
+from auth_service.events.account_events import Event, SessionEnded, TokensRefreshed
+from auth_service.events.client import client_of_request
+from auth_service.events.dispatcher import Dispatcher
 from auth_service.jobs.periodic import Periodic
 from auth_service.jobs.retention import DAY, Retention
-from auth_service.jobs.retention import INTERVAL as TIDY_INTERVAL
+from auth_service.jobs.retention import INTERVAL as RETENTION_INTERVAL
+from auth_service.redis_client import RedisClient
 from auth_service.services import Services, services
 from auth_service.sessions.blacklist import Blacklist
-from auth_service.sessions.revocation import SessionEndings
 from auth_service.sessions.revocation_feed import INTERVAL as REPUBLISH_INTERVAL
 from auth_service.sessions.revocation_feed import RevocationFeed
-from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
-from auth_service.storage.group_commit import Commits, GroupCommit, SeparateCommits
-from auth_service.storage.models import Database, User, db
-from auth_service.storage.redis import RedisClient
+from auth_service.storage.database import (
+    POOL_TIMEOUT,
+    check_database_answers,
+    open_database,
+    release_connection,
+)
+from auth_service.storage.stores import sql_stores
+from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.attempt_counters import AttemptCounters
-from auth_service.throttling.login_throttle import Throttle
+from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
 from auth_service.tokens.reader import TokenReader
 from chassis.clock import Clock
-from chassis.database import database_reason, engine_options, prepare_engine
+from chassis.database import engine_options
 from chassis.health import health
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
@@ -49,24 +53,24 @@ from contract.problems import Refused
 
 _log = structlog.get_logger("store")
 
-BESIDE_REQUESTS = 2
-"""Threads of a process that use the database and answer no request: republishing and housekeeping."""
+BACKGROUND_THREADS = 2
+"""Threads of a process that use the database beside the requests: republishing and retention."""
 
 
 def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time) -> Flask:
-    """The service as a WSGI application; without `settings` they come from the environment, or the process ends.
+    """Return the service as a WSGI application. Without `settings`, read the environment and exit if it is invalid.
 
-    The threads that work beside the requests are the server's to start, once it has forked.
+    The server starts the background threads, once it has forked.
     """
     settings = settings or settings_or_exit(AuthSettings, os.environ)
-    # Flask-SQLAlchemy takes a relative SQLite path from the instance folder; people mean the working directory.
+    # Flask-SQLAlchemy resolves a relative SQLite path against the instance folder; users mean the working directory.
     app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
     url = settings.database_url.get_secret_value()
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY,
         MAX_FORM_MEMORY_SIZE=MAX_BODY,
         SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.auth_threads + BESIDE_REQUESTS),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.auth_threads + BACKGROUND_THREADS),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
     # /auth/users and /auth/users/ are the same place, without a redirect: a redirected POST loses its body.
@@ -75,10 +79,12 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
     install_request_context(app)
     install_problem_details(app)
-    engine = _install_store(app)
+    app.register_error_handler(StoreUnavailable, _store_unavailable)
+    app.register_error_handler(POOL_TIMEOUT, lambda error: app.handle_user_exception(StoreUnavailable(str(error))))
+    engine = open_database(app)
     AccessTokens(app)
     _services(app, settings, engine, clock).register_in(app.extensions)
-    app.register_blueprint(health({"database": _check_store}, degraded={"redis": _check_redis}))
+    app.register_blueprint(health({"database": check_database_answers}, degraded={"redis": _check_redis}))
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
     app.register_blueprint(auth_api)
@@ -86,93 +92,78 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
 
 def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
-    database = cast(Database, db.session)
-    commits: Commits = GroupCommit(engine) if engine.dialect.name == "sqlite" else SeparateCommits(database)
-    policy, keys = settings.refresh_policy, settings.key_ring
-    secret = settings.refresh_secret.get_secret_value().encode()
-    names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
-    trail = AuditTrail(database, client_of_request)
-    sessions = SessionStore(database, policy, trail, commits)
-    accounts = Accounts(database, engine, sessions, trail, commits, most_sessions=settings.max_sessions_per_user)
-    passwords = Passwords(
-        settings.hash_cost,
-        running=settings.hash_concurrency,
-        waiting=settings.hash_queue,
-        max_wait=settings.hash_max_wait,
-        release=database.close,
-    )
+    dispatcher = Dispatcher()
+    users, sessions, audit = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
     redis = RedisClient(settings.redis_url.get_secret_value())
-    blacklist = Blacklist(redis)
-    feed = RevocationFeed(redis, sessions, clock=clock)
-    failures = FailedLogins(trail, database)
-    housekeeper = Retention(trail, failures, sessions, keep=settings.audit_retention * DAY, clock=clock)
-    endings = SessionEndings(blacklist, feed)
+    blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
+    _subscribe(dispatcher, feed, blacklist)
+
+    keys, secret = settings.key_ring, settings.refresh_secret.get_secret_value().encode()
+    names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
     reader = TokenReader(keys, secret, **names, clock=clock)
     lifetimes = Lifetimes(
         settings.access_token_lifetime, settings.refresh_token_lifetime, settings.access_lifetime_jitter
     )
     issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
-    tries = AttemptCounters(redis)
-    throttle = Throttle(tries, settings.throttle_rates, issuer.pseudonym)
-
-    def catch_up() -> bool:
-        blacklist.tell()
-        return feed.catch_up()
-
+    passwords = Passwords(
+        settings.hash_cost,
+        running=settings.hash_concurrency,
+        waiting=settings.hash_queue,
+        max_wait=settings.hash_max_wait,
+        release=release_connection,
+    )
+    throttle = LoginThrottle(AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym)
     grants = Grants(
-        accounts=accounts,
+        users=users,
         sessions=sessions,
+        audit=audit,
         passwords=passwords,
         issuer=issuer,
         reader=reader,
         blacklist=blacklist,
-        endings=endings,
-        trail=trail,
-        failures=failures,
         throttle=throttle,
-        policy=policy,
+        dispatch=dispatcher.dispatch,
+        policy=settings.refresh_policy,
         session_lifetime=settings.session_lifetime,
+        max_sessions=settings.max_sessions_per_user,
         clock=clock,
     )
+    retention = Retention(audit, sessions, audit_retention=settings.audit_retention * DAY, clock=clock)
+
+    def republish() -> bool:
+        blacklist.flush()
+        return feed.republish()
+
     return Services(
         settings=settings,
         clock=clock,
         keys=keys,
-        accounts=accounts,
+        users=users,
         sessions=sessions,
-        trail=trail,
+        audit=audit,
         passwords=passwords,
         password_rules=PasswordRules(settings.password_min_length),
         reader=reader,
         grants=grants,
         throttle=throttle,
-        browser_sessions=BrowserSessions(
-            grants, accounts, sessions, issuer, endings, settings.refresh_token_lifetime, clock
-        ),
-        endings=endings,
+        browser_sessions=BrowserSessions(grants, users, sessions, issuer, settings.refresh_token_lifetime, clock),
         redis=redis,
-        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, catch_up),
-        housekeeping=Periodic(app, "housekeeping", TIDY_INTERVAL, housekeeper.tidy),
+        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, republish),
+        retention=Periodic(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
     )
 
 
-def _install_store(app: Flask) -> Engine:
-    db.init_app(app)
-    for error in (exc.OperationalError, exc.InterfaceError, exc.TimeoutError):
-        app.register_error_handler(error, _store_unavailable)
-    with app.app_context():
-        prepare_engine(db.engine)
-        return db.engine
-
-
-def _check_store() -> None:
-    db.session.execute(select(User.id).limit(1))
+def _subscribe(dispatcher: Dispatcher, feed: RevocationFeed, blacklist: Blacklist) -> None:
+    dispatcher.subscribe(Event, log_events)
+    dispatcher.subscribe(SessionEnded, feed.publish)
+    dispatcher.subscribe(SessionEnded, blacklist.add_ended_sessions)
+    dispatcher.subscribe(TokensRefreshed, blacklist.add_spent_tokens)
 
 
 def _check_redis() -> None:
     services().redis.ask(lambda redis: redis.ping())
 
 
-def _store_unavailable(error: Exception) -> Response:
-    _log.error("store_unavailable", reason=database_reason(error))
+def _store_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
+    _log.error("store_unavailable", reason=str(error))
     return problem_response(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))

@@ -1,20 +1,22 @@
-"""Owns the operator's commands: migrate the tables; create, promote and bar users. Passwords are never arguments."""
+"""The operator's commands: migrate the tables, create users, grant roles, deactivate users.
+
+A password is never an argument.
+"""
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import click
 
 from auth_service.accounts.email_addresses import is_email
 from auth_service.accounts.passwords import MAX_PASSWORD
-from auth_service.accounts.users import EmailTaken, NewAccount
+from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.user import MAX_EMAIL, MAX_ROLES, STAFF, NewUser, User
 from auth_service.app import create_app
-from auth_service.audit.trail import Reason
 from auth_service.services import Services, services
-from auth_service.sessions.store import EndedSession
 from auth_service.settings import AuthSettings, ServingSettings
-from auth_service.storage.models import MAX_EMAIL, MAX_ROLES, STAFF, User, db
+from auth_service.storage.models import db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.tables import TABLES
 from chassis.database_check import check_database, check_database_to_migrate, exit_if_unusable
@@ -26,7 +28,7 @@ from chassis.startup import settings_or_exit
 @click.group()
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """What an operator does to the service's database. Settings are read from the environment."""
+    """Manage the auth service's database. Settings are read from the environment."""
     if context.invoked_subcommand == migration.name:
         return
     settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
@@ -46,38 +48,38 @@ def commands(context: click.Context) -> None:
 
 @commands.command()
 def migrate() -> None:
-    """Bring the database to the newest version of the tables. Running it again changes nothing."""
+    """Migrate the tables to the newest version. Running it again changes nothing."""
     with exit_if_unusable():
         upgrade()
 
 
 @commands.command()
 def check_settings() -> None:
-    """Check the settings, and name all that is wrong. The database is not asked."""
+    """Check the settings and report every error. The database is not used."""
 
 
 @commands.command()
 @click.argument("message")
 def migration(message: str) -> None:
-    """Write the next migration, MESSAGE, from what the models changed. For developers; it needs no settings."""
+    """Write the next migration, named MESSAGE, from the changes of the models. Needs no settings."""
     written = write_migration(db, TABLES.migrations, message)
-    click.echo(f"wrote {written}: read it before you commit it" if written else "the models and the tables agree")
+    click.echo(f"wrote {written}: review it before you commit it" if written else "the models have not changed")
 
 
 @commands.command()
 @click.argument("email")
 @click.option("--staff", is_flag=True, help="Grant the role `staff`.")
 def create_user(email: str, staff: bool) -> None:
-    """Register EMAIL. The password is asked, or read from standard input."""
+    """Register EMAIL. The password is read from the terminal or from standard input."""
     if len(email) > MAX_EMAIL or not is_email(email):
-        raise click.ClickException(f"{email!r} is no e-mail address")
+        raise click.ClickException(f"{email!r} is not a valid e-mail address")
     parts = services()
     password = _read_new_password(parts, email)
-    account = NewAccount(email, parts.passwords.hash(password), roles=STAFF if staff else "")
+    new_user = NewUser(email, parts.passwords.hash(password), roles=STAFF if staff else "")
     try:
-        user = parts.accounts.register(account, parts.clock())
+        user = parts.users.register(new_user, parts.clock())
     except EmailTaken as error:
-        raise click.ClickException(f"there is a user {email} already") from error
+        raise click.ClickException(f"a user {email} already exists") from error
     click.echo(f"created {user.email} as {user.id}")
 
 
@@ -85,18 +87,18 @@ def create_user(email: str, staff: bool) -> None:
 @click.argument("email")
 @click.argument("role")
 def grant(email: str, role: str) -> None:
-    """Give EMAIL the ROLE; its sessions end, since their tokens name the old ones."""
+    """Give the user EMAIL the role ROLE and end its sessions, whose tokens have the old roles."""
     if not role.isascii() or not role.isprintable() or len(role.split()) != 1:
-        raise click.ClickException(f"{role!r} is no role: it is to be one word of ASCII characters")
+        raise click.ClickException(f"{role!r} is not a valid role: it must be one word of ASCII characters")
     user = _user(email)
-    _set_roles(user, (*(held for held in user.roles.split() if held != role), role))
+    _set_roles(user, [*(held for held in user.roles.split() if held != role), role])
 
 
 @commands.command()
 @click.argument("email")
 @click.argument("role")
 def revoke_role(email: str, role: str) -> None:
-    """Take the ROLE from EMAIL; its sessions end, since their tokens name it."""
+    """Take the role ROLE from the user EMAIL and end its sessions, whose tokens have the role."""
     user = _user(email)
     if role not in user.roles.split():
         raise click.ClickException(f"{user.email} does not have the role {role!r}")
@@ -106,11 +108,10 @@ def revoke_role(email: str, role: str) -> None:
 @commands.command()
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """Bar EMAIL from logging in, and end its sessions."""
+    """Forbid EMAIL to log in and end its sessions."""
     user = _user(email)
-    ended = services().accounts.deactivate(user, services().clock())
-    _announce(ended, Reason.USER_DEACTIVATED)
-    click.echo(f"deactivated {user.email}; {len(ended)} sessions ended")
+    ended = services().users.deactivate(user, services().clock())
+    click.echo(f"deactivated {user.email}; {ended} sessions ended")
 
 
 @commands.command()
@@ -118,7 +119,7 @@ def deactivate(email: str) -> None:
 def activate(email: str) -> None:
     """Let EMAIL log in again."""
     user = _user(email)
-    services().accounts.activate(user)
+    services().users.activate(user)
     click.echo(f"activated {user.email}")
 
 
@@ -137,20 +138,14 @@ def _read_new_password(parts: Services, email: str) -> str:
 
 
 def _user(email: str) -> User:
-    user = services().accounts.find_by_email(email)
+    user = services().users.find_by_email(email)
     if user is None:
         raise click.ClickException(f"there is no user {email}")
     return user
 
 
-def _set_roles(user: User, roles: Iterable[str]) -> None:
-    words = list(roles)
-    if len(" ".join(words)) > MAX_ROLES:
+def _set_roles(user: User, roles: Sequence[str]) -> None:
+    if len(" ".join(roles)) > MAX_ROLES:
         raise click.ClickException(f"the roles of {user.email} would exceed {MAX_ROLES} characters")
-    ended = services().accounts.grant(user, words, services().clock())
-    _announce(ended, Reason.ROLES_CHANGED)
-    click.echo(f"{user.email} now has the roles: {' '.join(words) or 'none'}; {len(ended)} sessions ended")
-
-
-def _announce(ended: Sequence[EndedSession], reason: Reason) -> None:
-    services().endings.announce(ended, reason)
+    ended = services().users.set_roles(user, roles, services().clock())
+    click.echo(f"{user.email} now has the roles: {' '.join(roles) or 'none'}; {ended} sessions ended")

@@ -1,4 +1,4 @@
-"""Owns how gunicorn runs the auth service: `gunicorn -c python:auth_service.gunicorn_conf`."""
+"""The gunicorn configuration of the auth service: `gunicorn -c python:auth_service.gunicorn_conf`."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from chassis.database import close_database_of
 from chassis.database_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 
-# Read here too, in the arbiter: a worker that cannot start would be started again and again.
+# Also read in the master: a worker with invalid settings would be restarted without end.
 _settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
@@ -24,20 +24,20 @@ threads = _settings.all_threads
 
 
 def on_starting(server: object) -> None:
-    """Called by gunicorn's master before it listens."""
+    """Check the database in the master, before it listens."""
     with exit_if_unusable():
         check_database(_settings.database_url.get_secret_value(), TABLES)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Starts what works beside the requests, in the worker that has just been forked."""
+    """Start the background jobs in a worker, after the fork."""
     from auth_service.services import services
 
     with worker.wsgi.app_context():
         services().republishing.start()
-        services().housekeeping.start()
+        services().retention.start()
 
 
 def worker_exit(server: object, worker: Any) -> None:
-    """Called by gunicorn in a worker that ends."""
+    """Close the database in a worker that ends."""
     close_database_of(worker)

@@ -1,19 +1,18 @@
-"""Owns the parts that endpoints work with: put together once by create_app, found again through the current app."""
+"""The parts that the views use: created by create_app and found through the current application."""
 
 from dataclasses import dataclass
 
 from flask import current_app
 
 from auth_service.accounts.passwords import PasswordRules, Passwords
-from auth_service.accounts.users import Accounts
-from auth_service.audit.trail import AuditTrail
+from auth_service.accounts.store import UserStore
+from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.jobs.periodic import Periodic
-from auth_service.sessions.revocation import SessionEndings
+from auth_service.redis_client import RedisClient
 from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
-from auth_service.storage.redis import RedisClient
-from auth_service.throttling.login_throttle import Throttle
+from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.signing_keys import KeyRing
@@ -24,33 +23,32 @@ _NAME = "sallyport-auth"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One of each."""
+    """The parts of one application."""
 
     settings: AuthSettings
     clock: Clock
     keys: KeyRing
-    accounts: Accounts
+    users: UserStore
     sessions: SessionStore
-    trail: AuditTrail
+    audit: AuditStore
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader
     grants: Grants
-    throttle: Throttle
+    throttle: LoginThrottle
     browser_sessions: BrowserSessions
-    endings: SessionEndings
     redis: RedisClient
     republishing: Periodic
-    housekeeping: Periodic
+    retention: Periodic
 
     def register_in(self, extensions: dict[str, object]) -> None:
-        """Makes these the parts of the application whose extensions these are."""
+        """Store the parts in the `extensions` of an application."""
         extensions[_NAME] = self
 
 
 def services() -> Services:
-    """The parts of the current application."""
+    """Return the parts of the current application."""
     found = current_app.extensions[_NAME]
     if not isinstance(found, Services):
-        raise TypeError(f"the application's parts are a {type(found).__name__}")
+        raise TypeError(f"expected the application's Services, not {type(found).__name__}")
     return found

@@ -1,7 +1,8 @@
-"""E-mail addresses: which are accepted, and which two texts name one mailbox.
+"""E-mail addresses: which are accepted, and which spellings name the same mailbox.
 
-Accepted is what Django REST framework's EmailField accepts, less what nobody can see or no domain can be
-(docs/decisions/0020-e-mail-addresses.md lists the differences). Nothing is looked up.
+Accepted are the addresses that Django REST framework's EmailField accepts, except those with invisible characters or
+impossible domains (docs/decisions/0020-e-mail-addresses.md lists the differences). There is no
+DNS lookup.
 """
 
 import re
@@ -10,7 +11,8 @@ from ipaddress import ip_address
 
 import idna
 
-from auth_service.storage.models import MAX_FOLDED_EMAIL
+MAX_EMAIL_KEY = 320
+"""Characters of an email_key."""
 
 _ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.IGNORECASE | re.ASCII)
@@ -24,27 +26,27 @@ _DOMAIN = re.compile(
 _LITERAL = re.compile(r"\[([A-Fa-f0-9:.]+)\]", re.ASCII)
 _LOCALHOST = "localhost"
 
-KEPT_APART = "\t"
-"""How the key of an account begins that had a mailbox of its own before two spellings of it became one.
+OWN_KEY_PREFIX = "\t"
+"""The prefix of a key of an account that existed before its spelling became another account's mailbox.
 
-No address has a tab."""
+No address contains a tab."""
 
 
 def is_email(text: str) -> bool:
-    """Whether `text` is an address that an account may have."""
+    """Return whether `text` is an address that an account may have."""
     local, at, domain = text.rpartition("@")
     if not at or not text.isprintable() or not (_DOT_ATOM.fullmatch(local) or _QUOTED.fullmatch(local)):
         return False
     if domain != _LOCALHOST and not _LITERAL.fullmatch(domain) and not _DOMAIN.fullmatch(domain):
         return False
-    return _domain_key(domain) is not None and len(email_key(text)) <= MAX_FOLDED_EMAIL
+    return _domain_key(domain) is not None and len(email_key(text)) <= MAX_EMAIL_KEY
 
 
 def email_key(text: str) -> str:
-    """What is the same for two spellings of one mailbox and differs for two mailboxes; defined for any text.
+    """Return the key of a mailbox: the same for all its spellings. It is defined for any text.
 
-    The domain as DNS has it (IDNA 2008, RFC 5891), the local part without its case and without needless quotes
-    (RFC 5321 4.1.2).
+    The domain in its DNS form (IDNA 2008, RFC 5891), the local part case-folded and without needless quotes
+    (RFC 5321 section 4.1.2).
     """
     local, at, domain = text.rpartition("@")
     if not at:
@@ -53,11 +55,11 @@ def email_key(text: str) -> str:
 
 
 def own_key(text: str) -> str:
-    """Return the key of an account that is kept apart.
+    """Return the key of an account that a migration kept apart from its mailbox.
 
     It is the key of former versions: every spelling that found the account before still finds it.
     """
-    return KEPT_APART + _folded(text)
+    return OWN_KEY_PREFIX + _folded(text)
 
 
 def _local_key(local: str) -> str:
@@ -69,7 +71,7 @@ def _local_key(local: str) -> str:
 
 
 def _domain_key(domain: str) -> str | None:
-    """The domain in A-labels, or the canonical form of an address literal; None for what is neither."""
+    """Return the domain in A-labels or the address literal in canonical form; None if it is neither."""
     literal = _LITERAL.fullmatch(domain)
     try:
         if literal:

@@ -1,9 +1,9 @@
-"""Owns passwords: which are accepted, and how they are hashed and verified.
+"""Passwords: which are accepted, and how they are hashed and verified.
 
-Hashing is slow by design, so it is bounded: some run, and the others wait for at most `max_wait` seconds, first come,
-first served. A log-in that waits longer, or finds the queue full, is refused with 503. Those that wait have threads
-of their own (gunicorn_conf.py) and hold no connection to the database, so that refreshes find both. Passwords are
-hashed by threads that yield the processors to whatever else there is to do.
+Hashing is slow by design, so it is bounded: at most `running` hashes are computed at once, and the others wait in
+order for at most `max_wait` seconds. A request that waits longer or finds the queue full gets 503. Requests that wait
+have threads of their own (gunicorn_conf.py) and hold no database connection, so that refreshes find both. The hashing
+threads have a low priority.
 """
 
 import os
@@ -24,10 +24,10 @@ from nacl.exceptions import InvalidkeyError
 from nacl.pwhash import argon2id
 
 MAX_PASSWORD = 256
-"""Characters. What is longer is refused before it is hashed."""
+"""Characters. A longer password is refused before it is hashed."""
 
 _NICENESS = 10
-"""A thread that steps back by 10 gets a tenth of what others get, and everything where nobody else wants it."""
+"""A thread with niceness 10 gets a tenth of the processor time of others, and all that they leave."""
 
 _MAX_SIMILARITY = 0.7
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
@@ -35,7 +35,7 @@ _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +47,38 @@ class HashCost:
 
     @property
     def prefix(self) -> str:
-        """How every hash of this cost begins."""
+        """The beginning of every hash of this cost."""
         return f"$argon2id$v=19$m={self.memory},t={self.time},p=1$"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Whether a password is right; `is_renewable` where its hash was made of the form in which it was typed."""
+class PasswordCheck:
+    """The result of a verification. `needs_rehash` if the hash is of the password without Unicode normalization."""
 
     is_right: bool
-    is_renewable: bool = False
+    needs_rehash: bool = False
 
 
 class HashingBusy(Exception):
-    """The queue of passwords to hash is full, or too slow. Try again in a few seconds."""
+    """The queue of passwords to hash is full or too slow. The client may try again in a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a password is right, once it was hashed."""
+class PendingCheck:
+    """A verification that is running in a hashing thread."""
 
-    _future: Future[Judged]
+    _future: Future[PasswordCheck]
     _max_wait: float
 
-    def result(self) -> Judged:
-        """Waits for the verdict. Raises HashingBusy where the hashing has not begun in time."""
-        return _awaited(self._future, self._max_wait)
+    def result(self) -> PasswordCheck:
+        """Wait for the result and return it. Raises HashingBusy if the hashing has not begun in time."""
+        return _wait_for(self._future, self._max_wait)
 
 
 class Passwords:
-    """Hashes and verifies with argon2id, at most `running` at once; `waiting` more wait, for `max_wait` seconds each.
+    """Hashes and verifies with argon2id: `running` at once, while `waiting` more wait for `max_wait` seconds each.
 
-    `release` is called before a thread waits: it gives back the connection to the database, which others need.
+    `release` is called before a thread waits: it gives the thread's database connection back.
     """
 
     def __init__(
@@ -93,53 +93,53 @@ class Passwords:
         self._cost = cost
         self._max_wait = max_wait
         self._release = release
-        self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_step_back)
+        self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_lower_priority)
         self._admitted = threading.BoundedSemaphore(running + waiting)
-        # Verified for accounts that do not exist, so that they take as long to refuse as those that do.
-        self._hash_of_nobody = self._hashed("nobody has this password")
+        # Verified for unknown accounts, so that they take as long to refuse as known ones.
+        self._dummy_hash = self._compute_hash("nobody has this password")
 
     def hash(self, password: str) -> str:
-        """The hash to store. Raises HashingBusy."""
-        with self._in_turn(lambda: self._hashed(password)) as made:
-            return _awaited(made, self._max_wait)
+        """Return the hash to store. Raises HashingBusy."""
+        with self._queued(lambda: self._compute_hash(password)) as future:
+            return _wait_for(future, self._max_wait)
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether `password` made `password_hash`; without a hash, False after the same time. Raises HashingBusy."""
-        with self.verifying(password, password_hash) as verdict:
-            return verdict.result().is_right
+        """Return whether `password` has this hash; without a hash, False after the same time. Raises HashingBusy."""
+        with self.verifying(password, password_hash) as pending:
+            return pending.result().is_right
 
     @contextmanager
-    def verifying(self, password: str, password_hash: str | None) -> Iterator[Verdict]:
-        """As verify, for whoever has something to do in that time: within it the answer is on its way."""
-        # What is no hash (imported accounts without a usable password have "" or "!...") would be refused sooner.
+    def verifying(self, password: str, password_hash: str | None) -> Iterator[PendingCheck]:
+        """Verify in the background while the block runs. Raises HashingBusy."""
+        # Imported accounts without a usable password have "" or "!..."; without a real hash they would fail sooner.
         is_usable = password_hash is not None and _ARGON2ID.fullmatch(password_hash) is not None
-        judged_by = password_hash if password_hash is not None and is_usable else self._hash_of_nobody
-        with self._in_turn(lambda: self._judged(password, judged_by, is_usable=is_usable)) as future:
-            yield Verdict(future, self._max_wait)
+        compared_hash = password_hash if password_hash is not None and is_usable else self._dummy_hash
+        with self._queued(lambda: self._check(password, compared_hash, is_usable=is_usable)) as future:
+            yield PendingCheck(future, self._max_wait)
 
     def check_room(self) -> None:
-        """Returns where a password could be hashed or wait now. Raises HashingBusy."""
+        """Raise HashingBusy if the queue is full."""
         if not self._admitted.acquire(blocking=False):
             raise HashingBusy
         self._admitted.release()
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Whether `password_hash` was made at another cost than today's."""
+        """Return whether `password_hash` has another cost than the configured one."""
         return not password_hash.startswith(self._cost.prefix)
 
-    def _hashed(self, password: str) -> str:
+    def _compute_hash(self, password: str) -> str:
         made = argon2id.str(
             normalized(password).encode(), opslimit=self._cost.time, memlimit=self._cost.memory * 1024
         )
         return made.decode("ascii")
 
-    def _judged(self, password: str, password_hash: str, *, is_usable: bool) -> Judged:
-        # Hashes of former versions were made of passwords as they were typed. Both forms are always tried, also when
-        # the first is right: how long it takes depends on the password that was typed and on nothing else.
-        now, before = normalized(password), password
-        is_right = self._matches(now, password_hash)
-        was_right = self._matches(before, password_hash) if before != now else False
-        return Judged((is_right or was_right) and is_usable, is_renewable=was_right)
+    def _check(self, password: str, password_hash: str, *, is_usable: bool) -> PasswordCheck:
+        # Former versions hashed passwords without normalization. Both forms are always tried, also when the first is
+        # right: the time depends on the entered password alone.
+        form = normalized(password)
+        matches_form = self._matches(form, password_hash)
+        matches_input = self._matches(password, password_hash) if password != form else False
+        return PasswordCheck((matches_form or matches_input) and is_usable, needs_rehash=matches_input)
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:
@@ -148,7 +148,7 @@ class Passwords:
             return False
 
     @contextmanager
-    def _in_turn(self, work: Callable[[], Answer]) -> Iterator[Future[Answer]]:
+    def _queued(self, work: Callable[[], Result]) -> Iterator[Future[Result]]:
         if not self._admitted.acquire(blocking=False):
             raise HashingBusy
         try:
@@ -157,12 +157,12 @@ class Passwords:
             try:
                 yield future
             finally:
-                future.cancel()  # nobody waits for it any more
+                future.cancel()  # the request no longer waits for it
         finally:
             self._admitted.release()
 
 
-def _awaited(future: Future[Answer], max_wait: float) -> Answer:
+def _wait_for(future: Future[Result], max_wait: float) -> Result:
     try:
         return future.result(max_wait)
     except TimeoutError as error:
@@ -170,16 +170,16 @@ def _awaited(future: Future[Answer], max_wait: float) -> Answer:
             raise HashingBusy from error
     except CancelledError as error:
         raise HashingBusy from error
-    return future.result()  # it is being hashed: the end is near
+    return future.result()  # it is running and will end soon
 
 
 def normalized(password: str) -> str:
-    """The form in which a password is hashed, however a keyboard composes its letters. NIST SP 800-63B."""
+    """Return the Unicode form (NFKC) in which a password is hashed. NIST SP 800-63B."""
     return unicodedata.normalize("NFKC", password)
 
 
-def _step_back() -> None:
-    if sys.platform != "linux":  # elsewhere it would be the whole process
+def _lower_priority() -> None:
+    if sys.platform != "linux":  # elsewhere it would change the whole process
         return
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS, 19))
@@ -187,12 +187,12 @@ def _step_back() -> None:
 
 @dataclass(frozen=True, slots=True)
 class PasswordRules:
-    """Which passwords are accepted: long enough, not a common one, not all digits, not the e-mail address."""
+    """The rules for new passwords: long enough, not common, not all digits, not similar to the e-mail address."""
 
     min_length: int
 
     def complaints(self, password: str, email: str) -> list[str]:
-        """What is wrong with `password`, in Django's words and order; empty when nothing is."""
+        """Return what is wrong with `password`, in Django's words and order."""
         password = normalized(password)
         checks = {
             f"This password is too short. It must contain at least {self.min_length} characters.": (
@@ -217,7 +217,7 @@ def _is_similar(password: str, email: str) -> bool:
 
 
 def _similarity(password: str, part: str) -> float:
-    # A part much shorter than the password cannot be most of it, and comparing would only take time.
+    # A part much shorter than the password cannot be similar, and comparing takes time.
     if len(password) >= 10 * len(part):
         return 0.0
     return SequenceMatcher(a=password, b=part).quick_ratio()

@@ -23,13 +23,13 @@ class Audit(ApiView):
 
     def get(self) -> Response:
         """200: a page of events, the newest first."""
-        trail, user_id = services().trail, current_caller().user.id
+        audit, user_id = services().audit, current_caller().user.id
 
         def fetch(offset: int, limit: int) -> list[AuditEventResponse]:
-            rows = trail.page(user_id, offset=offset, limit=limit)
-            return [AuditEventResponse.model_validate(row) for row in rows]
+            entries = audit.page(user_id, offset=offset, limit=limit)
+            return [AuditEventResponse.model_validate(entry) for entry in entries]
 
-        return json_response(read_page(trail.count(user_id), requested_page_size(PAGE_SIZE, MAX_PAGE_SIZE), fetch))
+        return json_response(read_page(audit.count(user_id), requested_page_size(PAGE_SIZE, MAX_PAGE_SIZE), fetch))
 
 
 audit_endpoints.add_url_rule("/", view_func=Audit.as_view("audit"))

@@ -11,6 +11,7 @@ from uuid import UUID
 from flask import Flask, Response, request
 from flask_jwt_extended import JWTManager, decode_token, get_current_user, verify_jwt_in_request
 
+from auth_service.accounts.user import User
 from auth_service.api.errors import (
     bad_access_token,
     bad_authorization_header,
@@ -19,7 +20,6 @@ from auth_service.api.errors import (
     refused_user,
 )
 from auth_service.services import services
-from auth_service.storage.models import User
 from auth_service.tokens.reader import INVALID, UnidentifiedUser
 from contract.claims import AccessClaims, InvalidToken
 from contract.credentials import MalformedCredentials, NoCredentials, read_bearer
@@ -119,7 +119,7 @@ def _is_fetched() -> bool:
 
 
 def _find_user(claims: AccessClaims) -> User:
-    user = services().accounts.find(_user_id(claims.subject))
+    user = services().users.find(_user_id(claims.subject))
     if user is None:
         raise refused_user("User not found", "user_not_found")
     if not user.is_active:

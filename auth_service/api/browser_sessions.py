@@ -8,8 +8,8 @@ from auth_service.api.models.browser_sessions import BrowserSessionResponse, Han
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
-from auth_service.audit.client import Client, speak_for
 from auth_service.browser_sessions.service import Exchanged
+from auth_service.events.client import Client, set_client_of_request
 from auth_service.services import services
 
 browser_session_endpoints = Blueprint("browser_sessions", __name__, url_prefix="/sessions")
@@ -21,7 +21,7 @@ def open_session() -> Response:
     """200: an access token of a new session. 400: invalid fields. 401: the credentials are wrong."""
     body = read_body(OpenSessionRequest)
     client = Client(body.device, body.address)
-    speak_for(client)
+    set_client_of_request(client)
     opened = services().browser_sessions.open(
         body.email, body.password, body.handle_hash, client, replaces=body.replaces
     )

@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 import structlog
 from flask import Blueprint, Response
 from gunicorn.http.errors import ParseException
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from auth_service.accounts.passwords import HashingBusy
-from auth_service.accounts.users import EmailTaken, HandleTaken
+from auth_service.accounts.store import EmailTaken
 from auth_service.api.errors import (
     ApiError,
     bad_credentials,
@@ -23,11 +21,12 @@ from auth_service.api.errors import (
     store_unavailable,
     throttled,
 )
-from auth_service.browser_sessions.service import SessionEnded
-from auth_service.sessions.store import NoActiveAccount, RaceNotWon
+from auth_service.browser_sessions.service import NoLiveSession
+from auth_service.sessions.refresh import NoActiveAccount, RefreshConflict
+from auth_service.sessions.store import HandleTaken
+from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.login_throttle import Throttled
 from auth_service.tokens.grants import BadCredentials
-from chassis.database import database_reason
 from contract.claims import InvalidToken
 
 _log = structlog.get_logger("store")
@@ -53,7 +52,7 @@ def _no_active_account(exception: NoActiveAccount) -> ApiError:
 
 
 def _store_unavailable(exception: Exception) -> ApiError:
-    _log.error("store_unavailable", reason=database_reason(exception))
+    _log.error("store_unavailable", reason=str(exception) or type(exception).__name__)
     return store_unavailable()
 
 
@@ -67,11 +66,9 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     NoActiveAccount: _no_active_account,
     EmailTaken: lambda _: invalid_fields({"email": ["user with this email already exists."]}),
     HandleTaken: lambda _: invalid_fields({"handle_hash": ["This handle is in use."]}),
-    SessionEnded: lambda error: session_ended(error.seconds_ago),
+    NoLiveSession: lambda error: session_ended(error.seconds_ago),
     Throttled: lambda error: throttled(error.seconds),
     HashingBusy: lambda _: hashing_busy(),
-    RaceNotWon: _store_unavailable,
-    OperationalError: _store_unavailable,
-    InterfaceError: _store_unavailable,
-    PoolTimeout: _store_unavailable,
+    RefreshConflict: _store_unavailable,
+    StoreUnavailable: _store_unavailable,
 }

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from auth_service.api.browser_sessions import browser_session_endpoints
 from auth_service.api.models.usage_reports import UsageReportRequest
-from auth_service.audit.client import NOBODY, speak_for
+from auth_service.events.client import UNKNOWN_CLIENT, set_client_of_request
 from auth_service.services import services
 from chassis.json_body import MalformedJson, parse_json
 from contract.claims import InvalidToken
@@ -26,7 +26,7 @@ def require_gateway() -> None:
         verify_peer(request.headers.get(PEER_HEADER, ""), secret, now=services().clock())
     except InvalidToken as error:
         raise Refused(PEER_REFUSED, error.reason) from error
-    speak_for(NOBODY)  # the address and User-Agent are the gateway's, not a user's
+    set_client_of_request(UNKNOWN_CLIENT)  # the address and User-Agent are the gateway's, not a user's
 
 
 @internal_endpoints.post("/seen")

@@ -11,9 +11,9 @@ from auth_service.api.errors import not_found
 from auth_service.api.models.sessions import SessionListResponse, SessionResponse
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
-from auth_service.audit.trail import Reason
+from auth_service.events.account_events import EndReason
 from auth_service.services import services
-from auth_service.storage.models import SessionRow
+from auth_service.sessions.store import ListedSession
 
 _SID = re.compile("[0-9a-f]{32}")
 
@@ -29,8 +29,8 @@ class Sessions(ApiView):
     def get(self) -> Response:
         """200: the live sessions, the most recently used first."""
         caller = current_caller()
-        rows = services().sessions.live_sessions(caller.user.id, services().clock())
-        return json_response(SessionListResponse([_response(row, current=caller.sid) for row in rows]))
+        sessions = services().sessions.live_sessions(caller.user.id, services().clock())
+        return json_response(SessionListResponse([_response(session, current=caller.sid) for session in sessions]))
 
 
 class OneSession(ApiView):
@@ -42,7 +42,7 @@ class OneSession(ApiView):
     def delete(self, sid: str) -> ResponseReturnValue:
         """204: the session has ended. 404: it ended before, or belongs to another user."""
         caller = current_caller()
-        reason = Reason.LOGOUT if sid == caller.sid else Reason.REVOKED_BY_OWNER
+        reason = EndReason.LOGOUT if sid == caller.sid else EndReason.REVOKED_BY_OWNER
         if not _SID.fullmatch(sid) or not _end(sid, caller.user.id, reason):
             raise not_found()
         return "", 204
@@ -57,7 +57,7 @@ class LogOut(ApiView):
     def post(self) -> ResponseReturnValue:
         """204: the session has ended."""
         caller = current_caller()
-        _end(caller.sid, caller.user.id, Reason.LOGOUT)
+        _end(caller.sid, caller.user.id, EndReason.LOGOUT)
         return "", 204
 
 
@@ -86,29 +86,23 @@ class LogOutAll(ApiView):
         return "", 204
 
 
-def _end(sid: str, owner: UUID, reason: Reason) -> bool:
-    ended = services().sessions.end(sid, services().clock(), owner=owner, reason=reason)
-    if ended is None:
-        return False
-    services().endings.announce([ended], reason)
-    return True
+def _end(sid: str, owner: UUID, reason: EndReason) -> bool:
+    return services().sessions.end(sid, services().clock(), reason, owner=owner)
 
 
 def _end_all(user_id: UUID, *, keep: str | None) -> None:
-    reason = Reason.REVOKED_BY_OWNER
-    ended = services().sessions.log_out(user_id, services().clock(), keep=keep, reason=reason)
-    services().endings.announce(ended, reason)
+    services().sessions.end_all(user_id, services().clock(), EndReason.REVOKED_BY_OWNER, keep=keep)
 
 
-def _response(row: SessionRow, *, current: str) -> SessionResponse:
+def _response(session: ListedSession, *, current: str) -> SessionResponse:
     return SessionResponse(
-        id=row.id,
-        device=row.device,
-        address=row.address,
-        created_at=row.created_at,
-        last_used_at=row.last_used_at,
-        expires_at=row.expires_at,
-        current=row.id == current,
+        id=session.sid,
+        device=session.device,
+        address=session.address,
+        created_at=session.created_at,
+        last_used_at=session.last_used_at,
+        expires_at=session.expires_at,
+        current=session.sid == current,
     )
 
 

@@ -15,7 +15,7 @@ from auth_service.api.models.tokens import (
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
-from auth_service.audit.client import client_of_request
+from auth_service.events.client import client_of_request
 from auth_service.services import services
 from auth_service.tokens.grants import SpentToken
 from auth_service.tokens.reader import RefreshClaims
@@ -49,7 +49,7 @@ class Refresh(TokenView):
 
     def post(self) -> Response:
         """200: a refresh and an access token. 401: the token is spent, expired or invalid."""
-        pair = services().grants.refresh(read_body(RefreshRequest).refresh)
+        pair = services().grants.refresh(read_body(RefreshRequest).refresh, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))
 
 

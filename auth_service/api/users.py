@@ -7,7 +7,8 @@ from uuid import UUID
 from flask import Blueprint, Response, g
 from flask.typing import ResponseReturnValue
 
-from auth_service.accounts.users import EmailTaken, NewAccount
+from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.user import NewUser, User
 from auth_service.api.authentication import current_caller
 from auth_service.api.errors import forbidden, invalid_fields, not_found
 from auth_service.api.models.users import (
@@ -22,10 +23,8 @@ from auth_service.api.pagination import read_page
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
-from auth_service.audit.client import client_of_request
-from auth_service.audit.trail import Reason
+from auth_service.events.client import client_of_request
 from auth_service.services import services
-from auth_service.storage.models import User
 
 user_endpoints = Blueprint("users", __name__, url_prefix="/users")
 
@@ -42,12 +41,12 @@ class Users(ApiView):
         only = None if current_caller().user.is_staff else current_caller().user.id
         size = services().settings.page_size
         if size is None:
-            return json_response(UserListResponse(_responses(services().accounts.page(only))))
+            return json_response(UserListResponse(_responses(services().users.page(only))))
 
         def fetch(offset: int, limit: int) -> list[UserResponse]:
-            return _responses(services().accounts.page(only, offset=offset, limit=limit))
+            return _responses(services().users.page(only, offset=offset, limit=limit))
 
-        return json_response(read_page(services().accounts.count(only), size, fetch))
+        return json_response(read_page(services().users.count(only), size, fetch))
 
     def post(self) -> Response:
         """201: the new user. 400: invalid fields; nothing is stored."""
@@ -56,8 +55,8 @@ class Users(ApiView):
         _check_email_is_free(body.email)
         _check_password_rules("password", body.password, body.email)
         password_hash = services().passwords.hash(body.password)
-        account = NewAccount(body.email, password_hash, body.first_name, body.last_name)
-        user = services().accounts.register(account, services().clock())
+        new_user = NewUser(body.email, password_hash, body.first_name, body.last_name)
+        user = services().users.register(new_user, services().clock())
         return json_response(UserResponse.model_validate(user), 201)
 
 
@@ -133,10 +132,8 @@ class SetPassword(ApiView):
         _check_password_rules("new_password", body.new_password, caller.user.email)
         now = services().clock()
         password_hash = services().passwords.hash(body.new_password)
-        ended = services().accounts.change_password(caller.user, password_hash, now, keep=caller.sid)
-        if ended is None:  # another request changed it since it was verified
-            raise _wrong_current_password()
-        services().endings.announce(ended, Reason.PASSWORD_CHANGED)
+        if not services().users.change_password(caller.user, password_hash, now, keep=caller.sid):
+            raise _wrong_current_password()  # another request changed it since it was verified
         return "", 204
 
 
@@ -148,7 +145,7 @@ def _check_email_is_free(email: str) -> None:
     # Counted first: the answer tells whether an address has an account, so the number of questions is limited.
     throttle = services().throttle
     throttle.admit_registration(throttle.attempt(email, client_of_request().address))
-    if services().accounts.is_email_taken(email):
+    if services().users.is_email_taken(email):
         raise EmailTaken
 
 
@@ -173,7 +170,8 @@ def _may_change(user: User) -> bool:
 
 
 def _find_user(user_id: UUID) -> User:
-    user = services().accounts.find(user_id)
+    caller = current_caller().user
+    user = caller if user_id == caller.id else services().users.find(user_id)
     if user is None:
         raise not_found("No User matches the given query.")
     return user
@@ -187,7 +185,7 @@ def _visible_user(user_id: UUID) -> User:
 
 
 def _rename(user: User) -> Response:
-    renamed = services().accounts.rename(user, read_body(RenameRequest).given_names())
+    renamed = services().users.rename(user.id, read_body(RenameRequest).given_names())
     if renamed is None:
         raise not_found()
     return json_response(UserResponse.model_validate(renamed))
@@ -195,8 +193,7 @@ def _rename(user: User) -> Response:
 
 def _delete(user: User) -> ResponseReturnValue:
     _check_current_password(read_body(DeleteUserRequest).current_password)
-    ended = services().accounts.delete(user, services().clock())
-    services().endings.announce(ended, Reason.USER_DELETED)
+    services().users.delete(user, services().clock())
     return "", 204
 
 

@@ -1,19 +1,18 @@
-"""Owns a thread that does the same thing again and again beside a worker's requests."""
+"""A background thread that repeats a job beside a worker's requests."""
 
 import threading
 from collections.abc import Callable
 
 import structlog
 from flask import Flask
-from sqlalchemy.exc import SQLAlchemyError
 
-from chassis.database import database_reason
+from auth_service.store_errors import StoreUnavailable
 
 _log = structlog.get_logger("periodic")
 
 
 class Periodic:
-    """Calls `work` every `interval` seconds in a context of `app`, and goes on when the database is down."""
+    """Calls `work` every `interval` seconds in an application context. A failure is logged, and the job goes on."""
 
     def __init__(self, app: Flask, name: str, interval: float, work: Callable[[], object]) -> None:
         self._app = app
@@ -24,22 +23,24 @@ class Periodic:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begins; to be called after the process has forked."""
+        """Start the thread; call it after the process has forked."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends once the work under way is done."""
+        """Finish the current run and end the thread."""
         self._stopping.set()
         self._thread.join()
 
     def work_once(self) -> object:
-        """What the work gives; None where the database does not serve."""
+        """Run the job once and return its result; None if it failed."""
         try:
             with self._app.app_context():
                 return self._work()
-        except SQLAlchemyError as error:
-            _log.warning("job_failed", work=self._name, reason=database_reason(error))
-            return None
+        except StoreUnavailable as error:
+            _log.warning("job_failed", work=self._name, reason=str(error))
+        except Exception:  # noqa: BLE001 - the thread has to outlive an error, which is logged
+            _log.exception("job_failed", work=self._name)
+        return None
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):

@@ -1,49 +1,47 @@
-"""Owns what is thrown away in time: audit records past their retention or beyond number, and sessions long dead.
+"""The retention job: it deletes old audit records, surplus failed log-ins, and sessions long expired.
 
-Small batches, each a transaction of its own, so that no request waits behind one. Several workers may keep house at
-once.
+It deletes in small batches, each in a transaction of its own, so that no request waits long. Several workers may run
+it at once.
 """
 
 from collections.abc import Callable
 
-from auth_service.audit.failed_logins import FailedLogins
-from auth_service.audit.trail import AuditTrail
+from auth_service.audit.store import AuditStore
 from auth_service.sessions.store import SessionStore
 from chassis.clock import Clock
 
 INTERVAL = 60.0
-"""Seconds."""
+"""Seconds between two runs."""
 BATCH = 500
-MOST_BATCHES = 20
-"""At one go: what is left waits for the next."""
+"""Rows."""
+MAX_BATCHES = 20
+"""Batches of one kind in one run; the rest waits for the next run."""
 DAY = 86_400.0
+"""Seconds."""
 
 
 class Retention:
-    """Throws away; `keep` is in seconds and goes for audit records."""
+    """Deletes what is past its time; audit records are kept for `audit_retention` seconds."""
 
-    def __init__(
-        self, trail: AuditTrail, failures: FailedLogins, sessions: SessionStore, *, keep: float, clock: Clock
-    ) -> None:
-        self._trail = trail
-        self._failures = failures
+    def __init__(self, audit: AuditStore, sessions: SessionStore, *, audit_retention: float, clock: Clock) -> None:
+        self._audit = audit
         self._sessions = sessions
-        self._keep = keep
+        self._audit_retention = audit_retention
         self._clock = clock
 
-    def tidy(self) -> int:
-        """How many rows were thrown away. A session goes a day after its last token has expired."""
+    def delete_expired(self) -> int:
+        """Return how many rows were deleted. A session is deleted a day after its last token has expired."""
         now = self._clock()
-        old_records = _in_batches(lambda: self._trail.prune(now - self._keep, BATCH))
-        old_records += _in_batches(lambda: self._failures.prune(now, BATCH))
-        return old_records + _in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
+        deleted = _in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
+        deleted += _in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))
+        return deleted + _in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
 
 
 def _in_batches(prune: Callable[[], int]) -> int:
-    gone = 0
-    for _ in range(MOST_BATCHES):
+    deleted = 0
+    for _ in range(MAX_BATCHES):
         batch = prune()
-        gone += batch
+        deleted += batch
         if batch < BATCH:
             break
-    return gone
+    return deleted

@@ -1,1 +1,1 @@
-"""Sessions: the refresh policy, the session store, and how ended sessions are announced."""
+"""Sessions: the refresh policy, the session store's promises, the blacklist and the revocation feed."""

@@ -1,77 +1,81 @@
-"""Owns the Redis blacklist of refresh tokens: one entry a session, however often it was refreshed.
+"""The Redis blacklist of refresh tokens: one entry per session, however often it was refreshed.
 
 An entry is the generation below which every refresh token is spent, or "ended". It expires with the session's tokens,
-so it never outgrows the live sessions. It refuses floods without SQL and is never the only truth: what it does not
-know, SQL decides, and while Redis is silent it knows nothing.
+so there are never more entries than sessions. The blacklist refuses floods of dead tokens without SQL. It is never
+the only source: what it does not contain, SQL decides, and without Redis it contains nothing.
 
-That is why a token that was spent can be noted a moment later, on the way of the next question: a refresh is then one
-round trip, not two.
+Writes wait in memory and go out with the next read, so that a refresh costs one round trip.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from auth_service.storage.redis import Command, RedisClient, RedisUnavailable
+from auth_service.events.account_events import EndReason, SessionEnded, TokensRefreshed
+from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 
 ENDED = "ended"
 
+# SQL then answers that there is no such account; an entry would answer "blacklisted" instead.
+_OF_THE_ACCOUNT = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
+
 
 class Blacklist:
-    """What Redis knows of spent refresh tokens. Never raises: a silent Redis is one that knows nothing."""
+    """The spent refresh tokens in Redis. Never raises: without Redis no token is known to be spent."""
 
-    def __init__(self, link: RedisClient) -> None:
-        self._link = link
-        self._noted: deque[Command] = deque()
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._pending: deque[Command] = deque()
 
     def has_ended(self, sid: str) -> bool:
-        """Whether the session is known to have ended."""
+        """Return whether the session is known to have ended."""
         return self._read(sid) == ENDED
 
     def is_spent(self, sid: str, generation: int) -> bool:
-        """Whether a refresh token of this generation is known to be spent for good."""
+        """Return whether a refresh token of this generation is known to be spent."""
         entry = self._read(sid)
         return entry is not None and (entry == ENDED or generation < int(entry))
 
-    def note_spent(self, sid: str, below: int, *, seconds: float) -> None:
-        """Refresh tokens of generations under `below` are spent; kept for the `seconds` they would have lived.
+    def add_spent_tokens(self, refreshes: Sequence[TokensRefreshed]) -> None:
+        """Add the tokens that these refreshes spent; they go out with the next read, or with `flush`."""
+        for refresh in refreshes:
+            if refresh.spent_below is not None:
+                self._add(refresh.sid, str(refresh.spent_below), refresh.expires_at - refresh.at)
 
-        Redis is told with the next question, or by `tell`.
-        """
-        self._note(sid, str(below), seconds)
+    def add_ended_sessions(self, ended: Sequence[SessionEnded]) -> None:
+        """Add ended sessions at once."""
+        for session in ended:
+            if session.reason not in _OF_THE_ACCOUNT:
+                self._add(session.sid, ENDED, session.expires_at - session.at)
+        self.flush()
 
-    def note_ended(self, sid: str, *, seconds: float) -> None:
-        """The session has ended; kept for the `seconds` its tokens would have lived."""
-        self._note(sid, ENDED, seconds)
-        self.tell()
-
-    def tell(self) -> None:
-        """Tells Redis what was noted; to be called now and then, where nobody asks."""
-        if self._noted:
+    def flush(self) -> None:
+        """Send the pending writes; called by a background job for the time when nothing is read."""
+        if self._pending:
             self._exchange()
 
-    def _note(self, sid: str, entry: str, seconds: float) -> None:
+    def _add(self, sid: str, entry: str, seconds: float) -> None:
         milliseconds = int(seconds * 1000)
         if milliseconds > 0:
-            self._noted.append(("SET", _key(sid), entry, "PX", milliseconds))
+            self._pending.append(("SET", _key(sid), entry, "PX", milliseconds))
 
     def _read(self, sid: str) -> str | None:
-        answers = self._exchange(("GET", _key(sid)))
-        entry = answers[-1] if answers else None
+        replies = self._exchange(("GET", _key(sid)))
+        entry = replies[-1] if replies else None
         return entry if isinstance(entry, str) and (entry == ENDED or entry.isdecimal()) else None
 
-    def _exchange(self, *questions: Command) -> list[object]:
-        noted = list(self._take_noted())  # gone whatever comes of it: SQL has it already
+    def _exchange(self, *reads: Command) -> list[object]:
+        writes = list(self._take_pending())  # lost if Redis fails: SQL has the same facts
         try:
-            return self._link.exchange(*noted, *questions)
+            return self._redis.exchange(*writes, *reads)
         except RedisUnavailable:
             return []
 
-    def _take_noted(self) -> Iterator[Command]:
+    def _take_pending(self) -> Iterator[Command]:
         try:
             while True:
-                yield self._noted.popleft()
+                yield self._pending.popleft()
         except IndexError:
-            return  # another thread's question may have taken the last
+            return  # empty; another thread may have taken the last one
 
 
 def _key(sid: str) -> str:

@@ -1,9 +1,9 @@
-"""Owns the publishing side of the revocation feed: what has ended, told to the gateways.
+"""The publishing side of the revocation feed, by which the gateways learn which sessions have ended.
 
-Policy: a revocation is first recorded in SQL, then published. What could not be published is owed, and is published
-again from SQL once Redis answers. So is everything that may still have to stop a token, whenever the feed's epoch is
-gone, a process starts, or a gateway asks whether the feed is whole. A record may thus come twice, which changes
-nothing for its readers. A record stays in the stream until no token that it stops is good any more.
+Policy: a revocation is committed to SQL first and then published. One that could not be published is pending and is
+published again from SQL once Redis answers. So is everything that may still have to stop a token, whenever the feed's
+epoch is missing, a process starts, or a gateway asks whether the feed is complete. A record may thus be published
+twice; a reader ignores the second. A record stays in the stream until no token that it stops is valid any more.
 """
 
 import threading
@@ -13,8 +13,9 @@ from typing import Any
 import structlog
 from redis import Redis
 
+from auth_service.events.account_events import SessionEnded
+from auth_service.redis_client import RedisClient, RedisUnavailable
 from auth_service.sessions.store import EndedSession, SessionStore
-from auth_service.storage.redis import RedisClient, RedisUnavailable
 from chassis.clock import Clock
 from contract.claims import LEEWAY
 from contract.revocation import EPOCH, QUERIES, SESSION, STREAM, Revocation, complete_fields, read_revocation
@@ -22,65 +23,68 @@ from contract.revocation import EPOCH, QUERIES, SESSION, STREAM, Revocation, com
 _log = structlog.get_logger("revocations")
 
 INTERVAL = 0.5
-"""Seconds between two looks at whether the feed is whole."""
+"""Seconds between two checks of whether the feed is complete."""
 
 _TRIM_MARGIN = 60
-"""Seconds that a record is kept beyond its need: readers may be late."""
-_TRIMMED_AT_ONCE = 100
-_MOST_TRIMS = 100
-_MOST_QUESTIONS = 1_000
+"""Seconds that a record is kept beyond its need, for readers that lag."""
+_TRIM_BATCH = 100
+_MAX_TRIM_BATCHES = 100
+_MAX_QUESTIONS = 1_000
 
 
 class RevocationFeed:
     """Publishes ended sessions. Safe for threads."""
 
-    def __init__(self, link: RedisClient, sessions: SessionStore, *, clock: Clock) -> None:
-        self._link = link
+    def __init__(self, redis: RedisClient, sessions: SessionStore, *, clock: Clock) -> None:
+        self._redis = redis
         self._sessions = sessions
         self._clock = clock
-        self._owes = threading.Event()
-        self._owes.set()  # whoever starts cannot know what the one before it left unsaid
+        self._is_pending = threading.Event()
+        self._is_pending.set()  # the process before this one may have ended before it published
 
-    def publish(self, ended: Sequence[EndedSession]) -> None:
-        """Tells the gateways of sessions that have ended; owed where Redis is silent."""
+    def publish(self, ended: Sequence[SessionEnded]) -> None:
+        """Publish sessions that have ended. While Redis does not answer, they are published again later."""
         try:
-            self._append(ended)
+            self._append([EndedSession(event.sid, event.at, event.access_expires_at) for event in ended])
         except RedisUnavailable:
-            self._owes.set()
+            self._is_pending.set()
             _log.warning("revocations_pending", sessions=len(ended))
+        except Exception:
+            self._is_pending.set()
+            raise
 
-    def catch_up(self) -> bool:
-        """Publishes from SQL what the feed may lack, and answers the gateways that asked; whether it did.
+    def republish(self) -> bool:
+        """Publish from SQL what the feed may lack and answer the gateways that asked; return whether it did.
 
-        SQLAlchemy's errors pass through, and then everything is still owed.
+        Raises StoreUnavailable; then everything is still pending.
         """
         try:
-            # In the background nobody waits: Redis is tried however silent it was, and found as soon as it is back.
-            has_epoch = self._link.ask(lambda redis: redis.exists(EPOCH), insist=True)
-            questions = self._link.ask(_take_questions, insist=True)
+            # A background thread keeps no request waiting, so it tries Redis even while the circuit is open.
+            has_epoch = self._redis.ask(lambda redis: redis.exists(EPOCH), ignore_circuit=True)
+            questions = self._redis.ask(_take_questions, ignore_circuit=True)
         except RedisUnavailable:
-            # Others, such as a command line, may have failed to publish as well.
-            self._owes.set()
+            # Another process, such as a command, may have failed to publish as well.
+            self._is_pending.set()
             return False
-        if has_epoch and not questions and not self._owes.is_set():
+        if has_epoch and not questions and not self._is_pending.is_set():
             return False
-        self._owes.clear()  # before publishing, so that what fails meanwhile is owed again
+        self._is_pending.clear()  # before publishing, so that a failure meanwhile is pending again
         try:
             self._publish_all(questions)
         except RedisUnavailable:
-            self._owes.set()
+            self._is_pending.set()
             return False
         except Exception:
-            self._owes.set()
+            self._is_pending.set()
             raise
         return True
 
     def _publish_all(self, questions: Sequence[str]) -> None:
         now = self._clock()
-        # Read after the questions were taken: what was committed before they were asked is in it.
-        ended = self._sessions.ended_early(now - LEEWAY)
+        # Read after the questions were taken: what was committed before they were asked is included.
+        ended = self._sessions.ended_sessions(now - LEEWAY)
         self._append(ended)
-        self._link.ask(lambda redis: redis.set(EPOCH, str(int(now))))
+        self._redis.ask(lambda redis: redis.set(EPOCH, str(int(now))))
         for question in questions:
             self._add(complete_fields(question, int(now)))
         _log.info("revocations_republished", sessions=len(ended), asked_by=len(questions))
@@ -88,30 +92,30 @@ class RevocationFeed:
     def _append(self, ended: Sequence[EndedSession]) -> None:
         newest = ""
         for session in ended:
-            # Rounded up, as `exp` is compared with a clock's fractions.
+            # Rounded up: `exp` is compared with fractions of a second.
             until = int(session.access_expires_at) + 1
             newest = self._add(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
         if newest:
-            self._link.ask(lambda redis: _trim(redis, newest))
+            self._redis.ask(lambda redis: _trim(redis, newest))
 
     def _add(self, fields: dict[str, str]) -> str:
-        return str(self._link.ask(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
+        return str(self._redis.ask(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
 
 
 def _take_questions(redis: Redis) -> list[str]:
-    """Takes what gateways ask out of Redis, so that one process answers; a gateway that gets no answer asks again."""
-    taken: Any = redis.spop(QUERIES, _MOST_QUESTIONS)
+    """Remove the gateways' questions from Redis and return them. A gateway that gets no answer asks again."""
+    taken: Any = redis.spop(QUERIES, _MAX_QUESTIONS)
     return sorted(str(question) for question in taken or ())
 
 
 def _trim(redis: Redis, newest: str) -> None:
-    """Deletes the oldest records, up to the first one that is still needed, when the `newest` was added.
+    """Delete the oldest records up to the first one that was still needed when `newest` was added.
 
-    Counted by the ids that Redis gave: a clock of ours that is wrong must not empty the feed.
+    Compared are the ids that Redis assigned: a wrong clock of this process must not empty the feed.
     """
     now = _seconds_of(newest)
-    for _ in range(_MOST_TRIMS):
-        oldest: Any = redis.xrange(STREAM, count=_TRIMMED_AT_ONCE)
+    for _ in range(_MAX_TRIM_BATCHES):
+        oldest: Any = redis.xrange(STREAM, count=_TRIM_BATCH)
         needed = next((entry for entry, fields in oldest if _is_needed(entry, fields, now)), None)
         if needed is not None:
             if needed != oldest[0][0]:
@@ -123,10 +127,10 @@ def _trim(redis: Redis, newest: str) -> None:
 def _is_needed(entry: str, fields: Mapping[str, str], now: float) -> bool:
     try:
         record = read_revocation(fields)
-        needed_for = max(0, record.until - record.at)
-    except ValueError:  # an answer to a gateway, or nothing of ours
-        needed_for = 0
-    return now <= _seconds_of(entry) + needed_for + _TRIM_MARGIN
+        needed_seconds = max(0, record.until - record.at)
+    except ValueError:  # an answer to a gateway, or an entry of another program
+        needed_seconds = 0
+    return now <= _seconds_of(entry) + needed_seconds + _TRIM_MARGIN
 
 
 def _seconds_of(entry: str) -> float:

@@ -1,7 +1,7 @@
-"""Owns when a write is committed: alone, or together with those of other threads.
+"""When a write is committed: alone, or together with the writes of other threads.
 
-A commit of SQLite is a wait for the disk, and commits come one after the other; a refresh that shares it with whoever
-else is waiting costs a part of it and is as durable. PostgreSQL does the same by itself.
+A commit of SQLite waits for the disk, and commits follow one another. A refresh that shares a commit with the others
+that wait costs a part of it and is as durable. PostgreSQL groups commits by itself.
 """
 
 import threading
@@ -14,31 +14,35 @@ from sqlalchemy import Connection, Engine
 
 from auth_service.storage.models import Database
 
-MOST = 64
+MAX_BATCH = 64
 """Writes in one commit."""
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Result]
-"""Statements that fail only when the database does. Run by whichever thread; may be run beside others'."""
+"""Statements that fail only if the database does. Any thread may run them, in one transaction with others' writes."""
 
 
 class Commits(Protocol):
     """Runs a write and returns once it is committed."""
 
     def run(self, write: Write[Result]) -> Result:
-        """What `write` gives. Raises what it or the commit raises: then nothing was written."""
+        """Return what `write` returns. Raises what it or the commit raises: then nothing was written."""
 
 
 class SeparateCommits:
-    """Every write is a transaction of its own."""
+    """Commits every write in a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def run(self, write: Write[Result]) -> Result:
-        """What `write` gives, once it is committed."""
-        result = write(self._database.connection())
-        self._database.commit()
+        """Return what `write` returns, once it is committed."""
+        try:
+            result = write(self._database.connection())
+            self._database.commit()
+        except BaseException:
+            self._database.rollback()
+            raise
         return result
 
 
@@ -51,23 +55,26 @@ class _Waiting:
 
 
 class GroupCommit:
-    """Whoever's turn it is runs the writes of all who wait, in one transaction: it stands, or falls, for all of them.
+    """One thread runs the writes of all that wait in one transaction, which commits or fails for all of them.
 
-    Whoever waits should hold no connection, since the one whose turn it is needs one. Safe for threads.
+    A thread that waits must hold no connection, since the thread that writes needs one: `release` gives it back.
+    Safe for threads.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, release: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
-        self._turn = threading.Lock()
+        self._release = release
+        self._lock = threading.Lock()
         self._queue: deque[_Waiting] = deque()
 
     def run(self, write: Write[Result]) -> Result:
-        """What `write` gives, once it is committed."""
+        """Return what `write` returns, once it is committed."""
+        self._release()
         own = _Waiting(write)
         self._queue.append(own)
-        with self._turn:
+        with self._lock:
             while not own.is_done:
-                self._commit([self._queue.popleft() for _ in range(min(len(self._queue), MOST))])
+                self._commit([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
         if own.error is not None:
             raise own.error
         result: Result = own.result
@@ -79,7 +86,7 @@ class GroupCommit:
             with self._engine.begin() as connection:
                 for waiting in batch:
                     waiting.result = waiting.write(connection)
-        except BaseException as failure:  # noqa: BLE001 - handed to everybody who waits, whatever it is
+        except BaseException as failure:  # noqa: BLE001 - every thread that waits raises it, whatever it is
             error = failure
         for waiting in batch:
             waiting.error = error

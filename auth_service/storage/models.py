@@ -1,7 +1,7 @@
-"""Owns the tables: users, one row for each login, and the audit trail.
+"""The tables: users, sessions and the audit trail.
 
-Moments are seconds since the epoch, as the tokens have them: what is computed from a row is then the same to the
-bit whichever database keeps it.
+Times are seconds since the epoch, as in tokens, so that a value computed from a row is the same to the bit on every
+database.
 """
 
 from uuid import UUID
@@ -10,14 +10,9 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Double, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 
-MAX_EMAIL = 254
-MAX_FOLDED_EMAIL = 320
-MAX_NAME = 150
-MAX_ROLES = 255
-MAX_DEVICE = 255
-
-STAFF = "staff"
-"""The role that sees and deletes every user."""
+from auth_service.accounts.email_addresses import MAX_EMAIL_KEY
+from auth_service.accounts.user import MAX_EMAIL, MAX_NAME, MAX_ROLES
+from auth_service.events.client import MAX_ADDRESS, MAX_DEVICE
 
 
 class Base(DeclarativeBase):
@@ -25,19 +20,19 @@ class Base(DeclarativeBase):
 
 
 Database = scoped_session[Session]
-"""A database session of the current thread."""
+"""The SQLAlchemy session of the current application context."""
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 
 
-class User(Base):
-    """Somebody who may log in. `email` stands as it was given, `email_folded` is the key of its mailbox: unique."""
+class UserRow(Base):
+    """A user. `email` is the address as it was entered, `email_folded` the unique key of its mailbox."""
 
     __tablename__ = "users"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(MAX_EMAIL))
-    email_folded: Mapped[str] = mapped_column(String(MAX_FOLDED_EMAIL), unique=True)
+    email_folded: Mapped[str] = mapped_column(String(MAX_EMAIL_KEY), unique=True)
     password_hash: Mapped[str] = mapped_column(Text)
     first_name: Mapped[str] = mapped_column(String(MAX_NAME), default="")
     last_name: Mapped[str] = mapped_column(String(MAX_NAME), default="")
@@ -47,41 +42,36 @@ class User(Base):
     password_changed_at: Mapped[float] = mapped_column(Double)
     last_login_at: Mapped[float | None] = mapped_column(Double)
 
-    @property
-    def is_staff(self) -> bool:
-        """Whether the role `staff` was granted."""
-        return STAFF in self.roles.split()
-
 
 class SessionRow(Base):
-    """One login. `id` is the `sid` of its tokens; what the other columns mean for a refresh, sessions.py says."""
+    """A session. `id` is the `sid` of its tokens; sessions/refresh_policy.py explains the columns of a refresh."""
 
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # No foreign key: a session outlives its user by an access token's life, so that its end can be published again.
+    # No foreign key: the row outlives its user by an access token's lifetime, so that its end can be published again.
     user_id: Mapped[UUID] = mapped_column(index=True)
     generation: Mapped[int] = mapped_column(default=0)
     seen_generation: Mapped[int] = mapped_column(default=0)
     rotated_at: Mapped[float] = mapped_column(Double)
     recent_rotations: Mapped[list[float]] = mapped_column(JSON, default=list)
     grace_began_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """The latest of `recent_rotations`, where a statement can compare it."""
+    """The last of `recent_rotations`, as a column that a statement can compare."""
     handle_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """For sessions that a browser holds by an opaque handle."""
+    """SHA-256 of the opaque handle of a browser's session."""
     created_at: Mapped[float] = mapped_column(Double)
     last_used_at: Mapped[float] = mapped_column(Double)
     expires_at: Mapped[float] = mapped_column(Double)
-    """Absolute: no rotation moves it."""
+    """The absolute end: no rotation moves it."""
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
     access_expires_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """No access token of the session is good after it: so long its revocation has to be remembered."""
+    """No access token of the session is valid after it: until then a revocation has to be kept."""
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
-    address: Mapped[str] = mapped_column(String(64), default="")
+    address: Mapped[str] = mapped_column(String(MAX_ADDRESS), default="")
 
 
 class AuditRow(Base):
-    """Something that happened, for the account's owner to read. Outlives the user and the session it speaks of."""
+    """An audit record, for the account's owner to read. It outlives its user and its session."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_user_id_id", "user_id", "id"),)
@@ -91,6 +81,6 @@ class AuditRow(Base):
     event: Mapped[str] = mapped_column(String(32))
     user_id: Mapped[UUID | None]
     session: Mapped[str | None] = mapped_column(String(32))
-    address: Mapped[str] = mapped_column(String(64), default="")
+    address: Mapped[str] = mapped_column(String(MAX_ADDRESS), default="")
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     detail: Mapped[dict[str, str | int]] = mapped_column(JSON, default=dict)

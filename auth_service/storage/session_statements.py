@@ -1,6 +1,7 @@
-"""Owns the statements on sessions that every log-in and refresh runs, in SQL's own words.
+"""SQL statements on sessions that every log-in or refresh runs, as text.
 
-Put together from objects each time, they take longer to build than to run. The same on SQLite and PostgreSQL.
+SQLAlchemy's expressions take longer to build than these statements take to run. The text is valid for SQLite and
+PostgreSQL.
 """
 
 from sqlalchemy import JSON, Boolean, Uuid, bindparam, text
@@ -20,7 +21,7 @@ def _find(condition: str) -> TextualSelect:
 FIND = _find("id = :sid")
 FIND_BY_HANDLE = _find("handle_hash = :handle_hash")
 
-FIND_WITH_BEARER = (
+FIND_WITH_USER = (
     text(f"""
         SELECT {_COLUMNS}, email, roles, is_active
         FROM users LEFT JOIN sessions ON sessions.id = :sid AND sessions.user_id = users.id
@@ -29,7 +30,7 @@ FIND_WITH_BEARER = (
     .bindparams(bindparam("user_id", type_=Uuid()))
     .columns(user_id=Uuid(), recent_rotations=JSON(), is_active=Boolean())
 )
-"""A user, with this session of theirs where there is one: else its columns are empty."""
+"""A user with the session; the session's columns are NULL if it is not the user's."""
 
 OPEN = text("""
     INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,
@@ -38,7 +39,7 @@ OPEN = text("""
         :access_expires_at, :device, :address)
     ON CONFLICT (handle_hash) DO NOTHING
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
-"""Unless another session is held by the same handle."""
+"""Unless another session has the same handle."""
 
 ROTATE = text("""
     UPDATE sessions
@@ -52,9 +53,9 @@ ROTATE = text("""
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
         (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at, access_expires_at
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
-"""The newest token of an active user, while no grace is running: the rotation, and what tokens say of the user."""
+"""Rotate the newest token of an active user while no grace time is running. Returns what access tokens need."""
 
-SWAP = text("""
+REPLACE = text("""
     UPDATE sessions
     SET generation = :generation, seen_generation = :seen_generation, rotated_at = :rotated_at,
         recent_rotations = :recent_rotations, grace_began_at = :grace_began_at, revoked_at = :revoked_at,
@@ -62,10 +63,19 @@ SWAP = text("""
     WHERE id = :sid AND generation = :read_generation AND seen_generation = :read_seen_generation
         AND revoked_at IS NULL AND expires_at > :now
 """).bindparams(bindparam("recent_rotations", type_=JSON()))
-"""Whatever was decided, if the row is still the one that was read."""
+"""Compare and set: only if the row still has the generations that were read."""
 
 RAISE_SEEN = text("""
     UPDATE sessions SET seen_generation = :seen
     WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
 """)
-"""Only upwards, and never beyond what was issued."""
+"""Only upwards, and never beyond the generation that was issued."""
+
+RENEW = text("""
+    UPDATE sessions
+    SET rotated_at = :now, last_used_at = :now,
+        access_expires_at =
+            CASE WHEN access_expires_at < :access_needed THEN :access_raised ELSE access_expires_at END
+    WHERE id = :sid AND revoked_at IS NULL AND expires_at > :now
+""")
+"""Restart the idle time of a session that is held by a handle."""

@@ -1,22 +1,18 @@
-"""Owns how often something was tried lately: in Redis for all workers, in windows that begin with a try.
+"""Counters of attempts: fixed windows that begin with the first attempt, in Redis for all workers.
 
-Policy: while Redis is silent each worker counts by itself, from nothing; nobody waits, and nothing is let through
-uncounted. What was counted so is forgotten when Redis is back.
+Failure policy: while Redis does not answer, each worker counts by itself and from zero. No request waits, and none is
+admitted uncounted. Those counts are dropped when Redis is back.
 """
 
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import cast
 
-from limits.storage import MemoryStorage
-
-from auth_service.storage.redis import Command, RedisClient, RedisUnavailable
+from auth_service.redis_client import Command, RedisClient, RedisUnavailable
+from auth_service.throttling.local_counters import LocalCounters
 from chassis.rates import Rate
 
-# As text each time: a script that is called by its hash is unknown to a Redis that was restarted.
+# Sent as text: a restarted Redis does not know a script by its hash.
 _ADMIT = """
 local counted = {}
 for i = 1, #KEYS, 2 do
@@ -32,15 +28,17 @@ for _, i in ipairs(counted) do
 end
 return {0, unpack(counted)}
 """
-"""KEYS are pairs of a counter and its waiver, ARGV pairs of a count and seconds. Answers with the seconds to wait,
-and where they are 0, with the places of the counters that count the try."""
+"""KEYS are pairs of a counter and its waiver, ARGV pairs of a limit and a window in seconds.
+
+Returns the seconds to wait and, if they are 0, the positions of the counters that count the attempt.
+"""
 
 _NO_WAIVER = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A rate, and what is counted under it: nothing, where `waiver` has counted anything."""
+    """A rate and the name under which attempts are counted. It does not apply while `waiver` has a count."""
 
     rate: Rate
     name: tuple[str, ...]
@@ -48,79 +46,72 @@ class Counter:
 
     @property
     def key(self) -> str:
-        """In Redis. With the rate in it: another one counts from nothing."""
+        """The Redis key. It contains the rate, so that a changed rate counts from zero."""
         return f"tries:{'/'.join(self.name)}/{self.rate.count}/{self.rate.seconds}"
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What became of a try: which counters count it, or for how many seconds it has to wait."""
+    """An admitted attempt with the counters that count it, or a refused one with the seconds to wait."""
 
     counted: Sequence[Counter] = ()
-    wait: int = 0
+    wait_seconds: int = 0
 
 
 class AttemptCounters:
-    """Counts by name: of what, and by whom. Safe for threads; a try is counted in one step, so none slips through."""
+    """Counts attempts in one atomic step each. Safe for threads."""
 
-    def __init__(self, link: RedisClient) -> None:
-        self._link = link
-        self._local = MemoryStorage()
-        self._local_turn = threading.Lock()
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._local = LocalCounters()
 
     def admit(self, *counters: Counter) -> Admission:
-        """Counts a try under all of them; under none where one has counted as many as its rate allows.
-
-        In one round trip: every log-in does this, and `settle`.
-        """
+        """Count an attempt under every counter, or under none if one has reached its limit. One round trip."""
         keys = [key for one in counters for key in (one.key, one.waiver.key if one.waiver else _NO_WAIVER)]
         limits = [number for one in counters for number in (one.rate.count, one.rate.seconds)]
         try:
-            (answer,) = self._link.exchange(("EVAL", _ADMIT, len(keys), *keys, *limits))
+            (reply,) = self._redis.exchange(("EVAL", _ADMIT, len(keys), *keys, *limits))
         except RedisUnavailable:
-            return self._admit_here(counters)
-        wait, *places = cast(list[int], answer)
-        return Admission([counters[place // 2] for place in places], wait)
+            return self._admit_locally(counters)
+        wait_seconds, *positions = cast(list[int], reply)
+        return Admission([counters[position // 2] for position in positions], wait_seconds)
 
-    def take_back(self, counters: Sequence[Counter]) -> None:
-        """Counts one try less under each."""
-        try:
-            self._link.exchange(*(command for counter in counters for command in _one_less(counter)))
-        except RedisUnavailable:
-            for counter in counters:
-                self._local.incr(counter.key, counter.rate.seconds, -1)
+    def decrement(self, counters: Sequence[Counter]) -> None:
+        """Count one attempt less under each counter. One round trip."""
+        self.settle(decremented=counters)
 
     def settle(
-        self, *, forgotten: Sequence[Counter], one_less: Sequence[Counter] = (), kept: Sequence[Counter] = ()
+        self,
+        *,
+        reset: Sequence[Counter] = (),
+        decremented: Sequence[Counter] = (),
+        set_to_one: Sequence[Counter] = (),
     ) -> None:
-        """Counts `forgotten` from nothing again, `one_less` one less, and `kept` once, for its whole time anew.
-
-        In one round trip.
-        """
-        changes: list[Command] = [("DEL", *(counter.key for counter in forgotten))]
-        changes += [command for counter in one_less for command in _one_less(counter)]
-        changes += [("SET", counter.key, 1, "EX", counter.rate.seconds) for counter in kept]
+        """Delete the counters in `reset`, decrement others, and set others to 1 with a new window. One round trip."""
+        commands: list[Command] = [("DEL", *(counter.key for counter in reset))] if reset else []
+        commands += [command for counter in decremented for command in _decrement(counter)]
+        commands += [("SET", counter.key, 1, "EX", counter.rate.seconds) for counter in set_to_one]
         try:
-            self._link.exchange(*changes)
+            self._redis.exchange(*commands)
         except RedisUnavailable:
-            for counter in (*forgotten, *kept):
-                self._local.clear(counter.key)
-            for counter in one_less:
-                self._local.incr(counter.key, counter.rate.seconds, -1)
-            for counter in kept:
-                self._local.incr(counter.key, counter.rate.seconds)
+            for counter in (*reset, *set_to_one):
+                self._local.reset(counter.key)
+            for counter in decremented:
+                self._local.add(counter.key, -1, counter.rate.seconds)
+            for counter in set_to_one:
+                self._local.add(counter.key, 1, counter.rate.seconds)
 
-    def _admit_here(self, counters: Sequence[Counter]) -> Admission:
-        with self._local_turn:
-            counted = [one for one in counters if not (one.waiver and self._local.get(one.waiver.key))]
+    def _admit_locally(self, counters: Sequence[Counter]) -> Admission:
+        with self._local.lock:
+            counted = [one for one in counters if not (one.waiver and self._local.count(one.waiver.key))]
             for counter in counted:
-                if self._local.get(counter.key) >= counter.rate.count:
-                    return Admission(wait=max(1, ceil(self._local.get_expiry(counter.key) - time.time())))
+                if self._local.count(counter.key) >= counter.rate.count:
+                    return Admission(wait_seconds=self._local.seconds_left(counter.key))
             for counter in counted:
-                self._local.incr(counter.key, counter.rate.seconds)
+                self._local.add(counter.key, 1, counter.rate.seconds)
         return Admission(counted)
 
 
-def _one_less(counter: Counter) -> tuple[Command, Command]:
-    # Where the window has ended meanwhile, the next one begins with a try in hand: an entry must not stay for ever.
+def _decrement(counter: Counter) -> tuple[Command, Command]:
+    # If the window has ended, the next one begins at -1; without SET the key would never expire.
     return ("SET", counter.key, 0, "EX", counter.rate.seconds, "NX"), ("DECR", counter.key)

@@ -1,13 +1,11 @@
-"""Decides how often passwords may be tried and accounts be made, by account and by address (ASVS 2.2.1).
+"""The log-in throttle: how often passwords may fail and accounts be registered, per account and address (ASVS 2.2.1).
 
-Failures count, successes do not, and a refresh is never asked about. Whoever fails is held back by address first:
-somebody who hammers an account from one place fills a bucket of that place, and its owner still logs in from
-elsewhere. Against many places at once there is a larger bucket for the account; from where the owner has logged in
-before, it does not count, so that nobody can lock an owner out. A third one, for the address alone, is against one
-password tried on many accounts.
+Failures count; successes and refreshes do not. Three counters apply to a log-in: one for the account from this
+address, one for the address, and a larger one for the account from all addresses. The last one does not apply to an
+address from which the account has logged in before, so that nobody can lock its owner out.
 
-Known and unknown accounts are treated alike, and known by a keyed hash. A try counts as a failure from the moment it
-is let in, so that many at once are no way around; one that was right, or not judged at all, is taken back.
+Known and unknown accounts are treated alike and counted under a keyed hash. An attempt counts as a failure from its
+start, so that parallel attempts gain nothing. It is taken off again if the password was right or was not verified.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +17,13 @@ from chassis.client_network import client_network
 from chassis.rates import Rate
 
 _TRUSTED = Rate(1, 30 * 86_400)
-"""For so long an address is trusted by an account that has logged in from there."""
+"""How long an account trusts an address from which it has logged in."""
 
 _LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
 
 
 class Throttled(Exception):
-    """Too many tries. `seconds` until the next may be made."""
+    """There were too many attempts. The next one may be made in `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -34,10 +32,10 @@ class Throttled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRates:
-    """How many failed log-ins, and how many registrations, there may be."""
+    """The limits of failed log-ins and of registrations."""
 
     failures: Rate
-    """Of one account from one address."""
+    """Failures of one account from one address."""
     failures_of_account: Rate
     failures_of_address: Rate
     registrations_of_account: Rate
@@ -46,58 +44,60 @@ class ThrottleRates:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Somebody tries: an account's keyed hash, and from where; "" where that is not known."""
+    """An attempt: the account's keyed hash and the client's network, "" if it is unknown."""
 
     account: str
     network: str
 
 
-class Throttle:
-    """Holds back. Without `rates` it holds nobody back."""
+class LoginThrottle:
+    """Refuses attempts beyond the limits; with `rates` None it refuses none."""
 
-    def __init__(self, tries: AttemptCounters, rates: ThrottleRates | None, pseudonym: Callable[[str], str]) -> None:
-        self._attempt_counters = tries
+    def __init__(
+        self, counters: AttemptCounters, rates: ThrottleRates | None, pseudonym: Callable[[str], str]
+    ) -> None:
+        self._counters = counters
         self._rates = rates
         self._pseudonym = pseudonym
 
     def attempt(self, email: str, address: str) -> Attempt:
-        """A try for the account of `email`, whether there is one or not, from `address`."""
+        """Return the attempt for the account of `email`, existing or not, from an IP address."""
         return Attempt(self._pseudonym(email_key(email)), client_network(address))
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
-        """Counts a failure, until it is known to be none; what counts it. Raises Throttled."""
+        """Count a failed log-in and return the counters that count it. Raises Throttled."""
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return ()
         if not network:
             return self._admit(_of_account(rates, account))
         return self._admit(
-            _of_both(rates, account, network),
-            _of_address(rates, network),
+            _of_account_and_network(rates, account, network),
+            _of_network(rates, network),
             _of_account(rates, account, waiver=_trust(account, network)),
         )
 
-    def take_back(self, counted: Sequence[Counter]) -> None:
-        """The password was not judged: something else failed."""
+    def cancel(self, counted: Sequence[Counter]) -> None:
+        """Take an attempt off the counters that count it: its password was not verified."""
         if counted:
-            self._attempt_counters.take_back(counted)
+            self._counters.decrement(counted)
 
-    def note_success(self, attempt: Attempt) -> None:
-        """The password was right: forgets what the account has failed. Of its address others may have failed, too."""
+    def record_success(self, attempt: Attempt) -> None:
+        """Forget the account's failures and trust its address. The failures of others from the address stay."""
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return
         if not network:
-            self._attempt_counters.settle(forgotten=[_of_account(rates, account)])
+            self._counters.settle(reset=[_of_account(rates, account)])
             return
-        self._attempt_counters.settle(
-            forgotten=[_of_account(rates, account), _of_both(rates, account, network)],
-            one_less=[_of_address(rates, network)],
-            kept=[_trust(account, network)],
+        self._counters.settle(
+            reset=[_of_account(rates, account), _of_account_and_network(rates, account, network)],
+            decremented=[_of_network(rates, network)],
+            set_to_one=[_trust(account, network)],
         )
 
     def admit_registration(self, attempt: Attempt) -> None:
-        """Counts a registration, whatever becomes of it. Raises Throttled."""
+        """Count a registration, successful or not. Raises Throttled."""
         if self._rates is None:
             return
         counters = [Counter(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
@@ -106,17 +106,17 @@ class Throttle:
         self._admit(*counters)
 
     def _admit(self, *counters: Counter) -> Sequence[Counter]:
-        admission = self._attempt_counters.admit(*counters)
-        if admission.wait:
-            raise Throttled(admission.wait)
+        admission = self._counters.admit(*counters)
+        if admission.wait_seconds:
+            raise Throttled(admission.wait_seconds)
         return admission.counted
 
 
-def _of_both(rates: ThrottleRates, account: str, network: str) -> Counter:
+def _of_account_and_network(rates: ThrottleRates, account: str, network: str) -> Counter:
     return Counter(rates.failures, (_LOGIN, account, network))
 
 
-def _of_address(rates: ThrottleRates, network: str) -> Counter:
+def _of_network(rates: ThrottleRates, network: str) -> Counter:
     return Counter(rates.failures_of_address, (_LOGIN, network))
 
 

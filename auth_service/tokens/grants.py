@@ -1,6 +1,6 @@
-"""Owns how tokens are granted and given back: for a password, for a refresh token, and at logout.
+"""Token grants: tokens for a password, tokens for a refresh token, and revocation.
 
-The SQL record decides; the Redis blacklist only spares it floods of tokens that are known to be dead.
+SQL decides. The Redis blacklist only keeps floods of dead tokens away from it.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from auth_service.accounts.passwords import Passwords
-from auth_service.accounts.users import NOBODY, Account, Accounts
-from auth_service.audit.client import Client
-from auth_service.audit.failed_logins import FailedLogins
-from auth_service.audit.trail import AuditRecord, AuditTrail, Detail, Event, Reason
+from auth_service.accounts.store import UserStore
+from auth_service.accounts.user import DUMMY_USER, User
+from auth_service.audit.store import AuditStore
+from auth_service.events.account_events import EndReason, LoginFailed, LoginThrottled, TokensRefreshed
+from auth_service.events.client import Client
+from auth_service.events.dispatcher import Dispatch
 from auth_service.sessions.blacklist import Blacklist
+from auth_service.sessions.refresh import refresh_session
 from auth_service.sessions.refresh_policy import (
     Ended,
     Expired,
@@ -23,11 +26,9 @@ from auth_service.sessions.refresh_policy import (
     decide,
     oldest_redeemable,
 )
-from auth_service.sessions.revocation import SessionEndings
-from auth_service.sessions.store import EndedSession, Refreshed, Session, SessionStore, new_session
-from auth_service.storage.models import User
-from auth_service.throttling.login_throttle import Attempt, Throttle, Throttled
-from auth_service.tokens.issuer import Bearer, Issuer, TokenPair
+from auth_service.sessions.store import Refreshed, Session, SessionStore, new_session
+from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
+from auth_service.tokens.issuer import Issuer, TokenPair, TokenUser
 from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader
 from chassis.clock import Clock
 from contract.claims import AccessClaims, ExpiredToken, InvalidToken
@@ -36,7 +37,7 @@ Signed = TypeVar("Signed")
 
 
 class BadCredentials(Exception):
-    """No active account has this address and this password; which of them was wrong is not said."""
+    """No active account has this address and this password. It does not tell which of the two was wrong."""
 
 
 class SpentToken(InvalidToken):
@@ -48,33 +49,33 @@ class SpentToken(InvalidToken):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenedSession(Generic[Signed]):
-    """A new session, whose it is, and what was signed for it."""
+    """A new session, its user, and the tokens that were signed for it."""
 
-    user: Account
+    user: User
     session: Session
     signed: Signed
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Grants and takes back. Durations in seconds."""
+    """Grants and revokes tokens. Durations are in seconds; `max_sessions` per user, 0 is no limit."""
 
-    accounts: Accounts
+    users: UserStore
     sessions: SessionStore
+    audit: AuditStore
     passwords: Passwords
     issuer: Issuer
     reader: TokenReader
     blacklist: Blacklist
-    endings: SessionEndings
-    trail: AuditTrail
-    failures: FailedLogins
-    throttle: Throttle
+    throttle: LoginThrottle
+    dispatch: Dispatch
     policy: RefreshPolicy
     session_lifetime: int
+    max_sessions: int
     clock: Clock
 
     def log_in(self, email: str, password: str, client: Client) -> TokenPair:
-        """Tokens of a new session. Raises BadCredentials, Throttled or HashingBusy."""
+        """Return the tokens of a new session. Raises BadCredentials, Throttled or HashingBusy."""
         return self.open_session(email, password, client, self.issuer.pair).signed
 
     def open_session(
@@ -82,84 +83,80 @@ class Grants:
         email: str,
         password: str,
         client: Client,
-        sign: Callable[[Bearer, Session, float], Signed],
+        sign: Callable[[TokenUser, Session, float], Signed],
         *,
         handle_hash: str | None = None,
         replaces: str | None = None,
     ) -> OpenedSession[Signed]:
-        """A new session of the user with this password, with what `sign` makes for it, of the issuer's methods one.
+        """Open a session for the user with this password; `sign` is a method of the issuer.
 
-        Only then does the session end that is held by the handle whose hash is `replaces` (ASVS 7.2.4).
+        If it succeeds, the session with the handle hash `replaces` ends (ASVS 7.2.4).
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
-        self.passwords.check_room()  # in a storm, nothing is asked for those who are told to come back
-        with self._counted(email, client) as attempt:
-            user = self.accounts.find_account(email)
+        self.passwords.check_room()  # under overload no query is made for a request that will be refused
+        with self._throttled(email, client) as attempt:
+            user = self.users.find_by_email(email)
             now = self.clock()
-            session = new_session(user.id if user else NOBODY.id, now, self.session_lifetime, self.policy)
-            with self.passwords.verifying(password, user.password_hash if user else None) as verdict:
-                # Signed while the hash is waited for, and for nobody as well: the time must not tell who has an
-                # account. It leaves this place with a right password or not at all.
-                signed = sign(user or NOBODY, session, now)
-                judged = verdict.result()
-            if user is None or not judged.is_right or not user.is_active:
-                self._note_failure(attempt, user, matches=judged.is_right)
-                raise BadCredentials
-            is_outdated = judged.is_renewable or self.passwords.is_outdated(user.password_hash)
-            new_hash = self.passwords.hash(password) if is_outdated else None
-            ended = self.accounts.log_in(
-                user, session, client, new_hash=new_hash, handle_hash=handle_hash, replaces=replaces
+            session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
+            with self.passwords.verifying(password, user.password_hash if user else None) as pending:
+                # Signed while the hash is computed, for unknown users too: the time must not tell which accounts
+                # exist. The tokens are returned only if the password is right.
+                signed = sign(user or DUMMY_USER, session, now)
+                check = pending.result()
+            if user is None or not check.is_right or not user.is_active:
+                raise self._failed(attempt, user, client, is_right=check.is_right)
+            needs_rehash = check.needs_rehash or self.passwords.is_outdated(user.password_hash)
+            is_open = self.sessions.open(
+                session,
+                user,
+                client,
+                max_sessions=self.max_sessions,
+                new_password_hash=self.passwords.hash(password) if needs_rehash else None,
+                handle_hash=handle_hash,
+                replaces=replaces,
             )
-            if ended is None:  # the password was changed meanwhile, or the account barred
-                self._note_failure(attempt, user, matches=False)
-                raise BadCredentials
-            self.endings.announce(ended, Reason.TOO_MANY)
+            if not is_open:
+                raise self._failed(attempt, user, client, is_right=False)
             return OpenedSession(user, session, signed)
 
     def verify_password(self, user: User, password: str, client: Client) -> bool:
-        """Whether `user`, who is logged in, knows their password, too. Raises Throttled or HashingBusy."""
+        """Return whether `password` is the password of a user who is logged in. Raises Throttled or HashingBusy."""
         try:
-            with self._counted(user.email, client):
+            with self._throttled(user.email, client):
                 if not self.passwords.verify(password, user.password_hash):
                     raise BadCredentials
         except BadCredentials:
             return False
         return True
 
-    def refresh(self, token: str) -> TokenPair:
-        """The successor of `token` and a fresh access token.
+    def refresh(self, token: str, client: Client) -> TokenPair:
+        """Return the successor of a refresh token and a new access token. A replay ends the session.
 
-        Raises InvalidToken or one of its kinds, NoActiveAccount, or RaceNotWon; a replay ends the session.
+        Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
         """
         claims = self._read_unless_ended(token)
         now = self.clock()
-        # Where a grace is bound to be running, the short way would only be tried in vain.
-        is_quiet = now - claims.issued_at >= self.policy.grace
-        rotated = is_quiet and self.sessions.rotate_undisputed(claims.session, claims.subject, claims.generation, now)
-        if rotated:
-            self._note(rotated, now)
-            return self.issuer.pair(rotated, rotated.session, now)
-        refreshed = self.sessions.refresh(claims.session, claims.subject, claims.generation, now)
+        refreshed = self._refresh(claims, now)
         if refreshed is None:
             raise InvalidToken(INVALID)
-        self._refuse(refreshed, claims, now)
-        self._note(refreshed, now)
+        match refreshed.decision:
+            case Expired():
+                raise ExpiredToken
+            case Ended() | Replay():
+                raise SpentToken
+        self.dispatch((self._event_of(refreshed, client, now),))
         return self.issuer.pair(refreshed, refreshed.session, now)
 
     def revoke(self, token: str) -> None:
-        """Ends the session of a refresh token. Raises InvalidToken or one of its kinds, also the second time."""
+        """End the session of a refresh token. Raises InvalidToken or a subclass, also the second time."""
         claims = self._read_unless_ended(token)
         was_spent = self.is_spent(claims)
-        reason = Reason.REPLAY if was_spent else Reason.LOGOUT
-        ended = self.sessions.end(claims.session, self.clock(), reason=reason)
-        if ended is None:
-            raise SpentToken
-        self.endings.announce([ended], reason)
-        if was_spent:
+        reason = EndReason.REPLAY if was_spent else EndReason.LOGOUT
+        if not self.sessions.end(claims.session, self.clock(), reason) or was_spent:
             raise SpentToken
 
     def is_spent(self, claims: RefreshClaims) -> bool:
-        """Whether a refresh token would be refused as spent; changes nothing. Raises InvalidToken, ExpiredToken."""
+        """Return whether a refresh token would be refused as spent. Raises InvalidToken or ExpiredToken."""
         if self.blacklist.is_spent(claims.session, claims.generation):
             return True
         session = self.sessions.find(claims.session)
@@ -171,11 +168,11 @@ class Grants:
         return isinstance(decision, Replay | Ended)
 
     def has_ended(self, claims: AccessClaims) -> bool:
-        """Whether the session of an access token has ended, or its user was barred: then the token is refused."""
+        """Return whether an access token is revoked: its session has ended, or its user is deactivated or deleted."""
         session = self.sessions.find(claims.session)
         if session is None or session.state.revoked_at is not None:
             return True
-        user = self.accounts.find(session.user_id)
+        user = self.users.find(session.user_id)
         return user is None or not user.is_active
 
     def _read_unless_ended(self, token: str) -> RefreshClaims:
@@ -184,52 +181,54 @@ class Grants:
             raise SpentToken
         return claims
 
+    def _refresh(self, claims: RefreshClaims, now: float) -> Refreshed | None:
+        sid, user_id, presented = claims.session, claims.subject, claims.generation
+        # A token younger than the grace time cannot be rotated in one statement: its grace is running.
+        if now - claims.issued_at >= self.policy.grace:
+            rotated = self.sessions.rotate_undisputed(sid, user_id, presented, now)
+            if rotated:
+                return rotated
+        return refresh_session(self.sessions, self.policy, sid, user_id, presented, now)
+
+    def _event_of(self, refreshed: Refreshed, client: Client, now: float) -> TokensRefreshed:
+        session, decision = refreshed.session, refreshed.decision
+        return TokensRefreshed(
+            now,
+            session.user_id,
+            client,
+            session.sid,
+            type(decision).__name__.lower(),
+            session.state.generation,
+            oldest_redeemable(session.state, self.policy, now) if isinstance(decision, Rotate) else None,
+            session.state.tokens_expire_at(self.policy.idle_lifetime),
+        )
+
     @contextmanager
-    def _counted(self, email: str, client: Client) -> Iterator[Attempt]:
-        """Within it a password is judged. Raises Throttled."""
+    def _throttled(self, email: str, client: Client) -> Iterator[Attempt]:
+        """Count a failed log-in unless the block succeeds. Raises Throttled."""
         attempt = self.throttle.attempt(email, client.address)
         try:
             counted = self.throttle.admit_login(attempt)
         except Throttled:
-            # A line, no row: whoever is held back would fill the table.
-            self.trail.tell(
-                AuditRecord(Event.LOGIN_THROTTLED, self.clock(), None, None, {"account": attempt.account})
-            )
+            self.dispatch((LoginThrottled(self.clock(), None, client, attempt.account),))
             raise
         try:
             yield attempt
         except BadCredentials:
             raise
         except Exception:
-            self.throttle.take_back(counted)
+            self.throttle.cancel(counted)
             raise
-        self.throttle.note_success(attempt)
+        self.throttle.record_success(attempt)
 
-    def _note_failure(self, attempt: Attempt, user: Account | None, *, matches: bool) -> None:
+    def _failed(self, attempt: Attempt, user: User | None, client: Client, *, is_right: bool) -> BadCredentials:
+        """Record a failed log-in and return the error to raise."""
+        now = self.clock()
         if user is None:
-            # People type passwords into this field: of a name that nobody has only a keyed hash is kept.
-            detail = {"account": attempt.account}
+            # People enter passwords as names: of an unknown name only a keyed hash is kept.
+            failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
-            detail = {"reason": "account is barred" if matches else "wrong password"}
-        self.failures.record(AuditRecord(Event.LOGIN_FAILED, self.clock(), user.id if user else None, None, detail))
-
-    def _refuse(self, refreshed: Refreshed, claims: RefreshClaims, now: float) -> None:
-        match refreshed.decision:
-            case Expired():
-                raise ExpiredToken
-            case Ended():
-                raise SpentToken
-            case Replay():
-                session = refreshed.session
-                state = session.state
-                ended = EndedSession(session.sid, session.user_id, now, state.expires_at, state.access_expires_at)
-                self.endings.announce([ended], Reason.REPLAY)
-                raise SpentToken
-
-    def _note(self, refreshed: Refreshed, now: float) -> None:
-        state, sid = refreshed.session.state, refreshed.session.sid
-        detail: Detail = {"decision": type(refreshed.decision).__name__.lower(), "generation": state.generation}
-        self.trail.tell(AuditRecord(Event.REFRESH, now, refreshed.session.user_id, sid, detail))
-        if isinstance(refreshed.decision, Rotate):
-            left = state.tokens_expire_at(self.policy.idle_lifetime) - now
-            self.blacklist.note_spent(sid, oldest_redeemable(state, self.policy, now), seconds=left)
+            reason = "account is barred" if is_right else "wrong password"
+            failure = LoginFailed(now, user.id, client, reason=reason)
+        self.audit.record(failure)
+        return BadCredentials()

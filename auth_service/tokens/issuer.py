@@ -1,7 +1,7 @@
-"""Owns how access and refresh tokens are made.
+"""The issuer of access and refresh tokens.
 
-A refresh token is a function of its session's row, to the byte: whoever is owed the successor, however often it is
-asked for, gets the same one, and none is ever stored.
+A refresh token is a function of its session's row, to the byte: every request for the same generation gets the same
+token, and no token is stored.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _REFRESH_HEADER = encoded_header(typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM)
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TokenPair:
-    """What a login or a refresh hands out."""
+    """The tokens that a log-in or a refresh returns."""
 
     access: str
     refresh: str
@@ -30,9 +30,9 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """How long tokens live, in seconds; a refresh token counts from its rotation.
+    """Lifetimes of tokens in seconds; that of a refresh token begins with its rotation.
 
-    `jitter` is the part of its life by which an access token may be cut short.
+    `jitter` is the fraction by which an access token's lifetime may be shortened.
     """
 
     access: int
@@ -40,16 +40,16 @@ class Lifetimes:
     jitter: float = 0.0
 
 
-class Bearer(Protocol):
-    """Whose token it is, as the token says it."""
+class TokenUser(Protocol):
+    """The user whom a token names."""
 
     @property
     def email(self) -> str:
-        """The address, as it was given."""
+        """The e-mail address as it was entered."""
 
     @property
     def roles(self) -> str:
-        """The roles, with a space between."""
+        """The roles, separated by spaces."""
 
 
 class Issuer:
@@ -66,16 +66,16 @@ class Issuer:
         self._audience = audience
         self._lifetimes = lifetimes
 
-    def pair(self, user: Bearer, session: Session, now: float) -> TokenPair:
-        """A fresh access token, and the one refresh token of the session's generation."""
+    def pair(self, user: TokenUser, session: Session, now: float) -> TokenPair:
+        """Return a new access token and the refresh token of the session's generation."""
         return TokenPair(self.access(user, session, now), self._refresh_token(session))
 
     def pseudonym(self, name: str) -> str:
-        """32 hex digits by which `name` is known again, and never found out."""
+        """Return a keyed hash of `name`: 32 hexadecimal digits that do not reveal it."""
         return self._keyed_hash(f"pseudonym {name}")
 
-    def access(self, user: Bearer, session: Session, now: float) -> str:
-        """A fresh access token. It lives a little shorter than it might, so that not all end at once."""
+    def access(self, user: TokenUser, session: Session, now: float) -> str:
+        """Return a new access token. Its lifetime is jittered, so that not all tokens expire at once."""
         claims = {
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
@@ -89,10 +89,10 @@ class Issuer:
         return sign_claims(claims, header=self._access_header, algorithm=algorithm, key=self._key.private_key)
 
     def _access_lifetime(self, session: Session) -> int:
-        # A function of the row: whoever is owed the same successor gets an access token that lives as long.
+        # A function of the row: every refresh to the same generation gets the same lifetime.
         name = f"access lifetime {session.sid} {session.state.generation}".encode()
         fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
-        # Rounded up: never cut short by more than the part that `jitter` names.
+        # Rounded up: never shortened by more than `jitter`.
         return math.ceil(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction))
 
     def _refresh_token(self, session: Session) -> str:

@@ -1,6 +1,6 @@
-"""Owns what a refresh token says, and how any token of ours is read: every check, in one place.
+"""The reader of this service's tokens: every check of an access or a refresh token.
 
-Each kind has its own `typ`, key and audience. A refusal says little, on purpose, and in the words clients know.
+Each kind has its own `typ`, key and audience. Error texts are those that clients of djoser know.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from contract.claims import (
 from contract.jws import read_claims, read_header
 
 REFRESH_ALGORITHM = "HS256"
-"""Of refresh tokens, which this service alone signs and reads."""
+"""The algorithm of refresh tokens, which only this service signs and reads."""
 
 INVALID = "Token is invalid"
 WRONG_TYPE = "Token has wrong type"
@@ -35,7 +35,7 @@ _REQUIRED = {"exp": "Token has no 'exp' claim", "jti": "Token has no id", "token
 
 
 class UnidentifiedUser(InvalidToken):
-    """The token is ours, and names nobody."""
+    """The token is signed by this service and names no user."""
 
     def __init__(self) -> None:
         super().__init__("Token contained no recognizable user identification")
@@ -43,7 +43,7 @@ class UnidentifiedUser(InvalidToken):
 
 @dataclass(frozen=True, slots=True)
 class RefreshClaims:
-    """What a verified refresh token says."""
+    """The claims of a verified refresh token. `issued_at` is in seconds since the epoch."""
 
     subject: UUID
     session: str
@@ -52,7 +52,7 @@ class RefreshClaims:
 
 
 class TokenReader:
-    """Verifies access and refresh tokens against the ring of keys and the secret of refresh tokens."""
+    """Verifies access tokens with the key ring and refresh tokens with their secret."""
 
     def __init__(self, keys: KeyRing, refresh_secret: bytes, *, issuer: str, audience: str, clock: Clock) -> None:
         self._keys = keys
@@ -62,24 +62,24 @@ class TokenReader:
         self._clock = clock
 
     def read_access(self, token: str) -> AccessClaims:
-        """The claims of an access token. Raises InvalidToken or one of its kinds."""
+        """Return the claims of an access token. Raises InvalidToken or a subclass."""
         typ, claims = self._verified(token)
         return self._access_claims(typ, claims)
 
     def read_refresh(self, token: str) -> RefreshClaims:
-        """The claims of a refresh token. Raises InvalidToken or one of its kinds."""
+        """Return the claims of a refresh token. Raises InvalidToken or a subclass."""
         typ, claims = self._verified(token)
         return self._refresh_claims(typ, claims)
 
     def read(self, token: str) -> AccessClaims | RefreshClaims:
-        """The claims of either kind. Raises InvalidToken or one of its kinds."""
+        """Return the claims of a token of either kind. Raises InvalidToken or a subclass."""
         typ, claims = self._verified(token)
         if typ == ACCESS_TYP:
             return self._access_claims(typ, claims)
         return self._refresh_claims(typ, claims)
 
     def _verified(self, token: str) -> tuple[str, dict[str, Any]]:
-        """The token's `typ` and claims, its signature verified by the one key and algorithm that `typ` allows."""
+        """Return the token's `typ` and its claims, verified with the only key and algorithm that `typ` allows."""
         try:
             header = read_header(token)
             if header.type == REFRESH_TYP:
@@ -99,7 +99,7 @@ class TokenReader:
         if "sub" not in claims or "user_id" not in claims:
             raise UnidentifiedUser
         try:
-            # exp counts from this service's own clock; iat may come from another machine of it.
+            # No leeway for `exp`: this service set it. `iat` may be the clock of another machine of the service.
             return read_access_claims(
                 claims, issuer=self._issuer, audience=self._audience, now=self._clock(), exp_leeway=0
             )

@@ -1,6 +1,6 @@
-"""Owns the keys of access tokens: which one signs, which ones verify, and the JWK set that tells others.
+"""The keys of access tokens: the one that signs, those that verify, and the JWK set that publishes them.
 
-The key's kind decides its algorithm, so that no key is ever used with another (RFC 8725 3.1).
+The key type determines the algorithm, so no key is ever used with another algorithm (RFC 8725 3.1).
 """
 
 import base64
@@ -25,13 +25,13 @@ MIN_RSA_BITS = 2048
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
-# RFC 7638 3.2: the members that a thumbprint is made of.
+# RFC 7638 3.2: the members of a thumbprint.
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class VerificationKey:
-    """The public half: its `kid` (RFC 7638 thumbprint), its one algorithm, and its JWK."""
+    """A public key with its `kid` (RFC 7638 thumbprint), its only algorithm and its JWK."""
 
     kid: str
     algorithm: str
@@ -41,7 +41,7 @@ class VerificationKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SigningKey:
-    """The private half, beside the public one."""
+    """A private key with its public key."""
 
     private_key: PrivateKey
     public: VerificationKey
@@ -49,18 +49,18 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """One key that signs, and every key that still verifies, by `kid`."""
+    """The key that signs, and by `kid` every key that still verifies."""
 
     signing: SigningKey
     verifying: Mapping[str, VerificationKey]
 
     def to_jwk_set(self) -> dict[str, list[dict[str, str]]]:
-        """The JWK set (RFC 7517 5), the signing key first."""
+        """Return the JWK set (RFC 7517 section 5), the signing key first."""
         return {"keys": [dict(key.jwk) for key in self.verifying.values()]}
 
 
 def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
-    """The ring made of a private PEM and, where keys are being changed, the one before it. Raises WeakKey."""
+    """Return the key ring of a private PEM and, during a key change, the previous PEM. Raises WeakKey."""
     signing = load_signing_key(signing_pem)
     verifying = {signing.public.kid: signing.public}
     if previous_pem:
@@ -69,10 +69,10 @@ def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
     return KeyRing(signing, verifying)
 
 
-# Reading an RSA key takes 50 ms, and the settings read it once to check it before the ring does.
+# Loading an RSA key takes 50 ms, and the settings load it for a check before the key ring does.
 @lru_cache(maxsize=4)
 def load_signing_key(pem: str) -> SigningKey:
-    """The key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises WeakKey."""
+    """Return the key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises WeakKey."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -83,7 +83,7 @@ def load_signing_key(pem: str) -> SigningKey:
 
 
 def load_verification_key(pem: str) -> VerificationKey:
-    """The public half of what a PEM holds, be it the private or the public key. Raises WeakKey."""
+    """Return the public key of a private or a public PEM. Raises WeakKey."""
     if "PRIVATE KEY" in pem:
         return load_signing_key(pem).public
     try:
@@ -98,7 +98,7 @@ def _verification_key(key: object) -> VerificationKey:
     kid = _thumbprint(members)
     jwk = {name: str(members[name]) for name in _THUMBPRINT_MEMBERS[members["kty"]]}
     if not isinstance(key, PublicKey):
-        raise TypeError(f"no public key: {type(key).__name__}")
+        raise TypeError(f"expected a public key, not {type(key).__name__}")
     return VerificationKey(kid, algorithm, key, {**jwk, "kid": kid, "alg": algorithm, "use": "sig"})
 
 

@@ -47,8 +47,8 @@ def test_a_user_is_made_with_a_password_from_standard_input(run: Run, ann: Perso
 @pytest.mark.parametrize(
     ("email", "typed", "complaint"),
     [
-        ("nobody", PASSWORD, "no e-mail address"),
-        ("x" * 300 + "@b.co", PASSWORD, "no e-mail address"),
+        ("nobody", PASSWORD, "is not a valid e-mail address"),
+        ("x" * 300 + "@b.co", PASSWORD, "is not a valid e-mail address"),
         ("ann@example.org", PASSWORD, "a user ann@example.org already"),
         ("ANN@example.org", PASSWORD, "already"),
         ("new@example.org", "12345678", "too common"),

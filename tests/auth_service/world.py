@@ -7,8 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from auth_service.accounts.user import User
 from auth_service.services import services
-from auth_service.storage.models import SessionRow, User, db
+from auth_service.storage.models import SessionRow, db
 from tests.auth_service.forge import claims_of
 
 PASSWORD = "Tr0ub4dor&3x"
@@ -25,7 +26,7 @@ class Operator:
     def user(self, email: str) -> User:
         """The user as stored."""
         with self.app.app_context():
-            user = services().accounts.find_by_email(email)
+            user = services().users.find_by_email(email)
             assert user, f"no user {email}"
             return user
 
@@ -38,19 +39,19 @@ class Operator:
         """Bars a user."""
         user = self.user(email)
         with self.app.app_context():
-            services().accounts.deactivate(user, services().clock())
+            services().users.deactivate(user, services().clock())
 
     def activate(self, email: str) -> None:
         """Lets a user in again."""
         user = self.user(email)
         with self.app.app_context():
-            services().accounts.activate(user)
+            services().users.activate(user)
 
     def grant(self, email: str, *roles: str) -> None:
         """Gives a user exactly these roles."""
         user = self.user(email)
         with self.app.app_context():
-            services().accounts.grant(user, roles, services().clock())
+            services().users.set_roles(user, roles, services().clock())
 
     def note_seen(self, token: str) -> None:
         """What a gateway reports once it saw the token in use."""

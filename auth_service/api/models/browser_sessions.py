@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from auth_service.api.models.base import LoginEmail, Password, RequestBody, ResponseBody, Token, Trimmed
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import MAX_BODY
-from auth_service.audit.client import MAX_ADDRESS
+from auth_service.events.client import MAX_ADDRESS
 from contract.internal import HANDLE_HASH
 
 HandleHash = Annotated[

@@ -10,11 +10,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 
 from auth_service.accounts.email_addresses import email_key, is_email
 from auth_service.api.models.base import NewEmail
-from auth_service.storage.models import User, db
+from auth_service.storage.models import UserRow, db
 from auth_service.storage.schema import downgrade, install_migrations, upgrade
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PASSWORD, Person
@@ -116,12 +116,12 @@ def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> Non
     with app.app_context():
         stored = Person(app.test_client())
         assert stored.register().status_code == 201
-        password_hash = db.session.scalars(select(User.password_hash)).one()
+        password_hash = db.session.scalars(select(UserRow.password_hash)).one()
         install_migrations(app)
         downgrade(revision="0003")
-        db.session.execute(User.__table__.delete())  # type: ignore[attr-defined]
+        db.session.execute(delete(UserRow))
         for moment, (name, email, key) in enumerate(OLD):
-            db.session.execute(insert(User).values(**_row(moment, name, email, key, password_hash)))
+            db.session.execute(insert(UserRow).values(**_row(moment, name, email, key, password_hash)))
         db.session.commit()
         upgrade()
     logged_in_as(app, "u@b\u00fccher.example", "first")

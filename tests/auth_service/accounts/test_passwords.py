@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nacl.pwhash import argon2id
 
-from auth_service.accounts.passwords import HashCost, HashingBusy, Judged, PasswordRules, Passwords
+from auth_service.accounts.passwords import HashCost, HashingBusy, PasswordCheck, PasswordRules, Passwords
 from auth_service.settings import SECURE_HASH
 
 CHEAP = HashCost(time=1, memory=8)
@@ -81,9 +81,9 @@ def test_a_hash_of_a_former_version_verifies_the_password_as_it_was_typed(cheap:
     """It was made without normalization; its owner logs in as before, and it is to be renewed."""
     stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
     with cheap.verifying(DECOMPOSED, stored) as verdict:
-        assert verdict.result() == Judged(is_right=True, is_renewable=True)
+        assert verdict.result() == PasswordCheck(is_right=True, needs_rehash=True)
     with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as verdict:
-        assert verdict.result() == Judged(is_right=True)
+        assert verdict.result() == PasswordCheck(is_right=True)
 
 
 def test_how_long_a_password_takes_depends_on_itself_alone(cheap: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from auth_service.storage.models import User, db
+from auth_service.storage.models import UserRow, db
 from tests.auth_service.world import PASSWORD, Person
 
 GOOD = {"email": "ann@example.org", "password": PASSWORD}
@@ -16,7 +16,7 @@ NOT_AN_EMAIL = "Enter a valid email address."
 
 def stored(app: Flask) -> int:
     with app.app_context():
-        return db.session.scalar(select(func.count()).select_from(User)) or 0
+        return db.session.scalar(select(func.count()).select_from(UserRow)) or 0
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from nacl.pwhash import argon2id
 from sqlalchemy import QueuePool, update
 
 from auth_service.accounts.passwords import HashingBusy
-from auth_service.accounts.users import NOBODY
-from auth_service.audit.client import Client
+from auth_service.accounts.user import DUMMY_USER
+from auth_service.events.client import Client
 from auth_service.services import Services, services
 from auth_service.sessions.store import Session, new_session
-from auth_service.storage.models import User, db
-from auth_service.tokens.issuer import Bearer, Issuer
+from auth_service.storage.models import UserRow, db
+from auth_service.tokens.issuer import Issuer, TokenUser
 from contract.claims import read_access_claims
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of, header_of
@@ -96,7 +96,8 @@ def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: Make
     assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
     user = Operator(dearer).user(ann.email)
     assert "t=2" in user.password_hash
-    assert user.last_login_at == clock()
+    with dearer.app_context():
+        assert db.session.get_one(UserRow, user.id).last_login_at == clock()
     assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
 
 
@@ -105,7 +106,7 @@ def test_a_hash_of_a_password_as_it_was_typed_is_replaced_at_login(ann: Person, 
     decomposed = "pa\u0308sswo\u0308rter 1"
     with app.app_context():
         former = argon2id.str(decomposed.encode(), opslimit=1, memlimit=8192).decode()
-        db.session.execute(update(User).values(password_hash=former))
+        db.session.execute(update(UserRow).values(password_hash=former))
         db.session.commit()
     composed = Person(ann.client, ann.email, "p\u00e4ssw\u00f6rter 1")
     assert composed.log_in().status_code == 401
@@ -116,11 +117,11 @@ def test_a_hash_of_a_password_as_it_was_typed_is_replaced_at_login(ann: Person, 
 def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
     """Verified with the old password, recorded after the new one: the change wins."""
     with app.app_context():
-        verified = services().accounts.find_account(ann.email)
+        verified = services().users.find_by_email(ann.email)
         assert verified
-        services().accounts.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
+        services().users.change_password(operator.user(ann.email), "another", services().clock() + 1, keep=None)
         session = new_session(verified.id, 0, 1, services().grants.policy)
-        assert services().accounts.log_in(verified, session, Client("", ""), new_hash=None) is None
+        assert not services().sessions.open(session, verified, Client("", ""))
 
 
 def test_a_storm_of_logins_is_told_to_come_back(
@@ -181,10 +182,10 @@ def test_no_connection_is_held_while_a_password_is_hashed(
 
 def test_a_token_is_signed_for_whoever_tries(ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """R24: the time does not tell which addresses have an account, whatever is done while the password is hashed."""
-    signed: list[Bearer] = []
+    signed: list[TokenUser] = []
     access = Issuer.access
 
-    def recorded(issuer: Issuer, user: Bearer, session: Session, now: float) -> str:
+    def recorded(issuer: Issuer, user: TokenUser, session: Session, now: float) -> str:
         signed.append(user)
         return access(issuer, user, session, now)
 
@@ -192,7 +193,7 @@ def test_a_token_is_signed_for_whoever_tries(ann: Person, parts: Services, monke
     ann.password = "not the one"
     assert ann.log_in().get_json() == REFUSED
     assert Person(ann.client, "nobody-at-all@example.org").log_in().get_json() == REFUSED
-    assert [user.email for user in signed] == [ann.email, NOBODY.email]
+    assert [user.email for user in signed] == [ann.email, DUMMY_USER.email]
 
 
 def test_no_password_stands_in_the_database(ann: Person, operator: Operator) -> None:

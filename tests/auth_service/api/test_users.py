@@ -164,9 +164,9 @@ def test_a_refused_password_changes_nothing(ann: Person) -> None:
 def test_of_two_changes_that_meet_the_second_is_told(ann: Person, operator: Operator, app: Flask) -> None:
     stale = operator.user(ann.email)
     with app.app_context():
-        accounts, now = services().accounts, services().clock()
-        assert accounts.change_password(operator.user(ann.email), "first", now + 1, keep=None) is not None
-        assert accounts.change_password(stale, "second", now + 2, keep=None) is None
+        users, now = services().users, services().clock()
+        assert users.change_password(operator.user(ann.email), "first", now + 1, keep=None)
+        assert not users.change_password(stale, "second", now + 2, keep=None)
     assert operator.user(ann.email).password_hash == "first"
 
 

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from auth_service.storage.models import db
 from tests.auth_service.forge import claims_of
@@ -195,22 +194,21 @@ def test_the_trail_outlives_the_account(ann: Person, operator: Operator, databas
     ]
 
 
-def fail_inserts_of(table: str) -> Any:
-    """Lets the database refuse to add rows to a table, as a full disk would."""
+def break_inserts_into(table: str) -> Any:
+    """Return a listener that makes the database refuse new rows of a table: it changes the name in the statement."""
 
-    def refuse(_: object, __: object, statement: str, *___: object) -> None:
-        if f"INSERT INTO {table}" in statement:
-            raise OperationalError(statement, {}, Exception("disk full"))
+    def change(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
+        return statement.replace(f"INSERT INTO {table}", "INSERT INTO missing"), parameters
 
-    return refuse
+    return change
 
 
 def test_what_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
     """A login, a logout or a replay without its record is a 503, and changes nothing."""
-    refuse = fail_inserts_of("audit_events")
+    refuse = break_inserts_into("audit_events")
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", refuse)
+    event.listen(engine, "before_cursor_execute", refuse, retval=True)
     try:
         stranger = Person(ann.client, ann.email)
         answers = [

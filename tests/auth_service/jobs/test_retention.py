@@ -33,7 +33,7 @@ def remembered() -> list[float]:
 def test_audit_records_go_when_their_retention_is_over(parts: Services, clock: MovableClock) -> None:
     for age in (91, 90.5, 90, 89, 0):
         record(clock() - age * DAY)
-    assert parts.housekeeping.work_once() == 2
+    assert parts.retention.work_once() == 2
     assert remembered() == [clock() - age * DAY for age in (90, 89, 0)]
 
 
@@ -42,16 +42,16 @@ def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> N
     record(clock() - 2 * DAY)
     parts = app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
-    assert parts.housekeeping.work_once() == 1
+    assert parts.retention.work_once() == 1
 
 
 def test_batches_are_small_and_one_go_is_bounded(
     parts: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeper, "BATCH", 10)
-    monkeypatch.setattr(housekeeper, "MOST_BATCHES", 3)
+    monkeypatch.setattr(housekeeper, "MAX_BATCHES", 3)
     record(0.0, 45)
-    assert [parts.housekeeping.work_once() for _ in range(3)] == [30, 15, 0]
+    assert [parts.retention.work_once() for _ in range(3)] == [30, 15, 0]
 
 
 def test_a_session_goes_when_no_token_of_it_can_be_good(
@@ -64,11 +64,11 @@ def test_a_session_goes_when_no_token_of_it_can_be_good(
     ended.log_out()
     clock.move(179 * DAY)
     used.refresh_tokens()
-    parts.housekeeping.work_once()
+    parts.retention.work_once()
     assert db.session.query(SessionRow).count() == 3
     assert ended.refresh_tokens().json == {"detail": "Token is blacklisted", "code": "token_not_valid"}
     clock.move(3 * DAY)
-    parts.housekeeping.work_once()
+    parts.retention.work_once()
     assert [row.id for row in db.session.scalars(select(SessionRow))] == [claims_of(used.access)["sid"]]
     assert idle.refresh_tokens().status_code == 401
     assert used.refresh_tokens().status_code == 200

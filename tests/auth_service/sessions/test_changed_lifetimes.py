@@ -12,7 +12,6 @@ from flask import Flask
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from auth_service.audit.trail import Reason
 from auth_service.services import services
 from contract.revocation import EPOCH, STREAM
 from gateway.tokens.revocation_feed import RevocationFeed
@@ -53,11 +52,9 @@ def change_password(person: Person, app: Flask) -> object:
 
 def deactivate(person: Person, app: Flask) -> object:
     with app.app_context():
-        user = services().accounts.find_by_email(person.email)
+        user = services().users.find_by_email(person.email)
         assert user
-        ended = services().accounts.deactivate(user, services().clock())
-        services().endings.announce(ended, Reason.USER_DEACTIVATED)
-        return ended
+        return services().users.deactivate(user, services().clock())
 
 
 def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:

@@ -14,7 +14,7 @@ from auth_service.sessions.refresh_policy import (
     Replay,
     Rotate,
     SessionState,
-    after,
+    apply_decision,
     decide,
 )
 
@@ -104,7 +104,7 @@ class Histories(RuleBasedStateMachine):
     def present(self, token: int) -> int | None:
         """The generation of what is handed out for `token`, if anything is."""
         decision = decide(self.state, token, self.now, POLICY)
-        self.state = after(self.state, decision, self.now, POLICY)
+        self.state = apply_decision(self.state, decision, self.now, POLICY)
         match decision:
             case Rotate():
                 self.spent_since[token] = self.now

@@ -15,7 +15,7 @@ from auth_service.sessions.refresh_policy import (
     Replay,
     Rotate,
     SessionState,
-    after,
+    apply_decision,
     decide,
     oldest_redeemable,
 )
@@ -92,7 +92,7 @@ def test_the_absolute_end_and_the_idle_end_hold_to_the_second() -> None:
 
 
 def test_a_rotation_counts_on_keeps_what_is_recent_and_confirms_what_was_presented() -> None:
-    rotated = after(session(5, 30, 3, seen=4), Rotate(), NOW, DEFAULT)
+    rotated = apply_decision(session(5, 30, 3, seen=4), Rotate(), NOW, DEFAULT)
     assert rotated == replace(
         session(5), generation=6, seen_generation=5, rotated_at=NOW, recent_rotations=(NOW - 3, NOW)
     )
@@ -101,39 +101,40 @@ def test_a_rotation_counts_on_keeps_what_is_recent_and_confirms_what_was_present
 def test_a_restarted_grace_leaves_the_successor_as_it_was() -> None:
     """Its token is a function of generation and rotated_at, which a restart must not touch."""
     state = session(5, 9 * DAY, 2 * DAY, seen=4)
-    restarted = after(state, Reissue(restarts_grace=True), NOW, DEFAULT)
+    restarted = apply_decision(state, Reissue(restarts_grace=True), NOW, DEFAULT)
     assert restarted == replace(state, recent_rotations=(NOW - 9 * DAY, NOW))
     assert decide(restarted, 4, NOW + GRACE - 1, GRACE_ONLY) == Reissue(restarts_grace=False)
 
 
 def test_a_token_issued_again_counts_as_seen() -> None:
     eight = session(9, 8, 7, 6, 5, 4, 3, 2, 1, seen=8)
-    assert not after(eight, ReissueSame(), NOW, DEFAULT).successor_is_unseen
+    assert not apply_decision(eight, ReissueSame(), NOW, DEFAULT).successor_is_unseen
 
 
 def test_a_replay_ends_the_session_and_the_rest_writes_nothing() -> None:
     state = session(3, 1)
-    assert after(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
+    assert apply_decision(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
     for decision in (Reissue(restarts_grace=False), Ended(), Expired()):
-        assert after(state, decision, NOW, DEFAULT) is state
+        assert apply_decision(state, decision, NOW, DEFAULT) is state
 
 
 @pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
 def test_every_access_token_that_is_issued_is_accounted_for(decision: Decision) -> None:
     """Whatever the lifetime was; and within a minute after that without another write."""
     policy = replace(DEFAULT, access_lifetime=300)
-    state = after(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
+    state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
     assert state.access_expires_at == NOW + 360
-    again = after(state, Reissue(restarts_grace=False), NOW + 60, policy)
+    again = apply_decision(state, Reissue(restarts_grace=False), NOW + 60, policy)
     assert again is state
-    lowered = after(state, decision, NOW + 60, replace(policy, access_lifetime=5))
+    lowered = apply_decision(state, decision, NOW + 60, replace(policy, access_lifetime=5))
     assert lowered.access_expires_at == NOW + 360
 
 
 def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
     state = session(0)
     for step in range(50):
-        state = after(state, decide(state, state.generation, NOW + step / 10, DEFAULT), NOW + step / 10, DEFAULT)
+        now = NOW + step / 10
+        state = apply_decision(state, decide(state, state.generation, now, DEFAULT), now, DEFAULT)
         assert len(state.recent_rotations) <= MAX_RECENT
 
 

@@ -10,7 +10,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 
-from auth_service.audit.trail import Reason
 from auth_service.services import services
 from contract.problems import Refused
 from contract.revocation import STREAM, read_revocation
@@ -58,9 +57,9 @@ def change_password(person: Person, handle: str, app: Flask) -> None:
 
 def deactivate(person: Person, handle: str, app: Flask) -> None:
     with app.app_context():
-        user = services().accounts.find_by_email(person.email)
+        user = services().users.find_by_email(person.email)
         assert user
-        services().endings.announce(services().accounts.deactivate(user, services().clock()), Reason.USER_DEACTIVATED)
+        services().users.deactivate(user, services().clock())
 
 
 def delete(person: Person, handle: str, app: Flask) -> None:

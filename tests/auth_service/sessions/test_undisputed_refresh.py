@@ -13,8 +13,8 @@ from redis import Redis
 from sqlalchemy import delete, event, insert
 
 from auth_service.services import Services
-from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, after, decide
-from auth_service.storage.models import SessionRow, User, db
+from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, apply_decision, decide
+from auth_service.storage.models import SessionRow, UserRow, db
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import Operator, Person
 from tests.clocks import MovableClock
@@ -114,7 +114,7 @@ def test_what_the_statement_does_the_decision_would_have_done(
     assert (rotated is not None) == is_plain
     if rotated:
         assert rotated.session == found
-        assert found.state == after(state, Rotate(), NOW, policy)
+        assert found.state == apply_decision(state, Rotate(), NOW, policy)
         assert (rotated.email, rotated.roles) == ("ann@example.org", "beta")
     else:
         assert found.state == state
@@ -130,7 +130,7 @@ def short_idle(make_app: MakeApp) -> Iterator[Services]:
 def place(state: SessionState, *, is_active: bool) -> None:
     """Makes the row that `state` is of, and its user."""
     db.session.execute(delete(SessionRow))
-    db.session.execute(delete(User))
+    db.session.execute(delete(UserRow))
     user = {
         "id": USER,
         "email": "ann@example.org",
@@ -141,7 +141,7 @@ def place(state: SessionState, *, is_active: bool) -> None:
         "created_at": NOW,
         "password_changed_at": NOW,
     }
-    db.session.execute(insert(User).values(user))
+    db.session.execute(insert(UserRow).values(user))
     row = {
         "id": "s" * 32,
         "user_id": USER,
@@ -178,7 +178,7 @@ def test_a_straggler_after_a_restarted_grace_is_no_replay(ann: Person, clock: Mo
 def test_a_barred_user_is_refused_by_the_statement_alone(ann: Person, operator: Operator, app: Flask) -> None:
     """Even where the session was left standing."""
     with app.app_context():
-        db.session.query(User).update({"is_active": False})
+        db.session.query(UserRow).update({"is_active": False})
         db.session.commit()
     answer = ann.refresh_tokens()
     assert (answer.status_code, answer.json) == (401, {"detail": "No active account found for the given token."})

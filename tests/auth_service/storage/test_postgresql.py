@@ -99,7 +99,7 @@ def test_fifty_refreshes_at_once_make_one_successor(app: Flask, ann: Person) -> 
 def test_old_records_and_dead_sessions_are_thrown_away(app: Flask, ann: Person, clock: MovableClock) -> None:
     clock.move(400 * 86_400)
     with app.app_context():
-        assert services().housekeeping.work_once() == 2
+        assert services().retention.work_once() == 2
         assert db.session.scalar(select(func.count()).select_from(SessionRow)) == 0
 
 

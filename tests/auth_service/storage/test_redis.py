@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from auth_service.storage.redis import FAILURES, RedisClient, RedisUnavailable
+from auth_service.redis_client import FAILURES, RedisClient, RedisUnavailable
 from tests.clocks import MovableClock
 
 

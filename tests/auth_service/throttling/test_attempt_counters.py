@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from auth_service.storage.redis import RedisClient
+from auth_service.redis_client import RedisClient
 from auth_service.throttling.attempt_counters import AttemptCounters, Counter
 from chassis.rates import Rate
 
@@ -25,12 +25,12 @@ def tries(request: pytest.FixtureRequest, valkey: str, redis: Redis, tmp_path: P
 
 def admitted(tries: AttemptCounters, *counters: Counter, times: int) -> int:
     """How many of so many tries were let in."""
-    return sum(tries.admit(*counters).wait == 0 for _ in range(times))
+    return sum(tries.admit(*counters).wait_seconds == 0 for _ in range(times))
 
 
 def test_as_many_are_let_in_as_the_rate_allows(tries: AttemptCounters) -> None:
     assert admitted(tries, FEW, times=5) == 3
-    assert 1 <= tries.admit(FEW).wait <= 60
+    assert 1 <= tries.admit(FEW).wait_seconds <= 60
 
 
 def test_a_try_that_one_counter_refuses_is_counted_by_none(tries: AttemptCounters) -> None:
@@ -47,12 +47,12 @@ def test_many_at_once_are_let_in_no_more_often(tries: AttemptCounters) -> None:
 def test_what_is_taken_back_may_be_tried_again(tries: AttemptCounters) -> None:
     admission = [tries.admit(MANY, FEW) for _ in range(3)][-1]
     assert list(admission.counted) == [MANY, FEW]
-    tries.take_back(admission.counted)
+    tries.decrement(admission.counted)
     assert admitted(tries, MANY, FEW, times=5) == 1
 
 
 def test_a_counter_that_is_waived_neither_counts_nor_refuses(tries: AttemptCounters) -> None:
-    tries.settle(forgotten=[FEW], kept=[TRUST])
+    tries.settle(reset=[FEW], set_to_one=[TRUST])
     assert list(tries.admit(MANY, UNLESS_TRUSTED).counted) == [MANY]
     assert admitted(tries, UNLESS_TRUSTED, times=9) == 9
     assert admitted(tries, FEW, times=9) == 3
@@ -62,7 +62,7 @@ def test_a_counter_that_is_waived_neither_counts_nor_refuses(tries: AttemptCount
 def test_to_settle_forgets_one_counter_and_takes_one_try_off_another(tries: AttemptCounters) -> None:
     assert admitted(tries, FEW, times=3) == 3
     assert admitted(tries, MANY, times=9) == 9
-    tries.settle(forgotten=[FEW], one_less=[MANY], kept=[TRUST])
+    tries.settle(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
     assert admitted(tries, FEW, times=9) == 3
     assert admitted(tries, MANY, times=9) == 1
 
@@ -73,9 +73,9 @@ def test_nothing_counted_stays_for_ever(valkey: str, redis: Redis) -> None:
     tries = AttemptCounters(link)
     settled = Counter(MANY.rate, ("settled",))
     tries.admit(MANY)
-    tries.take_back([FEW])
-    tries.settle(forgotten=[Counter(FEW.rate, ("failed",))], one_less=[settled], kept=[TRUST])
-    tries.take_back([FEW])
+    tries.decrement([FEW])
+    tries.settle(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
+    tries.decrement([FEW])
     link.close()
     lifetimes = {name: redis.ttl(name) for name in redis.scan_iter()}
     assert set(lifetimes) == {counter.key for counter in (MANY, FEW, settled, TRUST)}

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from nacl.pwhash import argon2id
 from sqlalchemy import event, update
 
-from auth_service.storage.models import User, db
-from auth_service.storage.redis import Command, RedisClient
+from auth_service.redis_client import Command, RedisClient
+from auth_service.storage.models import UserRow, db
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import PASSWORD, Operator, Person
@@ -78,7 +78,9 @@ def app(make_app: MakeApp) -> Flask:
     Operator(app).deactivate("barred@example.org")
     with app.app_context():
         for name, unusable in {"blank": "", "django": "!kXb8l2mQ", "odd": "$argon2id$v=19$m=8,t=1,p=1$x$y"}.items():
-            db.session.execute(update(User).where(User.email == f"{name}@example.org").values(password_hash=unusable))
+            db.session.execute(
+                update(UserRow).where(UserRow.email == f"{name}@example.org").values(password_hash=unusable)
+            )
         db.session.commit()
     return app
 

@@ -231,10 +231,10 @@ def test_failures_do_not_fill_the_trail(make_app: MakeApp, database: Path) -> No
     for number in range(120):
         fail(client, 1, f"192.0.2.{number}", f"user{number}@example.org")
     assert rows(database, "login_failed") == 150
-    assert parts.housekeeping.work_once() == 30
+    assert parts.retention.work_once() == 30
     assert rows(database, "login_failed") == 120
     fail(client, 5)
-    assert parts.housekeeping.work_once() == 5
+    assert parts.retention.work_once() == 5
 
 
 def test_whoever_is_held_back_leaves_a_line_and_no_row(

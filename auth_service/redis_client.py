@@ -1,8 +1,8 @@
-"""Owns the way to Redis, and what happens while it does not answer.
+"""Redis commands through a circuit breaker.
 
-Policy: Redis is an accelerator here, never the record. Every command has 100 ms; after three failures in a row
-none is tried for one to two seconds, then one, while the others go on without, and so on until one is answered.
-Whoever needed it goes on without: SQL decides, and what was to be published is owed.
+Policy: Redis is an accelerator here, never the record. A command may take 100 ms. After three failures in a row the
+circuit opens: for one to two seconds every command fails at once, then one is tried, until one succeeds. Callers
+go on without Redis: SQL decides, and revocations are published later.
 """
 
 import random
@@ -23,20 +23,21 @@ from chassis.redis_reason import redis_reason
 TIMEOUT = 0.1
 """Seconds, to connect and for each answer."""
 FAILURES = 3
+"""Failures in a row that open the circuit."""
 OPEN_FOR = (1.0, 2.0)
-"""Seconds; drawn anew each time, so that workers do not come back all at once."""
+"""Seconds that the circuit is open; random, so that the workers do not all retry at once."""
 
-Answer = TypeVar("Answer")
+Reply = TypeVar("Reply")
 Command = tuple[str | int, ...]
 _log = structlog.get_logger("redis")
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer, or was not asked because it has not lately."""
+    """Redis did not answer, or the circuit is open."""
 
 
 class RedisClient:
-    """Commands to Redis through a circuit breaker. Safe for threads."""
+    """Sends commands to Redis unless the circuit is open. Safe for threads."""
 
     def __init__(self, url: str, *, clock: Clock = time.monotonic) -> None:
         self._redis = Redis.from_url(
@@ -49,28 +50,28 @@ class RedisClient:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
-        self._silent_until = 0.0
+        self._open_until = 0.0
 
-    def ask(self, command: Callable[[Redis], Answer], *, insist: bool = False) -> Answer:
-        """What `command` gets from Redis. Raises RedisSilent.
+    def ask(self, command: Callable[[Redis], Reply], *, ignore_circuit: bool = False) -> Reply:
+        """Return what `command` returns. Raises RedisUnavailable.
 
-        `insist` tries whatever the circuit breaker says: for a background thread, which keeps no request waiting.
+        `ignore_circuit` is for background threads, which keep no request waiting.
         """
-        if not (self._may_ask() or insist):
+        if not (self._is_allowed() or ignore_circuit):
             raise RedisUnavailable
         try:
-            answer = command(self._redis)
+            reply = command(self._redis)
         except (RedisError, OSError) as error:
-            self._note_failure(error)
+            self._record_failure(error)
             raise RedisUnavailable from error
         if self._failures:
-            self._note_success()
-        return answer
+            self._record_success()
+        return reply
 
     def exchange(self, *commands: Command) -> list[object]:
-        """What Redis says to each of the commands, in one round trip. Raises RedisSilent.
+        """Return the reply to each command, in one round trip. Raises RedisUnavailable.
 
-        For what every refresh asks: through the library's pipeline the same takes five times as long.
+        Every refresh uses it: the library's pipeline takes five times as long.
         """
 
         def exchange(redis: Redis) -> list[object]:
@@ -81,7 +82,7 @@ class RedisClient:
                 connection.send_packed_command(packed)  # type: ignore[no-untyped-call]  # as above
                 return [connection.read_response() for _ in commands]
             except BaseException:
-                # An answer that was not read would be taken for the next question's.
+                # An unread reply would be taken for the next command's.
                 connection.disconnect()  # type: ignore[no-untyped-call]  # as above
                 raise
             finally:
@@ -90,32 +91,32 @@ class RedisClient:
         return self.ask(exchange)
 
     def close(self) -> None:
-        """Gives the connections back."""
+        """Close the connections."""
         self._redis.close()
 
-    def _may_ask(self) -> bool:
+    def _is_allowed(self) -> bool:
         with self._lock:
             if self._failures < FAILURES:
                 return True
-            if self._clock() < self._silent_until:
+            if self._clock() < self._open_until:
                 return False
-            self._be_silent()  # for the others: the one that asks now finds out
+            self._open()  # for the others, while this command is tried
             return True
 
-    def _note_failure(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         with self._lock:
             self._failures += 1
             if self._failures < FAILURES:
                 return
-            self._be_silent()
+            self._open()
             if self._failures == FAILURES:
                 _log.warning("redis_unavailable", reason=redis_reason(error))
 
-    def _note_success(self) -> None:
+    def _record_success(self) -> None:
         with self._lock:
             if self._failures >= FAILURES:
                 _log.info("redis_recovered")
             self._failures = 0
 
-    def _be_silent(self) -> None:
-        self._silent_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret
+    def _open(self) -> None:
+        self._open_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret

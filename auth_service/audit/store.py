@@ -1,0 +1,44 @@
+"""The audit store: what callers can rely on, and the entry that a list shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from auth_service.audit.trail import Detail
+from auth_service.events.account_events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A stored record as its account's owner reads it. `at` is in seconds since the epoch."""
+
+    id: int
+    at: float
+    event: str
+    session: str | None
+    address: str
+    device: str
+    detail: Detail
+
+
+class AuditStore(Protocol):
+    """Stored audit records. Every method raises StoreUnavailable while the database does not answer."""
+
+    def record(self, event: Event) -> None:
+        """Commit the record of an event that changes nothing else, then dispatch the event."""
+
+    def count(self, user_id: UUID) -> int:
+        """Return how many records the account has."""
+
+    def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
+        """Return at most `limit` records of the account from `offset` on, the newest first."""
+
+    def prune(self, before: float, limit: int) -> int:
+        """Delete at most `limit` records older than `before` (epoch seconds) and return how many. Commits."""
+
+    def prune_failed_logins(self, now: float, limit: int) -> int:
+        """Delete at most `limit` failed log-ins beyond the number that is kept and return how many. Commits.
+
+        Which are kept: audit/failed_logins.py.
+        """

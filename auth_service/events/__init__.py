@@ -1,0 +1,1 @@
+"""Events: what happened to accounts and sessions, and the dispatcher that calls the subscribers."""

@@ -1,0 +1,36 @@
+"""The client behind a request: its User-Agent and its address, as events and the audit trail name them."""
+
+from dataclasses import dataclass
+
+from flask import g, has_request_context, request
+
+MAX_ADDRESS = 64
+"""Characters of an address."""
+MAX_DEVICE = 255
+"""Characters of a User-Agent that are stored and logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client: `device` is its User-Agent, `address` its IP address; each is "" where it is unknown."""
+
+    device: str
+    address: str
+
+
+UNKNOWN_CLIENT = Client("", "")
+
+
+def client_of_request() -> Client:
+    """Return the client of the current request; UNKNOWN_CLIENT outside a request, as in a command."""
+    if not has_request_context():
+        return UNKNOWN_CLIENT
+    override = g.get("client")
+    if isinstance(override, Client):
+        return override
+    return Client(request.headers.get("User-Agent", ""), (request.remote_addr or "")[:MAX_ADDRESS])
+
+
+def set_client_of_request(client: Client) -> None:
+    """Make `client` the client of the current request, which the gateway sends on the client's behalf."""
+    g.client = client

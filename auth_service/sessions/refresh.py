@@ -1,0 +1,45 @@
+"""Refresh a session: read it, decide, and write the outcome if nobody else has changed the session meanwhile."""
+
+from dataclasses import replace
+from uuid import UUID
+
+from auth_service.events.account_events import EndReason
+from auth_service.sessions.refresh_policy import RefreshPolicy, Replay, apply_decision, decide
+from auth_service.sessions.store import Refreshed, SessionStore
+
+_MAX_ATTEMPTS = 32
+"""Each lost race means that another statement changed the session; 32 in a row are not seen in practice."""
+
+
+class NoActiveAccount(Exception):
+    """The session's user is deactivated or deleted."""
+
+    def __init__(self, *, is_deleted: bool) -> None:
+        super().__init__()
+        self.is_deleted = is_deleted
+
+
+class RefreshConflict(Exception):
+    """The session changed during every attempt. Nothing was written; the client may try again."""
+
+
+def refresh_session(
+    store: SessionStore, policy: RefreshPolicy, sid: str, user_id: UUID, presented: int, now: float
+) -> Refreshed | None:
+    """Refresh the session `sid` with a token of generation `presented`; None if the user has no such session.
+
+    Raises NoActiveAccount, RefreshConflict or StoreUnavailable.
+    """
+    for _ in range(_MAX_ATTEMPTS):
+        found = store.find_with_user(sid, user_id)
+        if found is None or not found.is_active:
+            raise NoActiveAccount(is_deleted=found is None)
+        session = found.session
+        if session is None:
+            return None
+        decision = decide(session.state, presented, now, policy)
+        changed = replace(session, state=apply_decision(session.state, decision, now, policy))
+        end_reason = EndReason.REPLAY if isinstance(decision, Replay) else None
+        if changed == session or store.replace(session, changed, now, end_reason=end_reason):
+            return Refreshed(decision, changed, found.email, found.roles)
+    raise RefreshConflict

@@ -1,0 +1,62 @@
+"""The audit store in SQL."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import case, delete, func, select
+
+from auth_service.audit.failed_logins import MAX_ROWS_OF_UNKNOWN_ACCOUNTS, MAX_ROWS_PER_ACCOUNT, WINDOW_SECONDS
+from auth_service.audit.store import AuditEntry
+from auth_service.audit.trail import RecordName
+from auth_service.events.account_events import Event
+from auth_service.storage.models import AuditRow, Database
+from auth_service.storage.transactions import Transactions
+
+
+class SqlAuditStore:
+    """Audit records in SQLite or PostgreSQL."""
+
+    def __init__(self, database: Database, transactions: Transactions) -> None:
+        self._database = database
+        self._transactions = transactions
+
+    def record(self, event: Event) -> None:
+        """Commit the record of an event that changes nothing else, then dispatch the event."""
+        self._transactions.record(lambda _: (None, (event,)))
+
+    def count(self, user_id: UUID) -> int:
+        """Return how many records the account has."""
+        return self._database.scalar(select(func.count()).where(AuditRow.user_id == user_id)) or 0
+
+    def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
+        """Return at most `limit` records of the account from `offset` on, the newest first."""
+        columns = (
+            AuditRow.id,
+            AuditRow.at,
+            AuditRow.event,
+            AuditRow.session,
+            AuditRow.address,
+            AuditRow.device,
+            AuditRow.detail,
+        )
+        own = select(*columns).where(AuditRow.user_id == user_id).order_by(AuditRow.id.desc())
+        return [AuditEntry(*row) for row in self._database.execute(own.offset(offset).limit(limit))]
+
+    def prune(self, before: float, limit: int) -> int:
+        """Delete at most `limit` records older than `before` (epoch seconds) and return how many."""
+        old = select(AuditRow.id).where(AuditRow.at < before).limit(limit)
+        statement = delete(AuditRow).where(AuditRow.id.in_(old))
+        return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
+
+    def prune_failed_logins(self, now: float, limit: int) -> int:
+        """Delete at most `limit` failed log-ins beyond the number that is kept and return how many."""
+        place = func.row_number().over(partition_by=AuditRow.user_id, order_by=AuditRow.id)
+        kept = case((AuditRow.user_id.is_(None), MAX_ROWS_OF_UNKNOWN_ACCOUNTS), else_=MAX_ROWS_PER_ACCOUNT)
+        recent = (
+            select(AuditRow.id, place.label("place"), kept.label("kept"))
+            .where(AuditRow.at > now - WINDOW_SECONDS, AuditRow.event == RecordName.LOGIN_FAILED.value)
+            .subquery()
+        )
+        surplus = select(recent.c.id).where(recent.c.place > recent.c.kept).limit(limit)
+        statement = delete(AuditRow).where(AuditRow.id.in_(surplus))
+        return self._transactions.run(lambda connection: connection.execute(statement).rowcount)

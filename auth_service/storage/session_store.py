@@ -1,0 +1,272 @@
+"""The session store in SQL."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, delete, select
+
+from auth_service.accounts.user import User
+from auth_service.events.account_events import EndReason, Event, LoggedIn, SessionEnded
+from auth_service.events.client import MAX_DEVICE, Client
+from auth_service.sessions.refresh_policy import (
+    ACCESS_EXPIRY_PADDING,
+    RefreshPolicy,
+    Rotate,
+    SessionState,
+    padded_access_expiry,
+)
+from auth_service.sessions.store import (
+    MAX_LISTED,
+    EndedSession,
+    HandleTaken,
+    ListedSession,
+    Refreshed,
+    Session,
+    SessionWithUser,
+)
+from auth_service.storage.models import Database, SessionRow
+from auth_service.storage.session_endings import (
+    dead_sessions,
+    end_sessions,
+    live_sessions,
+    sessions_of,
+    surplus_sessions,
+)
+from auth_service.storage.session_statements import (
+    FIND,
+    FIND_BY_HANDLE,
+    FIND_WITH_USER,
+    OPEN,
+    RAISE_SEEN,
+    RENEW,
+    REPLACE,
+    ROTATE,
+)
+from auth_service.storage.transactions import Transactions
+from auth_service.storage.user_statements import LOG_IN
+from contract.claims import LONGEST_ACCESS_LIFETIME
+
+
+class SqlSessionStore:
+    """Sessions in SQLite or PostgreSQL."""
+
+    def __init__(
+        self,
+        database: Database,
+        transactions: Transactions,
+        policy: RefreshPolicy,
+        current_client: Callable[[], Client],
+    ) -> None:
+        self._database = database
+        self._transactions = transactions
+        self._policy = policy
+        self._current_client = current_client
+
+    def open(
+        self,
+        session: Session,
+        user: User,
+        client: Client,
+        *,
+        max_sessions: int = 0,
+        new_password_hash: str | None = None,
+        handle_hash: str | None = None,
+        replaces: str | None = None,
+    ) -> bool:
+        """Store a new session of a user whose password was verified; False if the user has changed since."""
+        now = session.state.rotated_at
+        user_values = {
+            "user_id": user.id,
+            "password_changed_at": user.password_changed_at,
+            "password_hash": new_password_hash or user.password_hash,
+            "now": now,
+        }
+        session_values = _values_of_new(session, client, handle_hash)
+
+        def write(connection: Connection) -> tuple[bool | HandleTaken, Sequence[Event]]:
+            if not connection.execute(LOG_IN, user_values).rowcount:
+                return False, ()
+            if not connection.execute(OPEN, session_values).rowcount:
+                # Returned, not raised: an exception would undo the other writes of this commit.
+                return HandleTaken(), ()
+            events: list[Event] = [LoggedIn(now, session.user_id, client, session.sid)]
+            if replaces:
+                replaced = SessionRow.handle_hash == replaces
+                events += end_sessions(connection, replaced, now, EndReason.REPLACED, client)
+            if max_sessions:
+                surplus = surplus_sessions(session, now, self._policy, max_sessions)
+                events += end_sessions(connection, surplus, now, EndReason.TOO_MANY, client)
+            return True, events
+
+        outcome = self._transactions.record(write)
+        if isinstance(outcome, HandleTaken):
+            raise outcome
+        return outcome
+
+    def find(self, sid: str) -> Session | None:
+        """Return the session `sid`, live or ended."""
+        row = self._database.execute(FIND, {"sid": sid}).one_or_none()
+        return _session(row) if row else None
+
+    def find_by_handle(self, handle_hash: str) -> Session | None:
+        """Return the session with this handle hash, live or ended."""
+        row = self._database.execute(FIND_BY_HANDLE, {"handle_hash": handle_hash}).one_or_none()
+        return _session(row) if row else None
+
+    def find_with_user(self, sid: str, user_id: UUID) -> SessionWithUser | None:
+        """Return a user with the session `sid` if it is the user's; None if there is no such user."""
+        row = self._database.execute(FIND_WITH_USER, {"sid": sid, "user_id": user_id}).one_or_none()
+        if row is None:
+            return None
+        *columns, email, roles, is_active = row
+        return SessionWithUser(None if row.id is None else _session(columns), email, roles, is_active)
+
+    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
+        """Rotate an active user's newest token in one statement; None while a grace time is running."""
+        values = {
+            "sid": sid,
+            "user_id": user_id,
+            "presented": presented,
+            "now": now,
+            "recent_rotations": [now],
+            "idle_since": now - self._policy.idle_lifetime,
+            "grace_over": now - self._policy.grace,
+            "access_needed": now + self._policy.access_lifetime,
+            "access_raised": padded_access_expiry(now, self._policy),
+        }
+        row = self._transactions.run(lambda connection: connection.execute(ROTATE, values).one_or_none())
+        if row is None:
+            return None
+        email, roles, expires_at, access_expires_at = row
+        state = SessionState(presented + 1, presented, now, (now,), expires_at, None, access_expires_at)
+        return Refreshed(Rotate(), Session(sid, user_id, state), email, roles)
+
+    def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
+        """Write `changed` if the stored session is still live and equal to `read`; return whether it was."""
+        values = _values_of_change(read, changed, now)
+        state = changed.state
+        events: list[Event] = []
+        if end_reason is not None:
+            client = self._current_client()
+            events.append(
+                SessionEnded(
+                    now, read.user_id, client, read.sid, end_reason, state.expires_at, state.access_expires_at
+                )
+            )
+
+        def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
+            is_replaced = connection.execute(REPLACE, values).rowcount == 1
+            return is_replaced, events if is_replaced else ()
+
+        return self._transactions.record(write)
+
+    def renew(self, sid: str, now: float) -> bool:
+        """Restart the idle time of a session; return False if it has ended."""
+        values = {
+            "sid": sid,
+            "now": now,
+            "access_needed": now + self._policy.access_lifetime,
+            "access_raised": padded_access_expiry(now, self._policy),
+        }
+        return self._transactions.run(lambda connection: connection.execute(RENEW, values).rowcount == 1)
+
+    def raise_seen(self, seen: Iterable[tuple[str, int]]) -> None:
+        """Raise the seen generation of each `sid`. It never falls, and never exceeds the session's generation."""
+        # Sorted: two reports of the same sessions lock the rows in the same order and cannot deadlock.
+        entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
+        if entries:
+            self._transactions.run(lambda connection: connection.execute(RAISE_SEEN, entries))
+
+    def end(self, sid: str, now: float, reason: EndReason, *, owner: UUID | None = None) -> bool:
+        """End a session; return False if it had ended, does not exist or is not the `owner`'s."""
+        which = SessionRow.id == sid
+        if owner is not None:
+            which &= SessionRow.user_id == owner
+        return self._end(which, now, reason) == 1
+
+    def end_all(self, user_id: UUID, now: float, reason: EndReason, *, keep: str | None = None) -> int:
+        """End every session of a user but `keep` and return how many ended."""
+        return self._end(sessions_of(user_id, keep=keep), now, reason)
+
+    def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
+        """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""
+        columns = (
+            SessionRow.id,
+            SessionRow.device,
+            SessionRow.address,
+            SessionRow.created_at,
+            SessionRow.last_used_at,
+            SessionRow.expires_at,
+        )
+        rows = self._database.execute(
+            select(*columns)
+            .where(live_sessions(user_id, now, self._policy))
+            .order_by(SessionRow.last_used_at.desc(), SessionRow.created_at.desc(), SessionRow.id)
+            .limit(MAX_LISTED)
+        )
+        return [ListedSession(*row) for row in rows]
+
+    def ended_sessions(self, at: float) -> Sequence[EndedSession]:
+        """Return the ended sessions of which an access token may still be unexpired at `at`, the oldest first."""
+        earliest = at - LONGEST_ACCESS_LIFETIME - ACCESS_EXPIRY_PADDING
+        rows = self._database.execute(
+            select(SessionRow.id, SessionRow.revoked_at, SessionRow.access_expires_at)
+            .where(SessionRow.revoked_at >= earliest)  # follows from the next condition, and has an index
+            .where(SessionRow.access_expires_at >= at)
+            .order_by(SessionRow.revoked_at)
+        ).all()
+        self._database.rollback()
+        return [EndedSession(sid, ended_at, expires) for sid, ended_at, expires in rows if ended_at is not None]
+
+    def prune(self, before: float, limit: int) -> int:
+        """Delete at most `limit` sessions of which no token was valid after `before`; return how many."""
+        dead = select(SessionRow.id).where(dead_sessions(before, self._policy)).limit(limit)
+        statement = delete(SessionRow).where(SessionRow.id.in_(dead))
+        return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
+
+    def _end(self, which: ColumnElement[bool], now: float, reason: EndReason) -> int:
+        client = self._current_client()
+
+        def write(connection: Connection) -> tuple[int, Sequence[Event]]:
+            ended = end_sessions(connection, which, now, reason, client)
+            return len(ended), ended
+
+        return self._transactions.record(write)
+
+
+def _session(row: Sequence[Any]) -> Session:
+    sid, user_id, generation, seen_generation, rotated_at, recent_rotations, *ends = row
+    state = SessionState(generation, seen_generation, rotated_at, tuple(recent_rotations), *ends)
+    return Session(sid, user_id, state)
+
+
+def _values_of_new(session: Session, client: Client, handle_hash: str | None) -> dict[str, object]:
+    return {
+        "id": session.sid,
+        "user_id": session.user_id,
+        "now": session.state.rotated_at,
+        "recent_rotations": [],
+        "handle_hash": handle_hash,
+        "expires_at": session.state.expires_at,
+        "access_expires_at": session.state.access_expires_at,
+        "device": client.device[:MAX_DEVICE],
+        "address": client.address,
+    }
+
+
+def _values_of_change(read: Session, changed: Session, now: float) -> dict[str, object]:
+    state = changed.state
+    return {
+        "sid": read.sid,
+        "read_generation": read.state.generation,
+        "read_seen_generation": read.state.seen_generation,
+        "generation": state.generation,
+        "seen_generation": state.seen_generation,
+        "rotated_at": state.rotated_at,
+        "recent_rotations": list(state.recent_rotations),
+        "grace_began_at": max(state.recent_rotations, default=0.0),
+        "revoked_at": state.revoked_at,
+        "access_expires_at": state.access_expires_at,
+        "now": now,
+    }
