@@ -1,1 +1,1 @@
-"""The whole system on one machine: what `make run` starts and stops."""
+"""Run the whole system on one machine: what `make run` starts and stops."""

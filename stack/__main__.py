@@ -1,4 +1,4 @@
-"""`python -m stack`: start the whole system on this machine and stop it on Ctrl-C; and the commands beside that."""
+"""The command line of `python -m stack`: run the whole system, or a command for the running system."""
 
 import argparse
 import asyncio
@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from stack.address import Port, UnixSocket
-from stack.claim import check_ports, claim_data_dir, claim_run_dir
 from stack.commands import make_secrets_of, reload_gateway, run_auth_command
 from stack.console import Console
 from stack.embedded_redis import find_server, redis_command
-from stack.first_start import make_secrets
+from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
 from stack.plan import Plan, gateway_pid_file, make_plan
-from stack.readiness import NotReady, http_problem, redis_problem, wait_for
+from stack.readiness import NotReadyInTime, http_problem, redis_problem, wait_for
+from stack.secrets_files import make_secrets
 from stack.service_settings import service_problems
-from stack.settings import Settings, SettingsRefused, StartRefused, read_settings
-from stack.supervisor import ProcessDied, StopAsked, Supervisor
+from stack.settings import Settings, SettingsProblems, StartError, read_settings
+from stack.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.tour import make_tour
 
 READY_SECONDS = 60.0
@@ -26,32 +26,32 @@ REDIS_SECONDS = 30.0
 
 ABOUT = """
 Starts a private Redis, the auth service, the resource service and the gateway, and stops them all on Ctrl-C.
-The environment says how; every setting is in .env.example. Those asked for most:
+Settings are read from the environment; .env.example lists all. The most used:
 """
 SETTINGS = """
   GATEWAY_PORT   port of the gateway (8000)
   DATA_DIR       folder for databases, keys and secrets (.data)
-  REDIS_URL      a Redis of your own instead of the private one
-  DATABASE_URL   a PostgreSQL instead of SQLite files
+  REDIS_URL      an existing Redis instead of the private one
+  DATABASE_URL   a PostgreSQL database instead of SQLite files
   GATEWAY_ROUTES your own routes (gateway/routes.toml)
   APP_ENV        production: nothing is embedded, nothing generated
 """
 
 
 def main() -> int:
-    """Exit status: 0 stopped as asked, 1 something died, 2 not started, with the settings to mend named."""
-    asked = _arguments()
-    os.umask(0o077)  # databases and keys are nobody else's
+    """Return the exit status: 0 stopped on request, 1 a process died, 2 not started because of wrong settings."""
+    arguments = _arguments()
+    os.umask(0o077)  # databases and keys are readable by this user only
     try:
-        if asked.command == "run":
+        if arguments.command == "run":
             return asyncio.run(_run(Console()))
-        print(_carry_out(asked))
+        print(_run_command(arguments))
         return 0
-    except StartRefused as refused:
-        for complaint in refused.complaints:
-            print(f"stack: {complaint}", file=sys.stderr)
+    except StartError as error:
+        for problem in error.problems:
+            print(f"stack: {problem}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # so early that nothing was running yet
+    except KeyboardInterrupt:  # before anything was started
         return 130
 
 
@@ -65,40 +65,40 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (run, if none is given)")
     parser.set_defaults(command="run")
     commands.add_parser("run", help="start the whole system")
-    commands.add_parser("reload", help="have the gateway that runs with this DATA_DIR take up its routes file")
+    commands.add_parser("reload", help="make the gateway that runs with this DATA_DIR load its routes file again")
     auth = commands.add_parser("auth", help="run a command of the auth service; `auth --help` lists them")
     auth.add_argument("words", nargs=argparse.REMAINDER, metavar="WORD")
-    secrets = commands.add_parser("secrets", help="make those secrets of docker-compose.yml that are missing")
+    secrets = commands.add_parser("secrets", help="create the secrets of docker-compose.yml that are missing")
     folder = Path(os.environ.get("SECRETS_DIR") or ".data/secrets")
-    secrets.add_argument("folder", nargs="?", type=Path, default=folder, help=f"where they are kept ({folder})")
-    # Its own options, --help among them, are the auth service's.
+    secrets.add_argument("folder", nargs="?", type=Path, default=folder, help=f"their folder ({folder})")
+    # Options after `auth`, --help included, belong to the auth service's command line.
     if sys.argv[1:2] == ["auth"]:
         return argparse.Namespace(command="auth", words=sys.argv[2:])
     return parser.parse_args()
 
 
-def _carry_out(asked: argparse.Namespace) -> str:
-    if asked.command == "secrets":
-        return make_secrets_of(asked.folder)
+def _run_command(arguments: argparse.Namespace) -> str:
+    if arguments.command == "secrets":
+        return make_secrets_of(arguments.folder)
     settings = read_settings(os.environ, Path.cwd())
-    if asked.command == "auth":
-        run_auth_command(settings, asked.words)
+    if arguments.command == "auth":
+        run_auth_command(settings, arguments.words)
     return reload_gateway(settings)
 
 
 async def _run(console: Console) -> int:
     settings = _read_settings()
-    lock = _claim(settings)
+    lock = _reserve(settings)
     _prepare(settings, console)
     supervisor = Supervisor(console, lock)
-    supervisor.heed_signals()
+    supervisor.handle_signals()
     try:
-        await supervisor.unless_ended(_bring_up(make_plan(settings), supervisor, console))
-        return await supervisor.until_ended()
-    except StopAsked as asked:
-        console.say(f"{asked}: stopping")
+        await supervisor.run_until_ended(_bring_up(make_plan(settings), supervisor, console))
+        return await supervisor.wait_for_end()
+    except StopRequested as request:
+        console.say(f"{request}: stopping")
         return 0
-    except (ProcessDied, NotReady) as problem:
+    except (ProcessDied, NotReadyInTime) as problem:
         console.say(f"{problem}: stopping the rest")
         return 1
     finally:
@@ -109,36 +109,36 @@ async def _run(console: Console) -> int:
 def _read_settings() -> Settings:
     try:
         return read_settings(os.environ, Path.cwd())
-    except SettingsRefused as refused:
-        raise _with_service_complaints(refused.settings, refused.complaints) from refused
+    except SettingsProblems as error:
+        raise _with_service_problems(error.settings, error.problems) from error
 
 
-def _claim(settings: Settings) -> int:
-    lock = claim_data_dir(settings.data_dir)
-    claim_run_dir(settings.run_dir)
-    gateway_pid_file(settings).unlink(missing_ok=True)  # of a gateway that was killed: the lock says that it is gone
-    complaints: list[str] = []
+def _reserve(settings: Settings) -> int:
+    lock = lock_data_dir(settings.data_dir)
+    prepare_run_dir(settings.run_dir)
+    gateway_pid_file(settings).unlink(missing_ok=True)  # left by a killed gateway: the lock shows that none runs
+    problems: list[str] = []
     for check in (check_ports, _check_redis):
         try:
             check(settings)
-        except StartRefused as refused:
-            complaints += refused.complaints
-    if complaints:
-        raise _with_service_complaints(settings, complaints)
+        except StartError as error:
+            problems += error.problems
+    if problems:
+        raise _with_service_problems(settings, problems)
     return lock
 
 
 def _check_redis(settings: Settings) -> None:
     if settings.embeds_redis:
         return
-    # Imported where it is needed: the client takes longer to load than all the rest.
-    from stack.given_redis import check_redis
+    # Imported here because the Redis client takes longer to load than everything else.
+    from stack.external_redis import check_redis
 
     check_redis(settings.given)
 
 
-def _with_service_complaints(settings: Settings, complaints: Sequence[str]) -> StartRefused:
-    return StartRefused(*complaints, *service_problems(settings, complaints))
+def _with_service_problems(settings: Settings, problems: Sequence[str]) -> StartError:
+    return StartError(*problems, *service_problems(settings, problems))
 
 
 def _prepare(settings: Settings, console: Console) -> None:
@@ -148,7 +148,7 @@ def _prepare(settings: Settings, console: Console) -> None:
         with console.step(f"keys and secrets in {settings.data_dir}"):
             make_secrets(settings.data_dir, settings.generated)
     except OSError as problem:
-        raise StartRefused(f"DATA_DIR {settings.data_dir} cannot be used: {problem.strerror}") from problem
+        raise StartError(f"DATA_DIR {settings.data_dir} cannot be used: {problem.strerror}") from problem
 
 
 async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> None:
@@ -161,7 +161,7 @@ async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> Non
     with console.step("auth, resource and gateway are ready"):
         await supervisor.keep_running(*plan.services)
         await supervisor.keep_running(plan.front)
-        # The gateway last: asked before it has the auth service's keys, it would only log that it is not ready.
+        # The gateway last: before it has the auth service's keys it would only log that it is not ready.
         for name in ("auth", "resource", "gateway"):
             await wait_for(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_SECONDS)
     console.say(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")

@@ -1,4 +1,4 @@
-"""Where a process listens: a unix socket, or a port of this machine."""
+"""Listen addresses: a unix socket, or a TCP port of this machine."""
 
 import re
 from dataclasses import dataclass
@@ -10,18 +10,18 @@ _EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - rea
 
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
-    """A socket in the file system: reached by whoever may enter its folder."""
+    """A unix socket; every user who may enter its folder can connect."""
 
     path: Path
 
     @property
     def bind(self) -> str:
-        """What gunicorn listens on."""
+        """Return the address in the form of gunicorn's `bind`."""
         return f"unix:{self.path}"
 
     @property
     def url(self) -> str:
-        """What a client connects to; the same words."""
+        """Return the address in the form that settings take; equal to `bind`."""
         return self.bind
 
 
@@ -34,17 +34,17 @@ class Port:
 
     @property
     def bind(self) -> str:
-        """What gunicorn listens on."""
+        """Return the address in the form of gunicorn's `bind`."""
         return f"{self.host}:{self.number}"
 
     @property
     def url(self) -> str:
-        """What a client on this machine connects to."""
+        """Return the URL for clients on this machine."""
         return f"http://{self.reachable_host}:{self.number}"
 
     @property
     def reachable_host(self) -> str:
-        """The host to connect to: "every interface" can be listened on, not called."""
+        """Return the host for clients: loopback if the port listens on every interface."""
         return _EVERY_INTERFACE.get(self.host, self.host)
 
 
@@ -52,7 +52,7 @@ Address = UnixSocket | Port
 
 
 def parse_bind(text: str) -> Address:
-    """Reads `host:port` or `unix:/path`. Raises ValueError with what was expected."""
+    """Parse `host:port` or `unix:/path`. Raises ValueError, whose message says what is expected."""
     if text.startswith("unix:/"):
         return UnixSocket(Path(text.removeprefix("unix:")))
     match = _BIND.fullmatch(text)
@@ -62,8 +62,8 @@ def parse_bind(text: str) -> Address:
 
 
 def parse_local_url(text: str) -> Address:
-    """Reads `http://127.0.0.1:port` or `unix:/path`. Raises ValueError with what was expected."""
-    expected = "must be http://127.0.0.1:PORT or unix:/path, for the stack starts that service itself"
+    """Parse `http://127.0.0.1:port` or `unix:/path`. Raises ValueError, whose message says what is expected."""
+    expected = "must be http://127.0.0.1:PORT or unix:/path, because the stack starts that service itself"
     try:
         address = parse_bind(text.removeprefix("http://").removesuffix("/"))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a person sees: the stack's own words and every process's output, each line under its name."""
+"""Terminal output: messages of the stack and the output of every process, each line prefixed with a name."""
 
 import asyncio
 import os
@@ -14,38 +14,38 @@ STACK = "stack"
 
 
 class Console:
-    """Writes whole lines; once nobody reads them any more it falls silent, and the system runs on."""
+    """Writes whole lines. If the reader closes the pipe, output stops and the system runs on."""
 
     def __init__(self, output: BinaryIO | None = None) -> None:
         self._output: BinaryIO | None = output or sys.stdout.buffer
 
     def say(self, text: str) -> None:
-        """A line of the stack's own."""
+        """Write a message of the stack."""
         self.line(STACK, text.encode())
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """A line once the step is done, with the seconds it took."""
+        """Write a message with the duration when the block ends."""
         started = time.monotonic()
         yield
         self.say(f"{what} ({time.monotonic() - started:.1f} s)")
 
     def line(self, name: str, text: bytes) -> None:
-        """`text` as it is, JSON or not, behind the name."""
+        """Write one line of output, prefixed with `name`."""
         self.write(f"{name:{NAME_WIDTH}} | ".encode() + text + b"\n")
 
     def write(self, text: bytes) -> None:
-        """As it is."""
+        """Write `text` unchanged."""
         if self._output is None:
             return
         try:
             self._output.write(text)
             self._output.flush()
-        except OSError:  # the reader went away, as `| head` does
+        except OSError:  # the reader closed the pipe, as `| head` does
             self._output = None
 
     async def relay(self, name: str, pipe: int) -> None:
-        """Passes on what comes out of the pipe, until nobody holds its other end, and closes it."""
+        """Write the lines from a pipe until its last writer closes it; then close the pipe."""
         stream = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(stream)
         file = os.fdopen(pipe, "rb", buffering=0)
@@ -58,7 +58,7 @@ class Console:
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length; a last one without a line break counts."""
+    """Yield lines of any length, the last one also without a line break."""
     rest = b""
     while chunk := await stream.read(CHUNK):
         *whole, rest = (rest + chunk).split(b"\n")

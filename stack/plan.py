@@ -1,4 +1,4 @@
-"""Decides which processes run, in which order, and what each of them gets to see."""
+"""The processes to run, their order, and the environment of each."""
 
 import sys
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from stack.settings import IDENTITY_SECRET, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Who may see a setting, as itself or as NAME_FILE; what is not named here is seen by every process.
-SEEN_BY: Mapping[str, frozenset[str]] = {
+# The processes that receive a setting (or its NAME_FILE). Settings that are not listed go to every process.
+RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),
     "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
     "REFRESH_SECRET": frozenset({"auth"}),
@@ -25,7 +25,7 @@ DATABASES = {"auth": "auth.db", "resource": "notes.db"}
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process to start: the name its output goes under, its words, its whole environment; its log, if in a file."""
+    """A process to start: its display name, arguments, whole environment, and its log file if it has one."""
 
     name: str
     argv: tuple[str, ...]
@@ -35,7 +35,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that `python -m stack` runs: checks and migrations to their end, then services, then the front."""
+    """What `python -m stack` runs: checks and migrations to completion, then the services, then the gateway."""
 
     settings: Settings
     checks: tuple[Command, ...]
@@ -45,20 +45,20 @@ class Plan:
 
     @property
     def redis_socket(self) -> Path:
-        """Where the embedded Redis listens."""
+        """Return the socket of the embedded Redis."""
         return _redis_socket(self.settings)
 
     @property
     def redis_folder(self) -> Path:
-        """Where the embedded Redis keeps its file."""
+        """Return the data folder of the embedded Redis."""
         return self.settings.data_dir / "valkey"
 
 
 def make_plan(settings: Settings) -> Plan:
-    """A function of the settings and nothing else."""
+    """Return the plan for `settings`. Pure."""
     return Plan(
         settings=settings,
-        # The migrations check what the other two services read.
+        # The migrations check the settings of the other two services.
         checks=(_command(settings, "gateway", "gateway", "check-settings"),),
         migrations=(
             auth_command(settings, "migrate"),
@@ -73,23 +73,23 @@ def make_plan(settings: Settings) -> Plan:
 
 
 def settings_checks(settings: Settings) -> tuple[Command, ...]:
-    """Return a command for each service that checks its settings and does nothing else."""
-    # The first start has yet to make the secret that the usual routes name.
-    form = () if (settings.data_dir / IDENTITY_SECRET.file).is_file() else ("--form",)
+    """Return for each service the command that only checks its settings."""
+    # Before the first start the secret that the default routes name does not exist.
+    syntax_only = () if (settings.data_dir / IDENTITY_SECRET.file).is_file() else ("--form",)
     return (
         auth_command(settings, "check-settings"),
         _command(settings, "resource", "resource_service", "check-settings"),
-        _command(settings, "gateway", "gateway", "check-settings", *form),
+        _command(settings, "gateway", "gateway", "check-settings", *syntax_only),
     )
 
 
 def gateway_pid_file(settings: Settings) -> Path:
-    """Return the file in which the gateway's master process keeps its pid while it runs."""
+    """Return the pid file of the gateway's master process."""
     return settings.run_dir / "gateway.pid"
 
 
 def auth_command(settings: Settings, *words: str) -> Command:
-    """Return `python -m auth_service` with these words."""
+    """Return the command `python -m auth_service WORDS`."""
     return _command(settings, "auth", "auth_service", *words)
 
 
@@ -102,16 +102,16 @@ def _command(settings: Settings, name: str, *module: str) -> Command:
 
 
 def _environ(settings: Settings, name: str) -> dict[str, str]:
-    """What was given and what the stack decides, less what others keep to themselves."""
-    environ = {**_internal(settings), **settings.given, **_stores(settings, name), **_decided(settings)}
-    return {setting: value for setting, value in environ.items() if _sees(name, setting)}
+    """Return the environment of a process: given settings and those the stack sets, without others' secrets."""
+    environ = {**_internal(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
+    return {setting: value for setting, value in environ.items() if _receives(name, setting)}
 
 
-def _sees(name: str, setting: str) -> bool:
-    return name in SEEN_BY.get(setting.removesuffix("_FILE"), {name})
+def _receives(name: str, setting: str) -> bool:
+    return name in RECEIVED_BY.get(setting.removesuffix("_FILE"), {name})
 
 
-def _decided(settings: Settings) -> dict[str, str]:
+def _set_by_stack(settings: Settings) -> dict[str, str]:
     return {
         "APP_ENV": "production" if settings.is_production else "development",
         "AUTH_BIND": settings.auth.bind,
@@ -127,18 +127,18 @@ def _decided(settings: Settings) -> dict[str, str]:
 
 
 def _generated(settings: Settings) -> dict[str, str]:
-    """Where the secrets are that the first start makes. In production nothing is made."""
+    """Return the settings that name generated secrets. In production none are generated."""
     generated = () if settings.is_production else settings.generated
     return {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
 
 
 def _internal(settings: Settings) -> dict[str, str]:
-    """Where operators find what is not for clients, unless they say otherwise."""
+    """Return the default address of the gateway's internal endpoints."""
     return {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:
-    """The embedded stores, where no others are given. In production nothing is embedded."""
+    """Return the settings of the embedded stores, unless others are given. In production none are embedded."""
     stores: dict[str, str] = {}
     if settings.is_production:
         return stores

@@ -1,4 +1,4 @@
-"""Tells whether what was started is there yet."""
+"""Wait until a started process is ready."""
 
 import asyncio
 import time
@@ -11,35 +11,35 @@ ANSWER_TIMEOUT = 2.0
 ANSWER_LENGTH = 4096
 
 
-class NotReady(Exception):
-    """It did not become ready in time; says what was last heard."""
+class NotReadyInTime(Exception):
+    """A process did not become ready in time. The message holds its last answer."""
 
 
 async def wait_for(what: str, problem: Callable[[], Awaitable[str | None]], seconds: float) -> None:
-    """Asks until there is no problem. Raises NotReady, with the last one, after so many seconds."""
+    """Call `problem` until it returns None. Raises NotReadyInTime, with the last problem, after `seconds`."""
     deadline = time.monotonic() + seconds
-    while heard := await problem():
+    while last := await problem():
         if time.monotonic() > deadline:
-            raise NotReady(f"{what} is not ready after {seconds:.0f} s: {heard}")
+            raise NotReadyInTime(f"{what} is not ready after {seconds:.0f} s: {last}")
         await asyncio.sleep(PAUSE)
 
 
 async def redis_problem(address: Address) -> str | None:
-    """None when PING is answered with PONG; while the server loads its file it answers LOADING."""
-    answer = await _ask(address, b"PING\r\n")
+    """Return None if the server answers PING with PONG, else its answer (LOADING while it loads its file)."""
+    answer = await _request(address, b"PING\r\n")
     return None if answer.startswith(b"+PONG") else answer.decode("ascii", "replace").strip()
 
 
 async def http_problem(address: Address, path: str) -> str | None:
-    """None when GET `path` is answered with 200; else the answer, which says what is not ready."""
+    """Return None if GET `path` gives 200, else the response, which names what is not ready."""
     request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    answer = await _ask(address, request.encode())
+    answer = await _request(address, request.encode())
     head, _, body = answer.decode("utf-8", "replace").partition("\r\n\r\n")
     return None if head.split(" ")[1:2] == ["200"] else f"{head.partition(chr(13))[0]} {body}".strip()
 
 
-async def _ask(address: Address, request: bytes) -> bytes:
-    """What came back, or in words why nothing did."""
+async def _request(address: Address, request: bytes) -> bytes:
+    """Return the answer, or a text that says why there is none."""
     try:
         async with asyncio.timeout(ANSWER_TIMEOUT):
             reader, writer = await _connect(address)

@@ -1,4 +1,4 @@
-"""Collect what the services refuse in their settings, so that one failed start names all that is wrong."""
+"""Collect the settings problems of all services, so that one failed start reports every problem."""
 
 import subprocess
 from collections.abc import Iterable
@@ -10,14 +10,14 @@ SECONDS = 30.0
 REFUSAL = "cannot start: "
 
 
-def service_problems(settings: Settings, said: Iterable[str]) -> list[str]:
-    """Return each complaint of a service once, without those about settings that `said` names already."""
-    named = {_setting(complaint) for complaint in said}
+def service_problems(settings: Settings, reported: Iterable[str]) -> list[str]:
+    """Return the problems of the services, without those of settings that `reported` already names."""
+    named = {_setting(problem) for problem in reported}
     if not settings.is_production:
-        named |= {secret.setting for secret in settings.generated}  # the first start has yet to make them
+        named |= {secret.setting for secret in settings.generated}  # the first start will create them
     running = [_start(command) for command in settings_checks(settings)]
-    complaints = [complaint for process in running for complaint in _refusals(process)]
-    return [complaint for complaint in dict.fromkeys(complaints) if _setting(complaint) not in named]
+    problems = [problem for process in running for problem in _problems_of(process)]
+    return [problem for problem in dict.fromkeys(problems) if _setting(problem) not in named]
 
 
 def _start(command: Command) -> subprocess.Popen[str]:
@@ -32,7 +32,7 @@ def _start(command: Command) -> subprocess.Popen[str]:
     )
 
 
-def _refusals(process: subprocess.Popen[str]) -> list[str]:
+def _problems_of(process: subprocess.Popen[str]) -> list[str]:
     try:
         _, output = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
@@ -41,5 +41,5 @@ def _refusals(process: subprocess.Popen[str]) -> list[str]:
     return [line.removeprefix(REFUSAL) for line in output.splitlines() if line.startswith(REFUSAL)]
 
 
-def _setting(complaint: str) -> str:
-    return complaint.partition(" ")[0].rstrip(":").removesuffix("_FILE")
+def _setting(problem: str) -> str:
+    return problem.partition(" ")[0].rstrip(":").removesuffix("_FILE")

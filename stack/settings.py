@@ -1,4 +1,4 @@
-"""Reads the environment of `python -m stack`: once, whole, with every complaint named together."""
+"""The settings of `python -m stack`, read from the environment; all problems are reported together."""
 
 import hashlib
 import os
@@ -13,17 +13,17 @@ LONGEST_SOCKET_PATH = 100
 LONGEST_SOCKET_NAME = "gateway-internal.sock"
 
 
-class StartRefused(Exception):
-    """The system cannot be started as asked: one complaint a line, each naming its setting."""
+class StartError(Exception):
+    """The system cannot be started. One problem a line, each naming its setting."""
 
-    def __init__(self, *complaints: str) -> None:
-        super().__init__("\n".join(complaints))
-        self.complaints = complaints
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret a service needs: its setting, and the file in DATA_DIR that the first start makes for it."""
+    """A secret: its setting, and the file in DATA_DIR that the first start creates for it."""
 
     setting: str
     file: str
@@ -41,7 +41,7 @@ SECRETS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What was asked for. `given` is the environment itself, without its empty values."""
+    """The settings. `given` is the environment without empty values."""
 
     given: Mapping[str, str]
     is_production: bool
@@ -53,28 +53,28 @@ class Settings:
     grace: int
 
     def address_of(self, name: str) -> Address:
-        """Where that service listens."""
+        """Return the address that the service listens on."""
         return {"auth": self.auth, "resource": self.resource, "gateway": self.gateway}[name]
 
     @property
     def embeds_redis(self) -> bool:
-        """Whether the stack brings its own Redis."""
+        """Return whether the stack starts its own Redis."""
         return not self.is_given("REDIS_URL")
 
     @property
     def generated(self) -> tuple[Secret, ...]:
-        """The secrets that the environment leaves to the stack."""
+        """Return the secrets that the environment does not give."""
         return tuple(secret for secret in SECRETS if not self.is_given(secret.setting))
 
     def is_given(self, setting: str) -> bool:
-        """Whether the environment holds the setting, or names the file that does."""
+        """Return whether the environment has the setting or its `_FILE` variant."""
         return setting in self.given or f"{setting}_FILE" in self.given
 
 
 def read_settings(
     environ: Mapping[str, str], here: Path, is_present: Callable[[Path], bool] = Path.is_file
 ) -> Settings:
-    """Relative paths start at `here`. Raises SettingsRefused with all that is wrong or missing."""
+    """Return the settings; relative paths start at `here`. Raises SettingsProblems with every problem."""
     reader = _Reader({name: value for name, value in environ.items() if value})
     data_dir = reader.path("DATA_DIR", here, ".data")
     run_dir = _folder_for_sockets(data_dir, reader.given.get("TMPDIR", "/tmp"))  # noqa: S108 - made private
@@ -88,45 +88,45 @@ def read_settings(
         resource=reader.service("RESOURCE", UnixSocket(run_dir / "resource.sock")),
         grace=reader.number("REFRESH_GRACE", 10, 0, 600),
     )
-    complaints = [*reader.complaints, *_missing(settings, is_present)]
-    if complaints:
-        raise SettingsRefused(settings, complaints)
+    problems = [*reader.problems, *_missing(settings, is_present)]
+    if problems:
+        raise SettingsProblems(settings, problems)
     return settings
 
 
-class SettingsRefused(StartRefused):
-    """The settings that the stack reads are refused; `settings` has defaults in place of what is wrong."""
+class SettingsProblems(StartError):
+    """The settings have problems; `settings` has defaults in place of wrong values."""
 
-    def __init__(self, settings: Settings, complaints: Sequence[str]) -> None:
-        super().__init__(*complaints)
+    def __init__(self, settings: Settings, problems: Sequence[str]) -> None:
+        super().__init__(*problems)
         self.settings = settings
 
 
 class _Reader:
-    """Reads one setting after the other; what is wrong is noted, and a default goes on in its place."""
+    """Reads settings one by one; for a wrong value it records a problem and returns the default."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self.given = given
-        self.complaints: list[str] = []
+        self.problems: list[str] = []
 
     def one_of(self, name: str, *choices: str) -> str:
         value = self.given.get(name, choices[0])
         if value not in choices:
-            self.complaints.append(f"{name} must be one of: {', '.join(choices)}; got {value!r}")
+            self.problems.append(f"{name} must be one of: {', '.join(choices)}; got {value!r}")
         return value
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         text = self.given.get(name, str(default))
         if text.isascii() and text.isdigit() and least <= int(text) <= most:
             return int(text)
-        self.complaints.append(f"{name} must be a whole number from {least} to {most}; got {text!r}")
+        self.problems.append(f"{name} must be a whole number from {least} to {most}; got {text!r}")
         return default
 
     def path(self, name: str, here: Path, default: str) -> Path:
         path = Path(os.path.normpath(here / self.given.get(name, default)))
-        # The path becomes part of URLs, and these three mean something there.
+        # The path becomes part of URLs, where these characters have a meaning.
         if any(mark in str(path) for mark in "?#%"):
-            self.complaints.append(f"{name} must not contain ?, # or %; got {str(path)!r}")
+            self.problems.append(f"{name} must not contain ?, # or %; got {str(path)!r}")
         return path
 
     def gateway(self) -> Address:
@@ -135,7 +135,7 @@ class _Reader:
 
     def service(self, prefix: str, default: UnixSocket) -> Address:
         if f"{prefix}_BIND" in self.given:
-            self.complaints.append(f"{prefix}_BIND is chosen by the stack: set {prefix}_URL instead")
+            self.problems.append(f"{prefix}_BIND is chosen by the stack: set {prefix}_URL instead")
         return self._address(f"{prefix}_URL", parse_local_url, default)
 
     def _address(self, name: str, parse: Callable[[str], Address], default: Address) -> Address:
@@ -143,13 +143,13 @@ class _Reader:
             return default
         try:
             return parse(self.given[name])
-        except ValueError as wrong:
-            self.complaints.append(f"{name} {wrong}; got {self.given[name]!r}")
+        except ValueError as error:
+            self.problems.append(f"{name} {error}; got {self.given[name]!r}")
             return default
 
 
 def _folder_for_sockets(data_dir: Path, temporary: str) -> Path:
-    """DATA_DIR/run, or, where a socket's path would be too long, a short one that is always the same."""
+    """Return DATA_DIR/run, or a short, stable path if a socket's path would be too long there."""
     inside = data_dir / "run"
     if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
         return inside
@@ -163,20 +163,20 @@ def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str
         missing += [name for name in ("DATABASE_URL", "REDIS_URL") if not settings.is_given(name)]
         missing += [] if settings.is_given("DATA_DIR") else ["DATA_DIR"]
         missing += [f"{secret.setting} (or {secret.setting}_FILE)" for secret in settings.generated]
-    complaints = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
-    if _gateway_lacks_its_half(settings, is_present):
+    problems = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
+    if _gateway_lacks_identity_secret(settings, is_present):
         # In production the default folder is not read.
         folder = (
             settings.data_dir if settings.is_given("DATA_DIR") or not settings.is_production else Path("DATA_DIR")
         )
-        complaints.append(
+        problems.append(
             f"{folder / IDENTITY_SECRET.file} is missing: the gateway's routes read the secret "
             "it shares with the resource service there (GATEWAY_ROUTES may say otherwise)"
         )
-    return complaints
+    return problems
 
 
-def _gateway_lacks_its_half(settings: Settings, is_present: Callable[[Path], bool]) -> bool:
+def _gateway_lacks_identity_secret(settings: Settings, is_present: Callable[[Path], bool]) -> bool:
     if "GATEWAY_ROUTES" in settings.given:
         return False
     if settings.is_production and not settings.is_given("DATA_DIR"):

@@ -1,4 +1,4 @@
-"""Starts processes, notices when one dies, and stops them all in bounded time, leaving none behind."""
+"""Start processes, detect when one dies, and stop all in bounded time, leaving none behind."""
 
 import asyncio
 import os
@@ -14,41 +14,41 @@ from typing import Any, NoReturn
 from stack.console import Console
 from stack.plan import ROOT, Command
 
-TETHER = Path(__file__).with_name("tether.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 STOP_SECONDS = 10.0
-# What remains for a process whose turn to stop comes when the time is up, and for the last words of one that ended.
+# The least time for a process to stop when STOP_SECONDS are over, and for reading the last output of an ended one.
 LAST_SECONDS = 1.0
 
 
 class ProcessDied(Exception):
-    """A process ended that should have gone on, or ended badly; its name is in the text."""
+    """A process ended that should run, or ended with an error. The message names it."""
 
 
-class StopAsked(Exception):
-    """Ctrl-C, or a signal that means the same."""
+class StopRequested(Exception):
+    """Ctrl-C or another signal asked the system to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that was started, in a process group of its own."""
+    """A started process, in its own process group."""
 
     name: str
     process: asyncio.subprocess.Process
-    # Done, with the exit status, once the process is gone, what it left in its group too, and its output told.
+    # Completes with the exit status after the process and its group have ended and their output is written.
     end: asyncio.Task[int]
 
-    def ask_to_stop(self) -> None:
-        """Asks the process alone: a gunicorn tells its workers itself."""
+    def terminate(self) -> None:
+        """Send SIGTERM to the process only: gunicorn stops its workers itself."""
         with suppress(ProcessLookupError):
             self.process.terminate()
 
     def kill(self) -> None:
-        """Ends it and whatever it started, at once."""
+        """Kill the process and its whole group."""
         _kill_group(self.process)
 
 
 class Supervisor:
-    """Owns the processes. `lock` is a descriptor each of them inherits: it is free when the last is gone."""
+    """Runs the processes. Each inherits the descriptor `lock`, which is released when the last has ended."""
 
     def __init__(self, console: Console, lock: int) -> None:
         self._console = console
@@ -56,16 +56,16 @@ class Supervisor:
         self._stages: list[list[Child]] = []
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def heed_signals(self) -> None:
-        """From now on SIGINT, SIGTERM and SIGHUP ask the system to stop, instead of ending this process."""
+    def handle_signals(self) -> None:
+        """Let SIGINT, SIGTERM and SIGHUP stop the system in order."""
         loop = asyncio.get_running_loop()
-        # nohup(1) has SIGHUP ignored, and means it.
+        # Under nohup(1) SIGHUP is ignored, and stays ignored.
         hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
         for number in (signal.SIGINT, signal.SIGTERM, *hangup):
-            loop.add_signal_handler(number, self._finish, StopAsked(number.name))
+            loop.add_signal_handler(number, self._finish, StopRequested(number.name))
 
     async def run_to_end(self, *commands: Command) -> None:
-        """Runs them side by side. Raises ProcessDied naming one that failed."""
+        """Run commands in parallel until all end. Raises ProcessDied, which names one that failed."""
         children = await self._start(commands)
         await asyncio.wait([child.end for child in children])
         for child in children:
@@ -73,12 +73,12 @@ class Supervisor:
                 raise ProcessDied(f"{child.name} failed ({_describe(child.end.result())})")
 
     async def keep_running(self, *commands: Command) -> None:
-        """Starts them as one stage: the stage started last is stopped first."""
+        """Start commands as one stage. Stages are stopped in reverse order."""
         for command, child in zip(commands, await self._start(commands), strict=True):
-            child.end.add_done_callback(partial(self._note_death, command))
+            child.end.add_done_callback(partial(self._on_death, command))
 
-    async def unless_ended(self, work: Coroutine[Any, Any, None]) -> None:
-        """Does the work. Raises StopAsked or ProcessDied as soon as either comes to pass."""
+    async def run_until_ended(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`. Raises StopRequested or ProcessDied as soon as either happens."""
         task = asyncio.create_task(work)
         await asyncio.wait({task, self._end}, return_when=asyncio.FIRST_COMPLETED)
         if not self._end.done():
@@ -87,13 +87,13 @@ class Supervisor:
         await asyncio.gather(task, return_exceptions=True)
         return self._end.result()
 
-    async def until_ended(self) -> NoReturn:
-        """Raises StopAsked or ProcessDied when either comes to pass; otherwise goes on for ever."""
+    async def wait_for_end(self) -> NoReturn:
+        """Wait until the system has to stop, and raise StopRequested or ProcessDied."""
         await self._end
         raise AssertionError("the end is always an exception")
 
     async def stop(self) -> None:
-        """Stops all, the last stage first; what has not gone after ten seconds in all is killed."""
+        """Stop all processes, the last stage first. Kill those that still run after STOP_SECONDS in all."""
         self._end.cancel()
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         for stage in reversed(self._stages):
@@ -108,26 +108,26 @@ class Supervisor:
         return stage
 
     async def _spawn(self, command: Command) -> Child:
-        # A pipe of our own: asyncio's would hold back the end of a process until those it left close theirs.
+        # With asyncio's own pipe, wait() would block until orphaned grandchildren close it.
         reading_end, writing_end = os.pipe()
         output = asyncio.create_task(self._console.relay(command.name, reading_end))
         try:
             process = await asyncio.create_subprocess_exec(
-                *tethered(command.argv),
+                *dying_with_parent(command.argv),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing_end,
                 stderr=asyncio.subprocess.STDOUT,
                 env=command.environ,
                 cwd=ROOT,
                 pass_fds=(self._lock,),
-                # A group of its own: Ctrl-C in the terminal reaches the stack alone, which stops the rest in order.
+                # Its own group, so that Ctrl-C reaches only the stack, which stops the processes in order.
                 start_new_session=True,
             )
         finally:
             os.close(writing_end)
         return Child(command.name, process, asyncio.create_task(_follow(process, output)))
 
-    def _note_death(self, command: Command, end: asyncio.Task[int]) -> None:
+    def _on_death(self, command: Command, end: asyncio.Task[int]) -> None:
         log = f"; its log is {command.log}" if command.log else ""
         self._finish(ProcessDied(f"{command.name} ended by itself ({_describe(end.result())}{log})"))
 
@@ -141,7 +141,7 @@ async def _stop(stage: Iterable[Child], seconds: float) -> None:
     if not running:
         return
     for child in running.values():
-        child.ask_to_stop()
+        child.terminate()
     _, late = await asyncio.wait(running, timeout=seconds)
     for end in late:
         running[end].kill()
@@ -151,23 +151,23 @@ async def _stop(stage: Iterable[Child], seconds: float) -> None:
 async def _follow(process: asyncio.subprocess.Process, output: asyncio.Task[None]) -> int:
     status = await process.wait()
     _kill_group(process)
-    # Not for ever: a process that left the group may hold the pipe still.
+    # With a timeout: a process that left the group may still hold the pipe.
     await asyncio.wait({output}, timeout=LAST_SECONDS)
     output.cancel()
     return status
 
 
 def _kill_group(process: asyncio.subprocess.Process) -> None:
-    # macOS answers with EPERM for a group of which only zombies are left.
+    # macOS returns EPERM if only zombies are left in the group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def tethered(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """The words that start a program which the kernel ends when this process dies: Linux only, else `argv`."""
+def dying_with_parent(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command whose process the kernel ends when this process dies. Outside Linux: `argv` itself."""
     if sys.platform != "linux":
         return argv
-    return (sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), *argv)
+    return (sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *argv)
 
 
 def _describe(status: int) -> str:

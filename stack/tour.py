@@ -1,4 +1,4 @@
-"""The tour of the running system: lines for a shell, to be pasted whole or one by one."""
+"""A tour of the running system: shell commands to paste, all at once or one by one."""
 
 _TOUR = r"""
 GATEWAY={url}
@@ -50,6 +50,6 @@ curl -s -w ' -> %{{http_code}}\n' $GATEWAY/api/whoami -H "Authorization: Bearer 
 
 
 def make_tour(url: str, grace: int) -> str:
-    """Needs curl and sed. `grace` seconds is how long a spent refresh token may still be presented."""
+    """Return the tour. It needs curl and sed. `grace` is REFRESH_GRACE in seconds."""
     parts = [_TOUR, *([_WITHIN_GRACE] if grace else []), _REPLAY]
     return "".join(parts).format(url=url, grace=grace, pause=grace + 1)

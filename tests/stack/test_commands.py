@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from stack.claim import claim_data_dir, is_claimed
 from stack.commands import make_secrets_of, reload_gateway, run_auth_command
+from stack.exclusive_use import is_locked, lock_data_dir
 from stack.plan import ROOT, auth_command, gateway_pid_file, make_plan
-from stack.settings import StartRefused
+from stack.settings import StartError
 from tests.stack.conftest import Planning, Reading
 
 HANGS_UP = """
@@ -39,7 +39,7 @@ def a_gateway() -> Iterator[subprocess.Popen[str]]:
 
 def test_a_reload_reaches_the_gateway_of_this_folder(read: Reading) -> None:
     settings = read(DATA_DIR="data")
-    lock = claim_data_dir(settings.data_dir)
+    lock = lock_data_dir(settings.data_dir)
     settings.run_dir.mkdir()
     try:
         with a_gateway() as gateway:
@@ -53,11 +53,11 @@ def test_a_reload_reaches_the_gateway_of_this_folder(read: Reading) -> None:
 def test_a_pid_that_is_left_over_gets_no_signal(read: Reading) -> None:
     """The gateway was killed, and its number belongs to another process by now."""
     settings = read(DATA_DIR="data")
-    os.close(claim_data_dir(settings.data_dir))
+    os.close(lock_data_dir(settings.data_dir))
     settings.run_dir.mkdir()
     with a_gateway() as somebody:
         gateway_pid_file(settings).write_text(f"{somebody.pid}\n")
-        with pytest.raises(StartRefused, match="no gateway runs with DATA_DIR"):
+        with pytest.raises(StartError, match="no gateway runs with DATA_DIR"):
             reload_gateway(settings)
         assert somebody.poll() is None
 
@@ -65,23 +65,23 @@ def test_a_pid_that_is_left_over_gets_no_signal(read: Reading) -> None:
 @pytest.mark.parametrize("written", [None, "", "not a number"])
 def test_a_gateway_that_is_not_up_yet_is_said_so(read: Reading, written: str | None) -> None:
     settings = read(DATA_DIR="data")
-    lock = claim_data_dir(settings.data_dir)
+    lock = lock_data_dir(settings.data_dir)
     settings.run_dir.mkdir()
     if written is not None:
         gateway_pid_file(settings).write_text(written)
     try:
-        with pytest.raises(StartRefused, match="make run"):
+        with pytest.raises(StartError, match="make run"):
             reload_gateway(settings)
     finally:
         os.close(lock)
 
 
 def test_asking_whether_a_folder_is_claimed_claims_nothing(tmp_path: Path) -> None:
-    assert not is_claimed(tmp_path)
-    lock = claim_data_dir(tmp_path)
-    assert is_claimed(tmp_path)
+    assert not is_locked(tmp_path)
+    lock = lock_data_dir(tmp_path)
+    assert is_locked(tmp_path)
     fcntl.flock(lock, fcntl.LOCK_UN)
-    assert not is_claimed(tmp_path)
+    assert not is_locked(tmp_path)
     os.close(lock)
 
 
@@ -107,14 +107,14 @@ def test_make_says_what_a_command_lacks(words: list[str]) -> None:
 
 def test_a_folder_that_may_not_be_used_is_named_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartRefused, match=r"DATA_DIR .*/file cannot be used"):
-        is_claimed(tmp_path / "file")
-    with pytest.raises(StartRefused, match=r"SECRETS_DIR .*/file/below cannot be used"):
+    with pytest.raises(StartError, match=r"DATA_DIR .*/file cannot be used"):
+        is_locked(tmp_path / "file")
+    with pytest.raises(StartError, match=r"SECRETS_DIR .*/file/below cannot be used"):
         make_secrets_of(tmp_path / "file" / "below")
 
 
 def test_an_auth_command_on_a_folder_that_is_not_there_names_it(read: Reading) -> None:
-    with pytest.raises(StartRefused, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
+    with pytest.raises(StartError, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
         run_auth_command(read(DATA_DIR="elsewhere"), ["grant", "ann@example.com", "staff"])
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stack import embedded_redis
 from stack.embedded_redis import find_server, redis_command
-from stack.settings import StartRefused
+from stack.settings import StartError
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_without_the_wheels_an_installed_server_is_taken(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("says", ["Redis server v=6.0.16 sha=0", "what?"])
 def test_one_too_old_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
     on_path(tmp_path, "redis-server", says, monkeypatch)
-    with pytest.raises(StartRefused, match="REDIS_URL"):
+    with pytest.raises(StartError, match="REDIS_URL"):
         find_server()
 
 

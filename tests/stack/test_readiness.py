@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stack.address import Port
-from stack.readiness import NotReady, http_problem, wait_for
+from stack.readiness import NotReadyInTime, http_problem, wait_for
 
 
 async def told_by_a_server_that_says(answer: bytes) -> str | None:
@@ -37,5 +37,5 @@ def test_waiting_ends_with_what_was_heard_last() -> None:
     async def problem() -> str | None:
         return "no keys"
 
-    with pytest.raises(NotReady, match=r"gateway .* no keys"):
+    with pytest.raises(NotReadyInTime, match=r"gateway .* no keys"):
         asyncio.run(wait_for("gateway", problem, 0.0))

@@ -28,17 +28,17 @@ def start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
     return [line.removeprefix("stack: ") for line in done.stderr.splitlines()]
 
 
-def names(complaints: list[str]) -> list[str]:
-    return sorted(complaint.split()[0].rstrip(":") for complaint in complaints)
+def names(problems: list[str]) -> list[str]:
+    return sorted(problem.split()[0].rstrip(":") for problem in problems)
 
 
 def test_a_wrong_setting_of_the_stack_hides_no_service_s(tmp_path: Path) -> None:
     (tmp_path / "routes.toml").write_text("[[routes]]\nprefx = 1\n")
     routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml")}
     said = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
-    of_routes = [complaint for complaint in said if "routes.toml" in complaint]
-    assert any("did you mean prefix?" in complaint for complaint in of_routes)
-    rest = [complaint for complaint in said if complaint not in of_routes]
+    of_routes = [problem for problem in said if "routes.toml" in problem]
+    assert any("did you mean prefix?" in problem for problem in of_routes)
+    rest = [problem for problem in said if problem not in of_routes]
     assert names(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *WRONG])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stack.address import Port, UnixSocket
-from stack.settings import LONGEST_SOCKET_NAME, LONGEST_SOCKET_PATH, SECRETS, StartRefused, read_settings
+from stack.settings import LONGEST_SOCKET_NAME, LONGEST_SOCKET_PATH, SECRETS, StartError, read_settings
 from tests.stack.conftest import Reading
 
 PRODUCTION = {
@@ -20,10 +20,10 @@ PRODUCTION = {
 }
 
 
-def complaints(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
-    with pytest.raises(StartRefused) as refused:
+def problems(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
+    with pytest.raises(StartError) as refused:
         read_settings(environ, here, lambda _: False)
-    return list(refused.value.complaints)
+    return list(refused.value.problems)
 
 
 def test_an_empty_environment_is_a_development_machine_on_port_8000(read: Reading, tmp_path: Path) -> None:
@@ -59,16 +59,16 @@ def test_an_empty_value_counts_as_unset(read: Reading) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
-    assert any(complaint.startswith(name) for complaint in complaints({name: value}))
+    assert any(problem.startswith(name) for problem in problems({name: value}))
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    said = complaints({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
-    assert [complaint.split()[0] for complaint in said] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
+    said = problems({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
+    assert [problem.split()[0] for problem in said] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
 
 
 def test_production_names_everything_that_is_missing() -> None:
-    said = "\n".join(complaints({"APP_ENV": "production"}))
+    said = "\n".join(problems({"APP_ENV": "production"}))
     for name in (
         "DATA_DIR",
         "DATABASE_URL",
@@ -85,7 +85,7 @@ def test_production_names_everything_that_is_missing() -> None:
 @pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "APP_ENV"])
 def test_production_needs_each_of_them(missing: str) -> None:
     environ = {name: value for name, value in PRODUCTION.items() if name != missing}
-    assert missing.removesuffix("_FILE") in complaints({**environ, "GATEWAY_ROUTES": "own.toml"})[0]
+    assert missing.removesuffix("_FILE") in problems({**environ, "GATEWAY_ROUTES": "own.toml"})[0]
 
 
 def test_production_with_everything_given_embeds_nothing(read: Reading) -> None:
@@ -96,7 +96,7 @@ def test_production_with_everything_given_embeds_nothing(read: Reading) -> None:
 
 
 def test_an_identity_secret_of_ones_own_needs_the_gateways_half() -> None:
-    assert "notes.secret" in complaints({"IDENTITY_SECRET": "given"})[0]
+    assert "notes.secret" in problems({"IDENTITY_SECRET": "given"})[0]
 
 
 def test_a_routes_file_of_ones_own_says_where_the_gateways_half_is(tmp_path: Path) -> None:

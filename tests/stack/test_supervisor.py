@@ -16,7 +16,7 @@ import pytest
 from stack import supervisor as module
 from stack.console import Console
 from stack.plan import Command
-from stack.supervisor import ProcessDied, StopAsked, Supervisor
+from stack.supervisor import ProcessDied, StopRequested, Supervisor
 
 Scene = Callable[[Supervisor], Awaitable[None]]
 
@@ -65,7 +65,7 @@ def test_a_process_that_dies_is_named() -> None:
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", SLEEP))
         await supervisor.keep_running(command("gateway", "import os; os.kill(os.getpid(), 9)"))
-        await supervisor.until_ended()
+        await supervisor.wait_for_end()
 
     with pytest.raises(ProcessDied, match=r"gateway ended by itself .SIGKILL"):
         play(scene)
@@ -76,7 +76,7 @@ def test_a_process_that_dies_and_logs_to_a_file_names_it() -> None:
 
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.keep_running(dying)
-        await supervisor.until_ended()
+        await supervisor.wait_for_end()
 
     with pytest.raises(ProcessDied, match=r"redis ended by itself .exit status 1; its log is /data/valkey\.log"):
         play(scene)
@@ -85,7 +85,7 @@ def test_a_process_that_dies_and_logs_to_a_file_names_it() -> None:
 def test_work_is_given_up_when_a_process_dies() -> None:
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", "raise SystemExit(2)"))
-        await supervisor.unless_ended(asyncio.sleep(60))
+        await supervisor.run_until_ended(asyncio.sleep(60))
 
     with pytest.raises(ProcessDied, match=r"auth ended by itself .exit status 2"):
         play(scene)
@@ -94,12 +94,12 @@ def test_work_is_given_up_when_a_process_dies() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
     async def scene(supervisor: Supervisor) -> None:
-        supervisor.heed_signals()
+        supervisor.handle_signals()
         await supervisor.keep_running(command("auth", SLEEP))
         os.kill(os.getpid(), number)
-        await supervisor.until_ended()
+        await supervisor.wait_for_end()
 
-    with pytest.raises(StopAsked, match=number.name):
+    with pytest.raises(StopRequested, match=number.name):
         play(scene)
 
 
@@ -146,8 +146,8 @@ def test_what_was_started_dies_with_the_stack_even_if_that_is_killed() -> None:
     """The pipe, which only the process under the stack holds, is closed when that is gone."""
     stack = f"""
 import subprocess, sys, time
-from stack.supervisor import tethered
-subprocess.Popen(tethered((sys.executable, "-c", {SLEEP!r})))
+from stack.supervisor import dying_with_parent
+subprocess.Popen(dying_with_parent((sys.executable, "-c", {SLEEP!r})))
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", stack], stdout=subprocess.PIPE) as process:

@@ -53,4 +53,4 @@ def test_every_row_that_needs_no_mail_is_answered_as_recorded(world: BehindTheGa
     """In strict mode, as the recorded stack was; but for the deviations that the contract states."""
     talk = Conversation(world.send, world)
     played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
-    assert [complaint for row in played for complaint in talk.play(row)] == []
+    assert [problem for row in played for problem in talk.play(row)] == []

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.first_start import make_secrets
 from stack.plan import ROOT
+from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
 from tests.system.raw_http import send_raw
 from tests.system.running_stack import clean_environ, end

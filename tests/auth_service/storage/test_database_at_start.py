@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.first_start import make_secrets
 from stack.plan import ROOT
+from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
 from tests.faults.postgres import program, running_postgres
 from tests.ports import free_port

@@ -1,4 +1,4 @@
-"""Asks the Redis that the environment names whether it is there."""
+"""Check that the Redis in REDIS_URL can be used."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,22 +8,22 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from chassis.redis_reason import redis_reason
-from stack.settings import StartRefused
+from stack.settings import StartError
 
 TIMEOUT = 2.0
 
 
 def check_redis(given: Mapping[str, str]) -> None:
-    """Raises StartRefused when what REDIS_URL or REDIS_URL_FILE names is silent for two seconds. Says no password."""
+    """Check REDIS_URL or REDIS_URL_FILE. Raises StartError without showing a password; waits at most 2 seconds."""
     if "REDIS_URL" in given and "REDIS_URL_FILE" in given:
-        raise StartRefused("REDIS_URL and REDIS_URL_FILE are both set: keep one")
+        raise StartError("REDIS_URL and REDIS_URL_FILE are both set: keep one")
     url = given.get("REDIS_URL") or _read(given["REDIS_URL_FILE"])
     try:
         client = Redis.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
         )
-    except ValueError:  # its text may hold a part of the password
-        raise StartRefused(
+    except ValueError:  # its message may contain a part of the password
+        raise StartError(
             "REDIS_URL must be redis://host:port, rediss://host:port or unix:///path; "
             "in a password, write ?, #, /, @ and % in percent-encoding"
         ) from None
@@ -31,20 +31,20 @@ def check_redis(given: Mapping[str, str]) -> None:
         with client:
             client.ping()
     except (RedisError, OSError, ValueError) as problem:
-        hint = "; rediss:// is for a port with TLS" if url.startswith("rediss") else ""
-        raise StartRefused(_complaint(problem) + hint) from None
+        hint = "; rediss:// needs a port with TLS" if url.startswith("rediss") else ""
+        raise StartError(_problem(problem) + hint) from None
 
 
 def _read(path: str) -> str:
     try:
         return Path(path).read_text("utf-8").strip()
     except UnicodeDecodeError:
-        raise StartRefused(f"REDIS_URL_FILE names {path}, which is not UTF-8 text") from None
+        raise StartError(f"REDIS_URL_FILE names {path}, which is not UTF-8 text") from None
     except OSError as problem:
-        raise StartRefused(f"REDIS_URL_FILE names {path}, which cannot be read: {problem.strerror}") from None
+        raise StartError(f"REDIS_URL_FILE names {path}, which cannot be read: {problem.strerror}") from None
 
 
-def _complaint(problem: Exception) -> str:
+def _problem(problem: Exception) -> str:
     if isinstance(problem, ResponseError | AuthenticationError):
         return f"REDIS_URL: the Redis there {redis_reason(problem).replace(': ', ' this system: ', 1)}"
     cause = problem.__context__

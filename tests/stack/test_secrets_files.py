@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from stack.first_start import make_secrets
+from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
 
 

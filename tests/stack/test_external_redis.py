@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stack import given_redis
-from stack.given_redis import check_redis
-from stack.settings import StartRefused
+from stack import external_redis
+from stack.external_redis import check_redis
+from stack.settings import StartError
 
 
 @pytest.fixture
@@ -21,22 +21,22 @@ def silent_port() -> Iterator[int]:
 def test_a_redis_that_is_silent_is_named_and_its_password_is_not(
     silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(given_redis, "TIMEOUT", 0.2)
-    with pytest.raises(StartRefused, match="REDIS_URL") as refused:
+    monkeypatch.setattr(external_redis, "TIMEOUT", 0.2)
+    with pytest.raises(StartError, match="REDIS_URL") as refused:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{silent_port}"})
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "http://127.0.0.1", "unix:///nowhere", "nonsense"])
 def test_a_redis_that_is_not_there_is_named(url: str) -> None:
-    with pytest.raises(StartRefused, match="REDIS_URL"):
+    with pytest.raises(StartError, match="REDIS_URL"):
         check_redis({"REDIS_URL": url})
 
 
 def test_a_redis_url_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("redis://127.0.0.1:1\n")
     for file in ("url", "missing"):
-        with pytest.raises(StartRefused, match="REDIS_URL"):
+        with pytest.raises(StartError, match="REDIS_URL"):
             check_redis({"REDIS_URL_FILE": str(tmp_path / file)})
 
 
@@ -51,6 +51,6 @@ def test_a_redis_url_may_stand_in_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_complaint_says_what_is_wrong_and_what_to_do(given: dict[str, str], said: str) -> None:
-    with pytest.raises(StartRefused, match=said) as refused:
+    with pytest.raises(StartError, match=said) as refused:
         check_redis(given)
     assert "hunter" not in str(refused.value)

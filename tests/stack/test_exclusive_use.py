@@ -7,42 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from stack.claim import check_ports, claim_data_dir, claim_run_dir
-from stack.settings import StartRefused
+from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
+from stack.settings import StartError
 from tests.ports import free_port
 from tests.stack.conftest import Reading
 
 
 def test_a_data_dir_is_made_private(tmp_path: Path) -> None:
-    os.close(claim_data_dir(tmp_path / "new"))
+    os.close(lock_data_dir(tmp_path / "new"))
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 def test_a_second_claim_on_a_data_dir_is_refused_and_names_it(tmp_path: Path) -> None:
-    first = claim_data_dir(tmp_path)
-    with pytest.raises(StartRefused, match=r"DATA_DIR .* in use"):
-        claim_data_dir(tmp_path)
+    first = lock_data_dir(tmp_path)
+    with pytest.raises(StartError, match=r"DATA_DIR .* in use"):
+        lock_data_dir(tmp_path)
     os.close(first)
-    os.close(claim_data_dir(tmp_path))
+    os.close(lock_data_dir(tmp_path))
 
 
 def test_a_data_dir_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartRefused, match="DATA_DIR"):
-        claim_data_dir(tmp_path / "file" / "below")
+    with pytest.raises(StartError, match="DATA_DIR"):
+        lock_data_dir(tmp_path / "file" / "below")
 
 
 def test_a_folder_for_sockets_that_others_could_enter_is_closed(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir(mode=0o755)
-    claim_run_dir(tmp_path / "run")
+    prepare_run_dir(tmp_path / "run")
     assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == 0o700
 
 
 def test_a_folder_for_sockets_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StartRefused):
-        claim_run_dir(tmp_path / "run")
+    with pytest.raises(StartError):
+        prepare_run_dir(tmp_path / "run")
 
 
 @pytest.mark.parametrize("setting", ["GATEWAY_PORT", "GATEWAY_BIND", "AUTH_URL"])
@@ -51,6 +51,6 @@ def test_a_port_in_use_is_refused_and_its_setting_named(read: Reading, setting: 
     with socket.create_server(("127.0.0.1", port)):
         value = {"GATEWAY_PORT": "{}", "GATEWAY_BIND": "127.0.0.1:{}", "AUTH_URL": "http://127.0.0.1:{}"}[setting]
         settings = read(**{"GATEWAY_PORT": str(other), setting: value.format(port)})
-        with pytest.raises(StartRefused, match=f"{setting}: cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(StartError, match=f"{setting}: cannot listen on 127.0.0.1:{port}"):
             check_ports(settings)
     check_ports(settings)

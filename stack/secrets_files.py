@@ -1,4 +1,4 @@
-"""Makes the keys and secrets of a development machine: once, whole, readable by their owner alone."""
+"""Create the keys and secrets of a development machine: each once, atomically, readable by the owner only."""
 
 import os
 import secrets
@@ -13,14 +13,14 @@ from stack.settings import Secret
 
 
 def make_secrets(data_dir: Path, wanted: Iterable[Secret], *, mode: int = 0o600) -> tuple[str, ...]:
-    """Makes the files that are not there yet and returns their names; what is there is never touched."""
+    """Create the files that do not exist and return their names. Existing files are never changed."""
     return tuple(secret.file for secret in wanted if write_once(data_dir / secret.file, _MAKERS[secret.kind], mode))
 
 
 def write_once(path: Path, make: Callable[[], bytes], mode: int) -> bool:
-    """Make the file with this mode and return True; return False where it exists.
+    """Create the file with this mode and return True; return False if it exists.
 
-    A hard link fails where a name is taken, so no race overwrites a key.
+    The final hard link fails if the name exists, so that of two concurrent starts none overwrites a key.
     """
     if path.exists():
         return False
