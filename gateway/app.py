@@ -164,7 +164,7 @@ def create_app(
     auth_events = UpstreamEvents(auth_service, upstream_metrics, monotonic, logging.INFO)
     auth_balancer = Balancer(auth_service, auth_events, monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
-    metrics.tell_routes(table.version, refused=routes.reload_failed)
+    metrics.set_routes(table.version, reload_failed=routes.reload_failed)
     usage_reports = UsageReports(lambda document: _report(auth, document))
     token_verifier = TokenVerifier(
         keys,
@@ -190,7 +190,7 @@ def create_app(
         peer_secret=settings.peer_secret.get_secret_value(),
         allowed_origins=settings.origins,
     )
-    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.note_counting_alone)
+    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.set_counting_alone)
     limits = Limits(counts, clock)
     pipeline = Pipeline(
         table,
@@ -199,11 +199,11 @@ def create_app(
         limits,
         Via(settings.gateway_name),
         clock,
-        metrics.note_withheld,
+        metrics.count_withheld_fields,
         settings.request_limits,
     )
-    late = EventLoopLag(metrics.registry, monotonic)
-    upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, late.note)
+    event_loop_lag = EventLoopLag(metrics.registry, monotonic)
+    upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, event_loop_lag.record)
     streams = OpenStreams(token_verifier.confirm, authentication.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
@@ -221,7 +221,7 @@ def create_app(
         GatewayEndpoints(
             WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
             SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
-            metrics.note_withheld,
+            metrics.count_withheld_fields,
             settings.request_limits,
         ),
         GatewayPaths(

@@ -1,38 +1,37 @@
-"""Tells the log and Prometheus when a worker comes late to what it has to do: what is slow then is not a service."""
+"""Measure event-loop lag and report it as a metric and a log event."""
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from chassis.clock import Clock
 
-PLAIN = 0.05
-"""Seconds. What comes no later than this is on time."""
-MUCH = 0.5
-"""Seconds. From here on the log says so."""
-PAUSE = 10.0
-"""Seconds at least between two lines."""
+MIN_COUNTED_SECONDS = 0.05
+"""Lag up to this is normal and not counted."""
+MIN_LOGGED_SECONDS = 0.5
+LOG_INTERVAL_SECONDS = 10.0
+"""Minimum time between two log events."""
 
-_log = structlog.get_logger("worker")
+_log = structlog.get_logger("event_loop_lag")
 
 
 class EventLoopLag:
-    """By how much this worker's loop is late. `monotonic` gives seconds."""
+    """The event-loop lag of one worker. `monotonic` returns seconds."""
 
     def __init__(self, registry: CollectorRegistry, monotonic: Clock) -> None:
-        self._now = monotonic
-        self._said_at = -PAUSE
-        self._late = Counter(
+        self._monotonic = monotonic
+        self._logged_at = float("-inf")
+        self._total = Counter(
             "sallyport_gateway_late_seconds",
-            "Seconds by which workers came late to what they had to do at a certain time: they have too much to do.",
+            "Seconds by which timers of the event loop ran late, in total: the worker has more work than CPU time.",
             registry=registry,
         )
 
-    def note(self, seconds: float) -> None:
-        """What was to be done at a certain time is done so many seconds after that."""
-        if seconds <= PLAIN:
+    def record(self, seconds: float) -> None:
+        """Record that a timer ran `seconds` late."""
+        if seconds <= MIN_COUNTED_SECONDS:
             return
-        self._late.inc(seconds)
-        now = self._now()
-        if seconds >= MUCH and now >= self._said_at + PAUSE:
-            self._said_at = now
+        self._total.inc(seconds)
+        now = self._monotonic()
+        if seconds >= MIN_LOGGED_SECONDS and now >= self._logged_at + LOG_INTERVAL_SECONDS:
+            self._logged_at = now
             _log.warning("event_loop_lag", seconds=round(seconds, 2))

@@ -1,4 +1,7 @@
-"""Owns the gateway's metrics. A request costs one addition in a dict; Prometheus is told once a second."""
+"""The gateway's metrics. A request adds to plain counters; a background task moves them to Prometheus every second.
+
+The Prometheus client locks and writes to a memory-mapped file for every increment, which is too slow per request.
+"""
 
 import asyncio
 from collections import Counter as Tally
@@ -9,96 +12,86 @@ from chassis.clock import Clock
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
 
-PAUSE = 1.0
-"""Seconds between two transfers."""
+TRANSFER_SECONDS = 1.0
+"""Time between two transfers."""
 
 
 class Metrics:
-    """What is counted and measured in one worker."""
+    """The metrics of one worker."""
 
     def __init__(self, feed: RevocationFeed, revocations: Revocations, clock: Clock) -> None:
         self.registry = CollectorRegistry()
         self._feed = feed
         self._revocations = revocations
         self._clock = clock
-        self.answers: Tally[int] = Tally()
-        """Answers by status since the last transfer; 0 stands for those that were cut off."""
+        self.responses: Tally[int] = Tally()
+        """Responses by status since the last transfer; 0 stands for a response that was cut off."""
+        self.withheld_fields = 0
+        """Request fields that were not forwarded because of their names, since the last transfer."""
+        self.malformed: Tally[str] = Tally()
+        """Malformed requests by error code, since the last transfer."""
         self._requests = Counter(
             "sallyport_gateway_requests", "Requests answered, by status.", ["status"], registry=self.registry
         )
-        self.withheld = 0
-        """Fields of requests that were not forwarded because of their names, since the last transfer."""
-        self._withheld = Counter(
+        self._withheld_fields = Counter(
             "sallyport_gateway_withheld_fields",
-            "Request fields that were not forwarded because of their names. A request that was seen before, byte for"
-            " byte but for its token, is not counted again.",
+            "Request fields that were not forwarded because of their names. A repeated request, equal byte for byte"
+            " but for its token, is not counted again.",
             registry=self.registry,
         )
-        self.malformed: Tally[str] = Tally()
-        """Refusals by code since the last transfer, of what never became a request."""
         self._malformed_requests = Counter(
             "sallyport_gateway_malformed_requests",
-            "Refused before there was a request: malformed HTTP or PROXY header, oversized or late head; by code.",
+            "Refused before parsing was complete: malformed HTTP or PROXY header, oversized or late head; by code.",
             ["code"],
             registry=self.registry,
         )
-        self._feed_age = Gauge(
+        self._feed_age = self._max_gauge(
             "sallyport_gateway_revocation_feed_age_seconds",
             "Seconds since the revocation feed was last read to its end; infinite before the first time.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
         )
-        self._alone = Gauge(
+        self._counting_alone = self._max_gauge(
             "sallyport_gateway_limits_alone",
-            "1 while a worker counts for rate limits by itself, because Redis is away.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
+            "1 while a worker counts requests for rate limits by itself, because Redis is unavailable.",
         )
-        self._revoked = Gauge(
-            "sallyport_gateway_revocations",
-            "Sessions and subjects that are known to be revoked.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
+        self._revoked = self._max_gauge(
+            "sallyport_gateway_revocations", "Revoked sessions and subjects that a worker holds in memory."
         )
 
-    def tell_routes(self, version: str, *, refused: bool) -> None:
-        """Says by which routes this worker serves; that never changes while it lives."""
+    def set_routes(self, version: str, *, reload_failed: bool) -> None:
+        """Export the version of the routes that this worker uses until it stops."""
         in_force = Gauge(
             "sallyport_gateway_routes_in_force",
-            "Workers that serve by the routes of this version, the first digits of the file's SHA-256.",
+            "Workers by the version of their routes: the first digits of the file's SHA-256.",
             ["version"],
             multiprocess_mode="livesum",
             registry=self.registry,
         )
         in_force.labels(version).set(1)
-        stale = Gauge(
+        self._max_gauge(
             "sallyport_gateway_routes_refused",
-            "1 where the last reload refused the routes file, so that the routes before it are still in force.",
-            multiprocess_mode="livemax",
-            registry=self.registry,
-        )
-        stale.set(refused)
+            "1 if the last reload refused the routes file, so that the previous routes are still in force.",
+        ).set(reload_failed)
 
-    def note_withheld(self, fields: int) -> None:
-        """Count `fields` of a request that are not forwarded because of their names."""
-        self.withheld += fields
+    def count_withheld_fields(self, count: int) -> None:
+        """Count `count` request fields that are not forwarded because of their names."""
+        self.withheld_fields += count
 
-    def note_counting_alone(self, alone: bool) -> None:
-        """Tells whether this worker counts for rate limits without the others."""
-        self._alone.set(1 if alone else 0)
+    def set_counting_alone(self, alone: bool) -> None:
+        """Set whether this worker counts for rate limits without Redis."""
+        self._counting_alone.set(1 if alone else 0)
 
     def count_malformed(self, status: int, code: str) -> None:
-        """Count what was refused before there was a request."""
-        self.answers[status] += 1
+        """Count a malformed request that was answered with `status` and the error `code`."""
+        self.responses[status] += 1
         self.malformed[code] += 1
 
     def transfer(self) -> None:
-        """Hands the numbers over."""
-        tally, self.answers = self.answers, Tally()
-        for status, count in tally.items():
+        """Move the counts to Prometheus."""
+        responses, self.responses = self.responses, Tally()
+        for status, count in responses.items():
             self._requests.labels(str(status)).inc(count)
-        withheld, self.withheld = self.withheld, 0
-        self._withheld.inc(withheld)
+        withheld_fields, self.withheld_fields = self.withheld_fields, 0
+        self._withheld_fields.inc(withheld_fields)
         malformed, self.malformed = self.malformed, Tally()
         for code, count in malformed.items():
             self._malformed_requests.labels(code).inc(count)
@@ -106,7 +99,11 @@ class Metrics:
         self._revoked.set(len(self._revocations))
 
     async def keep_transferring(self) -> None:
-        """Transfers once a second until cancelled."""
+        """Transfer every second until cancelled."""
         while True:
             self.transfer()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(TRANSFER_SECONDS)
+
+    def _max_gauge(self, name: str, documentation: str) -> Gauge:
+        """Return a new gauge that shows the highest value among the live workers."""
+        return Gauge(name, documentation, multiprocess_mode="livemax", registry=self.registry)

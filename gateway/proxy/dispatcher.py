@@ -238,7 +238,7 @@ class Dispatcher:
         return 200
 
     def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
-        self._metrics.answers[status] += 1
+        self._metrics.responses[status] += 1
         if self._access_log is not None:
             self._access_log.add(request, status, self._clock() - started, code, reason)
 

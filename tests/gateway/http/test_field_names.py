@@ -79,7 +79,7 @@ def test_what_is_withheld_is_counted_and_named_once_in_the_log(
 ) -> None:
     """Its name alone: a value may be a secret."""
     counted: list[int] = []
-    monkeypatch.setattr(Metrics, "note_withheld", lambda _, fields: counted.append(fields))
+    monkeypatch.setattr(Metrics, "count_withheld_fields", lambda _, fields: counted.append(fields))
     with capture_logs() as lines, running(make_app()) as gateway, gateway.connect() as client:
         for number in range(3):
             fields = ("Once_Logged_Name: secret", "Once_Logged_Name: again", f"X-Number: {number}")

@@ -1,4 +1,4 @@
-"""One line of JSON a request, with nothing in it that must not be logged."""
+"""The access log has one line of JSON per request, without secrets."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.request import Request
-from gateway.observability.access_log import PIECE, AccessLog
+from gateway.observability.access_log import CHUNK_BYTES, AccessLog
 from tests.clocks import MovableClock
 
 
 def request(path: bytes = b"/api/", **changed: Any) -> Request:
-    told: dict[str, Any] = {
+    members: dict[str, Any] = {
         **dict.fromkeys(Request._fields),
         "request_id": "id-1",
         "method": "GET",
@@ -29,10 +29,10 @@ def request(path: bytes = b"/api/", **changed: Any) -> Request:
         "scheme": "http",
         **changed,
     }
-    return Request(**told)
+    return Request(**members)
 
 
-def test_a_line_says_what_happened_and_keeps_secrets(clock: MovableClock) -> None:
+def test_a_line_describes_the_request_without_its_secrets(clock: MovableClock) -> None:
     """R19."""
     written: list[str] = []
     log = AccessLog(clock, written.append)
@@ -53,7 +53,7 @@ def test_a_line_says_what_happened_and_keeps_secrets(clock: MovableClock) -> Non
     }
 
 
-def test_of_what_goes_well_a_share_is_enough_and_of_the_rest_nothing_is_left_out() -> None:
+def test_a_share_of_the_successful_requests_is_logged_and_every_failed_one() -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append, every=3)
     for status in (200, 503, 204, 0, 401, 200, 302):
@@ -62,7 +62,7 @@ def test_of_what_goes_well_a_share_is_enough_and_of_the_rest_nothing_is_left_out
     assert [json.loads(line)["status"] for line in "".join(written).splitlines()] == [503, 0, 401, 200]
 
 
-def test_what_is_written_at_once_is_whole_lines_and_stays_together_in_a_pipe() -> None:
+def test_a_chunk_is_whole_lines_and_fits_one_pipe_write() -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append)
     for number in range(200):
@@ -71,13 +71,13 @@ def test_what_is_written_at_once_is_whole_lines_and_stays_together_in_a_pipe() -
     assert [len(json.loads(line)["path"]) for line in "".join(written).splitlines()] == [
         1 + n * 30 for n in range(200)
     ]
-    assert all(piece.endswith("\n") for piece in written)
-    assert all(len(piece) <= PIECE or piece.count("\n") == 1 for piece in written)
+    assert all(chunk.endswith("\n") for chunk in written)
+    assert all(len(chunk) <= CHUNK_BYTES or chunk.count("\n") == 1 for chunk in written)
     assert len(written) < 200
 
 
 @given(st.binary(max_size=40))
-def test_no_path_breaks_its_line(path: bytes) -> None:
+def test_any_path_is_valid_json_on_one_line(path: bytes) -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append)
     log.add(request(path), 400, 0)
@@ -98,21 +98,19 @@ def test_lines_wait_for_the_flush_and_are_written_once(clock: MovableClock) -> N
     assert len(written) == 1
 
 
-def test_a_full_piece_does_not_wait_for_the_flush(clock: MovableClock) -> None:
-    """Else thousands would be written at once, and the requests beside them wait."""
+def test_a_full_chunk_is_written_before_the_flush(clock: MovableClock) -> None:
+    """Otherwise thousands of lines are written at once, and delay other requests."""
     written: list[str] = []
     log = AccessLog(clock, written.append)
     for _ in range(1000):
         log.add(request(), 200, 0)
     left = 1000 - "".join(written).count("\n")
-    assert 0 < left * len(written[0].splitlines()[0]) <= PIECE
+    assert 0 < left * len(written[0].splitlines()[0]) <= CHUNK_BYTES
 
 
-@pytest.mark.skipif(
-    not Path("/dev/full").exists(), reason="there is no /dev/full, which is a full disk, on this system"
-)
-def test_a_full_disk_costs_lines_and_no_request(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = Path("/dev/full").open("w")  # noqa: SIM115 - closed below, where it complains once more
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full, which acts as a full disk")
+def test_a_full_disk_loses_lines_but_fails_no_request(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 - closed below, which raises
     monkeypatch.setattr(sys, "stdout", full)
     log = AccessLog(clock)
     for _ in range(100):
@@ -123,34 +121,34 @@ def test_a_full_disk_costs_lines_and_no_request(clock: MovableClock, monkeypatch
         full.close()
 
 
-def test_the_stamp_follows_the_clock(clock: MovableClock) -> None:
+def test_the_timestamp_follows_the_clock(clock: MovableClock) -> None:
     written: list[str] = []
     log = AccessLog(clock, written.append)
     for seconds in (0, 0.5, 0.5):
         clock.move(seconds)
         log.add(request(), 200, 0)
     log.flush()
-    stamps = [json.loads(line)["time"][-3:] for line in "".join(written).splitlines()]
-    assert stamps == ["00Z", "00Z", "01Z"]
+    timestamps = [json.loads(line)["time"][-3:] for line in "".join(written).splitlines()]
+    assert timestamps == ["00Z", "00Z", "01Z"]
 
 
 def test_the_last_lines_are_written_when_the_worker_stops(clock: MovableClock) -> None:
     written: list[str] = []
     log = AccessLog(clock, written.append)
 
-    async def live() -> None:
-        job = asyncio.create_task(log.keep_flushing())
+    async def main() -> None:
+        task = asyncio.create_task(log.keep_flushing())
         await asyncio.sleep(0)
         log.add(request(), 200, 0)
-        job.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await job
+            await task
 
-    asyncio.run(live())
+    asyncio.run(main())
     assert len(written) == 1
 
 
-def test_it_writes_to_the_standard_output(clock: MovableClock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_go_to_standard_output(clock: MovableClock, capsys: pytest.CaptureFixture[str]) -> None:
     log = AccessLog(clock)
     log.add(request(), 200, 0)
     log.flush()

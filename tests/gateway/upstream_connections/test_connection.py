@@ -8,10 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 import uvloop
 from prometheus_client import CollectorRegistry
-from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from gateway.observability.event_loop_lag import EventLoopLag
 from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import (
@@ -23,7 +21,6 @@ from gateway.upstream_connections.connection_pool import (
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.registry import SWEEP_INTERVAL, UpstreamRegistry
-from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 
 Test = Callable[[ConnectionPool], Awaitable[None]]
@@ -292,23 +289,6 @@ def test_who_does_not_take_a_connection_is_unreachable_in_time() -> None:
         uvloop.run(run(address[1]))
         for connection in queued:
             connection.close()
-
-
-def test_a_late_worker_says_so() -> None:
-    """Else its operator would look for the fault at the services. A line in ten seconds; every second is counted."""
-    registry = CollectorRegistry()
-    clock = MovableClock()
-    lateness = EventLoopLag(registry, clock)
-    with capture_logs() as lines:
-        for seconds in (0.01, 0.3, 0.7, 0.9):
-            lateness.note(seconds)
-        clock.move(10)
-        lateness.note(2.0)
-    assert [(line["event"], line["seconds"]) for line in lines] == [
-        ("event_loop_lag", 0.7),
-        ("event_loop_lag", 2.0),
-    ]
-    assert registry.get_sample_value("sallyport_gateway_late_seconds_total") == pytest.approx(3.9)
 
 
 def test_the_sweep_notes_by_how_much_it_is_late(upstream: RawUpstream) -> None:
