@@ -11,7 +11,7 @@ from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
 from gateway.http.gateway_paths import Exposure
-from gateway.http.origin import AllowedOrigins, read_allowed_origins
+from gateway.http.origin import AllowedOrigins, parse_allowed_origins
 from gateway.http.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
 from gateway.server.client_address import TrustedPeer
 from gateway.server.proxy_protocol import Versions
@@ -23,7 +23,7 @@ DEVELOPMENT_ORIGINS = (
 
 
 def _origins(value: object) -> object:
-    return read_allowed_origins(value) if isinstance(value, str) else value
+    return parse_allowed_origins(value) if isinstance(value, str) else value
 
 
 _SHARE = re.compile(r"1/([1-9][0-9]{0,5})", re.ASCII)
@@ -140,7 +140,7 @@ class GatewaySettings(RoutesSettings):
         """Return ALLOWED_ORIGINS, or its default: DEVELOPMENT_ORIGINS in development, none in production."""
         if self.allowed_origins is not None:
             return self.allowed_origins
-        return read_allowed_origins(DEVELOPMENT_ORIGINS if self.app_env == "development" else "")
+        return parse_allowed_origins(DEVELOPMENT_ORIGINS if self.app_env == "development" else "")
 
     @property
     def request_limits(self) -> RequestLimits:

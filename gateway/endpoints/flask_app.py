@@ -13,7 +13,7 @@ from chassis.metrics import render_metrics
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
 from contract.problems import Refused
-from gateway.http.origin import shown
+from gateway.http.origin import printable
 from gateway.observability.metrics import Metrics
 
 _GUARDS = {
@@ -41,7 +41,7 @@ def _refusal(refused: Refused) -> Response:
     if refused.code == "cross_site":
         _log.info(
             "cross_site_refused",
-            origin=shown(request.headers.get("Origin", "")),
+            origin=printable(request.headers.get("Origin", "")),
             reason=refused.detail,
         )
     return problem_response(refused)

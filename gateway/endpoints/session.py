@@ -17,7 +17,7 @@ from contract.credentials import split_cookies
 from contract.problems import Refused, spread
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
 from gateway.http.origin import AllowedOrigins
-from gateway.http.response_headers import PLAIN_SESSION_COOKIE, SESSION_COOKIE
+from gateway.http.response_headers import INSECURE_SESSION_COOKIE, SESSION_COOKIE
 from gateway.pipeline.authenticate import Authentication
 from gateway.pipeline.credentials import BadHandle, clearing, session_handle
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
@@ -37,7 +37,7 @@ class SessionCookie:
     @property
     def name(self) -> str:
         """`__Host-` binds the cookie to this host and to TLS, so that no sibling host can plant one."""
-        return SESSION_COOKIE if self.secure else PLAIN_SESSION_COOKIE
+        return SESSION_COOKIE if self.secure else INSECURE_SESSION_COOKIE
 
     def handle_in(self, cookies: str) -> str | None:
         """Return the handle in a Cookie field. Raises as session_handle."""

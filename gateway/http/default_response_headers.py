@@ -1,8 +1,7 @@
-"""Owns the fields that every answer has, whoever gave it: they are made once, and stand beside the Date.
+"""The header fields of every response, besides Date. They are built once, when the worker starts.
 
-A service's own say on them is dropped, so that each comes once: of nosniff there is but one value, and how long a
-host is to be reached by TLS alone is for whoever owns its name to say. HSTS goes to clients that came by TLS alone
-(RFC 6797 7.2).
+The same fields of a service's response are dropped, so that each is sent once. Strict-Transport-Security is sent only
+to clients that use TLS (RFC 6797 7.2); its max-age is the decision of the host's operator, not of a service.
 """
 
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ NAMES = ("strict-transport-security", "via", "x-content-type-options")
 def default_response_lines(
     gateway_name: str, *, hsts_max_age: int, hsts_subdomains: bool, varies_by_origin: bool = False
 ) -> Mapping[str, bytes]:
-    """By the client's scheme, the ended lines of these fields. `hsts_max_age` in seconds; 0 says nothing.
+    """Return the lines by the client's scheme. `hsts_max_age` is in seconds; 0 omits the field.
 
-    `varies_by_origin` adds `Vary: Origin`, beside whatever Vary a service sends: a cache has to keep the answer to a
-    request without an Origin apart from the others, too (Fetch, "CORS protocol and HTTP caches").
+    `varies_by_origin` adds `Vary: Origin`, besides any Vary of the service: a cache must also tell the response to a
+    request without an Origin from the others (Fetch, "CORS protocol and HTTP caches").
     """
     vary = "vary: Origin\r\n" if varies_by_origin else ""
     lines = f"x-content-type-options: nosniff\r\nvia: 1.1 {gateway_name}\r\n{vary}"

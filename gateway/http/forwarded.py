@@ -1,18 +1,18 @@
-"""Reads and writes the Forwarded field (RFC 7239): who asked whom, on whose behalf, and over which scheme."""
+"""Parse and write the Forwarded field (RFC 7239), in which proxies pass on the client's address and scheme."""
 
 import re
 from collections.abc import Mapping
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110's word for a run of such characters
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - no secret: a token in the sense of RFC 9110 5.6.2
 _PART = re.compile(rf'[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\]|\\.)*"))?[ \t]*(;|,|\Z)')
 _ESCAPED = re.compile(r"\\(.)")
 
 Element = Mapping[str, str]
-"""What one proxy said: parameters by their names in lower case, unquoted."""
+"""What one proxy added: unquoted parameters by their names in lower case."""
 
 
-def read_forwarded(text: str) -> list[Element]:
-    """The elements, the nearest proxy's last. Nothing at all where a part is malformed or said twice (section 4)."""
+def parse_forwarded(text: str) -> list[Element]:
+    """Return the elements, the nearest proxy's last; none if one is malformed or repeats a parameter (section 4)."""
     elements: list[Element] = []
     element: dict[str, str] = {}
     place, end = 0, ","
@@ -37,7 +37,7 @@ def _unquoted(value: str) -> str:
 
 
 def forwarded_value(client: str, scheme: str, host: str) -> str:
-    """The one element that the gateway says; `host` is empty where the client named none."""
+    """Return the element that the gateway sends; `host` is empty if the client sent none."""
     node = f'"[{client}]"' if ":" in client else client  # section 6: an IPv6 address is bracketed and quoted
-    said_host = f';host="{host}"' if host else ""
-    return f"for={node};proto={scheme}{said_host}"
+    host_parameter = f';host="{host}"' if host else ""
+    return f"for={node};proto={scheme}{host_parameter}"

@@ -1,7 +1,7 @@
-"""Defines an origin (RFC 6454) and the list of origins whose pages may use the gateway.
+"""Origins (RFC 6454), and the list of origins whose pages may use the gateway.
 
-An origin is a scheme, a host and a port. Two origins are the same when all three are, and a scheme's default port
-may be left out. CORS, the cross-site check of cookie requests and the WebSocket handshake all read Origin here.
+Two origins are the same if scheme, host and port are; a scheme's default port may be omitted. CORS, the CSRF check
+and the WebSocket handshake all parse Origin here.
 """
 
 import re
@@ -16,25 +16,25 @@ _FORM = re.compile(
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ANY_PORT = "*"
 
-LONGEST_SHOWN = 200
-"""Characters of an Origin that a log line or a problem detail shows."""
+MAX_PRINTED_LENGTH = 200
+"""Characters of an Origin that a log line or a problem detail contains."""
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port; `port` is None where the scheme has no default port and none was given."""
+    """Scheme, host and port; `port` is None if the scheme has no default port and none was given."""
 
     scheme: str
     host: str
     port: int | None
 
     def __str__(self) -> str:
-        """The origin as a browser writes it. RFC 6454 6.2."""
+        """Return the origin as a browser writes it (RFC 6454 6.2)."""
         is_default = self.port is None or self.port == _DEFAULT_PORTS.get(self.scheme)
         return f"{self.scheme}://{self.host}" if is_default else f"{self.scheme}://{self.host}:{self.port}"
 
 
-def read_origin(text: str) -> Origin | None:
-    """The origin in an Origin field; None for `null` and for everything that is not an origin."""
+def parse_origin(text: str) -> Origin | None:
+    """Return the origin in an Origin field; None for `null` and for anything that is not an origin."""
     parts = _parts(text)
     if parts is None:
         return None
@@ -45,28 +45,28 @@ def read_origin(text: str) -> Origin | None:
 
 
 def own_origin(scheme: str, host: str | None) -> Origin | None:
-    """The gateway's own origin, as the client of a request saw it: its scheme and its Host field."""
-    return read_origin(f"{scheme}://{host}") if host else None
+    """Return the gateway's own origin as the client sees it: the request's scheme and Host."""
+    return parse_origin(f"{scheme}://{host}") if host else None
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedOrigins:
-    """Origins that may use the gateway besides its own; of those in `any_port` the port does not matter."""
+    """Origins that may use the gateway besides its own; those in `any_port`, a scheme and host, with any port."""
 
     exact: frozenset[Origin] = frozenset()
     any_port: frozenset[tuple[str, str]] = frozenset()
 
     def __contains__(self, origin: object) -> bool:
-        """Whether `origin` is allowed."""
+        """Return whether `origin` is allowed."""
         return isinstance(origin, Origin) and (origin in self.exact or origin[:2] in self.any_port)
 
     def __bool__(self) -> bool:
-        """Whether any is."""
+        """Return whether any origin is allowed."""
         return bool(self.exact or self.any_port)
 
 
-def read_allowed_origins(text: str) -> AllowedOrigins:
-    """The origins in a comma-separated list. Raises ValueError, which names the entry that is none."""
+def parse_allowed_origins(text: str) -> AllowedOrigins:
+    """Return the origins in a comma-separated list. Raises ValueError that names the malformed entry."""
     exact: set[Origin] = set()
     any_port: set[tuple[str, str]] = set()
     for entry in filter(None, (entry.strip() for entry in text.split(","))):
@@ -85,28 +85,28 @@ def read_allowed_origins(text: str) -> AllowedOrigins:
     return AllowedOrigins(frozenset(exact), frozenset(any_port))
 
 
-def shown(origin: str) -> str:
-    """An Origin field as a log line or a problem detail shows it: short, and printable."""
-    return ascii(origin[:LONGEST_SHOWN])[1:-1]
+def printable(origin: str) -> str:
+    """Return an Origin field in a short and printable form, for log lines and problem details."""
+    return ascii(origin[:MAX_PRINTED_LENGTH])[1:-1]
 
 
-def why_refused(origin: str, own: Origin | None) -> str:
-    """Why an Origin field is neither `own`, the gateway's, nor allowed: for the log and the problem detail."""
-    known = read_origin(origin)
+def origin_refusal(origin: str, own: Origin | None) -> str:
+    """Return why an Origin field is refused, for log lines and problem details. `own` is the gateway's origin."""
+    parsed = parse_origin(origin)
     if origin == "null":
         return "The Origin is null, as from a local file or a sandboxed frame: serve the page by http or https."
-    if known is None:
-        return f"The Origin {shown(origin)} is not scheme://host[:port]."
-    reason = f"The Origin {shown(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
-    if own is not None and known.host == own.host and (known.scheme, own.scheme) == ("https", "http"):
+    if parsed is None:
+        return f"The Origin {printable(origin)} is not scheme://host[:port]."
+    reason = f"The Origin {printable(origin)} is neither the gateway's own ({own}) nor one of ALLOWED_ORIGINS."
+    if own is not None and parsed.host == own.host and (parsed.scheme, own.scheme) == ("https", "http"):
         reason += " If TLS ends at a proxy in front of the gateway, name that proxy in TRUSTED_PROXIES."
     return reason
 
 
-def is_surely_another_site(one: Origin, other: Origin) -> bool:
-    """Whether two origins cannot be one site, whatever the public suffix list says of their hosts.
+def is_certainly_cross_site(one: Origin, other: Origin) -> bool:
+    """Return whether two origins cannot be the same site, whatever the public suffix list contains.
 
-    Ports do not matter. The hosts of a site share at least their last two labels.
+    Ports do not matter. Hosts of the same site share at least their last two labels.
     """
     if one.host == other.host:
         return False
@@ -144,7 +144,7 @@ def _reason(entry: str) -> str:
         return f"needs a scheme in {entry!r}: 'https://{entry}' or 'http://{entry}'"
     scheme, _, rest = entry.partition("://")
     without_path = f"{scheme}://{rest.partition('/')[0]}"
-    if without_path != entry and read_origin(without_path):
+    if without_path != entry and parse_origin(without_path):
         return f"cannot hold {entry!r}: an origin has no path; write {without_path!r}"
     return (
         f"must list origins as scheme://host or scheme://host:port, separated by commas; {entry!r} is not an origin"

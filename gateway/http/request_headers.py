@@ -1,11 +1,11 @@
-"""Decides which header fields of a request cross the gateway, and refuses those that must not come in.
+"""Select the header fields of a request that are forwarded, and reject malformed ones.
 
-What is forwarded is built from nothing: a field crosses when its name is plain and on no list below. Names are
-looked up in a table that learns them, so a known name costs one look-up.
+A field is forwarded if its name is plain and on none of the lists below. The result for each name is cached, so a
+known name costs one look-up.
 
-A plain name is made of letters, digits and `-`. CGI, WSGI and PHP give a service one variable for `X-User-Id`,
-`X_User_Id` and `X.User.Id`; so a request's field with any other name is withheld, and a name that folds to one of the
-gateway's own can be named by no route.
+A plain name consists of letters, digits and `-`. CGI, WSGI and PHP show a service the same variable for `X-User-Id`,
+`X_User_Id` and `X.User.Id`. So a field whose name is not plain is forwarded only on routes that name it, and never if
+its normalized name is one of the gateway's own.
 """
 
 import re
@@ -24,26 +24,27 @@ from gateway.http.header_fields import (
     MAX_CACHED_NAMES,
     PLAIN_NAME,
     TOKEN,
+    HeaderList,
     is_plain,
     list_elements,
     normalized_name,
 )
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
-from gateway.http.vouched_fields import is_vouched
+from gateway.http.spoofable_headers import is_spoofable
 
 
-class Fate(Enum):
-    """What becomes of a header field."""
+class FieldAction(Enum):
+    """What the gateway does with a header field of a request."""
 
-    CROSS = auto()
-    STAY = auto()
-    WITHHELD = auto()  # stays, unless the route names it
-    READ = auto()
-    REFUSE = auto()
+    FORWARD = auto()
+    FORWARD_ON_OPT_IN = auto()  # forward it if the route names it
+    DROP = auto()
+    READ = auto()  # the gateway uses it itself, and may write it anew
+    REJECT = auto()
 
 
-# The gateway alone says these, or nobody does: a service behind might believe them, and those that name another
-# method or path would undo what was authorized. No route can let them through.
+# Only the gateway sends these, or nobody does: a service may trust them, and those that override the method or path
+# would bypass the authorization. No route can forward them.
 _GATEWAYS_OWN = (
     "forwarded",
     "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
@@ -86,46 +87,49 @@ _READ = (
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def _request_fate(name: bytes) -> Fate:
+def _action(name: bytes) -> FieldAction:
     if not PLAIN_NAME.fullmatch(name):
-        return Fate.WITHHELD if TOKEN.fullmatch(name) else Fate.REFUSE
+        return FieldAction.FORWARD_ON_OPT_IN if TOKEN.fullmatch(name) else FieldAction.REJECT
     text = name.decode("ascii")
     if text in _READ:
-        return Fate.READ
+        return FieldAction.READ
     if text in HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
-        return Fate.STAY
-    if is_vouched(text):
-        return Fate.WITHHELD
-    return Fate.CROSS
+        return FieldAction.DROP
+    if is_spoofable(text):
+        return FieldAction.FORWARD_ON_OPT_IN
+    return FieldAction.FORWARD
 
 
-class _Table(dict[bytes, Fate]):
-    def __missing__(self, name: bytes) -> Fate:
-        fate = _request_fate(name)
+class FieldActionCache(dict[bytes, FieldAction]):
+    """Actions by name. Holds at most MAX_CACHED_NAMES; the action of any other name is computed each time."""
+
+    def __missing__(self, name: bytes) -> FieldAction:
+        action = _action(name)
         if len(self) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_BYTES:
-            self[name] = fate
-            if fate is Fate.WITHHELD:
-                # Once a name and worker: whoever misses the field behind the gateway finds out here.
+            self[name] = action
+            if action is FieldAction.FORWARD_ON_OPT_IN:
+                # Once for each name and worker, for operators who miss the field at their service.
                 _log.info("request_field_withheld", name=name.decode("ascii"), to_forward_it=_TO_FORWARD)
-        return fate
+        return action
 
 
 _TO_FORWARD = "forward_headers of the route in routes.toml"
 _log = structlog.get_logger("headers")
-_REQUEST_FATES = _Table()
+_actions = FieldActionCache()
 
 
 @dataclass(slots=True)
 class RequestFields:
-    """A request's header, read once: what crosses (ended lines), and what the gateway itself needs."""
+    """The header fields of a request: those to forward, and those that the gateway uses itself."""
 
     lines: list[bytes] = field(default_factory=list)
-    withheld: list[bytes] = field(default_factory=list)
-    """Lines, as in `lines`, that cross only where the route names their field."""
+    """The lines to forward, in four parts each: name, `: `, value, CRLF."""
+    opt_in_lines: list[bytes] = field(default_factory=list)
+    """Lines, as in `lines`, that are forwarded only on routes that name their field."""
     host: bytes | None = None
     authorization: bytes | None = None
     fetched_seal: str = ""
-    """Where the gateway fetched the token in `authorization`: what proves that to the auth service."""
+    """Proves to the auth service that the gateway itself fetched the token in `authorization`; empty otherwise."""
     cookies: list[bytes] = field(default_factory=list)
     content_length: int | None = None
     chunked: bool = False
@@ -136,14 +140,14 @@ class RequestFields:
 
     @property
     def has_body(self) -> bool:
-        """Whether a body follows. RFC 9112 6.3."""
+        """Return whether a body follows (RFC 9112 6.3)."""
         return self.chunked or bool(self.content_length)
 
 
 def read_request_fields(
-    headers: list[tuple[bytes, bytes]], http_version: str, limits: RequestLimits = DEFAULT_LIMITS
+    headers: HeaderList, http_version: str, limits: RequestLimits = DEFAULT_LIMITS
 ) -> RequestFields:
-    """Reads `headers` (names in lower case). Raises Refused(400, 401 or 431) for what two readers could differ on."""
+    """Return the fields in `headers`. Raises Refused(400, 401 or 431) if they are malformed or too large."""
     if len(headers) > limits.header_fields:
         raise Refused("headers_too_large", f"There are over {limits.header_fields} header fields.")
     fields = RequestFields()
@@ -152,23 +156,23 @@ def read_request_fields(
     size = 0
     for name, value in headers:
         size += len(name) + len(value) + 4
-        fate = _REQUEST_FATES[name]
-        if fate is Fate.CROSS:
+        action = _actions[name]
+        if action is FieldAction.FORWARD:
             lines += (name, b": ", value, b"\r\n")
-        elif fate is Fate.READ:
+        elif action is FieldAction.READ:
             _read(fields, connection, name, value)
-        elif fate is Fate.WITHHELD:
-            fields.withheld += (name, b": ", value, b"\r\n")
-        elif fate is Fate.REFUSE:
-            raise Refused("bad_header", f"{_shown(name)} is no name of a header field (RFC 9110 5.1).")
+        elif action is FieldAction.FORWARD_ON_OPT_IN:
+            fields.opt_in_lines += (name, b": ", value, b"\r\n")
+        elif action is FieldAction.REJECT:
+            raise Refused("bad_header", f"{_printable(name)} is no name of a header field (RFC 9110 5.1).")
     if size > limits.header_bytes:
         raise _too_large(fields, limits)
     _check(fields, http_version)
     if connection:
-        # RFC 9110 7.6.1: what Connection names goes no further. The gateway's own fields are written later and
-        # elsewhere, so naming one of them takes nothing away (CVE-2021-32813).
+        # RFC 9110 7.6.1: the fields that Connection names are not forwarded. The gateway's own fields are added
+        # later, so a client cannot remove them this way (CVE-2021-32813).
         fields.lines = without_named(lines, connection)
-        fields.withheld = without_named(fields.withheld, connection)
+        fields.opt_in_lines = without_named(fields.opt_in_lines, connection)
     return fields
 
 
@@ -216,7 +220,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
 def _check(fields: RequestFields, http_version: str) -> None:
     if http_version == "1.1":
         if not fields.host:
-            raise Refused("bad_header", "HTTP/1.1 asks for a Host.")  # RFC 9112 3.2
+            raise Refused("bad_header", "HTTP/1.1 requires a Host.")  # RFC 9112 3.2
     elif http_version != "1.0":
         raise Refused("bad_request", "The known versions are HTTP/1.0 and HTTP/1.1.")
     elif fields.chunked:
@@ -226,7 +230,7 @@ def _check(fields: RequestFields, http_version: str) -> None:
 
 
 def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
-    """`lines`, four parts each, without the fields of these names."""
+    """Return `lines`, four parts each, without the fields in `named`."""
     kept: list[bytes] = []
     for start in range(0, len(lines), 4):
         if lines[start] not in named:
@@ -234,47 +238,47 @@ def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
     return kept
 
 
-def release(fields: RequestFields, names: Collection[bytes]) -> int:
-    """Let those of the withheld fields cross that have one of these names. Return how many still do not."""
-    withheld = fields.withheld
-    crossing: list[bytes] = []
-    for start in range(0, len(withheld), 4):
-        if withheld[start] in names:
-            crossing += withheld[start : start + 4]
-    fields.lines += crossing
-    return (len(withheld) - len(crossing)) // 4
+def forward_opt_in(fields: RequestFields, names: Collection[bytes]) -> int:
+    """Forward the opt-in fields that the route names. Return the number of those that it does not name."""
+    opt_in_lines = fields.opt_in_lines
+    forwarded: list[bytes] = []
+    for start in range(0, len(opt_in_lines), 4):
+        if opt_in_lines[start] in names:
+            forwarded += opt_in_lines[start : start + 4]
+    fields.lines += forwarded
+    return (len(opt_in_lines) - len(forwarded)) // 4
 
 
 def _too_large(fields: RequestFields, limits: RequestLimits) -> Refused:
-    # An oversized token is a bad token first: clients tell the two apart by the status.
+    # 401 instead of 431: a client reacts to an invalid token by getting a new one.
     if fields.authorization and len(fields.authorization) > MAX_TOKEN_LENGTH:
         return Refused("token_invalid", "The token is over 8 KB.")
     return Refused("headers_too_large", f"The header section is over {limits.header_bytes} bytes.")
 
 
-def _shown(name: bytes) -> str:
+def _printable(name: bytes) -> str:
     return ascii(name[:64].decode("latin-1"))
 
 
-def own_fields(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The fields that the gateway's own endpoints may see: what crosses, and what says who asks and what follows."""
-    ours_to_see = (Fate.CROSS, Fate.READ)
+def gateway_endpoint_fields(headers: HeaderList) -> HeaderList:
+    """Return the fields for the gateway's own endpoints: those to forward and those that the gateway reads."""
+    visible = (FieldAction.FORWARD, FieldAction.READ)
     cookies = [value for name, value in headers if name == b"cookie"]
-    if len(cookies) > 1:  # WSGI would join them with commas, which are letters of a value
+    if len(cookies) > 1:  # WSGI would join them with commas, which are valid in a cookie's value
         headers = [*(field for field in headers if field[0] != b"cookie"), (b"cookie", b"; ".join(cookies))]
-    return [(name, value) for name, value in headers if _REQUEST_FATES[name] in ours_to_see and name != b"via"]
+    return [(name, value) for name, value in headers if _actions[name] in visible and name != b"via"]
 
 
 def may_be_set_on_requests(name: str) -> bool:
-    """Whether a route may say the field `name`: plain, and not one that the gateway says or reads itself."""
+    """Return whether a route may set the field `name`: it is plain, and the gateway neither sends nor reads it."""
     return is_plain(name) and may_be_forwarded(name)
 
 
 def may_be_forwarded(name: str) -> bool:
-    """Whether a route may let the client's field `name` reach its service.
+    """Return whether a route may forward the client's field `name`.
 
-    Never a spelling in which a service might take it for a field that the gateway says or reads itself.
+    No for every name whose normalized form is a field that the gateway sends or reads itself.
     """
     lower = name.lower().encode()
-    fates = {_request_fate(lower), _request_fate(normalized_name(lower))}
-    return fates <= {Fate.CROSS, Fate.WITHHELD}
+    actions = {_action(lower), _action(normalized_name(lower))}
+    return actions <= {FieldAction.FORWARD, FieldAction.FORWARD_ON_OPT_IN}

@@ -1,10 +1,10 @@
-"""Decides which header fields of an upstream's answer reach the client.
+"""Select the header fields of an upstream's response that are sent to the client.
 
-Names are looked up in a table that learns them, so a known name costs one look-up.
+The result for each name is cached, so a known name costs one look-up.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import structlog
 
@@ -14,25 +14,25 @@ from gateway.http.header_fields import (
     MAX_CACHED_NAME_BYTES,
     MAX_CACHED_NAMES,
     TOKEN,
+    HeaderFields,
+    HeaderList,
     is_plain,
     list_elements,
     normalized_name,
 )
 
-Fields = Iterable[tuple[bytes, bytes]]
-
 _log = structlog.get_logger("answer_headers")
 
-# By these a service tells the proxy in front of it to send a file or to ask elsewhere. That proxy is the gateway,
-# which does neither; nginx in front of it would obey, and a client would learn the file's name.
-_TO_THE_NEXT_PROXY = ("x-accel-redirect", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile", "x-sendfile2")
+# With these a service tells its proxy to send a file or to request another URL. The gateway supports neither; if it
+# passed them on, nginx in front of it would obey, or a client would learn the file's name.
+_PROXY_COMMANDS = ("x-accel-redirect", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile", "x-sendfile2")
 
-_ANSWERS_STAY = frozenset(
+_DROPPED = frozenset(
     name.encode("ascii")
     for name in (
         *HOP_BY_HOP,
         *default_response_headers.NAMES,
-        *_TO_THE_NEXT_PROXY,
+        *_PROXY_COMMANDS,
         "date",
         "server",
         "x-access-token",
@@ -45,75 +45,78 @@ _ANSWERS_STAY = frozenset(
 )
 
 
-_ANSWERS_STAY_PREFIXES = (
-    b"access-control-",  # gateway/pipeline/cors.py alone says who may read an answer
+_DROPPED_PREFIXES = (
+    b"access-control-",  # only gateway/pipeline/cors.py sends them
     b"x-user-",
     b"x-session-",
 )
 
 
-# Framing says how long a body is, and cookies are the services' to set.
-_NO_ROUTES_OWN = frozenset({b"content-length", b"set-cookie"})
+# Fields that a route's configuration must not set, because only the service can.
+_SET_BY_SERVICES_ONLY = frozenset({b"content-length", b"set-cookie"})
 
-_FOR_THE_LOG = frozenset(name.encode("ascii") for name in _TO_THE_NEXT_PROXY)
+_LOGGED_WHEN_DROPPED = frozenset(name.encode("ascii") for name in _PROXY_COMMANDS)
 
 
-def _answer_name(raw: bytes) -> bytes | None:
+def _client_name(raw: bytes) -> bytes | None:
+    """Return the name under which the field is sent to the client; None if it is dropped."""
     name = raw.lower()
     if not TOKEN.fullmatch(name):
         return None
     plain = normalized_name(name)
-    if plain in _ANSWERS_STAY or plain.startswith(_ANSWERS_STAY_PREFIXES):
+    if plain in _DROPPED or plain.startswith(_DROPPED_PREFIXES):
         return None
-    # A client behind one more proxy may know a field by its plain name; of framing and cookies there is one spelling.
-    return None if plain in _NO_ROUTES_OWN and plain != name else name
+    # A proxy between gateway and client may normalize names: framing and cookies must have their one spelling.
+    return None if plain in _SET_BY_SERVICES_ONLY and plain != name else name
 
 
-class _AnswerNames(dict[bytes, bytes | None]):
+class ResponseNameCache(dict[bytes, bytes | None]):
+    """Names for the client by the names of services; None if the field is dropped. Holds MAX_CACHED_NAMES at most."""
+
     def __missing__(self, raw: bytes) -> bytes | None:
-        name = _answer_name(raw)
+        name = _client_name(raw)
         if len(self) < MAX_CACHED_NAMES and len(raw) <= MAX_CACHED_NAME_BYTES:
             self[raw] = name
-            if raw.lower() in _FOR_THE_LOG:
+            if raw.lower() in _LOGGED_WHEN_DROPPED:
                 _log.info("response_field_dropped", name=raw.lower().decode("ascii"))
         return name
 
 
-_ANSWER_NAMES: Mapping[bytes, bytes | None] = _AnswerNames()
+_client_names: Mapping[bytes, bytes | None] = ResponseNameCache()
 
 
-def may_be_set_on_answers(name: str) -> bool:
-    """As may_be_set_on_requests, for the way back."""
+def may_be_set_on_responses(name: str) -> bool:
+    """Return whether a route may set the response field `name`."""
     plain = name.lower()
-    return is_plain(name) and _answer_name(plain.encode()) is not None and plain.encode() not in _NO_ROUTES_OWN
+    return is_plain(name) and _client_name(plain.encode()) is not None and plain.encode() not in _SET_BY_SERVICES_ONLY
 
 
 def may_be_exposed(name: str) -> bool:
-    """Whether a route may let pages of other origins read the field `name`: one that reaches clients at all."""
+    """Return whether a route may let pages of other origins read the response field `name`."""
     # Fetch, 2.2.2: Set-Cookie is never readable; 3.2.5: `*` stands for every field.
-    return _answer_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
+    return _client_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
 
 
 SESSION_COOKIE = "__Host-session"
-PLAIN_SESSION_COOKIE = "sallyport-session"
-"""The gateway's own, over TLS and over plain http (SESSION_COOKIE_SECURE=off).
+INSECURE_SESSION_COOKIE = "sallyport-session"
+"""The gateway's session cookie over TLS, and over plain HTTP (SESSION_COOKIE_SECURE=off).
 
-No service may plant one, in any spelling that a browser sends back under that name."""
-_OURS = b"|".join(name.encode() for name in (SESSION_COOKIE, PLAIN_SESSION_COOKIE))
-_PLANTED = re.compile(rb"[\s=]*(?:" + _OURS + rb")\s*=", re.IGNORECASE)
+No service may set one, in any spelling that a browser returns under that name."""
+_OWN_COOKIES = b"|".join(name.encode() for name in (SESSION_COOKIE, INSECURE_SESSION_COOKIE))
+_SETS_OWN_COOKIE = re.compile(rb"[\s=]*(?:" + _OWN_COOKIES + rb")\s*=", re.IGNORECASE)
 
 
-def read_answer_fields(headers: Fields, *, keep_cookies: bool) -> list[tuple[bytes, bytes]]:
-    """The fields of an upstream's answer that the client may see, names in lower case."""
-    crossing: list[tuple[bytes, bytes]] = []
+def read_response_fields(headers: HeaderFields, *, keep_cookies: bool) -> HeaderList:
+    """Return the fields for the client, names in lower case. Names in `headers` are in any case."""
+    forwarded: HeaderList = []
     named: list[bytes] = []
     for raw, value in headers:
-        name = _ANSWER_NAMES[raw]
+        name = _client_names[raw]
         if name is None:
             if raw.lower() == b"connection":
                 named += list_elements(value.lower())
-        elif name != b"set-cookie" or (keep_cookies and not _PLANTED.match(value)):
-            crossing.append((name, value))
+        elif name != b"set-cookie" or (keep_cookies and not _SETS_OWN_COOKIE.match(value)):
+            forwarded.append((name, value))
     if named:
-        return [(name, value) for name, value in crossing if name not in named]
-    return crossing
+        return [(name, value) for name, value in forwarded if name not in named]
+    return forwarded

@@ -1,30 +1,27 @@
-"""Reads and makes the handshakes that open a WebSocket. RFC 6455 4.
+"""WebSocket opening handshakes (RFC 6455 4): the client's with the gateway, and the gateway's with the service.
 
-Both are built from nothing: the fields named here cross, and no other that begins with `Sec-WebSocket-`.
+Only the fields named here are forwarded, and no others that begin with `Sec-WebSocket-`.
 """
 
 import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contract.problems import Refused
-from gateway.http.header_fields import list_elements_of
+from gateway.http.header_fields import HeaderFields, list_elements_of
 from gateway.http.request import Request
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
 _OFFERS = (b"sec-websocket-protocol", b"sec-websocket-extensions")
-_PLAIN = re.compile(rb"[\t\x20-\x7e]*")
+_PRINTABLE = re.compile(rb"[\t\x20-\x7e]*")
 _SWITCH = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
-
-Fields = Iterable[tuple[bytes, bytes]]
 
 
 def asks_for_websocket(request: Request) -> bool:
-    """Whether a client asks to go on with WebSocket on this connection. RFC 6455 4.2.1, RFC 9110 7.8."""
+    """Return whether `request` asks for an upgrade to WebSocket (RFC 6455 4.2.1, RFC 9110 7.8)."""
     return (
         request.method == "GET"
         and request.http_version == "1.1"
@@ -35,34 +32,34 @@ def asks_for_websocket(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's handshake: its key, and the lines that offer subprotocols and extensions."""
+    """A client's handshake: its key, and its header lines with subprotocols and extensions."""
 
     key: bytes
     offers: bytes
 
     @property
     def lines(self) -> bytes:
-        """What the request to the service says besides what every request says, ended."""
-        ours = b"Sec-WebSocket-Version: %b\r\nSec-WebSocket-Key: %b\r\n" % (_VERSION, self.key)
-        return _SWITCH + ours + self.offers
+        """Return the header lines of the handshake in the request to the service."""
+        version_and_key = b"Sec-WebSocket-Version: %b\r\nSec-WebSocket-Key: %b\r\n" % (_VERSION, self.key)
+        return _SWITCH + version_and_key + self.offers
 
     @property
     def accept(self) -> bytes:
-        """What proves that a server has read the key."""
+        """Return the Sec-WebSocket-Accept that a server answers the key with."""
         return base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
 
-    def is_answered_by(self, fields: Fields) -> bool:
-        """Whether the `fields` of a 101 are a right answer. RFC 6455 4.1, the client's checks."""
+    def is_accepted_by(self, fields: HeaderFields) -> bool:
+        """Return whether the `fields` of a 101 complete the handshake: the client's checks of RFC 6455 4.1."""
         accepts = [value for name, value in fields if name == b"sec-websocket-accept"]
         return accepts == [self.accept] and _has_token(fields, b"upgrade", b"websocket")
 
-    def response_lines(self, fields: Fields) -> bytes:
-        """Return the header lines of the 101 for the client, after the service has answered with `fields`."""
+    def response_lines(self, fields: HeaderFields) -> bytes:
+        """Return the header lines of the 101 for the client; `fields` are those of the service's 101."""
         return b"%bSec-WebSocket-Accept: %b\r\n%b" % (_SWITCH, self.accept, _lines(fields))
 
 
-def read_handshake(request: Request) -> Handshake:
-    """The handshake of `arrival`, which asks for a WebSocket. Raises Refused: 400, or 426 for another version."""
+def parse_handshake(request: Request) -> Handshake:
+    """Return the handshake in `request`. Raises Refused(400), or Refused(426) for an unsupported version."""
     versions = [value for name, value in request.headers if name == b"sec-websocket-version"]
     if versions != [_VERSION]:
         raise Refused("websocket_version", headers={"Upgrade": "websocket", "Sec-WebSocket-Version": "13"})
@@ -72,12 +69,12 @@ def read_handshake(request: Request) -> Handshake:
     return Handshake(keys[0], _lines(request.headers))
 
 
-def _lines(fields: Fields) -> bytes:
-    crossing = ((name, value) for name, value in fields if name in _OFFERS and _PLAIN.fullmatch(value))
-    return b"".join(b"%b: %b\r\n" % field for field in crossing)
+def _lines(fields: HeaderFields) -> bytes:
+    forwarded = ((name, value) for name, value in fields if name in _OFFERS and _PRINTABLE.fullmatch(value))
+    return b"".join(b"%b: %b\r\n" % field for field in forwarded)
 
 
-def _has_token(fields: Fields, name: bytes, token: bytes) -> bool:
+def _has_token(fields: HeaderFields, name: bytes, token: bytes) -> bool:
     return token in [element.lower() for element in list_elements_of(fields, name)]
 
 

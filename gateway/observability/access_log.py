@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from chassis.clock import Clock
 from chassis.logs import write_out
-from gateway.http.origin import shown
+from gateway.http.origin import printable
 from gateway.http.request import Request
 
 FLUSH_SECONDS = 0.25
@@ -62,7 +62,7 @@ class AccessLog:
                 known.logged = request_members
         error_members = f', "code": "{code}"' if code else ""
         if reason:
-            origin = shown(request.header(b"origin") or "")
+            origin = printable(request.header(b"origin") or "")
             error_members += f', "origin": {json.dumps(origin)}, "reason": {json.dumps(reason)}'
         line = (  # ASCII, so its length is its size in bytes
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '

@@ -11,7 +11,7 @@ from functools import lru_cache
 import structlog
 
 from contract.problems import Refused
-from gateway.http.origin import AllowedOrigins, own_origin, read_origin, shown, why_refused
+from gateway.http.origin import AllowedOrigins, origin_refusal, own_origin, parse_origin, printable
 from gateway.http.request import Request
 from gateway.http.request_headers import read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
@@ -53,13 +53,13 @@ class Cors:
         remembered_by = origin[:_LONGEST]
         if remembered_by in self._known:
             return self._known[remembered_by]
-        parsed = read_origin(origin)
+        parsed = parse_origin(origin)
         own = own_origin(request.scheme, request.header(b"host"))
         allowed = origin.encode("ascii") if parsed in self._allowed else None
         if allowed is None and (parsed is None or parsed != own):
             # Once an origin and worker: a page that cannot read its answers asks again and again.
-            reason = why_refused(origin, own)
-            _log.info("origin_not_allowed", origin=shown(origin), request_id=request.request_id, reason=reason)
+            reason = origin_refusal(origin, own)
+            _log.info("origin_not_allowed", origin=printable(origin), request_id=request.request_id, reason=reason)
         if len(self._known) >= _REMEMBERED:
             self._known.clear()
         self._known[remembered_by] = allowed
@@ -81,9 +81,9 @@ class Cors:
         """
         read_request_fields(request.headers, request.http_version, self._request_limits)
         origin, own = request.header(b"origin") or "", own_origin(request.scheme, request.header(b"host"))
-        parsed = read_origin(origin)
+        parsed = parse_origin(origin)
         if parsed is None or (parsed != own and parsed not in self._allowed):
-            raise Refused("cross_site", why_refused(origin, own))
+            raise Refused("cross_site", origin_refusal(origin, own))
         headers = [
             (b"access-control-allow-methods", ", ".join(sorted(methods or METHODS)).encode("ascii")),
             (b"access-control-max-age", self._max_age),

@@ -5,7 +5,14 @@ of its own, a false Origin or a false Sec-Fetch-Site. Both are required, on ever
 """
 
 from contract.problems import Refused
-from gateway.http.origin import AllowedOrigins, is_surely_another_site, own_origin, read_origin, shown, why_refused
+from gateway.http.origin import (
+    AllowedOrigins,
+    is_certainly_cross_site,
+    origin_refusal,
+    own_origin,
+    parse_origin,
+    printable,
+)
 
 CUSTOM_HEADER = "X-Requested-With"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
@@ -52,10 +59,10 @@ def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_o
     """
     if origin is None:
         raise Refused("cross_site", "A WebSocket that a session cookie authenticates needs an Origin.")
-    own, known = own_origin(scheme, host), read_origin(origin)
+    own, known = own_origin(scheme, host), parse_origin(origin)
     if known is not None and (known == own or known in allowed_origins):
         return
-    raise Refused("cross_site", why_refused(origin, own))
+    raise Refused("cross_site", origin_refusal(origin, own))
 
 
 def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, host: str | None) -> None:
@@ -64,12 +71,12 @@ def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, 
     The cookie is SameSite=Strict: a browser drops it when the page is another site's, and the log-in would seem to
     work and have no effect. Sec-Fetch-Site says so; without it two hosts that cannot be one site do.
     """
-    own, known = own_origin(scheme, host), read_origin(origin) if origin is not None else None
-    is_foreign = own is not None and known is not None and is_surely_another_site(own, known)
+    own, known = own_origin(scheme, host), parse_origin(origin) if origin is not None else None
+    is_foreign = own is not None and known is not None and is_certainly_cross_site(own, known)
     if fetch_site == "cross-site" or (fetch_site is None and is_foreign):
         raise Refused(
             "cross_site",
-            f"A page of {shown(origin or 'another site')} is another site than {own or 'this gateway'}: its browser "
-            "would drop the session cookie, which is SameSite=Strict. Serve the page from the gateway's site, or log "
-            "in with access tokens (POST /auth/jwt/create/).",
+            f"A page of {printable(origin or 'another site')} is another site than {own or 'this gateway'}: its "
+            "browser would drop the session cookie, which is SameSite=Strict. Serve the page from the gateway's "
+            "site, or log in with access tokens (POST /auth/jwt/create/).",
         )

@@ -13,7 +13,7 @@ from contract.anonymous import is_anonymous
 from contract.problems import Refused
 from gateway.browser_sessions.tickets import may_have_ticket, take_ticket
 from gateway.http.request import Request
-from gateway.http.request_headers import RequestFields, read_request_fields, release
+from gateway.http.request_headers import RequestFields, forward_opt_in, read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
 from gateway.pipeline.authenticate import Authentication
@@ -206,8 +206,8 @@ class Pipeline:
         if fields.via is not None:
             self._via.check(fields.via)
         route = self._route(request, fields)
-        if fields.withheld:
-            self._note_withheld(release(fields, route.forward_headers))
+        if fields.opt_in_lines:
+            self._note_withheld(forward_opt_in(fields, route.forward_headers))
         return MatchedRequest(route, fields)
 
     def _admitted(

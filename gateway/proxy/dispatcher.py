@@ -114,7 +114,7 @@ class Dispatcher:
         return not (
             cycle.is_blocked
             or request.method in _PERHAPS_OURS
-            or self.gateway_paths.has(request.path, request.server)
+            or self.gateway_paths.contains(request.path, request.server)
         )
 
     def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
@@ -171,13 +171,13 @@ class Dispatcher:
         code = reason = ""
         try:
             # First of all: a proxy would take the answer to a preflight for a yes.
-            if self.gateway_paths.is_asked(request.path, request.server):
+            if self.gateway_paths.is_forward_auth(request.path, request.server):
                 asked = asked_about(request)
                 request = shown(asked)
                 status = await self._answer_asked(asked, send)
             elif self._cors.is_preflight(request):
                 status = await _answer_empty(self._cors.preflight_headers(request, self._methods_at(request)), send)
-            elif self.gateway_paths.has(request.path, request.server):
+            elif self.gateway_paths.contains(request.path, request.server):
                 await self._endpoints.serve(cycle)
                 return  # Flask's side writes the line of what it answers
             elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
@@ -211,7 +211,7 @@ class Dispatcher:
 
     def _methods_at(self, request: Request) -> Collection[str]:
         """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
-        own = self.gateway_paths.has(request.path, request.server)
+        own = self.gateway_paths.contains(request.path, request.server)
         return () if own else self._pipeline.routes_of(request).keys()
 
     async def _forward(

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from contract.problems import Refused
 from gateway.http.request import Request
-from gateway.http.request_headers import own_fields, read_request_fields
+from gateway.http.request_headers import gateway_endpoint_fields, read_request_fields
 from gateway.http.request_limits import RequestLimits
 from gateway.pipeline.request_target import check_target
 from gateway.rate_limits.concurrency import LOGINS, ClientGone, Places
@@ -50,7 +50,7 @@ class GatewayEndpoints:
         request = cycle.request
         check_target(request.path, request.query, self._request_limits)
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
-        self._count_withheld(len(fields.withheld) // 4)
+        self._count_withheld(len(fields.opt_in_lines) // 4)
         await self._session_limit.check(request)
         if fields.chunked or (fields.content_length or 0) > MAX_BODY_BYTES:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {MAX_BODY_BYTES} bytes.")
@@ -72,7 +72,7 @@ def _scope(request: Request) -> dict[str, Any]:
         "raw_path": request.path,
         "query_string": request.query,
         "root_path": "",
-        "headers": own_fields(request.headers) + gateway_fields,
+        "headers": gateway_endpoint_fields(request.headers) + gateway_fields,
         "client": (request.client, 0),
         "server": request.server,
     }

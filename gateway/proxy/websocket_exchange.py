@@ -1,7 +1,7 @@
 """Forward a WebSocket's handshake, and relay its frames after a 101. Any other response is sent as it is."""
 
 from gateway.http.response_completion import complete_response
-from gateway.http.websocket_handshake import read_handshake
+from gateway.http.websocket_handshake import parse_handshake
 from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.errors import ExchangeAborted
 from gateway.proxy.exchange import Exchange
@@ -31,7 +31,7 @@ class WebSocketExchange(Exchange):
         idle_timeout: float,
     ) -> None:
         super().__init__(admitted, cycle, upstreams, streams)
-        self._handshake = read_handshake(cycle.request)
+        self._handshake = parse_handshake(cycle.request)
         self._relay = WebSocketRelay(upstreams.loop, idle_timeout)
 
     async def run(self, pool: ConnectionPool | None = None) -> None:
@@ -54,7 +54,7 @@ class WebSocketExchange(Exchange):
     async def _send_response(self, connection: UpstreamConnection) -> None:
         if connection.status != SWITCHING_PROTOCOLS:
             return await super()._send_response(connection)
-        if not self._handshake.is_answered_by(connection.headers):
+        if not self._handshake.is_accepted_by(connection.headers):
             raise UpstreamFailed("broken")
         lines = self._handshake.response_lines(connection.headers)
         lines += b"".join(b"%b: %b\r\n" % field for field in with_gateway_fields([], self._admitted))

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from chassis.rates import Rate, parse_rate
 from gateway.http.header_fields import normalized_name
 from gateway.http.request_headers import may_be_forwarded, may_be_set_on_requests
-from gateway.http.response_headers import may_be_exposed, may_be_set_on_answers
+from gateway.http.response_headers import may_be_exposed, may_be_set_on_responses
 from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
 
 _Named = TypeVar("_Named", dict[str, str], list[str])
@@ -85,7 +85,7 @@ def _no_alias_of_override(names: list[str], info: ValidationInfo) -> list[str]:
 
 
 def _response_header(name: str) -> str:
-    if not may_be_set_on_answers(name):
+    if not may_be_set_on_responses(name):
         raise ValueError("must be a plain header name that the gateway does not set itself")
     return name
 

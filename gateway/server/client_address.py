@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from gateway.http.forwarded import read_forwarded
+from gateway.http.forwarded import parse_forwarded
 from gateway.http.header_fields import HeaderFields, list_elements_of
 
 TrustedPeer = IPv4Network | IPv6Network | Literal["unix"]
@@ -73,7 +73,7 @@ class TrustedProxies:
             client, _ = self._last_hop((node.decode("latin-1") for node in reversed(nodes)), peer)
             return ResolvedClient(client, _known_scheme(schemes[-1], scheme) if schemes else scheme)
         # Not by list_elements_of: a comma in a quoted string does not end an element.
-        elements = read_forwarded(_joined(headers, b"forwarded"))[::-1]
+        elements = parse_forwarded(_joined(headers, b"forwarded"))[::-1]
         client, hops = self._last_hop((element.get("for", "") for element in elements), peer)
         proto = elements[hops - 1].get("proto", "") if hops else ""
         return ResolvedClient(client, _known_scheme(proto.encode("latin-1"), scheme))

@@ -1,26 +1,29 @@
-"""Closes a client's connection in stages, so that the last answer is not lost with it. RFC 9112 9.6.
+"""Lingering close: close a client connection in stages, so that the client receives the last response (RFC 9112 9.6).
 
-Closing while input is unread resets the connection, and a reset can destroy an answer that the client has not read
-yet. So the sending side is closed first; what the client still sends is read and dropped, until it closes its own
-side or a deadline passes. HAProxy and nginx (`lingering_close`) do the same.
+Closing a connection with unread input resets it, and a reset can destroy a response that the client has not read
+yet. So the sending side is closed first. Input is then read and dropped until the client closes its side or a
+deadline passes. HAProxy and nginx (`lingering_close`) do the same.
 """
 
 import asyncio
 from collections.abc import Callable
 
-LINGER = 2.0
-"""Seconds for which the client may be silent before the connection is aborted."""
+LINGER_TIMEOUT = 2.0
+"""Seconds without input after which the connection is aborted; nginx calls it `lingering_timeout`."""
 
-LINGER_TOTAL = 30.0
-"""Seconds for which a client that keeps sending is read, counted from the moment its answer was sent.
+LINGER_TIME = 30.0
+"""Seconds after the response was sent for which input is read; nginx calls it `lingering_time`.
 
-Many clients read the answer to an upload only when they have sent all of it. nginx's `lingering_time` is the same."""
+Many clients read the response to an upload only after they have sent all of it."""
 
 Lost = Callable[[Exception | None], None]
 
 
 class LingeringClose(asyncio.Protocol):
-    """Takes a connection over from its protocol and closes it. `lost` is called with the end of the connection."""
+    """Takes a connection over from its protocol and closes it; then calls `lost`.
+
+    `write_timeout` is in seconds, and bounds each pause in which the client reads nothing.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, lost: Lost, *, write_timeout: float
@@ -31,11 +34,11 @@ class LingeringClose(asyncio.Protocol):
         self._write_timeout = write_timeout
         self._unsent = transport.get_write_buffer_size()
         now = loop.time()
-        self._until = now + (write_timeout if self._unsent else LINGER)
-        self._total_until = now + LINGER_TOTAL
+        self._until = now + (write_timeout if self._unsent else LINGER_TIMEOUT)
+        self._total_until = now + LINGER_TIME
 
     def start(self, *, half_closed: bool) -> None:
-        """Close the sending side. `half_closed` says that the client has closed its own already."""
+        """Close the sending side. If the client is `half_closed`, close the connection."""
         self._transport.set_protocol(self)
         if half_closed or not self._transport.can_write_eof():
             self._transport.close()
@@ -44,23 +47,23 @@ class LingeringClose(asyncio.Protocol):
         self._transport.write_eof()  # after what is still to be sent
 
     def hurry(self) -> None:
-        """Bound the rest of the close by LINGER seconds, without the sweep: the worker is stopping."""
-        self._loop.call_later(LINGER, self._transport.abort)
+        """Abort after LINGER_TIMEOUT, without the sweep, which ends when the worker stops."""
+        self._loop.call_later(LINGER_TIMEOUT, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop. Drops what came."""
-        self._until = max(self._until, min(self._loop.time() + LINGER, self._total_until))
+        """Drop the input."""
+        self._until = max(self._until, min(self._loop.time() + LINGER_TIMEOUT, self._total_until))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop once."""
+        """Report the end of the connection."""
         self._lost(exc)
 
     def enforce_deadlines(self, now: float) -> None:
-        """Abort the connection where its client neither reads nor closes in time. `now` is the loop's time."""
+        """Abort if the client neither reads nor closes in time. `now` is the loop's time."""
         unsent = self._transport.get_write_buffer_size()
-        if unsent != self._unsent:  # the client takes its answer
+        if unsent != self._unsent:  # the client reads
             self._unsent = unsent
-            self._until = now + (self._write_timeout if unsent else LINGER)
-            self._total_until = now + LINGER_TOTAL
+            self._until = now + (self._write_timeout if unsent else LINGER_TIMEOUT)
+            self._total_until = now + LINGER_TIME
         if now > self._until:
             self._transport.abort()

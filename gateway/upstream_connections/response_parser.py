@@ -7,7 +7,7 @@ import httptools
 from contract.identity import REFUSED_HEADER
 from gateway.http.header_fields import OWS
 from gateway.http.response_head import BODILESS, ResponseHead
-from gateway.http.response_headers import read_answer_fields
+from gateway.http.response_headers import read_response_fields
 from gateway.upstream_connections.response_framing import InvalidFraming, read_framing
 
 SWITCHING_PROTOCOLS = 101
@@ -113,7 +113,7 @@ class ResponseParser:
             return
         framing = read_framing(self._raw_headers, self._parser.get_http_version())
         self.status = status
-        self.headers = read_answer_fields(self._raw_headers, keep_cookies=self._keep_cookies)
+        self.headers = read_response_fields(self._raw_headers, keep_cookies=self._keep_cookies)
         self.has_url_fields = any(name in URL_FIELDS for name, _ in self.headers)
         self.identity_rejection = read_identity_rejection(self._raw_headers) if status == _UNAUTHORIZED else ""
         self._reading_head = False

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chassis.settings import SettingsError, load
-from gateway.http.origin import read_origin
+from gateway.http.origin import parse_origin
 from gateway.settings import GatewaySettings, ServingSettings
 from tests.gateway.access_tokens import PEER_SECRET
 
@@ -109,20 +109,20 @@ LOCAL = [
 
 def test_in_development_pages_on_this_machine_are_allowed() -> None:
     allowed = load(GatewaySettings, ENOUGH).origins
-    assert [origin for origin in LOCAL if read_origin(origin) not in allowed] == []
+    assert [origin for origin in LOCAL if parse_origin(origin) not in allowed] == []
     for origin in ("https://localhost:1", "http://localhost.example", "http://192.168.0.2", "ionic://localhost:1"):
-        assert read_origin(origin) not in allowed
+        assert parse_origin(origin) not in allowed
 
 
 def test_in_production_and_where_a_list_is_given_they_are_not() -> None:
     assert not load(GatewaySettings, ENOUGH | {"APP_ENV": "production", "DATA_DIR": "/run/secrets"}).origins
     allowed = load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example"}).origins
-    assert [origin for origin in LOCAL if read_origin(origin) in allowed] == []
+    assert [origin for origin in LOCAL if parse_origin(origin) in allowed] == []
 
 
 @pytest.mark.parametrize("listed", ["https://A.example", "https://a.example:443", "https://a.example:0443"])
 def test_an_origin_may_be_listed_with_its_default_port(listed: str) -> None:
-    assert read_origin("https://a.example") in load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": listed}).origins
+    assert parse_origin("https://a.example") in load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": listed}).origins
 
 
 def test_production_reads_no_secret_from_a_folder_that_happens_to_be_there() -> None:

@@ -16,7 +16,7 @@ PUBLIC, INTERNAL = frozenset({b"/healthz"}), frozenset({b"/healthz", b"/metrics"
     ],
 )
 def test_internal_paths_are_served_at_the_internal_address(address: str, server: Server) -> None:
-    assert GatewayPaths(PUBLIC, INTERNAL, address).has(b"/metrics", server)
+    assert GatewayPaths(PUBLIC, INTERNAL, address).contains(b"/metrics", server)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_internal_paths_are_served_at_the_internal_address(address: str, server:
 )
 def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
     paths = GatewayPaths(PUBLIC, INTERNAL, address)
-    assert not paths.has(b"/metrics", server)
-    assert paths.has(b"/healthz", server)
-    assert not paths.has(b"/healthz/", server)
+    assert not paths.contains(b"/metrics", server)
+    assert paths.contains(b"/healthz", server)
+    assert not paths.contains(b"/healthz/", server)
 
 
 @pytest.mark.parametrize("path", [b"/forward-auth", b"/forward-auth/", b"/forward-auth/api/notes"])
@@ -51,9 +51,9 @@ def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
 def test_proxies_ask_where_they_may(path: bytes, exposure: Exposure, server: Server, expected: bool) -> None:
     """On the internal address unless a setting says otherwise: the answers hold identity assertions."""
     paths = GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)
-    assert paths.has(path, server) == paths.is_asked(path, server) == expected
+    assert paths.contains(path, server) == paths.is_forward_auth(path, server) == expected
 
 
 @pytest.mark.parametrize("path", [b"/forward-authx", b"/forward", b"/x/forward-auth", b"/metrics"])
 def test_nothing_else_is_a_question(path: bytes) -> None:
-    assert not GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", "public").is_asked(path, ("127.0.0.1", 9000))
+    assert not GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", "public").is_forward_auth(path, ("127.0.0.1", 9000))

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.origin import Origin, own_origin, read_allowed_origins, read_origin, shown, why_refused
+from gateway.http.origin import (
+    Origin,
+    origin_refusal,
+    own_origin,
+    parse_allowed_origins,
+    parse_origin,
+    printable,
+)
 
 NOT_ORIGINS = [
     *(
@@ -47,7 +54,7 @@ NOT_ORIGINS = [
 
 @pytest.mark.parametrize("text", NOT_ORIGINS)
 def test_what_is_not_an_origin_is_none(text: str) -> None:
-    assert read_origin(text) is None
+    assert parse_origin(text) is None
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def test_what_is_not_an_origin_is_none(text: str) -> None:
     ],
 )
 def test_an_origin_is_its_scheme_host_and_port(text: str, origin: Origin, written: str) -> None:
-    assert read_origin(text) == origin
+    assert parse_origin(text) == origin
     assert str(origin) == written
 
 
@@ -84,14 +91,14 @@ TEXTS = st.text("htps:/[]*.@,0189 -_ \t\\?#", max_size=20) | st.builds(
 
 @given(TEXTS)
 def test_whatever_is_written_reads_back_and_is_itself_alone(text: str) -> None:
-    origin = read_origin(text)
+    origin = parse_origin(text)
     if origin is None:
         return
-    assert read_origin(str(origin)) == origin
-    assert origin in read_allowed_origins(text)
+    assert parse_origin(str(origin)) == origin
+    assert origin in parse_allowed_origins(text)
     place = f"{origin.host}:{origin.port}" if origin.port is not None else origin.host
     schemes = {"evil", "http", "https", origin.scheme}
-    assert {scheme for scheme in schemes if origin in read_allowed_origins(f"{scheme}://{place}")} == {origin.scheme}
+    assert {scheme for scheme in schemes if origin in parse_allowed_origins(f"{scheme}://{place}")} == {origin.scheme}
 
 
 @given(TEXTS, st.sampled_from(["http", "https"]), TEXTS)
@@ -99,16 +106,16 @@ def test_the_gateways_own_origin_has_the_clients_scheme(origin: str, scheme: str
     """Whatever Host is made up: the own origin has no other scheme, and no text that is no origin matches it."""
     own = own_origin(scheme, host)
     assert own is None or own.scheme == scheme
-    if own is not None and read_origin(origin) == own:
+    if own is not None and parse_origin(origin) == own:
         assert origin.lower().startswith(f"{scheme}://")
 
 
 @given(st.text(max_size=400), TEXTS)
 def test_a_reason_is_short_and_printable(origin: str, host: str) -> None:
-    assert shown(origin).isprintable()
-    assert why_refused(origin, own_origin("http", host)).isprintable()
-    assert len(shown(origin)) <= 200 * len("\\U0001f600")
+    assert printable(origin).isprintable()
+    assert origin_refusal(origin, own_origin("http", host)).isprintable()
+    assert len(printable(origin)) <= 200 * len("\\U0001f600")
 
 
 def test_a_page_without_an_origin_is_told_to_have_one() -> None:
-    assert "serve the page by http or https" in why_refused("null", own_origin("http", "h"))
+    assert "serve the page by http or https" in origin_refusal("null", own_origin("http", "h"))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.http.vouched_fields import VOUCHED_NAMES, VOUCHED_PREFIXES
+from gateway.http.spoofable_headers import SPOOFABLE_NAMES, SPOOFABLE_PREFIXES
 from stack.plan import ROOT
 from tests.gateway.conftest import ROUTES, MakeApp
 from tests.gateway.http.test_headers import WITHHELD
@@ -65,5 +65,5 @@ def test_a_route_lets_through_the_fields_that_it_names(
 
 def test_the_page_lists_every_one_of_them() -> None:
     page = (ROOT / "docs" / "headers.md").read_text(encoding="utf-8").lower()
-    names = [*VOUCHED_NAMES, *(f"{prefix}*" for prefix in VOUCHED_PREFIXES)]
+    names = [*SPOOFABLE_NAMES, *(f"{prefix}*" for prefix in SPOOFABLE_PREFIXES)]
     assert [name for name in names if f"`{name}`" not in page] == []

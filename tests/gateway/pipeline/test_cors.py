@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.http.origin import read_allowed_origins
+from gateway.http.origin import parse_allowed_origins
 from gateway.http.request import Request
 from gateway.pipeline.cors import Cors
 from tests.gateway.conftest import ROUTES, MakeApp
@@ -282,7 +282,7 @@ def test_an_origin_that_is_not_allowed_is_logged_once_and_short(make_app: MakeAp
 
 
 def test_many_origins_do_not_fill_the_memory() -> None:
-    cors = Cors(read_allowed_origins("https://app.example"), 600)
+    cors = Cors(parse_allowed_origins("https://app.example"), 600)
     with capture_logs():
         for number in range(5_000):
             assert cors.origin(_request(f"https://{number}.example")) is None

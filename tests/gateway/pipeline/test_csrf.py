@@ -3,11 +3,11 @@
 import pytest
 
 from contract.problems import Refused
-from gateway.http.origin import read_allowed_origins
+from gateway.http.origin import parse_allowed_origins
 from gateway.pipeline.csrf import check_origin, check_same_origin, check_same_site
 
 OURS = "https://app.example.com"
-ALLOWED = read_allowed_origins("capacitor://localhost,https://www.example.com:443")
+ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:443")
 
 
 def check(method: str = "POST", *, scheme: str = "https", **said: str | None) -> None:

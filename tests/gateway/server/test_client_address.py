@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.settings import load
-from gateway.http.forwarded import forwarded_value, read_forwarded
+from gateway.http.forwarded import forwarded_value, parse_forwarded
 from gateway.server.client_address import MAX_HOPS, UNKNOWN, TrustedProxies, parse_node, peer_name
 from gateway.settings import GatewaySettings
 from tests.gateway.conftest import MakeApp
@@ -191,7 +191,7 @@ def test_whatever_is_said_the_client_has_an_address_and_a_scheme(name: str, valu
     st.ip_addresses(), st.sampled_from(["http", "https"]), st.sampled_from(["", "h", "api.example:8443", "[::1]:80"])
 )
 def test_what_the_gateway_says_can_be_read_back(address: object, scheme: str, host: str) -> None:
-    (element,) = read_forwarded(forwarded_value(str(address), scheme, host))
+    (element,) = parse_forwarded(forwarded_value(str(address), scheme, host))
     assert element["for"].strip("[]") == str(address)
     assert (element["proto"], element.get("host", "")) == (scheme, host)
 

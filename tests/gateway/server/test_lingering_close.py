@@ -179,7 +179,7 @@ def send_for_ever(client: RawClient) -> None:
 
 
 def test_a_client_that_only_sends_is_not_read_for_ever(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lingering_close, "LINGER_TOTAL", 0.5)
+    monkeypatch.setattr(lingering_close, "LINGER_TIME", 0.5)
     with running(make_app(), until="/healthz") as gateway, gateway.connect() as client:
         client.send(b"POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n")
         begun = time.monotonic()

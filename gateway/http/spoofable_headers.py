@@ -1,11 +1,11 @@
-"""Names of request fields by which a proxy, a CDN or a load balancer vouches for something to the service behind it.
+"""Request headers in which a proxy, a CDN or a load balancer passes on facts that the service behind it trusts.
 
-A service that was written for such a proxy believes these fields: who the user is, which address the client has,
-that TLS or a client certificate was verified, under which path it is mounted. From outside anyone can send them, so
-none reaches a service unless its route names the field (`forward_headers`). docs/headers.md lists them.
+Such facts are the user's identity, the client's address, that TLS or a client certificate was verified, and the path
+under which the service is mounted. Any client could forge them, so they are forwarded only on routes that name them
+(`forward_headers`). docs/headers.md lists them.
 """
 
-# Who the user is.
+# The user's identity.
 _IDENTITY = (
     "auth-cn",  # LemonLDAP::NG
     "auth-groups",
@@ -84,7 +84,7 @@ _IDENTITY_PREFIXES = (
     "ynh-",  # YunoHost
 )
 
-# Which address the client has, and how it came.
+# The client's address and connection.
 _CLIENT = (
     "ali-cdn-real-ip",
     "cdn-src-ip",
@@ -144,12 +144,12 @@ _CLIENT_PREFIXES = (
     "x-vercel-",
 )
 
-# Which client certificate was verified.
-_CERTIFICATE = (
+# The verified client certificate.
+_CERT = (
     "x-issuer-dn",
     "x-subject-dn",
 )
-_CERTIFICATE_PREFIXES = (
+_CERT_PREFIXES = (
     "client-cert",  # RFC 9440
     "l5d-",  # Linkerd
     "ssl-",  # ingress-nginx, Apache
@@ -172,8 +172,8 @@ _CERTIFICATE_PREFIXES = (
     "x-tls-",
 )
 
-# Where the service is mounted, and what it does with files, hosts and its own inner requests.
-_PLACE = (
+# The path under which the service is mounted; its files, hosts and internal requests.
+_ROUTING = (
     "disguised-host",  # Azure App Service
     "host-override",
     "path-info",
@@ -196,8 +196,8 @@ _PLACE = (
     "x-script-name",
     "x-waws-unencoded-url",
 )
-_PLACE_PREFIXES = (
-    "x-accel-",  # Rack: X-Accel-Mapping chooses the files that it hands out
+_ROUTING_PREFIXES = (
+    "x-accel-",  # Rack: X-Accel-Mapping chooses the files that it serves
     "x-invoke-",  # Next.js
     # Next.js: x-middleware-subrequest skipped its authorization (CVE-2025-29927). Its clients send -prefetch.
     "x-middleware-invoke",
@@ -211,10 +211,10 @@ _PLACE_PREFIXES = (
     "x-sendfile",  # Rack: X-Sendfile-Type
 )
 
-VOUCHED_NAMES = frozenset((*_IDENTITY, *_CLIENT, *_CERTIFICATE, *_PLACE))
-VOUCHED_PREFIXES = tuple(sorted((*_IDENTITY_PREFIXES, *_CLIENT_PREFIXES, *_CERTIFICATE_PREFIXES, *_PLACE_PREFIXES)))
+SPOOFABLE_NAMES = frozenset((*_IDENTITY, *_CLIENT, *_CERT, *_ROUTING))
+SPOOFABLE_PREFIXES = tuple(sorted((*_IDENTITY_PREFIXES, *_CLIENT_PREFIXES, *_CERT_PREFIXES, *_ROUTING_PREFIXES)))
 
 
-def is_vouched(name: str) -> bool:
-    """Whether a service might believe that a proxy has set the field `name`, which is in lower case."""
-    return name in VOUCHED_NAMES or name.startswith(VOUCHED_PREFIXES)
+def is_spoofable(name: str) -> bool:
+    """Return whether a service may trust the field `name` (in lower case) as set by a proxy."""
+    return name in SPOOFABLE_NAMES or name.startswith(SPOOFABLE_PREFIXES)
