@@ -28,15 +28,18 @@ from gateway.http.via import Via
 from gateway.observability.access_log import AccessLog
 from gateway.observability.event_loop_lag import EventLoopLag
 from gateway.observability.metrics import Metrics
-from gateway.pipeline.authenticate import Authentication
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.registry import authenticators
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.cors import Cors
-from gateway.pipeline.identity_headers import Voucher
+from gateway.pipeline.forwarded_credentials import CredentialForwarding
+from gateway.pipeline.identity_headers import IdentityHeaders
 from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
-from gateway.rate_limits.limiter import Limits, SessionLimit
-from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.rate_limits.limiter import RateLimiter, SessionLimit
+from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.loader import load_routes
 from gateway.server.client_address import TrustedProxies
@@ -179,24 +182,21 @@ def create_app(
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
     tickets = Tickets(_redis_of_tickets(settings), settings.peer_secret.get_secret_value(), clock)
-    authentication = Authentication(
-        token_verifier,
-        TokenRefresher(auth.post),
-        sessions,
-        tickets,
-        clock,
-        cookie_name=cookie.name,
-        clear_cookie=cookie.clearing,
-        peer_secret=settings.peer_secret.get_secret_value(),
-        allowed_origins=settings.origins,
+    session_cookie = SessionCookieAuthenticator(
+        token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
-    counts = SharedCounts(_redis_of_counts(settings), clock, metrics.set_counting_alone)
-    limits = Limits(counts, clock)
+    authentication = AuthenticateStage(
+        authenticators(token_verifier, TokenRefresher(auth.post), session_cookie, tickets, clock), token_verifier
+    )
+    counters = SharedCounters(_redis_of_counts(settings), clock, metrics.set_counting_alone)
+    rate_limiter = RateLimiter(counters, clock)
     pipeline = Pipeline(
         table,
         authentication,
-        Voucher(settings.verified_tokens),
-        limits,
+        CredentialForwarding(authentication, session_cookie, settings.peer_secret.get_secret_value()),
+        cookie.name,
+        IdentityHeaders(settings.verified_tokens),
+        rate_limiter,
         Via(settings.gateway_name),
         clock,
         metrics.count_withheld_fields,
@@ -204,15 +204,15 @@ def create_app(
     )
     event_loop_lag = EventLoopLag(metrics.registry, monotonic)
     upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, event_loop_lag.record)
-    streams = OpenStreams(token_verifier.confirm, authentication.renew, clock, settings.gateway_streams)
+    streams = OpenStreams(token_verifier.confirm, session_cookie.renew, clock, settings.gateway_streams)
     access_log = AccessLog(clock, every=settings.access_log)
     bridge = LoopBridge()
     departure = GracefulShutdown()
     own = create_gateway_endpoints(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
-        session_endpoints(sessions, authentication, cookie, settings.origins, clock, bridge.wait_for),
-        ticket_endpoints(authentication, tickets, bridge.wait_for),
+        session_endpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for),
+        ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
     )
     proxy = Dispatcher(
         pipeline,
@@ -220,7 +220,7 @@ def create_app(
         streams,
         GatewayEndpoints(
             WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
-            SessionLimit(limits, settings.session_rate if settings.rate_limits else None),
+            SessionLimit(rate_limiter, settings.session_rate if settings.rate_limits else None),
             metrics.count_withheld_fields,
             settings.request_limits,
         ),
@@ -240,7 +240,7 @@ def create_app(
     jobs = (
         keys.keep_fresh,
         feed.follow,
-        counts.keep_sharing,
+        counters.keep_sharing,
         tickets.close_when_cancelled,
         usage_reports.keep_reporting,
         upstreams.keep_sweeping,

@@ -21,15 +21,11 @@ from redis.asyncio import Redis
 from chassis.clock import Clock
 from contract.claims import AccessClaims
 from contract.problems import Refused, spread
-from gateway.http.request import Request
-from gateway.http.websocket_handshake import asks_for_websocket
 from gateway.redis_errors import RedisUnavailable, redis_faults
-from gateway.routing.routes import Route
 
 LIFETIME_SECONDS = 30
 REDIS_TIMEOUT_SECONDS = 1.0
 
-_PARAMETER = b"ticket"
 _PURPOSE = b"sallyport one-time tickets"
 _log = structlog.get_logger("tickets")
 
@@ -89,30 +85,6 @@ async def _call(command: Awaitable[object]) -> object:
     except RedisUnavailable as error:
         _log.warning("tickets_unavailable", error=error.reason)
         raise Refused("tickets_unavailable", retry_after=spread(1)) from error
-
-
-def take_ticket(request: Request, route: Route) -> tuple[Request, str | None]:
-    """Return `request` without its ticket, and the ticket; None if `route` or the request takes no ticket.
-
-    Tickets are for a WebSocket handshake, and for GET on a route with `streams`.
-    Raises Refused(400) if there is more than one ticket.
-    """
-    if not (route.streams and request.method == "GET") and not (route.websocket and asks_for_websocket(request)):
-        return request, None
-    pairs = request.query.split(b"&")
-    tickets = [value for name, _, value in (pair.partition(b"=") for pair in pairs) if name == _PARAMETER]
-    if not tickets:
-        return request, None
-    if len(tickets) > 1:
-        raise Refused("multiple_credentials", "There is more than one ticket.")
-    kept = b"&".join(pair for pair in pairs if pair.partition(b"=")[0] != _PARAMETER)
-    # The cached request head (`known`) still contains the ticket.
-    return request._replace(query=kept, known=None, token=""), tickets[0].decode("latin-1")
-
-
-def may_have_ticket(request: Request, route: Route) -> bool:
-    """Return whether take_ticket could find a ticket: a cheap check for the hot path."""
-    return (route.streams or route.websocket) and not route.public and b"ticket=" in request.query
 
 
 def _redis_key(ticket: str) -> str:

@@ -18,8 +18,8 @@ from contract.problems import Refused, spread
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
 from gateway.http.origin import AllowedOrigins
 from gateway.http.response_headers import INSECURE_SESSION_COOKIE, SESSION_COOKIE
-from gateway.pipeline.authenticate import Authentication
-from gateway.pipeline.credentials import BadHandle, clearing, session_handle
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.credentials import InvalidHandle, clearing, session_handle
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -64,7 +64,7 @@ class SessionCookie:
 
 def session_endpoints(
     sessions: BrowserSessions,
-    authentication: Authentication,
+    authenticator: SessionCookieAuthenticator,
     cookie: SessionCookie,
     allowed_origins: AllowedOrigins,
     clock: Clock,
@@ -114,12 +114,12 @@ def session_endpoints(
     def who() -> Response:
         try:
             handle = cookie.handle_in(request.headers.get("Cookie", ""))
-        except BadHandle as error:
+        except InvalidHandle as error:
             raise clearing(Refused("session_ended"), cookie.clearing) from error
         if handle is None:
             raise Refused("no_credentials", "There is no session.")
         try:
-            return _told(wait_for(authentication.granted(handle)))
+            return _told(wait_for(authenticator.granted(handle)))
         except Refused as refused:
             if sessions.may_clear_cookie(handle):
                 clearing(refused, cookie.clearing)
@@ -127,7 +127,7 @@ def session_endpoints(
 
     @blueprint.delete("/session/")
     def log_out() -> Response:
-        with suppress(BadHandle):  # which has no session to be ended
+        with suppress(InvalidHandle):  # which has no session to be ended
             handle = cookie.handle_in(request.headers.get("Cookie", ""))
             if handle is not None:
                 wait_for(sessions.log_out(handle))
@@ -140,7 +140,7 @@ def session_endpoints(
 
 def _replaced(cookie: SessionCookie) -> str | None:
     """The handle that came with a log-in. What is none has no session that could end."""
-    with suppress(BadHandle, Refused):
+    with suppress(InvalidHandle, Refused):
         return cookie.handle_in(request.headers.get("Cookie", ""))
     return None
 

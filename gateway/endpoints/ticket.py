@@ -9,16 +9,20 @@ from gateway.endpoints.session import WaitFor
 from gateway.http.request import Request
 from gateway.http.request_headers import read_request_fields
 from gateway.http.request_limits import HIGHEST_LIMITS
-from gateway.pipeline.authenticate import Authentication
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.credentials import read_credentials
+from gateway.suspendable import run
 
 
-def ticket_endpoints(authentication: Authentication, tickets: Tickets, wait_for: WaitFor) -> Blueprint:
+def ticket_endpoints(
+    authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, wait_for: WaitFor
+) -> Blueprint:
     """The blueprint that answers /session/ticket."""
     blueprint = Blueprint("ticket", __name__)
 
     @blueprint.post("/session/ticket/")
     def issue() -> Response:
-        ticket, handed_back = wait_for(_issue(authentication, tickets, _request()))
+        ticket, handed_back = wait_for(_issue(authentication, cookie_name, tickets, _request()))
         response = jsonify(ticket=ticket, expires_in=LIFETIME_SECONDS)
         response.headers.update({"Cache-Control": "no-store", **handed_back})
         return response
@@ -26,10 +30,13 @@ def ticket_endpoints(authentication: Authentication, tickets: Tickets, wait_for:
     return blueprint
 
 
-async def _issue(authentication: Authentication, tickets: Tickets, arrival: Request) -> tuple[str, dict[str, str]]:
+async def _issue(
+    authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, arrival: Request
+) -> tuple[str, dict[str, str]]:
     # The settings' own limits were applied where the request came in.
     fields = read_request_fields(arrival.headers, arrival.http_version, HIGHEST_LIMITS)
-    principal = await authentication.prove(arrival, fields)
+    credentials = read_credentials(fields, cookie_name.encode("ascii"))
+    principal = await run(authentication.authenticate(arrival, credentials))
     return await tickets.issue(principal.claims), principal.fresh.to_headers() if principal.fresh is not None else {}
 
 

@@ -1,14 +1,34 @@
-"""Owns the form in which a request reaches the pipeline."""
+"""The request, as the server hands it to the pipeline."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.server.request_head_cache import CachedRequest
+HeaderFields = tuple[tuple[bytes, bytes], ...]
+"""Header fields in their order; names are in lower case."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CachedHead:
+    """The head of a request that comes repeatedly. Requests whose bytes differ in the access token alone share it.
+
+    It is compared and hashed by identity, so that what follows from a head can be cached by it.
+    """
+
+    method: str
+    path: bytes
+    query: bytes
+    headers: HeaderFields
+    http_version: str
+    token_index: int | None = None
+    """Index in `headers` of the Authorization field, whose value is empty here; None if there is no such field."""
+    origin: str | None = None
+    """The value of the Origin field."""
 
 
 class Request(NamedTuple):
-    """A request as it came. Header names are in lower case; path and query are undecoded.
+    """A parsed request. Header names are in lower case; path and query are not percent-decoded.
 
-    A named tuple, because a frozen dataclass of this size costs a request another microsecond.
+    A named tuple, because a frozen dataclass of this size costs 1 us more per request.
     """
 
     request_id: str
@@ -20,10 +40,10 @@ class Request(NamedTuple):
     client: str
     scheme: str
     server: tuple[str, int | None] | None
-    known: CachedRequest | None = None
-    """What of this everybody says who asks for the same; then `token` is what this one says besides."""
+    cached_head: CachedHead | None = None
     token: str = ""
+    """The Bearer token of a request with a cached head; empty if it has none."""
 
     def header(self, name: bytes) -> str | None:
-        """The first field called `name`, which is in lower case."""
+        """Return the value of the first field called `name` (in lower case), or None."""
         return next((value.decode("latin-1") for known, value in self.headers if known == name), None)

@@ -128,8 +128,6 @@ class RequestFields:
     """Lines, as in `lines`, that are forwarded only on routes that name their field."""
     host: bytes | None = None
     authorization: bytes | None = None
-    fetched_seal: str = ""
-    """Proves to the auth service that the gateway itself fetched the token in `authorization`; empty otherwise."""
     cookies: list[bytes] = field(default_factory=list)
     content_length: int | None = None
     chunked: bool = False

@@ -43,8 +43,8 @@ class Cors:
 
     def origin(self, request: Request) -> bytes | None:
         """The Origin that `arrival` comes from, where it is allowed."""
-        known = request.known
-        origin = known.origin if known is not None else _origin_field(request)
+        head = request.cached_head
+        origin = head.origin if head is not None else _origin_field(request)
         if origin is None:
             return None
         return self._known[origin] if origin in self._known else self._read(origin, request)

@@ -1,28 +1,52 @@
-"""Reads the credentials that a request carries: an access token as `Authorization: Bearer`, or a session cookie."""
+"""Credentials in a request: an access token (`Authorization: Bearer`), a session cookie, a refresh token, tickets."""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from contract.credentials import (
     BAD_AUTHORIZATION,
     MalformedCredentials,
     NoCredentials,
     read_bearer,
+    split_cookies,
 )
 from contract.problems import Refused
+from gateway.http.request_headers import RequestFields
 
 _HANDLE = re.compile(rb"[A-Za-z0-9_-]{43}")
 """A session handle: 256 random bits in base64url."""
 
 
-class BadHandle(Exception):
-    """The session cookie's value is no handle of ours, so it proves nothing."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request presents to authenticate its client. Belongs to one request; never cached and never logged."""
+
+    authorization: bytes | None = None
+    refresh_token: str | None = None
+    session_cookies: tuple[bytes, ...] = ()
+    """Every value of the session cookie."""
+    other_cookies: tuple[bytes, ...] = ()
+    """All other cookies, as `name=value`."""
+    tickets: tuple[str, ...] = ()
+
+
+BEARER_TOKEN_AT_MOST = Credentials()
+"""Of a request whose head is cached without credentials: its Bearer token, if any, is in `Request.token`."""
+
+
+def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:
+    """Return the credentials in `fields`; `cookie_name` is the session cookie's."""
+    if not fields.cookies:
+        return Credentials(fields.authorization, fields.refresh_token, tickets=tickets)
+    handles, others = split_cookies(fields.cookies, cookie_name)
+    return Credentials(fields.authorization, fields.refresh_token, tuple(handles), tuple(others), tickets)
 
 
 def bearer_token(authorization: bytes | None) -> str:
     """Return the token in an Authorization value.
 
-    Raises Refused(401): without an error code where there is no Bearer token, as invalid where it is malformed.
+    Raises Refused(401): `no_credentials` if the scheme is not Bearer, `token_invalid` if the value is malformed.
     """
     try:
         return read_bearer(authorization.decode("latin-1") if authorization is not None else None)
@@ -34,7 +58,9 @@ def bearer_token(authorization: bytes | None) -> str:
 
 
 def is_bearer(authorization: bytes | None) -> bool:
-    """Whether the request authenticates by Bearer, well-formed or not."""
+    """Return whether an Authorization value has the scheme Bearer, well-formed or not."""
+    if authorization is None:
+        return False
     try:
         bearer_token(authorization)
     except Refused as refused:
@@ -42,21 +68,25 @@ def is_bearer(authorization: bytes | None) -> bool:
     return True
 
 
-def session_handle(values: Sequence[bytes]) -> str | None:
-    """Return the handle in the values of the session cookie; None where there is no such cookie.
+class InvalidHandle(Exception):
+    """The session cookie's value does not have the form of a session handle."""
 
-    Raises Refused(400) where the cookie comes twice, and BadHandle where its value is no handle.
+
+def session_handle(values: Sequence[bytes]) -> str | None:
+    """Return the handle in the values of the session cookie; None if there is no such cookie.
+
+    Raises Refused(400) if there is more than one session cookie, and InvalidHandle.
     """
     if not values:
         return None
     if len(values) > 1:
         raise Refused("multiple_credentials", "There is more than one session cookie.")
     if not _HANDLE.fullmatch(values[0]):
-        raise BadHandle
+        raise InvalidHandle
     return values[0].decode("ascii")
 
 
 def clearing(refused: Refused, set_cookie: str) -> Refused:
-    """Has the answer of `refused` clear the session cookie, and return it."""
+    """Add to `refused` the Set-Cookie field that clears the session cookie, and return it."""
     refused.headers = {**refused.headers, "Set-Cookie": set_cookie}
     return refused

@@ -49,7 +49,7 @@ def asked_about(request: Request) -> Request:
         headers=headers,
         scheme=forwarded_scheme(headers, request.scheme),
         http_version="1.1",
-        known=None,
+        cached_head=None,
         token="",
     )
 
@@ -65,14 +65,14 @@ def answer_fields(vouched: ForwardAuthDecision) -> list[Field]:
     Every identity field is there, with no value where nothing is vouched: so a proxy that copies them puts them over
     whatever the client has sent under their names.
     """
-    lines = (line.partition(b": ") for line in vouched.identity.split(b"\r\n") if line)
+    lines = (line.partition(b": ") for line in vouched.identity_lines.split(b"\r\n") if line)
     values = {name.lower(): value for name, _, value in lines}
     fresh = vouched.fresh.to_headers() if vouched.fresh is not None else {}
     return [
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),  # a yes is about one moment
         *((name, values.get(name, b"")) for name in _IDENTITY),
-        *vouched.standing,
+        *vouched.response_headers,
         *((name.lower().encode(), value.encode()) for name, value in fresh.items() if name != "Cache-Control"),
     ]
 

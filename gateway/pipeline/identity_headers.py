@@ -1,47 +1,40 @@
-"""Vouches for a subject to one upstream: the assertion, and the same facts as plain headers for reading.
+"""Identity headers: a signed assertion of the subject for one upstream, and the same facts as plain headers.
 
-A vouching is a block of ended header lines, made once a (token, upstream) and kept for at most 30 seconds, so
-that an assertion is always good for another 30.
+They are made once for a token and upstream and used for at most 30 seconds, so that an assertion is always valid for
+another 30.
 """
 
 from urllib.parse import quote
 
 from contract.claims import AccessClaims
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, sign
-from gateway.bounded_cache import make_room
+from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import Upstream
 
-KEEP = 30
-"""Seconds."""
+MAX_AGE_SECONDS = 30
 
 _VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 _LINES = "".join(f"{name}: %s\r\n" for name in (IDENTITY_HEADER, *READABLE_HEADERS))
 
 
-class Voucher:
-    """Mints assertions and remembers the last `size` of them."""
+class IdentityHeaders:
+    """Signs identity assertions and caches the last `size` of them."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._minted: dict[tuple[str, str], tuple[float, bytes]] = {}
+        self._cache: BoundedCache[tuple[str, str], tuple[float, bytes]] = BoundedCache(size)
 
-    def vouch(self, claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
-        """The header lines that tell `upstream` who is calling; empty where it takes no assertion."""
+    def lines(self, claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
+        """Return the ended header lines that assert the subject to `upstream`; empty if it takes no assertion."""
         if upstream.signer is None:
             return b""
         key = (claims.jti, upstream.name)
-        kept = self._minted.get(key)
-        if kept is not None and now < kept[0]:
-            return kept[1]
+        cached = self._cache.get(key)
+        if cached is not None and now < cached[0]:
+            return cached[1]
         lines = _lines(claims, upstream, now)
-        self._keep(key, now + KEEP, lines)
+        self._cache[key] = (now + MAX_AGE_SECONDS, lines)
         return lines
-
-    def _keep(self, key: tuple[str, str], until: float, lines: bytes) -> None:
-        self._minted.pop(key, None)
-        make_room(self._minted, self._size)
-        self._minted[key] = (until, lines)
 
 
 def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
@@ -56,5 +49,5 @@ def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether `text` is visible ASCII. What is not, is percent-encoded: a header line never ends early."""
+    """Return whether `text` is visible ASCII without `%`. Other text is percent-encoded, so no line ends early."""
     return text.isascii() and text.isprintable() and "%" not in text

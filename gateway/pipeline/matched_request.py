@@ -1,16 +1,22 @@
-"""Owns what a request says by itself, before anybody asks whose it is."""
+"""The result of matching: a request's route, and what is forwarded of its head."""
 
 from dataclasses import dataclass
 
-from gateway.http.request_headers import RequestFields
+from gateway.pipeline.authenticators.authenticator import Authenticator
 from gateway.pipeline.request_head import HeadTemplate
 from gateway.routing.routes import Route
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class MatchedRequest:
-    """A request's route and fields; `template` once its upstream head was begun."""
+    """A request's route and upstream head, before its client is authenticated.
+
+    It has no credentials, and no field for any. So it is shared by all requests with the same cached head.
+    """
 
     route: Route
-    fields: RequestFields
-    template: HeadTemplate | None = None
+    authenticator: Authenticator | None
+    """By the kind of credentials that the request presents; None on a public route."""
+    template: HeadTemplate
+    has_body: bool
+    chunked: bool

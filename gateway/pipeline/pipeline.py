@@ -1,236 +1,228 @@
-"""The life of a request, from its arrival to the moment it may be forwarded. Reads top to bottom.
+"""The pipeline: match, limit by address, authenticate, limit by identity, authorize, assert the identity.
 
-Every stage takes a value and returns one; a stage that says no raises Refused.
+Each stage takes a value and returns one, or raises Refused. Decisions are `Suspendable`: a request that waits for
+nothing is admitted without a task.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from chassis.clock import Clock
-from contract.anonymous import is_anonymous
 from contract.problems import Refused
-from gateway.browser_sessions.tickets import may_have_ticket, take_ticket
-from gateway.http.request import Request
+from gateway.bounded_cache import BoundedCache
+from gateway.http.request import CachedHead, HeaderFields, Request
 from gateway.http.request_headers import RequestFields, forward_opt_in, read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
-from gateway.pipeline.authenticate import Authentication
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.authorize import authorize
-from gateway.pipeline.credentials import bearer_token
-from gateway.pipeline.identity_headers import Voucher
+from gateway.pipeline.credentials import BEARER_TOKEN_AT_MOST, Credentials, read_credentials
+from gateway.pipeline.forwarded_credentials import CredentialForwarding
+from gateway.pipeline.identity_headers import IdentityHeaders
 from gateway.pipeline.matched_request import MatchedRequest
 from gateway.pipeline.request_head import HeadTemplate, head_template
 from gateway.pipeline.request_target import check_target
-from gateway.rate_limits.limiter import Fields, Limits
+from gateway.rate_limits.limiter import RateLimiter
 from gateway.routing.routes import METHODS, Route, RouteTable
+from gateway.suspendable import Suspendable
 from gateway.tokens.principal import Principal
 from gateway.tokens.refresh import FreshTokens
 
+MAX_MATCHED = 4_096
+"""Matched requests that are cached, as many as request heads."""
+
 
 class AdmittedRequest(NamedTuple):
-    """A request that may pass: its route, what its head is made of, and whether and how a body follows.
+    """A request that may be forwarded.
 
-    A named tuple: a frozen dataclass of this size costs a request another microsecond.
+    A named tuple, because a frozen dataclass of this size costs 1 us more per request.
     """
 
     route: Route
     template: HeadTemplate
-    told: bytes
-    identity: bytes
+    provenance_lines: bytes
+    identity_lines: bytes
+    """Who the client is: an identity assertion or, for the auth service, credentials."""
     has_body: bool
     chunked: bool
     principal: Principal | None = None
-    """Whose request it is; an answer that is a stream lives no longer than this holds."""
-    standing: Fields = ()
-    """How the client stands with the route's rate limits: fields for the answer."""
+    """The client; a stream ends when its token would no longer be admitted. None on a public route."""
+    response_headers: HeaderFields = ()
+    """Fields for the response: rate limits, and the clearing of an ended session's cookie."""
 
     def head(self, host_line: bytes) -> bytes:
-        """What is sent to the upstream's address of this Host, up to the body."""
-        return self.template.fill(host_line, self.told, self.identity)
+        """Return the head to send to the upstream; `host_line` is that of its address."""
+        return self.template.fill(host_line, self.provenance_lines, self.identity_lines)
 
     @property
     def fresh(self) -> FreshTokens | None:
-        """Tokens that the gateway has refreshed on the way, to be handed back with whatever answer there is."""
+        """The tokens that the gateway has refreshed for this request; every response has to carry them."""
         return self.principal.fresh if self.principal is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardAuthDecision:
-    """Who may pass as whom: `identity` is a block of ended lines for the route's upstream, empty for nobody."""
+class ForwardAuthDecision(NamedTuple):
+    """The decision that a request may pass a proxy which forwards it itself.
 
-    identity: bytes
+    `identity_lines` are for the route's upstream; empty on a public route.
+    """
+
+    identity_lines: bytes
     principal: Principal | None
-    standing: Fields
+    response_headers: HeaderFields
 
     @property
     def fresh(self) -> FreshTokens | None:
-        """As of a passage."""
+        """The tokens that the gateway has refreshed for this request."""
         return self.principal.fresh if self.principal is not None else None
 
 
 class Pipeline:
-    """match -> limit -> authenticate (-> refresh) -> authorize -> vouch."""
+    """Admits requests, or refuses them by raising Refused."""
 
     def __init__(
         self,
         routes: RouteTable,
-        authentication: Authentication,
-        voucher: Voucher,
-        limits: Limits,
+        authentication: AuthenticateStage,
+        credential_forwarding: CredentialForwarding,
+        cookie_name: str,
+        identity_headers: IdentityHeaders,
+        rate_limiter: RateLimiter,
         via: Via,
         clock: Clock,
-        note_withheld: Callable[[int], None],
+        count_withheld: Callable[[int], None],
         request_limits: RequestLimits = DEFAULT_LIMITS,
     ) -> None:
         self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
         self._authentication = authentication
-        self._voucher = voucher
-        self._limits = limits
+        self._credential_forwarding = credential_forwarding
+        self._cookie_name = cookie_name.encode("ascii")
+        self._identity_headers = identity_headers
+        self._rate_limiter = rate_limiter
         self._via = via
         self._clock = clock
-        self._note_withheld = note_withheld
+        self._count_withheld = count_withheld
         self._request_limits = request_limits
+        self._matched: BoundedCache[CachedHead, MatchedRequest] = BoundedCache(MAX_MATCHED)
 
-    def admit_known(self, request: Request) -> AdmittedRequest | None:
-        """What may be forwarded, where nothing has to be waited for to say so; None elsewhere. Raises Refused."""
-        matched = self._recall(request)
-        route, fields = matched.route, matched.fields
-        if route.public:
-            if route.upstream.takes_credentials and (fields.cookies or fields.refresh_token):
-                return None
-            principal = None
-        elif fields.cookies or fields.refresh_token or may_have_ticket(request, route):
-            return None
-        else:
-            try:
-                token = request.token or bearer_token(fields.authorization)
-                principal = self._authentication.recall(token)
-                if principal is None:
-                    # First of all, so that a flood of bad tokens ends here.
-                    if route.limits and not self._limits.has_room(route.limits, request.client):
-                        return None
-                    principal = self._authentication.verify_at_once(token)
-            except Refused as refused:
-                # For its address a bad token is a request like any other: near a limit the shared count decides.
-                is_counted = refused.status == 401 and bool(route.limits)
-                if is_counted and not self._limits.note_known(route.limits, request.client):
-                    return None
-                raise
-            if principal is None:
-                return None
-        if not route.limits:
-            return self._admitted(request, matched, principal)
-        standing = self._limits.admit_known(route.limits, request.client, _subject(principal))
-        return self._admitted(request, matched, principal, standing) if standing is not None else None
-
-    async def admit(self, request: Request) -> AdmittedRequest:
-        """What may be forwarded. Raises Refused."""
-        matched = self._examine(request)
+    def admit(self, request: Request) -> Suspendable[AdmittedRequest]:
+        """Return what is forwarded of `request`. Raises Refused."""
+        matched, credentials = self._match(request)
         route = matched.route
-        if route.limits:
-            # Before anything is verified for it, so that a flood of bad tokens ends here.
-            await self._limits.admit(route.limits, client=request.client)
-        ticket = None
-        if may_have_ticket(request, route):
-            request, ticket = take_ticket(request, route)
-        if ticket is not None:
-            matched = MatchedRequest(route, matched.fields)  # whose head is built without the ticket
-        principal, answer_fields = await self._prove(request, matched.fields, route, ticket)
-        with _handing_back(principal):
-            standing = await self._limit_identity(route, request, principal)
-            return self._admitted(request, matched, principal, standing + answer_fields)
-
-    async def vouch_for(self, request: Request) -> ForwardAuthDecision:
-        """As admit, for a request that somebody else forwards. Raises Refused."""
-        matched = self._examine(request)
-        route = matched.route
-        if route.limits:
-            await self._limits.admit(route.limits, client=request.client)
-        principal = None if route.public else await self._authentication.prove(request, matched.fields)
-        with _handing_back(principal):
-            standing = await self._limit_identity(route, request, principal)
-            identity = self._vouch(principal, route) if principal is not None else b""
-            return ForwardAuthDecision(
-                identity, principal, standing + (principal.answer_fields if principal is not None else ())
+        limits = route.limits
+        if limits:  # before a token is verified, so that a flood of invalid tokens is stopped here
+            yield from self._rate_limiter.admit_address(limits, request.client)
+        principal: Principal | None = None
+        identity_lines = b""
+        response_headers: HeaderFields = ()
+        if matched.authenticator is not None:
+            principal = yield from matched.authenticator.authenticate(request, credentials)
+            response_headers = principal.response_headers
+        elif route.upstream.takes_credentials:
+            identity_lines, principal, response_headers = yield from self._credential_forwarding.choose(
+                request, credentials, route
             )
+        try:
+            if limits:
+                subject = principal.claims.subject if principal is not None else ""
+                rate_limits = yield from self._rate_limiter.admit_identity(limits, request.client, subject)
+                response_headers = rate_limits + response_headers
+            if principal is not None and not route.public:
+                identity_lines = self._assert_identity(principal, route)
+        except Refused as refused:
+            raise _with_fresh_tokens(refused, principal)  # noqa: B904 - the same exception
+        template = matched.template
+        return AdmittedRequest(
+            route,
+            template,
+            template.provenance_lines(request.client, request.scheme, request.request_id),
+            identity_lines,
+            matched.has_body,
+            matched.chunked,
+            principal,
+            response_headers,
+        )
+
+    def decide_forward_auth(self, request: Request) -> Suspendable[ForwardAuthDecision]:
+        """Decide about a request that a proxy forwards itself, in the order of `admit`. Raises Refused."""
+        route, fields = self._read(request)
+        if route.limits:
+            yield from self._rate_limiter.admit_address(route.limits, request.client)
+        principal: Principal | None = None
+        identity_lines = b""
+        response_headers: HeaderFields = ()
+        if not route.public:
+            credentials = read_credentials(fields, self._cookie_name)
+            principal = yield from self._authentication.authenticate(request, credentials)
+            response_headers = principal.response_headers
+        try:
+            if route.limits:
+                subject = principal.claims.subject if principal is not None else ""
+                rate_limits = yield from self._rate_limiter.admit_identity(route.limits, request.client, subject)
+                response_headers = rate_limits + response_headers
+            if principal is not None:
+                identity_lines = self._assert_identity(principal, route)
+        except Refused as refused:
+            raise _with_fresh_tokens(refused, principal)  # noqa: B904 - the same exception
+        return ForwardAuthDecision(identity_lines, principal, response_headers)
 
     def confirm(self, admitted: AdmittedRequest) -> None:
-        """Returns where a passage that is some seconds old would be given again. Raises Refused(401 or 503)."""
+        """Check that a request admitted some seconds ago would be admitted again. Raises Refused: 401, 503."""
         if admitted.principal is not None and not admitted.route.public:
             self._authentication.confirm(admitted.principal)
 
-    async def _limit_identity(self, route: Route, request: Request, principal: Principal | None) -> Fields:
-        if not route.limits:
-            return ()
-        return await self._limits.admit_identity(route.limits, request.client, _subject(principal))
-
     def answered_here(self, request: Request) -> str | None:
-        """What Allow says where it is the gateway that answers an OPTIONS or CONNECT; None for what is forwarded.
+        """Return the Allow value for an OPTIONS that the gateway answers itself; None if it is forwarded.
 
-        RFC 9110 7.6.2: at Max-Forwards 0 the request goes no further; 9.3.7: `*` means the server. Raises Refused.
+        RFC 9110 7.6.2: with Max-Forwards 0 the request goes no further; 9.3.7: `*` means the server. Raises Refused,
+        also for every CONNECT.
         """
         if request.method == "CONNECT":
             raise Refused("method_not_allowed", headers={"Allow": _allow(METHODS)})
-        if request.http_version == "1.0":  # RFC 1945 8 has no OPTIONS; and the parser says so of RTSP/1.0 too
+        if request.http_version == "1.0":  # RFC 1945 8 has no OPTIONS; and the parser reports RTSP/1.0 as 1.0
             raise Refused("bad_request", "OPTIONS comes with HTTP/1.1.")
         if request.path == b"*" and not request.query:
             read_request_fields(request.headers, request.http_version, self._request_limits)
             return _allow(METHODS)
-        if self._examine(request).fields.max_forwards != 0:
-            return None
-        return _allow(self._routes_at(request.path) or {})
+        _, fields = self._read(request)
+        return None if fields.max_forwards != 0 else _allow(self.routes_of(request))
 
     def routes_of(self, request: Request) -> Mapping[str, Route]:
-        """The routes at the path of `arrival`, by method; empty where there is none."""
+        """Return the routes of the request's path by method; empty if there is none."""
         return self._routes_at(request.path) or {}
 
-    def _recall(self, request: Request) -> MatchedRequest:
-        """As _examine. What is remembered of it holds for everybody who asks for the same: it knows no token."""
-        known = request.known
-        if known is None:
-            return self._examine(request)
-        if known.matched is not None:
-            return known.matched
-        matched = self._examine(request)
-        fields = matched.fields
-        is_own = fields.authorization is not None and matched.route.upstream.takes_credentials
-        if not (is_own or fields.cookies or fields.refresh_token):
-            known.matched = MatchedRequest(matched.route, replace(fields, authorization=None))
-        return matched
+    def _match(self, request: Request) -> tuple[MatchedRequest, Credentials]:
+        """Return the matched request, from the cache if it has a cached head, and its credentials. Raises Refused."""
+        head = request.cached_head
+        if head is not None and (cached := self._matched.get(head)) is not None:
+            return cached, BEARER_TOKEN_AT_MOST
+        route, fields = self._read(request)
+        query, tickets = split_tickets(request, route)
+        credentials = read_credentials(fields, self._cookie_name, tickets)
+        authenticator = None if route.public else self._authentication.choose(request, credentials)
+        template = head_template(
+            method=request.method,
+            path=route.forwarded_path(request.path),
+            query=query,
+            fields=fields,
+            fixed=route.request_overrides,
+            via=self._via.line(request.http_version, fields.via),
+            host=route.upstream.host,
+        )
+        matched = MatchedRequest(route, authenticator, template, fields.has_body, fields.chunked)
+        if head is not None and not (fields.cookies or fields.refresh_token or tickets):
+            self._matched[head] = matched
+        return matched, credentials
 
-    def _examine(self, request: Request) -> MatchedRequest:
+    def _read(self, request: Request) -> tuple[Route, RequestFields]:
         check_target(request.path, request.query, self._request_limits)
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
         if fields.via is not None:
             self._via.check(fields.via)
         route = self._route(request, fields)
         if fields.opt_in_lines:
-            self._note_withheld(forward_opt_in(fields, route.forward_headers))
-        return MatchedRequest(route, fields)
-
-    def _admitted(
-        self, request: Request, matched: MatchedRequest, principal: Principal | None, standing: Fields = ()
-    ) -> AdmittedRequest:
-        route, fields = matched.route, matched.fields
-        identity = b""
-        if principal is not None and not route.public:
-            identity = self._vouch(principal, route)
-        template = matched.template
-        if template is None:
-            template = matched.template = head_template(
-                method=request.method,
-                path=route.forwarded_path(request.path),
-                query=request.query,
-                fields=fields,
-                fixed=route.request_overrides,
-                via=self._via.line(request.http_version, fields.via),
-                with_credentials=route.upstream.takes_credentials,
-                host=route.upstream.host,
-            )
-        told = template.told(request.client, request.scheme, request.request_id)
-        return AdmittedRequest(route, template, told, identity, fields.has_body, fields.chunked, principal, standing)
+            self._count_withheld(forward_opt_in(fields, route.forward_headers))
+        return route, fields
 
     def _route(self, request: Request, fields: RequestFields) -> Route:
         by_method = self._routes_at(request.path)
@@ -243,44 +235,16 @@ class Pipeline:
             raise body_too_large(route)
         return route
 
-    async def _prove(
-        self, request: Request, fields: RequestFields, route: Route, ticket: str | None
-    ) -> tuple[Principal | None, Fields]:
-        """Whose request it is, and fields for its answer."""
-        if ticket is not None:
-            return await self._authentication.prove_ticket(fields, ticket), ()
-        if not route.public:
-            principal = await self._authentication.prove(request, fields)
-            return principal, principal.answer_fields
-        if not route.upstream.takes_credentials:
-            return None, ()
-        if is_anonymous(request.method, route.forwarded_path(request.path).decode("latin-1")):
-            self._authentication.withhold(fields)
-            return None, ()
-        # The auth service answers for itself; the gateway adds what it holds or refreshes for the client.
-        held, answer_fields = await self._authentication.prove_if_held(request, fields)
-        if held is not None:
-            self._authentication.put_token(held, fields)
-        return held, answer_fields
-
-    def _vouch(self, principal: Principal, route: Route) -> bytes:
+    def _assert_identity(self, principal: Principal, route: Route) -> bytes:
         authorize(principal.claims, route)
-        return self._voucher.vouch(principal.claims, route.upstream, self._clock())
+        return self._identity_headers.lines(principal.claims, route.upstream, self._clock())
 
 
-@contextmanager
-def _handing_back(principal: Principal | None) -> Iterator[None]:
-    """Has a refusal carry the tokens that were refreshed before it: the client's own are spent."""
-    try:
-        yield
-    except Refused as refused:
-        if principal is not None and principal.fresh is not None:
-            refused.headers = {**refused.headers, **principal.fresh.to_headers()}
-        raise
-
-
-def _subject(principal: Principal | None) -> str:
-    return principal.claims.subject if principal is not None else ""
+def _with_fresh_tokens(refused: Refused, principal: Principal | None) -> Refused:
+    """Add the tokens that the gateway has refreshed to `refused`: the client's own are spent."""
+    if principal is not None and principal.fresh is not None:
+        refused.headers = {**refused.headers, **principal.fresh.to_headers()}
+    return refused
 
 
 def _allow(methods: Iterable[str]) -> str:
@@ -288,5 +252,5 @@ def _allow(methods: Iterable[str]) -> str:
 
 
 def body_too_large(route: Route) -> Refused:
-    """The refusal of a body that is larger than `route` takes."""
+    """Return the refusal of a body that is larger than `route` accepts."""
     return Refused("body_too_large", f"This route takes bodies of at most {route.max_body} bytes.")

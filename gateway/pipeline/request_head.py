@@ -1,9 +1,10 @@
-"""Builds the head of an upstream request, from nothing, and refuses to build one that would say more than it should.
+"""The head of an upstream request, which is built from scratch.
 
-The head is written by hand, so every line ends itself, and what came from a client is searched for CR, LF and
-NUL beforehand: a header that broke its line would become a second request, in our name.
+Every line is ended here. A value from a client must not contain CR, LF or NUL: a header that ended early would begin
+a second request in the gateway's name.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,25 +18,26 @@ from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 @dataclass(frozen=True, slots=True)
 class HeadTemplate:
-    """What of an upstream request's head is the same for everybody who asks for the same thing."""
+    """The part of an upstream request's head that does not depend on the client: it holds no credentials."""
 
     request_line: bytes
     host_line: bytes | None
-    """The Host that the upstream is sent; None for that of its address."""
+    """The Host line; None if Host is that of the upstream's address."""
     copied: bytes
+    """The lines that cross the gateway, and those that the route sets."""
     host: bytes | None
+    """The Host of the client's request."""
     via: bytes
     framing: bytes
 
-    def told(self, client: str, scheme: str, request_id: str) -> bytes:
-        """The lines that say who sent it."""
+    def provenance_lines(self, client: str, scheme: str, request_id: str) -> bytes:
+        """Return the lines that name the request's id, its client and how it reached the gateway."""
         return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(self.host, client, scheme))
 
-    def fill(self, host_line: bytes, told: bytes, identity: bytes) -> bytes:
-        """The whole head of one request, ended, of blocks of ended lines. `host_line` is that of the address."""
-        return b"".join(
-            (self.request_line, self.host_line or host_line, self.copied, told, self.via, identity, self.framing)
-        )
+    def fill(self, host_line: bytes, provenance: bytes, identity: bytes) -> bytes:
+        """Return the whole head of one request, from ended lines. `host_line` is that of the upstream's address."""
+        host_line = self.host_line or host_line
+        return b"".join((self.request_line, host_line, self.copied, provenance, self.via, identity, self.framing))
 
 
 def head_template(
@@ -45,21 +47,15 @@ def head_template(
     query: bytes,
     fields: RequestFields,
     via: bytes,
-    with_credentials: bool,
     fixed: HeaderOverrides | None = None,
     host: str = HOST_UPSTREAM,
 ) -> HeadTemplate:
-    """The head that forwards a request, but for who sent it. `via` is an ended line, `fixed` what the route says.
+    """Return the template for a request. `via` is an ended line, `fixed` are the fields that the route sets.
 
     Raises Refused(400).
     """
     lines = fields.lines if fixed is None else without_named(fields.lines, fixed.names)
-    if with_credentials:
-        lines = [*lines, *_credential_lines(fields)]
-    # Of four parts a line, the ends are ours; a fifth line end can only have come from outside.
-    copied = b"".join(lines)
-    if copied.count(b"\n") * 4 != len(lines) or copied.count(b"\r") * 4 != len(lines) or b"\0" in copied:
-        raise Refused("bad_header", "A header value holds a line end or NUL.")
+    copied = _joined(lines)
     if fixed is not None:
         copied += fixed.lines
     target = path + b"?" + query if query else path
@@ -72,30 +68,42 @@ def head_template(
     return HeadTemplate(request_line, _host_line(host, fields.host), copied, fields.host, via, framing + b"\r\n")
 
 
-def _host_line(host: str, asked: bytes | None) -> bytes | None:
-    # `asked` is well-formed: read_request_fields refuses any other.
-    if host == HOST_UPSTREAM or (host == HOST_CLIENT and not asked):  # HTTP/1.0 need not name a host
+def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_seal: str = "") -> bytes:
+    """Return the lines that carry credentials to the auth service.
+
+    `fetched_seal` proves that the gateway fetched the token in `authorization`. Raises Refused(400).
+    """
+    lines: list[bytes] = []
+    if authorization is not None:
+        lines += (b"Authorization", b": ", authorization, b"\r\n")
+    if fetched_seal:
+        lines += (FETCHED_HEADER.encode("ascii"), b": ", fetched_seal.encode("ascii"), b"\r\n")
+    if cookies:
+        lines += (b"Cookie", b": ", b"; ".join(cookies), b"\r\n")
+    return _joined(lines)
+
+
+def _joined(lines: Sequence[bytes]) -> bytes:
+    """Join `lines`, four parts each. Raises Refused(400) if a part holds a line end or NUL of its own."""
+    joined = b"".join(lines)
+    if joined.count(b"\n") * 4 != len(lines) or joined.count(b"\r") * 4 != len(lines) or b"\0" in joined:
+        raise Refused("bad_header", "A header value holds a line end or NUL.")
+    return joined
+
+
+def _host_line(host: str, client_host: bytes | None) -> bytes | None:
+    # `client_host` is well-formed: read_request_fields refuses any other.
+    if host == HOST_UPSTREAM or (host == HOST_CLIENT and not client_host):  # HTTP/1.0 does not require a Host
         return None
-    return b"Host: %b\r\n" % (asked if host == HOST_CLIENT and asked else host.encode("ascii"))
+    return b"Host: %b\r\n" % (client_host if host == HOST_CLIENT and client_host else host.encode("ascii"))
 
 
 def _forwards_left(method: str, max_forwards: int) -> int:
-    # RFC 9110 7.6.2: it counts for OPTIONS and TRACE, and TRACE is never forwarded.
+    # RFC 9110 7.6.2: it is defined for OPTIONS and TRACE, and TRACE is never forwarded.
     return max(0, max_forwards - 1) if method == "OPTIONS" else max_forwards
 
 
-def _credential_lines(fields: RequestFields) -> list[bytes]:
-    lines: list[bytes] = []
-    if fields.authorization is not None:
-        lines += (b"Authorization", b": ", fields.authorization, b"\r\n")
-    if fields.fetched_seal:
-        lines += (FETCHED_HEADER.encode("ascii"), b": ", fields.fetched_seal.encode("ascii"), b"\r\n")
-    if fields.cookies:
-        lines += (b"Cookie", b": ", b"; ".join(fields.cookies), b"\r\n")
-    return lines
-
-
-@lru_cache(4_096)  # a client sends many requests, and these lines are the same in all of them
+@lru_cache(4_096)  # the same for all requests of a client to one host
 def _provenance_lines(host: bytes | None, client: str, scheme: str) -> bytes:
     name = host.decode("ascii") if host else ""
     lines = [

@@ -81,7 +81,11 @@ class BufferedExchange:
             if pool.on_response is not None:
                 pool.on_response(pool)
             status, cached_head, body = connection.status, connection.cached_head, connection.take_body()
-            if cached_head is not None and admitted.route.response_overrides is None and not admitted.standing:
+            if (
+                cached_head is not None
+                and admitted.route.response_overrides is None
+                and not admitted.response_headers
+            ):
                 status = cycle.respond_with_cached_head(cached_head, body)
             else:
                 status = cycle.respond(status, response_fields(connection, admitted, cycle.request.scheme), body)

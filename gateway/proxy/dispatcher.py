@@ -25,14 +25,16 @@ from gateway.proxy.exchange import IDEMPOTENT_METHODS, Exchange, Send
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.proxy.websocket_exchange import WebSocketExchange
-from gateway.rate_limits.concurrency import ClientGone, Concurrency
+from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
 from gateway.server.request_cycle import RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
+from gateway.suspendable import resume, run
 from gateway.upstream_connections.connection_pool import (
     KEEPALIVE_EXPIRY,
     NON_RETRYABLE_MAX_IDLE,
     ConnectionPool,
 )
+from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
 
 Headers = list[tuple[bytes, bytes]]
@@ -71,7 +73,7 @@ class Dispatcher:
         self._websocket_idle = websocket_idle
         self._endpoints = endpoints
         self.gateway_paths = gateway_paths
-        self._concurrency = Concurrency()
+        self._concurrency = ConcurrencyLimiter()
         self._cors = cors
         self._metrics = metrics
         self._access_log = access_log
@@ -85,24 +87,24 @@ class Dispatcher:
         return f"{self._id_prefix}{next(self._counter):08x}"
 
     def begin(self, cycle: RequestCycle) -> None:
-        """Answers `cycle`: with callbacks where nothing has to be waited for, else in a task."""
+        """Answer `cycle`: by callbacks if nothing has to be waited for, else in a task."""
         started = self._clock()
-        origin = self._cors.origin(cycle.request)
+        request = cycle.request
+        origin = self._cors.origin(request)
         if origin is not None:
-            cycle.cors_lines = self._cors_lines(cycle.request, origin)
-        admitted = None
-        if self._may_be_direct(cycle):
-            try:
-                admitted = self._pipeline.admit_known(cycle.request)
-                if admitted is not None and self._forward_directly(cycle, admitted, started):
-                    return
-            except Refused as refused:
-                status = cycle.respond(*_refusal(refused, cycle.request))
-                self._record(cycle.request, status, started, refused.code, _reason(refused))
-                return
-            except Exception:  # noqa: BLE001 - the long way has an answer to whatever it was
-                _log.exception("unhandled_exception", request_id=cycle.request.request_id)
-        self._in_task(cycle, self._serve(cycle, started, admitted))
+            cycle.cors_lines = self._cors_lines(request, origin)
+        if not self._may_be_direct(cycle):
+            self._in_task(cycle, self._serve(cycle, started))
+            return
+        try:
+            self._start_admission(cycle, started)
+        except Refused as refused:
+            status = cycle.respond(*_refusal(refused, request))
+            self._record(request, status, started, refused.code, _reason(refused))
+        except Exception:  # noqa: BLE001 - the last line of defence: the client gets a response, the log the reason
+            _log.exception("unhandled_exception", request_id=request.request_id)
+            status = cycle.respond(*_refusal(Refused("internal_error"), request))
+            self._record(request, status, started)
 
     def _in_task(self, cycle: RequestCycle, answering: Awaitable[None]) -> None:
         cycle.task = self._upstreams.loop.create_task(cycle.run(answering))
@@ -117,7 +119,25 @@ class Dispatcher:
             or self.gateway_paths.contains(request.path, request.server)
         )
 
+    def _start_admission(self, cycle: RequestCycle, started: float) -> None:
+        """Admit the request and forward it at once, or continue its admission in a task. Raises Refused."""
+        admission = self._pipeline.admit(cycle.request)
+        try:
+            awaitable = admission.send(None)
+        except StopIteration as finished:
+            admitted: AdmittedRequest = finished.value
+        else:
+            self._in_task(cycle, self._serve(cycle, started, admission=resume(admission, awaitable)))
+            return
+        try:
+            is_forwarded = self._forward_directly(cycle, admitted, started)
+        except UpstreamFailed:  # the idle connection was closing: the task takes another one
+            is_forwarded = False
+        if not is_forwarded:
+            self._in_task(cycle, self._serve(cycle, started, admitted))
+
     def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
+        """Forward the request by callbacks, or else return False. Raises Refused."""
         has_body = admitted.has_body
         if (has_body and (cycle.more_body or admitted.chunked)) or admitted.route.max_answer is not None:
             return False
@@ -130,10 +150,10 @@ class Dispatcher:
             else NON_RETRYABLE_MAX_IDLE
         )
         if admitted.route.concurrency_limit is not None:
-            place = self._concurrency.take(admitted.route)
-            if place is None:
+            slot = self._concurrency.try_acquire(admitted.route)
+            if slot is None:
                 return False
-            cycle.on_end = place.give_back
+            cycle.on_end = slot.release
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
             self._in_task(cycle, self._serve(cycle, started, admitted, pool=pool))
@@ -161,9 +181,10 @@ class Dispatcher:
         self,
         cycle: RequestCycle,
         started: float,
-        admitted: AdmittedRequest | None,
+        admitted: AdmittedRequest | None = None,
         direct: BufferedExchange | None = None,
         pool: ConnectionPool | None = None,
+        admission: Awaitable[AdmittedRequest] | None = None,
     ) -> None:
         request = cycle.request
         send: Send = cycle.send
@@ -183,7 +204,8 @@ class Dispatcher:
             elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
                 status = await _answer_empty([(b"allow", allow.encode("ascii"))], send)
             else:
-                admitted = admitted or await self._pipeline.admit(request)
+                if admitted is None:
+                    admitted = await (admission or run(self._pipeline.admit(request)))
                 exchange = self._exchange(admitted, cycle)
                 if direct is not None:
                     await exchange.resume(direct.pool, direct.detach_connection())
@@ -221,7 +243,7 @@ class Dispatcher:
         await exchange.buffer_body()
         if cycle.on_end is not None:  # it has its place already
             return await exchange.run(pool)
-        with await self._concurrency.wait(admitted.route, cycle):
+        with await self._concurrency.acquire(admitted.route, cycle):
             self._pipeline.confirm(admitted)  # the token may have been revoked since the request was let through
             return await exchange.run(pool)
 
@@ -232,7 +254,7 @@ class Dispatcher:
 
     async def _answer_asked(self, asked: Request, send: Send) -> int:
         """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
-        headers = answer_fields(await self._pipeline.vouch_for(asked))
+        headers = answer_fields(await run(self._pipeline.decide_forward_auth(asked)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return 200

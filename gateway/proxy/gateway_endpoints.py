@@ -10,7 +10,7 @@ from gateway.http.request import Request
 from gateway.http.request_headers import gateway_endpoint_fields, read_request_fields
 from gateway.http.request_limits import RequestLimits
 from gateway.pipeline.request_target import check_target
-from gateway.rate_limits.concurrency import LOGINS, ClientGone, Places
+from gateway.rate_limits.concurrency import LOGINS, ClientGone, ConcurrencyQueue
 from gateway.rate_limits.limiter import SessionLimit
 from gateway.server.request_cycle import Message, RequestCycle
 
@@ -39,7 +39,7 @@ class GatewayEndpoints:
         self._session_limit = session_limit
         self._count_withheld = count_withheld
         self._request_limits = request_limits
-        self._logins = Places(LOGINS)
+        self._logins = ConcurrencyQueue(LOGINS)
 
     async def serve(self, cycle: RequestCycle) -> None:
         """Answer the request of `cycle`.
@@ -55,7 +55,7 @@ class GatewayEndpoints:
         if fields.chunked or (fields.content_length or 0) > MAX_BODY_BYTES:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {MAX_BODY_BYTES} bytes.")
         body = await _read_body(cycle) if fields.content_length else b""
-        with await self._logins.wait(cycle) if _is_login(request) else nullcontext():
+        with await self._logins.acquire(cycle) if _is_login(request) else nullcontext():
             await self._application(_scope(request), _receive(body), _send(cycle))
 
 

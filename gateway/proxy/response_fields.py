@@ -23,8 +23,8 @@ def with_gateway_fields(fields: Fields, admitted: AdmittedRequest) -> Fields:
     overrides = admitted.route.response_overrides
     if overrides is not None:
         fields = overrides.apply(fields)
-    if admitted.standing:
-        fields = [*fields, *admitted.standing]
+    if admitted.response_headers:
+        fields = [*fields, *admitted.response_headers]
     if admitted.fresh is not None:
         tokens = {name.lower().encode(): value.encode() for name, value in admitted.fresh.to_headers().items()}
         fields = [*(field for field in fields if field[0] not in tokens), *tokens.items()]

@@ -44,8 +44,8 @@ class WebSocketExchange(Exchange):
             self.end_code = stream.end_code
 
     def _request_head(self, pool: ConnectionPool) -> bytes:
-        told = self._admitted.told + self._handshake.lines
-        return self._admitted._replace(told=told).head(pool.host_line)
+        lines = self._admitted.provenance_lines + self._handshake.lines
+        return self._admitted._replace(provenance_lines=lines).head(pool.host_line)
 
     def _send_request(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
         super()._send_request(pool, connection)

@@ -1,9 +1,9 @@
-"""Bounds how many requests of a route are under way at once in this worker, and how many wait for their turn.
+"""Concurrency limits: how many requests of a route are in progress at once in this worker, and how many wait.
 
-A request takes a place when it is about to be sent to its service: a client that sends its body slowly holds none,
-before more than request_body.REQUEST_BUFFER_BYTES bytes of it are here.
-Beyond the bound it waits in the route's queue, first come first served, for at most `max_wait` seconds. It is refused
-with 503 when the queue is full or the time is up. A route without a queue refuses at once.
+A request acquires a slot when it is about to be sent to its upstream. A client that sends its body slowly has none
+before more than request_body.REQUEST_BUFFER_BYTES of it are here.
+Above the limit a request waits in the route's queue, first in, first out, for at most `max_wait` seconds. It is
+refused with 503 when the queue is full or the time is over. A route without a queue refuses at once.
 """
 
 import asyncio
@@ -18,130 +18,131 @@ from contract.problems import Refused, spread
 from gateway.routing.routes import ConcurrencyLimit, Route
 
 LOGINS = ConcurrencyLimit(max_concurrent=6, queue=1_000, max_wait=5.0)
-"""For POST /session/, which is no route: more at once would take every thread of the gateway's own endpoints."""
+"""For POST /session/, which has no route: more log-ins at once would use every thread of the gateway's endpoints."""
 
 
 class ClientGone(Exception):
-    """The client closed its connection while its request waited for a place."""
+    """The client closed its connection while its request waited for a slot."""
 
 
 class Client(Protocol):
-    """Who waits for a place. `on_disconnect` is called when the client closes its connection."""
+    """The client of a request that waits. `on_disconnect` is called when it closes its connection."""
 
     disconnected: bool
     on_disconnect: Callable[[], None] | None
 
 
-class Place:
-    """A taken place. Leaving the `with` block, or `give_back`, frees it; doing so again changes nothing."""
+class Slot:
+    """An acquired slot. `release`, or the end of the `with` block, releases it; a second release does nothing."""
 
-    __slots__ = ("_places",)
+    __slots__ = ("_queue",)
 
-    def __init__(self, places: "Places") -> None:
-        self._places: Places | None = places
+    def __init__(self, queue: "ConcurrencyQueue") -> None:
+        self._queue: ConcurrencyQueue | None = queue
 
-    def give_back(self) -> None:
-        """Frees the place for the request that has waited longest."""
-        places, self._places = self._places, None
-        if places is not None:
-            places.free_one()
+    def release(self) -> None:
+        """Give the slot to the request that has waited longest."""
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.release_one()
 
     def __enter__(self) -> None:
-        """Nothing is left to do: the place is taken already."""
+        """Do nothing: the slot was acquired before."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.give_back()
+        self.release()
 
 
-class Places:
-    """The places of one route and its queue."""
+class ConcurrencyQueue:
+    """The slots of one route and the requests that wait for one."""
 
-    def __init__(self, bound: ConcurrencyLimit) -> None:
-        self._bound = bound
-        self._queue: OrderedDict[asyncio.Future[None], None] = OrderedDict()
-        self.taken = 0
+    def __init__(self, limit: ConcurrencyLimit) -> None:
+        self._limit = limit
+        self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self.in_use = 0
 
     @property
     def waiting(self) -> int:
-        """How many requests wait."""
-        return len(self._queue)
+        """The number of requests that wait."""
+        return len(self._waiters)
 
-    def take(self) -> Place | None:
-        """A free place, or None where all are taken."""
-        if self.taken >= self._bound.max_concurrent:
+    def try_acquire(self) -> Slot | None:
+        """Return a free slot, or None if all are in use."""
+        if self.in_use >= self._limit.max_concurrent:
             return None
-        self.taken += 1
-        return Place(self)
+        self.in_use += 1
+        return Slot(self)
 
-    async def wait(self, client: Client) -> Place:
-        """A place, once there is one. Raises Refused(503), or ClientGone."""
+    async def acquire(self, client: Client) -> Slot:
+        """Return a slot as soon as one is free. Raises Refused(503), or ClientGone."""
         if client.disconnected:
             raise ClientGone
-        place = self.take()
-        if place is not None:
-            return place
-        if len(self._queue) >= self._bound.queue:
+        slot = self.try_acquire()
+        if slot is not None:
+            return slot
+        if len(self._waiters) >= self._limit.queue:
             raise self._busy()
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue[turn] = None
-        client.on_disconnect = lambda: self._leave_queue(turn)
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = None
+        client.on_disconnect = lambda: _fail(waiter)
         try:
-            async with asyncio.timeout(self._bound.max_wait):
-                await turn
+            async with asyncio.timeout(self._limit.max_wait):
+                await waiter
         except BaseException as error:
-            self._queue.pop(turn, None)
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.free_one()  # the place came in the same moment in which the waiting ended
+            self._waiters.pop(waiter, None)
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.release_one()  # the slot was given in the same turn of the event loop in which the wait ended
             if isinstance(error, TimeoutError):
                 raise self._busy() from error
             raise
         finally:
             client.on_disconnect = None
-        return Place(self)
+        return Slot(self)
 
-    def free_one(self) -> None:
-        """Hands a place to the request that has waited longest, or else leaves it free."""
-        while self._queue:
-            turn, _ = self._queue.popitem(last=False)
-            if not turn.done():
-                turn.set_result(None)
+    def release_one(self) -> None:
+        """Give a slot to the request that has waited longest; if none waits, it becomes free."""
+        while self._waiters:
+            waiter, _ = self._waiters.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(None)
                 return
-        self.taken -= 1
-
-    def _leave_queue(self, turn: asyncio.Future[None]) -> None:
-        if not turn.done():
-            turn.set_exception(ClientGone())
+        self.in_use -= 1
 
     def _busy(self) -> Refused:
-        # Where there is a queue, it is as long as what can be served in `max_wait`: sooner would be in vain.
-        seconds = ceil(self._bound.max_wait) if self._bound.queue else 1
+        # A full queue takes about `max_wait` seconds to be served: an earlier retry would be refused again.
+        seconds = ceil(self._limit.max_wait) if self._limit.queue else 1
         return Refused("route_busy", retry_after=spread(seconds))
 
 
-class Concurrency:
-    """The places of every route that is bounded, and those of log-ins at the gateway's own endpoint."""
+class ConcurrencyLimiter:
+    """The concurrency queues of all routes that have a concurrency limit."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[str, frozenset[str]], Places] = {}
+        self._queues: dict[tuple[str, frozenset[str]], ConcurrencyQueue] = {}
 
-    def take(self, route: Route) -> Place | None:
-        """A free place of `route`, which is bounded; None where the request has to wait or be refused."""
-        return self._of(route).take()
+    def try_acquire(self, route: Route) -> Slot | None:
+        """Return a free slot of `route`, which has a limit; None if the request has to wait or be refused."""
+        return self._queue(route).try_acquire()
 
-    async def wait(self, route: Route, client: Client) -> AbstractContextManager[None]:
-        """A place of `route`, once there is one. Raises Refused(503), or ClientGone."""
-        return await self._of(route).wait(client) if route.concurrency_limit is not None else _UNBOUNDED
+    async def acquire(self, route: Route, client: Client) -> AbstractContextManager[None]:
+        """Return a slot of `route` as soon as one is free. Raises Refused(503), or ClientGone."""
+        return await self._queue(route).acquire(client) if route.concurrency_limit is not None else _UNLIMITED
 
-    def _of(self, route: Route) -> Places:
+    def _queue(self, route: Route) -> ConcurrencyQueue:
         if route.concurrency_limit is None:
-            raise ValueError(f"{route.prefix} is not bounded")
+            raise ValueError(f"{route.prefix} has no concurrency limit")
         key = (route.prefix, route.methods)
-        places = self._places.get(key)
-        if places is None:
-            places = self._places[key] = Places(route.concurrency_limit)
-        return places
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = ConcurrencyQueue(route.concurrency_limit)
+        return queue
 
 
-_UNBOUNDED: AbstractContextManager[None] = nullcontext()
+_UNLIMITED: AbstractContextManager[None] = nullcontext()
+
+
+def _fail(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(ClientGone())

@@ -1,7 +1,7 @@
-"""Decides whether a route's rate limits let a request pass, and tells the client how it stands.
+"""Rate limiter: admit or refuse a request by the limits of its route, and report the remaining quota.
 
-Most requests are decided without waiting, by what this worker knows; only near a limit is Redis asked. What is
-refused does not count. Clients that have no address of their own (behind a unix socket) are not limited by it.
+Most requests are decided by what this worker knows; Redis is asked only near a limit. A refused request does not
+count. A client without an IP address (on a unix socket) has no address limits.
 """
 
 from collections.abc import Sequence
@@ -10,139 +10,104 @@ from chassis.client_network import client_network
 from chassis.clock import Clock
 from chassis.rates import Rate
 from contract.problems import Refused, spread
-from gateway.http.request import Request
-from gateway.rate_limits.redis_sync import SharedCounts
-from gateway.rate_limits.sliding_window import Count, Room
-from gateway.routing.routes import ADDRESS, RateLimit
+from gateway.http.request import HeaderFields, Request
+from gateway.rate_limits.redis_sync import SharedCounters
+from gateway.rate_limits.sliding_window import Decision, WindowCounter
+from gateway.routing.routes import ADDRESS, IDENTITY, Per, RateLimit
+from gateway.suspendable import Suspendable, run, wait_for
 
-Fields = tuple[tuple[bytes, bytes], ...]
 
-
-class Limits:
+class RateLimiter:
     """The rate limits of one worker."""
 
-    def __init__(self, counts: SharedCounts, clock: Clock) -> None:
-        self._counts = counts
+    def __init__(self, counters: SharedCounters, clock: Clock) -> None:
+        self._counters = counters
         self._clock = clock
 
-    def admit_known(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields | None:
-        """Counts the request under every limit and gives the fields that say how the client stands.
+    def admit_address(self, limits: Sequence[RateLimit], client: str) -> Suspendable[None]:
+        """Count a request under the limits of its client's address, before the client is authenticated.
 
-        None, and nothing counted, where Redis has to be asked. Raises Refused(429).
+        Raises Refused(429); then the request counts under none of them.
         """
         now = self._clock()
-        counts = self._find(limits, client, subject, now)
-        rooms = [self._room(count, now) for count in counts]
-        full = [count for count, room in zip(counts, rooms, strict=True) if room is Room.NONE]
-        if full:  # an address's limits come first, as they do before it is known who asks
-            of_address = [count for count in full if count.limit.per == ADDRESS]
-            told = self._find(limits, client, "" if of_address else subject, now)
-            raise _refusal(told, (of_address or full)[0], now)
-        if Room.UNSURE in rooms:
-            return None
-        for count in counts:
-            self._counts.add(count)
-        return _told(counts, now)
+        counters = self._find(limits, client, "", now)
+        exhausted = yield from self._acquire(counters, now)
+        if exhausted is not None:
+            raise _refusal(counters, exhausted, now)
 
-    async def admit(self, limits: Sequence[RateLimit], *, client: str = "", subject: str = "") -> None:
-        """Counts the request under those limits whose key is given, asking where need be.
+    def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Suspendable[HeaderFields]:
+        """Count an authenticated request under the limits of its subject. Return the RateLimit fields of all limits.
 
-        Under all of them or, where one has no room, under none. Raises Refused(429).
+        Raises Refused(429); then the request no longer counts for the address either.
         """
         now = self._clock()
-        counts = self._find(limits, client, subject, now)
-        for place, count in enumerate(counts):
-            if not await self._admit(count, now):
-                for counted in counts[:place]:
-                    self._counts.take_back(counted)
-                raise _refusal(counts, count, now)
+        counters = self._find(limits, client, subject, now)
+        if subject:
+            exhausted = yield from self._acquire(_of(counters, IDENTITY), now)
+            if exhausted is not None:
+                for counter in _of(counters, ADDRESS):
+                    self._counters.decrement(counter)
+                raise _refusal(counters, exhausted, now)
+        return _rate_limit_headers(counters, now)
 
-    async def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields:
-        """As admit, for a request that was counted for its address before; gives the fields for the answer.
+    def _acquire(self, counters: Sequence[WindowCounter], now: float) -> Suspendable[WindowCounter | None]:
+        """Count a request under all of `counters`, or under none if one of them is exhausted. Return that one."""
+        for index, counter in enumerate(counters):
+            decision = counter.decide(now)
+            if decision is Decision.ASK and not self._counters.is_local:
+                if (yield from wait_for(self._counters.acquire(counter))):
+                    continue
+            elif decision is not Decision.REFUSE:
+                self._counters.increment(counter)
+                continue
+            for counted in counters[:index]:
+                self._counters.decrement(counted)
+            return counter
+        return None
 
-        Where a limit of the identity refuses it, it does not count for the address either. Raises Refused(429).
-        """
-        now = self._clock()
-        counts = self._find(limits, "", subject, now)
-        for place, count in enumerate(counts):
-            if not await self._admit(count, now):
-                for counted in (*counts[:place], *self._find(limits, client, "", now)):
-                    self._counts.take_back(counted)
-                raise _refusal(self._find(limits, client, subject, now), count, now)
-        return self.standing(limits, client, subject)
-
-    def standing(self, limits: Sequence[RateLimit], client: str, subject: str) -> Fields:
-        """The fields that say how the client stands."""
-        now = self._clock()
-        return _told(self._find(limits, client, subject, now), now)
-
-    def has_room(self, limits: Sequence[RateLimit], client: str) -> bool:
-        """Whether the address has room left without asking Redis; counts nothing. Raises Refused(429) for none."""
-        now = self._clock()
-        counts = self._find(limits, client, "", now)
-        rooms = [self._room(count, now) for count in counts]
-        if Room.NONE in rooms:
-            raise _refusal(counts, counts[rooms.index(Room.NONE)], now)
-        return Room.UNSURE not in rooms
-
-    def note_known(self, limits: Sequence[RateLimit], client: str) -> bool:
-        """Counts a request that is refused for another reason, for its address. Raises Refused(429).
-
-        False, and nothing counted, where Redis has to be asked.
-        """
-        if not self.has_room(limits, client):
-            return False
-        for count in self._find(limits, client, "", self._clock()):
-            self._counts.add(count)
-        return True
-
-    def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[Count]:
-        """The counts of those limits whose key is known."""
+    def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[WindowCounter]:
+        """Return the counters of those limits whose key is known."""
         address = client_network(client)
-        keys = [address if limit.per == ADDRESS else subject for limit in limits]
-        return [self._counts.of(limit, key, now) for limit, key in zip(limits, keys, strict=True) if key]
-
-    async def _admit(self, count: Count, now: float) -> bool:
-        room = self._room(count, now)
-        if room is Room.UNSURE:
-            return await self._counts.ask(count)
-        if room is Room.FREE:
-            self._counts.add(count)
-        return room is Room.FREE
-
-    def _room(self, count: Count, now: float) -> Room:
-        room = count.room(now)
-        return Room.FREE if room is Room.UNSURE and self._counts.alone else room
+        counter = self._counters.counter
+        return [counter(limit, key, now) for limit in limits if (key := address if limit.per == ADDRESS else subject)]
 
 
 class SessionLimit:
-    """The limit of /session/, which is no route; without a `rate` there is none."""
+    """The rate limit of the gateway's own endpoints under /session; none without a `rate`."""
 
-    def __init__(self, limits: Limits, rate: Rate | None) -> None:
-        self._limits = limits
-        self._limit = (RateLimit("session", ADDRESS, rate),) if rate is not None else ()
+    def __init__(self, rate_limiter: RateLimiter, rate: Rate | None) -> None:
+        self._rate_limiter = rate_limiter
+        self._limits = (RateLimit("session", ADDRESS, rate),) if rate is not None else ()
 
     async def check(self, request: Request) -> None:
-        """Counts a request for one of the gateway's own endpoints. Raises Refused(429)."""
-        if self._limit and request.path.startswith(b"/session"):
-            await self._limits.admit(self._limit, client=request.client)
+        """Count a request for one of the gateway's own endpoints. Raises Refused(429)."""
+        if self._limits and request.path.startswith(b"/session"):
+            await run(self._rate_limiter.admit_address(self._limits, request.client))
 
 
-def _refusal(counts: Sequence[Count], full: Count, now: float) -> Refused:
+def _of(counters: Sequence[WindowCounter], per: Per) -> list[WindowCounter]:
+    return [counter for counter in counters if counter.limit.per == per]
+
+
+def _refusal(counters: Sequence[WindowCounter], exhausted: WindowCounter, now: float) -> Refused:
+    limit = exhausted.limit
     return Refused(
         "rate_limited",
-        f"At most {full.limit.rate} for one {full.limit.per}.",
-        retry_after=spread(full.wait(now)),
-        headers={name.decode(): value.decode() for name, value in _told(counts, now)},
+        f"At most {limit.rate} for one {limit.per}.",
+        retry_after=spread(exhausted.retry_after(now)),
+        headers={name.decode(): value.decode() for name, value in _rate_limit_headers(counters, now)},
     )
 
 
-def _told(counts: Sequence[Count], now: float) -> Fields:
-    # draft-ietf-httpapi-ratelimit-headers: `r` is what remains, `t` the seconds until the window is over.
-    if not counts:
+def _rate_limit_headers(counters: Sequence[WindowCounter], now: float) -> HeaderFields:
+    # draft-ietf-httpapi-ratelimit-headers: `r` is the remaining quota, `t` the seconds until the window is over.
+    if not counters:
         return ()
-    policy = ", ".join([count.limit.policy for count in counts])
-    stands = ", ".join(
-        [f"{count.limit.name};r={max(0, int(count.left(now)))};t={count.window_left(now)}" for count in counts]
+    policy = ", ".join([counter.limit.policy for counter in counters])
+    remaining = ", ".join(
+        [
+            f"{counter.limit.name};r={max(0, int(counter.remaining(now)))};t={counter.seconds_until_reset(now)}"
+            for counter in counters
+        ]
     )
-    return ((b"ratelimit-policy", policy.encode("ascii")), (b"ratelimit", stands.encode("ascii")))
+    return ((b"ratelimit-policy", policy.encode("ascii")), (b"ratelimit", remaining.encode("ascii")))

@@ -1,11 +1,11 @@
-"""Shares what the workers of every gateway count, through Redis, in batches beside the requests.
+"""Redis synchronization of rate-limit counters, in batches and apart from the requests.
 
-Five times a second, and at once when a request waits for it, each worker adds what it counted to the sum in Redis
-and learns what the sum is. For a request that waits this is exact: adding is asking. Keys that came seldom are not
-worth it: those who use little of a limit, which are most, cost Redis nothing.
+Five times a second, and at once when a request waits for it, each worker adds what it counted to the sum in Redis and
+reads the sum. For a request that waits this is exact: one command adds and reads. Keys with few requests are not
+sent: clients that use little of a limit, which are most, cost Redis nothing.
 
-Failure policy: while Redis is away each worker counts by itself, so that a limit holds a worker; nobody waits, and no
-request fails. A batch that was not answered is not sent again: it may have been counted, and must not be twice.
+Failure policy: while Redis is unavailable each worker counts alone, so a limit applies per worker; no request waits
+and none fails. A batch without a reply is not sent again: Redis may have counted it.
 """
 
 import asyncio
@@ -20,184 +20,186 @@ from redis.asyncio import Redis
 
 from chassis.clock import Clock
 from chassis.redis_reason import redis_reason
-from gateway.rate_limits.sliding_window import Count, Counter
+from gateway.rate_limits.sliding_window import LimitCounters, WindowCounter
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.routing.routes import RateLimit
 
 PAUSE = 0.2
 """Seconds between two batches."""
 BATCH = 100
-"""Counts in one batch: some four milliseconds of the loop."""
-WORTH = 50
-"""A count is reported once a fiftieth of the rate came here: less than what a worker may let in by itself anyway."""
-MOST_UNREPORTED = 100_000
-"""Counts that may wait to be reported; what comes on top is known here alone."""
+"""Counters in one batch, which takes about 4 ms of the event loop."""
+MIN_REPORTED_SHARE = 50
+"""A counter is sent once this worker counted a fiftieth of its rate: less than it may admit by itself in any case."""
+MAX_PENDING = 100_000
+"""Counters that wait to be sent; further ones stay in this worker."""
 RETRY_PAUSE = (0.5, 1.5)
-"""Seconds between two attempts to find Redis again; drawn anew each time."""
-_SLACK = 60
-"""Seconds that a sum outlives its use, for clocks that are apart."""
+"""Bounds of the random pause between two attempts to reconnect, in seconds."""
+_CLOCK_SKEW = 60
+"""Seconds that a sum is kept in Redis beyond its use, since the clocks of gateways differ."""
 
 _log = structlog.get_logger("shared_counts")
 
 
-class SharedCounts:
-    """One worker's counts. `tell` hears whether it counts alone."""
+class SharedCounters:
+    """The rate-limit counters of one worker. `on_local` is called with whether the worker counts alone."""
 
-    def __init__(self, redis: "Redis", clock: Clock, tell: Callable[[bool], None] = lambda alone: None) -> None:
+    def __init__(
+        self, redis: "Redis", clock: Clock, on_local: Callable[[bool], None] = lambda is_local: None
+    ) -> None:
         self._redis = redis
         self._clock = clock
-        self._tell = tell
-        self._counters: dict[str, Counter] = {}
-        self._unreported: dict[Count, None] = {}
-        self._asking: dict[Count, None] = {}
-        self._asked = asyncio.Event()
-        self.alone = False
-        """Whether Redis is away."""
+        self._on_local = on_local
+        self._by_limit: dict[str, LimitCounters] = {}
+        self._pending: dict[WindowCounter, None] = {}
+        self._waiting: dict[WindowCounter, None] = {}
+        self._has_waiting = asyncio.Event()
+        self.is_local = False
+        """Whether this worker counts alone, because Redis is unavailable."""
 
-    def of(self, limit: RateLimit, key: str, now: float) -> Count:
-        """The count of `key` under `limit`."""
-        counter = self._counters.get(limit.id)
-        if counter is None:
-            counter = self._counters[limit.id] = Counter(limit)
-        return counter.of(key, now)
+    def counter(self, limit: RateLimit, key: str, now: float) -> WindowCounter:
+        """Return the counter of `key` under `limit`."""
+        counters = self._by_limit.get(limit.id)
+        if counters is None:
+            counters = self._by_limit[limit.id] = LimitCounters(limit)
+        return counters.counter(key, now)
 
-    def add(self, count: Count) -> None:
-        """Counts one request; Redis hears of it with the next batch, once it is worth it."""
-        count.own += 1
-        if count.own * WORTH >= count.limit.rate.count and len(self._unreported) < MOST_UNREPORTED:
-            self._unreported[count] = None
+    def increment(self, counter: WindowCounter) -> None:
+        """Count one request. It is sent with the next batch if the key has enough requests."""
+        counter.own += 1
+        if counter.own * MIN_REPORTED_SHARE >= counter.limit.rate.count and len(self._pending) < MAX_PENDING:
+            self._pending[counter] = None
 
-    def take_back(self, count: Count) -> None:
-        """Uncounts one request that was refused for another reason; Redis hears of it with the next batch."""
-        count.own -= 1
-        if count.own < 0:  # what was told already is taken out of the sum again
-            self._unreported[count] = None
+    def decrement(self, counter: WindowCounter) -> None:
+        """Uncount one request, which another limit refused."""
+        counter.own -= 1
+        if counter.own < 0:  # it was sent already: subtract it from the sum
+            self._pending[counter] = None
 
-    async def ask(self, count: Count) -> bool:
-        """Whether Redis, too, has room for one more, which is counted then."""
+    async def acquire(self, counter: WindowCounter) -> bool:
+        """Ask Redis for one more request, and count it if it is admitted. Return whether it is."""
         waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        count.asking.append(waiting)
-        self._asking[count] = None
-        self._asked.set()
+        counter.waiting.append(waiting)
+        self._waiting[counter] = None
+        self._has_waiting.set()
         return await waiting
 
     async def keep_sharing(self) -> None:
-        """Reports until cancelled."""
+        """Send batches until cancelled."""
         try:
             while True:
-                if self.alone:
+                if self.is_local:
                     await asyncio.sleep(random.uniform(*RETRY_PAUSE))  # noqa: S311 - spreads load, no secret
-                    await self.look_for_redis()
+                    await self.reconnect()
                 else:
                     await self._pause()
-                    await self.report_once()
+                    await self.send_batch()
         finally:
             await self._redis.aclose()
 
-    async def report_once(self) -> None:
-        """Reports a batch of what has come since the last time, and settles what waits for it."""
-        batch = list(islice(dict.fromkeys(chain(self._asking, self._unreported)), BATCH))
+    async def send_batch(self) -> None:
+        """Send what was counted since the last batch, and decide about the requests that wait."""
+        batch = list(islice(dict.fromkeys(chain(self._waiting, self._pending)), BATCH))
         if not batch:
             return
-        for count in batch:
-            self._unreported.pop(count, None)
-            self._asking.pop(count, None)
-        reports = [_Report(count) for count in batch]
+        for counter in batch:
+            self._pending.pop(counter, None)
+            self._waiting.pop(counter, None)
+        updates = [_Update(counter) for counter in batch]
         try:
-            await self._send(reports)
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            self._go_on_alone(reports, error)
+            await self._send(updates)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no request may wait for ever
+            self._go_local(updates, error)
             return
         now = self._clock()
-        for report in reports:
-            report.settle(now)
-            if report.count.own < 0:  # those who were refused are taken out of the sum again
-                self._unreported[report.count] = None
+        for update in updates:
+            update.decide_waiting(now)
+            if update.counter.own < 0:  # subtract the refused requests from the sum
+                self._pending[update.counter] = None
 
-    async def look_for_redis(self) -> None:
-        """Counts together with the others again, where Redis answers."""
+    async def reconnect(self) -> None:
+        """Share counters again if Redis replies."""
         with suppress(RedisUnavailable):
             with redis_faults():
                 await self._redis.ping()
-            self.alone = False
-            self._tell(False)
+            self.is_local = False
+            self._on_local(False)
             _log.info("rate_limits_shared")
 
-    async def _send(self, reports: Sequence["_Report"]) -> None:
+    async def _send(self, updates: Sequence["_Update"]) -> None:
         pipeline = self._redis.pipeline(transaction=False)
-        for report in reports:
-            count = report.count
-            name = _name(count, count.number)
-            pipeline.incrby(name, report.added)
-            pipeline.expire(name, 2 * count.limit.rate.seconds + _SLACK)
-            if not count.previous_is_shared:
-                pipeline.get(_name(count, count.number - 1))
-        answers = iter(await pipeline.execute())
-        for report in reports:
-            report.learn(answers)
+        for update in updates:
+            counter = update.counter
+            key = _redis_key(counter, counter.window)
+            pipeline.incrby(key, update.increment)
+            pipeline.expire(key, 2 * counter.limit.rate.seconds + _CLOCK_SKEW)
+            if not counter.previous_is_shared:
+                pipeline.get(_redis_key(counter, counter.window - 1))
+        replies = iter(await pipeline.execute())
+        for update in updates:
+            update.apply(replies)
 
     async def _pause(self) -> None:
-        if len(self._unreported) < BATCH:
+        if len(self._pending) < BATCH:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
-                    await self._asked.wait()
-        self._asked.clear()
+                    await self._has_waiting.wait()
+        self._has_waiting.clear()
 
-    def _go_on_alone(self, reports: Sequence["_Report"], error: Exception) -> None:
-        self.alone = True
-        self._tell(True)
+    def _go_local(self, updates: Sequence["_Update"], error: Exception) -> None:
+        self.is_local = True
+        self._on_local(True)
         _log.warning("rate_limits_local", reason=redis_reason(error))
         now = self._clock()
-        for report in reports:
-            report.settle_alone(now)
-        # Those that have come to wait meanwhile would wait for an answer to a question that is not asked.
-        for count in self._asking:
-            _Report(count).settle_alone(now)
-        self._asking.clear()
+        for update in updates:
+            update.decide_locally(now)
+        # Requests that began to wait during the failed batch: no further batch is sent that would decide about them.
+        for counter in self._waiting:
+            _Update(counter).decide_locally(now)
+        self._waiting.clear()
 
 
-class _Report:
-    """What is told of one count in one batch: what came since the last one, and what waits to be let in."""
+class _Update:
+    """The update of one counter in one batch: what was counted since the last one, and the requests that wait."""
 
-    def __init__(self, count: Count) -> None:
-        self.count = count
-        self._own = count.own
-        self._waiting, count.asking = count.asking, []
+    def __init__(self, counter: WindowCounter) -> None:
+        self.counter = counter
+        self._own = counter.own
+        self._waiting, counter.waiting = counter.waiting, []
 
     @property
-    def added(self) -> int:
-        """What the sum grows by."""
+    def increment(self) -> int:
+        """What is added to the sum in Redis."""
         return self._own + len(self._waiting)
 
-    def learn(self, answers: Iterator[int | bytes | None]) -> None:
-        """Takes in the sum with what was added and, where that was not known yet, that of the window before."""
-        count = self.count
-        total, _ = int(next(answers) or 0), next(answers)
-        count.own -= self._own
-        count.shared = total - len(self._waiting)
-        if not count.previous_is_shared:
-            count.previous = max(int(next(answers) or 0), count.previous)
-            count.previous_is_shared = True
+    def apply(self, replies: Iterator[int | bytes | None]) -> None:
+        """Take over the sum in Redis and, if it was not known yet, that of the window before."""
+        counter = self.counter
+        total, _ = int(next(replies) or 0), next(replies)
+        counter.own -= self._own
+        counter.shared = total - len(self._waiting)
+        if not counter.previous_is_shared:
+            counter.previous = max(int(next(replies) or 0), counter.previous)
+            counter.previous_is_shared = True
 
-    def settle(self, now: float) -> None:
-        """Lets in of those who wait as many as there is room for."""
-        granted = self._let_in(now)
-        self.count.shared += len(self._waiting)
-        self.count.own -= len(self._waiting) - granted  # who was refused does not count
+    def decide_waiting(self, now: float) -> None:
+        """Admit as many of the waiting requests as remain."""
+        admitted = self._admit(now)
+        self.counter.shared += len(self._waiting)
+        self.counter.own -= len(self._waiting) - admitted  # a refused request does not count
 
-    def settle_alone(self, now: float) -> None:
-        """As settle, where there was no answer."""
-        self.count.own -= self._own
-        self.count.shared += self._own
-        self.count.own += self._let_in(now)
+    def decide_locally(self, now: float) -> None:
+        """Admit as many of the waiting requests as remain by what this worker knows."""
+        self.counter.own -= self._own
+        self.counter.shared += self._own
+        self.counter.own += self._admit(now)
 
-    def _let_in(self, now: float) -> int:
-        granted = min(len(self._waiting), max(0, floor(self.count.left(now))))
-        for number, waiting in enumerate(self._waiting):
-            if not waiting.done():  # whoever has hung up does not wait any more
-                waiting.set_result(number < granted)
-        return granted
+    def _admit(self, now: float) -> int:
+        admitted = min(len(self._waiting), max(0, floor(self.counter.remaining(now))))
+        for index, waiting in enumerate(self._waiting):
+            if not waiting.done():  # the client has not disconnected meanwhile
+                waiting.set_result(index < admitted)
+        return admitted
 
 
-def _name(count: Count, number: int) -> str:
-    return f"limit:{count.limit.id}:{number}:{count.key}"
+def _redis_key(counter: WindowCounter, window: int) -> str:
+    return f"limit:{counter.limit.id}:{window}:{counter.key}"

@@ -1,108 +1,108 @@
-"""Owns how often each key came under a limit: what this worker counted, and what it knows of all the others.
+"""Sliding-window counters: what this worker counted, and what it knows of the other workers.
 
-A window slides: of the one before counts the part that still lies within the last `seconds`. So nobody has twice the
-rate across two windows' border, and a decision needs three numbers, which are in memory.
+The window before counts in proportion to its part that lies within the last `seconds`. So no client gets twice the
+rate across the border of two windows, and a decision needs three numbers, which are in memory.
 """
 
 import asyncio
 from enum import Enum, auto
 from math import ceil
 
-from gateway.bounded_cache import make_room
+from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import RateLimit
 
-MOST_KEYS = 100_000
-"""Keys that are remembered for one limit and window, some 260 bytes each; of more, the oldest goes. Redis knows it
-still, so that it is counted on from there."""
+MAX_KEYS = 100_000
+"""Keys in memory for one limit and window, 260 bytes each. An evicted key is counted on from the sum in Redis."""
 
 SHARE = 10
-"""A worker goes on without asking for a tenth of what it knows to be left: up to ten workers cannot exceed a limit
-by that, and limits under ten are asked about each time."""
+"""A worker admits a tenth of the remaining requests without asking Redis: up to ten workers cannot exceed a limit by
+that. With limits under ten, it asks for each request."""
 
 
-class Room(Enum):
-    """What a worker can say about one more request by itself."""
+class Decision(Enum):
+    """What a worker can decide about one more request."""
 
-    FREE = auto()
-    UNSURE = auto()
-    """Others may have used up what seems to be left: Redis has to be asked."""
-    NONE = auto()
+    ADMIT = auto()
+    ASK = auto()
+    """Other workers may have used what seems to remain: ask Redis."""
+    REFUSE = auto()
 
 
-class Count:
-    """One key in one window. `shared` is what Redis last said of all workers, `own` what came here since."""
+class WindowCounter:
+    """The requests of one key under one limit in one window.
 
-    __slots__ = ("asking", "key", "limit", "number", "own", "previous", "previous_is_shared", "shared")
+    `shared` is the sum of all workers that Redis last reported, `own` is what this worker counted since.
+    """
 
-    def __init__(self, limit: RateLimit, key: str, number: int, previous: float) -> None:
+    __slots__ = ("key", "limit", "own", "previous", "previous_is_shared", "shared", "waiting", "window")
+
+    def __init__(self, limit: RateLimit, key: str, window: int, previous: float) -> None:
         self.limit = limit
         self.key = key
-        self.number = number
+        self.window = window
+        """The number of the window: seconds since the epoch, divided by its length."""
         self.previous = previous
+        """The requests in the window before."""
         self.previous_is_shared = False
         self.shared = 0
         self.own = 0
-        self.asking: list[asyncio.Future[bool]] = []
-        """Requests that wait for Redis's word."""
+        self.waiting: list[asyncio.Future[bool]] = []
+        """Requests that wait for the decision of Redis."""
 
     @property
     def total(self) -> int:
-        """How often the key came in this window, as far as is known."""
+        """The requests in this window that the worker knows of."""
         return self.shared + self.own
 
-    def left(self, now: float) -> float:
-        """How many more may come at `now`."""
-        seconds = self.limit.rate.seconds
-        faded = now / seconds - self.number
-        return self.limit.rate.count - self.shared - self.own - self.previous * max(0.0, 1 - faded)
+    def remaining(self, now: float) -> float:
+        """Return how many more requests the limit admits at `now`."""
+        elapsed = now / self.limit.rate.seconds - self.window
+        return self.limit.rate.count - self.shared - self.own - self.previous * max(0.0, 1 - elapsed)
 
-    def room(self, now: float) -> Room:
-        """Whether one more may come, as far as this worker knows."""
-        left = self.left(now)
-        if left < 1:
-            return Room.NONE
-        return Room.FREE if (self.own + 1) * SHARE <= left + self.own else Room.UNSURE
+    def decide(self, now: float) -> Decision:
+        """Decide about one more request by what this worker knows."""
+        remaining = self.remaining(now)
+        if remaining < 1:
+            return Decision.REFUSE
+        return Decision.ADMIT if (self.own + 1) * SHARE <= remaining + self.own else Decision.ASK
 
-    def window_left(self, now: float) -> int:
-        """Whole seconds until this window is over."""
-        return max(1, ceil((self.number + 1) * self.limit.rate.seconds - now))
+    def seconds_until_reset(self, now: float) -> int:
+        """Return the whole seconds until this window is over."""
+        return max(1, ceil((self.window + 1) * self.limit.rate.seconds - now))
 
-    def wait(self, now: float) -> int:
-        """Whole seconds until there is room for one more, if nobody else comes."""
+    def retry_after(self, now: float) -> int:
+        """Return the whole seconds until one more request is admitted, if no other comes."""
         rate = self.limit.rate
-        into = now - self.number * rate.seconds
-        if self.total < rate.count and self.previous:  # room comes as the window before fades
+        elapsed = now - self.window * rate.seconds
+        if self.total < rate.count and self.previous:  # when enough of the window before has slid out
             until = rate.seconds * (1 - (rate.count - 1 - self.total) / self.previous)
-        else:  # this window has to end, and then to fade
+        else:  # when this window is over and enough of it has slid out
             until = rate.seconds * (2 - (rate.count - 1) / max(self.total, 1))
-        return max(1, ceil(until - into))
+        return max(1, ceil(until - elapsed))
 
 
-class Counter:
-    """The keys of one limit, in the window that is on and the one before."""
+class LimitCounters:
+    """The counters of one limit by key, in the current window and the one before."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
-        self._number = 0
-        self._counts: dict[str, Count] = {}
-        self._before: dict[str, Count] = {}
+        self._window = 0
+        self._current: BoundedCache[str, WindowCounter] = BoundedCache(MAX_KEYS)
+        self._previous: BoundedCache[str, WindowCounter] = BoundedCache(MAX_KEYS)
 
     def __len__(self) -> int:
-        return len(self._counts) + len(self._before)
+        return len(self._current) + len(self._previous)
 
-    def of(self, key: str, now: float) -> Count:
-        """The count of `key` in the window of `now`."""
-        number = int(now // self._limit.rate.seconds)
-        if number != self._number:
-            self._before = self._counts if number == self._number + 1 else {}
-            self._counts = {}
-            self._number = number
-        count = self._counts.get(key)
-        return count if count is not None else self._begin(key)
-
-    def _begin(self, key: str) -> Count:
-        before = self._before.get(key)
-        count = Count(self._limit, key, self._number, before.total if before is not None else 0)
-        make_room(self._counts, MOST_KEYS)
-        self._counts[key] = count
-        return count
+    def counter(self, key: str, now: float) -> WindowCounter:
+        """Return the counter of `key` in the window of `now`."""
+        window = int(now // self._limit.rate.seconds)
+        if window != self._window:
+            self._previous = self._current if window == self._window + 1 else BoundedCache(MAX_KEYS)
+            self._current = BoundedCache(MAX_KEYS)
+            self._window = window
+        counter = self._current.get(key)
+        if counter is None:
+            previous = self._previous.get(key)
+            total = previous.total if previous is not None else 0
+            counter = self._current[key] = WindowCounter(self._limit, key, window, total)
+        return counter

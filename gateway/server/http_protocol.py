@@ -21,7 +21,7 @@ from gateway.server.connection_deadlines import NEVER, ClientTimeouts, Connectio
 from gateway.server.malformed_requests import FinalResponse
 from gateway.server.request_builder import RequestBuilder
 from gateway.server.request_cycle import RequestCycle
-from gateway.server.request_head_cache import CachedRequest, Recalled
+from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import MalformedRequest, RequestHead, RequestParser
 from gateway.server.request_pipeline import RequestPipeline
 
@@ -47,7 +47,7 @@ class ServerProtocol(asyncio.Protocol):
         "_final_response",
         "_keep_alive_timeout",
         "_last_data",
-        "_last_recalled",
+        "_last_hit",
         "_loop",
         "_parser",
         "_request_head_cache",
@@ -83,7 +83,7 @@ class ServerProtocol(asyncio.Protocol):
         self._data_after_upgrade: bytes | None = None
         """Input after a request that asks for an upgrade: HTTP again, unless the upgrade is granted."""
         self._last_data = b""
-        self._last_recalled: Recalled | None = None
+        self._last_hit: CacheHit | None = None
         self.draining = False
         """Whether the worker is stopping."""
 
@@ -116,13 +116,13 @@ class ServerProtocol(asyncio.Protocol):
             self._parse(data)
             return
         # The same bytes as last time on this connection need no look-up, which takes 2 us.
-        recalled = self._last_recalled if data == self._last_data else self._request_head_cache.find(data)
-        if recalled is None:
+        hit = self._last_hit if data == self._last_data else self._request_head_cache.find(data)
+        if hit is None:
             self._parse(data)
             return
-        self._last_data, self._last_recalled = data, recalled
+        self._last_data, self._last_hit = data, hit
         deadlines.head = NEVER
-        cycle = RequestCycle(self, self._builder.from_cache(recalled), keep_alive=True, expects_continue=False)
+        cycle = RequestCycle(self, self._builder.from_cache(hit), keep_alive=True, expects_continue=False)
         cycle.more_body = False
         self._start(cycle)
 
@@ -170,9 +170,7 @@ class ServerProtocol(asyncio.Protocol):
         if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_body:
             return
         if cycle.keep_alive and not cycle.expects_continue:
-            request = cycle.request
-            head = CachedRequest(request.method, request.path, request.query, request.headers, request.http_version)
-            self._request_head_cache.learn(data, head)
+            self._request_head_cache.learn(data, cycle.request)
 
     def _limit_bytes_outside_bodies(self) -> None:
         if self._requests.receiving is not None:

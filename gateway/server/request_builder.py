@@ -3,7 +3,7 @@
 from gateway.http.request import Request
 from gateway.server.application import Application
 from gateway.server.client_address import UNKNOWN
-from gateway.server.request_head_cache import Recalled
+from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import RequestHead
 
 
@@ -33,21 +33,21 @@ class RequestBuilder:
         request_id = self._app.next_request_id()
         return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
 
-    def from_cache(self, recalled: Recalled) -> Request:
+    def from_cache(self, hit: CacheHit) -> Request:
         """Return the request with a head that was found in the cache."""
-        known, headers, token = recalled
+        head, headers, token = hit
         client, scheme = self._resolved_client(headers)
         return Request(
             self._app.next_request_id(),
-            known.method,
-            known.path,
-            known.query,
+            head.method,
+            head.path,
+            head.query,
             headers,
-            known.http_version,
+            head.http_version,
             client,
             scheme,
             self.server,
-            known,
+            head,
             token,
         )
 

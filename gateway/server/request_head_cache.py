@@ -1,117 +1,96 @@
-"""Remembers requests that came before, with what they said.
+"""Cache of parsed request heads, by their bytes without the access token.
 
-A client's requests for one thing differ in nothing but the access token, and those of many clients with the same
-software hardly more. So what a request says is remembered under its bytes without the token, and need not be parsed
-and examined again; whose the token is, and whether it is still good, is asked every time. Measured: see
-docs/decisions/0012.
+Requests of one client for one resource differ only in the access token, and so do those of many clients with the
+same software. A request whose bytes are cached is not parsed again. The token is cut out before the look-up; it is
+verified for each request. Figures: docs/decisions/0012.
 """
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from gateway.pipeline.matched_request import MatchedRequest
+from gateway.bounded_cache import BoundedCache
+from gateway.http.request import CachedHead, Request
 
-SIZE = 4_096
-"""Requests that are remembered, and those that were seen once; then all are forgotten."""
+MAX_ENTRIES = 4_096
+"""Heads that are cached, and hashes of heads that were seen once."""
 
-LONGEST = 4_096
-"""Bytes of a request that is remembered."""
+MAX_HEAD_BYTES = 4_096
 
 _METHODS = frozenset({"GET", "HEAD"})
 
 _BEARER = b"uthorization: Bearer "
-_BEGINS_LINE = (b"\r\nA", b"\r\na")
+_LINE_STARTS = (b"\r\nA", b"\r\na")
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
-"""What a token is made of (RFC 6750 2.1); one with padding is left to the reader of credentials."""
+"""Characters of a token (RFC 6750 2.1). A token with padding is left to the parser."""
 
 
-@dataclass(slots=True)
-class CachedRequest:
-    """What a request without a body says, whoever sends it, and what the pipeline made of that.
+class CacheHit(NamedTuple):
+    """A cached head with the token of one request; `headers` includes that token."""
 
-    `token_at` is the place in `headers` where the token belongs, which is not in them; None where there is none.
-    """
-
-    method: str
-    path: bytes
-    query: bytes
-    headers: list[tuple[bytes, bytes]]
-    http_version: str
-    token_at: int | None = None
-    matched: MatchedRequest | None = None
-    origin: str | None = None
-    """Its Origin field."""
-    logged: str = ""
-    """What the access log says of it, once it has said something."""
-
-
-class Recalled(NamedTuple):
-    """A request that is known, with the sender's own token in it; `headers` are whole."""
-
-    known: CachedRequest
+    head: CachedHead
     headers: list[tuple[bytes, bytes]]
     token: str
 
 
 class RequestHeadCache:
-    """Of one worker. Holds nothing but what a parser said of the same bytes, and no token.
+    """The cached heads of one worker. They hold what the parser read from the same bytes, without the token.
 
-    A request is remembered when it comes for the second time, so that those which come once cost a hash.
+    A head is cached when it comes for the second time, so that a head that comes once costs only a hash.
     """
 
     def __init__(self) -> None:
-        self._by_shape: dict[bytes, CachedRequest] = {}
-        self._seen_once: set[int] = set()
+        self._heads: BoundedCache[bytes, CachedHead] = BoundedCache(MAX_ENTRIES)
+        self._seen_once: BoundedCache[int, None] = BoundedCache(MAX_ENTRIES)
 
     def __len__(self) -> int:
-        return len(self._by_shape)
+        return len(self._heads)
 
-    def find(self, data: bytes) -> Recalled | None:
-        """What `data` says, where that came before."""
-        if len(data) > LONGEST:
+    def find(self, data: bytes) -> CacheHit | None:
+        """Return the cached head of the request in `data`, or None."""
+        if len(data) > MAX_HEAD_BYTES:
             return None
-        shape, token = _without_token(data)
-        known = self._by_shape.get(shape)
-        if known is None:
+        key, token = _without_token(data)
+        head = self._heads.get(key)
+        if head is None:
             return None
-        if known.token_at is None:
-            return Recalled(known, known.headers, "")
+        headers = list(head.headers)
+        if head.token_index is None:
+            return CacheHit(head, headers, "")
         if not token or token.translate(None, _TOKEN68):
             return None
-        headers = known.headers.copy()
-        headers[known.token_at] = (b"authorization", b"Bearer " + token)
-        return Recalled(known, headers, token.decode("ascii"))
+        headers[head.token_index] = (b"authorization", b"Bearer " + token)
+        return CacheHit(head, headers, token.decode("ascii"))
 
-    def learn(self, data: bytes, request: CachedRequest) -> None:
-        """Is told that `data` was the whole of `request`, token and all, after which the connection stays open."""
-        if len(data) > LONGEST or request.method not in _METHODS:
+    def learn(self, data: bytes, request: Request) -> None:
+        """Cache the head of `request` if it came before. `data` is all of it, and the connection stays open."""
+        if len(data) > MAX_HEAD_BYTES or request.method not in _METHODS:
             return
-        shape, token = _without_token(data)
-        seen = hash(shape)
-        if seen not in self._seen_once:
-            if len(self._seen_once) >= SIZE:
-                self._seen_once.clear()
-            self._seen_once.add(seen)
+        key, token = _without_token(data)
+        key_hash = hash(key)
+        if key_hash not in self._seen_once:
+            self._seen_once[key_hash] = None
             return
-        places = [place for place, (name, _) in enumerate(request.headers) if name == b"authorization"]
-        if [request.headers[place][1] for place in places] != ([b"Bearer " + token] if token else []):
-            return  # whose it is stands somewhere else
-        if len(self._by_shape) >= SIZE:
-            self._by_shape.clear()
-        token_at = places[0] if places else None
-        tokenless = [(name, b"" if name == b"authorization" else value) for name, value in request.headers]
-        origin = next((value.decode("latin-1") for name, value in request.headers if name == b"origin"), None)
-        self._by_shape[shape] = replace(request, headers=tokenless, token_at=token_at, origin=origin)
+        indexes = [index for index, (name, _) in enumerate(request.headers) if name == b"authorization"]
+        if [request.headers[index][1] for index in indexes] != ([b"Bearer " + token] if token else []):
+            return  # the parser found credentials that were not cut out of the key
+        self._heads[key] = CachedHead(
+            request.method,
+            request.path,
+            request.query,
+            tuple((name, b"" if name == b"authorization" else value) for name, value in request.headers),
+            request.http_version,
+            indexes[0] if indexes else None,
+            next((value.decode("latin-1") for name, value in request.headers if name == b"origin"), None),
+        )
 
 
 def _without_token(data: bytes) -> tuple[bytes, bytes]:
-    """A request without the token in its first line of the form `Authorization: Bearer ...`, and that token.
+    """Return `data` without the token of its first line `Authorization: Bearer ...`, and that token.
 
-    The token is empty where there is no such line.
+    The token is empty if there is no such line.
     """
     name = data.find(_BEARER)
     start = name + len(_BEARER)
     end = data.find(b"\r", start)
-    if name < 0 or end < 0 or data[name - 3 : name] not in _BEGINS_LINE:
+    if name < 0 or end < 0 or data[name - 3 : name] not in _LINE_STARTS:
         return data, b""
     return data[:start] + data[end:], data[start:end]

@@ -1,22 +1,24 @@
-"""Owns the form of an answer to the question who asks."""
+"""The principal: the result of authenticating a request."""
 
 from typing import NamedTuple
 
 from contract.claims import AccessClaims
+from gateway.http.request import HeaderFields
 from gateway.tokens.refresh import FreshTokens
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 
 class Principal(NamedTuple):
-    """Whose request it is, by which access token; `fresh` where the gateway has refreshed on the way, `handle` where
-    a session cookie was shown, by which the gateway gets the next token, `answer_fields` to go with any answer."""
+    """The authenticated client of a request."""
 
     claims: AccessClaims
     token: str
+    """The access token that was verified; empty for a ticket."""
     fresh: FreshTokens | None = None
+    """The tokens of a refresh that the gateway made for this request."""
     handle: str = ""
-    answer_fields: Fields = ()
+    """The session handle, if a session cookie authenticated the request."""
+    response_headers: HeaderFields = ()
+    """Fields for the response, whatever it is."""
 
     @property
     def is_fetched(self) -> bool:

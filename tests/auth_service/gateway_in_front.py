@@ -17,12 +17,16 @@ from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
 from gateway.http.via import Via
-from gateway.pipeline.authenticate import Authentication
-from gateway.pipeline.identity_headers import Voucher
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.registry import authenticators
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.forwarded_credentials import CredentialForwarding
+from gateway.pipeline.identity_headers import IdentityHeaders
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
-from gateway.rate_limits.limiter import Limits
-from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.rate_limits.limiter import RateLimiter
+from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.routing.loader import load_routes
+from gateway.suspendable import run
 from gateway.tokens.auth_client import AuthAnswer
 from gateway.tokens.refresh import FreshTokens, TokenRefresher
 from gateway.tokens.revocations import Revocations
@@ -87,19 +91,25 @@ class GatewayInFront:
             leeway=10,
         )
         self.sessions = BrowserSessions(self._post, clock, 100)
-        self.authentication = Authentication(
-            self.token_verifier,
-            TokenRefresher(self._post),
-            self.sessions,
-            Tickets(Redis.from_url(redis_url), PEER_SECRET, clock),
-            clock,
-            clear_cookie="session=",
-            cookie_name=COOKIE,
-            peer_secret=PEER_SECRET,
-            allowed_origins=AllowedOrigins(),
+        self.session_cookie = SessionCookieAuthenticator(
+            self.token_verifier, self.sessions, clear_cookie="session=", allowed_origins=AllowedOrigins()
         )
-        limits = Limits(SharedCounts(Redis.from_url(redis_url), clock), clock)
-        self.pipeline = Pipeline(table, self.authentication, Voucher(100), limits, Via("test"), clock, lambda _: None)
+        tickets = Tickets(Redis.from_url(redis_url), PEER_SECRET, clock)
+        refresher = TokenRefresher(self._post)
+        authentication = AuthenticateStage(
+            authenticators(self.token_verifier, refresher, self.session_cookie, tickets, clock), self.token_verifier
+        )
+        self.pipeline = Pipeline(
+            table,
+            authentication,
+            CredentialForwarding(authentication, self.session_cookie, PEER_SECRET),
+            COOKIE,
+            IdentityHeaders(100),
+            RateLimiter(SharedCounters(Redis.from_url(redis_url), clock), clock),
+            Via("test"),
+            clock,
+            lambda _: None,
+        )
         asyncio.run(self.keys.refresh())
 
     def log_in(self, email: str, password: str) -> str:
@@ -118,7 +128,7 @@ class GatewayInFront:
             headers.append((b"cookie", f"{COOKIE}={handle}".encode()))
         arrival = Request("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
         try:
-            admitted = asyncio.run(self._admit(arrival))
+            admitted = asyncio.run(run(self.pipeline.admit(arrival)))
         except Refused as refused:
             return Outcome(refused.status, refused.code)
         status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
@@ -127,9 +137,6 @@ class GatewayInFront:
     def report(self) -> None:
         """Reports what was seen in use, as the worker does once a second."""
         asyncio.run(self.usage_reports.report_once())
-
-    async def _admit(self, arrival: Request) -> AdmittedRequest:
-        return self.pipeline.admit_known(arrival) or await self.pipeline.admit(arrival)
 
     def _forward(self, admitted: AdmittedRequest) -> TestResponse:
         request_line, *lines = admitted.head(b"Host: auth\r\n").decode("latin-1").split("\r\n")

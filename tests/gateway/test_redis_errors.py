@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from contract.problems import Refused
 from gateway.browser_sessions.tickets import Tickets
-from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
@@ -86,13 +86,13 @@ def test_the_revocation_feed_reads_on(redis_url: str) -> None:
 def test_rate_limits_look_for_redis_again(redis_url: str) -> None:
     async def live() -> None:
         redis = broken(redis_url)
-        counts = SharedCounts(redis, MovableClock())
-        counts.alone = True
-        await counts.look_for_redis()
-        still_alone = counts.alone
+        counters = SharedCounters(redis, MovableClock())
+        counters.is_local = True
+        await counters.reconnect()
+        still_local = counters.is_local
         redis.is_mended = True
-        await counts.look_for_redis()
-        assert (still_alone, counts.alone) == (True, False)
+        await counters.reconnect()
+        assert (still_local, counters.is_local) == (True, False)
         await redis.aclose()
 
     asyncio.run(live())

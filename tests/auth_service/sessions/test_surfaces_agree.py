@@ -36,7 +36,7 @@ def learn(gateway: GatewayInFront, redis: Redis) -> None:
 def session_says(gateway: GatewayInFront, handle: str) -> str:
     """What GET /session/ comes to: "in" or "out", or the code of another refusal."""
     try:
-        asyncio.run(gateway.authentication.granted(handle))
+        asyncio.run(gateway.session_cookie.granted(handle))
     except Refused as refused:
         return "out" if refused.status == 401 else refused.code
     return "in"

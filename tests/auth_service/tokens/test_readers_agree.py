@@ -19,6 +19,7 @@ from contract.jws import signed
 from contract.keys import assertion_signer, assertion_verifier
 from contract.problems import Refused
 from gateway.pipeline.credentials import bearer_token
+from gateway.suspendable import run
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
@@ -88,7 +89,7 @@ def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], 
 
     def read(value: str) -> str:
         try:
-            asyncio.run(token_verifier.verify(bearer_token(value.encode("latin-1"))))
+            asyncio.run(run(token_verifier.verify(bearer_token(value.encode("latin-1")))))
         except Refused as refused:
             return _read_challenge(refused.to_headers()["WWW-Authenticate"])
         return GOOD

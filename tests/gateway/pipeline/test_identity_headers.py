@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from contract.claims import InvalidToken
 from contract.identity import Identity, verify
 from contract.keys import assertion_signer, assertion_verifier
-from gateway.pipeline.identity_headers import KEEP, Voucher
+from gateway.pipeline.identity_headers import MAX_AGE_SECONDS, IdentityHeaders
 from gateway.routing.routes import Upstream
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
@@ -27,7 +27,7 @@ def identity_in(lines: bytes, now: float, secret: str = IDENTITY_SECRET, audienc
 
 
 def test_a_service_is_told_who_is_calling(clock: MovableClock) -> None:
-    lines = Voucher(10).vouch(read_claims(), NOTES, clock())
+    lines = IdentityHeaders(10).lines(read_claims(), NOTES, clock())
     assert identity_in(lines, clock()) == Identity("ada-id", "ada-session", "ada@example.org", ("user", "staff"))
     readable = {name: value for name, value in fields(lines).items() if name != "X-Identity"}
     assert readable == {
@@ -40,8 +40,8 @@ def test_a_service_is_told_who_is_calling(clock: MovableClock) -> None:
 
 def test_each_service_has_its_own(clock: MovableClock) -> None:
     """One broken service cannot pass for the gateway before another."""
-    voucher = Voucher(10)
-    for_notes, for_mail = (voucher.vouch(read_claims(), upstream, clock()) for upstream in (NOTES, MAIL))
+    identity_headers = IdentityHeaders(10)
+    for_notes, for_mail = (identity_headers.lines(read_claims(), upstream, clock()) for upstream in (NOTES, MAIL))
     identity_in(for_mail, clock(), OTHER_SECRET, "mail")
     for lines, secret, audience in (
         (for_notes, OTHER_SECRET, "mail"),
@@ -53,40 +53,40 @@ def test_each_service_has_its_own(clock: MovableClock) -> None:
 
 
 def test_a_foreign_service_is_told_nothing(clock: MovableClock) -> None:
-    assert Voucher(10).vouch(read_claims(), FOREIGN, clock()) == b""
+    assert IdentityHeaders(10).lines(read_claims(), FOREIGN, clock()) == b""
 
 
 def test_an_assertion_is_kept_for_thirty_seconds(clock: MovableClock) -> None:
     """So that it is always good for another thirty, ten seconds of skew included."""
-    voucher = Voucher(10)
-    first = voucher.vouch(read_claims(), NOTES, clock())
-    clock.move(KEEP - 1)
-    assert voucher.vouch(read_claims(), NOTES, clock()) == first
+    identity_headers = IdentityHeaders(10)
+    first = identity_headers.lines(read_claims(), NOTES, clock())
+    clock.move(MAX_AGE_SECONDS - 1)
+    assert identity_headers.lines(read_claims(), NOTES, clock()) == first
     identity_in(first, clock() + 10)
     clock.move(1)
-    second = voucher.vouch(read_claims(), NOTES, clock())
+    second = identity_headers.lines(read_claims(), NOTES, clock())
     assert second != first
     identity_in(second, clock() + 59)
 
 
 def test_another_token_has_another_assertion(clock: MovableClock) -> None:
-    voucher = Voucher(10)
-    ada = voucher.vouch(read_claims(), NOTES, clock())
-    bob = voucher.vouch(read_claims(jti="jti-2", subject="bob-id"), NOTES, clock())
+    identity_headers = IdentityHeaders(10)
+    ada = identity_headers.lines(read_claims(), NOTES, clock())
+    bob = identity_headers.lines(read_claims(jti="jti-2", subject="bob-id"), NOTES, clock())
     assert identity_in(bob, clock()).subject == "bob-id"
     assert identity_in(ada, clock()).subject == "ada-id"
 
 
 def test_memory_is_bounded(clock: MovableClock) -> None:
-    voucher = Voucher(3)
+    identity_headers = IdentityHeaders(3)
     for number in range(10):
-        voucher.vouch(read_claims(jti=f"jti-{number}"), NOTES, clock())
-    assert len(voucher._minted) == 3
+        identity_headers.lines(read_claims(jti=f"jti-{number}"), NOTES, clock())
+    assert len(identity_headers._cache) == 3
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_claim_ends_its_line(subject: str, email: str) -> None:
-    lines = Voucher(1).vouch(
+    lines = IdentityHeaders(1).lines(
         read_claims(subject=subject, email=email, roles=("a\r\nX-Evil: 1",)), NOTES, 1_800_000_000
     )
     assert lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") == 5

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.problems import Refused
 from gateway.http.request_headers import RequestFields, read_request_fields
-from gateway.pipeline.request_head import head_template
+from gateway.pipeline.request_head import credential_lines, head_template
 from gateway.pipeline.request_target import check_target
 
 HOST_LINE = b"Host: notes:8002\r\n"
@@ -17,18 +17,18 @@ IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
 OURS = [b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via", b"x-identity", b"x-user-id"]
 
 
-def head(fields: RequestFields, **changed: Any) -> bytes:
-    told: dict[str, Any] = {
+def head(fields: RequestFields, *, with_credentials: bool = False, **changed: Any) -> bytes:
+    given: dict[str, Any] = {
         "method": "GET",
         "path": b"/api/",
         "query": b"",
         "fields": fields,
         "via": b"Via: 1.1 sallyport\r\n",
-        "with_credentials": False,
         **changed,
     }
-    template = head_template(**told)
-    return template.fill(HOST_LINE, template.told("192.0.2.1", "http", "id-1"), IDENTITY)
+    template = head_template(**given)
+    credentials = credential_lines(fields.authorization, fields.cookies) if with_credentials else b""
+    return template.fill(HOST_LINE, template.provenance_lines("192.0.2.1", "http", "id-1"), IDENTITY + credentials)
 
 
 def as_read(raw: bytes) -> tuple[h11.Request, bytes]:

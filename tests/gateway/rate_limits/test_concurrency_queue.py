@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from contract.problems import Refused
-from gateway.rate_limits.concurrency import ClientGone, Places
+from gateway.rate_limits.concurrency import ClientGone, ConcurrencyQueue
 from gateway.routing.routes import ConcurrencyLimit
 
 
@@ -28,43 +28,43 @@ class Waiting:
 
 def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
     async def scenario() -> None:
-        places = Places(ConcurrencyLimit(1, queue=9))
-        place = places.take()
-        assert place is not None
+        queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
+        slot = queue.try_acquire()
+        assert slot is not None
         order: list[int] = []
 
         async def one(number: int) -> None:
-            with await places.wait(Waiting()):
+            with await queue.acquire(Waiting()):
                 order.append(number)
 
         tasks = [asyncio.create_task(one(number)) for number in range(5)]
         await asyncio.sleep(0)
-        assert (places.taken, places.waiting) == (1, 5)
-        place.give_back()
-        assert places.take() is None, "a newcomer overtook those who wait"
+        assert (queue.in_use, queue.waiting) == (1, 5)
+        slot.release()
+        assert queue.try_acquire() is None, "a newcomer overtook those who wait"
         await asyncio.gather(*tasks)
         assert order == [0, 1, 2, 3, 4]
-        assert (places.taken, places.waiting) == (0, 0)
+        assert (queue.in_use, queue.waiting) == (0, 0)
 
     asyncio.run(scenario())
 
 
 def test_giving_back_twice_frees_one_place() -> None:
-    places = Places(ConcurrencyLimit(2))
-    first, second = places.take(), places.take()
+    queue = ConcurrencyQueue(ConcurrencyLimit(2))
+    first, second = queue.try_acquire(), queue.try_acquire()
     assert first is not None
     assert second is not None
-    first.give_back()
-    first.give_back()
-    assert places.taken == 1
+    first.release()
+    first.release()
+    assert queue.in_use == 1
 
 
 def test_a_client_that_has_gone_does_not_wait() -> None:
     async def scenario() -> None:
-        places = Places(ConcurrencyLimit(1, queue=9))
+        queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
         with pytest.raises(ClientGone):
-            await places.wait(Waiting(disconnected=True))
-        assert places.taken == 0
+            await queue.acquire(Waiting(disconnected=True))
+        assert queue.in_use == 0
 
     asyncio.run(scenario())
 
@@ -75,20 +75,20 @@ def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -
     async def scenario() -> None:
         for end_first in (True, False):
             for ends in ("gone", "cancelled"):
-                places = Places(ConcurrencyLimit(1, queue=9))
-                place = places.take()
-                assert place is not None
+                queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
+                slot = queue.try_acquire()
+                assert slot is not None
                 client = Waiting()
-                task = asyncio.create_task(places.wait(client))
+                task = asyncio.create_task(queue.acquire(client))
                 await asyncio.sleep(0)
                 end = client.go_away if ends == "gone" else task.cancel
-                steps: list[Callable[[], object]] = [end, place.give_back]
+                steps: list[Callable[[], object]] = [end, slot.release]
                 for step in steps if end_first else reversed(steps):
                     step()
                 (result,) = await asyncio.gather(task, return_exceptions=True)
                 if not isinstance(result, BaseException):  # the place came first: the request goes on with it
-                    result.give_back()
-                assert (places.taken, places.waiting) == (0, 0), (end_first, ends)
+                    result.release()
+                assert (queue.in_use, queue.waiting) == (0, 0), (end_first, ends)
 
     asyncio.run(scenario())
 
@@ -98,13 +98,13 @@ def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
     luck = random.Random(7)
 
     async def scenario() -> None:
-        places = Places(ConcurrencyLimit(3, queue=20, max_wait=0.01))
+        queue = ConcurrencyQueue(ConcurrencyLimit(3, queue=20, max_wait=0.01))
         most = 0
 
         async def one(client: Waiting) -> None:
             nonlocal most
-            with await places.wait(client):
-                most = max(most, places.taken)
+            with await queue.acquire(client):
+                most = max(most, queue.in_use)
                 await asyncio.sleep(luck.choice((0, 0, 0.001)))
                 if luck.random() < 0.2:
                     raise ValueError("the exchange failed")
@@ -128,6 +128,6 @@ def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
         kinds = {type(result) for result in results}
         assert kinds == {type(None), ValueError, ClientGone, asyncio.CancelledError, Refused}
         assert most == 3
-        assert (places.taken, places.waiting) == (0, 0)
+        assert (queue.in_use, queue.waiting) == (0, 0)
 
     asyncio.run(scenario())

@@ -12,9 +12,10 @@ from redis.backoff import NoBackoff
 
 from chassis.rates import Rate
 from contract.problems import Refused
-from gateway.rate_limits.limiter import Limits
-from gateway.rate_limits.redis_sync import SharedCounts
+from gateway.rate_limits.limiter import RateLimiter
+from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.routing.routes import ADDRESS, IDENTITY, RateLimit
+from gateway.suspendable import run
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.valkey import Valkey, valkey_server
@@ -41,14 +42,13 @@ class Worker:
     def __init__(self, url: str, clock: MovableClock) -> None:
         self.redis = AsyncRedis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
         self.told: list[bool] = []
-        self.counts = SharedCounts(self.redis, clock, self.told.append)
-        self.limits = Limits(self.counts, clock)
+        self.counters = SharedCounters(self.redis, clock, self.told.append)
+        self.rate_limiter = RateLimiter(self.counters, clock)
 
     async def admits(self, limit: RateLimit, client: str = CLIENT) -> bool:
         """Whether one more request is let in."""
         try:
-            if self.limits.admit_known([limit], client, "") is None:
-                await self.limits.admit([limit], client=client)
+            await run(self.rate_limiter.admit_address([limit], client))
         except Refused as refused:
             return refused.code != "rate_limited"
         return True
@@ -65,7 +65,7 @@ class Worker:
 @asynccontextmanager
 async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> AsyncIterator[list[Worker]]:
     made = [Worker(valkey.url, clock) for _ in range(number)]
-    sharing = BackgroundTasks([worker.counts.keep_sharing for worker in made])
+    sharing = BackgroundTasks([worker.counters.keep_sharing for worker in made])
     sharing.start()
     try:
         yield made
@@ -124,7 +124,7 @@ def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: Mov
         async with workers(valkey, clock) as (one, two):
             assert await one.admitted(limit, 95) == 95
             assert await two.admitted(limit, 2) == 2
-            here = two.counts.of(limit, CLIENT, clock())
+            here = two.counters.counter(limit, CLIENT, clock())
             await until(lambda: here.total == 97)
             assert await two.admitted(limit, 10) == 3
 
@@ -137,11 +137,11 @@ def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: M
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             assert await worker.admitted(limit, 5) == 5
-            await worker.counts.report_once()
+            await worker.counters.send_batch()
             with Redis.from_url(valkey.url) as redis:
                 assert redis.keys("limit:*") == []
                 assert await worker.admits(limit)
-                await worker.counts.report_once()
+                await worker.counters.send_batch()
                 (name,) = redis.keys("limit:*")
                 assert redis.get(name) == b"6"
 
@@ -209,11 +209,12 @@ def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock
 
     async def story() -> None:
         async with workers(valkey, clock, 1) as (worker,):
-            worker.counts.of(identity, "ada", clock()).shared = 10
+            worker.counters.counter(identity, "ada", clock()).shared = 10
             for _ in range(3):
+                await run(worker.rate_limiter.admit_address([address, identity], CLIENT))
                 with pytest.raises(Refused):
-                    worker.limits.admit_known([address, identity], CLIENT, "ada")
-            assert worker.counts.of(address, CLIENT, clock()).total == 0
+                    await run(worker.rate_limiter.admit_identity([address, identity], CLIENT, "ada"))
+            assert worker.counters.counter(address, CLIENT, clock()).total == 0
 
     play(story)
 
@@ -251,13 +252,13 @@ def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothin
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         worker = Worker(f"redis://127.0.0.1:{port}", clock)
-        sharing = BackgroundTasks([worker.counts.keep_sharing])
+        sharing = BackgroundTasks([worker.counters.keep_sharing])
         sharing.start()
         async with asyncio.timeout(2):
             assert await worker.admits(limit)
             assert worker.told == [True]
             for _ in range(8):
-                assert worker.limits.admit_known([limit], CLIENT, "") is not None
+                assert list(worker.rate_limiter.admit_address([limit], CLIENT)) == []  # yields nothing to wait for
             assert not await worker.admits(limit)
         await sharing.stop()
         server.close()

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from gateway.server.request_head_cache import SIZE, CachedRequest, RequestHeadCache
+from gateway.http.request import Request
+from gateway.server.request_head_cache import MAX_ENTRIES, RequestHeadCache
 from gateway.upstream_connections.response_head_cache import MAX_ENTRIES as MAX_RESPONSE_HEADS
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
 from tests.clocks import MovableClock
@@ -169,11 +170,12 @@ def test_a_known_answer_that_is_cut_short_is_not_taken_for_whole(
 
 def test_memory_is_bounded() -> None:
     requests, answers = RequestHeadCache(), ResponseHeadCache()
-    for number in range(3 * SIZE):
+    request = Request("1", "GET", b"/", b"", [], "1.1", "192.0.2.1", "http", None)
+    for number in range(3 * MAX_ENTRIES):
         data = b"%d" % number
         for _ in range(2):
-            requests.learn(data, CachedRequest("GET", b"/", b"", [], "1.1"))
+            requests.learn(data, request)
         answers.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
         assert requests.find(data) is not None
-    assert len(requests) <= SIZE
+    assert len(requests) <= MAX_ENTRIES
     assert 0 < len(answers) <= MAX_RESPONSE_HEADS

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.server.request_head_cache import CachedRequest, RequestHeadCache
+from gateway.http.request import Request
+from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import RawUpstream
@@ -140,7 +141,7 @@ class Parsed:
         self._headers: list[tuple[bytes, bytes]] = []
         self._target = b""
         self._messages = 0
-        self.request: CachedRequest | None = None
+        self.request: Request | None = None
         parser = httptools.HttpRequestParser(self)
         try:
             parser.feed_data(data)
@@ -149,7 +150,9 @@ class Parsed:
         if self._messages == 1:
             path, _, query = self._target.partition(b"?")
             method = parser.get_method().decode("ascii")
-            self.request = CachedRequest(method, path, query, self._headers, parser.get_http_version())
+            self.request = Request(
+                *("1", method, path, query, self._headers, parser.get_http_version()), "192.0.2.1", "http", None
+            )
 
     def on_url(self, url: bytes) -> None:
         self._target += url
@@ -185,7 +188,7 @@ ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 @given(learnt=REQUESTS, asked=REQUESTS, instead=st.lists(TOKENS, max_size=3))
 @example(learnt=ONE, asked=b"", instead=[b"b\nX: y"])
 @example(learnt=ONE, asked=b"", instead=[b"b\rX: y", b"b\x00"])
-def test_what_is_recalled_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list[bytes]) -> None:
+def test_a_hit_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list[bytes]) -> None:
     """Whatever was learnt, and whatever stands in the place of whichever token of whichever request."""
     known = RequestHeadCache()
     request = Parsed(learnt).request
@@ -195,17 +198,17 @@ def test_what_is_recalled_is_what_a_parser_reads(learnt: bytes, asked: bytes, in
     for base in (learnt, asked):
         parts = base.split(b"Bearer a")
         for data in (base, *(token.join([parts[0] + b"Bearer ", *parts[1:]]) for token in instead)):
-            recalled = known.find(data)
-            if recalled is None:
+            hit = known.find(data)
+            if hit is None:
                 continue
             parsed = Parsed(data).request
             assert parsed is not None
             assert (parsed.method, parsed.path, parsed.query, parsed.headers, parsed.http_version) == (
-                *(recalled.known.method, recalled.known.path, recalled.known.query, recalled.headers),
-                recalled.known.http_version,
+                *(hit.head.method, hit.head.path, hit.head.query, hit.headers),
+                hit.head.http_version,
             )
             given = [value for name, value in parsed.headers if name == b"authorization"]
-            assert given == ([b"Bearer " + recalled.token.encode()] if recalled.token else [])
+            assert given == ([b"Bearer " + hit.token.encode()] if hit.token else [])
 
 
 def test_no_token_is_kept() -> None:
@@ -215,7 +218,7 @@ def test_no_token_is_kept() -> None:
     assert request is not None
     for _ in range(2):
         known.learn(data, request)
-    recalled = known.find(data.replace(b"top", b"another"))
-    assert recalled is not None
-    assert recalled.token == "another.secret.token"
+    hit = known.find(data.replace(b"top", b"another"))
+    assert hit is not None
+    assert hit.token == "another.secret.token"
     assert "secret" not in repr(vars(known))

@@ -1,0 +1,21 @@
+"""The interface of an authenticator."""
+
+from typing import Protocol
+
+from gateway.http.request import Request
+from gateway.pipeline.credentials import Credentials
+from gateway.suspendable import Suspendable
+from gateway.tokens.principal import Principal
+
+
+class Authenticator(Protocol):
+    """One way to authenticate a client."""
+
+    def applies(self, request: Request, credentials: Credentials) -> bool:
+        """Return whether `request` presents the kind of credentials that this authenticator checks, valid or not.
+
+        The value of a Bearer token must not matter: the result is cached for all requests with the same head.
+        """
+
+    def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
+        """Return the principal. Raises Refused: 400, 401, 403, 503."""

@@ -1,0 +1,28 @@
+"""Authenticator for `Authorization: Bearer`. The client refreshes its access token itself."""
+
+from gateway.http.request import Request
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.credentials import Credentials, bearer_token, is_bearer
+from gateway.suspendable import Suspendable
+from gateway.tokens.principal import Principal
+from gateway.tokens.verifier import TokenVerifier
+
+
+class BearerAuthenticator:
+    """Verifies the access token."""
+
+    def __init__(self, token_verifier: TokenVerifier, session_cookie: SessionCookieAuthenticator) -> None:
+        self._token_verifier = token_verifier
+        self._session_cookie = session_cookie
+
+    def applies(self, request: Request, credentials: Credentials) -> bool:
+        """Return whether the scheme is Bearer."""
+        return bool(request.token) or is_bearer(credentials.authorization)
+
+    def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
+        """Return the principal of the token. Raises Refused: 401, 503."""
+        token = request.token or bearer_token(credentials.authorization)
+        principal = yield from self._token_verifier.verify(token)
+        if credentials.session_cookies:
+            return principal._replace(response_headers=self._session_cookie.clearing_headers(credentials))
+        return principal

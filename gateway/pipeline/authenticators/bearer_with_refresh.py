@@ -1,0 +1,51 @@
+"""Authenticator for `Authorization: Bearer` with `X-Refresh-Token`: the gateway refreshes an expired access token."""
+
+from chassis.clock import Clock
+from contract.problems import Refused
+from gateway.http.request import Request
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.credentials import Credentials, bearer_token, is_bearer
+from gateway.suspendable import Suspendable, wait_for
+from gateway.tokens.principal import Principal
+from gateway.tokens.refresh import TokenRefresher
+from gateway.tokens.verifier import TokenVerifier
+
+
+class BearerWithRefreshAuthenticator:
+    """Verifies the access token and, if it has expired, the one that the refresh token is exchanged for."""
+
+    def __init__(
+        self,
+        token_verifier: TokenVerifier,
+        refresher: TokenRefresher,
+        session_cookie: SessionCookieAuthenticator,
+        clock: Clock,
+    ) -> None:
+        self._token_verifier = token_verifier
+        self._refresher = refresher
+        self._session_cookie = session_cookie
+        self._clock = clock
+
+    def applies(self, request: Request, credentials: Credentials) -> bool:
+        """Return whether the scheme is Bearer and there is a refresh token."""
+        return bool(credentials.refresh_token) and is_bearer(credentials.authorization)
+
+    def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
+        """Return the principal of the access token, or of its successor. Raises Refused: 401, 503."""
+        principal = yield from self._verify(bearer_token(credentials.authorization))
+        if principal is None:
+            fresh = yield from wait_for(self._refresher.refresh(credentials.refresh_token or ""))
+            principal = (yield from self._token_verifier.verify_fetched(fresh.access))._replace(fresh=fresh)
+        return principal._replace(response_headers=self._session_cookie.clearing_headers(credentials))
+
+    def _verify(self, token: str) -> Suspendable[Principal | None]:
+        """Return the principal of `token`, or None if it has expired. Raises Refused: 401, 503."""
+        try:
+            principal = yield from self._token_verifier.verify(token)
+        except Refused as refused:
+            if refused.code != "token_expired":
+                raise
+            return None
+        # The verifier's leeway is not used here: this client can refresh, and the auth service, which has no leeway,
+        # would refuse the token.
+        return None if principal.claims.is_expired(self._clock()) else principal

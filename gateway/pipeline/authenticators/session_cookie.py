@@ -1,0 +1,114 @@
+"""Authenticator for the session cookie: the gateway holds the access token and renews it before it expires."""
+
+from contract.claims import AccessClaims
+from contract.problems import Refused
+from gateway.browser_sessions.sessions import BrowserSessions, SessionGrant
+from gateway.http.origin import AllowedOrigins
+from gateway.http.request import HeaderFields, Request
+from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.pipeline.credentials import Credentials, InvalidHandle, clearing, is_bearer, session_handle
+from gateway.pipeline.csrf import check_origin, check_same_origin
+from gateway.suspendable import Suspendable, run, wait_for
+from gateway.tokens.principal import Principal
+from gateway.tokens.verifier import TokenVerifier
+
+
+class SessionCookieAuthenticator:
+    """Exchanges the session handle for the access token that the gateway holds.
+
+    `clear_cookie` is the Set-Cookie value that clears the session cookie.
+    """
+
+    def __init__(
+        self,
+        token_verifier: TokenVerifier,
+        sessions: BrowserSessions,
+        *,
+        clear_cookie: str,
+        allowed_origins: AllowedOrigins,
+    ) -> None:
+        self._token_verifier = token_verifier
+        self._sessions = sessions
+        self._clear_cookie = clear_cookie
+        self._clearing: HeaderFields = ((b"set-cookie", clear_cookie.encode("ascii")),)
+        self._allowed_origins = allowed_origins
+
+    def applies(self, request: Request, credentials: Credentials) -> bool:
+        """Return whether there is a session cookie, and no Bearer token beside it.
+
+        A foreign page cannot make a browser send a Bearer token, so the token alone authenticates the request. The
+        browser adds the cookie to every request.
+        """
+        return bool(credentials.session_cookies) and not is_bearer(credentials.authorization)
+
+    def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
+        """Return the principal of the session. Raises Refused: 400 for two session cookies, 401, 403, 503."""
+        try:
+            handle = session_handle(credentials.session_cookies) or ""
+        except InvalidHandle as error:
+            raise clearing(Refused("session_ended"), self._clear_cookie) from error
+        self._check_same_origin(request)
+        try:
+            return (yield from self._authenticate_handle(handle))
+        except Refused as refused:
+            if self._sessions.may_clear_cookie(handle):
+                clearing(refused, self._clear_cookie)
+            raise
+
+    def clearing_headers(self, credentials: Credentials) -> HeaderFields:
+        """Return the field that clears a session cookie that was ignored, if its session has ended; else nothing."""
+        try:
+            handle = session_handle(credentials.session_cookies)
+        except InvalidHandle:
+            return self._clearing
+        except Refused:  # two session cookies: the browser would choose which one to clear
+            return ()
+        if handle is None:
+            return ()
+        # The look-up runs in the background: a request with a valid token neither waits for it nor fails by it.
+        self._sessions.start_lookup(handle)
+        return self._clearing if self._sessions.may_clear_cookie(handle) else ()
+
+    def clearing_headers_of(self, refused: Refused) -> HeaderFields:
+        """Return the field that clears the session cookie if `refused` has it, else nothing."""
+        return self._clearing if "Set-Cookie" in refused.headers else ()
+
+    async def renew(self, handle: str) -> AccessClaims:
+        """Return the claims of the current access token of `handle`, renewed before it expires. Raises Refused."""
+        return (await run(self._authenticate_handle(handle))).claims
+
+    async def granted(self, handle: str) -> SessionGrant:
+        """Return the grant of `handle` if a request with it would be admitted. Raises Refused: 401, 503."""
+        granted = await self._sessions.get_grant(handle)
+        await run(self._verify(handle, granted))
+        return granted
+
+    def _check_same_origin(self, request: Request) -> None:
+        if asks_for_websocket(request):
+            check_origin(
+                request.header(b"origin"),
+                scheme=request.scheme,
+                host=request.header(b"host"),
+                allowed_origins=self._allowed_origins,
+            )
+        check_same_origin(
+            request.method,
+            custom_header=request.header(b"x-requested-with"),
+            origin=request.header(b"origin"),
+            fetch_site=request.header(b"sec-fetch-site"),
+            scheme=request.scheme,
+            host=request.header(b"host"),
+            allowed_origins=self._allowed_origins,
+        )
+
+    def _authenticate_handle(self, handle: str) -> Suspendable[Principal]:
+        granted = yield from wait_for(self._sessions.get_grant(handle))
+        return (yield from self._verify(handle, granted))
+
+    def _verify(self, handle: str, granted: SessionGrant) -> Suspendable[Principal]:
+        try:
+            return (yield from self._token_verifier.verify_fetched(granted.access))._replace(handle=handle)
+        except Refused as refused:
+            if refused.status == 401:
+                self._sessions.expire_access_token(handle)
+            raise

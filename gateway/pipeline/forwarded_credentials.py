@@ -1,0 +1,72 @@
+"""Credentials for the auth service: those of the client, or the token that the gateway holds or refreshes for it.
+
+The auth service authenticates its clients itself. It is the only upstream that gets credentials.
+"""
+
+from typing import NamedTuple
+
+from contract.anonymous import is_anonymous
+from contract.fetched import seal_fetched
+from contract.problems import Refused
+from gateway.http.request import HeaderFields, Request
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.credentials import Credentials, is_bearer
+from gateway.pipeline.request_head import credential_lines
+from gateway.routing.routes import Route
+from gateway.suspendable import Suspendable
+from gateway.tokens.principal import Principal
+
+
+class ForwardedCredentials(NamedTuple):
+    """Lines for the head to the auth service, and fields for the response.
+
+    `principal` is the client if the gateway holds or refreshed its token, else None.
+    """
+
+    lines: bytes
+    principal: Principal | None = None
+    response_headers: HeaderFields = ()
+
+
+class CredentialForwarding:
+    """Chooses the credentials that a request to the auth service is forwarded with."""
+
+    def __init__(
+        self, authentication: AuthenticateStage, session_cookie: SessionCookieAuthenticator, peer_secret: str
+    ) -> None:
+        self._authentication = authentication
+        self._session_cookie = session_cookie
+        self._peer_secret = peer_secret
+
+    def choose(self, request: Request, credentials: Credentials, route: Route) -> Suspendable[ForwardedCredentials]:
+        """Return the credentials to forward. Raises Refused: 400, 403, 503.
+
+        The session cookie is never forwarded. Invalid credentials are not refused here: the auth service does that.
+        """
+        clients_own = _clients_own(request, credentials)
+        if not credentials.session_cookies and not credentials.refresh_token:
+            return ForwardedCredentials(clients_own)
+        if is_anonymous(request.method, route.forwarded_path(request.path).decode("latin-1")):
+            return ForwardedCredentials(clients_own)
+        if not credentials.refresh_token and is_bearer(credentials.authorization):
+            clearing = self._session_cookie.clearing_headers(credentials)
+            return ForwardedCredentials(clients_own, None, clearing)
+        try:
+            principal = yield from self._authentication.authenticate(request, credentials)
+        except Refused as refused:
+            if refused.status != 401:
+                raise
+            return ForwardedCredentials(clients_own, None, self._session_cookie.clearing_headers_of(refused))
+        return ForwardedCredentials(self._held(principal, credentials), principal, principal.response_headers)
+
+    def _held(self, principal: Principal, credentials: Credentials) -> bytes:
+        """Return the lines with the principal's token, and with a seal if the gateway fetched it."""
+        authorization = b"Bearer " + principal.token.encode("ascii")
+        seal = seal_fetched(principal.token, self._peer_secret) if principal.is_fetched else ""
+        return credential_lines(authorization, credentials.other_cookies, seal)
+
+
+def _clients_own(request: Request, credentials: Credentials) -> bytes:
+    authorization = b"Bearer " + request.token.encode("ascii") if request.token else credentials.authorization
+    return credential_lines(authorization, credentials.other_cookies)
