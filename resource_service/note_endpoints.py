@@ -43,7 +43,7 @@ note_endpoints = Blueprint("notes", __name__, url_prefix="/api/notes")
 @note_endpoints.get("/")
 @identity_required
 def list_notes() -> Response:
-    """200: a page of notes, the newest first."""
+    """Return a page of notes, the newest first."""
     query = read_note_query(request.query_string)
     selection = _selection(query)
     count = count_notes(db.session(), selection)
@@ -61,7 +61,7 @@ def list_notes() -> Response:
 @note_endpoints.post("/")
 @identity_required
 def create_note() -> Response:
-    """201: the new note, with its path in Location."""
+    """Create a note. The response has its path in Location."""
     fields = read_body(NewNote).model_dump()
     note = add_note(db.session(), current_identity().subject, fields, _now())
     response = json_response(NoteResponse.model_validate(note), 201)
@@ -72,7 +72,7 @@ def create_note() -> Response:
 @note_endpoints.get("/<uuid:note_id>/")
 @identity_required
 def show_note(note_id: UUID) -> Response:
-    """200: the note. 404: there is none that the caller may read."""
+    """Return the note. 404 if there is none that the caller may read."""
     identity = current_identity()
     readable = Selection(owner=None if identity.has_role(STAFF) else identity.subject)
     return _note_response(find_note(db.session(), note_id, readable))
@@ -81,7 +81,7 @@ def show_note(note_id: UUID) -> Response:
 @note_endpoints.patch("/<uuid:note_id>/")
 @identity_required
 def edit_note(note_id: UUID) -> Response:
-    """200: the changed note. 404: the caller owns no such note."""
+    """Change the note. 404 if the caller owns no such note."""
     fields = read_body(NoteChanges).given_fields()
     return _note_response(change_note(db.session(), note_id, current_identity().subject, fields, _now()))
 
@@ -89,7 +89,7 @@ def edit_note(note_id: UUID) -> Response:
 @note_endpoints.delete("/<uuid:note_id>/")
 @identity_required
 def delete_note(note_id: UUID) -> tuple[str, int]:
-    """204: deleted. 404: the caller owns no such note."""
+    """Delete the note. 404 if the caller owns no such note."""
     if not remove_note(db.session(), note_id, current_identity().subject):
         raise Refused("not_found")
     return "", 204
@@ -98,7 +98,7 @@ def delete_note(note_id: UUID) -> tuple[str, int]:
 @note_endpoints.get("/export")
 @identity_required
 def export_notes() -> Response:
-    """200: every selected note, one JSON object a line."""
+    """Return every selected note, one JSON object a line."""
     batches = iterate_batches(db.engine, _selection(read_note_query(request.query_string)))
     # The first batch is read before the status is sent, so that a database that is down gives a 503. If it goes down
     # later, the connection is closed early: a client never takes a partial export for a complete one.

@@ -74,7 +74,7 @@ class NoteStreams:
 @note_events.get("/events")
 @identity_required
 def stream_events() -> Response:
-    """200: an event stream. 503: the process has no stream free."""
+    """Stream the changes of the caller's notes. 503 if all streams of the process are in use."""
     streams: NoteStreams = current_app.extensions["note_streams"]
     engine, owner = db.engine, current_identity().subject
     last_event_id = request.headers.get("Last-Event-ID") or request.args.get("last_event_id", "")

@@ -12,7 +12,7 @@ whoami_endpoint = Blueprint("whoami", __name__)
 @whoami_endpoint.get("/api/whoami")
 @identity_required
 def whoami() -> Response:
-    """200: the caller."""
+    """Return the caller."""
     caller = current_identity()
     return json_response(
         WhoAmIResponse(sub=caller.subject, sid=caller.session, email=caller.email, roles=caller.roles)

@@ -22,7 +22,7 @@ class Audit(ApiView):
     allow = "GET, HEAD, OPTIONS"
 
     def get(self) -> Response:
-        """200: a page of events, the newest first."""
+        """Return a page of events, the newest first."""
         audit, user_id = services().audit, current_caller().user.id
 
         def fetch(offset: int, limit: int) -> list[AuditEventResponse]:

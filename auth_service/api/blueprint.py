@@ -22,13 +22,13 @@ install_error_handlers(auth_api)
 @auth_api.route("/", defaults={"path": ""}, methods=ApiView.methods)
 @auth_api.route("/<path:path>", methods=ApiView.methods)
 def unknown_path(path: str) -> ResponseReturnValue:
-    """404 for every path under /auth/ that has no view."""
+    """Answer 404 for every path under /auth/ that has no view."""
     raise not_found()
 
 
 @auth_api.after_request
 def set_response_headers(response: Response) -> Response:
-    """Forbid caches to store the response, because it is for one user and may hold a token; add Allow."""
+    """Set Allow, and forbid caches to store the response: it is for one user and may hold a token."""
     response.headers["Cache-Control"] = "no-store"
     if "allow" in g:
         response.headers["Allow"] = g.allow

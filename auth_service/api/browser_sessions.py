@@ -18,7 +18,7 @@ install_error_handlers(browser_session_endpoints)
 
 @browser_session_endpoints.post("")
 def open_session() -> Response:
-    """200: an access token of a new session. 400: invalid fields. 401: the credentials are wrong."""
+    """Open a session and return an access token. 401 if the credentials are wrong."""
     body = read_body(OpenSessionRequest)
     client = Client(body.device, body.address)
     set_client_of_request(client)
@@ -30,14 +30,14 @@ def open_session() -> Response:
 
 @browser_session_endpoints.post("/exchange")
 def exchange() -> Response:
-    """200: a fresh access token. 404: the session has ended."""
+    """Return a fresh access token. 404 if the session has ended."""
     handle_hash = read_body(HandleRequest).handle_hash
     return json_response(_response(services().browser_sessions.exchange(handle_hash)))
 
 
 @browser_session_endpoints.post("/end")
 def end() -> ResponseReturnValue:
-    """204: the session has ended, now or before."""
+    """End the session, if it is still live."""
     services().browser_sessions.end(read_body(HandleRequest).handle_hash)
     return "", 204
 

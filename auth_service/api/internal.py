@@ -31,7 +31,7 @@ def require_gateway() -> None:
 
 @internal_endpoints.post("/seen")
 def report_usage() -> ResponseReturnValue:
-    """204: the reported generations are recorded as used."""
+    """Record the reported generations as used. 400 if the report is malformed."""
     services().sessions.raise_seen(_read_report().highest_generations().items())
     return "", 204
 

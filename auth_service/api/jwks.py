@@ -13,7 +13,7 @@ key_endpoints = Blueprint("keys", __name__)
 @key_endpoints.get("/.well-known/jwks.json")
 @key_endpoints.get("/auth/.well-known/jwks.json")
 def jwks() -> Response:
-    """200: the keys that verify access tokens, the signing key first."""
+    """Return the keys that verify access tokens, the signing key first."""
     response = jsonify(services().keys.to_jwk_set())
     response.headers["Cache-Control"] = f"public, max-age={MAX_AGE}"
     return response

@@ -5,5 +5,5 @@ from pydantic import BaseModel
 
 
 def json_response(body: BaseModel, status: int = 200) -> Response:
-    """Return `body` as JSON, with a newline at the end."""
-    return Response(f"{body.model_dump_json()}\n", status, content_type="application/json")
+    """Return `body` as JSON in ASCII, with a newline at the end."""
+    return Response(f"{body.model_dump_json(ensure_ascii=True)}\n", status, content_type="application/json")

@@ -27,7 +27,7 @@ class Sessions(ApiView):
     allow = "GET, HEAD, OPTIONS"
 
     def get(self) -> Response:
-        """200: the live sessions, the most recently used first."""
+        """Return the live sessions, the most recently used first."""
         caller = current_caller()
         sessions = services().sessions.live_sessions(caller.user.id, services().clock())
         return json_response(SessionListResponse([_response(session, current=caller.sid) for session in sessions]))
@@ -40,7 +40,7 @@ class OneSession(ApiView):
     allow = "DELETE, OPTIONS"
 
     def delete(self, sid: str) -> ResponseReturnValue:
-        """204: the session has ended. 404: it ended before, or belongs to another user."""
+        """End the session. 404 if it has ended or belongs to another user."""
         caller = current_caller()
         reason = EndReason.LOGOUT if sid == caller.sid else EndReason.REVOKED_BY_OWNER
         if not _SID.fullmatch(sid) or not _end(sid, caller.user.id, reason):
@@ -49,39 +49,39 @@ class OneSession(ApiView):
 
 
 class LogOut(ApiView):
-    """End the session of the access token."""
+    """The log-out with an access token."""
 
     name = "Log Out"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204: the session has ended."""
+        """End the session of the access token."""
         caller = current_caller()
         _end(caller.sid, caller.user.id, EndReason.LOGOUT)
         return "", 204
 
 
 class LogOutOthers(ApiView):
-    """End every session of the caller except the one of the access token."""
+    """The log-out of all other sessions."""
 
     name = "Log Out Others"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204: the sessions have ended."""
+        """End every session of the caller except that of the access token."""
         caller = current_caller()
         _end_all(caller.user.id, keep=caller.sid)
         return "", 204
 
 
 class LogOutAll(ApiView):
-    """End every session of the caller."""
+    """The log-out of all sessions."""
 
     name = "Log Out All"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204: the sessions have ended."""
+        """End every session of the caller."""
         _end_all(current_caller().user.id, keep=None)
         return "", 204
 

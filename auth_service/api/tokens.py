@@ -31,35 +31,35 @@ class TokenView(ApiView):
 
 
 class Create(TokenView):
-    """Log in: exchange a password for tokens."""
+    """The log-in."""
 
     name = "Token Obtain Pair"
 
     def post(self) -> Response:
-        """200: a refresh and an access token. 401: the credentials are wrong."""
+        """Log in with e-mail and password. 401 if they are wrong."""
         body = read_body(LogInRequest)
         pair = services().grants.log_in(body.email, body.password, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))
 
 
 class Refresh(TokenView):
-    """Exchange a refresh token for its successor."""
+    """The refresh of a token pair."""
 
     name = "Token Refresh"
 
     def post(self) -> Response:
-        """200: a refresh and an access token. 401: the token is spent, expired or invalid."""
+        """Exchange a refresh token for a new pair. 401 if the token is spent, expired or invalid."""
         pair = services().grants.refresh(read_body(RefreshRequest).refresh, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))
 
 
 class Verify(TokenView):
-    """Check an access or refresh token."""
+    """The verification of an access or refresh token."""
 
     name = "Token Verify"
 
     def post(self) -> Response:
-        """200: the token is valid. 400: the refresh token is spent. 401: it is invalid, or its session ended."""
+        """Verify a token. 401 if it is invalid or its session ended, 400 if it is a spent refresh token."""
         claims = services().reader.read(read_body(VerifyRequest).token)
         if isinstance(claims, RefreshClaims):
             if services().grants.is_spent(claims):
@@ -70,12 +70,12 @@ class Verify(TokenView):
 
 
 class Blacklist(TokenView):
-    """Log out: end the session of a refresh token."""
+    """The log-out with a refresh token."""
 
     name = "Token Blacklist"
 
     def post(self) -> Response:
-        """200: the session has ended. 401: the token is invalid, or its session ended before."""
+        """End the session of a refresh token. 401 if the token is invalid or its session has ended."""
         services().grants.revoke(read_body(RefreshRequest).refresh)
         return json_response(EmptyResponse())
 

@@ -37,7 +37,7 @@ class Users(ApiView):
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
     def get(self) -> Response:
-        """200: the caller, or for staff all users. In pages where PAGE_SIZE is set."""
+        """Return the caller, or for staff all users. In pages if PAGE_SIZE is set."""
         only = None if current_caller().user.is_staff else current_caller().user.id
         size = services().settings.page_size
         if size is None:
@@ -49,7 +49,7 @@ class Users(ApiView):
         return json_response(read_page(services().users.count(only), size, fetch))
 
     def post(self) -> Response:
-        """201: the new user. 400: invalid fields; nothing is stored."""
+        """Register a user. 400 if a field is invalid or the address is taken."""
         services().passwords.check_room()
         body = read_body(RegisterRequest)
         _check_email_is_free(body.email)
@@ -67,19 +67,19 @@ class OneUser(ApiView):
     allow = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
     def get(self, user_id: UUID) -> Response:
-        """200: the user. 404: there is none that the caller may see."""
+        """Return the user. 404 if there is none that the caller may see."""
         return json_response(UserResponse.model_validate(_visible_user(user_id)))
 
     def put(self, user_id: UUID) -> Response:
-        """200: the user with its new names. Other fields of the body are ignored."""
+        """Change the names of the user. Other fields of the body are ignored."""
         return _rename(_visible_user(user_id))
 
     def patch(self, user_id: UUID) -> Response:
-        """200: the user with its new names. Other fields of the body are ignored."""
+        """Change the names of the user. Other fields of the body are ignored."""
         return self.put(user_id)
 
     def delete(self, user_id: UUID) -> ResponseReturnValue:
-        """204: deleted, by itself or by staff. 400: not the caller's password. 403: another user."""
+        """Delete the user. 400 unless the body holds the caller's password, 403 if the caller may not."""
         user = _find_user(user_id)
         if not _may_change(user):
             raise forbidden()
@@ -90,7 +90,7 @@ class UserWithInvalidId(OneUser):
     """A path that holds no user id."""
 
     def dispatch_request(self, **_: object) -> ResponseReturnValue:
-        """404 without authentication, with the Allow header that djoser sends."""
+        """Answer 404 without authentication, with the Allow header that djoser sends."""
         g.allow = self.allow
         raise not_found()
 
@@ -102,30 +102,30 @@ class Me(ApiView):
     allow = OneUser.allow
 
     def get(self) -> Response:
-        """200: the caller."""
+        """Return the caller."""
         return json_response(UserResponse.model_validate(current_caller().user))
 
     def put(self) -> Response:
-        """200: the caller with its new names. Other fields of the body, `email` too, are ignored."""
+        """Change the names of the caller. Other fields of the body are ignored, `email` among them."""
         return _rename(current_caller().user)
 
     def patch(self) -> Response:
-        """200: the caller with its new names. Other fields of the body, `email` too, are ignored."""
+        """Change the names of the caller. Other fields of the body are ignored, `email` among them."""
         return self.put()
 
     def delete(self) -> ResponseReturnValue:
-        """204: deleted. 400: not the caller's password."""
+        """Delete the caller. 400 unless the body holds the password."""
         return _delete(current_caller().user)
 
 
 class SetPassword(ApiView):
-    """Change the caller's password."""
+    """The caller's password."""
 
     name = "User Set Password"
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """204: changed, and every other session of the caller has ended."""
+        """Change the password and end every other session of the caller."""
         caller = current_caller()
         body = read_body(SetPasswordRequest)
         _check_current_password(body.current_password)

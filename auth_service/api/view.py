@@ -39,5 +39,5 @@ class ApiView(View):
         return answer
 
     def options(self, **_: Any) -> Response:
-        """200: the name of the resource and the media types that it reads."""
+        """Return the name of the resource and the media types that it reads."""
         return json_response(OptionsResponse(name=self.name, parses=MEDIA_TYPES))
