@@ -13,8 +13,8 @@ from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, ServingSettings
-from gateway.worker.graceful_shutdown import Reloads
 from gateway.worker.open_files import allow_open_files
+from gateway.worker.reload_counter import ReloadCounter
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -40,7 +40,7 @@ if not _settings.origins:
     )
 allow_open_files(_settings.gateway_streams)
 prepare_metrics()
-_reloads = Reloads()
+_reloads = ReloadCounter()
 
 
 def create_app() -> "Gateway":
@@ -59,7 +59,7 @@ keepalive = _serving.gateway_keepalive
 
 def on_reload(server: object) -> None:
     """Called by gunicorn's master before it forks the new workers."""
-    _reloads.note()
+    _reloads.increment()
     _routes.reload()
 
 

@@ -1,4 +1,4 @@
-"""Runs what goes on beside the requests of a worker: a task each, started and stopped together."""
+"""The background tasks of a worker: started and stopped together, and restarted when they fail."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
@@ -9,37 +9,41 @@ import structlog
 Job = Callable[[], Coroutine[Any, Any, None]]
 """Runs until it is cancelled."""
 
-_RESTART_PAUSE = 1.0
-_CANCEL_AGAIN = 0.1
+RESTART_DELAY = 1.0
+"""Seconds from the failure of a job to its restart."""
+
+_CANCEL_INTERVAL = 0.1
+"""Seconds between two cancellations of a task that does not end."""
+
 _log = structlog.get_logger("background")
 
 
 class BackgroundTasks:
-    """The jobs of a worker. One that fails is logged and started again: a request never depends on its luck."""
+    """One task for each job. A job that fails is logged and restarted after `restart_delay` seconds."""
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[Job], *, restart_delay: float = RESTART_DELAY) -> None:
         self._jobs = tuple(jobs)
+        self._restart_delay = restart_delay
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Starts every job on the running loop."""
-        self._tasks = [asyncio.create_task(_keep_running(job)) for job in self._jobs]
+        """Start every job on the running loop."""
+        self._tasks = [asyncio.create_task(self._keep_running(job)) for job in self._jobs]
 
     async def stop(self) -> None:
-        """Cancels every job and waits for it to end."""
-        left = set(self._tasks)
-        while left:
-            for task in left:
+        """Cancel every job and wait until it ends."""
+        running = set(self._tasks)
+        while running:
+            for task in running:
                 task.cancel()
-            # More than once where need be: until Python 3.12 asyncio.wait_for loses a cancellation that comes as what
-            # it waits for is done (cpython#86296), and redis-py writes each command within one.
-            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN)
+            # Repeatedly: before Python 3.12, asyncio.wait_for loses a cancellation that arrives when its awaitable is
+            # done (cpython#86296), and redis-py writes each command within one.
+            _, running = await asyncio.wait(running, timeout=_CANCEL_INTERVAL)
 
-
-async def _keep_running(job: Job) -> None:
-    while True:
-        try:
-            await job()
-        except Exception:  # noqa: BLE001 - whatever it was, the job has to go on
-            _log.exception("background_job_failed", job=getattr(job, "__qualname__", repr(job)))
-            await asyncio.sleep(_RESTART_PAUSE)
+    async def _keep_running(self, job: Job) -> None:
+        while True:
+            try:
+                await job()
+            except Exception:  # noqa: BLE001 - a job must go on after any error
+                _log.exception("background_job_failed", job=getattr(job, "__qualname__", repr(job)))
+                await asyncio.sleep(self._restart_delay)

@@ -1,4 +1,4 @@
-"""Owns how gunicorn runs the gateway: uvicorn's worker with our protocol, deadlines and draining."""
+"""The gunicorn worker of the gateway: uvicorn's worker with the gateway's protocol, deadlines and shutdown."""
 
 import asyncio
 import socket
@@ -12,62 +12,62 @@ from uvicorn_worker import UvicornWorker
 
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.proxied_connection import connection_class
-from gateway.worker.graceful_shutdown import accept_the_last
+from gateway.worker.accept_queue import close_listeners
 
 TICK = 0.1
-"""Seconds."""
+"""Seconds between two calls of `on_tick`."""
 
 
 class GatewayServer(Server):
-    """uvicorn's server, which also sweeps its connections for deadlines, once a second, and says when it goes.
+    """uvicorn's server, with a sweep of the connections' deadlines once a second and a graceful shutdown.
 
-    What was overdue a tick before the sweep is ended: in between the loop has read whatever had come, so that nobody
-    is taken for slow because this worker was late itself.
+    The sweep ends what was overdue one tick ago. In between, the loop has read what had arrived, so a client does not
+    count as slow because the worker itself was late.
 
-    `announce` is called first; for `notice` seconds after that new connections are still served. `end_streams` is
-    called last: a stream would go on for ever, and its client finds another worker.
+    The shutdown calls `fail_readiness`, serves new connections for `notice` seconds, closes the listeners, calls
+    `end_streams` (streams have no end of their own; their clients reconnect to another worker), and drains.
     """
 
     def __init__(
         self,
         config: Config,
         *,
-        announce: Callable[[], None] = lambda: None,
+        fail_readiness: Callable[[], None] = lambda: None,
         notice: float = 0.0,
         end_streams: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
         self.is_replaced: Callable[[], bool] = lambda: False
-        """Whether others listen at our address already."""
+        """Whether other workers have replaced this one: then the shutdown skips the notice period."""
         self._ticked_at = 0.0
-        self._announce = announce
+        self._fail_readiness = fail_readiness
         self._notice = notice
         self._end_streams = end_streams
 
     async def on_tick(self, counter: int) -> bool:
-        """Called by the server ten times a second."""
-        before, self._ticked_at = self._ticked_at, asyncio.get_running_loop().time()
+        """Enforce the deadlines. Called by uvicorn ten times a second."""
+        previous_tick, self._ticked_at = self._ticked_at, asyncio.get_running_loop().time()
         if counter % 10 == 0:
             for connection in tuple(self.server_state.connections):
                 if isinstance(connection, ServerProtocol):
-                    connection.enforce_deadlines(before)
+                    connection.enforce_deadlines(previous_tick)
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by the server once it was asked to go."""
+        """Shut down gracefully. Called by uvicorn after a signal."""
         listeners = sockets or []
         if self.is_replaced():
-            self._stop_listening(listeners)
+            self._close_listeners(listeners)
         else:
-            self._announce()
+            self._fail_readiness()
             await asyncio.sleep(self._notice)
-            await accept_the_last(listeners, lambda: self._stop_listening(listeners), self._accept)
-        # What the loop had accepted becomes a connection in its next turns; only then can it be asked to go.
+            await close_listeners(listeners, lambda: self._close_listeners(listeners), self._accept)
+        # The loop needs a few iterations to create connections for the sockets that it has accepted.
         await asyncio.sleep(TICK)
         self._end_streams()
         await super().shutdown(sockets)
 
-    def _stop_listening(self, listeners: list[socket.socket]) -> None:
+    def _close_listeners(self, listeners: list[socket.socket]) -> None:
         for server in self.servers:
             server.close()
         for listener in listeners:
@@ -84,10 +84,10 @@ class GatewayServer(Server):
 
 
 class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ships no types
-    """The worker class to give gunicorn: `-k gateway.worker.gunicorn_worker.GatewayWorker`."""
+    """The worker class for gunicorn: `-k gateway.worker.gunicorn_worker.GatewayWorker`."""
 
     is_replaced: Callable[[], bool] = staticmethod(lambda: False)
-    """Whether a reload has put other workers beside this one; gunicorn_conf.py knows."""
+    """Whether a reload has replaced this worker; set by gunicorn_conf.py."""
 
     CONFIG_KWARGS = {
         "loop": "uvloop",
@@ -104,7 +104,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
         self.config.http = connection_class(self.wsgi.proxy_protocol)
         server = GatewayServer(
             self.config,
-            announce=self.wsgi.graceful_shutdown.announce,
+            fail_readiness=self.wsgi.graceful_shutdown.begin,
             notice=self.wsgi.notice,
             end_streams=self.wsgi.end_streams,
         )

@@ -1,28 +1,31 @@
-"""Lets the threads of the gateway's own endpoints use what lives on the worker's loop."""
+"""Run coroutines on the worker's event loop from the threads of the gateway's own Flask endpoints."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 TIMEOUT = 12.0
-"""Seconds. What is called on the loop has shorter deadlines of its own."""
+"""Seconds. A backstop: what runs on the loop has shorter deadlines of its own."""
 
 
 class LoopBridge:
-    """Runs coroutines on the loop it was attached to."""
+    """Runs coroutines on the loop that it is attached to."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Names the loop; called once, when the worker starts."""
+        """Set the loop. Called once, when the worker starts."""
         self._loop = loop
 
-    def wait_for(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """The result of `work`, or what it raises. For threads other than the loop's."""
+    def wait_for(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of `coroutine`, or raise its exception. Must not be called on the loop's own thread.
+
+        Raises TimeoutError after TIMEOUT seconds, and RuntimeError before the worker has started.
+        """
         if self._loop is None:
-            work.close()
+            coroutine.close()
             raise RuntimeError("the worker has not started")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(TIMEOUT)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT)

@@ -1,19 +1,19 @@
-"""Owns how many files a worker may open: each connection is one, and shells allow fewer than systems bear."""
+"""The open-file limit of a worker: each connection is an open file, and shells set a low limit."""
 
 import resource
 
 import structlog
 
 SPARE = 256
-"""What a worker opens besides streams: its listeners, connections to Redis and services, the log, modules."""
+"""Open files of a worker besides streams: listeners, connections to Redis and services, the log, modules."""
 
 _log = structlog.get_logger("worker")
 
 
 def allow_open_files(streams: int) -> None:
-    """Raises the limit to what the system allows at most, as nginx and HAProxy do; workers inherit it by their fork.
+    """Raise the soft limit to the hard limit, as nginx and HAProxy do. Forked workers inherit it.
 
-    Says so in the log where even that is less than `streams` streams need, two files each.
+    Log a warning if the limit is below what `streams` streams need, at two files each.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -26,6 +26,6 @@ def allow_open_files(streams: int) -> None:
 def _raised(soft: int, hard: int) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS bears no more than kern.maxfilesperproc, whatever its hard limit says
+    except (OSError, ValueError):  # macOS allows at most kern.maxfilesperproc, whatever the hard limit is
         return soft
     return hard

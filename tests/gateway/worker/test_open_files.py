@@ -1,4 +1,4 @@
-"""A worker may open as many files as the system allows, whatever the shell said that started it."""
+"""A worker may open as many files as the system allows, whatever the limit of the shell that started it."""
 
 import resource
 import subprocess
@@ -15,19 +15,21 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
-def allowed(soft: int, hard: int, streams: int) -> list[str]:
-    """What a process of its own says: a hard limit that was lowered stays so."""
-    words = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(streams)]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+def output_with_limits(soft: int, hard: int, streams: int) -> list[str]:
+    """Return the log lines and the new soft limit. In another process: a lowered hard limit cannot be raised again."""
+    command = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(streams)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    ).stdout.splitlines()
 
 
-def test_the_limit_is_raised_to_what_the_system_allows() -> None:
-    assert allowed(256, 2_300, 1_000) == ["2300"]
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= 2_300, "else nothing was looked at"
+def test_the_soft_limit_is_raised_to_the_hard_limit() -> None:
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= 2_300, "the test needs a higher hard limit"
+    assert output_with_limits(256, 2_300, 1_000) == ["2300"]
 
 
-def test_too_low_a_limit_is_said() -> None:
-    warning, limit = allowed(256, 2_200, 1_000)
+def test_a_limit_below_the_needs_of_the_streams_is_logged() -> None:
+    warning, limit = output_with_limits(256, 2_200, 1_000)
     assert limit == "2200"
     for part in ("open_file_limit_low", "2200", "2256", "GATEWAY_STREAMS"):
         assert part in warning
