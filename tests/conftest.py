@@ -1,4 +1,4 @@
-"""How every test is run: what Hypothesis may take its time for, and which tests one worker runs."""
+"""Settings of the test run: Hypothesis profiles, and how test files are spread over workers."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,5 +21,5 @@ class ByFile(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
-    """Only asked for where there are workers: `make test`."""
+    """Called only with workers, as in `make test`."""
     return ByFile(config, log)

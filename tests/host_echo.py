@@ -1,4 +1,4 @@
-"""Asks every endpoint of a service by a Host that somebody made up, and looks for that name in the answers."""
+"""Send a made-up Host to every endpoint of a service, and look for it in the responses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def echoes(app: Flask, headers: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
-    """The requests whose answer names HOST, of every rule of `app`, with `values` for its variables."""
+    """Return the requests whose response contains HOST, for every rule of `app`; `values` fill its variables."""
     client = app.test_client()
     found = []
     for path in _paths(app, values):

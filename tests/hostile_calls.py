@@ -1,4 +1,4 @@
-"""Sends hostile bodies to every endpoint of a Flask app, as its own URL map names them, and judges the answers."""
+"""Send hostile bodies to every endpoint in a Flask app's URL map, and check the responses."""
 
 import os
 import re
@@ -19,22 +19,22 @@ from tests.hostile_json import JSON, STRINGS, Body, Place, bodies, places
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
 SHARE, SMALL_SHARE = (800, 2) if FULL else (12, 1)
-"""Bodies, or strings where it takes none, for an endpoint; and what is sent where nobody expects anything."""
+"""Hostile requests for each endpoint: bodies where it accepts one, strings elsewhere."""
 PATHS = 60 if FULL else 4
-"""Naughty strings in the place of each id."""
+"""Naughty strings tried in place of each id."""
 
 _UNMOVED = re.compile(r"/(healthz|readyz|jwks\.json)$")
-"""What looks at nothing of a request: a few are enough."""
+"""Requests for endpoints that read nothing of a request."""
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Headers = Callable[[], Mapping[str, str]]
-"""What proves who is asking, made anew for each request."""
+"""Returns fresh credentials for each request."""
 Some = TypeVar("Some")
 Rows = Mapping[str, Sequence[tuple[object, ...]]]
 
 
 class Stored:
-    """What a database holds, but for the tables that may tell of refusals."""
+    """Return the rows of a database, without the tables that may record refusals."""
 
     def __init__(self, database: Path, *, except_for: frozenset[str] = frozenset()) -> None:
         self._connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
@@ -62,7 +62,7 @@ class Stored:
 
 
 def endpoints(app: Flask) -> list[tuple[Rule, str]]:
-    """Each rule of `app` with each of its methods."""
+    """Yield each rule of `app` with each of its methods."""
     return [(rule, method) for rule in app.url_map.iter_rules() for method in sorted(rule.methods or ())]
 
 
@@ -154,7 +154,7 @@ def share(everything: Sequence[Some], turn: int, size: int) -> Iterator[Some]:
 
 
 def complaint(answer: TestResponse, *, changed: bool) -> str:
-    """What is wrong with an answer; nothing where nothing is."""
+    """Return what is wrong with a response, or an empty string."""
     if answer.status_code >= 500:
         return f"{answer.status_code} {answer.text[:200]}"
     if answer.status_code < 400:
@@ -167,7 +167,7 @@ def complaint(answer: TestResponse, *, changed: bool) -> str:
 
 
 def paths(rule: Rule, honest: str) -> Iterator[str]:
-    """The paths of `rule`, with `honest` and with naughty strings in the place of what it leaves open."""
+    """Return the paths of `rule`, with `honest` and with naughty strings as its variables."""
     if not rule.arguments:
         yield rule.rule
         return

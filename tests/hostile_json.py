@@ -17,7 +17,7 @@ FIELDS = (
     *("email", "password", "new_password", "current_password", "first_name", "last_name", "refresh", "token", "uid"),
     *("title", "body", "roles", "handle_hash", "device", "address", "id", "seen"),
 )
-"""Of all endpoints; those that an endpoint does not know are noise to it."""
+"""Member names of all endpoints together."""
 
 GOOD = {
     "email": "honest@example.org",
@@ -30,7 +30,7 @@ GOOD = {
 
 
 class Body(NamedTuple):
-    """What is sent."""
+    """Return the body."""
 
     name: str
     content_type: str
@@ -38,7 +38,7 @@ class Body(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a naughty string is put: a query string, or a header's value."""
+    """The part of a request that carries a naughty string: a query parameter or a header value."""
 
     name: str
     query: str
@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 QUERY = ("page", "page_size", "q", "owner", "last_event_id", "ticket", "")
-"""Names in a query string, of all endpoints; the last is none."""
+"""Query parameters of all endpoints; no endpoint reads the last one."""
 HEADERS = (
     *("Accept", "Accept-Language", "Authorization", "Cookie", "Forwarded", "If-None-Match", "Last-Event-ID"),
     *("Origin", "Traceparent", "User-Agent", "X-Forwarded-For", "X-Identity", "X-Peer", "X-Refresh-Token"),

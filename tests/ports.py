@@ -1,4 +1,4 @@
-"""Hands out loopback ports for servers that have to be told theirs, so that no two are told the same.
+"""Reserve loopback ports for servers that need a fixed one, so that no two get the same.
 
 They stand below those that the kernel gives to whoever asks for any. Each process that runs tests owns a block of
 them as long as it lives: it listens on the block's first port, and nobody else can.
@@ -13,14 +13,14 @@ _BLOCKS = range(20_000, 32_000, 100)
 
 
 def free_port() -> int:
-    """Nobody listens there, and no other process that runs tests will."""
+    """Return a port that is free and that no other test process uses."""
     _, ports = _own_block()
     return next(port for port in ports if not _is_taken(port))
 
 
 @cache
 def _own_block() -> tuple[socket.socket, Iterator[int]]:
-    """What holds the block, and its ports in turn, over and over."""
+    """The socket that reserves the block of ports, and an endless iterator over them."""
     for first in _BLOCKS:
         if (claim := _listen(first)) is not None:
             return claim, cycle(range(first + 1, first + _BLOCKS.step))

@@ -1,4 +1,4 @@
-"""Clients that send what they have to say drop by drop, hundreds of them at once."""
+"""Hundreds of clients that send their requests byte by byte."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from itertools import cycle, islice
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """For how many seconds a server kept a slow client, and what it said in the end."""
+    """How many seconds a server kept a slow client, and its response."""
 
     kind: str
     seconds: float

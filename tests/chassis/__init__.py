@@ -1,1 +1,1 @@
-"""What every process is built on."""
+"""Tests of the chassis."""

@@ -1,4 +1,4 @@
-"""What is said of a database that a service cannot start with: one line, with the cause and what to do."""
+"""A database that a service cannot use is reported in one line, with the cause and what to do."""
 
 import os
 import sqlite3
@@ -55,20 +55,20 @@ def sqlite(path: Path, *statements: str) -> str:
 # --- SQLite --------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_missing_is_named_and_not_made(tmp_path: Path, tables: Tables) -> None:
+def test_a_missing_file_is_named_and_not_created(tmp_path: Path, tables: Tables) -> None:
     said = refusal(f"sqlite:///{tmp_path / 'a.db'}", tables)
     assert said == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
     assert not (tmp_path / "a.db").exists()
     check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
 
 
-def test_a_folder_that_is_missing_is_named(tmp_path: Path, tables: Tables) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, tables: Tables) -> None:
     url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
     for said in (refusal(url, tables), str(_to_migrate(url))):
         assert f"there is no folder {tmp_path / 'none'}; create it" in said
 
 
-def test_a_file_that_is_something_else_is_refused(tmp_path: Path, tables: Tables) -> None:
+def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, tables: Tables) -> None:
     (tmp_path / "a.db").write_text("notes to self\n" * 100)
     assert refusal(f"sqlite:///{tmp_path / 'a.db'}", tables).startswith(
         "file is not a database; correct DATABASE_URL"
@@ -76,13 +76,13 @@ def test_a_file_that_is_something_else_is_refused(tmp_path: Path, tables: Tables
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_file_that_may_not_be_written_is_refused(tmp_path: Path, tables: Tables) -> None:
+def test_a_read_only_file_is_rejected(tmp_path: Path, tables: Tables) -> None:
     url = sqlite(tmp_path / "a.db")
     (tmp_path / "a.db").chmod(0o400)
     assert "permission denied" in refusal(url, tables)
 
 
-def test_tables_that_are_missing_old_current_and_newer(tmp_path: Path, tables: Tables) -> None:
+def test_missing_and_old_tables_are_rejected_current_and_newer_accepted(tmp_path: Path, tables: Tables) -> None:
     url = sqlite(tmp_path / "a.db")
     assert refusal(url, tables) == "its tables do not exist yet; run `python -m the_service migrate`"
     sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
@@ -103,7 +103,7 @@ def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> N
         subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
 
 
-def test_a_server_that_is_not_there_is_told_from_one_that_refuses(tmp_path: Path, tables: Tables) -> None:
+def test_an_absent_server_and_a_refusing_server_are_reported_differently(tmp_path: Path, tables: Tables) -> None:
     said = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
     assert "refused" in said
     assert said.endswith("start the database server, or correct DATABASE_URL")
@@ -114,7 +114,7 @@ def test_a_server_that_is_not_there_is_told_from_one_that_refuses(tmp_path: Path
 
 
 @needs_postgres
-def test_a_database_or_role_that_is_missing_is_named(postgres: Postgres, tables: Tables) -> None:
+def test_a_missing_database_or_role_is_named(postgres: Postgres, tables: Tables) -> None:
     said = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
     assert said == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
     assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith(
@@ -123,7 +123,7 @@ def test_a_database_or_role_that_is_missing_is_named(postgres: Postgres, tables:
 
 
 @needs_postgres
-def test_an_encoding_that_holds_no_names_of_people_is_refused(postgres: Postgres, tables: Tables) -> None:
+def test_an_encoding_other_than_utf8_is_rejected(postgres: Postgres, tables: Tables) -> None:
     run_sql(postgres, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     url = postgres.url.replace("/postgres?", "/ascii?")
     assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in refusal(url, tables)
@@ -131,7 +131,7 @@ def test_an_encoding_that_holds_no_names_of_people_is_refused(postgres: Postgres
 
 
 @needs_postgres
-def test_tables_that_may_not_be_read_are_named(postgres: Postgres, tables: Tables) -> None:
+def test_missing_privileges_on_a_table_are_reported(postgres: Postgres, tables: Tables) -> None:
     utf8 = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run_sql(postgres, utf8, "CREATE ROLE carl LOGIN")
     url = postgres.url.replace("/postgres?", "/utf8?")

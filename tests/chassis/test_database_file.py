@@ -1,4 +1,4 @@
-"""A pooled connection to SQLite is one to the file at its path, whatever has happened to the one before."""
+"""A pooled SQLite connection always uses the file that is at its path now."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,14 +30,14 @@ def read(engine: Engine) -> list[str]:
         return list(connection.execute(text("SELECT word FROM words")).scalars())
 
 
-def test_a_file_that_was_replaced_is_opened(engine: Engine, tmp_path: Path) -> None:
+def test_a_replaced_file_is_opened_again(engine: Engine, tmp_path: Path) -> None:
     make_engine(tmp_path / "backup.db", "the backup").dispose()
     assert read(engine) == ["the first"]
     (tmp_path / "backup.db").replace(tmp_path / "now.db")
     assert read(engine) == ["the backup"]
 
 
-def test_a_file_that_was_moved_away_is_written_no_more(engine: Engine, tmp_path: Path) -> None:
+def test_a_moved_file_is_not_written_any_more(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "now.db").rename(tmp_path / "away.db")
     with pytest.raises(Exception, match="no such table"):
         read(engine)
@@ -45,7 +45,7 @@ def test_a_file_that_was_moved_away_is_written_no_more(engine: Engine, tmp_path:
     assert read(engine) == ["the first"]
 
 
-def test_while_the_file_stays_so_does_the_connection(engine: Engine) -> None:
+def test_the_connection_is_reused_while_the_file_is_the_same(engine: Engine) -> None:
     with engine.connect() as connection:
         first = connection.connection.dbapi_connection
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""/healthz: the process serves. /readyz: it can do its work."""
+"""/healthz shows that the process is alive, /readyz that its components work."""
 
 import pytest
 from flask import Flask
@@ -8,7 +8,7 @@ from chassis.health import health
 
 
 class Part:
-    """Something that a service depends on."""
+    """A component that a service depends on."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -35,22 +35,20 @@ def client(database: Part, cache: Part) -> FlaskClient:
     return app.test_client()
 
 
-def test_a_process_that_serves_is_healthy_whatever_its_parts_do(client: FlaskClient, database: Part) -> None:
+def test_healthz_is_200_even_if_components_fail(client: FlaskClient, database: Part) -> None:
     database.error = OSError("gone")
     answer = client.get("/healthz")
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ok"})
 
 
-def test_it_is_ready_when_every_part_is(client: FlaskClient) -> None:
+def test_readyz_is_200_if_every_check_passes(client: FlaskClient) -> None:
     answer = client.get("/readyz")
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ready"})
 
 
 @pytest.mark.parametrize("error", [OSError("password=hunter2"), LookupError(), RuntimeError("x")])
-def test_it_is_not_ready_while_a_part_fails_which_is_named(
-    client: FlaskClient, database: Part, error: Exception
-) -> None:
-    """The part's name and no more: its error may hold an address or a password."""
+def test_readyz_is_503_and_names_the_failing_component(client: FlaskClient, database: Part, error: Exception) -> None:
+    """Only the name is shown: the error may contain an address or a password."""
     database.error = error
     answer = client.get("/readyz")
     assert (answer.status_code, answer.get_json()) == (503, {"status": "not ready", "failing": ["database"]})
@@ -58,7 +56,7 @@ def test_it_is_not_ready_while_a_part_fails_which_is_named(
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_part_it_can_do_without_is_reported_and_does_not_decide(client: FlaskClient, cache: Part) -> None:
+def test_a_failing_optional_component_is_reported_with_200(client: FlaskClient, cache: Part) -> None:
     cache.error = OSError()
     answer = client.get("/readyz")
     assert (answer.status_code, answer.get_json()) == (200, {"status": "ready", "degraded": ["cache"]})

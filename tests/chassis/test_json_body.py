@@ -1,4 +1,4 @@
-"""A JSON body is read strictly, so that two readers can never understand it differently (R23)."""
+"""JSON bodies are parsed strictly, so that no two parsers read one body differently (R23)."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from chassis.json_body import JSON, MAX_DEPTH, MalformedJson, parse_json
     "value",
     [None, True, False, 0, -7, 1.5, 1e300, "", "text", "ü€😀", [], {}, [1, [2, {"a": None}]], {"a": {"b": [1, "x"]}}],
 )
-def test_a_plain_value_is_read(value: JSON) -> None:
+def test_plain_values_are_parsed(value: JSON) -> None:
     assert parse_json(json.dumps(value).encode()) == value
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -64,7 +64,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("body", "field"), REFUSED, ids=lambda part: repr(part)[:30])
-def test_what_readers_could_differ_on_is_refused_and_the_field_named(body: bytes, field: str | None) -> None:
+def test_ambiguous_json_is_rejected_and_the_field_is_named(body: bytes, field: str | None) -> None:
     with pytest.raises(MalformedJson) as refused:
         parse_json(body)
     assert refused.value.field == field
@@ -76,14 +76,14 @@ def nested(depth: int, innermost: str, opening: str, closing: str) -> bytes:
 
 
 @pytest.mark.parametrize("innermost", ["", "1", '"x"'])
-def test_a_hundred_levels_of_lists_are_enough(innermost: str) -> None:
+def test_lists_may_nest_a_hundred_levels(innermost: str) -> None:
     parse_json(nested(MAX_DEPTH, innermost, "[", "]"))
     with pytest.raises(MalformedJson, match="nested deeper"):
         parse_json(nested(MAX_DEPTH + 1, innermost, "[", "]"))
 
 
 @pytest.mark.parametrize("innermost", ["{}", "1", "[]"])
-def test_a_hundred_levels_of_objects_are_enough(innermost: str) -> None:
+def test_objects_may_nest_a_hundred_levels(innermost: str) -> None:
     inside = 0 if innermost == "1" else 1
     parse_json(nested(MAX_DEPTH - inside, innermost, '{"a":', "}"))
     with pytest.raises(MalformedJson, match="nested deeper") as refused:
@@ -91,15 +91,15 @@ def test_a_hundred_levels_of_objects_are_enough(innermost: str) -> None:
     assert refused.value.field == "a"
 
 
-def test_a_surrogate_pair_is_a_character() -> None:
+def test_a_surrogate_pair_is_one_character() -> None:
     assert parse_json(b'"\\ud83d\\ude00"') == "😀"
 
 
-def test_long_numbers_are_read_up_to_four_hundred_digits() -> None:
+def test_numbers_may_have_up_to_four_hundred_digits() -> None:
     assert parse_json(b"9" * 400) == 10**400 - 1
 
 
-def test_a_wide_body_is_read_in_passing_time() -> None:
+def test_a_body_with_many_members_is_parsed_quickly() -> None:
     wide = json.dumps({f"key-{number}": [number] * 3 for number in range(20_000)}).encode()
     assert len(parse_json(wide)) == 20_000  # type: ignore[arg-type]
 
@@ -138,8 +138,8 @@ VALUES = st.recursive(
 )
 @example(b'{"a":' * 1_000)
 @example(b"-")
-def test_any_body_is_read_or_refused(body: bytes) -> None:
-    """Never anything but a value or MalformedJson; and a value that came through can be written and stored."""
+def test_any_body_is_parsed_or_rejected(body: bytes) -> None:
+    """The result is a value or MalformedJson, and every value can be encoded and stored."""
     try:
         value = parse_json(body)
     except MalformedJson:
@@ -150,7 +150,7 @@ def test_any_body_is_read_or_refused(body: bytes) -> None:
 
 
 @given(VALUES)
-def test_what_was_written_is_what_is_read(value: JSON) -> None:
+def test_encoded_values_are_parsed_unchanged(value: JSON) -> None:
     def is_plain(member: JSON) -> bool:
         if isinstance(member, dict):
             return all(is_plain(part) for pair in member.items() for part in pair)

@@ -45,14 +45,14 @@ def lines() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def test_every_line_says_who_when_and_how_bad(lines: list[dict[str, Any]]) -> None:
+def test_every_line_has_service_time_and_level(lines: list[dict[str, Any]]) -> None:
     assert {(line["service"], line["request_id"]) for line in lines} == {("example", "id-1")}
     assert all(line["time"].endswith("Z") and line["level"] in ("info", "warning", "error") for line in lines)
     assert lines[0]["event"] == "plain"
     assert lines[0]["number"] == 7
 
 
-def test_both_kinds_of_loggers_are_heard_and_nothing_twice(lines: list[dict[str, Any]]) -> None:
+def test_structlog_and_standard_loggers_each_write_a_record_once(lines: list[dict[str, Any]]) -> None:
     assert [line["event"] for line in lines] == [
         "plain",
         "in the event [token]",
@@ -74,8 +74,8 @@ def test_no_line_holds_a_token(lines: list[dict[str, Any]]) -> None:
     assert not any(part in written for part in TOKEN.split("."))
 
 
-def test_a_line_that_cannot_be_written_is_lost_and_no_more() -> None:
-    """The request that would have written it goes on."""
+def test_a_line_that_cannot_be_written_is_dropped() -> None:
+    """The request that logged it continues."""
     with open("/dev/full", "wb") as full_disk:
         ended = subprocess.run(
             [sys.executable, "-c", PROGRAM + "import os; os.write(2, b'went on'); os._exit(0)"],
@@ -99,5 +99,5 @@ def test_a_line_that_cannot_be_written_is_lost_and_no_more() -> None:
         ("notes.example.org", "notes.example.org"),
     ],
 )
-def test_whatever_looks_like_a_token_is_masked(text: str, masked: str) -> None:
+def test_everything_that_looks_like_a_token_is_masked(text: str, masked: str) -> None:
     assert mask_tokens(text) == masked

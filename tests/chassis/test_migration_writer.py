@@ -1,4 +1,4 @@
-"""What a developer's models changed is written as the next migration."""
+"""The next migration is generated from the difference between models and migrations."""
 
 import shutil
 from pathlib import Path
@@ -25,9 +25,7 @@ def test_models_and_migrations_of_a_service_agree(db: SQLAlchemy, folder: Path, 
 
 
 @pytest.mark.parametrize(("db", "folder"), SERVICES, ids=["auth_service", "resource_service"])
-def test_a_table_that_no_migration_makes_is_written_into_the_next_one(
-    db: SQLAlchemy, folder: Path, tmp_path: Path
-) -> None:
+def test_a_new_table_is_created_by_the_generated_migration(db: SQLAlchemy, folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "migrations")
     versions = sorted((tmp_path / "migrations" / "versions").glob("0*.py"))
     for version in versions:

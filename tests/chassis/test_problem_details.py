@@ -1,4 +1,4 @@
-"""Every refusal of a service is problem details with a code and the request's id (R21, R22)."""
+"""Every error response of a service is problem details with a code and the request id (R21, R22)."""
 
 import json
 
@@ -48,7 +48,7 @@ def client() -> FlaskClient:
 
 
 def problem(answer: TestResponse) -> tuple[int, str]:
-    """The status and code; the rest must be in order."""
+    """Return status and code, after checking the other members."""
     assert answer.content_type == "application/problem+json"
     members = json.loads(answer.data)
     assert members["status"] == answer.status_code
@@ -59,7 +59,7 @@ def problem(answer: TestResponse) -> tuple[int, str]:
     return answer.status_code, members["code"]
 
 
-def test_a_refusal_says_its_code_detail_and_when_to_come_back(client: FlaskClient) -> None:
+def test_a_refusal_has_code_detail_and_retry_after(client: FlaskClient) -> None:
     answer = client.get("/refused/store_unavailable")
     assert problem(answer) == (503, "store_unavailable")
     assert answer.headers["Retry-After"] == "7"
@@ -76,7 +76,7 @@ def test_a_refusal_says_its_code_detail_and_when_to_come_back(client: FlaskClien
         ("not_found", None),
     ],
 )
-def test_a_challenge_comes_with_401_and_403_alone(client: FlaskClient, code: str, challenge: str | None) -> None:
+def test_only_401_and_403_carry_a_challenge(client: FlaskClient, code: str, challenge: str | None) -> None:
     """R20."""
     assert client.get(f"/refused/{code}").headers.get("WWW-Authenticate") == challenge
 
@@ -95,11 +95,11 @@ def test_a_challenge_comes_with_401_and_403_alone(client: FlaskClient, code: str
         (501, "internal_error"),
     ],
 )
-def test_the_frameworks_errors_are_problems_too(client: FlaskClient, status: int, code: str) -> None:
+def test_errors_of_the_framework_are_problem_details(client: FlaskClient, status: int, code: str) -> None:
     assert problem(client.get(f"/abort/{status}"))[1] == code
 
 
-def test_a_wrong_path_method_or_size_is_one(client: FlaskClient) -> None:
+def test_a_wrong_path_method_or_size_is_problem_details(client: FlaskClient) -> None:
     assert problem(client.get("/nowhere")) == (404, "not_found")
     wrong_method = client.delete("/body")
     assert problem(wrong_method) == (405, "method_not_allowed")
@@ -107,15 +107,15 @@ def test_a_wrong_path_method_or_size_is_one(client: FlaskClient) -> None:
     assert problem(client.post("/body", data=b"x" * 11)) == (413, "body_too_large")
 
 
-def test_a_failure_says_nothing_about_itself(client: FlaskClient) -> None:
-    """R21: no stack, no text of an exception."""
+def test_an_internal_error_shows_no_details(client: FlaskClient) -> None:
+    """R21: no stack trace and no exception text."""
     answer = client.get("/fail")
     assert problem(answer) == (500, "internal_error")
     assert b"hunter2" not in answer.data
     assert b"Traceback" not in answer.data
 
 
-def test_a_redirect_is_no_problem(client: FlaskClient) -> None:
+def test_a_redirect_is_passed_through(client: FlaskClient) -> None:
     assert client.get("/redirect").headers["Location"] == "/elsewhere"
 
 
@@ -133,14 +133,14 @@ def test_a_redirect_is_no_problem(client: FlaskClient) -> None:
         ("", False),
     ],
 )
-def test_a_good_request_id_is_kept_and_any_other_replaced(client: FlaskClient, given: str, is_kept: bool) -> None:
+def test_a_valid_request_id_is_kept_and_any_other_replaced(client: FlaskClient, given: str, is_kept: bool) -> None:
     answer = client.get("/who", headers={"X-Request-Id": given})
     assert (answer.get_json()["id"] == given) is is_kept
     assert answer.headers["X-Request-Id"] == answer.get_json()["id"]
     assert len(answer.headers["X-Request-Id"]) >= 8
 
 
-def test_exactly_one_hop_is_believed(client: FlaskClient) -> None:
+def test_exactly_one_proxy_hop_is_trusted(client: FlaskClient) -> None:
     said = {"X-Forwarded-For": "6.6.6.6, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example"}
     who = client.get("/who", headers=said).get_json()
     assert (who["address"], who["scheme"], who["host"]) == ("192.0.2.1", "https", "api.example")

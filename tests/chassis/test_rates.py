@@ -1,4 +1,4 @@
-"""How rates are written, and which addresses are counted as one."""
+"""Rates as text, and the networks that count as one client."""
 
 import pytest
 
@@ -17,19 +17,19 @@ from chassis.rates import Rate, parse_rate
         (" 2/30 seconds ", Rate(2, 30)),
     ],
 )
-def test_a_rate_is_a_number_and_a_time(written: str, rate: Rate) -> None:
+def test_rates_are_parsed(written: str, rate: Rate) -> None:
     assert parse_rate(written) == rate
 
 
 @pytest.mark.parametrize("written", ["300/minute", "10/5 minutes", "50/second", "2/30 seconds", "1/day"])
-def test_a_rate_is_shown_as_it_is_written(written: str) -> None:
+def test_a_rate_is_formatted_as_it_is_written(written: str) -> None:
     assert str(parse_rate(written)) == written
 
 
 @pytest.mark.parametrize(
     "written", ["", "300", "0/minute", "-1/minute", "5/0 seconds", "5/2 days", "5/fortnight", "1.5/second", 300, None]
 )
-def test_what_is_no_rate_is_refused_with_an_example(written: object) -> None:
+def test_anything_else_is_rejected_with_an_example(written: object) -> None:
     with pytest.raises(ValueError, match="300/minute"):
         parse_rate(written)
 
@@ -46,6 +46,6 @@ def test_what_is_no_rate_is_refused_with_an_example(written: object) -> None:
         ("192.0.2.7:80", ""),
     ],
 )
-def test_an_ipv6_client_has_a_whole_64(address: str, network: str) -> None:
-    """Or it would have 2^64 budgets; and what has no address is not counted with others that have none."""
+def test_an_ipv6_client_counts_by_its_64(address: str, network: str) -> None:
+    """Otherwise one client would have 2^64 budgets. Clients without an address are not counted together."""
     assert client_network(address) == network

@@ -1,4 +1,4 @@
-"""What is said of a Redis that does not do what it is asked, by servers that really refuse."""
+"""The logged reason of a Redis failure, with real servers that refuse."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ DENIED = b"-DENIED Redis is running in protected mode because no password is set
 
 @pytest.fixture(scope="module")
 def locked_port() -> Iterator[int]:
-    """A server with a password."""
+    """The port of a server that requires a password."""
     port = free_port()
     server = ValkeyServer(port=port)
     server.start()
@@ -39,7 +39,7 @@ def locked_port() -> Iterator[int]:
 
 @contextmanager
 def saying(answer: bytes) -> Iterator[int]:
-    """A server that says one thing, whatever it is asked."""
+    """Run a server that gives one answer to everything."""
 
     def serve() -> None:
         while True:
@@ -61,7 +61,7 @@ def saying(answer: bytes) -> Iterator[int]:
 
 
 def reason(url: str) -> str:
-    """What the reason is, which both clients have to tell alike."""
+    """Return the reason, after checking that the sync and the asyncio client give the same."""
     said = reason_of_threads(url)
     assert asyncio.run(reason_of_a_loop(url)) == said
     return said
@@ -81,7 +81,7 @@ def reason_of_threads(url: str) -> str:
     return redis_reason(failed.value)
 
 
-def test_a_password_that_is_missing_or_wrong_is_told_in_redis_words(locked_port: int) -> None:
+def test_a_missing_or_wrong_password_is_reported_in_redis_words(locked_port: int) -> None:
     assert reason(f"redis://127.0.0.1:{locked_port}") == "refused: NOAUTH a password is required"
     said = reason(f"redis://:hunter2@127.0.0.1:{locked_port}")
     assert said.startswith("refused: WRONGPASS ")
@@ -89,22 +89,22 @@ def test_a_password_that_is_missing_or_wrong_is_told_in_redis_words(locked_port:
     assert "hunter2" not in said
 
 
-def test_protected_mode_is_told_in_a_sentence() -> None:
+def test_protected_mode_is_reported_in_one_sentence() -> None:
     with saying(DENIED) as port:
         said = reason(f"redis://127.0.0.1:{port}")
     assert said == "refused: DENIED Redis is running in protected mode because no password is set"
 
 
-def test_tls_where_there_is_none_is_told() -> None:
+def test_tls_against_a_plaintext_port_is_reported() -> None:
     with saying(b"-ERR unknown command\r\n") as port:
         assert reason(f"rediss://127.0.0.1:{port}").startswith("TLS failed: ")
 
 
-def test_silence_is_told_by_its_kind() -> None:
+def test_a_timeout_is_reported_by_its_kind() -> None:
     assert reason(f"redis://127.0.0.1:{free_port()}") == "ConnectionError"
 
 
-def test_the_stack_names_the_refusal_and_not_silence(locked_port: int) -> None:
+def test_the_stack_reports_the_refusal(locked_port: int) -> None:
     with pytest.raises(StartError) as refused:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{locked_port}"})
     assert "REDIS_URL: the Redis there refused" in str(refused.value)
@@ -112,7 +112,7 @@ def test_the_stack_names_the_refusal_and_not_silence(locked_port: int) -> None:
     assert "hunter2" not in str(refused.value)
 
 
-def test_the_auth_service_logs_the_refusal_and_when_redis_is_back(locked_port: int) -> None:
+def test_the_auth_service_logs_the_refusal_and_the_recovery(locked_port: int) -> None:
     clock = MovableClock()
     link = RedisClient(f"redis://127.0.0.1:{locked_port}", clock=clock)
     with capture_logs() as logged, Redis(port=locked_port, password="right") as operator:

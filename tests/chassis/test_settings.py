@@ -1,4 +1,4 @@
-"""Settings are read once; whatever is wrong is named, with its value unless that is a secret (R8)."""
+"""Wrong settings are named, with the value unless it is a secret (R8)."""
 
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ class Example(Settings):
 
 
 def refusal(**environ: str) -> str:
-    """What is said about these variables; none of the secrets may be in it."""
+    """Return the error message for these variables, after checking that it shows no secret."""
     with pytest.raises(SettingsError) as refused:
         load(Example, environ)
     said = str(refused.value)
@@ -35,7 +35,7 @@ def refusal(**environ: str) -> str:
     return said
 
 
-def test_what_is_told_is_read_and_the_rest_has_defaults() -> None:
+def test_given_settings_are_read_and_others_have_defaults() -> None:
     settings = load(Example, {"THE_SECRET": GOOD, "PORT": "9000", "IS_ON": "on", "UNRELATED": "x"})
     assert settings.the_secret.get_secret_value() == GOOD
     assert (settings.port, settings.is_on, settings.log_level, settings.app_env) == (
@@ -73,17 +73,17 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ({"THE_SECRET": GOOD, "LOG_LEVEL": "debug"}, "LOG_LEVEL input should be"),
     ],
 )
-def test_each_complaint_names_its_variable(environ: dict[str, str], said: str) -> None:
+def test_each_problem_names_its_variable(environ: dict[str, str], said: str) -> None:
     assert refusal(**environ).startswith(said)
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("IS_ON", "perhaps"), ("LOG_LEVEL", "x" * 101)])
-def test_a_value_that_is_no_secret_is_shown(name: str, value: str) -> None:
+def test_a_wrong_value_is_shown_unless_it_is_secret(name: str, value: str) -> None:
     (said,) = [line for line in refusal(**{name: value}).splitlines() if line.startswith(name)]
     assert said.endswith(f"; got {value[:100]!r}")
 
 
-def test_a_secret_that_came_from_a_file_is_named_by_its_path(tmp_path: Path) -> None:
+def test_a_wrong_secret_from_a_file_is_reported_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("tooshort")
     said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
     assert said == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
@@ -96,7 +96,7 @@ def test_a_secret_that_came_from_a_file_is_named_by_its_path(tmp_path: Path) -> 
     assert missing == f"THE_SECRET_FILE names {tmp_path / 'none'}, which cannot be read: No such file or directory"
 
 
-def test_a_misspelled_variable_is_warned_about_with_what_was_meant() -> None:
+def test_a_misspelled_variable_is_logged_with_the_likely_name() -> None:
     environ = {
         "PROT": "1",
         "PORT_": "1",
@@ -118,8 +118,8 @@ def test_a_misspelled_variable_is_warned_about_with_what_was_meant() -> None:
     ]
 
 
-def test_no_setting_of_one_service_is_taken_for_a_slip_of_anothers() -> None:
-    """In `make run` all of them stand in one environment."""
+def test_a_setting_of_another_service_is_not_reported_as_misspelled() -> None:
+    """In `make run` all services share one environment."""
     names = {line[1:].split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if line[:1] == "#"}
     everything = {name for name in names if name.isupper()} | {f"{secret.setting}_FILE" for secret in SECRETS}
     for service in ("gateway", "auth_service", "resource_service"):
@@ -128,7 +128,7 @@ def test_no_setting_of_one_service_is_taken_for_a_slip_of_anothers() -> None:
         assert misspelled(everything, *models) == {}, service
 
 
-def test_what_is_wrong_in_two_groups_of_settings_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_in_two_groups_of_settings_are_reported_together(capsys: pytest.CaptureFixture[str]) -> None:
     class Other(Settings):
         workers: int = 1
 
@@ -138,7 +138,7 @@ def test_what_is_wrong_in_two_groups_of_settings_is_said_at_once(capsys: pytest.
     assert [line.split()[2] for line in said] == ["LOG_LEVEL", "THE_SECRET", "PORT", "WORKERS"]
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     said = refusal(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
     assert [line.split(" ")[0] for line in said.splitlines()] == ["THE_SECRET", "OLD_SECRET", "PORT", "IS_ON"]
 
@@ -158,14 +158,14 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
     assert value.get_secret_value() == other
 
 
-def test_both_at_once_are_refused(tmp_path: Path) -> None:
+def test_a_variable_and_its_file_together_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
     said = refusal(THE_SECRET=GOOD, THE_SECRET_FILE=str(tmp_path / "secret"))
     assert said == "THE_SECRET and THE_SECRET_FILE are both set: keep one"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"  \n", b"\xff\xfe", b"tooshort"], ids=repr)
-def test_a_file_that_holds_no_secret_is_refused_by_its_variable(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unusable_secret_file_is_reported_by_its_variable(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
     said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
@@ -178,7 +178,7 @@ def test_only_secrets_come_from_files(tmp_path: Path) -> None:
     assert load(Example, {"THE_SECRET": GOOD, "PORT_FILE": str(tmp_path / "port")}).port == 8_000
 
 
-def test_a_process_that_cannot_start_says_why_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_cannot_start_reports_why_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         settings_or_exit(Example, {"PORT": "eighty"})
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""Writers of one SQLite file take turns, whichever thread or process they are in; readers do not wait for them."""
+"""Writers of one SQLite file wait for each other in order, across threads and processes; readers do not wait."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_engine(path: Path) -> Iterator[MakeEngine]:
-    """Each engine is to the others as one of another process."""
+    """Return a function that makes engines; each behaves like one in another process."""
     engines: list[Engine] = []
 
     def make() -> Engine:
@@ -50,7 +50,7 @@ def engine(make_engine: MakeEngine) -> Engine:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Whoever writes waits for so many seconds and no longer."""
+    """Set the busy timeout in seconds."""
     monkeypatch.setattr("chassis.sqlite_connection.BUSY_TIMEOUT", 0.05)
     return 0.05
 
@@ -69,8 +69,8 @@ THREADS, WRITES = 4, 30
 
 
 @pytest.mark.usefixtures("engine")
-def test_nobody_is_refused_and_each_is_served_before_those_who_come_much_later(path: Path) -> None:
-    """Of eight writers each has some seven before it, and where turns are not kept some two hundred."""
+def test_no_writer_fails_and_none_is_overtaken_by_many(path: Path) -> None:
+    """With eight writers, each waits for about seven others; without the lock, for about two hundred."""
     command = [sys.executable, "-m", "tests.chassis.writing_process", str(path), str(THREADS), str(WRITES)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
@@ -92,7 +92,7 @@ def test_nobody_is_refused_and_each_is_served_before_those_who_come_much_later(p
     assert max(map(int, said)) <= 2 * THREADS * 5
 
 
-def test_what_all_of_them_wrote_is_there(engine: Engine, make_engine: MakeEngine) -> None:
+def test_every_write_is_stored(engine: Engine, make_engine: MakeEngine) -> None:
     engines = [engine, make_engine()] * 4
     with ThreadPoolExecutor(len(engines)) as pool:
         for _ in range(10):
@@ -100,7 +100,7 @@ def test_what_all_of_them_wrote_is_there(engine: Engine, make_engine: MakeEngine
     assert read(engine) == 80
 
 
-def test_who_reads_waits_for_no_writer(engine: Engine, make_engine: MakeEngine) -> None:
+def test_readers_do_not_wait_for_a_writer(engine: Engine, make_engine: MakeEngine) -> None:
     with engine.begin() as connection:
         connection.execute(MORE)
         assert read(engine) == read(make_engine()) == 0
@@ -108,10 +108,10 @@ def test_who_reads_waits_for_no_writer(engine: Engine, make_engine: MakeEngine) 
 
 
 @pytest.mark.parametrize("is_other_process", [False, True])
-def test_who_has_waited_for_too_long_is_refused_and_leaves_the_turn_to_others(
+def test_a_writer_fails_after_the_timeout_and_leaves_the_queue(
     engine: Engine, make_engine: MakeEngine, hurried: float, *, is_other_process: bool
 ) -> None:
-    """A service answers this error with a 503 and Retry-After."""
+    """The service turns this error into a 503 with Retry-After."""
     other = make_engine() if is_other_process else engine
     with engine.begin() as connection:
         connection.execute(MORE)
@@ -150,7 +150,7 @@ def commit_and_go_on(connection: Connection) -> None:
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("end", [roll_back, fail, fall_silent, commit, commit_and_go_on])
-def test_however_a_transaction_ends_the_next_writer_has_the_turn(
+def test_every_end_of_a_transaction_releases_the_lock(
     engine: Engine, make_engine: MakeEngine, end: Callable[[Connection], None]
 ) -> None:
     with engine.connect() as connection:
@@ -161,7 +161,7 @@ def test_however_a_transaction_ends_the_next_writer_has_the_turn(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_write_that_could_not_begin_holds_nobody_up(engine: Engine, path: Path) -> None:
+def test_a_write_that_cannot_begin_does_not_block_others(engine: Engine, path: Path) -> None:
     stranger = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", **engine_options("sqlite:", threads=2))
     prepare_engine(stranger)
     for _ in range(2):
@@ -171,13 +171,13 @@ def test_a_write_that_could_not_begin_holds_nobody_up(engine: Engine, path: Path
     write(engine)
 
 
-def test_where_the_file_of_turns_cannot_be_had_there_is_writing_all_the_same(engine: Engine, path: Path) -> None:
+def test_writes_succeed_without_the_lock_file(engine: Engine, path: Path) -> None:
     Path(f"{path}-turn").unlink()
     Path(f"{path}-turn").mkdir()
     write(engine)
     assert read(engine) == 1
 
 
-def test_the_file_of_turns_is_nobody_elses(engine: Engine, path: Path) -> None:
+def test_the_lock_file_is_private(engine: Engine, path: Path) -> None:
     write(engine)
     assert Path(f"{path}-turn").stat().st_mode & 0o777 == 0o600

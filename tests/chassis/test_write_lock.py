@@ -1,4 +1,4 @@
-"""Turns come in the order in which they were asked for, and go to nobody who has left."""
+"""The write lock goes to waiting threads in order of arrival, and never to one that has given up."""
 
 import random
 import threading
@@ -10,7 +10,7 @@ from chassis.write_lock import WriteLock, process_lock
 
 
 def soon() -> float:
-    """A deadline that is not met where something hangs."""
+    """Return a deadline that only a hanging test reaches."""
     return time.monotonic() + 10
 
 
@@ -19,7 +19,7 @@ def wait_until_so_many_wait(turns: WriteLock, number: int) -> None:
         threading.Event().wait(0.001)
 
 
-def test_whoever_has_waited_longest_is_next() -> None:
+def test_the_longest_waiting_thread_is_next() -> None:
     turns = WriteLock()
     assert turns.acquire(soon())
     order: list[int] = []
@@ -39,7 +39,7 @@ def test_whoever_has_waited_longest_is_next() -> None:
     assert order == list(range(20))
 
 
-def test_who_came_before_it_is_over_is_ahead_of_whoever_gives_it_back() -> None:
+def test_a_waiting_thread_is_ahead_of_the_releasing_one() -> None:
     turns = WriteLock()
     assert turns.acquire(soon())
     with ThreadPoolExecutor(1) as pool:
@@ -50,7 +50,7 @@ def test_who_came_before_it_is_over_is_ahead_of_whoever_gives_it_back() -> None:
         assert waiting.result()
 
 
-def test_who_leaves_at_the_deadline_holds_nobody_up() -> None:
+def test_a_thread_that_gives_up_does_not_block_others() -> None:
     turns = WriteLock()
     assert turns.acquire(soon())
     assert not turns.acquire(deadline=0)
@@ -58,7 +58,7 @@ def test_who_leaves_at_the_deadline_holds_nobody_up() -> None:
     assert turns.acquire(deadline=0)
 
 
-def test_no_turn_is_had_twice_or_lost_where_it_comes_at_the_deadline() -> None:
+def test_a_release_at_the_deadline_is_neither_lost_nor_doubled() -> None:
     turns = WriteLock()
     holders = 0
 
@@ -81,8 +81,8 @@ def test_no_turn_is_had_twice_or_lost_where_it_comes_at_the_deadline() -> None:
     assert turns.acquire(deadline=0)
 
 
-def test_who_holds_the_file_is_alone_until_the_others_deadline(tmp_path: Path) -> None:
-    """A file that was opened twice is to the kernel what one is that two processes have open."""
+def test_a_process_holds_the_file_lock_alone_until_the_others_deadline(tmp_path: Path) -> None:
+    """For flock, a file opened twice is like a file opened by two processes."""
     path = str(tmp_path / "x.db-turn")
     is_over = threading.Event()
 

@@ -13,11 +13,11 @@ from sqlalchemy import Engine, create_engine, text
 from chassis.database import engine_options, prepare_engine
 
 DISK = 0.005
-"""Seconds that each transaction takes, whatever the disk."""
+"""Seconds that each transaction takes, independent of the disk."""
 
 
 def write(engine: Engine, writes: int) -> int:
-    """The most writes of others for which one of `writes` had to wait."""
+    """Return the largest number of other writes that one of `writes` waited for."""
     most = 0
     for _ in range(writes):
         with engine.connect() as connection:

@@ -1,1 +1,1 @@
-"""What crosses a wire: recorded vectors, and who refuses what."""
+"""Tests of the contract, with recorded vectors."""

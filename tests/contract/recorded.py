@@ -11,6 +11,6 @@ _FOLDER = Path(__file__).with_name("vectors")
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """The vectors in the file `name`."""
+    """Return the vectors in the file `name`."""
     document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return document

@@ -1,4 +1,4 @@
-"""What an access token must say, and for how long it is believed (R7)."""
+"""The claims an access token must have, and how long it is accepted (R7)."""
 
 from typing import Any
 
@@ -31,13 +31,13 @@ def read(now: float = NOW, leeway: float = LEEWAY, exp_leeway: float = LEEWAY, *
     "name", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation", "email", "roles"]
 )
 @pytest.mark.parametrize("value", [None, 7.5j, [], {}, True], ids=["missing", "odd", "list", "object", "true"])
-def test_a_claim_that_is_missing_or_of_another_type_is_refused(name: str, value: object) -> None:
+def test_a_missing_claim_or_one_of_another_type_is_rejected(name: str, value: object) -> None:
     changed: dict[str, Any] = {name: value}
     with pytest.raises(InvalidToken):
         read(**changed)
 
 
-def test_roles_may_be_none() -> None:
+def test_roles_may_be_empty() -> None:
     assert read(roles="").roles == ()
 
 
@@ -62,12 +62,12 @@ def test_roles_may_be_none() -> None:
     ],
     ids=repr,
 )
-def test_a_value_that_is_not_for_us_is_refused(changed: dict[str, Any]) -> None:
+def test_another_issuer_audience_or_type_is_rejected(changed: dict[str, Any]) -> None:
     with pytest.raises(InvalidToken):
         read(**changed)
 
 
-def test_ten_seconds_of_skew_are_forgiven_and_no_more() -> None:
+def test_ten_seconds_of_clock_skew_are_tolerated() -> None:
     assert LEEWAY == 10
     read(now=NOW + 300 + 9.9)
     read(now=NOW - 10)
@@ -88,7 +88,7 @@ def test_claims_know_when_they_expire() -> None:
     assert claims.is_expired(NOW + 310, leeway=10)
 
 
-def test_the_leeway_for_exp_is_apart_from_that_for_what_another_machine_dated() -> None:
+def test_exp_has_its_own_leeway() -> None:
     read(now=NOW + 299.9, exp_leeway=0)
     read(now=NOW - 10, exp_leeway=0)
     with pytest.raises(ExpiredToken):
@@ -114,7 +114,7 @@ def test_the_leeway_for_exp_is_apart_from_that_for_what_another_machine_dated() 
         ("a.b." + "c" * (MAX_TOKEN_LENGTH - 3), False),
     ],
 )
-def test_a_tokens_shape_is_known_before_any_cryptography(token: str, shape: bool) -> None:
+def test_a_malformed_token_is_rejected_before_any_cryptography(token: str, shape: bool) -> None:
     """R6."""
     assert is_compact_jws(token) is shape
 
@@ -127,7 +127,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(access_claims(NOW))), JSON))
-def test_whatever_the_claims_hold_they_are_read_or_refused(changed: dict[str, Any]) -> None:
+def test_any_claims_are_read_or_rejected(changed: dict[str, Any]) -> None:
     claims = access_claims(NOW) | changed
     try:
         found = read_access_claims(claims, issuer="sallyport", audience="sallyport-api", now=NOW)

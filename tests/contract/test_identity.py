@@ -1,4 +1,4 @@
-"""An assertion is believed for a minute, by the service it was made for, and only when the gateway signed it."""
+"""An assertion is accepted for one minute, by its audience, and only with the gateway's signature."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def read(assertion: str, now: float = NOW, audience: str = "notes") -> Identity:
 
 
 def signed(header: dict[str, Any] | None = None, **changed: Any) -> str:
-    """An assertion of Ada with some claims changed; None takes one out."""
+    """Return an assertion of Ada with some claims changed; None removes a claim."""
     claims = {
         "ver": 1,
         "iss": "sallyport-gateway",
@@ -42,11 +42,11 @@ def signed(header: dict[str, Any] | None = None, **changed: Any) -> str:
     return jwt.encode(kept, SECRET, algorithm="HS256", headers=header or {"typ": IDENTITY_TYP})
 
 
-def test_what_was_signed_is_what_is_read() -> None:
+def test_a_signed_identity_is_read_unchanged() -> None:
     assert read(sign(ADA, signer=assertion_signer(SECRET), audience="notes", now=NOW)) == ADA == read(signed())
 
 
-def test_an_ed25519_pair_does_as_well() -> None:
+def test_an_ed25519_key_pair_works_as_well() -> None:
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
@@ -63,8 +63,8 @@ def test_an_ed25519_pair_does_as_well() -> None:
 @pytest.mark.parametrize(
     ("age", "believed"), [(-60, False), (-11, False), (-10, True), (0, True), (59, True), (60, False)]
 )
-def test_an_assertion_is_believed_for_sixty_seconds(age: int, believed: bool) -> None:
-    """R36; clocks may differ by ten seconds where the gateway's is ahead."""
+def test_an_assertion_is_accepted_for_sixty_seconds(age: int, believed: bool) -> None:
+    """R36; the gateway's clock may be ten seconds ahead."""
     assertion = signed(exp=NOW + 10_000)
     if believed:
         assert read(assertion, NOW + age) == ADA
@@ -74,7 +74,7 @@ def test_an_assertion_is_believed_for_sixty_seconds(age: int, believed: bool) ->
 
 
 @pytest.mark.parametrize("lifetime", [0, -1, MAX_AGE + 1])
-def test_none_is_signed_for_longer(lifetime: int) -> None:
+def test_a_longer_lifetime_is_rejected(lifetime: int) -> None:
     with pytest.raises(ValueError, match="lifetime"):
         sign(ADA, signer=assertion_signer(SECRET), audience="notes", now=NOW, lifetime=lifetime)
 
@@ -114,19 +114,19 @@ def test_none_is_signed_for_longer(lifetime: int) -> None:
     ],
     ids=repr,
 )
-def test_a_claim_that_is_missing_malformed_or_not_for_us_is_refused(changed: dict[str, Any]) -> None:
+def test_a_missing_malformed_or_foreign_claim_is_rejected(changed: dict[str, Any]) -> None:
     with pytest.raises(InvalidToken):
         read(signed(**changed))
 
 
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt", "peer+jwt", "IDENTITY+JWT", ""])
-def test_another_type_is_refused(typ: str) -> None:
+def test_another_type_is_rejected(typ: str) -> None:
     with pytest.raises(InvalidToken):
         read(signed({"typ": typ}))
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "HS384", "HS512", "EdDSA", "RS256", "", None, 5])
-def test_another_algorithm_is_refused(algorithm: object) -> None:
+def test_another_algorithm_is_rejected(algorithm: object) -> None:
     """R1."""
     payload = signed().split(".")[1]
     for signature in ("", "eA", signed().split(".")[2]):
@@ -135,22 +135,22 @@ def test_another_algorithm_is_refused(algorithm: object) -> None:
             read(f"{header}.{payload}.{signature}")
 
 
-def test_another_secret_is_refused() -> None:
+def test_another_secret_is_rejected() -> None:
     other = assertion_verifier(SECRET[::-1])
     with pytest.raises(InvalidToken):
         verify(signed(), verifier=other, audience="notes", now=NOW)
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"null", b"1", b'"x"', b"{", b"\xff", b"[" * 3_000, b""])
-def test_a_signed_payload_that_is_no_object_is_refused(payload: bytes) -> None:
+def test_a_signed_payload_that_is_not_an_object_is_rejected(payload: bytes) -> None:
     assertion = jwt.api_jws.encode(payload, SECRET, algorithm="HS256", headers={"typ": IDENTITY_TYP})
     with pytest.raises(InvalidToken):
         read(assertion)
 
 
 @given(st.text(), st.text(), st.text(), st.lists(st.text()))
-def test_no_identity_breaks_a_line(subject: str, session: str, email: str, roles: list[str]) -> None:
-    """Whatever is signed, what is read holds no control character, or nothing is read."""
+def test_no_identity_contains_a_line_break(subject: str, session: str, email: str, roles: list[str]) -> None:
+    """An identity that is read contains no control characters, whatever was signed."""
     identity = Identity(subject, session, email, tuple(roles))
     try:
         assertion = sign(identity, signer=assertion_signer(SECRET), audience="notes", now=NOW)

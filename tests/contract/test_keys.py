@@ -1,4 +1,4 @@
-"""A key that anybody could guess, or that was made for something else, stops the start (R8)."""
+"""A guessable key, or a key of the wrong kind, stops the start (R8)."""
 
 import secrets
 
@@ -49,20 +49,20 @@ RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
 
 @pytest.mark.parametrize("secret", WEAK)
-def test_a_weak_secret_is_refused_and_not_repeated(secret: str) -> None:
+def test_a_weak_secret_is_rejected_without_showing_it(secret: str) -> None:
     for refuse in (check_secret, assertion_signer, assertion_verifier):
         with pytest.raises(WeakKey) as refused:
             refuse(secret)
         assert len(secret) < 8 or secret not in str(refused.value)
 
 
-def test_length_counts_in_bytes() -> None:
+def test_length_is_counted_in_bytes() -> None:
     check_secret("äöüßéèñçåøæœ" + "ab12cd34")
     check_secret("abcdefgh" * 4)
 
 
 @pytest.mark.parametrize("make", [secrets.token_hex, secrets.token_urlsafe])
-def test_random_secrets_are_taken(make: object) -> None:
+def test_random_secrets_are_accepted(make: object) -> None:
     assert callable(make)
     for _ in range(200):
         assert assertion_signer(make(32)).algorithm == "HS256"
@@ -80,8 +80,8 @@ def test_random_secrets_are_taken(make: object) -> None:
     ],
     ids=["rsa", "p-256", "public", "nonsense", "certificate", "encrypted"],
 )
-def test_a_pem_of_another_kind_signs_nothing(pem: str) -> None:
-    """Nor does it pass for a shared secret."""
+def test_a_pem_of_another_kind_is_rejected_as_signing_key(pem: str) -> None:
+    """It is not accepted as a shared secret either."""
     with pytest.raises(WeakKey):
         assertion_signer(pem)
 
@@ -91,17 +91,17 @@ def test_a_pem_of_another_kind_signs_nothing(pem: str) -> None:
     [public_pem(RSA), public_pem(P256), private_pem(ED25519), public_pem(x25519.X25519PrivateKey.generate())],
     ids=["rsa", "p-256", "private", "x25519"],
 )
-def test_a_pem_of_another_kind_verifies_nothing(pem: str) -> None:
-    """A service that was given the gateway's private key does not start: it could sign for itself."""
+def test_a_pem_of_another_kind_is_rejected_as_verification_key(pem: str) -> None:
+    """A service does not start with the gateway's private key: it could sign assertions itself."""
     with pytest.raises(WeakKey):
         assertion_verifier(pem)
 
 
-def test_the_keys_form_decides_its_algorithm() -> None:
+def test_the_kind_of_key_determines_the_algorithm() -> None:
     assert assertion_signer(private_pem(ED25519)).algorithm == "EdDSA"
     assert assertion_verifier(f"\n  {public_pem(ED25519)}").algorithm == "EdDSA"
 
 
-def test_a_key_does_not_show_itself() -> None:
+def test_repr_does_not_show_the_key() -> None:
     secret = secrets.token_urlsafe(32)
     assert secret not in repr(assertion_signer(secret)) + repr(assertion_verifier(secret))

@@ -57,7 +57,7 @@ def ring() -> KeyRing:
 
 @pytest.fixture(scope="module")
 def signers(ring: KeyRing) -> dict[str, Sign]:
-    """How each kind is signed: with its `typ` and any claims."""
+    """Return how each kind is signed, with its `typ` and any claims."""
     kid = ring.signing.public.kid
 
     def with_key(typ: str, claims: dict[str, Any]) -> str:
@@ -71,7 +71,7 @@ def signers(ring: KeyRing) -> dict[str, Sign]:
 
 @pytest.fixture(scope="module")
 def verifiers(ring: KeyRing) -> dict[str, list[Verify]]:
-    """Who verifies each kind; access tokens are read in two places."""
+    """Return the verifiers of each kind; access tokens have two."""
     reader = TokenReader(ring, SECRET.encode(), issuer="sallyport", audience="sallyport-api", clock=lambda: NOW)
     return {
         "access": [_at_the_gateway(ring), reader.read_access],
@@ -94,7 +94,7 @@ def _at_the_gateway(ring: KeyRing) -> Verify:
 
 
 def is_taken(verify_one: Verify, token: str) -> bool:
-    """Whether the verifier accepts `token`. Any error but InvalidToken is one of the verifier's own."""
+    """Return whether the verifier accepts `token`. Any error other than InvalidToken is a fault."""
     try:
         verify_one(token)
     except InvalidToken:
@@ -104,7 +104,7 @@ def is_taken(verify_one: Verify, token: str) -> bool:
 
 @pytest.mark.parametrize("verifier", KINDS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_the_diagonal_passes(
+def test_each_verifier_accepts_its_own_kind_only(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], kind: str, verifier: str
 ) -> None:
     typ, claims = KINDS[kind]
@@ -114,10 +114,10 @@ def test_only_the_diagonal_passes(
 
 @pytest.mark.parametrize("verifier", KINDS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_borrowed_typ_or_audience_alone_does_not_help(
+def test_typ_and_audience_are_each_checked(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], kind: str, verifier: str
 ) -> None:
-    """Each of the two is checked for itself, under every key."""
+    """Under every key."""
     typ, claims = KINDS[kind]
     wanted_typ, wanted_claims = KINDS[verifier]
     for sign_one in signers.values():
@@ -127,7 +127,7 @@ def test_a_borrowed_typ_or_audience_alone_does_not_help(
 
 
 @pytest.mark.parametrize("verifier", KINDS)
-def test_a_kind_is_taken_under_its_own_key_alone(
+def test_each_kind_is_accepted_with_its_own_key_only(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], verifier: str
 ) -> None:
     """R1, R3: HS256 with whatever secret for an access token, RS256 with the signing key for the others."""
@@ -138,6 +138,8 @@ def test_a_kind_is_taken_under_its_own_key_alone(
 
 @pytest.mark.parametrize("verifier", KINDS)
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "a.b", "a.b.c.d", "é.é.é", "e30.e30.", "x" * 9_000])
-def test_what_is_no_token_is_refused_as_one(verifiers: dict[str, list[Verify]], verifier: str, token: str) -> None:
+def test_every_verifier_rejects_malformed_tokens(
+    verifiers: dict[str, list[Verify]], verifier: str, token: str
+) -> None:
     """R6."""
     assert not any(is_taken(one, token) for one in verifiers[verifier])

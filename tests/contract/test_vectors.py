@@ -1,4 +1,4 @@
-"""What is on the wire today is still understood, and still sent, tomorrow."""
+"""Recorded messages are still read and still sent, so that releases can run side by side."""
 
 import json
 
@@ -22,7 +22,7 @@ ANSWERS = recorded("problems")
 
 
 class Recorded(Publisher):
-    """Publishes the recorded keys."""
+    """Serves the recorded keys."""
 
     async def __call__(self) -> bytes:
         return json.dumps(ACCESS["jwks"]).encode()
@@ -33,7 +33,7 @@ def identity_of(vector: dict[str, str | list[str]]) -> Identity:
 
 
 @pytest.mark.parametrize("vector", ASSERTIONS["assertions"])
-def test_a_recorded_assertion_is_believed(vector: dict[str, object]) -> None:
+def test_a_recorded_assertion_is_accepted(vector: dict[str, object]) -> None:
     verifier = assertion_verifier(ASSERTIONS["keys"][vector["algorithm"]]["verifier"])
     found = verify(str(vector["assertion"]), verifier=verifier, audience="notes", now=ASSERTIONS["now"])
     assert found == identity_of(vector["identity"])  # type: ignore[arg-type]
@@ -72,10 +72,10 @@ def test_a_recorded_revocation_is_read_and_still_written(entry: dict[str, dict[s
 
 
 @pytest.mark.parametrize("entry", REVOCATIONS["entries"])
-def test_a_recorded_revocation_without_an_end_is_kept_as_long_as_any_token_lives(
+def test_a_recorded_revocation_without_until_lasts_as_long_as_any_token(
     entry: dict[str, dict[str, str]],
 ) -> None:
-    """Written by an earlier version, which runs beside this one while both are replaced."""
+    """Earlier releases write these, and run beside this one during an upgrade."""
     revocation = read_revocation(entry["fields"])
     recorded_part = {name: getattr(revocation, name) for name in entry["revocation"]}
     assert (recorded_part, revocation.until) == (entry["revocation"], revocation.at + 86_400)
@@ -86,7 +86,7 @@ def test_the_revocation_keys_keep_their_names() -> None:
 
 
 @pytest.mark.parametrize("fields", REVOCATIONS["none"])
-def test_what_is_no_revocation_is_refused(fields: dict[str, str]) -> None:
+def test_a_malformed_revocation_is_rejected(fields: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_revocation(fields)
 
@@ -98,13 +98,13 @@ def test_a_recorded_peer_token_is_accepted_and_still_sent() -> None:
 
 
 def test_recorded_codes_keep_their_status() -> None:
-    """A code may be added, but not taken away or given another status."""
+    """Codes may be added, but neither removed nor given another status."""
     statuses = {code: problem.status for code, problem in PROBLEMS.items()}
     assert ANSWERS["statuses"].items() <= statuses.items()
 
 
 @pytest.mark.parametrize("answer", ANSWERS["answers"])
-def test_a_recorded_refusal_is_still_answered(answer: dict[str, object]) -> None:
+def test_a_recorded_refusal_is_still_sent(answer: dict[str, object]) -> None:
     refused = Refused(str(answer["code"]), str(answer["detail"]), answer["retry_after"])  # type: ignore[arg-type]
     assert refused.status == answer["status"]
     assert refused.to_headers() == answer["headers"]

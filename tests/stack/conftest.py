@@ -1,4 +1,4 @@
-"""Settings and plans from a few words of environment."""
+"""Fixtures that read settings and make plans from a few variables."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +14,11 @@ Planning = Callable[..., Plan]
 
 @pytest.fixture
 def read(tmp_path: Path) -> Reading:
-    """`read(NAME=value, ...)`: relative paths start at tmp_path, and every file asked for is there."""
+    """Return `read(NAME=value, ...)`: relative paths start at tmp_path, and every file exists."""
     return lambda **environ: read_settings(environ, tmp_path, lambda _: True)
 
 
 @pytest.fixture
 def plan(read: Reading) -> Planning:
-    """`plan(NAME=value, ...)`."""
+    """Return `plan(NAME=value, ...)`."""
     return lambda **environ: make_plan(read(**environ))

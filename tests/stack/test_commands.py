@@ -1,4 +1,4 @@
-"""The commands beside `make run` reach the copy that DATA_DIR names, and no other."""
+"""Commands act on the running system of DATA_DIR only."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ signal.pause()
 
 @contextmanager
 def a_gateway() -> Iterator[subprocess.Popen[str]]:
-    """A process that exits with 7 on SIGHUP."""
+    """Start a process that exits with 7 on SIGHUP."""
     process = subprocess.Popen([sys.executable, "-c", HANGS_UP], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -37,7 +37,7 @@ def a_gateway() -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_a_reload_reaches_the_gateway_of_this_folder(read: Reading) -> None:
+def test_reload_signals_the_gateway_of_this_data_dir(read: Reading) -> None:
     settings = read(DATA_DIR="data")
     lock = lock_data_dir(settings.data_dir)
     settings.run_dir.mkdir()
@@ -50,8 +50,8 @@ def test_a_reload_reaches_the_gateway_of_this_folder(read: Reading) -> None:
         os.close(lock)
 
 
-def test_a_pid_that_is_left_over_gets_no_signal(read: Reading) -> None:
-    """The gateway was killed, and its number belongs to another process by now."""
+def test_a_stale_pid_gets_no_signal(read: Reading) -> None:
+    """The gateway was killed, and another process has its pid now."""
     settings = read(DATA_DIR="data")
     os.close(lock_data_dir(settings.data_dir))
     settings.run_dir.mkdir()
@@ -63,7 +63,7 @@ def test_a_pid_that_is_left_over_gets_no_signal(read: Reading) -> None:
 
 
 @pytest.mark.parametrize("written", [None, "", "not a number"])
-def test_a_gateway_that_is_not_up_yet_is_said_so(read: Reading, written: str | None) -> None:
+def test_reload_reports_a_gateway_that_is_not_running_yet(read: Reading, written: str | None) -> None:
     settings = read(DATA_DIR="data")
     lock = lock_data_dir(settings.data_dir)
     settings.run_dir.mkdir()
@@ -76,7 +76,7 @@ def test_a_gateway_that_is_not_up_yet_is_said_so(read: Reading, written: str | N
         os.close(lock)
 
 
-def test_asking_whether_a_folder_is_claimed_claims_nothing(tmp_path: Path) -> None:
+def test_checking_the_lock_does_not_take_it(tmp_path: Path) -> None:
     assert not is_locked(tmp_path)
     lock = lock_data_dir(tmp_path)
     assert is_locked(tmp_path)
@@ -85,19 +85,19 @@ def test_asking_whether_a_folder_is_claimed_claims_nothing(tmp_path: Path) -> No
     os.close(lock)
 
 
-def test_the_gateway_writes_the_file_that_a_reload_reads(plan: Planning) -> None:
+def test_the_gateway_writes_the_pid_file_that_reload_reads(plan: Planning) -> None:
     made = plan()
     assert made.front.argv[-2:] == ("--pid", str(gateway_pid_file(made.settings)))
 
 
-def test_auth_commands_see_what_the_auth_service_sees(read: Reading) -> None:
+def test_auth_commands_get_the_auth_services_environment(read: Reading) -> None:
     settings = read()
     (service,) = (command for command in make_plan(settings).services if command.name == "auth")
     assert auth_command(settings, "grant", "a@b.co", "staff").environ == service.environ
 
 
 @pytest.mark.parametrize("words", [["grant"], ["grant", "EMAIL=ann@example.com"], ["migration"]])
-def test_make_says_what_a_command_lacks(words: list[str]) -> None:
+def test_make_reports_missing_arguments(words: list[str]) -> None:
     done = subprocess.run(
         ["make", "-s", *words, "-o", "setup"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20
     )
@@ -105,7 +105,7 @@ def test_make_says_what_a_command_lacks(words: list[str]) -> None:
     assert f"usage: make {words[0]}" in done.stderr
 
 
-def test_a_folder_that_may_not_be_used_is_named_in_a_line(tmp_path: Path) -> None:
+def test_an_unusable_folder_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StartError, match=r"DATA_DIR .*/file cannot be used"):
         is_locked(tmp_path / "file")
@@ -113,12 +113,12 @@ def test_a_folder_that_may_not_be_used_is_named_in_a_line(tmp_path: Path) -> Non
         make_secrets_of(tmp_path / "file" / "below")
 
 
-def test_an_auth_command_on_a_folder_that_is_not_there_names_it(read: Reading) -> None:
+def test_an_auth_command_reports_a_missing_data_dir(read: Reading) -> None:
     with pytest.raises(StartError, match=r"no DATA_DIR .*/elsewhere: start the system with `make run`"):
         run_auth_command(read(DATA_DIR="elsewhere"), ["grant", "ann@example.com", "staff"])
 
 
-def test_make_takes_an_address_with_an_apostrophe(tmp_path: Path) -> None:
+def test_make_accepts_an_address_with_an_apostrophe(tmp_path: Path) -> None:
     words = ["grant", "EMAIL=o'brien@example.com", "ROLE=staff", f"DATA_DIR={tmp_path / 'none'}"]
     done = subprocess.run(["make", "-s", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20)
     assert f"there is no DATA_DIR {tmp_path / 'none'}" in done.stderr

@@ -32,7 +32,7 @@ DECIDED = {
     "RESOURCE_BIND",
     "SIGNING_KEY",
 }
-"""What docker-compose.yml decides itself, or reads from the files of secrets: `.env` has no say."""
+"""Settings that docker-compose.yml sets itself or reads from secret files, not from `.env`."""
 OF_COMPOSE = {
     "AUTH_MEMORY",
     "EDGE_SUBNET",
@@ -43,11 +43,11 @@ OF_COMPOSE = {
     "RESOURCE_MEMORY",
     "SECRETS_DIR",
 }
-"""What docker-compose.yml alone reads."""
+"""Variables that only docker-compose.yml reads."""
 
 
 def compose_command() -> list[str] | None:
-    """Compose as a plugin of docker, or the older program of its own."""
+    """Return the command of Compose: the docker plugin, or the older separate program."""
     for command in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(command[0]) and not subprocess.run([*command, "version"], capture_output=True).returncode:
             return command
@@ -64,13 +64,13 @@ def test_it_is_valid_with_the_example_environment(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_the_balancer_alone_is_published() -> None:
+def test_only_the_load_balancer_publishes_a_port() -> None:
     assert COMPOSE.count("ports:") == 1
     assert "ports:" in service("balancer")
 
 
 def test_gateways_can_be_scaled() -> None:
-    """Neither a name nor a port of this machine belongs to one container of them."""
+    """They have neither a container name nor a published port."""
     assert not re.search(r"container_name|ports:|hostname:|ipv4_address", service("gateway"))
     assert "server-template gateway 16 gateway:8000" in BALANCER.read_text()
     assert "PROXY_PROTOCOL: v2" in service("gateway")
@@ -78,7 +78,7 @@ def test_gateways_can_be_scaled() -> None:
 
 
 @pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")
-def test_the_balancers_configuration_is_valid() -> None:
+def test_the_load_balancers_configuration_is_valid() -> None:
     checked = subprocess.run([str(HAPROXY), "-c", "-f", str(BALANCER)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "WARNING" not in checked.stderr
@@ -95,12 +95,12 @@ def test_the_balancers_configuration_is_valid() -> None:
         ("redis", set()),
     ],
 )
-def test_each_is_given_its_own_secrets_alone(name: str, secrets: set[str]) -> None:
+def test_each_service_gets_only_its_own_secrets(name: str, secrets: set[str]) -> None:
     given = re.search(r"secrets: \[(.*)\]", service(name))
     assert set(given[1].split(", ") if given else ()) == secrets
 
 
-def test_every_secret_that_is_given_is_declared() -> None:
+def test_every_mounted_secret_is_declared() -> None:
     given = {name for names in re.findall(r"secrets: \[(.*)\]", COMPOSE) for name in names.split(", ")}
     assert compose_secret_files() == given
 
@@ -112,7 +112,7 @@ def test_every_service_is_hardened() -> None:
         assert re.search(r"<<: \*(hardened|service|auth|resource)\n", service(name)), name
 
 
-def test_no_service_can_fill_the_disk_with_logs_or_take_all_memory_and_processes() -> None:
+def test_every_service_has_limits_on_logs_memory_and_processes() -> None:
     assert re.search(
         r"pids_limit: \d+\n  logging:\n    driver: json-file\n    options: .*max-size", service("x-hardened")
     )
@@ -121,7 +121,7 @@ def test_no_service_can_fill_the_disk_with_logs_or_take_all_memory_and_processes
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_is_passed_every_setting_that_it_reads_and_no_other(name: str) -> None:
+def test_each_service_gets_exactly_the_settings_it_reads(name: str) -> None:
     environment = service(name).split("environment:\n", 1)[1]
     passed = dict(re.findall(r"^ +([A-Z][A-Z0-9_]+): (.*)$", environment, re.MULTILINE))
     reads = settings_of(SERVICES[name])
@@ -139,7 +139,7 @@ def test_each_service_is_passed_every_setting_that_it_reads_and_no_other(name: s
             assert re.search(rf"\$\{{{setting}:-", value), f"docker-compose.yml: {name} must pass {setting} from .env"
 
 
-def test_whatever_docker_compose_reads_is_in_the_example_and_the_other_way_round() -> None:
+def test_the_example_environment_lists_exactly_what_compose_reads() -> None:
     example = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     read = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
     assert not read - example, "add what docker-compose.yml reads to .env.example, with a line of meaning"
@@ -148,13 +148,13 @@ def test_whatever_docker_compose_reads_is_in_the_example_and_the_other_way_round
     assert read - set().union(*map(settings_of, SERVICES.values())) - {"RESOURCE_URL"} == OF_COMPOSE
 
 
-def test_the_page_on_docker_compose_names_the_settings_of_compose_alone() -> None:
+def test_the_docs_list_the_settings_that_only_compose_reads() -> None:
     page = (ROOT / "docs" / "docker-compose.md").read_text()
     assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page)) >= OF_COMPOSE
 
 
 def settings_of(package: str) -> set[str]:
-    """The variables that the service reads."""
+    """Return the variables that the service reads."""
     members = vars(import_module(f"{package}.settings")).values()
     models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
     return {field.upper() for model in models for field in model.model_fields}
@@ -166,11 +166,11 @@ def compose_secret_files() -> set[str]:
 
 
 def service(name: str) -> str:
-    """The lines of a service, or of what services share."""
+    """Return the lines of a service, or of a shared block."""
     found = re.search(rf"^( {{0,2}}){re.escape(name)}:.*\n((?:\1 +.*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert found, name
     return found[2]
 
 
-def test_an_image_that_is_run_without_compose_is_in_production() -> None:
+def test_an_image_run_without_compose_is_in_production_mode() -> None:
     assert "APP_ENV=production" in (ROOT / "Dockerfile").read_text()

@@ -1,4 +1,4 @@
-"""The secrets that docker-compose.yml mounts are made by one command, each once."""
+"""One command creates the secrets that docker-compose.yml mounts."""
 
 import stat
 from pathlib import Path
@@ -12,7 +12,7 @@ from stack.plan import ROOT
 from tests.stack.test_compose import compose_secret_files
 
 
-def test_every_file_that_compose_mounts_is_made(tmp_path: Path) -> None:
+def test_every_file_that_compose_mounts_is_created(tmp_path: Path) -> None:
     made = make_deployment_secrets(tmp_path / "secrets")
     assert set(made) == compose_secret_files()
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
@@ -25,7 +25,7 @@ def test_a_second_call_changes_nothing(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_missing_file_is_made_to_fit_the_others(tmp_path: Path) -> None:
+def test_a_missing_file_is_created_to_match_the_others(tmp_path: Path) -> None:
     make_deployment_secrets(tmp_path)
     url = (tmp_path / "auth.database_url").read_text()
     (tmp_path / "auth.database_url").unlink()
@@ -48,5 +48,5 @@ def test_production_starts_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", ["docker-compose.yml", ".env.example"])
-def test_the_documents_name_the_command(document: str) -> None:
+def test_the_docs_name_the_command(document: str) -> None:
     assert "make secrets" in (ROOT / document).read_text()

@@ -1,4 +1,4 @@
-"""Which server is started where REDIS_URL is not set."""
+"""The server that is started if REDIS_URL is not set."""
 
 from pathlib import Path
 
@@ -28,20 +28,20 @@ def test_the_wheels_server_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("_no_wheel")
-def test_without_the_wheels_an_installed_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_wheel_an_installed_server_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = on_path(tmp_path, "redis-server", "Redis server v=6.2.0 sha=0", monkeypatch)
     assert find_server() == installed
 
 
 @pytest.mark.usefixtures("_no_wheel")
 @pytest.mark.parametrize("says", ["Redis server v=6.0.16 sha=0", "what?"])
-def test_one_too_old_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
+def test_a_server_that_is_too_old_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str) -> None:
     on_path(tmp_path, "redis-server", says, monkeypatch)
     with pytest.raises(StartError, match="REDIS_URL"):
         find_server()
 
 
-def test_it_listens_on_its_socket_alone_and_loses_nothing() -> None:
+def test_it_listens_on_its_socket_only_and_persists_data() -> None:
     words = redis_command(Path("/s"), Path("/run/v.sock"), Path("/d"), {}).argv
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert options["--port"] == "0"

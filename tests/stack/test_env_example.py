@@ -1,4 +1,4 @@
-""".env.example and docker-compose.yml against the settings that the services really read."""
+""".env.example and docker-compose.yml agree with the settings that the services read."""
 
 import re
 from importlib import import_module
@@ -53,12 +53,12 @@ def test_every_setting_is_listed_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(examples()) - COMPOSE_ONLY - ROUTES_ONLY - NO_DEFAULT_SHOWN))
-def test_the_default_shown_is_the_default(name: str) -> None:
+def test_the_documented_default_is_the_default(name: str) -> None:
     for default in defaults()[name]:
         assert examples()[name] == _shown(default)
 
 
-def test_every_setting_has_a_line_of_meaning() -> None:
+def test_every_setting_has_a_comment() -> None:
     text = (ROOT / ".env.example").read_text()
     for paragraph in re.findall(r"(?:^#?[A-Z0-9_]+=.*\n)+", text, re.MULTILINE):
         before = text[: text.index(paragraph)].splitlines()[-1]

@@ -1,4 +1,4 @@
-"""A Redis that was named but is not there."""
+"""A REDIS_URL that cannot be used is reported."""
 
 import socket
 from collections.abc import Iterator
@@ -13,14 +13,12 @@ from stack.settings import StartError
 
 @pytest.fixture
 def silent_port() -> Iterator[int]:
-    """A port that takes connections and never says a word."""
+    """A port that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_a_redis_that_is_silent_is_named_and_its_password_is_not(
-    silent_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_silent_redis_is_reported_without_its_password(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(external_redis, "TIMEOUT", 0.2)
     with pytest.raises(StartError, match="REDIS_URL") as refused:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{silent_port}"})
@@ -28,12 +26,12 @@ def test_a_redis_that_is_silent_is_named_and_its_password_is_not(
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "http://127.0.0.1", "unix:///nowhere", "nonsense"])
-def test_a_redis_that_is_not_there_is_named(url: str) -> None:
+def test_an_unreachable_redis_is_reported(url: str) -> None:
     with pytest.raises(StartError, match="REDIS_URL"):
         check_redis({"REDIS_URL": url})
 
 
-def test_a_redis_url_may_stand_in_a_file(tmp_path: Path) -> None:
+def test_the_redis_url_may_be_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("redis://127.0.0.1:1\n")
     for file in ("url", "missing"):
         with pytest.raises(StartError, match="REDIS_URL"):
@@ -50,7 +48,7 @@ def test_a_redis_url_may_stand_in_a_file(tmp_path: Path) -> None:
         ({"REDIS_URL": "redis://127.0.0.1:1", "REDIS_URL_FILE": "/nowhere"}, "both set: keep one"),
     ],
 )
-def test_a_complaint_says_what_is_wrong_and_what_to_do(given: dict[str, str], said: str) -> None:
+def test_a_problem_names_the_cause_and_what_to_do(given: dict[str, str], said: str) -> None:
     with pytest.raises(StartError, match=said) as refused:
         check_redis(given)
     assert "hunter" not in str(refused.value)

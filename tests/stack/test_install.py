@@ -1,4 +1,4 @@
-"""How packages get into the virtual environment: requirements/install.sh."""
+"""requirements/install.sh installs packages into the virtual environment."""
 
 import os
 import subprocess
@@ -13,21 +13,21 @@ INSTALL = ROOT / "requirements" / "install.sh"
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A folder that is first on PATH."""
+    """A folder that comes first on PATH."""
     folder = tmp_path / "programs"
     folder.mkdir()
     return folder
 
 
 def play(folder: Path, name: str, script: str) -> None:
-    """Put a program of that name into the folder."""
+    """Write a program into the folder."""
     program = folder / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
 
 
 def install(programs: Path, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Install one package into an environment whose interpreter is played: it repeats the words it is given."""
+    """Install one package with a stand-in interpreter that prints its arguments."""
     (tmp_path / "one.txt").write_text("one==1 \\\n    --hash=sha256:00\n")
     binaries = tmp_path / "venv" / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def calls(tmp_path: Path) -> list[str]:
     return (tmp_path / "calls").read_text().splitlines()
 
 
-def test_uv_is_used_where_it_works_and_told_of_pips_certificates(programs: Path, tmp_path: Path) -> None:
+def test_uv_is_used_if_it_works_with_pips_certificates(programs: Path, tmp_path: Path) -> None:
     play(programs, "uv", 'echo "uv $1 ca=$SSL_CERT_FILE index=$UV_DEFAULT_INDEX" >> "$CALLS"')
     done = install(programs, tmp_path, PIP_CERT="/ca.pem", PIP_INDEX_URL="https://packages.example/simple")
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_uv_is_used_where_it_works_and_told_of_pips_certificates(programs: Path,
     assert calls(tmp_path) == [f"uv venv {told}", f"uv pip {told}"]
 
 
-def test_where_uv_fails_pip_takes_over(programs: Path, tmp_path: Path) -> None:
+def test_pip_is_used_if_uv_fails(programs: Path, tmp_path: Path) -> None:
     play(programs, "uv", "echo 'no route to the index' >&2; exit 2")
     done = install(programs, tmp_path)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def test_where_uv_fails_pip_takes_over(programs: Path, tmp_path: Path) -> None:
     assert "--require-hashes" in calls(tmp_path)[-1]
 
 
-def test_it_says_how_many_packages_it_installs(programs: Path, tmp_path: Path) -> None:
+def test_it_prints_the_number_of_packages(programs: Path, tmp_path: Path) -> None:
     play(programs, "uv", "exit 0")
     assert "installing 1 packages into" in install(programs, tmp_path).stdout
 
@@ -75,7 +75,7 @@ def test_a_failure_of_pip_is_a_failure(programs: Path, tmp_path: Path) -> None:
     assert install(programs, tmp_path, FAILS=words).returncode == 3
 
 
-def test_what_running_needs_is_pinned_as_the_tests_have_it() -> None:
+def test_run_requirements_are_pinned_as_in_the_tests() -> None:
     pinned = {name: _pins(ROOT / "requirements" / f"{name}.txt") for name in ("run", "dev")}
     assert pinned["run"]
     assert pinned["run"] < pinned["dev"]

@@ -1,4 +1,4 @@
-"""What runs, and what each process gets to see."""
+"""The processes that run, and the environment of each."""
 
 import pytest
 
@@ -27,38 +27,38 @@ def seeing(plan: Plan, setting: str) -> set[str]:
     ],
 )
 @pytest.mark.parametrize("suffix", ["", "_FILE"])
-def test_a_secret_is_seen_by_its_owners_alone(plan: Planning, setting: str, suffix: str, who: set[str]) -> None:
+def test_a_secret_is_passed_to_its_owners_only(plan: Planning, setting: str, suffix: str, who: set[str]) -> None:
     assert seeing(plan(**{setting + suffix: "given"}), setting + suffix) == who
 
 
 @pytest.mark.parametrize("setting", ["SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "IDENTITY_SECRET"])
-def test_a_given_secret_is_not_given_twice(plan: Planning, setting: str) -> None:
-    """A service refuses NAME beside NAME_FILE."""
+def test_a_given_secret_is_passed_once(plan: Planning, setting: str) -> None:
+    """A service rejects NAME together with NAME_FILE."""
     made = plan(**{setting: "given"})
     assert not seeing(made, f"{setting}_FILE")
 
 
 @pytest.mark.parametrize("setting", ["REDIS_URL", "DATABASE_URL"])
-def test_a_store_named_by_a_file_is_not_given_twice(plan: Planning, setting: str) -> None:
+def test_a_store_given_by_a_file_is_passed_once(plan: Planning, setting: str) -> None:
     assert not seeing(plan(**{f"{setting}_FILE": "given"}), setting)
 
 
-def test_what_nobody_owns_reaches_all(plan: Planning) -> None:
+def test_other_settings_are_passed_to_all(plan: Planning) -> None:
     assert seeing(plan(HOME="/home/ann", LOG_LEVEL="DEBUG"), "LOG_LEVEL") == {"auth", "resource", "gateway"}
 
 
-def test_each_service_has_a_database_of_its_own(plan: Planning) -> None:
+def test_each_service_has_its_own_database(plan: Planning) -> None:
     found = processes(plan(DATA_DIR="/d"))
     assert found["auth"].environ["DATABASE_URL"] == "sqlite:////d/auth.db"
     assert found["resource"].environ["DATABASE_URL"] == "sqlite:////d/notes.db"
 
 
-def test_a_given_database_is_for_both(plan: Planning) -> None:
+def test_a_given_database_is_used_by_both_services(plan: Planning) -> None:
     made = plan(DATABASE_URL="postgresql://db/one")
     assert {command.environ["DATABASE_URL"] for command in made.services} == {"postgresql://db/one"}
 
 
-def test_a_migration_sees_what_its_service_sees(plan: Planning) -> None:
+def test_a_migration_has_its_services_environment(plan: Planning) -> None:
     made = plan()
     assert [command.environ for command in made.migrations] == [command.environ for command in made.services]
 
@@ -69,20 +69,20 @@ def test_two_data_dirs_share_no_socket(plan: Planning) -> None:
         assert one["auth"].environ[name] != other["auth"].environ[name]
 
 
-def test_where_a_service_listens_is_where_the_gateway_calls(plan: Planning) -> None:
+def test_the_gateway_calls_the_address_a_service_listens_on(plan: Planning) -> None:
     found = processes(plan(AUTH_URL="http://127.0.0.1:8001"))
     assert found["auth"].environ["AUTH_BIND"] == "127.0.0.1:8001"
     assert found["gateway"].environ["AUTH_URL"] == "http://127.0.0.1:8001"
     assert found["resource"].environ["RESOURCE_BIND"] == found["gateway"].environ["RESOURCE_URL"]
 
 
-def test_the_internal_endpoints_listen_on_a_socket_unless_another_place_is_given(plan: Planning) -> None:
+def test_the_internal_endpoints_listen_on_a_socket_by_default(plan: Planning) -> None:
     name = "GATEWAY_INTERNAL_BIND"
     assert processes(plan(DATA_DIR="/d"))["gateway"].environ[name] == "unix:/d/run/gateway-internal.sock"
     assert processes(plan(**{name: "127.0.0.1:9000"}))["gateway"].environ[name] == "127.0.0.1:9000"
 
 
-def test_a_space_in_data_dir_is_quoted_in_the_redis_url_alone(plan: Planning) -> None:
+def test_a_space_in_data_dir_is_quoted_in_the_redis_url_only(plan: Planning) -> None:
     environ = processes(plan(DATA_DIR="/my data"))["auth"].environ
     assert environ["REDIS_URL"] == "unix:///my%20data/run/valkey.sock"
     assert environ["DATABASE_URL"] == "sqlite:////my data/auth.db"

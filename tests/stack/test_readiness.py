@@ -1,4 +1,4 @@
-"""When something is there, and what is said when it is not."""
+"""Waiting for processes to be ready, and the message if they are not."""
 
 import asyncio
 
@@ -19,21 +19,21 @@ async def told_by_a_server_that_says(answer: bytes) -> str | None:
         return await http_problem(Port("127.0.0.1", server.sockets[0].getsockname()[1]), "/readyz")
 
 
-def test_200_is_no_problem() -> None:
+def test_a_200_means_ready() -> None:
     assert asyncio.run(told_by_a_server_that_says(b"HTTP/1.1 200 OK\r\n\r\n{}")) is None
 
 
-def test_the_answer_says_what_is_not_ready() -> None:
+def test_the_response_names_what_is_not_ready() -> None:
     answer = b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"failing": ["keys"]}'
     assert "keys" in str(asyncio.run(told_by_a_server_that_says(answer)))
 
 
-def test_no_answer_is_a_problem() -> None:
+def test_no_answer_means_not_ready() -> None:
     assert asyncio.run(told_by_a_server_that_says(b"")) is not None
     assert asyncio.run(http_problem(Port("127.0.0.1", 1), "/readyz")) is not None
 
 
-def test_waiting_ends_with_what_was_heard_last() -> None:
+def test_a_timeout_reports_the_last_answer() -> None:
     async def problem() -> str | None:
         return "no keys"
 

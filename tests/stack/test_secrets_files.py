@@ -11,14 +11,14 @@ from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
 
 
-def test_every_secret_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+def test_every_secret_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     made = make_secrets(tmp_path, SECRETS)
     assert made == ("signing.pem", "refresh.secret", "peer.secret", "notes.secret")
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in made} == {0o600}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(made)
 
 
-def test_the_signing_key_is_rsa_of_2048_bits(tmp_path: Path) -> None:
+def test_the_signing_key_is_rsa_with_2048_bits(tmp_path: Path) -> None:
     make_secrets(tmp_path, SECRETS)
     key = load_pem_private_key((tmp_path / "signing.pem").read_bytes(), None)
     assert isinstance(key, RSAPrivateKey)
@@ -32,15 +32,15 @@ def test_the_secrets_are_long_and_differ(tmp_path: Path) -> None:
     assert min(len(text) for text in texts) >= 32
 
 
-def test_what_is_there_is_never_touched(tmp_path: Path) -> None:
+def test_existing_files_are_never_changed(tmp_path: Path) -> None:
     (tmp_path / "refresh.secret").write_text("mine")
     assert "refresh.secret" not in make_secrets(tmp_path, SECRETS)
     assert make_secrets(tmp_path, SECRETS) == ()
     assert (tmp_path / "refresh.secret").read_text() == "mine"
 
 
-def test_a_secret_that_appears_meanwhile_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two first starts at once: the later one takes what the earlier one made."""
+def test_a_secret_created_concurrently_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two concurrent first starts, the later uses what the earlier created."""
     (tmp_path / "refresh.secret").write_text("mine")
     monkeypatch.setattr(Path, "exists", lambda _: False)
     assert make_secrets(tmp_path, [SECRETS[1]]) == ()

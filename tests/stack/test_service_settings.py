@@ -1,4 +1,4 @@
-"""A start that is refused names all that is wrong: what the stack reads, and what each service reads."""
+"""A failed start reports the settings problems of the stack and of every service."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ WRONG = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS
 
 
 def start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
-    """What a start that is refused prints."""
+    """Return what a failed start prints."""
     done = subprocess.run(
         [sys.executable, "-m", "stack"],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def names(problems: list[str]) -> list[str]:
     return sorted(problem.split()[0].rstrip(":") for problem in problems)
 
 
-def test_a_wrong_setting_of_the_stack_hides_no_service_s(tmp_path: Path) -> None:
+def test_a_wrong_setting_of_the_stack_does_not_hide_those_of_services(tmp_path: Path) -> None:
     (tmp_path / "routes.toml").write_text("[[routes]]\nprefx = 1\n")
     routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml")}
     said = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
@@ -42,18 +42,18 @@ def test_a_wrong_setting_of_the_stack_hides_no_service_s(tmp_path: Path) -> None
     assert names(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *WRONG])
 
 
-def test_the_first_start_misses_no_secret_that_it_would_have_made(tmp_path: Path) -> None:
+def test_secrets_that_the_first_start_creates_are_not_reported_missing(tmp_path: Path) -> None:
     assert names(start(tmp_path, {"GATEWAY_PORT": "80x"})) == ["GATEWAY_PORT"]
 
 
-def test_a_port_that_is_taken_and_a_redis_that_is_not_there_hide_nothing(tmp_path: Path) -> None:
+def test_a_taken_port_and_an_absent_redis_do_not_hide_other_problems(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
         said = start(tmp_path, {**taken, **WRONG})
     assert names(said) == sorted(["GATEWAY_PORT", "REDIS_URL", *WRONG])
 
 
-def test_production_names_a_misspelled_setting_beside_the_missing_one(tmp_path: Path) -> None:
+def test_production_reports_a_misspelled_setting_with_the_missing_one(tmp_path: Path) -> None:
     said = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
     assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in said
     assert "REFRESH_SECRET is shorter than 32 bytes" in said

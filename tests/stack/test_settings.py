@@ -1,4 +1,4 @@
-"""What the environment may say, and what is said back when it is wrong."""
+"""The settings of the stack, and the problems reported for wrong ones."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def problems(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
     return list(refused.value.problems)
 
 
-def test_an_empty_environment_is_a_development_machine_on_port_8000(read: Reading, tmp_path: Path) -> None:
+def test_the_defaults_are_a_development_machine_on_port_8000(read: Reading, tmp_path: Path) -> None:
     settings = read()
     assert settings.gateway == Port("127.0.0.1", 8000)
     assert settings.data_dir == tmp_path / ".data"
@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     assert any(problem.startswith(name) for problem in problems({name: value}))
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     said = problems({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
     assert [problem.split()[0] for problem in said] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
 
@@ -83,7 +83,7 @@ def test_production_names_everything_that_is_missing() -> None:
 
 
 @pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "APP_ENV"])
-def test_production_needs_each_of_them(missing: str) -> None:
+def test_production_requires_each_setting(missing: str) -> None:
     environ = {name: value for name, value in PRODUCTION.items() if name != missing}
     assert missing.removesuffix("_FILE") in problems({**environ, "GATEWAY_ROUTES": "own.toml"})[0]
 
@@ -95,11 +95,11 @@ def test_production_with_everything_given_embeds_nothing(read: Reading) -> None:
     assert settings.generated == ()
 
 
-def test_an_identity_secret_of_ones_own_needs_the_gateways_half() -> None:
+def test_a_given_identity_secret_needs_the_gateways_file() -> None:
     assert "notes.secret" in problems({"IDENTITY_SECRET": "given"})[0]
 
 
-def test_a_routes_file_of_ones_own_says_where_the_gateways_half_is(tmp_path: Path) -> None:
+def test_with_own_routes_the_gateways_file_is_not_required(tmp_path: Path) -> None:
     environ = {"IDENTITY_SECRET": "given", "GATEWAY_ROUTES": "own.toml"}
     assert read_settings(environ, tmp_path, lambda _: False).given == environ
 
@@ -108,28 +108,28 @@ def test_a_setting_may_come_from_a_file(read: Reading) -> None:
     assert not read(REDIS_URL_FILE="/secrets/redis").embeds_redis
 
 
-def test_sockets_stand_in_data_dir(read: Reading, tmp_path: Path) -> None:
+def test_sockets_are_in_data_dir(read: Reading, tmp_path: Path) -> None:
     settings = read(DATA_DIR="d")
     assert settings.auth == UnixSocket(tmp_path / "d" / "run" / "auth.sock")
 
 
-def test_sockets_of_a_long_data_dir_move_to_a_short_folder_that_stays_the_same(read: Reading) -> None:
+def test_with_a_long_data_dir_sockets_are_in_a_short_stable_folder(read: Reading) -> None:
     first, again = read(DATA_DIR="d" * 100), read(DATA_DIR="d" * 100)
     other = read(DATA_DIR="e" * 100)
     assert first.run_dir == again.run_dir != other.run_dir
     assert len(str(first.run_dir / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH
 
 
-def test_the_length_of_a_path_is_counted_in_bytes(read: Reading) -> None:
+def test_the_length_of_a_socket_path_is_counted_in_bytes(read: Reading) -> None:
     assert read(DATA_DIR="/" + "\N{SNOWMAN}" * 30).run_dir.is_relative_to("/tmp")
 
 
-def test_a_service_listens_where_its_url_says(read: Reading) -> None:
+def test_a_service_listens_on_its_url(read: Reading) -> None:
     settings = read(AUTH_URL="http://127.0.0.1:8001/", RESOURCE_URL="unix:/tmp/r.sock")
     assert settings.auth == Port("127.0.0.1", 8001)
     assert settings.resource == UnixSocket(Path("/tmp/r.sock"))
 
 
-def test_a_gateway_on_every_interface_is_reached_by_loopback(read: Reading) -> None:
+def test_a_gateway_on_every_interface_is_called_through_loopback(read: Reading) -> None:
     gateway = read(GATEWAY_BIND="0.0.0.0:8080").gateway
     assert (gateway.bind, gateway.url) == ("0.0.0.0:8080", "http://127.0.0.1:8080")

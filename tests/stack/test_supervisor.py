@@ -1,4 +1,4 @@
-"""Starting, noticing, stopping: with real processes, small ones."""
+"""Starting, watching and stopping real, small processes."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ def command(name: str, program: str) -> Command:
 
 
 def play(scene: Scene) -> list[str]:
-    """Plays the scene and stops everything; returns the lines that a person saw."""
+    """Run the scene, stop everything, and return the lines of the terminal."""
     seen = io.BytesIO()
 
     async def run() -> None:
@@ -46,12 +46,12 @@ def play(scene: Scene) -> list[str]:
     return seen.getvalue().decode().splitlines()
 
 
-def test_output_stands_behind_the_name_of_its_process() -> None:
+def test_output_is_prefixed_with_the_process_name() -> None:
     seen = play(lambda s: s.run_to_end(command("auth", 'print(\'{"a": 1}\'); print("b", end="")')))
     assert seen == ['auth     | {"a": 1}', "auth     | b"]
 
 
-def test_a_line_may_be_longer_than_any_buffer() -> None:
+def test_a_line_may_be_longer_than_the_buffer() -> None:
     seen = play(lambda s: s.run_to_end(command("auth", "print('x' * 300_000)")))
     assert seen == ["auth     | " + "x" * 300_000]
 
@@ -82,7 +82,7 @@ def test_a_process_that_dies_and_logs_to_a_file_names_it() -> None:
         play(scene)
 
 
-def test_work_is_given_up_when_a_process_dies() -> None:
+def test_work_is_cancelled_when_a_process_dies() -> None:
     async def scene(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", "raise SystemExit(2)"))
         await supervisor.run_until_ended(asyncio.sleep(60))
@@ -92,7 +92,7 @@ def test_work_is_given_up_when_a_process_dies() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
+def test_a_signal_requests_a_stop(number: signal.Signals) -> None:
     async def scene(supervisor: Supervisor) -> None:
         supervisor.handle_signals()
         await supervisor.keep_running(command("auth", SLEEP))
@@ -103,7 +103,7 @@ def test_a_signal_asks_to_stop(number: signal.Signals) -> None:
         play(scene)
 
 
-def test_what_was_started_last_is_stopped_first() -> None:
+def test_stages_are_stopped_in_reverse_order() -> None:
     farewell = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); " + SLEEP
 
     async def scene(supervisor: Supervisor) -> None:
@@ -116,7 +116,7 @@ def test_what_was_started_last_is_stopped_first() -> None:
     assert seen == ["gateway", "auth", "redis"]
 
 
-def test_a_process_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(module, "LAST_SECONDS", 0.2)
 
@@ -127,8 +127,8 @@ def test_a_process_that_will_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch)
     assert play(scene) == ["auth     | up"]
 
 
-def test_what_a_process_leaves_behind_goes_with_it() -> None:
-    """Its output ends when nobody holds the pipe any more: far sooner than the child would have ended."""
+def test_orphans_of_a_process_are_killed_with_it() -> None:
+    """Its output ends when the last writer closes the pipe, long before the child would have ended."""
     leaves_a_child = f"""
 import os, sys
 reading_end, writing_end = os.pipe()
@@ -142,8 +142,8 @@ os.write(writing_end, b"x")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_what_was_started_dies_with_the_stack_even_if_that_is_killed() -> None:
-    """The pipe, which only the process under the stack holds, is closed when that is gone."""
+def test_processes_die_with_the_stack_even_if_it_is_killed() -> None:
+    """The pipe that only the child process holds is closed when the child is gone."""
     stack = f"""
 import subprocess, sys, time
 from stack.supervisor import dying_with_parent
@@ -159,7 +159,7 @@ time.sleep(60)
         assert time.monotonic() - started < 10
 
 
-def test_a_console_that_nobody_reads_falls_silent() -> None:
+def test_a_console_without_a_reader_stops_writing() -> None:
     reading_end, writing_end = os.pipe()
     os.close(reading_end)
     with open(writing_end, "wb", buffering=0) as closed:
