@@ -6,11 +6,11 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from chassis.request_context import request_id
-from contract.problems import PROBLEM_JSON, Refused
+from contract.problems import PROBLEM_JSON, ProblemCode, Refused
 
 _log = structlog.get_logger("problem")
 
-_CODES = {
+_CODES: dict[int, ProblemCode] = {
     404: "not_found",
     405: "method_not_allowed",
     413: "body_too_large",

@@ -5,9 +5,10 @@ It is valid for one minute and for this purpose only; the shared secret itself i
 
 from contract.claims import check_registered_claims
 from contract.jws import encoded_header, read_claims, read_header, sign_claims
+from contract.problems import ProblemCode
 
 PEER_HEADER = "X-Peer"
-PEER_REFUSED = "peer_refused"
+PEER_REFUSED: ProblemCode = "peer_refused"
 """The code of the auth service's 403 if the peer token is missing or invalid."""
 PEER_TYP = "peer+jwt"
 PEER_AUDIENCE = "sallyport-internal"

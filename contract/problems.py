@@ -1,30 +1,77 @@
-"""Owns the error codes that a gateway or a service may answer with, as problem details (RFC 9457).
+"""Error codes of the gateway and the services, and the problem details that carry them (RFC 9457).
 
-A refusal is a value: `raise Refused("token_expired")`. The table gives each code its status and title; one
-place in each service turns a Refused into an answer.
+A refusal is an exception with a code: `raise Refused("token_expired")`. PROBLEMS has the status and title of each
+code. One place in each service turns a Refused into a response.
 """
 
 import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 PROBLEM_JSON = "application/problem+json"
 
-MOST_SPREAD = 10
-"""Seconds."""
+MAX_JITTER_SECONDS = 10
+
+ProblemCode = Literal[
+    "bad_request",
+    "bad_path",
+    "bad_header",
+    "bad_body",
+    "invalid_fields",
+    "multiple_credentials",
+    "no_credentials",
+    "token_invalid",
+    "token_expired",
+    "token_revoked",
+    "ticket_invalid",
+    "session_ended",
+    "identity_missing",
+    "identity_invalid",
+    "insufficient_scope",
+    "peer_refused",
+    "cross_site",
+    "not_found",
+    "method_not_allowed",
+    "request_timeout",
+    "body_too_large",
+    "target_too_long",
+    "unsupported_media_type",
+    "websocket_version",
+    "rate_limited",
+    "headers_too_large",
+    "internal_error",
+    "upstream_unreachable",
+    "identity_rejected",
+    "peer_rejected",
+    "upstream_failed",
+    "answer_too_large",
+    "auth_unavailable",
+    "route_busy",
+    "upstream_unavailable",
+    "upstream_busy",
+    "keys_unavailable",
+    "revocations_unavailable",
+    "store_unavailable",
+    "tickets_unavailable",
+    "streams_exhausted",
+    "draining",
+    "upstream_timeout",
+    "loop_detected",
+]
+"""Every error code. Codes are part of the API: clients compare them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A kind of refusal: its HTTP status and the title that every instance shares."""
+    """The HTTP status and the title of an error code."""
 
     status: int
     title: str
 
 
-PROBLEMS: Mapping[str, Problem] = {
+PROBLEMS: Mapping[ProblemCode, Problem] = {
     "bad_request": Problem(400, "The request is malformed."),
     "bad_path": Problem(400, "The path is ambiguous."),
     "bad_header": Problem(400, "A header is not acceptable."),
@@ -74,12 +121,12 @@ PROBLEMS: Mapping[str, Problem] = {
 
 @dataclass(slots=True)
 class Refused(Exception):
-    """A stage says no. `code` is a key of PROBLEMS; `detail` is for the client and never holds a token.
+    """The request is refused. `detail` is for the client and never holds a token; `retry_after` is in seconds.
 
-    `retry_after` is in seconds. `extra` members stand beside the standard ones in the answer.
+    `headers` are added to the response, and `extra` members to the problem details.
     """
 
-    code: str
+    code: ProblemCode
     detail: str = ""
     retry_after: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -87,11 +134,11 @@ class Refused(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer."""
+        """The HTTP status of the response."""
         return PROBLEMS[self.code].status
 
     def to_headers(self) -> dict[str, str]:
-        """The headers that this refusal owes besides its content type: challenges and Retry-After."""
+        """Return the headers of the response except Content-Type: `headers`, WWW-Authenticate and Retry-After."""
         headers = dict(self.headers)
         if self.status == 401:
             headers["WWW-Authenticate"] = challenge(self.code)
@@ -102,7 +149,7 @@ class Refused(Exception):
         return headers
 
     def to_members(self, request_id: str) -> dict[str, Any]:
-        """The members of the problem details object, with `code` and the request's id. RFC 9457 3.1."""
+        """Return the members of the problem details object (RFC 9457 3.1), with `code` and the request's id."""
         problem = PROBLEMS[self.code]
         return {
             "type": f"urn:sallyport:problem:{self.code}",
@@ -115,20 +162,20 @@ class Refused(Exception):
         }
 
     def to_body(self, request_id: str) -> bytes:
-        """Return those members as JSON, ended by a newline: a terminal shows its prompt on a line of its own."""
+        """Return the problem details as JSON. It ends with a newline, so that a shell's prompt starts a new line."""
         return json.dumps(self.to_members(request_id)).encode() + b"\n"
 
 
 def spread(seconds: int) -> int:
-    """For `retry_after`, where many are refused at once: up to twice as long, so that they return one by one.
+    """Return `seconds` with random jitter, for a Retry-After that many clients get at once: at most twice as long.
 
-    Never more than MOST_SPREAD longer: whoever waits long is not made to wait for ever.
+    The jitter is at most MAX_JITTER_SECONDS.
     """
-    return seconds + random.randint(0, min(seconds, MOST_SPREAD))  # noqa: S311 - spreads load, no secret
+    return seconds + random.randint(0, min(seconds, MAX_JITTER_SECONDS))  # noqa: S311 - spreads load, no secret
 
 
-def challenge(code: str) -> str:
-    """The WWW-Authenticate value for a 401: no error code where no token was given or at fault. RFC 6750 3.1."""
+def challenge(code: ProblemCode) -> str:
+    """Return the WWW-Authenticate value for a 401. It has an error code if a token was refused (RFC 6750 3.1)."""
     if code in ("no_credentials", "session_ended", "identity_missing", "identity_invalid"):
         return 'Bearer realm="api"'
     return 'Bearer realm="api", error="invalid_token"'

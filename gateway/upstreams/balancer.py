@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from chassis.clock import Clock
-from contract.problems import Refused, spread
+from contract.problems import ProblemCode, Refused, spread
 from gateway.routing.routes import Address, Upstream
 from gateway.routing.upstream_tls import tls_reason
 from gateway.upstream_connections.connection import UpstreamConnection
@@ -110,7 +110,7 @@ class Balancer:
         circuit, passes = circuit_breaker.after_request(self._circuit, now, client)
         self._set_circuit(circuit)
         if not passes:
-            code = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
+            code: ProblemCode = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
             raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
 
     def _least_loaded(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:

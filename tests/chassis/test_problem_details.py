@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from chassis.problem_details import install_problem_details
 from chassis.request_context import install_request_context, request_id
-from contract.problems import Refused
+from contract.problems import ProblemCode, Refused
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def client() -> FlaskClient:
     install_problem_details(app)
 
     @app.get("/refused/<code>")
-    def refuse(code: str) -> str:
+    def refuse(code: ProblemCode) -> str:
         raise Refused(code, "Not now.", retry_after=7, extra={"fields": {"title": ["Too long."]}})
 
     @app.get("/abort/<int:status>")
