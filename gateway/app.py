@@ -20,7 +20,8 @@ from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
-from gateway.endpoints.session import SessionCookie, session_endpoints
+from gateway.endpoints.session import SessionEndpoints
+from gateway.endpoints.session_cookie import SessionCookie
 from gateway.endpoints.ticket import ticket_endpoints
 from gateway.http.default_response_headers import default_response_lines
 from gateway.http.gateway_paths import GatewayPaths
@@ -211,7 +212,7 @@ def create_app(
     own = create_gateway_endpoints(
         {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
-        session_endpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for),
+        SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
     )
     proxy = Dispatcher(

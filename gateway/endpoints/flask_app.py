@@ -1,6 +1,6 @@
-"""Owns the gateway's own endpoints, which are ordinary Flask: health, sessions, and for operators metrics.
+"""The Flask application of the gateway's own endpoints: health, sessions, tickets and metrics.
 
-Those for operators are served on the internal address alone (GATEWAY_INTERNAL_BIND); elsewhere they do not exist.
+/metrics is served on the internal address only (GATEWAY_INTERNAL_BIND).
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from contract.problems import Refused
 from gateway.http.origin import printable
 from gateway.observability.metrics import Metrics
 
-_GUARDS = {
+_SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
-_log = structlog.get_logger("own_endpoints")
+_log = structlog.get_logger("gateway_endpoints")
 
 
 def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint) -> Flask:
-    """The Flask app behind the token proxy; `checks` say whether the gateway can do its work."""
+    """Return the Flask application with `blueprints` and the health endpoints, which run `checks`."""
     app = Flask("gateway", static_folder=None)
     install_request_context(app)
     install_problem_details(app)
@@ -33,7 +33,7 @@ def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint
     app.url_map.strict_slashes = False
     for blueprint in (health(checks), *blueprints):
         app.register_blueprint(blueprint)
-    app.after_request(_guard)
+    app.after_request(_add_security_headers)
     return app
 
 
@@ -47,15 +47,15 @@ def _refusal(refused: Refused) -> Response:
     return problem_response(refused)
 
 
-def _guard(response: Response) -> Response:
-    # Nothing of ours is a page: nowhere to be shown in a frame, nothing to run, no address to pass on (ASVS V3.4).
-    response.headers.update(_GUARDS)
+def _add_security_headers(response: Response) -> Response:
+    # No response is a page: none may be framed, run scripts or send a Referer (ASVS V3.4).
+    response.headers.update(_SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def internal_endpoints(metrics: Metrics) -> Blueprint:
-    """The blueprint that answers /metrics."""
+    """Return the blueprint of /metrics."""
     blueprint = Blueprint("internal", __name__)
 
     @blueprint.get("/metrics")
@@ -67,6 +67,6 @@ def internal_endpoints(metrics: Metrics) -> Blueprint:
 
 
 def endpoint_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
-    """The paths that `app` answers, on the internal address or elsewhere; they go before every route."""
+    """Return the paths of `app`, on the internal address or on the public one. They take precedence over routes."""
     rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
     return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

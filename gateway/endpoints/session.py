@@ -1,97 +1,62 @@
-"""Answers /session/, by which a browser logs in, asks who it is, and logs out, without ever seeing a token.
+"""/session/: a browser logs in, reads its session and logs out, and never gets a token.
 
-The cookie is set by a log-in and cleared by a log-out, and where its handle proves nothing. A race that a tab has
-lost, or an outage, never clears it.
+A log-in sets the session cookie. A log-out deletes it, and so does a request whose session has ended. A request that
+fails for another reason never deletes the cookie: neither an outage nor a race between two tabs ends a session.
 """
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
-from contract.credentials import split_cookies
 from contract.problems import Refused, spread
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
+from gateway.endpoints.session_cookie import SessionCookie
 from gateway.http.origin import AllowedOrigins
-from gateway.http.response_headers import INSECURE_SESSION_COOKIE, SESSION_COOKIE
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
-from gateway.pipeline.credentials import InvalidHandle, clearing, session_handle
+from gateway.pipeline.credentials import InvalidHandle, clearing
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
-"""Runs a coroutine on the worker's loop and gives its result to the thread that asks."""
+"""Runs a coroutine on the worker's loop and returns its result to the calling thread."""
 
-_MAX_BODY = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class SessionCookie:
-    """The cookie's form. Over plain http only localhost's browsers keep a Secure cookie, and not all of them."""
-
-    secure: bool
-
-    @property
-    def name(self) -> str:
-        """`__Host-` binds the cookie to this host and to TLS, so that no sibling host can plant one."""
-        return SESSION_COOKIE if self.secure else INSECURE_SESSION_COOKIE
-
-    def handle_in(self, cookies: str) -> str | None:
-        """Return the handle in a Cookie field. Raises as session_handle."""
-        values, _ = split_cookies([cookies.encode("latin-1")], self.name.encode("ascii"))
-        return session_handle(values)
-
-    @property
-    def clearing(self) -> str:
-        """The Set-Cookie value that has the browser forget the handle."""
-        response = Response()
-        self.clear_on(response)
-        return response.headers["Set-Cookie"]
-
-    def set_on(self, response: Response, handle: str, max_age: int) -> None:
-        """Has the browser keep `handle` for `max_age` seconds."""
-        response.set_cookie(
-            self.name, handle, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="Strict"
-        )
-
-    def clear_on(self, response: Response) -> None:
-        """Has the browser forget the handle."""
-        response.delete_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="Strict")
+MAX_BODY_BYTES = 16_384
 
 
-def session_endpoints(
-    sessions: BrowserSessions,
-    authenticator: SessionCookieAuthenticator,
-    cookie: SessionCookie,
-    allowed_origins: AllowedOrigins,
-    clock: Clock,
-    wait_for: WaitFor,
-) -> Blueprint:
-    """The blueprint that answers /session/."""
-    blueprint = Blueprint("session", __name__)
+class SessionEndpoints:
+    """The views of /session/."""
 
-    @blueprint.before_request
-    def check_origin() -> None:
-        check_same_origin(
-            request.method,
-            custom_header=request.headers.get(CUSTOM_HEADER),
-            origin=request.headers.get("Origin"),
-            fetch_site=request.headers.get("Sec-Fetch-Site"),
-            scheme=request.scheme,
-            host=request.headers.get("Host"),
-            allowed_origins=allowed_origins,
-        )
+    def __init__(
+        self,
+        sessions: BrowserSessions,
+        authenticator: SessionCookieAuthenticator,
+        cookie: SessionCookie,
+        allowed_origins: AllowedOrigins,
+        clock: Clock,
+        wait_for: WaitFor,
+    ) -> None:
+        self._sessions = sessions
+        self._authenticator = authenticator
+        self._cookie = cookie
+        self._allowed_origins = allowed_origins
+        self._clock = clock
+        self._wait_for = wait_for
 
-    @blueprint.after_request
-    def forbid_storing(response: Response) -> Response:
-        response.headers["Cache-Control"] = "no-store"
-        return response
+    def blueprint(self) -> Blueprint:
+        """Return the blueprint of these views."""
+        blueprint = Blueprint("session", __name__)
+        blueprint.before_request(self._check_origin)
+        blueprint.after_request(_forbid_caching)
+        blueprint.add_url_rule("/session/", view_func=self.log_in, methods=["POST"])
+        blueprint.add_url_rule("/session/", view_func=self.show_session, methods=["GET"])
+        blueprint.add_url_rule("/session/", view_func=self.log_out, methods=["DELETE"])
+        return blueprint
 
-    @blueprint.post("/session/")
-    def log_in() -> Response:
+    def log_in(self) -> Response:
+        """Log in with e-mail and password, and set the cookie. A session that came with the request ends."""
         check_same_site(
             request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
@@ -100,59 +65,76 @@ def session_endpoints(
         )
         email, password = _read_login()
         device, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
+        login = self._sessions.log_in(
+            email, password, device=device, address=address, replaces=self._replaced_handle()
+        )
         try:
-            handle, granted = wait_for(
-                sessions.log_in(email, password, device=device, address=address, replaces=_replaced(cookie))
-            )
+            handle, grant = self._wait_for(login)
         except LoginRefused as refused:
-            return _auth_answer(refused)
-        response = _told(granted)
-        cookie.set_on(response, handle, max(0, int(granted.expires_at - clock())))
+            return _login_refusal(refused)
+        response = _session_response(grant)
+        self._cookie.set_on(response, handle, max(0, int(grant.expires_at - self._clock())))
         return response
 
-    @blueprint.get("/session/")
-    def who() -> Response:
+    def show_session(self) -> Response:
+        """Return the user and the expiry of the session."""
         try:
-            handle = cookie.handle_in(request.headers.get("Cookie", ""))
+            handle = self._cookie.handle_in(_cookies())
         except InvalidHandle as error:
-            raise clearing(Refused("session_ended"), cookie.clearing) from error
+            raise clearing(Refused("session_ended"), self._cookie.clearing) from error
         if handle is None:
             raise Refused("no_credentials", "There is no session.")
         try:
-            return _told(wait_for(authenticator.granted(handle)))
+            return _session_response(self._wait_for(self._authenticator.granted(handle)))
         except Refused as refused:
-            if sessions.may_clear_cookie(handle):
-                clearing(refused, cookie.clearing)
+            if self._sessions.may_clear_cookie(handle):
+                clearing(refused, self._cookie.clearing)
             raise
 
-    @blueprint.delete("/session/")
-    def log_out() -> Response:
-        with suppress(InvalidHandle):  # which has no session to be ended
-            handle = cookie.handle_in(request.headers.get("Cookie", ""))
+    def log_out(self) -> Response:
+        """End the session and delete the cookie."""
+        with suppress(InvalidHandle):  # it has no session that could end
+            handle = self._cookie.handle_in(_cookies())
             if handle is not None:
-                wait_for(sessions.log_out(handle))
+                self._wait_for(self._sessions.log_out(handle))
         response = Response(status=204)
-        cookie.clear_on(response)
+        self._cookie.clear_on(response)
         return response
 
-    return blueprint
+    def _replaced_handle(self) -> str | None:
+        with suppress(InvalidHandle, Refused):
+            return self._cookie.handle_in(_cookies())
+        return None
+
+    def _check_origin(self) -> None:
+        check_same_origin(
+            request.method,
+            custom_header=request.headers.get(CUSTOM_HEADER),
+            origin=request.headers.get("Origin"),
+            fetch_site=request.headers.get("Sec-Fetch-Site"),
+            scheme=request.scheme,
+            host=request.headers.get("Host"),
+            allowed_origins=self._allowed_origins,
+        )
 
 
-def _replaced(cookie: SessionCookie) -> str | None:
-    """The handle that came with a log-in. What is none has no session that could end."""
-    with suppress(InvalidHandle, Refused):
-        return cookie.handle_in(request.headers.get("Cookie", ""))
-    return None
+def _cookies() -> str:
+    return request.headers.get("Cookie", "")
 
 
-def _told(granted: SessionGrant) -> Response:
-    return jsonify(user=granted.user, expires_at=int(granted.expires_at))
+def _forbid_caching(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _session_response(grant: SessionGrant) -> Response:
+    return jsonify(user=grant.user, expires_at=int(grant.expires_at))
 
 
 def _read_login() -> tuple[str, str]:
     if not request.is_json:
         raise Refused("unsupported_media_type", "Send application/json.")
-    if (request.content_length or 0) > _MAX_BODY:
+    if (request.content_length or 0) > MAX_BODY_BYTES:
         raise Refused("body_too_large")
     try:
         members = parse_json(request.get_data())
@@ -174,7 +156,7 @@ def _invalid(field: str, reason: str) -> Refused:
     return Refused("invalid_fields", f"{field}: {reason}", extra={"errors": {field: [reason]}})
 
 
-def _auth_answer(refused: LoginRefused) -> Response:
+def _login_refusal(refused: LoginRefused) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="api"'} if refused.status == 401 else {}
     if refused.status in (429, 503):  # RFC 6585 4, RFC 9110 15.6.4
         headers["Retry-After"] = str(refused.retry_after or spread(1))

@@ -1,4 +1,4 @@
-"""Answers /session/ticket, where a page shows its credentials in the ordinary way and gets a one-time ticket."""
+"""/session/ticket: a page that has credentials gets a one-time ticket, to open a stream with."""
 
 from typing import Any
 
@@ -17,31 +17,32 @@ from gateway.suspendable import run
 def ticket_endpoints(
     authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, wait_for: WaitFor
 ) -> Blueprint:
-    """The blueprint that answers /session/ticket."""
+    """Return the blueprint of /session/ticket."""
     blueprint = Blueprint("ticket", __name__)
 
     @blueprint.post("/session/ticket/")
     def issue() -> Response:
-        ticket, handed_back = wait_for(_issue(authentication, cookie_name, tickets, _request()))
+        ticket, token_headers = wait_for(_issue(authentication, cookie_name, tickets, _flask_request()))
         response = jsonify(ticket=ticket, expires_in=LIFETIME_SECONDS)
-        response.headers.update({"Cache-Control": "no-store", **handed_back})
+        response.headers.update({"Cache-Control": "no-store", **token_headers})
         return response
 
     return blueprint
 
 
 async def _issue(
-    authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, arrival: Request
+    authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, request: Request
 ) -> tuple[str, dict[str, str]]:
-    # The settings' own limits were applied where the request came in.
-    fields = read_request_fields(arrival.headers, arrival.http_version, HIGHEST_LIMITS)
+    """Return a ticket, and headers with the tokens that the gateway refreshed for the request. Raises Refused."""
+    # The configured limits were applied before the request reached Flask.
+    fields = read_request_fields(request.headers, request.http_version, HIGHEST_LIMITS)
     credentials = read_credentials(fields, cookie_name.encode("ascii"))
-    principal = await run(authentication.authenticate(arrival, credentials))
+    principal = await run(authentication.authenticate(request, credentials))
     return await tickets.issue(principal.claims), principal.fresh.to_headers() if principal.fresh is not None else {}
 
 
-def _request() -> Request:
-    """The request in the form that every other is authenticated in."""
+def _flask_request() -> Request:
+    """Return Flask's current request in the form that the pipeline authenticates."""
     environ: dict[str, Any] = request.environ
     return Request(
         request_id=request.headers.get("X-Request-Id", ""),

@@ -46,7 +46,7 @@ _MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_to
 
 _PERHAPS_OURS = frozenset({"OPTIONS", "CONNECT"})
 
-_log = structlog.get_logger("token_proxy")
+_log = structlog.get_logger("dispatcher")
 
 
 class Dispatcher:

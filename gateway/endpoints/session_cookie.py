@@ -1,0 +1,43 @@
+"""The cookie that carries a browser session's handle."""
+
+from dataclasses import dataclass
+
+from flask import Response
+
+from contract.credentials import split_cookies
+from gateway.http.response_headers import INSECURE_SESSION_COOKIE, SESSION_COOKIE
+from gateway.pipeline.credentials import session_handle
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCookie:
+    """The cookie's name and attributes. `secure` is off only for plain http, where browsers drop Secure cookies."""
+
+    secure: bool
+
+    @property
+    def name(self) -> str:
+        """Return the name; `__Host-` binds the cookie to this host and to TLS, so that no sibling host can set it."""
+        return SESSION_COOKIE if self.secure else INSECURE_SESSION_COOKIE
+
+    def handle_in(self, cookies: str) -> str | None:
+        """Return the handle in a Cookie field, None if it has none. Raises as session_handle."""
+        values, _ = split_cookies([cookies.encode("latin-1")], self.name.encode("ascii"))
+        return session_handle(values)
+
+    @property
+    def clearing(self) -> str:
+        """Return the Set-Cookie value that deletes the cookie."""
+        response = Response()
+        self.clear_on(response)
+        return response.headers["Set-Cookie"]
+
+    def set_on(self, response: Response, handle: str, max_age: int) -> None:
+        """Set the cookie to `handle` for `max_age` seconds."""
+        response.set_cookie(
+            self.name, handle, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="Strict"
+        )
+
+    def clear_on(self, response: Response) -> None:
+        """Delete the cookie."""
+        response.delete_cookie(self.name, path="/", secure=self.secure, httponly=True, samesite="Strict")
