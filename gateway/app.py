@@ -15,7 +15,6 @@ from redis.backoff import NoBackoff
 
 from chassis.clock import Clock
 from chassis.startup import settings_or_exit
-from contract.internal import SEEN_PATH
 from gateway.auth_service_address import auth_address
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
@@ -169,7 +168,7 @@ def create_app(
     auth_balancer = Balancer(auth_service, auth_events, monotonic)
     auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
     metrics.set_routes(table.version, reload_failed=routes.reload_failed)
-    usage_reports = UsageReports(lambda document: _report(auth, document))
+    usage_reports = UsageReports(auth.post)
     token_verifier = TokenVerifier(
         keys,
         revocations,
@@ -273,12 +272,6 @@ def create_app(
         ),
         settings.request_limits.unread_bytes,
     )
-
-
-async def _report(auth: AuthClient, document: bytes) -> None:
-    status, *_ = await auth.post(SEEN_PATH, document)
-    if status != 204:
-        raise OSError(f"{SEEN_PATH} at the auth service answered {status}")
 
 
 def _redis(settings: GatewaySettings) -> "Redis":

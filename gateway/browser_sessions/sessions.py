@@ -21,8 +21,7 @@ from contract.jws import read_unverified
 from contract.problems import Refused, spread
 from gateway.bounded_cache import BoundedCache
 from gateway.single_flight import SingleFlight
-from gateway.tokens.auth_client import AuthAnswer, PeerRejected
-from gateway.tokens.refresh import Post, read_object
+from gateway.tokens.auth_client import AuthResponse, PeerRejected, Post, read_object
 
 RENEW_AFTER = 0.8
 """The share of an access token's lifetime after which it is renewed; requests go on with the old one meanwhile."""
@@ -167,7 +166,7 @@ class BrowserSessions:
         self._store(handle, grant)
         return grant
 
-    async def _call(self, path: str, document: dict[str, str]) -> AuthAnswer:
+    async def _call(self, path: str, document: dict[str, str]) -> AuthResponse:
         try:
             return await self._post(path, json.dumps(document).encode())
         except PeerRejected as error:

@@ -1,13 +1,14 @@
 """The gateway's own calls to the auth service, over the connection pool that requests use."""
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
 from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
-from contract.problems import Refused
+from contract.problems import Refused, spread
 from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
@@ -25,12 +26,16 @@ QUEUE_SECONDS = 3.0
 _MAX_BODY_BYTES = 1_048_576
 
 
-class AuthAnswer(NamedTuple):
+class AuthResponse(NamedTuple):
     """A response of the auth service. `retry_after` is in seconds, None without that header."""
 
     status: int
     body: bytes
     retry_after: int | None
+
+
+Post = Callable[[str, bytes], Awaitable[AuthResponse]]
+"""Post a JSON document to a path of the auth service. Raises OSError if there is no response."""
 
 
 def auth_upstream(address: Address) -> Upstream:
@@ -57,24 +62,24 @@ class AuthClient:
 
     async def get(self, path: str) -> bytes:
         """Return the body at `path`. Raises OSError unless the status is 200."""
-        answer = await self._call("GET", path, b"", "")
-        if answer.status != 200:
-            raise OSError(f"{path} at the auth service answered {answer.status}")
-        return answer.body
+        response = await self._call("GET", path, b"", "")
+        if response.status != 200:
+            raise OSError(f"{path} at the auth service answered {response.status}")
+        return response.body
 
-    async def post(self, path: str, document: bytes) -> AuthAnswer:
+    async def post(self, path: str, document: bytes) -> AuthResponse:
         """Return the response to the JSON `document`.
 
         Raises OSError if there is no response, PeerRejected if the auth service rejects the gateway's proof.
         """
         proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
-        answer = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
-        if answer.status == 403 and (reason := _peer_refusal(answer.body)):
+        response = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
+        if response.status == 403 and (reason := _peer_refusal(response.body)):
             self._rejections.record("auth", reason)
             raise PeerRejected(f"the auth service does not accept this gateway: {reason}")
-        return answer
+        return response
 
-    async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
+    async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await self._call_slots.acquire()
@@ -85,7 +90,7 @@ class AuthClient:
         finally:
             self._call_slots.release()
 
-    async def _send(self, method: str, path: str, body: bytes, fields: str) -> AuthAnswer:
+    async def _send(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
         balancer, loop = self._balancer, asyncio.get_running_loop()
         sent_at = balancer.now()
         try:
@@ -105,7 +110,7 @@ class AuthClient:
             await connection.wait_for_head(read_seconds)
             if pool.on_response is not None:
                 pool.on_response(pool)
-            return await _read_answer(connection, read_seconds)
+            return await _read_response(connection, read_seconds)
         except UpstreamFailed as error:
             if error.reason not in ("stale", "closed"):
                 balancer.record_failure(pool, error, sent_at)
@@ -125,7 +130,7 @@ def _peer_refusal(body: bytes) -> str:
     return str(members.get("detail"))
 
 
-async def _read_answer(connection: UpstreamConnection, read_seconds: float) -> AuthAnswer:
+async def _read_response(connection: UpstreamConnection, read_seconds: float) -> AuthResponse:
     parts = [connection.take_body()]
     while not connection.complete:
         parts.append(await connection.read_body(read_seconds))
@@ -133,4 +138,17 @@ async def _read_answer(connection: UpstreamConnection, read_seconds: float) -> A
             raise OSError(f"the auth service's answer is over {_MAX_BODY_BYTES} bytes")
     retry_after = next((value for name, value in connection.headers if name == b"retry-after"), b"")
     body = b"".join([*parts, connection.take_body()])
-    return AuthAnswer(connection.status, body, int(retry_after) if retry_after.isdigit() else None)
+    return AuthResponse(connection.status, body, int(retry_after) if retry_after.isdigit() else None)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a response of the auth service. Raises Refused(503) if `body` is anything else."""
+    try:
+        value = parse_json(body)
+    except MalformedJson as error:
+        raise Refused(
+            "auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1)
+        ) from error
+    if not isinstance(value, dict):
+        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
+    return dict(value)

@@ -5,19 +5,13 @@ lock: the auth service gives every concurrent caller the same successor.
 """
 
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-from chassis.json_body import MalformedJson, parse_json
 from contract.problems import Refused, spread
 from gateway.single_flight import SingleFlight
-from gateway.tokens.auth_client import AuthAnswer
+from gateway.tokens.auth_client import Post, read_object
 
 REFRESH_PATH = "/auth/jwt/refresh/"
-
-Post = Callable[[str, bytes], Awaitable[AuthAnswer]]
-"""Post a JSON document to a path of the auth service. Raises OSError if there is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +58,3 @@ def _read_tokens(body: bytes) -> FreshTokens:
     if not isinstance(access, str) or not isinstance(refresh, str):
         raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=spread(1))
     return FreshTokens(access, refresh)
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in an answer of the auth service. Raises Refused(503) if `body` is anything else."""
-    try:
-        value = parse_json(body)
-    except MalformedJson as error:
-        raise Refused(
-            "auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1)
-        ) from error
-    if not isinstance(value, dict):
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
-    return dict(value)

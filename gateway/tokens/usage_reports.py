@@ -6,14 +6,15 @@ leave in batches, outside of any request. While the auth service is away they wa
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from itertools import islice
 
 import structlog
 
 from contract.claims import AccessClaims
-from contract.internal import MAX_SEEN
+from contract.internal import MAX_SEEN, SEEN_PATH
 from gateway.bounded_cache import BoundedCache
+from gateway.tokens.auth_client import Post
 
 REPORT_SECONDS = 1.0
 """Time between two reports."""
@@ -22,17 +23,14 @@ BACKLOG_REPORT_SECONDS = 0.1
 MAX_PENDING = 100_000
 """Sessions that may be pending; of more, the oldest are dropped."""
 
-Send = Callable[[bytes], Awaitable[None]]
-"""Send a JSON document. Raises OSError if it was not accepted."""
-
 _log = structlog.get_logger("usage_reports")
 
 
 class UsageReports:
     """The pending reports of one worker: the highest used generation by session."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, post: Post) -> None:
+        self._post = post
         self._pending = BoundedCache[str, int](MAX_PENDING)
 
     def __len__(self) -> int:
@@ -50,7 +48,7 @@ class UsageReports:
         for session in batch:
             del self._pending[session]
         try:
-            await self._send(json.dumps({"seen": list(batch.items())}).encode())
+            await self._send(batch)
         except OSError as error:
             _log.warning("usage_report_failed", pending=len(batch) + len(self), error=str(error))
             for session, generation in batch.items():
@@ -61,6 +59,11 @@ class UsageReports:
         while True:
             await asyncio.sleep(REPORT_SECONDS if len(self) < MAX_SEEN else BACKLOG_REPORT_SECONDS)
             await self.report_once()
+
+    async def _send(self, batch: Mapping[str, int]) -> None:
+        status, *_ = await self._post(SEEN_PATH, json.dumps({"seen": list(batch.items())}).encode())
+        if status != 204:
+            raise OSError(f"{SEEN_PATH} at the auth service answered {status}")
 
     def _add(self, session: str, generation: int) -> None:
         self._pending[session] = max(generation, self._pending.get(session, 0))

@@ -9,7 +9,6 @@ from redis.asyncio import Redis
 from werkzeug.test import TestResponse
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
-from contract.internal import SEEN_PATH
 from contract.peer import PEER_HEADER, sign_peer
 from contract.problems import Refused
 from gateway.browser_sessions.sessions import BrowserSessions
@@ -27,7 +26,7 @@ from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.routing.loader import load_routes
 from gateway.suspendable import run
-from gateway.tokens.auth_client import AuthAnswer
+from gateway.tokens.auth_client import AuthResponse
 from gateway.tokens.refresh import FreshTokens, TokenRefresher
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.usage_reports import UsageReports
@@ -79,7 +78,7 @@ class GatewayInFront:
         table = load_routes(routes, environ={"NOTES_SECRET": _SECRET}, data_dir=folder)
         self.keys = VerificationKeys(self._fetch_keys, clock, 60)
         self.revocations = Revocations(fail_closed=False)
-        self.usage_reports = UsageReports(self._report)
+        self.usage_reports = UsageReports(self._post)
         self.token_verifier = TokenVerifier(
             self.keys,
             self.revocations,
@@ -147,11 +146,7 @@ class GatewayInFront:
     async def _fetch_keys(self) -> bytes:
         return bytes(self._client.get("/.well-known/jwks.json").data)
 
-    async def _post(self, path: str, document: bytes) -> AuthAnswer:
+    async def _post(self, path: str, document: bytes) -> AuthResponse:
         headers = {PEER_HEADER: sign_peer(PEER_SECRET, now=self._clock())}
         answer = self._client.post(path, data=document, content_type="application/json", headers=headers)
-        return AuthAnswer(answer.status_code, answer.data, None)
-
-    async def _report(self, document: bytes) -> None:
-        status, *_ = await self._post(SEEN_PATH, document)
-        assert status == 204
+        return AuthResponse(answer.status_code, answer.data, None)

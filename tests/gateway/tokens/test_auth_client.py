@@ -6,7 +6,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from gateway.routing.routes import Address
-from gateway.tokens.auth_client import MAX_CONCURRENT_CALLS, QUEUE_SECONDS, AuthAnswer, AuthClient, auth_upstream
+from gateway.tokens.auth_client import MAX_CONCURRENT_CALLS, QUEUE_SECONDS, AuthClient, AuthResponse, auth_upstream
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.events import UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
@@ -36,12 +36,12 @@ async def call_at_once(upstream: RawUpstream, queue_seconds: float = QUEUE_SECON
 def test_many_calls_share_a_bounded_number_of_connections(upstream: RawUpstream) -> None:
     upstream.begin(answer_slowly)
     before = upstream.connections
-    assert asyncio.run(call_at_once(upstream)) == [AuthAnswer(200, b"{}", None)] * CALLS
+    assert asyncio.run(call_at_once(upstream)) == [AuthResponse(200, b"{}", None)] * CALLS
     assert upstream.connections - before <= MAX_CONCURRENT_CALLS
 
 
 def test_a_call_that_waits_too_long_fails_and_the_others_are_answered(upstream: RawUpstream) -> None:
     upstream.begin(answer_slowly)
     answers = asyncio.run(call_at_once(upstream, queue_seconds=0.02))
-    assert answers.count(AuthAnswer(200, b"{}", None)) == MAX_CONCURRENT_CALLS
-    assert {type(answer) for answer in answers} == {AuthAnswer, OSError}
+    assert answers.count(AuthResponse(200, b"{}", None)) == MAX_CONCURRENT_CALLS
+    assert {type(answer) for answer in answers} == {AuthResponse, OSError}

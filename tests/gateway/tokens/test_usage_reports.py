@@ -4,6 +4,9 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from structlog.testing import capture_logs
+
+from gateway.tokens.auth_client import AuthResponse
 from gateway.tokens.usage_reports import UsageReports
 from tests.gateway.access_tokens import read_claims
 
@@ -13,14 +16,18 @@ class AuthService:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.status = 204
         self.reports: list[list[tuple[str, int]]] = []
         self.on_report: Callable[[], None] = lambda: None
 
-    async def __call__(self, document: bytes) -> None:
+    async def post(self, path: str, document: bytes) -> AuthResponse:
         self.on_report()
+        assert path == "/internal/seen"
         if self.is_away:
             raise OSError("nobody there")
-        self.reports.append([tuple(seen) for seen in json.loads(document)["seen"]])
+        if self.status == 204:
+            self.reports.append([tuple(seen) for seen in json.loads(document)["seen"]])
+        return AuthResponse(self.status, b"", None)
 
 
 def report(usage_reports: UsageReports) -> None:
@@ -29,7 +36,7 @@ def report(usage_reports: UsageReports) -> None:
 
 def test_the_highest_generation_of_each_session_is_reported_once() -> None:
     auth = AuthService()
-    usage_reports = UsageReports(auth)
+    usage_reports = UsageReports(auth.post)
     for session, generation in (("a", 3), ("b", 1), ("a", 5), ("a", 4)):
         usage_reports.add(read_claims(session=session, generation=generation))
     report(usage_reports)
@@ -39,7 +46,7 @@ def test_the_highest_generation_of_each_session_is_reported_once() -> None:
 
 def test_a_failed_report_is_sent_again_and_never_lowered() -> None:
     auth = AuthService()
-    usage_reports = UsageReports(auth)
+    usage_reports = UsageReports(auth.post)
     auth.is_away = True
     usage_reports.add(read_claims(session="a", generation=3))
     report(usage_reports)
@@ -50,9 +57,22 @@ def test_a_failed_report_is_sent_again_and_never_lowered() -> None:
     assert auth.reports == [[("a", 3)]]
 
 
+def test_a_report_that_is_not_accepted_is_sent_again() -> None:
+    auth = AuthService()
+    usage_reports = UsageReports(auth.post)
+    usage_reports.add(read_claims(session="a", generation=3))
+    auth.status = 503
+    with capture_logs() as lines:
+        report(usage_reports)
+    assert [(line["event"], line["pending"]) for line in lines] == [("usage_report_failed", 1)]
+    auth.status = 204
+    report(usage_reports)
+    assert auth.reports == [[("a", 3)]]
+
+
 def test_a_generation_used_during_a_failed_report_is_not_lost() -> None:
     auth = AuthService()
-    usage_reports = UsageReports(auth)
+    usage_reports = UsageReports(auth.post)
     usage_reports.add(read_claims(session="a", generation=3))
     auth.is_away = True
     auth.on_report = lambda: usage_reports.add(read_claims(session="a", generation=4))
@@ -65,7 +85,7 @@ def test_a_generation_used_during_a_failed_report_is_not_lost() -> None:
 
 def test_a_batch_is_bounded_and_the_rest_follows() -> None:
     auth = AuthService()
-    usage_reports = UsageReports(auth)
+    usage_reports = UsageReports(auth.post)
     for number in range(1_500):
         usage_reports.add(read_claims(session=f"s{number}", generation=1))
     report(usage_reports)
