@@ -1,4 +1,4 @@
-"""Requests that are ready in one turn of the loop leave together, at its end."""
+"""Requests that are ready in one iteration of the event loop are written together at its end."""
 
 import asyncio
 from typing import cast
@@ -6,66 +6,66 @@ from typing import cast
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
 
 
-class Transport:
-    """Notes what is written to it, among others' in `sent`."""
+class FakeTransport:
+    """A transport that appends each write to `written`."""
 
-    def __init__(self, name: str, sent: list[tuple[str, bytes]]) -> None:
+    def __init__(self, name: str, written: list[tuple[str, bytes]]) -> None:
         self._name = name
-        self._sent = sent
+        self._written = written
         self._is_closing = False
 
     def write(self, data: bytes) -> None:
-        """As of asyncio's."""
-        self._sent.append((self._name, data))
+        """Record a write."""
+        self._written.append((self._name, data))
 
     def abort(self) -> None:
-        """As of asyncio's."""
+        """Close the transport."""
         self._is_closing = True
 
     def is_closing(self) -> bool:
-        """As of asyncio's."""
+        """Return whether the transport is closed."""
         return self._is_closing
 
 
-class Sender:
-    """A connection that is told when its request was written."""
+class Connection:
+    """A connection whose request may be written."""
 
     request_written = False
 
 
-def test_what_is_put_in_one_turn_is_sent_at_its_end_in_order() -> None:
-    sent: list[tuple[str, bytes]] = []
+def test_requests_of_one_iteration_are_written_at_its_end_in_order() -> None:
+    written: list[tuple[str, bytes]] = []
 
-    async def turn() -> None:
-        write_coalescer, loop = WriteCoalescer(), asyncio.get_running_loop()
-        first, second = (cast(asyncio.Transport, Transport(name, sent)) for name in ("first", "second"))
-        sender = Sender()
-        write_coalescer.put(loop, sender, first, b"1")
-        write_coalescer.put(loop, sender, second, b"2")
-        assert sent == []
-        assert not sender.request_written
+    async def test() -> None:
+        coalescer, loop = WriteCoalescer(), asyncio.get_running_loop()
+        first, second = (cast(asyncio.Transport, FakeTransport(name, written)) for name in ("first", "second"))
+        connection = Connection()
+        coalescer.put(loop, connection, first, b"1")
+        coalescer.put(loop, connection, second, b"2")
+        assert written == []
+        assert not connection.request_written
         await asyncio.sleep(0)
-        assert sent == [("first", b"1"), ("second", b"2")]
-        write_coalescer.put(loop, sender, first, b"3")
+        assert written == [("first", b"1"), ("second", b"2")]
+        coalescer.put(loop, connection, first, b"3")
         await asyncio.sleep(0)
-        assert sent[2:] == [("first", b"3")]
+        assert written[2:] == [("first", b"3")]
 
-    asyncio.run(turn())
+    asyncio.run(test())
 
 
-def test_on_a_connection_that_was_closed_meanwhile_nothing_is_sent_and_on_the_others_all() -> None:
-    sent: list[tuple[str, bytes]] = []
+def test_a_transport_that_closed_in_the_meantime_gets_no_write() -> None:
+    """The other requests of the iteration are written."""
+    written: list[tuple[str, bytes]] = []
 
-    async def turn() -> None:
-        write_coalescer, loop = WriteCoalescer(), asyncio.get_running_loop()
-        sender, late = Sender(), Sender()
-        closed, other = (cast(asyncio.Transport, Transport(name, sent)) for name in ("closed", "other"))
-        write_coalescer.put(loop, late, closed, b"1")
-        write_coalescer.put(loop, sender, other, b"2")
+    async def test() -> None:
+        coalescer, loop = WriteCoalescer(), asyncio.get_running_loop()
+        open_connection, closed_connection = Connection(), Connection()
+        closed, other = (cast(asyncio.Transport, FakeTransport(name, written)) for name in ("closed", "other"))
+        coalescer.put(loop, closed_connection, closed, b"1")
+        coalescer.put(loop, open_connection, other, b"2")
         closed.abort()
         await asyncio.sleep(0)
+        assert (open_connection.request_written, closed_connection.request_written) == (True, False)
 
-        assert (sender.request_written, late.request_written) == (True, False)
-
-    asyncio.run(turn())
-    assert sent == [("other", b"2")]
+    asyncio.run(test())
+    assert written == [("other", b"2")]

@@ -22,7 +22,7 @@ from gateway.upstreams.events import FAILURE_LOG_INTERVAL, UpstreamEvents
 from gateway.upstreams.metrics import UpstreamMetrics
 from tests.clocks import MovableClock
 from tests.gateway.raw_upstream import RawUpstream
-from tests.gateway.upstream_connections.test_connection import exchange
+from tests.gateway.upstream_connections.pools import exchange
 
 NOBODY = Address("nobody", "127.0.0.1", 1)
 

@@ -25,7 +25,7 @@ from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, 
 from tests.gateway.routing.test_upstream_tls import serving
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.single_requests import request_once
-from tests.gateway.upstream_connections.test_connection import exchange
+from tests.gateway.upstream_connections.pools import exchange
 
 HOST = "service.internal"
 ROUTES = """
