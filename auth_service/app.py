@@ -44,10 +44,10 @@ from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
 from auth_service.tokens.reader import TokenReader
 from chassis.clock import Clock
-from chassis.database import engine_options
 from chassis.health import health
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
+from chassis.sql.engine import engine_options
 from chassis.startup import settings_or_exit
 from contract.problems import Refused
 

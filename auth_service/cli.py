@@ -19,9 +19,9 @@ from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.models import db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.tables import TABLES
-from chassis.database_check import check_database, check_database_to_migrate, exit_if_unusable
 from chassis.logs import configure_logs
-from chassis.migration_writer import write_migration
+from chassis.sql.migration_writer import write_migration
+from chassis.sql.startup_check import check_database, check_database_to_migrate, exit_if_unusable
 from chassis.startup import settings_or_exit
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.tables import TABLES
-from chassis.database import close_database_of
-from chassis.database_check import check_database, exit_if_unusable
+from chassis.sql.engine import close_database_of
+from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 
 # Also read in the master: a worker with invalid settings would be restarted without end.

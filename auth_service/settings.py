@@ -8,9 +8,9 @@ from auth_service.accounts.passwords import HashCost
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.throttling.login_throttle import ThrottleRates
 from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
-from chassis.database import database_url
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
+from chassis.sql.engine import database_url
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LONGEST_ACCESS_LIFETIME
 
 SECURE_HASH = HashCost(time=2, memory=19_456)

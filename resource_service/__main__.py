@@ -12,9 +12,9 @@ import os
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 
-from chassis.database_check import check_database_to_migrate, exit_if_unusable
 from chassis.logs import configure_logs
-from chassis.migration_writer import write_migration
+from chassis.sql.migration_writer import write_migration
+from chassis.sql.startup_check import check_database_to_migrate, exit_if_unusable
 from chassis.startup import settings_or_exit
 from resource_service.app import create_app
 from resource_service.database_models import db

@@ -8,10 +8,10 @@ from flask import Flask, Response
 from sqlalchemy import select
 
 from chassis.clock import Clock
-from chassis.database import engine_options, prepare_engine
 from chassis.health import health
 from chassis.problem_details import install_problem_details
 from chassis.request_context import install_request_context
+from chassis.sql.engine import engine_options, prepare_engine
 from chassis.startup import settings_or_exit
 from resource_service.database_models import Note, db
 from resource_service.errors import install_error_handlers

@@ -9,8 +9,8 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.database import database_reason
 from chassis.problem_details import problem_response
+from chassis.sql.engine import database_reason
 from contract.problems import Refused
 
 _log = structlog.get_logger("store")

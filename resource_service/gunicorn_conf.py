@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from chassis.database import close_database_of
-from chassis.database_check import check_database, exit_if_unusable
+from chassis.sql.engine import close_database_of
+from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 from resource_service.settings import ResourceSettings, ServingSettings
 from resource_service.tables import TABLES

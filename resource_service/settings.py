@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from chassis.database import database_url
 from chassis.settings import Settings
+from chassis.sql.engine import database_url
 from contract.keys import AssertionVerifier, WeakKey, assertion_verifier
 
 

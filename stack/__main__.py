@@ -10,15 +10,15 @@ from pathlib import Path
 
 from stack.address import Port, UnixSocket
 from stack.commands import make_secrets_of, reload_gateway, run_auth_command
-from stack.console import Console
 from stack.embedded_redis import find_server, redis_command
 from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
 from stack.plan import Plan, gateway_pid_file, make_plan
-from stack.readiness import NotReadyInTime, http_problem, redis_problem, wait_for
+from stack.processes.console import Console
+from stack.processes.readiness import NotReadyInTime, http_problem, redis_problem, wait_for
+from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.secrets_files import make_secrets
 from stack.service_settings import service_problems
 from stack.settings import Settings, SettingsProblems, StartError, read_settings
-from stack.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.tour import make_tour
 
 READY_SECONDS = 60.0

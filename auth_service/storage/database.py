@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from auth_service.storage.models import Database, UserRow, db
 from auth_service.store_errors import StoreUnavailable
-from chassis.database import database_reason, prepare_engine
+from chassis.sql.engine import database_reason, prepare_engine
 
 POOL_TIMEOUT = PoolTimeout
 """Raised by SQLAlchemy itself if no connection becomes free in time; no engine event sees it."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.database_check import Tables
+from chassis.sql.startup_check import Tables
 
 # A database may be shared with other services; each keeps its own record of migrations.
 TABLES = Tables("auth_alembic_version", Path(__file__).with_name("migrations"), "python -m auth_service migrate")

@@ -14,7 +14,7 @@ from redis import Redis
 from stack.address import Address, Port, UnixSocket
 from stack.embedded_redis import find_server, redis_command
 from stack.plan import Plan, make_plan
-from stack.readiness import http_problem, redis_problem, wait_for
+from stack.processes.readiness import http_problem, redis_problem, wait_for
 from stack.secrets_files import make_secrets
 from stack.settings import read_settings
 from tests.faults.part import WAIT, Part

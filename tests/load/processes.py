@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Self
 
 from stack.plan import ROOT
-from stack.supervisor import dying_with_parent
+from stack.processes.supervisor import dying_with_parent
 
 WAIT = 30.0
 """Seconds that a process may take to listen, or to go."""

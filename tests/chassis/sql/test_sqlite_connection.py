@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from chassis.database import engine_options, prepare_engine
+from chassis.sql.engine import engine_options, prepare_engine
 
 MORE = text("UPDATE counter SET number = number + 1")
 NUMBER = text("SELECT number FROM counter")
@@ -51,7 +51,7 @@ def engine(make_engine: MakeEngine) -> Engine:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
     """Set the busy timeout in seconds."""
-    monkeypatch.setattr("chassis.sqlite_connection.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("chassis.sql.sqlite_connection.BUSY_TIMEOUT", 0.05)
     return 0.05
 
 
@@ -71,7 +71,7 @@ THREADS, WRITES = 4, 30
 @pytest.mark.usefixtures("engine")
 def test_no_writer_fails_and_none_is_overtaken_by_many(path: Path) -> None:
     """With eight writers, each waits for about seven others; without the lock, for about two hundred."""
-    command = [sys.executable, "-m", "tests.chassis.writing_process", str(path), str(THREADS), str(WRITES)]
+    command = [sys.executable, "-m", "tests.chassis.sql.writing_process", str(path), str(THREADS), str(WRITES)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]

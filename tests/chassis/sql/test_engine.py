@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from chassis.database import database_url, engine_options, prepare_engine
+from chassis.sql.engine import database_url, engine_options, prepare_engine
 
 URLS = ("sqlite:////data/notes.db", "postgresql+psycopg://db/notes")
 

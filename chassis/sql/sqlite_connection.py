@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from chassis.write_lock import WriteLock, process_lock, retry_delays
+from chassis.sql.write_lock import WriteLock, process_lock, retry_delays
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits before it fails with `database is locked`."""

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from stack.console import Console
 from stack.plan import ROOT, Command
+from stack.processes.console import Console
 
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 STOP_SECONDS = 10.0

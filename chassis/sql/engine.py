@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from chassis.database_file import reconnect_if_replaced
-from chassis.sqlite_connection import BUSY_TIMEOUT, SerializedConnection
-from chassis.write_lock import WriteLock
+from chassis.sql.replaced_file import reconnect_if_replaced
+from chassis.sql.sqlite_connection import BUSY_TIMEOUT, SerializedConnection
+from chassis.sql.write_lock import WriteLock
 
 _log = structlog.get_logger("database")
 

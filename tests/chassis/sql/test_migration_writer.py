@@ -10,7 +10,7 @@ import auth_service.storage.models
 import auth_service.storage.tables
 import resource_service.database_models
 import resource_service.tables
-from chassis.migration_writer import write_migration
+from chassis.sql.migration_writer import write_migration
 
 SERVICES = [
     (auth_service.storage.models.db, auth_service.storage.tables.TABLES.migrations),

@@ -1,4 +1,4 @@
-"""`python -m tests.chassis.writing_process FILE THREADS WRITES`: threads that write to a SQLite file.
+"""`python -m tests.chassis.sql.writing_process FILE THREADS WRITES`: threads that write to a SQLite file.
 
 Prints a line when it is ready, and begins when it reads one. In the end prints how many writes of others were done
 while the unluckiest of its own waited, and fails where one was refused.
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Engine, create_engine, text
 
-from chassis.database import engine_options, prepare_engine
+from chassis.sql.engine import engine_options, prepare_engine
 
 DISK = 0.005
 """Seconds that each transaction takes, independent of the disk."""

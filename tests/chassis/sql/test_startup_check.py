@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chassis.database import database_url
-from chassis.database_check import DatabaseUnusable, Tables, check_database, check_database_to_migrate
+from chassis.sql.engine import database_url
+from chassis.sql.startup_check import DatabaseUnusable, Tables, check_database, check_database_to_migrate
 from tests.faults.postgres import Postgres, program, running_postgres
 from tests.ports import free_port
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from stack.address import Port
-from stack.readiness import NotReadyInTime, http_problem, wait_for
+from stack.processes.readiness import NotReadyInTime, http_problem, wait_for
 
 
 async def told_by_a_server_that_says(answer: bytes) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from chassis.database_file import reconnect_if_replaced
+from chassis.sql.replaced_file import reconnect_if_replaced
 
 
 @pytest.fixture

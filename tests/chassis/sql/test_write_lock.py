@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from chassis.write_lock import WriteLock, process_lock
+from chassis.sql.write_lock import WriteLock, process_lock
 
 
 def soon() -> float:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import supervisor as module
-from stack.console import Console
 from stack.plan import Command
-from stack.supervisor import ProcessDied, StopRequested, Supervisor
+from stack.processes import supervisor as module
+from stack.processes.console import Console
+from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 
 Scene = Callable[[Supervisor], Awaitable[None]]
 
@@ -146,7 +146,7 @@ def test_processes_die_with_the_stack_even_if_it_is_killed() -> None:
     """The pipe that only the child process holds is closed when the child is gone."""
     stack = f"""
 import subprocess, sys, time
-from stack.supervisor import dying_with_parent
+from stack.processes.supervisor import dying_with_parent
 subprocess.Popen(dying_with_parent((sys.executable, "-c", {SLEEP!r})))
 time.sleep(60)
 """

@@ -1,0 +1,1 @@
+"""SQL databases of a service: engine options, checks at start-up, SQLite concurrency, migrations."""
