@@ -1,4 +1,4 @@
-# Everything a person types. Needs python3 >= 3.11 with its venv module, and make; uses uv where it is on PATH.
+# The commands of the project. Needs python3 >= 3.11 with its venv module, and make; uses uv if it is on PATH.
 # PYTHON=/path/to/python3 names another interpreter.
 
 SHELL := /bin/sh
@@ -7,10 +7,10 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
-# Newer than the lock files once everything in them is installed. What tests need includes what running needs.
+# Newer than the lock files once they are installed. The packages for tests include those for running.
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
-# What services are measured with, and what they are measured beside; none of it is theirs.
+# Packages of the benchmarks: load generators, and the servers that are compared.
 BENCH := .venv-bench
 URL ?= http://127.0.0.1:8000
 
@@ -20,70 +20,70 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hash
 .PHONY: help run reload grant secrets migration setup test test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
-help: ## Say what can be made
+help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: $(RUN_STAMP) ## Start the whole system on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m stack
 
-reload: ## Have the gateway of `make run` take up its routes file (DATA_DIR names the copy)
+reload: ## Reload the routes file in the gateway of `make run` (of the same DATA_DIR)
 	@$(BIN)/python -m stack reload
 
 grant: ## Give an account a role: EMAIL=ann@example.com ROLE=staff
 	@if [ -z "$$EMAIL" ] || [ -z "$$ROLE" ]; then echo 'usage: make grant EMAIL=ann@example.com ROLE=staff' >&2; exit 2; fi
 	@$(BIN)/python -m stack auth grant -- "$$EMAIL" "$$ROLE"
 
-secrets: $(RUN_STAMP) ## Make the secrets that docker-compose.yml reads, where they are missing (in .data/secrets)
+secrets: $(RUN_STAMP) ## Create the missing secrets of docker-compose.yml, in .data/secrets
 	@$(BIN)/python -m stack secrets
 
-migration: $(RUN_STAMP) ## Write the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
+migration: $(RUN_STAMP) ## Create the next migration of a service: SERVICE=resource_service MESSAGE='what changes'
 	@if [ -z "$$SERVICE" ] || [ -z "$$MESSAGE" ]; then \
 		echo "usage: make migration SERVICE=resource_service MESSAGE='what changes'" >&2; exit 2; fi
 	@$(BIN)/python -m "$$SERVICE" migration "$$MESSAGE"
 
-setup: $(STAMP) ## Install all that tests and checks need into .venv (the others do it when needed)
+setup: $(STAMP) ## Install everything for tests and checks into .venv (other commands do this when needed)
 
-test: setup ## Run every test, four files at a time (under three minutes on two cores)
+test: setup ## Run all tests, four files at a time (under three minutes on two cores)
 	@$(BIN)/python -m pytest -n 4
 
-test-large: setup ## Of these, those that send 1 GiB through the gateway and watch its memory
+test-large: setup ## Run the tests that send 1 GiB through the gateway and measure its memory
 	@$(BIN)/python -m pytest tests/system/test_large_bodies.py
 
-test-isolation: setup ## Of these, those that start each service with nothing but its own requirements
+test-isolation: setup ## Run the tests that start each service with its own requirements only
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
 
-test-faults: setup ## Kill, freeze, empty and crowd a running system, and send it all that is hostile (ten minutes)
+test-faults: setup ## Test a running system with failures, overload and hostile input (ten minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/server/test_smuggling.py \
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py
 
-soak: setup ## Refresh a hundred thousand times; a million bodies and requests; idle and hostile connections (40 minutes)
+soak: setup ## Run long: 100,000 refreshes, a million bodies and requests, idle and hostile connections (40 minutes)
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
-bench: bench-setup ## Measure the gateway beside nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)
+bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
 
-bench-growth: bench-setup ## Measure what a request costs as routes, revocations, tokens and connections grow
+bench-growth: bench-setup ## Measure the cost of a request as routes, revocations, tokens and connections grow
 	@$(BENCH)/bin/python -m tests.load.growth $(ARGS)
 
-load: bench-setup ## Have people use a running system for a minute: URL=http://127.0.0.1:8000, ARGS='--users 200'
+load: bench-setup ## Simulate users of a running system for a minute: URL=http://127.0.0.1:8000, ARGS='--users 200'
 	@$(BENCH)/bin/python -m tests.load.people $(URL) $(ARGS)
 
-load-ui: bench-setup ## The same, steered in a browser at http://127.0.0.1:8089
+load-ui: bench-setup ## The same, controlled in a browser at http://127.0.0.1:8089
 	@$(BENCH)/bin/python -m tests.load.people $(URL) --ui $(ARGS)
 
 bench-setup: setup
 	@$(MAKE) --no-print-directory setup VENV=$(BENCH) REQUIREMENTS='requirements/dev.txt requirements/bench.txt'
 	@$(MAKE) --no-print-directory setup VENV=$(BENCH)-django REQUIREMENTS=requirements/bench_django.txt \
-		|| echo 'measuring without Django, which could not be installed' >&2
+		|| echo 'Django could not be installed: it is left out of the comparison' >&2
 
-lint: setup ## Check style, types and which package may know which
+lint: setup ## Check style, types and import rules
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
+lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	@PATH="$$PATH:$(abspath $(BIN))"; \
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
@@ -92,7 +92,7 @@ lock: setup ## Pin requirements/*.in again, with hashes, into requirements/*.txt
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
-clean: ## Remove the virtual environments and every cache; .data/ stays
+clean: ## Remove the virtual environments and all caches; .data/ stays
 	@rm -rf $(VENV) $(BENCH) $(BENCH)-django tests/load/peers/fastify/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,12 +1,11 @@
-"""docs/architecture.md lists every folder and module of the gateway and the auth service, in order, and no other."""
+"""The architecture pages list every folder and module of the gateway and the auth service, in order, and no other."""
 
 import re
 from pathlib import Path
 
 from tests.docs.code_blocks import ROOT
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-PACKAGES = ("gateway", "auth_service")
+PAGES = {"gateway": "architecture.md", "auth_service": "architecture-auth-service.md"}
 WITHOUT_LINE = {"__init__.py"}
 
 
@@ -16,16 +15,17 @@ def modules(folder: Path) -> list[str]:
 
 def listing() -> dict[str, list[str]]:
     """Return the modules of each folder that is a package, in the order of a listing."""
-    folders = [folder for name in PACKAGES for folder in (ROOT / name, *sorted((ROOT / name).rglob("*/")))]
+    folders = [folder for name in PAGES for folder in (ROOT / name, *sorted((ROOT / name).rglob("*/")))]
     return {
         f"{folder.relative_to(ROOT)}/": modules(folder) for folder in folders if (folder / "__init__.py").exists()
     }
 
 
-def page() -> dict[str, list[str]]:
-    """Return the modules that the page describes, by the folder of its heading, in the page's order."""
+def described_modules() -> dict[str, list[str]]:
+    """Return the modules that the pages describe, by the folder of the heading, in the pages' order."""
     found: dict[str, list[str]] = {}
-    for line in PAGE.splitlines():
+    text = "\n".join((ROOT / "docs" / file).read_text(encoding="utf-8") for file in PAGES.values())
+    for line in text.splitlines():
         if heading := re.match(r"##+ `([\w/]+/)`", line):
             found[heading[1]] = []
         elif item := re.match(r"- `(\w+\.py)`: \S", line):
@@ -33,11 +33,11 @@ def page() -> dict[str, list[str]]:
     return found
 
 
-def test_the_page_has_a_section_for_each_folder_in_the_order_of_the_listing() -> None:
-    assert list(page()) == list(listing())
+def test_the_pages_have_a_section_for_each_folder_in_the_order_of_the_listing() -> None:
+    assert list(described_modules()) == list(listing())
 
 
 def test_each_section_has_a_line_for_each_module_in_the_order_of_the_listing() -> None:
-    described = page()
+    described = described_modules()
     for folder, files in listing().items():
-        assert described.get(folder) == files, f"docs/architecture.md, section {folder}"
+        assert described.get(folder) == files, f"docs/{PAGES[folder.split('/')[0]]}, section {folder}"

@@ -12,7 +12,8 @@ PAGE = (ROOT / "docs" / "logs-and-metrics.md").read_text(encoding="utf-8")
 PACKAGES = ("gateway", "auth_service", "resource_service", "chassis", "stack")
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 LOGGERS = {"_log", "log", "logger"}
-METRICS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
+METRIC_TYPES = ("counter", "gauge", "histogram")
+METRIC_PREFIX = "sallyport_"
 ANY_LEVEL = "any"
 
 Modules = dict[Path, ast.Module]
@@ -62,10 +63,10 @@ def computed_events(file: Path, event: ast.expr, modules: Modules) -> set[str]:
         case ast.Attribute(attr="value"):
             enums = [
                 node
-                for node in module.body
-                if isinstance(node, ast.ClassDef)
-                and node.name.endswith("Event")
-                and any("Enum" in ast.unparse(base) for base in node.bases)
+                for other, tree in modules.items()
+                if other.parent == file.parent
+                for node in tree.body
+                if isinstance(node, ast.ClassDef) and "StrEnum" in map(ast.unparse, node.bases)
             ]
             assigned = [line.value for enum in enums for line in enum.body if isinstance(line, ast.Assign)]
             return {text for text in map(text_of, assigned) if text}
@@ -130,15 +131,15 @@ def metrics_of_the_code() -> dict[str, tuple[str, set[str]]]:
     found: dict[str, tuple[str, set[str]]] = {}
     for module in parsed().values():
         for node in ast.walk(module):
-            if not isinstance(node, ast.Call) or ast.unparse(node.func) not in METRICS:
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
                 continue
-            name = text_of(node.args[0]) if node.args else None
-            if name is None:  # a counter of another kind
+            name = text_of(node.args[0]) or ""
+            kinds = [kind for kind in METRIC_TYPES if kind in ast.unparse(node.func).lower()]
+            if not name.startswith(METRIC_PREFIX) or not kinds:
                 continue
-            kind = METRICS[ast.unparse(node.func)]
             third = node.args[2] if len(node.args) > 2 else None
             labels = {text for text in map(text_of, third.elts) if text} if isinstance(third, ast.List) else set()
-            found[f"{name}_total" if kind == "counter" else name] = (kind, labels)
+            found[f"{name}_total" if kinds[0] == "counter" else name] = (kinds[0], labels)
     return found
 
 
