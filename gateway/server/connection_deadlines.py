@@ -64,7 +64,7 @@ class ConnectionDeadlines:
         """Expect the client to read."""
         self.write = now + self._write_timeout
 
-    def is_body_overdue(self, now: float, *, response_started: bool) -> bool:
+    def body_is_late(self, now: float, response_started: bool) -> bool:
         """Return whether the body is too slow.
 
         After the response has started, the exchange may be a conversation: then only a silence counts, not the rate.

@@ -9,12 +9,10 @@ from typing import Any, cast
 
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from contract.problems import Refused
 from gateway.server.application import Application
-from gateway.server.client_address import UNKNOWN, peer_name
 from gateway.server.client_presence import PROBE, PROBE_WAIT, ClientCheck, Step
 from gateway.server.client_transport import ClientTransport, Successor, UpgradedConnection
 from gateway.server.connection_deadlines import NEVER, ClientTimeouts, ConnectionDeadlines
@@ -92,9 +90,7 @@ class ServerProtocol(asyncio.Protocol):
         # A cast, because uvloop's transports are asyncio's by shape and not by class.
         raw = cast(asyncio.Transport, transport)
         self.client_transport = ClientTransport(raw, self._deadlines, self._loop)
-        client = get_remote_addr(raw)
-        self._builder.server = get_local_addr(raw)
-        self._builder.set_peer(peer_name(client[0]) if client else UNKNOWN, "https" if is_ssl(raw) else "http")
+        self._builder.set_connection(raw)
         self._state.connections.add(self)  # type: ignore[arg-type]  # the server only calls its `shutdown`
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -271,16 +267,15 @@ class ServerProtocol(asyncio.Protocol):
         self._requests.drop_waiting()
         if not cycle.complete and cycle.ends_with_connection:
             self.client_transport.reset()
-        elif cycle.started:  # if it is incomplete, its framing shows that
+        elif cycle.started:  # the client sees from the framing whether it is complete
             self._close()
         else:
             self._send_final_response()
 
     def _send_final_response(self) -> None:
         if self._final_response is not None:
-            self.client_transport.write(
-                self._final_response.to_bytes(self.default_response_lines(self._builder.scheme))
-            )
+            lines = self.default_response_lines(self._builder.scheme)
+            self.client_transport.write(self._final_response.to_bytes(lines))
         self._close()
 
     def _close(self) -> None:
@@ -329,11 +324,7 @@ class ServerProtocol(asyncio.Protocol):
             transport.abort()
         elif now > deadlines.head:
             self._end_input(_TIMEOUT if self._parser.in_head else None, "a header section that did not come in time")
-        elif (
-            receiving is not None
-            and not transport.read_paused
-            and deadlines.is_body_overdue(now, response_started=receiving.started)
-        ):
+        elif receiving is not None and not transport.read_paused and deadlines.body_is_late(now, receiving.started):
             self._end_input(_TIMEOUT, "a body that did not come in time")
         elif now > deadlines.idle:
             self._close()

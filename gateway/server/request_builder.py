@@ -1,8 +1,12 @@
 """Build the requests of one client connection, with the client's address, its scheme and a request id."""
 
+import asyncio
+
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+
 from gateway.http.request import Request
 from gateway.server.application import Application
-from gateway.server.client_address import UNKNOWN
+from gateway.server.client_address import UNKNOWN, peer_name
 from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import RequestHead
 
@@ -19,6 +23,12 @@ class RequestBuilder:
         self.is_trusted_proxy = False
         self.server: tuple[str, int | None] | None = None
         """The address on which the connection came in."""
+
+    def set_connection(self, transport: asyncio.Transport) -> None:
+        """Set the addresses and the scheme of a new connection."""
+        peer = get_remote_addr(transport)
+        self.server = get_local_addr(transport)
+        self.set_peer(peer_name(peer[0]) if peer else UNKNOWN, "https" if is_ssl(transport) else "http")
 
     def set_peer(self, client: str, scheme: str) -> None:
         """Set who is at the other end of the connection."""

@@ -16,7 +16,7 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def output_with_limits(soft: int, hard: int, streams: int) -> list[str]:
-    """Return the log lines and the new soft limit. In another process: a lowered hard limit cannot be raised again."""
+    """Return the log lines and the new soft limit of a process. A lowered hard limit cannot be raised again."""
     command = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(streams)]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
