@@ -1,4 +1,4 @@
-"""Wires the gateway: here alone its parts are chosen and joined."""
+"""The gateway application of one worker: create_app builds its parts and connects them."""
 
 import asyncio
 import gc
@@ -9,9 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 from a2wsgi import WSGIMiddleware
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from chassis.clock import Clock
 from chassis.startup import settings_or_exit
@@ -40,6 +37,7 @@ from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.limiter import RateLimiter, SessionLimit
 from gateway.rate_limits.redis_sync import SharedCounters
+from gateway.redis_clients import rate_limit_redis, revocation_feed_redis, ticket_redis
 from gateway.routing.active_routes import ActiveRoutes
 from gateway.routing.loader import load_routes
 from gateway.server.client_address import TrustedProxies
@@ -66,24 +64,25 @@ from gateway.worker.loop_bridge import LoopBridge
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 JWKS_PATH = "/.well-known/jwks.json"
-PATIENCE = 3.0
-"""Seconds that a new worker waits for keys and revocations."""
+STARTUP_WAIT_SECONDS = 3.0
+"""How long a new worker waits for keys and revocations before it takes requests without them."""
 
 
 class Gateway:
-    """One worker's gateway: to the server an ASGI application that lives and ends, to its protocol what answers.
+    """The application of one worker: handles the ASGI lifespan, and the requests that ServerProtocol passes on.
 
-    `notice` is how many seconds lie between the announced departure and its taking effect.
+    `notice_seconds` is how long a stopping worker still accepts connections while /readyz already fails.
     """
 
     def __init__(
         self,
-        knows_enough: Callable[[], bool],
-        departure: GracefulShutdown,
-        notice: float,
-        proxy: Dispatcher,
+        dispatcher: Dispatcher,
+        *,
+        is_loaded: Callable[[], bool],
+        graceful_shutdown: GracefulShutdown,
+        notice_seconds: float,
         streams: OpenStreams,
-        background: BackgroundTasks,
+        background_tasks: BackgroundTasks,
         resolvers: Sequence[NameResolver],
         upstreams: UpstreamRegistry,
         bridge: LoopBridge,
@@ -91,55 +90,61 @@ class Gateway:
         trusted_proxies: TrustedProxies,
         proxy_protocol: ProxyProtocol,
         malformed_requests: MalformedRequests,
-        standing: Mapping[str, bytes],
+        default_response_lines: Mapping[str, bytes],
         unread_bytes: int,
     ) -> None:
-        self.begin = proxy.begin
-        self.gateway_paths = proxy.gateway_paths
-        self.next_request_id = proxy.next_request_id
-        self.request_head_cache = proxy.request_head_cache
+        self.begin = dispatcher.begin
+        self.gateway_paths = dispatcher.gateway_paths
+        self.next_request_id = dispatcher.next_request_id
+        self.request_head_cache = dispatcher.request_head_cache
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests
-        self.default_response_lines = standing
+        self.default_response_lines = default_response_lines
         self.unread_bytes = unread_bytes
-        self.graceful_shutdown = departure
+        self.graceful_shutdown = graceful_shutdown
         self.end_streams = streams.end_all
-        self.notice = notice
-        self._knows_enough = knows_enough
-        self._background_tasks = background
+        self.notice_seconds = notice_seconds
+        self._is_loaded = is_loaded
+        self._background_tasks = background_tasks
         self._resolvers = resolvers
         self._upstreams = upstreams
         self._bridge = bridge
         self._access_log = access_log
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Starts and stops with the worker. Requests do not come this way: ServerProtocol calls `begin`."""
+        """Start and stop with the worker (ASGI lifespan). Requests come through `begin` instead."""
         if scope["type"] != "lifespan":
             raise RuntimeError("the gateway is served by gateway.worker.gunicorn_worker.GatewayWorker alone")
         await receive()
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
         self._bridge.attach(asyncio.get_running_loop())
         await resolve_first(self._resolvers)
         self._background_tasks.start()
-        await self._learn()
-        # What is there by now stays: a full collection, which stops everything, takes 2 ms without it and 50 with it.
+        await self._wait_until_loaded()
+        # Frozen objects stay out of collections: a full collection stops the worker for 2 ms instead of 50.
         gc.collect()
         gc.freeze()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
+
+    async def _stop(self) -> None:
         await self._background_tasks.stop()
         self._upstreams.close()
         self._access_log.flush()
-        await send({"type": "lifespan.shutdown.complete"})
 
-    async def _learn(self) -> None:
-        """A worker takes requests once it has keys and revocations: until then the ones beside it do.
+    async def _wait_until_loaded(self) -> None:
+        """Wait until keys and revocations are loaded, STARTUP_WAIT_SECONDS at most.
 
-        Not for ever: where they cannot be had, it serves what it can, and /readyz says what is missing.
+        Other workers take the requests meanwhile. After that /readyz tells what is missing.
         """
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                while not self._knows_enough():  # noqa: ASYNC110 - two parts learn, and neither tells when
+            async with asyncio.timeout(STARTUP_WAIT_SECONDS):
+                while not self._is_loaded():  # noqa: ASYNC110 - two background tasks load, without an event
                     await asyncio.sleep(0.01)
 
 
@@ -152,22 +157,35 @@ def create_app(
     monotonic: Clock = time.monotonic,
     resolve: Resolve = resolve_by_system,
 ) -> Gateway:
-    """A gateway as `settings` say, or else `environ`. Without `routes` it reads the routes file by itself."""
+    """Return a gateway with `settings`, by default those of `environ`.
+
+    Without `routes`, the routes file is read here.
+    """
     settings = settings or settings_or_exit(GatewaySettings, environ)
+    redis_url, peer_secret = settings.redis_url.get_secret_value(), settings.peer_secret.get_secret_value()
+
+    # Routes
     file, data_dir = settings.gateway_routes, settings.data_dir
     routes = routes or ActiveRoutes(lambda: load_routes(file, environ=environ, data_dir=data_dir))
     table = routes.table if settings.rate_limits else routes.table.without_limits()
-    keys = VerificationKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
+
+    # Revocations, and the metrics, which export the state of their feed
     revocations = Revocations(fail_closed=settings.revocation_fail == "closed")
-    redis = _redis(settings)
-    feed = RevocationFeed(redis, revocations, clock)
+    feed = RevocationFeed(revocation_feed_redis(redis_url), revocations, clock)
     metrics = Metrics(feed, revocations, clock)
+    metrics.set_routes(table.version, reload_failed=routes.reload_failed)
     upstream_metrics = UpstreamMetrics(metrics.registry)
+    event_loop_lag = EventLoopLag(metrics.registry, monotonic)
+    access_log = AccessLog(clock, every=settings.access_log)
+
+    # Calls to the auth service
     auth_service = auth_upstream(auth_address(settings))
     auth_events = UpstreamEvents(auth_service, upstream_metrics, monotonic, logging.INFO)
     auth_balancer = Balancer(auth_service, auth_events, monotonic)
-    auth = AuthClient(auth_balancer, settings.peer_secret.get_secret_value(), clock)
-    metrics.set_routes(table.version, reload_failed=routes.reload_failed)
+    auth = AuthClient(auth_balancer, peer_secret, clock)
+
+    # Access tokens
+    keys = VerificationKeys(lambda: auth.get(JWKS_PATH), clock, settings.jwks_max_age)
     usage_reports = UsageReports(auth.post)
     token_verifier = TokenVerifier(
         keys,
@@ -179,21 +197,25 @@ def create_app(
         size=settings.verified_tokens,
         leeway=settings.access_token_leeway,
     )
+
+    # Credentials: browser sessions, tickets and refresh tokens
     sessions = BrowserSessions(auth.post, clock, settings.verified_tokens)
     cookie = SessionCookie(settings.session_cookie_secure)
-    tickets = Tickets(_redis_of_tickets(settings), settings.peer_secret.get_secret_value(), clock)
+    tickets = Tickets(ticket_redis(redis_url), peer_secret, clock)
     session_cookie = SessionCookieAuthenticator(
         token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
     authentication = AuthenticateStage(
         authenticators(token_verifier, TokenRefresher(auth.post), session_cookie, tickets, clock), token_verifier
     )
-    counters = SharedCounters(_redis_of_counts(settings), clock, metrics.set_counting_alone)
+
+    # Pipeline
+    counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_counting_alone)
     rate_limiter = RateLimiter(counters, clock)
     pipeline = Pipeline(
         table,
         authentication,
-        CredentialForwarding(authentication, session_cookie, settings.peer_secret.get_secret_value()),
+        CredentialForwarding(authentication, session_cookie, peer_secret),
         cookie.name,
         IdentityHeaders(settings.verified_tokens),
         rate_limiter,
@@ -202,31 +224,36 @@ def create_app(
         metrics.count_withheld_fields,
         settings.request_limits,
     )
-    event_loop_lag = EventLoopLag(metrics.registry, monotonic)
+
+    # Upstreams and streams
     upstreams = UpstreamRegistry(table.upstreams(), auth_balancer, upstream_metrics, monotonic, event_loop_lag.record)
     streams = OpenStreams(token_verifier.confirm, session_cookie.renew, clock, settings.gateway_streams)
-    access_log = AccessLog(clock, every=settings.access_log)
+    resolvers = upstreams.resolvers(resolve, auth_balancer)
+
+    # The gateway's own endpoints
     bridge = LoopBridge()
-    departure = GracefulShutdown()
-    own = create_gateway_endpoints(
-        {"departure": departure.check, "signing keys": keys.check, "revocations": feed.check},
+    graceful_shutdown = GracefulShutdown()
+    flask_app = create_gateway_endpoints(
+        {"departure": graceful_shutdown.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
     )
-    proxy = Dispatcher(
+
+    # Dispatcher
+    dispatcher = Dispatcher(
         pipeline,
         upstreams,
         streams,
         GatewayEndpoints(
-            WSGIMiddleware(own),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
+            WSGIMiddleware(flask_app),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
             SessionLimit(rate_limiter, settings.session_rate if settings.rate_limits else None),
             metrics.count_withheld_fields,
             settings.request_limits,
         ),
         GatewayPaths(
-            endpoint_paths(own, internal=False),
-            endpoint_paths(own, internal=True),
+            endpoint_paths(flask_app, internal=False),
+            endpoint_paths(flask_app, internal=True),
             settings.gateway_internal_bind,
             settings.gateway_forward_auth,
         ),
@@ -236,8 +263,8 @@ def create_app(
         clock,
         websocket_idle=settings.websocket_idle,
     )
-    resolvers = upstreams.resolvers(resolve, auth_balancer)
-    jobs = (
+
+    background_tasks = (
         keys.keep_fresh,
         feed.follow,
         counters.keep_sharing,
@@ -251,59 +278,24 @@ def create_app(
         *(names.keep_resolving for names in resolvers),
     )
     return Gateway(
-        lambda: keys.loaded and feed.loaded,
-        departure,
-        settings.gateway_notice,
-        proxy,
-        streams,
-        BackgroundTasks(jobs),
-        resolvers,
-        upstreams,
-        bridge,
-        access_log,
-        TrustedProxies(settings.trusted_proxies),
-        ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
-        MalformedRequests(metrics.count_malformed, clock),
-        default_response_lines(
+        dispatcher,
+        is_loaded=lambda: keys.loaded and feed.loaded,
+        graceful_shutdown=graceful_shutdown,
+        notice_seconds=settings.gateway_notice,
+        streams=streams,
+        background_tasks=BackgroundTasks(background_tasks),
+        resolvers=resolvers,
+        upstreams=upstreams,
+        bridge=bridge,
+        access_log=access_log,
+        trusted_proxies=TrustedProxies(settings.trusted_proxies),
+        proxy_protocol=ProxyProtocol(settings.proxy_protocol, settings.gateway_internal_bind),
+        malformed_requests=MalformedRequests(metrics.count_malformed, clock),
+        default_response_lines=default_response_lines(
             settings.gateway_name,
             hsts_max_age=settings.hsts_max_age,
             hsts_subdomains=settings.hsts_include_subdomains,
             varies_by_origin=bool(settings.origins),
         ),
-        settings.request_limits.unread_bytes,
+        unread_bytes=settings.request_limits.unread_bytes,
     )
-
-
-def _redis(settings: GatewaySettings) -> "Redis":
-    # The feed waits up to a second for news, so the time-out is longer than that; no request waits on it.
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        decode_responses=True,
-        encoding_errors="replace",  # a record that is no UTF-8 must not stop the feed
-        socket_timeout=3,
-        socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 0),  # the feed has to know of every gap
-    )
-
-
-def _redis_of_counts(settings: GatewaySettings) -> "Redis":
-    # Requests near a limit wait for it: so shortly, once, and then without it.
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_timeout=0.2,
-        socket_connect_timeout=0.2,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
-def _redis_of_tickets(settings: GatewaySettings) -> "Redis":
-    # A few connections that many requests take in turn: a burst of streams that come back makes no burst of them.
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url.get_secret_value(),
-        max_connections=4,
-        timeout=1,
-        socket_timeout=1,
-        socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)

@@ -39,10 +39,3 @@ class BoundedCache(dict[Key, Value]):
             for oldest in list(islice(self, self._batch)):
                 del self[oldest]
         super().__setitem__(key, value)
-
-
-def make_room(entries: dict[Key, Value], max_entries: int) -> None:
-    """Delete the oldest sixteenth of `entries` where it holds `max_entries` or more."""
-    if len(entries) >= max_entries:
-        for oldest in list(islice(entries, max(1, max_entries // 16))):
-            del entries[oldest]

@@ -25,7 +25,7 @@ _serving = settings_or_exit(ServingSettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
 warn_about_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
-    # Read here, in the master, and known to the workers by their fork.
+    # Read once in the master; workers get the routes by fork.
     _routes = ActiveRoutes(
         lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
     )
@@ -44,7 +44,8 @@ _reloads = ReloadCounter()
 
 
 def create_app() -> "Gateway":
-    """A worker's gateway. Imported only there: the metrics' folder has to be named before."""
+    """Return the gateway of a worker."""
+    # Imported here, because Prometheus reads the name of the metrics folder on import (prepare_metrics sets it).
     from gateway.app import create_app
 
     return create_app(routes=_routes)
@@ -58,16 +59,16 @@ keepalive = _serving.gateway_keepalive
 
 
 def on_reload(server: object) -> None:
-    """Called by gunicorn's master before it forks the new workers."""
+    """Reload the routes in the master, before it forks the new workers (gunicorn hook)."""
     _reloads.increment()
     _routes.reload()
 
 
 def post_fork(server: object, worker: Any) -> None:
-    """Called by gunicorn in a worker that was just forked."""
+    """Let a new worker know when a later reload replaces it (gunicorn hook)."""
     worker.is_replaced = _reloads.watch()
 
 
 def child_exit(server: object, worker: Worker) -> None:
-    """Called by gunicorn's master when a worker has gone."""
+    """Remove the metrics of a worker that has exited (gunicorn hook)."""
     remove_worker(worker.pid)

@@ -1,7 +1,7 @@
-"""Translates every way in which Redis can fail into one error, RedisAway, for all of the gateway's uses of it.
+"""One error for every failure of Redis: RedisUnavailable.
 
-A command raises a RedisError, an OSError or TimeoutError, or, on a connection that was reset a moment ago, a plain
-RuntimeError of uvloop's: "unable to perform operation on <TCPTransport closed=True ...>; the handler is closed"
+A command raises a RedisError or an OSError (TimeoutError is one). On a connection that was just reset, uvloop raises
+a plain RuntimeError: "unable to perform operation on <TCPTransport closed=True ...>; the handler is closed"
 (MagicStack/uvloop 506).
 """
 
@@ -16,7 +16,7 @@ _CLOSED_TRANSPORT = "the handler is closed"
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer. `reason` is its own where it refused, else what was raised."""
+    """Redis did not answer. `reason` is the error that Redis returned, or else the kind of failure."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -25,10 +25,10 @@ class RedisUnavailable(Exception):
 
 @contextmanager
 def redis_faults() -> Iterator[None]:
-    """Raises RedisAway for whatever a command to Redis within it fails with; other errors pass."""
+    """Raise RedisUnavailable for a failure of Redis inside the `with` block. Other errors pass unchanged."""
     try:
         yield
-    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+    except (RedisError, OSError) as error:
         raise RedisUnavailable(redis_reason(error)) from error
     except RuntimeError as error:
         if _CLOSED_TRANSPORT not in str(error):

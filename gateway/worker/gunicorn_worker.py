@@ -105,7 +105,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
         server = GatewayServer(
             self.config,
             fail_readiness=self.wsgi.graceful_shutdown.begin,
-            notice=self.wsgi.notice,
+            notice=self.wsgi.notice_seconds,
             end_streams=self.wsgi.end_streams,
         )
         server.is_replaced = self.is_replaced

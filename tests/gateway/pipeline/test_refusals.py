@@ -184,7 +184,7 @@ def test_without_keys_it_is_our_fault_and_not_the_tokens(
     make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Never 401 for our own fault: clients would drop good tokens. The other routes go on."""
-    monkeypatch.setattr(app, "PATIENCE", 0.0)
+    monkeypatch.setattr(app, "STARTUP_WAIT_SECONDS", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
         answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")

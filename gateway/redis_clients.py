@@ -1,0 +1,43 @@
+"""The Redis clients of the gateway: one for each use, with the timeouts of that use."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+
+def revocation_feed_redis(url: str) -> "Redis":
+    """Return the client of the revocation feed. No request waits for it."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        encoding_errors="replace",  # an entry that is not UTF-8 must not stop the feed
+        socket_timeout=3,  # longer than the blocking read of a second
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),  # after a lost connection the feed has to read the whole stream
+    )
+
+
+def rate_limit_redis(url: str) -> "Redis":
+    """Return the client of the shared rate-limit counters. Requests near a limit wait for it, so it fails fast."""
+    return Redis.from_url(
+        url,
+        socket_timeout=0.2,
+        socket_connect_timeout=0.2,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def ticket_redis(url: str) -> "Redis":
+    """Return the client of one-time tickets. Requests wait for one of its four connections.
+
+    Without that bound, many streams that reconnect at once would open as many connections to Redis.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=4,
+        timeout=1,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
