@@ -1,4 +1,4 @@
-# One image a service, with that service's code and requirements and nothing else:
+# One image per service, with only that service's code and requirements:
 #   docker build --build-arg SERVICE=gateway --tag sallyport-gateway .
 FROM python:3.11-slim
 ARG SERVICE
@@ -15,7 +15,7 @@ RUN python -m pip install --require-hashes --only-binary=:all: --requirement req
 COPY contract/ contract/
 COPY chassis/ chassis/
 COPY ${SERVICE}/ ${SERVICE}/
-# The root file system is read-only later on, so what Python compiles is compiled now.
+# The root file system is read-only at run time, so Python files are compiled now.
 RUN python -m compileall -q . && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin sallyport
 USER 10001:10001
 EXPOSE 8000

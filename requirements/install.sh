@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs pinned requirements into a virtual environment: requirements/install.sh VENV FILE...
-# It makes the environment where there is none. It uses uv where uv is on PATH and can reach the packages, else pip.
+# Creates the environment if it is missing. Uses uv if uv is on PATH and can download the packages, otherwise pip.
 set -eu
 
 venv=$1
@@ -21,7 +21,7 @@ find_python() {
 count() { cat "$@" | grep -c '^[A-Za-z0-9].*=='; }
 
 by_uv() {
-    # uv does not read pip's settings: these two are what people behind a company's proxy have set.
+    # uv does not read pip's settings: these two are commonly set behind a company's proxy.
     : "${SSL_CERT_FILE:=${PIP_CERT:-}}" "${UV_DEFAULT_INDEX:=${PIP_INDEX_URL:-}}"
     [ -z "$SSL_CERT_FILE" ] || export SSL_CERT_FILE
     [ -z "$UV_DEFAULT_INDEX" ] || export UV_DEFAULT_INDEX
@@ -41,7 +41,7 @@ by_pip() {
         "$base" -m venv --clear "$venv"
     fi
     echo "installing $(count "$@") packages into $venv with pip"
-    # pip's own progress is a line or more for each package: one line that counts them is enough.
+    # pip prints a line or more per package; one line that counts them is enough.
     { PYTHONUNBUFFERED=1 "$python" -m pip install --disable-pip-version-check --no-color --require-hashes \
         $(printf -- ' -r %s' "$@") && echo 'exit 0' || echo "exit $?"; } | awk -v all="$(count "$@")" '
         /^(Collecting|Requirement already satisfied:) / { if (++seen % 10 == 0) { print "  " seen " of " all; fflush() } }
