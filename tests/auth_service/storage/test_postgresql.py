@@ -1,17 +1,15 @@
-"""The same service on PostgreSQL, where one is installed: its SQL means the same there, also in parallel."""
+"""The whole service on PostgreSQL, where one is installed. What its stores promise: conformance/."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from flask import Flask
 from redis import Redis
-from sqlalchemy import func, select
 
 from auth_service.app import create_app
 from auth_service.services import services
 from auth_service.settings import AuthSettings
-from auth_service.storage.models import SessionRow, db
+from auth_service.storage.models import db
 from auth_service.storage.schema import downgrade, install_migrations, upgrade
 from chassis.settings import load
 from tests.auth_service.forge import claims_of
@@ -76,31 +74,6 @@ def test_a_life_of_sessions_goes_as_on_sqlite(app: Flask, ann: Person, bob: Pers
     assert happened[:4] == ["session_revoked", "session_revoked", "session_revoked", "login_ok"]
     assert happened[-3:] == ["login_ok", "replay_detected", "login_ok"]
     assert bob.refresh_tokens().status_code == 200
-
-
-def test_fifty_refreshes_at_once_make_one_successor(app: Flask, ann: Person) -> None:
-    """R12."""
-    barrier, refreshed = threading.Barrier(50), []
-
-    def refresh() -> None:
-        person = Person(app.test_client())
-        barrier.wait()
-        refreshed.append(person.refresh_with(ann.refresh).json)
-
-    threads = [threading.Thread(target=refresh) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(refreshed) == 50
-    assert len({answer["refresh"] for answer in refreshed if answer}) == 1
-
-
-def test_old_records_and_dead_sessions_are_thrown_away(app: Flask, ann: Person, clock: MovableClock) -> None:
-    clock.move(400 * 86_400)
-    with app.app_context():
-        assert services().retention.work_once() == 2
-        assert db.session.scalar(select(func.count()).select_from(SessionRow)) == 0
 
 
 def test_a_server_that_was_stopped_is_found_again(app: Flask, ann: Person, postgres: Postgres) -> None:

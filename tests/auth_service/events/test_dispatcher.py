@@ -1,0 +1,98 @@
+"""What the dispatcher promises to those who change something and to those who subscribe."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from redis import Redis
+from structlog.testing import capture_logs
+
+from auth_service.events.account_events import EndReason, Event, LoginThrottled, SessionEnded, UserDeactivated
+from auth_service.events.client import UNKNOWN_CLIENT
+from auth_service.events.dispatcher import Dispatcher
+from auth_service.sessions.blacklist import Blacklist
+from auth_service.sessions.revocation_feed import RevocationFeed
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.forge import claims_of
+from tests.auth_service.world import Person
+
+USER = uuid4()
+DEACTIVATED = UserDeactivated(1.0, USER, UNKNOWN_CLIENT)
+ENDED = SessionEnded(1.0, USER, UNKNOWN_CLIENT, "sid", EndReason.USER_DEACTIVATED, 9.0, 5.0)
+THROTTLED = LoginThrottled(2.0, None, UNKNOWN_CLIENT, "hash")
+
+
+def test_a_subscriber_gets_the_events_of_its_kind_in_one_call() -> None:
+    ended: list[Sequence[SessionEnded]] = []
+    every: list[Sequence[Event]] = []
+    dispatcher = Dispatcher()
+    dispatcher.subscribe(SessionEnded, ended.append)
+    dispatcher.subscribe(Event, every.append)
+    dispatcher.dispatch((DEACTIVATED, ENDED, ENDED))
+    dispatcher.dispatch((THROTTLED,))
+    dispatcher.dispatch(())
+    assert ended == [[ENDED, ENDED]]
+    assert every == [[DEACTIVATED, ENDED, ENDED], [THROTTLED]]
+
+
+def test_a_subscriber_that_fails_is_logged_and_hides_nothing_from_the_others() -> None:
+    def fail(_: Sequence[Event]) -> None:
+        raise ValueError("broken")
+
+    got: list[Sequence[Event]] = []
+    dispatcher = Dispatcher()
+    dispatcher.subscribe(Event, fail)
+    dispatcher.subscribe(Event, got.append)
+    with capture_logs() as logged:
+        dispatcher.dispatch((ENDED, DEACTIVATED))
+    assert got == [[ENDED, DEACTIVATED]]
+    (line,) = logged
+    assert line["event"] == "event_subscriber_failed"
+    assert line["subscriber"].endswith("fail")
+    assert line["events"] == ["SessionEnded", "UserDeactivated"]
+
+
+def sid_of(person: Person) -> str:
+    return str(claims_of(person.refresh)["sid"])
+
+
+def test_a_request_succeeds_although_a_subscriber_fails(
+    make_app: MakeApp, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log-out is committed and answered, the blacklist learns of it, and the feed is published later."""
+    publish = RevocationFeed._append
+
+    def fail(*_: object) -> None:
+        raise ValueError("broken")
+
+    app = make_app()
+    person = Person(app.test_client())
+    person.register()
+    person.log_in()
+    monkeypatch.setattr(RevocationFeed, "_append", fail)
+    assert person.log_out().status_code == 200
+    assert redis.get(f"blacklist:{sid_of(person)}") == "ended"
+    monkeypatch.setattr(RevocationFeed, "_append", publish)
+    assert republish(app)
+    assert redis.xlen("revocations") > 0
+
+
+def republish(app: Flask) -> bool:
+    with app.app_context():
+        return bool(app.extensions["sallyport-auth"].republishing.work_once())
+
+
+def test_a_blacklist_that_fails_hides_no_revocation_from_the_gateways(
+    make_app: MakeApp, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(Blacklist, "add_ended_sessions", fail)
+    person = Person(make_app().test_client())
+    person.register()
+    person.log_in()
+    assert person.log_out().status_code == 200
+    assert redis.xlen("revocations") == 1
+    assert person.refresh_tokens().status_code == 401

@@ -1,0 +1,124 @@
+"""A refresh against the session store: what is decided is written, and a lost race is decided again."""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+
+from auth_service.accounts.user import NewUser
+from auth_service.events.account_events import EndReason
+from auth_service.events.client import Client
+from auth_service.services import Services
+from auth_service.sessions.refresh import NoActiveAccount, RefreshConflict, refresh_session
+from auth_service.sessions.refresh_policy import Decision, Ended, RefreshPolicy, Reissue, Replay, Rotate
+from auth_service.sessions.store import Refreshed, Session, SessionWithUser, new_session
+from tests.clocks import MovableClock
+
+pytestmark = pytest.mark.usefixtures("in_context")
+
+POLICY = RefreshPolicy(grace=10, confirm=True, idle_lifetime=10**6, access_lifetime=300)
+
+
+@pytest.fixture
+def session(parts: Services, clock: MovableClock) -> Session:
+    ann = parts.users.register(NewUser("ann@example.org", "hash"), clock())
+    session = new_session(ann.id, clock(), 1000, POLICY)
+    assert parts.sessions.open(session, ann, Client("a phone", "192.0.2.7"))
+    return session
+
+
+def refresh(parts: Services, session: Session, presented: int, now: float) -> Refreshed:
+    refreshed = refresh_session(parts.sessions, POLICY, session.sid, session.user_id, presented, now)
+    assert refreshed
+    return refreshed
+
+
+def test_a_rotation_is_stored_as_it_was_decided(parts: Services, session: Session, clock: MovableClock) -> None:
+    clock.move(5)
+    refreshed = refresh(parts, session, 0, clock())
+    assert refreshed.decision == Rotate()
+    assert parts.sessions.find(session.sid) == refreshed.session
+
+
+def test_a_rotation_never_moves_the_absolute_end(parts: Services, session: Session, clock: MovableClock) -> None:
+    for presented in range(5):
+        clock.move(100)
+        assert refresh(parts, session, presented, clock()).session.state.expires_at == session.state.expires_at
+
+
+def test_a_session_of_another_user_is_not_found(parts: Services, session: Session, clock: MovableClock) -> None:
+    other = parts.users.register(NewUser("bob@example.org", "hash"), clock())
+    assert refresh_session(parts.sessions, POLICY, session.sid, other.id, 0, clock()) is None
+    assert refresh_session(parts.sessions, POLICY, "0" * 32, session.user_id, 0, clock()) is None
+
+
+def test_a_refresh_needs_an_active_account(parts: Services, session: Session, clock: MovableClock) -> None:
+    with pytest.raises(NoActiveAccount) as deleted:
+        refresh_session(parts.sessions, POLICY, session.sid, uuid4(), 0, clock())
+    assert deleted.value.is_deleted
+    user = parts.users.find(session.user_id)
+    assert user
+    parts.users.deactivate(user, clock())
+    with pytest.raises(NoActiveAccount) as deactivated:
+        refresh_session(parts.sessions, POLICY, session.sid, session.user_id, 0, clock())
+    assert not deactivated.value.is_deleted
+    found = parts.sessions.find(session.sid)
+    assert found
+    assert found.state.generation == 0
+
+
+def test_a_replay_ends_the_session(parts: Services, session: Session, clock: MovableClock) -> None:
+    refresh(parts, session, 0, clock())
+    refresh(parts, session, 1, clock())
+    clock.move(60)
+    assert refresh(parts, session, 0, clock()).decision == Replay()
+    found = parts.sessions.find(session.sid)
+    assert found
+    assert found.state.revoked_at == clock()
+
+
+def after_the_first_read(parts: Services, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
+    """Let another worker `change` the session between the first read of a refresh and its write."""
+    find = parts.sessions.find_with_user
+
+    def find_then_change(sid: str, user_id: UUID) -> SessionWithUser | None:
+        found = find(sid, user_id)
+        monkeypatch.setattr(parts.sessions, "find_with_user", find)
+        change()
+        return found
+
+    monkeypatch.setattr(parts.sessions, "find_with_user", find_then_change)
+
+
+@pytest.mark.parametrize(
+    ("is_end", "decision", "generation"), [(False, Reissue(restarts_grace=True), 1), (True, Ended(), 0)]
+)
+def test_a_lost_race_is_decided_again(
+    parts: Services,
+    session: Session,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+    is_end: bool,
+    decision: Decision,
+    generation: int,
+) -> None:
+    """Another worker rotates, and this one issues the same successor; or it ends the session, which stays ended."""
+
+    changes: dict[bool, Callable[[], object]] = {
+        True: lambda: parts.sessions.end(session.sid, clock(), EndReason.LOGOUT),
+        False: lambda: refresh(parts, session, 0, clock()),
+    }
+    after_the_first_read(parts, monkeypatch, changes[is_end])
+    refreshed = refresh(parts, session, 0, clock())
+    assert refreshed.decision == decision
+    assert refreshed.session.state.generation == generation
+    assert parts.sessions.find(session.sid) == refreshed.session
+
+
+def test_a_refresh_that_loses_every_race_gives_up(
+    parts: Services, session: Session, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts.sessions, "replace", lambda *_, **__: False)
+    with pytest.raises(RefreshConflict):
+        refresh(parts, session, 0, clock())
+    assert parts.sessions.find(session.sid) == session

@@ -1,0 +1,111 @@
+"""What every audit store promises, and what every store promises about recording."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from sqlalchemy.exc import ProgrammingError
+
+from auth_service.accounts.user import NewUser, User
+from auth_service.audit import failed_logins
+from auth_service.events.account_events import EndReason, LoginFailed
+from auth_service.sessions.store import Session, new_session
+from auth_service.storage.stores import Stores
+from auth_service.store_errors import StoreUnavailable
+from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, StoreWorld
+
+USER = User(uuid4(), "ann@example.org", "", "", "", True, "hash", NOW)
+
+
+def test_a_record_says_what_happened_when_and_to_whom(world: StoreWorld) -> None:
+    failure = LoginFailed(NOW, USER.id, PHONE, reason="wrong password")
+    world.stores.audit.record(failure)
+    (entry,) = world.stores.audit.page(USER.id, offset=0, limit=10)
+    assert (entry.at, entry.event, entry.session) == (NOW, "login_failed", None)
+    assert (entry.address, entry.device, entry.detail) == (
+        PHONE.address,
+        PHONE.device,
+        {"reason": "wrong password"},
+    )
+    assert world.dispatched == [failure]
+
+
+def test_a_page_holds_the_newest_records_of_one_user(world: StoreWorld) -> None:
+    for number in range(5):
+        world.stores.audit.record(LoginFailed(NOW + number, USER.id, PHONE, reason="wrong password"))
+        world.stores.audit.record(LoginFailed(NOW + number, uuid4(), PHONE, reason="wrong password"))
+    audit = world.stores.audit
+    assert audit.count(USER.id) == 5
+    assert [entry.at - NOW for entry in audit.page(USER.id, offset=0, limit=2)] == [4, 3]
+    assert [entry.at - NOW for entry in audit.page(USER.id, offset=4, limit=2)] == [0]
+
+
+def test_old_records_are_pruned_in_batches(world: StoreWorld) -> None:
+    for number in range(5):
+        world.stores.audit.record(LoginFailed(NOW + number, USER.id, PHONE, reason="wrong password"))
+    audit = world.stores.audit
+    assert [audit.prune(NOW + 3, 2) for _ in range(3)] == [2, 1, 0]
+    assert [entry.at - NOW for entry in audit.page(USER.id, offset=0, limit=9)] == [4, 3]
+
+
+def test_surplus_failed_logins_are_pruned_by_account(world: StoreWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest of a window stay, of each account and of all unknown names together."""
+    audit = world.stores.audit
+    monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_PER_ACCOUNT", 2)
+    monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_OF_UNKNOWN_ACCOUNTS", 3)
+    for number in range(5):
+        audit.record(LoginFailed(NOW + number, USER.id, PHONE, reason="wrong password"))
+        audit.record(LoginFailed(NOW + number, None, PHONE, account_hash=str(number)))
+    assert audit.prune_failed_logins(NOW + failed_logins.WINDOW_SECONDS + 9, 10) == 0
+    assert [audit.prune_failed_logins(NOW + 5, 4) for _ in range(3)] == [4, 1, 0]
+    assert [entry.at - NOW for entry in audit.page(USER.id, offset=0, limit=9)] == [1, 0]
+    assert len(world.records(None)) == 3
+
+
+CHANGES: dict[str, Callable[[Stores, User, Session], object]] = {
+    "log-in": lambda stores, user, _: stores.sessions.open(new_session(user.id, NOW, 9, POLICY), user, PHONE),
+    "end": lambda stores, _, session: stores.sessions.end(session.sid, NOW, EndReason.LOGOUT),
+    "end all": lambda stores, user, _: stores.sessions.end_all(user.id, NOW, EndReason.REVOKED_BY_OWNER),
+    "password": lambda stores, user, _: stores.users.change_password(user, "new", NOW, keep=None),
+    "roles": lambda stores, user, _: stores.users.set_roles(user, ["staff"], NOW),
+    "deactivation": lambda stores, user, _: stores.users.deactivate(user, NOW),
+    "deletion": lambda stores, user, _: stores.users.delete(user, NOW),
+    "failed log-in": lambda stores, user, _: stores.audit.record(LoginFailed(NOW, user.id, PHONE, reason="x")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_cannot_be_recorded_does_not_happen(world: StoreWorld, change: str) -> None:
+    """And no event is dispatched."""
+    ann = world.register()
+    session = world.open(ann)
+    world.dispatched.clear()
+    world.break_audit_inserts()
+    # A missing table is an OperationalError of SQLite and a ProgrammingError of PostgreSQL.
+    with pytest.raises((StoreUnavailable, ProgrammingError)):
+        CHANGES[change](world.stores, ann, session)
+    assert world.dispatched == []
+    assert world.stores.users.find(ann.id) == ann
+    assert world.stores.sessions.find(session.sid) == session
+    assert len(world.stores.sessions.live_sessions(ann.id, NOW)) == 1
+    assert [name for name, *_ in world.records(ann.id)] == ["login_ok"]
+
+
+CALLS: dict[str, Callable[[Stores], object]] = {
+    "find a user": lambda stores: stores.users.find(USER.id),
+    "find by e-mail": lambda stores: stores.users.find_by_email(USER.email),
+    "register": lambda stores: stores.users.register(NewUser("a@b.co", "hash"), NOW),
+    "list users": lambda stores: stores.users.page(None),
+    "find a session": lambda stores: stores.sessions.find("0" * 32),
+    "rotate": lambda stores: stores.sessions.rotate_undisputed("0" * 32, USER.id, 0, NOW),
+    "end": lambda stores: stores.sessions.end("0" * 32, NOW, EndReason.LOGOUT),
+    "raise seen": lambda stores: stores.sessions.raise_seen([("0" * 32, 1)]),
+    "record": lambda stores: stores.audit.record(LoginFailed(NOW, USER.id, PHONE, reason="x")),
+    "list records": lambda stores: stores.audit.page(USER.id, offset=0, limit=1),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_unreachable_database_is_reported_as_unavailable(unreachable: Stores, call: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        CALLS[call](unreachable)

@@ -1,0 +1,124 @@
+"""What every store promises to callers that meet: of two that want the same, one gets it."""
+
+from functools import partial
+
+import pytest
+
+from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.user import User
+from auth_service.events.account_events import EndReason, SessionEnded
+from auth_service.sessions.refresh import refresh_session
+from auth_service.sessions.refresh_policy import Ended, Rotate
+from auth_service.sessions.store import HandleTaken, Refreshed, Session, new_session
+from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, THREADS, StoreWorld
+
+
+@pytest.fixture
+def ann(world: StoreWorld) -> User:
+    return world.register()
+
+
+@pytest.fixture
+def session(world: StoreWorld, ann: User) -> Session:
+    session = world.open(ann)
+    world.dispatched.clear()
+    return session
+
+
+def refresh(world: StoreWorld, session: Session) -> Refreshed:
+    refreshed = refresh_session(world.stores.sessions, POLICY, session.sid, session.user_id, 0, NOW + 99)
+    assert refreshed
+    return refreshed
+
+
+def test_of_parallel_refreshes_of_one_generation_exactly_one_rotates(world: StoreWorld, session: Session) -> None:
+    """R12: the others get the same successor."""
+    results = world.in_parallel(*[partial(refresh, world, session)] * (3 * THREADS))
+    assert [result.decision for result in results].count(Rotate()) == 1
+    assert {result.session.state.generation for result in results} == {1}
+    assert world.row(session).generation == 1
+
+
+def test_of_parallel_undisputed_rotations_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
+    rotate = partial(world.stores.sessions.rotate_undisputed, session.sid, session.user_id, 0, NOW + 99)
+    results = world.in_parallel(*[rotate] * THREADS)
+    assert sum(result is not None for result in results) == 1
+    assert world.row(session).generation == 1
+
+
+def test_of_parallel_registrations_of_one_mailbox_exactly_one_succeeds(world: StoreWorld) -> None:
+    def register(number: int) -> User | None:
+        try:
+            return world.register("bob@example.org" if number % 2 else "BOB@Example.org")
+        except EmailTaken:
+            return None
+
+    results = world.in_parallel(*(partial(register, number) for number in range(THREADS)))
+    (registered,) = [user for user in results if user]
+    assert world.stores.users.find_by_email("bob@example.org") == registered
+    assert world.stores.users.count(None) == 1
+
+
+def test_of_parallel_logouts_exactly_one_ends_the_session(world: StoreWorld, session: Session) -> None:
+    end = partial(world.stores.sessions.end, session.sid, NOW, EndReason.LOGOUT)
+    assert world.in_parallel(*[end] * THREADS).count(True) == 1
+    assert [type(event) for event in world.dispatched] == [SessionEnded]
+    assert [name for name, *_ in world.records(session.user_id)] == ["login_ok", "logout"]
+
+
+def test_a_session_that_ends_during_a_refresh_stays_ended(world: StoreWorld, ann: User) -> None:
+    """The refresh comes first and rotates, or it comes second and finds the session ended."""
+    for _ in range(8):
+        session = world.open(ann)
+        end = partial(world.stores.sessions.end, session.sid, NOW + 99, EndReason.LOGOUT)
+        refreshed, ended = world.in_parallel(partial(refresh, world, session), end)
+        assert ended is True
+        assert isinstance(refreshed, Refreshed)
+        row = world.row(session)
+        assert row.revoked_at == NOW + 99
+        assert (row.generation, refreshed.decision) in [(0, Ended()), (1, Rotate())]
+
+
+def test_no_session_survives_a_password_change_that_meets_its_login(world: StoreWorld) -> None:
+    """R39: the log-in comes first and its session ends, or it comes second and is refused."""
+    for number in range(8):
+        user = world.register(f"user{number}@example.org")
+        session = new_session(user.id, NOW, 1000, POLICY)
+        log_in = partial(world.stores.sessions.open, session, user, PHONE)
+        change = partial(world.stores.users.change_password, user, "new", NOW + 1, keep=None)
+        _, is_changed = world.in_parallel(log_in, change)
+        assert is_changed
+        assert world.stores.sessions.live_sessions(user.id, NOW + 1) == []
+
+
+def test_of_parallel_password_changes_exactly_one_succeeds(world: StoreWorld, ann: User) -> None:
+    changes = [
+        partial(world.stores.users.change_password, ann, f"hash {number}", NOW + 1, keep=None)
+        for number in range(THREADS)
+    ]
+    results = world.in_parallel(*changes)
+    assert results.count(True) == 1
+    found = world.stores.users.find(ann.id)
+    assert found
+    assert found.password_hash == f"hash {results.index(True)}"
+
+
+def test_of_parallel_logins_with_one_handle_exactly_one_opens(world: StoreWorld, ann: User) -> None:
+    def open_session() -> bool:
+        try:
+            world.open(ann, handle_hash="h")
+        except HandleTaken:
+            return False
+        return True
+
+    assert world.in_parallel(*[open_session] * THREADS).count(True) == 1
+
+
+def test_parallel_reports_of_the_same_sessions_do_not_deadlock(world: StoreWorld, ann: User) -> None:
+    sessions = [world.open(ann) for _ in range(20)]
+    for session in sessions:
+        world.stores.sessions.rotate_undisputed(session.sid, ann.id, 0, NOW + 99)
+    forwards = [(session.sid, 1) for session in sessions]
+    report = world.stores.sessions.raise_seen
+    world.in_parallel(*[partial(report, forwards), partial(report, forwards[::-1])] * (THREADS // 2))
+    assert {world.row(session).seen_generation for session in sessions} == {1}

@@ -1,0 +1,144 @@
+"""What every user store promises."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from auth_service.accounts.store import EmailTaken
+from auth_service.accounts.user import NewUser, User
+from auth_service.events.account_events import (
+    EndReason,
+    Event,
+    PasswordChanged,
+    RolesChanged,
+    SessionEnded,
+    UserDeactivated,
+    UserDeleted,
+)
+from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, StoreWorld
+
+
+@pytest.fixture
+def ann(world: StoreWorld) -> User:
+    return world.register()
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [event.reason.value if isinstance(event, SessionEnded) else type(event).__name__ for event in events]
+
+
+def test_a_registered_user_is_found(world: StoreWorld) -> None:
+    users = world.stores.users
+    new_user = NewUser("Ann@Example.org", "hash", "Ann", "Lee", "staff beta")
+    ann = users.register(new_user, NOW)
+    assert ann == User(ann.id, "Ann@Example.org", "Ann", "Lee", "staff beta", True, "hash", NOW)
+    assert users.find(ann.id) == ann
+    assert users.find(uuid4()) is None
+    assert ann.is_staff
+
+
+def test_a_mailbox_is_registered_once_however_it_is_spelled(world: StoreWorld, ann: User) -> None:
+    users = world.stores.users
+    assert users.find_by_email("ANN@example.ORG") == ann
+    assert users.is_email_taken('"ann"@EXAMPLE.org')
+    with pytest.raises(EmailTaken):
+        world.register("aNN@example.org")
+    assert users.count(None) == 1
+    assert users.find_by_email("bob@example.org") is None
+    assert not users.is_email_taken("bob@example.org")
+
+
+def test_names_change_one_at_a_time(world: StoreWorld, ann: User) -> None:
+    users = world.stores.users
+    assert users.rename(ann.id, {"first_name": "Ann"}) == replace(ann, first_name="Ann")
+    assert users.rename(ann.id, {"last_name": "Lee"}) == replace(ann, first_name="Ann", last_name="Lee")
+    assert users.rename(ann.id, {}) == users.find(ann.id)
+    assert users.rename(uuid4(), {"first_name": "Nobody"}) is None
+
+
+def test_a_password_change_ends_the_other_sessions(world: StoreWorld, ann: User) -> None:
+    kept, other = world.open(ann), world.open(ann)
+    world.dispatched.clear()
+    assert world.stores.users.change_password(ann, "new hash", NOW + 5, keep=kept.sid)
+    found = world.stores.users.find(ann.id)
+    assert found == replace(ann, password_hash="new hash", password_changed_at=NOW + 5)
+    assert world.dispatched[0] == PasswordChanged(NOW + 5, ann.id, BROWSER, kept.sid)
+    assert kinds(world.dispatched) == ["PasswordChanged", "password changed"]
+    assert world.records(ann.id)[2:] == [
+        ("password_changed", kept.sid, {}),
+        ("session_revoked", other.sid, {"reason": "password changed"}),
+    ]
+
+
+def test_a_password_change_needs_the_user_that_was_read(world: StoreWorld, ann: User) -> None:
+    """Of two changes of the same password the second is refused; so is that of a deactivated user."""
+    users = world.stores.users
+    session = world.open(ann)
+    assert users.change_password(ann, "first", NOW + 1, keep=session.sid)
+    world.dispatched.clear()
+    assert not users.change_password(ann, "second", NOW + 2, keep=None)
+    current = users.find(ann.id)
+    assert current
+    assert current.password_hash == "first"
+    assert world.row(session).revoked_at is None
+    assert world.dispatched == []
+    users.deactivate(current, NOW + 3)
+    assert not users.change_password(current, "third", NOW + 4, keep=None)
+
+
+def test_new_roles_end_every_session(world: StoreWorld, ann: User) -> None:
+    session = world.open(ann)
+    world.dispatched.clear()
+    assert world.stores.users.set_roles(ann, ["staff", "beta"], NOW + 5) == 1
+    assert world.stores.users.find(ann.id) == replace(ann, roles="staff beta")
+    assert world.dispatched[0] == RolesChanged(NOW + 5, ann.id, BROWSER, "staff beta")
+    assert kinds(world.dispatched) == ["RolesChanged", "roles changed"]
+    assert world.records(ann.id)[1:] == [("session_revoked", session.sid, {"reason": "roles changed"})]
+
+
+def test_a_deactivation_ends_every_session_and_can_be_undone(world: StoreWorld, ann: User) -> None:
+    users = world.stores.users
+    world.open(ann)
+    world.open(ann)
+    world.dispatched.clear()
+    assert users.deactivate(ann, NOW + 5) == 2
+    assert users.find(ann.id) == replace(ann, is_active=False)
+    assert world.dispatched[0] == UserDeactivated(NOW + 5, ann.id, BROWSER)
+    assert kinds(world.dispatched) == ["UserDeactivated", "user deactivated", "user deactivated"]
+    users.activate(ann)
+    assert users.find(ann.id) == ann
+
+
+def test_a_deletion_ends_every_session_and_happens_once(world: StoreWorld, ann: User) -> None:
+    users = world.stores.users
+    session = world.open(ann)
+    world.dispatched.clear()
+    assert users.delete(ann, NOW + 5) == 1
+    assert users.delete(ann, NOW + 6) == 0
+    assert users.find(ann.id) is None
+    assert world.dispatched == [
+        UserDeleted(NOW + 5, ann.id, BROWSER),
+        SessionEnded(
+            NOW + 5,
+            ann.id,
+            BROWSER,
+            session.sid,
+            EndReason.USER_DELETED,
+            session.state.expires_at,
+            session.state.access_expires_at,
+        ),
+    ]
+    assert world.register().id != ann.id, "the mailbox is free again"
+
+
+def test_users_are_listed_in_the_order_of_registration(world: StoreWorld) -> None:
+    users = world.stores.users
+    everybody = [
+        users.register(NewUser(f"{name}@example.org", "hash"), NOW + number)
+        for number, name in enumerate(("c", "a", "b"))
+    ]
+    assert users.page(None) == everybody
+    assert users.page(None, offset=1, limit=1) == everybody[1:2]
+    assert users.page(everybody[2].id) == everybody[2:]
+    assert (users.count(None), users.count(everybody[0].id), users.count(uuid4())) == (3, 1, 0)
