@@ -14,7 +14,7 @@ from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
 
-_MEMBERS_INTERVAL = 1.0
+MEMBERS_INTERVAL = 1.0
 """Seconds within which the checks of a new address start."""
 
 
@@ -51,7 +51,7 @@ class HealthChecks:
                 failed = [task for task in self._tasks.values() if task.done()]
                 for task in failed:
                     task.result()
-                await asyncio.sleep(_MEMBERS_INTERVAL)
+                await asyncio.sleep(MEMBERS_INTERVAL)
         finally:
             for task in self._tasks.values():
                 task.cancel()

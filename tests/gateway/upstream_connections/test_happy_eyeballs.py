@@ -1,4 +1,4 @@
-"""Connecting to one of several addresses: the first connection wins, and no attempt is lost or left behind."""
+"""Connecting to one of several addresses (RFC 8305): the first connection is used, and no attempt is leaked."""
 
 import asyncio
 from collections.abc import Collection
@@ -19,33 +19,33 @@ def pools_at(upstream: RawUpstream, count: int) -> list[ConnectionPool]:
     return [ConnectionPool(Address(f"h{number}", "127.0.0.1", upstream.port), 9) for number in range(count)]
 
 
-def in_turn(pools: Collection[ConnectionPool]) -> NextPool:
+def in_order(pools: Collection[ConnectionPool]) -> NextPool:
     return lambda tried: next((pool for pool in pools if pool not in tried), None)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "CONNECTION_ATTEMPT_DELAY", 0.01)
 
 
-def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstream) -> None:
-    """And the connection that comes later is kept for another request."""
+def test_the_next_address_is_tried_while_the_first_is_silent(upstream: RawUpstream) -> None:
+    """The slower connection is kept for another request."""
 
     async def test() -> None:
-        slow, quick = pools = pools_at(upstream, 2)
-        goes_on = asyncio.Event()
+        slow, fast = pools = pools_at(upstream, 2)
+        proceed = asyncio.Event()
 
         async def attempt(pool: ConnectionPool, timeout: float) -> UpstreamConnection:
             if pool is slow:
-                await goes_on.wait()
+                await proceed.wait()
             return await pool.connect(timeout)
 
-        race = HappyEyeballs()
-        won, connection = await race.connect(slow, 1, attempt, in_turn(pools))
-        assert won is quick
-        assert quick.outstanding == 1
-        goes_on.set()
-        while not race.is_idle:  # noqa: ASYNC110 - a connection over a real socket
+        attempts = HappyEyeballs()
+        winner, connection = await attempts.connect(slow, 1, attempt, in_order(pools))
+        assert winner is fast
+        assert fast.outstanding == 1
+        proceed.set()
+        while not attempts.is_idle:  # noqa: ASYNC110 - a connection over a real socket
             await asyncio.sleep(0.001)
         assert slow.outstanding == 0
         kept = slow.take_idle(asyncio.get_running_loop().time(), 1)
@@ -57,7 +57,7 @@ def test_the_next_address_is_tried_beside_one_that_is_silent(upstream: RawUpstre
     asyncio.run(test())
 
 
-def test_who_fails_is_followed_at_once_and_the_last_failure_is_told(upstream: RawUpstream) -> None:
+def test_after_a_failure_the_next_address_is_tried_at_once(upstream: RawUpstream) -> None:
     async def test() -> None:
         pools = pools_at(upstream, MAX_ATTEMPTS + 1)
         tried: list[ConnectionPool] = []
@@ -67,13 +67,13 @@ def test_who_fails_is_followed_at_once_and_the_last_failure_is_told(upstream: Ra
             raise Unreachable(pool.address.name)
 
         with pytest.raises(Unreachable, match=f"h{MAX_ATTEMPTS - 1}"):
-            await HappyEyeballs().connect(pools[0], 1, attempt, in_turn(pools))
+            await HappyEyeballs().connect(pools[0], 1, attempt, in_order(pools))
         assert tried == pools[:MAX_ATTEMPTS]
 
     asyncio.run(test())
 
 
-def test_an_address_at_its_bound_leaves_the_request_to_another(upstream: RawUpstream) -> None:
+def test_an_address_at_its_bound_is_replaced_by_another(upstream: RawUpstream) -> None:
     async def test() -> None:
         full, other = pools = pools_at(upstream, 2)
 
@@ -82,17 +82,17 @@ def test_an_address_at_its_bound_leaves_the_request_to_another(upstream: RawUpst
                 raise Refused("upstream_busy")
             return await pool.connect(timeout)
 
-        won, _ = await HappyEyeballs().connect(full, 1, attempt, in_turn(pools))
-        assert won is other
+        winner, _ = await HappyEyeballs().connect(full, 1, attempt, in_order(pools))
+        assert winner is other
         other.close()
         with pytest.raises(Refused):
-            await HappyEyeballs().connect(full, 1, attempt, in_turn([full]))
+            await HappyEyeballs().connect(full, 1, attempt, in_order([full]))
 
     asyncio.run(test())
 
 
-def test_a_request_that_is_given_up_leaves_nothing_behind(upstream: RawUpstream) -> None:
-    """Its client hung up: what it was connecting is kept, and a race that is closed breaks its attempts off."""
+def test_the_attempts_of_a_cancelled_request_are_kept_or_cancelled(upstream: RawUpstream) -> None:
+    """When the client disconnects they continue, and `close` cancels them."""
 
     async def test() -> None:
         pools = pools_at(upstream, 2)
@@ -101,16 +101,16 @@ def test_a_request_that_is_given_up_leaves_nothing_behind(upstream: RawUpstream)
             await asyncio.Event().wait()
             return await pool.connect(timeout)
 
-        race = HappyEyeballs()
-        request = asyncio.ensure_future(race.connect(pools[0], 1, attempt, in_turn(pools)))
+        attempts = HappyEyeballs()
+        request = asyncio.ensure_future(attempts.connect(pools[0], 1, attempt, in_order(pools)))
         await asyncio.sleep(0.03)
         request.cancel()
         with pytest.raises(asyncio.CancelledError):
             await request
-        assert not race.is_idle
-        race.close()
+        assert not attempts.is_idle
+        attempts.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert race.is_idle
+        assert attempts.is_idle
 
     asyncio.run(test())

@@ -1,4 +1,4 @@
-"""When an upstream is asked, and when it is let alone."""
+"""The transitions of the circuit breaker."""
 
 from collections.abc import Callable
 
@@ -19,23 +19,25 @@ from gateway.upstreams.circuit_breaker import (
 
 BREAK_AFTER = 3
 NOW = 100.0
-SHUT_UNTIL = NOW + 1
+OPEN_UNTIL = NOW + 1
 
 CLOSED = Circuit()
-SHAKEN = Circuit(failures=BREAK_AFTER - 1)
-OPEN = Circuit("open", 0, 1, changed_at=NOW, until=SHUT_UNTIL)
-HALF = Circuit("half-open", 0, 1, changed_at=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_INTERVAL, probed_by=("a",))
+WITH_FAILURES = Circuit(failures=BREAK_AFTER - 1)
+OPEN = Circuit("open", 0, 1, changed_at=NOW, until=OPEN_UNTIL)
+HALF = Circuit("half-open", 0, 1, changed_at=OPEN_UNTIL, until=OPEN_UNTIL + PROBE_INTERVAL, probed_by=("a",))
 CLIENTS = tuple(f"c{number}" for number in range(MAX_PROBES))
-USED_UP = Circuit("half-open", 0, 1, changed_at=SHUT_UNTIL, until=SHUT_UNTIL + PROBE_INTERVAL, probed_by=CLIENTS)
+NO_PROBES_LEFT = Circuit(
+    "half-open", 0, 1, changed_at=OPEN_UNTIL, until=OPEN_UNTIL + PROBE_INTERVAL, probed_by=CLIENTS
+)
 
 Event = Callable[[Circuit, float], Circuit]
 
 
-def ask(circuit: Circuit, now: float) -> Circuit:
+def request(circuit: Circuit, now: float) -> Circuit:
     return after_request(circuit, now, "a")[0]
 
 
-def answer(circuit: Circuit, now: float) -> Circuit:
+def respond(circuit: Circuit, now: float) -> Circuit:
     return after_response()
 
 
@@ -43,46 +45,51 @@ def fail(circuit: Circuit, now: float) -> Circuit:
     return after_failure(circuit, sent_at=now, now=now, break_after=BREAK_AFTER)
 
 
-def fail_late(circuit: Circuit, now: float) -> Circuit:
-    """A request that was sent before any of these states fails."""
+def fail_old(circuit: Circuit, now: float) -> Circuit:
+    """Record a failure of a request that was sent before the circuit changed."""
     return after_failure(circuit, sent_at=NOW - 1, now=now, break_after=BREAK_AFTER)
 
 
-def opened(pauses: int, now: float, seconds: float) -> Circuit:
-    return Circuit("open", 0, pauses, changed_at=now, until=now + seconds)
+def opened(openings: int, now: float, seconds: float) -> Circuit:
+    return Circuit("open", 0, openings, changed_at=now, until=now + seconds)
 
 
-LATER = SHUT_UNTIL + PROBE_INTERVAL
+NEXT_ROUND = OPEN_UNTIL + PROBE_INTERVAL
 TABLE = [
-    (CLOSED, ask, NOW, CLOSED),
-    (CLOSED, answer, NOW, CLOSED),
+    (CLOSED, request, NOW, CLOSED),
+    (CLOSED, respond, NOW, CLOSED),
     (CLOSED, fail, NOW, Circuit(failures=1)),
-    (CLOSED, fail_late, NOW, Circuit(failures=1)),
-    (SHAKEN, ask, NOW, SHAKEN),
-    (SHAKEN, answer, NOW, CLOSED),
-    (SHAKEN, fail, NOW, OPEN),
-    (SHAKEN, fail_late, NOW, OPEN),
-    (OPEN, ask, NOW, OPEN),
-    (OPEN, ask, SHUT_UNTIL, HALF),
-    (OPEN, answer, NOW, CLOSED),
-    (OPEN, answer, SHUT_UNTIL, CLOSED),
+    (CLOSED, fail_old, NOW, Circuit(failures=1)),
+    (WITH_FAILURES, request, NOW, WITH_FAILURES),
+    (WITH_FAILURES, respond, NOW, CLOSED),
+    (WITH_FAILURES, fail, NOW, OPEN),
+    (WITH_FAILURES, fail_old, NOW, OPEN),
+    (OPEN, request, NOW, OPEN),
+    (OPEN, request, OPEN_UNTIL, HALF),
+    (OPEN, respond, NOW, CLOSED),
+    (OPEN, respond, OPEN_UNTIL, CLOSED),
     (OPEN, fail, NOW, OPEN),
-    (OPEN, fail_late, NOW, OPEN),
-    (HALF, ask, SHUT_UNTIL, Circuit("half-open", 0, 1, HALF.changed_at, HALF.until, ("a", "a"))),
-    (HALF, ask, LATER, Circuit("half-open", 0, 1, HALF.changed_at, LATER + PROBE_INTERVAL, ("a",))),
-    (HALF, answer, SHUT_UNTIL, CLOSED),
-    (HALF, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
-    (HALF, fail_late, SHUT_UNTIL, HALF),
-    (USED_UP, ask, SHUT_UNTIL, USED_UP),
-    (USED_UP, ask, LATER, Circuit("half-open", 0, 1, HALF.changed_at, LATER + PROBE_INTERVAL, ("a",))),
-    (USED_UP, answer, SHUT_UNTIL, CLOSED),
-    (USED_UP, fail, SHUT_UNTIL, opened(2, SHUT_UNTIL, 2)),
-    (USED_UP, fail_late, SHUT_UNTIL, USED_UP),
+    (OPEN, fail_old, NOW, OPEN),
+    (HALF, request, OPEN_UNTIL, Circuit("half-open", 0, 1, HALF.changed_at, HALF.until, ("a", "a"))),
+    (HALF, request, NEXT_ROUND, Circuit("half-open", 0, 1, HALF.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",))),
+    (HALF, respond, OPEN_UNTIL, CLOSED),
+    (HALF, fail, OPEN_UNTIL, opened(2, OPEN_UNTIL, 2)),
+    (HALF, fail_old, OPEN_UNTIL, HALF),
+    (NO_PROBES_LEFT, request, OPEN_UNTIL, NO_PROBES_LEFT),
+    (
+        NO_PROBES_LEFT,
+        request,
+        NEXT_ROUND,
+        Circuit("half-open", 0, 1, HALF.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",)),
+    ),
+    (NO_PROBES_LEFT, respond, OPEN_UNTIL, CLOSED),
+    (NO_PROBES_LEFT, fail, OPEN_UNTIL, opened(2, OPEN_UNTIL, 2)),
+    (NO_PROBES_LEFT, fail_old, OPEN_UNTIL, NO_PROBES_LEFT),
 ]
 
 
 @pytest.mark.parametrize(("circuit", "event", "now", "expected"), TABLE)
-def test_the_whole_table(circuit: Circuit, event: Event, now: float, expected: Circuit) -> None:
+def test_every_transition(circuit: Circuit, event: Event, now: float, expected: Circuit) -> None:
     assert event(circuit, now) == expected
 
 
@@ -90,39 +97,38 @@ def test_the_whole_table(circuit: Circuit, event: Event, now: float, expected: C
     ("circuit", "now", "passes"),
     [
         (CLOSED, NOW, True),
-        (SHAKEN, NOW, True),
-        (OPEN, SHUT_UNTIL - 0.001, False),
-        (OPEN, SHUT_UNTIL, True),
-        (HALF, SHUT_UNTIL, True),
-        (USED_UP, SHUT_UNTIL, False),
-        (USED_UP, LATER, True),
+        (WITH_FAILURES, NOW, True),
+        (OPEN, OPEN_UNTIL - 0.001, False),
+        (OPEN, OPEN_UNTIL, True),
+        (HALF, OPEN_UNTIL, True),
+        (NO_PROBES_LEFT, OPEN_UNTIL, False),
+        (NO_PROBES_LEFT, NEXT_ROUND, True),
     ],
 )
-def test_who_may_pass(circuit: Circuit, now: float, passes: bool) -> None:
+def test_whether_a_request_passes(circuit: Circuit, now: float, passes: bool) -> None:
     assert after_request(circuit, now)[1] is passes
 
 
-def test_no_client_takes_every_probe() -> None:
-    """One whose requests hang, at any rate, leaves places for others."""
+def test_the_probes_of_one_client_are_limited() -> None:
     circuit = OPEN
     passed = []
     for client in ["hanging"] * 100 + ["other"] * 100 + ["third"] * 100:
-        circuit, passes = after_request(circuit, SHUT_UNTIL, client)
+        circuit, passes = after_request(circuit, OPEN_UNTIL, client)
         passed += [client] * passes
     assert passed == [client for client in ("hanging", "other", "third") for _ in range(MAX_PROBES_PER_CLIENT)]
 
 
-def test_pauses_grow_to_the_longest_and_are_stretched() -> None:
-    circuit, now, pauses = SHAKEN, NOW, []
+def test_open_times_double_up_to_the_maximum_times_the_jitter() -> None:
+    circuit, now, open_times = WITH_FAILURES, NOW, []
     for _ in range(6):
         circuit = after_failure(circuit, sent_at=now, now=now, break_after=BREAK_AFTER, jitter=1.25)
-        pauses.append(circuit.until - now)
+        open_times.append(circuit.until - now)
         now = circuit.until
-        circuit = ask(circuit, now)
-    assert pauses == [1.25, 2.5, 5, 5, 5, 5]
+        circuit = request(circuit, now)
+    assert open_times == [1.25, 2.5, 5, 5, 5, 5]
 
 
-def test_an_upstream_without_a_breaker_is_always_asked() -> None:
+def test_break_after_0_never_opens_the_circuit() -> None:
     circuit = CLOSED
     for _ in range(100):
         circuit = after_failure(circuit, sent_at=NOW, now=NOW, break_after=0)
@@ -130,25 +136,25 @@ def test_an_upstream_without_a_breaker_is_always_asked() -> None:
 
 
 EVENTS = st.lists(
-    st.tuples(st.sampled_from(["ask", "answer", "fail"]), st.floats(0, 3), st.floats(0, 10)), max_size=200
+    st.tuples(st.sampled_from(["request", "respond", "fail"]), st.floats(0, 3), st.floats(0, 10)), max_size=200
 )
 
 
 @given(EVENTS, st.integers(1, 6))
-def test_whatever_happens_it_stays_shut_for_a_bounded_time_and_lets_few_through(
+def test_after_any_events_the_open_time_and_the_probes_are_bounded(
     events: list[tuple[str, float, float]], break_after: int
 ) -> None:
     circuit, now = Circuit(), NOW
-    passed_in_turn = 0
+    passed_in_round = 0
     for event, pause, age in events:
         now += pause
         before = circuit
-        if event == "ask":
+        if event == "request":
             circuit, passes = after_request(circuit, now)
-            passed_in_turn = 1 if circuit.until != before.until else passed_in_turn + passes
+            passed_in_round = 1 if circuit.until != before.until else passed_in_round + passes
             assert passes or now < circuit.until
-            assert circuit.state != "half-open" or passed_in_turn <= MAX_PROBES
-        elif event == "answer":
+            assert circuit.state != "half-open" or passed_in_round <= MAX_PROBES
+        elif event == "respond":
             circuit = after_response()
         else:
             circuit = after_failure(circuit, sent_at=now - age, now=now, break_after=break_after, jitter=1.5)

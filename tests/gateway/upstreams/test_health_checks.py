@@ -1,4 +1,4 @@
-"""Addresses that are asked now and then whether they are well."""
+"""Active health checks: when an address becomes unhealthy or healthy, and what follows."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,15 +41,15 @@ access = "public"
         ("xxx..xxx", False),
     ],
 )
-def test_so_many_in_a_row_change_the_verdict(checks: str, healthy: bool) -> None:
-    verdict = HealthState()
+def test_consecutive_checks_change_the_state(checks: str, healthy: bool) -> None:
+    state = HealthState()
     for check in checks:
-        verdict = after_check(verdict, check == ".", CHECK)
-    assert verdict.healthy is healthy
+        state = after_check(state, check == ".", CHECK)
+    assert state.healthy is healthy
 
 
 def answering_checks(name: bytes, status: str) -> Script:
-    """Answers the checks with `status`, and everything else with its name."""
+    """Return a script that responds with `status` to health checks, and with `name` to other requests."""
 
     async def script(conversation: Conversation) -> None:
         if conversation.request.request_line == "GET /healthz?deep HTTP/1.1":
@@ -60,11 +60,11 @@ def answering_checks(name: bytes, status: str) -> Script:
     return script
 
 
-def eventually(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + WAIT
     while not holds():
         assert time.monotonic() < deadline
-        time.sleep(0.02)  # checks go over real sockets in another thread
+        time.sleep(0.02)  # real sockets, in another thread
 
 
 @pytest.fixture
@@ -84,35 +84,35 @@ def checking(make_app: MakeApp, tmp_path: Path, pair: tuple[RawUpstream, RawUpst
         yield gateway
 
 
-def asked(gateway: RunningGateway) -> set[bytes]:
-    """Who answers, of six requests one after the other."""
+def responders(gateway: RunningGateway) -> set[bytes]:
+    """Return the bodies of the responses to six consecutive requests."""
     return {request_once(gateway, "/").body for _ in range(6)}
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"), [(answering_checks(b"first", "503 Busy"), "status 503"), (silent, "timeout")]
 )
-def test_who_is_unwell_is_not_asked_until_it_is_well(
+def test_an_unhealthy_address_gets_no_requests_until_it_is_healthy(
     checking: RunningGateway, pair: tuple[RawUpstream, RawUpstream], fault: Script, reason: str
 ) -> None:
-    """It is noticed without a single request going wrong, and said once."""
-    assert asked(checking) == {b"first", b"second"}
+    """No request fails, and each change is logged once."""
+    assert responders(checking) == {b"first", b"second"}
     with capture_logs() as lines:
         pair[0].begin_answering(fault)
-        eventually(lambda: len(lines) == 1)
-        assert asked(checking) == {b"second"}
+        wait_until(lambda: len(lines) == 1)
+        assert responders(checking) == {b"second"}
         pair[0].begin_answering(answering_checks(b"first", "200 OK"))
-        eventually(lambda: asked(checking) == {b"first", b"second"})
-    said = [(line["event"], line.get("reason")) for line in lines]
-    assert said == [("upstream_unhealthy", reason), ("upstream_healthy", None)]
+        wait_until(lambda: responders(checking) == {b"first", b"second"})
+    events = [(line["event"], line.get("reason")) for line in lines]
+    assert events == [("upstream_unhealthy", reason), ("upstream_healthy", None)]
 
 
-def test_where_all_are_unwell_they_are_asked_all_the_same(
+def test_if_every_address_is_unhealthy_all_get_requests(
     checking: RunningGateway, pair: tuple[RawUpstream, RawUpstream]
 ) -> None:
-    """A check that is wrong must not shut a service that answers."""
+    """A wrong check must not block a service that responds."""
     with capture_logs() as lines:
         for upstream, name in zip(pair, (b"first", b"second"), strict=True):
             upstream.begin_answering(answering_checks(name, "404 Not Found"))
-        eventually(lambda: len(lines) == 2)
-    assert asked(checking) == {b"first", b"second"}
+        wait_until(lambda: len(lines) == 2)
+    assert responders(checking) == {b"first", b"second"}

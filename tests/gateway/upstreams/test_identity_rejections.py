@@ -1,4 +1,4 @@
-"""A service, or the auth service, that does not believe the gateway: never a client's bad token (R54)."""
+"""A service that rejects the gateway's identity assertion: a 502, and never a 401 for the client's token."""
 
 import json
 
@@ -27,64 +27,66 @@ def refusing(*fields: str) -> bytes:
 REJECTED = refusing(f"X-Identity-Refused: {REASON}")
 
 
-def rejected(answer: Answer) -> bool:
-    said = (answer.status, answer.get("www-authenticate"), answer.get("x-identity-refused"), answer.get("set-cookie"))
-    return said == (502, None, None, None)
+def is_rejection(answer: Answer) -> bool:
+    seen = (answer.status, answer.get("www-authenticate"), answer.get("x-identity-refused"), answer.get("set-cookie"))
+    return seen == (502, None, None, None)
 
 
 @pytest.mark.parametrize("line", ["GET /api/x", "HEAD /api/x", "POST /api/x", "DELETE /api/x", "GET /streams/x"])
 def test_a_rejected_assertion_is_a_502(gateway: RunningGateway, upstream: RawUpstream, token: str, line: str) -> None:
-    """Whichever way the answer takes, the first time and the third, and as often as the service says so."""
+    """Every time, whether the response is buffered, streamed or repeated."""
     method = line.split(" ")[0]
     upstream.begin(answering(REJECTED.removesuffix(b"no") if method == "HEAD" else REJECTED))
     with gateway.connect() as client:
         for _ in range(4):
             answer = client.ask(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
-            assert rejected(answer)
+            assert is_rejection(answer)
             if method != "HEAD":
                 assert answer.problem["code"] == "identity_rejected"
         upstream.begin_answering(answering(ok(b"ok").removesuffix(b"ok") if method == "HEAD" else ok(b"ok")))
         again = client.ask(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
         assert again.status == 200
-    assert len(upstream.requests) == 5  # none was sent twice
+    assert len(upstream.requests) == 5  # no request was sent twice
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 4", "Transfer-Encoding: chunked"])
-def test_a_request_with_a_body_is_no_exception(
+def test_a_rejection_of_a_request_with_a_body_is_a_502(
     gateway: RunningGateway, upstream: RawUpstream, token: str, framing: str
 ) -> None:
     upstream.begin(answering(REJECTED))
     body = b"body" if "Length" in framing else b"4\r\nbody\r\n0\r\n\r\n"
     with gateway.connect() as client:
         fields = "Host: gateway", f"Authorization: Bearer {token}", framing
-        assert rejected(client.ask("POST /api/x HTTP/1.1", *fields, body=body))
+        assert is_rejection(client.ask("POST /api/x HTTP/1.1", *fields, body=body))
 
 
-def test_nor_is_a_websocket(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
+def test_a_rejection_of_a_websocket_handshake_is_a_502(
+    gateway: RunningGateway, upstream: RawUpstream, token: str
+) -> None:
     upstream.begin(answering(REJECTED))
-    assert rejected(ask(gateway, "GET /ws/x", f"Authorization: Bearer {token}", *WEBSOCKET))
+    assert is_rejection(ask(gateway, "GET /ws/x", f"Authorization: Bearer {token}", *WEBSOCKET))
 
 
-def test_a_services_own_401_is_its_own(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
-    """Before and after it has rejected an assertion, on the same connection too."""
+def test_a_services_own_401_reaches_the_client(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
+    """Before and after a rejection, and on the same connection."""
     with gateway.connect() as client:
         for own, rejects in ((True, False), (True, False), (True, False), (False, True), (True, False)):
             upstream.begin_answering(answering(refusing() if own else REJECTED))
             answer = client.ask("GET /api/own HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
-            assert rejected(answer) is rejects
+            assert is_rejection(answer) is rejects
             if own:
                 assert (answer.status, answer.body) == (401, b"no")
 
 
-def test_where_no_assertion_was_sent_none_was_rejected(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """On a public route the 401 passes, and without the field that is for the gateway."""
+def test_a_public_route_has_no_assertion_to_reject(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """The 401 reaches the client, without the field that is for the gateway."""
     upstream.begin(answering(REJECTED))
     for _ in range(3):
         answer = ask(gateway, "GET /public/x")
         assert (answer.status, answer.body, answer.get("x-identity-refused")) == (401, b"no", None)
 
 
-def test_the_gateway_logs_the_reason_once_in_a_while() -> None:
+def test_the_reason_is_logged_once_in_ten_seconds_per_service() -> None:
     now = 1_000.0
     rejections = IdentityRejections("identity_rejected", lambda: now)
     with capture_logs() as lines:
@@ -101,10 +103,8 @@ def test_the_gateway_logs_the_reason_once_in_a_while() -> None:
     assert {line["log_level"] for line in lines} == {"warning"}
 
 
-def test_an_auth_service_that_does_not_know_this_gateway_is_a_502(
-    make_app: MakeApp, auth_upstream: RawUpstream
-) -> None:
-    """Neither a wrong password nor a session that has ended, and the cookie stays."""
+def test_an_auth_service_that_rejects_the_gateway_is_a_502(make_app: MakeApp, auth_upstream: RawUpstream) -> None:
+    """It is neither a wrong password nor an ended session, and the session cookie stays."""
     refusal = json.dumps({"code": "peer_refused", "detail": REASON}).encode()
     with running(make_app()) as served, capture_logs() as lines:
         auth_upstream.begin_answering(answering(ok(refusal).replace(b"200 OK", b"403 Forbidden", 1)))
@@ -112,8 +112,8 @@ def test_an_auth_service_that_does_not_know_this_gateway_is_a_502(
         cookie = f"Cookie: {COOKIE}={UNKNOWN}"
         for line in ("GET /api/x", "GET /session/", "DELETE /session/"):
             answer = ask(served, line, cookie, *FROM_OUR_PAGE)
-            assert rejected(answer)
+            assert is_rejection(answer)
             assert answer.problem["code"] == "peer_rejected"
         auth_upstream.begin_answering(answering(ok(b"{}").replace(b"200 OK", b"403 Forbidden", 1)))
-        assert ask(served, "GET /api/x", cookie).status == 503  # somebody else's 403
+        assert ask(served, "GET /api/x", cookie).status == 503  # a 403 without a rejection
     assert [line["reason"] for line in lines if line["event"] == "peer_rejected"] == [REASON]

@@ -1,4 +1,4 @@
-"""When an address is left out, and how it comes back."""
+"""When an address is ejected, and how it is readmitted."""
 
 import pytest
 from hypothesis import given
@@ -25,7 +25,7 @@ def fail(
 
 
 def history(outcomes: str) -> OutlierState:
-    """`x` is a failure, `.` an answer."""
+    """Return the state after `outcomes`: `x` is a failure, `.` a response."""
     state = OutlierState()
     for outcome in outcomes:
         state = fail(state) if outcome == "x" else after_response(state)
@@ -45,33 +45,33 @@ def history(outcomes: str) -> OutlierState:
         ("x.x.x.x.x.x.x" + "." * 16 + "x", False),
     ],
 )
-def test_three_in_a_row_or_eight_of_sixteen_are_too_many(outcomes: str, is_ejected: bool) -> None:
+def test_three_consecutive_failures_or_eight_of_sixteen_eject(outcomes: str, is_ejected: bool) -> None:
     assert history(outcomes).is_ejected is is_ejected
 
 
-def test_sixteen_answers_make_everything_forgotten() -> None:
+def test_sixteen_consecutive_responses_clear_the_state() -> None:
     assert not history("xx" + "." * 15).is_clean
     assert history("xx" + "." * 16).is_clean
 
 
-def test_each_time_is_longer_than_the_last_up_to_half_a_minute() -> None:
-    state, now, times = history("xx"), NOW, []
+def test_ejection_times_double_up_to_the_maximum() -> None:
+    state, now, ejection_times = history("xx"), NOW, []
     for _ in range(7):
         state = fail(state, now)
-        times.append(state.ejected_until - now)
+        ejection_times.append(state.ejected_until - now)
         now = state.ejected_until
         state = after_readmission(state, now)
-    assert times == [1, 2, 4, 8, 16, 30, 30]
+    assert ejection_times == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_who_is_back_is_given_little_and_then_more() -> None:
-    """One at once, two, four, and so on; after sixteen answers its ejection is forgotten."""
+def test_a_trial_allows_more_concurrent_requests_with_each_response() -> None:
+    """After sixteen responses the ejection is forgotten."""
     state = after_readmission(history("xxx"), NOW)
-    trials = []
+    limits = []
     while state.trial_requests:
-        trials.append(state.trial_requests)
+        limits.append(state.trial_requests)
         state = after_response(state)
-    assert trials == [1, 2, 4, 8, 16, MAX_TRIAL_REQUESTS]
+    assert limits == [1, 2, 4, 8, 16, MAX_TRIAL_REQUESTS]
     assert state.ejections == 1
     for _ in range(10):
         state = after_response(state)
@@ -79,20 +79,20 @@ def test_who_is_back_is_given_little_and_then_more() -> None:
     assert state.ejections == 0
 
 
-def test_one_failure_ends_a_trial() -> None:
+def test_one_failure_on_trial_ejects_again() -> None:
     state = after_response(after_readmission(history("xxx"), NOW))
     assert fail(state).is_ejected
 
 
-def test_what_was_asked_before_does_not_count_again() -> None:
-    """A hundred requests that hang fail at one moment: that is one ejection, and no verdict on who has come back."""
-    out = history("xxx")
-    assert fail(out) == out
-    back = after_readmission(out, NOW + 1)
-    assert fail(back, NOW + 2, sent_at=NOW) == back
+def test_requests_sent_before_an_ejection_or_readmission_do_not_count() -> None:
+    """A hundred requests that time out together cause one ejection, and none after the readmission."""
+    ejected = history("xxx")
+    assert fail(ejected) == ejected
+    readmitted = after_readmission(ejected, NOW + 1)
+    assert fail(readmitted, NOW + 2, sent_at=NOW) == readmitted
 
 
-def test_an_upstream_that_ejects_nobody() -> None:
+def test_eject_after_0_never_ejects() -> None:
     state = OutlierState()
     for _ in range(100):
         state = fail(state, eject_after=0)
@@ -100,13 +100,15 @@ def test_an_upstream_that_ejects_nobody() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=200), st.integers(1, 16))
-def test_whatever_happens_it_returns_in_a_bounded_time(events: list[tuple[bool, float]], eject_after: int) -> None:
+def test_after_any_events_the_ejection_time_and_the_trial_are_bounded(
+    events: list[tuple[bool, float]], eject_after: int
+) -> None:
     state, now = OutlierState(), NOW
-    for answers, pause in events:
+    for responds, pause in events:
         now += pause
         if state.is_ejected and now >= state.ejected_until:
             state = after_readmission(state, now)
-        state = after_response(state) if answers else fail(state, now, eject_after=eject_after)
+        state = after_response(state) if responds else fail(state, now, eject_after=eject_after)
         assert state.ejected_until - now <= MAX_EJECTION_TIME
         assert 0 <= state.trial_requests <= MAX_TRIAL_REQUESTS
         assert not (state.is_ejected and state.trial_requests)

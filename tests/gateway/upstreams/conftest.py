@@ -1,0 +1,11 @@
+"""Fixtures of the upstreams' tests."""
+
+import pytest
+
+from tests.gateway.upstreams.balancers import BalancerHarness, unreachable_addresses
+
+
+@pytest.fixture
+def three() -> BalancerHarness:
+    """Three addresses h0, h1 and h2, to which the test does not connect."""
+    return BalancerHarness(*unreachable_addresses(3))

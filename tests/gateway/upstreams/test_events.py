@@ -1,0 +1,61 @@
+"""The log events and metrics of an upstream."""
+
+from structlog.testing import capture_logs
+
+from gateway.upstreams.events import FAILURE_LOG_INTERVAL
+from tests.gateway.upstreams.balancers import BalancerHarness, unreachable_addresses
+
+
+def test_every_state_change_is_logged_once() -> None:
+    """The failures between two changes are not logged."""
+    harness = BalancerHarness(*unreachable_addresses(2), eject_after=3, break_after=2)
+    with capture_logs() as logged:
+        harness.time_out(harness.pools[0], 3)
+        harness.time_out(harness.pools[1], 2)
+        harness.move(1)
+        harness.balancer.choose()
+        harness.respond(harness.pools[1])
+    events = [f"{line['event']}: {line.get('address', 'all')} {line.get('reason', '')}".strip() for line in logged]
+    assert events == [
+        "upstream_failing: h0 timeout",
+        "upstream_ejected: h0 timeout",
+        "upstream_failing: h1 timeout",
+        "upstream_circuit_opened: all timeout",
+        "upstream_readmitted: h0",
+        "upstream_circuit_half_open: all",
+        "upstream_circuit_closed: all",
+    ]
+
+
+def test_failures_are_logged_once_in_ten_seconds_with_their_number() -> None:
+    """Responses in between do not reset the interval."""
+    harness = BalancerHarness(*unreachable_addresses(1), break_after=0)
+    with capture_logs() as logged:
+        for _ in range(1000):
+            harness.time_out(harness.pools[0])
+            harness.respond(harness.pools[0])
+        harness.move(FAILURE_LOG_INTERVAL)
+        harness.time_out(harness.pools[0])
+    assert [(line["event"], line["failures"]) for line in logged] == [
+        ("upstream_failing", 1),
+        ("upstream_failing", 1000),
+    ]
+    assert harness.metric("failures_total", address="h0", reason="timeout") == 1001
+
+
+def test_metrics_show_failures_excluded_addresses_and_the_circuit() -> None:
+    three = BalancerHarness(*unreachable_addresses(3), break_after=3)
+    assert three.metric("circuit") == 0
+    assert three.metric("address_out", address="h0") == 0
+    three.time_out(three.pools[0], 3)
+    assert three.metric("failures_total", address="h0", reason="timeout") == 3
+    assert three.metric("address_out", address="h0") == 1
+    for pool in three.pools[1:] * 2:
+        three.time_out(pool)
+    assert three.metric("circuit") == 2
+    three.move(1)
+    assert three.metric("address_out", address="h0") == 0
+    three.balancer.choose()
+    assert three.metric("circuit") == 1
+    three.respond(three.pools[1])
+    assert three.metric("circuit") == 0
