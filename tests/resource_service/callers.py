@@ -1,4 +1,4 @@
-"""Plays the gateway and the people behind it: verbs that call the service with assertions like the gateway's."""
+"""Callers of the service, with assertions like those of the gateway."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ AUDIENCE = "notes"
 
 @dataclass
 class Caller:
-    """Somebody whom the gateway lets through."""
+    """A user whose requests the gateway forwards."""
 
     client: FlaskClient
     clock: MovableClock
@@ -25,11 +25,11 @@ class Caller:
 
     @property
     def assertion(self) -> str:
-        """What the gateway would send along now."""
+        """The assertion that the gateway would send now."""
         return sign(self.identity, signer=assertion_signer(SECRET), audience=AUDIENCE, now=self.clock())
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        """The answer to any request."""
+        """Send any request."""
         headers = {IDENTITY_HEADER: self.assertion, **self.extra_headers}
         return self.client.open(path, method=method, headers=headers, **options)
 
@@ -37,25 +37,25 @@ class Caller:
         return self.call("GET", path)
 
     def post(self, **fields: object) -> TestResponse:
-        """The answer to a new note."""
+        """Create a note."""
         return self.call("POST", "/api/notes/", json=fields)
 
     def send(self, body: bytes, method: str = "POST", path: str = "/api/notes/") -> TestResponse:
-        """The answer to a body sent as it is."""
+        """Send `body` unchanged."""
         return self.call(method, path, data=body, content_type="application/json")
 
     def patch(self, note_id: str, **fields: object) -> TestResponse:
         return self.call("PATCH", f"/api/notes/{note_id}/", json=fields)
 
     def write(self, title: str = "A title", body: str = "") -> dict[str, Any]:
-        """A new note."""
-        answer = self.post(title=title, body=body)
-        assert answer.status_code == 201, answer.text
-        note: dict[str, Any] = answer.get_json()
+        """Create a note and return it."""
+        response = self.post(title=title, body=body)
+        assert response.status_code == 201, response.text
+        note: dict[str, Any] = response.get_json()
         return note
 
     def titles(self, query: str = "") -> list[str]:
-        """The titles in the list that `query` asks for."""
-        answer = self.get(f"/api/notes/{query}")
-        assert answer.status_code == 200, answer.text
-        return [note["title"] for note in answer.get_json()["results"]]
+        """Return the titles of the notes that `query` selects."""
+        response = self.get(f"/api/notes/{query}")
+        assert response.status_code == 200, response.text
+        return [note["title"] for note in response.get_json()["results"]]

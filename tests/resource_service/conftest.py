@@ -1,4 +1,4 @@
-"""The service over a real SQLite database, a clock that is moved by hand, and three people."""
+"""The service with a SQLite database and a movable clock, and three callers."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.resource_service.callers import SECRET, Caller
 
 
 def settings_for(database: Path | str) -> ResourceSettings:
-    """For the SQLite file `database`, or the database at this URL."""
+    """Return settings for the SQLite file `database`, or for a database URL."""
     url = database if isinstance(database, str) else f"sqlite:///{database}"
     return load(ResourceSettings, {"DATABASE_URL": url, "IDENTITY_SECRET": SECRET})
 

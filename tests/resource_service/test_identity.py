@@ -1,4 +1,4 @@
-"""Who is calling: the gateway's assertion counts, and nothing else a request says."""
+"""identity.py: only a valid assertion of the gateway identifies a caller."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def forged(
     typ: str | None = IDENTITY_TYP,
     without: str = "",
 ) -> str:
-    """An assertion that is right but for what is said."""
+    """Return a valid assertion, except for the given changes."""
     right = {
         "ver": VERSION,
         "iss": ISSUER,
@@ -104,27 +104,25 @@ ATTACKS: Mapping[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_what_the_gateway_did_not_sign_for_this_service_and_this_minute_is_refused(
-    client: FlaskClient, attack: str
-) -> None:
-    """R36. 401 with a challenge, and neither the token nor the reason in the answer."""
+def test_an_invalid_assertion_is_refused(client: FlaskClient, attack: str) -> None:
+    """401 with a challenge. The body has neither the token nor the reason."""
     assertion = ATTACKS[attack]()
-    answer = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
-    assert (answer.status_code, answer.content_type) == (401, "application/problem+json")
-    assert answer.get_json()["code"] == "identity_invalid"
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'  # R54: no client's token is at fault
-    assert answer.headers["X-Identity-Refused"]  # by which the gateway knows that its assertion was refused
-    assert not assertion or assertion not in answer.text
+    response = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
+    assert (response.status_code, response.content_type) == (401, "application/problem+json")
+    assert response.get_json()["code"] == "identity_invalid"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'  # no error code: no client token is at fault
+    assert response.headers["X-Identity-Refused"]  # for the gateway
+    assert not assertion or assertion not in response.text
 
 
-def test_the_forgery_with_nothing_wrong_is_believed(client: FlaskClient) -> None:
-    """Otherwise the attacks above would prove nothing."""
+def test_the_unchanged_forgery_is_accepted(client: FlaskClient) -> None:
+    """Otherwise the attacks would prove nothing."""
     assert client.get("/api/whoami", headers={"X-Identity": forged()}).get_json()["sub"] == "ada-id"
 
 
-def test_a_caller_without_an_assertion_is_asked_for_one_whatever_else_it_says(client: FlaskClient) -> None:
-    """R20, R36: no error code where no token was given."""
-    said = {
+def test_a_request_without_assertion_is_answered_401_whatever_its_other_headers(client: FlaskClient) -> None:
+    """The challenge has no error code, because no token was given. RFC 6750 3.1."""
+    headers = {
         "X-User-Id": "ada-id",
         "X-User-Email": "ada@example.org",
         "X-User-Roles": "staff",
@@ -132,19 +130,19 @@ def test_a_caller_without_an_assertion_is_asked_for_one_whatever_else_it_says(cl
         "Authorization": f"Bearer {forged()}",
         "Cookie": f"X-Identity={forged()}",
     }
-    answer = client.get("/api/whoami", headers=said)
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_missing")
-    assert answer.headers["X-Identity-Refused"] == "No assertion"
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    response = client.get("/api/whoami", headers=headers)
+    assert (response.status_code, response.get_json()["code"]) == (401, "identity_missing")
+    assert response.headers["X-Identity-Refused"] == "No assertion"
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-def test_two_assertions_are_refused_even_if_both_are_good(client: FlaskClient) -> None:
-    answer = client.get("/api/whoami", headers=[("X-Identity", forged()), ("X-Identity", forged())])
-    assert (answer.status_code, answer.get_json()["code"]) == (401, "identity_invalid")
+def test_two_assertions_are_refused_even_if_both_are_valid(client: FlaskClient) -> None:
+    response = client.get("/api/whoami", headers=[("X-Identity", forged()), ("X-Identity", forged())])
+    assert (response.status_code, response.get_json()["code"]) == (401, "identity_invalid")
 
 
-def test_readable_headers_change_nothing_and_reach_no_view(app: Flask, ada: Caller) -> None:
-    """R27: what handlers see of the caller comes from the verified claims."""
+def test_readable_headers_are_ignored(app: Flask, ada: Caller) -> None:
+    """The identity comes from the verified claims only."""
     ada.extra_headers = {"X-User-Id": "root", "X-User-Roles": "staff", "X-User-Email": "x@y", "X-Session-Id": "z"}
     assert ada.get("/api/whoami").get_json() == {
         "sub": "ada-id",
@@ -155,7 +153,7 @@ def test_readable_headers_change_nothing_and_reach_no_view(app: Flask, ada: Call
     assert ada.get("/api/notes/?owner=*").status_code == 403
 
 
-def test_an_assertion_is_good_for_a_minute_and_no_longer(client: FlaskClient, ada: Caller) -> None:
+def test_an_assertion_is_valid_for_60_seconds(client: FlaskClient, ada: Caller) -> None:
     assertion = ada.assertion
     ada.clock.move(59)
     assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 200
@@ -163,31 +161,31 @@ def test_an_assertion_is_good_for_a_minute_and_no_longer(client: FlaskClient, ad
     assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
 
 
-def test_a_clock_ten_seconds_behind_the_gateways_is_borne(client: FlaskClient, ada: Caller) -> None:
+def test_a_clock_10_seconds_behind_the_gateways_is_tolerated(client: FlaskClient, ada: Caller) -> None:
     assertion = ada.assertion
     ada.clock.move(-10)
     assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 200
 
 
-def test_one_requests_identity_never_serves_the_next(app: Flask, ada: Caller) -> None:
-    """Not even where an application context outlives the request, as it does in a shell."""
+def test_an_identity_is_not_reused_for_the_next_request(app: Flask, ada: Caller) -> None:
+    """Even if an application context outlives the request, as in a shell."""
     with app.app_context():
         assert ada.get("/api/whoami").status_code == 200
         assert ada.client.get("/api/whoami").status_code == 401
 
 
-def test_every_place_but_health_needs_an_identity(app: Flask, client: FlaskClient) -> None:
-    """Deny by default: an endpoint that forgets its decorator fails here."""
+def test_every_endpoint_except_health_needs_an_identity(app: Flask, client: FlaskClient) -> None:
+    """An endpoint without decorator fails this test."""
     for rule in app.url_map.iter_rules():
         if rule.endpoint in ("health.healthz", "health.readyz"):
             continue
         path = rule.rule.replace("<uuid:note_id>", "00000000-0000-4000-8000-000000000000")
         for method in rule.methods or ():
-            answer = client.open(path, method=method, json={"title": "x"})
-            assert answer.status_code == 401, f"{method} {path}"
+            response = client.open(path, method=method, json={"title": "x"})
+            assert response.status_code == 401, f"{method} {path}"
 
 
-def test_a_role_is_needed_where_a_view_says_so(clock: MovableClock) -> None:
+def test_a_view_can_require_roles(clock: MovableClock) -> None:
     app = _app_for_staff_only(clock)
 
     def status(*roles: str) -> int:
@@ -201,16 +199,16 @@ def test_a_role_is_needed_where_a_view_says_so(clock: MovableClock) -> None:
     assert app.test_client().get("/reports").status_code == 401
 
 
-def test_a_refused_role_is_named_with_a_challenge(clock: MovableClock) -> None:
+def test_a_missing_role_is_named_with_a_challenge(clock: MovableClock) -> None:
     app = _app_for_staff_only(clock)
     assertion = sign(ADA, signer=assertion_signer(SECRET), audience="reports", now=clock())
-    answer = app.test_client().get("/reports", headers={"X-Identity": assertion})
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
-    assert answer.get_json()["detail"] == "This needs the role 'staff'."
+    response = app.test_client().get("/reports", headers={"X-Identity": assertion})
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
+    assert response.get_json()["detail"] == "This needs the role 'staff'."
 
 
 class TestWithAPublicKey:
-    """EdDSA: the service holds nothing that could sign."""
+    """EdDSA: the service holds no key that can sign."""
 
     @pytest.fixture
     def key(self) -> Ed25519PrivateKey:
@@ -225,13 +223,13 @@ class TestWithAPublicKey:
         settings = load(ResourceSettings, {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": public_pem})
         return create_app(settings, clock=clock).test_client()
 
-    def test_the_gateways_signature_is_believed(self, client: FlaskClient, key: Ed25519PrivateKey) -> None:
+    def test_the_gateways_signature_is_accepted(self, client: FlaskClient, key: Ed25519PrivateKey) -> None:
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         assertion = sign(ADA, signer=assertion_signer(pem), audience=AUDIENCE, now=NOW)
         assert client.get("/api/whoami", headers={"X-Identity": assertion}).get_json()["sub"] == "ada-id"
 
-    def test_a_public_key_is_no_shared_secret(self, client: FlaskClient, public_pem: str) -> None:
-        """RFC 8725 2.1: HS256 made with the public key must not pass."""
+    def test_a_public_key_does_not_verify_hs256(self, client: FlaskClient, public_pem: str) -> None:
+        """RFC 8725 2.1: an HS256 signature made with the public key must be refused."""
         for secret in (public_pem, public_pem.strip()):
             assertion = _hs256_with(secret.encode())
             assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
@@ -242,7 +240,7 @@ class TestWithAPublicKey:
 
 
 def _app_for_staff_only(clock: MovableClock) -> Flask:
-    """A service of somebody's own, which copied identity.py."""
+    """Return another service with a copy of identity.py."""
     app = Flask(__name__)
     install_problem_details(app)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))
@@ -256,7 +254,7 @@ def _app_for_staff_only(clock: MovableClock) -> Flask:
 
 
 def _hs256_with(key: bytes) -> str:
-    # PyJWT will not sign with a PEM, so the attacker's tool is written out.
+    # PyJWT refuses to sign with a PEM.
     import base64
     import hashlib
     import hmac

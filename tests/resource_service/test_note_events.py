@@ -1,4 +1,4 @@
-"""The event stream: every change of one's own notes, in order, once, and none missed in between."""
+"""/api/notes/events: every change of the caller's notes, in order, exactly once."""
 
 import json
 from collections.abc import Iterator
@@ -28,18 +28,18 @@ Event = tuple[str, str, Any]
 
 
 class Listener:
-    """Somebody with an open stream, for whom a second passes whenever the next thing is asked for."""
+    """A client with an open stream. Each poll of the stream happens at once."""
 
     def __init__(self, caller: Caller, query: str = "") -> None:
-        self.answer: TestResponse = caller.call("GET", f"/api/notes/events{query}", buffered=False)
-        self._parts: Iterator[bytes] = self.answer.iter_encoded()
+        self.response: TestResponse = caller.call("GET", f"/api/notes/events{query}", buffered=False)
+        self._parts: Iterator[bytes] = self.response.iter_encoded()
 
     def next(self) -> str:
-        """What is sent next."""
+        """Return the next chunk."""
         return next(self._parts).decode()
 
     def events(self) -> list[Event]:
-        """The events that are sent next, together."""
+        """Return the events of the next chunk."""
         return [_event(block) for block in self.next().split("\n\n") if block]
 
 
@@ -50,23 +50,23 @@ def _event(block: str) -> Event:
 
 @pytest.fixture(autouse=True)
 def streams(app: Flask) -> NoteStreams:
-    """Time passes at once."""
+    """Let the streams poll without waiting."""
     streams: NoteStreams = app.extensions["note_streams"]
     streams.sleep = lambda _: None
     return streams
 
 
 def listen(caller: Caller, last: str = "") -> Listener:
-    """A stream, of which the beginning was taken."""
+    """Return a listener that has read the first chunk."""
     caller.extra_headers = {"Last-Event-ID": last} if last else {}
     listener = Listener(caller)
-    assert listener.answer.status_code == 200
+    assert listener.response.status_code == 200
     assert listener.next().startswith("retry: ")
     caller.extra_headers = {}
     return listener
 
 
-def test_each_change_is_an_event_and_changes_of_others_are_none(ada: Caller, bob: Caller) -> None:
+def test_each_change_of_the_callers_notes_is_an_event(ada: Caller, bob: Caller) -> None:
     listener = listen(ada)
     bob.write("Bob's")
     note = ada.write("First")
@@ -78,14 +78,14 @@ def test_each_change_is_an_event_and_changes_of_others_are_none(ada: Caller, bob
     assert listener.events() == [("deleted", "5", {"id": note["id"]})]
 
 
-def test_a_note_that_is_gone_again_is_told_as_deleted_alone(ada: Caller) -> None:
+def test_a_note_deleted_since_has_only_a_deleted_event(ada: Caller) -> None:
     listener = listen(ada)
     note = ada.write("short-lived")
     ada.call("DELETE", f"/api/notes/{note['id']}/")
     assert listener.events() == [("deleted", "2", {"id": note["id"]})]
 
 
-def test_what_changes_nothing_is_no_event(ada: Caller, bob: Caller) -> None:
+def test_a_request_that_changes_nothing_sends_no_event(ada: Caller, bob: Caller) -> None:
     note = ada.write("Ada's")
     listener = listen(ada)
     ada.patch(note["id"])
@@ -94,45 +94,45 @@ def test_what_changes_nothing_is_no_event(ada: Caller, bob: Caller) -> None:
     assert listener.next() == ":\n\n"
 
 
-def test_the_answer_says_what_it_is_and_that_nobody_is_to_hold_it_back(ada: Caller) -> None:
-    answer = listen(ada).answer
-    assert answer.content_type == "text/event-stream"
-    assert (answer.headers["Cache-Control"], answer.headers["X-Accel-Buffering"]) == ("no-store", "no")
+def test_the_headers_forbid_buffering_and_caching(ada: Caller) -> None:
+    response = listen(ada).response
+    assert response.content_type == "text/event-stream"
+    assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-store", "no")
 
 
-def test_who_comes_back_gets_what_was_missed_and_nothing_twice(ada: Caller) -> None:
+def test_a_client_that_reconnects_gets_the_missed_events_once(ada: Caller) -> None:
     notes = [ada.write(f"{number}") for number in range(5)]
     assert listen(ada, last="3").events() == [("created", "4", notes[3]), ("created", "5", notes[4])]
 
 
-def test_who_can_send_no_header_says_it_in_the_query(ada: Caller) -> None:
+def test_the_last_event_id_may_be_a_query_parameter(ada: Caller) -> None:
     notes = [ada.write(f"{number}") for number in range(2)]
     listener = Listener(ada, "?last_event_id=1")
     assert listener.next().startswith("retry: ")
     assert listener.events() == [("created", "2", notes[1])]
 
 
-def test_a_first_look_begins_with_what_comes_next(ada: Caller) -> None:
+def test_a_first_connection_gets_only_later_events(ada: Caller) -> None:
     ada.write("before")
     listener = listen(ada)
     after = ada.write("after")
     assert listener.events() == [("created", "2", after)]
 
 
-def test_a_client_that_is_cut_off_before_any_event_knows_where_to_go_on(ada: Caller) -> None:
+def test_the_first_chunk_has_the_id_to_resume_from(ada: Caller) -> None:
     ada.write("before")
     assert "\nid: 1\n\n" in Listener(ada).next()
 
 
-@pytest.mark.parametrize("said", ["", "x", "-1", "99", "²", "9" * 40])
-def test_an_id_that_nobody_gave_out_begins_with_what_comes_next(ada: Caller, said: str) -> None:
+@pytest.mark.parametrize("event_id", ["", "x", "-1", "99", "²", "9" * 40])
+def test_an_unknown_event_id_gets_only_later_events(ada: Caller, event_id: str) -> None:
     ada.write("before")
-    listener = listen(ada, last=said.encode().decode("latin-1"))
+    listener = listen(ada, last=event_id.encode().decode("latin-1"))
     ada.write("after")
     assert [number for _, number, _ in listener.events()] == ["2"]
 
 
-def test_who_was_away_for_too_long_is_told_to_read_the_list_again(
+def test_a_client_that_missed_too_many_events_gets_a_reset(
     app: Flask, ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource_service.note_changes.MAX_CHANGES", 5)
@@ -145,31 +145,31 @@ def test_who_was_away_for_too_long_is_told_to_read_the_list_again(
     assert [number for _, number, _ in listener.events()] == ["3", "4", "5", "6", "7"]
 
 
-def test_a_silent_stream_says_now_and_then_that_it_is_alive(ada: Caller, streams: NoteStreams) -> None:
+def test_a_silent_stream_sends_heartbeats(ada: Caller, streams: NoteStreams) -> None:
     slept: list[float] = []
     streams.sleep = slept.append
     listener = listen(ada)
     assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT_POLLS)
 
 
-def test_there_are_so_many_places_and_a_stream_that_ends_gives_its_own_back(ada: Caller, app: Flask) -> None:
+def test_the_number_of_streams_is_limited_and_a_closed_one_is_freed(ada: Caller, app: Flask) -> None:
     limit = 16
     listeners = [listen(ada) for _ in range(limit)]
     refused = ada.get("/api/notes/events")
     assert (refused.status_code, refused.get_json()["code"]) == (503, "streams_exhausted")
     assert int(refused.headers["Retry-After"]) > 0
-    listeners[0].answer.close()
+    listeners[0].response.close()
     listen(ada)
 
 
-def test_a_process_that_goes_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
+def test_a_stopping_process_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
     listener = listen(ada)
     streams.is_serving = lambda: False
     with pytest.raises(StopIteration):
         listener.next()
 
 
-def test_strangers_hear_nothing(app: Flask) -> None:
+def test_a_stream_needs_an_identity(app: Flask) -> None:
     assert app.test_client().get("/api/notes/events").status_code == 401
 
 
@@ -179,8 +179,8 @@ WRITERS, NOTES = 6, 15
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def places(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]]:
-    """Where two workers find the one database."""
+def database_urls(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]]:
+    """The URL of one database, for each of two workers."""
     if request.param == "sqlite":
         yield [f"sqlite:///{database}"] * 2
         return
@@ -190,9 +190,9 @@ def places(request: pytest.FixtureRequest, database: Path) -> Iterator[list[str]
         yield [server.url] * 2
 
 
-def test_a_reader_misses_no_change_of_writers_in_other_workers(places: list[str], clock: MovableClock) -> None:
-    """Each number is there before the next one is, however the writers' commits fall."""
-    writing, reading = (create_app(settings_for(place), clock=clock) for place in places)
+def test_a_reader_misses_no_change_of_concurrent_writers(database_urls: list[str], clock: MovableClock) -> None:
+    """Changes become visible in the order of their numbers, in whichever order the writers commit."""
+    writing, reading = (create_app(settings_for(url), clock=clock) for url in database_urls)
     install_migrations(writing)
     with writing.app_context():
         upgrade()

@@ -1,4 +1,4 @@
-"""The settings: without its key the service does not start, and it says which variable is at fault."""
+"""The settings: an invalid one stops the start, and the error names the variable."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "message"),
     [
         ({"IDENTITY_SECRET": ""}, "IDENTITY_SECRET is missing"),
         ({"IDENTITY_SECRET": SECRET[:31]}, "IDENTITY_SECRET is shorter than 32 bytes"),
@@ -24,13 +24,13 @@ GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a database URL"),
     ],
 )
-def test_what_is_missing_or_weak_is_named_and_never_shown(changes: dict[str, str], complaint: str) -> None:
+def test_a_missing_or_weak_setting_is_named_without_its_value(changes: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         load(ResourceSettings, {**GOOD, **changes})
-    assert str(refusal.value) == complaint
+    assert str(refusal.value) == message
 
 
-def test_everything_that_is_missing_is_named_at_once() -> None:
+def test_all_missing_settings_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as refusal:
         load(ResourceSettings, {})
     assert set(str(refusal.value).splitlines()) == {"DATABASE_URL is missing", "IDENTITY_SECRET is missing"}
@@ -51,7 +51,7 @@ def test_the_settings_show_no_secret() -> None:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "257", "many"])
-def test_how_many_workers_and_threads_there_are_is_a_number_that_makes_sense(value: str) -> None:
+def test_workers_and_threads_must_be_between_1_and_256(value: str) -> None:
     with pytest.raises(SettingsError, match="RESOURCE_WORKERS"):
         load(ServingSettings, {"RESOURCE_WORKERS": value})
     with pytest.raises(SettingsError, match="RESOURCE_THREADS"):

@@ -1,4 +1,4 @@
-"""R23: nothing that is sent makes any endpoint stumble, whoever sends it; what is refused leaves nothing behind."""
+"""Hostile bodies and paths cause no 5xx at any endpoint, and a refused request stores nothing."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -14,28 +14,28 @@ from tests.clocks import MovableClock
 from tests.hostile_calls import SHARE, Attack, Stored, endpoints
 
 OF_REFUSALS = frozenset({"audit_events"})
-LISTENING = {
+REACHED = {
     *(("/auth/users/", "POST"), ("/auth/users/me/", "PATCH"), ("/auth/users/me/", "DELETE")),
     *(("/auth/users/set_password/", "POST"), ("/auth/jwt/create/", "POST"), ("/auth/jwt/refresh/", "POST")),
     *(("/auth/jwt/verify/", "POST"), ("/auth/jwt/blacklist/", "POST"), ("/internal/seen", "POST")),
     *(("/internal/sessions", "POST"), ("/internal/sessions/exchange", "POST"), ("/internal/sessions/end", "POST")),
     *(("/auth/users/me/", "GET"), ("/auth/users/", "GET")),
 }
-"""Some of the endpoints that have to be reached: else nothing below would mean anything."""
+"""Endpoints whose views must be reached; otherwise the test would prove nothing."""
 
 
-def test_nothing_makes_an_endpoint_stumble(make_app: MakeApp, database: Path, clock: MovableClock) -> None:
-    """With an access token, with the gateway's own proof, and without either; nobody is throttled."""
+def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock: MovableClock) -> None:
+    """With an access token, with the gateway's peer token, and without either. The throttle is off."""
     app = make_app(RATE_LIMITS="off")
     client = app.test_client()
     stored = Stored(database, except_for=OF_REFUSALS)
     numbers = count()
-    person = somebody(client, next(numbers))
+    person = new_person(client, next(numbers))
 
-    def settle() -> None:
+    def restore_log_in() -> None:
         nonlocal person
-        if person.me().status_code != 200:  # logged out, or gone
-            person = somebody(client, next(numbers))
+        if person.me().status_code != 200:  # logged out or deleted
+            person = new_person(client, next(numbers))
 
     def with_token() -> Mapping[str, str]:
         return {"Authorization": f"Bearer {person.access}"}
@@ -43,18 +43,18 @@ def test_nothing_makes_an_endpoint_stumble(make_app: MakeApp, database: Path, cl
     def as_gateway() -> Mapping[str, str]:
         return {PEER_HEADER: sign_peer(PEER_SECRET, now=clock())}
 
-    attack = Attack(app, stored, settle)
+    attack = Attack(app, stored, restore_log_in)
     with capture_logs() as lines:
         for rule, method in endpoints(app):
             attack.play(rule, method, person.id, (with_token, as_gateway, dict))
     stored.close()
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
     assert attack.complaints == {}
-    assert {endpoint: attack.sent[endpoint] for endpoint in LISTENING if attack.sent[endpoint] < SHARE} == {}
+    assert {endpoint: attack.sent[endpoint] for endpoint in REACHED if attack.sent[endpoint] < SHARE} == {}
 
 
-def somebody(client: FlaskClient, number: int) -> Person:
-    """Registered, and logged in."""
+def new_person(client: FlaskClient, number: int) -> Person:
+    """Return a person who has registered and logged in."""
     person = Person(client, f"ann{number}@example.org")
     assert person.register().status_code == 201
     assert person.log_in().status_code == 200

@@ -1,4 +1,4 @@
-"""/auth/users/: who registers, who sees whom, and what a change of password does."""
+"""/auth/users/: registration, who sees whom, and changes of the password."""
 
 import threading
 from uuid import uuid4
@@ -16,55 +16,55 @@ from tests.clocks import MovableClock
 TAKEN = {"email": ["user with this email already exists."]}
 
 
-def test_a_registration_gives_the_user_and_no_password(client: FlaskClient) -> None:
-    answer = Person(client, "Ann.Lee@Example.org").register(first_name=" Ann ", last_name="", is_staff="true")
-    assert answer.status_code == 201
-    assert answer.json
-    assert answer.json == {
+def test_a_registration_returns_the_user_without_the_password(client: FlaskClient) -> None:
+    response = Person(client, "Ann.Lee@Example.org").register(first_name=" Ann ", last_name="", is_staff="true")
+    assert response.status_code == 201
+    assert response.json
+    assert response.json == {
         "first_name": "Ann",
         "last_name": "",
         "email": "Ann.Lee@Example.org",
-        "id": answer.json["id"],
+        "id": response.json["id"],
     }
 
 
-def test_nobody_makes_himself_staff(client: FlaskClient, operator: Operator) -> None:
-    answer = client.post(
+def test_a_registration_cannot_grant_roles(client: FlaskClient, operator: Operator) -> None:
+    response = client.post(
         "/auth/users/",
         json={"email": "a@b.co", "password": PASSWORD, "roles": "staff", "is_staff": True, "is_superuser": True},
     )
-    assert answer.status_code == 201
+    assert response.status_code == 201
     assert operator.user("a@b.co").roles == ""
 
 
 @pytest.mark.parametrize("email", ["ann@example.org", "ANN@example.org", "ann@EXAMPLE.ORG"])
-def test_an_address_registers_once_in_any_case(ann: Person, email: str) -> None:
-    answer = Person(ann.client, email).register()
-    assert (answer.status_code, answer.json) == (400, TAKEN)
+def test_an_address_can_be_registered_once_whatever_its_case(ann: Person, email: str) -> None:
+    response = Person(ann.client, email).register()
+    assert (response.status_code, response.json) == (400, TAKEN)
 
 
-def test_registrations_that_meet_end_in_one_user(make_app: MakeApp) -> None:
-    """Several may pass the first look; the unique index decides, and the losers are told as usual."""
+def test_concurrent_registrations_of_one_address_create_one_user(make_app: MakeApp) -> None:
+    """Several can pass the first check. The unique index decides, and the others get the usual 400."""
     app = make_app(HASH_QUEUE="6")
-    answers: list[TestResponse] = []
+    responses: list[TestResponse] = []
     barrier = threading.Barrier(6)
 
     def register() -> None:
         person = Person(app.test_client())
         barrier.wait()
-        answers.append(person.register())
+        responses.append(person.register())
 
     threads = [threading.Thread(target=register) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answer.status_code for answer in answers) == [201, *[400] * 5]
-    assert all(answer.json == TAKEN for answer in answers if answer.status_code == 400)
+    assert sorted(response.status_code for response in responses) == [201, *[400] * 5]
+    assert all(response.json == TAKEN for response in responses if response.status_code == 400)
 
 
 @pytest.mark.parametrize("path", ["/auth/users/me/", "/auth/users/me", "/auth/users/{id}/", "/auth/users/{id}"])
-def test_one_sees_and_renames_oneself(ann: Person, path: str) -> None:
+def test_a_user_can_read_and_rename_themselves(ann: Person, path: str) -> None:
     path = path.format(id=ann.id)
     assert ann.call("GET", path).json == {"first_name": "", "last_name": "", "email": ann.email, "id": ann.id}
     renamed = ann.call("PATCH", path, json={"first_name": "Anna", "email": "new@example.org", "id": "x"})
@@ -77,25 +77,25 @@ def test_one_sees_and_renames_oneself(ann: Person, path: str) -> None:
     "path", ["/auth/users/me/", "/auth/users/", "/auth/users/{id}/", "/auth/users/set_password/"]
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_nothing_protected_answers_a_stranger(ann: Person, path: str, method: str) -> None:
-    """401 before 404 and 405: a stranger learns nothing."""
-    answer = ann.client.open(path.format(id=ann.id), method=method)
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+def test_every_method_is_answered_401_without_a_token(ann: Person, path: str, method: str) -> None:
+    """401 comes before 404 and 405, so that strangers learn nothing."""
+    response = ann.client.open(path.format(id=ann.id), method=method)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-def test_others_are_not_found(ann: Person, bob: Person) -> None:
-    """And an unknown id no less; only a DELETE of somebody who exists is forbidden, as it is recorded."""
+def test_other_users_are_answered_404(ann: Person, bob: Person) -> None:
+    """The same as unknown ids. Only a DELETE of an existing user is answered 403, as recorded."""
     for method in ("GET", "PUT", "PATCH"):
-        answer = ann.call(method, f"/auth/users/{bob.id}/", json={"first_name": "x"})
-        assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})
+        response = ann.call(method, f"/auth/users/{bob.id}/", json={"first_name": "x"})
+        assert (response.status_code, response.json) == (404, {"detail": "Not found."})
     forbidden = ann.call("DELETE", f"/auth/users/{bob.id}/", json={"current_password": PASSWORD})
     assert forbidden.status_code == 403
     assert ann.call("DELETE", f"/auth/users/{uuid4()}/", json={"current_password": PASSWORD}).status_code == 404
     assert bob.me().status_code == 200
 
 
-def test_staff_sees_renames_and_deletes_anybody(ann: Person, bob: Person, operator: Operator) -> None:
+def test_staff_can_read_rename_and_delete_any_user(ann: Person, bob: Person, operator: Operator) -> None:
     operator.grant(ann.email, "staff")
     ann.log_in()
     listed = ann.call("GET", "/auth/users/").json
@@ -107,11 +107,11 @@ def test_staff_sees_renames_and_deletes_anybody(ann: Person, bob: Person, operat
     assert bob.me().json == {"detail": "User not found", "code": "user_not_found"}
 
 
-def test_a_list_is_whole_without_a_page_size_and_shows_oneself_alone(ann: Person, bob: Person) -> None:
+def test_without_a_page_size_the_list_is_an_array_with_the_caller(ann: Person, bob: Person) -> None:
     assert ann.call("GET", "/auth/users/").json == [ann.me().json]
 
 
-def test_a_list_is_paged_where_a_size_is_set(make_app: MakeApp, clock: MovableClock) -> None:
+def test_with_a_page_size_the_list_is_paginated(make_app: MakeApp, clock: MovableClock) -> None:
     app = make_app(PAGE_SIZE="2")
     people = [Person(app.test_client(), f"p{number}@example.org") for number in range(5)]
     for person in people:
@@ -121,9 +121,9 @@ def test_a_list_is_paged_where_a_size_is_set(make_app: MakeApp, clock: MovableCl
     people[0].log_in()
 
     def page(url: str) -> dict[str, object]:
-        answer = people[0].call("GET", url)
-        assert answer.json
-        return dict(answer.json)
+        response = people[0].call("GET", url)
+        assert response.json
+        return dict(response.json)
 
     first = page("/auth/users/")
     assert (first["count"], first["previous"]) == (5, None)
@@ -137,8 +137,7 @@ def test_a_list_is_paged_where_a_size_is_set(make_app: MakeApp, clock: MovableCl
         assert people[0].call("GET", f"/auth/users/?page={wrong}").json == {"detail": "Invalid page."}
 
 
-def test_a_new_password_ends_every_other_session_and_keeps_this_one(ann: Person) -> None:
-    """R16."""
+def test_a_new_password_ends_every_other_session(ann: Person) -> None:
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
     assert ann.set_password("N3wPassw0rd!!").status_code == 204
@@ -161,7 +160,7 @@ def test_a_refused_password_changes_nothing(ann: Person) -> None:
     assert elsewhere.me().status_code == 200
 
 
-def test_of_two_changes_that_meet_the_second_is_told(ann: Person, operator: Operator, app: Flask) -> None:
+def test_the_second_of_two_concurrent_password_changes_fails(ann: Person, operator: Operator, app: Flask) -> None:
     stale = operator.user(ann.email)
     with app.app_context():
         users, now = services().users, services().clock()
@@ -170,7 +169,7 @@ def test_of_two_changes_that_meet_the_second_is_told(ann: Person, operator: Oper
     assert operator.user(ann.email).password_hash == "first"
 
 
-def test_a_deleted_user_is_gone_with_every_session(ann: Person) -> None:
+def test_the_deletion_of_a_user_ends_every_session(ann: Person) -> None:
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
     assert ann.call("DELETE", "/auth/users/me/", json={"current_password": ann.password}).status_code == 204
@@ -184,12 +183,12 @@ def test_a_deleted_user_is_gone_with_every_session(ann: Person) -> None:
     assert Person(ann.client, ann.email).register().status_code == 201
 
 
-def test_a_deactivated_user_is_told_so_and_comes_back(ann: Person, operator: Operator) -> None:
+def test_a_deactivated_user_can_log_in_again_after_activation(ann: Person, operator: Operator) -> None:
     operator.deactivate(ann.email)
     assert ann.me().json == {"detail": "User is inactive", "code": "user_inactive"}
     assert ann.refresh_tokens().json == {"detail": "No active account found for the given token."}
     operator.activate(ann.email)
-    assert ann.refresh_tokens().status_code == 401, "the session has ended for good"
+    assert ann.refresh_tokens().status_code == 401, "an activation does not restore the session"
     assert ann.log_in().status_code == 200
 
 
@@ -205,12 +204,12 @@ def test_a_deactivated_user_is_told_so_and_comes_back(ann: Person, operator: Ope
         ("/auth/jwt/blacklist", "POST, OPTIONS"),
     ],
 )
-def test_other_methods_are_told_which_there_are(ann: Person, path: str, allow: str) -> None:
+def test_another_method_is_answered_405_with_allow(ann: Person, path: str, allow: str) -> None:
     options = ann.call("OPTIONS", path)
     assert (options.status_code, options.headers["Allow"]) == (200, allow)
-    answer = ann.call("TRACE", path)
-    assert (answer.status_code, answer.json) == (405, {"detail": 'Method "TRACE" not allowed.'})
-    assert answer.headers["Allow"] == allow
+    response = ann.call("TRACE", path)
+    assert (response.status_code, response.json) == (405, {"detail": 'Method "TRACE" not allowed.'})
+    assert response.headers["Allow"] == allow
 
 
 UNKNOWN = [
@@ -234,21 +233,21 @@ UNKNOWN = [
 @pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("slash", ["/", ""])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_what_does_not_exist_is_a_404_with_credentials_and_without(
+def test_an_unknown_path_is_answered_404_without_authentication(
     client: FlaskClient, name: str, slash: str, method: str
 ) -> None:
-    """401 would tell a client that it has to log in before it may reset its password."""
-    answer = client.open("/auth/" + name.rstrip("/") + slash, method=method, json={"email": "ann@example.org"})
-    assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})
+    """401 would mean that a client must log in before it can reset its password."""
+    response = client.open("/auth/" + name.rstrip("/") + slash, method=method, json={"email": "ann@example.org"})
+    assert (response.status_code, response.json) == (404, {"detail": "Not found."})
 
 
-def test_the_id_of_a_user_that_does_not_exist_needs_credentials(client: FlaskClient) -> None:
-    """Whether there is such a user is told to nobody who has not logged in."""
+def test_an_unknown_user_id_is_answered_401_without_a_token(client: FlaskClient) -> None:
+    """Only authenticated callers learn which users exist."""
     assert client.get(f"/auth/users/{uuid4()}/").status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/auth/", "/auth", "/auth/nope", "/auth/jwt/", "/auth/users/me/x"])
-def test_there_is_nothing_anywhere_else(ann: Person, path: str) -> None:
+def test_every_other_path_is_answered_404(ann: Person, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
-        answer = ann.call(method, path)
-        assert (answer.status_code, answer.json) == (404, {"detail": "Not found."})
+        response = ann.call(method, path)
+        assert (response.status_code, response.json) == (404, {"detail": "Not found."})

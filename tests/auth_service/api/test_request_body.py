@@ -1,4 +1,4 @@
-"""R23: no input gives a 5xx; what is wrong is a 400 that names the field, and nothing is stored."""
+"""No request body causes a 5xx. An invalid field is answered 400 with its name, and nothing is stored."""
 
 import pytest
 from flask import Flask
@@ -14,13 +14,13 @@ GOOD = {"email": "ann@example.org", "password": PASSWORD}
 NOT_AN_EMAIL = "Enter a valid email address."
 
 
-def stored(app: Flask) -> int:
+def count_users(app: Flask) -> int:
     with app.app_context():
         return db.session.scalar(select(func.count()).select_from(UserRow)) or 0
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "complaint"),
+    ("field", "value", "text"),
     [
         ("email", "nope", NOT_AN_EMAIL),
         ("email", "a@b", NOT_AN_EMAIL),
@@ -47,13 +47,13 @@ def stored(app: Flask) -> int:
         ("last_name", [["deep"]], "Not a valid string."),
     ],
 )
-def test_a_bad_field_is_named(app: Flask, field: str, value: object, complaint: str | None) -> None:
-    answer = app.test_client().post("/auth/users/", json=GOOD | {field: value})
-    assert answer.status_code == 400
-    assert answer.json
-    if complaint is not None:
-        assert answer.json == {field: [complaint]}
-    assert stored(app) == 0
+def test_an_invalid_field_is_named(app: Flask, field: str, value: object, text: str | None) -> None:
+    response = app.test_client().post("/auth/users/", json=GOOD | {field: value})
+    assert response.status_code == 400
+    assert response.json
+    if text is not None:
+        assert response.json == {field: [text]}
+    assert count_users(app) == 0
 
 
 @pytest.mark.parametrize(
@@ -73,38 +73,40 @@ def test_a_bad_field_is_named(app: Flask, field: str, value: object, complaint: 
     ],
 )
 @pytest.mark.parametrize("path", ["/auth/users/", "/auth/jwt/create/", "/auth/jwt/refresh/", "/auth/jwt/verify/"])
-def test_a_malformed_body_is_a_400(app: Flask, path: str, body: bytes) -> None:
-    answer = app.test_client().post(path, data=body, content_type="application/json")
-    assert answer.status_code == 400
-    assert answer.is_json
-    assert stored(app) == 0
+def test_a_malformed_body_is_answered_400(app: Flask, path: str, body: bytes) -> None:
+    response = app.test_client().post(path, data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert response.is_json
+    assert count_users(app) == 0
 
 
-def test_what_a_body_of_another_shape_is_told(client: FlaskClient) -> None:
-    def said(body: bytes) -> object:
+def test_a_json_value_that_is_no_object_is_refused_with_its_type(client: FlaskClient) -> None:
+    def response_to(body: bytes) -> object:
         return client.post("/auth/users/", data=body, content_type="application/json").json
 
-    assert said(b"null") == {"non_field_errors": ["No data provided"]}
-    assert said(b"7") == {"non_field_errors": ["Invalid data. Expected a dictionary, but got int."]}
-    assert said(b'{"a":1,"a":2}') == {"a": ["This key appears twice."]}
+    assert response_to(b"null") == {"non_field_errors": ["No data provided"]}
+    assert response_to(b"7") == {"non_field_errors": ["Invalid data. Expected a dictionary, but got int."]}
+    assert response_to(b'{"a":1,"a":2}') == {"a": ["This key appears twice."]}
 
 
 @pytest.mark.parametrize(
     ("body", "field"), [(b"email=%ff%fe@b.co&password=x", "email"), (b"email=\xff@b.co&password=x", "email")]
 )
-def test_a_form_that_is_no_utf8_names_its_field(client: FlaskClient, body: bytes, field: str) -> None:
-    answer = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")
-    assert answer.status_code == 400
-    assert answer.json
-    assert answer.json[field] == ["This field is not valid UTF-8."]
+def test_an_invalid_utf8_value_in_a_form_is_refused_with_its_field(
+    client: FlaskClient, body: bytes, field: str
+) -> None:
+    response = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 400
+    assert response.json
+    assert response.json[field] == ["This field is not valid UTF-8."]
 
 
-def test_a_form_with_nul_names_its_field(client: FlaskClient) -> None:
-    answer = client.post("/auth/users/", data={"email": "a\0@b.co", "password": PASSWORD})
-    assert answer.json == {"email": ["Null characters are not allowed."]}
+def test_a_null_character_in_a_form_is_refused_with_its_field(client: FlaskClient) -> None:
+    response = client.post("/auth/users/", data={"email": "a\0@b.co", "password": PASSWORD})
+    assert response.json == {"email": ["Null characters are not allowed."]}
 
 
-def test_forms_of_both_kinds_are_read(client: FlaskClient) -> None:
+def test_both_form_media_types_are_accepted(client: FlaskClient) -> None:
     multipart = client.post("/auth/users/", data=GOOD, content_type="multipart/form-data")
     assert multipart.status_code == 201
     assert client.post("/auth/jwt/create/", data=GOOD).status_code == 200
@@ -114,7 +116,7 @@ NUL, NO_STRING = "Null characters are not allowed.", "Not a valid string."
 
 
 def multipart(*parts: tuple[str, bytes]) -> bytes:
-    """A body with the boundary x; the first of each pair stands behind `form-data`."""
+    """Return a multipart body. The first of each pair has the parameters after `form-data`."""
     written = [b"--x\r\nContent-Disposition: form-data; %b\r\n\r\n%b\r\n" % (h.encode(), b) for h, b in parts]
     return b"".join(written) + b"--x--\r\n"
 
@@ -126,7 +128,7 @@ SURROGATES = ["Lone surrogates are not allowed."]
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "complaints"),
+    ("content_type", "body", "texts"),
     [
         (MULTIPART, multipart(EMAIL, ('name="password"', b"Tr0ub4dor\xff3x")), {"password": NOT_UTF8}),
         (MULTIPART, multipart(('name="email"', b"\xe9@b.co"), SECRET), {"email": NOT_UTF8}),
@@ -144,23 +146,23 @@ SURROGATES = ["Lone surrogates are not allowed."]
     ],
 )
 @pytest.mark.parametrize("path", ["/auth/users/", "/auth/jwt/create/"])
-def test_what_could_be_read_in_two_ways_names_its_field(
-    client: FlaskClient, path: str, content_type: str, body: bytes, complaints: dict[str, list[str]]
+def test_an_ambiguous_value_is_refused_with_its_field(
+    client: FlaskClient, path: str, content_type: str, body: bytes, texts: dict[str, list[str]]
 ) -> None:
-    """Of two values neither counts, and what is no text is never replaced by something that is."""
-    answer = client.post(path, data=body, content_type=content_type)
-    assert (answer.status_code, answer.json) == (400, complaints)
+    """Of two values of one field none is used, and invalid bytes are never replaced."""
+    response = client.post(path, data=body, content_type=content_type)
+    assert (response.status_code, response.json) == (400, texts)
 
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_part_without_a_name_is_refused(client: FlaskClient, parts: int) -> None:
-    """RFC 7578 4.2: every part has one."""
+    """RFC 7578 4.2."""
     nameless = b"--x\r\nContent-Disposition: form-data\r\n\r\n1\r\n" * parts
-    answer = client.post("/auth/users/", data=nameless + multipart(EMAIL, SECRET), content_type=MULTIPART)
-    assert (answer.status_code, answer.json) == (400, {"detail": "Multipart form parse error"})
+    response = client.post("/auth/users/", data=nameless + multipart(EMAIL, SECRET), content_type=MULTIPART)
+    assert (response.status_code, response.json) == (400, {"detail": "Multipart form parse error"})
 
 
-def test_two_passwords_that_differ_in_bytes_that_are_no_utf8_are_not_one(client: FlaskClient) -> None:
+def test_invalid_bytes_do_not_make_two_passwords_equal(client: FlaskClient) -> None:
     def send(path: str, secret: bytes) -> int:
         body = multipart(EMAIL, ('name="password"', secret))
         return client.post(path, data=body, content_type=MULTIPART).status_code
@@ -172,42 +174,41 @@ def test_two_passwords_that_differ_in_bytes_that_are_no_utf8_are_not_one(client:
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/mixed; boundary=x", ""])
-def test_any_other_media_type_is_a_415(client: FlaskClient, content_type: str) -> None:
-    answer = client.post("/auth/jwt/create/", data=b"email=a@b.co", headers={"Content-Type": content_type})
-    assert answer.status_code == 415
+def test_another_media_type_is_answered_415(client: FlaskClient, content_type: str) -> None:
+    response = client.post("/auth/jwt/create/", data=b"email=a@b.co", headers={"Content-Type": content_type})
+    assert response.status_code == 415
 
 
-def test_a_form_of_a_thousand_fields_is_a_400(client: FlaskClient) -> None:
+def test_a_form_with_a_thousand_fields_is_answered_400(client: FlaskClient) -> None:
     body = "&".join(f"f{number}=1" for number in range(1000))
-    answer = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")
-    assert answer.status_code == 400
+    response = client.post("/auth/users/", data=body, content_type="application/x-www-form-urlencoded")
+    assert response.status_code == 400
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
-def test_a_body_that_is_too_large_is_refused(client: FlaskClient, content_type: str) -> None:
-    answer = client.post("/auth/users/", data=b"x" * 100_000, content_type=content_type)
-    assert answer.status_code == 413
-    assert answer.json == {"detail": "Request Entity Too Large"}
+def test_a_body_over_the_limit_is_answered_413(client: FlaskClient, content_type: str) -> None:
+    response = client.post("/auth/users/", data=b"x" * 100_000, content_type=content_type)
+    assert response.status_code == 413
+    assert response.json == {"detail": "Request Entity Too Large"}
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
-def test_a_broken_multipart_body_is_no_failure_of_ours(client: FlaskClient, content_type: str) -> None:
-    answer = client.post("/auth/users/", data=b"--x\r\nnonsense", content_type=content_type)
-    assert answer.status_code == 400
+def test_a_broken_multipart_body_is_answered_400(client: FlaskClient, content_type: str) -> None:
+    response = client.post("/auth/users/", data=b"--x\r\nnonsense", content_type=content_type)
+    assert response.status_code == 400
 
 
-def test_a_long_login_is_refused_before_it_is_hashed(ann: Person) -> None:
-    """R38."""
+def test_a_password_over_the_limit_is_refused_before_it_is_hashed(ann: Person) -> None:
     ann.password = "x" * 10_240
-    answer = ann.log_in()
-    assert answer.json == {"password": ["Ensure this field has no more than 256 characters."]}
+    response = ann.log_in()
+    assert response.json == {"password": ["Ensure this field has no more than 256 characters."]}
 
 
 @pytest.mark.parametrize("token", [5, 1.5, "junk", "x" * 60_000, "a.b.c", "é"])
 @pytest.mark.parametrize(("path", "field"), [("refresh", "refresh"), ("verify", "token"), ("blacklist", "refresh")])
-def test_any_text_as_a_token_is_a_401(client: FlaskClient, token: object, path: str, field: str) -> None:
-    answer = client.post(f"/auth/jwt/{path}/", json={field: token})
-    assert (answer.status_code, answer.json) == (401, {"detail": "Token is invalid", "code": "token_not_valid"})
+def test_a_text_that_is_no_token_is_answered_401(client: FlaskClient, token: object, path: str, field: str) -> None:
+    response = client.post(f"/auth/jwt/{path}/", json={field: token})
+    assert (response.status_code, response.json) == (401, {"detail": "Token is invalid", "code": "token_not_valid"})
 
 
 JSON_VALUES = st.recursive(
@@ -224,10 +225,10 @@ JSON_VALUES = st.recursive(
         st.sampled_from(["email", "password", "refresh", "first_name", "last_name"]) | st.text(), JSON_VALUES
     ),
 )
-def test_no_json_object_makes_the_service_fail(client: FlaskClient, path: str, members: dict[str, object]) -> None:
-    answer = client.post(path, json=members)
-    assert 400 <= answer.status_code < 500
-    assert answer.is_json
+def test_no_json_object_causes_a_5xx(client: FlaskClient, path: str, members: dict[str, object]) -> None:
+    response = client.post(path, json=members)
+    assert 400 <= response.status_code < 500
+    assert response.is_json
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -237,6 +238,6 @@ def test_no_json_object_makes_the_service_fail(client: FlaskClient, path: str, m
         ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""]
     ),
 )
-def test_no_bytes_make_the_service_fail(client: FlaskClient, body: bytes, content_type: str) -> None:
-    answer = client.post("/auth/users/", data=body, content_type=content_type)
-    assert 400 <= answer.status_code < 500
+def test_no_bytes_cause_a_5xx(client: FlaskClient, body: bytes, content_type: str) -> None:
+    response = client.post("/auth/users/", data=body, content_type=content_type)
+    assert 400 <= response.status_code < 500

@@ -1,4 +1,4 @@
-"""POST /auth/jwt/blacklist/ and /auth/jwt/verify/: giving tokens back, and asking after them."""
+"""POST /auth/jwt/blacklist/ and /auth/jwt/verify/: revoke and verify tokens."""
 
 from tests.auth_service.forge import Forge
 from tests.auth_service.world import Operator, Person
@@ -7,8 +7,8 @@ from tests.clocks import MovableClock
 BLACKLISTED = {"detail": "Token is blacklisted", "code": "token_not_valid"}
 
 
-def test_a_logout_ends_the_session_once(ann: Person) -> None:
-    """R16: refresh and access alike, at once here."""
+def test_a_log_out_ends_the_session_once(ann: Person) -> None:
+    """Refresh and access token are refused at once."""
     assert (ann.log_out().status_code, ann.log_out().json) == (200, BLACKLISTED)
     assert ann.refresh_tokens().json == BLACKLISTED
     refused = ann.me()
@@ -17,7 +17,7 @@ def test_a_logout_ends_the_session_once(ann: Person) -> None:
     assert refused.json["messages"][0]["message"] == "Token is blacklisted"
 
 
-def test_a_logout_ends_one_session_alone(ann: Person) -> None:
+def test_a_log_out_ends_one_session_only(ann: Person) -> None:
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
     ann.log_out()
@@ -25,13 +25,13 @@ def test_a_logout_ends_one_session_alone(ann: Person) -> None:
     assert elsewhere.refresh_tokens().status_code == 200
 
 
-def test_the_token_before_an_unseen_successor_still_logs_out(ann: Person) -> None:
-    """The answer to a refresh was lost, and then the user leaves."""
+def test_a_token_with_an_unconfirmed_successor_still_logs_out(ann: Person) -> None:
+    """The response to a refresh was lost, then the user logs out."""
     ann.refresh_with(ann.refresh)
     assert ann.log_out().status_code == 200
 
 
-def test_a_logout_with_a_replayed_token_ends_the_session_too(ann: Person, clock: MovableClock) -> None:
+def test_a_log_out_with_a_replayed_token_ends_the_session(ann: Person, clock: MovableClock) -> None:
     spent = ann.refresh
     ann.refresh_tokens()
     ann.refresh_tokens()
@@ -40,19 +40,19 @@ def test_a_logout_with_a_replayed_token_ends_the_session_too(ann: Person, clock:
     assert ann.me().status_code == 401
 
 
-def test_verify_takes_both_kinds_and_leaves_the_session_alone(ann: Person, clock: MovableClock) -> None:
+def test_verify_accepts_both_token_types_and_does_not_change_the_session(ann: Person, clock: MovableClock) -> None:
     assert ann.verify(ann.access).json == {}
     assert ann.verify(ann.refresh).json == {}
     spent = ann.refresh
     ann.refresh_tokens()
     ann.refresh_tokens()
     clock.move(60)
-    answer = ann.verify(spent)
-    assert (answer.status_code, answer.json) == (400, {"non_field_errors": ["Token is blacklisted"]})
-    assert ann.refresh_tokens().status_code == 200, "asking after a spent token is no replay"
+    response = ann.verify(spent)
+    assert (response.status_code, response.json) == (400, {"non_field_errors": ["Token is blacklisted"]})
+    assert ann.refresh_tokens().status_code == 200, "verifying a spent token is no replay"
 
 
-def test_verify_says_ended_and_expired_apart(ann: Person, clock: MovableClock) -> None:
+def test_verify_distinguishes_an_ended_session_from_an_expired_token(ann: Person, clock: MovableClock) -> None:
     kept = Person(ann.client, ann.email)
     kept.log_in()
     ann.log_out()
@@ -61,17 +61,17 @@ def test_verify_says_ended_and_expired_apart(ann: Person, clock: MovableClock) -
     assert kept.verify(kept.refresh).json == {"detail": "Token is expired", "code": "token_not_valid"}
 
 
-def test_verify_knows_no_session_that_is_not_there(ann: Person, forge: Forge) -> None:
+def test_verify_refuses_a_token_of_an_unknown_session(ann: Person, forge: Forge) -> None:
     assert ann.verify(forge.alter(ann.refresh, sid="0" * 32)).status_code == 401
 
 
-def test_the_session_keeps_when_it_ended(ann: Person, clock: MovableClock, operator: Operator) -> None:
+def test_the_session_stores_when_it_ended(ann: Person, clock: MovableClock, operator: Operator) -> None:
     clock.move(7)
     ann.log_out()
     assert operator.session_of(ann.refresh).revoked_at == clock()
 
 
-def test_an_access_token_gives_nothing_back(ann: Person) -> None:
-    answer = ann.post("/auth/jwt/blacklist/", refresh=ann.access)
-    assert answer.json == {"detail": "Token has wrong type", "code": "token_not_valid"}
+def test_an_access_token_cannot_be_revoked(ann: Person) -> None:
+    response = ann.post("/auth/jwt/blacklist/", refresh=ann.access)
+    assert response.json == {"detail": "Token has wrong type", "code": "token_not_valid"}
     assert ann.me().status_code == 200

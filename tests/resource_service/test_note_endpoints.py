@@ -1,4 +1,4 @@
-"""Notes: everybody has their own, staff may read those of others."""
+"""/api/notes/: users have their own notes, staff may read those of others."""
 
 from uuid import uuid4
 
@@ -11,16 +11,16 @@ from tests.host_echo import HOST, echoes
 from tests.resource_service.callers import Caller
 
 
-def test_a_new_note_is_answered_with_its_place_and_can_be_read_there(ada: Caller) -> None:
-    answer = ada.post(title="Bread", body="500 g flour")
-    note = answer.get_json()
-    assert answer.status_code == 201
-    assert answer.headers["Location"] == f"/api/notes/{note['id']}/"
+def test_a_new_note_can_be_read_at_its_location(ada: Caller) -> None:
+    response = ada.post(title="Bread", body="500 g flour")
+    note = response.get_json()
+    assert response.status_code == 201
+    assert response.headers["Location"] == f"/api/notes/{note['id']}/"
     assert note["owner"] == "ada-id"
-    assert ada.get(answer.headers["Location"]).get_json() == note
+    assert ada.get(response.headers["Location"]).get_json() == note
 
 
-def test_times_are_utc_and_only_a_change_moves_updated_at(ada: Caller, clock: MovableClock) -> None:
+def test_times_are_utc_and_only_a_change_sets_updated_at(ada: Caller, clock: MovableClock) -> None:
     note = ada.write("Bread")
     assert note["created_at"] == note["updated_at"] == "2027-01-15T08:00:00.000000Z"
     clock.move(1.5)
@@ -31,7 +31,7 @@ def test_times_are_utc_and_only_a_change_moves_updated_at(ada: Caller, clock: Mo
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == changed
 
 
-def test_a_body_may_be_left_out_or_blank_and_is_kept_to_the_letter(ada: Caller) -> None:
+def test_a_body_may_be_missing_or_blank_and_is_not_trimmed(ada: Caller) -> None:
     assert ada.post(title="Bread").get_json()["body"] == ""
     assert ada.write("Bread", body="")["body"] == ""
     assert ada.write("  Bread ", body="  two\n spaces ")["body"] == "  two\n spaces "
@@ -41,12 +41,12 @@ def test_a_title_is_trimmed(ada: Caller) -> None:
     assert ada.write("  Bread ")["title"] == "Bread"
 
 
-def test_the_longest_title_and_body_of_any_script_come_back_whole(ada: Caller) -> None:
+def test_the_longest_title_and_body_are_stored_unchanged(ada: Caller) -> None:
     note = ada.write("🥖" * 200, body="ß" * 10_000)
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
 
 
-def test_owner_id_and_times_are_not_the_clients_to_say(ada: Caller, bob: Caller) -> None:
+def test_a_client_cannot_set_owner_id_or_times(ada: Caller, bob: Caller) -> None:
     forced = {"owner": "bob-id", "id": str(uuid4()), "created_at": "1999-01-01T00:00:00Z"}
     note = ada.post(title="Bread", **forced).get_json()
     assert note["owner"] == "ada-id"
@@ -56,16 +56,18 @@ def test_owner_id_and_times_are_not_the_clients_to_say(ada: Caller, bob: Caller)
     assert bob.titles() == []
 
 
-def test_a_deleted_note_is_gone(ada: Caller) -> None:
+def test_a_deleted_note_is_answered_404(ada: Caller) -> None:
     note = ada.write()
-    answer = ada.call("DELETE", f"/api/notes/{note['id']}/")
-    assert (answer.status_code, answer.data) == (204, b"")
+    response = ada.call("DELETE", f"/api/notes/{note['id']}/")
+    assert (response.status_code, response.data) == (204, b"")
     assert ada.get(f"/api/notes/{note['id']}/").status_code == 404
     assert ada.call("DELETE", f"/api/notes/{note['id']}/").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-def test_somebody_elses_note_is_not_found_and_stays_as_it_is(ada: Caller, bob: Caller, method: str) -> None:
+def test_the_note_of_another_owner_is_answered_404_like_an_unknown_note(
+    ada: Caller, bob: Caller, method: str
+) -> None:
     note = ada.write()
     theirs = bob.call(method, f"/api/notes/{note['id']}/", json={"title": "Bob was here"})
     nobodys = bob.call(method, f"/api/notes/{uuid4()}/", json={"title": "Bob was here"})
@@ -74,7 +76,7 @@ def test_somebody_elses_note_is_not_found_and_stays_as_it_is(ada: Caller, bob: C
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
 
 
-def test_staff_read_any_note_but_change_only_their_own(ada: Caller, staff: Caller) -> None:
+def test_staff_can_read_any_note_but_change_only_their_own(ada: Caller, staff: Caller) -> None:
     note = ada.write()
     path = f"/api/notes/{note['id']}/"
     assert staff.get(path).get_json() == note
@@ -83,7 +85,7 @@ def test_staff_read_any_note_but_change_only_their_own(ada: Caller, staff: Calle
     assert ada.get(path).get_json() == note
 
 
-def test_the_list_holds_ones_own_notes_newest_first(ada: Caller, bob: Caller, clock: MovableClock) -> None:
+def test_the_list_has_the_callers_notes_newest_first(ada: Caller, bob: Caller, clock: MovableClock) -> None:
     for title in ("first", "second", "third"):
         ada.write(title)
         clock.move(0.001)
@@ -91,7 +93,7 @@ def test_the_list_holds_ones_own_notes_newest_first(ada: Caller, bob: Caller, cl
     assert ada.titles() == ["third", "second", "first"]
 
 
-def test_pages_follow_one_another_and_lose_nothing(ada: Caller, clock: MovableClock) -> None:
+def test_the_pages_together_have_every_note(ada: Caller, clock: MovableClock) -> None:
     for number in range(5):
         ada.write(f"{number}")
         clock.move(1)
@@ -111,7 +113,7 @@ def test_a_page_past_the_end_is_empty(ada: Caller) -> None:
     assert (page["count"], page["results"], page["next"]) == (1, [], None)
 
 
-def test_a_page_holds_twenty_unless_told_and_a_hundred_at_most(ada: Caller) -> None:
+def test_the_page_size_is_20_by_default_and_at_most_100(ada: Caller) -> None:
     for number in range(21):
         ada.write(f"{number}")
     assert len(ada.titles()) == 20
@@ -119,7 +121,7 @@ def test_a_page_holds_twenty_unless_told_and_a_hundred_at_most(ada: Caller) -> N
     assert ada.get("/api/notes/?page_size=101").status_code == 400
 
 
-def test_links_keep_the_search_and_name_no_host(ada: Caller) -> None:
+def test_links_keep_the_search_and_have_no_host(ada: Caller) -> None:
     ada.write("50 % & more")
     ada.write("50 % & more")
     ada.extra_headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
@@ -129,7 +131,7 @@ def test_links_keep_the_search_and_name_no_host(ada: Caller) -> None:
     assert ada.post(title="x").headers["Location"].startswith("/api/notes/")
 
 
-def test_a_search_looks_into_title_and_body_whatever_the_case(ada: Caller, bob: Caller) -> None:
+def test_a_search_matches_title_and_body_without_case(ada: Caller, bob: Caller) -> None:
     ada.write("Bread", body="flour")
     ada.write("Soup", body="with BREAD")
     ada.write("Tea")
@@ -138,14 +140,14 @@ def test_a_search_looks_into_title_and_body_whatever_the_case(ada: Caller, bob: 
 
 
 @pytest.mark.parametrize("searched", ["%", "_", "/", "\\", "'", '"', "100%"])
-def test_what_means_something_to_sql_means_nothing_in_a_search(ada: Caller, searched: str) -> None:
+def test_sql_wildcards_in_a_search_match_literally(ada: Caller, searched: str) -> None:
     ada.write("plain")
     ada.write(f"it has {searched} inside")
     page = ada.client.get("/api/notes/", query_string={"q": searched}, headers={"X-Identity": ada.assertion})
     assert [note["title"] for note in page.get_json()["results"]] == [f"it has {searched} inside"]
 
 
-def test_staff_see_their_own_notes_unless_they_ask_for_others(ada: Caller, bob: Caller, staff: Caller) -> None:
+def test_staff_can_list_notes_of_other_owners(ada: Caller, bob: Caller, staff: Caller) -> None:
     ada.write("Ada's")
     bob.write("Bob's")
     staff.write("Own")
@@ -156,17 +158,17 @@ def test_staff_see_their_own_notes_unless_they_ask_for_others(ada: Caller, bob: 
     assert staff.titles("?owner=*&q=ada") == ["Ada's"]
 
 
-def test_others_may_name_themselves_as_the_owner_and_nobody_else(ada: Caller, bob: Caller) -> None:
+def test_other_users_may_name_only_themselves_as_owner(ada: Caller, bob: Caller) -> None:
     bob.write("Bob's")
     assert bob.titles("?owner=bob-id") == ["Bob's"]
     for query in ("?owner=bob-id", "?owner=*", "?owner="):
         for path in ("/api/notes/", "/api/notes/export"):
-            answer = ada.get(path + query)
-            assert (answer.status_code, answer.get_json()["code"]) == (403, "insufficient_scope")
-            assert "Bob" not in answer.text
+            response = ada.get(path + query)
+            assert (response.status_code, response.get_json()["code"]) == (403, "insufficient_scope")
+            assert "Bob" not in response.text
 
 
-def test_every_place_is_served_with_and_without_its_slash(ada: Caller) -> None:
+def test_every_path_works_with_and_without_trailing_slash(ada: Caller) -> None:
     note = ada.write()
     for path in ("/api/notes", f"/api/notes/{note['id']}", "/api/notes/export", "/api/whoami"):
         assert ada.get(path).status_code == 200
@@ -183,27 +185,25 @@ def test_every_place_is_served_with_and_without_its_slash(ada: Caller) -> None:
         ("DELETE", "/api/whoami", {"GET", "HEAD"}),
     ],
 )
-def test_a_method_that_a_place_does_not_know_is_answered_with_those_it_does(
-    ada: Caller, method: str, path: str, allowed: set[str]
-) -> None:
-    answer = ada.call(method, path)
-    assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
-    assert set(answer.headers["Allow"].split(", ")) == allowed
+def test_another_method_is_answered_405_with_allow(ada: Caller, method: str, path: str, allowed: set[str]) -> None:
+    response = ada.call(method, path)
+    assert (response.status_code, response.get_json()["code"]) == (405, "method_not_allowed")
+    assert set(response.headers["Allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/notes/1/", "/api//notes/", "/api/notes/%00/", "/api/notes/%ff/"])
-def test_what_is_not_there_is_a_problem_with_a_code(ada: Caller, path: str) -> None:
-    answer = ada.get(path)
-    assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
-    assert answer.get_json()["code"] == "not_found"
+def test_an_unknown_path_is_answered_404_with_problem_details(ada: Caller, path: str) -> None:
+    response = ada.get(path)
+    assert (response.status_code, response.content_type) == (404, "application/problem+json")
+    assert response.get_json()["code"] == "not_found"
 
 
-def test_no_answer_may_be_stored_on_the_way(ada: Caller) -> None:
+def test_responses_forbid_caching(ada: Caller) -> None:
     assert ada.get("/api/notes/").headers["Cache-Control"] == "no-store"
     assert ada.get("/api/notes/export").headers["Cache-Control"] == "no-store"
 
 
-def test_no_answer_names_the_host_that_the_request_named(app: Flask, ada: Caller) -> None:
+def test_no_response_repeats_the_host_of_the_request(app: Flask, ada: Caller) -> None:
     notes = [ada.write() for _ in range(3)]
     assert ada.get("/api/notes/?page_size=1").get_json()["next"].startswith("/api/notes/?")
     made = ada.call("POST", "/api/notes/", json={"title": "t"}, base_url=f"http://{HOST}")

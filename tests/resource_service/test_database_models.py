@@ -1,4 +1,4 @@
-"""The database: what it looks like from outside when it is down, and how its tables come to be."""
+"""The database: outages, SQLite settings and migrations."""
 
 import shutil
 import sqlite3
@@ -21,19 +21,19 @@ from tests.clocks import MovableClock
 from tests.resource_service.callers import SECRET, Caller
 from tests.resource_service.conftest import settings_for
 
-OURS = ("notes", "note_counts", "note_changes")
+TABLES = ("notes", "note_counts", "note_changes")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """Where a database belongs that is not there."""
+def missing_database(tmp_path: Path) -> Path:
+    """The path of a database that does not exist."""
     return tmp_path / "unmounted" / "notes.db"
 
 
 @pytest.fixture
-def stranded(place: Path, clock: MovableClock) -> Caller:
-    """Ada, at a service whose database is down."""
-    app = create_app(settings_for(place), clock=clock)
+def without_database(missing_database: Path, clock: MovableClock) -> Caller:
+    """A caller of a service whose database is down."""
+    app = create_app(settings_for(missing_database), clock=clock)
     return Caller(app.test_client(), clock, Identity("ada-id", "ada-session", "ada@example.org"))
 
 
@@ -48,37 +48,35 @@ def stranded(place: Path, clock: MovableClock) -> Caller:
         ("DELETE", "/api/notes/00000000-0000-4000-8000-000000000000/"),
     ],
 )
-def test_a_database_that_is_down_is_a_503_that_says_when_to_come_back(
-    stranded: Caller, method: str, path: str
+def test_a_database_outage_is_answered_503_with_retry_after(without_database: Caller, method: str, path: str) -> None:
+    response = without_database.call(method, path, json={"title": "x"})
+    assert (response.status_code, response.get_json()["code"]) == (503, "store_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert "sqlite" not in response.text.lower()
+
+
+def test_endpoints_without_database_work_during_an_outage(without_database: Caller) -> None:
+    assert without_database.get("/api/whoami").status_code == 200
+    assert without_database.client.get("/healthz").get_json() == {"status": "ok"}
+
+
+def test_readiness_recovers_with_the_database(
+    without_database: Caller, missing_database: Path, migrated_database: Path
 ) -> None:
-    answer = stranded.call(method, path, json={"title": "x"})
-    assert (answer.status_code, answer.get_json()["code"]) == (503, "store_unavailable")
-    assert int(answer.headers["Retry-After"]) > 0
-    assert "sqlite" not in answer.text.lower()
+    response = without_database.client.get("/readyz")
+    assert (response.status_code, response.get_json()["failing"]) == (503, ["database"])
+    missing_database.parent.mkdir()
+    shutil.copy(migrated_database, missing_database)
+    assert without_database.client.get("/readyz").get_json() == {"status": "ready"}
+    assert without_database.write("Back again")["title"] == "Back again"
 
 
-def test_what_needs_no_database_goes_on_without_one(stranded: Caller) -> None:
-    assert stranded.get("/api/whoami").status_code == 200
-    assert stranded.client.get("/healthz").get_json() == {"status": "ok"}
-
-
-def test_readiness_follows_the_database_without_a_restart(
-    stranded: Caller, place: Path, migrated_database: Path
-) -> None:
-    answer = stranded.client.get("/readyz")
-    assert (answer.status_code, answer.get_json()["failing"]) == (503, ["database"])
-    place.parent.mkdir()
-    shutil.copy(migrated_database, place)
-    assert stranded.client.get("/readyz").get_json() == {"status": "ready"}
-    assert stranded.write("Back again")["title"] == "Back again"
-
-
-def test_a_service_whose_tables_are_not_there_yet_is_not_ready(tmp_path: Path) -> None:
+def test_a_service_without_tables_is_not_ready(tmp_path: Path) -> None:
     client = create_app(settings_for(tmp_path / "empty.db")).test_client()
     assert client.get("/readyz").status_code == 503
 
 
-def test_a_backup_that_is_put_in_place_is_what_is_read_and_written(ada: Caller, database: Path) -> None:
+def test_a_restored_backup_is_used_at_once(ada: Caller, database: Path) -> None:
     backup = Path(shutil.copy(database, database.with_name("backup.db")))
     ada.write("lost with the file")
     backup.replace(database)
@@ -91,17 +89,17 @@ def test_a_backup_that_is_put_in_place_is_what_is_read_and_written(ada: Caller, 
     connection.close()
 
 
-def test_a_full_disk_stores_nothing_and_is_a_503(app: Flask, ada: Caller) -> None:
+def test_a_full_disk_is_answered_503_and_stores_nothing(app: Flask, ada: Caller) -> None:
     with app.app_context():
         pages = db.session.connection().exec_driver_sql("PRAGMA page_count").scalar_one()
         db.session.connection().exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         db.session.remove()
-    answers = [ada.post(title="x", body="b" * 10_000) for _ in range(4)]
-    assert answers[-1].status_code == 503
-    assert len(ada.titles()) == sum(answer.status_code == 201 for answer in answers)
+    responses = [ada.post(title="x", body="b" * 10_000) for _ in range(4)]
+    assert responses[-1].status_code == 503
+    assert len(ada.titles()) == sum(response.status_code == 201 for response in responses)
 
 
-def test_every_thread_can_have_a_connection_at_once(database: Path) -> None:
+def test_every_thread_can_hold_a_connection(database: Path) -> None:
     settings = load(
         ResourceSettings,
         {
@@ -117,18 +115,18 @@ def test_every_thread_can_have_a_connection_at_once(database: Path) -> None:
             stack.enter_context(db.engine.connect())
 
 
-def test_sqlite_writes_ahead_so_that_readers_and_a_writer_do_not_wait(app: Flask) -> None:
+def test_sqlite_uses_write_ahead_logging(app: Flask) -> None:
     with app.app_context():
         assert db.session.connection().exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
 
 
-def test_the_migrations_make_exactly_the_tables_the_code_knows(app: Flask) -> None:
+def test_the_migrations_create_the_tables_of_the_models(app: Flask) -> None:
     with app.app_context(), db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "notes_alembic_version"})
         assert compare_metadata(context, db.metadata) == []
 
 
-def test_migrating_twice_changes_nothing_and_back_leaves_nothing(app: Flask, ada: Caller, database: Path) -> None:
+def test_upgrade_is_idempotent_and_downgrade_drops_the_tables(app: Flask, ada: Caller, database: Path) -> None:
     ada.write("stays")
     install_migrations(app)
     with app.app_context():
@@ -139,7 +137,7 @@ def test_migrating_twice_changes_nothing_and_back_leaves_nothing(app: Flask, ada
     assert _tables(database) == {"notes_alembic_version"}
 
 
-def test_another_services_tables_in_the_same_database_are_left_alone(tmp_path: Path) -> None:
+def test_migrations_keep_the_tables_of_other_services(tmp_path: Path) -> None:
     database = tmp_path / "shared.db"
     with sqlite3.connect(database) as connection:
         connection.execute("CREATE TABLE auth_alembic_version (version_num TEXT)")
@@ -148,7 +146,7 @@ def test_another_services_tables_in_the_same_database_are_left_alone(tmp_path: P
     install_migrations(app)
     with app.app_context():
         upgrade()
-    assert _tables(database) == {"auth_alembic_version", "users", *OURS, "notes_alembic_version"}
+    assert _tables(database) == {"auth_alembic_version", "users", *TABLES, "notes_alembic_version"}
 
 
 def _tables(database: Path) -> set[str]:

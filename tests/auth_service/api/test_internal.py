@@ -1,4 +1,4 @@
-"""POST /internal/seen: what the gateway saw in use."""
+"""POST /internal/seen: the gateway's reports of used tokens."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +15,7 @@ def gateway(client: FlaskClient, clock: MovableClock) -> Gateway:
     return Gateway(client, clock)
 
 
-def test_the_highest_generation_of_a_report_is_noted(ann: Person, gateway: Gateway, operator: Operator) -> None:
+def test_the_highest_generation_of_a_report_is_stored(ann: Person, gateway: Gateway, operator: Operator) -> None:
     for _ in range(3):
         ann.refresh_tokens()
     sid = str(claims_of(ann.access)["sid"])
@@ -26,20 +26,20 @@ def test_the_highest_generation_of_a_report_is_noted(ann: Person, gateway: Gatew
     assert operator.session_of(ann.access).seen_generation == 3
 
 
-def test_an_empty_report_and_a_full_one_are_taken(gateway: Gateway) -> None:
+def test_an_empty_report_and_a_full_one_are_accepted(gateway: Gateway) -> None:
     assert gateway.report().status_code == 204
     assert gateway.report(*((f"{number:032x}", 1) for number in range(1000))).status_code == 204
 
 
-def test_nobody_but_the_gateway_reports(ann: Person, client: FlaskClient, clock: MovableClock) -> None:
-    """403 and not 401: it says nothing of any client's token."""
+def test_only_the_gateway_may_report(ann: Person, client: FlaskClient, clock: MovableClock) -> None:
+    """403 and not 401, because no client's token is at fault."""
     stale = sign_peer(PEER_SECRET, now=clock() - 3600)
     foreign = sign_peer(REFRESH_SECRET, now=clock())
     for token in (None, "", "junk", ann.access, stale, foreign):
         headers = {} if token is None else {PEER_HEADER: token}
-        answer = client.post("/internal/seen", json={"seen": []}, headers=headers)
-        assert answer.status_code == 403
-        assert answer.content_type == "application/problem+json"
+        response = client.post("/internal/seen", json={"seen": []}, headers=headers)
+        assert response.status_code == 403
+        assert response.content_type == "application/problem+json"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_nobody_but_the_gateway_reports(ann: Person, client: FlaskClient, clock:
         b'{"seen": [' + b'["a", 1],' * 1000 + b'["a", 1]]}',
     ],
 )
-def test_a_report_of_another_form_is_a_400(client: FlaskClient, clock: MovableClock, body: bytes) -> None:
+def test_a_malformed_report_is_answered_400(client: FlaskClient, clock: MovableClock, body: bytes) -> None:
     headers = {PEER_HEADER: sign_peer(PEER_SECRET, now=clock())}
-    answer = client.post("/internal/seen", data=body, headers=headers)
-    assert answer.status_code == 400
-    assert answer.json
-    assert answer.json["code"] == "bad_body"
+    response = client.post("/internal/seen", data=body, headers=headers)
+    assert response.status_code == 400
+    assert response.json
+    assert response.json["code"] == "bad_body"

@@ -1,4 +1,4 @@
-"""POST /auth/jwt/create/: who gets in, and what comes out."""
+"""POST /auth/jwt/create/: who can log in, and with which tokens."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,9 @@ from tests.clocks import MovableClock
 REFUSED = {"detail": "No active account found with the given credentials"}
 
 
-def test_the_access_token_says_what_the_gateway_expects(ann: Person, clock: MovableClock, parts: Services) -> None:
+def test_the_access_token_has_the_claims_that_the_gateway_reads(
+    ann: Person, clock: MovableClock, parts: Services
+) -> None:
     claims = claims_of(ann.access)
     read = read_access_claims(claims, issuer="sallyport", audience="sallyport-api", now=clock())
     assert (read.subject, read.email, read.roles, read.generation) == (ann.id, ann.email, (), 0)
@@ -39,7 +41,7 @@ def test_the_access_token_says_what_the_gateway_expects(ann: Person, clock: Mova
     }
 
 
-def test_the_refresh_token_is_of_its_own_kind(ann: Person, clock: MovableClock) -> None:
+def test_the_refresh_token_has_its_own_type_and_audience(ann: Person, clock: MovableClock) -> None:
     claims = claims_of(ann.refresh)
     assert header_of(ann.refresh) == {"alg": "HS256", "typ": "refresh+jwt"}
     assert set(claims) == {
@@ -59,7 +61,7 @@ def test_the_refresh_token_is_of_its_own_kind(ann: Person, clock: MovableClock) 
     assert re.fullmatch(r"[0-9a-f]{32}", claims["jti"])
 
 
-def test_an_access_token_never_outlives_its_session(make_app: MakeApp, clock: MovableClock) -> None:
+def test_an_access_token_expires_no_later_than_its_session(make_app: MakeApp, clock: MovableClock) -> None:
     person = Person(make_app(SESSION_LIFETIME="60").test_client())
     person.register()
     person.log_in()
@@ -67,42 +69,43 @@ def test_an_access_token_never_outlives_its_session(make_app: MakeApp, clock: Mo
 
 
 @pytest.mark.parametrize("email", ["ann@example.org", "ANN@Example.ORG", "  ann@example.org "])
-def test_an_address_is_the_same_in_any_case(ann: Person, email: str) -> None:
+def test_an_address_is_matched_without_case_and_surrounding_spaces(ann: Person, email: str) -> None:
     ann.email = email
     assert ann.log_in().status_code == 200
 
 
-def test_wrong_unknown_and_inactive_are_answered_alike(ann: Person, bob: Person, operator: Operator) -> None:
-    """R24, also in the work that is done: each of them verifies one hash."""
+def test_a_wrong_password_an_unknown_address_and_an_inactive_user_get_one_answer(
+    ann: Person, bob: Person, operator: Operator
+) -> None:
+    """Each of them verifies one hash, so that the duration shows no difference either."""
     operator.deactivate(bob.email)
     wrong = Person(ann.client, ann.email, "not this one").log_in()
     unknown = Person(ann.client, "nobody@example.org").log_in()
     inactive = bob.log_in()
-    for answer in (wrong, unknown, inactive):
-        assert (answer.status_code, answer.json) == (401, REFUSED)
-        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    for response in (wrong, unknown, inactive):
+        assert (response.status_code, response.json) == (401, REFUSED)
+        assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-def test_a_login_is_a_session_with_device_and_address(ann: Person, operator: Operator) -> None:
+def test_a_log_in_stores_device_and_address_of_the_session(ann: Person, operator: Operator) -> None:
     ann.agent = "x" * 1000
     ann.log_in()
     row = operator.session_of(ann.access)
     assert (row.device, row.address) == ("x" * 255, "127.0.0.1")
 
 
-def test_a_hash_of_another_cost_is_replaced_at_login(ann: Person, make_app: MakeApp, clock: MovableClock) -> None:
-    """R39."""
-    dearer = make_app(ARGON2_TIME_COST="2")
-    assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
-    user = Operator(dearer).user(ann.email)
+def test_a_hash_of_another_cost_is_replaced_at_log_in(ann: Person, make_app: MakeApp, clock: MovableClock) -> None:
+    costlier = make_app(ARGON2_TIME_COST="2")
+    assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
+    user = Operator(costlier).user(ann.email)
     assert "t=2" in user.password_hash
-    with dearer.app_context():
+    with costlier.app_context():
         assert db.session.get_one(UserRow, user.id).last_login_at == clock()
-    assert Person(dearer.test_client(), ann.email).log_in().status_code == 200
+    assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
 
 
-def test_a_hash_of_a_password_as_it_was_typed_is_replaced_at_login(ann: Person, app: Flask) -> None:
-    """Made by a former version, without normalization: afterwards every composition of the letters is right."""
+def test_a_hash_of_an_unnormalized_password_is_replaced_at_log_in(ann: Person, app: Flask) -> None:
+    """Earlier versions did not normalize. After the log-in every composition of the letters matches."""
     decomposed = "pa\u0308sswo\u0308rter 1"
     with app.app_context():
         former = argon2id.str(decomposed.encode(), opslimit=1, memlimit=8192).decode()
@@ -114,8 +117,8 @@ def test_a_hash_of_a_password_as_it_was_typed_is_replaced_at_login(ann: Person, 
     assert composed.log_in().status_code == 200
 
 
-def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
-    """Verified with the old password, recorded after the new one: the change wins."""
+def test_a_log_in_during_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
+    """The old password was verified before the change, and the session would be stored after it."""
     with app.app_context():
         verified = services().users.find_by_email(ann.email)
         assert verified
@@ -124,18 +127,16 @@ def test_a_login_that_meets_a_password_change_gets_no_session(ann: Person, opera
         assert not services().sessions.open(session, verified, Client("", ""))
 
 
-def test_a_storm_of_logins_is_told_to_come_back(
-    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """R39: 503 with Retry-After, while refreshing goes on."""
+def test_a_full_hashing_queue_is_answered_503(ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Retry-After. Refreshes still work."""
 
     def busy(*_: object) -> bool:
         raise HashingBusy
 
     monkeypatch.setattr(parts.passwords, "verifying", busy)
-    answer = ann.log_in()
-    assert answer.status_code == 503
-    assert int(answer.headers["Retry-After"]) > 0
+    response = ann.log_in()
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
     assert ann.refresh_tokens().status_code == 200
 
 
@@ -156,45 +157,47 @@ HASHING = {
 def test_no_connection_is_held_while_a_password_is_hashed(
     ann: Person, app: Flask, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Hashing takes long, and others may wait for their turn to be hashed: the database is for those who refresh."""
+    """Hashing takes long and is queued. Refreshes need the connections meanwhile."""
     held: list[int] = []
 
-    def looking(name: str) -> Callable[..., Any]:
+    def spy_on(name: str) -> Callable[..., Any]:
         plain = getattr(argon2id, name)
 
-        def look(*args: Any, **options: Any) -> Any:
+        def spy(*args: Any, **options: Any) -> Any:
             held.append(pool.checkedout())
             return plain(*args, **options)
 
-        return look
+        return spy
 
     with app.app_context():
         pool = cast(QueuePool, db.engine.pool)
     for function in ("verify", "str"):
-        monkeypatch.setattr(argon2id, function, looking(function))
+        monkeypatch.setattr(argon2id, function, spy_on(function))
     method, path, members = HASHING[name]
     access = "" if name in ("registration", "log-in") else ann.access
-    answer = ann.call(method, path, access=access, json=members) if access else ann.client.post(path, json=members)
-    assert answer.status_code in (200, 201, 204)
+    response = ann.call(method, path, access=access, json=members) if access else ann.client.post(path, json=members)
+    assert response.status_code in (200, 201, 204)
     assert held
     assert set(held) == {0}
 
 
-def test_a_token_is_signed_for_whoever_tries(ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """R24: the time does not tell which addresses have an account, whatever is done while the password is hashed."""
+def test_a_token_is_signed_for_unknown_addresses_too(
+    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the duration does not show which addresses have an account."""
     signed: list[TokenUser] = []
     access = Issuer.access
 
-    def recorded(issuer: Issuer, user: TokenUser, session: Session, now: float) -> str:
+    def recording_access(issuer: Issuer, user: TokenUser, session: Session, now: float) -> str:
         signed.append(user)
         return access(issuer, user, session, now)
 
-    monkeypatch.setattr(Issuer, "access", recorded)
+    monkeypatch.setattr(Issuer, "access", recording_access)
     ann.password = "not the one"
     assert ann.log_in().get_json() == REFUSED
     assert Person(ann.client, "nobody-at-all@example.org").log_in().get_json() == REFUSED
     assert [user.email for user in signed] == [ann.email, DUMMY_USER.email]
 
 
-def test_no_password_stands_in_the_database(ann: Person, operator: Operator) -> None:
+def test_the_database_stores_no_password(ann: Person, operator: Operator) -> None:
     assert operator.user(ann.email).password_hash.startswith("$argon2id$")

@@ -1,4 +1,4 @@
-"""A client written for the recorded stack works unmodified."""
+"""The recorded responses of djoser: a client that was written for it works unmodified."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20"}
 
 @dataclass
 class ServiceAlone:
-    """The world around an application in this process."""
+    """An application in this process, its clock and its operator."""
 
     app: Flask
     forge: Forge
@@ -33,8 +33,8 @@ class ServiceAlone:
         Operator(self.app).activate(email)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        answer = self.app.test_client().open(url, method=method, headers=dict(headers), data=body)
-        return answer.status_code, dict(answer.headers), answer.data
+        response = self.app.test_client().open(url, method=method, headers=dict(headers), data=body)
+        return response.status_code, dict(response.headers), response.data
 
 
 @pytest.fixture
@@ -42,16 +42,15 @@ def world(make_app: MakeApp, forge: Forge, clock: MovableClock) -> ServiceAlone:
     return ServiceAlone(make_app(**STRICT), forge, clock)
 
 
-def test_every_row_that_needs_no_mail_is_answered_as_recorded(world: ServiceAlone) -> None:
-    """Status, body, Allow and challenge, but for the deviations that the contract states."""
+def test_every_row_without_mail_is_answered_as_recorded(world: ServiceAlone) -> None:
+    """Status, body, Allow and WWW-Authenticate are equal, except for the listed deviations."""
     talk = Conversation(world.send, world)
     played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
     assert [complaint for row in played for complaint in talk.play(row)] == []
     assert len(played) == 134
 
 
-def test_what_deviates_or_is_left_out_is_a_row_of_the_recording() -> None:
-    """No exception outlives the row it was made for."""
+def test_every_deviation_and_exclusion_names_a_recorded_row() -> None:
     cases = {row.case for row in recorded_rows()}
     assert set(DEVIATIONS) | set(NOT_PLAYED) <= cases
     assert not set(DEVIATIONS) & set(NOT_PLAYED)
