@@ -9,7 +9,6 @@ from typing import TypeVar
 from uuid import UUID
 
 import pytest
-from chassis.database import database_url, engine_options
 from flask import Flask
 from sqlalchemy import event, select, text
 
@@ -22,6 +21,7 @@ from auth_service.storage.database import open_database
 from auth_service.storage.models import AuditRow, SessionRow, db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.stores import Stores, sql_stores
+from chassis.sql.engine import database_url, engine_options
 from tests.faults.postgres import program, running_postgres
 
 NOW = 1_800_000_000.0
