@@ -40,7 +40,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 
 
 def snippet(name: str) -> str:
-    """Return the code block of the page that begins by naming the file `name`."""
+    """Return the code block of the page whose first line names the file `name`."""
     blocks: list[str] = re.findall(r"```(?:python|js)\n(.*?)```", PAGE, re.DOTALL)
     (found,) = (block for block in blocks if name in block.partition("\n")[0])
     return found
@@ -48,7 +48,7 @@ def snippet(name: str) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with the secret as `openssl rand -hex 32` leaves it: with a line end."""
+    """A folder with the secret as `openssl rand -hex 32` writes it: with a line end."""
     (tmp_path / "reports.secret").write_text(f"{SECRET}\n")
     return tmp_path
 
@@ -66,7 +66,7 @@ def node_packages() -> Path:
 
 
 def assertions() -> dict[str, str]:
-    """Return assertions by what is special about them; of most of them the verdict is no."""
+    """Return assertions by what is special about them. Most of them are invalid."""
     now, signer = time.time(), assertion_signer(SECRET)
 
     def made(at: float = now, lifetime: int = 60, audience: str = "reports", secret: str = SECRET) -> str:
@@ -111,46 +111,47 @@ def _encoded(plain: str | bytes) -> str:
     return urlsafe_b64encode(plain.encode() if isinstance(plain, str) else plain).decode().rstrip("=")
 
 
-def verdicts(command: list[str], folder: Path, shown: dict[str, str]) -> dict[str, object]:
+def results_of(command: list[str], folder: Path, presented: dict[str, str]) -> dict[str, object]:
+    """Return what the snippet returns for each assertion: its claims, or None."""
     done = subprocess.run(
         command,
         cwd=folder,
-        input="\n".join([*shown.values(), ""]),
+        input="\n".join([*presented.values(), ""]),
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return dict(zip(shown, map(json.loads, done.stdout.splitlines()), strict=True))
+    return dict(zip(presented, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
-def ours(assertion: str) -> str | None:
-    """Return the subject by the project's own verifier."""
+def subject_of(assertion: str) -> str | None:
+    """Return the subject that the project's own verifier reads; None for an invalid assertion."""
     try:
         return verify(assertion, verifier=assertion_verifier(SECRET), audience="reports", now=time.time()).subject
     except InvalidToken:
         return None
 
 
-def check(command: list[str], folder: Path) -> None:
-    shown = assertions()
-    found = verdicts(command, folder, shown)
-    subjects = {name: claims["sub"] if isinstance(claims, dict) else None for name, claims in found.items()}
-    assert subjects == {name: ours(assertion) for name, assertion in shown.items()}
-    good = found["good"]
-    assert isinstance(good, dict)
-    assert (good["sid"], good["email"], good["roles"]) == (ANN.session, ANN.email, "staff user")
+def assert_agrees_with_our_verifier(command: list[str], folder: Path) -> None:
+    presented = assertions()
+    results = results_of(command, folder, presented)
+    subjects = {name: claims["sub"] if isinstance(claims, dict) else None for name, claims in results.items()}
+    assert subjects == {name: subject_of(assertion) for name, assertion in presented.items()}
+    valid = results["good"]
+    assert isinstance(valid, dict)
+    assert (valid["sid"], valid["email"], valid["roles"]) == (ANN.session, ANN.email, "staff user")
 
 
-def test_the_snippet_for_pyjwt_believes_what_we_believe(folder: Path) -> None:
+def test_the_pyjwt_snippet_accepts_what_our_verifier_accepts(folder: Path) -> None:
     (folder / "identity.py").write_text(snippet("identity.py"))
-    check([sys.executable, "-c", PYTHON], folder)
+    assert_agrees_with_our_verifier([sys.executable, "-c", PYTHON], folder)
 
 
 @pytest.mark.parametrize("file", ["identity.mjs", "identity.cjs"])
-def test_the_snippets_for_node_believe_what_we_believe(file: str, folder: Path, node_packages: Path) -> None:
+def test_the_node_snippets_accept_what_our_verifier_accepts(file: str, folder: Path, node_packages: Path) -> None:
     (folder / file).write_text(snippet(file))
     (folder / "node_modules").symlink_to(node_packages)
     (folder / "main.mjs").write_text(NODE % file)
-    check(["node", "main.mjs"], folder)
+    assert_agrees_with_our_verifier(["node", "main.mjs"], folder)
