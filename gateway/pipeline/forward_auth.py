@@ -13,7 +13,7 @@ from contract.problems import Refused
 from gateway.http.authority import is_host
 from gateway.http.gateway_paths import FORWARD_AUTH
 from gateway.http.request import Request
-from gateway.pipeline.pipeline import ForwardAuthDecision
+from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.server.client_address import forwarded_scheme
 
 Field = tuple[bytes, bytes]
@@ -59,7 +59,7 @@ def shown(asked: Request) -> Request:
     return asked._replace(path=FORWARD_AUTH + asked.path)
 
 
-def answer_fields(vouched: ForwardAuthDecision) -> list[Field]:
+def answer_fields(vouched: AdmittedRequest) -> list[Field]:
     """The header of a yes: who it is, for the service, and for the client the tokens that were refreshed.
 
     Every identity field is there, with no value where nothing is vouched: so a proxy that copies them puts them over

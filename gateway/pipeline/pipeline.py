@@ -61,22 +61,6 @@ class AdmittedRequest(NamedTuple):
         return self.principal.fresh if self.principal is not None else None
 
 
-class ForwardAuthDecision(NamedTuple):
-    """The decision that a request may pass a proxy which forwards it itself.
-
-    `identity_lines` are for the route's upstream; empty on a public route.
-    """
-
-    identity_lines: bytes
-    principal: Principal | None
-    response_headers: HeaderFields
-
-    @property
-    def fresh(self) -> FreshTokens | None:
-        """The tokens that the gateway has refreshed for this request."""
-        return self.principal.fresh if self.principal is not None else None
-
-
 class Pipeline:
     """Admits requests, or refuses them by raising Refused."""
 
@@ -105,66 +89,48 @@ class Pipeline:
         self._request_limits = request_limits
         self._matched: BoundedCache[CachedHead, MatchedRequest] = BoundedCache(MAX_MATCHED)
 
-    def admit(self, request: Request) -> Suspendable[AdmittedRequest]:
-        """Return what is forwarded of `request`. Raises Refused."""
-        matched, credentials = self._match(request)
-        route = matched.route
-        limits = route.limits
-        if limits:  # before a token is verified, so that a flood of invalid tokens is stopped here
-            yield from self._rate_limiter.admit_address(limits, request.client)
-        principal: Principal | None = None
+    def admit(self, request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
+        """Return what is forwarded of `request`. Raises Refused.
+
+        `is_forwarded` is False for forward-auth, where a proxy forwards the request: no ticket is redeemed then.
+        """
+        head = request.cached_head
+        matched = self._matched.get(head) if head is not None else None
+        credentials = BEARER_TOKEN_AT_MOST
+        if matched is None:
+            matched, credentials = self._match(request, with_tickets=is_forwarded)
+        route, authenticator = matched.route, matched.authenticator
+        if route.limits:  # before a token is verified, so that a flood of invalid tokens is stopped here
+            yield from self._rate_limiter.admit_address(route.limits, request.client)
         identity_lines = b""
+        principal: Principal | None = None
         response_headers: HeaderFields = ()
-        if matched.authenticator is not None:
-            principal = yield from matched.authenticator.authenticate(request, credentials)
+        if authenticator is not None:
+            principal = yield from authenticator.authenticate(request, credentials)
             response_headers = principal.response_headers
-        elif route.upstream.takes_credentials:
-            identity_lines, principal, response_headers = yield from self._credential_forwarding.choose(
-                request, credentials, route
-            )
+        elif route.upstream.takes_credentials and is_forwarded:
+            forwarded = yield from self._credential_forwarding.choose(request, credentials, route)
+            identity_lines, principal, response_headers = forwarded
         try:
-            if limits:
-                subject = principal.claims.subject if principal is not None else ""
-                rate_limits = yield from self._rate_limiter.admit_identity(limits, request.client, subject)
-                response_headers = rate_limits + response_headers
-            if principal is not None and not route.public:
-                identity_lines = self._assert_identity(principal, route)
+            if route.limits:
+                response_headers = (yield from self._limit_identity(request, route, principal)) + response_headers
+            if authenticator is not None and principal is not None:
+                authorize(principal.claims, route)
+                identity_lines = self._identity_headers.lines(principal.claims, route.upstream, self._clock())
         except Refused as refused:
             raise _with_fresh_tokens(refused, principal)  # noqa: B904 - the same exception
         template = matched.template
+        provenance = template.provenance_lines(request.client, request.scheme, request.request_id)
+        has_body, chunked = matched.has_body, matched.chunked
         return AdmittedRequest(
-            route,
-            template,
-            template.provenance_lines(request.client, request.scheme, request.request_id),
-            identity_lines,
-            matched.has_body,
-            matched.chunked,
-            principal,
-            response_headers,
+            route, template, provenance, identity_lines, has_body, chunked, principal, response_headers
         )
 
-    def decide_forward_auth(self, request: Request) -> Suspendable[ForwardAuthDecision]:
-        """Decide about a request that a proxy forwards itself, in the order of `admit`. Raises Refused."""
-        route, fields = self._read(request)
-        if route.limits:
-            yield from self._rate_limiter.admit_address(route.limits, request.client)
-        principal: Principal | None = None
-        identity_lines = b""
-        response_headers: HeaderFields = ()
-        if not route.public:
-            credentials = read_credentials(fields, self._cookie_name)
-            principal = yield from self._authentication.authenticate(request, credentials)
-            response_headers = principal.response_headers
-        try:
-            if route.limits:
-                subject = principal.claims.subject if principal is not None else ""
-                rate_limits = yield from self._rate_limiter.admit_identity(route.limits, request.client, subject)
-                response_headers = rate_limits + response_headers
-            if principal is not None:
-                identity_lines = self._assert_identity(principal, route)
-        except Refused as refused:
-            raise _with_fresh_tokens(refused, principal)  # noqa: B904 - the same exception
-        return ForwardAuthDecision(identity_lines, principal, response_headers)
+    def _limit_identity(
+        self, request: Request, route: Route, principal: Principal | None
+    ) -> Suspendable[HeaderFields]:
+        subject = principal.claims.subject if principal is not None else ""
+        return self._rate_limiter.admit_identity(route.limits, request.client, subject)
 
     def confirm(self, admitted: AdmittedRequest) -> None:
         """Check that a request admitted some seconds ago would be admitted again. Raises Refused: 401, 503."""
@@ -191,13 +157,13 @@ class Pipeline:
         """Return the routes of the request's path by method; empty if there is none."""
         return self._routes_at(request.path) or {}
 
-    def _match(self, request: Request) -> tuple[MatchedRequest, Credentials]:
-        """Return the matched request, from the cache if it has a cached head, and its credentials. Raises Refused."""
-        head = request.cached_head
-        if head is not None and (cached := self._matched.get(head)) is not None:
-            return cached, BEARER_TOKEN_AT_MOST
+    def _match(self, request: Request, *, with_tickets: bool) -> tuple[MatchedRequest, Credentials]:
+        """Match `request`, and cache the result if it has a cached head and no other credentials than a Bearer token.
+
+        Raises Refused.
+        """
         route, fields = self._read(request)
-        query, tickets = split_tickets(request, route)
+        query, tickets = split_tickets(request, route) if with_tickets else (request.query, ())
         credentials = read_credentials(fields, self._cookie_name, tickets)
         authenticator = None if route.public else self._authentication.choose(request, credentials)
         template = head_template(
@@ -210,6 +176,7 @@ class Pipeline:
             host=route.upstream.host,
         )
         matched = MatchedRequest(route, authenticator, template, fields.has_body, fields.chunked)
+        head = request.cached_head
         if head is not None and not (fields.cookies or fields.refresh_token or tickets):
             self._matched[head] = matched
         return matched, credentials
@@ -234,10 +201,6 @@ class Pipeline:
         if fields.content_length is not None and fields.content_length > route.max_body:
             raise body_too_large(route)
         return route
-
-    def _assert_identity(self, principal: Principal, route: Route) -> bytes:
-        authorize(principal.claims, route)
-        return self._identity_headers.lines(principal.claims, route.upstream, self._clock())
 
 
 def _with_fresh_tokens(refused: Refused, principal: Principal | None) -> Refused:

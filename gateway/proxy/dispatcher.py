@@ -254,7 +254,7 @@ class Dispatcher:
 
     async def _answer_asked(self, asked: Request, send: Send) -> int:
         """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
-        headers = answer_fields(await run(self._pipeline.decide_forward_auth(asked)))
+        headers = answer_fields(await run(self._pipeline.admit(asked, is_forwarded=False)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return 200

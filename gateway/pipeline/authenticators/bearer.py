@@ -21,8 +21,13 @@ class BearerAuthenticator:
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
         """Return the principal of the token. Raises Refused: 401, 503."""
-        token = request.token or bearer_token(credentials.authorization)
-        principal = yield from self._token_verifier.verify(token)
+        verification = self._token_verifier.verify(request.token or bearer_token(credentials.authorization))
         if credentials.session_cookies:
-            return principal._replace(response_headers=self._session_cookie.clearing_headers(credentials))
-        return principal
+            return self._with_ignored_cookie(verification, credentials)
+        return verification
+
+    def _with_ignored_cookie(
+        self, verification: Suspendable[Principal], credentials: Credentials
+    ) -> Suspendable[Principal]:
+        principal = yield from verification
+        return principal._replace(response_headers=self._session_cookie.clearing_headers(credentials))
