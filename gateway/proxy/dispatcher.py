@@ -127,14 +127,16 @@ class Dispatcher:
         except StopIteration as finished:
             admitted: AdmittedRequest = finished.value
         else:
-            self._in_task(cycle, self._serve(cycle, started, admission=resume(admission, awaitable)))
+            self._in_task(
+                cycle, self._serve(cycle, started, self._admit_and_forward(cycle, resume(admission, awaitable)))
+            )
             return
         try:
             is_forwarded = self._forward_directly(cycle, admitted, started)
         except UpstreamFailed:  # the idle connection was closing: the task takes another one
             is_forwarded = False
         if not is_forwarded:
-            self._in_task(cycle, self._serve(cycle, started, admitted))
+            self._in_task(cycle, self._serve(cycle, started, self._forward(cycle, admitted)))
 
     def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
         """Forward the request by callbacks, or else return False. Raises Refused."""
@@ -156,7 +158,7 @@ class Dispatcher:
             cycle.on_end = slot.release
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
-            self._in_task(cycle, self._serve(cycle, started, admitted, pool=pool))
+            self._in_task(cycle, self._serve(cycle, started, self._forward(cycle, admitted, pool=pool)))
             return True
         BufferedExchange(self, cycle, admitted, pool, connection, started).start()
         return True
@@ -171,61 +173,79 @@ class Dispatcher:
 
     async def _resume(self, direct: BufferedExchange) -> None:
         try:
-            await self._serve(direct.cycle, direct.started, direct.admitted, direct)
+            await self._serve(
+                direct.cycle, direct.started, self._forward(direct.cycle, direct.admitted, direct=direct)
+            )
         finally:
             direct.release_connection()
 
     # --- in a task -----------------------------------------------------------------------------------------------
 
     async def _serve(
-        self,
-        cycle: RequestCycle,
-        started: float,
-        admitted: AdmittedRequest | None = None,
-        direct: BufferedExchange | None = None,
-        pool: ConnectionPool | None = None,
-        admission: Awaitable[AdmittedRequest] | None = None,
+        self, cycle: RequestCycle, started: float, forwarding: Awaitable[tuple[int, str]] | None = None
     ) -> None:
+        """Respond to a request in a task, and record the response. `forwarding` continues an admission."""
         request = cycle.request
-        send: Send = cycle.send
-        exchange = None
         code = reason = ""
         try:
-            # First of all: a proxy would take the answer to a preflight for a yes.
-            if self.gateway_paths.is_forward_auth(request.path, request.server):
+            if forwarding is not None:
+                status, code = await forwarding
+            # Before preflights: a proxy would take a response to one as permission to pass.
+            elif self.gateway_paths.is_forward_auth(request.path, request.server):
                 asked = asked_about(request)
                 request = shown(asked)
-                status = await self._answer_asked(asked, send)
+                status = await self._answer_asked(asked, cycle.send)
             elif self._cors.is_preflight(request):
-                status = await _answer_empty(self._cors.preflight_headers(request, self._methods_at(request)), send)
+                fields = self._cors.preflight_headers(request, self._methods_at(request))
+                status = await _answer_empty(fields, cycle.send)
             elif self.gateway_paths.contains(request.path, request.server):
                 await self._endpoints.serve(cycle)
-                return  # Flask's side writes the line of what it answers
+                return  # the Flask application logs its responses itself
             elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
-                status = await _answer_empty([(b"allow", allow.encode("ascii"))], send)
+                status = await _answer_empty([(b"allow", allow.encode("ascii"))], cycle.send)
             else:
-                if admitted is None:
-                    admitted = await (admission or run(self._pipeline.admit(request)))
-                exchange = self._exchange(admitted, cycle)
-                if direct is not None:
-                    await exchange.resume(direct.pool, direct.detach_connection())
-                else:
-                    await self._forward(exchange, admitted, cycle, pool)
-                status = exchange.status
+                status, code = await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
         except Refused as refused:
-            if admitted is not None and admitted.fresh is not None:
-                refused.headers = {**refused.headers, **admitted.fresh.to_headers()}
             code, reason = refused.code, _reason(refused)
-            status = await _refuse(refused, cycle, send)
-        except (ExchangeAborted, ClientGone):
-            status = 0  # returning without an end closes the connection, which is all that can be said
-            code = exchange.end_code if exchange is not None else ""
+            status = await _refuse(refused, cycle, cycle.send)
+        except ClientGone:
+            status = 0
         except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
             _log.exception("unhandled_exception", request_id=request.request_id)
             status = 500
             if not cycle.started:
-                await _refuse(Refused("internal_error"), cycle, send)
+                await _refuse(Refused("internal_error"), cycle, cycle.send)
         self._record(request, status, started, code, reason)
+
+    async def _admit_and_forward(self, cycle: RequestCycle, admission: Awaitable[AdmittedRequest]) -> tuple[int, str]:
+        return await self._forward(cycle, await admission)
+
+    async def _forward(
+        self,
+        cycle: RequestCycle,
+        admitted: AdmittedRequest,
+        *,
+        pool: ConnectionPool | None = None,
+        direct: BufferedExchange | None = None,
+    ) -> tuple[int, str]:
+        """Forward an admitted request. Return the status and, for a stream that the gateway ended, the error code.
+
+        The status is 0 for an incomplete response: the connection ends with it. Raises Refused before the response.
+        """
+        exchange = None
+        try:
+            exchange = self._exchange(admitted, cycle)
+            if direct is not None:
+                await exchange.resume(direct.pool, direct.detach_connection())
+            else:
+                await self._run(exchange, admitted, cycle, pool)
+        except Refused as refused:
+            if admitted.fresh is not None:
+                refused.headers = {**refused.headers, **admitted.fresh.to_headers()}
+            raise
+        except (ExchangeAborted, ClientGone):
+            return 0, exchange.end_code if exchange is not None else ""
+        return exchange.status, ""
 
     def _cors_lines(self, request: Request, origin: bytes) -> bytes:
         route = self._pipeline.routes_of(request).get(request.method)
@@ -236,7 +256,7 @@ class Dispatcher:
         own = self.gateway_paths.contains(request.path, request.server)
         return () if own else self._pipeline.routes_of(request).keys()
 
-    async def _forward(
+    async def _run(
         self, exchange: Exchange, admitted: AdmittedRequest, cycle: RequestCycle, pool: ConnectionPool | None
     ) -> None:
         """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
