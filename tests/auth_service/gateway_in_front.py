@@ -34,27 +34,17 @@ from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
 from tests.auth_service.world import PEER_SECRET
 from tests.clocks import MovableClock
+from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 
 COOKIE = "__Host-session"
 _SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
-_ROUTES = """
-[upstreams.auth]
-urls = ["http://127.0.0.1:1"]
-
-[upstreams.notes]
-urls = ["http://127.0.0.1:1"]
-identity_secret_env = "NOTES_SECRET"
-
-[[routes]]
-prefix = "/auth/"
-upstream = "auth"
-access = "public"
-
-[[routes]]
-prefix = "/api/"
-upstream = "notes"
-access = "authenticated"
-"""
+_NOWHERE = "http://127.0.0.1:1"
+_ROUTES = routes_toml(
+    upstream_table("auth", _NOWHERE),
+    upstream_table("notes", _NOWHERE, identity_secret_env="NOTES_SECRET"),
+    route_table("/auth/", "public", upstream="auth"),
+    route_table("/api/"),
+)
 
 
 @dataclass(frozen=True)

@@ -15,171 +15,48 @@ from gateway.upstreams.resolver import Resolve, resolve_by_system
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims, jwks
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
+from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.valkey import valkey_server
 
 MakeApp = Callable[..., Gateway]
 
-ROUTES = """
-[upstreams.auth]
-urls = ["${AUTH_URL}"]
-
-[upstreams.notes]
-urls = ["${RESOURCE_URL}"]
-identity_secret_env = "NOTES_SECRET"
-break_after = 0  # tests break it over and over
-
-[upstreams.foreign]
-urls = ["${RESOURCE_URL}"]
-identity = false
-
-[upstreams.narrow]
-urls = ["${RESOURCE_URL}"]
-max_connections = 1
-break_after = 0
-
-[upstreams.observed]
-urls = ["${RESOURCE_URL}"]
-max_connections = 1
-break_after = 0
-
-[upstreams.gone]
-urls = ["http://127.0.0.1:1"]
-break_after = 0
-
-[upstreams.nowhere]
-urls = ["unix:/nonexistent/service.sock"]
-break_after = 0
-
-[[routes]]
-prefix = "/auth/"
-upstream = "auth"
-access = "public"
-
-[[routes]]
-prefix = "/api/"
-upstream = "notes"
-access = "authenticated"
-max_body = "1GiB"
-
-[[routes]]
-prefix = "/staff/"
-upstream = "notes"
-access = ["staff"]
-
-[[routes]]
-prefix = "/readonly/"
-upstream = "notes"
-access = "public"
-methods = ["GET"]
-
-[[routes]]
-prefix = "/public/"
-upstream = "notes"
-access = "public"
-max_body = "1GiB"
-
-[[routes]]
-prefix = "/foreign/"
-upstream = "foreign"
-access = "authenticated"
-
-[[routes]]
-prefix = "/small/"
-upstream = "notes"
-access = "public"
-max_body = 10
-
-[[routes]]
-prefix = "/impatient/"
-upstream = "notes"
-access = "public"
-max_body = "64MiB"
-timeout = { connect = 1, read = 0.3, total = 10 }
-
-[[routes]]
-prefix = "/brief/"
-upstream = "notes"
-access = "public"
-timeout = { connect = 1, read = 10, total = 0.4 }
-
-[[routes]]
-prefix = "/streams/"
-upstream = "notes"
-access = "authenticated"
-streams = true
-timeout = { connect = 1, read = 10, total = 0.4 }
-
-[[routes]]
-prefix = "/conversation/"
-upstream = "notes"
-access = "public"
-streams = true
-max_body = 100
-
-[[routes]]
-prefix = "/ws/"
-upstream = "notes"
-access = "authenticated"
-websocket = true
-
-[[routes]]
-prefix = "/open-ws/"
-upstream = "notes"
-access = "public"
-websocket = true
-
-[[routes]]
-prefix = "/narrow/"
-upstream = "narrow"
-access = "public"
-
-[[routes]]
-prefix = "/observed/"
-upstream = "observed"
-access = "public"
-
-[[routes]]
-prefix = "/gone/"
-upstream = "gone"
-access = "public"
-
-[[routes]]
-prefix = "/nowhere/"
-upstream = "nowhere"
-access = "public"
-
-[[routes]]
-prefix = "/stripped/deep/"
-upstream = "notes"
-access = "authenticated"
-strip_prefix = true
-
-[[routes]]
-prefix = "/fixed/"
-upstream = "notes"
-access = "public"
-request_headers = { "X-Tenant" = "acme", "X-Secret" = "${NOTES_SECRET}" }
-response_headers = { "Cache-Control" = "no-store", "X-Frame-Options" = "DENY" }
-
-[[routes]]
-prefix = "/cookies/"
-upstream = "notes"
-access = "public"
-keep_cookies = true
-
-[[routes]]
-prefix = "/by-method/"
-upstream = "notes"
-access = "public"
-methods = ["GET"]
-
-[[routes]]
-prefix = "/by-method"
-upstream = "notes"
-access = "authenticated"
-methods = ["POST", "PATCH"]
-"""
+ROUTES = routes_toml(
+    AUTH_UPSTREAM,
+    NOTES_UPSTREAM,
+    upstream_table("foreign", identity=False),
+    upstream_table("narrow", max_connections=1, break_after=0),
+    upstream_table("observed", max_connections=1, break_after=0),
+    upstream_table("gone", "http://127.0.0.1:1", break_after=0),
+    upstream_table("nowhere", "unix:/nonexistent/service.sock", break_after=0),
+    route_table("/auth/", "public", upstream="auth"),
+    route_table("/api/", max_body="1GiB"),
+    route_table("/staff/", ["staff"]),
+    route_table("/readonly/", "public", methods=["GET"]),
+    route_table("/public/", "public", max_body="1GiB"),
+    route_table("/foreign/", upstream="foreign"),
+    route_table("/small/", "public", max_body=10),
+    route_table("/impatient/", "public", max_body="64MiB", timeout={"connect": 1, "read": 0.3, "total": 10}),
+    route_table("/brief/", "public", timeout={"connect": 1, "read": 10, "total": 0.4}),
+    route_table("/streams/", streams=True, timeout={"connect": 1, "read": 10, "total": 0.4}),
+    route_table("/conversation/", "public", streams=True, max_body=100),
+    route_table("/ws/", websocket=True),
+    route_table("/open-ws/", "public", websocket=True),
+    route_table("/narrow/", "public", upstream="narrow"),
+    route_table("/observed/", "public", upstream="observed"),
+    route_table("/gone/", "public", upstream="gone"),
+    route_table("/nowhere/", "public", upstream="nowhere"),
+    route_table("/stripped/deep/", strip_prefix=True),
+    route_table(
+        "/fixed/",
+        "public",
+        request_headers={"X-Tenant": "acme", "X-Secret": "${NOTES_SECRET}"},
+        response_headers={"Cache-Control": "no-store", "X-Frame-Options": "DENY"},
+    ),
+    route_table("/cookies/", "public", keep_cookies=True),
+    route_table("/by-method/", "public", methods=["GET"]),
+    route_table("/by-method", methods=["POST", "PATCH"]),
+)
 
 
 @pytest.fixture

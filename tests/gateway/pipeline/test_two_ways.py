@@ -22,107 +22,29 @@ from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
+from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 
-ROUTES = """
-[upstreams.auth]
-urls = ["${AUTH_URL}"]
-
-[upstreams.notes]
-urls = ["${RESOURCE_URL}"]
-identity_secret_env = "NOTES_SECRET"
-break_after = 0
-
-[upstreams.gone]
-urls = ["http://127.0.0.1:1"]
-break_after = 0
-
-[[routes]]
-prefix = "/auth/"
-upstream = "auth"
-access = "public"
-
-[[routes]]
-prefix = "/public/"
-upstream = "notes"
-access = "public"
-max_body = 10
-
-[[routes]]
-prefix = "/api/"
-upstream = "notes"
-access = "authenticated"
-methods = ["GET", "POST"]
-
-[[routes]]
-prefix = "/staff/"
-upstream = "notes"
-access = ["staff"]
-
-[[routes]]
-prefix = "/admin/"
-upstream = "notes"
-access = ["admin"]
-
-[[routes]]
-prefix = "/streams/"
-upstream = "notes"
-access = "authenticated"
-streams = true
-
-[[routes]]
-prefix = "/small-answers/"
-upstream = "notes"
-access = "authenticated"
-max_answer = 1
-
-[[routes]]
-prefix = "/one/"
-upstream = "notes"
-access = "authenticated"
-max_concurrent = 1
-
-[[routes]]
-prefix = "/fixed/"
-upstream = "notes"
-access = "public"
-response_headers = { "X-Fixed" = "yes" }
-
-[[routes]]
-prefix = "/gone/"
-upstream = "gone"
-access = "public"
-
-[[routes]]
-prefix = "/by-address/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "address", rate = "2/hour" }]
-
-[[routes]]
-prefix = "/open-by-address/"
-upstream = "notes"
-access = "public"
-limits = [{ per = "address", rate = "2/hour" }]
-
-[[routes]]
-prefix = "/by-identity/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "address", rate = "1000/hour" }, { per = "identity", rate = "2/hour" }]
-
-[[routes]]
-prefix = "/by-both/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "identity", rate = "2/hour" }, { per = "address", rate = "2/hour" }]
-
-[[routes]]
-prefix = "/roomy/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "address", rate = "1000/hour" }, { per = "identity", rate = "1000/hour" }]
-"""
+ROUTES = routes_toml(
+    AUTH_UPSTREAM,
+    NOTES_UPSTREAM,
+    upstream_table("gone", "http://127.0.0.1:1", break_after=0),
+    route_table("/auth/", "public", upstream="auth"),
+    route_table("/public/", "public", max_body=10),
+    route_table("/api/", methods=["GET", "POST"]),
+    route_table("/staff/", ["staff"]),
+    route_table("/admin/", ["admin"]),
+    route_table("/streams/", streams=True),
+    route_table("/small-answers/", max_answer=1),
+    route_table("/one/", max_concurrent=1),
+    route_table("/fixed/", "public", response_headers={"X-Fixed": "yes"}),
+    route_table("/gone/", "public", upstream="gone"),
+    route_table("/by-address/", limits=limits(address="2/hour")),
+    route_table("/open-by-address/", "public", limits=limits(address="2/hour")),
+    route_table("/by-identity/", limits=limits(address="1000/hour", identity="2/hour")),
+    route_table("/by-both/", limits=limits(identity="2/hour", address="2/hour")),
+    route_table("/roomy/", limits=limits(address="1000/hour", identity="1000/hour")),
+)
 
 HANDLE = "h" * 43
 OUR_PAGE = ("X-Requested-With: app", "Sec-Fetch-Site: same-origin")

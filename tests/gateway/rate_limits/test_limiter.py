@@ -14,46 +14,19 @@ from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, RawClient
 from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.valkey import valkey_server
 
-ROUTES = """
-[upstreams.auth]
-urls = ["${AUTH_URL}"]
-
-[upstreams.notes]
-urls = ["${RESOURCE_URL}"]
-identity_secret_env = "NOTES_SECRET"
-
-[[routes]]
-prefix = "/few/"
-upstream = "notes"
-access = "public"
-limits = [{ per = "address", rate = "5/hour" }]
-
-[[routes]]
-prefix = "/many/"
-upstream = "notes"
-access = "public"
-limits = [{ per = "address", rate = "100/hour" }]
-
-[[routes]]
-prefix = "/own/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "address", rate = "1000/day" }, { per = "identity", rate = "3/hour" }]
-
-[[routes]]
-prefix = "/few-own/"
-upstream = "notes"
-access = "authenticated"
-limits = [{ per = "address", rate = "5/hour" }]
-
-[[routes]]
-prefix = "/free/"
-upstream = "notes"
-access = "public"
-"""
+ROUTES = routes_toml(
+    AUTH_UPSTREAM,
+    NOTES_UPSTREAM,
+    route_table("/few/", "public", limits=limits(address="5/hour")),
+    route_table("/many/", "public", limits=limits(address="100/hour")),
+    route_table("/own/", limits=limits(address="1000/day", identity="3/hour")),
+    route_table("/few-own/", limits=limits(address="5/hour")),
+    route_table("/free/", "public"),
+)
 
 Make = Callable[..., RunningGateway]
 

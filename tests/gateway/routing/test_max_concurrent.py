@@ -16,67 +16,21 @@ from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
+from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 
-ROUTES = """
-[upstreams.notes]
-urls = ["${RESOURCE_URL}"]
-identity = false
-
-[upstreams.members]
-urls = ["${RESOURCE_URL}"]
-identity_secret_env = "NOTES_SECRET"
-
-[upstreams.gone]
-urls = ["http://127.0.0.1:1"]
-identity = false
-
-[[routes]]
-prefix = "/two/"
-upstream = "notes"
-access = "public"
-max_concurrent = 2
-
-[[routes]]
-prefix = "/brief/"
-upstream = "notes"
-access = "public"
-max_concurrent = 2
-timeout = { read = 0.2 }
-
-[[routes]]
-prefix = "/gone/"
-upstream = "gone"
-access = "public"
-max_concurrent = 1
-
-[[routes]]
-prefix = "/line/"
-upstream = "notes"
-access = "public"
-max_concurrent = 1
-queue = 2
-
-[[routes]]
-prefix = "/hasty/"
-upstream = "notes"
-access = "public"
-max_concurrent = 1
-queue = 10
-max_wait = 0.2
-
-[[routes]]
-prefix = "/members/"
-upstream = "members"
-access = "authenticated"
-max_concurrent = 1
-queue = 10
-
-[[routes]]
-prefix = "/free/"
-upstream = "notes"
-access = "public"
-"""
+ROUTES = routes_toml(
+    upstream_table("notes", identity=False),
+    upstream_table("members", identity_secret_env="NOTES_SECRET"),
+    upstream_table("gone", "http://127.0.0.1:1", identity=False),
+    route_table("/two/", "public", max_concurrent=2),
+    route_table("/brief/", "public", max_concurrent=2, timeout={"read": 0.2}),
+    route_table("/gone/", "public", upstream="gone", max_concurrent=1),
+    route_table("/line/", "public", max_concurrent=1, queue=2),
+    route_table("/hasty/", "public", max_concurrent=1, queue=10, max_wait=0.2),
+    route_table("/members/", upstream="members", max_concurrent=1, queue=10),
+    route_table("/free/", "public"),
+)
 
 
 @pytest.fixture(scope="module")
