@@ -1,6 +1,6 @@
-"""Owns how the tables come to be: Flask-Migrate over migrations/.
+"""The migrations of the tables: Flask-Migrate over migrations/.
 
-Not part of the app: importing Alembic costs a worker half a second, and only a command needs it.
+Not imported by the app: importing Alembic takes half a second, and only commands need it.
 """
 
 from flask import Flask
@@ -13,5 +13,5 @@ __all__ = ["downgrade", "install_migrations", "upgrade"]
 
 
 def install_migrations(app: Flask) -> None:
-    """Lets `upgrade` and `downgrade` work within a context of `app`."""
+    """Make `upgrade` and `downgrade` work in an application context of `app`."""
     Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
