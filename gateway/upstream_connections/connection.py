@@ -11,7 +11,7 @@ import httptools
 
 from gateway.http.response_head import ResponseHead
 from gateway.upstream_connections.errors import UpstreamFailed
-from gateway.upstream_connections.pending_response import PendingResponse
+from gateway.upstream_connections.pending_response import NEVER, PendingResponse
 from gateway.upstream_connections.receive_buffer import has_unread_data, read_unread_data
 from gateway.upstream_connections.response_head_cache import ResponseHeadCache
 from gateway.upstream_connections.response_parser import SWITCHING_PROTOCOLS
@@ -22,8 +22,6 @@ MAX_HEAD_BYTES = 65_536
 
 HIGH_WATER = 65_536
 """Bytes of a body that the caller has not taken; reading pauses beyond them."""
-
-_NEVER = float("inf")
 
 _REQUEST_TIMEOUT = (b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")
 """How some servers announce that they close an idle connection."""
@@ -65,7 +63,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         unexpected_bodies: UnexpectedBodies,
         *,
         max_requests: int = 0,
-        retires_at: float = _NEVER,
+        retires_at: float = NEVER,
     ) -> None:
         super().__init__(loop)
         self._response_head_cache = response_head_cache
@@ -132,7 +130,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         if self._transport is None:
             raise UpstreamFailed("broken")
         self._transport.write(data)
-        if self.read_deadline != _NEVER:
+        if self.read_deadline != NEVER:
             self.read_deadline = self._deadline(timeout)
         if not self._write_paused:
             return
@@ -142,7 +140,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             await self._drained
         finally:
             self._drained = None
-            self.write_deadline = _NEVER
+            self.write_deadline = NEVER
 
     def mark_request_sent(self, read_timeout: float) -> None:
         """Record that the request's body was sent whole, and start the read timeout (seconds)."""
@@ -178,7 +176,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         )
         self.request_written = False
         self._reused = True
-        self.read_deadline = self.write_deadline = self.total_deadline = _NEVER
+        self.read_deadline = self.write_deadline = self.total_deadline = NEVER
         if not reusable:
             self.close()
         return reusable

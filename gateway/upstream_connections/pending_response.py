@@ -9,7 +9,8 @@ from collections.abc import Callable
 from gateway.upstream_connections.errors import FailureReason, UpstreamFailed
 from gateway.upstream_connections.response_parser import ResponseParser
 
-_NEVER = float("inf")
+NEVER = float("inf")
+"""A deadline that never passes."""
 
 
 class PendingResponse(ResponseParser):
@@ -39,11 +40,11 @@ class PendingResponse(ResponseParser):
         """The caller that waits until the upstream takes more of the request's body."""
         self._read_paused = False
         self._failure: UpstreamFailed | None = None
-        self.read_deadline = _NEVER
+        self.read_deadline = NEVER
         """When the next byte of the response must have come, while a caller waits for it."""
-        self.write_deadline = _NEVER
+        self.write_deadline = NEVER
         """When the upstream must take more of the body or begin to respond, while a caller waits for that."""
-        self.total_deadline = _NEVER
+        self.total_deadline = NEVER
         """When the whole exchange must be over."""
 
     async def wait_for_head(self, read_timeout: float) -> None:
@@ -103,10 +104,10 @@ class PendingResponse(ResponseParser):
 
     def remove_total_deadline(self) -> None:
         """Let the exchange last while bytes keep coming: its response is a stream."""
-        self.total_deadline = _NEVER
+        self.total_deadline = NEVER
 
     def _deadline(self, seconds: float) -> float:
-        return self._loop.time() + seconds if seconds else _NEVER
+        return self._loop.time() + seconds if seconds else NEVER
 
     def _fail(self, reason: FailureReason, cause: Exception | None = None, detail: str = "") -> None:
         if self._failure is None:
@@ -125,7 +126,7 @@ class PendingResponse(ResponseParser):
             await self._waiter
         finally:
             self._waiter = None
-            self.read_deadline = _NEVER
+            self.read_deadline = NEVER
 
     def _wake_reader(self) -> None:
         if self._head_callback is not None:
@@ -142,6 +143,6 @@ class PendingResponse(ResponseParser):
 
     def _call_head_callback(self) -> None:
         callback, self._head_callback = self._head_callback, None
-        self.read_deadline = _NEVER
+        self.read_deadline = NEVER
         if callback is not None:
             callback()

@@ -11,6 +11,7 @@ import structlog
 from chassis.clock import Clock
 from gateway.routing.routes import Upstream
 from gateway.upstreams.circuit_breaker import CircuitState
+from gateway.upstreams.log_throttle import LogThrottle
 from gateway.upstreams.metrics import UpstreamMetrics
 
 FAILURE_LOG_INTERVAL = 10.0
@@ -35,9 +36,7 @@ class UpstreamEvents:
         self._failure_level = failure_level
         self._upstream = upstream.name
         self._metrics = metrics
-        self._now = monotonic
-        self._logged_at: dict[str, float] = {}
-        self._unlogged_failures: dict[str, int] = {}
+        self._failure_throttle = LogThrottle(monotonic, FAILURE_LOG_INTERVAL)
         metrics.set_circuit(upstream.name, "closed")
         for address in upstream.addresses:
             metrics.set_excluded(upstream.name, address.name, excluded=False)
@@ -45,11 +44,9 @@ class UpstreamEvents:
     def request_failed(self, address: str, reason: str, detail: str = "") -> None:
         """Report a failed request. `reason` is a metric label; `detail` is logged only."""
         self._metrics.count_failure(self._upstream, address, reason)
-        now, failures = self._now(), self._unlogged_failures.get(address, 0) + 1
-        if now < self._logged_at.get(address, -FAILURE_LOG_INTERVAL) + FAILURE_LOG_INTERVAL:
-            self._unlogged_failures[address] = failures
+        failures = self._failure_throttle.count(address)
+        if not failures:
             return
-        self._logged_at[address], self._unlogged_failures[address] = now, 0
         more = {"detail": detail} if detail else {}
         fields = self._fields(address)
         _log.log(self._failure_level, "upstream_failing", **fields, reason=reason, failures=failures, **more)
@@ -60,8 +57,7 @@ class UpstreamEvents:
         for address in (*joined, *left):
             self._metrics.set_excluded(self._upstream, address, excluded=False)
         for address in left:
-            self._logged_at.pop(address, None)
-            self._unlogged_failures.pop(address, None)
+            self._failure_throttle.forget(address)
 
     def ejected(self, address: str, reason: str, seconds: float) -> None:
         """Report that the address was ejected for at least `seconds`."""
