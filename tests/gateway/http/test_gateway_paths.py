@@ -1,4 +1,4 @@
-"""The gateway's own endpoints are where they should be, and nowhere else."""
+"""Where the gateway's own endpoints are served."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_internal_paths_are_served_at_the_internal_address(address: str, server:
         ("127.0.0.1:9000", None),
     ],
 )
-def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
+def test_internal_paths_do_not_exist_at_other_addresses(address: str, server: Server) -> None:
     paths = GatewayPaths(PUBLIC, INTERNAL, address)
     assert not paths.contains(b"/metrics", server)
     assert paths.contains(b"/healthz", server)
@@ -48,12 +48,14 @@ def test_and_do_not_exist_elsewhere(address: str, server: Server) -> None:
         ("off", ("127.0.0.1", 9000), False),
     ],
 )
-def test_proxies_ask_where_they_may(path: bytes, exposure: Exposure, server: Server, expected: bool) -> None:
-    """On the internal address unless a setting says otherwise: the answers hold identity assertions."""
+def test_forward_auth_is_served_where_its_exposure_allows(
+    path: bytes, exposure: Exposure, server: Server, expected: bool
+) -> None:
+    """By default only at the internal address: the responses contain identity assertions."""
     paths = GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)
     assert paths.contains(path, server) == paths.is_forward_auth(path, server) == expected
 
 
 @pytest.mark.parametrize("path", [b"/forward-authx", b"/forward", b"/x/forward-auth", b"/metrics"])
-def test_nothing_else_is_a_question(path: bytes) -> None:
+def test_no_other_path_is_forward_auth(path: bytes) -> None:
     assert not GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", "public").is_forward_auth(path, ("127.0.0.1", 9000))

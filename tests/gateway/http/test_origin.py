@@ -1,4 +1,4 @@
-"""Origins: read strictly, compared by scheme, host and port, written as a browser writes them. RFC 6454."""
+"""Origins are parsed strictly, compared by scheme, host and port, and written as browsers do (RFC 6454)."""
 
 import pytest
 from hypothesis import given
@@ -53,7 +53,7 @@ NOT_ORIGINS = [
 
 
 @pytest.mark.parametrize("text", NOT_ORIGINS)
-def test_what_is_not_an_origin_is_none(text: str) -> None:
+def test_a_malformed_origin_is_none(text: str) -> None:
     assert parse_origin(text) is None
 
 
@@ -90,7 +90,7 @@ TEXTS = st.text("htps:/[]*.@,0189 -_ \t\\?#", max_size=20) | st.builds(
 
 
 @given(TEXTS)
-def test_whatever_is_written_reads_back_and_is_itself_alone(text: str) -> None:
+def test_a_written_origin_parses_to_itself_and_equals_no_other_scheme(text: str) -> None:
     origin = parse_origin(text)
     if origin is None:
         return
@@ -103,7 +103,7 @@ def test_whatever_is_written_reads_back_and_is_itself_alone(text: str) -> None:
 
 @given(TEXTS, st.sampled_from(["http", "https"]), TEXTS)
 def test_the_gateways_own_origin_has_the_clients_scheme(origin: str, scheme: str, host: str) -> None:
-    """Whatever Host is made up: the own origin has no other scheme, and no text that is no origin matches it."""
+    """For every Host, also a forged one; text that is not an origin never equals it."""
     own = own_origin(scheme, host)
     assert own is None or own.scheme == scheme
     if own is not None and parse_origin(origin) == own:
@@ -111,11 +111,11 @@ def test_the_gateways_own_origin_has_the_clients_scheme(origin: str, scheme: str
 
 
 @given(st.text(max_size=400), TEXTS)
-def test_a_reason_is_short_and_printable(origin: str, host: str) -> None:
+def test_a_refusal_reason_is_printable_and_its_origin_is_short(origin: str, host: str) -> None:
     assert printable(origin).isprintable()
     assert origin_refusal(origin, own_origin("http", host)).isprintable()
     assert len(printable(origin)) <= 200 * len("\\U0001f600")
 
 
-def test_a_page_without_an_origin_is_told_to_have_one() -> None:
+def test_the_reason_for_a_null_origin_states_what_to_do() -> None:
     assert "serve the page by http or https" in origin_refusal("null", own_origin("http", "h"))

@@ -1,4 +1,4 @@
-"""Fields by which proxies vouch for something, on the wire: forged ones reach no service, named ones do."""
+"""Request headers that services trust when a proxy sets them: only routes that name them forward them."""
 
 from pathlib import Path
 
@@ -7,32 +7,30 @@ import pytest
 from gateway.http.spoofable_headers import SPOOFABLE_NAMES, SPOOFABLE_PREFIXES
 from stack.plan import ROOT
 from tests.gateway.conftest import ROUTES, MakeApp
-from tests.gateway.http.test_headers import WITHHELD
+from tests.gateway.http.header_names import OPT_IN
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
 
 
 @pytest.mark.parametrize("path", ["/public/", "/api/", "/auth/", "/ws/", "/stripped/deep/"])
-def test_no_field_by_which_a_proxy_vouches_reaches_a_service(
+def test_no_spoofable_header_reaches_a_service(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
 ) -> None:
-    """R53: thrice, since what came before goes a shorter way."""
-    forged = [f"{name.title()}: forged" for name in WITHHELD]
+    """Three times, so that the request head cache is used as well."""
+    forged = [f"{name.title()}: forged" for name in OPT_IN]
     with gateway.connect() as client:
         for start in range(0, len(forged), 60):
             for _ in range(3):
                 fields = [f"Authorization: Bearer {token}", *forged[start : start + 60]]
                 assert client.ask(f"GET {path} HTTP/1.1", "Host: h", *fields).status == 200
-    asked = auth_upstream if path == "/auth/" else upstream
-    requests = [request for request in asked.requests if request.request_line.startswith("GET /")]
+    service = auth_upstream if path == "/auth/" else upstream
+    requests = [request for request in service.requests if request.request_line.startswith("GET /")]
     assert len(requests) > 6
     assert [name for request in requests for name, value in request.fields if value == "forged"] == []
 
 
-def test_a_route_lets_through_the_fields_that_it_names(
-    make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
-) -> None:
-    """Those alone, with every value, on both ways; and a field that the route itself sets wins."""
+def test_a_route_forwards_the_headers_that_it_names(make_app: MakeApp, upstream: RawUpstream, tmp_path: Path) -> None:
+    """Only those, with every value, parsed or cached; a field that the route itself sets wins."""
     file = tmp_path / "routes.toml"
     route = (
         '[[routes]]\nprefix = "/mounted/"\nupstream = "notes"\naccess = "public"\n'
@@ -63,7 +61,7 @@ def test_a_route_lets_through_the_fields_that_it_names(
     assert [request.get("x-host") for request in upstream.requests] == [None] * 3
 
 
-def test_the_page_lists_every_one_of_them() -> None:
+def test_the_docs_list_every_spoofable_header() -> None:
     page = (ROOT / "docs" / "headers.md").read_text(encoding="utf-8").lower()
     names = [*SPOOFABLE_NAMES, *(f"{prefix}*" for prefix in SPOOFABLE_PREFIXES)]
     assert [name for name in names if f"`{name}`" not in page] == []

@@ -1,0 +1,126 @@
+"""Names of header fields, by what the gateway does with them."""
+
+FORWARDED = [
+    "accept",
+    "content-type",
+    "user-agent",
+    "if-match",
+    "range",
+    "origin",
+    "referer",
+    "x-anything",
+    "tracestate",
+]
+DROPPED = [
+    *("connection", "keep-alive", "te", "trailer", "upgrade", "http2-settings"),
+    *("proxy-authorization", "proxy-authenticate", "proxy-connection", "proxy-anything", "proxy"),
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-anything"),
+    *("x-identity", "x-identity-anything", "x-user-id", "x-user-anything", "x-session-id", "x-session-anything"),
+    *(
+        "x-request-id",
+        "x-peer",
+        "x-fetched-token",
+        "x-original-url",
+        "x-original-uri",
+        "x-original-host",
+        "x-original-method",
+    ),
+    *("x-rewrite-url", "x-access-token"),
+    *("x-http-method-override", "x-method-override", "x-http-method"),
+]
+OPT_IN = [
+    *(
+        "remote-user",
+        "remote-groups",
+        "remote-name",
+        "remote-email",
+        "remote-addr",
+        "x-remote-user",
+        "x-remote-group",
+    ),
+    *("x-remote-extra-scopes", "x-remote-ip", "x-remote-addr", "x-webauth-user", "x-webauth-role"),
+    *("x-auth-request-user", "x-auth-request-email", "x-auth-request-groups", "x-auth-request-access-token"),
+    *("x-auth-user", "x-auth-username", "x-auth-email", "x-auth-groups", "x-auth-roles", "auth-user", "x-user"),
+    *("x-authentik-username", "x-authentik-groups", "x-pomerium-jwt-assertion", "x-pomerium-claim-email"),
+    *("cf-connecting-ip", "cf-connecting-ipv6", "cf-access-jwt-assertion", "cf-access-authenticated-user-email"),
+    *("cf-visitor", "x-goog-iap-jwt-assertion", "x-goog-authenticated-user-email", "x-appengine-user-email"),
+    *("x-amzn-oidc-data", "x-amzn-oidc-identity", "x-amzn-oidc-accesstoken", "x-amzn-mtls-clientcert"),
+    *("x-ms-client-principal", "x-ms-client-principal-name", "x-ms-token-aad-id-token", "x-arr-clientcert"),
+    *("tailscale-user-login", "tailscale-user-name", "teleport-jwt-assertion", "x-teleport-anything"),
+    *("x-consumer-username", "x-consumer-id", "x-credential-identifier", "x-authenticated-userid", "x-userinfo"),
+    *("x-vouch-user", "x-jwt-assertion", "x-sso-user", "sm-user", "iv-user", "iv-groups", "oidc-claim-sub"),
+    *("shib-session-id", "mellon-nameid", "impersonate-user", "impersonate-group", "x-scope-orgid", "x-proxy-user"),
+    *("client-cert", "client-cert-chain", "x-client-cert", "x-client-verify", "x-client-dn", "ssl-client-verify"),
+    *("ssl-client-cert", "ssl-client-subject-dn", "x-ssl-client-cert", "x-ssl-client-verify", "x-ssl-client-s-dn"),
+    *("x-client-certificate", "x-clientcert-sha", "x-mtls-subject", "l5d-client-id", "x-ssl-cert", "x-tls-client"),
+    *("true-client-ip", "x-true-client-ip", "client-ip", "x-client-ip", "x-real-ip", "x-real-port", "x-realip"),
+    *(
+        "x-cluster-client-ip",
+        "x-originating-ip",
+        "fastly-client-ip",
+        "fastly-ssl",
+        "fly-client-ip",
+        "x-azure-clientip",
+    ),
+    *(
+        "akamai-client-ip",
+        "x-akamai-edgescape",
+        "x-vercel-forwarded-for",
+        "x-nf-client-connection-ip",
+        "x-forward-for",
+    ),
+    *("forwarded-for", "forwarded-proto", "x-forwarded", "x-envoy-external-address", "x-envoy-original-path"),
+    *("wl-proxy-client-ip", "wl-proxy-ssl", "do-connecting-ip", "incap-client-ip", "x-original-forwarded-for"),
+    *("cloudfront-viewer-address", "cloudfront-forwarded-proto", "front-end-https", "x-scheme", "x-url-scheme"),
+    *("x-script-name", "script-name", "path-info", "x-accel-mapping", "x-accel-redirect", "x-sendfile-type"),
+    *("x-ingress-path", "x-replaced-path", "x-rewrite-uri", "x-host", "x-http-host-override", "disguised-host"),
+    *(
+        "x-middleware-subrequest",
+        "x-middleware-rewrite",
+        "x-invoke-path",
+        "ms-aspnetcore-token",
+        "x-amzn-request-context",
+    ),
+]
+"""Fields that services trust when a proxy sets them."""
+CLIENT_FIELDS = [
+    *("x-auth-token", "x-api-key", "x-requested-with", "x-csrf-token", "x-amzn-trace-id", "x-b3-traceid", "cdn-loop"),
+    *("x-cloud-trace-context", "x-correlation-id", "idempotency-key", "last-event-id", "x-client-version", "dnt"),
+    *(
+        "x-hub-signature-256",
+        "stripe-signature",
+        "x-total",
+        "sec-fetch-site",
+        "sec-ch-ua",
+        "upgrade-insecure-requests",
+    ),
+    *("x-amz-date", "x-client-id", "x-client-data", "priority", "save-data", "x-cache-key", "authx", "clients"),
+    *("access-control-request-method", "x-goofy", "forwards", "remotely", "cfx", "x-middleware-prefetch"),
+]
+"""Fields whose names resemble those of proxies, and that clients send themselves."""
+MALFORMED = ["", " ", "a b", "a:b", "a/b", "a@b", "a(b", "x\0", "x\r\n", "x\x7f", "é", "x-user-id ", "_\t"]
+NOT_PLAIN = [
+    "sentry_trace",
+    "x.trace.id",
+    "_",
+    ".",
+    "x!",
+    "#x",
+    "$",
+    "x%20",
+    "x&y",
+    "x'",
+    "x*",
+    "x+y",
+    "x^",
+    "`x",
+    "a|b",
+    "~x",
+]
+ALIASES = [
+    *("x_user_id", "x.user.id", "x-user_id", "x_user-id", "x~user~id", "x_identity", "x.identity", "x_session_id"),
+    *("x_forwarded_for", "x.forwarded.host", "x_forwarded-proto", "x_request_id", "x_peer"),
+    *("content_length", "transfer.encoding", "proxy_", "x_http_method_override", "sec_websocket_key"),
+    *("x_refresh_token", "x_access_token", "x_original_url", "x_rewrite_url", "x_fetched_token"),
+]
+"""Other spellings of fields that the gateway itself sends or reads."""

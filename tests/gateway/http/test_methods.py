@@ -1,0 +1,89 @@
+"""Methods that a proxy answers itself or handles specially (RFC 9110 7.6.2, 9.3): OPTIONS, TRACE and CONNECT."""
+
+import pytest
+
+from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.running_gateway import RunningGateway
+
+EVERY_METHOD = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+
+@pytest.mark.parametrize(("received", "forwarded"), [("1", "0"), ("10", "9"), ("999999999", "999999998")])
+def test_max_forwards_of_options_is_decremented(
+    gateway: RunningGateway, upstream: RawUpstream, received: str, forwarded: str
+) -> None:
+    """RFC 9110 7.6.2."""
+    with gateway.connect() as client:
+        assert client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {received}").status == 200
+    assert upstream.last.request_line == "OPTIONS /public/ HTTP/1.1"
+    assert upstream.last.get("max-forwards") == forwarded
+
+
+def test_max_forwards_of_other_methods_is_forwarded_unchanged(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    with gateway.connect() as client:
+        assert client.ask("GET /public/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 200
+    assert upstream.last.get("max-forwards") == "0"
+
+
+@pytest.mark.parametrize("path", ["/public/", "/api/", "/small/"])
+def test_the_gateway_answers_options_with_max_forwards_0(
+    gateway: RunningGateway, upstream: RawUpstream, path: str
+) -> None:
+    with gateway.connect() as client:
+        answer = client.ask(f"OPTIONS {path} HTTP/1.1", "Host: h", "Max-Forwards: 0")
+        assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
+        assert client.ask("OPTIONS /readonly/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 405
+        assert client.ask("OPTIONS /none/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 404
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("value", ["-1", "+1", "1.0", "x", "", "1, 2", "9999999999", "²"])
+def test_max_forwards_must_be_one_number(gateway: RunningGateway, upstream: RawUpstream, value: str) -> None:
+    with gateway.connect() as client:
+        answer = client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {value}")
+        assert answer.problem["code"] == "bad_header"
+    with gateway.connect() as client:
+        twice = client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", "Max-Forwards: 1", "Max-Forwards: 1")
+        assert twice.problem["code"] == "bad_header"
+    assert upstream.requests == []
+
+
+def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """RFC 9110 9.3.7; the connection stays open."""
+    with gateway.connect() as client:
+        for _ in range(2):
+            answer = client.ask("OPTIONS * HTTP/1.1", "Host: h")
+            assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
+            assert answer.get("x-request-id")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "lines", [("OPTIONS * HTTP/1.1",), ("OPTIONS *?a HTTP/1.1", "Host: h"), ("OPTIONS ** HTTP/1.1", "Host: h")]
+)
+def test_a_malformed_options_for_the_server_is_refused(gateway: RunningGateway, lines: tuple[str, ...]) -> None:
+    with gateway.connect() as client:
+        assert client.ask(*lines).status == 400
+
+
+@pytest.mark.parametrize("path", ["/public/", "/api/", "/readonly/", "/healthz"])
+def test_trace_is_refused(gateway: RunningGateway, upstream: RawUpstream, path: str) -> None:
+    """It would show a page the cookies of its request. Max-Forwards makes no difference."""
+    for forwards in ("0", "5"):
+        with gateway.connect() as client:
+            answer = client.ask(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
+        assert answer.status == 405
+        assert "TRACE" not in (answer.get("allow") or "TRACE")
+        assert b"a=b" not in answer.body
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize("target", ["example.org:443", "/public/", "*", "http://example.org/", "[::1]:22"])
+def test_connect_opens_no_tunnel(gateway: RunningGateway, upstream: RawUpstream, target: str) -> None:
+    """What follows is not parsed as HTTP."""
+    with gateway.connect() as client:
+        client.send(f"CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\nGET /public/ HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+        answer = client.answer()
+        assert (answer.status, answer.get("allow")) == (405, EVERY_METHOD)
+        assert client.is_closed()
+    assert upstream.requests == []
