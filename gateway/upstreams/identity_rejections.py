@@ -3,7 +3,7 @@
 import structlog
 
 from chassis.clock import Clock
-from gateway.upstreams.log_throttle import LogThrottle
+from gateway.upstreams.events import LogThrottle
 
 LOG_INTERVAL = 10
 """Seconds between two events about one service, because every request meets the same fault."""

@@ -2,7 +2,8 @@
 
 from structlog.testing import capture_logs
 
-from gateway.upstreams.events import FAILURE_LOG_INTERVAL
+from gateway.upstreams.events import FAILURE_LOG_INTERVAL, LogThrottle
+from tests.clocks import MovableClock
 from tests.gateway.upstreams.balancers import BalancerHarness, unreachable_addresses
 
 
@@ -59,3 +60,23 @@ def test_metrics_show_failures_excluded_addresses_and_the_circuit() -> None:
     assert three.metric("circuit") == 1
     three.respond(three.pools[1])
     assert three.metric("circuit") == 0
+
+
+def test_an_event_says_how_often_it_occurred_since_the_last_one() -> None:
+    """Keys are independent of each other."""
+    clock = MovableClock()
+    throttle = LogThrottle(clock, 10)
+    assert [throttle.count("a") for _ in range(3)] == [1, 0, 0]
+    assert throttle.count("b") == 1
+    clock.move(9)
+    assert throttle.count("a") == 0
+    clock.move(1)
+    assert throttle.count("a") == 4
+    assert throttle.count("a") == 0
+
+
+def test_a_forgotten_key_starts_anew() -> None:
+    throttle = LogThrottle(MovableClock(), 10)
+    assert [throttle.count("a"), throttle.count("a")] == [1, 0]
+    throttle.forget("a")
+    assert throttle.count("a") == 1
