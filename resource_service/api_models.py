@@ -119,10 +119,10 @@ class NoteResponse(BaseModel):
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
-    id: UUID
-    owner: str
-    title: str
-    body: str
+    id: UUID = Field(examples=["0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11"])
+    owner: str = Field(examples=["5c7e9b1d-3f5a-4c9e-8b0d-1f3a9f2c4e6a"])
+    title: str = Field(examples=["Bread"])
+    body: str = Field(examples=["500 g flour"])
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -132,9 +132,9 @@ class NotePageResponse(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    count: int
-    next: str | None
-    previous: str | None
+    count: int = Field(examples=[57])
+    next: str | None = Field(examples=["/api/notes/?page=3&page_size=20"])
+    previous: str | None = Field(examples=["/api/notes/?page=1&page_size=20"])
     results: list[NoteResponse]
 
 
@@ -143,7 +143,7 @@ class WhoAmIResponse(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sub: str
-    sid: str
-    email: str
-    roles: tuple[str, ...]
+    sub: str = Field(examples=["5c7e9b1d-3f5a-4c9e-8b0d-1f3a9f2c4e6a"])
+    sid: str = Field(examples=["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e"])
+    email: str = Field(examples=["ann@example.org"])
+    roles: tuple[str, ...] = Field(examples=[["staff"]])

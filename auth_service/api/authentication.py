@@ -1,7 +1,7 @@
 """Authentication of requests to /auth/: Flask-JWT-Extended, with the token reader of this service.
 
 Each request looks up the user and the session in SQL, so that a session that has ended is refused at once.
-A view that is no ApiView can use `@jwt_required()`; `current_caller()` works in both.
+A view that is no ApiView can use `@jwt_required()`, in a blueprint with install_error_handlers().
 """
 
 from dataclasses import dataclass

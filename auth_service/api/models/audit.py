@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 
-from auth_service.api.models.base import ResponseBody, Timestamp
+from pydantic import Field
+
+from auth_service.api.models.base import Address, Device, ResponseBody, SessionId, Timestamp
 
 
 class AuditEventResponse(ResponseBody):
     """An event of the audit trail."""
 
-    id: int
+    id: int = Field(examples=[4711])
     at: Timestamp
-    event: str
-    session: str | None
-    address: str
-    device: str
-    detail: Mapping[str, str | int]
+    event: str = Field(examples=["login_ok"])
+    session: SessionId | None
+    address: Address
+    device: Device
+    detail: Mapping[str, str | int] = Field(examples=[{"reason": "wrong password"}])

@@ -103,6 +103,15 @@ Name = Annotated[str, StringConstraints(max_length=MAX_NAME), Trimmed, Field(exa
 Token = Annotated[str, StringConstraints(min_length=1), Trimmed, Field(repr=False, examples=["eyJhbGciOi..."])]
 """A JWT. The token reader limits its length."""
 
+SessionId = Annotated[str, Field(examples=["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e"])]
+"""The `sid` claim of the session's tokens."""
+
+Device = Annotated[str, Field(examples=["Mozilla/5.0 (X11; Linux x86_64)"])]
+"""The User-Agent of the client."""
+
+Address = Annotated[str, Field(examples=["203.0.113.7"])]
+"""The IP address of the client."""
+
 Timestamp = Annotated[
     float,
     PlainSerializer(rfc3339_timestamp, return_type=str),

@@ -4,7 +4,16 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from auth_service.api.models.base import LoginEmail, Password, RequestBody, ResponseBody, Token, Trimmed
+from auth_service.api.models.base import (
+    Address,
+    Device,
+    LoginEmail,
+    Password,
+    RequestBody,
+    ResponseBody,
+    Token,
+    Trimmed,
+)
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import MAX_BODY
 from auth_service.events.client import MAX_ADDRESS
@@ -23,9 +32,9 @@ class OpenSessionRequest(RequestBody):
     password: Password
     handle_hash: HandleHash
     replaces: HandleHash | None = None
-    device: Annotated[str, StringConstraints(max_length=MAX_BODY), Trimmed] = ""
-    """The User-Agent of the browser, cut to its column when it is stored."""
-    address: Annotated[str, StringConstraints(max_length=MAX_ADDRESS), Trimmed] = ""
+    device: Annotated[Device, StringConstraints(max_length=MAX_BODY), Trimmed] = ""
+    """Truncated to its column when it is stored."""
+    address: Annotated[Address, StringConstraints(max_length=MAX_ADDRESS), Trimmed] = ""
 
 
 class HandleRequest(RequestBody):
@@ -38,5 +47,5 @@ class BrowserSessionResponse(ResponseBody):
     """A fresh access token. `expires_at` is the absolute end of the session, in seconds since the epoch."""
 
     access: Token
-    expires_at: int
+    expires_at: int = Field(examples=[1_800_000_000])
     user: UserResponse

@@ -1,11 +1,13 @@
 """Body of the answer to OPTIONS."""
 
+from pydantic import Field
+
 from auth_service.api.models.base import ResponseBody
 
 
 class OptionsResponse(ResponseBody):
     """A resource's name, and the media types that it writes and reads."""
 
-    name: str
-    renders: tuple[str, ...] = ("application/json",)
-    parses: tuple[str, ...]
+    name: str = Field(examples=["User List"])
+    renders: tuple[str, ...] = Field(default=("application/json",), examples=[["application/json"]])
+    parses: tuple[str, ...] = Field(examples=[["application/json", "multipart/form-data"]])

@@ -11,7 +11,7 @@ from auth_service.api.models.base import Item, ResponseBody
 class PageResponse(ResponseBody, Generic[Item]):
     """One page of `count` items. `next` and `previous` are paths, or null at either end."""
 
-    count: int
+    count: int = Field(examples=[57])
     next: str | None = Field(examples=["/auth/users/?page=3"])
     previous: str | None = Field(examples=["/auth/users/?page=1"])
     results: Sequence[Item]

@@ -14,7 +14,9 @@ class UsageReportRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    seen: Annotated[list[tuple[StrictStr, Generation]], Field(max_length=MAX_SEEN)]
+    seen: list[tuple[StrictStr, Generation]] = Field(
+        max_length=MAX_SEEN, examples=[[["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e", 3]]]
+    )
 
     def highest_generations(self) -> dict[str, int]:
         """Return the highest reported generation of each session."""

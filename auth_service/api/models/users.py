@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from pydantic import Field
+
 from auth_service.api.models.base import ListResponse, Name, NewEmail, Password, RequestBody, ResponseBody
 
 
@@ -41,10 +43,10 @@ class DeleteUserRequest(RequestBody):
 class UserResponse(ResponseBody):
     """A user."""
 
-    first_name: str
-    last_name: str
-    email: str
-    id: UUID
+    first_name: str = Field(examples=["Ann"])
+    last_name: str = Field(examples=["Lee"])
+    email: str = Field(examples=["ann@example.org"])
+    id: UUID = Field(examples=["0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11"])
 
 
 class UserListResponse(ListResponse[UserResponse]):
