@@ -261,7 +261,7 @@ def create_app(
         metrics,
         access_log if settings.access_log else None,
         clock,
-        websocket_idle=settings.websocket_idle,
+        websocket_idle_timeout=settings.websocket_idle,
     )
 
     background_tasks = (

@@ -1,6 +1,7 @@
-"""Answers every request that reaches a worker: forwards what the pipeline admits, and has Flask answer the rest.
+"""Dispatch every request of a worker: forward it, reply to it, or pass it to the gateway's own endpoints.
 
-Requests for upstream routes never enter WSGI. One place turns a refusal into an answer, and one place logs.
+A request that waits for nothing is forwarded by callbacks, every other one in a task. Requests for upstreams never
+enter WSGI.
 """
 
 import itertools
@@ -10,10 +11,9 @@ from collections.abc import Awaitable, Collection
 import structlog
 
 from chassis.clock import Clock
-from contract.problems import PROBLEM_JSON, Refused
-from gateway.http.gateway_paths import GatewayPaths
+from contract.problems import Refused
+from gateway.http.gateway_paths import FORWARD_AUTH, GatewayPaths
 from gateway.http.request import Request
-from gateway.http.websocket_handshake import asks_for_websocket
 from gateway.observability.access_log import AccessLog
 from gateway.observability.metrics import Metrics
 from gateway.pipeline.cors import Cors, readable_by
@@ -21,36 +21,27 @@ from gateway.pipeline.forward_auth import answer_fields, asked_about, shown
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.errors import ExchangeAborted
-from gateway.proxy.exchange import IDEMPOTENT_METHODS, Exchange, Send
+from gateway.proxy.exchange import IDEMPOTENT_METHODS
+from gateway.proxy.forwarder import Forwarder, opens_websocket
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
+from gateway.proxy.local_reply import LocalReply, problem_reply
 from gateway.proxy.open_streams import OpenStreams
-from gateway.proxy.websocket_exchange import WebSocketExchange
 from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
 from gateway.server.request_cycle import RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
 from gateway.suspendable import resume, run
-from gateway.upstream_connections.connection_pool import (
-    KEEPALIVE_EXPIRY,
-    NON_RETRYABLE_MAX_IDLE,
-    ConnectionPool,
-)
+from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, NON_RETRYABLE_MAX_IDLE
 from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
 
-Headers = list[tuple[bytes, bytes]]
-Answer = tuple[int, Headers, bytes]
-"""Status, fields and body."""
-
-_MISUNDERSTOOD = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
-"""After these the connection ends: who sends such a request may have meant another one."""
-
-_PERHAPS_OURS = frozenset({"OPTIONS", "CONNECT"})
+_SERVER_METHODS = frozenset({"OPTIONS", "CONNECT"})
+"""Methods that may be about the gateway itself, whatever the path."""
 
 _log = structlog.get_logger("dispatcher")
 
 
 class Dispatcher:
-    """What a worker does with its requests."""
+    """Dispatches the requests of one worker, and records their responses."""
 
     def __init__(
         self,
@@ -64,60 +55,57 @@ class Dispatcher:
         access_log: AccessLog | None,
         clock: Clock,
         *,
-        websocket_idle: float,
+        websocket_idle_timeout: float,
     ) -> None:
         self.request_head_cache = RequestHeadCache()
+        self.gateway_paths = gateway_paths
         self._pipeline = pipeline
         self._upstreams = upstreams
-        self._streams = streams
-        self._websocket_idle = websocket_idle
-        self._endpoints = endpoints
-        self.gateway_paths = gateway_paths
         self._concurrency = ConcurrencyLimiter()
+        self._forwarder = Forwarder(pipeline, upstreams, streams, self._concurrency, websocket_idle_timeout)
+        self._endpoints = endpoints
         self._cors = cors
         self._metrics = metrics
         self._access_log = access_log
         self._clock = clock
-        # Unique among workers and restarts by the random half, among requests by the counter.
+        # The random part differs between workers and restarts, the counter between requests.
         self._id_prefix = secrets.token_hex(8)
         self._counter = itertools.count(1)
 
     def next_request_id(self) -> str:
-        """An id that no other request has, of any worker."""
+        """Return an id that no other request of any worker has."""
         return f"{self._id_prefix}{next(self._counter):08x}"
 
     def begin(self, cycle: RequestCycle) -> None:
-        """Answer `cycle`: by callbacks if nothing has to be waited for, else in a task."""
+        """Answer the request of `cycle`: by callbacks if nothing has to be waited for, else in a task."""
         started = self._clock()
         request = cycle.request
-        origin = self._cors.origin(request)
-        if origin is not None:
+        head = request.cached_head
+        if (head is None or head.origin is not None) and (origin := self._cors.origin(request)) is not None:
             cycle.cors_lines = self._cors_lines(request, origin)
-        if not self._may_be_direct(cycle):
-            self._in_task(cycle, self._serve(cycle, started))
+        if self._needs_task(cycle):
+            self._start_task(cycle, started, self._respond(cycle, started))
             return
         try:
             self._start_admission(cycle, started)
         except Refused as refused:
-            status = cycle.respond(*_refusal(refused, request))
-            self._record(request, status, started, refused.code, _reason(refused))
-        except Exception:  # noqa: BLE001 - the last line of defence: the client gets a response, the log the reason
+            status = cycle.respond(*problem_reply(refused, request.request_id))
+            self._record(request, status, started, refused.code, _logged_reason(refused))
+        except Exception:  # noqa: BLE001 - the client gets a response in any case
             _log.exception("unhandled_exception", request_id=request.request_id)
-            status = cycle.respond(*_refusal(Refused("internal_error"), request))
+            status = cycle.respond(*problem_reply(Refused("internal_error"), request.request_id))
             self._record(request, status, started)
 
-    def _in_task(self, cycle: RequestCycle, answering: Awaitable[None]) -> None:
-        cycle.task = self._upstreams.loop.create_task(cycle.run(answering))
-
-    # --- directly ------------------------------------------------------------------------------------------------
-
-    def _may_be_direct(self, cycle: RequestCycle) -> bool:
+    def _needs_task(self, cycle: RequestCycle) -> bool:
         request = cycle.request
-        return not (
-            cycle.is_blocked
-            or request.method in _PERHAPS_OURS
-            or self.gateway_paths.contains(request.path, request.server)
-        )
+        return cycle.is_blocked or request.method in _SERVER_METHODS or self._is_for_gateway(request)
+
+    def _is_for_gateway(self, request: Request) -> bool:
+        path, paths = request.path, self.gateway_paths
+        may_be = path in paths.internal or path.startswith(FORWARD_AUTH)  # the internal address serves all paths
+        return may_be and paths.contains(path, request.server)
+
+    # --- by callbacks --------------------------------------------------------------------------------------------
 
     def _start_admission(self, cycle: RequestCycle, started: float) -> None:
         """Admit the request and forward it at once, or continue its admission in a task. Raises Refused."""
@@ -127,40 +115,35 @@ class Dispatcher:
         except StopIteration as finished:
             admitted: AdmittedRequest = finished.value
         else:
-            self._in_task(
-                cycle, self._serve(cycle, started, self._admit_and_forward(cycle, resume(admission, awaitable)))
-            )
+            self._start_task(cycle, started, self._admit_and_forward(cycle, resume(admission, awaitable)))
             return
         try:
-            is_forwarded = self._forward_directly(cycle, admitted, started)
+            is_forwarded = self._forward_at_once(cycle, admitted, started)
         except UpstreamFailed:  # the idle connection was closing: the task takes another one
             is_forwarded = False
         if not is_forwarded:
-            self._in_task(cycle, self._serve(cycle, started, self._forward(cycle, admitted)))
+            self._start_task(cycle, started, self._forwarder.forward(cycle, admitted))
 
-    def _forward_directly(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
-        """Forward the request by callbacks, or else return False. Raises Refused."""
-        has_body = admitted.has_body
-        if (has_body and (cycle.more_body or admitted.chunked)) or admitted.route.max_answer is not None:
+    def _forward_at_once(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
+        """Forward the request without a task if its route, its body and its connection permit it. Raises Refused."""
+        route, has_body = admitted.route, admitted.has_body
+        if (has_body and (cycle.more_body or admitted.chunked)) or route.max_answer is not None:
             return False
-        if _opens_websocket(admitted, cycle):
+        if route.websocket and opens_websocket(cycle, admitted):
             return False
-        pool = self._upstreams.pool_for(admitted.route.upstream, cycle.request.client)
-        max_idle = (
-            KEEPALIVE_EXPIRY
-            if cycle.request.method in IDEMPOTENT_METHODS and not has_body
-            else NON_RETRYABLE_MAX_IDLE
-        )
-        if admitted.route.concurrency_limit is not None:
-            slot = self._concurrency.try_acquire(admitted.route)
+        pool = self._upstreams.pool_for(route.upstream, cycle.request.client)
+        is_retryable = not has_body and cycle.request.method in IDEMPOTENT_METHODS
+        if route.concurrency_limit is not None:
+            slot = self._concurrency.try_acquire(route)
             if slot is None:
                 return False
             cycle.on_end = slot.release
+        max_idle = KEEPALIVE_EXPIRY if is_retryable else NON_RETRYABLE_MAX_IDLE
         connection = pool.take_idle(self._upstreams.loop.time(), max_idle)
         if connection is None:
-            self._in_task(cycle, self._serve(cycle, started, self._forward(cycle, admitted, pool=pool)))
-            return True
-        BufferedExchange(self, cycle, admitted, pool, connection, started).start()
+            self._start_task(cycle, started, self._forwarder.forward(cycle, admitted, pool))
+        else:
+            BufferedExchange(self, cycle, admitted, pool, connection, started).start()
         return True
 
     def response_sent(self, exchange: BufferedExchange, status: int) -> None:
@@ -169,115 +152,71 @@ class Dispatcher:
 
     def continue_streaming(self, exchange: BufferedExchange) -> None:
         """Continue an exchange whose response cannot be sent at once."""
-        self._in_task(exchange.cycle, self._resume(exchange))
-
-    async def _resume(self, direct: BufferedExchange) -> None:
-        try:
-            await self._serve(
-                direct.cycle, direct.started, self._forward(direct.cycle, direct.admitted, direct=direct)
-            )
-        finally:
-            direct.release_connection()
+        self._start_task(exchange.cycle, exchange.started, self._forwarder.resume(exchange))
 
     # --- in a task -----------------------------------------------------------------------------------------------
 
+    def _start_task(self, cycle: RequestCycle, started: float, response: Awaitable[int | None]) -> None:
+        serving = self._serve(cycle, started, response, cycle.request)
+        cycle.task = self._upstreams.loop.create_task(cycle.run(serving))
+
     async def _serve(
-        self, cycle: RequestCycle, started: float, forwarding: Awaitable[tuple[int, str]] | None = None
+        self, cycle: RequestCycle, started: float, response: Awaitable[int | None], logged: Request
     ) -> None:
-        """Respond to a request in a task, and record the response. `forwarding` continues an admission."""
-        request = cycle.request
+        """Await `response`, which returns its status, and record it for `logged`; None was recorded already.
+
+        A refusal becomes a problem details response. An aborted exchange has none: the connection is closed.
+        """
         code = reason = ""
         try:
-            if forwarding is not None:
-                status, code = await forwarding
-            # Before preflights: a proxy would take a response to one as permission to pass.
-            elif self.gateway_paths.is_forward_auth(request.path, request.server):
-                asked = asked_about(request)
-                request = shown(asked)
-                status = await self._answer_asked(asked, cycle.send)
-            elif self._cors.is_preflight(request):
-                fields = self._cors.preflight_headers(request, self._methods_at(request))
-                status = await _answer_empty(fields, cycle.send)
-            elif self.gateway_paths.contains(request.path, request.server):
-                await self._endpoints.serve(cycle)
-                return  # the Flask application logs its responses itself
-            elif request.method in _PERHAPS_OURS and (allow := self._pipeline.answered_here(request)) is not None:
-                status = await _answer_empty([(b"allow", allow.encode("ascii"))], cycle.send)
-            else:
-                status, code = await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
+            status = await response
         except Refused as refused:
-            code, reason = refused.code, _reason(refused)
-            status = await _refuse(refused, cycle, cycle.send)
+            code, reason = refused.code, _logged_reason(refused)
+            status = await problem_reply(refused, logged.request_id).send(cycle)
         except ClientGone:
             status = 0
-        except Exception:  # noqa: BLE001 - the last line of defence: the client gets an answer, the log the reason
-            _log.exception("unhandled_exception", request_id=request.request_id)
+        except ExchangeAborted as aborted:
+            status, code = 0, aborted.code
+        except Exception:  # noqa: BLE001 - the client gets a response in any case
+            _log.exception("unhandled_exception", request_id=logged.request_id)
             status = 500
             if not cycle.started:
-                await _refuse(Refused("internal_error"), cycle, cycle.send)
-        self._record(request, status, started, code, reason)
+                await problem_reply(Refused("internal_error"), logged.request_id).send(cycle)
+        if status is not None:
+            self._record(logged, status, started, code, reason)
 
-    async def _admit_and_forward(self, cycle: RequestCycle, admission: Awaitable[AdmittedRequest]) -> tuple[int, str]:
-        return await self._forward(cycle, await admission)
+    async def _respond(self, cycle: RequestCycle, started: float) -> int | None:
+        """Respond to a request that may be for the gateway itself; forward any other. Raises as Forwarder.forward."""
+        request = cycle.request
+        # Before preflights: the proxy that asks would take a preflight's 204 for its approval.
+        if self.gateway_paths.is_forward_auth(request.path, request.server):
+            original = asked_about(request)
+            await self._serve(cycle, started, self._decide_forward_auth(cycle, original), shown(original))
+            return None
+        if self._cors.is_preflight(request):
+            headers = self._cors.preflight_headers(request, self._methods_at(request))
+            return await LocalReply(204, headers).send(cycle)
+        if self._is_for_gateway(request):
+            await self._endpoints.serve(cycle)  # which record their requests themselves
+            return None
+        if request.method in _SERVER_METHODS and (allow := self._pipeline.answered_here(request)) is not None:
+            return await LocalReply(204, [(b"allow", allow.encode("ascii"))]).send(cycle)
+        return await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
 
-    async def _forward(
-        self,
-        cycle: RequestCycle,
-        admitted: AdmittedRequest,
-        *,
-        pool: ConnectionPool | None = None,
-        direct: BufferedExchange | None = None,
-    ) -> tuple[int, str]:
-        """Forward an admitted request. Return the status and, for a stream that the gateway ended, the error code.
+    async def _admit_and_forward(self, cycle: RequestCycle, admission: Awaitable[AdmittedRequest]) -> int:
+        return await self._forwarder.forward(cycle, await admission)
 
-        The status is 0 for an incomplete response: the connection ends with it. Raises Refused before the response.
-        """
-        exchange = None
-        try:
-            exchange = self._exchange(admitted, cycle)
-            if direct is not None:
-                await exchange.resume(direct.pool, direct.detach_connection())
-            else:
-                await self._run(exchange, admitted, cycle, pool)
-        except Refused as refused:
-            if admitted.fresh is not None:
-                refused.headers = {**refused.headers, **admitted.fresh.to_headers()}
-            raise
-        except (ExchangeAborted, ClientGone):
-            return 0, exchange.end_code if exchange is not None else ""
-        return exchange.status, ""
+    async def _decide_forward_auth(self, cycle: RequestCycle, original: Request) -> int:
+        decision = await run(self._pipeline.admit(original, is_forwarded=False))
+        return await LocalReply(200, answer_fields(decision)).send(cycle)
 
     def _cors_lines(self, request: Request, origin: bytes) -> bytes:
         route = self._pipeline.routes_of(request).get(request.method)
         return readable_by(origin, route.expose_headers if route is not None else b"")
 
     def _methods_at(self, request: Request) -> Collection[str]:
-        """The methods of the routes at the path of `arrival`; none where the gateway itself answers."""
-        own = self.gateway_paths.contains(request.path, request.server)
-        return () if own else self._pipeline.routes_of(request).keys()
-
-    async def _run(
-        self, exchange: Exchange, admitted: AdmittedRequest, cycle: RequestCycle, pool: ConnectionPool | None
-    ) -> None:
-        """Has the exchange run once its body is here and the route has a place for it. Raises as Exchange.run."""
-        await exchange.buffer_body()
-        if cycle.on_end is not None:  # it has its place already
-            return await exchange.run(pool)
-        with await self._concurrency.acquire(admitted.route, cycle):
-            self._pipeline.confirm(admitted)  # the token may have been revoked since the request was let through
-            return await exchange.run(pool)
-
-    def _exchange(self, admitted: AdmittedRequest, cycle: RequestCycle) -> Exchange:
-        if _opens_websocket(admitted, cycle):
-            return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle)
-        return Exchange(admitted, cycle, self._upstreams, self._streams)
-
-    async def _answer_asked(self, asked: Request, send: Send) -> int:
-        """Says whether `asked` may pass, and as whose, without reading a body. Raises Refused."""
-        headers = answer_fields(await run(self._pipeline.admit(asked, is_forwarded=False)))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-        return 200
+        """Return the methods of the routes at the request's path; none for an endpoint of the gateway."""
+        return () if self._is_for_gateway(request) else self._pipeline.routes_of(request).keys()
 
     def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
         self._metrics.responses[status] += 1
@@ -285,45 +224,6 @@ class Dispatcher:
             self._access_log.add(request, status, self._clock() - started, code, reason)
 
 
-def _reason(refused: Refused) -> str:
-    """Why an Origin was refused, for the log; empty for refusals that have another cause."""
+def _logged_reason(refused: Refused) -> str:
+    """Return why an Origin was refused; other refusals are explained by their code."""
     return refused.detail if refused.code == "cross_site" else ""
-
-
-def _opens_websocket(admitted: AdmittedRequest, cycle: RequestCycle) -> bool:
-    """Whether the connection is to go on as a WebSocket. Raises Refused(400) for a handshake with a body."""
-    if not (admitted.route.websocket and asks_for_websocket(cycle.request)):
-        return False
-    if admitted.has_body:
-        raise Refused("bad_header", "The handshake of a WebSocket has no body.")
-    return cycle.can_upgrade
-
-
-async def _refuse(refused: Refused, cycle: RequestCycle, send: Send) -> int:
-    status, headers, body = _refusal(refused, cycle.request)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-    return status
-
-
-async def _answer_empty(headers: Headers, send: Send) -> int:
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return 204
-
-
-def _refusal(refused: Refused, request: Request) -> Answer:
-    body = refused.to_body(request.request_id)
-    headers = [
-        (b"content-type", PROBLEM_JSON.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *(
-            (name.lower().encode(), value.encode("latin-1"))
-            for name, value in refused.to_headers().items()
-            if name != "Cache-Control"
-        ),
-    ]
-    if refused.code in _MISUNDERSTOOD:
-        headers.append((b"connection", b"close"))
-    return refused.status, headers, body

@@ -56,7 +56,7 @@ class Exchange:
         self._response_bytes = 0
         self.status = 0
         """Status of the response; 0 until it has begun."""
-        self.end_code = ""
+        self._end_code = ""
         """The problem code with which the gateway ended the stream; empty if it did not."""
 
     async def buffer_body(self) -> None:
@@ -86,12 +86,12 @@ class Exchange:
             self._refuse(failed)
         except Refused as refused:
             if self.status:  # a body exceeded its limit after the response had begun
-                raise ExchangeAborted from refused
+                raise ExchangeAborted(self._end_code) from refused
             raise
 
     def _refuse(self, failed: UpstreamFailed) -> NoReturn:
         if self.status or failed.reason == "closed":
-            raise ExchangeAborted from failed
+            raise ExchangeAborted(self._end_code) from failed
         if failed.reason == "overdue" and not self._body.is_complete:
             raise Refused("request_timeout") from failed
         if failed.reason in ("timeout", "overdue"):
@@ -201,7 +201,7 @@ class Exchange:
             return await self._copy_response(connection)
         finally:
             self._streams.close(stream)
-            self.end_code = stream.end_code
+            self._end_code = stream.end_code
 
     def _open_stream(self, connection: UpstreamConnection) -> OpenStream | None:
         is_event_stream = _is_event_stream(connection.headers)

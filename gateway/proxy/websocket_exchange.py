@@ -39,9 +39,10 @@ class WebSocketExchange(Exchange):
         stream = self._streams.open(self._route, self._admitted.principal, self._relay.end)
         try:
             await super().run(pool)
+        except ExchangeAborted as aborted:
+            raise ExchangeAborted(stream.end_code) from aborted
         finally:
             self._streams.close(stream)
-            self.end_code = stream.end_code
 
     def _request_head(self, pool: ConnectionPool) -> bytes:
         lines = self._admitted.provenance_lines + self._handshake.lines

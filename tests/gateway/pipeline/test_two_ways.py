@@ -164,7 +164,7 @@ def ways(
     for app in (short, long):
         _keep_records(app)
     by_task = Way(long, RunningGateway(0, None))  # type: ignore[arg-type]  # not served yet
-    by_task.proxy._may_be_direct = lambda cycle: False  # type: ignore[method-assign]  # the switch
+    by_task.proxy._needs_task = lambda cycle: True  # type: ignore[method-assign]  # the switch
     with running(short) as one, running(long) as other:
         yield [Way(short, one), Way(long, other)]
     place.stop()

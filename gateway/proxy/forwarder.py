@@ -1,0 +1,92 @@
+"""Forward an admitted request in a task: buffer its body, wait for a concurrency slot, run its exchange."""
+
+from contract.problems import Refused
+from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
+from gateway.proxy.buffered_exchange import BufferedExchange
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.open_streams import OpenStreams
+from gateway.proxy.websocket_exchange import WebSocketExchange
+from gateway.rate_limits.concurrency import ConcurrencyLimiter
+from gateway.server.request_cycle import RequestCycle
+from gateway.upstream_connections.connection_pool import ConnectionPool
+from gateway.upstreams.registry import UpstreamRegistry
+
+
+class Forwarder:
+    """Runs exchanges that may wait. `websocket_idle_timeout` is in seconds."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        upstreams: UpstreamRegistry,
+        streams: OpenStreams,
+        concurrency: ConcurrencyLimiter,
+        websocket_idle_timeout: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._upstreams = upstreams
+        self._streams = streams
+        self._concurrency = concurrency
+        self._websocket_idle_timeout = websocket_idle_timeout
+
+    async def forward(
+        self, cycle: RequestCycle, admitted: AdmittedRequest, pool: ConnectionPool | None = None
+    ) -> int:
+        """Forward a request and return the response's status. `pool` is that of the chosen address, if it is chosen.
+
+        Raises Refused before the response has begun; ExchangeAborted, or ClientGone in the queue, if the connection
+        has to be closed.
+        """
+        try:
+            exchange = self._exchange(cycle, admitted)
+            await self._run(exchange, cycle, admitted, pool)
+        except Refused as refused:
+            _add_fresh_tokens(refused, admitted)
+            raise
+        return exchange.status
+
+    async def resume(self, buffered: BufferedExchange) -> int:
+        """Continue an exchange whose request was sent. Returns and raises as forward."""
+        try:
+            exchange = Exchange(buffered.admitted, buffered.cycle, self._upstreams, self._streams)
+            await exchange.resume(buffered.pool, buffered.detach_connection())
+        except Refused as refused:
+            _add_fresh_tokens(refused, buffered.admitted)
+            raise
+        finally:
+            buffered.release_connection()
+        return exchange.status
+
+    async def _run(
+        self, exchange: Exchange, cycle: RequestCycle, admitted: AdmittedRequest, pool: ConnectionPool | None
+    ) -> None:
+        await exchange.buffer_body()
+        if cycle.on_end is not None:  # the request holds its slot already
+            return await exchange.run(pool)
+        with await self._concurrency.acquire(admitted.route, cycle):
+            self._pipeline.confirm(admitted)  # the token may have been revoked while the body came
+            return await exchange.run(pool)
+
+    def _exchange(self, cycle: RequestCycle, admitted: AdmittedRequest) -> Exchange:
+        if opens_websocket(cycle, admitted):
+            return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle_timeout)
+        return Exchange(admitted, cycle, self._upstreams, self._streams)
+
+
+def opens_websocket(cycle: RequestCycle, admitted: AdmittedRequest) -> bool:
+    """Return whether the request is a WebSocket handshake on a route that permits it.
+
+    Raises Refused(400) for a handshake with a body.
+    """
+    if not (admitted.route.websocket and asks_for_websocket(cycle.request)):
+        return False
+    if admitted.has_body:
+        raise Refused("bad_header", "The handshake of a WebSocket has no body.")
+    return cycle.can_upgrade
+
+
+def _add_fresh_tokens(refused: Refused, admitted: AdmittedRequest) -> None:
+    # The client's own tokens are spent: without the new ones it would be logged out.
+    if admitted.fresh is not None:
+        refused.headers = {**refused.headers, **admitted.fresh.to_headers()}

@@ -1,0 +1,41 @@
+"""Responses that the gateway gives itself, without an upstream or an endpoint."""
+
+from typing import NamedTuple
+
+from contract.problems import PROBLEM_JSON, Refused
+from gateway.server.request_cycle import RequestCycle
+
+_CLOSING_CODES = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
+"""After these the connection is closed: gateway and client may disagree about where the next request begins."""
+
+
+class LocalReply(NamedTuple):
+    """A whole response."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes = b""
+
+    async def send(self, cycle: RequestCycle) -> int:
+        """Send it as the response of `cycle`, and return its status."""
+        await cycle.send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await cycle.send({"type": "http.response.body", "body": self.body, "more_body": False})
+        return self.status
+
+
+def problem_reply(refused: Refused, request_id: str) -> LocalReply:
+    """Return `refused` as a problem details response (RFC 9457)."""
+    body = refused.to_body(request_id)
+    headers = [
+        (b"content-type", PROBLEM_JSON.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *(
+            (name.lower().encode(), value.encode("latin-1"))
+            for name, value in refused.to_headers().items()
+            if name != "Cache-Control"
+        ),
+    ]
+    if refused.code in _CLOSING_CODES:
+        headers.append((b"connection", b"close"))
+    return LocalReply(refused.status, headers, body)
