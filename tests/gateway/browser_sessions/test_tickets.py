@@ -16,7 +16,7 @@ from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn
-from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, handle_in, log_in
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import WAIT, RawUpstream
@@ -207,7 +207,7 @@ def test_a_cookie_gets_a_ticket_for_pages_of_ours_alone(
     with running(make_app(clock, AUTH_URL=place.url)) as gateway:
         cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
         assert ask_for_ticket(gateway, cookie).problem["code"] == "cross_site"
-        assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, cookie, *FROM_OUR_PAGE)}").status == 200
+        assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, cookie, *SAME_ORIGIN)}").status == 200
     place.stop()
 
 

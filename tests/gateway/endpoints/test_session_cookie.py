@@ -10,7 +10,7 @@ import pytest
 from contract.internal import EXCHANGE_PATH
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn, hash_of
-from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, UNKNOWN, ask, handle_in, log_in
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -86,10 +86,10 @@ def test_another_scheme_does_not_hide_the_cookie(gateway: RunningGateway) -> Non
     basic = "Authorization: Basic YTpi"
     assert ask(gateway, "GET /api/x", cookie, basic).status == 200
     assert ask(gateway, "POST /api/x", cookie, basic, body=b"x").problem["code"] == "cross_site"
-    assert ask(gateway, "POST /api/x", cookie, basic, *FROM_OUR_PAGE, body=b"x").status == 200
+    assert ask(gateway, "POST /api/x", cookie, basic, *SAME_ORIGIN, body=b"x").status == 200
 
 
-@pytest.mark.parametrize("value", [UNKNOWN, "", FOREIGN])
+@pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN])
 def test_a_handle_that_proves_nothing_is_cleared_and_ignored_beside_a_good_token(
     gateway: RunningGateway, auth: AuthStandIn, token: str, value: str
 ) -> None:
@@ -136,7 +136,7 @@ def test_cookies_are_ignored_where_anybody_may_ask(
     gateway: RunningGateway, auth: AuthStandIn, line: str, kind: str
 ) -> None:
     handle = handle_in(log_in(gateway))
-    value = {"live": handle, "dead": UNKNOWN, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
+    value = {"live": handle, "dead": UNKNOWN_HANDLE, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
     auth.refresh_tokens.add("")
     answer = ask(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
     assert (answer.status, auth.count(EXCHANGE_PATH)) == (200, 0)
@@ -154,9 +154,9 @@ def test_two_handles_are_refused_everywhere(
 ) -> None:
     """A log-out that is answered 204 has ended the session."""
     handle = handle_in(log_in(gateway))
-    for values in ((handle, UNKNOWN), (UNKNOWN, handle), (handle, handle), (handle, "")):
+    for values in ((handle, UNKNOWN_HANDLE), (UNKNOWN_HANDLE, handle), (handle, handle), (handle, "")):
         cookie = separator.join(f"{COOKIE}={value}" for value in values)
-        answer = ask(gateway, line, f"Cookie: {cookie}", *FROM_OUR_PAGE)
+        answer = ask(gateway, line, f"Cookie: {cookie}", *SAME_ORIGIN)
         assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (
             400,
             "multiple_credentials",
@@ -191,17 +191,17 @@ def test_a_cookie_is_read_alike_by_routes_and_by_our_own_endpoints(
     field = form.format(name=COOKIE, upper=COOKIE.upper(), handle=handle_in(log_in(gateway)))
     statuses = [ask(gateway, line, f"Cookie: {field}").status for line in ("GET /api/x", "GET /session/")]
     assert statuses == ([200, 200] if is_read else [401, 401])
-    assert ask(gateway, "DELETE /session/", f"Cookie: {field}", *FROM_OUR_PAGE).status == 204
+    assert ask(gateway, "DELETE /session/", f"Cookie: {field}", *SAME_ORIGIN).status == 204
     assert len(auth.handles) == (0 if is_read else 1)
 
 
 # --- when it is cleared ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [UNKNOWN, "", FOREIGN, '"quoted"'])
+@pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN, '"quoted"'])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 def test_a_handle_that_proves_nothing_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
-    answer = ask(gateway, line, f"Cookie: {COOKIE}={value}", *FROM_OUR_PAGE)
+    answer = ask(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
     if not line.startswith("GET /auth"):  # where the auth service answers for itself
         assert (answer.status, answer.problem["code"]) == (401, "session_ended")
     assert is_cleared(answer)
@@ -210,7 +210,7 @@ def test_a_handle_that_proves_nothing_is_cleared(gateway: RunningGateway, line: 
 def test_the_answer_to_a_request_that_crossed_a_log_in_clears_nothing(gateway: RunningGateway) -> None:
     """It may come to the browser after the new cookie."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    assert ask(gateway, "DELETE /session/", cookie, *FROM_OUR_PAGE).status == 204
+    assert ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
     for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
         assert COOKIE not in str(ask(gateway, line, cookie).get_all("set-cookie"))
 
@@ -223,7 +223,7 @@ def test_so_does_the_answer_of_a_worker_that_never_saw_the_handle(
     """Another worker answered the log-in that ended the old session."""
     auth.ended_seconds_ago = seconds_ago
     old = secrets.token_urlsafe(32)
-    assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *FROM_OUR_PAGE)) is cleared
+    assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *SAME_ORIGIN)) is cleared
 
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])

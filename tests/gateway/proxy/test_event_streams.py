@@ -11,7 +11,7 @@ from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn
-from tests.gateway.browser_sessions.test_sessions import COOKIE, handle_in, log_in
+from tests.gateway.browser import COOKIE, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script

@@ -21,7 +21,7 @@ from gateway.http.websocket_handshake import Handshake
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn
-from tests.gateway.browser_sessions.test_sessions import COOKIE, handle_in, log_in
+from tests.gateway.browser import COOKIE, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running

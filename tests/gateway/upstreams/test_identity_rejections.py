@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.upstreams.identity_rejections import LOG_INTERVAL, IdentityRejections
-from tests.gateway.browser_sessions.test_sessions import COOKIE, FROM_OUR_PAGE, UNKNOWN, ask, log_in
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -109,9 +109,9 @@ def test_an_auth_service_that_rejects_the_gateway_is_a_502(make_app: MakeApp, au
     with running(make_app()) as served, capture_logs() as lines:
         auth_upstream.begin_answering(answering(ok(refusal).replace(b"200 OK", b"403 Forbidden", 1)))
         assert log_in(served).problem["code"] == "peer_rejected"
-        cookie = f"Cookie: {COOKIE}={UNKNOWN}"
+        cookie = f"Cookie: {COOKIE}={UNKNOWN_HANDLE}"
         for line in ("GET /api/x", "GET /session/", "DELETE /session/"):
-            answer = ask(served, line, cookie, *FROM_OUR_PAGE)
+            answer = ask(served, line, cookie, *SAME_ORIGIN)
             assert is_rejection(answer)
             assert answer.problem["code"] == "peer_rejected"
         auth_upstream.begin_answering(answering(ok(b"{}").replace(b"200 OK", b"403 Forbidden", 1)))

@@ -1,0 +1,49 @@
+"""Act as a browser: log in at /session/ for a session cookie, and send requests with it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.gateway.auth_stand_in import PASSWORD, AuthStandIn
+from tests.gateway.raw_client import Answer
+from tests.gateway.running_gateway import RunningGateway
+
+COOKIE = "__Host-session"
+SAME_ORIGIN = ("X-Requested-With: app", "Sec-Fetch-Site: same-origin")
+"""Header fields of a request by a page of the gateway's own origin."""
+UNKNOWN_HANDLE = "u" * 43
+"""A well-formed handle without a session."""
+
+
+def ask(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> Answer:
+    """Send one request on a connection of its own; `line` is the request line without the version."""
+    with gateway.connect() as client:
+        length = [f"Content-Length: {len(body)}"] if body else []
+        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields, *length, body=body)
+
+
+def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
+    """Return the statuses of concurrent requests, all of which arrive before the auth service answers any call."""
+    auth.holding = True
+    with ThreadPoolExecutor(clients) as pool:
+        answers = [pool.submit(ask, gateway, "GET /api/x", *fields) for _ in range(clients)]
+        have_arrived = gateway.has_met(clients)
+        auth.holding = False
+        assert have_arrived
+        return [answer.result().status for answer in answers]
+
+
+def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> Answer:
+    """Log in as Ada, by default from a page of the gateway's own origin."""
+    body = json.dumps({"email": "ada@example.org", "password": password}).encode()
+    return ask(gateway, "POST /session/", "Content-Type: application/json", *(fields or SAME_ORIGIN), body=body)
+
+
+def handle_in(answer: Answer) -> str:
+    """Return the handle in the session cookie that a log-in sets."""
+    assert answer.status == 200, answer
+    return (answer.get("set-cookie") or "").split(";")[0].removeprefix(f"{COOKIE}=")
+
+
+def log_in_for_cookie(gateway: RunningGateway) -> str:
+    """Log in and return the Cookie header field of the session."""
+    return f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"

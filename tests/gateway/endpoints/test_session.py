@@ -1,0 +1,114 @@
+"""/session/: a page logs in, asks who is logged in, and logs out, without ever seeing a token."""
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from contract.internal import END_PATH, SESSIONS_PATH
+from tests.gateway.access_tokens import SigningKey
+from tests.gateway.auth_stand_in import PASSWORD, USER, AuthStandIn, hash_of, serving
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, ask, handle_in, log_in, log_in_for_cookie
+from tests.gateway.conftest import MakeApp
+from tests.gateway.raw_upstream import RawUpstream, answering, ok
+from tests.gateway.running_gateway import RunningGateway, running
+
+
+@pytest.fixture
+def auth(signing_key: SigningKey) -> AuthStandIn:
+    return AuthStandIn(signing_key)
+
+
+@pytest.fixture
+def auth_server(auth: AuthStandIn) -> Iterator[RawUpstream]:
+    with serving(auth) as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(auth_server: RawUpstream, upstream: RawUpstream, make_app: MakeApp) -> Iterator[RunningGateway]:
+    with running(make_app(AUTH_URL=auth_server.url)) as served:
+        yield served
+
+
+def test_a_log_in_sets_a_cookie_and_returns_no_token(gateway: RunningGateway, auth: AuthStandIn) -> None:
+    answer = log_in(gateway)
+    assert json.loads(answer.body)["user"] == USER
+    cookie = answer.get("set-cookie") or ""
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=Strict"} <= set(cookie.split("; "))
+    assert len(handle_in(answer)) >= 43  # 256 bits
+    assert hash_of(handle_in(answer)) in auth.handles
+    assert b"eyJ" not in answer.body
+    assert "eyJ" not in str(answer.fields)
+
+
+def test_a_wrong_password_returns_the_auth_services_own_response(gateway: RunningGateway) -> None:
+    answer = log_in(gateway, "wrong")
+    assert (answer.status, answer.get("set-cookie")) == (401, None)
+    assert json.loads(answer.body) == {"detail": "No active account found with the given credentials"}
+
+
+def test_a_throttled_log_in_returns_the_auth_services_retry_after(
+    gateway: RunningGateway, auth_server: RawUpstream
+) -> None:
+    body = b'{"detail": "Request was throttled."}'
+    throttled = ok(body, "Retry-After: 42").replace(b"200 OK", b"429 Too Many Requests", 1)
+    auth_server.begin_answering(answering(throttled))
+    answer = log_in(gateway)
+    assert (answer.status, answer.get("retry-after"), answer.body) == (429, "42", body)
+
+
+@pytest.mark.parametrize("fields", [("X-Requested-With: app",), ("Sec-Fetch-Site: same-origin",)])
+def test_a_page_of_another_origin_cannot_log_in(
+    gateway: RunningGateway, auth: AuthStandIn, fields: tuple[str, ...]
+) -> None:
+    assert log_in(gateway, PASSWORD, *fields).problem["code"] == "cross_site"
+    assert auth.count(SESSIONS_PATH) == 0
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"email": 1, "password": "x"}', b'{"email": "a@b.co"}', b'{"email": "\\u0000"}']
+)
+def test_a_malformed_log_in_is_a_400(gateway: RunningGateway, auth: AuthStandIn, body: bytes) -> None:
+    answer = ask(gateway, "POST /session/", "Content-Type: application/json", *SAME_ORIGIN, body=body)
+    assert (answer.status, auth.count(SESSIONS_PATH)) == (400, 0)
+
+
+def test_a_log_in_replaces_the_session_of_its_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
+    """A malformed cookie, or two of them, replace no session."""
+    first = handle_in(log_in(gateway))
+    for cookie in (f"{COOKIE}={first}", f"{COOKIE}=no handle", f"{COOKIE}={first}; {COOKIE}={first}"):
+        assert log_in(gateway, PASSWORD, *SAME_ORIGIN, f"Cookie: {cookie}").status == 200
+    assert auth.replaced == [None, hash_of(first), None, None]
+    assert ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={first}").status == 401
+    wrong = log_in(gateway, "wrong", *SAME_ORIGIN, f"Cookie: {COOKIE}={first}")
+    assert wrong.status == 401
+
+
+def test_get_returns_the_user_and_the_expiry_of_the_session(gateway: RunningGateway) -> None:
+    cookie = log_in_for_cookie(gateway)
+    members = json.loads(ask(gateway, "GET /session/", cookie).body)
+    assert members["user"] == USER
+    assert members["expires_at"] > time.time()
+    assert ask(gateway, "GET /session/").problem["code"] == "no_credentials"
+
+
+def test_a_log_out_ends_the_session_and_clears_the_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
+    cookie = log_in_for_cookie(gateway)
+    answer = ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
+    assert (answer.status, auth.handles, auth.count(END_PATH)) == (204, set(), 1)
+    assert "Max-Age=0" in (answer.get("set-cookie") or "")
+    after = ask(gateway, "GET /api/x", cookie)
+    assert (after.status, after.problem["code"], after.get("set-cookie")) == (401, "session_ended", None)
+    assert ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
+
+
+def test_the_cookie_over_plain_http_has_another_name(
+    auth_server: RawUpstream, upstream: RawUpstream, make_app: MakeApp
+) -> None:
+    with running(make_app(AUTH_URL=auth_server.url, SESSION_COOKIE_SECURE="off")) as gateway:
+        cookie = log_in(gateway).get("set-cookie") or ""
+        assert cookie.startswith("sallyport-session=")
+        assert "Secure" not in cookie
+        assert ask(gateway, "GET /api/x", f"Cookie: {cookie.split(';')[0]}").status == 200
