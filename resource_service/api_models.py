@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -57,9 +57,12 @@ Body = Annotated[
     str, StringConstraints(max_length=10_000), BeforeValidator(_require_value), Field(examples=["500 g flour"])
 ]
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339_timestamp), Field(examples=["2026-11-23T19:08:00.000000Z"])]
-
-
 Owner = Annotated[str, StringConstraints(max_length=255), BeforeValidator(lambda text: text or EVERYBODY)]
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class NewNote(BaseModel):
@@ -74,7 +77,7 @@ class NewNote(BaseModel):
 class NoteChanges(BaseModel):
     """The body of a request to change a note. A field that is left out stays as it is."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, json_schema_extra=_without_defaults)
 
     title: Title = ""
     body: Body = ""
@@ -125,6 +128,12 @@ class NoteResponse(BaseModel):
     body: str = Field(examples=["500 g flour"])
     created_at: Timestamp
     updated_at: Timestamp
+
+
+class DeletedNote(BaseModel):
+    """The data of a `deleted` event."""
+
+    id: UUID = Field(examples=["0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11"])
 
 
 class NotePageResponse(BaseModel):

@@ -18,13 +18,12 @@ from itertools import count
 from selectors import EVENT_READ, DefaultSelector
 from threading import BoundedSemaphore
 from typing import Any
-from uuid import UUID
 
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
 from contract.problems import Refused, spread
-from resource_service.api_models import NoteResponse
+from resource_service.api_models import DeletedNote, NoteResponse
 from resource_service.database_models import db
 from resource_service.identity import current_identity, identity_required
 from resource_service.json_bodies import to_json
@@ -39,12 +38,6 @@ RETRY_MS = 2_000
 
 Wait = Callable[[float], bool]
 """Wait for some seconds. Return whether the stream may continue."""
-
-
-class DeletedNote(BaseModel):
-    """The data of a `deleted` event."""
-
-    id: UUID
 
 
 note_events = Blueprint("note_events", __name__, url_prefix="/api/notes")

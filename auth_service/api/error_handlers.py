@@ -13,8 +13,9 @@ from auth_service.api.errors import (
     ApiError,
     bad_credentials,
     bad_token,
+    detailed,
     hashing_busy,
-    inactive_account_of_token,
+    inactive_user_of_token,
     invalid_fields,
     malformed_body,
     session_ended,
@@ -48,7 +49,7 @@ def _responding(error_for: Callable[..., ApiError]) -> Callable[[Exception], Res
 def _no_active_account(exception: NoActiveAccount) -> ApiError:
     if exception.is_deleted:
         return bad_token("No active account found for the given token.")
-    return inactive_account_of_token()
+    return inactive_user_of_token()
 
 
 def _store_unavailable(exception: Exception) -> ApiError:
@@ -58,7 +59,7 @@ def _store_unavailable(exception: Exception) -> ApiError:
 
 ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     ApiError: lambda error: error,
-    HTTPException: lambda error: ApiError(error.code or 500, {"detail": error.name}),
+    HTTPException: lambda error: detailed(error.code or 500, error.name),
     # gunicorn parses a chunked body only when the view reads it.
     ParseException: lambda _: malformed_body("The body's framing is broken."),
     BadCredentials: lambda _: bad_credentials(),

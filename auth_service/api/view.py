@@ -21,9 +21,9 @@ class ApiView(View):
     init_every_request = False
 
     name: ClassVar[str]
-    """The name in the answer to OPTIONS."""
+    """The name in the response to OPTIONS."""
     allow: ClassVar[str]
-    """The Allow header of every answer. RFC 9110 10.2.1."""
+    """The Allow header of every response. RFC 9110 10.2.1."""
     anonymous_methods: ClassVar[frozenset[str]] = frozenset()
     """Methods that need no access token. For these, the Authorization header is ignored."""
 
@@ -35,8 +35,8 @@ class ApiView(View):
         if request.method not in self.allow.split(", "):
             raise method_not_allowed(request.method)
         verb = "get" if request.method == "HEAD" else request.method.lower()
-        answer: ResponseReturnValue = getattr(self, verb)(**path)
-        return answer
+        response: ResponseReturnValue = getattr(self, verb)(**path)
+        return response
 
     def options(self, **_: Any) -> Response:
         """Return the name of the resource and the media types that it reads."""

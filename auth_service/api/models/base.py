@@ -1,7 +1,7 @@
 """Base classes and field types of the request and response models."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,12 @@ class RequestBody(BaseModel):
 
     # Inputs hold passwords and tokens, so error messages do not repeat them.
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
+
+
+def without_defaults(schema: dict[str, Any]) -> None:
+    """Remove the defaults from a JSON Schema, for bodies in which a missing field means "unchanged"."""
+    for field in schema["properties"].values():
+        field.pop("default", None)
 
 
 class ResponseBody(BaseModel):

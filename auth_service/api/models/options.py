@@ -1,4 +1,4 @@
-"""Body of the answer to OPTIONS."""
+"""Body of the response to OPTIONS."""
 
 from pydantic import Field
 

@@ -2,9 +2,17 @@
 
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from auth_service.api.models.base import ListResponse, Name, NewEmail, Password, RequestBody, ResponseBody
+from auth_service.api.models.base import (
+    ListResponse,
+    Name,
+    NewEmail,
+    Password,
+    RequestBody,
+    ResponseBody,
+    without_defaults,
+)
 
 
 class RegisterRequest(RequestBody):
@@ -17,7 +25,9 @@ class RegisterRequest(RequestBody):
 
 
 class RenameRequest(RequestBody):
-    """New names of a user; a name that is left out stays as it is."""
+    """New names of a user. A name that is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     first_name: Name = ""
     last_name: Name = ""

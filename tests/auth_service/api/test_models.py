@@ -80,6 +80,10 @@ def test_a_rename_holds_only_the_names_of_the_body() -> None:
     assert RenameRequest.model_validate({"last_name": "", "unknown": 1}).given_names() == {"last_name": ""}
 
 
+def test_a_name_that_may_be_left_out_of_a_rename_has_no_default_in_the_schema() -> None:
+    assert "default" not in str(RenameRequest.model_json_schema()["properties"])
+
+
 @pytest.mark.parametrize("model", [*REQUESTS, *RESPONSES], ids=lambda model: model.__name__)
 def test_every_field_has_an_example_or_a_model_in_its_json_schema(model: type[BaseModel]) -> None:
     schema = model.model_json_schema(mode="validation" if issubclass(model, RequestBody) else "serialization")

@@ -1,6 +1,7 @@
 """/auth/users/: registration, who sees whom, and changes of the password."""
 
 import threading
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -26,6 +27,16 @@ def test_a_registration_returns_the_user_without_the_password(client: FlaskClien
         "email": "Ann.Lee@Example.org",
         "id": response.json["id"],
     }
+
+
+def test_an_invalid_registration_uses_no_database_and_does_not_count(make_app: MakeApp, tmp_path: Path) -> None:
+    """The throttle, the check for a taken address and the password rules come after the body is valid."""
+    without_database = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").test_client()
+    for _ in range(20):
+        assert without_database.post("/auth/users/", json={"email": "ann@example.org"}).json == {
+            "password": ["This field is required."]
+        }
+    assert Person(without_database).register().status_code == 503
 
 
 def test_a_registration_cannot_grant_roles(client: FlaskClient, operator: Operator) -> None:

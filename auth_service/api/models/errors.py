@@ -1,0 +1,55 @@
+"""Bodies of error responses."""
+
+from pydantic import ConfigDict, Field, RootModel
+
+from auth_service.api.models.base import ResponseBody
+from contract.internal import SESSION_ENDED
+
+
+class ErrorResponse(ResponseBody):
+    """An error as a sentence."""
+
+    detail: str = Field(examples=["Not found."])
+
+
+class CodedErrorResponse(ErrorResponse):
+    """An error as a sentence and as a code, by which clients distinguish errors of one status."""
+
+    code: str = Field(examples=["token_not_valid"])
+
+
+class FieldErrorsResponse(RootModel[dict[str, list[str]]]):
+    """The texts for each invalid field. `non_field_errors` holds those for the whole body."""
+
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [{"email": ["Enter a valid email address."]}]}
+    )
+
+
+class TokenErrorMessage(ResponseBody):
+    """The reason why an access token is refused."""
+
+    token_class: str = Field(default="AccessToken", examples=["AccessToken"])
+    token_type: str = Field(default="access", examples=["access"])
+    message: str = Field(examples=["Token is expired"])
+
+
+class AccessTokenErrorResponse(ResponseBody):
+    """A refused access token."""
+
+    detail: str = Field(
+        default="Given token not valid for any token type", examples=["Given token not valid for any token type"]
+    )
+    code: str = Field(default="token_not_valid", examples=["token_not_valid"])
+    messages: list[TokenErrorMessage]
+
+
+class SessionEndedResponse(ResponseBody):
+    """A browser session that has ended, or never existed. `ended_seconds_ago` is null if the time is unknown."""
+
+    detail: str = Field(
+        default="There is no such session, or it has ended.",
+        examples=["There is no such session, or it has ended."],
+    )
+    code: str = Field(default=SESSION_ENDED, examples=[SESSION_ENDED])
+    ended_seconds_ago: float | None = Field(examples=[12.5])
