@@ -14,7 +14,7 @@ import uvloop
 from stack.plan import ROOT
 from tests.faults.figures import Say
 from tests.faults.running_system import RunningSystem, running_system
-from tests.gateway.server.pipelines import ROUTES, Outcome, play_all
+from tests.gateway.server.random_sequences import ROUTES, Outcome, play_all
 from tests.load.test_memory import GROWTH, resident
 from tests.ports import free_port
 

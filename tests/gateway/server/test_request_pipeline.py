@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.gateway.conftest import MakeApp
 from tests.gateway.running_gateway import running
-from tests.gateway.server.pipelines import ROUTES, play_all
+from tests.gateway.server.random_sequences import ROUTES, play_all
 from tests.ports import free_port
 
 COUNT = 400

@@ -1,0 +1,75 @@
+"""A gateway with a route whose number of concurrent requests is limited, and a check that none of them leaks."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
+from tests.gateway.running_gateway import RunningGateway
+
+PLACES = 3
+"""Requests that the bounded route serves at once."""
+
+ROUTES = f"""
+[upstreams.notes]
+urls = ["${{RESOURCE_URL}}"]
+identity = false
+break_after = 0
+
+[[routes]]
+prefix = "/private/"
+upstream = "notes"
+access = "authenticated"
+max_body = "1GiB"
+
+[[routes]]
+prefix = "/small/"
+upstream = "notes"
+access = "public"
+max_body = 10
+
+[[routes]]
+prefix = "/bounded/"
+upstream = "notes"
+access = "public"
+max_concurrent = {PLACES}
+max_body = "1GiB"
+"""
+
+REFUSED = b"GET /private/ HTTP/1.1\r\nHost: h\r\n\r\n"
+GOOD_GET = b"GET /bounded/get HTTP/1.1\r\nHost: h\r\n\r\n"
+GOOD_POST = b"POST /bounded/post HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+GARBAGE = b"\0\r\n\r\n"
+
+
+def statuses_until_closed(client: RawClient) -> list[int]:
+    """Return the status of every response until the server closes the connection."""
+    statuses: list[int] = []
+    while True:
+        try:
+            statuses.append(client.answer().status)
+        except ConnectionError:
+            return statuses
+
+
+def all_places_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
+    """Return whether the bounded route serves PLACES requests at once."""
+    arrived, go_on = threading.Semaphore(0), threading.Event()
+
+    async def held(conversation: Conversation) -> None:
+        await conversation.read_body()
+        arrived.release()
+        await asyncio.to_thread(go_on.wait, WAIT)
+        await conversation.write(ok())
+
+    def ask(_: int) -> int:
+        with gateway.connect() as client:
+            return client.ask("GET /bounded/ HTTP/1.1", "Host: h").status
+
+    upstream.begin(held)
+    with ThreadPoolExecutor(PLACES) as threads:
+        statuses = threads.map(ask, range(PLACES))
+        all_arrived = [arrived.acquire(timeout=WAIT / 5) for _ in range(PLACES)]
+        go_on.set()
+        return all(all_arrived) and list(statuses) == [200] * PLACES
