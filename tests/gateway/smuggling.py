@@ -1,14 +1,15 @@
-"""Generates requests whose end two readers could see in different places, thousands of them, each a family's member.
+"""Generate thousands of requests that two parsers could frame differently (request smuggling), by family.
 
-The families are those of the published corpora (gunicorn's invalid requests, llhttp's, the HTTP desync literature),
-written anew from RFC 9112. In every case NUMBER stands for the case's own number, in as many digits.
+The families follow published corpora (gunicorn's invalid requests, llhttp's tests, the HTTP desync literature), and
+are written from RFC 9112. In every case NUMBER is replaced by the number of the case, with as many digits.
 """
 
 from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from tests.gateway.mutations import BEFORE, CHUNKS, CODINGS, ENDS, FIELDS, LENGTHS, REQUEST_LINES
+from tests.gateway.framing_mutations import CHUNKS, CODINGS, ENDS, LENGTHS
+from tests.gateway.head_mutations import BEFORE, FIELDS, REQUEST_LINES
 
 NUMBER = "NNNNN"
 OUTER, INNER, CANARY = f"/public/{NUMBER}", f"/public/{NUMBER}/inner", f"/public/{NUMBER}/canary"
@@ -22,7 +23,7 @@ _END = b"0\r\n\r\n"
 
 
 class Case(NamedTuple):
-    """A request, and what follows it on its connection."""
+    """The bytes of a request and of what follows it on the connection."""
 
     name: str
     raw: bytes
@@ -32,7 +33,7 @@ BODIES = {"a chunk": b"5\r\nhello\r\n" + _END, "no chunk": _END, "an open chunk"
 
 
 def families() -> dict[str, list[Case]]:
-    """Every case, by its family."""
+    """Return every case by family."""
     made = {
         "length and coding": _lengths_and_codings(),
         "length": _lengths(),
