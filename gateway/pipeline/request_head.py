@@ -32,7 +32,7 @@ class HeadTemplate:
 
     def provenance_lines(self, client: str, scheme: str, request_id: str) -> bytes:
         """Return the lines that name the request's id, its client and how it reached the gateway."""
-        return b"X-Request-Id: %b\r\n%b" % (request_id.encode("ascii"), _provenance_lines(self.host, client, scheme))
+        return f"X-Request-Id: {request_id}\r\n".encode() + _provenance_lines(self.host, client, scheme)
 
     def fill(self, host_line: bytes, provenance: bytes, identity: bytes) -> bytes:
         """Return the whole head of one request, from ended lines. `host_line` is that of the upstream's address."""

