@@ -1,4 +1,4 @@
-"""Plays the auth service's key: signs access tokens, good and forged, and publishes its JWKS."""
+"""Sign access tokens, valid and forged, and build the JWKS, as the auth service does."""
 
 import base64
 import json
@@ -17,16 +17,16 @@ IDENTITY_SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
 PEER_SECRET = "hV3nKz8QwMb5RtXc2YfLs9DgJp6ThUa4EoIx7WyB"
 
 LIFETIME = 300
-"""Seconds that a token of `access_claims` is good for."""
+"""Lifetime of the tokens of `access_claims`, in seconds."""
 
 PAST_EXPIRY = LIFETIME + LEEWAY + 1
-"""Seconds after which a gateway refuses it, streams included."""
+"""Seconds after which a gateway refuses such a token and ends its streams."""
 
 Claims = dict[str, Any]
 
 
 class SigningKey:
-    """A private key under its kid, which decides the algorithm as the auth service's does."""
+    """A private key and its `kid`; the kind of key determines the algorithm."""
 
     def __init__(self, kid: str = "k1", key: PrivateKey | None = None) -> None:
         self.kid = kid
@@ -41,18 +41,18 @@ class SigningKey:
 
     @property
     def jwk(self) -> Claims:
-        """The public half, as JWKS entry."""
+        """The public key as a JWKS entry."""
         return {**_public_members(self.key), "kid": self.kid, "alg": self.algorithm, "use": "sig"}
 
     def sign(self, claims: Mapping[str, object], **header: object) -> str:
-        """A token with `claims`; `header` members stand over the usual ones, and None takes one out."""
+        """Return a token with `claims`. `header` overrides header members; None removes one."""
         members = {"typ": ACCESS_TYP, "kid": self.kid, **header}
         kept = {name: value for name, value in members.items() if value is not None}
         return jwt.encode(dict(claims), self.key, algorithm=self.algorithm, headers=kept)
 
 
 def access_claims(now: float, **changed: object) -> Claims:
-    """The claims of a good access token, with `changed` ones over them; None takes one out."""
+    """Return the claims of a valid access token. `changed` overrides claims; None removes one."""
     claims: Claims = {
         "token_type": "access",
         "iss": DEFAULT_ISSUER,
@@ -72,7 +72,7 @@ def access_claims(now: float, **changed: object) -> Claims:
 
 
 def read_claims(**changed: Any) -> AccessClaims:
-    """Claims as the authenticator hands them on."""
+    """Return claims as the token verifier returns them; `changed` overrides members."""
     known: dict[str, Any] = {
         "subject": "ada-id",
         "session": "ada-session",
@@ -87,12 +87,12 @@ def read_claims(**changed: Any) -> AccessClaims:
 
 
 def jwks(*keys: SigningKey) -> bytes:
-    """The document that publishes `keys`."""
+    """Return the JWKS document with the public `keys`."""
     return json.dumps({"keys": [key.jwk for key in keys]}).encode()
 
 
 def by_hand(header: object, payload: object, signature: bytes = b"") -> str:
-    """A token put together without any library: parts that are no bytes are written as JSON."""
+    """Return a token built without a library; parts that are not bytes are written as JSON."""
     return ".".join(_part(part) for part in (header, payload, signature))
 
 

@@ -1,4 +1,4 @@
-"""A signing key, a real valkey-server, raw upstreams, and a gateway over them all on loopback ports."""
+"""A signing key, a real valkey-server, raw upstreams, and a gateway in front of them on loopback ports."""
 
 import logging
 import time
@@ -71,20 +71,20 @@ def signing_key() -> SigningKey:
 
 @pytest.fixture(scope="session")
 def token(signing_key: SigningKey) -> str:
-    """A good access token."""
+    """A valid access token."""
     return signing_key.sign(access_claims(time.time(), exp=int(time.time()) + 3_000))
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """A valkey-server of our own."""
+    """The URL of a valkey-server that all tests share."""
     with valkey_server() as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def auth_answers(signing_key: SigningKey) -> Script:
-    """What the auth service says: its keys, thanks for a report, and for the rest what it was sent."""
+    """Return the script of the auth service: the JWKS, 204 to usage reports, and two cookies to anything else."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.read_body()
@@ -108,7 +108,7 @@ def shared_auth_upstream(auth_answers: Script) -> Iterator[RawUpstream]:
 
 @pytest.fixture
 def auth_upstream(shared_auth_upstream: RawUpstream, auth_answers: Script) -> Iterator[RawUpstream]:
-    """The auth service's place, with nothing recorded yet. What a test has it answer ends with the test."""
+    """The auth service, without recorded requests. A script that a test sets ends with the test."""
     shared_auth_upstream.begin(auth_answers)
     yield shared_auth_upstream
     shared_auth_upstream.begin_answering(auth_answers)
@@ -123,7 +123,7 @@ def shared_upstream() -> Iterator[RawUpstream]:
 
 @pytest.fixture
 def upstream(shared_upstream: RawUpstream) -> RawUpstream:
-    """A resource service's place: it answers 200 "ok" until it is told otherwise."""
+    """A resource service that answers 200 "ok" unless a test sets another script; without recorded requests."""
     shared_upstream.begin()
     return shared_upstream
 
@@ -135,7 +135,7 @@ def make_app(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> MakeApp:
-    """`make_app(clock, NAME=value, ...)`: a gateway over the shared upstreams, or over what these variables say."""
+    """`make_app(clock, NAME=value, ...)` returns a gateway in front of the shared upstreams; settings override these."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "routes.toml").write_text(ROUTES)
     environ = {
@@ -155,9 +155,9 @@ def make_app(
         resolve: Resolve = resolve_by_system,
         **changed: str,
     ) -> Gateway:
-        told = environ | changed
-        settings = load(GatewaySettings, told)
-        return create_app(settings, environ=told, clock=clock, monotonic=monotonic, resolve=resolve)
+        variables = environ | changed
+        settings = load(GatewaySettings, variables)
+        return create_app(settings, environ=variables, clock=clock, monotonic=monotonic, resolve=resolve)
 
     return make
 
@@ -170,8 +170,7 @@ def shared_gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def gateway(shared_gateway: RunningGateway, caplog: pytest.LogCaptureFixture) -> Iterator[RunningGateway]:
-    """One gateway for every test that does not ask for one of its own. Whatever clients and upstreams do to it, it
-    logs no error: an exception that nobody expected fails the test that caused it."""
+    """The gateway that tests share. An error in its log fails the test that caused it."""
     with capture_logs() as lines:
         yield shared_gateway
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []

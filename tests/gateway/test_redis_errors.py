@@ -1,4 +1,4 @@
-"""Every use of Redis in the gateway, while connections to it are reset: uvloop then raises RuntimeError."""
+"""Every use of Redis survives a reset connection, for which uvloop raises RuntimeError."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,6 +7,7 @@ import pytest
 import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from contract.problems import Refused
 from gateway.browser_sessions.tickets import Tickets
@@ -25,24 +26,24 @@ CLOSED = RuntimeError(
 
 
 @pytest.mark.parametrize("fault", [CLOSED, RedisConnectionError("gone"), ConnectionResetError(), TimeoutError()])
-def test_every_fault_of_redis_is_one_error(fault: Exception) -> None:
+def test_every_failure_of_redis_is_redis_unavailable(fault: Exception) -> None:
     with pytest.raises(RedisUnavailable), redis_faults():
         raise fault
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("dictionary changed size during iteration"), ValueError("x")])
-def test_a_fault_of_our_own_is_none_of_redis(fault: Exception) -> None:
+def test_other_errors_pass_unchanged(fault: Exception) -> None:
     with pytest.raises(type(fault)), redis_faults():
         raise fault
 
 
 class Broken(Redis):
-    """A Redis whose every command fails as a write on a reset connection does, until it is mended."""
+    """A Redis client whose commands fail like writes on a reset connection, until `is_repaired`."""
 
-    is_mended = False
+    is_repaired = False
 
     async def execute_command(self, *args: object, **options: object) -> object:
-        if not self.is_mended:
+        if not self.is_repaired:
             raise CLOSED
         return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # of the library
 
@@ -54,54 +55,57 @@ def broken(url: str) -> Broken:
 
 
 @pytest.mark.parametrize("use", [lambda tickets: tickets.issue(read_claims()), lambda tickets: tickets.redeem("x")])
-def test_no_ticket_is_a_503_that_says_when_to_come_back(
+def test_without_redis_tickets_are_a_503_with_retry_after(
     redis_url: str, use: Callable[[Tickets], Awaitable[object]]
 ) -> None:
-    async def ask() -> None:
+    async def main() -> None:
         with pytest.raises(Refused) as refused:
             await use(Tickets(broken(redis_url), PEER_SECRET, MovableClock()))
         assert (refused.value.status, refused.value.code) == (503, "tickets_unavailable")
         assert refused.value.to_headers()["Retry-After"] in ("1", "2")
 
-    asyncio.run(ask())
+    asyncio.run(main())
 
 
-def test_the_revocation_feed_reads_on(redis_url: str) -> None:
-    async def live() -> None:
+def test_the_revocation_feed_reads_again_once_redis_is_back(redis_url: str) -> None:
+    async def main() -> None:
         redis = broken(redis_url)
         feed = RevocationFeed(redis, Revocations(fail_closed=False), MovableClock())
-        jobs = BackgroundTasks([feed.follow])
-        jobs.start()
-        await asyncio.sleep(0.05)
-        redis.is_mended = True
+        tasks = BackgroundTasks([feed.follow])
+        with capture_logs() as lines:
+            tasks.start()
+            async with asyncio.timeout(WAIT):
+                while not lines:  # noqa: ASYNC110 - the feed logs its first failure
+                    await asyncio.sleep(0)
+        redis.is_repaired = True
         async with asyncio.timeout(WAIT):
-            while not feed.loaded:  # noqa: ASYNC110 - a server is read
+            while not feed.loaded:  # noqa: ASYNC110 - another process answers
                 await asyncio.sleep(0.02)
-        await jobs.stop()
+        await tasks.stop()
         await redis.aclose()
 
-    asyncio.run(live())
+    asyncio.run(main())
 
 
-def test_rate_limits_look_for_redis_again(redis_url: str) -> None:
-    async def live() -> None:
+def test_rate_limits_use_redis_again_once_it_is_back(redis_url: str) -> None:
+    async def main() -> None:
         redis = broken(redis_url)
         counters = SharedCounters(redis, MovableClock())
         counters.is_local = True
         await counters.reconnect()
         still_local = counters.is_local
-        redis.is_mended = True
+        redis.is_repaired = True
         await counters.reconnect()
         assert (still_local, counters.is_local) == (True, False)
         await redis.aclose()
 
-    asyncio.run(live())
+    asyncio.run(main())
 
 
-def test_uvloop_says_what_we_look_for() -> None:
-    """A write on a transport that is closed: the words by which the fault is known."""
+def test_uvloop_raises_the_error_text_that_redis_faults_recognizes() -> None:
+    """On a write to a closed transport."""
 
-    async def live() -> None:
+    async def main() -> None:
         async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.close()
 
@@ -115,4 +119,4 @@ def test_uvloop_says_what_we_look_for() -> None:
         await server.wait_closed()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(live())
+        runner.run(main())

