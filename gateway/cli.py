@@ -10,7 +10,7 @@ import click
 from chassis.settings import SettingsError, load
 from chassis.startup import refuse_to_start, settings_or_exit, settings_problems
 from gateway.auth_service_address import auth_address
-from gateway.pipeline.explain import Asked, answer_of, table_lines
+from gateway.pipeline.explain import HypotheticalRequest, explain, table_lines
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
@@ -83,6 +83,6 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
     if target is None:
         click.echo("\n".join(table_lines(table, str(file))))
         return
-    answer = answer_of(table, Asked(method.upper(), target, roles))
+    answer = explain(table, HypotheticalRequest(method.upper(), target, roles))
     click.echo("\n".join(answer.lines))
     sys.exit(EXIT_OK if answer.passes else EXIT_REFUSED)

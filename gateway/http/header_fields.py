@@ -7,6 +7,7 @@ HeaderFields = Iterable[tuple[bytes, bytes]]
 """Names and values in their order; names are in lower case unless stated otherwise."""
 
 HeaderList = list[tuple[bytes, bytes]]
+HeaderTuple = tuple[tuple[bytes, bytes], ...]
 
 PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 5.6.2, in lower case

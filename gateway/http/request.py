@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-HeaderFields = tuple[tuple[bytes, bytes], ...]
-"""Header fields in their order; names are in lower case."""
+from gateway.http.header_fields import HeaderList, HeaderTuple
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +16,7 @@ class CachedHead:
     method: str
     path: bytes
     query: bytes
-    headers: HeaderFields
+    headers: HeaderTuple
     http_version: str
     token_index: int | None = None
     """Index in `headers` of the Authorization field, whose value is empty here; None if there is no such field."""
@@ -35,7 +34,7 @@ class Request(NamedTuple):
     method: str
     path: bytes
     query: bytes
-    headers: list[tuple[bytes, bytes]]
+    headers: HeaderList
     http_version: str
     client: str
     scheme: str

@@ -1,1 +1,1 @@
-"""The decision on one request: match, authenticate, authorize, vouch. Knows no socket."""
+"""The decision on one request: match, limit, authenticate, authorize, assert the identity. No sockets."""

@@ -1,4 +1,4 @@
-"""Decides whether a subject may pass a route: claims x route."""
+"""The authorize stage: compare the roles of a principal with those of the route."""
 
 from contract.claims import AccessClaims
 from contract.problems import Refused
@@ -6,6 +6,6 @@ from gateway.routing.routes import Route
 
 
 def authorize(claims: AccessClaims, route: Route) -> None:
-    """Returns when one of the route's roles was granted, or it names none. Raises Refused(403). RFC 6750 3.1."""
+    """Check that the claims have one of the route's roles, if it names any. Raises Refused(403). RFC 6750 3.1."""
     if route.roles and route.roles.isdisjoint(claims.roles):
         raise Refused("insufficient_scope", "None of the roles that this route asks for was granted.")

@@ -1,7 +1,7 @@
-"""Decides whether a request that a cookie authenticates comes from a page of ours (cross-site request forgery).
+"""CSRF protection: accept a request with the session cookie only from a page of the gateway's or an allowed origin.
 
-A browser sends the cookie along with whatever a foreign page makes it send. It does not let that page set a header
-of its own, a false Origin or a false Sec-Fetch-Site. Both are required, on every method that changes something.
+A browser adds the cookie to every request that a foreign page makes it send. But that page can neither add a custom
+header nor forge Origin or Sec-Fetch-Site. Unsafe methods need a custom header and one of these two.
 """
 
 from contract.problems import Refused
@@ -15,7 +15,7 @@ from gateway.http.origin import (
 )
 
 CUSTOM_HEADER = "X-Requested-With"
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
 
 
 def check_same_origin(
@@ -28,11 +28,11 @@ def check_same_origin(
     host: str | None,
     allowed_origins: AllowedOrigins,
 ) -> None:
-    """Returns for a request that a page of ours sent, or that changes nothing. Raises Refused(403).
+    """Check that a request comes from a page of the gateway's or an allowed origin, or has a safe method.
 
-    `scheme` and `host` are those by which the client reached the gateway.
+    `scheme` and `host` are those by which the client reached the gateway. Raises Refused(403).
     """
-    if method in _SAFE:
+    if method in _SAFE_METHODS:
         return
     if not custom_header:
         raise Refused(
@@ -52,28 +52,28 @@ def check_same_origin(
 
 
 def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_origins: AllowedOrigins) -> None:
-    """Returns where `origin` is the gateway's own or allowed. Raises Refused(403), also where there is none.
+    """Check that `origin` is the gateway's own or allowed. Raises Refused(403), also if there is none.
 
-    A WebSocket has no other protection: a foreign page may open one, and its browser sends the cookie along, but
-    neither a header of the page's own nor, everywhere, Sec-Fetch-Site (RFC 6455 10.2).
+    For a WebSocket this is the only protection (RFC 6455 10.2). A foreign page may open one, and its browser adds the
+    cookie. No page can add a custom header to the handshake, and not every browser adds Sec-Fetch-Site.
     """
     if origin is None:
         raise Refused("cross_site", "A WebSocket that a session cookie authenticates needs an Origin.")
-    own, known = own_origin(scheme, host), parse_origin(origin)
-    if known is not None and (known == own or known in allowed_origins):
+    own, parsed = own_origin(scheme, host), parse_origin(origin)
+    if parsed is not None and (parsed == own or parsed in allowed_origins):
         return
     raise Refused("cross_site", origin_refusal(origin, own))
 
 
 def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, host: str | None) -> None:
-    """Returns for a log-in whose session cookie the browser would keep and send. Raises Refused(403).
+    """Check that a log-in does not come from a page of another site. Raises Refused(403).
 
-    The cookie is SameSite=Strict: a browser drops it when the page is another site's, and the log-in would seem to
-    work and have no effect. Sec-Fetch-Site says so; without it two hosts that cannot be one site do.
+    The session cookie is SameSite=Strict, so the browser would drop it: the log-in would seem to work and have no
+    effect. A browser without Sec-Fetch-Site is refused only if the two hosts cannot be the same site.
     """
-    own, known = own_origin(scheme, host), parse_origin(origin) if origin is not None else None
-    is_foreign = own is not None and known is not None and is_certainly_cross_site(own, known)
-    if fetch_site == "cross-site" or (fetch_site is None and is_foreign):
+    own, parsed = own_origin(scheme, host), parse_origin(origin) if origin is not None else None
+    is_cross_site = own is not None and parsed is not None and is_certainly_cross_site(own, parsed)
+    if fetch_site == "cross-site" or (fetch_site is None and is_cross_site):
         raise Refused(
             "cross_site",
             f"A page of {printable(origin or 'another site')} is another site than {own or 'this gateway'}: its "

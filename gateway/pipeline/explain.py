@@ -1,6 +1,6 @@
-"""Decides in words what the routes let through: the table for a reader, and what one request would meet.
+"""Explain the routes in text: the whole table, and how one request would be decided.
 
-Asks the same functions that decide in the gateway, so that the two cannot differ.
+It calls the functions by which the gateway decides, so that the two cannot differ.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +17,8 @@ PASSES = "passes"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request that might be made: `target` is its path, with a query or without."""
+class HypotheticalRequest:
+    """A request to explain. `target` is its path and, if there is one, `?` and its query."""
 
     method: str
     target: str
@@ -26,15 +26,15 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What is to be said of a request, and whether it would pass: with the roles asked for, or else for anybody."""
+class Explanation:
+    """The explanation of one request, and whether it would pass with its roles; without roles, for any client."""
 
     lines: tuple[str, ...]
     passes: bool
 
 
 def table_lines(table: RouteTable, file: str) -> list[str]:
-    """The whole table, a line a route, in the order of their prefixes."""
+    """Return the table of routes, one per line, sorted by prefix."""
     head = (
         f"{file} is good: {len(table.routes)} routes to {len(table.upstreams())} upstreams, version {table.version}"
     )
@@ -45,20 +45,20 @@ def table_lines(table: RouteTable, file: str) -> list[str]:
     return [head, *(f"  {line}" for line in _columns(rows))]
 
 
-def answer_of(table: RouteTable, asked: Asked) -> Answer:
-    """What `asked` would meet."""
-    path, _, query = asked.target.encode("utf-8", "surrogateescape").partition(b"?")
+def explain(table: RouteTable, request: HypotheticalRequest) -> Explanation:
+    """Return how `request` would be decided."""
+    path, _, query = request.target.encode("utf-8", "surrogateescape").partition(b"?")
     try:
-        route = _route(table, asked.method, path, query)
+        route = _route(table, request.method, path, query)
     except Refused as refused:
-        return Answer((f"{asked.method} {asked.target}", f"  everybody  {_said(refused)}"), passes=False)
+        return Explanation((f"{request.method} {request.target}", f"  everybody  {_refusal(refused)}"), passes=False)
     decisions = [("anonymous", _decision(route, None)), ("logged in", _decision(route, ()))]
-    if asked.roles:
-        decisions.append((f"as {', '.join(asked.roles)}", _decision(route, asked.roles)))
+    if request.roles:
+        decisions.append((f"as {', '.join(request.roles)}", _decision(route, request.roles)))
     forwarded = route.forwarded_path(path) + (b"?" + query if query else b"")
-    facts = [*decisions, *_facts(route), ("forwarded", f"{asked.method} {forwarded.decode()}")]
-    passes = not asked.roles or decisions[-1][1] == PASSES
-    return Answer((f"{asked.method} {asked.target}", *(f"  {line}" for line in _columns(facts))), passes)
+    facts = [*decisions, *_facts(route), ("forwarded", f"{request.method} {forwarded.decode()}")]
+    passes = not request.roles or decisions[-1][1] == PASSES
+    return Explanation((f"{request.method} {request.target}", *(f"  {line}" for line in _columns(facts))), passes)
 
 
 def _route(table: RouteTable, method: str, path: bytes, query: bytes) -> Route:
@@ -73,7 +73,7 @@ def _route(table: RouteTable, method: str, path: bytes, query: bytes) -> Route:
 
 
 def _decision(route: Route, roles: tuple[str, ...] | None) -> str:
-    """For a subject with these roles; None for somebody without a token."""
+    """Return the decision for a client with `roles`; None stands for a client without a token."""
     if route.public:
         return PASSES
     try:
@@ -81,11 +81,11 @@ def _decision(route: Route, roles: tuple[str, ...] | None) -> str:
             raise Refused("no_credentials")
         authorize(AccessClaims("", "", 0, "", "", roles, 0, 0), route)
     except Refused as refused:
-        return _said(refused)
+        return _refusal(refused)
     return PASSES
 
 
-def _said(refused: Refused) -> str:
+def _refusal(refused: Refused) -> str:
     return f"{refused.status} {refused.code}: {refused.detail or PROBLEMS[refused.code].title}"
 
 
@@ -101,7 +101,7 @@ def _facts(route: Route) -> list[tuple[str, str]]:
     if route.limits:
         facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
     if route.concurrency_limit is not None:
-        facts.append(("at once", _bound(route.concurrency_limit)))
+        facts.append(("at once", _concurrency(route.concurrency_limit)))
     if route.max_answer is not None:
         facts.append(("answer", f"at most {route.max_answer} bytes"))
     if route.keep_cookies:
@@ -117,9 +117,9 @@ def _facts(route: Route) -> list[tuple[str, str]]:
     return facts
 
 
-def _bound(bound: ConcurrencyLimit) -> str:
-    waiting = f"; {bound.queue} more wait, {bound.max_wait:g} s at most" if bound.queue else ""
-    return f"{bound.max_concurrent} requests in one worker{waiting}"
+def _concurrency(limit: ConcurrencyLimit) -> str:
+    waiting = f"; {limit.queue} more wait, {limit.max_wait:g} s at most" if limit.queue else ""
+    return f"{limit.max_concurrent} requests in one worker{waiting}"
 
 
 def _identity(route: Route) -> str:
@@ -131,7 +131,7 @@ def _identity(route: Route) -> str:
 
 
 def _names(fields: HeaderOverrides) -> str:
-    # Names alone: a value may be a key that somebody else's service asks for.
+    # Without the values: one may be an API key for the service.
     return ", ".join(line.split(":")[0] for line in fields.lines.decode("ascii").splitlines())
 
 

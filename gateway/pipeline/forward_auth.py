@@ -1,8 +1,9 @@
-"""Owns what is said to proxies that ask before they forward by themselves: may this request pass, and as whose?
+"""Forward-auth: a proxy asks whether a request may pass, and forwards it itself.
 
-nginx (auth_request), Traefik (ForwardAuth), Caddy (forward_auth) and Envoy (ext_authz over HTTP) ask so. The decision
-is the pipeline's, on the original request's method and target, byte for byte; what is said twice and differently is
-refused. Failure policy: yes is 200, and whatever else is answered is no 2xx, which each of them takes for a no.
+nginx (auth_request), Traefik (ForwardAuth), Caddy (forward_auth) and Envoy (ext_authz over HTTP) do this. The
+pipeline decides about the original request, by its method and target, byte for byte. Fields that contradict each
+other are refused. Failure policy: the response is 200 if the request may pass. No other response has a 2xx status, so
+these proxies refuse the request then.
 """
 
 import re
@@ -19,28 +20,28 @@ from gateway.server.client_address import forwarded_scheme
 Field = tuple[bytes, bytes]
 
 _PAIRS = (
-    (b"x-original-method", b"x-original-uri"),  # nginx, as its sample says
+    (b"x-original-method", b"x-original-uri"),  # nginx, as configured in docs/forward-auth.md
     (b"x-forwarded-method", b"x-forwarded-uri"),  # Traefik and Caddy
 )
-# What is said from hop to hop has stayed at the proxy; but the Origin of a handshake counts (RFC 6455 10.2), and no
-# page can say Sec-WebSocket-Key other than by one.
+# The proxy drops hop-by-hop fields, but the Origin of a WebSocket handshake must be checked (RFC 6455 10.2). A page
+# can send Sec-WebSocket-Key only by a handshake, so that field marks one.
 _UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
 _METHOD = re.compile(rb"[A-Z]{1,20}")
 _IDENTITY = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *READABLE_HEADERS))
 
 
-def asked_about(request: Request) -> Request:
-    """The request that a proxy asks about by `arrival`. Raises Refused(400) where that is not clearly said."""
-    said = {*_in_path(request), *_in_fields(request)}
-    if len(said) != 1:
-        reason = "differs from place to place" if said else "is not said"
-        raise Refused("bad_header", f"The request that is asked about {reason}.")
-    method, target = said.pop()
+def original_request(request: Request) -> Request:
+    """Return the request that a proxy asks about by `request`. Raises Refused(400) if it is missing or ambiguous."""
+    candidates = {*_from_path(request), *_from_fields(request)}
+    if len(candidates) != 1:
+        reason = "are given differently in two places" if candidates else "are missing"
+        raise Refused("bad_header", f"The method and target of the original request {reason}.")
+    method, target = candidates.pop()
     if not _METHOD.fullmatch(method):
-        raise Refused("bad_header", "The method that is asked about is none.")
+        raise Refused("bad_header", "The method of the original request is malformed.")
     path, _, query = target.partition(b"?")
-    headers = _with_host(request.headers, _only(request, b"x-forwarded-host"))
-    if _only(request, b"sec-websocket-key") is not None:
+    headers = _with_host(request.headers, _single(request, b"x-forwarded-host"))
+    if _single(request, b"sec-websocket-key") is not None:
         headers = [*headers, *_UPGRADE]
     return request._replace(
         method=method.decode("ascii"),
@@ -54,57 +55,58 @@ def asked_about(request: Request) -> Request:
     )
 
 
-def shown(asked: Request) -> Request:
-    """`asked` as the log shows it, whichever proxy has asked: under the path for asking."""
-    return asked._replace(path=FORWARD_AUTH + asked.path)
+def logged_request(original: Request) -> Request:
+    """Return `original` as the access log has it for every proxy: its path follows that of forward-auth."""
+    return original._replace(path=FORWARD_AUTH + original.path)
 
 
-def answer_fields(vouched: AdmittedRequest) -> list[Field]:
-    """The header of a yes: who it is, for the service, and for the client the tokens that were refreshed.
+def response_headers(admitted: AdmittedRequest) -> list[Field]:
+    """Return the header fields of the 200: the identity for the service, and refreshed tokens for the client.
 
-    Every identity field is there, with no value where nothing is vouched: so a proxy that copies them puts them over
-    whatever the client has sent under their names.
+    Every identity field is present, on a public route with an empty value: a proxy that copies them overwrites
+    fields of the same names that the client has sent.
     """
-    lines = (line.partition(b": ") for line in vouched.identity_lines.split(b"\r\n") if line)
+    lines = (line.partition(b": ") for line in admitted.identity_lines.split(b"\r\n") if line)
     values = {name.lower(): value for name, _, value in lines}
-    fresh = vouched.fresh.to_headers() if vouched.fresh is not None else {}
+    fresh = admitted.fresh.to_headers() if admitted.fresh is not None else {}
     return [
         (b"content-length", b"0"),
-        (b"cache-control", b"no-store"),  # a yes is about one moment
+        (b"cache-control", b"no-store"),
         *((name, values.get(name, b"")) for name in _IDENTITY),
-        *vouched.response_headers,
+        *admitted.response_headers,
         *((name.lower().encode(), value.encode()) for name, value in fresh.items() if name != "Cache-Control"),
     ]
 
 
-def _in_path(request: Request) -> Iterator[Field]:
-    """Envoy: the target stands behind the path for asking, the method is the original one."""
+def _from_path(request: Request) -> Iterator[Field]:
+    """Yield the method and target as Envoy gives them: the target follows the path of forward-auth."""
     rest = request.path[len(FORWARD_AUTH) :]
     if rest:
         yield request.method.encode("ascii"), rest + b"?" + request.query if request.query else rest
 
 
-def _in_fields(request: Request) -> Iterator[Field]:
+def _from_fields(request: Request) -> Iterator[Field]:
+    """Yield the method and target as nginx, Traefik and Caddy give them, in a pair of fields."""
     for names in _PAIRS:
-        method, target = (_only(request, name) for name in names)
+        method, target = (_single(request, name) for name in names)
         if method is None and target is None:
             continue
         if method is None or target is None:
-            # One half of a pair may be the client's, where the proxy was told to say the other one only.
+            # If the proxy is configured to set only one field of a pair, the other one may be the client's.
             raise Refused("bad_header", f"{' and '.join(name.decode() for name in names)} go together.")
         yield method, target.removesuffix(b"?")
 
 
-def _only(request: Request, name: bytes) -> bytes | None:
-    values = [value for known, value in request.headers if known == name]
+def _single(request: Request, name: bytes) -> bytes | None:
+    values = [value for field, value in request.headers if field == name]
     if len(values) > 1:
-        raise Refused("bad_header", f"{name.decode()} is said more than once.")
+        raise Refused("bad_header", f"There is more than one {name.decode()}.")
     return values[0] if values else None
 
 
 def _with_host(headers: list[Field], host: bytes | None) -> list[Field]:
-    # The host that the client named, and the scheme, decide whether a cookie's request comes from a page of ours.
-    # A list, which several proxies in a row may write, names no host that an Origin could be.
+    # The CSRF check compares Origin with the host and scheme by which the client reached the proxy. A list, which
+    # several proxies in a row may write, is not a host.
     if host is None or not is_host(host):
         return headers
     return [*(field for field in headers if field[0] != b"host"), (b"host", host)]

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from contract.anonymous import is_anonymous
 from contract.fetched import seal_fetched
 from contract.problems import Refused
-from gateway.http.request import HeaderFields, Request
+from gateway.http.header_fields import HeaderTuple
+from gateway.http.request import Request
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.credentials import Credentials, is_bearer
@@ -26,7 +27,7 @@ class ForwardedCredentials(NamedTuple):
 
     lines: bytes
     principal: Principal | None = None
-    response_headers: HeaderFields = ()
+    response_headers: HeaderTuple = ()
 
 
 class CredentialForwarding:

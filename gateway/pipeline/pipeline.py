@@ -10,7 +10,8 @@ from typing import NamedTuple
 from chassis.clock import Clock
 from contract.problems import Refused
 from gateway.bounded_cache import BoundedCache
-from gateway.http.request import CachedHead, HeaderFields, Request
+from gateway.http.header_fields import HeaderTuple
+from gateway.http.request import CachedHead, Request
 from gateway.http.request_headers import RequestFields, forward_opt_in, read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
@@ -48,7 +49,7 @@ class AdmittedRequest(NamedTuple):
     chunked: bool
     principal: Principal | None = None
     """The client; a stream ends when its token would no longer be admitted. None on a public route."""
-    response_headers: HeaderFields = ()
+    response_headers: HeaderTuple = ()
     """Fields for the response: rate limits, and the clearing of an ended session's cookie."""
 
     def head(self, host_line: bytes) -> bytes:
@@ -104,7 +105,7 @@ class Pipeline:
             yield from self._rate_limiter.admit_address(route.limits, request.client)
         identity_lines = b""
         principal: Principal | None = None
-        response_headers: HeaderFields = ()
+        response_headers: HeaderTuple = ()
         if authenticator is not None:
             principal = yield from authenticator.authenticate(request, credentials)
             response_headers = principal.response_headers
@@ -128,7 +129,7 @@ class Pipeline:
 
     def _limit_identity(
         self, request: Request, route: Route, principal: Principal | None
-    ) -> Suspendable[HeaderFields]:
+    ) -> Suspendable[HeaderTuple]:
         subject = principal.claims.subject if principal is not None else ""
         return self._rate_limiter.admit_identity(route.limits, request.client, subject)
 

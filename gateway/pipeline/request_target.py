@@ -1,7 +1,7 @@
-"""Refuses requests that two readers could understand differently: what the parser lets through and we do not.
+"""Refuse ambiguous request targets, which the gateway and a service could read differently.
 
-A path that is matched and authorized must be the path that the service behind reads, byte for byte; so every
-form that some server decodes, normalizes or cuts is refused instead of repaired (RFC 9112 11.2).
+The path that is matched and authorized must be the path that the service reads, byte for byte. So every form that
+some server decodes, normalizes or truncates is refused instead of repaired (RFC 9112 11.2).
 """
 
 import re
@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 from contract.problems import Refused
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 
-# Refused: what is no visible ASCII, backslash, `;` (some servers cut path parameters off), empty and dot
-# segments, and percent-escapes of what needs none or of what a server may take for a separator or an end:
-# %2f %5c %00 %2e, controls, and the unreserved characters (so that /%61dmin cannot pass for another route).
+# Refused: everything but visible ASCII, backslash, `;` (some servers cut off path parameters), empty and dot
+# segments, and percent-escapes of separators (%2f %5c), of %00 %2e and control characters, and of unreserved
+# characters (so that /%61dmin is not matched as another route than /admin).
 _AMBIGUOUS = re.compile(
     rb"[^\x21-\x7e]|[\\;#]|//|/\.{1,2}(?=/|$)"
     rb"|%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf])"
@@ -21,13 +21,13 @@ _NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]|#")
 
 
 def check_path(path: bytes) -> None:
-    """Returns for a path that every server reads alike. Raises Refused(400)."""
+    """Check that every server reads `path` in the same way. Raises Refused(400)."""
     if not path.startswith(b"/") or _AMBIGUOUS.search(path) or not _is_utf8(path):
         raise Refused("bad_path")
 
 
 def _is_utf8(path: bytes) -> bool:
-    # What is none is read by guessing; an overlong %c0%af was once read as a slash.
+    # Servers guess the meaning of other encodings; some have decoded the overlong %c0%af as a slash.
     if b"%" not in path:
         return True
     try:
@@ -38,7 +38,7 @@ def _is_utf8(path: bytes) -> bool:
 
 
 def check_target(path: bytes, query: bytes, limits: RequestLimits = DEFAULT_LIMITS) -> None:
-    """Returns for a request target of acceptable length and characters. Raises Refused(414 or 400)."""
+    """Check the length and the characters of a request target. Raises Refused(414 or 400)."""
     if len(path) + len(query) > limits.target_bytes:
         raise Refused("target_too_long", f"The request target is over {limits.target_bytes} bytes.")
     if query and _NOT_VISIBLE.search(query):

@@ -16,8 +16,8 @@ from gateway.http.gateway_paths import FORWARD_AUTH, GatewayPaths
 from gateway.http.request import Request
 from gateway.observability.access_log import AccessLog
 from gateway.observability.metrics import Metrics
-from gateway.pipeline.cors import Cors, readable_by
-from gateway.pipeline.forward_auth import answer_fields, asked_about, shown
+from gateway.pipeline.cors import Cors, cors_lines
+from gateway.pipeline.forward_auth import logged_request, original_request, response_headers
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.errors import ExchangeAborted
@@ -81,7 +81,7 @@ class Dispatcher:
         started = self._clock()
         request = cycle.request
         head = request.cached_head
-        if (head is None or head.origin is not None) and (origin := self._cors.origin(request)) is not None:
+        if (head is None or head.origin is not None) and (origin := self._cors.allowed_origin(request)) is not None:
             cycle.cors_lines = self._cors_lines(request, origin)
         if self._needs_task(cycle):
             self._start_task(cycle, started, self._respond(cycle, started))
@@ -190,8 +190,8 @@ class Dispatcher:
         request = cycle.request
         # Before preflights: the proxy that asks would take a preflight's 204 for its approval.
         if self.gateway_paths.is_forward_auth(request.path, request.server):
-            original = asked_about(request)
-            await self._serve(cycle, started, self._decide_forward_auth(cycle, original), shown(original))
+            original = original_request(request)
+            await self._serve(cycle, started, self._decide_forward_auth(cycle, original), logged_request(original))
             return None
         if self._cors.is_preflight(request):
             headers = self._cors.preflight_headers(request, self._methods_at(request))
@@ -208,11 +208,11 @@ class Dispatcher:
 
     async def _decide_forward_auth(self, cycle: RequestCycle, original: Request) -> int:
         decision = await run(self._pipeline.admit(original, is_forwarded=False))
-        return await LocalReply(200, answer_fields(decision)).send(cycle)
+        return await LocalReply(200, response_headers(decision)).send(cycle)
 
     def _cors_lines(self, request: Request, origin: bytes) -> bytes:
         route = self._pipeline.routes_of(request).get(request.method)
-        return readable_by(origin, route.expose_headers if route is not None else b"")
+        return cors_lines(origin, route.expose_headers if route is not None else b"")
 
     def _methods_at(self, request: Request) -> Collection[str]:
         """Return the methods of the routes at the request's path; none for an endpoint of the gateway."""

@@ -1,1 +1,1 @@
-"""How often, and how many at once."""
+"""Limits on the rate and on the concurrency of requests."""

@@ -10,7 +10,8 @@ from chassis.client_network import client_network
 from chassis.clock import Clock
 from chassis.rates import Rate
 from contract.problems import Refused, spread
-from gateway.http.request import HeaderFields, Request
+from gateway.http.header_fields import HeaderTuple
+from gateway.http.request import Request
 from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.rate_limits.sliding_window import Decision, WindowCounter
 from gateway.routing.routes import ADDRESS, IDENTITY, Per, RateLimit
@@ -35,7 +36,7 @@ class RateLimiter:
         if exhausted is not None:
             raise _refusal(counters, exhausted, now)
 
-    def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Suspendable[HeaderFields]:
+    def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Suspendable[HeaderTuple]:
         """Count an authenticated request under the limits of its subject. Return the RateLimit fields of all limits.
 
         Raises Refused(429); then the request no longer counts for the address either.
@@ -99,7 +100,7 @@ def _refusal(counters: Sequence[WindowCounter], exhausted: WindowCounter, now: f
     )
 
 
-def _rate_limit_headers(counters: Sequence[WindowCounter], now: float) -> HeaderFields:
+def _rate_limit_headers(counters: Sequence[WindowCounter], now: float) -> HeaderTuple:
     # draft-ietf-httpapi-ratelimit-headers: `r` is the remaining quota, `t` the seconds until the window is over.
     if not counters:
         return ()

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from contract.claims import AccessClaims
-from gateway.http.request import HeaderFields
+from gateway.http.header_fields import HeaderTuple
 from gateway.tokens.refresh import FreshTokens
 
 
@@ -17,7 +17,7 @@ class Principal(NamedTuple):
     """The tokens of a refresh that the gateway made for this request."""
     handle: str = ""
     """The session handle, if a session cookie authenticated the request."""
-    response_headers: HeaderFields = ()
+    response_headers: HeaderTuple = ()
     """Fields for the response, whatever it is."""
 
     @property

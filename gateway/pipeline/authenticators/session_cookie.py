@@ -3,8 +3,9 @@
 from contract.claims import AccessClaims
 from contract.problems import Refused
 from gateway.browser_sessions.sessions import BrowserSessions, SessionGrant
+from gateway.http.header_fields import HeaderTuple
 from gateway.http.origin import AllowedOrigins
-from gateway.http.request import HeaderFields, Request
+from gateway.http.request import Request
 from gateway.http.websocket_handshake import asks_for_websocket
 from gateway.pipeline.credentials import Credentials, InvalidHandle, clearing, is_bearer, session_handle
 from gateway.pipeline.csrf import check_origin, check_same_origin
@@ -30,7 +31,7 @@ class SessionCookieAuthenticator:
         self._token_verifier = token_verifier
         self._sessions = sessions
         self._clear_cookie = clear_cookie
-        self._clearing: HeaderFields = ((b"set-cookie", clear_cookie.encode("ascii")),)
+        self._clearing: HeaderTuple = ((b"set-cookie", clear_cookie.encode("ascii")),)
         self._allowed_origins = allowed_origins
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
@@ -55,7 +56,7 @@ class SessionCookieAuthenticator:
                 clearing(refused, self._clear_cookie)
             raise
 
-    def clearing_headers(self, credentials: Credentials) -> HeaderFields:
+    def clearing_headers(self, credentials: Credentials) -> HeaderTuple:
         """Return the field that clears a session cookie that was ignored, if its session has ended; else nothing."""
         try:
             handle = session_handle(credentials.session_cookies)
@@ -69,7 +70,7 @@ class SessionCookieAuthenticator:
         self._sessions.start_lookup(handle)
         return self._clearing if self._sessions.may_clear_cookie(handle) else ()
 
-    def clearing_headers_of(self, refused: Refused) -> HeaderFields:
+    def clearing_headers_of(self, refused: Refused) -> HeaderTuple:
         """Return the field that clears the session cookie if `refused` has it, else nothing."""
         return self._clearing if "Set-Cookie" in refused.headers else ()
 

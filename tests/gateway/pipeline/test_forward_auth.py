@@ -11,7 +11,7 @@ from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
 from contract.keys import assertion_verifier
 from gateway.http.request import Request
 from gateway.observability.access_log import AccessLog
-from gateway.pipeline.forward_auth import asked_about, shown
+from gateway.pipeline.forward_auth import logged_request, original_request
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
@@ -178,7 +178,7 @@ def test_the_log_shows_a_question_alike_whoever_asks(
     lines: list[str] = []
     log = AccessLog(time.time, lines.append)
     request = Request("id", method, path, b"", fields, "1.1", "192.0.2.1", "http", None)
-    log.add(shown(asked_about(request)), 200, 0.001)
+    log.add(logged_request(original_request(request)), 200, 0.001)
     log.flush()
     (line,) = map(json.loads, lines)
     assert (line["method"], line["path"], line["client"]) == ("POST", "/forward-auth/api/x", "192.0.2.1")
