@@ -57,7 +57,12 @@ Body = Annotated[
     str, StringConstraints(max_length=10_000), BeforeValidator(_require_value), Field(examples=["500 g flour"])
 ]
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339_timestamp), Field(examples=["2026-11-23T19:08:00.000000Z"])]
-Owner = Annotated[str, StringConstraints(max_length=255), BeforeValidator(lambda text: text or EVERYBODY)]
+Owner = Annotated[
+    str,
+    StringConstraints(max_length=255),
+    BeforeValidator(lambda text: EVERYBODY if text == "" else text),
+    Field(examples=[EVERYBODY]),
+]
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -92,9 +97,11 @@ class NoteQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    page: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE)), Field(ge=1, le=MAX_PAGE)] = 1
-    page_size: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE)] = 20
-    q: Annotated[str, StringConstraints(max_length=200)] = ""
+    page: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE)), Field(ge=1, le=MAX_PAGE, examples=[2])] = 1
+    page_size: Annotated[
+        int, BeforeValidator(_CountingNumber(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE, examples=[50])
+    ] = 20
+    q: Annotated[str, StringConstraints(max_length=200), Field(examples=["bread"])] = ""
     """A text to search for in title and body; "" selects every note."""
     owner: Owner | None = None
     """A subject, EVERYBODY, or None for the caller's own notes."""

@@ -42,6 +42,12 @@ def test_an_export_has_every_note_newest_first(ada: Caller, bob: Caller, clock: 
     assert exported == ada.get("/api/notes/").get_json()["results"]
 
 
+def test_a_unicode_line_separator_does_not_split_a_line(ada: Caller) -> None:
+    note = ada.write("Bread", body="a\u2028b\u0085c")
+    lines = ada.get("/api/notes/export").text.splitlines()
+    assert [json.loads(line) for line in lines] == [note]
+
+
 def test_an_export_of_nothing_is_empty(ada: Caller) -> None:
     response = ada.get("/api/notes/export")
     assert (response.status_code, response.data) == (200, b"")
