@@ -37,7 +37,10 @@ _log = structlog.get_logger("browser_sessions")
 
 @dataclass(frozen=True, slots=True)
 class SessionGrant:
-    """What the auth service returns for a handle. Expiry times are in seconds since the epoch."""
+    """The access token and user of a session, as the auth service returns them for a handle.
+
+    Expiry times are in seconds since the epoch.
+    """
 
     access: str
     access_expires_at: float
@@ -56,7 +59,7 @@ class CachedGrant:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A handle that the auth service does not know; asked again after `until` (seconds since the epoch).
+    """A handle that the auth service does not know. It is not exchanged before `until` (seconds since the epoch).
 
     `is_recent` if the session ended less than ENDED_SECONDS ago, or if this worker had a grant for it.
     """

@@ -1,1 +1,1 @@
-"""What operators see of the gateway: access log, metrics, event-loop lag."""
+"""Observability: access log, metrics and event-loop lag."""

@@ -3,7 +3,7 @@
 Failure policy: while Redis is away, no new revocations arrive and known ones stay in force. REVOCATION_FAIL=open (the
 default) goes on serving, so a missed revocation takes effect when the access token expires. REVOCATION_FAIL=closed
 answers 503 once the feed has been silent for MAX_FEED_SILENCE_SECONDS. It never answers 401, because a client would
-drop a good token.
+drop a valid token.
 """
 
 from heapq import heappop, heappush

@@ -1,1 +1,1 @@
-"""What the gateway promises: a file a stage, then the whole of it over real sockets."""
+"""Tests of the gateway: a folder for each of its rooms, and the helpers that they share."""

@@ -135,7 +135,7 @@ def make_app(
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> MakeApp:
-    """`make_app(clock, NAME=value, ...)` returns a gateway in front of the shared upstreams; settings override these."""
+    """`make_app(clock, NAME=value, ...)` returns a gateway over the shared upstreams, with these settings changed."""
     folder = tmp_path_factory.mktemp("gateway")
     (folder / "routes.toml").write_text(ROUTES)
     environ = {

@@ -1,4 +1,4 @@
-"""What the gateway is told, and what stops its start."""
+"""The gateway's settings: defaults, required variables, and values that stop the start."""
 
 import re
 from pathlib import Path
@@ -10,21 +10,21 @@ from gateway.http.origin import parse_origin
 from gateway.settings import GatewaySettings, ServingSettings
 from tests.gateway.access_tokens import PEER_SECRET
 
-ENOUGH = {"AUTH_URL": "http://127.0.0.1:8001", "REDIS_URL": "redis://127.0.0.1", "PEER_SECRET": PEER_SECRET}
+REQUIRED = {"AUTH_URL": "http://127.0.0.1:8001", "REDIS_URL": "redis://127.0.0.1", "PEER_SECRET": PEER_SECRET}
 
 
-def test_three_variables_are_enough() -> None:
-    settings = load(GatewaySettings, ENOUGH)
+def test_three_variables_are_required_and_sufficient() -> None:
+    settings = load(GatewaySettings, REQUIRED)
     assert settings.access_token_leeway == 10
     assert settings.gateway_routes.name == "routes.toml"
     assert settings.gateway_routes.exists()
     assert PEER_SECRET not in repr(settings)
 
 
-@pytest.mark.parametrize("name", ENOUGH)
-def test_each_of_them_is_needed_and_named(name: str) -> None:
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_required_variable_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is missing$"):
-        load(GatewaySettings, {known: value for known, value in ENOUGH.items() if known != name})
+        load(GatewaySettings, {known: value for known, value in REQUIRED.items() if known != name})
 
 
 @pytest.mark.parametrize(
@@ -65,20 +65,20 @@ def test_each_of_them_is_needed_and_named(name: str) -> None:
         ("APP_ENV", "staging"),
     ],
 )
-def test_a_value_that_makes_no_sense_stops_the_start(name: str, value: str) -> None:
+def test_an_invalid_value_stops_the_start_and_names_the_variable(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} "):
-        load(GatewaySettings, ENOUGH | {name: value})
+        load(GatewaySettings, REQUIRED | {name: value})
 
 
 @pytest.mark.parametrize(("text", "every"), [("", 1), ("on", 1), ("off", 0), ("OFF", 0), ("1/1", 1), ("1/250", 250)])
-def test_the_access_log_has_every_request_or_a_share_or_none(text: str, every: int) -> None:
-    assert load(GatewaySettings, ENOUGH | {"ACCESS_LOG": text}).access_log == every
+def test_the_access_log_logs_every_request_or_a_share_or_none(text: str, every: int) -> None:
+    assert load(GatewaySettings, REQUIRED | {"ACCESS_LOG": text}).access_log == every
 
 
-def test_it_listens_on_loopback_unless_told_otherwise() -> None:
+def test_the_default_bind_is_loopback() -> None:
     assert load(ServingSettings, {"GATEWAY_PORT": "9000"}).bind == ["127.0.0.1:9000"]
-    told = {"GATEWAY_BIND": "unix:/run/g.sock", "GATEWAY_INTERNAL_BIND": "127.0.0.1:9001"}
-    assert load(ServingSettings, told).bind == ["unix:/run/g.sock", "127.0.0.1:9001"]
+    environ = {"GATEWAY_BIND": "unix:/run/g.sock", "GATEWAY_INTERNAL_BIND": "127.0.0.1:9001"}
+    assert load(ServingSettings, environ).bind == ["unix:/run/g.sock", "127.0.0.1:9001"]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_it_listens_on_loopback_unless_told_otherwise() -> None:
         ("file://", "'file://' is not an origin"),
     ],
 )
-def test_a_bad_origin_is_named_with_what_to_write_instead(entry: str, advice: str) -> None:
+def test_the_error_for_an_invalid_origin_says_what_to_write_instead(entry: str, advice: str) -> None:
     with pytest.raises(SettingsError, match=f"^ALLOWED_ORIGINS .*{re.escape(advice)}.*; got "):
-        load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": f"https://a.example, {entry}"})
+        load(GatewaySettings, REQUIRED | {"ALLOWED_ORIGINS": f"https://a.example, {entry}"})
 
 
 LOCAL = [
@@ -107,25 +107,25 @@ LOCAL = [
 ]
 
 
-def test_in_development_pages_on_this_machine_are_allowed() -> None:
-    allowed = load(GatewaySettings, ENOUGH).origins
+def test_in_development_origins_on_this_machine_are_allowed() -> None:
+    allowed = load(GatewaySettings, REQUIRED).origins
     assert [origin for origin in LOCAL if parse_origin(origin) not in allowed] == []
     for origin in ("https://localhost:1", "http://localhost.example", "http://192.168.0.2", "ionic://localhost:1"):
         assert parse_origin(origin) not in allowed
 
 
-def test_in_production_and_where_a_list_is_given_they_are_not() -> None:
-    assert not load(GatewaySettings, ENOUGH | {"APP_ENV": "production", "DATA_DIR": "/run/secrets"}).origins
-    allowed = load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": "https://a.example"}).origins
+def test_in_production_or_with_a_list_origins_on_this_machine_are_refused() -> None:
+    assert not load(GatewaySettings, REQUIRED | {"APP_ENV": "production", "DATA_DIR": "/run/secrets"}).origins
+    allowed = load(GatewaySettings, REQUIRED | {"ALLOWED_ORIGINS": "https://a.example"}).origins
     assert [origin for origin in LOCAL if parse_origin(origin) in allowed] == []
 
 
 @pytest.mark.parametrize("listed", ["https://A.example", "https://a.example:443", "https://a.example:0443"])
 def test_an_origin_may_be_listed_with_its_default_port(listed: str) -> None:
-    assert parse_origin("https://a.example") in load(GatewaySettings, ENOUGH | {"ALLOWED_ORIGINS": listed}).origins
+    assert parse_origin("https://a.example") in load(GatewaySettings, REQUIRED | {"ALLOWED_ORIGINS": listed}).origins
 
 
-def test_production_reads_no_secret_from_a_folder_that_happens_to_be_there() -> None:
+def test_production_requires_an_explicit_data_dir() -> None:
     with pytest.raises(SettingsError, match=r"^DATA_DIR is required in production: secrets are not read from \.data"):
-        load(GatewaySettings, ENOUGH | {"APP_ENV": "production"})
-    assert load(GatewaySettings, ENOUGH).data_dir == Path(".data")
+        load(GatewaySettings, REQUIRED | {"APP_ENV": "production"})
+    assert load(GatewaySettings, REQUIRED).data_dir == Path(".data")

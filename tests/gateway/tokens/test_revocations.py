@@ -92,7 +92,7 @@ def test_eviction_is_bounded_and_goes_by_expiry(revocations: Revocations) -> Non
 
 
 def test_fail_closed_answers_503_after_a_silence_of_the_feed() -> None:
-    """Never 401: a client would drop a good token."""
+    """Never 401: a client would drop a valid token."""
     revocations = Revocations(fail_closed=True)
     with pytest.raises(Refused) as refused:
         revocations.check(read_claims(), NOW)
