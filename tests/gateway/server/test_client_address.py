@@ -13,13 +13,13 @@ from gateway.settings import GatewaySettings
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.test_settings import ENOUGH
+from tests.gateway.test_settings import REQUIRED
 
 PEER, CLIENT = "10.0.0.9", "192.0.2.1"
 
 
 def trusted(text: str = "10.0.0.0/8, fd00::/8") -> TrustedProxies:
-    return TrustedProxies(load(GatewaySettings, ENOUGH | {"TRUSTED_PROXIES": text}).trusted_proxies)
+    return TrustedProxies(load(GatewaySettings, REQUIRED | {"TRUSTED_PROXIES": text}).trusted_proxies)
 
 
 def client_of(*fields: tuple[str, str]) -> str:
@@ -35,7 +35,7 @@ def as_headers(fields: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]
 
 
 def test_by_default_nobody_is_trusted() -> None:
-    nobody = TrustedProxies(load(GatewaySettings, ENOUGH).trusted_proxies)
+    nobody = TrustedProxies(load(GatewaySettings, REQUIRED).trusted_proxies)
     assert not any(nobody.trusts(peer) for peer in ("127.0.0.1", "::1", PEER, UNKNOWN))
 
 
