@@ -1,4 +1,4 @@
-"""The service over a real SQLite database, a real valkey-server, and a clock that is moved by hand."""
+"""The service with a SQLite database, a valkey-server and a movable clock."""
 
 import shutil
 import subprocess
@@ -26,7 +26,7 @@ from tests.auth_service.forge import Forge
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
 from tests.clocks import MovableClock
 
-# So cheap that no test waits for a hash; the real cost is looked at in test_passwords.
+# Low, so that tests are fast. test_passwords uses the real cost.
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
 
 MakeApp = Callable[..., Flask]
@@ -45,7 +45,7 @@ def forge(signing_pem: str) -> Forge:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """The URL of a server of our own, on a unix socket in a folder with a name short enough for one."""
+    """The URL of a valkey-server on a Unix socket, in a folder with a path short enough for one."""
     folder = Path(tempfile.mkdtemp(prefix="vk-"))
     socket = folder / "s"
     options = [
@@ -108,7 +108,7 @@ def environ_for(database: Path, redis_url: str, signing_pem: str) -> dict[str, s
         "SIGNING_KEY": signing_pem,
         "REFRESH_SECRET": REFRESH_SECRET,
         "PEER_SECRET": PEER_SECRET,
-        # Whole lifetimes, to the second; the jitter is looked at in test_access_lifetime.
+        # Exact lifetimes. test_access_lifetime tests the jitter.
         "ACCESS_LIFETIME_JITTER": "0",
         **CHEAP_HASHES,
     }
@@ -131,7 +131,7 @@ def environ(database: Path, valkey: str, signing_pem: str) -> dict[str, str]:
 
 @pytest.fixture
 def make_app(environ: dict[str, str], clock: MovableClock, redis: Redis) -> Iterator[MakeApp]:
-    """Makes the service with settings of the test's own, on the test's database."""
+    """Return a function that makes the service with additional settings, on the database of the test."""
     made: list[Flask] = []
 
     def make(**more: str) -> Flask:
@@ -157,14 +157,14 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def parts(app: Flask) -> Services:
-    """What the service is made of. Requests of the test client have a context, and so a database, of their own."""
+    """The parts of the service. Requests of the test client have their own context, and so their own connection."""
     with app.app_context():
         return services()
 
 
 @pytest.fixture
 def in_context(app: Flask) -> Iterator[None]:
-    """For tests that call the stores themselves and send no requests."""
+    """An application context, for tests that use the stores directly."""
     with app.app_context():
         yield
 
@@ -176,7 +176,7 @@ def operator(app: Flask) -> Operator:
 
 @pytest.fixture
 def ann(client: FlaskClient) -> Person:
-    """Registered, and logged in."""
+    """A user who has registered and logged in."""
     ann = Person(client)
     ann.register()
     ann.log_in()
@@ -185,7 +185,7 @@ def ann(client: FlaskClient) -> Person:
 
 @pytest.fixture
 def bob(client: FlaskClient) -> Person:
-    """Registered, and logged in."""
+    """A user who has registered and logged in."""
     bob = Person(client, "bob@example.org")
     bob.register()
     bob.log_in()

@@ -1,9 +1,8 @@
-"""Plays the recorded conversation of a client with the stack that this API is compatible with.
+"""Replay of the recorded conversation between a client and djoser, with which this API is compatible.
 
-A row is sent as it was recorded, with the tokens and ids its placeholders stand for, and what comes back is compared:
-status, body, Allow and the challenge. Where we are deliberately better, the deviation says which line of the
-contract makes it so; what is not played says why. The player knows only how to send and a World, so the same
-conversation can be had with the service alone or through everything that stands in front of it.
+Each row is sent as it was recorded, with current tokens and ids in place of its placeholders. Status, body, Allow and
+WWW-Authenticate of the response are compared. DEVIATIONS and NOT_PLAYED list the exceptions with their reasons. The
+replay needs only a function that sends requests and a World, so it runs against the service and through the gateway.
 """
 
 import json
@@ -28,18 +27,18 @@ Send = Callable[[str, str, Mapping[str, str], bytes], Answer]
 
 
 class World(Protocol):
-    """What the player cannot do by asking: keys, the clock, and an operator's hand."""
+    """What the replay needs besides requests: keys, the clock and an operator."""
 
     forge: Forge
 
     def now(self) -> float:
-        """The service's time, in seconds since the epoch."""
+        """Return the time of the service, in seconds since the epoch."""
 
     def deactivate(self, email: str) -> None:
-        """Bars a user."""
+        """Deactivate a user."""
 
     def activate(self, email: str) -> None:
-        """Lets a user in again."""
+        """Activate a user."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Deviation:
-    """What we answer instead, and the line of the contract that says so. A body of None is not compared."""
+    """A deliberate deviation, and the line of the contract that states it. A body of None is not compared."""
 
     line: str
     status: int
@@ -70,7 +69,7 @@ _ONE_EMAIL = "`MyUser@x` beside `myuser@x`: a second account; other case of the 
 _NO_REDIRECT = "`POST /auth/users` (no slash): 301"
 _NO_500 = "refresh for a deleted user, token without jti: 500"
 
-_ENDED = "verify says 200 of an access token whose session has ended"
+_ENDED = "verify answers 200 for an access token whose session has ended"
 DEVIATIONS: Mapping[str, Deviation] = {
     "register duplicate, local part in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
     "register duplicate, domain in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
@@ -97,7 +96,7 @@ DEVIATIONS: Mapping[str, Deviation] = {
 }
 
 _MAIL = "needs mail, which this service does not send yet"
-_NEW_ADDRESS = "changes the e-mail address, which comes with mail: a new address must be confirmed"
+_NEW_ADDRESS = "changes the e-mail address, which needs mail: a new address must be confirmed"
 NOT_PLAYED: Mapping[str, str] = {
     "set_email ok": _NEW_ADDRESS,
     "set_email duplicate": _NEW_ADDRESS,
@@ -123,13 +122,13 @@ NOT_PLAYED: Mapping[str, str] = {
 
 
 def recorded_rows() -> list[Row]:
-    """The recording, in the order it was made."""
+    """Return the recorded rows in their order."""
     return [Row(**row) for row in json.loads(RECORDING.read_text(encoding="utf-8"))]
 
 
 @dataclass
 class Conversation:
-    """One client talking: it keeps the tokens and ids that later rows need."""
+    """A client that keeps the tokens and ids that later rows need."""
 
     send: Send
     world: World
@@ -139,28 +138,28 @@ class Conversation:
     ids: dict[str, str] = field(default_factory=dict)
 
     def play(self, row: Row) -> list[str]:
-        """Sends the row; what is wrong with the answer, in words, empty when nothing is."""
+        """Send the row. Return the differences between the response and the recording."""
         for step in STEPS_BEFORE.get(row.case, ()):
             step(self)
         status, headers, body = self.send(row.method, self._url(row), self._headers(row), self._body(row).encode())
         self._remember(row, status, body)
-        return [f"{row.case}: {complaint}" for complaint in _compare(row, status, headers, body)]
+        return [f"{row.case}: {difference}" for difference in _compare(row, status, headers, body)]
 
     def log_in(self) -> None:
-        """A new session, whose tokens are kept."""
+        """Log in and keep the tokens."""
         pair = self._post("/auth/jwt/create/", {"email": EMAIL, "password": self._password})
         self.access, self.refresh = pair["access"], pair["refresh"]
 
     def deactivate(self) -> None:
-        """An operator bars the user."""
+        """Deactivate the user as an operator."""
         self.world.deactivate(EMAIL)
 
     def activate(self) -> None:
-        """An operator lets the user in again."""
+        """Activate the user as an operator."""
         self.world.activate(EMAIL)
 
     def reset_password(self) -> None:
-        """What the rows that need mail would have done to the password."""
+        """Change the password as the excluded rows with mail would have done."""
         status, _, _ = self.send(
             "POST",
             "/auth/users/set_password/",
@@ -171,7 +170,7 @@ class Conversation:
         self._password = RESET_PASSWORD
 
     def expired(self, token: str) -> str:
-        """`token` as it would be after its time."""
+        """Return `token` with times in the past."""
         now = int(self.world.now())
         return self.world.forge.alter(token, iat=now - 7200, exp=now - 3600)
 
@@ -183,8 +182,8 @@ class Conversation:
         return dict(json.loads(body))
 
     def _url(self, row: Row) -> str:
-        asked = IDS.get(row.case, EMAIL)
-        return row.url.replace("<uuid>", self.ids.get(asked, asked))
+        email = IDS.get(row.case, EMAIL)
+        return row.url.replace("<uuid>", self.ids.get(email, email))
 
     def _headers(self, row: Row) -> dict[str, str]:
         headers = {}
@@ -223,7 +222,7 @@ def _refresh(talk: Conversation) -> str:
     return talk.refresh
 
 
-# Which token a row's placeholder stands for, where it is not the one at hand: access in a header, refresh in a body.
+# The token for a row's placeholder, unless it is the current one: access in a header, refresh in a body.
 TOKENS: Mapping[str, Callable[[Conversation], str]] = {
     "me junk token": lambda talk: "anVuaw.anVuaw.anVuaw",
     "me refresh as bearer": _refresh,
@@ -237,18 +236,18 @@ TOKENS: Mapping[str, Callable[[Conversation], str]] = {
     "me no user_id": lambda talk: talk.world.forge.alter(talk.access, drop=["user_id"]),
     "me iat in future": lambda talk: talk.world.forge.alter(talk.access, iat=int(talk.world.now()) + 3600),
     "me nbf in future": lambda talk: talk.world.forge.alter(talk.access, nbf=int(talk.world.now()) + 3600),
-    "me unknown user": lambda talk: _of_nobody(talk, talk.access),
+    "me unknown user": lambda talk: _of_unknown_user(talk, talk.access),
     "verify expired": lambda talk: talk.expired(talk.access),
     "verify refresh ok": _refresh,
     "verify bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.access),
     "verify no jti": lambda talk: talk.world.forge.alter(talk.access, drop=["jti"]),
-    "verify unknown user (not checked)": lambda talk: _of_nobody(talk, talk.access),
+    "verify unknown user (not checked)": lambda talk: _of_unknown_user(talk, talk.access),
     "refresh again with the old (rotated) token": lambda talk: talk.spent,
     "verify rotated refresh": lambda talk: talk.spent,
     "refresh with access token": _access,
     "refresh expired": lambda talk: talk.expired(talk.refresh),
     "refresh bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.refresh),
-    "refresh unknown user": lambda talk: _of_nobody(talk, talk.refresh),
+    "refresh unknown user": lambda talk: _of_unknown_user(talk, talk.refresh),
     "refresh no user_id claim": lambda talk: talk.world.forge.alter(talk.refresh, drop=["user_id"]),
     "refresh no jti": lambda talk: talk.world.forge.alter(talk.refresh, drop=["jti"]),
     "refresh with unknown extra claim": lambda talk: talk.world.forge.alter(talk.refresh, extra="x"),
@@ -256,7 +255,7 @@ TOKENS: Mapping[str, Callable[[Conversation], str]] = {
     "blacklist expired": lambda talk: talk.expired(talk.refresh),
 }
 
-# Which user a row's id stands for, where it is not the one who talks.
+# The user for a row's id, unless it is the client's own.
 _UNKNOWN_ID = str(uuid4())
 IDS: Mapping[str, str] = {
     "users/<other id>": OTHER_EMAIL,
@@ -266,7 +265,7 @@ IDS: Mapping[str, str] = {
     "users/<unknown>": _UNKNOWN_ID,
 }
 
-# What happened between two rows. A replay ends the session here, so a new one is opened after it.
+# Steps before a row. A replay ends the session here, unlike in the recording, so the client logs in again.
 STEPS_BEFORE: Mapping[str, tuple[Callable[[Conversation], None], ...]] = {
     "refresh unknown user": (Conversation.log_in,),
     "refresh no user_id claim": (Conversation.log_in,),
@@ -278,7 +277,7 @@ STEPS_BEFORE: Mapping[str, tuple[Callable[[Conversation], None], ...]] = {
 }
 
 
-def _of_nobody(talk: Conversation, token: str) -> str:
+def _of_unknown_user(talk: Conversation, token: str) -> str:
     return talk.world.forge.alter(token, sub=_UNKNOWN_ID, user_id=_UNKNOWN_ID)
 
 

@@ -1,4 +1,4 @@
-"""Makes tokens that the service would never hand out, with the service's own keys or with others."""
+"""Forged tokens, signed with the keys of the service or with others."""
 
 import base64
 import json
@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, unverified."""
+    """Return the claims of a token without verifying it."""
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
 def header_of(token: str) -> dict[str, Any]:
-    """What a token says of itself, unverified."""
+    """Return the header of a token without verifying it."""
     return dict(jwt.get_unverified_header(token))
 
 
 @dataclass(frozen=True)
 class Forge:
-    """Signs again, after changes, with the keys that the service uses (an RSA one for access tokens)."""
+    """Changes tokens and signs them with the keys of the service (RS256 for access tokens, else HS256)."""
 
     signing_pem: str
     refresh_secret: str
@@ -34,7 +34,7 @@ class Forge:
     def alter(
         self, token: str, *, drop: Collection[str] = (), header: Mapping[str, Any] | None = None, **claims: Any
     ) -> str:
-        """`token` with other claims and headers, well signed."""
+        """Return `token` with other claims and headers and a valid signature."""
         changed = {name: value for name, value in claims_of(token).items() if name not in drop} | claims
         headers = header_of(token) | dict(header or {})
         if headers["typ"] == "refresh+jwt":
@@ -42,7 +42,7 @@ class Forge:
         return self.sign(changed, headers, _private_key(self.signing_pem), "RS256")
 
     def with_algorithm(self, token: str, algorithm: str) -> str:
-        """`token` signed by another algorithm with what is publicly known, or with nothing at all."""
+        """Return `token` signed by another algorithm, or unsigned for `none`."""
         headers = header_of(token) | {"alg": algorithm}
         parts = [_encode(json.dumps(part).encode()) for part in (headers, claims_of(token))]
         if algorithm == "none":
@@ -50,18 +50,18 @@ class Forge:
         return self.sign(claims_of(token), headers, self.refresh_secret * 2, algorithm)
 
     def sign_raw(self, header: str, claims: str) -> str:
-        """An access token of these two JSON texts, well signed."""
+        """Return an access token of these two JSON texts, with a valid signature."""
         signed = f"{_encode(header.encode())}.{_encode(claims.encode())}"
         signature = _private_key(self.signing_pem).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_encode(signature)}"
 
     def with_bad_signature(self, token: str) -> str:
-        """`token` with a signature that belongs to nothing."""
+        """Return `token` with an invalid signature."""
         head, _, signature = token.rpartition(".")
         return f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
     def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any], key: Any, algorithm: str) -> str:
-        """Any claims under any key."""
+        """Sign any claims with any key."""
         return jwt.encode(dict(claims), key, algorithm=algorithm, headers=dict(headers))
 
 

@@ -1,4 +1,4 @@
-"""Calls the internal endpoints as the gateway does."""
+"""Calls of the internal endpoints, as the gateway makes them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from tests.clocks import MovableClock
 
 
 def hash_of(handle: str) -> str:
-    """What stands in a session's row for `handle`."""
+    """Return the hash under which a session is stored for `handle`."""
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
 @dataclass
 class Gateway:
-    """A gateway that proves itself, and holds browsers' sessions by their handles."""
+    """A gateway with a valid peer token."""
 
     client: FlaskClient
     clock: MovableClock
 
     def open(self, handle: str, *, email: str = "ann@example.org", password: str = PASSWORD) -> TestResponse:
-        """The answer to a browser's login."""
+        """Open a browser session."""
         return self.call(
             SESSIONS_PATH,
             email=email,
@@ -36,17 +36,17 @@ class Gateway:
         )
 
     def exchange(self, handle: str) -> TestResponse:
-        """The answer to an exchange of a handle."""
+        """Exchange a handle for an access token."""
         return self.call(EXCHANGE_PATH, handle_hash=hash_of(handle))
 
     def end(self, handle: str) -> TestResponse:
-        """The answer to a browser's logout."""
+        """End a browser session."""
         return self.call(END_PATH, handle_hash=hash_of(handle))
 
     def report(self, *seen: tuple[str, int]) -> TestResponse:
-        """The answer to a batch of what was seen in use."""
+        """Report the session ids and generations of used tokens."""
         return self.call(SEEN_PATH, seen=[list(entry) for entry in seen])
 
     def call(self, path: str, **members: object) -> TestResponse:
-        """The answer to any document."""
+        """Send a JSON object to an internal endpoint."""
         return self.client.post(path, json=members, headers={PEER_HEADER: sign_peer(PEER_SECRET, now=self.clock())})

@@ -1,4 +1,4 @@
-"""A gateway's own parts in front of the service, in one process and under one clock."""
+"""The pipeline of a gateway in front of the service, in one process and with one clock."""
 
 import asyncio
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ _ROUTES = routes_toml(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a request came to: the status or the refusal's code, and the tokens that the gateway hands back."""
+    """The result of a request: its status, the code of a refusal, and refreshed tokens."""
 
     status: int
     code: str = ""
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class GatewayInFront:
-    """One gateway worker. Requests for services end where they would be forwarded; those for /auth/ are answered."""
+    """One gateway worker. It forwards requests for /auth/ and stops all others after the pipeline."""
 
     def __init__(self, client: FlaskClient, clock: MovableClock, redis_url: str, folder: Path) -> None:
         self._client = client
@@ -102,12 +102,12 @@ class GatewayInFront:
         asyncio.run(self.keys.refresh())
 
     def log_in(self, email: str, password: str) -> str:
-        """The handle of a browser's new session."""
+        """Log a browser in and return its handle."""
         handle, _ = asyncio.run(self.sessions.log_in(email, password, device="a browser", address="192.0.2.1"))
         return handle
 
     def ask(self, path: str, *, access: str = "", refresh: str = "", handle: str = "") -> Outcome:
-        """What a GET of `path` comes to, with these credentials."""
+        """Send a GET with these credentials."""
         headers = [(b"host", b"gateway")]
         if access:
             headers.append((b"authorization", f"Bearer {access}".encode()))
@@ -115,16 +115,16 @@ class GatewayInFront:
             headers.append((b"x-refresh-token", refresh.encode()))
         if handle:
             headers.append((b"cookie", f"{COOKIE}={handle}".encode()))
-        arrival = Request("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
+        request = Request("1", "GET", path.encode(), b"", headers, "1.1", "192.0.2.1", "https", None)
         try:
-            admitted = asyncio.run(run(self.pipeline.admit(arrival)))
+            admitted = asyncio.run(run(self.pipeline.admit(request)))
         except Refused as refused:
             return Outcome(refused.status, refused.code)
         status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
         return Outcome(status, fresh=admitted.fresh)
 
     def report(self) -> None:
-        """Reports what was seen in use, as the worker does once a second."""
+        """Send the usage report, as the worker does once a second."""
         asyncio.run(self.usage_reports.report_once())
 
     def _forward(self, admitted: AdmittedRequest) -> TestResponse:
@@ -138,5 +138,5 @@ class GatewayInFront:
 
     async def _post(self, path: str, document: bytes) -> AuthResponse:
         headers = {PEER_HEADER: sign_peer(PEER_SECRET, now=self._clock())}
-        answer = self._client.post(path, data=document, content_type="application/json", headers=headers)
-        return AuthResponse(answer.status_code, answer.data, None)
+        response = self._client.post(path, data=document, content_type="application/json", headers=headers)
+        return AuthResponse(response.status_code, response.data, None)

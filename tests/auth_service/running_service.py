@@ -1,4 +1,4 @@
-"""The service as it really runs: gunicorn with workers of its own, on a unix socket in a folder of its own."""
+"""The service under a real gunicorn, on a Unix socket."""
 
 import http.client
 import json
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, the headers, and the JSON in the body."""
+    """A response: its status, headers and JSON body."""
 
     status: int
     headers: dict[str, str]
@@ -31,21 +31,21 @@ class Answer:
 
 
 class _OverSocket(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over a Unix socket."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("auth", timeout=timeout)
         self._path = path
 
     def connect(self) -> None:
-        """Connects to the socket."""
+        """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
 class RunningService:
-    """A gunicorn of ours. Its log goes to `auth.log` in its folder."""
+    """A gunicorn process. Its log is `auth.log` in its folder."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.socket = folder / "auth.sock"
@@ -55,7 +55,7 @@ class RunningService:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Migrates, starts, and returns once it is ready."""
+        """Migrate, start, and wait until the service is ready."""
         python = [sys.executable, "-m"]
         migrate = [*python, "auth_service", "migrate"]
         subprocess.run(migrate, env=self._environ, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -65,13 +65,13 @@ class RunningService:
         wait_until(self._is_ready, 20)
 
     def workers(self) -> list[int]:
-        """The process ids of its workers."""
+        """Return the process ids of the workers."""
         assert self._process
         pid = self._process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop(self) -> None:
-        """Ends it and its workers."""
+        """Stop gunicorn and its workers."""
         if self._process:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(40)
@@ -79,7 +79,7 @@ class RunningService:
     def ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, document: object = None
     ) -> "Answer":
-        """What it answers to one request on a connection of its own."""
+        """Send one request on a new connection."""
         connection = _OverSocket(self.socket, timeout=20)
         body = b"" if document is None else json.dumps(document).encode()
         content = {} if document is None else {"Content-Type": "application/json"}
@@ -92,7 +92,7 @@ class RunningService:
             connection.close()
 
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of its log."""
+        """Return the log lines."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def _is_ready(self) -> bool:
@@ -104,7 +104,7 @@ class RunningService:
 
 @contextmanager
 def running_service(folder: Path, environ: Mapping[str, str]) -> Iterator[RunningService]:
-    """A service that is stopped in the end."""
+    """Start a service, and stop it after the block."""
     service = RunningService(folder, environ)
     try:
         service.start()

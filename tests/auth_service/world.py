@@ -1,4 +1,4 @@
-"""The people and the clock around the service under test: verbs that call it as a client would."""
+"""Clients and an operator of the service under test."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,42 +19,42 @@ PEER_SECRET = "pB5n0cVx8zLk3jHg7fDs2aQw9eRt4yUi1oPm6NbVcXzA"
 
 @dataclass
 class Operator:
-    """Somebody with a hand in the database, in a context of their own each time."""
+    """An operator, who uses the stores of the service directly."""
 
     app: Flask
 
     def user(self, email: str) -> User:
-        """The user as stored."""
+        """Return the stored user."""
         with self.app.app_context():
             user = services().users.find_by_email(email)
             assert user, f"no user {email}"
             return user
 
     def session_of(self, token: str) -> SessionRow:
-        """The session of a token, as stored."""
+        """Return the stored session of a token."""
         with self.app.app_context():
             return db.session.get_one(SessionRow, claims_of(token)["sid"])
 
     def deactivate(self, email: str) -> None:
-        """Bars a user."""
+        """Deactivate a user."""
         user = self.user(email)
         with self.app.app_context():
             services().users.deactivate(user, services().clock())
 
     def activate(self, email: str) -> None:
-        """Lets a user in again."""
+        """Activate a user."""
         user = self.user(email)
         with self.app.app_context():
             services().users.activate(user)
 
     def grant(self, email: str, *roles: str) -> None:
-        """Gives a user exactly these roles."""
+        """Set the roles of a user."""
         user = self.user(email)
         with self.app.app_context():
             services().users.set_roles(user, roles, services().clock())
 
     def note_seen(self, token: str) -> None:
-        """What a gateway reports once it saw the token in use."""
+        """Record that the token was used, as a report of the gateway does."""
         claims = claims_of(token)
         with self.app.app_context():
             services().sessions.raise_seen([(claims["sid"], claims["generation"])])
@@ -62,7 +62,7 @@ class Operator:
 
 @dataclass
 class Person:
-    """Somebody with an address, a password, and whatever tokens they hold."""
+    """A user with an address, a password and the tokens of the last log-in."""
 
     client: FlaskClient
     email: str = "ann@example.org"
@@ -73,37 +73,37 @@ class Person:
     agent: str = field(default="ann's phone")
 
     def register(self, **more: str) -> TestResponse:
-        """The answer to a registration."""
+        """Register."""
         answer = self.post("/auth/users/", email=self.email, password=self.password, **more)
         self.id = answer.json["id"] if answer.status_code == 201 and answer.json else ""
         return answer
 
     def log_in(self) -> TestResponse:
-        """The answer to a login, whose tokens are kept."""
+        """Log in and keep the tokens."""
         return self._keep(self.post("/auth/jwt/create/", email=self.email, password=self.password))
 
     def refresh_with(self, token: str) -> TestResponse:
-        """The answer to a refresh with any token; what comes is not kept."""
+        """Refresh with `token`. The new tokens are not kept."""
         return self.post("/auth/jwt/refresh/", refresh=token)
 
     def refresh_tokens(self) -> TestResponse:
-        """The answer to a refresh with the token at hand, whose successors are kept."""
+        """Refresh with the current token and keep the new ones."""
         return self._keep(self.refresh_with(self.refresh))
 
     def log_out(self) -> TestResponse:
-        """The answer to a logout."""
+        """Log out with the refresh token."""
         return self.post("/auth/jwt/blacklist/", refresh=self.refresh)
 
     def verify(self, token: str) -> TestResponse:
-        """The answer to whether a token is good."""
+        """Verify a token."""
         return self.post("/auth/jwt/verify/", token=token)
 
     def me(self, access: str | None = None) -> TestResponse:
-        """The answer to who one is."""
+        """Get the own user record."""
         return self.call("GET", "/auth/users/me/", access=access)
 
     def set_password(self, new_password: str) -> TestResponse:
-        """The answer to a change of password."""
+        """Change the password."""
         return self.call(
             "POST",
             "/auth/users/set_password/",
@@ -111,12 +111,12 @@ class Person:
         )
 
     def call(self, method: str, path: str, *, access: str | None = None, **options: Any) -> TestResponse:
-        """The answer to any request under one's access token."""
+        """Send any request with the access token."""
         headers = {"Authorization": f"Bearer {self.access if access is None else access}"}
         return self.client.open(path, method=method, headers=headers, **options)
 
     def post(self, path: str, **members: object) -> TestResponse:
-        """The answer to an anonymous POST."""
+        """Send a POST without access token."""
         return self.client.post(path, json=members, headers={"User-Agent": self.agent})
 
     def _keep(self, answer: TestResponse) -> TestResponse:

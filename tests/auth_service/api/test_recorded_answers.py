@@ -46,7 +46,7 @@ def test_every_row_without_mail_is_answered_as_recorded(world: ServiceAlone) -> 
     """Status, body, Allow and WWW-Authenticate are equal, except for the listed deviations."""
     talk = Conversation(world.send, world)
     played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
-    assert [complaint for row in played for complaint in talk.play(row)] == []
+    assert [difference for row in played for difference in talk.play(row)] == []
     assert len(played) == 134
 
 
