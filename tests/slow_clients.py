@@ -8,16 +8,16 @@ from itertools import cycle, islice
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class SlowClient:
     """How many seconds a server kept a slow client, and its response."""
 
     kind: str
     seconds: float
-    said: bytes
+    response: bytes
 
 
 def slow_bodies(path: str, *fields: str) -> dict[str, tuple[bytes, bytes]]:
-    """Requests for `path` whose bodies never end: how each begins, and the drop that follows for ever."""
+    """Return requests for `path` with endless bodies: the beginning of each, and the bytes that follow repeatedly."""
     head = "\r\n".join((f"POST {path} HTTP/1.1", "Host: h", "Content-Type: application/json", *fields, "")).encode()
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
     return {
@@ -36,21 +36,23 @@ SLOW_HEADS = {
 }
 
 
-async def drip(port: int, kind: str, begin: bytes, drop: bytes, pause: float) -> Kept:
-    """Sends `begin`, then `drop` every `pause` seconds until the server hangs up."""
+async def drip(port: int, kind: str, begin: bytes, drop: bytes, pause: float) -> SlowClient:
+    """Send `begin`, then `drop` every `pause` seconds until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    began = time.monotonic()
-    heard = asyncio.ensure_future(reader.read())
+    start = time.monotonic()
+    received = asyncio.ensure_future(reader.read())
     writer.write(begin)
-    while not heard.done():
-        await asyncio.wait({heard}, timeout=pause)
+    while not received.done():
+        await asyncio.wait({received}, timeout=pause)
         writer.write(drop)
     writer.close()
-    said = b"" if heard.exception() else heard.result()
-    return Kept(kind, time.monotonic() - began, said)
+    response = b"" if received.exception() else received.result()
+    return SlowClient(kind, time.monotonic() - start, response)
 
 
-async def crowd(port: int, kinds: Mapping[str, tuple[bytes, bytes]], number: int, pause: float) -> Sequence[Kept]:
-    """So many at once, of each kind as many as of the others; returns when the last one was let go."""
+async def crowd(
+    port: int, kinds: Mapping[str, tuple[bytes, bytes]], number: int, pause: float
+) -> Sequence[SlowClient]:
+    """Run `number` clients at once, evenly of all kinds, until the server has closed all of them."""
     each = islice(cycle(kinds.items()), number)
     return await asyncio.gather(*(drip(port, kind, begin, drop, pause) for kind, (begin, drop) in each))

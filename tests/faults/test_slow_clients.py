@@ -9,7 +9,7 @@ from gateway.server.http_protocol import ServerProtocol
 from tests.faults.figures import Say, in_ms
 from tests.faults.running_system import RunningSystem
 from tests.faults.steady_traffic import KINDS, SAME_ORIGIN, SteadyTraffic
-from tests.slow_clients import SLOW_HEADS, Kept, crowd, slow_bodies
+from tests.slow_clients import SLOW_HEADS, SlowClient, crowd, slow_bodies
 
 CLIENTS = 400
 DROP = 1.0
@@ -30,7 +30,7 @@ def test_four_hundred_slow_clients_are_closed_and_slow_nobody_down(system: Runni
         **dict([*slow_bodies("/session/", *ours).items()][:1]),  # takes no chunks
     }
     port = int(system.url.rpartition(":")[2])
-    kept: list[Kept] = []
+    kept: list[SlowClient] = []
     with SteadyTraffic(system.url) as traffic:
         slow = threading.Thread(target=lambda: kept.extend(asyncio.run(crowd(port, kinds, CLIENTS, DROP))))
         mark = time.monotonic()
@@ -49,7 +49,7 @@ def test_four_hundred_slow_clients_are_closed_and_slow_nobody_down(system: Runni
         assert seconds[int(len(seconds) * 0.99)] < 1
 
 
-def span(kept: Sequence[Kept]) -> str:
+def span(kept: Sequence[SlowClient]) -> str:
     """In words."""
     seconds = [one.seconds for one in kept]
     return f"{min(seconds):.1f} to {max(seconds):.1f} s"

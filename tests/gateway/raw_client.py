@@ -1,4 +1,4 @@
-"""A client that sends exactly what it is told, byte by byte, and reads answers strictly."""
+"""A client that sends exactly the bytes of a test, and parses responses strictly."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from tests.gateway.raw_upstream import WAIT, limit_buffers
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, as h11 reads it; `whole` is False where it was cut off."""
+    """A response as h11 parses it; `whole` is False if it is incomplete."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
@@ -21,18 +21,18 @@ class Answer:
     whole: bool = True
 
     def get(self, name: str) -> str | None:
-        """The one value of the field `name`, or None."""
-        values = [value for known, value in self.fields if known == name.lower()]
-        assert len(values) < 2, f"{name} came {len(values)} times"
+        """Return the one value of the field `name`, or None."""
+        values = [value for field_name, value in self.fields if field_name == name.lower()]
+        assert len(values) < 2, f"there are {len(values)} fields {name}"
         return values[0] if values else None
 
     def get_all(self, name: str) -> list[str]:
-        """Every value of the field `name`."""
-        return [value for known, value in self.fields if known == name.lower()]
+        """Return every value of the field `name`."""
+        return [value for field_name, value in self.fields if field_name == name.lower()]
 
     @property
     def problem(self) -> dict[str, Any]:
-        """The problem details, which must be whole and in order."""
+        """Return the problem details, which must be complete and valid."""
         assert self.get("content-type") == "application/problem+json", self
         members: dict[str, Any] = json.loads(self.body)
         assert {"type", "title", "status", "detail", "code", "request_id"} <= members.keys()
@@ -65,29 +65,29 @@ class RawClient:
         self.close()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self.socket.close()
 
     def send(self, data: bytes) -> None:
-        """Sends these bytes."""
+        """Send `data`."""
         self.socket.sendall(data)
 
     def ask(self, *lines: str, body: bytes = b"", method: str = "") -> Answer:
-        """The answer to a request of these header lines, sent as they are."""
+        """Send a request with these lines, unchanged, and return its response."""
         self.send("\r\n".join((*lines, "", "")).encode("latin-1") + body)
         return self.answer(method or lines[0].split(" ", 1)[0])
 
     def answer(self, method: str = "GET") -> Answer:
-        """Reads one final answer to a request of `method`. Raises ConnectionError where there is none."""
+        """Read one final response to a request of `method`. Raises ConnectionError if there is none."""
         reader = _reader(method)
-        if self._received:  # no bytes would say that the server has hung up
+        if self._received:  # h11 takes empty data for the end of the connection
             reader.receive_data(self._received)
         status, body = 0, bytearray()
         fields: tuple[tuple[str, str], ...] = ()
         while True:
             event = _next(reader)
             if event is h11.NEED_DATA:
-                self._feed(reader, begun=bool(status))
+                self._feed(reader, started=bool(status))
             elif isinstance(event, h11.Response):
                 status, fields = event.status_code, _texts(event)
             elif isinstance(event, h11.Data):
@@ -99,7 +99,7 @@ class RawClient:
                 return Answer(status, fields, bytes(body), whole=False)
 
     def interim(self) -> bytes:
-        """Reads up to the next empty line, and returns it with that."""
+        """Return what is received up to and including the next empty line."""
         while b"\r\n\r\n" not in self._received:
             data = self.socket.recv(65_536)
             assert data, "the connection was closed"
@@ -108,31 +108,31 @@ class RawClient:
         return head + b"\r\n\r\n"
 
     def rest(self) -> bytes:
-        """Everything until the server hangs up. Raises ConnectionResetError where it does so abruptly."""
+        """Return what is received until the server closes. Raises ConnectionResetError if it resets."""
         received, self._received = self._received, b""
         while data := self.socket.recv(65_536):
             received += data
         return received
 
     def is_closed(self) -> bool:
-        """Whether the server hangs up, in order or not, without another byte."""
+        """Return whether the server closes or resets the connection without sending more."""
         try:
             return self.rest() == b""
         except ConnectionResetError:
             return True
 
-    def _feed(self, reader: h11.Connection, *, begun: bool) -> None:
+    def _feed(self, reader: h11.Connection, *, started: bool) -> None:
         try:
             data = self.socket.recv(65_536)
         except ConnectionResetError:
             data = b""
-        if not data and not begun:
-            raise ConnectionError("hung up without an answer")
+        if not data and not started:
+            raise ConnectionError("the server closed the connection without a response")
         reader.receive_data(data)
 
 
 def one_answer(port: int, *lines: str, body: bytes = b"") -> Answer:
-    """The answer to one request on a connection of its own."""
+    """Return the response to one request on a new connection."""
     with RawClient(port) as client:
         return client.ask(*lines, body=body)
 
@@ -149,7 +149,7 @@ def _next(reader: h11.Connection) -> Any:
         return reader.next_event()
     except h11.RemoteProtocolError:
         if reader.their_state is h11.ERROR and reader.trailing_data[1]:
-            return None  # cut off in the middle of a body
+            return None  # it ends within a body
         raise
 
 

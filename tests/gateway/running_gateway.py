@@ -1,4 +1,4 @@
-"""The gateway as a worker runs it, its server and protocol included, in a thread of the test's own process."""
+"""The gateway with a worker's server and protocol, in a thread of the test's own process."""
 
 import socket
 import threading
@@ -20,42 +20,42 @@ from tests.gateway.raw_upstream import WAIT
 
 @dataclass(frozen=True, slots=True)
 class RunningGateway:
-    """A gateway that serves on a loopback port."""
+    """A gateway that serves at a loopback port."""
 
     port: int
     server: GatewayServer
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Return its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Asks the worker to go, and returns when it has asked every connection to."""
+        """Begin the shutdown, and return when every connection is draining."""
         self.server.should_exit = True
         deadline = time.monotonic() + WAIT
         while not all(connection.draining for connection in self._connections()) and time.monotonic() < deadline:
-            time.sleep(0.01)  # the server looks ten times a second
+            time.sleep(0.01)  # the server checks ten times a second
 
     def has_met(self, clients: int) -> bool:
-        """Whether soon as many as this are connected, and everything they have sent by then was read."""
+        """Return whether `clients` are connected within WAIT seconds, and everything they have sent is read."""
         deadline = time.monotonic() + WAIT
         connections = self.server.server_state.connections
         while len(connections) < clients and time.monotonic() < deadline:
-            time.sleep(0.005)  # they are on their way over real sockets
-        met = len(connections) >= clients
-        return met and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
+            time.sleep(0.005)  # real sockets: no clock to move
+        arrived = len(connections) >= clients
+        return arrived and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
 
     def has_lost_all_but(self, clients: int) -> bool:
-        """Whether soon no more than as many as this are connected."""
+        """Return whether at most `clients` are connected within WAIT seconds."""
         deadline = time.monotonic() + WAIT
         connections = self.server.server_state.connections
         while len(connections) > clients and time.monotonic() < deadline:
-            time.sleep(0.005)  # whether a client that closed is gone is found out over real sockets
+            time.sleep(0.005)  # real sockets: no clock to move
         return len(connections) <= clients
 
     def connect(self) -> RawClient:
-        """A connection of one's own."""
+        """Open a connection to it."""
         return RawClient(self.port)
 
     def _connections(self) -> list[ServerProtocol]:
@@ -63,7 +63,7 @@ class RunningGateway:
 
 
 class Impatient(ServerProtocol):
-    """The same protocol; it waits less long for a client that may be gone."""
+    """A server protocol that soon checks whether a half-closed client is gone."""
 
     timeouts = ClientTimeouts(probe_delay=0.01, half_closed=0.5)
 
@@ -72,11 +72,11 @@ class Impatient(ServerProtocol):
 def running(
     app: Gateway, protocol: type[ServerProtocol] = Impatient, *, until: str = "/readyz", keep_alive: int = 75
 ) -> Iterator[RunningGateway]:
-    """Runs `app` until the block ends, which begins when `until` answers 200."""
+    """Run `app` for the duration of the block, which begins when `until` answers 200."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    told: dict[str, Any] = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "timeout_keep_alive": keep_alive}
-    server = GatewayServer(Config(app, log_config=None, **told), end_streams=app.end_streams)
+    options: dict[str, Any] = {**GatewayWorker.CONFIG_KWARGS, "http": protocol, "timeout_keep_alive": keep_alive}
+    server = GatewayServer(Config(app, log_config=None, **options), end_streams=app.end_streams)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     try:
@@ -94,5 +94,5 @@ def _wait_until(port: int, path: str) -> None:
         with suppress(ConnectionError):
             if one_answer(port, f"GET {path} HTTP/1.1", "Host: gateway").status == 200:
                 return
-        time.sleep(0.02)  # another thread is starting: there is no clock of ours to move
+        time.sleep(0.02)  # another thread is starting: no clock to move
     raise AssertionError(f"{path} at the gateway does not answer 200")

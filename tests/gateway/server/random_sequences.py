@@ -1,7 +1,7 @@
-"""Random sequences of bytes on one connection, what a gateway has to answer to them, and clients that play them.
+"""Random sequences of requests on one connection, the responses that they must get, and clients that send them.
 
-A sequence is some requests in a row, each with a number of its own, then perhaps something that is no request. It is
-sent whole or in pieces; then the client stays, closes its sending side, or goes without a word.
+A sequence is some numbered requests, perhaps followed by malformed or incomplete input. It is sent at once or in
+pieces; then the client waits, closes its sending side, closes or resets the connection.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ access = "authenticated"
 """
 
 WAIT = 20.0
-"""Seconds after which a connection that has not ended counts as hanging."""
+"""Seconds after which an open connection counts as hanging."""
 
 _HOST = b"Host: h\r\n"
 _GARBAGE = (
@@ -58,18 +58,18 @@ _UNFINISHED = (
 
 
 class Step(NamedTuple):
-    """One request and the status of its answer. It is executed where that is 200; nothing follows it where `last`."""
+    """One request and its status. It is executed if that is 200; if `last`, nothing after it is answered."""
 
     number: int
     raw: bytes
     status: int
     last: bool = False
     may_be_last: bool = False
-    """Whether the gateway may close after the answer: it refused the request before its body was there."""
+    """Whether the gateway may close after the response: it may refuse the request before its body is complete."""
 
 
 class Sequence(NamedTuple):
-    """What one client sends, in `pieces`, and how it ends. `tail` is the status that ends the answers, 0 for none."""
+    """What one client sends, in `pieces`, and how it ends. `tail` is the status after the steps, 0 for none."""
 
     steps: list[Step]
     pieces: list[bytes]
@@ -78,7 +78,7 @@ class Sequence(NamedTuple):
 
     @property
     def answers(self) -> list[tuple[int, int]]:
-        """The numbers (0 for what has none) and statuses of the answers that have to come, in their order."""
+        """Return the number (0 if it has none) and status of each expected response, in their order."""
         steps = list(self._answered_steps())
         found = [(step.number if step.status == 200 else 0, step.status) for step in steps]
         return [*found, (0, self.tail)] if self.tail and not steps[-1].last else found
@@ -90,7 +90,7 @@ class Sequence(NamedTuple):
                 return
 
     def is_answered_by(self, answers: list[tuple[int, int]]) -> bool:
-        """Whether `answers` are those that have to come, all of them unless one may have been the last."""
+        """Return whether `answers` are as expected: all of them, unless an earlier one may be the last."""
         expected = self.answers
         if answers == expected:
             return True
@@ -99,19 +99,19 @@ class Sequence(NamedTuple):
 
     @property
     def sees_every_answer(self) -> bool:
-        """Whether the client stays until the gateway has nothing more to say."""
+        """Return whether the client waits for all responses."""
         return self.ending in ("stay", "half close")
 
 
 def sequences(seed: int, count: int) -> Iterator[Sequence]:
-    """As many as `count`; the same for the same `seed`."""
+    """Return `count` sequences, always the same for the same `seed`."""
     draw = random.Random(seed)
     numbers = iter(range(1, 100 * count))
     for _ in range(count):
         steps = [_step(draw, next(numbers)) for _ in range(draw.choice((1, 1, 2, 3, 5, 12)))]
         after, tail = draw.choice(((b"", 0), (b"", 0), (draw.choice(_GARBAGE), 400), (draw.choice(_UNFINISHED), 0)))
         ending = draw.choice(("stay", "stay", "half close", "half close", "close", "reset"))
-        if after in _UNFINISHED and ending == "stay":  # it would wait for the rest, and the gateway as well
+        if after in _UNFINISHED and ending == "stay":  # both sides would wait
             ending = "half close"
         raw = b"".join(step.raw for step in steps) + after
         yield Sequence(steps, list(_pieces(draw, raw)), tail, ending)
@@ -125,7 +125,7 @@ def _step(draw: random.Random, number: int) -> Step:
     get, post = b"GET " + path + b" HTTP/1.1\r\n" + _HOST, b"POST " + path + b" HTTP/1.1\r\n" + _HOST
     kinds = (
         Step(number, get + b"\r\n", 200),
-        Step(number, b"GET /bounded/0 HTTP/1.1\r\n" + _HOST + b"\r\n", 200)._replace(number=0),  # one that is known
+        Step(number, b"GET /bounded/0 HTTP/1.1\r\n" + _HOST + b"\r\n", 200)._replace(number=0),  # a cached head
         Step(number, post + length + b"\r\n" + body, 200),
         Step(number, post + chunked, 200),
         Step(number, post + b"Connection: upgrade\r\nUpgrade: h2c\r\n" + length + b"\r\n" + body, 200),
@@ -141,7 +141,7 @@ def _step(draw: random.Random, number: int) -> Step:
 
 
 def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
-    """All at once more often than not, so that the gateway has much to do in one turn."""
+    """Return `raw` in pieces; mostly in one, so that the gateway parses much at once."""
     cuts = sorted(draw.randrange(len(raw)) for _ in range(draw.choice((0, 0, 0, 1, 2, 5))))
     if draw.random() < 0.01:
         cuts = list(range(1, min(len(raw), 300)))
@@ -152,13 +152,13 @@ def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Held:
-    """Requests for `held`, which are answered when all are there."""
+    """Requests for `/bounded/held`, which are answered when `wanted` of them have arrived."""
 
     wanted: int
     answers: list[Callable[[bytes], None]] = field(default_factory=list)
 
     def add(self, answer: Callable[[bytes], None]) -> None:
-        """Takes one that has arrived."""
+        """Add a request."""
         self.answers.append(answer)
         if len(self.answers) == self.wanted:
             for answer in self.answers:
@@ -166,11 +166,11 @@ class Held:
 
 
 class Recorder(asyncio.Protocol):
-    """One connection to the service, which answers each request with its number and notes it in `executed`."""
+    """One connection of the service, which answers each request with its number and adds it to `executed`."""
 
-    def __init__(self, executed: list[int], held: Held, open_ones: set[asyncio.Transport]) -> None:
+    def __init__(self, executed: list[int], held: Held, transports: set[asyncio.Transport]) -> None:
         self._executed = executed
-        self._open_ones = open_ones
+        self._transports = transports
         self._held = held
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
@@ -179,12 +179,12 @@ class Recorder(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop."""
         self._transport = cast(asyncio.Transport, transport)
-        self._open_ones.add(self._transport)
+        self._transports.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         if self._transport is not None:
-            self._open_ones.discard(self._transport)
+            self._transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
@@ -195,7 +195,7 @@ class Recorder(asyncio.Protocol):
         self._target = url
 
     def on_message_complete(self) -> None:
-        """Called by the parser when the request is whole: now it is executed."""
+        """Execute a request that is complete. Called by the parser."""
         number = self._target.rpartition(b"/")[2]
         if number == b"held":
             self._held.add(self._answer)
@@ -204,7 +204,7 @@ class Recorder(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if int(number) % 3:
             self._answer(number)
-        else:  # later, so that what comes behind the request is there before its answer
+        else:  # later, so that the next request arrives before the response
             loop.call_later(0.002, self._answer, number)
 
     def _answer(self, number: bytes) -> None:
@@ -213,10 +213,10 @@ class Recorder(asyncio.Protocol):
 
 
 async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
-    """Plays one sequence; gives the answers as `Sequence.answers` does, where the client stays for them."""
+    """Send one sequence; return the responses as `Sequence.answers` does, if the client waits for them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
-        with suppress(ConnectionError):  # the gateway may close before all is sent; what it says is read all the same
+        with suppress(ConnectionError):  # the gateway may close early; its responses are read nevertheless
             for piece in sequence.pieces:
                 writer.write(piece)
                 await writer.drain()
@@ -239,7 +239,7 @@ async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
 async def _answers(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: int
 ) -> list[tuple[int, int]]:
-    """Every answer until the gateway closes; after the `expected` ones the client closes its sending side."""
+    """Return the responses until the gateway closes; after `expected` ones the client closes its sending side."""
     found: list[tuple[int, int]] = []
     while True:
         if len(found) == expected and not writer.is_closing():
@@ -261,25 +261,25 @@ async def _answers(
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of many sequences."""
+    """The result of many sequences."""
 
     played: int = 0
     answers: int = 0
     faults: list[str] = field(default_factory=list)
-    """Of each sequence that was not answered as it has to be, what was wrong."""
+    """What was wrong, for each sequence with unexpected responses."""
     all_places_are_free: bool = False
 
 
 async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, places: int) -> Outcome:
-    """Plays `count` sequences against the gateway at `port`, whose service this is at `service_port`.
+    """Send `count` sequences to the gateway at `port`, and serve its upstream at `service_port`.
 
-    At last as many requests as the route has `places` are under way at once.
+    Then check that the bounded route still serves as many requests at once as it has `places`.
     """
     executed: list[int] = []
     held = Held(places)
     loop = asyncio.get_running_loop()
-    open_ones: set[asyncio.Transport] = set()
-    service = await loop.create_server(lambda: Recorder(executed, held, open_ones), "127.0.0.1", service_port)
+    transports: set[asyncio.Transport] = set()
+    service = await loop.create_server(lambda: Recorder(executed, held, transports), "127.0.0.1", service_port)
     outcome = Outcome()
     waiting = sequences(seed, count)
 
@@ -300,9 +300,9 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
     async with service:
         await asyncio.gather(*(player() for _ in range(at_once)))
         outcome.all_places_are_free = await _fill(port, places)
-        for transport in tuple(open_ones):
+        for transport in tuple(transports):
             transport.abort()
-        await asyncio.sleep(0.05)  # what was aborted is closed
+        await asyncio.sleep(0.05)  # until the aborted transports are closed
     counted = Counter(executed)
     outcome.faults += [f"executed twice: {number}" for number, times in counted.items() if number and times > 1]
     return outcome
@@ -310,7 +310,7 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
 
 def _faults(sequence: Sequence, answers: list[tuple[int, int]], executed: list[int]) -> Iterator[str]:
     if not sequence.is_answered_by(answers):
-        yield f"{sequence}: answered with {answers}, to be {sequence.answers}"
+        yield f"{sequence}: got {answers}, expected {sequence.answers}"
     own = {step.number for step in sequence.steps} - {0}
     answered = {number for number, status in answers if status == 200 and number}
     if own.intersection(executed) != answered:
@@ -318,8 +318,8 @@ def _faults(sequence: Sequence, answers: list[tuple[int, int]], executed: list[i
 
 
 async def _fill(port: int, places: int) -> bool:
-    """Whether as many requests as there are places are let through at once. Places of clients that are gone come back
-    within a second or two."""
+    """Return whether `places` requests are served at once. The places of clients that are gone take a second or two
+    to become free."""
 
     async def ask() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

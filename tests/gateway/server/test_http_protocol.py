@@ -1,4 +1,4 @@
-"""A worker that is asked to go answers what is on its connections first."""
+"""A draining worker answers the requests on its connections before it closes them."""
 
 import asyncio
 import threading
@@ -8,8 +8,8 @@ from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.running_gateway import running
 
 
-def test_a_draining_worker_answers_first_and_says_close(make_app: MakeApp, upstream: RawUpstream) -> None:
-    """One request is under way, another comes on an idle connection after the word was given: both are answered."""
+def test_a_draining_worker_responds_with_connection_close(make_app: MakeApp, upstream: RawUpstream) -> None:
+    """Both to a request in progress and to one that arrives on an idle connection after the shutdown began."""
     arrived, go_on = threading.Event(), threading.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -40,16 +40,14 @@ def test_a_gateway_that_stops_leaves_no_upstream_connection(make_app: MakeApp, u
     assert upstream.settles_at(0)
 
 
-def test_a_client_whose_answer_was_already_begun_is_told_with_the_next_one(
-    make_app: MakeApp, upstream: RawUpstream
-) -> None:
-    """Its head did not say `close`: the client may send again, and that request is answered."""
-    begun, go_on = threading.Event(), threading.Event()
+def test_a_response_that_had_started_is_followed_by_one_more(make_app: MakeApp, upstream: RawUpstream) -> None:
+    """Its head had no `Connection: close`, so the client may send another request, which is answered."""
+    started, go_on = threading.Event(), threading.Event()
 
     async def script(conversation: Conversation) -> None:
         if conversation.request.request_line == "GET /public/long HTTP/1.1":
             await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
-            begun.set()
+            started.set()
             await asyncio.to_thread(go_on.wait, WAIT)
             await conversation.write(b"b")
         else:
@@ -58,7 +56,7 @@ def test_a_client_whose_answer_was_already_begun_is_told_with_the_next_one(
     upstream.begin(script)
     with running(make_app()) as gateway, gateway.connect() as client:
         client.send(b"GET /public/long HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert begun.wait(WAIT)
+        assert started.wait(WAIT)
         gateway.stop()
         go_on.set()
         first = client.answer()

@@ -1,4 +1,4 @@
-"""What is refused before there is a request is seen: by the client's request id, in the log, and as a count."""
+"""Malformed requests get a response with a request id, a log line and a count."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.gateway.running_gateway import running
 from tests.gateway.server.test_connection_deadlines import Hasty
 
 MALFORMED = {
-    "no HTTP": (400, "bad_request", b"\0\r\n\r\n"),
+    "not HTTP": (400, "bad_request", b"\0\r\n\r\n"),
     "TLS": (400, "bad_request", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
     "an unknown method": (400, "bad_request", b"BREW / HTTP/1.1\r\nHost: h\r\n\r\n"),
     "a space before a colon": (400, "bad_request", b"GET / HTTP/1.1\r\nHost : h\r\n\r\n"),
@@ -40,7 +40,7 @@ def lines() -> Iterator[list[Any]]:
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
+def test_the_response_and_the_log_have_the_same_request_id_and_it_is_counted(
     make_app: MakeApp, auth_upstream: RawUpstream, lines: list[Any], name: str
 ) -> None:
     status, code, raw = MALFORMED[name]
@@ -48,7 +48,7 @@ def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
     with running(app) as gateway:
         with gateway.connect() as client:
             client.send(raw)
-            answer = client.answer("POST")
+            response = client.answer("POST")
             assert client.is_closed()
         counted = app.malformed_requests._count.__self__  # type: ignore[attr-defined]
         counted.transfer()
@@ -57,11 +57,11 @@ def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
             for metric in counted.registry.collect()
             for sample in metric.samples
         }
-    assert (answer.status, answer.problem["code"]) == (status, code)
-    request_id = answer.get("x-request-id")
+    assert (response.status, response.problem["code"]) == (status, code)
+    request_id = response.get("x-request-id")
     assert request_id is not None
     assert re.fullmatch("[0-9a-f]{24}", request_id)
-    assert answer.problem["request_id"] == request_id
+    assert response.problem["request_id"] == request_id
     (line,) = [line for line in lines if line["event"] == "malformed_request"]
     assert line.pop("reason")
     assert line == {
@@ -85,21 +85,21 @@ def test_the_client_is_told_an_id_that_stands_in_the_log_and_it_is_counted(
     ],
     ids=["head", "body"],
 )
-def test_a_request_that_does_not_come_in_time_is_a_408(
+def test_a_request_that_is_incomplete_at_the_deadline_is_a_408(
     make_app: MakeApp, auth_upstream: RawUpstream, upstream: RawUpstream, lines: list[Any], raw: bytes, code: str
 ) -> None:
     with running(make_app(), Hasty) as gateway, gateway.connect() as client:
         client.send(raw)
-        answer = client.answer("POST")
-        assert (answer.status, answer.problem["code"]) == (408, code)
-        assert answer.get("connection") == "close"
+        response = client.answer("POST")
+        assert (response.status, response.problem["code"]) == (408, code)
+        assert response.get("connection") == "close"
         assert client.is_closed()
     (line,) = [line for line in lines if line["event"] == "malformed_request"]
-    assert (line["code"], line["request_id"]) == (code, answer.get("x-request-id"))
+    assert (line["code"], line["request_id"]) == (code, response.get("x-request-id"))
     assert upstream.requests == []
 
 
-def test_a_connection_that_brings_nothing_is_closed_without_an_answer_or_a_line(
+def test_a_connection_without_input_is_closed_without_a_response_or_a_log_line(
     make_app: MakeApp, auth_upstream: RawUpstream, lines: list[Any]
 ) -> None:
     with running(make_app(), Hasty) as gateway, gateway.connect() as client:
@@ -107,14 +107,14 @@ def test_a_connection_that_brings_nothing_is_closed_without_an_answer_or_a_line(
     assert [line for line in lines if line["event"] == "malformed_request"] == []
 
 
-def test_the_log_takes_a_few_lines_a_second_and_the_count_takes_all(clock: MovableClock, lines: list[Any]) -> None:
-    counted: list[tuple[int, str]] = []
-    malformed = MalformedRequests(lambda status, code: counted.append((status, code)), clock)
+def test_a_few_lines_a_second_are_logged_and_all_are_counted(clock: MovableClock, lines: list[Any]) -> None:
+    counts: list[tuple[int, str]] = []
+    malformed = MalformedRequests(lambda status, code: counts.append((status, code)), clock)
     for _ in range(1_000):
         malformed.note("192.0.2.1", 400, "bad_request", "id", "Invalid method")
     clock.move(1)
     malformed.note("192.0.2.2", 431, "headers_too_large", "id", "too long")
-    assert len(counted) == 1_001
+    assert len(counts) == 1_001
     assert [(line["client"], line["not_logged"]) for line in lines] == [
         *[("192.0.2.1", 0)] * LINES_A_SECOND,
         ("192.0.2.2", 1_000 - LINES_A_SECOND),

@@ -1,8 +1,8 @@
-"""Each form of a message that proxies read differently: what becomes of it here is written down, beside the peers.
+"""Forms of messages that proxies treat differently: the outcomes of the gateway and of other proxies are recorded.
 
-`make test` plays all forms at the gateway. `make test-faults` plays them at nginx, HAProxy and Envoy too, where they
-are installed, and compares with recorded.json; SALLYPORT_RECORD=1 writes that file. The page in docs/decisions says
-why each difference is one.
+`make test` sends all forms to the gateway. `make test-faults` also sends them to nginx, HAProxy and Envoy, if they
+are installed, and compares the outcomes with recorded.json; SALLYPORT_RECORD=1 writes that file. The page in
+docs/decisions explains each difference.
 """
 
 import json
@@ -30,34 +30,34 @@ Table = dict[str, dict[str, dict[str, str]]]
 
 
 def recorded(kind: str, proxy: str) -> Outcomes:
-    """What became of the forms of `kind` at `proxy`."""
+    """Return the recorded outcomes of the forms of `kind` at `proxy`."""
     table: Table = json.loads(FILE.read_text(encoding="utf-8"))
     return {form: by_proxy[proxy] for form, by_proxy in table[kind].items() if proxy in by_proxy}
 
 
-def note(kind: str, proxy: str, outcomes: Outcomes) -> None:
-    """Writes down what became of the forms of `kind` at `proxy`."""
+def record(kind: str, proxy: str, outcomes: Outcomes) -> None:
+    """Record the outcomes of the forms of `kind` at `proxy`."""
     table: Table = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
-    known = table.get(kind, {})
-    table[kind] = {form: {**known.get(form, {}), proxy: outcome} for form, outcome in outcomes.items()}
+    before = table.get(kind, {})
+    table[kind] = {form: {**before.get(form, {}), proxy: outcome} for form, outcome in outcomes.items()}
     FILE.write_text(json.dumps(table, indent=1, sort_keys=False) + "\n", encoding="utf-8")
 
 
 def played(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
-    """What becomes of them at the proxy that listens on `port`."""
+    """Return the outcomes of the forms of `kind` at the proxy that listens on `port`."""
     return play_requests(port, upstream, REQUESTS) if kind == "requests" else play_answers(port, upstream, ANSWERS)
 
 
-def differences(found: Outcomes, known: Outcomes) -> dict[str, tuple[str, str | None]]:
-    """What was found and is not what is known, by form."""
-    return {form: (outcome, known.get(form)) for form, outcome in found.items() if outcome != known.get(form)}
+def differences(found: Outcomes, expected: Outcomes) -> dict[str, tuple[str, str | None]]:
+    """Return the found and the recorded outcome of each form for which they differ."""
+    return {form: (outcome, expected.get(form)) for form, outcome in found.items() if outcome != expected.get(form)}
 
 
 @pytest.mark.parametrize("kind", ["requests", "answers"])
-def test_each_form_has_its_outcome(gateway: RunningGateway, upstream: RawUpstream, kind: str) -> None:
+def test_the_gateways_outcomes_are_as_recorded(gateway: RunningGateway, upstream: RawUpstream, kind: str) -> None:
     found = played(kind, gateway.port, upstream)
     if RECORD:
-        note(kind, GATEWAY, found)
+        record(kind, GATEWAY, found)
     assert differences(found, recorded(kind, GATEWAY)) == {}
 
 
@@ -74,25 +74,25 @@ def running_peers(
 )
 @pytest.mark.parametrize("kind", ["requests", "answers"])
 @pytest.mark.parametrize("proxy", PEERS)
-def test_the_peers_do_as_recorded(
+def test_the_outcomes_of_other_proxies_are_as_recorded(
     running_peers: Mapping[str, int], upstream: RawUpstream, kind: str, proxy: str
 ) -> None:
-    """Who has another version of a peer learns here what has changed in it."""
+    """Fails if another version of a proxy behaves differently."""
     if proxy not in running_peers:
         pytest.skip(f"{proxy} is not installed")
     found = played(kind, running_peers[proxy], upstream)
     if RECORD:
-        note(kind, proxy, found)
+        record(kind, proxy, found)
     assert differences(found, recorded(kind, proxy)) == {}
 
 
-def _is_taken(outcome: str) -> bool:
+def _is_accepted(outcome: str) -> bool:
     return outcome.startswith(("2", "3"))
 
 
 @pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("answers", "### Responses")])
 def test_the_page_explains_each_difference(kind: str, heading: str) -> None:
-    """A form that is taken here and not by some peer, or the other way round, has a row; no other form has."""
+    """A form that is accepted by the gateway and refused by another proxy, or vice versa, has a row; no other has."""
     rows = PAGE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n##", 1)[0].splitlines()
     explained = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")][1:]
     table: Table = json.loads(FILE.read_text(encoding="utf-8"))
@@ -100,6 +100,6 @@ def test_the_page_explains_each_difference(kind: str, heading: str) -> None:
     different = [
         form
         for form, by_proxy in table[kind].items()
-        if any(_is_taken(by_proxy[peer]) != _is_taken(by_proxy[GATEWAY]) for peer in PEERS)
+        if any(_is_accepted(by_proxy[peer]) != _is_accepted(by_proxy[GATEWAY]) for peer in PEERS)
     ]
     assert explained == different

@@ -1,4 +1,4 @@
-"""A balancer that speaks no HTTP says whose connection it passes on: PROXY protocol, versions 1 and 2."""
+"""The PROXY protocol, versions 1 and 2: a load balancer passes on the client's address."""
 
 import struct
 import time
@@ -43,7 +43,7 @@ def record(kind: int, value: bytes) -> bytes:
 V2 = v2(0x11, addresses(CLIENT))
 OVER_TLS = record(0x20, b"\x01\0\0\0\0" + record(0x21, b"TLSv1.3"))
 
-READ: dict[str, tuple[bytes, str | None, bool]] = {
+VALID: dict[str, tuple[bytes, str | None, bool]] = {
     "version 1": (V1, CLIENT, False),
     "version 1 over IPv6": (b"PROXY TCP6 2001:DB8::1 ::1 1 65535\r\n", "2001:db8::1", False),
     "version 1, unknown": (b"PROXY UNKNOWN\r\n", None, False),
@@ -90,23 +90,23 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
-def test_a_header_is_read_and_nothing_behind_it(header: bytes, client: str | None, is_tls: bool) -> None:
+@pytest.mark.parametrize(("header", "client", "is_tls"), VALID.values(), ids=VALID)
+def test_a_header_is_parsed_without_what_follows_it(header: bytes, client: str | None, is_tls: bool) -> None:
     assert ANY.read(header + GET) == ProxyHeader(len(header), client, is_tls)
 
 
-@pytest.mark.parametrize(("header", "client", "is_tls"), READ.values(), ids=READ)
-def test_a_header_that_comes_in_parts_is_waited_for(header: bytes, client: str | None, is_tls: bool) -> None:
+@pytest.mark.parametrize(("header", "client", "is_tls"), VALID.values(), ids=VALID)
+def test_an_incomplete_header_is_not_parsed_yet(header: bytes, client: str | None, is_tls: bool) -> None:
     assert [ANY.read(header[:length]) for length in range(len(header))] == [None] * len(header)
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_none_is_refused(data: bytes) -> None:
+def test_a_malformed_header_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedProxyHeader):
         ANY.read(data)
 
 
-def test_only_the_versions_that_were_asked_for_are_spoken() -> None:
+def test_only_the_configured_versions_are_accepted() -> None:
     assert ProxyProtocol("v1", "").read(V1) is not None
     assert ProxyProtocol("v2", "").read(V2) is not None
     with pytest.raises(MalformedProxyHeader):
@@ -116,19 +116,19 @@ def test_only_the_versions_that_were_asked_for_are_spoken() -> None:
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=64).map(lambda end: SIGNATURE + b"\x21\x11" + end))
-def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
+def test_all_input_is_parsed_or_refused(data: bytes) -> None:
     try:
-        preamble = ANY.read(data)
+        header = ANY.read(data)
     except MalformedProxyHeader:
         return
-    if preamble is None:
+    if header is None:
         assert len(data) < MAX_BYTES
     else:
-        assert preamble.length <= len(data)
-        assert preamble.client is None or ip_address(preamble.client)
+        assert header.length <= len(data)
+        assert header.client is None or ip_address(header.client)
 
 
-def test_operators_come_without_a_balancer() -> None:
+def test_the_internal_address_requires_no_header() -> None:
     protocol = ProxyProtocol("any", "127.0.0.1:9001")
     assert protocol.is_required_at(("127.0.0.1", 8000))
     assert not protocol.is_required_at(("127.0.0.1", 9001))
@@ -136,7 +136,7 @@ def test_operators_come_without_a_balancer() -> None:
     assert not ProxyProtocol("off", "").is_required_at(("127.0.0.1", 8000))
 
 
-def test_without_the_setting_the_plain_protocol_serves() -> None:
+def test_without_the_setting_the_plain_protocol_is_used() -> None:
     assert connection_class(ProxyProtocol("off", "")) is ServerProtocol
     assert connection_class(ProxyProtocol("v2", "")) is ProxiedConnection
 
@@ -145,23 +145,23 @@ def test_without_the_setting_the_plain_protocol_serves() -> None:
 
 
 class Hasty(ProxiedConnection):
-    """With less patience."""
+    """A proxied connection with a short timeout."""
 
     timeouts = ClientTimeouts(head=0.4)
 
 
 @pytest.fixture(scope="module")
 def behind_a_balancer(make_app: MakeApp) -> Iterator[RunningGateway]:
-    """A gateway that trusts 127.0.0.2, and 192.0.2.9 behind it; from 127.0.0.1 anybody comes."""
+    """A gateway that trusts 127.0.0.2, and 192.0.2.9 behind it; 127.0.0.1 is an untrusted client."""
     with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), Hasty) as gateway:
         yield gateway
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
-def test_the_client_is_whom_the_balancer_names(
+def test_the_client_is_the_one_that_the_balancer_names(
     behind_a_balancer: RunningGateway, upstream: RawUpstream, header: bytes
 ) -> None:
-    """For every request of the connection, whatever their own fields say."""
+    """For every request of the connection, whatever its X-Forwarded-For."""
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(header + GET)
         assert balancer.answer().status == 200
@@ -170,7 +170,7 @@ def test_the_client_is_whom_the_balancer_names(
     assert [request.get("x-forwarded-proto") for request in upstream.requests] == ["http", "http"]
 
 
-def test_the_header_may_come_byte_by_byte(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_header_may_arrive_byte_by_byte(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         for byte in V2 + GET:
             balancer.send(bytes([byte]))
@@ -178,14 +178,16 @@ def test_the_header_may_come_byte_by_byte(behind_a_balancer: RunningGateway, ups
     assert upstream.last.get("x-forwarded-for") == CLIENT
 
 
-def test_tls_at_the_balancer_is_https(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_connection_over_tls_has_the_scheme_https(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(v2(0x11, addresses(CLIENT) + OVER_TLS) + GET)
         assert balancer.answer().status == 200
     assert upstream.last.get("x-forwarded-proto") == "https"
 
 
-def test_a_health_check_of_the_balancer_is_its_own(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_client_of_a_health_check_is_the_balancer(
+    behind_a_balancer: RunningGateway, upstream: RawUpstream
+) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(v2(0, b"", command=0x20) + GET)
         assert balancer.answer().status == 200
@@ -201,7 +203,9 @@ def test_a_trusted_proxy_behind_the_balancer_names_its_clients(
     assert upstream.last.get("x-forwarded-for") == "192.0.2.7"
 
 
-def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp, auth_upstream: RawUpstream) -> None:
+def test_a_malformed_header_is_logged_with_the_balancers_address(
+    make_app: MakeApp, auth_upstream: RawUpstream
+) -> None:
     app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
     with capture_logs() as lines, running(app, Hasty) as gateway, RawClient(gateway.port, BALANCER) as balancer:
         balancer.send(GET)
@@ -211,7 +215,7 @@ def test_a_bad_header_is_logged_with_the_balancers_address(make_app: MakeApp, au
 
 
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
-def test_a_balancer_without_a_good_header_is_closed_unanswered(
+def test_a_balancer_without_a_valid_header_is_closed_without_a_response(
     behind_a_balancer: RunningGateway, upstream: RawUpstream, data: bytes
 ) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
@@ -220,19 +224,19 @@ def test_a_balancer_without_a_good_header_is_closed_unanswered(
     assert upstream.requests == []
 
 
-def test_half_a_header_is_closed_at_the_deadline(behind_a_balancer: RunningGateway) -> None:
+def test_an_incomplete_header_is_closed_at_the_deadline(behind_a_balancer: RunningGateway) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
-        begun = time.monotonic()
+        start = time.monotonic()
         balancer.send(V1[:10])
         assert balancer.is_closed()
-        assert time.monotonic() - begun < Hasty.timeouts.head + 1.5
+        assert time.monotonic() - start < Hasty.timeouts.head + 1.5
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
-def test_from_others_a_header_is_malformed(
+def test_a_header_of_an_untrusted_peer_is_malformed_http(
     behind_a_balancer: RunningGateway, gateway: RunningGateway, upstream: RawUpstream, header: bytes
 ) -> None:
-    """From a peer that is not trusted, and wherever nobody speaks the protocol."""
+    """Also if the PROXY protocol is off."""
     for server in (behind_a_balancer, gateway):
         with server.connect() as client:
             client.send(header + GET)

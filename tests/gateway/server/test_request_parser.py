@@ -1,4 +1,4 @@
-"""Requests that two readers could understand differently are refused, and their connection ends (R30, R35)."""
+"""Malformed and ambiguous requests are refused, and their connection is closed; others are forwarded normalized."""
 
 import asyncio
 import threading
@@ -42,10 +42,10 @@ AMBIGUOUS = {
     "an empty host": GET + b"Host:\r\n\r\n",
     "a host with a space": GET + b"Host: a b\r\n\r\n",
     "HTTP/0.9": b"GET /public/a\r\n\r\n",
-    "HTTP/0.9, said so": b"GET /public/a HTTP/0.9\r\nHost: h\r\n\r\n",
+    "HTTP/0.9 with a version": b"GET /public/a HTTP/0.9\r\nHost: h\r\n\r\n",
     "HTTP/1.2": b"GET /public/a HTTP/1.2\r\nHost: h\r\n\r\n",
     "HTTP/2.0": b"GET /public/a HTTP/2.0\r\nHost: h\r\n\r\n",
-    "HTTP/2's preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "the HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "RTSP": b"OPTIONS /public/a RTSP/1.0\r\nHost: h\r\n\r\n",
     "OPTIONS in HTTP/1.0": b"OPTIONS * HTTP/1.0\r\nHost: h\r\n\r\n",
     "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -78,18 +78,18 @@ AMBIGUOUS = {
     "a tab for a space": b"GET\t/public/a HTTP/1.1\r\nHost: h\r\n\r\n",
     "a space after the version": b"GET /public/a HTTP/1.1 \r\nHost: h\r\n\r\n",
     "an unknown expectation": POST + b"Expect: 200-ok\r\nContent-Length: 2\r\n\r\nab",
-    "a chunk size that is none": CHUNKED + b"zz\r\nab\r\n0\r\n\r\n",
+    "a chunk size that is no number": CHUNKED + b"zz\r\nab\r\n0\r\n\r\n",
     "a chunk size of 0x2": CHUNKED + b"0x2\r\nab\r\n0\r\n\r\n",
     "a chunk size beyond 64 bits": CHUNKED + b"fffffffffffffffff\r\nab\r\n0\r\n\r\n",
     "a space after the chunk size": CHUNKED + b"2 \r\nab\r\n0\r\n\r\n",
     "chunks ended by line feeds": CHUNKED + b"2\nab\n0\n\n",
-    "a chunk longer than it says": CHUNKED + b"2\r\nabc\r\n0\r\n\r\n",
+    "a chunk longer than its size": CHUNKED + b"2\r\nabc\r\n0\r\n\r\n",
     "a line feed in a chunk's extension": CHUNKED + b"2;a\nb\r\nab\r\n0\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("raw", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_what_two_readers_could_differ_on_is_refused_and_the_connection_ends(
+def test_an_ambiguous_request_is_refused_and_its_connection_closed(
     gateway: RunningGateway, upstream: RawUpstream, raw: bytes
 ) -> None:
     with gateway.connect() as client:
@@ -99,7 +99,7 @@ def test_what_two_readers_could_differ_on_is_refused_and_the_connection_ends(
         assert answer.problem["code"] in ("bad_request", "bad_header", "bad_path")
         assert answer.get("connection") == "close"
         assert client.is_closed()
-    assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "it reached the upstream whole"
+    assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "the upstream received it"
 
 
 LARGE = {
@@ -116,10 +116,9 @@ LARGE = {
 
 
 @pytest.mark.parametrize(("status", "raw"), LARGE.values(), ids=LARGE)
-def test_what_is_too_large_is_refused_and_the_connection_ends(
+def test_a_head_that_is_too_large_is_refused_and_its_connection_closed(
     gateway: RunningGateway, upstream: RawUpstream, status: int, raw: bytes
 ) -> None:
-    """R31, R35."""
     with gateway.connect() as client:
         client.send(raw)
         answer = client.answer()
@@ -128,7 +127,7 @@ def test_what_is_too_large_is_refused_and_the_connection_ends(
     assert upstream.requests == []
 
 
-def test_just_the_limits_pass(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_head_at_the_limits_is_accepted(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         assert client.ask(f"GET /public/{'a' * 7_992} HTTP/1.1", "Host: h").status == 200
         assert client.ask("GET /public/ HTTP/1.1", "Host: h", *["X: y"] * 99).status == 200
@@ -137,7 +136,7 @@ def test_just_the_limits_pass(gateway: RunningGateway, upstream: RawUpstream) ->
     assert len(upstream.requests) == 4
 
 
-def test_the_limits_are_settings_and_what_is_read_ahead_follows(make_app: MakeApp, upstream: RawUpstream) -> None:
+def test_the_limits_can_be_set(make_app: MakeApp, upstream: RawUpstream) -> None:
     settings = {"MAX_HEADER_FIELDS": "10", "MAX_HEADER_BYTES": "65536", "MAX_TARGET_BYTES": "300"}
     with running(make_app(**settings)) as gateway:
         with gateway.connect() as client:
@@ -180,7 +179,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("raw", HARMLESS.values(), ids=HARMLESS)
-def test_what_everybody_reads_alike_is_forwarded_in_its_plain_form(
+def test_an_unambiguous_request_is_forwarded_normalized(
     gateway: RunningGateway, upstream: RawUpstream, raw: bytes
 ) -> None:
     with gateway.connect() as client:
@@ -222,7 +221,7 @@ def test_pipelined_requests_are_answered_in_order(gateway: RunningGateway, upstr
         (b"POST /none HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", (400, 404)),
     ],
 )
-def test_what_is_refused_and_broken_at_once_is_answered_once(
+def test_a_request_that_is_refused_and_malformed_gets_one_response(
     gateway: RunningGateway, broken: bytes, statuses: tuple[int, ...]
 ) -> None:
     with gateway.connect() as client:
@@ -231,10 +230,12 @@ def test_what_is_refused_and_broken_at_once_is_answered_once(
         assert client.is_closed()
 
 
-def test_garbage_behind_a_request_does_not_harm_its_answer(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_malformed_input_after_a_request_does_not_affect_its_response(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
-        await asyncio.sleep(0.1)  # the garbage arrives meanwhile
+        await asyncio.sleep(0.1)  # meanwhile the malformed input arrives
         await conversation.write(b"later")
 
     upstream.begin(script)
@@ -245,10 +246,10 @@ def test_garbage_behind_a_request_does_not_harm_its_answer(gateway: RunningGatew
         assert client.is_closed()
 
 
-def test_a_body_that_breaks_while_its_answer_is_under_way_ends_both(
+def test_a_body_that_becomes_malformed_after_the_response_has_started_ends_both(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """A second status line in the middle of an answer would be read as its body."""
+    """A second status line in the middle of a response would be read as its body."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst")
@@ -269,10 +270,10 @@ def test_a_body_that_breaks_while_its_answer_is_under_way_ends_both(
     [b"GET /public/b HTTP/1.1\r\nHost: h\r\nX: ", b"GET /public/", b"\r\n"],
     ids=["header", "target", "empty lines"],
 )
-def test_a_next_request_without_end_is_not_collected_meanwhile(
+def test_what_is_read_ahead_of_a_response_is_bounded(
     gateway: RunningGateway, upstream: RawUpstream, endless: bytes
 ) -> None:
-    """What is read ahead of the answer under way is bounded, and that answer is given."""
+    """An endless next request does not fill the memory, and the current response is sent."""
     go_on = threading.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -291,14 +292,14 @@ def test_a_next_request_without_end_is_not_collected_meanwhile(
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"2;ext="], ids=["trailer", "extension"])
-def test_framing_without_end_is_refused(gateway: RunningGateway, upstream: RawUpstream, endless: bytes) -> None:
+def test_endless_chunk_framing_is_refused(gateway: RunningGateway, upstream: RawUpstream, endless: bytes) -> None:
     with gateway.connect() as client:
         client.send(CHUNKED + b"2\r\nab\r\n" + endless + b"x" * 1_000_000)
         assert client.answer("POST").status == 400
         assert client.is_closed()
 
 
-def test_many_small_trailers_are_not_collected(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_many_small_trailers_are_refused(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         client.send(CHUNKED + b"2\r\nab\r\n0\r\n" + b"X: y\r\n" * 150_000)
         assert client.answer("POST").status == 400

@@ -1,4 +1,4 @@
-"""Whatever is sent on a connection: what is executed is answered, every place comes back, nothing raises.
+"""Random input on a connection: every executed request is answered, no place leaks, nothing raises.
 
 `make soak` plays 200,000 sequences against a worker of its own: see tests/load/test_pipelines.py.
 """
@@ -21,7 +21,7 @@ PLACES = 3 * AT_ONCE
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_is_executed_is_answered_and_every_place_comes_back(
+def test_every_executed_request_is_answered_and_no_place_leaks(
     make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
     service_port = free_port()

@@ -1,6 +1,6 @@
-"""No request hides another: whatever a client sends, a service sees the requests that a strict reader sees, or fewer.
+"""No request smuggling: a service sees the requests that a strict parser finds in the client's bytes, or fewer.
 
-h11 is the strict reader. `make test` plays a part of each family, `make test-faults` all of some ten thousand cases.
+The strict parser is h11. `make test` sends a part of each family, `make test-faults` all of some ten thousand cases.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from tests.gateway.smuggling import CANARY, NUMBER, Case, families
 
 FAMILIES = families()
 SAMPLE = 60
-"""Cases of a family, where not all are asked for."""
+"""Cases of a family in `make test`."""
 AT_ONCE = 40
 QUIET = 0.3
-"""Seconds without a byte after which nothing more is expected: the gateway waits for the rest of a body."""
+"""Seconds without a byte after which no more is expected; the gateway may wait for the rest of a body."""
 
 _WARM = b"GET /public/warm HTTP/1.1\r\nHost: h\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
@@ -31,7 +31,7 @@ _NUMBERED = re.compile(r"/public/(\d{5})")
 
 
 class Seen(NamedTuple):
-    """A request as one reader saw it; `body` is None where its end never came."""
+    """A request as one parser saw it; `body` is None if it is incomplete."""
 
     method: str
     target: str
@@ -39,13 +39,13 @@ class Seen(NamedTuple):
 
 
 class Recorder:
-    """What the upstream was sent, by the number of the case."""
+    """The requests that the upstream received, by the number of the case."""
 
     def __init__(self) -> None:
         self.seen: dict[int, list[Seen]] = defaultdict(list)
 
     async def __call__(self, conversation: Conversation) -> None:
-        """Answers, when the request is whole."""
+        """Respond when the request is complete."""
         method, target, _ = conversation.request.request_line.split(" ")
         match = _NUMBERED.search(target)
         requests = self.seen[int(match[1])] if match else []
@@ -56,31 +56,31 @@ class Recorder:
         await conversation.write(ok(b"" if method == "HEAD" else b"ok"))
 
 
-def strictly_read(raw: bytes) -> list[Seen]:
-    """The requests in `raw` up to the first fault. Empty lines before a request are none (RFC 9112 2.2)."""
+def strictly_parsed(raw: bytes) -> list[Seen]:
+    """Return the requests in `raw` up to the first error. Empty lines before a request are ignored (RFC 9112 2.2)."""
     found: list[Seen] = []
     while raw := raw.lstrip(b"\r\n"):
-        reader = h11.Connection(h11.SERVER, max_incomplete_event_size=2**17)
-        reader.receive_data(raw)
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=2**17)
+        parser.receive_data(raw)
         try:
-            found += _one_read(reader)
+            found += _parsed_request(parser)
         except h11.RemoteProtocolError:
             break
-        if reader.their_state in (h11.IDLE, h11.SEND_BODY, h11.MUST_CLOSE, h11.ERROR):
+        if parser.their_state in (h11.IDLE, h11.SEND_BODY, h11.MUST_CLOSE, h11.ERROR):
             break
-        raw = reader.trailing_data[0]
+        raw = parser.trailing_data[0]
     return found
 
 
-def _one_read(reader: h11.Connection) -> list[Seen]:
-    request = reader.next_event()
+def _parsed_request(parser: h11.Connection) -> list[Seen]:
+    request = parser.next_event()
     if not isinstance(request, h11.Request):
         return []
     target = re.sub(r"^http://[^/]*", "", request.target.decode("latin-1"))
     seen = Seen(request.method.decode(), target, None)
     body = b""
     with suppress(h11.RemoteProtocolError):
-        while isinstance(event := reader.next_event(), h11.Data):
+        while isinstance(event := parser.next_event(), h11.Data):
             body += bytes(event.data)
         if isinstance(event, h11.EndOfMessage):
             return [seen._replace(body=body)]
@@ -88,7 +88,7 @@ def _one_read(reader: h11.Connection) -> list[Seen]:
 
 
 async def play(port: int, number: int, raw: bytes) -> list[int]:
-    """The statuses that answer `raw`, sent in two parts for odd numbers, and after a known request for each third."""
+    """Return the statuses for `raw`. Odd numbers send it in two parts, every third after a request that is cached."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         if number % 3 == 0:
@@ -111,7 +111,7 @@ async def play(port: int, number: int, raw: bytes) -> list[int]:
 
 
 async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:
-    """The statuses of each case, some at once."""
+    """Return the statuses of each case; AT_ONCE cases run at once."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, raw: bytes) -> tuple[int, list[int]]:
@@ -122,10 +122,10 @@ async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, l
 
 
 def complaint(seen: list[Seen], strict: list[Seen], statuses: list[int]) -> str:
-    """What is wrong with how a case ended; nothing where nothing is."""
+    """Return what is wrong with the outcome of a case, or an empty text."""
     if any(status >= 500 for status in statuses):
-        return f"it was answered {statuses}"
-    # What the gateway refuses does not reach the upstream; what does reach it comes in the order that it was sent in.
+        return f"the statuses are {statuses}"
+    # Requests that the gateway refuses do not reach the upstream; the others reach it in their order.
     left = iter(strict)
     for request in seen:
         if not any(request[:2] == other[:2] and request.body in (None, other.body) for other in left):
@@ -149,14 +149,14 @@ def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream
     complaints = {
         cases[number].name: wrong
         for number, raw in raws.items()
-        if (wrong := complaint(recorder.seen[number], strictly_read(raw), statuses[number]))
+        if (wrong := complaint(recorder.seen[number], strictly_parsed(raw), statuses[number]))
     }
     assert complaints == {}
-    assert sum(map(len, statuses.values())) >= len(cases) // 2, "hardly any case was answered"
+    assert sum(map(len, statuses.values())) >= len(cases) // 2, "too few cases got a response"
 
 
-def test_the_reader_and_the_upstream_see_what_is_plain(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Else nothing above would mean anything."""
+def test_the_parser_and_the_upstream_see_plain_requests(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Checks the test itself."""
     raw = (
         b"POST /public/00000 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
         b"GET /public/00000/canary HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -164,14 +164,14 @@ def test_the_reader_and_the_upstream_see_what_is_plain(gateway: RunningGateway, 
     upstream.begin(recorder := Recorder())
     assert asyncio.run(play_all(gateway.port, [(0, raw)])) == {0: [200, 200]}
     sent = [Seen("POST", "/public/00000", b"hello"), Seen("GET", "/public/00000/canary", b"")]
-    assert recorder.seen[0] == strictly_read(raw) == sent
+    assert recorder.seen[0] == strictly_parsed(raw) == sent
     assert complaint([sent[1], sent[0]], sent, [200]) == f"the upstream saw {sent[0]}, which nobody sent"
     assert complaint(sent, sent[:1], [200])
     assert complaint([], sent, [502])
 
 
 def chosen(cases: list[Case]) -> list[Case]:
-    """All cases, or some that are spread over them."""
+    """Return all cases, or an even sample of them."""
     if os.environ.get("SALLYPORT_FAULTS"):
         return cases
     return cases[:: max(1, len(cases) // SAMPLE)]

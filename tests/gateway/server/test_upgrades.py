@@ -1,6 +1,6 @@
-"""A request that asks for another protocol is answered in HTTP, with its body, and its connection goes on.
+"""A request that asks for an upgrade gets an HTTP response, and its body and connection are kept.
 
-RFC 9110 7.8: a server may ignore Upgrade. WebSocket on routes that allow it: see streams/test_websocket.py.
+RFC 9110 7.8: a server may ignore Upgrade. For WebSocket on routes that allow it see proxy/test_websocket_relay.py.
 """
 
 import pytest
@@ -15,7 +15,7 @@ PROTOCOLS = {
     "TLS": b"Connection: upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n",
     "websocket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-    "Upgrade alone": b"Upgrade: h2c\r\n",
+    "Upgrade without Connection": b"Upgrade: h2c\r\n",
 }
 BODIES = {
     "no body": (b"", b"", b""),
@@ -31,7 +31,7 @@ NEXT = b"POST /public/next HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nnext"
 
 
 def request(method: bytes, version: bytes, protocol: bytes, framing: bytes, body: bytes) -> bytes:
-    """A request that asks for `protocol`."""
+    """Return a request that asks for an upgrade to `protocol`."""
     return method + b" /public/ HTTP/" + version + b"\r\nHost: h\r\n" + protocol + framing + b"\r\n" + body
 
 
@@ -40,7 +40,7 @@ def pieces(data: bytes, cut: int) -> list[bytes]:
 
 
 def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[Answer, Answer]:
-    """Answers to a request and the one behind it."""
+    """Return the responses to a request and the one after it."""
     for part in parts:
         client.send(part)
     return client.answer(method), client.answer("POST")
@@ -52,7 +52,7 @@ def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[Answer,
 def test_an_upgrade_is_ignored_and_the_body_and_the_connection_are_kept(
     gateway: RunningGateway, upstream: RawUpstream, method: bytes, body: tuple[bytes, bytes, bytes], protocol: bytes
 ) -> None:
-    """Twice, since a request that came before is not parsed again, and with the next request right behind."""
+    """Twice, so that the request head cache is used as well, and with the next request in the same packet."""
     framing, sent, forwarded = body
     raw = request(method, b"1.1", protocol, framing, sent)
     with gateway.connect() as client:
@@ -66,8 +66,8 @@ def test_an_upgrade_is_ignored_and_the_body_and_the_connection_are_kept(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_http_1_0_may_ask_as_well(gateway: RunningGateway, upstream: RawUpstream, protocol: bytes) -> None:
-    """RFC 9110 7.8 has a server ignore it there."""
+def test_an_upgrade_in_http_1_0_is_ignored(gateway: RunningGateway, upstream: RawUpstream, protocol: bytes) -> None:
+    """RFC 9110 7.8."""
     raw = request(
         b"POST", b"1.0", protocol.replace(b"Connection: ", b"Connection: keep-alive, "), *BODIES["a body"][:2]
     )
@@ -84,7 +84,9 @@ def test_http_1_0_may_ask_as_well(gateway: RunningGateway, upstream: RawUpstream
 
 @pytest.mark.parametrize("name", ["h2c", "websocket"])
 @pytest.mark.parametrize("body", BODIES)
-def test_wherever_its_bytes_are_cut(gateway: RunningGateway, upstream: RawUpstream, name: str, body: str) -> None:
+def test_an_upgrade_in_two_packets_is_ignored(
+    gateway: RunningGateway, upstream: RawUpstream, name: str, body: str
+) -> None:
     framing, sent, _ = BODIES[body]
     raw = request(b"GET", b"1.1", PROTOCOLS[name], framing, sent) + NEXT
     with gateway.connect() as client:
@@ -93,7 +95,7 @@ def test_wherever_its_bytes_are_cut(gateway: RunningGateway, upstream: RawUpstre
             assert [answer.status for answer in answers] == [200, 200]
 
 
-def test_many_in_one_send(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_many_upgrades_in_one_packet_are_ignored(gateway: RunningGateway, upstream: RawUpstream) -> None:
     raw = request(b"GET", b"1.1", PROTOCOLS["h2c"], b"", b"")
     with gateway.connect() as client:
         client.send(raw * 200)
@@ -110,7 +112,9 @@ def test_many_in_one_send(gateway: RunningGateway, upstream: RawUpstream) -> Non
         b"Content-Length: +5\r\n",
     ],
 )
-def test_framing_is_no_laxer_for_it(gateway: RunningGateway, upstream: RawUpstream, framing: bytes) -> None:
+def test_malformed_framing_is_refused_with_an_upgrade_too(
+    gateway: RunningGateway, upstream: RawUpstream, framing: bytes
+) -> None:
     with gateway.connect() as client:
         client.send(request(b"POST", b"1.1", PROTOCOLS["h2c"], framing, b"5\r\nhello\r\n0\r\n\r\n") + NEXT)
         answer = client.answer("POST")
@@ -119,8 +123,8 @@ def test_framing_is_no_laxer_for_it(gateway: RunningGateway, upstream: RawUpstre
     assert upstream.requests == []
 
 
-def test_connect_is_refused_and_its_connection_closes(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """What follows it may be in another protocol."""
+def test_connect_is_refused_and_its_connection_closed(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """What follows may be another protocol."""
     with gateway.connect() as client:
         client.send(b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n" + NEXT)
         assert client.answer().status == 405
