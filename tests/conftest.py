@@ -1,10 +1,10 @@
-"""Settings of the test run: Hypothesis profiles, and how test files are spread over workers."""
+"""Settings of the test run: Hypothesis profiles, and how test files are distributed to workers."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-# How long a machine takes, cold or busy with other things, says nothing about a property.
+# A property does not depend on how long a cold or busy machine takes.
 settings.register_profile("sallyport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sallyport")
 

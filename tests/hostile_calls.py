@@ -44,11 +44,11 @@ class Stored:
         self.has_changed()
 
     def close(self) -> None:
-        """Ends it."""
+        """Close the connection."""
         self._connection.close()
 
     def has_changed(self) -> bool:
-        """Whether it is another since the last time."""
+        """Return whether the rows have changed since the last call."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._version:
             return False
@@ -67,9 +67,9 @@ def endpoints(app: Flask) -> list[tuple[Rule, str]]:
 
 
 class Attack:
-    """What is sent to each endpoint of an app, and what was wrong with the answers, by what was sent.
+    """Send hostile input to each endpoint of an app, and collect wrong responses by input.
 
-    `settle` is called after whatever changed what is stored: somebody may have logged out, or be gone.
+    `settle` is called after each change of the stored data: a user may have logged out, or be deleted.
     """
 
     def __init__(self, app: Flask, stored: Stored, settle: Callable[[], None] = lambda: None) -> None:
@@ -82,7 +82,7 @@ class Attack:
         self._turn = 0
 
     def play(self, rule: Rule, method: str, honest: str, callers: Sequence[Headers]) -> None:
-        """Attacks an endpoint as each of the callers; the first to whom it listens sends the most."""
+        """Attack an endpoint as each of the callers; the first caller that it accepts sends the most."""
         path, *others = paths(rule, honest)
         for credentials in callers:
             listens = self._listens(path, method, credentials)
@@ -103,7 +103,7 @@ class Attack:
         return answer.status_code not in (401, 403, 404, 405)
 
     def _send(self, path: str, method: str, credentials: Headers, size: int) -> int:
-        """How many."""
+        """Return the number of requests that were sent."""
         self._turn += 1
         most, least = (size, max(1, size // 8))
         of_bodies, of_places = (most, least) if method in _WITH_A_BODY else (least, most)
@@ -125,8 +125,8 @@ class Attack:
         **options: Any,
     ) -> None:
         self._stored.has_changed()
-        said = {**credentials(), **(headers or {})}
-        answer = self._app.test_client().open(path, method=method, headers=said, **options)
+        sent_headers = {**credentials(), **(headers or {})}
+        answer = self._app.test_client().open(path, method=method, headers=sent_headers, **options)
         changed = self._stored.has_changed()
         if wrong := complaint(answer, changed=changed):
             self.complaints[f"{method} {path} {name}"] = wrong
@@ -137,18 +137,18 @@ class Attack:
 
 @cache
 def every_body() -> tuple[Body, ...]:
-    """As made once."""
+    """Return every body."""
     return tuple(bodies())
 
 
 @cache
 def every_place() -> tuple[Place, ...]:
-    """As made once."""
+    """Return every place."""
     return tuple(places())
 
 
 def share(everything: Sequence[Some], turn: int, size: int) -> Iterator[Some]:
-    """Some `size` of them, spread over all, others at each turn."""
+    """Return about `size` of them, spread over all, others at each turn."""
     step = len(everything) // size
     return islice(everything, turn * 7 % step, None, step)
 

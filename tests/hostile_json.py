@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - what looks like something else is what this is about
-"""What no endpoint may stumble over: bodies that are no JSON, JSON of the wrong kind, and naughty strings everywhere.
+"""Hostile input: bodies that are not JSON, JSON of the wrong type, and naughty strings in every place.
 
-Made here, after the kinds that JSON test suites and lists of naughty strings know. `bodies()` are some thousand, and
-so are `places()`: the strings as values of a query and of a header.
+It is modelled on JSON test suites and lists of naughty strings. `bodies()` returns some thousand, and so does
+`places()`: the strings as values of a query parameter and of a header.
 """
 
 import gzip
@@ -429,12 +429,12 @@ _NO_LINE_ENDS = dict.fromkeys(map(ord, "\0\r\n"))
 
 
 def bodies() -> list[Body]:
-    """All of them, none twice."""
+    """Return all bodies, without duplicates."""
     return [*_raw(), *_values(), *_strings(), *_content_types()]
 
 
 def places() -> list[Place]:
-    """All of them, none twice. In a header a string stands as servers read its bytes, without what ends a line."""
+    """Return all places, without duplicates. In headers the strings have no line ends."""
     return [*_queries(), *_headers()]
 
 

@@ -1,6 +1,6 @@
 """Reserve loopback ports for servers that need a fixed one, so that no two get the same.
 
-They stand below those that the kernel gives to whoever asks for any. Each process that runs tests owns a block of
+They are below the ephemeral ports that the kernel assigns. Each process that runs tests owns a block of
 them as long as it lives: it listens on the block's first port, and nobody else can.
 """
 
@@ -20,7 +20,7 @@ def free_port() -> int:
 
 @cache
 def _own_block() -> tuple[socket.socket, Iterator[int]]:
-    """The socket that reserves the block of ports, and an endless iterator over them."""
+    """Return the socket that reserves the block of ports, and an endless iterator over them."""
     for first in _BLOCKS:
         if (claim := _listen(first)) is not None:
             return claim, cycle(range(first + 1, first + _BLOCKS.step))

@@ -1,4 +1,4 @@
-"""The systems that the faults are done to, each started once, and the traffic beside."""
+"""The running systems that the fault tests share, each started once, and steady traffic beside them."""
 
 import asyncio
 import os
@@ -23,14 +23,14 @@ GRACE = 3.0
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[RunningSystem]:
-    """Four auth workers, two gateways of two workers each. A test leaves it as it found it."""
+    """Four auth workers and two gateways of two workers each. A test leaves it as it found it."""
     with running_system(gateways=2, AUTH_WORKERS="4", GATEWAY_WORKERS="2", REFRESH_GRACE=str(int(GRACE))) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def thousand(system: RunningSystem) -> list[Tokens]:
-    """A thousand sessions of one account. A test that spends one of their tokens puts the successor in its place."""
+    """A thousand sessions of one account. A test that uses a refresh token puts its successor in its place."""
     return asyncio.run(log_in_often(system.url, system.client().register(), 1_000))
 
 

@@ -1,4 +1,4 @@
-"""A client's keep-alive connection, cheap enough to send a thousand requests a second from one process."""
+"""A client's keep-alive connection, cheap enough to send a thousand requests per second from one process."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, and after how many seconds. Status 0: nothing, or not the whole of it; `body` says why."""
+    """A response and its duration in seconds. Status 0: no complete response; `body` has the reason."""
 
     status: int
     body: bytes
@@ -25,12 +25,12 @@ class Answer:
 
     @property
     def retry_after(self) -> str | None:
-        """As the server said it."""
+        """The Retry-After that the server sent, in seconds."""
         return self.headers.get("retry-after")
 
 
 class Connection:
-    """To one gateway; made when it is needed, and again after it was lost. One request at a time."""
+    """A connection to one gateway, opened on demand and again after it was lost. One request at a time."""
 
     def __init__(self, url: str, deadline: float = 30.0) -> None:
         parts = urlsplit(url)
@@ -41,7 +41,7 @@ class Connection:
     async def ask(
         self, method: str, path: str, *, access: str = "", document: object = None, **headers: str
     ) -> Answer:
-        """The answer. Never raises for the network's sake. Headers are named with underscores."""
+        """Send a request and return the response. Network errors are a status 0. Header names have underscores."""
         started = time.perf_counter()
         request = _request(method, path, access, document, headers)
         try:
@@ -59,11 +59,11 @@ class Connection:
         self.close()
 
     async def open(self) -> None:
-        """Connects ahead of the first request."""
+        """Connect before the first request."""
         self._streams = await asyncio.open_connection(self._host, self._port)
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
         self._streams = None

@@ -1,4 +1,4 @@
-"""Many clients at once: they ask together, and come back when they were told to."""
+"""Many simultaneous clients that retry after Retry-After seconds."""
 
 import asyncio
 import itertools
@@ -16,11 +16,11 @@ PASSING = (429, 503)
 """Statuses that say "later"."""
 
 LOGGING_IN = 5
-"""At once: few enough that nobody is told that too many passwords are being hashed, even by one worker alone."""
+"""Simultaneous log-ins: few enough for the hash queue of one worker."""
 
 
 async def ask_at_once(urls: Sequence[str], asks: Iterable[Ask]) -> list[Answer]:
-    """Opens all connections first, spread over the gateways, and then asks on all of them in the same moment."""
+    """Open all connections, spread over the gateways, and then send one request on each at the same time."""
     async with AsyncExitStack() as opened:
         called = []
         for url, ask in zip(itertools.cycle(urls), asks, strict=False):
@@ -31,7 +31,7 @@ async def ask_at_once(urls: Sequence[str], asks: Iterable[Ask]) -> list[Answer]:
 
 
 async def patiently(url: str, ask: Ask, attempt_counters: int = 30) -> list[Answer]:
-    """As an honest client asks: again after Retry-After seconds, for as long as it is told "later". All answers."""
+    """Send a request as an honest client: repeat it after Retry-After seconds. Return all responses."""
     async with Connection(url) as line:
         answers = [await ask(line)]
         while answers[-1].status in PASSING and len(answers) < attempt_counters:
@@ -42,7 +42,7 @@ async def patiently(url: str, ask: Ask, attempt_counters: int = 30) -> list[Answ
 
 
 async def log_in_often(url: str, account: Account, times: int) -> list[Tokens]:
-    """So many sessions of one account."""
+    """Log in to one account so many times; return the sessions."""
     credentials = {"email": account.email, "password": account.password}
     todo = iter(range(times))
     sessions: list[Tokens] = []
@@ -59,10 +59,10 @@ async def log_in_often(url: str, account: Account, times: int) -> list[Tokens]:
 
 
 def refresh_with(token: str) -> Ask:
-    """The contract's refresh."""
+    """Return a refresh request."""
     return lambda line: line.ask("POST", "/auth/jwt/refresh/", document={"refresh": token})
 
 
 def whoami_with(access: str, **headers: str) -> Ask:
-    """A request to the resource service."""
+    """Return a request to the resource service."""
     return lambda line: line.ask("GET", "/api/whoami", access=access, **headers)

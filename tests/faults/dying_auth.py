@@ -1,4 +1,4 @@
-"""The auth service, whose worker dies after it has done a refresh and before it answers, when it is told to."""
+"""The auth service with a worker that can be made to die after a refresh is committed and before it is answered."""
 
 import os
 import signal
@@ -19,14 +19,14 @@ WSGIApp = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
 
 
 class Dying:
-    """Everything is committed when the inner application returns, and nothing has been sent."""
+    """When the inner application returns, everything is committed and nothing is sent."""
 
     def __init__(self, app: WSGIApp, wish: Path) -> None:
         self._app = app
         self._wish = wish
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Serves a request, perhaps the last one."""
+        """Serve a request, and die afterwards if requested."""
         answer = self._app(environ, start_response)
         if environ["PATH_INFO"] == "/auth/jwt/refresh/":
             with suppress(FileNotFoundError):
@@ -36,7 +36,7 @@ class Dying:
 
 
 def create_app() -> Flask:
-    """What gunicorn is given instead of the service's own."""
+    """Return the application for gunicorn, in place of the service's own."""
     app = create_auth()
     app.wsgi_app = Dying(app.wsgi_app, Path(os.environ[DEATH_WISH]))  # type: ignore[method-assign]
     return app

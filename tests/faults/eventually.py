@@ -1,4 +1,4 @@
-"""Waits for what other processes are about to do: they have no clock that a test could move."""
+"""Wait for what other processes do: they have no clock that a test could move."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from tests.faults.part import WAIT
 
 
 def eventually(is_so: Callable[[], bool], within: float = WAIT) -> float:
-    """The seconds it took."""
+    """Wait until the condition holds; return the seconds it took."""
     began = time.monotonic()
     while not is_so():
         assert time.monotonic() - began < within, f"still not so after {within} s"

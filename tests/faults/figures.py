@@ -1,4 +1,4 @@
-"""What a test measured, to be read at the end of a run: one line a figure, which can be quoted."""
+"""Measurements of tests, printed at the end of a run, one line each."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,13 +11,13 @@ _FIGURES = pytest.StashKey[list[str]]()
 
 @pytest.fixture
 def say(request: pytest.FixtureRequest) -> Say:
-    """Takes a line of figures."""
+    """Record a line."""
     figures = request.config.stash.setdefault(_FIGURES, [])
     return lambda line: figures.append(f"{request.node.name}: {line}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Called by pytest: shows the figures, once."""
+    """Print the recorded lines once. Called by pytest."""
     figures = config.stash.get(_FIGURES, [])
     if figures:
         terminalreporter.section("figures")
@@ -26,11 +26,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent of the values do not exceed."""
+    """Return the value that this percentage of the values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * percent / 100))]
 
 
 def in_ms(values: Sequence[float]) -> str:
-    """Median, 99th percentile and maximum of seconds, in words."""
+    """Return median, 99th percentile and maximum of seconds as text, in milliseconds."""
     p50, p99, most = (percentile(values, percent) * 1000 for percent in (50, 99, 100))
     return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {most:.1f} ms"

@@ -1,4 +1,4 @@
-"""Tokens as the auth service would have made them at another time, signed with its own key."""
+"""Tokens as the auth service would have issued them at another time, signed with its own key."""
 
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.faults.running_system import RunningSystem
 
 
 def at_another_time(system: RunningSystem, access: str, seconds: int) -> str:
-    """The access token as if it had been issued so many seconds later; earlier where they are negative."""
+    """Return the access token as if it had been issued so many seconds later (negative: earlier)."""
     claims = claims_of(access)
     moved = {**claims, "iat": claims["iat"] + seconds, "exp": claims["exp"] + seconds}
     header = jwt.get_unverified_header(access)
@@ -27,6 +27,6 @@ def _key(file: Path) -> RSAPrivateKey:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What a token says, unverified."""
+    """Return a token's claims without verification."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims

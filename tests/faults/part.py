@@ -1,4 +1,4 @@
-"""One process of the system, with all it starts: to be started, frozen, killed and started again."""
+"""One process of the system with its children: it can be started, frozen, killed and started again."""
 
 import json
 import os
@@ -19,20 +19,20 @@ WAIT = 20.0
 
 @dataclass(slots=True)
 class Part:
-    """Not running until it is started. What it says is kept, over restarts too."""
+    """A process that runs once it is started. Its output is kept across restarts."""
 
     command: Command
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
     _listener: threading.Thread | None = None
 
     @property
     def name(self) -> str:
-        """As the stack calls it."""
+        """The name that the stack gives it."""
         return self.command.name
 
     def start(self) -> None:
-        """Returns at once: whether it serves is for others to see."""
+        """Start it without waiting until it serves."""
         assert self._process is None, f"{self.name} runs already"
         self._process = subprocess.Popen(
             self.command.argv,
@@ -48,7 +48,7 @@ class Part:
         self._listener.start()
 
     def stop(self) -> None:
-        """Asks it to go and waits."""
+        """Stop it with SIGTERM and wait."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -56,7 +56,7 @@ class Part:
         self.kill()
 
     def kill(self) -> None:
-        """Ends it and all it started, at once and without a word (SIGKILL)."""
+        """Kill it and its children (SIGKILL)."""
         if self._process is None:
             return
         self._to_all(signal.SIGKILL)
@@ -66,41 +66,41 @@ class Part:
         self._process = None
 
     def freeze(self) -> None:
-        """It keeps its sockets and does nothing more (SIGSTOP)."""
+        """Stop it from running; its sockets stay open (SIGSTOP)."""
         self._to_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on (SIGCONT)."""
+        """Let it run again (SIGCONT)."""
         self._to_all(signal.SIGCONT)
 
     def signal(self, number: int) -> None:
-        """To the process that was started alone: gunicorn's master."""
+        """Send a signal to the started process only: gunicorn's master."""
         assert self._process is not None, f"{self.name} does not run"
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """The exit status, once it has gone."""
+        """Wait for its end and return the exit status."""
         assert self._process is not None
         return self._process.wait(WAIT)
 
     @property
     def workers(self) -> set[int]:
-        """The processes that it started and that live."""
+        """Return its live child processes."""
         assert self._process is not None
         return {pid for pid in descendants(self._process.pid) if is_running(pid)}
 
     def beside(self, name: str, *words: str, **environ: str) -> "Part":
-        """Another one of the same kind, told otherwise."""
+        """Return another process of the same kind with other settings."""
         command = self.command
         return Part(replace(command, name=name, argv=(*command.argv, *words), environ={**command.environ, **environ}))
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """The log lines that say this."""
-        lines = (json.loads(line) for line in tuple(self.said) if line.startswith("{"))
+        """Return its log lines with this event."""
+        lines = (json.loads(line) for line in tuple(self.output) if line.startswith("{"))
         return [line for line in lines if line.get("event") == event]
 
     def wait_to_say(self, event: str, times: int = 1) -> dict[str, Any]:
-        """The latest line that says this, once there are so many."""
+        """Wait until there are so many log lines with this event; return the latest."""
         deadline = time.monotonic() + WAIT
         while len(found := self.events(event)) < times:
             assert time.monotonic() < deadline, f"{self.name} does not say {event!r}:\n{self.last_words()}"
@@ -108,13 +108,13 @@ class Part:
         return found[-1]
 
     def last_words(self) -> str:
-        """The end of what it said."""
-        return "\n".join(self.said[-30:])
+        """Return the end of its output."""
+        return "\n".join(self.output[-30:])
 
     def _listen(self, output: IO[bytes]) -> None:
         with output:
             for line in output:
-                self.said.append(line.decode("utf-8", "replace").rstrip("\n"))
+                self.output.append(line.decode("utf-8", "replace").rstrip("\n"))
 
     def _to_all(self, number: int) -> None:
         assert self._process is not None, f"{self.name} does not run"

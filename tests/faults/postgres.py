@@ -1,4 +1,4 @@
-"""A PostgreSQL of the test's own, on a unix socket, that can be stopped and started again."""
+"""A private PostgreSQL on a unix socket that a test can stop and start."""
 
 import os
 import pwd
@@ -18,12 +18,12 @@ _PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, Path("/
 
 
 def program(name: str) -> str | None:
-    """Where it is, if it is installed."""
+    """Return the path of a PostgreSQL program; None if it is not installed."""
     return shutil.which(name, path=_PLACES)
 
 
 class Postgres:
-    """Its data outlive a stop."""
+    """A PostgreSQL server. Its data survive a stop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,11 +35,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """What DATABASE_URL is to say."""
+        """The DATABASE_URL of a database."""
         return f"postgresql://postgres@/postgres?host={self._folder}"
 
     def create(self) -> None:
-        """An empty cluster whose superuser needs no password: only its socket's folder leads to it."""
+        """Create an empty cluster. Its superuser needs no password, because only the socket's folder gives access."""
         subprocess.run(
             [_found("initdb"), "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"],
             check=True,
@@ -49,7 +49,7 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Returns when it takes connections."""
+        """Start it and return once it accepts connections."""
         self._process = subprocess.Popen(
             [_found("postgres"), "-D", self._data, "-k", str(self._folder), "-c", "listen_addresses="],
             stdout=subprocess.DEVNULL,
@@ -63,11 +63,11 @@ class Postgres:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Breaks every connection off and ends (SIGINT: its "fast" shutdown)."""
+        """Stop it and break off every connection (SIGINT: "fast" shutdown)."""
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """Ends without writing anything down (SIGQUIT): the next start recovers from its log."""
+        """End it without writing (SIGQUIT): the next start recovers from its log."""
         self._end(signal.SIGQUIT)
 
     def _end(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The system as the stack plans it, in parts that may fail one by one: the stack itself stops when one does."""
+"""The system as the stack plans it, in parts that may fail one by one; the stack itself would stop."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ CHEAP = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8", "RATE_LIMITS": "off
 
 @dataclass(slots=True)
 class RunningSystem:
-    """Redis, the auth service, the resource service and gateways, the first of which has what `url` names."""
+    """Redis, the auth service, the resource service and gateways; `url` is the first gateway's."""
 
     plan: Plan
     redis: Part
@@ -41,34 +41,34 @@ class RunningSystem:
 
     @property
     def url(self) -> str:
-        """The first gateway's."""
+        """The URL of the first gateway."""
         return self.urls[0]
 
     @property
     def gateway(self) -> Part:
-        """The first one."""
+        """The first gateway."""
         return self.gateways[0]
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """In the order they start."""
+        """All parts, in the order of their start."""
         return (self.redis, self.auth, self.resource, *self.gateways)
 
     @property
     def data_dir(self) -> Path:
-        """Where databases, keys and secrets are."""
+        """The folder of databases, keys and secrets."""
         return self.plan.settings.data_dir
 
     def client(self, number: int = 0) -> Client:
-        """Somebody who calls the gateway of this number."""
+        """Return a client of the gateway with this number."""
         return Client(self.urls[number])
 
     def redis_client(self) -> "Redis":
-        """To look into Redis, and to empty it."""
+        """A client that inspects or empties Redis."""
         return Redis.from_url(f"unix://{self.plan.redis_socket}", decode_responses=True)
 
     def metrics(self, number: int = 0) -> dict[str, float]:
-        """What a gateway tells operators: the value of each metric, by its name and labels."""
+        """Return a gateway's metrics: the value of each, by name and labels."""
         address = self.gateways[number].command.environ["GATEWAY_INTERNAL_BIND"].removeprefix("unix:")
         lines = asyncio.run(_get(address, "/metrics")).splitlines()
         values = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
@@ -77,28 +77,28 @@ class RunningSystem:
     # -- coming up and going down ------------------------------------------------------------------------------
 
     def start_redis(self) -> None:
-        """Returns when it answers."""
+        """Start Redis and return once it responds."""
         self.redis.start()
         asyncio.run(wait_for("redis", partial(redis_problem, UnixSocket(self.plan.redis_socket)), WAIT))
 
     def empty_redis_folder(self) -> None:
-        """What a new machine's Redis would find."""
+        """Delete Redis's files, as on a new machine."""
         for file in self.plan.redis_folder.rglob("*"):
             if file.is_file():
                 file.unlink()
 
     def start_auth(self) -> None:
-        """Returns when it is ready."""
+        """Start the auth service and return once it is ready."""
         self.auth.start()
         self.wait_for_auth()
 
     def wait_for_auth(self) -> None:
-        """Returns when it is ready."""
+        """Return once the auth service is ready."""
         wait_until_ready(self.auth, self.plan.settings.auth)
 
     @contextmanager
     def another_auth(self, name: str, *words: str, **environ: str) -> Iterator[tuple[Part, str]]:
-        """An auth service besides, on the same stores, ready, and what a gateway's AUTH_URL is to say."""
+        """Start a second auth service on the same stores; return it, ready, with its AUTH_URL for a gateway."""
         address = UnixSocket(self.plan.settings.run_dir / f"{name}.sock")
         part = self.auth.beside(name, *words, AUTH_BIND=address.bind, **environ)
         part.start()
@@ -110,7 +110,7 @@ class RunningSystem:
 
     @contextmanager
     def another_gateway(self, name: str, *words: str, **environ: str) -> Iterator[tuple[Part, str]]:
-        """A gateway besides, with settings of its own, ready; it goes when the block ends."""
+        """Start another gateway with these settings; it is stopped when the block ends."""
         port = free_port()
         words = ("--pid", str(self.plan.settings.run_dir / f"{name}.pid"), *words)
         part = self.gateway.beside(name, *words, **gateway_addresses(self.plan, name, port), **environ)
@@ -124,7 +124,7 @@ class RunningSystem:
 
 @contextmanager
 def running_system(*, gateways: int = 1, **settings: str) -> Iterator[RunningSystem]:
-    """A system of one's own, ready. Its folder goes with it."""
+    """A private system that is ready. Its folder is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="sallyport-") as folder:
         system = _plan(Path(folder), gateways, settings)
         try:
@@ -136,12 +136,12 @@ def running_system(*, gateways: int = 1, **settings: str) -> Iterator[RunningSys
 
 
 def wait_until_ready(part: Part, address: Address) -> None:
-    """Returns when /readyz there is answered with 200."""
+    """Return once /readyz there is a 200."""
     asyncio.run(wait_for(part.name, partial(http_problem, address, "/readyz"), START))
 
 
 def gateway_addresses(plan: Plan, name: str, port: int) -> dict[str, str]:
-    """The settings that say where a gateway listens."""
+    """Return the settings of a gateway's listen addresses."""
     return {
         "GATEWAY_BIND": f"127.0.0.1:{port}",
         "GATEWAY_INTERNAL_BIND": f"unix:{plan.settings.run_dir / name}.sock",

@@ -1,4 +1,4 @@
-"""The gateway with a clock that is wrong."""
+"""The gateway with a wrong clock."""
 
 import os
 import time
@@ -11,6 +11,6 @@ SKEW = "CLOCK_SKEW"
 
 
 def create_app() -> Gateway:
-    """What gunicorn is given instead of the gateway's own."""
+    """Return the application for gunicorn, in place of the gateway's own."""
     skew = float(os.environ[SKEW])
     return create_gateway(clock=lambda: time.time() + skew)

@@ -1,4 +1,4 @@
-"""Honest clients of every kind, some fifty requests a second, and a count of what they were answered."""
+"""Honest clients of every kind, about fifty requests per second, and counts of their responses."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ SAME_ORIGIN = {"X_Requested_With": "tests", "Sec_Fetch_Site": "same-origin"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One request: what it was for, when it was answered, and how."""
+    """One request: its kind, its time and its response."""
 
     kind: str
     at: float
@@ -31,29 +31,29 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The outcomes of a while."""
+    """The outcomes of a period."""
 
     outcomes: Sequence[Outcome]
 
     @property
     def counts(self) -> Counter[tuple[str, int]]:
-        """How many, by kind and status; 0 stands for no whole answer."""
+        """Return the number of outcomes by kind and status; 0 stands for no complete response."""
         return Counter((outcome.kind, outcome.answer.status) for outcome in self.outcomes)
 
     def statuses(self, *kinds: str) -> set[int]:
-        """Which there were."""
+        """Return the statuses that occurred."""
         return {outcome.answer.status for outcome in self.outcomes if outcome.kind in (kinds or KINDS)}
 
     def answers(self, status: int) -> list[Answer]:
-        """Those with this status."""
+        """Return the outcomes with this status."""
         return [outcome.answer for outcome in self.outcomes if outcome.answer.status == status]
 
     def slowest(self, *kinds: str) -> float:
-        """Seconds."""
+        """Return the longest duration in seconds."""
         return max(outcome.answer.seconds for outcome in self.outcomes if outcome.kind in (kinds or KINDS))
 
     def wrong(self) -> str:
-        """What was not answered 200, in words; no token is in it."""
+        """Return a description of each response that is not a 200, without tokens."""
         wrong = [outcome for outcome in self.outcomes if outcome.answer.status != 200]
         return "\n".join(f"{one.kind} {one.answer.status} {one.answer.body[:200]!r}" for one in wrong[:10])
 
@@ -63,9 +63,9 @@ class Tally:
 
 
 class SteadyTraffic:
-    """Runs beside a test, in a thread, from the block's begin to its end.
+    """Traffic in a thread beside a test, from the beginning of the block to its end.
 
-    A client that fails to refresh keeps its token and tries again, and comes back to one that was answered 200.
+    A client whose refresh fails keeps its token and tries again.
     """
 
     def __init__(self, *urls: str) -> None:
@@ -88,13 +88,13 @@ class SteadyTraffic:
         assert not self._thread.is_alive()
 
     def run_for(self, seconds: float) -> Tally:
-        """What came of the next so many seconds: time that must pass, for it is when the faults are felt."""
+        """Return the outcomes of the next seconds. The time must pass, because faults take effect in it."""
         mark = time.monotonic()
         time.sleep(seconds)
         return self.since(mark)
 
     def since(self, mark: float) -> Tally:
-        """What was answered since then, on the clock of `time.monotonic`."""
+        """Return the outcomes since then, by the clock of `time.monotonic`."""
         return Tally([outcome for outcome in tuple(self._outcomes) if outcome.at >= mark])
 
     def _invite(self, client: Client, url: str) -> None:
@@ -144,7 +144,7 @@ class SteadyTraffic:
 
 
 def open_browser_session(client: Client, account: Account) -> str:
-    """Logs in as a browser does and gives the handle that its cookie holds."""
+    """Log in as a browser does and return the handle in its cookie."""
     headers = {name.replace("_", "-"): value for name, value in SAME_ORIGIN.items()}
     credentials = {"email": account.email, "password": account.password}
     answer = client.send("POST", "/session/", headers=headers, json=credentials)

@@ -1,4 +1,4 @@
-"""The auth service gone, and its workers killed at the worst moment."""
+"""The auth service stopped, and its workers killed between commit and response."""
 
 import secrets
 import time
@@ -16,7 +16,7 @@ DEATHS = 20
 
 
 def test_without_the_auth_service_good_tokens_go_on(system: RunningSystem, traffic: SteadyTraffic, say: Say) -> None:
-    """/auth/ is answered 503 with Retry-After, whoever asks the gateway to refresh too; nobody is logged out."""
+    """/auth/ is a 503 with Retry-After, and requests that need a refresh, too; nobody is logged out."""
     client = system.client()
     account = client.register()
     tokens = client.login(account)
@@ -50,7 +50,7 @@ def test_without_the_auth_service_good_tokens_go_on(system: RunningSystem, traff
 def test_a_refresh_that_was_committed_and_never_answered_is_had_by_asking_again(
     system: RunningSystem, tmp_path: Path, say: Say
 ) -> None:
-    """The worker dies by SIGKILL between its commit and its answer, twenty times: the retry gets the successor."""
+    """The worker dies by SIGKILL between commit and response, twenty times: a retry receives the successor."""
     wish = tmp_path / "wish"
     app = "tests.faults.dying_auth:create_app()"
     with (
@@ -77,6 +77,6 @@ def test_a_refresh_that_was_committed_and_never_answered_is_had_by_asking_again(
             assert client.whoami(after.access).status_code == 200
             assert claims_of(client.refresh(after).refresh)["generation"] == 2
             eventually(lambda: len(dying.workers) == 2)
-    say(f"{DEATHS} workers killed after commit: first answers {statuses}, then the successor ({quick} asked again)")
+    say(f"{DEATHS} workers killed after commit: first answers {statuses}, then the successor ({quick} at once)")
     assert quick < DEATHS / 2
     assert statuses <= {502, 503}

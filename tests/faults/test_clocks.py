@@ -1,4 +1,4 @@
-"""Clocks that differ: ten seconds are borne, sixty are refused with a log line that says why."""
+"""Different clocks: ten seconds are accepted, sixty are refused with a log event that gives the reason."""
 
 import time
 
@@ -34,7 +34,7 @@ def test_an_access_token_from_sixty_seconds_ahead_is_refused_and_logged(system: 
 
 @pytest.mark.parametrize(("ahead", "status"), [(9, 200), (60, 401)])
 def test_an_assertion_from_ahead(system: RunningSystem, ahead: int, status: int) -> None:
-    """At the service itself, as a gateway with another clock would call it."""
+    """A direct call of the service, as from a gateway with another clock."""
     signer = assertion_signer((system.data_dir / "notes.secret").read_text().strip())
     who = Identity("0b8f1a52-94c4-4f3c-a4a8-5d5b7c7d3b11", "s" * 32, "ann@example.com")
     assertion = identity.sign(who, signer=signer, audience="notes", now=time.time() + ahead)
@@ -46,7 +46,7 @@ def test_an_assertion_from_ahead(system: RunningSystem, ahead: int, status: int)
 
 @pytest.mark.parametrize("skew", [-9, 9])
 def test_a_gateway_that_is_ten_seconds_off_serves_everybody(system: RunningSystem, skew: int) -> None:
-    """Bearer, refresh, and what it reports to the auth service."""
+    """Bearer tokens, refreshes and usage reports work."""
     with system.another_gateway("skewed", SKEWED, CLOCK_SKEW=str(skew)) as (gateway, url):
         client = Client(url)
         tokens = client.login(client.register())
@@ -57,8 +57,10 @@ def test_a_gateway_that_is_ten_seconds_off_serves_everybody(system: RunningSyste
 
 
 @pytest.mark.parametrize("skew", [-60, 60])
-def test_a_gateway_that_is_a_minute_off_says_so(system: RunningSystem, skew: int, say: Say) -> None:
-    """Behind, it takes tokens for ones from the future; ahead, the services take its assertions for such."""
+def test_a_gateway_that_is_a_minute_off_logs_it(system: RunningSystem, skew: int, say: Say) -> None:
+    """A gateway that is behind refuses tokens as issued in the future; services refuse assertions of one that is
+    ahead.
+    """
     refusals = len(system.resource.events("identity_rejected"))
     with system.another_gateway("skewed", SKEWED, CLOCK_SKEW=str(skew)) as (gateway, url):
         client = Client(url)

@@ -1,4 +1,4 @@
-"""Honest clients that come all at once: nobody is logged out, nobody refused without a time to come back."""
+"""Many honest clients at once: nobody is logged out, and every refusal has a Retry-After."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ BURST = 7
 
 
 def test_fifty_parallel_refreshes_have_one_successor_twenty_times(system: RunningSystem, say: Say) -> None:
-    """Over two gateways and four auth workers: all 200, one chain lives on."""
+    """Over two gateways and four auth workers: all are 200, and one chain continues."""
     client = system.client()
     tokens = client.login(client.register())
     seconds: list[float] = []
@@ -42,7 +42,7 @@ def test_fifty_parallel_refreshes_have_one_successor_twenty_times(system: Runnin
 
 
 def test_stragglers_of_every_generation_in_a_burst_are_served(system: RunningSystem, say: Say) -> None:
-    """Seven refreshes in a row; then every token of them comes once more, at once, within the grace time."""
+    """Seven refreshes in a row; then every one of these tokens comes once more, at once, within the grace time."""
     client = system.client()
     chain = [client.login(client.register())]
     for _ in range(BURST):
@@ -55,31 +55,34 @@ def test_stragglers_of_every_generation_in_a_burst_are_served(system: RunningSys
 
 
 def test_a_thousand_clients_refresh_in_one_second(system: RunningSystem, thousand: list[Tokens], say: Say) -> None:
-    """Each succeeds, or is told when to come back, and then succeeds."""
-    tellings = asyncio.run(together(system.urls, [refresh_with(tokens.refresh) for tokens in thousand]))
-    thousand[:] = [Tokens(told[-1].document["access"], told[-1].document["refresh"]) for told in tellings]
-    say(describe(tellings))
+    """Each succeeds, or receives a Retry-After and then succeeds."""
+    conversations = asyncio.run(together(system.urls, [refresh_with(tokens.refresh) for tokens in thousand]))
+    thousand[:] = [
+        Tokens(responses[-1].document["access"], responses[-1].document["refresh"]) for responses in conversations
+    ]
+    say(describe(conversations))
 
 
 def test_a_thousand_sessions_that_expire_in_the_same_second_go_on(
     system: RunningSystem, thousand: list[Tokens], say: Say
 ) -> None:
-    """The gateway refreshes for them: each request is answered, each client is handed its new tokens."""
+    """The gateway refreshes for them: each request is answered, and each client receives its new tokens."""
     expired = [at_another_time(system, tokens.access, -AN_HOUR) for tokens in thousand]
     asks = [
         whoami_with(access, X_Refresh_Token=tokens.refresh) for access, tokens in zip(expired, thousand, strict=True)
     ]
-    tellings = asyncio.run(together(system.urls, asks))
+    conversations = asyncio.run(together(system.urls, asks))
     thousand[:] = [
-        Tokens(told[-1].headers["x-access-token"], told[-1].headers["x-refresh-token"]) for told in tellings
+        Tokens(responses[-1].headers["x-access-token"], responses[-1].headers["x-refresh-token"])
+        for responses in conversations
     ]
-    say(describe(tellings))
+    say(describe(conversations))
     again = asyncio.run(together(system.urls, [whoami_with(tokens.access) for tokens in thousand]))
-    assert {told[0].status for told in again} == {200}
+    assert {responses[0].status for responses in again} == {200}
 
 
 def test_fifty_tabs_at_expiry_cost_one_exchange_a_gateway_worker(system: RunningSystem, say: Say) -> None:
-    """In cookie mode the access token has run out when fifty requests come at once: all 200."""
+    """With a session cookie and an expired access token, fifty requests at once are all 200."""
     with (
         system.another_auth("brief", ACCESS_TOKEN_LIFETIME="2", AUTH_WORKERS="2") as (auth, auth_url),
         system.another_gateway("front", AUTH_URL=auth_url) as (front, url),
@@ -100,28 +103,30 @@ def test_fifty_tabs_at_expiry_cost_one_exchange_a_gateway_worker(system: Running
 
 
 async def together(urls: Sequence[str], asks: Sequence[Ask]) -> list[list[Answer]]:
-    """Everybody asks within the same second and comes back when told to; what each was answered, at last 200."""
-    tellings = await asyncio.gather(*(patiently(url, ask) for url, ask in zip(cycle(urls), asks, strict=False)))
-    assert {told[-1].status for told in tellings} == {200}, Counter(told[-1].status for told in tellings)
-    return tellings
+    """Send all requests within a second, and each again after Retry-After. Return each client's responses."""
+    conversations = await asyncio.gather(*(patiently(url, ask) for url, ask in zip(cycle(urls), asks, strict=False)))
+    assert {responses[-1].status for responses in conversations} == {200}, Counter(
+        responses[-1].status for responses in conversations
+    )
+    return conversations
 
 
-def describe(tellings: Sequence[Sequence[Answer]]) -> str:
-    """The statuses, how often somebody had to come back, and how long answers took."""
-    answers = [answer for told in tellings for answer in told]
+def describe(conversations: Sequence[Sequence[Answer]]) -> str:
+    """Return the statuses, the number of retries and the durations as text."""
+    answers = [answer for responses in conversations for answer in responses]
     statuses = dict(Counter(answer.status for answer in answers))
     waits = dict(Counter(answer.retry_after for answer in answers if answer.retry_after))
     return (
-        f"{len(tellings)} at once: {statuses}, Retry-After {waits}, at most {max(map(len, tellings))} tries; "
+        f"{len(conversations)}: {statuses}, Retry-After {waits}, at most {max(map(len, conversations))} attempts; "
         + in_ms(times(answers))
     )
 
 
 def times(answers: Sequence[Answer]) -> list[float]:
-    """Seconds."""
+    """Return the durations in seconds."""
     return [answer.seconds for answer in answers]
 
 
 def exchanges(requests: Sequence[dict[str, object]]) -> int:
-    """How many of these request lines are exchanges of a handle."""
+    """Return how many of these access-log lines are exchanges of a handle."""
     return sum(line["path"] == "/internal/sessions/exchange" for line in requests)

@@ -1,6 +1,6 @@
-"""The database stopped, crashed, locked or full: /auth/ says 503 and when to come back, everything else goes on.
+"""The database stopped, crashed, locked or full: /auth/ is a 503 with Retry-After, everything else works.
 
-No token is handed out that is not recorded: every session that was refreshed meanwhile can be refreshed afterwards.
+No token is sent that is not stored: every session that was refreshed meanwhile can be refreshed afterwards.
 """
 
 import resource
@@ -31,7 +31,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def on_postgres(postgres: Postgres) -> Iterator[RunningSystem]:
-    """A system of its own, on PostgreSQL."""
+    """A private system on PostgreSQL."""
     with running_system(DATABASE_URL=postgres.url, AUTH_WORKERS="2", GATEWAY_WORKERS="2") as running:
         yield running
 
@@ -40,7 +40,7 @@ def on_postgres(postgres: Postgres) -> Iterator[RunningSystem]:
 def test_while_postgres_is_away_only_what_needs_it_is_answered_503(
     on_postgres: RunningSystem, postgres: Postgres, end: Callable[[Postgres], None], say: Say
 ) -> None:
-    """Stopped and crashed; it comes back, and nobody restarts anything."""
+    """Stopped and crashed; after its return no process has to be restarted."""
     with SteadyTraffic(on_postgres.url) as traffic:
         began = time.monotonic()
         end(postgres)
@@ -58,7 +58,7 @@ def test_while_postgres_is_away_only_what_needs_it_is_answered_503(
 def test_a_locked_sqlite_is_waited_for_and_then_answered_503(
     system: RunningSystem, traffic: SteadyTraffic, say: Say
 ) -> None:
-    """Somebody keeps the write lock longer than the five seconds that writers wait."""
+    """Another process holds the write lock longer than the five seconds that writers wait."""
     began = time.monotonic()
     with closing(sqlite3.connect(system.data_dir / "auth.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -70,7 +70,7 @@ def test_a_locked_sqlite_is_waited_for_and_then_answered_503(
 
 
 def test_while_the_disk_is_full_nothing_is_promised(system: RunningSystem, traffic: SteadyTraffic, say: Say) -> None:
-    """No process of the auth service can write to a file any more: the kernel refuses, as it does on a full disk."""
+    """The kernel refuses every write of the auth service's processes, as on a full disk."""
     began = time.monotonic()
     let_auth_write(system, False)
     try:
@@ -85,19 +85,19 @@ def test_while_the_disk_is_full_nothing_is_promised(system: RunningSystem, traff
 
 
 def check_outage(tally: Tally) -> None:
-    """Only 200s and 503s that say when to come back; whoever held a good token noticed nothing."""
+    """Check that there are only 200s and 503s with Retry-After, and that valid access tokens kept working."""
     assert tally.statuses(WHOAMI, BROWSER) == {200}, tally.wrong()
     assert tally.statuses(REFRESH, LOGIN) == {200, 503}, tally.wrong()
     assert all(answer.retry_after for answer in tally.answers(503))
 
 
 def everything_is_well(tally: Tally) -> bool:
-    """Whether every kind of client is served again, those included that refreshed meanwhile."""
+    """Return whether every kind of client is served again, also those that refreshed meanwhile."""
     return tally.statuses() == {200} and {kind for kind, _ in tally.counts} == {WHOAMI, REFRESH, LOGIN, BROWSER}
 
 
 def let_auth_write(system: RunningSystem, may_write: bool) -> None:
-    """Sets or lifts the limit on the size of files (setrlimit(2), RLIMIT_FSIZE) for every auth worker."""
+    """Set or lift the file size limit (setrlimit(2), RLIMIT_FSIZE) of every auth worker."""
     for worker in system.auth.workers:
         _, hard = resource.prlimit(worker, resource.RLIMIT_FSIZE)
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (hard if may_write else 0, hard))

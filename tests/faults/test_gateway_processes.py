@@ -1,4 +1,4 @@
-"""Gateway processes come and go under load: reloads and stops lose nothing, a kill only what was under way."""
+"""Gateway processes under load: reloads and stops lose nothing, a kill only requests in progress."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ BUSY = 24
 
 
 async def busy(url: str, access: str, is_over: Callable[[], bool], spare: str = "") -> Counter[int]:
-    """The statuses that busy clients got until it was over; one whose gateway is gone goes on at the spare one."""
+    """Return the statuses that busy clients received until the end; a client without a gateway uses the spare one."""
     counts: Counter[int] = Counter()
 
     async def ask_on() -> None:
@@ -38,7 +38,7 @@ async def busy(url: str, access: str, is_over: Callable[[], bool], spare: str = 
 
 
 def drive(url: str, access: str, act: Callable[[], object], spare: str = "") -> Counter[int]:
-    """What busy clients are answered while `act` is done in another thread, and a second longer."""
+    """Return the statuses of busy clients while `act` runs in another thread, and for a second longer."""
 
     async def run() -> Counter[int]:
         acting = asyncio.create_task(asyncio.to_thread(act))
@@ -50,7 +50,7 @@ def drive(url: str, access: str, act: Callable[[], object], spare: str = "") -> 
 
 
 def reload(system: RunningSystem) -> None:
-    """Returns when new workers have taken the place of all old ones."""
+    """Reload the gateway and return once new workers have replaced all old ones."""
     before = system.gateway.workers
     system.gateway.signal(signal.SIGHUP)
     eventually(lambda: len(system.gateway.workers - before) == len(before))
@@ -58,7 +58,7 @@ def reload(system: RunningSystem) -> None:
 
 
 def test_three_reloads_under_load_lose_no_request(system: RunningSystem, say: Say) -> None:
-    """SIGHUP: old workers finish what they have and ask their clients to go, new ones know keys and revocations."""
+    """SIGHUP: old workers finish their requests and close connections, new ones know keys and revocations."""
     client = system.client()
     tokens = client.login(client.register())
 
@@ -106,7 +106,7 @@ def test_new_routes_under_load_lose_no_request_and_wrong_ones_change_nothing(
 
 
 def test_a_stopped_gateway_answers_what_it_was_sent(system: RunningSystem, say: Say) -> None:
-    """SIGTERM under load: readiness says so first. Who is refused a connection goes to the gateway beside it."""
+    """SIGTERM under load: readiness fails first. A client whose connection is refused uses the other gateway."""
     client = system.client()
     tokens = client.login(client.register())
     readiness: list[int] = []
@@ -127,7 +127,7 @@ def test_a_stopped_gateway_answers_what_it_was_sent(system: RunningSystem, say: 
 
 
 def test_a_killed_worker_loses_only_what_was_under_way(system: RunningSystem, say: Say) -> None:
-    """At most one request a client, and another worker takes its place, which knows what was revoked."""
+    """At most one request per client is lost, and the worker that replaces it knows the revocations."""
     client = system.client()
     account = client.register()
     tokens, gone = client.login(account), client.login(account)
@@ -153,7 +153,7 @@ def test_a_killed_worker_loses_only_what_was_under_way(system: RunningSystem, sa
 def test_steady_clients_hardly_notice_a_killed_worker(
     system: RunningSystem, traffic: SteadyTraffic, say: Say
 ) -> None:
-    """Fifty requests a second: a request or two are cut off, and every session lives on."""
+    """With fifty requests per second, one or two are cut off, and every session continues."""
     os.kill(min(system.gateway.workers), signal.SIGKILL)
     began = time.monotonic()
     tally = traffic.run_for(4)

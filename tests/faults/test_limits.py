@@ -1,4 +1,4 @@
-"""Limits over real workers of two gateways and of the auth service, with Redis and without it."""
+"""Limits across the workers of two gateways and of the auth service, with Redis and without it."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ WORKERS = 4
 PATIENCE = 2.0
 """Seconds. The first to come near a limit waits a fifth of one for a hung Redis; the rest is a slow machine's."""
 
-# Public, and nothing there: whoever is let in is told 404 by the service.
+# Public, and nothing there: whoever is let in is settings 404 by the service.
 ROUTE = """
 [[routes]]
 prefix = "/{name}/"
@@ -33,17 +33,19 @@ RATES = {"few": "5/hour", "many": "200/hour", "killed": "50/hour", "hung": "50/h
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    """Two gateways of two workers each, two auth workers, and limits that hold."""
+    """Two gateways of two workers each, two auth workers, and limits that apply."""
     routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
     routes.write_text(shipped + "".join(ROUTE.format(name=name, rate=rate) for name, rate in RATES.items()))
-    told = {"GATEWAY_WORKERS": str(WORKERS // 2), "AUTH_WORKERS": "2", "GATEWAY_ROUTES": str(routes)}
-    with running_system(gateways=2, **told, RATE_LIMITS="on") as running:
+    settings = {"GATEWAY_WORKERS": str(WORKERS // 2), "AUTH_WORKERS": "2", "GATEWAY_ROUTES": str(routes)}
+    with running_system(gateways=2, **settings, RATE_LIMITS="on") as running:
         yield running
 
 
 def ask_often(system: RunningSystem, path: str, times: int) -> tuple[Counter[int], float]:
-    """The statuses of so many requests on connections of their own, at both gateways; and the slowest's seconds."""
+    """Send so many requests on separate connections to both gateways; return statuses and the longest duration in
+    seconds.
+    """
 
     def ask(number: int) -> tuple[int, float]:
         began = time.monotonic()
@@ -56,7 +58,7 @@ def ask_often(system: RunningSystem, path: str, times: int) -> tuple[Counter[int
 
 
 def test_workers_of_two_gateways_share_a_limit(limited: RunningSystem, say: Say) -> None:
-    """One under ten exactly; a larger one at most a tenth more for each worker."""
+    """A limit under ten holds exactly; of a larger one each worker may admit a tenth more."""
     few, _ = ask_often(limited, "/few/x", 60)
     assert few == {404: 5, 429: 55}
     many, _ = ask_often(limited, "/many/x", 500)
@@ -66,7 +68,7 @@ def test_workers_of_two_gateways_share_a_limit(limited: RunningSystem, say: Say)
 
 
 def test_forty_guesses_at_once_are_ten(limited: RunningSystem) -> None:
-    """Whichever workers they reach, and then not even the right password is tried from there (R40)."""
+    """Whichever workers they reach; afterwards not even the right password is accepted from there (R40)."""
     client = limited.client()
     account = client.register()
     wrong = {"email": account.email, "password": "wrong"}
@@ -87,7 +89,7 @@ def test_forty_guesses_at_once_are_ten(limited: RunningSystem) -> None:
 
 @contextmanager
 def killed(system: RunningSystem) -> Iterator[None]:
-    """Redis is gone for a while."""
+    """Redis is stopped for a while."""
     system.redis.kill()
     yield
     system.start_redis()
@@ -95,17 +97,17 @@ def killed(system: RunningSystem) -> Iterator[None]:
 
 @contextmanager
 def hung(system: RunningSystem) -> Iterator[None]:
-    """Redis says nothing for a while."""
+    """Redis does not respond for a while."""
     system.redis.freeze()
     yield
     system.redis.thaw()
 
 
 @pytest.mark.parametrize("outage", [killed, hung])
-def test_without_redis_each_worker_counts_alone_and_says_so(
+def test_without_redis_each_worker_counts_alone_and_logs_it(
     limited: RunningSystem, outage: Callable[[RunningSystem], AbstractContextManager[None]], say: Say
 ) -> None:
-    """No 5xx, nobody waits, nobody is let in without end; and together again when it is back."""
+    """No 5xx, no waiting, no unlimited clients; the workers share their counts again when Redis is back."""
     path = f"/{outage.__name__}/x"
     with outage(limited):
         statuses, slowest = ask_often(limited, path, 400)

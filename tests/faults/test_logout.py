@@ -1,4 +1,4 @@
-"""How soon a logout is known: measured at every worker of every gateway."""
+"""The time until a log-out takes effect, measured at every worker of every gateway."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ WORKERS = 4
 
 
 async def one_line_a_worker(urls: list[str], access: str) -> list[Connection]:
-    """A connection to each worker: the first half of a request's id tells them apart."""
+    """Return a connection to each worker: the first half of a request id identifies the worker."""
     lines: dict[str, Connection] = {}
     while len(lines) < WORKERS:
         for url in urls:
@@ -26,7 +26,7 @@ async def one_line_a_worker(urls: list[str], access: str) -> list[Connection]:
 
 
 async def seconds_until_refused(line: Connection, access: str, since: float) -> float:
-    """Asks on until the worker behind the line refuses the token."""
+    """Send requests until the worker of this connection refuses the token; return the seconds."""
     while (answer := await line.ask("GET", "/api/whoami", access=access)).status == 200:  # noqa: ASYNC110
         await asyncio.sleep(0.002)
     assert (answer.status, answer.document["code"]) == (401, "token_revoked")
@@ -34,7 +34,7 @@ async def seconds_until_refused(line: Connection, access: str, since: float) -> 
 
 
 async def delays(urls: list[str], sessions: list[Tokens]) -> list[float]:
-    """For each logout and each worker, the seconds from the logout's answer to the first refusal."""
+    """Return, for each log-out and worker, the seconds from the log-out's response to the first refusal."""
     lines = await one_line_a_worker(urls, sessions[0].access)
     auth = Connection(urls[0])
     measured: list[float] = []
@@ -51,7 +51,7 @@ async def delays(urls: list[str], sessions: list[Tokens]) -> list[float]:
 
 
 def test_a_logout_is_known_to_every_gateway_worker_within_a_second(system: RunningSystem, say: Say) -> None:
-    """And so is a token that was revoked through one gateway refused by the other."""
+    """A token that was revoked through one gateway is refused by the other, too."""
 
     async def measure() -> list[float]:
         sessions = await log_in_often(system.url, system.client().register(), LOGOUTS)

@@ -1,4 +1,4 @@
-"""Redis down, hung or emptied: nobody honest notices, and nothing dead comes back to life."""
+"""Redis down, hung or emptied: honest clients notice nothing, and no ended session works again."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ PATIENCE = 2.0
 
 @contextmanager
 def killed(system: RunningSystem) -> Iterator[None]:
-    """Redis is gone; afterwards it is back with its file."""
+    """Redis is stopped; afterwards it is back with its file."""
     system.redis.kill()
     yield
     system.start_redis()
@@ -30,7 +30,7 @@ def killed(system: RunningSystem) -> Iterator[None]:
 
 @contextmanager
 def hung(system: RunningSystem) -> Iterator[None]:
-    """Redis accepts connections and says nothing; afterwards it goes on where it was."""
+    """Redis accepts connections and does not respond; afterwards it continues."""
     system.redis.freeze()
     yield
     system.redis.thaw()
@@ -40,7 +40,7 @@ def hung(system: RunningSystem) -> Iterator[None]:
 def test_without_redis_everybody_goes_on_and_a_logout_is_published_later(
     system: RunningSystem, traffic: SteadyTraffic, outage: Fault, say: Say
 ) -> None:
-    """Only 200s; the metric and a log line tell; a logout meanwhile takes effect when Redis is back."""
+    """All responses are 200; the metric and a log event show it; a log-out takes effect when Redis is back."""
     client = system.client()
     tokens = client.login(client.register())
     silences = len(system.gateway.events("revocation_feed_unavailable"))
@@ -66,7 +66,7 @@ def test_without_redis_everybody_goes_on_and_a_logout_is_published_later(
 
 @contextmanager
 def flushed(system: RunningSystem) -> Iterator[None]:
-    """FLUSHALL."""
+    """Empty Redis with FLUSHALL."""
     with system.redis_client() as redis:
         redis.flushall()
     yield
@@ -74,7 +74,7 @@ def flushed(system: RunningSystem) -> Iterator[None]:
 
 @contextmanager
 def restarted_empty(system: RunningSystem) -> Iterator[None]:
-    """Redis dies and a new one takes its place."""
+    """Redis dies and an empty one replaces it."""
     system.redis.kill()
     system.empty_redis_folder()
     system.start_redis()
@@ -85,7 +85,7 @@ def restarted_empty(system: RunningSystem) -> Iterator[None]:
 def test_an_emptied_redis_brings_nothing_back_to_life(
     system: RunningSystem, traffic: SteadyTraffic, loss: Fault, say: Say
 ) -> None:
-    """R18: what was rotated or revoked before is refused after, also by a gateway that starts then."""
+    """R18: used and revoked tokens stay refused, also by a gateway that starts then."""
     client = system.client()
     account = client.register()
     gone = client.login(account)
@@ -113,9 +113,10 @@ def test_an_emptied_redis_brings_nothing_back_to_life(
 
 
 def test_revocation_fail_closed_answers_503_while_revocations_cannot_be_learned(system: RunningSystem) -> None:
-    """503 with Retry-After, never 401, once the feed is silent for five seconds; 200 again when it is back.
+    """503 with Retry-After, never 401, once the feed is unavailable for five seconds; 200 again when it is back.
 
-    Who has logged out meanwhile is let in by no answer, however soon after: 503 lasts until all is published.
+    A client that logged out meanwhile is never admitted, however soon after: 503 lasts until all revocations are
+    published.
     """
     client = system.client()
     account = client.register()
@@ -144,10 +145,10 @@ def test_revocation_fail_closed_answers_503_while_revocations_cannot_be_learned(
 
 
 def is_refused(client: Client, access: str) -> bool:
-    """Whether the gateway knows that this token was revoked."""
+    """Return whether the gateway refuses this token as revoked."""
     return client.whoami(access).status_code == 401
 
 
 def log_out(client: Client, tokens: Tokens) -> int:
-    """Gives the refresh token back; the status."""
+    """Revoke the refresh token; return the status."""
     return client.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code

@@ -1,4 +1,6 @@
-"""Two thousand clients log in at once, each password at its real cost, and whoever is logged in does not notice."""
+"""Two thousand clients log in at once, with passwords at their real cost; clients that are logged in are not
+affected.
+"""
 
 import asyncio
 import itertools
@@ -30,9 +32,9 @@ ANSWERED = 15.0
 
 @pytest.mark.parametrize("path", ["/auth/jwt/create/", "/session/"])
 def test_a_storm_of_logins_leaves_refreshes_alive(say: Say, path: str) -> None:
-    """Every refresh is a 200, soon. Every log-in is served, or told when to come back."""
-    told = {"AUTH_WORKERS": "2", "GATEWAY_WORKERS": "2", "REFRESH_GRACE": str(GRACE)}
-    with running_system(gateways=1, **told, **SECURE) as system:
+    """Every refresh is a 200 within a short time. Every log-in succeeds or receives a Retry-After."""
+    settings = {"AUTH_WORKERS": "2", "GATEWAY_WORKERS": "2", "REFRESH_GRACE": str(GRACE)}
+    with running_system(gateways=1, **settings, **SECURE) as system:
         client = system.client()
         account = client.register()
         sessions = [client.login(account) for _ in range(SESSIONS)]
@@ -52,7 +54,7 @@ def test_a_storm_of_logins_leaves_refreshes_alive(say: Say, path: str) -> None:
 async def refresh_in_a_storm(
     url: str, path: str, account: Account, sessions: Sequence[Tokens]
 ) -> tuple[list[Answer], list[Answer]]:
-    """What refreshes at fixed moments were answered, and the log-ins beside them."""
+    """Return the responses to refreshes at fixed times and to simultaneous log-ins."""
     credentials = {"email": account.email, "password": account.password}
 
     async def log_in(line: Connection) -> Answer:
@@ -63,7 +65,7 @@ async def refresh_in_a_storm(
 
 
 async def refresh_at_a_rate(url: str, sessions: Sequence[Tokens]) -> list[Answer]:
-    """The sessions in turn, one at each moment, whether or not the one before has been answered."""
+    """Refresh the sessions in turn at fixed times, without waiting for earlier responses."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     newest = [tokens.refresh for tokens in sessions]

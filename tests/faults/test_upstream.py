@@ -1,4 +1,4 @@
-"""A service behind a route refuses, dawdles or breaks off: its own callers are told so, and nobody else notices."""
+"""A service behind a route refuses connections, is slow or breaks off: only its own clients are affected."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ from tests.system.running_stack import Client
 
 HANGING = 100
 CROWD = 150
-"""Clients of a slow service, each of which asks again at once, or when it was told to."""
+"""Clients of a slow service; each sends its next request at once, or after Retry-After."""
 TAKEN = 20
 """Connections that a worker makes to it."""
 ROUTES = """
@@ -80,7 +80,7 @@ access = "public"
 
 @pytest.fixture(scope="module")
 def foreign() -> Iterator[RawUpstream]:
-    """A service that answers by a script."""
+    """A service that responds by a script."""
     upstream = RawUpstream()
     yield upstream
     upstream.stop()
@@ -108,11 +108,11 @@ def gateway(
     away: int,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Part, str]]:
-    """One that has routes to it, and one to where nobody listens; and its URL."""
+    """A gateway with routes to them, and one to a port without a listener; and its URL."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
-    told = ROUTES.format(url=foreign.url, other=other.url, nobody=free_port(), away=away, taken=TAKEN)
-    routes.write_text(shipped + told)
+    added = ROUTES.format(url=foreign.url, other=other.url, nobody=free_port(), away=away, taken=TAKEN)
+    routes.write_text(shipped + added)
     secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
     with system.another_gateway("routed", GATEWAY_ROUTES=str(routes), **secret) as (part, url):
         yield part, url
@@ -124,23 +124,23 @@ def client(gateway: tuple[Part, str]) -> Client:
 
 
 async def hang(conversation: Conversation) -> None:
-    """Never answers."""
+    """Never respond."""
     await conversation.wait_for_close()
 
 
 async def reset(conversation: Conversation) -> None:
-    """Hangs up where an answer was due."""
+    """Reset the connection instead of a response."""
     conversation.reset()
 
 
 async def break_off(conversation: Conversation) -> None:
-    """Promises a hundred bytes, gives ten and hangs up in order."""
+    """Announce a hundred bytes, send ten and close in order."""
     await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789")
     conversation.close()
 
 
 async def break_off_a_chunked_answer(conversation: Conversation) -> None:
-    """Without its last chunk."""
+    """Close without the last chunk."""
     await conversation.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
     await asyncio.sleep(0.1)
     conversation.close()
@@ -167,7 +167,7 @@ def test_silence_is_504_after_the_routes_time(client: Client, foreign: RawUpstre
 
 @pytest.mark.parametrize("script", [break_off, break_off_a_chunked_answer])
 def test_a_broken_answer_never_looks_whole(client: Client, foreign: RawUpstream, script: object) -> None:
-    """The client's connection is cut: its library says so."""
+    """The client's connection is cut, and its library reports that."""
     foreign.begin(break_off if script is break_off else break_off_a_chunked_answer)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         client.send("GET", "/foreign/")
@@ -176,7 +176,7 @@ def test_a_broken_answer_never_looks_whole(client: Client, foreign: RawUpstream,
 def test_other_routes_are_not_starved_by_a_service_that_hangs(
     system: RunningSystem, client: Client, foreign: RawUpstream, say: Say
 ) -> None:
-    """A hundred requests wait for it in the same gateway; all else is answered as ever."""
+    """A hundred requests wait for it in the same gateway; all others are answered as usual."""
     foreign.begin(hang)
     statuses: list[int] = []
 
@@ -198,17 +198,17 @@ def test_other_routes_are_not_starved_by_a_service_that_hangs(
     assert threading.active_count() < HANGING
 
 
-# --- slow, and very much asked for -------------------------------------------------------------------------------
+# --- slow, with very many requests ---------------------------------------------------------------------------------
 
 
 async def dawdle(conversation: Conversation) -> None:
-    """Answers after a second."""
+    """Respond after a second."""
     await asyncio.sleep(1)
     await conversation.write(ok())
 
 
 async def dribble(conversation: Conversation) -> None:
-    """Answers at once, and takes two seconds for twenty bytes."""
+    """Respond at once, and take two seconds for twenty bytes."""
     await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
     for _ in range(20):
         await asyncio.sleep(0.1)
@@ -217,7 +217,7 @@ async def dribble(conversation: Conversation) -> None:
 
 @contextmanager
 def crowd(url: str, path: str) -> Iterator[list[Answer]]:
-    """Many clients that ask for this and nothing else; what they are answered."""
+    """Run many clients that request only this path; return their responses."""
     answers: list[Answer] = []
     stopping = threading.Event()
 
@@ -244,7 +244,7 @@ def crowd(url: str, path: str) -> Iterator[list[Answer]]:
 def test_other_routes_keep_their_pace_beside_a_slow_service(
     client: Client, foreign: RawUpstream, script: Script, say: Say
 ) -> None:
-    """Its own callers get their share of it, and beyond the bound of connections a 503 at once."""
+    """Its own clients get its share, and a 503 at once beyond the limit of connections."""
     foreign.begin()
     with SteadyTraffic(client.url) as traffic:
         alone = traffic.run_for(3)
@@ -270,10 +270,10 @@ def seconds(tally: Tally) -> list[float]:
 # --- gone for good, and back ---------------------------------------------------------------------------------------
 
 
-def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
+def test_a_service_that_answers_nobody_opens_the_circuit_until_it_is_back(
     gateway: tuple[Part, str], away: int, say: Say
 ) -> None:
-    """By every worker for itself, within seconds of its return; the log says when."""
+    """By every worker for itself, within seconds of its return; the log shows when."""
     part, url = gateway
     with crowd(url, "/away/") as answers:
         eventually(lambda: len(part.events("upstream_circuit_opened")) >= 2)
@@ -294,7 +294,7 @@ def test_a_service_that_answers_nobody_is_let_alone_and_found_again(
 
 @contextmanager
 def asking(url: str, target: str, a_second: int) -> Iterator[None]:
-    """One client that asks so often, whatever it is told."""
+    """Send requests from one client at this rate, whatever the responses are."""
     over = threading.Event()
 
     def ask() -> None:
@@ -313,7 +313,7 @@ def asking(url: str, target: str, a_second: int) -> Iterator[None]:
 def test_a_client_of_a_path_that_breaks_off_keeps_nobody_from_the_others(
     gateway: tuple[Part, str], client: Client, away: int
 ) -> None:
-    """At both workers, and also where the service has just been away."""
+    """At both workers, also just after the service was down."""
     _, url = gateway
 
     async def brittle(conversation: Conversation) -> None:
@@ -328,19 +328,19 @@ def test_a_client_of_a_path_that_breaks_off_keeps_nobody_from_the_others(
         try:
             service.begin(brittle)
             eventually(lambda: [client.send("GET", "/away/good").status_code for _ in range(8)] == [200] * 8)
-            said = []
+            output = []
             for _ in range(60):
-                said.append(client.send("GET", "/away/good").status_code)
+                output.append(client.send("GET", "/away/good").status_code)
                 time.sleep(0.05)  # the other client goes on meanwhile
         finally:
             service.stop()
-    assert said == [200] * 60
+    assert output == [200] * 60
 
 
 def test_an_address_that_dies_costs_what_it_had_under_way(
     gateway: tuple[Part, str], foreign: RawUpstream, other: RawUpstream, say: Say
 ) -> None:
-    """The rest goes to the other one."""
+    """Other requests go to the other address."""
     part, url = gateway
     foreign.begin()
     other.begin()

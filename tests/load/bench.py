@@ -1,8 +1,8 @@
-"""`make bench`: what a request costs at the gateway, beside nginx, HAProxy, Envoy and gateways as usually written.
+"""`make bench`: compare the cost of a request at the gateway with nginx, HAProxy, Envoy and usual gateways.
 
-Every server does the same work in the same run, turn by turn, so that noise hits all alike; figures are medians, and
-what counts are the ratios. Everything is on loopback and is ended by its pid. Exit status: 1 where an answer was
-wrong or a server did not serve, 130 after Ctrl-C.
+Every server does the same work in the same run, in turns, so that other load on the machine affects all. Figures are
+medians; compare the ratios. Everything runs on loopback and is ended by its pid. Exit status: 1 for a wrong response
+or a server that did not start, 130 after Ctrl-C.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from tests.load.workloads import WORKLOADS, make_supplies
 NAMES = (*(workload.name for workload in WORKLOADS), *KINDS)
 
 
-def report_on(asked: argparse.Namespace) -> list[str]:
-    """Measures, prints the tables, writes them to a folder with the figures and a chart. Returns what was wrong."""
-    report = measure(asked)
+def report_on(options: argparse.Namespace) -> list[str]:
+    """Measure, print the tables, and write them to a folder with the figures and a chart. Return the problems."""
+    report = measure(options)
     sys.stdout.write(as_markdown(report))
-    write(report, asked.out, into_docs=asked.write_docs)
+    write(report, options.out, into_docs=options.write_docs)
     wrong = [(table.title, row) for table in report.tables for row in table.wrong_rows]
     return [
         *(f"wrong answers: {title}: {row.server}: {row.run.oddity}" for title, row in wrong),
@@ -37,43 +37,45 @@ def report_on(asked: argparse.Namespace) -> list[str]:
     ]
 
 
-def measure(asked: argparse.Namespace) -> Report:
-    """Of all that was asked for."""
-    workloads = [workload for workload in WORKLOADS if workload.name in asked.work]
-    kinds = [kind for kind in KINDS if kind in asked.work]
+def measure(options: argparse.Namespace) -> Report:
+    """Measure every requested workload."""
+    workloads = [workload for workload in WORKLOADS if workload.name in options.work]
+    kinds = [kind for kind in KINDS if kind in options.work]
     peers: Sequence[Peer] = PEERS
-    if asked.earlier is not None:
-        peers = (*PEERS, earlier(asked.earlier))
+    if options.earlier is not None:
+        peers = (*PEERS, earlier(options.earlier))
         workloads = [workload.with_earlier() for workload in workloads]
     left_out = {peer.name: reason for peer in peers if (reason := peer.lacks())}
-    contest = Contest([peer for peer in peers if peer.name not in left_out], asked.rounds, asked.seconds, left_out)
+    contest = Contest(
+        [peer for peer in peers if peer.name not in left_out], options.rounds, options.seconds, left_out
+    )
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read in it as another user
-        progress = Progress(contest.turns(workloads) + asked.rounds * sum(TURNS[kind] for kind in kinds))
+        progress = Progress(contest.turns(workloads) + options.rounds * sum(TURNS[kind] for kind in kinds))
         tables: list[Table] = []
         if workloads:
             signer = Signer()
             sys.stderr.write("signing tokens\n")
-            supplies = make_supplies(folder, signer, rounds=asked.rounds, many=asked.tokens, turn=asked.unseen)
+            supplies = make_supplies(folder, signer, rounds=options.rounds, many=options.tokens, turn=options.unseen)
             tables += tables_of(workloads, hold(contest, workloads, supplies, signer, progress))
         if kinds:
             try:
-                tables += compare_sessions(folder, kinds, asked.rounds, asked.seconds, progress, left_out)
+                tables += compare_sessions(folder, kinds, options.rounds, options.seconds, progress, left_out)
             except (AssertionError, NotServing, OSError) as problem:  # a quarter of an hour lies behind us: keep that
                 left_out.update(dict.fromkeys(kinds, f"not measured: {problem}"))
     promised = tuple(promise_lines(tables))
     tokens = {peer.name: peer.tokens for peer in peers if peer.name not in left_out}
-    return Report(asked.rounds, asked.seconds, asked.tokens, tuple(tables), left_out, tokens, promised)
+    return Report(options.rounds, options.seconds, options.tokens, tuple(tables), left_out, tokens, promised)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.load.bench", description=__doc__)
     parser.add_argument("--work", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--earlier", type=Path, metavar="DIR", help="measure the gateway of that checkout as well")
-    asked = read_options(parser, "with fewer tokens")
-    asked.tokens, asked.unseen = (10_000, 1_000) if asked.quick else (100_000, 8_000)
-    return asked
+    options = read_options(parser, "with fewer tokens")
+    options.tokens, options.unseen = (10_000, 1_000) if options.quick else (100_000, 8_000)
+    return options
 
 
 if __name__ == "__main__":

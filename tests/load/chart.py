@@ -1,4 +1,4 @@
-"""Draws what was measured."""
+"""Charts of the measurements."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ COLUMNS = 3
 
 
 def draw_bars(tables: Mapping[str, Mapping[str, float]], path: Path) -> None:
-    """Requests a second: a field for each table, a bar for each server, ours in a colour of its own."""
+    """Draw requests per second: a field for each table, a bar for each server, Sallyport's in its own colour."""
     rows = -(-len(tables) // COLUMNS)
     figure, fields = pyplot.subplots(rows, COLUMNS, figsize=(6 * COLUMNS, 3.2 * rows), squeeze=False)
     for field in fields.flat:
@@ -36,7 +36,7 @@ def draw_bars(tables: Mapping[str, Mapping[str, float]], path: Path) -> None:
 
 
 def draw_line(title: str, across: str, points: Sequence[tuple[float, float, float]], path: Path) -> None:
-    """CPU a request, and the memory beside it, against what grows: points of (size, microseconds, bytes)."""
+    """Draw CPU per request and memory against a growing size: points of (size, microseconds, bytes)."""
     sizes = [size for size, _, _ in points]
     figure, field = pyplot.subplots(figsize=(6, 3.6))
     field.plot(sizes, [cpu for _, cpu, _ in points], "o-", color=OURS)

@@ -1,4 +1,4 @@
-"""Owns what the measurements have in common as commands: their options, and how they end."""
+"""Command-line options and exit statuses that the measurements share."""
 
 import argparse
 import sys
@@ -16,19 +16,19 @@ def read_options(parser: argparse.ArgumentParser, quick: str) -> argparse.Namesp
     parser.add_argument("--quick", action="store_true", help=f"one round of a second, {quick}")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the report goes (build/bench)")
     parser.add_argument("--write-docs", action="store_true", help="put tables and pictures into docs/ as well")
-    asked = parser.parse_args()
-    asked.rounds = asked.rounds or (1 if asked.quick else 5)
-    asked.seconds = asked.seconds or (1 if asked.quick else 2)
-    return asked
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.seconds = options.seconds or (1 if options.quick else 2)
+    return options
 
 
-def carry_out(measurement: Callable[[argparse.Namespace], Sequence[str]], asked: argparse.Namespace) -> int:
+def carry_out(measurement: Callable[[argparse.Namespace], Sequence[str]], options: argparse.Namespace) -> int:
     """Exit status: 0; 1 where the measurement has problems, or cannot be made; 130 after Ctrl-C."""
     allow_many_files()
     end_as_by_ctrl_c()
     try:
         install_tools()
-        problems = measurement(asked)
+        problems = measurement(options)
     except KeyboardInterrupt:
         sys.stderr.write("stopped; everything that was started has been ended\n")
         return 130

@@ -1,4 +1,4 @@
-"""What the long runs share."""
+"""Fixtures of the long runs."""
 
 import os
 

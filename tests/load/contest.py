@@ -1,4 +1,4 @@
-"""Has all servers do the same work turn by turn, so that noise hits all alike, and keeps what was measured."""
+"""Run all servers in turns with the same work, and keep the measurements."""
 
 import sys
 import time
@@ -29,14 +29,14 @@ READY = 30.0
 
 @dataclass(slots=True)
 class Progress:
-    """Says what is measured, and how long the rest will take if it goes on like that."""
+    """Print the current measurement and the estimated remaining time."""
 
     turns: int
     taken: int = 0
     began: float = 0.0
 
     def say(self, what: str) -> None:
-        """At the beginning of a turn."""
+        """Print the line at the beginning of a turn."""
         self.began = self.began or time.monotonic()
         spent = time.monotonic() - self.began
         left = f"{spent / self.taken * (self.turns - self.taken) / 60:.1f} min left" if self.taken else "just begun"
@@ -46,7 +46,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Who takes part, and for how long. Who turns out not to serve is put into `left_out`, with the reason."""
+    """The servers and workloads of one run. Servers that do not start are added to `left_out` with the reason."""
 
     peers: Sequence[Peer]
     rounds: int
@@ -54,7 +54,7 @@ class Contest:
     left_out: dict[str, str]
 
     def turns(self, workloads: Sequence[Workload]) -> int:
-        """How many there will be."""
+        """Return the number of turns."""
         present = {DIRECT, *(peer.name for peer in self.peers)}
         return self.rounds * sum(len(present.intersection(workload.servers)) for workload in workloads)
 
@@ -66,7 +66,7 @@ Runs = Mapping[str, Mapping[str, Sequence[Run]]]
 def hold(
     contest: Contest, workloads: Sequence[Workload], supplies: Supplies, signer: Signer, progress: Progress
 ) -> Runs:
-    """Starts what is needed, measures, ends what was started."""
+    """Start what is needed, measure, and end what was started."""
     runs: dict[str, Mapping[str, Sequence[Run]]] = {}
     with a_redis(supplies.folder) as redis_url:
         for upstream, alike in groupby(workloads, lambda workload: workload.upstream):
@@ -82,7 +82,7 @@ def hold(
 
 @contextmanager
 def a_redis(folder: Path) -> Iterator[str]:
-    """A private Redis, and its URL."""
+    """Start a private Redis and return its URL."""
     valkey = ValkeyServer(port=0, unix_socket_path=str(folder / "valkey.sock"), save="")
     valkey.start()
     try:
@@ -92,7 +92,7 @@ def a_redis(folder: Path) -> Iterator[str]:
 
 
 def lay_ground(processes: Processes, folder: Path, signer: Signer, redis_url: str, upstream: str) -> Ground:
-    """The upstream of that name, and nginx, which serves the key set in any case."""
+    """Start the upstream of that name, and nginx, which always serves the key set."""
     (folder / "jwks.json").write_text(signer.key_set)
     origin = free_port()
     ground = Ground(folder, origin, origin, redis_url, signer.public_pem, signer.key_set)
@@ -108,7 +108,7 @@ def lay_ground(processes: Processes, folder: Path, signer: Signer, redis_url: st
 def start_server(
     name: str, start: Callable[[Processes, Ground, int], Process], processes: Processes, ground: Ground
 ) -> Server:
-    """Started at a port of its own, listening."""
+    """Start a server on its own port and return it once it listens."""
     port = free_port()
     process = start(processes, ground, port)
     wait_for(process, port)
@@ -116,18 +116,18 @@ def start_server(
 
 
 def check(server: Server, supplies: Supplies) -> None:
-    """Returns once the server answers as it should; raises NotServing when it does not come to that."""
-    asked = urllib.request.Request(server.url + "/api/note", headers={"Authorization": f"Bearer {supplies.token}"})
+    """Return once the server gives the expected response. Raises NotServing if it does not."""
+    request = urllib.request.Request(server.url + "/api/note", headers={"Authorization": f"Bearer {supplies.token}"})
     deadline = time.monotonic() + READY
-    said, wanted = "", Path(supplies.note).read_text()
-    while said != wanted:
+    received, expected = "", Path(supplies.note).read_text()
+    while received != expected:
         if time.monotonic() > deadline:
-            raise NotServing(f"{server.name} answered {said[:200]!r}:\n{server.last_words()}")
+            raise NotServing(f"{server.name} answered {received[:200]!r}:\n{server.last_words()}")
         try:
-            with urllib.request.urlopen(asked, timeout=5) as answer:
-                said = answer.read().decode()
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                received = answer.read().decode()
         except (urllib.error.URLError, OSError) as error:
-            said = str(error)
+            received = str(error)
             time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""Owns what can grow under a gateway, and how a gateway comes to have so much of it."""
+"""The quantities that can grow under a gateway, and gateways with so many of each."""
 
 import socket
 import time
@@ -45,7 +45,7 @@ Grown = Callable[[Setting, Processes, Ground, int], AbstractContextManager[tuple
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Something of which there may be more: its sizes, and a gateway that has so many of it."""
+    """A growing quantity: its sizes, and how to start a gateway with so many."""
 
     name: str
     title: str
@@ -80,7 +80,7 @@ def _revoked(setting: Setting, processes: Processes, ground: Ground, size: int) 
 @contextmanager
 def _tokens(setting: Setting, processes: Processes, ground: Ground, size: int) -> Iterator[tuple[Server, TurnOf]]:
     tokens = setting.signer.write(setting.folder / f"{size}.tokens", size)
-    # Room for the token of whoever looks whether it serves, too: one too many, and tokens in turn are all forgotten.
+    # One more for the readiness check: a full cache would drop all tokens that are used in turn.
     server = _gateway(setting, processes, ground, VERIFIED_TOKENS=str(size + 100))
     shown = size + CONNECTIONS
     take_turn(server, Turn("/api/note", CONNECTIONS, 600, (*_with_many(setting, tokens, 0), f"count={shown}")))
@@ -136,7 +136,7 @@ def _with_many(setting: Setting, tokens: TokenFile, begin: int) -> tuple[str, ..
 
 
 def _ask_and_stay(opened: ExitStack, server: Server, token: str) -> None:
-    """A connection that has had an answer: one that never asked would be hung up on."""
+    """Open a connection, receive one response and keep it open: the gateway closes connections without a request."""
     address = urlsplit(server.url)
     line = opened.enter_context(socket.create_connection((address.hostname, address.port), timeout=10))
     line.sendall(f"GET /api/note HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode())

@@ -1,7 +1,7 @@
-"""`make bench-growth`: what a request costs at the gateway as something else grows.
+"""`make bench-growth`: measure the cost of a request as one quantity grows.
 
-For each size a gateway of its own is started, and the same request measured: a valid token, 32 connections. Exit
-status: 1 where an answer was wrong or a server did not serve, 130 after Ctrl-C.
+Each size has its own gateway; the request is the same: a valid token, 32 connections. Exit status: 1 for a wrong
+response or a server that did not start, 130 after Ctrl-C.
 """
 
 import argparse
@@ -21,31 +21,31 @@ from tests.load.workloads import QUICK_UPSTREAM, make_supplies
 from tests.load.wrk import Run, medians, take_turn
 
 
-def report_on(asked: argparse.Namespace) -> list[str]:
-    """Measures, prints a table for each growth, draws a chart for each. Returns what was wrong."""
-    grown = measure([growth for growth in GROWTHS if growth.name in asked.grow], asked)
-    sys.stdout.write(write_growth(grown, asked.out, asked.rounds, asked.seconds, into_docs=asked.write_docs))
+def report_on(options: argparse.Namespace) -> list[str]:
+    """Measure, print a table and draw a chart for each growth. Return the problems."""
+    grown = measure([growth for growth in GROWTHS if growth.name in options.grow], options)
+    sys.stdout.write(write_growth(grown, options.out, options.rounds, options.seconds, into_docs=options.write_docs))
     points = [(growth, point) for growth, of in grown for point in of]
     return [f"{growth.title}, {point.size:,}: {point.problem}" for growth, point in points if point.problem]
 
 
-def measure(growths: Sequence[Growth], asked: argparse.Namespace) -> list[tuple[Growth, list[Point]]]:
-    """Each growth with its points."""
-    sizes = {growth.name: growth.sizes[: 3 if asked.quick else None] for growth in growths}
-    progress = Progress(asked.rounds * sum(map(len, sizes.values())))
+def measure(growths: Sequence[Growth], options: argparse.Namespace) -> list[tuple[Growth, list[Point]]]:
+    """Return each growth with its measured points."""
+    sizes = {growth.name: growth.sizes[: 3 if options.quick else None] for growth in growths}
+    progress = Progress(options.rounds * sum(map(len, sizes.values())))
     with tempfile.TemporaryDirectory(prefix="growth-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx's workers read in it as another user
         signer = Signer()
         setting = Setting(folder, signer, make_supplies(folder, signer, rounds=1, many=1, turn=1))
         return [
-            (growth, [_point(growth, size, setting, asked, progress) for size in sizes[growth.name]])
+            (growth, [_point(growth, size, setting, options, progress) for size in sizes[growth.name]])
             for growth in growths
         ]
 
 
-def _point(growth: Growth, size: int, setting: Setting, asked: argparse.Namespace, progress: Progress) -> Point:
-    """A gateway that does not bear the size is a result too: the others are measured all the same."""
+def _point(growth: Growth, size: int, setting: Setting, options: argparse.Namespace, progress: Progress) -> Point:
+    """Measure one size. A gateway that fails at this size is a result too: the other sizes are still measured."""
     try:
         with (
             a_redis(setting.folder) as redis_url,
@@ -53,9 +53,9 @@ def _point(growth: Growth, size: int, setting: Setting, asked: argparse.Namespac
             growth.grown(setting, processes, _ground(setting, processes, redis_url), size) as (server, turn),
         ):
             runs: list[Run] = []
-            for number in range(asked.rounds):
-                progress.say(f"{growth.title}, {size:,}, round {number + 1} of {asked.rounds}")
-                runs.append(take_turn(server, turn(number, asked.seconds)))
+            for number in range(options.rounds):
+                progress.say(f"{growth.title}, {size:,}, round {number + 1} of {options.rounds}")
+                runs.append(take_turn(server, turn(number, options.seconds)))
     except NotServing as problem:
         return Point(size, None, str(problem).splitlines()[0])
     return Point(size, medians(runs), next((run.oddity for run in runs if run.wrong), ""))

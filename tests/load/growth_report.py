@@ -1,4 +1,4 @@
-"""Owns the report of what grows: a table and a chart for each growth."""
+"""The report of `make bench-growth`: a table and a chart for each growth."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ HEAD = ("| {across} | CPU us a request | requests/s | memory, MiB | p50 ms | p99
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A size, and the medians at it. `problem`: what was wrong with an answer, or why there are none."""
+    """A size and its medians. `problem`: a wrong response, or why there are no medians."""
 
     size: int
     run: Run | None
@@ -32,7 +32,7 @@ Grown = Sequence[tuple[Growth, Sequence[Point]]]
 
 
 def write_growth(grown: Grown, folder: Path, rounds: int, seconds: int, *, into_docs: bool) -> str:
-    """growth.md, growth.json and a picture each in the folder; where asked for, in docs/ too. Returns the text."""
+    """Write growth.md, growth.json and the charts to the folder, and to docs/ if requested. Return the text."""
     folder.mkdir(parents=True, exist_ok=True)
     text = f"{describe_machine()}. Medians of {rounds} turns of {seconds} s.\n\n{_tables(grown)}"
     (folder / "growth.md").write_text(text)

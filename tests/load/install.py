@@ -1,4 +1,4 @@
-"""Installs the tools of a measurement that are not Python's, where they are missing and the machine is a Debian."""
+"""Install the tools of a measurement that are not Python packages, on Debian, if they are missing."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ WELCOME = {"haproxy": "haproxy"}
 
 
 class Missing(Exception):
-    """A tool that nothing can be measured without."""
+    """A required tool is missing and cannot be installed."""
 
 
 def install_tools() -> None:
-    """Raises Missing, naming the tools, when those that are needed are neither there nor to be had."""
+    """Install missing tools. Raises Missing with the names of required ones that cannot be installed."""
     if sys.platform != "linux":
         raise Missing("the measurement reads /proc, which only Linux has")
     for program, package in {**NEEDED, **WELCOME}.items():

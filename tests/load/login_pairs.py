@@ -1,4 +1,4 @@
-"""Compares how long refused log-ins take for accounts that exist and names that nobody has.
+"""Compare the duration of refused log-ins for existing accounts and unknown names.
 
 `python -m tests.load.login_pairs [PAIRS]` starts a system, sends the log-ins in pairs, in random order within each,
 and prints the medians and how often the known account was the slower one. 50 % is a fair coin.
@@ -19,7 +19,7 @@ NOBODYS = 150
 
 
 def main(pairs: int) -> None:
-    """Prints the comparison."""
+    """Print the comparison."""
     cost = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}
     with running_system(gateways=1, RATE_LIMITS="off", **cost) as system, requests.Session() as line:
         account = system.client().register()

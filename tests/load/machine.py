@@ -1,4 +1,4 @@
-"""Says on what a measurement was made: the machine, and the versions of what was measured."""
+"""Describe the machine and the software versions of a measurement."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ _WITH_DJANGO = ("Django", "djoser", "djangorestframework-simplejwt")
 
 
 def describe_machine() -> str:
-    """Processor, cores, memory, kernel, Python."""
+    """Return processor, cores, memory, kernel and Python version."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2  # type: ignore[index]
     return (
@@ -40,24 +40,26 @@ def describe_machine() -> str:
 
 @cache
 def describe_versions() -> str:
-    """Of the programs and packages that are there."""
+    """Return the versions of the installed programs and packages."""
     found = {name: _ask(words) for name, words in _PROGRAMS.items() if shutil.which(words[0])}
     found |= {name: _installed(package) for name, package in _PACKAGES.items()} | _of_django()
     return ", ".join(f"{name} {number}" for name, number in found.items() if number)
 
 
 def _of_django() -> dict[str, str]:
-    """Those of the environment that Django has for itself."""
+    """Return the versions in Django's own environment."""
     if django_djoser.lacks():
         return {}
     code = f"from importlib.metadata import version; print(*map(version, {_WITH_DJANGO}))"
-    said = subprocess.run([django_djoser.PYTHON, "-c", code], capture_output=True, text=True, check=False, timeout=30)
-    return dict(zip(_WITH_DJANGO, said.stdout.split(), strict=False))
+    output = subprocess.run(
+        [django_djoser.PYTHON, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    return dict(zip(_WITH_DJANGO, output.stdout.split(), strict=False))
 
 
 def _ask(words: tuple[str, ...]) -> str:
-    said = subprocess.run(words, capture_output=True, text=True, check=False, timeout=10)
-    number = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
+    output = subprocess.run(words, capture_output=True, text=True, check=False, timeout=10)
+    number = re.search(r"\d+\.\d+(\.\d+)?", output.stdout + output.stderr)
     return number[0] if number else ""
 
 

@@ -1,4 +1,4 @@
-"""Requests and answers that carry a number, all over: whose they are can be told from any part of them."""
+"""Requests and responses that contain their number everywhere, so that any part shows to which request it belongs."""
 
 import random
 
@@ -7,24 +7,24 @@ LARGE_EVERY = 199
 
 
 def pattern(number: int, salt: bytes) -> bytes:
-    """The bytes that belong to this number: mostly a few hundred, at times some hundred thousand, or none."""
+    """Return the body of a number: mostly some hundred bytes, sometimes some hundred thousand, or none."""
     word = b"%b%d," % (salt, number)
     times = number * 7919 % 150 if number % LARGE_EVERY else 10_000 + number % 10_000
     return word * times
 
 
 def question(number: int) -> bytes:
-    """The request's body; half of them have none."""
+    """Return the request's body; half of the requests have none."""
     return pattern(number, b"q") if number % 2 else b""
 
 
 def answer(number: int) -> bytes:
-    """The answer's body."""
+    """Return the response's body."""
     return b"%d:" % number + pattern(number, b"a")
 
 
 def in_chunks(body: bytes, dice: random.Random) -> bytes:
-    """The body in chunked framing, cut at random."""
+    """Return the body in chunked framing, cut at random."""
     framed, rest = [], body
     while rest:
         size = dice.randint(1, len(rest))

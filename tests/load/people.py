@@ -1,7 +1,7 @@
-"""`make load`: has people use a gateway that runs already. `python -m tests.load.people URL`.
+"""`make load`: simulate users of a running gateway. `python -m tests.load.people URL`.
 
-Starts locust with tests/load/locustfile.py, headless or with its web page, and nothing else. Exit status: 0 when
-every answer was as expected, 1 when one was not, 2 when nobody answers at the URL.
+Starts locust with tests/load/locustfile.py, headless or with its web page. Exit status: 0 if every response was as
+expected, 1 if one was not, 2 if nothing responds at the URL.
 """
 
 import argparse
@@ -19,20 +19,20 @@ WEB_PORT = "8089"
 
 
 def main() -> int:
-    """Has locust do it, or says why not."""
-    asked = _arguments()
-    if problem := why_not(asked.url):
+    """Start locust, or print why not."""
+    options = _arguments()
+    if problem := why_not(options.url):
         sys.stderr.write(f"{problem}\nStart the system first; without its limits: RATE_LIMITS=off make run\n")
         return 2
-    words = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", asked.url.rstrip("/")]
-    words += _with_page() if asked.ui else _headless(asked)
+    words = [sys.executable, "-m", "locust", "--locustfile", str(LOCUSTFILE), "--host", options.url.rstrip("/")]
+    words += _with_page() if options.ui else _headless(options)
     with suppress(KeyboardInterrupt):  # locust gets it as well, and ends in its own way
         return subprocess.run(words, cwd=ROOT, check=False).returncode
     return 130
 
 
 def why_not(url: str) -> str:
-    """Why there is nothing to measure at `url`; empty if there is."""
+    """Return why there is nothing to measure at `url`; empty if there is."""
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=5) as answer:
             answer.read()
@@ -43,12 +43,12 @@ def why_not(url: str) -> str:
     return ""
 
 
-def _headless(asked: argparse.Namespace) -> list[str]:
-    asked.out.mkdir(parents=True, exist_ok=True)
-    report = asked.out / "report.html"
+def _headless(options: argparse.Namespace) -> list[str]:
+    options.out.mkdir(parents=True, exist_ok=True)
+    report = options.out / "report.html"
     sys.stdout.write(f"the report will be {report}\n")
     sys.stdout.flush()
-    crowd = ["--users", str(asked.users), "--spawn-rate", str(asked.spawn_rate), "--run-time", asked.run_time]
+    crowd = ["--users", str(options.users), "--spawn-rate", str(options.spawn_rate), "--run-time", options.run_time]
     return ["--headless", "--only-summary", *crowd, "--stop-timeout", "10", "--html", str(report.absolute())]
 
 

@@ -1,4 +1,4 @@
-"""Owns the processes of a measurement: starts them, and ends every one of them by its pid, whatever happens."""
+"""The processes of a measurement: start them, and end every one of them by its pid, whatever happens."""
 
 import os
 import resource
@@ -23,37 +23,37 @@ _TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
 class NotServing(Exception):
-    """A server does not serve, or serves no more. Says which, and the end of what it wrote."""
+    """A server does not serve. The message has its name and the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A server that was started; what it writes goes to `log`."""
+    """A started server; its output goes to `log`."""
 
     name: str
     pid: int
     log: Path
 
     def cpu(self) -> float:
-        """Microseconds that its workers have worked so far, all their threads together."""
+        """Return the CPU time of its workers so far, all threads together, in microseconds."""
         return cpu_of(self.workers())
 
     def memory(self) -> int:
-        """Bytes that its workers hold, pages that they share divided by how many share them."""
+        """Return the memory of its workers in bytes; shared pages count proportionally."""
         return memory_of(self.workers())
 
     def workers(self) -> tuple[int, ...]:
-        """The processes that it started, or itself where it started none."""
+        """Return the processes that it started, or itself if it started none."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return tuple(map(int, children)) or (self.pid,)
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         return self.log.read_text("utf-8", "replace")[-2000:]
 
 
 class Processes:
-    """Those of one measurement. The kernel ends them too, should the measurement die."""
+    """The processes of one measurement. The kernel ends them too if the measurement dies."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -83,17 +83,17 @@ class Processes:
 
 
 def cpu_of(pids: Iterable[int]) -> float:
-    """Microseconds that these processes have worked so far."""
+    """Return the CPU time of these processes so far, in microseconds."""
     return sum(map(_cpu, pids))
 
 
 def memory_of(pids: Iterable[int]) -> int:
-    """Bytes that these processes hold."""
+    """Return the memory of these processes, in bytes."""
     return sum(map(_memory, pids))
 
 
 def wait_for(process: Process, port: int) -> None:
-    """Returns when somebody listens there. Raises NotServing."""
+    """Return once a server listens there. Raises NotServing."""
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline and _lives(process.pid):
         with socket.socket() as probe:
@@ -104,13 +104,13 @@ def wait_for(process: Process, port: int) -> None:
 
 
 def allow_many_files() -> None:
-    """Thousands of connections are thousands of files; what is started from here on inherits the limit."""
+    """Raise the limit of open files: thousands of connections are thousands of files. Child processes inherit it."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def end_as_by_ctrl_c() -> None:
-    """Makes SIGTERM and SIGHUP end this process as Ctrl-C does: what was started is ended first."""
+    """Make SIGTERM and SIGHUP end this process as Ctrl-C does, after it has ended what it started."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -130,7 +130,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _lives(pid: int) -> bool:
-    """Whether it runs; one that has ended waits to be buried by its `_end`."""
+    """Return whether it runs; a zombie waits to be reaped by `_end`."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
 
 

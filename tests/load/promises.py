@@ -1,4 +1,4 @@
-"""Holds what was measured against what is promised: each promise with its figure of this run, kept or not."""
+"""Compare the measurements with the promises: each promise with this run's figure, kept or not."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ OURS = peers.SALLYPORT
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """A figure, and the least or the most that it may be. `needs` names the workloads and servers that it is of."""
+    """A figure and its lower or upper bound. `needs` names the workloads and servers from which it is computed."""
 
     says: str
     needs: tuple[tuple[str, str], ...]
@@ -25,12 +25,12 @@ class Promise:
     unit: str = "x"
 
     def is_kept(self, figure: float) -> bool:
-        """Whether the figure is within its bound."""
+        """Return whether the figure is within its bound."""
         return (self.least is None or figure >= self.least) and (self.most is None or figure <= self.most)
 
     @property
     def bound(self) -> str:
-        """As people write it."""
+        """Return the bound as text."""
         return (
             f"at least {self.least:g} {self.unit}" if self.least is not None else f"at most {self.most:g} {self.unit}"
         )
@@ -52,16 +52,16 @@ PROMISES = (
     _rate_over("valid", peers.FLASK, 25, "valid token: requests/s over Flask + requests"),
     _rate_over("valid", peers.FASTAPI, 35, "valid token: requests/s over FastAPI + httpx"),
     _rate_over("valid", peers.FASTIFY, 1.8, "valid token: requests/s over fastify with Redis"),
-    _rate_over("valid", peers.FASTIFY_CACHED, 1.1, "valid token: requests/s over fastify that keeps tokens"),
+    _rate_over("valid", peers.FASTIFY_CACHED, 1.1, "valid token: requests/s over fastify with cached tokens"),
     Promise(
-        "a token never seen before: CPU more than one that is sent over and over",
+        "a token never seen before: extra CPU over a repeated one",
         (("unseen", OURS), ("valid", OURS)),
         lambda runs: runs["unseen"][OURS].cpu - runs["valid"][OURS].cpu,
         most=80,
         unit="us",
     ),
     Promise(
-        "a token never seen before: CPU more than one of many that were",
+        "a token never seen before: extra CPU over one of many cached ones",
         (("unseen", OURS), ("many", OURS)),
         lambda runs: runs["unseen"][OURS].cpu - runs["many"][OURS].cpu,
         most=80,
@@ -76,14 +76,14 @@ PROMISES = (
         least=0.9,
     ),
     Promise(
-        "200 ms, 2,000 connections: wrong answers",
+        "200 ms, 2,000 connections: wrong responses",
         (("slow-2000", OURS),),
         lambda runs: runs["slow-2000"][OURS].wrong,
         most=0,
-        unit="answers",
+        unit="responses",
     ),
     Promise(
-        "200 ms, 2,000 connections: memory more than with 64",
+        "200 ms, 2,000 connections: extra memory over 64 connections",
         (("slow-2000", OURS), ("slow-64", OURS)),
         lambda runs: (runs["slow-2000"][OURS].memory - runs["slow-64"][OURS].memory) / MIB,
         most=60,
@@ -100,9 +100,9 @@ PROMISES = (
 
 
 def promise_lines(tables: Iterable[Table], promises: Iterable[Promise] = PROMISES) -> list[str]:
-    """A Markdown table of the promises that `tables` say something about."""
+    """Return a Markdown table of the promises that can be computed from `tables`."""
     runs = {table.name: {row.server: row.run for row in table.rows} for table in tables}
-    lines = ["### What is promised", "", "| | promised | measured | |", "|---|---|---|---|"]
+    lines = ["### Promises", "", "| | promised | measured | |", "|---|---|---|---|"]
     for promise in promises:
         if all(server in runs.get(work, {}) for work, server in promise.needs):
             figure = promise.figure(runs)

@@ -1,8 +1,8 @@
-"""Measures refreshes a second: `python -m tests.load.refresh URL`, of an auth service or a gateway (http or unix).
+"""Measure refreshes per second: `python -m tests.load.refresh URL`, of an auth service or gateway (http or unix).
 
-Logs in as many sessions as are asked for and refreshes them in turn, each with the token that the last answer gave.
-Prints the rate, the latencies and the statuses; exits with 1 where one answer was not a 200. Start the service with
-cheap hashes (ARGON2_TIME_COST=1 ARGON2_MEMORY_COST=8) so that the logins do not take longer than the measurement.
+Logs in as many sessions as requested and refreshes them in turn, each with the token of the last response. Prints
+rate, latencies and statuses; exits with 1 if a response was not a 200. Start the service with cheap hashes
+(ARGON2_TIME_COST=1 ARGON2_MEMORY_COST=8), so that log-ins do not take longer than the measurement.
 """
 
 import argparse
@@ -26,7 +26,7 @@ class Connection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def post(self, path: str, **members: str) -> tuple[int, dict[str, str]]:
-        """The status and the body of the answer to a document."""
+        """Send a document; return status and body of the response."""
         reader, writer = self._streams or await self._connect()
         body = json.dumps(members).encode()
         head = f"POST {path} HTTP/1.1\r\nHost: load\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
@@ -39,7 +39,7 @@ class Connection:
         return int(status_line.split()[1]), json.loads(answer or b"{}")
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         if self._streams:
             self._streams[1].close()
             self._streams = None
@@ -55,7 +55,7 @@ class Connection:
 
 @dataclass
 class Run:
-    """What a run is to do, and what came of it. Latencies in seconds."""
+    """The parameters and results of a run. Latencies are in seconds."""
 
     url: str
     rate: float
@@ -67,7 +67,7 @@ class Run:
     started: int = 0
 
     async def log_in(self, number: int) -> None:
-        """Registers a user of its own and keeps the session's refresh token."""
+        """Register a user, log in and store the session's refresh token."""
         connection = Connection(self.url)
         email = f"load-{secrets.token_hex(8)}@example.org"
         await connection.post("/auth/users/", email=email, password=PASSWORD)
@@ -79,7 +79,7 @@ class Run:
         connection.close()
 
     async def refresh(self, begun_at: float, number: int) -> None:
-        """Refreshes session after session; at the given rate, or as fast as it goes."""
+        """Refresh one session after the other, at the given rate or as fast as possible."""
         connection = Connection(self.url)
         # One after the other, so that a server's workers share the connections.
         await asyncio.sleep(number * 0.02)
@@ -90,16 +90,16 @@ class Run:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             token = self.sessions.popleft()
             # At a fixed rate the wait for a late start counts: who comes then, waits too.
-            asked_at = due or time.perf_counter()
+            sent_at = due or time.perf_counter()
             status, answer = await connection.post("/auth/jwt/refresh/", refresh=token)
-            self.latencies.append(time.perf_counter() - asked_at)
+            self.latencies.append(time.perf_counter() - sent_at)
             self.statuses[status] += 1
             self.sessions.append(answer.get("refresh", token))
         connection.close()
 
 
 async def measure(options: argparse.Namespace) -> Run:
-    """Logs in, refreshes, and prints what was seen."""
+    """Log in, refresh, and print the results."""
     run = Run(options.url, options.rate, 0.0, options.refreshes)
     logins = min(4, options.sessions)  # so few that no hasher is ever busy
     shares = [options.sessions // logins + (index < options.sessions % logins) for index in range(logins)]
@@ -121,7 +121,7 @@ async def measure(options: argparse.Namespace) -> Run:
 
 
 def main() -> int:
-    """Exit status: 1 where an answer was not a 200."""
+    """Return the exit status: 1 if a response was not a 200."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.refresh", description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--sessions", type=int, default=1000)

@@ -1,4 +1,4 @@
-"""Owns the report of a measurement: tables with their ratios, as Markdown, as JSON and, in docs/, as a page."""
+"""The report of a measurement: tables with ratios, as Markdown, as JSON and as a page in docs/."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ HEAD = ("| | requests/s | CPU us a request | memory, MiB | p50 ms | p99 ms |", "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a reader needs. `left_out` has a reason for each server that is missing, `promised` a table."""
+    """The data of a report. `left_out` has a reason for each missing server, `promised` is a table."""
 
     rounds: int
     seconds: int
@@ -33,14 +33,14 @@ class Report:
 
 
 def as_markdown(report: Report) -> str:
-    """The tables, and what has to be known to read them."""
+    """Return the tables and the notes that are needed to read them, as Markdown."""
     lines = [
         f"{describe_machine()}. {describe_versions()}.",
         "",
         f"Medians of {report.rounds} turns of {report.seconds} s, one server after the other; memory is the largest "
-        f"seen. In brackets: times {PLAIN}, if nothing else is said. Many tokens are {report.many:,}.",
+        f"seen. In brackets: relative to {PLAIN}, unless noted otherwise. Many tokens are {report.many:,}.",
         "",
-        "| | what it does about a token |",
+        "| | how it verifies tokens |",
         "|---|---|",
         *(f"| {name} | {tokens} |" for name, tokens in report.tokens.items()),
         *(f"| {name} | left out: {reason} |" for name, reason in report.left_out.items()),
@@ -54,7 +54,7 @@ def as_markdown(report: Report) -> str:
 
 
 def write(report: Report, folder: Path, *, into_docs: bool) -> None:
-    """report.md, figures.json and bench.png in the folder; and, where asked for, the page and picture in docs/."""
+    """Write report.md, figures.json and bench.png to the folder, and the page and picture to docs/ if requested."""
     folder.mkdir(parents=True, exist_ok=True)
     text = as_markdown(report)
     (folder / "report.md").write_text(text)
@@ -68,7 +68,7 @@ def write(report: Report, folder: Path, *, into_docs: bool) -> None:
 
 
 def _table_lines(table: Table) -> list[str]:
-    note = "" if table.base_name == PLAIN else f" (times {table.base_name})"
+    note = "" if table.base_name == PLAIN else f" (relative to {table.base_name})"
     lines = [f"### {table.title}{note}", "", *HEAD]
     for row in table.rows:
         lines.append("| " + " | ".join([row.server, *_cells(row.run, table)]) + " |")

@@ -1,7 +1,7 @@
-"""A service that breaks off at random: `python -m tests.load.resetting_upstream SEED` says its port and serves.
+"""A service that breaks off at random: `python -m tests.load.resetting_upstream SEED` prints its port and serves.
 
-Before an answer, within it and after it, by a reset or in order. It checks that each request has the body that
-belongs to its number, and that none that has one comes twice. `GET /tally` says what it did.
+It breaks off before, within or after a response, by a reset or in order. It checks that each request has the body of
+its number, and that no request with a body comes twice. `GET /tally` returns its counts.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Service:
         self._met: set[int] = set()
 
     def problem(self, number: int, body: bytes) -> str:
-        """What is wrong with a request; empty where nothing is."""
+        """Return what is wrong with a request; empty if nothing is."""
         twice = number in self._met
         self._met.add(number)
         if body != question(number):
@@ -135,7 +135,7 @@ def _whole(status: int, body: bytes) -> bytes:
 
 
 async def serve(seed: int) -> None:
-    """Until the process is told to end."""
+    """Serve until the process is ended."""
     service = Service(seed)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Conversation(service), "127.0.0.1", 0)

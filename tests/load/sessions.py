@@ -1,7 +1,7 @@
-"""Measures log-in and refresh at the real auth service: two workers, SQLite, a client that checks each answer.
+"""Measure log-in and refresh at the real auth service: two workers, SQLite, a client that checks each response.
 
-Refreshing is compared with Django, djoser and simplejwt on SQLite; a log-in with one bare argon2id hash at the same
-cost: by argon2-cffi, which everybody has, and by libsodium, which is the one that a log-in here waits for.
+Refreshes are compared with Django, djoser and simplejwt on SQLite; a log-in with one bare argon2id hash of the same
+cost, by argon2-cffi and by libsodium, which the auth service uses.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ Pids = Callable[[], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Who refreshes: where, as which processes, for whose sessions."""
+    """An auth service to measure: its URL, its processes and its sessions."""
 
     name: str
     url: str
@@ -62,7 +62,7 @@ class Candidate:
 def compare_sessions(
     folder: Path, kinds: Sequence[str], rounds: int, seconds: int, progress: Progress, left_out: dict[str, str]
 ) -> list[Table]:
-    """A table for each kind. Whoever cannot run here is put into `left_out`, with the reason."""
+    """Return a table for each kind. Services that cannot run here are added to `left_out` with the reason."""
     tables = []
     with running_system(AUTH_URL=f"http://127.0.0.1:{free_port()}", AUTH_WORKERS="2") as system:
         if REFRESH in kinds:
@@ -77,7 +77,7 @@ def compare_sessions(
 
 @contextmanager
 def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -> Iterator[list[Candidate]]:
-    """Ours, and Django's where it is installed."""
+    """Return Sallyport's auth service, and Django's if it is installed."""
     tokens = asyncio.run(log_in_often(system.url, system.client().register(), SESSIONS))
     chains = [[token.refresh] for token in tokens]
     ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains))
@@ -111,7 +111,7 @@ def _in_turn(candidates: Sequence[Candidate], rounds: int, seconds: int, progres
 
 
 async def _refresh(candidate: Candidate, seconds: int) -> Run:
-    """Each client takes the session whose turn it is. Right is a 200 with another refresh token."""
+    """Refresh: each client takes the next session. A 200 with another refresh token is right."""
     taken: list[float] = []
     odd: list[str] = []
     ends_at = time.perf_counter() + seconds
@@ -124,8 +124,8 @@ async def _refresh(candidate: Candidate, seconds: int) -> Run:
                 taken.append(answer.seconds)
                 spent, chain[0] = chain[0], answer.document["refresh"] if answer.status == 200 else chain[0]
                 if chain[0] == spent:
-                    said = "the same token again" if answer.status == 200 else repr(answer.body[:200])
-                    odd.append(f"{answer.status} {said}")
+                    problem = "the same token again" if answer.status == 200 else repr(answer.body[:200])
+                    odd.append(f"{answer.status} {problem}")
 
     before, began = cpu_of(candidate.workers()), time.perf_counter()
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
@@ -152,7 +152,7 @@ def _log_in_beside_hashes(
 
 
 def _bare_hashes() -> Mapping[str, Callable[[], bool]]:
-    """One verification of a right password, by each library."""
+    """Verify one right password with each library."""
     hasher = PasswordHasher(SECURE_HASH.time, SECURE_HASH.memory, parallelism=1)
     made = hasher.hash(PASSWORD)
     return {

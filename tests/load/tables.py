@@ -1,4 +1,4 @@
-"""Owns what was measured: a table for each workload, a row for each server."""
+"""Tables of the measurements: a table for each workload, a row for each server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A server's medians, and the turns that they are of."""
+    """A server's medians, and the turns from which they are computed."""
 
     server: str
     run: Run
@@ -21,7 +21,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A workload's rows. Ratios are to `base`, or to `ideal` requests a second where there is a most."""
+    """A workload's rows. Ratios are relative to `base`, or to `ideal` requests per second if there is a maximum."""
 
     name: str
     title: str
@@ -32,12 +32,12 @@ class Table:
 
     @property
     def wrong_rows(self) -> tuple[Row, ...]:
-        """Those with an answer that was not as it should be."""
+        """Return the rows with wrong responses."""
         return tuple(row for row in self.rows if row.run.wrong)
 
 
 def tables_of(workloads: Sequence[Workload], runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[Table]:
-    """A table for each workload. Where plain nginx has no part, it is plain nginx with a valid token that counts."""
+    """Return a table for each workload. Without plain nginx the base is plain nginx with a valid token."""
     fallback = runs.get("valid", {}).get(PLAIN)
     return [
         make_table(one.name, one.title, runs[one.name], PLAIN, fallback=fallback, ideal=one.ideal)
@@ -54,7 +54,7 @@ def make_table(
     fallback: Sequence[Run] | None = None,
     ideal: float = 0.0,
 ) -> Table:
-    """A table of the medians."""
+    """Return a table of the medians."""
     rows = tuple(Row(server, medians(of), tuple(of)) for server, of in runs.items())
     base = runs.get(base_name) or fallback
     return Table(name, title, rows, base_name, medians(base) if base else None, ideal)

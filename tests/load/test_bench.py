@@ -1,4 +1,4 @@
-"""`make bench` can be believed: a wrong answer is seen, and nothing is left running."""
+"""`make bench` is reliable: it finds wrong responses and leaves no process running."""
 
 import shutil
 import signal
@@ -27,7 +27,7 @@ needs_bench = pytest.mark.skipif(not PYTHON.exists(), reason="`make bench` makes
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """Says NOTE to everybody."""
+    """Answer every request with NOTE."""
     (tmp_path / "note.json").write_text(NOTE)
     (tmp_path / "other.json").write_text("{}")
     port = free_port()
@@ -39,7 +39,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def turn(server: Server, *words: str, seconds: int = 1) -> Run:
-    """Of four connections."""
+    """A turn with four connections."""
     return take_turn(server, Turn("/", 4, seconds, words))
 
 
@@ -60,8 +60,10 @@ def test_right_answers_are_counted_and_paid_for(server: Server, tmp_path: Path) 
 def test_every_answer_that_is_not_as_it_should_be_is_wrong(
     server: Server, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    told = [f"{name}={tmp_path / value if value.endswith('json') else value}" for name, value in map(_halves, words)]
-    run = turn(server, *told, "count=500", seconds=30)
+    arguments = [
+        f"{name}={tmp_path / value if value.endswith('json') else value}" for name, value in map(_halves, words)
+    ]
+    run = turn(server, *arguments, "count=500", seconds=30)
     assert run.wrong >= 500
     assert run.oddity.startswith("200 {'title'")
 
@@ -92,7 +94,7 @@ def test_a_server_that_died_is_named(server: Server) -> None:
 @needs_wrk
 @needs_bench
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_stops_it_leaves_nothing_running(number: int, tmp_path: Path) -> None:
+def test_no_process_is_left_when_it_is_stopped(number: int, tmp_path: Path) -> None:
     words = [
         str(PYTHON),
         "-m",

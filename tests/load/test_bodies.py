@@ -1,4 +1,4 @@
-"""Bodies by the million through kept connections to a service that breaks off: each answer is its own request's."""
+"""A million bodies through kept-alive connections to a service that breaks off: no response is another request's."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def upstream() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of one with two workers and a route to it."""
+    """The URL of a gateway with two workers and a route to the service."""
     routes = tmp_path_factory.mktemp("routes") / "routes.toml"
     routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=upstream))
     with running_system(GATEWAY_WORKERS="2") as system:
@@ -66,11 +66,11 @@ def gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 class Wrong(AssertionError):
-    """An answer that is not its request's, or looks whole and is not."""
+    """A response that belongs to another request, or looks complete and is not."""
 
 
 class Line:
-    """A client's kept connection. It takes answers apart by itself, to see what a client would take for whole."""
+    """A client's kept-alive connection. It parses responses itself, to see what a client would take for complete."""
 
     def __init__(self, url: str, dice: random.Random) -> None:
         parts = urlsplit(url)
@@ -79,7 +79,7 @@ class Line:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, number: int) -> str:
-        """What came of it: "whole", "cut off", or the status of the gateway's refusal. Raises Wrong."""
+        """Return "whole", "cut off", or the status of the gateway's refusal. Raises Wrong."""
         came = bytearray()
         try:
             async with asyncio.timeout(DEADLINE):
@@ -103,7 +103,7 @@ class Line:
         status, fields = await _head(reader)
         if status == 200 and fields.get("x-number") != str(number):
             raise Wrong(f"{number}: was given the answer to {fields.get('x-number')}")
-        await _body(reader, fields, came if status == 200 else (said := bytearray()))
+        await _body(reader, fields, came if status == 200 else (refusal := bytearray()))
         if fields.get("connection") == "close":
             self.close()
         if status == 200:
@@ -111,8 +111,8 @@ class Line:
                 raise Wrong(f"{number}: {len(came)} bytes look whole, {len(answer(number))} are")
             return "whole"
         if status not in (502, 503):
-            raise Wrong(f"{number}: {status} {bytes(said[:200])!r}")
-        return str(json.loads(said)["code"])
+            raise Wrong(f"{number}: {status} {bytes(refusal[:200])!r}")
+        return str(json.loads(refusal)["code"])
 
     def _request(self, number: int) -> bytes:
         body = question(number)
@@ -124,7 +124,7 @@ class Line:
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
         self._streams = None
@@ -165,7 +165,7 @@ async def _line_end(reader: asyncio.StreamReader) -> None:
 
 
 class Run:
-    """All the requests, and what came of them."""
+    """All requests and their results."""
 
     def __init__(self, url: str, tell: Say) -> None:
         self._tell = tell
@@ -177,7 +177,7 @@ class Run:
         self._began = time.monotonic()
 
     async def go(self) -> None:
-        """Returns when all were asked."""
+        """Return once all requests are finished."""
         reporting = asyncio.create_task(self._report())
         await asyncio.gather(*(self._client() for _ in range(CLIENTS)))
         reporting.cancel()
@@ -207,7 +207,7 @@ class Run:
 def test_every_answer_is_its_own_requests(
     gateway: str, upstream: int, say: Say, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A connection that is cut is nobody's fault here; an answer to another, or a part that looks whole, is."""
+    """A cut connection is allowed here; another request's response, or a part that looks complete, is not."""
 
     def tell(line: str) -> None:
         with capsys.disabled():  # this goes on for minutes

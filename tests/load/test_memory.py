@@ -1,4 +1,4 @@
-"""A worker's memory: ten thousand idle connections cost little and hold nobody up, a million requests leave nothing.
+"""A worker's memory: ten thousand idle connections cost little, and a million requests leave nothing behind.
 
 SOAK_CONNECTIONS and SOAK_REQUESTS make it shorter.
 """
@@ -52,7 +52,7 @@ access = "authenticated"
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    """Tokens last as long as the test does."""
+    """A system whose tokens last as long as the test."""
     files = CONNECTIONS + FILES_BESIDES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < files:
@@ -65,7 +65,7 @@ def system() -> Iterator[RunningSystem]:
 
 @contextmanager
 def gateway_with_quick_service(system: RunningSystem, folder: Path, name: str) -> Iterator[tuple[Part, str]]:
-    """One worker, and a service behind it that costs next to nothing."""
+    """A gateway with one worker, in front of a service that costs next to nothing."""
     port = free_port()
     (folder / "note.json").write_text('{"title": "A note", "body": "' + "x" * 150 + '"}')
     (folder / "routes.toml").write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=port))
@@ -87,13 +87,13 @@ def gateway_with_quick_service(system: RunningSystem, folder: Path, name: str) -
 
 
 def resident(part: Part) -> int:
-    """Bytes, of its workers."""
+    """Return the memory of its workers, in bytes."""
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in part.workers]
     return sum(pages) * resource.getpagesize()
 
 
 def test_ten_thousand_idle_connections_hold_nobody_up(system: RunningSystem, tmp_path: Path, say: Say) -> None:
-    """Each was served once and is again; the others are answered as ever meanwhile."""
+    """Each idle connection is served once before and once after; other clients are served meanwhile as usual."""
     client = system.client()
     access = client.login(client.register()).access
 
@@ -120,7 +120,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def idle_connection(url: str, access: str, number: int) -> Streams:
-    """A connection that was served, and is kept."""
+    """Open a connection, use it once and keep it open."""
     parts = urlsplit(url)
     source = f"127.0.0.{2 + number // PER_SOURCE}"
     streams = await asyncio.open_connection(parts.hostname, parts.port, local_addr=(source, 0))
@@ -129,7 +129,7 @@ async def idle_connection(url: str, access: str, number: int) -> Streams:
 
 
 async def again(streams: Streams, access: str) -> bool:
-    """Whether a request is answered on it."""
+    """Return whether a request on it is answered."""
     reader, writer = streams
     writer.write(f"GET /quick/ HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {access}\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
@@ -139,7 +139,7 @@ async def again(streams: Streams, access: str) -> bool:
 
 
 class Asker(asyncio.Protocol):
-    """Asks on one connection, the next when the one before is answered: known requests, new ones and refused ones."""
+    """A client that sends requests one after the other on one connection: repeated, new and refused ones."""
 
     def __init__(self, access: str, numbers: Iterator[int], statuses: Counter[int]) -> None:
         self._access = access
@@ -183,7 +183,7 @@ class Asker(asyncio.Protocol):
 
 
 async def ask_often(url: str, access: str, first: int, last: int) -> Counter[int]:
-    """Requests of these numbers over some connections; how often each status came."""
+    """Send the requests of these numbers over some connections; return the number of responses by status."""
     parts = urlsplit(url)
     statuses: Counter[int] = Counter()
     numbers = iter(range(first, last))
@@ -197,7 +197,7 @@ async def ask_often(url: str, access: str, first: int, last: int) -> Counter[int
 
 
 def test_a_million_requests_leave_nothing_in_memory(system: RunningSystem, tmp_path: Path, say: Say) -> None:
-    """What a worker holds after a tenth of them, it holds after all, within a tenth."""
+    """After all requests a worker uses as much memory as after a tenth of them, within a tenth."""
     client = system.client()
     access = client.login(client.register()).access
     with gateway_with_quick_service(system, tmp_path, "soak") as (part, url):

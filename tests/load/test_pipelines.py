@@ -1,4 +1,4 @@
-"""Two hundred thousand connections with random sequences of requests, garbage and early ends, against one worker.
+"""Two hundred thousand connections with random requests, garbage and early ends, against one worker.
 
 SOAK_PIPELINES makes it shorter; the seed that is printed can be given again as SOAK_SEED.
 """
@@ -36,7 +36,7 @@ def system() -> Iterator[RunningSystem]:
 def test_pipelines_leave_no_place_taken_no_traceback_and_no_memory(
     system: RunningSystem, tmp_path: Path, say: Say
 ) -> None:
-    """Every request that the service executed was answered on the wire, and no other one was."""
+    """Every request that the service executed was answered, and no other."""
     service_port = free_port()
     routes = tmp_path / "routes.toml"
     ours = ROUTES.format(port=service_port, places=PLACES)
@@ -68,5 +68,5 @@ def test_pipelines_leave_no_place_taken_no_traceback_and_no_memory(
     assert faults[:SHOWN] == []
     assert sum(outcome.played for outcome in outcomes) == PIPELINES
     assert all(outcome.all_places_are_free for outcome in outcomes)
-    assert [line for line in part.said if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
+    assert [line for line in part.output if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
     assert late < early * GROWTH

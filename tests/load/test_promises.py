@@ -1,4 +1,4 @@
-"""What `make bench` says of its promises follows from the figures."""
+"""The promises of `make bench` are computed from its figures."""
 
 from tests.load.peers import PLAIN, SALLYPORT
 from tests.load.promises import promise_lines

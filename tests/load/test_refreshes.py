@@ -1,4 +1,4 @@
-"""Refreshing through the gateway, on SQLite: how many a second, how fast, and what they leave behind."""
+"""Refreshes through the gateway, on SQLite: rate, latency, and what they leave behind."""
 
 import asyncio
 import sqlite3
@@ -32,25 +32,27 @@ Chains = Sequence[list[str]]
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[RunningSystem]:
-    """Two workers of each on two cores. A spent token is forgiven for a second: there are only a thousand chains."""
+    """Two workers of each service on two cores. The grace time is one second, because there are only a thousand
+    chains.
+    """
     with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="1") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def chains(system: RunningSystem) -> Chains:
-    """Many, each with its newest refresh token."""
+    """Many sessions, each with its newest refresh token."""
     return make_chains(system, MANY)
 
 
 def make_chains(system: RunningSystem, sessions: int) -> Chains:
-    """Sessions of one account."""
+    """Create sessions of one account."""
     opened: list[Tokens] = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
     return [[tokens.refresh] for tokens in opened]
 
 
 async def refresh(line: Connection, chain: list[str]) -> Answer:
-    """The next one of a chain."""
+    """Refresh a chain once."""
     answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
     assert answer.status == 200, answer.body[:300]
     chain[0] = answer.document["refresh"]
@@ -58,7 +60,7 @@ async def refresh(line: Connection, chain: list[str]) -> Answer:
 
 
 async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int], bool]) -> list[float]:
-    """Each client goes round through chains of its own; the seconds each refresh took."""
+    """Refresh with several clients, each with its own chains; return the seconds of each refresh."""
     seconds: list[float] = []
 
     async def client(own: Chains) -> None:
@@ -72,7 +74,7 @@ async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int],
 
 
 async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> list[float]:
-    """One after the other at fixed moments, whether or not the ones before have been answered; seconds since then."""
+    """Refresh at fixed times, without waiting for earlier responses; return the seconds since each due time."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     measured: list[float] = []
@@ -94,7 +96,7 @@ async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> li
 
 
 def test_five_hundred_refreshes_a_second(system: RunningSystem, chains: Chains, say: Say) -> None:
-    """Clients that never pause, on two cores that they share with the system."""
+    """Clients send without a pause, on two cores that they share with the system."""
     until = time.monotonic() + SECONDS
     measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda _: time.monotonic() > until))
     say(f"{len(measured) / SECONDS:.0f} refreshes/s by {CLIENTS} clients in {SECONDS} s; {in_ms(measured)}")
@@ -102,14 +104,14 @@ def test_five_hundred_refreshes_a_second(system: RunningSystem, chains: Chains, 
 
 
 def test_at_half_that_rate_a_refresh_is_quick(system: RunningSystem, chains: Chains, say: Say) -> None:
-    """Measured from the moment when each was due."""
+    """The latency is measured from the time when each refresh was due."""
     measured = asyncio.run(at_a_rate(system.url, chains, WANTED / 2, SECONDS))
     say(f"at {WANTED / 2:.0f} refreshes/s for {SECONDS} s: {in_ms(measured)}")
     assert percentile(measured, 99) < QUICK
 
 
 def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(say: Say) -> None:
-    """And at most a hundred entries in the blacklist; the audit trail does not grow with them either."""
+    """And at most a hundred blacklist entries; the audit trail does not grow either."""
     with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="0") as system:
         chains = make_chains(system, FEW)
         before = rows(system)
@@ -131,14 +133,14 @@ def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(say: Say) -> None:
 
 
 def rows(system: RunningSystem) -> dict[str, int]:
-    """How many each table of the auth service has."""
+    """Return the number of rows of each table of the auth service."""
     with closing(sqlite3.connect(system.data_dir / "auth.db")) as database:
         names = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 
 
 def highest_generation(system: RunningSystem) -> int:
-    """Of all sessions."""
+    """Return the highest generation of all sessions."""
     with closing(sqlite3.connect(system.data_dir / "auth.db")) as database:
         generation: int = database.execute("SELECT max(generation) FROM sessions").fetchone()[0]
         return generation

@@ -1,4 +1,4 @@
-"""Owns the tokens of a measurement: the key that signs them, the key set, and files of many tokens."""
+"""The tokens of a measurement: the signing key, the key set, and files of many tokens."""
 
 import json
 import os
@@ -28,40 +28,40 @@ _SHARE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Tokens, one a line, all of the same length, none of them twice."""
+    """A file with one token per line, all of the same length and all different."""
 
     path: Path
     tokens: int
 
     def offset(self, token: int) -> int:
-        """Where the token of this number begins; after the last comes the first."""
+        """Return the offset of the token with this number; the first follows the last."""
         return (token % self.tokens) * (self.path.stat().st_size // self.tokens)
 
 
 class Signer:
-    """Signs access tokens as the auth service does, of one user, each of a session of its own."""
+    """Sign access tokens as the auth service does: one user, a session for each token."""
 
     def __init__(self) -> None:
         self._key = generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
     def public_pem(self) -> str:
-        """What a server that reads PEM verifies with."""
+        """Return the public key as PEM."""
         pem = self._key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return pem.decode()
 
     @property
     def key_set(self) -> str:
-        """The same key, as RFC 7517 has it."""
+        """Return the key set (RFC 7517)."""
         public = jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return json.dumps({"keys": [{**public, "kid": KEY_ID, "alg": "RS256", "use": "sig"}]})
 
     def sign(self) -> str:
-        """A token."""
+        """Return a token."""
         return _sign(self._key, int(time.time()))
 
     def write(self, path: Path, tokens: int) -> TokenFile:
-        """Many, signed on all cores: 200 us and more each."""
+        """Write many tokens, signed on all cores: each takes 200 us or more."""
         pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         shares = [min(_SHARE, tokens - begun) for begun in range(0, tokens, _SHARE)]
         with path.open("w") as file, ProcessPoolExecutor() as pool:

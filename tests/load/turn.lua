@@ -24,26 +24,26 @@ function setup(thread)
 end
 
 function init(words)
-  local asked = {}
+  local options = {}
   for _, word in ipairs(words) do
     local name, value = word:match("^(%l+)=(.*)$")
-    asked[name] = value
+    options[name] = value
   end
   right, wrong, oddity = 0, 0, ""
-  status_wanted = tonumber(asked.status)
-  body_wanted = asked.body and contents(asked.body)
-  body_refused = asked.never and contents(asked.never)
-  answers_wanted = tonumber(asked.count) or math.huge
-  wrk.method = asked.method or "GET"
-  if asked.upload then
-    wrk.body = contents(asked.upload)
+  status_wanted = tonumber(options.status)
+  body_wanted = options.body and contents(options.body)
+  body_refused = options.never and contents(options.never)
+  answers_wanted = tonumber(options.count) or math.huge
+  wrk.method = options.method or "GET"
+  if options.upload then
+    wrk.body = contents(options.upload)
     wrk.headers["Content-Type"] = "application/json"
   end
-  if asked.token then
-    wrk.headers["Authorization"] = "Bearer " .. asked.token
+  if options.token then
+    wrk.headers["Authorization"] = "Bearer " .. options.token
   end
-  if asked.tokens then
-    read_tokens(asked.tokens, tonumber(asked.offset) or 0)
+  if options.tokens then
+    read_tokens(options.tokens, tonumber(options.offset) or 0)
   end
 end
 
@@ -70,7 +70,7 @@ function response(status, headers, body)
     oddity = status .. " " .. body:sub(1, 200)
   end
   if right + wrong >= answers_wanted then
-    -- wrk sleeps for as long as it was told to, unless it is interrupted.
+    -- wrk sleeps for its whole duration unless it is interrupted.
     wrk.thread:stop()
     ffi.C.kill(ffi.C.getpid(), SIGINT)
   end

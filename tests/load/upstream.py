@@ -1,7 +1,7 @@
-"""`python -m tests.load.upstream PORT SECONDS NOTE`: an upstream that reads the whole request before it answers.
+"""`python -m tests.load.upstream PORT SECONDS NOTE`: an upstream that reads the whole request before it responds.
 
-It answers with the contents of the file NOTE, after so many seconds, and costs so little that it is never what is
-measured: some 15 us a request, whether two thousand connections wait or two.
+It responds with the contents of the file NOTE after so many seconds. It costs about 15 us per request, with two or
+two thousand waiting connections, so it does not affect the measurement.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import uvloop
 
 
 class Upstream(asyncio.Protocol):
-    """One connection. It trusts its caller, a gateway under test, to send what is well-formed, and its length."""
+    """One connection. It relies on its client, the gateway under test, for well-formed requests."""
 
     def __init__(self, answer: bytes, seconds: float) -> None:
         self._answer = answer
@@ -53,13 +53,13 @@ class Upstream(asyncio.Protocol):
 
 
 def _length(head: bytes) -> int:
-    """What Content-Length says; no request under measurement is chunked."""
+    """Return the Content-Length; no measured request is chunked."""
     _, found, rest = head.lower().partition(b"\r\ncontent-length:")
     return int(rest.split(b"\r\n", 1)[0]) if found else 0
 
 
 async def serve(port: int, seconds: float, note: bytes) -> None:
-    """Until the process is ended."""
+    """Serve until the process is ended."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(note)}\r\n\r\n"
     answer = head.encode() + note
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Owns what is asked of every server: a table of workloads, each with what its answers must be and who takes part."""
+"""The workloads: which requests every server receives, what the responses must be, and which servers take part."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ QUICK_UPSTREAM = "quick"
 READING_UPSTREAM = "reading"
 SLOW_UPSTREAM = "slow"
 
-PROXIES = (peers.PLAIN, peers.KEPT)
+PROXIES = (peers.PLAIN, peers.NGINX_KEEPALIVE)
 IN_C = (peers.HAPROXY, peers.ENVOY)
 AS_WRITTEN = (peers.FASTIFY, peers.FASTAPI, peers.FLASK)
 ALL = tuple(peer.name for peer in peers.PEERS)
@@ -28,7 +28,7 @@ FEW = (peers.PLAIN, peers.SALLYPORT, *IN_C, peers.FASTIFY)
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """The files that turns read: tokens, bodies."""
+    """The files that turns read: tokens and bodies."""
 
     folder: Path
     token: str
@@ -40,11 +40,11 @@ class Supplies:
 
     @property
     def note(self) -> str:
-        """The small document."""
+        """Return the small document."""
         return str(self.folder / "note.json")
 
     def body(self, name: str) -> str:
-        """A file's path."""
+        """Return the path of a body's file."""
         return str(self.folder / name)
 
 
@@ -53,7 +53,9 @@ Words = Callable[[Supplies, int], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is asked, of whom, over which upstream. `words` are those of turn.lua for a round (the first is 0)."""
+    """A workload: its requests, servers and upstream. `words` are the arguments of turn.lua for a round (the first is
+    0).
+    """
 
     name: str
     title: str
@@ -74,11 +76,11 @@ class Workload:
         return replace(self, servers=_with_earlier(self.servers), warmed=_with_earlier(self.warmed))
 
     def turn(self, supplies: Supplies, number: int, seconds: int) -> Turn:
-        """The turn of a round."""
+        """Return the turn of a round."""
         return Turn(self.path, self.connections, seconds + self.extra_seconds, self.words(supplies, number))
 
     def warming(self, supplies: Supplies) -> Turn:
-        """What is asked before the first round."""
+        """Return the requests before the first round."""
         assert self.warm is not None
         return Turn(self.path, self.connections, 120, self.warm(supplies, 0))
 
@@ -132,7 +134,7 @@ def _bad_token(supplies: Supplies, _: int) -> tuple[str, ...]:
 def _waiting(connections: int, *servers: str) -> Workload:
     return Workload(
         f"slow-{connections}",
-        f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: {connections / SLOW:,.0f}/s is the most",
+        f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: at most {connections / SLOW:,.0f}/s",
         _note,
         (DIRECT, *servers),
         connections=connections,
@@ -154,8 +156,8 @@ WORKLOADS = (
         warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
     ),
     Workload("download", "1 MiB down", _download, (*PROXIES, *FEW[1:]), path="/api/big"),
-    Workload("no-token", "401 for no token (times nginx that forwards a good one)", _no_token, FEW[1:]),
-    Workload("bad-token", "401 for a bad signature (times nginx that forwards a good one)", _bad_token, FEW[1:]),
+    Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, FEW[1:]),
+    Workload("bad-token", "401 for a bad signature (relative to nginx forwarding a valid one)", _bad_token, FEW[1:]),
     Workload("post", "POST of 10 KiB", _post, ALL, upstream=READING_UPSTREAM),
     Workload("upload", "1 MiB up", _upload, (*PROXIES, *FEW[1:]), upstream=READING_UPSTREAM),
     _waiting(64, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
@@ -165,7 +167,7 @@ WORKLOADS = (
 
 
 def make_supplies(folder: Path, signer: Signer, *, rounds: int, many: int, turn: int) -> Supplies:
-    """Writes the files. A turn of unseen tokens has `turn` of them."""
+    """Write the files. A turn of unseen tokens has `turn` of them."""
     (folder / "note.json").write_text('{"id":"0f9d6c4e","title":"A note","body":"' + "x" * 150 + '"}')
     (folder / "posted.json").write_text('{"body":"' + "x" * (POSTED - 11) + '"}')
     (folder / "big.json").write_text('{"body":"' + "x" * (BIG - 11) + '"}')

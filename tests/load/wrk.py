@@ -1,4 +1,4 @@
-"""Has wrk ask a server for one turn, checks every answer, and measures what the server spent on it."""
+"""Run wrk against a server for one turn, check every response, and measure the server's cost."""
 
 import json
 import subprocess
@@ -16,30 +16,30 @@ PATIENCE = 10
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Something to measure: what answers at `url`, and as which process, where that is of interest."""
+    """A server to measure: its URL, and its process if it is of interest."""
 
     name: str
     url: str
     process: Process | None
 
     def cpu(self) -> float:
-        """Microseconds that it has worked so far."""
+        """Return its CPU time so far, in microseconds."""
         return self.process.cpu() if self.process else 0.0
 
     def memory(self) -> int:
-        """Bytes that it holds."""
+        """Return its memory in bytes."""
         return self.process.memory() if self.process else 0
 
     def last_words(self) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         return self.process.last_words() if self.process else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One turn: requests a second, latencies in milliseconds, CPU in microseconds a request, memory in bytes.
+    """The result of a turn: requests/s, latencies in milliseconds, CPU in microseconds per request, memory in bytes.
 
-    `wrong` counts answers that were not as they should be and requests that failed; `oddity` is one of them.
+    `wrong` counts wrong responses and failed requests; `oddity` is one of them.
     """
 
     rate: float
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What wrk is to do: one thread, so many connections, the words for its script."""
+    """A turn of wrk: one thread, so many connections, the arguments of its script."""
 
     path: str
     connections: int
@@ -62,30 +62,30 @@ class Turn:
 
 
 def take_turn(server: Server, turn: Turn) -> Run:
-    """What came of it. The server's CPU time is that of the whole turn, connecting included."""
+    """Run the turn and return its result. CPU time includes connecting."""
     try:
         before = server.cpu()
-        said = subprocess.run(
+        output = subprocess.run(
             _command(server, turn), check=True, capture_output=True, text=True, timeout=turn.seconds + 60
         )
         spent, memory = server.cpu() - before, server.memory()
     except (OSError, subprocess.SubprocessError) as error:
         raise NotServing(f"{server.name} did not get through its turn ({error}):\n{server.last_words()}") from error
-    told = json.loads(said.stdout.rpartition("\nTURN ")[2])
-    answers = told["right"] + told["wrong"]
+    result = json.loads(output.stdout.rpartition("\nTURN ")[2])
+    answers = result["right"] + result["wrong"]
     return Run(
-        rate=answers / told["seconds"],
-        p50=told["p50"],
-        p99=told["p99"],
+        rate=answers / result["seconds"],
+        p50=result["p50"],
+        p99=result["p99"],
         cpu=spent / max(answers, 1),
         memory=memory,
-        wrong=told["wrong"] + told["failed"] + (answers == 0),
-        oddity=told["oddity"] or _failure(told["failed"], answers),
+        wrong=result["wrong"] + result["failed"] + (answers == 0),
+        oddity=result["oddity"] or _failure(result["failed"], answers),
     )
 
 
 def medians(runs: Sequence[Run]) -> Run:
-    """The median of each figure, the largest memory; wrong answers are added up."""
+    """Return the median of each figure and the largest memory; wrong responses are added up."""
     return Run(
         rate=median(run.rate for run in runs),
         p50=median(run.p50 for run in runs),

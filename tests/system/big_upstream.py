@@ -1,4 +1,4 @@
-"""A foreign service behind the gateway, whose bodies are a GiB."""
+"""A foreign service behind the gateway with bodies of one GiB."""
 
 import socketserver
 import threading
@@ -25,10 +25,10 @@ timeout = {{ connect = 1, read = 60, total = 300 }}
 
 
 class BigUpstream(socketserver.StreamRequestHandler):
-    """A service of few words: GET sends SIZE bytes, POST counts what it gets and says how many it were."""
+    """A minimal service: GET returns SIZE bytes, POST returns the number of received bytes."""
 
     def handle(self) -> None:
-        """One connection, one request after the other."""
+        """Serve one connection, one request after the other."""
         while head := self._head():
             if head[0].startswith(b"GET"):
                 self._send()
@@ -36,7 +36,7 @@ class BigUpstream(socketserver.StreamRequestHandler):
                 self._count(head)
 
     def _head(self) -> list[bytes]:
-        """The lines up to the empty one; none when the gateway has closed the connection."""
+        """Return the lines up to the empty one; none if the gateway has closed the connection."""
         lines = []
         while (line := self.rfile.readline()).strip():
             lines.append(line)
@@ -58,7 +58,7 @@ class BigUpstream(socketserver.StreamRequestHandler):
 
 @contextmanager
 def serve(path: Path) -> Iterator[None]:
-    """Serves in threads of its own."""
+    """Serve in threads of its own."""
     with socketserver.ThreadingUnixStreamServer(str(path), BigUpstream) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

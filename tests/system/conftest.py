@@ -9,12 +9,12 @@ from tests.system import big_upstream
 from tests.system.running_stack import Account, RunningStack, Tokens, run_stack
 
 BALANCER = "127.0.0.2"
-"""Whoever connects from there may say who the client is; the strict stack has to be told in the PROXY protocol."""
+"""Peers from there are trusted about the client; those of the strict stack must use the PROXY protocol."""
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """As `make run` starts it, but spent refresh tokens are forgiven for a second, and /big/ is a foreign service."""
+    """The stack of `make run`, with a grace time of one second and a foreign service at /big/."""
     folder = tmp_path_factory.mktemp("big")
     routes = folder / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
@@ -26,7 +26,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """Forgives nothing: a spent refresh token is refused at once, and limits hold. Its folder has a long name."""
+    """A stack without grace time and with limits: a used refresh token is refused at once. Its folder has a long
+    name.
+    """
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
     settings |= {"RATE_LIMITS": "on", "TRUSTED_PROXIES": BALANCER, "PROXY_PROTOCOL": "any"}
@@ -36,7 +38,7 @@ def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
 
 @pytest.fixture(scope="session")
 def account(stack: RunningStack) -> Account:
-    """Somebody who registered with the shared stack."""
+    """A user who registered with the shared stack."""
     return stack.register()
 
 

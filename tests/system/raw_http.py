@@ -1,4 +1,4 @@
-"""Requests as no client library would send them, over TCP or a unix socket."""
+"""Requests that no client library would send, over TCP or a unix socket."""
 
 import socket
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ TIMEOUT = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back."""
+    """A response."""
 
     status: int
     body: bytes
@@ -20,12 +20,12 @@ class Answer:
 
     @property
     def challenge(self) -> str:
-        """What a 401 asks for."""
+        """Return the challenge of a 401."""
         return self.fields.get("www-authenticate", "")
 
 
 def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> Answer:
-    """Sends exactly these lines, with Host, Content-Length and Connection: close added; names may repeat."""
+    """Send exactly these lines, with Host, Content-Length and Connection: close added; names may repeat."""
     lines = [request_line, "Host: localhost", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
     with _connect(where) as connection:
         connection.sendall("\r\n".join(lines).encode("latin-1") + body)

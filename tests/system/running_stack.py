@@ -1,4 +1,4 @@
-"""A real stack, started as a person starts it, and the verbs to drive it over HTTP."""
+"""A real stack, started as a user starts it, and the verbs to use it over HTTP."""
 
 import os
 import re
@@ -25,7 +25,7 @@ SETTING = re.compile(r"^#?([A-Z][A-Z0-9_]*)=", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who registered."""
+    """A registered user."""
 
     id: str
     email: str
@@ -34,7 +34,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a login or a refresh handed out."""
+    """The tokens of a log-in or a refresh."""
 
     access: str
     refresh: str
@@ -48,42 +48,42 @@ class Client:
     http: requests.Session = field(default_factory=requests.Session, kw_only=True)
 
     def send(self, method: str, path: str, access: str = "", **parts: Any) -> requests.Response:
-        """A request, with the access token where one is given."""
+        """Send a request, with the access token if given."""
         headers = {**parts.pop("headers", {}), **({"Authorization": f"Bearer {access}"} if access else {})}
         self.http.trust_env = False
         return self.http.request(method, self.url + path, headers=headers, timeout=30, **parts)
 
     def register(self) -> Account:
-        """Somebody new."""
+        """Register a new user."""
         email = f"{uuid.uuid4().hex}@example.com"
         answer = self.send("POST", "/auth/users/", json={"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         return Account(answer.json()["id"], email, PASSWORD)
 
     def login(self, account: Account) -> Tokens:
-        """A session of its own."""
+        """Log in; return the session's tokens."""
         answer = self.send("POST", "/auth/jwt/create/", json={"email": account.email, "password": account.password})
         assert answer.status_code == 200, answer.text
         return Tokens(answer.json()["access"], answer.json()["refresh"])
 
     def try_refresh(self, refresh: str) -> requests.Response:
-        """Whatever comes of it; a connection of its own, for callers that come in parallel."""
+        """Refresh on a connection of its own and return the response, for callers in parallel."""
         with requests.Session() as session:
             session.trust_env = False
             return session.post(f"{self.url}/auth/jwt/refresh/", json={"refresh": refresh}, timeout=30)
 
     def refresh(self, tokens: Tokens) -> Tokens:
-        """Must succeed."""
+        """Refresh; the response must be a success."""
         answer = self.try_refresh(tokens.refresh)
         assert answer.status_code == 200, answer.text
         return Tokens(answer.json()["access"], answer.json()["refresh"])
 
     def whoami(self, access: str, **parts: Any) -> requests.Response:
-        """What the resource service believes."""
+        """Return the identity that the resource service sees."""
         return self.send("GET", "/api/whoami", access, **parts)
 
     def add_note(self, access: str, title: str) -> str:
-        """Returns its path."""
+        """Create a note and return its path."""
         answer = self.send("POST", "/api/notes/", access, json={"title": title})
         assert answer.status_code == 201, answer.text
         return f"/api/notes/{answer.json()['id']}/"
@@ -91,7 +91,7 @@ class Client:
 
 @dataclass(slots=True)
 class RunningStack(Client):
-    """`python -m stack` in a process of its own; what it says goes to `log`."""
+    """`python -m stack` in a process of its own; its output goes to `log`."""
 
     process: subprocess.Popen[bytes]
     data_dir: Path
@@ -99,39 +99,39 @@ class RunningStack(Client):
     log: Path
     ready_after: float = 0.0
 
-    def said(self) -> str:
-        """Everything so far."""
+    def output(self) -> str:
+        """Return its output so far."""
         return self.log.read_text("utf-8", "replace")
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Notes the seconds it took. Fails with what the stack said."""
+        """Wait until it is ready and store the seconds. Fails with its output."""
         started = time.monotonic()
-        while READY not in self.said():
-            assert self.process.poll() is None, f"the stack ended:\n{self.said()}"
-            assert time.monotonic() - started < seconds, f"not ready:\n{self.said()}"
+        while READY not in self.output():
+            assert self.process.poll() is None, f"the stack ended:\n{self.output()}"
+            assert time.monotonic() - started < seconds, f"not ready:\n{self.output()}"
             time.sleep(0.05)
         self.ready_after = time.monotonic() - started
 
     def signal(self, number: int, seconds: float = 20.0) -> int:
-        """Sends the signal and returns the exit status."""
+        """Send the signal and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
     def end(self) -> None:
-        """Whatever state it is in."""
+        """End it, whatever its state."""
         # An idle connection would be waited for.
         self.http.close()
         end(self.process)
 
     def pids(self, name: str = "") -> set[int]:
-        """The processes of the stack, or those a service runs in (`gateway`, `auth_service`, ...). Needs /proc."""
+        """Return the processes of the stack, or of a service (`gateway`, `auth_service`, ...). Needs /proc."""
         found = descendants(self.process.pid)
         return {pid for pid in found if not name or f"python:{name}.gunicorn_conf" in command_line(pid)}
 
 
 @contextmanager
 def run_stack(**settings: str) -> Iterator[RunningStack]:
-    """A stack of one's own, ready; afterwards it is stopped and its folder is gone."""
+    """A private stack that is ready; afterwards it is stopped and its folder deleted."""
     with tempfile.TemporaryDirectory(prefix="sallyport-") as folder:
         stack = start_stack(Path(folder), **settings)
         try:
@@ -142,7 +142,7 @@ def run_stack(**settings: str) -> Iterator[RunningStack]:
 
 
 def start_stack(folder: Path, **settings: str) -> RunningStack:
-    """Started, perhaps not ready yet: the caller ends it. The folder holds DATA_DIR and the log."""
+    """Start a stack without waiting: the caller ends it. The folder contains DATA_DIR and the log."""
     port = settings.get("GATEWAY_PORT", str(free_port()))
     environ = {
         **clean_environ(),
@@ -165,13 +165,13 @@ def start_stack(folder: Path, **settings: str) -> RunningStack:
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment without settings of ours: none may leak in from the machine the tests run on."""
+    """Return the environment without our settings, so that none of this machine affects the tests."""
     ours = set(SETTING.findall((ROOT / ".env.example").read_text()))
     return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Asks it to stop, and insists."""
+    """Stop it with SIGTERM, then with SIGKILL."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -181,7 +181,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> set[int]:
-    """Children, grandchildren and so on, by /proc."""
+    """Return children, grandchildren and so on, from /proc."""
     parents = {int(folder.name): _parent(folder) for folder in Path("/proc").glob("[0-9]*")}
     found: set[int] = set()
     level = {pid}
@@ -191,7 +191,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def command_line(pid: int) -> str:
-    """Its words; empty when it is gone."""
+    """Return its arguments; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:
@@ -199,7 +199,7 @@ def command_line(pid: int) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Whether it lives; one that only waits to be buried does not."""
+    """Return whether it runs; a zombie does not."""
     try:
         return _status(Path(f"/proc/{pid}"))[0] != "Z"
     except OSError:
@@ -214,5 +214,5 @@ def _parent(folder: Path) -> int:
 
 
 def _status(folder: Path) -> list[str]:
-    """State, parent and what follows them in proc(5)'s stat; the name before them may hold anything."""
+    """Return state, parent and the following fields of proc(5)'s stat; the name before them may contain anything."""
     return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What no endpoint may swallow: each is answered 400 with the field named, and nothing is stored."""
+"""Invalid bodies and queries: every endpoint answers 400 with the field's name, and nothing is stored."""
 
 import json
 import sqlite3
@@ -15,7 +15,7 @@ JSON_BODY = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody with a session and a note, and where these are found."""
+    """A user with a session and a note, and their paths."""
 
     stack: RunningStack
     account: Account
@@ -23,20 +23,20 @@ class Caller:
     note: str
 
     def send(self, endpoint: "Endpoint", body: bytes | str) -> requests.Response:
-        """The body as it stands."""
+        """Send the body unchanged."""
         path = endpoint.path.format(id=self.account.id, note=self.note)
         access = self.access if endpoint.needs_login else ""
         raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         return self.stack.send(endpoint.method, path, access, data=raw, headers=JSON_BODY)
 
     def stored(self) -> list[tuple[object, ...]]:
-        """Every user, session and note there is."""
+        """Return every stored user, session and note."""
         return [row for name in ("auth.db", "notes.db") for row in _rows(self.stack, name)]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Takes a JSON object; `field` is one of its text fields, `limit` how many characters that may have."""
+    """An endpoint that accepts a JSON object; `field` is a text field of it, `limit` its maximum length."""
 
     method: str
     path: str
@@ -46,7 +46,7 @@ class Endpoint:
     others: Mapping[str, str] | None = None
 
     def body(self, value: str) -> str:
-        """The body with this JSON text for the field."""
+        """Return the body with this JSON text for the field."""
         members = [f'"{self.field}": {value}', *(f'"{k}": "{v}"' for k, v in (self.others or {}).items())]
         return f"{{{', '.join(members)}}}"
 
@@ -99,7 +99,7 @@ WRONG: Mapping[str, str] = {
 
 @pytest.fixture(scope="module")
 def caller(stack: RunningStack) -> Caller:
-    """Shared: nothing here may change anything."""
+    """A shared user: tests here change nothing."""
     account = stack.register()
     tokens: Tokens = stack.login(account)
     return Caller(stack, account, tokens.access, stack.add_note(tokens.access, "Mine"))
@@ -128,7 +128,7 @@ every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=endpoint_nam
 
 
 def names_the_field(answer: requests.Response, field: str) -> bool:
-    """As a member of the answer (auth service), or of its `errors` (problem details)."""
+    """Return whether the response names the field: as a member (auth service), or in `errors` (problem details)."""
     document = answer.json()
     return field in document or field in document.get("errors", {})
 
@@ -151,7 +151,7 @@ def test_a_field_of_the_wrong_kind_is_named(caller: Caller, endpoint: Endpoint, 
 
 @every_endpoint
 def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint) -> None:
-    """Two readers would read two things."""
+    """Two parsers would read different values."""
     answer = caller.send(endpoint, f'{{"{endpoint.field}": "a", {endpoint.body(chr(34) + "b" + chr(34))[1:]}')
     assert answer.status_code == 400, answer.text
 
@@ -187,7 +187,7 @@ def test_another_media_type_is_answered_415(caller: Caller, endpoint: Endpoint) 
 
 @every_endpoint
 def test_a_body_over_the_limit_is_answered_413(caller: Caller, endpoint: Endpoint) -> None:
-    """And not read to its end: the gateway may close while the client is still sending."""
+    """The body is not read to its end: the gateway may close while the client is still sending."""
     try:
         answer = caller.send(endpoint, endpoint.body(json.dumps("x" * (2 * 2**20))))
     except requests.ConnectionError:

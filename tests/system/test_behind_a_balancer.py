@@ -1,4 +1,4 @@
-"""Who the client is behind a balancer, from the connection to the session's row: the whole way, in real processes."""
+"""The client's address behind a balancer, from the connection to the session's row, in real processes."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ CLIENT = "192.0.2.77"
 
 
 def log_in(stack: RunningStack, account: Account, source: str, **fields: str) -> str:
-    """The access token of a session that was opened from the address `source`."""
+    """Return the access token of a session that was opened from the address `source`."""
     connection = HTTPConnection("127.0.0.1", int(stack.environ["GATEWAY_PORT"]), 30, source_address=(source, 0))
     body = json.dumps({"email": account.email, "password": account.password})
     headers = {
@@ -30,7 +30,7 @@ def log_in(stack: RunningStack, account: Account, source: str, **fields: str) ->
 
 
 def address_of(stack: RunningStack, access: str) -> str:
-    """The address that the token's own session was opened from, as its owner sees it."""
+    """Return the address from which the token's session was opened, as its owner sees it."""
     sessions = stack.send("GET", "/auth/sessions/", access).json()
     (current,) = [session for session in sessions if session["current"]]
     address: str = current["address"]
@@ -45,7 +45,7 @@ def address_of(stack: RunningStack, access: str) -> str:
 def test_a_session_has_the_address_that_the_balancer_names(
     stack: RunningStack, account: Account, fields: dict[str, str]
 ) -> None:
-    """And nobody else can name one."""
+    """Nobody else can set it."""
     assert address_of(stack, log_in(stack, account, BALANCER, **fields)) == CLIENT
     assert address_of(stack, log_in(stack, account, "127.0.0.1", **fields)) == "127.0.0.1"
 

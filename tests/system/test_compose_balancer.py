@@ -1,4 +1,4 @@
-"""The balancer of docker-compose.yml, in front of a gateway that runs here."""
+"""The balancer of docker-compose.yml, in front of a gateway on this machine."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installe
 
 @pytest.fixture
 def balancer(strict_stack: RunningStack, tmp_path: Path) -> Iterator[str]:
-    """Its URL. The gateway is named by address, for Docker's name server is not here."""
+    """The balancer's URL. It connects to the gateway by address, because Docker's DNS is not available."""
     port, gateway = free_port(), strict_stack.url.removeprefix("http://")
     shipped = (ROOT / "deploy" / "compose" / "haproxy.cfg").read_text()
     here = shipped.replace("bind :8000", f"bind 127.0.0.1:{port}").replace(" init-addr none resolvers docker", "")
@@ -40,7 +40,7 @@ def test_clients_behind_it_keep_their_own_address(strict_stack: RunningStack, ba
         http.trust_env = False
         deadline = time.monotonic() + 10
         while not _is_up(http, balancer):
-            assert time.monotonic() < deadline, strict_stack.said()[-2000:]
+            assert time.monotonic() < deadline, strict_stack.output()[-2000:]
             time.sleep(0.05)
         tokens = http.post(
             f"{balancer}/auth/jwt/create/", json={"email": account.email, "password": PASSWORD}, timeout=10

@@ -1,4 +1,4 @@
-"""A client written for the recorded stack works unmodified, with the gateway in front."""
+"""A client written for the recorded stack works unmodified through the gateway."""
 
 import sqlite3
 import time
@@ -16,7 +16,7 @@ from tests.system.running_stack import RunningStack
 
 @dataclass(slots=True)
 class BehindTheGateway:
-    """The world around a running stack."""
+    """The recorded conversation's environment, on a running stack."""
 
     stack: RunningStack
     forge: Forge
@@ -50,7 +50,7 @@ def world(strict_stack: RunningStack) -> BehindTheGateway:
 
 
 def test_every_row_that_needs_no_mail_is_answered_as_recorded(world: BehindTheGateway) -> None:
-    """In strict mode, as the recorded stack was; but for the deviations that the contract states."""
+    """In strict mode, as the recorded stack was, except for the deviations that the contract lists."""
     talk = Conversation(world.send, world)
     played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
     assert [problem for row in played for problem in talk.play(row)] == []

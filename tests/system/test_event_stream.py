@@ -1,4 +1,4 @@
-"""The notes' events, through the whole stack: told as they happen, and not to a session that has ended."""
+"""Events of the notes through the whole stack: sent as they happen, and not to a session that has ended."""
 
 import time
 from collections.abc import Iterator

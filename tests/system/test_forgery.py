@@ -1,4 +1,4 @@
-"""Tokens that were not issued, and identities that nobody vouched for."""
+"""Forged tokens and identities without an assertion."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 @dataclass(frozen=True, slots=True)
 class Forge:
-    """Holds the real signing key, which no attacker does: what it makes differs from a real token in one thing."""
+    """A forge with the real signing key, which no attacker has: its tokens differ from a valid one in one thing."""
 
     key: rsa.RSAPrivateKey
     header: Mapping[str, Any]
@@ -35,13 +35,15 @@ class Forge:
     def token(
         self, header: Mapping[str, Any] | None = None, without: str = "", key: Any = None, **claims: Any
     ) -> str:
-        """A token like the real one, but for what is given."""
+        """Return a valid token, except for what is given."""
         changed = {name: value for name, value in {**self.claims, **claims}.items() if name != without}
         own = {**self.header, **(header or {})}
         return jwt.encode(changed, key or self.key, algorithm=own["alg"], headers=own)
 
     def hmac_with_public_key(self, encoding: Encoding, form: PublicFormat) -> str:
-        """RFC 8725 2.1: a verifier that lets the token choose would take the public key for a secret."""
+        """RFC 8725 section 2.1: a verifier that lets the token choose the algorithm would use the public key as a
+        secret.
+        """
         secret = self.key.public_key().public_bytes(encoding, form)
         signed = f"{_part({**self.header, 'alg': 'HS256'})}.{_part(self.claims)}"
         return f"{signed}.{_base64url(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
@@ -57,13 +59,13 @@ def _part(value: Mapping[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def tokens(stack: RunningStack, account: Account) -> Tokens:
-    """One session for all: nothing here may end it."""
+    """One session for all tests: none of them ends it."""
     return stack.login(account)
 
 
 @pytest.fixture(scope="module")
 def forge(stack: RunningStack, tokens: Tokens) -> Forge:
-    """Knows a live session."""
+    """A forge that knows a live session."""
     key = load_pem_private_key((stack.data_dir / "signing.pem").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return Forge(
@@ -160,7 +162,7 @@ def _jwk(key: rsa.RSAPrivateKey) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_the_forge_itself_is_sound(stack: RunningStack, forge: Forge, path: str) -> None:
-    """Else what follows would be refused for the wrong reason."""
+    """Otherwise the other tests would pass for the wrong reason."""
     assert stack.send("GET", path, forge.token(jti=uuid.uuid4().hex)).status_code == 200
 
 
@@ -182,7 +184,7 @@ def test_a_forged_token_verifies_nowhere(stack: RunningStack, forge: Forge, name
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_token_that_is_too_long_is_refused_before_it_is_read(stack: RunningStack, forge: Forge, path: str) -> None:
-    """401 where the token is too long for a token, 431 where the whole header section is."""
+    """401 if the token exceeds the maximum of a token, 431 if it exceeds that of the header section."""
     for length in (6_000, 7_000, 9_000, 64_000):
         answer = stack.send("GET", path, forge.token({"kid": "k" * length}))
         assert answer.status_code in (401, 431)
@@ -239,7 +241,7 @@ def test_a_spoofed_identity_opens_nothing(stack: RunningStack, name: str) -> Non
 def test_a_name_that_servers_read_differently_changes_and_opens_nothing(
     stack: RunningStack, tokens: Tokens, header: str
 ) -> None:
-    """R27: WSGI would know X_User_Id by the name of X-User-Id. The field is dropped, and the request passes."""
+    """R27: WSGI stores X_User_Id and X-User-Id in one variable. The field is dropped."""
     honest = stack.whoami(tokens.access).json()
     spoofed = send_raw(stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", header)
     assert (spoofed.status, json.loads(spoofed.body)) == (200, honest)

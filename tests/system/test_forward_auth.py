@@ -1,4 +1,4 @@
-"""A proxy that asks the running gateway, where clients cannot reach it, and calls the service by itself."""
+"""A proxy that calls /forward-auth of the running gateway, on its internal address, and then the service."""
 
 import json
 
@@ -8,13 +8,13 @@ from tests.system.running_stack import RunningStack, Tokens
 QUERIES = ("X-Original-Method: GET", "X-Original-URI: /api/whoami")
 
 
-def test_a_service_believes_what_an_asking_proxy_was_told(stack: RunningStack, tokens: Tokens) -> None:
+def test_a_service_accepts_the_identity_that_forward_auth_returned(stack: RunningStack, tokens: Tokens) -> None:
     internal, service = (stack.data_dir / "run" / name for name in ("gateway-internal.sock", "resource.sock"))
     bearer = f"Authorization: Bearer {tokens.access}"
-    told = send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES, bearer)
-    assert told.status == 200, told.body
-    answer = send_raw(service, "GET /api/whoami HTTP/1.1", f"X-Identity: {told.fields['x-identity']}")
-    assert (answer.status, json.loads(answer.body)["sub"]) == (200, told.fields["x-user-id"])
+    decision = send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES, bearer)
+    assert decision.status == 200, decision.body
+    answer = send_raw(service, "GET /api/whoami HTTP/1.1", f"X-Identity: {decision.fields['x-identity']}")
+    assert (answer.status, json.loads(answer.body)["sub"]) == (200, decision.fields["x-user-id"])
     assert send_raw(service, "GET /api/whoami HTTP/1.1", "X-User-Id: root").status == 401
     assert send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES).challenge
 

@@ -1,4 +1,4 @@
-"""Each service runs with its own code and its own requirements, and nothing else."""
+"""Each service runs with its own code and its own requirements only."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ MODULES_OF_OTHERS = {
 
 @dataclass(frozen=True, slots=True)
 class Isolated:
-    """A service as its image holds it."""
+    """A service with the contents of its image."""
 
     name: str
     folder: Path
@@ -41,17 +41,17 @@ class Isolated:
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The socket on which it listens."""
         return self.folder / "s"
 
     def command(self, *words: str) -> list[str]:
-        """Its own Python, with these words."""
+        """Return a command line for its own Python."""
         return [str(self.python), *words]
 
 
 @pytest.fixture(scope="module", params=sorted(MODULES_OF_OTHERS))
 def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
-    """Copied and installed as the Dockerfile does it."""
+    """Copied and installed as in the Dockerfile."""
     name: str = request.param
     # In /tmp, because a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as made:

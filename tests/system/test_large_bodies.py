@@ -1,4 +1,4 @@
-"""Bodies of any size pass through the gateway in flat memory."""
+"""Bodies of any size pass through the gateway with constant memory."""
 
 import socket
 import threading
@@ -19,12 +19,12 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 @pytest.fixture
 def access(stack: RunningStack) -> str:
-    """An access token; the route wants one."""
+    """An access token; the route requires one."""
     return stack.login(stack.register()).access
 
 
 class MemoryWatch:
-    """Samples what the gateway's processes hold, while it is entered."""
+    """Sample the memory of the gateway's processes while it is entered."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._pids = stack.pids("gateway")
@@ -42,7 +42,7 @@ class MemoryWatch:
 
     @property
     def growth(self) -> int:
-        """Bytes over idle, at the worst moment."""
+        """Return the largest memory above idle, in bytes."""
         return self.peak - self.idle
 
     def _sample(self) -> None:
@@ -61,7 +61,7 @@ def _resident(pid: int) -> int:
 
 
 def exchange(stack: RunningStack, access: str, method: str, size: int = 0, pause: float = 0) -> tuple[bytes, int]:
-    """Sends `size` bytes, and returns the answer's head and how many bytes of body came after a pause."""
+    """Send `size` bytes; return the response's head and how many bytes of its body came after a pause."""
     with socket.create_connection(("127.0.0.1", int(stack.environ["GATEWAY_PORT"])), TIMEOUT) as connection:
         head = [
             f"{method} /big/file HTTP/1.1",
@@ -106,7 +106,7 @@ def test_a_download_passes_in_flat_memory(stack: RunningStack, access: str) -> N
 
 
 def test_a_client_that_reads_slowly_makes_the_service_wait(stack: RunningStack, access: str) -> None:
-    """Else the gateway would have to keep what the client does not take."""
+    """Otherwise the gateway would have to store what the client does not read."""
     with MemoryWatch(stack) as memory:
         _, received = exchange(stack, access, "GET", pause=1)
     assert received == SIZE

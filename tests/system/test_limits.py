@@ -1,4 +1,4 @@
-"""Limits as shipped, through every part."""
+"""The default limits, through every part."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def ann(strict_stack: RunningStack) -> Account:
 
 
 def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: Account) -> None:
-    """Whichever door is tried, and whatever address a client claims to have (R40)."""
+    """At every endpoint that takes a password, and whatever address a client claims to have (R40)."""
     tokens = strict_stack.login(ann)
     wrong, right = ({"email": ann.email, "password": password} for password in ("wrong", ann.password))
     doors = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]
@@ -31,7 +31,7 @@ def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: 
     strict_stack.login(strict_stack.register())
 
 
-def test_an_address_has_a_generous_budget_and_is_told_of_it(strict_stack: RunningStack, ann: Account) -> None:
+def test_the_limit_of_an_address_is_high_and_stands_in_the_response(strict_stack: RunningStack, ann: Account) -> None:
     answer = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
     assert answer.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
     assert answer.headers["RateLimit"].startswith('"address-60s";r=2')
@@ -41,7 +41,7 @@ def test_an_address_has_a_generous_budget_and_is_told_of_it(strict_stack: Runnin
 
 
 def test_what_the_gateway_admits_its_services_take(strict_stack: RunningStack, ann: Account) -> None:
-    """Up to the bounds the answer is the service's own, and beyond them the gateway's."""
+    """Up to the limits the response is the service's own, beyond them the gateway's."""
     tokens = strict_stack.login(ann)
     bearer = f"Authorization: Bearer {tokens.access}"
     for fields, cookie in ((90, 100), (94, 100), (95, 9_000), (40, 29_000)):

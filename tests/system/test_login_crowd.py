@@ -1,4 +1,4 @@
-"""Many people who log in at the same moment are all served, by either way to log in."""
+"""Many simultaneous log-ins succeed, in both ways to log in."""
 
 import asyncio
 from collections import Counter
@@ -14,7 +14,7 @@ CROWD = 50
 
 @pytest.mark.parametrize("path", ["/auth/jwt/create/", "/session/"])
 def test_fifty_people_log_in_at_once(stack: RunningStack, account: Account, path: str) -> None:
-    """None of them is told to come back: all can be served within a second or so (R39)."""
+    """None of them is refused: all can be served within a second or so (R39)."""
     credentials = {"email": account.email, "password": account.password}
 
     async def log_in(line: Connection) -> Answer:

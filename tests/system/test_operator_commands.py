@@ -1,4 +1,4 @@
-"""What an operator types beside `make run` takes effect on the copy that DATA_DIR names."""
+"""Operator commands beside `make run` take effect on the copy that DATA_DIR names."""
 
 import subprocess
 import sys

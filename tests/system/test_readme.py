@@ -86,7 +86,7 @@ def test_the_service_of_the_guide_works_behind_the_gateway(tmp_path: Path) -> No
         process.terminate()
         process.wait(10)
         stack.end()
-    assert READY in stack.said()
+    assert READY in stack.output()
 
 
 def wait_for_port(port: int) -> None:

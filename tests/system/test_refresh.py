@@ -1,4 +1,4 @@
-"""Refreshing: many at once, and once too often."""
+"""Simultaneous refreshes, and replays."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ ROUNDS = 5
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a token says, unverified."""
+    """Return a token's claims without verification."""
     found: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return found
 
@@ -33,7 +33,7 @@ def refresh_at_once(stack: RunningStack, token: str) -> list[requests.Response]:
 
 
 def test_parallel_refreshes_of_one_token_share_one_successor(stack: RunningStack, tokens: Tokens) -> None:
-    """32 at once, five rounds, over two workers: nobody is refused, and one chain lives on."""
+    """32 at once, five rounds, over two workers: none is refused, and one chain continues."""
     for generation in range(1, ROUNDS + 1):
         answers = refresh_at_once(stack, tokens.refresh)
         assert [answer.status_code for answer in answers] == [200] * PARALLEL
@@ -56,7 +56,7 @@ def test_a_refresh_token_says_nothing_new_about_its_session(stack: RunningStack,
 
 @pytest.fixture
 def chain(stack: RunningStack) -> list[Tokens]:
-    """A session's tokens, oldest first: each but the last was spent, and its grace second is over."""
+    """A session's tokens, oldest first: each except the last was used, and its grace second has passed."""
     tokens = [stack.login(stack.register())]
     for _ in range(2):
         tokens.append(stack.refresh(tokens[-1]))
@@ -101,7 +101,7 @@ def test_a_session_that_was_logged_out_is_over(stack: RunningStack, tokens: Toke
 
 
 def becomes_unauthorized(stack: RunningStack, access: str, path: str, seconds: float) -> bool:
-    """Whether the token is refused, three times running, so that every worker had its say."""
+    """Return whether the token is refused three times in a row, so that every worker is likely to be included."""
     deadline = time.monotonic() + seconds
     refusals = 0
     while refusals < 3 and time.monotonic() < deadline:

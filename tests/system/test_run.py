@@ -20,19 +20,19 @@ EXPECTED_OF_THE_TOUR = (
     '"code": "no_credentials"',
     "the new access token -> 200",
     "the same successor",
-    '"code": "token_not_valid"',
+    '"code":"token_not_valid"',
     '"code": "token_revoked"',
 )
 
 
 def refusal(tmp_path: Path, **settings: str) -> str:
-    """What a stack that cannot start says; it ends with 2 and leaves nothing running."""
+    """Return the output of a stack that cannot start; it exits with 2 and leaves no process running."""
     refused = start_stack(tmp_path, **settings)
     try:
-        assert refused.process.wait(60) == 2, refused.said()
+        assert refused.process.wait(60) == 2, refused.output()
     finally:
         refused.end()
-    return refused.said()
+    return refused.output()
 
 
 def test_it_is_ready_within_15_seconds(stack: RunningStack, strict_stack: RunningStack) -> None:
@@ -48,7 +48,7 @@ def test_keys_and_databases_are_their_owners_alone(stack: RunningStack) -> None:
 
 
 def test_two_stacks_run_side_by_side(stack: RunningStack, strict_stack: RunningStack) -> None:
-    """And neither takes the other's tokens."""
+    """Neither accepts the other's tokens."""
     for running, other in ((stack, strict_stack), (strict_stack, stack)):
         access = running.login(running.register()).access
         assert running.whoami(access).status_code == 200
@@ -56,9 +56,9 @@ def test_two_stacks_run_side_by_side(stack: RunningStack, strict_stack: RunningS
 
 
 def test_a_second_stack_on_the_same_folder_is_refused(stack: RunningStack, tmp_path: Path) -> None:
-    said = refusal(tmp_path, DATA_DIR=str(stack.data_dir))
-    assert "DATA_DIR" in said
-    assert "in use by another stack" in said
+    output = refusal(tmp_path, DATA_DIR=str(stack.data_dir))
+    assert "DATA_DIR" in output
+    assert "in use by another stack" in output
 
 
 def test_a_port_in_use_is_refused(stack: RunningStack, tmp_path: Path) -> None:
@@ -66,13 +66,13 @@ def test_a_port_in_use_is_refused(stack: RunningStack, tmp_path: Path) -> None:
 
 
 def test_a_redis_url_that_nobody_answers_is_refused(tmp_path: Path) -> None:
-    said = refusal(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
-    assert "REDIS_URL" in said
-    assert "hunter2" not in said
+    output = refusal(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
+    assert "REDIS_URL" in output
+    assert "hunter2" not in output
     assert not (tmp_path / "data" / "valkey").exists()
 
 
-def test_wrong_settings_of_all_services_are_said_at_once(tmp_path: Path) -> None:
+def test_wrong_settings_of_all_services_are_reported_at_once(tmp_path: Path) -> None:
     wrong = {"GATEWAY_KEEPALIVE": "long", "AUTH_WORKERS": "0", "RESOURCE_THREADS": "-1", "HASH_QUEUE": "many"}
     stack = start_stack(tmp_path, **wrong)
     try:
@@ -80,14 +80,14 @@ def test_wrong_settings_of_all_services_are_said_at_once(tmp_path: Path) -> None
     finally:
         stack.end()
     for name, value in wrong.items():
-        assert re.search(rf"cannot start: {name} .*; got '{value}'$", stack.said(), re.MULTILINE), stack.said()
-    assert "Traceback" not in stack.said()
+        assert re.search(rf"cannot start: {name} .*; got '{value}'$", stack.output(), re.MULTILINE), stack.output()
+    assert "Traceback" not in stack.output()
 
 
 def test_production_refuses_to_make_anything_up(tmp_path: Path) -> None:
-    said = refusal(tmp_path, APP_ENV="production")
+    output = refusal(tmp_path, APP_ENV="production")
     for name in ("DATABASE_URL", "REDIS_URL", *(secret.setting for secret in SECRETS)):
-        assert name in said
+        assert name in output
     assert not (tmp_path / "data").exists()
 
 
@@ -99,7 +99,7 @@ def test_a_data_dir_of_any_length_and_with_spaces_will_do(strict_stack: RunningS
 
 def test_the_tour_works_when_pasted(stack: RunningStack) -> None:
     tour = make_tour(stack.url, grace=1)
-    assert tour in stack.said()
+    assert tour in stack.output()
     pasted = subprocess.run(
         ["bash"], input=tour, env=clean_environ(), capture_output=True, text=True, timeout=60, check=True
     )
@@ -113,7 +113,7 @@ def test_the_tour_works_when_pasted(stack: RunningStack) -> None:
 )
 @pytest.mark.parametrize("is_known", [True, False])
 def test_an_answer_ends_its_last_line(stack: RunningStack, tokens: Tokens, path: str, is_known: bool) -> None:
-    """A terminal shows its prompt on a line of its own, whoever answered and whatever was wrong."""
+    """A terminal shows its prompt on a new line, after every response and every error."""
     with requests.Session() as session:
         session.trust_env = False
         headers = {"Authorization": f"Bearer {tokens.access}"} if is_known else {}

@@ -1,4 +1,4 @@
-"""What the gateway is measured beside: a table of them, in the order of the report."""
+"""The servers that are compared with the gateway: a table, in the order of the report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from tests.load.processes import Process, Processes
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server to measure: `start` it at a port; `lacks` says why it cannot run here, or nothing.
+    """A server to measure: `start` starts it on a port; `lacks` returns why it cannot run here, or an empty string.
 
-    `tokens` is what it does about a token, which a reader has to know who compares.
+    `tokens` describes how it verifies tokens, which a reader needs to know for the comparison.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Peer:
 
 
 PLAIN = "nginx, plain proxy"
-KEPT = "nginx, upstream keep-alive"
+NGINX_KEEPALIVE = "nginx, upstream keep-alive"
 SALLYPORT = "Sallyport"
 EARLIER = "Sallyport, earlier"
 HAPROXY = "HAProxy"
@@ -35,20 +35,20 @@ FLASK = "Flask + requests"
 
 PEERS = (
     Peer(PLAIN, "none: it forwards", nginx.start_plain, nginx.lacks),
-    Peer(KEPT, "none: it forwards", nginx.start_kept, nginx.lacks),
-    Peer(SALLYPORT, "verified once and kept; revocations known", sallyport.start, sallyport.lacks),
+    Peer(NGINX_KEEPALIVE, "none: it forwards", nginx.start_kept, nginx.lacks),
+    Peer(SALLYPORT, "verified once, then cached; revocations known", sallyport.start, sallyport.lacks),
     Peer(HAPROXY, "verified each time; revocations not known", haproxy.start, haproxy.lacks),
-    Peer(ENVOY, "verified once and kept; revocations not known", envoy.start, envoy.lacks),
-    Peer(FASTIFY, "verified each time; Redis asked each time", fastify.start_checking, fastify.lacks),
-    Peer(FASTIFY_CACHED, "verified once and kept; revocations not known", fastify.start_cached, fastify.lacks),
+    Peer(ENVOY, "verified once, then cached; revocations not known", envoy.start, envoy.lacks),
+    Peer(FASTIFY, "verified each time; Redis queried each time", fastify.start_checking, fastify.lacks),
+    Peer(FASTIFY_CACHED, "verified once, then cached; revocations not known", fastify.start_cached, fastify.lacks),
     Peer(
         FASTAPI,
-        "verified each time; Redis asked each time",
+        "verified each time; Redis queried each time",
         python_gateways.start_fastapi,
         python_gateways.lacks_fastapi,
     ),
     Peer(
-        FLASK, "verified each time; Redis asked each time", python_gateways.start_flask, python_gateways.lacks_flask
+        FLASK, "verified each time; Redis queried each time", python_gateways.start_flask, python_gateways.lacks_flask
     ),
 )
 
@@ -57,7 +57,7 @@ def earlier(checkout: Path) -> Peer:
     """Return Sallyport as it is in another checkout, to compare two versions in one run."""
     return Peer(
         EARLIER,
-        "verified once and kept; revocations known",
+        "verified once, then cached; revocations known",
         sallyport.start_from(checkout.resolve()),
         sallyport.lacks,
     )

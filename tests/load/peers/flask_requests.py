@@ -1,4 +1,4 @@
-"""A peer to compare with: the gateway as it is usually written, Flask with requests and flask-jwt-extended."""
+"""A peer: the usual gateway in Flask with requests and flask-jwt-extended."""
 
 import os
 
@@ -19,14 +19,14 @@ upstream = os.environ["PEER_UPSTREAM"]
 
 @jwt.token_in_blocklist_loader
 def is_revoked(header: dict[str, object], claims: dict[str, object]) -> bool:
-    """Whether the token's id is on the blocklist: a round trip to Redis a request."""
+    """Return whether the token's id is on the blocklist: one Redis round trip per request."""
     return store.get(f"blocklist:{claims['jti']}") is not None
 
 
 @app.route("/api/<path:path>", methods=["GET", "POST"])
 @jwt_required()
 def forward(path: str) -> Response:
-    """Forwards the request with the caller's identity as a header."""
+    """Forward the request with the caller's identity in a header."""
     answer = requests.request(
         request.method,
         f"{upstream}/api/{path}",

@@ -1,4 +1,4 @@
-"""What every peer stands on, so that all do the same work."""
+"""What all peers share, so that they do the same work."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A folder, the port of the upstream and of whoever serves the key set, a Redis, the key that verifies."""
+    """A folder, the ports of the upstream and of the key set's server, a Redis, and the key that verifies."""
 
     folder: Path
     upstream: int
@@ -17,11 +17,11 @@ class Ground:
 
     @property
     def upstream_url(self) -> str:
-        """Of the upstream, without a path."""
+        """Return the URL of the upstream, without a path."""
         return f"http://127.0.0.1:{self.upstream}"
 
     def write(self, name: str, text: str) -> Path:
-        """A file in the folder."""
+        """Write a file in the folder."""
         path = self.folder / name
         path.write_text(text)
         return path

@@ -1,4 +1,4 @@
-"""HAProxy, verifying each token anew: it keeps no verified ones, and knows no revocations."""
+"""HAProxy, which verifies every token again; without a token cache and revocations."""
 
 import shutil
 
@@ -36,12 +36,12 @@ backend notes
 
 
 def lacks() -> str:
-    """Why it cannot run here; empty if it can."""
+    """Return why it cannot run here; empty if it can."""
     return "" if shutil.which("haproxy") else "haproxy is not installed"
 
 
 def start(processes: Processes, ground: Ground, port: int) -> Process:
-    """One thread."""
+    """Start it with one thread."""
     pem = ground.write("public.pem", ground.public_pem)
     conf = ground.write(f"haproxy-{port}.cfg", _CONF.format(port=port, upstream=ground.upstream, pem=pem))
     return processes.start(f"haproxy-{port}", ["haproxy", "-db", "-f", str(conf)])

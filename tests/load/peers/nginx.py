@@ -1,4 +1,4 @@
-"""nginx: the upstream of quick answers, and the plain proxy that everything is compared with."""
+"""nginx: the fast upstream, and the plain proxy that is the base of every comparison."""
 
 import shutil
 
@@ -47,14 +47,14 @@ _PROXY = """
 
 
 def lacks() -> str:
-    """Why it cannot run here; empty if it can."""
+    """Return why it cannot run here; empty if it can."""
     return "" if shutil.which("nginx") else "nginx is not installed"
 
 
 def start_origin(processes: Processes, ground: Ground) -> Process:
-    """Serves what is in note.json, big.json and jwks.json of the folder, at the ground's upstream port.
+    """Serve note.json, big.json and jwks.json of the folder on the upstream's port.
 
-    It takes what gateways report to the auth service, too.
+    It also accepts the usage reports that gateways send to the auth service.
     """
     note = (ground.folder / "note.json").read_text()
     server = _ORIGIN.format(port=ground.upstream, folder=ground.folder, note=note)
@@ -62,13 +62,13 @@ def start_origin(processes: Processes, ground: Ground) -> Process:
 
 
 def start_plain(processes: Processes, ground: Ground, port: int) -> Process:
-    """`proxy_pass` and its defaults: a new connection to the upstream for each request."""
+    """Start `proxy_pass` with its defaults: a new upstream connection for each request."""
     server = _PROXY.format(port=port, upstream=ground.upstream, kept="", options="")
     return _start(processes, ground, f"nginx-{port}", server)
 
 
 def start_kept(processes: Processes, ground: Ground, port: int) -> Process:
-    """With connections to the upstream kept, as one who measures it configures it."""
+    """Start it with upstream keep-alive."""
     kept = "keepalive 2048; keepalive_requests 100000000;"
     options = 'proxy_http_version 1.1; proxy_set_header Connection "";'
     server = _PROXY.format(port=port, upstream=ground.upstream, kept=kept, options=options)

@@ -1,4 +1,4 @@
-"""Sallyport's gateway as it ships: access log, metrics and limits on; one worker unless told otherwise."""
+"""Sallyport's gateway with its defaults: access log, metrics and limits on; usually one worker."""
 
 import os
 import sys
@@ -25,24 +25,24 @@ access = "authenticated"
 
 
 def lacks() -> str:
-    """Why it cannot run here: never."""
+    """Return an empty string: it can always run."""
     return ""
 
 
 def start(processes: Processes, ground: Ground, port: int) -> Process:
-    """One worker."""
+    """Start it with one worker."""
     return start_with(processes, ground, port, ROUTES)
 
 
 def start_from(root: Path) -> Callable[[Processes, Ground, int], Process]:
-    """Return what starts one worker of the checkout in `root`, with the interpreter and packages of this run."""
+    """Return a function that starts one worker of the checkout in `root`, with this run's packages."""
     return lambda processes, ground, port: start_with(processes, ground, port, ROUTES, root)
 
 
 def start_with(
     processes: Processes, ground: Ground, port: int, routes: str, root: Path = ROOT, /, **settings: str
 ) -> Process:
-    """Start a gateway of the checkout in `root` with routes and settings of one's own."""
+    """Start a gateway of the checkout in `root` with these routes and settings."""
     ground.write("notes.secret", os.urandom(32).hex())
     environ = {
         "AUTH_URL": f"http://127.0.0.1:{ground.keys}",

@@ -1,7 +1,7 @@
-"""Django with djoser and simplejwt: the stack whose contract the auth service keeps, in an environment of its own.
+"""Django with djoser and simplejwt in its own environment: the stack whose API the auth service implements.
 
-Refresh tokens rotate and spent ones are blacklisted, as both libraries' manuals have it; two workers of eight threads
-and SQLite in WAL mode, as the auth service has.
+Refresh tokens rotate and used ones are blacklisted, as the manuals show; two workers of eight threads and SQLite in
+WAL mode, as the auth service has.
 """
 
 import os
@@ -16,12 +16,12 @@ PYTHON = ROOT / ".venv-bench-django" / "bin" / "python"
 
 
 def lacks() -> str:
-    """Why it cannot run here; empty if it can."""
+    """Return why it cannot run here; empty if it can."""
     return "" if PYTHON.exists() else "its environment .venv-bench-django could not be made"
 
 
 def prepare(folder: Path, sessions: int) -> list[str]:
-    """A database in the folder, and a refresh token for each of so many sessions of one user."""
+    """Create a database in the folder; return a refresh token for each of so many sessions of one user."""
     words = [str(PYTHON), str(FOLDER / "seed.py"), str(sessions)]
     done = subprocess.run(words, env=_environ(folder), capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
@@ -30,7 +30,7 @@ def prepare(folder: Path, sessions: int) -> list[str]:
 
 
 def start(processes: Processes, folder: Path, port: int) -> Process:
-    """Under gunicorn."""
+    """Start it under gunicorn."""
     words = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--keep-alive", "75", "--no-control-socket"]
     argv = [str(PYTHON), *words, "-b", f"127.0.0.1:{port}", "django.core.wsgi:get_wsgi_application()"]
     return processes.start("django", argv, **_environ(folder))

@@ -1,4 +1,4 @@
-"""`python seed.py SESSIONS`: makes the tables, a user and sessions, and prints the refresh tokens, one a line."""
+"""`python seed.py SESSIONS`: create the tables, a user and sessions, and print the refresh tokens, one per line."""
 
 import sys
 
@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 
 def main(sessions: int) -> None:
-    """In one transaction: the sessions are not what is measured."""
+    """Create everything in one transaction: creating sessions is not measured."""
     django.setup()
     call_command("migrate", verbosity=0)
 

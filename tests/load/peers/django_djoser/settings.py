@@ -1,4 +1,4 @@
-"""The settings of the Django peer: what the manuals of djoser and simplejwt say, and nothing that costs besides."""
+"""The settings of the Django peer, as the manuals of djoser and simplejwt show, without anything that costs extra."""
 
 import os
 from datetime import timedelta
