@@ -26,7 +26,7 @@ def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *field
     auth.holding = True
     with ThreadPoolExecutor(clients) as pool:
         answers = [pool.submit(ask, gateway, "GET /api/x", *fields) for _ in range(clients)]
-        have_arrived = gateway.has_met(clients)
+        have_arrived = gateway.wait_for_clients(clients)
         auth.holding = False
         assert have_arrived
         return [answer.result().status for answer in answers]

@@ -124,7 +124,7 @@ class Traced:
         ) as client:
             client.send("message")
             assert client.recv(WAIT) == "message"
-        assert self.gateway.has_lost_all_but(0)
+        assert self.gateway.wait_for_at_most(0)
 
     def _shortest(self, request: Callable[[], None]) -> RequestPath:
         return min((self._trace(request) for _ in range(ATTEMPTS)), key=lambda path: len(path.files))

@@ -37,7 +37,7 @@ class RunningGateway:
         while not all(connection.draining for connection in self._connections()) and time.monotonic() < deadline:
             time.sleep(0.01)  # the server checks ten times a second
 
-    def has_met(self, clients: int) -> bool:
+    def wait_for_clients(self, clients: int) -> bool:
         """Return whether `clients` are connected within WAIT seconds, and everything they have sent is read."""
         deadline = time.monotonic() + WAIT
         connections = self.server.server_state.connections
@@ -46,7 +46,7 @@ class RunningGateway:
         arrived = len(connections) >= clients
         return arrived and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
 
-    def has_lost_all_but(self, clients: int) -> bool:
+    def wait_for_at_most(self, clients: int) -> bool:
         """Return whether at most `clients` are connected within WAIT seconds."""
         deadline = time.monotonic() + WAIT
         connections = self.server.server_state.connections
@@ -62,7 +62,7 @@ class RunningGateway:
         return [cast(ServerProtocol, connection) for connection in self.server.server_state.connections]
 
 
-class Impatient(ServerProtocol):
+class QuickProbingProtocol(ServerProtocol):
     """A server protocol that soon checks whether a half-closed client is gone."""
 
     timeouts = ClientTimeouts(probe_delay=0.01, half_closed=0.5)
@@ -70,7 +70,11 @@ class Impatient(ServerProtocol):
 
 @contextmanager
 def running(
-    app: Gateway, protocol: type[ServerProtocol] = Impatient, *, until: str = "/readyz", keep_alive: int = 75
+    app: Gateway,
+    protocol: type[ServerProtocol] = QuickProbingProtocol,
+    *,
+    until: str = "/readyz",
+    keep_alive: int = 75,
 ) -> Iterator[RunningGateway]:
     """Run `app` for the duration of the block, which begins when `until` answers 200."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""A real WebSocket server on loopback, by a library of its own, that does what a script says."""
+"""A real WebSocket server on loopback that runs a script for each connection."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ Script = Callable[[ServerConnection], None]
 
 
 def echo(connection: ServerConnection) -> None:
-    """Says back what it hears."""
+    """Send every message back."""
     for message in connection:
         connection.send(message)
 
 
 @dataclass(slots=True)
-class Meeting:
-    """One connection, and how it ended as the service saw it."""
+class AcceptedConnection:
+    """A connection; `over` is set when it has closed."""
 
     connection: ServerConnection
     over: threading.Event = field(default_factory=threading.Event)
@@ -30,35 +30,35 @@ class Meeting:
 
 @dataclass(slots=True)
 class WebSocketService:
-    """`meetings` are the connections since the last `begin`."""
+    """The service. `connections` are those since the last `begin`."""
 
     url: str = ""
     script: Script = echo
-    meetings: list[Meeting] = field(default_factory=list)
+    connections: list[AcceptedConnection] = field(default_factory=list)
 
     def begin(self, script: Script = echo) -> None:
-        """Forgets who came, and does from now on what `script` says."""
+        """Clear `connections`, and run `script` for the next ones."""
         self.script = script
-        self.meetings = []
+        self.connections = []
 
-    def meet(self, connection: ServerConnection) -> None:
-        """Serves one connection."""
-        meeting = Meeting(connection)
-        self.meetings.append(meeting)
+    def serve(self, connection: ServerConnection) -> None:
+        """Run the script for one connection, then close it."""
+        accepted = AcceptedConnection(connection)
+        self.connections.append(accepted)
         with suppress(ConnectionClosed):
             self.script(connection)
         connection.close()
-        meeting.over.set()
+        accepted.over.set()
 
-    def last(self) -> Meeting:
-        """The newest connection; its handshake is answered before the service's own thread knows of it."""
+    def last(self) -> AcceptedConnection:
+        """Wait for a connection and return the newest one; the handshake completes before it is listed."""
         deadline = time.monotonic() + WAIT
-        while not self.meetings and time.monotonic() < deadline:
+        while not self.connections and time.monotonic() < deadline:
             time.sleep(0.01)
-        return self.meetings[-1]
+        return self.connections[-1]
 
-    def last_end(self) -> tuple[int | None, str | None]:
-        """Code and reason with which the newest connection ends."""
+    def last_close(self) -> tuple[int | None, str | None]:
+        """Return the close code and reason of the newest connection."""
         newest = self.last()
         assert newest.over.wait(WAIT)
         return newest.connection.close_code, newest.connection.close_reason
@@ -66,9 +66,9 @@ class WebSocketService:
 
 @contextmanager
 def websocket_service(script: Script = echo, **options: object) -> Iterator[WebSocketService]:
-    """A server until the block ends."""
+    """Run a service until the block ends."""
     service = WebSocketService(script=script)
-    with serve(service.meet, "127.0.0.1", 0, close_timeout=1, **options) as server:  # type: ignore[arg-type]
+    with serve(service.serve, "127.0.0.1", 0, close_timeout=1, **options) as server:  # type: ignore[arg-type]
         host, port = server.socket.getsockname()[:2]
         service.url = f"http://{host}:{port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -76,7 +76,7 @@ def websocket_service(script: Script = echo, **options: object) -> Iterator[WebS
         try:
             yield service
         finally:
-            for meeting in service.meetings:
-                meeting.connection.close_socket()
+            for accepted in service.connections:
+                accepted.connection.close_socket()
             server.shutdown()
             thread.join(WAIT)

@@ -8,12 +8,12 @@ import pytest
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.asking_proxies import PROXIES, AskingProxy
 from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import running
+from tests.gateway.sample_proxies import PROXIES, SampleProxy
 from tests.ports import free_port
 
 NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
@@ -21,7 +21,7 @@ SPOOFED = [f"{name}: forged" for name in NAMES]
 
 
 @pytest.fixture(scope="module", params=PROXIES)
-def proxy(request: pytest.FixtureRequest) -> AskingProxy:
+def proxy(request: pytest.FixtureRequest) -> SampleProxy:
     """Each that is installed: on Debian the packages nginx-light and caddy."""
     found = PROXIES[request.param]
     if found.program is None:
@@ -31,7 +31,7 @@ def proxy(request: pytest.FixtureRequest) -> AskingProxy:
 
 @pytest.fixture(scope="module")
 def port(
-    proxy: AskingProxy, signing_key: SigningKey, make_app: MakeApp, shared_upstream: RawUpstream
+    proxy: SampleProxy, signing_key: SigningKey, make_app: MakeApp, shared_upstream: RawUpstream
 ) -> Iterator[int]:
     """The proxy's, over a gateway that may be asked and the service."""
     place = RawUpstream()
@@ -116,7 +116,7 @@ def test_tokens_come_from_the_gateway_alone(port: int, upstream: RawUpstream, to
 
 
 def test_nobody_is_let_through_while_the_gateway_is_away(
-    proxy: AskingProxy, upstream: RawUpstream, token: str
+    proxy: SampleProxy, upstream: RawUpstream, token: str
 ) -> None:
     with proxy.running(gateway=free_port(), internal=free_port(), service=upstream.port) as port:
         assert ask(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)

@@ -164,7 +164,7 @@ def test_websockets_beyond_the_limit_of_streams_are_refused(make_app: MakeApp, s
         assert refusal_status(gateway, path="/open-ws/") == 503
         client.send("still there")
         assert client.recv(WAIT) == "still there"
-    assert len(service.meetings) == 1
+    assert len(service.connections) == 1
 
 
 def test_handshakes_without_a_valid_token_are_refused(
@@ -173,7 +173,7 @@ def test_handshakes_without_a_valid_token_are_refused(
     expired = signing_key.sign(access_claims(shifted_clock() - 600))
     assert refusal_status(websocket_gateway) == 401
     assert refusal_status(websocket_gateway, {"Authorization": f"Bearer {expired}"}) == 401
-    assert service.meetings == []
+    assert service.connections == []
 
 
 def test_a_cookie_opens_a_websocket_only_for_allowed_origins(
@@ -192,7 +192,7 @@ def test_a_cookie_opens_a_websocket_only_for_allowed_origins(
     )
     for origin in ({}, *({"Origin": origin} for origin in foreign)):
         assert refusal_status(gateway, {"Cookie": cookie, **origin}) == 403
-    assert service.meetings == []
+    assert service.connections == []
     for allowed in ("https://app.example", f"http://127.0.0.1:{gateway.port}"):
         with open_websocket(gateway, {"Cookie": cookie, "Origin": allowed}) as client:
             client.send("mine")

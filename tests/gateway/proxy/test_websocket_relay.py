@@ -80,7 +80,7 @@ def test_the_close_frame_of_the_client_is_relayed(
 ) -> None:
     client = open_websocket(websocket_gateway, authorization)
     client.close(4000, "enough")
-    assert service.last_end() == (4000, "enough")
+    assert service.last_close() == (4000, "enough")
     assert client.close_code == 4000
 
 
@@ -90,7 +90,7 @@ def test_the_close_frame_of_the_service_is_relayed(
     service.begin(lambda connection: connection.close(4001, "done"))
     with open_websocket(websocket_gateway, authorization) as client:
         assert received_close(client) == (4001, "done")
-    assert service.last_end() == (4001, "done")
+    assert service.last_close() == (4001, "done")
 
 
 def test_a_close_without_a_code_is_relayed(
@@ -100,7 +100,7 @@ def test_a_close_without_a_code_is_relayed(
         client.close()
         with pytest.raises(ConnectionClosedOK):
             client.recv(WAIT)
-    assert service.last_end()[0] == 1000
+    assert service.last_close()[0] == 1000
 
 
 def test_a_lost_service_closes_the_client_without_a_close_frame(
@@ -118,7 +118,7 @@ def test_a_lost_client_closes_the_service_without_a_close_frame(
 ) -> None:
     client = open_websocket(websocket_gateway, authorization)
     client.close_socket()
-    assert service.last_end()[0] == 1006
+    assert service.last_close()[0] == 1006
 
 
 def test_a_websocket_is_closed_when_its_token_expires_and_both_sides_get_the_reason(
@@ -132,7 +132,7 @@ def test_a_websocket_is_closed_when_its_token_expires_and_both_sides_get_the_rea
         assert client.recv(WAIT) == "before"
         shifted_clock.move(PAST_EXPIRY)
         assert received_close(client) == (4401, "token_expired")
-    assert service.last_end() == (4401, "token_expired")
+    assert service.last_close() == (4401, "token_expired")
 
 
 def test_a_websocket_is_closed_within_a_second_of_its_revocation(
@@ -200,7 +200,7 @@ def test_an_idle_websocket_is_closed(make_app: MakeApp, service: WebSocketServic
         open_websocket(gateway, path="/open-ws/", ping_interval=None) as client,
     ):
         assert received_close(client) == (1001, "idle")
-    assert service.last_end() == (1001, "idle")
+    assert service.last_close() == (1001, "idle")
 
 
 def test_a_worker_that_shuts_down_closes_its_websockets(make_app: MakeApp, service: WebSocketService) -> None:

@@ -183,7 +183,7 @@ def test_requests_beyond_the_bound_wait_in_the_order_in_which_they_came(
             if number == 0:
                 assert script.arrived.get(timeout=WAIT) == "/line/0"
             else:
-                assert served.has_met(number + 1)
+                assert served.wait_for_clients(number + 1)
         refused = ask(served, "/line/3", "POST", body)
         for _ in range(3):
             script.go.release()
@@ -217,10 +217,10 @@ def test_a_client_that_goes_away_leaves_the_queue(served: RunningGateway, upstre
         for _ in range(3):  # more than the queue is long
             with served.connect() as gone:
                 gone.send(post("/line/gone"))
-                assert served.has_met(3)
-            assert served.has_lost_all_but(2)
+                assert served.wait_for_clients(3)
+            assert served.wait_for_at_most(2)
         last.send(post("/line/last"))
-        assert served.has_met(2)
+        assert served.wait_for_clients(2)
         for client in (first, last):
             script.go.release()
             assert client.answer("POST").status == 200
@@ -240,7 +240,7 @@ def test_a_token_that_ends_while_its_request_waits_is_refused(
             first.send(asked)
             assert script.arrived.get(timeout=WAIT) == "/members/"
             second.send(asked)
-            assert gateway.has_met(2)
+            assert gateway.wait_for_clients(2)
             clock.move(1_000)
             script.go.release()
             assert first.answer().status == 200

@@ -17,7 +17,7 @@ from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.request_cycle import ClientConnection, RequestCycle
 from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
-from tests.gateway.running_gateway import Impatient, RunningGateway
+from tests.gateway.running_gateway import QuickProbingProtocol, RunningGateway
 from tests.gateway.server.bounded_route import (
     GOOD_GET,
     GOOD_POST,
@@ -89,7 +89,7 @@ def test_a_half_closed_client_gets_a_late_response(
     """In HTTP/1.1 the probe comes before it; HTTP/1.0 has no interim responses."""
 
     async def slow(conversation: Conversation) -> None:
-        await asyncio.sleep(Impatient.timeouts.half_closed / 2)
+        await asyncio.sleep(QuickProbingProtocol.timeouts.half_closed / 2)
         await conversation.write(ok(b"late"))
 
     upstream.begin(slow)
@@ -147,7 +147,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
         state = ServerState()
         state.default_headers = [(b"date", b"now")]
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Impatient(config, state, {}), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: QuickProbingProtocol(config, state, {}), "127.0.0.1", 0)
         async with server:
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.write(GOOD_GET)

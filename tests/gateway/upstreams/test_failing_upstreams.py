@@ -182,7 +182,7 @@ def test_a_client_of_a_path_that_hangs_does_not_use_every_probe(setup: Setup) ->
     hanging = [RawClient(setup.gateway.port, "127.0.0.2") for _ in range(10)]
     for client in hanging:
         client.send(b"GET /one/bad HTTP/1.1\r\nHost: h\r\n\r\n")
-    assert setup.gateway.has_met(len(hanging))
+    assert setup.gateway.wait_for_clients(len(hanging))
     assert setup.statuses("/one/good", 10) == [200] * 10
     for client in hanging:
         client.close()

@@ -80,7 +80,7 @@ def test_a_changed_name_moves_requests_to_its_new_addresses(
     with gateway_for(make_app, resolver, tmp_path, services[0].port) as gateway, gateway.connect() as in_progress:
         assert responders(gateway) == {b"127.0.0.2"}
         in_progress.send(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert gateway.has_met(1)
+        assert gateway.wait_for_clients(1)
         resolver.addresses[HOST] = ["127.0.0.3"]
         wait_for_responders(gateway, {b"127.0.0.3"})
         assert in_progress.answer().body == b"127.0.0.2"

@@ -1,4 +1,4 @@
-"""Real proxies in front of a gateway and a service, by the sample configurations in deploy/forward-auth/."""
+"""Run nginx and Caddy with the sample configurations of deploy/forward-auth/, in front of a gateway and a service."""
 
 import os
 import shutil
@@ -39,43 +39,45 @@ _CADDY_FRAME = """
     auto_https off
 }
 import sample
-from tests.ports import free_port
 """
 
 
 @dataclass(frozen=True, slots=True)
-class AskingProxy:
-    """A proxy and its sample. `listen` and `asked` are the sample's words for its own address and for what is asked
-    about, which the tests change; `words` start it in a folder with its `frame` in the file `main`."""
+class SampleProxy:
+    """A proxy and its sample configuration.
+
+    `listen` and `location` are replacements in the sample: of the proxy's address, and of the paths that need
+    authentication. `arguments` start the proxy in a folder where the file `main` holds `frame`.
+    """
 
     name: str
     sample: Path
     frame: str
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     listen: tuple[str, str]
-    asked: tuple[str, str]
+    location: tuple[str, str]
 
     @property
     def program(self) -> str | None:
-        """Where it is installed."""
+        """The path of the installed program, or None."""
         return shutil.which(self.name, path=_PATH)
 
     @contextmanager
     def running(self, *, gateway: int, internal: int, service: int) -> Iterator[int]:
-        """Its port, over these ports."""
+        """Run the proxy over servers on these ports, and yield its own port."""
         assert self.program is not None
         port = free_port()
         ports = {"127.0.0.1:8000": gateway, "127.0.0.1:9000": internal, "127.0.0.1:8002": service}
         changes = {
             **{address: f"127.0.0.1:{number}" for address, number in ports.items()},
             self.listen[0]: self.listen[1].format(port=port),
-            self.asked[0]: self.asked[1],
+            self.location[0]: self.location[1],
         }
         with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as folder:
-            (Path(folder) / "sample").write_text(_changed(self.sample.read_text(encoding="utf-8"), changes))
+            (Path(folder) / "sample").write_text(_replace(self.sample.read_text(encoding="utf-8"), changes))
             (Path(folder) / "main").write_text(self.frame)
             process = subprocess.Popen(
-                [self.program, *(word.format(folder=folder) for word in self.words)],
+                [self.program, *(argument.format(folder=folder) for argument in self.arguments)],
                 cwd=folder,
                 env={**os.environ, "HOME": folder},
                 stderr=subprocess.PIPE,
@@ -90,8 +92,8 @@ class AskingProxy:
 
 
 _SAMPLES = ROOT / "deploy" / "forward-auth"
-PROXIES: Mapping[str, AskingProxy] = {
-    "nginx": AskingProxy(
+PROXIES: Mapping[str, SampleProxy] = {
+    "nginx": SampleProxy(
         "nginx",
         _SAMPLES / "nginx" / "sallyport.conf",
         _NGINX_FRAME,
@@ -99,18 +101,18 @@ PROXIES: Mapping[str, AskingProxy] = {
         ("listen 127.0.0.1:8080", "listen 127.0.0.1:{port}"),
         ("location /api/ {", "location ~ ^/(api|staff|public|by-method|unknown)/ {"),
     ),
-    "caddy": AskingProxy(
+    "caddy": SampleProxy(
         "caddy",
         _SAMPLES / "caddy" / "Caddyfile",
         _CADDY_FRAME,
         ("run", "--adapter", "caddyfile", "--config", "main"),
         (":8080 {", ":{port} {{"),
-        ("handle /api/* {", "@asked path /api/* /staff/* /public/* /by-method/* /unknown/*\n\thandle @asked {"),
+        ("handle /api/* {", "@checked path /api/* /staff/* /public/* /by-method/* /unknown/*\n\thandle @checked {"),
     ),
 }
 
 
-def _changed(text: str, changes: Mapping[str, str]) -> str:
+def _replace(text: str, changes: Mapping[str, str]) -> str:
     for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, new)
@@ -123,6 +125,6 @@ def _wait_for(port: int, process: "subprocess.Popen[str]") -> None:
         with suppress(ConnectionError):
             one_answer(port, "GET / HTTP/1.1", "Host: h")
             return
-        time.sleep(0.02)  # another process is starting: there is no clock of ours to move
+        time.sleep(0.02)  # another process is starting, without a clock to move
     process.kill()
     raise AssertionError(f"the proxy does not serve: {process.communicate()[1]}")
