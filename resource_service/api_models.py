@@ -13,7 +13,7 @@ from resource_service.errors import field_error
 
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
-EVERYBODY = "*"
+ALL_OWNERS = "*"
 
 _COUNTING_NUMBER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 
@@ -60,8 +60,8 @@ Timestamp = Annotated[datetime, PlainSerializer(rfc3339_timestamp), Field(exampl
 Owner = Annotated[
     str,
     StringConstraints(max_length=255),
-    BeforeValidator(lambda text: EVERYBODY if text == "" else text),
-    Field(examples=[EVERYBODY]),
+    BeforeValidator(lambda text: ALL_OWNERS if text == "" else text),
+    Field(examples=[ALL_OWNERS]),
 ]
 
 
@@ -104,7 +104,7 @@ class NoteQuery(BaseModel):
     q: Annotated[str, StringConstraints(max_length=200), Field(examples=["bread"])] = ""
     """A text to search for in title and body; "" selects every note."""
     owner: Owner | None = None
-    """A subject, EVERYBODY, or None for the caller's own notes."""
+    """A subject, ALL_OWNERS, or None for the caller's own notes."""
 
     @property
     def offset(self) -> int:

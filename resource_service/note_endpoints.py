@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, request, url_for
 from chassis.clock import Clock
 from contract.problems import Refused
 from resource_service.api_models import (
-    EVERYBODY,
+    ALL_OWNERS,
     NewNote,
     NoteChanges,
     NotePageResponse,
@@ -111,7 +111,7 @@ def _selection(query: NoteQuery) -> Selection:
     if query.owner is None or query.owner == subject:
         return Selection(subject, query.q)
     require_roles(STAFF)
-    return Selection(None if query.owner == EVERYBODY else query.owner, query.q)
+    return Selection(None if query.owner == ALL_OWNERS else query.owner, query.q)
 
 
 def _now() -> datetime:

@@ -39,11 +39,11 @@ class Caller:
 def authenticate() -> None:
     """Verify the access token of the request and load its caller. Raises ApiError(401)."""
     token = _bearer_token()
-    # The library compares the scheme with its case and takes a list of credentials. So it gets the one that the
-    # contract's reader found, which the gateway uses as well.
+    # The library compares the scheme case-sensitively and accepts comma-separated credentials. The parser of the
+    # contract, which the gateway uses too, does neither. So the header is replaced by what that parser found.
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     if verify_jwt_in_request() is None:
-        # The library never verifies OPTIONS. Clients of djoser get 401 for it without a token.
+        # The library does not verify OPTIONS requests. djoser answers them 401 without a token.
         _load_caller({}, decode_token(token))
 
 
@@ -58,13 +58,13 @@ def current_caller() -> Caller:
 class AccessTokens(JWTManager):
     """The library's manager with the token reader of this service.
 
-    No other loader is set: the reader and the lookup raise ApiError themselves for all that the others would answer.
+    The other loaders keep their defaults and are never called: the reader and the user lookup raise ApiError.
     """
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
         self.user_lookup_loader(_load_caller)
-        # For `@jwt_required()`, which reads the Authorization header itself.
+        # These two are called only with `@jwt_required()`, which reads the Authorization header itself.
         self.unauthorized_loader(_answer_unauthorized)
         self.invalid_token_loader(_answer_invalid_token)
         self.init_app(app)
@@ -112,7 +112,7 @@ def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
 
 
 def _is_fetched() -> bool:
-    """Return whether the gateway added the token to the request, so that the client need not hold it."""
+    """Return whether the gateway added the token, which then does not prove that the client received it."""
     token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     secret = services().settings.peer_secret.get_secret_value()
     return is_fetched(token, request.headers.get(FETCHED_HEADER, ""), secret)

@@ -1,4 +1,4 @@
-"""The table of exceptions and the error responses that the API gives for them."""
+"""The error response for each exception that a view can raise."""
 
 from collections.abc import Callable, Mapping
 
@@ -34,7 +34,7 @@ _log = structlog.get_logger("store")
 
 
 def install_error_handlers(blueprint: Blueprint) -> None:
-    """Answer the exceptions of the views of `blueprint` as ERRORS says."""
+    """Install in `blueprint` a handler for each exception in ERRORS."""
     for exception, error_for in ERRORS.items():
         blueprint.register_error_handler(exception, _responding(error_for))
 

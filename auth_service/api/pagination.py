@@ -27,7 +27,7 @@ def read_page(count: int, size: int, fetch: Fetch[Item]) -> PageResponse[Item]:
 
 
 def requested_page_size(default: int, maximum: int) -> int:
-    """Return the items a page that `?page_size=` asks for, at most `maximum`; `default` if it is no number."""
+    """Return the value of `?page_size=`, at most `maximum`, or `default` if it is not a positive number."""
     return min(_positive(request.args.get("page_size", "")) or default, maximum)
 
 

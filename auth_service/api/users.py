@@ -86,8 +86,11 @@ class OneUser(ApiView):
         return _delete(user)
 
 
-class UserWithInvalidId(OneUser):
+class UserWithInvalidId(ApiView):
     """A path that holds no user id."""
+
+    name = OneUser.name
+    allow = OneUser.allow
 
     def dispatch_request(self, **_: object) -> ResponseReturnValue:
         """Answer 404 without authentication, with the Allow header that djoser sends."""

@@ -28,7 +28,7 @@ class ApiView(View):
     """Methods that need no access token. For these, the Authorization header is ignored."""
 
     def dispatch_request(self, **path: Any) -> ResponseReturnValue:
-        """Answer the request. Raises ApiError(401) before ApiError(405), so that strangers learn nothing."""
+        """Answer the request. Raises ApiError(401) before ApiError(405), so that 405 needs authentication."""
         g.allow = self.allow
         if request.method not in self.anonymous_methods:
             authenticate()
