@@ -1,0 +1,250 @@
+"""The pipeline: one order of decisions, no credentials in what is cached, and refreshed tokens on every way out."""
+
+import asyncio
+import dataclasses
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from contract.problems import Refused
+from contract.revocation import Revocation
+from gateway.browser_sessions.sessions import BrowserSessions
+from gateway.browser_sessions.tickets import Tickets
+from gateway.http.origin import AllowedOrigins
+from gateway.http.request import CachedHead, Request
+from gateway.http.via import Via
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.registry import authenticators
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.forwarded_credentials import CredentialForwarding
+from gateway.pipeline.identity_headers import IdentityHeaders
+from gateway.pipeline.matched_request import MatchedRequest
+from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
+from gateway.pipeline.request_head import HeadTemplate
+from gateway.rate_limits.limiter import RateLimiter
+from gateway.rate_limits.redis_sync import SharedCounters
+from gateway.routing.loader import load_routes
+from gateway.suspendable import run
+from gateway.tokens.auth_client import AuthResponse
+from gateway.tokens.refresh import TokenRefresher
+from tests.clocks import MovableClock
+from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims
+from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.routes_toml import AUTH_UPSTREAM, limits, route_table, routes_toml, upstream_table
+
+ROUTES = routes_toml(
+    AUTH_UPSTREAM,
+    upstream_table("notes", identity_secret_env="NOTES_SECRET"),
+    route_table("/auth/", "public", upstream="auth"),
+    route_table("/public/", "public"),
+    route_table("/api/", methods=["GET", "POST"], max_body=10),
+    route_table("/admin/", ["admin"]),
+    route_table("/admin-limited/", ["admin"], limits=limits(address="100/hour", identity="100/hour")),
+    route_table("/once/", limits=limits(address="100/hour", identity="100/hour")),
+)
+CLIENT = "192.0.2.7"
+REFRESH_TOKEN = "good-refresh"
+
+
+@dataclass
+class Admission:
+    """A pipeline whose auth service answers every refresh with new tokens."""
+
+    bench: Bench
+    key: SigningKey
+    pipeline: Pipeline
+    counters: SharedCounters
+
+    def token(self, **changed: object) -> str:
+        """Return a valid access token; `changed` overrides claims."""
+        return self.key.sign(access_claims(self.bench.clock(), **changed))
+
+    def request(self, path: str, *fields: tuple[bytes, bytes], method: str = "GET") -> Request:
+        """Return a request with these header fields."""
+        headers = [(b"host", b"gateway"), *fields]
+        return Request("id-1", method, path.encode(), b"", headers, "1.1", CLIENT, "https", None)
+
+    def admit(self, request: Request) -> AdmittedRequest:
+        """Admit `request` in a task."""
+        return asyncio.run(run(self.pipeline.admit(request)))
+
+    def refusal(self, request: Request) -> Refused:
+        """Return the refusal of `request`."""
+        with pytest.raises(Refused) as refused:
+            self.admit(request)
+        return refused.value
+
+    def count(self, path: str) -> list[int]:
+        """Return the counted requests of CLIENT and ada under the two limits of the route at `path`."""
+        route = self.pipeline.routes_of(self.request(path))["GET"]
+        now = self.bench.clock()
+        keys = (CLIENT, "ada-id")
+        return [self.counters.counter(limit, key, now).total for limit, key in zip(route.limits, keys, strict=True)]
+
+
+def bearer(token: str) -> tuple[bytes, bytes]:
+    return b"authorization", f"Bearer {token}".encode()
+
+
+@pytest.fixture
+def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Admission:
+    (tmp_path / "routes.toml").write_text(ROUTES)
+    environ = {
+        "NOTES_SECRET": IDENTITY_SECRET,
+        "AUTH_URL": "http://127.0.0.1:1",
+        "RESOURCE_URL": "http://127.0.0.1:1",
+    }
+    table = load_routes(tmp_path / "routes.toml", environ=environ, data_dir=tmp_path)
+    bench = Bench(clock, Publisher([signing_key]))
+    asyncio.run(bench.load())
+
+    async def post(path: str, document: bytes) -> AuthResponse:
+        access = signing_key.sign(access_claims(clock(), jti=f"{time.monotonic_ns():032x}"))
+        return AuthResponse(200, f'{{"access": "{access}", "refresh": "successor"}}'.encode(), None)
+
+    redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no limit here is ever near
+    counters = SharedCounters(redis, clock)
+    session_cookie = SessionCookieAuthenticator(
+        bench.token_verifier,
+        BrowserSessions(post, clock, 10),
+        clear_cookie="session=",
+        allowed_origins=AllowedOrigins(),
+    )
+    ways = authenticators(
+        bench.token_verifier, TokenRefresher(post), session_cookie, Tickets(redis, PEER_SECRET, clock), clock
+    )
+    authentication = AuthenticateStage(ways, bench.token_verifier)
+    pipeline = Pipeline(
+        table,
+        authentication,
+        CredentialForwarding(authentication, session_cookie, PEER_SECRET),
+        "session",
+        IdentityHeaders(10),
+        RateLimiter(counters, clock),
+        Via("gateway"),
+        clock,
+        lambda _: None,
+    )
+    return Admission(bench, signing_key, pipeline, counters)
+
+
+def test_a_request_is_admitted_without_a_task(admission: Admission) -> None:
+    """Its token is verified, its limits are counted, and its identity is asserted without waiting."""
+    steps = admission.pipeline.admit(admission.request("/once/x", bearer(admission.token())))
+    with pytest.raises(StopIteration) as finished:
+        steps.send(None)
+    admitted = finished.value.value
+    assert isinstance(admitted, AdmittedRequest)
+    assert admitted.principal is not None
+    assert admitted.principal.claims.subject == "ada-id"
+    assert b"\r\nX-User-Id: ada-id\r\n" in admitted.head(b"Host: notes\r\n")
+    assert [name for name, _ in admitted.response_headers] == [b"ratelimit-policy", b"ratelimit"]
+
+
+def test_the_first_stage_that_refuses_decides(admission: Admission) -> None:
+    """A request with every fault is refused by target, header, route, method, body, credentials and role in turn."""
+    user = bearer(admission.token(roles="user"))
+    too_long, broken = (b"content-length", b"11"), (b"content-length", b"x")
+    in_order = [
+        ("bad_path", admission.request("/nowhere//x", broken, method="PUT")),
+        ("bad_header", admission.request("/nowhere/x", broken, method="PUT")),
+        ("not_found", admission.request("/nowhere/x", too_long, method="PUT")),
+        ("method_not_allowed", admission.request("/api/x", too_long, method="PUT")),
+        ("body_too_large", admission.request("/api/x", too_long, method="POST")),
+        ("no_credentials", admission.request("/admin/x")),
+        ("insufficient_scope", admission.request("/admin/x", user)),
+    ]
+    assert [admission.refusal(request).code for _, request in in_order] == [code for code, _ in in_order]
+
+
+def test_an_invalid_token_counts_for_its_address_alone(admission: Admission) -> None:
+    """So a flood of invalid tokens is stopped by the limit of its address."""
+    forged = SigningKey(kid=admission.key.kid).sign(access_claims(admission.bench.clock()))
+    assert admission.refusal(admission.request("/once/x", bearer(forged))).code == "token_invalid"
+    assert admission.count("/once/x") == [1, 0]
+
+
+def test_a_missing_role_counts_for_address_and_identity(admission: Admission) -> None:
+    """The limits are checked before the roles."""
+    refused = admission.refusal(admission.request("/admin-limited/x", bearer(admission.token())))
+    assert refused.code == "insufficient_scope"
+    assert admission.count("/admin-limited/x") == [1, 1]
+
+
+@pytest.mark.parametrize("path", ["/admin/x", "/admin-limited/x"])
+def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: Admission, path: str) -> None:
+    """The refresh token of the request is spent, so the client would be logged out without them."""
+    expired = admission.token(exp=int(admission.bench.clock()) - 60)
+    request = admission.request(path, bearer(expired), (b"x-refresh-token", REFRESH_TOKEN.encode()))
+    headers = admission.refusal(request).to_headers()
+    assert headers["X-Refresh-Token"] == "successor"
+    assert headers["X-Access-Token"].count(".") == 2
+    assert headers["Cache-Control"] == "no-store"
+
+
+def test_an_admitted_request_is_confirmed_while_its_token_is_good(admission: Admission) -> None:
+    """A request that waited for a slot or for its body may have lost its session meanwhile."""
+    admitted = admission.admit(admission.request("/api/x", bearer(admission.token())))
+    admission.pipeline.confirm(admitted)
+    now = int(admission.bench.clock())
+    admission.bench.revocations.add(Revocation("sid", "ada-session", now, until=now + 300))
+    with pytest.raises(Refused) as refused:
+        admission.pipeline.confirm(admitted)
+    assert refused.value.code == "token_revoked"
+
+
+# --- what is cached -------------------------------------------------------------------------------------------------
+
+
+def cached(request: Request, token: str) -> Request:
+    """Return `request` as the server hands it over when its head is in the cache."""
+    names = [name for name, _ in request.headers]
+    index = names.index(b"authorization") if b"authorization" in names else None
+    headers = tuple((name, b"" if name == b"authorization" else value) for name, value in request.headers)
+    head = CachedHead(request.method, request.path, request.query, headers, request.http_version, index)
+    return request._replace(cached_head=head, token=token)
+
+
+def test_a_matched_request_has_no_field_for_credentials() -> None:
+    """By its type: neither a token, nor a cookie, nor the fields of a request in which one could be."""
+    assert {field.name for field in dataclasses.fields(MatchedRequest)} == {
+        *("route", "authenticator", "template", "has_body", "chunked")
+    }
+    assert {field.name for field in dataclasses.fields(HeadTemplate)} == {
+        *("request_line", "host_line", "copied", "host", "via", "framing")
+    }
+    for kind in (MatchedRequest, HeadTemplate, CachedHead):
+        assert kind.__dataclass_params__.frozen  # type: ignore[union-attr]  # what @dataclass keeps of its arguments
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/users/me/"])
+def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: Admission, path: str) -> None:
+    ada, bob = admission.token(), admission.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
+    first = cached(admission.request(path, bearer(ada)), ada)
+    admission.admit(first)
+    matched = admission.pipeline._matched[first.cached_head or pytest.fail("it has a cached head")]
+    assert ada not in repr(matched)
+    second = first._replace(headers=[*first.headers[:-1], bearer(bob)], token=bob)
+    head = admission.admit(second).head(b"Host: h\r\n").decode()
+    assert ada not in head
+    assert (f"Authorization: Bearer {bob}\r\n" in head) == path.startswith("/auth/")
+    assert ("X-User-Id: bob-id\r\n" in head) == path.startswith("/api/")
+
+
+@pytest.mark.parametrize("field", [(b"cookie", b"a=b"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
+def test_a_request_with_other_credentials_is_matched_each_time(
+    admission: Admission, field: tuple[bytes, bytes]
+) -> None:
+    token = admission.token()
+    request = cached(admission.request("/api/x", bearer(token), field), token)
+    for _ in range(2):
+        admission.admit(request)
+    assert len(admission.pipeline._matched) == 0
+
+
+def test_a_cached_head_without_a_token_is_refused(admission: Admission) -> None:
+    request = cached(admission.request("/api/x"), "")
+    assert [admission.refusal(request).code for _ in range(3)] == ["no_credentials"] * 3
