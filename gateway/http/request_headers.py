@@ -43,8 +43,8 @@ class FieldAction(Enum):
     REJECT = auto()
 
 
-# Only the gateway sends these, or nobody does: a service may trust them, and those that override the method or path
-# would bypass the authorization. No route can forward them.
+# Clients must not send these: a service may trust them, and those that override the method or path would bypass the
+# authorization. No route can forward them.
 _GATEWAYS_OWN = (
     "forwarded",
     "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
@@ -162,7 +162,7 @@ def read_request_fields(
         elif action is FieldAction.FORWARD_ON_OPT_IN:
             fields.opt_in_lines += (name, b": ", value, b"\r\n")
         elif action is FieldAction.REJECT:
-            raise Refused("bad_header", f"{_printable(name)} is no name of a header field (RFC 9110 5.1).")
+            raise Refused("bad_header", f"{_printable(name)} is not a valid header field name (RFC 9110 5.1).")
     if size > limits.header_bytes:
         raise _too_large(fields, limits)
     _check(fields, http_version)
@@ -193,14 +193,14 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         fields.content_length = int(value)
     elif name == b"transfer-encoding":
         if fields.chunked or value.lower() != b"chunked":
-            raise Refused("bad_header", "The only known Transfer-Encoding is chunked.")
+            raise Refused("bad_header", "The only supported Transfer-Encoding is chunked.")
         fields.chunked = True
     elif name == b"connection":
         if value.lower() not in (b"keep-alive", b"close"):
             connection += list_elements(value.lower())
     elif name == b"expect":
         if any(expectation != b"100-continue" for expectation in list_elements(value.lower())):
-            raise Refused("bad_header", "The only known expectation is 100-continue.")
+            raise Refused("bad_header", "The only supported expectation is 100-continue.")
     elif name == b"x-refresh-token":
         if fields.refresh_token is not None:
             raise Refused("multiple_credentials", "There is more than one X-Refresh-Token header.")
@@ -220,11 +220,11 @@ def _check(fields: RequestFields, http_version: str) -> None:
         if not fields.host:
             raise Refused("bad_header", "HTTP/1.1 requires a Host.")  # RFC 9112 3.2
     elif http_version != "1.0":
-        raise Refused("bad_request", "The known versions are HTTP/1.0 and HTTP/1.1.")
+        raise Refused("bad_request", "The supported versions are HTTP/1.0 and HTTP/1.1.")
     elif fields.chunked:
         raise Refused("bad_header", "HTTP/1.0 has no Transfer-Encoding.")  # RFC 9112 6.1
     if fields.chunked and fields.content_length is not None:
-        raise Refused("bad_header", "Content-Length and Transfer-Encoding exclude each other.")
+        raise Refused("bad_header", "A request must not have both Content-Length and Transfer-Encoding.")
 
 
 def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:

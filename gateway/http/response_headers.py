@@ -21,7 +21,7 @@ from gateway.http.header_fields import (
     normalized_name,
 )
 
-_log = structlog.get_logger("answer_headers")
+_log = structlog.get_logger("response_headers")
 
 # With these a service tells its proxy to send a file or to request another URL. The gateway supports neither; if it
 # passed them on, nginx in front of it would obey, or a client would learn the file's name.

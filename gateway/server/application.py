@@ -15,8 +15,8 @@ class Application(Protocol):
 
     request_head_cache: RequestHeadCache
     unread_bytes: int
-    """The most bytes outside bodies that may come in a row; bounds memory. The pipeline refuses smaller heads with a
-    response of its own."""
+    """Limit of consecutive bytes outside bodies; bounds memory. Heads that are too large but smaller than this are
+    refused by the pipeline."""
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
     malformed_requests: MalformedRequests

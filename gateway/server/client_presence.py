@@ -5,8 +5,8 @@ which is gone brings a reset. So an HTTP/1.1 client that waits for a response wh
 `100 Continue`: RFC 9110 15.2 has every client accept one at any time, and it soon shows a client that is gone.
 HAProxy waits for the response in either case; nginx and Envoy give up the request in either case.
 
-Once a response has begun, and in HTTP/1.0, no interim response can be sent: there a silence of some seconds counts as
-the client's being gone. An event stream has no end to wait for; it ends when the client's input ends.
+Once a response has started, and in HTTP/1.0, no interim response can be sent. There a pause of some seconds means
+that the client is gone. An event stream has no end to wait for; it ends when the client's input ends.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ from gateway.server.request_parser import MalformedRequest, RequestHead, Request
 from gateway.server.request_pipeline import RequestPipeline
 
 DRAIN_SECONDS = 5.0
-"""How long an idle connection of a stopping worker may still bring a request."""
+"""Seconds for which an idle connection of a stopping worker stays open for one more request."""
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _TIMEOUT = Refused("request_timeout")
@@ -123,7 +123,7 @@ class ServerProtocol(asyncio.Protocol):
         self._start(cycle)
 
     def eof_received(self) -> bool | None:
-        """Answer what a client that has closed its sending side requested. Return whether to keep the connection."""
+        """Answer the requests of a client that has closed its sending side. Return whether to keep the connection."""
         self.client_transport.half_closed = True
         self._end_input()
         self._start_next()
@@ -152,7 +152,7 @@ class ServerProtocol(asyncio.Protocol):
             return
         if self._data_after_upgrade is not None:
             self.client_transport.pause_reading()
-        elif was_idle and requests.waits == 1:
+        elif was_idle and requests.waiting_count == 1:
             self._cache(data)
         self._start_next()
         if requests.current is None and requests.receiving is None and deadlines.head == deadlines.idle == NEVER:
@@ -171,7 +171,7 @@ class ServerProtocol(asyncio.Protocol):
     def _limit_bytes_outside_bodies(self) -> None:
         if self._requests.receiving is not None:
             self._end_input(_MALFORMED, "chunk extensions or trailers without end")
-        elif not self._requests.is_idle:  # the next request's head waits until these are answered
+        elif not self._requests.is_idle:  # read on when these are answered
             self.client_transport.pause_reading()
         else:
             self._end_input(Refused("headers_too_large"), "a header section without end")
@@ -198,7 +198,9 @@ class ServerProtocol(asyncio.Protocol):
         if refused is not None:
             request_id = incomplete.request.request_id if incomplete is not None else self._app.next_request_id()
             self._final_response = FinalResponse(refused, request_id)
-            self._app.malformed_requests.note(self._builder.client, refused.status, refused.code, request_id, reason)
+            self._app.malformed_requests.record(
+                self._builder.client, refused.status, refused.code, request_id, reason
+            )
         if incomplete is not None:
             incomplete.disconnect()
         self._start_next()
@@ -238,8 +240,8 @@ class ServerProtocol(asyncio.Protocol):
             return
         if not cycle.complete or not cycle.keep_alive:
             self._end_after(cycle)
-        elif requests.waits or requests.input_ended or self._data_after_upgrade is not None:
-            self._loop.call_soon(self._start_next)  # not here: a thousand pipelined requests are a deep stack
+        elif requests.waiting_count or requests.input_ended or self._data_after_upgrade is not None:
+            self._loop.call_soon(self._start_next)  # directly, a thousand pipelined requests would overflow the stack
         else:
             self._deadlines.idle = self._loop.time() + self._keep_alive_timeout
             if transport.read_paused:
@@ -254,12 +256,12 @@ class ServerProtocol(asyncio.Protocol):
     @property
     def can_upgrade(self) -> bool:
         """Return whether the current request asks for an upgrade and is the only one."""
-        return self._data_after_upgrade is not None and not self._requests.waits
+        return self._data_after_upgrade is not None and not self._requests.waiting_count
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
         """Give the connection to `successor`. Raises ConnectionError if the client is gone."""
         if self._data_after_upgrade is None:
-            raise ConnectionError("the client has not asked for an upgrade")
+            raise ConnectionError("the request does not ask for an upgrade")
         return self.client_transport.hand_over(successor), self._data_after_upgrade
 
     def _end_after(self, cycle: RequestCycle) -> None:
@@ -306,8 +308,8 @@ class ServerProtocol(asyncio.Protocol):
             self._loop.call_later(DRAIN_SECONDS, self._close_if_idle)
         elif not last.started:
             last.keep_alive = False
-        # If the head of the last response is sent already, the next response carries `Connection: close`: a client
-        # that was not told would lose the request which it sends meanwhile.
+        # If the head of the last response is already sent, the next response has `Connection: close`: without it the
+        # client would lose a request that it sends now.
 
     def _close_if_idle(self) -> None:
         if self._requests.current is None:

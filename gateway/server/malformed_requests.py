@@ -1,5 +1,4 @@
-"""Answer, log and count input that is refused before it is a request: malformed HTTP, oversized heads, bad PROXY
-headers.
+"""Log, count and answer input that is refused: malformed HTTP, oversized heads, malformed PROXY headers.
 
 Each is counted. At most LINES_A_SECOND are logged, so that an attack cannot flood the log; each line states how many
 were left out before it.
@@ -33,8 +32,8 @@ class MalformedRequests:
         self._logged = 0
         self._not_logged = 0
 
-    def note(self, client: str, status: int, code: str, request_id: str, reason: str) -> None:
-        """Count one, and log it within the bound. `reason` is a fixed text and quotes nothing that was received."""
+    def record(self, client: str, status: int, code: str, request_id: str, reason: str) -> None:
+        """Count one, and log it unless too many were logged in this second. `reason` is a fixed text, never input."""
         self._count(status, code)
         second = int(self._clock())
         if second != self._second:

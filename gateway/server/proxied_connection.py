@@ -36,7 +36,9 @@ class ProxiedConnection(ServerProtocol):
             header = self._app.proxy_protocol.read(data)
         except MalformedProxyHeader as malformed:
             request_id = self._app.next_request_id()
-            self._app.malformed_requests.note(self._builder.client, 0, "bad_proxy_header", request_id, str(malformed))
+            self._app.malformed_requests.record(
+                self._builder.client, 0, "bad_proxy_header", request_id, str(malformed)
+            )
             self.client_transport.abort()
             return b""
         if header is None:

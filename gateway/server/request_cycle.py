@@ -80,11 +80,11 @@ class RequestCycle:
         self.expects_continue = expects_continue
         """Whether the client sends the body only after `100 Continue`."""
         self.cors_lines = b""
-        """The CORS header lines of the response, whatever it is."""
+        """The CORS header lines of every response to this request."""
         self.more_body = True
         """Whether more of the request's body may come."""
         self.started = False
-        """Whether the response has begun."""
+        """Whether the response has started."""
         self.complete = False
         """Whether the whole response is written."""
         self.disconnected = False
@@ -194,10 +194,10 @@ class RequestCycle:
         if not self.started:
             self.started = True
             self.expects_continue = False
-            self._head = self._built_head(message["status"], message.get("headers", ()))
+            self._head = self._build_head(message["status"], message.get("headers", ()))
             return
         more = message.get("more_body", False)
-        data = self._framed(message.get("body", b""), more)
+        data = self._frame(message.get("body", b""), more)
         if self._head is not None:
             data = self._head + data
             self._head = None
@@ -234,7 +234,7 @@ class RequestCycle:
         Return the status; 0 if the response cannot be written as HTTP: then the connection is closed.
         """
         try:
-            data = self._built_head(status, headers) + self._framed(body, False)
+            data = self._build_head(status, headers) + self._frame(body, False)
         except ValueError as error:
             _log.error("response_not_written", request_id=self.request.request_id, reason=str(error))
             self.abandon()
@@ -253,17 +253,18 @@ class RequestCycle:
             head.lines,
             self.request.request_id,
             cors_lines=self.cors_lines,
-            connection_lines=self._persistence(),
+            connection_lines=self._connection_line(),
             body=body,
         )
         self._connection.client_transport.write(data)
         self._complete()
         return head.status
 
-    def _built_head(self, status: int, headers: HeaderFields) -> bytes:
+    def _build_head(self, status: int, headers: HeaderFields) -> bytes:
+        """Return the head in wire format. Raises ValueError if a header contains a line end."""
         lines: list[bytes] = []
         for name, value in headers:
-            if name == b"connection":  # written by `_persistence`
+            if name == b"connection":  # written by `_connection_line`
                 self.keep_alive = self.keep_alive and value != b"close"
                 continue
             if name == b"content-length":
@@ -274,17 +275,18 @@ class RequestCycle:
         fields = b"".join(lines)
         if fields.count(b"\n") * 4 != len(lines) or fields.count(b"\r") * 4 != len(lines):
             raise ValueError("a response header contains a line end")
-        framing = self._framing(status)
+        framing_line = self._framing_line(status)
         return complete_response(
             status,
             self._connection.default_response_lines(self.request.scheme),
             fields,
             self.request.request_id,
             cors_lines=self.cors_lines,
-            connection_lines=framing + self._persistence(),
+            connection_lines=framing_line + self._connection_line(),
         )
 
-    def _framing(self, status: int) -> bytes:
+    def _framing_line(self, status: int) -> bytes:
+        """Choose how the end of the body is marked (RFC 9112 6.3); return the header line for it, if any."""
         if self.request.method == "HEAD" or status in BODILESS:
             self._body_bytes_left = 0
             return b""
@@ -296,14 +298,15 @@ class RequestCycle:
         self.keep_alive = False  # RFC 9112 6.3: the connection's end is the body's end
         return b""
 
-    def _persistence(self) -> bytes:
+    def _connection_line(self) -> bytes:
         if self.more_body:  # the rest of the request's body is not read, so the next request cannot be found
             self.keep_alive = False
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"" if self.request.http_version == "1.1" else b"connection: keep-alive\r\n"
 
-    def _framed(self, body: bytes, more: bool) -> bytes:
+    def _frame(self, body: bytes, more: bool) -> bytes:
+        """Return a piece of the body in wire format. Raises ValueError if it contradicts Content-Length."""
         if self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             return chunk if more else chunk + b"0\r\n\r\n"

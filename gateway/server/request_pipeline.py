@@ -21,11 +21,11 @@ class RequestPipeline:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no request is being received, waits or is being answered."""
+        """Return whether there is no request, in whatever state."""
         return self.current is None and self.receiving is None and not self._waiting
 
     @property
-    def waits(self) -> int:
+    def waiting_count(self) -> int:
         """Return the number of requests that wait."""
         return len(self._waiting)
 

@@ -111,9 +111,9 @@ def test_a_few_lines_a_second_are_logged_and_all_are_counted(clock: MovableClock
     counts: list[tuple[int, str]] = []
     malformed = MalformedRequests(lambda status, code: counts.append((status, code)), clock)
     for _ in range(1_000):
-        malformed.note("192.0.2.1", 400, "bad_request", "id", "Invalid method")
+        malformed.record("192.0.2.1", 400, "bad_request", "id", "Invalid method")
     clock.move(1)
-    malformed.note("192.0.2.2", 431, "headers_too_large", "id", "too long")
+    malformed.record("192.0.2.2", 431, "headers_too_large", "id", "too long")
     assert len(counts) == 1_001
     assert [(line["client"], line["not_logged"]) for line in lines] == [
         *[("192.0.2.1", 0)] * LINES_A_SECOND,
