@@ -141,6 +141,10 @@ def test_a_valid_request_id_is_kept_and_any_other_replaced(client: FlaskClient, 
 
 
 def test_exactly_one_proxy_hop_is_trusted(client: FlaskClient) -> None:
-    said = {"X-Forwarded-For": "6.6.6.6, 192.0.2.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "api.example"}
-    who = client.get("/who", headers=said).get_json()
+    forwarded = {
+        "X-Forwarded-For": "6.6.6.6, 192.0.2.1",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "api.example",
+    }
+    who = client.get("/who", headers=forwarded).get_json()
     assert (who["address"], who["scheme"], who["host"]) == ("192.0.2.1", "https", "api.example")

@@ -62,9 +62,9 @@ def saying(answer: bytes) -> Iterator[int]:
 
 def reason(url: str) -> str:
     """Return the reason, after checking that the sync and the asyncio client give the same."""
-    said = reason_of_threads(url)
-    assert asyncio.run(reason_of_a_loop(url)) == said
-    return said
+    message = reason_of_threads(url)
+    assert asyncio.run(reason_of_a_loop(url)) == message
+    return message
 
 
 async def reason_of_a_loop(url: str) -> str:
@@ -83,16 +83,16 @@ def reason_of_threads(url: str) -> str:
 
 def test_a_missing_or_wrong_password_is_reported_in_redis_words(locked_port: int) -> None:
     assert reason(f"redis://127.0.0.1:{locked_port}") == "refused: NOAUTH a password is required"
-    said = reason(f"redis://:hunter2@127.0.0.1:{locked_port}")
-    assert said.startswith("refused: WRONGPASS ")
-    assert "invalid username-password pair" in said
-    assert "hunter2" not in said
+    message = reason(f"redis://:hunter2@127.0.0.1:{locked_port}")
+    assert message.startswith("refused: WRONGPASS ")
+    assert "invalid username-password pair" in message
+    assert "hunter2" not in message
 
 
 def test_protected_mode_is_reported_in_one_sentence() -> None:
     with saying(DENIED) as port:
-        said = reason(f"redis://127.0.0.1:{port}")
-    assert said == "refused: DENIED Redis is running in protected mode because no password is set"
+        message = reason(f"redis://127.0.0.1:{port}")
+    assert message == "refused: DENIED Redis is running in protected mode because no password is set"
 
 
 def test_tls_against_a_plaintext_port_is_reported() -> None:

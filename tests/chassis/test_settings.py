@@ -29,10 +29,10 @@ def refusal(**environ: str) -> str:
     """Return the error message for these variables, after checking that it shows no secret."""
     with pytest.raises(SettingsError) as refused:
         load(Example, environ)
-    said = str(refused.value)
+    message = str(refused.value)
     secret = ("THE_SECRET", "OLD_SECRET", "A_KEY")
-    assert not any(value in said for name, value in environ.items() if name in secret and len(value) > 3)
-    return said
+    assert not any(value in message for name, value in environ.items() if name in secret and len(value) > 3)
+    return message
 
 
 def test_given_settings_are_read_and_others_have_defaults() -> None:
@@ -59,7 +59,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({}, "THE_SECRET is missing"),
         ({"THE_SECRET": "tooshort"}, "THE_SECRET is shorter than 32 bytes"),
@@ -73,20 +73,20 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ({"THE_SECRET": GOOD, "LOG_LEVEL": "debug"}, "LOG_LEVEL input should be"),
     ],
 )
-def test_each_problem_names_its_variable(environ: dict[str, str], said: str) -> None:
-    assert refusal(**environ).startswith(said)
+def test_each_problem_names_its_variable(environ: dict[str, str], message: str) -> None:
+    assert refusal(**environ).startswith(message)
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("IS_ON", "perhaps"), ("LOG_LEVEL", "x" * 101)])
 def test_a_wrong_value_is_shown_unless_it_is_secret(name: str, value: str) -> None:
-    (said,) = [line for line in refusal(**{name: value}).splitlines() if line.startswith(name)]
-    assert said.endswith(f"; got {value[:100]!r}")
+    (message,) = [line for line in refusal(**{name: value}).splitlines() if line.startswith(name)]
+    assert message.endswith(f"; got {value[:100]!r}")
 
 
 def test_a_wrong_secret_from_a_file_is_reported_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("tooshort")
-    said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
-    assert said == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
+    message = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    assert message == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
     (tmp_path / "empty").write_text("\n")
     assert (
         refusal(THE_SECRET_FILE=str(tmp_path / "empty"))
@@ -134,13 +134,13 @@ def test_problems_in_two_groups_of_settings_are_reported_together(capsys: pytest
 
     with pytest.raises(SystemExit):
         settings_or_exit(Example, {"PORT": "eighty", "WORKERS": "two", "LOG_LEVEL": "x"}, Other)
-    said = capsys.readouterr().err.splitlines()
-    assert [line.split()[2] for line in said] == ["LOG_LEVEL", "THE_SECRET", "PORT", "WORKERS"]
+    message = capsys.readouterr().err.splitlines()
+    assert [line.split()[2] for line in message] == ["LOG_LEVEL", "THE_SECRET", "PORT", "WORKERS"]
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    said = refusal(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
-    assert [line.split(" ")[0] for line in said.splitlines()] == ["THE_SECRET", "OLD_SECRET", "PORT", "IS_ON"]
+    message = refusal(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
+    assert [line.split(" ")[0] for line in message.splitlines()] == ["THE_SECRET", "OLD_SECRET", "PORT", "IS_ON"]
 
 
 # --- secrets in files ----------------------------------------------------------------------------------------------
@@ -160,17 +160,17 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
 
 def test_a_variable_and_its_file_together_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
-    said = refusal(THE_SECRET=GOOD, THE_SECRET_FILE=str(tmp_path / "secret"))
-    assert said == "THE_SECRET and THE_SECRET_FILE are both set: keep one"
+    message = refusal(THE_SECRET=GOOD, THE_SECRET_FILE=str(tmp_path / "secret"))
+    assert message == "THE_SECRET and THE_SECRET_FILE are both set: keep one"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"  \n", b"\xff\xfe", b"tooshort"], ids=repr)
 def test_an_unusable_secret_file_is_reported_by_its_variable(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    said = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
-    assert said.startswith(("THE_SECRET ", "THE_SECRET_FILE "))
-    assert "\n" not in said
+    message = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    assert message.startswith(("THE_SECRET ", "THE_SECRET_FILE "))
+    assert "\n" not in message
 
 
 def test_only_secrets_come_from_files(tmp_path: Path) -> None:

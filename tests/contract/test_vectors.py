@@ -52,8 +52,8 @@ def test_the_identity_headers_keep_their_names() -> None:
 
 
 def test_recorded_access_claims_are_read() -> None:
-    told = {name: ACCESS[name] for name in ("issuer", "audience", "now")}
-    found = read_access_claims(ACCESS["claims"], **told)
+    expected = {name: ACCESS[name] for name in ("issuer", "audience", "now")}
+    found = read_access_claims(ACCESS["claims"], **expected)
     assert found == AccessClaims(**{**ACCESS["read"], "roles": tuple(ACCESS["read"]["roles"])})
 
 

@@ -20,7 +20,7 @@ WORKERS = 4
 PATIENCE = 2.0
 """Seconds. The first to come near a limit waits a fifth of one for a hung Redis; the rest is a slow machine's."""
 
-# Public, and nothing there: whoever is let in is settings 404 by the service.
+# Public, and without a resource: an admitted request receives 404 from the service.
 ROUTE = """
 [[routes]]
 prefix = "/{name}/"

@@ -1,4 +1,4 @@
-"""R34: clients that send slowly are closed at a deadline, and nobody else notices them."""
+"""R34: connections of clients that send slowly are closed at a timeout; other clients are not affected."""
 
 import asyncio
 import threading

@@ -39,7 +39,7 @@ def test_the_redis_url_may_be_in_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"REDIS_URL": "127.0.0.1:6379"}, "REDIS_URL must be redis://host:port"),
         ({"REDIS_URL": "redis://:hunter/2@127.0.0.1:6379"}, "percent-encoding"),
@@ -48,7 +48,7 @@ def test_the_redis_url_may_be_in_a_file(tmp_path: Path) -> None:
         ({"REDIS_URL": "redis://127.0.0.1:1", "REDIS_URL_FILE": "/nowhere"}, "both set: keep one"),
     ],
 )
-def test_a_problem_names_the_cause_and_what_to_do(given: dict[str, str], said: str) -> None:
-    with pytest.raises(StartError, match=said) as refused:
+def test_a_problem_names_the_cause_and_what_to_do(given: dict[str, str], message: str) -> None:
+    with pytest.raises(StartError, match=message) as refused:
         check_redis(given)
     assert "hunter" not in str(refused.value)

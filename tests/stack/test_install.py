@@ -51,8 +51,8 @@ def test_uv_is_used_if_it_works_with_pips_certificates(programs: Path, tmp_path:
     play(programs, "uv", 'echo "uv $1 ca=$SSL_CERT_FILE index=$UV_DEFAULT_INDEX" >> "$CALLS"')
     done = install(programs, tmp_path, PIP_CERT="/ca.pem", PIP_INDEX_URL="https://packages.example/simple")
     assert done.returncode == 0, done.stderr
-    told = "ca=/ca.pem index=https://packages.example/simple"
-    assert calls(tmp_path) == [f"uv venv {told}", f"uv pip {told}"]
+    options = "ca=/ca.pem index=https://packages.example/simple"
+    assert calls(tmp_path) == [f"uv venv {options}", f"uv pip {options}"]
 
 
 def test_pip_is_used_if_uv_fails(programs: Path, tmp_path: Path) -> None:

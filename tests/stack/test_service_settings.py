@@ -35,10 +35,10 @@ def names(problems: list[str]) -> list[str]:
 def test_a_wrong_setting_of_the_stack_does_not_hide_those_of_services(tmp_path: Path) -> None:
     (tmp_path / "routes.toml").write_text("[[routes]]\nprefx = 1\n")
     routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml")}
-    said = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
-    of_routes = [problem for problem in said if "routes.toml" in problem]
+    reported = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
+    of_routes = [problem for problem in reported if "routes.toml" in problem]
     assert any("did you mean prefix?" in problem for problem in of_routes)
-    rest = [problem for problem in said if problem not in of_routes]
+    rest = [problem for problem in reported if problem not in of_routes]
     assert names(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *WRONG])
 
 
@@ -49,12 +49,12 @@ def test_secrets_that_the_first_start_creates_are_not_reported_missing(tmp_path:
 def test_a_taken_port_and_an_absent_redis_do_not_hide_other_problems(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
-        said = start(tmp_path, {**taken, **WRONG})
-    assert names(said) == sorted(["GATEWAY_PORT", "REDIS_URL", *WRONG])
+        reported = start(tmp_path, {**taken, **WRONG})
+    assert names(reported) == sorted(["GATEWAY_PORT", "REDIS_URL", *WRONG])
 
 
 def test_production_reports_a_misspelled_setting_with_the_missing_one(tmp_path: Path) -> None:
-    said = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
-    assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in said
-    assert "REFRESH_SECRET is shorter than 32 bytes" in said
-    assert names(said).count("DATABASE_URL") == 1
+    reported = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
+    assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in reported
+    assert "REFRESH_SECRET is shorter than 32 bytes" in reported
+    assert names(reported).count("DATABASE_URL") == 1

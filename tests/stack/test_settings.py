@@ -63,12 +63,12 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    said = problems({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
-    assert [problem.split()[0] for problem in said] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
+    reported = problems({"GATEWAY_PORT": "x", "REFRESH_GRACE": "x", "AUTH_URL": "x"})
+    assert [problem.split()[0] for problem in reported] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
 
 
 def test_production_names_everything_that_is_missing() -> None:
-    said = "\n".join(problems({"APP_ENV": "production"}))
+    reported = "\n".join(problems({"APP_ENV": "production"}))
     for name in (
         "DATA_DIR",
         "DATABASE_URL",
@@ -78,8 +78,8 @@ def test_production_names_everything_that_is_missing() -> None:
         "PEER_SECRET",
         "IDENTITY_SECRET",
     ):
-        assert name in said
-    assert "notes.secret" in said
+        assert name in reported
+    assert "notes.secret" in reported
 
 
 @pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "APP_ENV"])

@@ -83,13 +83,13 @@ def test_no_writer_fails_and_none_is_overtaken_by_many(path: Path) -> None:
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        said = [process.communicate(timeout=60)[0] for process in processes]
+        waits = [process.communicate(timeout=60)[0] for process in processes]
     finally:
         for process in processes:
             process.kill()
             process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
-    assert max(map(int, said)) <= 2 * THREADS * 5
+    assert max(map(int, waits)) <= 2 * THREADS * 5
 
 
 def test_every_write_is_stored(engine: Engine, make_engine: MakeEngine) -> None:
@@ -115,10 +115,10 @@ def test_a_writer_fails_after_the_timeout_and_leaves_the_queue(
     other = make_engine() if is_other_process else engine
     with engine.begin() as connection:
         connection.execute(MORE)
-        asked = time.monotonic()
+        started = time.monotonic()
         with pytest.raises(OperationalError, match="database is locked"):
             write(other)
-        assert time.monotonic() >= asked + hurried
+        assert time.monotonic() >= started + hurried
     write(other)
     write(engine)
     assert read(engine) == 3

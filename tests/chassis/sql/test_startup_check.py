@@ -37,10 +37,10 @@ def postgres() -> Iterator[Postgres]:
 def refusal(url: str, tables: Tables) -> str:
     with pytest.raises(DatabaseUnusable) as refused:
         check_database(database_url(url), tables)
-    said = str(refused.value)
-    assert "\n" not in said
-    assert said.startswith("the database of DATABASE_URL cannot be used: ")
-    return said.removeprefix("the database of DATABASE_URL cannot be used: ")
+    message = str(refused.value)
+    assert "\n" not in message
+    assert message.startswith("the database of DATABASE_URL cannot be used: ")
+    return message.removeprefix("the database of DATABASE_URL cannot be used: ")
 
 
 def sqlite(path: Path, *statements: str) -> str:
@@ -56,16 +56,16 @@ def sqlite(path: Path, *statements: str) -> str:
 
 
 def test_a_missing_file_is_named_and_not_created(tmp_path: Path, tables: Tables) -> None:
-    said = refusal(f"sqlite:///{tmp_path / 'a.db'}", tables)
-    assert said == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
+    message = refusal(f"sqlite:///{tmp_path / 'a.db'}", tables)
+    assert message == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
     assert not (tmp_path / "a.db").exists()
     check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, tables: Tables) -> None:
     url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
-    for said in (refusal(url, tables), str(_to_migrate(url))):
-        assert f"there is no folder {tmp_path / 'none'}; create it" in said
+    for message in (refusal(url, tables), str(_to_migrate(url))):
+        assert f"there is no folder {tmp_path / 'none'}; create it" in message
 
 
 def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, tables: Tables) -> None:
@@ -104,10 +104,10 @@ def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> N
 
 
 def test_an_absent_server_and_a_refusing_server_are_reported_differently(tmp_path: Path, tables: Tables) -> None:
-    said = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
-    assert "refused" in said
-    assert said.endswith("start the database server, or correct DATABASE_URL")
-    assert "hunter2" not in said
+    message = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
+    assert "refused" in message
+    assert message.endswith("start the database server, or correct DATABASE_URL")
+    assert "hunter2" not in message
     assert refusal(f"postgresql://ann@/sally?host={tmp_path}", tables).endswith(
         "start the database server, or correct DATABASE_URL"
     )
@@ -115,8 +115,10 @@ def test_an_absent_server_and_a_refusing_server_are_reported_differently(tmp_pat
 
 @needs_postgres
 def test_a_missing_database_or_role_is_named(postgres: Postgres, tables: Tables) -> None:
-    said = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
-    assert said == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
+    message = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
+    assert (
+        message == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
+    )
     assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith(
         'role "bob" does not exist; create it'
     )
@@ -138,8 +140,8 @@ def test_missing_privileges_on_a_table_are_reported(postgres: Postgres, tables: 
     assert "its tables do not exist yet" in refusal(url, tables)
     run_sql(postgres, "CREATE TABLE the_version AS SELECT '0002' AS version_num", database="utf8")
     check_database(database_url(url), tables)
-    said = refusal(url.replace("postgres@", "carl@"), tables)
-    assert said.startswith("permission denied for table the_version; grant the permission")
+    message = refusal(url.replace("postgres@", "carl@"), tables)
+    assert message.startswith("permission denied for table the_version; grant the permission")
     run_sql(postgres, "REVOKE CONNECT ON DATABASE utf8 FROM PUBLIC")
     assert refusal(url.replace("postgres@", "carl@"), tables).startswith(
         'permission denied for database "utf8"; grant'

@@ -93,8 +93,8 @@ def test_a_process_holds_the_file_lock_alone_until_the_others_deadline(tmp_path:
     with ThreadPoolExecutor(1) as pool:
         with process_lock(path, soon()):
             waiting = pool.submit(come)
-            asked = time.monotonic()
-            with process_lock(path, asked + 0.05):
-                assert time.monotonic() >= asked + 0.05
+            started = time.monotonic()
+            with process_lock(path, started + 0.05):
+                assert time.monotonic() >= started + 0.05
             is_over.set()
         assert waiting.result()

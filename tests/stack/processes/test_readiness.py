@@ -8,7 +8,7 @@ from stack.address import Port
 from stack.processes.readiness import NotReadyInTime, http_problem, wait_for
 
 
-async def told_by_a_server_that_says(answer: bytes) -> str | None:
+async def problem_of_a_server_that_sends(answer: bytes) -> str | None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -20,16 +20,16 @@ async def told_by_a_server_that_says(answer: bytes) -> str | None:
 
 
 def test_a_200_means_ready() -> None:
-    assert asyncio.run(told_by_a_server_that_says(b"HTTP/1.1 200 OK\r\n\r\n{}")) is None
+    assert asyncio.run(problem_of_a_server_that_sends(b"HTTP/1.1 200 OK\r\n\r\n{}")) is None
 
 
 def test_the_response_names_what_is_not_ready() -> None:
     answer = b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"failing": ["keys"]}'
-    assert "keys" in str(asyncio.run(told_by_a_server_that_says(answer)))
+    assert "keys" in str(asyncio.run(problem_of_a_server_that_sends(answer)))
 
 
 def test_no_answer_means_not_ready() -> None:
-    assert asyncio.run(told_by_a_server_that_says(b"")) is not None
+    assert asyncio.run(problem_of_a_server_that_sends(b"")) is not None
     assert asyncio.run(http_problem(Port("127.0.0.1", 1), "/readyz")) is not None
 
 
