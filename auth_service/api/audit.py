@@ -15,7 +15,7 @@ MAX_PAGE_SIZE = 100
 audit_endpoints = Blueprint("audit", __name__, url_prefix="/audit")
 
 
-class Audit(ApiView):
+class AuditList(ApiView):
     """The audit trail of the caller's account."""
 
     name = "Audit List"
@@ -32,4 +32,4 @@ class Audit(ApiView):
         return json_response(read_page(audit.count(user_id), requested_page_size(PAGE_SIZE, MAX_PAGE_SIZE), fetch))
 
 
-audit_endpoints.add_url_rule("/", view_func=Audit.as_view("audit"))
+audit_endpoints.add_url_rule("/", view_func=AuditList.as_view("audit"))

@@ -20,7 +20,7 @@ _SID = re.compile("[0-9a-f]{32}")
 session_endpoints = Blueprint("sessions", __name__)
 
 
-class Sessions(ApiView):
+class SessionList(ApiView):
     """The caller's sessions."""
 
     name = "Session List"
@@ -33,7 +33,7 @@ class Sessions(ApiView):
         return json_response(SessionListResponse([_response(session, current=caller.sid) for session in sessions]))
 
 
-class OneSession(ApiView):
+class SessionInstance(ApiView):
     """One of the caller's sessions."""
 
     name = "Session Instance"
@@ -106,8 +106,8 @@ def _response(session: ListedSession, *, current: str) -> SessionResponse:
     )
 
 
-session_endpoints.add_url_rule("/sessions/", view_func=Sessions.as_view("sessions"))
+session_endpoints.add_url_rule("/sessions/", view_func=SessionList.as_view("sessions"))
 session_endpoints.add_url_rule("/sessions/logout-others/", view_func=LogOutOthers.as_view("logout_others"))
 session_endpoints.add_url_rule("/sessions/logout-all/", view_func=LogOutAll.as_view("logout_all"))
-session_endpoints.add_url_rule("/sessions/<string(length=32):sid>/", view_func=OneSession.as_view("session"))
+session_endpoints.add_url_rule("/sessions/<string(length=32):sid>/", view_func=SessionInstance.as_view("session"))
 session_endpoints.add_url_rule("/logout/", view_func=LogOut.as_view("logout"))

@@ -30,7 +30,7 @@ class TokenView(ApiView):
     anonymous_methods: ClassVar[frozenset[str]] = frozenset(ApiView.methods)
 
 
-class Create(TokenView):
+class LogIn(TokenView):
     """The log-in."""
 
     name = "Token Obtain Pair"
@@ -80,7 +80,7 @@ class Blacklist(TokenView):
         return json_response(EmptyResponse())
 
 
-token_endpoints.add_url_rule("/create/", view_func=Create.as_view("create"))
+token_endpoints.add_url_rule("/create/", view_func=LogIn.as_view("create"))
 token_endpoints.add_url_rule("/refresh/", view_func=Refresh.as_view("refresh"))
 token_endpoints.add_url_rule("/verify/", view_func=Verify.as_view("verify"))
 token_endpoints.add_url_rule("/blacklist/", view_func=Blacklist.as_view("blacklist"))

@@ -29,7 +29,7 @@ from auth_service.services import services
 user_endpoints = Blueprint("users", __name__, url_prefix="/users")
 
 
-class Users(ApiView):
+class UserList(ApiView):
     """The users that the caller may see, and the registration of a new one."""
 
     name = "User List"
@@ -60,7 +60,7 @@ class Users(ApiView):
         return json_response(UserResponse.model_validate(user), 201)
 
 
-class OneUser(ApiView):
+class UserInstance(ApiView):
     """A user by id: the caller, or for staff any user."""
 
     name = "User Instance"
@@ -89,8 +89,8 @@ class OneUser(ApiView):
 class UserWithInvalidId(ApiView):
     """A path that holds no user id."""
 
-    name = OneUser.name
-    allow = OneUser.allow
+    name = UserInstance.name
+    allow = UserInstance.allow
 
     def dispatch_request(self, **_: object) -> ResponseReturnValue:
         """Answer 404 without authentication, with the Allow header that djoser sends."""
@@ -102,7 +102,7 @@ class Me(ApiView):
     """The caller."""
 
     name = "User Me"
-    allow = OneUser.allow
+    allow = UserInstance.allow
 
     def get(self) -> Response:
         """Return the caller."""
@@ -200,8 +200,8 @@ def _delete(user: User) -> ResponseReturnValue:
     return "", 204
 
 
-user_endpoints.add_url_rule("/", view_func=Users.as_view("users"))
+user_endpoints.add_url_rule("/", view_func=UserList.as_view("users"))
 user_endpoints.add_url_rule("/me/", view_func=Me.as_view("me"))
 user_endpoints.add_url_rule("/set_password/", view_func=SetPassword.as_view("set_password"))
-user_endpoints.add_url_rule("/<uuid:user_id>/", view_func=OneUser.as_view("user"))
+user_endpoints.add_url_rule("/<uuid:user_id>/", view_func=UserInstance.as_view("user"))
 user_endpoints.add_url_rule("/<name>/", view_func=UserWithInvalidId.as_view("user_with_invalid_id"))
