@@ -20,7 +20,7 @@ from contract.keys import assertion_verifier
 from contract.peer import PEER_TYP, verify_peer
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.tokens.verifier_bench import Bench, Publisher
 
 NOW = 1_800_000_000
 SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"

@@ -12,7 +12,7 @@ from contract.problems import PROBLEMS, Refused
 from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
 from tests.clocks import MovableClock
 from tests.contract.recorded import recorded
-from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.tokens.verifier_bench import Bench, Publisher
 
 ASSERTIONS = recorded("assertions")
 ACCESS = recorded("access_tokens")

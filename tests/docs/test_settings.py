@@ -10,7 +10,7 @@ import pytest
 from chassis.settings import Settings
 from gateway.routing.loader import parse_routes
 from gateway.routing.schema import RouteEntry, UpstreamEntry
-from tests.gateway.certificates import Authority
+from tests.gateway.stand_ins.certificates import Authority
 
 ROOT = Path(__file__).parents[2]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"

@@ -3,9 +3,9 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.gateway.auth_stand_in import PASSWORD, AuthStandIn
 from tests.gateway.raw_client import Answer
 from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.stand_ins.auth_service import PASSWORD, AuthStandIn
 
 COOKIE = "__Host-session"
 SAME_ORIGIN = ("X-Requested-With: app", "Sec-Fetch-Site: same-origin")

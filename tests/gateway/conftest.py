@@ -17,7 +17,7 @@ from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.valkey import valkey_server
+from tests.gateway.stand_ins.valkey import valkey_server
 
 MakeApp = Callable[..., Gateway]
 

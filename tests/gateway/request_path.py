@@ -23,8 +23,8 @@ from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.valkey import valkey_server
-from tests.gateway.websocket_service import websocket_service
+from tests.gateway.stand_ins.valkey import valkey_server
+from tests.gateway.stand_ins.websocket_service import websocket_service
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gateway", "contract", "chassis")

@@ -11,7 +11,6 @@ from contract.internal import EXCHANGE_PATH
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.auth_stand_in import PASSWORD, AuthStandIn, serving
 from tests.gateway.browser import (
     COOKIE,
     SAME_ORIGIN,
@@ -25,6 +24,7 @@ from tests.gateway.browser import (
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import PASSWORD, AuthStandIn, serving
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from websockets.sync.client import connect
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, serving
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, log_in_for_cookie
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.valkey import Valkey, valkey_server
-from tests.gateway.websocket_service import websocket_service
+from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
+from tests.gateway.stand_ins.valkey import Valkey, valkey_server
+from tests.gateway.stand_ins.websocket_service import websocket_service
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import pytest
 
 from gateway.app import Gateway
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.stand_ins.auth_service import AuthStandIn
 from tests.hostile_calls import FULL, every_body, every_place, share
 from tests.hostile_json import Body, Place
 

@@ -8,11 +8,11 @@ import pytest
 
 from contract.internal import END_PATH, SESSIONS_PATH
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.auth_stand_in import PASSWORD, USER, AuthStandIn, hash_of, serving
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, ask, handle_in, log_in, log_in_for_cookie
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import PASSWORD, USER, AuthStandIn, hash_of, serving
 
 
 @pytest.fixture

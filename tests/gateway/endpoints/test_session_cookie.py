@@ -9,12 +9,12 @@ import pytest
 
 from contract.internal import EXCHANGE_PATH
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
 FOREIGN = "eyJ1c2VyIjoxfQ.aSg.x"
 """What another Flask application on the same host keeps in a cookie."""

@@ -20,12 +20,12 @@ from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.suspendable import Suspendable, wait_for
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
 ROUTES = routes_toml(
     AUTH_UPSTREAM,

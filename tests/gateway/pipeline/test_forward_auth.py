@@ -13,11 +13,11 @@ from gateway.http.request import Request
 from gateway.observability.access_log import AccessLog
 from gateway.pipeline.forward_auth import logged_request, original_request
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, hash_of
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import Answer
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
 NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
 HANDLE = "h" * 43

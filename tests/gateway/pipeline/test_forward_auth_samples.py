@@ -8,12 +8,12 @@ import pytest
 from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.conftest import MakeApp
+from tests.gateway.pipeline.sample_proxies import PROXIES, SampleProxy
 from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import running
-from tests.gateway.sample_proxies import PROXIES, SampleProxy
+from tests.gateway.stand_ins.auth_service import AuthStandIn
 from tests.ports import free_port
 
 NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]

@@ -32,8 +32,8 @@ from gateway.tokens.auth_client import AuthResponse
 from gateway.tokens.refresh import TokenRefresher
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims
-from tests.gateway.authenticating import Bench, Publisher
 from tests.gateway.routes_toml import AUTH_UPSTREAM, limits, route_table, routes_toml, upstream_table
+from tests.gateway.tokens.verifier_bench import Bench, Publisher
 
 ROUTES = routes_toml(
     AUTH_UPSTREAM,

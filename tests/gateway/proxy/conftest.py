@@ -6,12 +6,12 @@ import pytest
 
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.browser import COOKIE, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.websocket_service import WebSocketService, websocket_service
+from tests.gateway.stand_ins.auth_service import AuthStandIn
+from tests.gateway.stand_ins.websocket_service import WebSocketService, websocket_service
 
 CLOSE_TIMEOUT = 0.5
 """Seconds."""

@@ -10,12 +10,12 @@ from redis import Redis
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.browser import COOKIE, handle_in, log_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn
 
 EVENT = b"data: hello\n\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\n"

@@ -6,12 +6,12 @@ from contract.identity import verify
 from contract.keys import assertion_verifier
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.conftest import MakeApp
 from tests.gateway.proxy.websocket_client import HANDSHAKE, KEY, UPGRADE, open_websocket, refusal_status
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.websocket_service import WebSocketService, websocket_service
+from tests.gateway.stand_ins.auth_service import AuthStandIn
+from tests.gateway.stand_ins.websocket_service import WebSocketService, websocket_service
 
 
 def test_the_service_gets_the_identity_and_no_token(

@@ -14,7 +14,6 @@ from websockets.sync.server import ServerConnection
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn
 from tests.gateway.conftest import MakeApp
 from tests.gateway.proxy.conftest import CLOSE_TIMEOUT
 from tests.gateway.proxy.websocket_client import (
@@ -24,7 +23,8 @@ from tests.gateway.proxy.websocket_client import (
 )
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.websocket_service import WebSocketService
+from tests.gateway.stand_ins.auth_service import AuthStandIn
+from tests.gateway.stand_ins.websocket_service import WebSocketService
 
 LARGE = bytes(range(256)) * 4096
 """1 MiB."""

@@ -16,7 +16,7 @@ from tests.gateway.raw_client import Answer, RawClient
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml
 from tests.gateway.running_gateway import RunningGateway, running
-from tests.gateway.valkey import valkey_server
+from tests.gateway.stand_ins.valkey import valkey_server
 
 ROUTES = routes_toml(
     AUTH_UPSTREAM,

@@ -18,7 +18,7 @@ from gateway.routing.routes import ADDRESS, IDENTITY, RateLimit
 from gateway.suspendable import run
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
-from tests.gateway.valkey import Valkey, valkey_server
+from tests.gateway.stand_ins.valkey import Valkey, valkey_server
 
 CLIENT = "192.0.2.7"
 

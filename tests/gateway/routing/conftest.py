@@ -1,6 +1,6 @@
 import pytest
 
-from tests.gateway.certificates import Authority
+from tests.gateway.stand_ins.certificates import Authority
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
 from gateway.routing.errors import RoutesError
-from tests.gateway.certificates import ONE_DAY, Authority, Pair
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.single_requests import request_once, status_and_code
-from tests.gateway.websocket_service import websocket_service
+from tests.gateway.stand_ins.certificates import ONE_DAY, Authority, Pair
+from tests.gateway.stand_ins.websocket_service import websocket_service
 
 LARGE = 3_000_000
 """Bytes: more than all buffers on the way."""

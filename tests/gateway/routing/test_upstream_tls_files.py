@@ -6,7 +6,7 @@ import pytest
 
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import parse_routes
-from tests.gateway.certificates import Authority
+from tests.gateway.stand_ins.certificates import Authority
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.running_gateway import RunningGateway
-from tests.gateway.smuggling import CANARY, NUMBER, Case, families
+from tests.gateway.smuggling.cases import CANARY, NUMBER, Case, families
 
 FAMILIES = families()
 SAMPLE = 60

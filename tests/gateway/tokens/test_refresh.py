@@ -9,11 +9,11 @@ import pytest
 from contract.identity import verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, serving
 from tests.gateway.browser import ask, ask_at_once
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
 
 REFRESH = "/auth/jwt/refresh/"
 

@@ -18,8 +18,8 @@ from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
 from tests.gateway.raw_upstream import WAIT
+from tests.gateway.stand_ins.valkey import Valkey, valkey_server
 from tests.gateway.tokens.test_revocations import LIFETIME, NOW, is_refused, revoked
-from tests.gateway.valkey import Valkey, valkey_server
 
 
 @pytest.fixture

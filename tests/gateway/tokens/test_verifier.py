@@ -19,7 +19,7 @@ from contract.problems import Refused
 from contract.revocation import Revocation
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims, by_hand
-from tests.gateway.authenticating import Bench, Publisher
+from tests.gateway.tokens.verifier_bench import Bench, Publisher
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.upstreams import health_checks
-from tests.gateway.certificates import Authority
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.routing.test_upstream_tls import serving
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.single_requests import request_once
+from tests.gateway.stand_ins.certificates import Authority
 from tests.gateway.upstreams.named_upstreams import HOST, FakeResolver, gateway_for
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
-from tests.gateway.framing_mutations import CHUNKS, CODINGS, ENDS, LENGTHS
-from tests.gateway.head_mutations import BEFORE, FIELDS, REQUEST_LINES
+from tests.gateway.smuggling.framing_mutations import CHUNKS, CODINGS, ENDS, LENGTHS
+from tests.gateway.smuggling.head_mutations import BEFORE, FIELDS, REQUEST_LINES
 
 NUMBER = "NNNNN"
 OUTER, INNER, CANARY = f"/public/{NUMBER}", f"/public/{NUMBER}/inner", f"/public/{NUMBER}/canary"
