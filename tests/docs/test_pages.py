@@ -56,3 +56,12 @@ def test_every_file_that_a_document_names_exists(document: Path) -> None:
     for path in re.findall(r"`([\w.-]+/[\w./-]*)`", without_code(document)):
         if path.split("/")[0] in folders and not path.startswith("build/"):
             assert (ROOT / path).exists(), f"there is no {path}"
+
+
+def test_the_index_of_decisions_has_the_title_of_each_page() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| \[\d{4}\]\(([^)]+)\) \| (.+) \|$", index, re.MULTILINE))
+    pages = sorted(folder.glob("0*.md"))
+    titles = [page.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2] for page in pages]
+    assert listed == dict(zip((page.name for page in pages), titles, strict=True))
