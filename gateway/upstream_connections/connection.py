@@ -96,7 +96,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._reading_head = True
         self._keeps_alive = self._upgrade_allowed = self.complete = self.has_url_fields = False
         self._raw_headers = []
-        self._head_bytes = 0
+        self._head_bytes = self._body_bytes = 0
         self.cached_head = None
         self.total_deadline = self._deadline(total)
         request = head + body if body else head

@@ -1,0 +1,114 @@
+"""Requests that wait for nothing: their responses, and how they continue when a response needs more."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.gateway.conftest import MakeApp
+from tests.gateway.proxy.flow_control import read_until
+from tests.gateway.raw_client import RawClient
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
+from tests.gateway.routes_toml import limits, route_table, routes_toml, upstream_table
+from tests.gateway.running_gateway import RunningGateway, running
+
+
+@pytest.fixture
+def client(gateway: RunningGateway, upstream: RawUpstream) -> Iterator[RawClient]:
+    """A client whose requests find an idle upstream connection and cached heads."""
+    with gateway.connect() as connected:
+        for _ in range(3):
+            assert connected.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+        yield connected
+
+
+def ask(client: RawClient, path: str = "/public/") -> tuple[int, bytes]:
+    answer = client.ask(f"GET {path} HTTP/1.1", "Host: h")
+    return answer.status, answer.body
+
+
+def test_a_response_with_another_head_keeps_the_connection(client: RawClient, upstream: RawUpstream) -> None:
+    """Its head is not the cached one, and its body is longer than the one before."""
+    upstream.begin_answering(answering(ok(b"new", "X-New: 1")))
+    for _ in range(3):
+        answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+        assert (answer.status, answer.body, answer.get("x-new")) == (200, b"new", "1")
+    assert {request.connection for request in upstream.requests[-3:]} == {upstream.last.connection}
+
+
+def test_a_body_that_is_complete_is_forwarded_with_its_head(client: RawClient, upstream: RawUpstream) -> None:
+    answer = client.ask("POST /public/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body")
+    assert answer.status == 200
+    assert (upstream.last.request_line, upstream.last.body) == ("POST /public/ HTTP/1.1", b"body")
+
+
+def test_overrides_and_rate_limits_are_in_responses_with_a_cached_head(
+    make_app: MakeApp, upstream: RawUpstream, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("routes")
+    (folder / "routes.toml").write_text(
+        routes_toml(
+            upstream_table("notes"),
+            route_table(
+                "/", "public", limits=limits(address="100/hour"), response_headers={"X-Frame-Options": "DENY"}
+            ),
+        )
+    )
+    with running(make_app(GATEWAY_ROUTES=str(folder / "routes.toml"))) as gateway, gateway.connect() as client:
+        for left in (99, 98, 97, 96):
+            answer = client.ask("GET / HTTP/1.1", "Host: h")
+            assert answer.get("x-frame-options") == "DENY"
+            assert f"r={left}" in (answer.get("ratelimit") or "")
+
+
+def test_a_response_that_comes_in_parts_is_streamed(client: RawClient, upstream: RawUpstream) -> None:
+    rest = threading.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+        await asyncio.to_thread(rest.wait, WAIT)
+        await conversation.write(b"later")
+
+    upstream.begin_answering(script)
+    client.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
+    read_until(client, b"first")
+    rest.set()
+    read_until(client, b"later")
+    upstream.begin_answering(answering(ok()))
+    assert ask(client) == (200, b"ok")
+
+
+def test_an_upstream_that_is_silent_is_a_504(client: RawClient, upstream: RawUpstream) -> None:
+    """/impatient/ has a read timeout of 0.3 s."""
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.wait_for_close()
+
+    upstream.begin_answering(script)
+    begun = time.monotonic()
+    answer = client.ask("GET /impatient/ HTTP/1.1", "Host: h")
+    assert (answer.status, answer.problem["code"]) == (504, "upstream_timeout")
+    assert 0.3 <= time.monotonic() - begun < WAIT
+    assert upstream.last.closed.wait(WAIT)
+
+
+def test_an_idle_connection_that_the_upstream_closes_costs_no_request(
+    client: RawClient, upstream: RawUpstream
+) -> None:
+    """A request that was sent on it is sent once more, on another connection."""
+
+    async def script(conversation: Conversation) -> None:
+        upstream.begin_answering(answering(ok(b"again")))
+        conversation.abort()
+
+    upstream.begin_answering(script)
+    assert ask(client) == (200, b"again")
+    assert upstream.requests[-1].connection != upstream.requests[-2].connection
+
+
+def test_a_malformed_response_is_a_502(client: RawClient, upstream: RawUpstream) -> None:
+    upstream.begin_answering(answering(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"))
+    answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+    assert (answer.status, answer.problem["code"]) == (502, "upstream_failed")
