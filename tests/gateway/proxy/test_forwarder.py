@@ -10,12 +10,12 @@ from redis import Redis
 
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.auth_stand_in import AuthStandIn, serving
 from tests.gateway.browser import ask
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_token_that_is_revoked_during_the_upload_is_refused(
     head = f"POST /api/ HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\nContent-Length: 4\r\n\r\n"
     with gateway.connect() as client:
         client.send(head.encode() + b"ab")
-        assert gateway.has_met(1)
+        assert gateway.wait_for_clients(1)
         with Redis.from_url(redis_url) as redis:
             redis.xadd(STREAM, Revocation(SESSION, "upload-session", now, now + 300).to_fields())
         deadline = time.monotonic() + WAIT
@@ -88,12 +88,12 @@ def test_a_client_that_disconnects_in_the_queue_leaves_it(
     ):
         first.send(request)
         second.send(request)
-        assert gateway.has_met(3)
+        assert gateway.wait_for_clients(3)
         assert third.ask("GET / HTTP/1.1", "Host: h").problem["code"] == "route_busy"
         second.close()
-        assert gateway.has_lost_all_but(2)
+        assert gateway.wait_for_at_most(2)
         third.send(request)
-        assert gateway.has_met(2)
+        assert gateway.wait_for_clients(2)
         respond.set()
         assert (first.answer().status, third.answer().status) == (200, 200)
     assert len(upstream.requests) == 2

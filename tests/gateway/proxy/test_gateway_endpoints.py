@@ -30,7 +30,7 @@ def test_slow_bodies_do_not_block_the_endpoints(gateway: RunningGateway) -> None
     clients = [gateway.connect() for _ in range(40)]
     for client in clients:
         client.send("\r\n".join((*POST, "Content-Length: 2", "", "{")).encode())
-    assert gateway.has_met(len(clients))
+    assert gateway.wait_for_clients(len(clients))
     assert one_answer(gateway.port, "GET /readyz HTTP/1.1", "Host: h").status == 200
     for client in clients:
         client.close()
