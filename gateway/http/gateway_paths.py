@@ -8,7 +8,7 @@ FORWARD_AUTH = b"/forward-auth"
 
 Exposure = Literal["internal", "public", "off"]
 
-Server = tuple[str, int | None] | None
+ServerAddress = tuple[str, int | None] | None
 """The address at which a request came in, as in ASGI: host and port, or a unix socket's path and None."""
 
 
@@ -21,7 +21,7 @@ class GatewayPaths:
     internal_address: str
     forward_auth: Exposure = "off"
 
-    def contains(self, path: bytes, server: Server) -> bool:
+    def contains(self, path: bytes, server: ServerAddress) -> bool:
         """Return whether `path`, requested at `server`, is an endpoint of the gateway."""
         return (
             path in self.public
@@ -29,7 +29,7 @@ class GatewayPaths:
             or (path.startswith(FORWARD_AUTH) and self.is_forward_auth(path, server))
         )
 
-    def is_forward_auth(self, path: bytes, server: Server) -> bool:
+    def is_forward_auth(self, path: bytes, server: ServerAddress) -> bool:
         """Return whether `path`, requested at `server`, is an authorization subrequest of another proxy."""
         if path != FORWARD_AUTH and not path.startswith(FORWARD_AUTH + b"/"):
             return False
@@ -38,7 +38,7 @@ class GatewayPaths:
         )
 
 
-def is_internal(server: Server, internal_address: str) -> bool:
+def is_internal(server: ServerAddress, internal_address: str) -> bool:
     """Return whether `server` is `internal_address`: `host:port`, `unix:/path`, or empty if there is none."""
     if server is None or not internal_address:
         return False

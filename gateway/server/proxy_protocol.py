@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from gateway.http.gateway_paths import Server, is_internal
+from gateway.http.gateway_paths import ServerAddress, is_internal
 
 Versions = Literal["off", "v1", "v2", "any"]
 
@@ -51,7 +51,7 @@ class ProxyProtocol:
     versions: Versions
     internal_address: str
 
-    def is_required_at(self, server: Server) -> bool:
+    def is_required_at(self, server: ServerAddress) -> bool:
         """Return whether a trusted proxy that connects to `server` must send a header."""
         return self.versions != "off" and not is_internal(server, self.internal_address)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.http.gateway_paths import Exposure, GatewayPaths, Server
+from gateway.http.gateway_paths import Exposure, GatewayPaths, ServerAddress
 
 PUBLIC, INTERNAL = frozenset({b"/healthz"}), frozenset({b"/healthz", b"/metrics"})
 
@@ -15,7 +15,7 @@ PUBLIC, INTERNAL = frozenset({b"/healthz"}), frozenset({b"/healthz", b"/metrics"
         ("0.0.0.0:9000", ("10.0.0.7", 9000)),
     ],
 )
-def test_internal_paths_are_served_at_the_internal_address(address: str, server: Server) -> None:
+def test_internal_paths_are_served_at_the_internal_address(address: str, server: ServerAddress) -> None:
     assert GatewayPaths(PUBLIC, INTERNAL, address).contains(b"/metrics", server)
 
 
@@ -31,7 +31,7 @@ def test_internal_paths_are_served_at_the_internal_address(address: str, server:
         ("127.0.0.1:9000", None),
     ],
 )
-def test_internal_paths_do_not_exist_at_other_addresses(address: str, server: Server) -> None:
+def test_internal_paths_do_not_exist_at_other_addresses(address: str, server: ServerAddress) -> None:
     paths = GatewayPaths(PUBLIC, INTERNAL, address)
     assert not paths.contains(b"/metrics", server)
     assert paths.contains(b"/healthz", server)
@@ -49,7 +49,7 @@ def test_internal_paths_do_not_exist_at_other_addresses(address: str, server: Se
     ],
 )
 def test_forward_auth_is_served_where_its_exposure_allows(
-    path: bytes, exposure: Exposure, server: Server, expected: bool
+    path: bytes, exposure: Exposure, server: ServerAddress, expected: bool
 ) -> None:
     """By default only at the internal address: the responses contain identity assertions."""
     paths = GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)

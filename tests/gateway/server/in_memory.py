@@ -59,7 +59,7 @@ class MemoryTransport(asyncio.Transport):
         """Bytes that the client has not taken from the write buffer."""
         self.state = "open"
         """`open`, `eof` after write_eof, `closed` or `aborted`."""
-        self.reads = True
+        self._is_reading = True
         self.protocol: asyncio.BaseProtocol | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -96,11 +96,15 @@ class MemoryTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Stop reading."""
-        self.reads = False
+        self._is_reading = False
 
     def resume_reading(self) -> None:
         """Read again."""
-        self.reads = True
+        self._is_reading = True
+
+    def is_reading(self) -> bool:
+        """Return whether reading is not paused."""
+        return self._is_reading
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Set who gets the events."""

@@ -105,7 +105,7 @@ def test_a_pause_in_which_the_gateway_does_not_read_does_not_count() -> None:
     """The client waits for a service that is slow."""
     connection = MemoryConnection()
     connection.send(POST + b"x" * 90_000)
-    assert not connection.transport.reads
+    assert not connection.transport.is_reading()
     for _ in range(60):
         connection.loop.move(1)
     connection.protocol.client_transport.resume_reading()

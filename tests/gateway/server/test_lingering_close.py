@@ -122,7 +122,7 @@ class Close:
 def test_the_sending_side_is_closed_first() -> None:
     close = Close()
     close.close.start(half_closed=False)
-    assert (close.transport.state, close.transport.reads) == ("eof", True)
+    assert (close.transport.state, close.transport.is_reading()) == ("eof", True)
 
 
 def test_the_connection_of_a_half_closed_client_is_closed_at_once() -> None:

@@ -1,4 +1,4 @@
-"""SIGHUP: a good routes file is taken by new workers, a wrong one changes nothing, whatever becomes of a worker."""
+"""Reload on SIGHUP: new workers use a valid routes file; an invalid one changes nothing, also when a worker dies."""
 
 import hashlib
 import json
@@ -36,19 +36,19 @@ prefix = "/old/"
 upstream = "notes"
 access = "public"
 """
-WRONG = FILE + "methods = []\n"
+INVALID = FILE + "methods = []\n"
 REASON = 'routes[0].methods: must not be empty (prefix "/old/")'
 
 
-def test_a_refused_file_leaves_the_routes_and_says_why(tmp_path: Path) -> None:
-    """Each problem is a log line with the version that stays active."""
+def test_an_invalid_file_leaves_the_routes_unchanged_and_is_logged(tmp_path: Path) -> None:
+    """One log line for each problem, with the version that stays active."""
     file = tmp_path / "routes.toml"
     file.write_text(FILE)
     environ = {"RESOURCE_URL": "http://127.0.0.1:1"}
     routes = ActiveRoutes(lambda: load_routes(file, environ=environ, data_dir=tmp_path))
     before = routes.table
     assert before.version == hashlib.sha256(FILE.encode()).hexdigest()[:12]
-    file.write_text(WRONG + "max_body = -1\n")
+    file.write_text(INVALID + "max_body = -1\n")
     with capture_logs() as log:
         routes.reload()
     assert (routes.table, routes.reload_failed) == (before, True)
@@ -60,14 +60,14 @@ def test_a_refused_file_leaves_the_routes_and_says_why(tmp_path: Path) -> None:
     assert (routes.table.match(b"/new/") is None, routes.table.match(b"/old/") is None) == (False, True)
 
 
-def test_whatever_goes_wrong_at_a_reload_the_master_goes_on() -> None:
+def test_any_exception_at_a_reload_is_caught() -> None:
     tables = [RouteTable([], "1")]
     routes = ActiveRoutes(lambda: tables.pop())
     routes.reload()
     assert (routes.table.version, routes.reload_failed) == ("1", True)
 
 
-def test_there_is_no_beginning_with_a_wrong_file(tmp_path: Path) -> None:
+def test_the_gateway_does_not_start_with_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(RoutesError):
         ActiveRoutes(lambda: load_routes(tmp_path / "none.toml", environ={}, data_dir=tmp_path))
 
@@ -81,45 +81,45 @@ class Served:
     port: int
     internal: int
 
-    def in_force(self) -> tuple[dict[str, float], float]:
-        """What the metrics say: how many workers serve by which version, and whether the file was refused."""
+    def routes_in_use(self) -> tuple[dict[str, float], float]:
+        """Return the number of workers by routes version, and whether the last reload failed, from the metrics."""
         body = one_answer(self.internal, "GET /metrics HTTP/1.1", "Host: h").body.decode()
-        said = [line for line in body.splitlines() if line.startswith("sallyport_gateway_routes_")]
-        values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in said)}
+        lines = [line for line in body.splitlines() if line.startswith("sallyport_gateway_routes_")]
+        values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
         refused = values.pop("sallyport_gateway_routes_refused")
         return {name.split('"')[1]: count for name, count in values.items()}, refused
 
-    def comes_to_be_in_force(self, workers: dict[str, float], refused: float) -> bool:
-        """Whether the metrics come to say so: a worker that goes counts until it has gone."""
+    def waits_for_routes(self, workers: dict[str, float], refused: float) -> bool:
+        """Return whether `routes_in_use` becomes this within 15 seconds; a stopping worker still counts."""
         deadline = time.monotonic() + 15
-        while self.in_force() != (workers, refused) and time.monotonic() < deadline:
+        while self.routes_in_use() != (workers, refused) and time.monotonic() < deadline:
             time.sleep(0.05)
-        return self.in_force() == (workers, refused)
+        return self.routes_in_use() == (workers, refused)
 
     def status(self, path: str) -> int:
-        """Of an answer; 0 where nobody listens yet."""
+        """Return the status for `path`; 0 if the connection is refused."""
         try:
             return one_answer(self.port, f"GET {path} HTTP/1.1", "Host: h").status
         except OSError:
             return 0
 
     def reload(self, text: str) -> None:
-        """Returns when a new worker has taken the old one's place."""
+        """Write `text` to the file, reload, and wait until a new worker has replaced the old one."""
         before = self.part.workers
         self.file.write_text(text)
         self.part.signal(signal.SIGHUP)
-        soon(lambda: bool(self.part.workers) and not self.part.workers & before)
+        wait_until(lambda: bool(self.part.workers) and not self.part.workers & before)
 
     def kill_worker(self) -> None:
-        """Returns when another one has taken its place and serves."""
+        """Kill the worker, and wait until another one has replaced it and serves."""
         before = self.part.workers
         os.kill(next(iter(before)), signal.SIGKILL)
-        soon(lambda: bool(self.part.workers - before))
-        soon(lambda: self.status("/healthz") == 200)
+        wait_until(lambda: bool(self.part.workers - before))
+        wait_until(lambda: self.status("/healthz") == 200)
 
 
-def soon(holds: Callable[[], bool]) -> None:
-    """Returns when it holds: other processes come and go, and there is no clock of ours to move."""
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until `holds()`: other processes start and stop, so there is no clock to move."""
     deadline = time.monotonic() + WAIT
     while not holds():
         assert time.monotonic() < deadline
@@ -128,7 +128,7 @@ def soon(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Served:
-    """Not started yet."""
+    """A gateway that is not started yet."""
     file, port, internal = tmp_path / "routes.toml", free_port(), free_port()
     file.write_text(FILE)
     environ = {
@@ -150,17 +150,17 @@ def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, t
 
 @pytest.fixture
 def served(stopped: Served) -> Iterator[Served]:
-    """Ready."""
+    """A gateway that is ready."""
     stopped.part.start()
     try:
-        soon(lambda: stopped.status("/readyz") == 200)
+        wait_until(lambda: stopped.status("/readyz") == 200)
         yield stopped
     finally:
         stopped.part.stop()
 
 
-def test_a_wrong_file_stops_the_start_and_every_problem_is_reported(stopped: Served) -> None:
-    stopped.file.write_text(WRONG + "max_body = -1\n")
+def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stopped: Served) -> None:
+    stopped.file.write_text(INVALID + "max_body = -1\n")
     command = stopped.part.command
     ended = subprocess.run(command.argv, cwd=ROOT, env=command.environ, capture_output=True, text=True, timeout=WAIT)
     assert ended.returncode == 2
@@ -169,33 +169,35 @@ def test_a_wrong_file_stops_the_start_and_every_problem_is_reported(stopped: Ser
 
 
 @pytest.mark.parametrize(
-    ("told", "lines"),
+    ("settings", "lines"),
     [({"APP_ENV": "production"}, 1), ({"APP_ENV": "production", "ALLOWED_ORIGINS": "https://a.example"}, 0), ({}, 0)],
 )
-def test_in_production_the_start_says_that_no_origin_is_allowed(
-    stopped: Served, told: dict[str, str], lines: int
+def test_a_start_in_production_without_allowed_origins_is_logged(
+    stopped: Served, settings: dict[str, str], lines: int
 ) -> None:
-    """Once, and with what to set."""
-    environ = {**stopped.part.command.environ, **told}
+    """Once, with the setting to change."""
+    environ = {**stopped.part.command.environ, **settings}
     command = (sys.executable, "-c", "import gateway.gunicorn_conf")
     ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WAIT, check=True)
-    said = [line for line in map(json.loads, ended.stdout.splitlines()) if line["event"] == "no_origin_is_allowed"]
-    assert [(line["level"], "ALLOWED_ORIGINS=" in line["to_allow_them"]) for line in said] == [("info", True)] * lines
+    logged = [line for line in map(json.loads, ended.stdout.splitlines()) if line["event"] == "no_origin_is_allowed"]
+    assert [(line["level"], "ALLOWED_ORIGINS=" in line["to_allow_them"]) for line in logged] == [
+        ("info", True)
+    ] * lines
 
 
-def test_a_reload_takes_a_good_file_and_no_wrong_one(served: Served) -> None:
-    """The wrong file is still there when a worker dies: the one that takes its place serves by the old routes."""
+def test_a_reload_uses_a_valid_file_and_no_invalid_one(served: Served) -> None:
+    """A worker that replaces a dead one uses the old routes while the file is invalid."""
     old, new = (version_of(text) for text in (FILE, FILE.replace("old", "new")))
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
-    assert served.in_force() == ({old: 1}, 0)
-    served.reload(WRONG)
+    assert served.routes_in_use() == ({old: 1}, 0)
+    served.reload(INVALID)
     refused = served.part.wait_to_say("routes_rejected")
     assert refused["reason"] == f"{served.file}: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
-    assert served.comes_to_be_in_force({old: 1}, 1)
+    assert served.waits_for_routes({old: 1}, 1)
     served.reload(FILE.replace("old", "new"))
     assert (served.status("/old/"), served.status("/new/")) == (404, 200)
-    assert served.comes_to_be_in_force({new: 1}, 0)
+    assert served.waits_for_routes({new: 1}, 0)
     assert [line["version"] for line in served.part.events("routes_active")] == [old, new]
