@@ -62,10 +62,13 @@ class Forwarder:
         self, exchange: Exchange, cycle: RequestCycle, admitted: AdmittedRequest, pool: ConnectionPool | None
     ) -> None:
         await exchange.buffer_body()
+        if admitted.route.concurrency_limit is None:
+            self._pipeline.confirm(admitted)  # the token may have been revoked while the body came
+            return await exchange.run(pool)
         if cycle.on_end is not None:  # the request holds its slot already
             return await exchange.run(pool)
         with await self._concurrency.acquire(admitted.route, cycle):
-            self._pipeline.confirm(admitted)  # the token may have been revoked while the body came
+            self._pipeline.confirm(admitted)
             return await exchange.run(pool)
 
     def _exchange(self, cycle: RequestCycle, admitted: AdmittedRequest) -> Exchange:

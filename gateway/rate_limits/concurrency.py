@@ -9,7 +9,6 @@ refused with 503 when the queue is full or the time is over. A route without a q
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from math import ceil
 from types import TracebackType
 from typing import Protocol
@@ -126,9 +125,9 @@ class ConcurrencyLimiter:
         """Return a free slot of `route`, which has a limit; None if the request has to wait or be refused."""
         return self._queue(route).try_acquire()
 
-    async def acquire(self, route: Route, client: Client) -> AbstractContextManager[None]:
-        """Return a slot of `route` as soon as one is free. Raises Refused(503), or ClientGone."""
-        return await self._queue(route).acquire(client) if route.concurrency_limit is not None else _UNLIMITED
+    async def acquire(self, route: Route, client: Client) -> Slot:
+        """Return a slot of `route`, which has a limit, as soon as one is free. Raises Refused(503), or ClientGone."""
+        return await self._queue(route).acquire(client)
 
     def _queue(self, route: Route) -> ConcurrencyQueue:
         if route.concurrency_limit is None:
@@ -138,9 +137,6 @@ class ConcurrencyLimiter:
         if queue is None:
             queue = self._queues[key] = ConcurrencyQueue(route.concurrency_limit)
         return queue
-
-
-_UNLIMITED: AbstractContextManager[None] = nullcontext()
 
 
 def _fail(waiter: asyncio.Future[None]) -> None:

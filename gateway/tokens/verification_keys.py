@@ -40,7 +40,8 @@ class VerificationKeys:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._refreshes = SingleFlight[str, bool]()
         self._unknown_kid_fetched_at = float("-inf")
-        self._version = 0
+        self.version = 0
+        """The number of times that the JWKS changed. A token verified under an older version is verified again."""
 
     @property
     def loaded(self) -> bool:
@@ -51,11 +52,6 @@ class VerificationKeys:
         """Raise LookupError if no JWKS was fetched yet."""
         if not self.loaded:
             raise LookupError("no signing keys yet")
-
-    @property
-    def version(self) -> int:
-        """The number of times that the JWKS changed. A token verified under an older version is verified again."""
-        return self._version
 
     def get(self, kid: object) -> jwt.PyJWK | None:
         """Return the cached key `kid`, or None."""
@@ -98,6 +94,6 @@ class VerificationKeys:
             _log.log(level, "jwks_fetch_failed", error=str(error) or type(error).__name__)
             return False
         if document != self._document:
-            self._version += 1
+            self.version += 1
         self._document, self._keys = document, keys
         return True
