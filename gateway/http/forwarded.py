@@ -15,12 +15,12 @@ def parse_forwarded(text: str) -> list[Element]:
     """Return the elements, the nearest proxy's last; none if one is malformed or repeats a parameter (section 4)."""
     elements: list[Element] = []
     element: dict[str, str] = {}
-    place, end = 0, ","
+    position, end = 0, ","
     while end:
-        part = _PART.match(text, place)
+        part = _PART.match(text, position)
         if part is None:
             return []
-        place = part.end()
+        position = part.end()
         name, value, end = part.groups()
         if name is not None:
             if name.lower() in element:

@@ -9,7 +9,7 @@ FORWARD_AUTH = b"/forward-auth"
 Exposure = Literal["internal", "public", "off"]
 
 ServerAddress = tuple[str, int | None] | None
-"""The address at which a request came in, as in ASGI: host and port, or a unix socket's path and None."""
+"""The address that the client connected to, as in ASGI: host and port, or a unix socket's path and None."""
 
 
 @dataclass(frozen=True, slots=True)

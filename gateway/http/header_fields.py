@@ -17,9 +17,9 @@ OWS = b" \t"
 """The white space that may surround a value and the elements of a list (RFC 9110 5.6.3)."""
 
 MAX_CACHED_NAMES = 2_000
-"""Names that a table of names holds at most."""
+"""Maximum number of names in a cache of names."""
 MAX_CACHED_NAME_BYTES = 128
-"""Length of the longest name that is kept in a table and written to the log."""
+"""Maximum length of a name that is cached and logged."""
 
 # RFC 9110 7.6.1, the Proxy-* fields, and those that are for one connection only.
 HOP_BY_HOP = (

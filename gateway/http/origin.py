@@ -51,7 +51,7 @@ def own_origin(scheme: str, host: str | None) -> Origin | None:
 
 @dataclass(frozen=True, slots=True)
 class AllowedOrigins:
-    """Origins that may use the gateway besides its own; those in `any_port`, a scheme and host, with any port."""
+    """Origins that may use the gateway besides its own. `any_port` holds scheme and host of origins with any port."""
 
     exact: frozenset[Origin] = frozenset()
     any_port: frozenset[tuple[str, str]] = frozenset()

@@ -17,10 +17,10 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = b"13"
 _OFFERS = (b"sec-websocket-protocol", b"sec-websocket-extensions")
 _PRINTABLE = re.compile(rb"[\t\x20-\x7e]*")
-_SWITCH = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+_UPGRADE_LINES = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
 
 
-def asks_for_websocket(request: Request) -> bool:
+def is_websocket_upgrade(request: Request) -> bool:
     """Return whether `request` asks for an upgrade to WebSocket (RFC 6455 4.2.1, RFC 9110 7.8)."""
     return (
         request.method == "GET"
@@ -41,11 +41,11 @@ class Handshake:
     def lines(self) -> bytes:
         """Return the header lines of the handshake in the request to the service."""
         version_and_key = b"Sec-WebSocket-Version: %b\r\nSec-WebSocket-Key: %b\r\n" % (_VERSION, self.key)
-        return _SWITCH + version_and_key + self.offers
+        return _UPGRADE_LINES + version_and_key + self.offers
 
     @property
     def accept(self) -> bytes:
-        """Return the Sec-WebSocket-Accept that a server answers the key with."""
+        """Return the Sec-WebSocket-Accept value for the key (RFC 6455 4.2.2)."""
         return base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
 
     def is_accepted_by(self, fields: HeaderFields) -> bool:
@@ -55,7 +55,7 @@ class Handshake:
 
     def response_lines(self, fields: HeaderFields) -> bytes:
         """Return the header lines of the 101 for the client; `fields` are those of the service's 101."""
-        return b"%bSec-WebSocket-Accept: %b\r\n%b" % (_SWITCH, self.accept, _lines(fields))
+        return b"%bSec-WebSocket-Accept: %b\r\n%b" % (_UPGRADE_LINES, self.accept, _lines(fields))
 
 
 def parse_handshake(request: Request) -> Handshake:

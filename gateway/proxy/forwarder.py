@@ -1,7 +1,7 @@
 """Forward an admitted request in a task: buffer its body, wait for a concurrency slot, run its exchange."""
 
 from contract.problems import Refused
-from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.exchange import Exchange
@@ -82,7 +82,7 @@ def opens_websocket(cycle: RequestCycle, admitted: AdmittedRequest) -> bool:
 
     Raises Refused(400) for a handshake with a body.
     """
-    if not (admitted.route.websocket and asks_for_websocket(cycle.request)):
+    if not (admitted.route.websocket and is_websocket_upgrade(cycle.request)):
         return False
     if admitted.has_body:
         raise Refused("bad_header", "The handshake of a WebSocket has no body.")

@@ -1,8 +1,8 @@
 """Determine the client's address and scheme, which a trusted proxy may forward in header fields.
 
-Fields that are malformed, or that come from a peer which is not trusted, are ignored. A request with X-Forwarded-For
-or X-Forwarded-Proto is read by these alone: most proxies write them and pass Forwarded (RFC 7239) on unchanged, so
-that any client could set it.
+Malformed fields and fields from a peer that is not trusted are ignored. If a request has X-Forwarded-For or
+X-Forwarded-Proto, Forwarded (RFC 7239) is ignored: most proxies write the former and pass Forwarded on unchanged, so
+any client could set it.
 """
 
 import re
@@ -19,10 +19,10 @@ TrustedPeer = IPv4Network | IPv6Network | Literal["unix"]
 """A trusted network, or every peer that connects over a unix socket."""
 
 UNKNOWN = "unknown"
-"""The client's name if it has no address, as on a unix socket (RFC 7239 6.2)."""
+"""The client's address if it has none, as on a unix socket (RFC 7239 6.2)."""
 
 MAX_HOPS = 32
-"""Proxies of a chain that are read; real chains have two or three."""
+"""The most proxies of a chain that are read; real chains have two or three."""
 
 _NODE = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?|([0-9A-Fa-f:.]{2,45})"

@@ -65,7 +65,7 @@ class ServerProtocol(asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        app: Application = config.app  # type: ignore[assignment]  # uvicorn types it as ASGI, and so it is besides
+        app: Application = config.app  # type: ignore[assignment]  # uvicorn types it as an ASGI application
         self._app = app
         self._request_head_cache = app.request_head_cache
         self._keep_alive_timeout = config.timeout_keep_alive

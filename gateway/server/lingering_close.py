@@ -34,8 +34,8 @@ class LingeringClose(asyncio.Protocol):
         self._write_timeout = write_timeout
         self._unsent = transport.get_write_buffer_size()
         now = loop.time()
-        self._until = now + (write_timeout if self._unsent else LINGER_TIMEOUT)
-        self._total_until = now + LINGER_TIME
+        self._deadline = now + (write_timeout if self._unsent else LINGER_TIMEOUT)
+        self._total_deadline = now + LINGER_TIME
 
     def start(self, *, half_closed: bool) -> None:
         """Close the sending side. If the client is `half_closed`, close the connection."""
@@ -52,7 +52,7 @@ class LingeringClose(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Drop the input."""
-        self._until = max(self._until, min(self._loop.time() + LINGER_TIMEOUT, self._total_until))
+        self._deadline = max(self._deadline, min(self._loop.time() + LINGER_TIMEOUT, self._total_deadline))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end of the connection."""
@@ -63,7 +63,7 @@ class LingeringClose(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size()
         if unsent != self._unsent:  # the client reads
             self._unsent = unsent
-            self._until = now + (self._write_timeout if unsent else LINGER_TIMEOUT)
-            self._total_until = now + LINGER_TIME
-        if now > self._until:
+            self._deadline = now + (self._write_timeout if unsent else LINGER_TIMEOUT)
+            self._total_deadline = now + LINGER_TIME
+        if now > self._deadline:
             self._transport.abort()

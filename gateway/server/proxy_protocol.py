@@ -14,7 +14,7 @@ from gateway.http.gateway_paths import ServerAddress, is_internal
 Versions = Literal["off", "v1", "v2", "any"]
 
 MAX_BYTES = 4_096
-"""Of a version 2 header. Addresses and the records that load balancers add take a few hundred."""
+"""Maximum length of a version 2 header. Addresses and the records that load balancers add take a few hundred."""
 
 _V1 = b"PROXY "
 _V1_MAX_BYTES = 107

@@ -22,7 +22,7 @@ class RequestBuilder:
         self.scheme = "http"
         self.is_trusted_proxy = False
         self.server: tuple[str, int | None] | None = None
-        """The address on which the connection came in."""
+        """The address that the client connected to."""
 
     def set_connection(self, transport: asyncio.Transport) -> None:
         """Set the addresses and the scheme of a new connection."""

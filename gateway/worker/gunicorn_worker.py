@@ -24,7 +24,7 @@ class GatewayServer(Server):
     The sweep ends what was overdue one tick ago. In between, the loop has read what had arrived, so a client does not
     count as slow because the worker itself was late.
 
-    The shutdown calls `fail_readiness`, serves new connections for `notice` seconds, closes the listeners, calls
+    The shutdown calls `fail_readiness`, serves new connections for `notice_seconds`, closes the listeners, calls
     `end_streams` (streams have no end of their own; their clients reconnect to another worker), and drains.
     """
 
@@ -33,7 +33,7 @@ class GatewayServer(Server):
         config: Config,
         *,
         fail_readiness: Callable[[], None] = lambda: None,
-        notice: float = 0.0,
+        notice_seconds: float = 0.0,
         end_streams: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(config)
@@ -41,7 +41,7 @@ class GatewayServer(Server):
         """Whether other workers have replaced this one: then the shutdown skips the notice period."""
         self._ticked_at = 0.0
         self._fail_readiness = fail_readiness
-        self._notice = notice
+        self._notice_seconds = notice_seconds
         self._end_streams = end_streams
 
     async def on_tick(self, counter: int) -> bool:
@@ -60,7 +60,7 @@ class GatewayServer(Server):
             self._close_listeners(listeners)
         else:
             self._fail_readiness()
-            await asyncio.sleep(self._notice)
+            await asyncio.sleep(self._notice_seconds)
             await close_listeners(listeners, lambda: self._close_listeners(listeners), self._accept)
         # The loop needs a few iterations to create connections for the sockets that it has accepted.
         await asyncio.sleep(TICK)
@@ -75,10 +75,10 @@ class GatewayServer(Server):
 
     async def _accept(self, connection: socket.socket) -> None:
         def protocol() -> asyncio.Protocol:
-            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn does
+            created: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn does
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state
             )
-            return made
+            return created
 
         await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
@@ -105,7 +105,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
         server = GatewayServer(
             self.config,
             fail_readiness=self.wsgi.graceful_shutdown.begin,
-            notice=self.wsgi.notice_seconds,
+            notice_seconds=self.wsgi.notice_seconds,
             end_streams=self.wsgi.end_streams,
         )
         server.is_replaced = self.is_replaced

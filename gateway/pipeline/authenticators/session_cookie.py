@@ -6,7 +6,7 @@ from gateway.browser_sessions.sessions import BrowserSessions, SessionGrant
 from gateway.http.header_fields import HeaderTuple
 from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
-from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.credentials import Credentials, InvalidHandle, clearing, is_bearer, session_handle
 from gateway.pipeline.csrf import check_origin, check_same_origin
 from gateway.suspendable import Suspendable, run, wait_for
@@ -85,7 +85,7 @@ class SessionCookieAuthenticator:
         return granted
 
     def _check_same_origin(self, request: Request) -> None:
-        if asks_for_websocket(request):
+        if is_websocket_upgrade(request):
             check_origin(
                 request.header(b"origin"),
                 scheme=request.scheme,

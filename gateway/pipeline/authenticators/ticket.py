@@ -3,7 +3,7 @@
 from contract.problems import Refused
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.request import Request
-from gateway.http.websocket_handshake import asks_for_websocket
+from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.credentials import Credentials
 from gateway.routing.routes import Route
 from gateway.suspendable import Suspendable, wait_for
@@ -52,4 +52,4 @@ def split_tickets(request: Request, route: Route) -> tuple[bytes, tuple[str, ...
 
 
 def _opens_stream(request: Request, route: Route) -> bool:
-    return (route.streams and request.method == "GET") or (route.websocket and asks_for_websocket(request))
+    return (route.streams and request.method == "GET") or (route.websocket and is_websocket_upgrade(request))
