@@ -1,4 +1,4 @@
-"""Server-sent events through the gateway: at once, for as long as the token holds, and no longer."""
+"""Server-sent events through the gateway: forwarded at once, and ended with the client's token."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCa
 
 
 def streaming(head: bytes = HEAD) -> Script:
-    """Sends one event and then nothing, until the gateway hangs up."""
+    """Send one event and then nothing until the gateway closes the connection."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(
@@ -39,8 +39,8 @@ def clock() -> ShiftedClock:
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Streams are looked at more often than twice a second: nobody here has time to wait."""
+def short_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams are checked 20 times a second."""
     monkeypatch.setattr("gateway.proxy.open_streams.CHECK_INTERVAL", 0.05)
 
 
@@ -51,14 +51,14 @@ def gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
 
 
 @pytest.fixture
-def ada(signing_key: SigningKey) -> str:
-    """Authorization, with a session of the test's own."""
+def authorization(signing_key: SigningKey) -> str:
+    """The Authorization field of a session that no other test has."""
     now = time.time()
     return f"Authorization: Bearer {signing_key.sign(access_claims(now, sid=f's-{now}', jti=f'j-{now}'))}"
 
 
 def subscribe(client: RawClient, *fields: str, path: str = "/api/events", version: str = "1.1") -> bytes:
-    """What has come when the first event is here."""
+    """Request a stream, and return what was received up to the first event."""
     client.send("\r\n".join((f"GET {path} HTTP/{version}", "Host: h", *fields, "", "")).encode())
     received = b""
     while EVENT not in received:
@@ -68,26 +68,25 @@ def subscribe(client: RawClient, *fields: str, path: str = "/api/events", versio
     return received
 
 
-def test_an_event_is_handed_on_at_once_with_what_keeps_others_from_holding_it_back(
-    gateway: RunningGateway, upstream: RawUpstream, ada: str
+def test_an_event_is_forwarded_at_once_with_the_fields_that_disable_buffering(
+    gateway: RunningGateway, upstream: RawUpstream, authorization: str
 ) -> None:
     upstream.begin(streaming())
     with gateway.connect() as client:
-        head = subscribe(client, ada).lower()
+        head = subscribe(client, authorization).lower()
     assert b"\r\nx-accel-buffering: no\r\n" in head
     assert b"\r\ncache-control: no-store\r\n" in head
     assert upstream.last.closed.wait(WAIT)
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/streams/any"])
-def test_a_stream_is_cut_when_its_token_expires(
-    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, ada: str, path: str
+def test_a_stream_is_ended_when_its_token_expires(
+    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, authorization: str, path: str
 ) -> None:
-    """The end of the connection comes without the last chunk: an EventSource reconnects, and no reader can take what
-    came for the whole."""
+    """The connection is closed without the last chunk, so that no client takes the response for complete."""
     upstream.begin(streaming(HEAD if path.startswith("/api") else b"HTTP/1.1 200 OK\r\n"))
     with gateway.connect() as client:
-        subscribe(client, ada, path=path)
+        subscribe(client, authorization, path=path)
         clock.move(PAST_EXPIRY - 4)
         client.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
@@ -98,36 +97,36 @@ def test_a_stream_is_cut_when_its_token_expires(
     assert upstream.last.closed.wait(WAIT)
 
 
-def test_a_stream_to_a_client_of_http_1_0_is_reset_and_not_ended(
-    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, ada: str
+def test_a_stream_to_an_http_1_0_client_is_reset(
+    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, authorization: str
 ) -> None:
-    """There the end of the connection would mean that the answer is whole."""
+    """In HTTP/1.0 an orderly close would mean that the response is complete."""
     upstream.begin(streaming())
     with gateway.connect() as client:
-        subscribe(client, ada, version="1.0")
+        subscribe(client, authorization, version="1.0")
         clock.move(PAST_EXPIRY)
         with pytest.raises(ConnectionResetError):
             client.rest()
 
 
-def test_a_stream_is_cut_within_a_second_of_its_revocation(
+def test_a_stream_is_ended_within_a_second_of_its_revocation(
     gateway: RunningGateway, upstream: RawUpstream, redis_url: str, signing_key: SigningKey
 ) -> None:
     upstream.begin(streaming())
     now = time.time()
-    token = signing_key.sign(access_claims(now, sid="cut-session", jti="cut"))
+    token = signing_key.sign(access_claims(now, sid="ended-session", jti="ended"))
     with gateway.connect() as client:
         subscribe(client, f"Authorization: Bearer {token}")
         with Redis.from_url(redis_url) as redis:
-            redis.xadd(STREAM, Revocation(SESSION, "cut-session", int(now), int(now) + 300).to_fields())
+            redis.xadd(STREAM, Revocation(SESSION, "ended-session", int(now), int(now) + 300).to_fields())
         begun = time.monotonic()
         assert client.rest() == b""
         assert time.monotonic() - begun < 1.5  # a second, and a busy machine
     assert upstream.last.closed.wait(WAIT)
 
 
-def test_a_client_that_reads_nothing_is_cut_as_well(
-    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, ada: str
+def test_a_stream_is_ended_although_its_client_reads_nothing(
+    gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, authorization: str
 ) -> None:
     full = threading.Event()
 
@@ -140,14 +139,16 @@ def test_a_client_that_reads_nothing_is_cut_as_well(
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(f"GET /api/events HTTP/1.1\r\nHost: h\r\n{ada}\r\n\r\n".encode())
+        client.send(f"GET /api/events HTTP/1.1\r\nHost: h\r\n{authorization}\r\n\r\n".encode())
         assert not full.wait(1)
         clock.move(PAST_EXPIRY)
         assert upstream.settles_at(0)
 
 
-def test_the_routes_total_bounds_an_answer_and_not_a_stream(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """/brief/ gives an exchange 0.4 s in all."""
+def test_the_total_timeout_of_a_route_does_not_apply_to_streams(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """/brief/ has a total timeout of 0.4 s."""
     upstream.begin(streaming(b"HTTP/1.1 200 OK\r\n"))
     with gateway.connect() as client:
         subscribe(client, path="/brief/other")
@@ -160,15 +161,15 @@ def test_the_routes_total_bounds_an_answer_and_not_a_stream(gateway: RunningGate
             client.socket.recv(1)
 
 
-def test_an_upstream_that_falls_silent_ends_its_stream(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """/impatient/ bears 0.3 s."""
+def test_the_read_timeout_of_a_route_applies_to_streams(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """/impatient/ has a read timeout of 0.3 s."""
     upstream.begin(streaming())
     with gateway.connect() as client:
         subscribe(client, path="/impatient/events")
         assert client.rest() == b""
 
 
-def test_streams_beyond_the_limit_are_a_503_and_other_requests_go_on(
+def test_streams_beyond_the_limit_are_refused_and_other_requests_are_not(
     make_app: MakeApp, upstream: RawUpstream
 ) -> None:
     upstream.begin(streaming())
@@ -186,8 +187,8 @@ def test_streams_beyond_the_limit_are_a_503_and_other_requests_go_on(
         assert _becomes_free(gateway)
 
 
-def test_a_worker_that_goes_lets_go_of_its_streams(make_app: MakeApp, upstream: RawUpstream) -> None:
-    """They would keep it for ever; EventSource finds another worker."""
+def test_a_worker_that_shuts_down_ends_its_streams(make_app: MakeApp, upstream: RawUpstream) -> None:
+    """They have no end of their own; an EventSource reconnects to another worker."""
     upstream.begin(streaming())
     with running(make_app()) as gateway, gateway.connect() as client:
         subscribe(client, path="/public/events")
@@ -195,7 +196,7 @@ def test_a_worker_that_goes_lets_go_of_its_streams(make_app: MakeApp, upstream: 
         assert client.rest() == b""
 
 
-def test_a_stream_that_a_cookie_opened_ends_with_its_session(
+def test_a_stream_of_a_session_cookie_ends_with_the_session(
     make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey, redis_url: str, clock: ShiftedClock
 ) -> None:
     auth, place = AuthStandIn(signing_key, clock), RawUpstream()

@@ -1,4 +1,4 @@
-"""Which streams may go on: decided by claims, revocations and a clock that is moved by hand."""
+"""When streams are ended and their tokens renewed, by claims, revocations and a clock that the tests move."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -24,14 +24,14 @@ def route(*roles: str) -> Route:
 
 @dataclass
 class Bench:
-    """Streams, and everything that decides about them. `renewed` is what the session gives next."""
+    """Open streams with their dependencies. `renewed` is the result of the next renewal."""
 
     clock: MovableClock = field(default_factory=MovableClock)
     renewed: AccessClaims | Refused = field(default_factory=lambda: Refused("auth_unavailable"))
     fail_closed: bool = False
     limit: int = 3
     ended: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    renewals: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.revocations = Revocations(fail_closed=self.fail_closed)
@@ -40,26 +40,26 @@ class Bench:
     def open(self, handle: str = "", *roles: str) -> OpenStream:
         return self.streams.open(route(*roles), Principal(read_claims(), "token", handle=handle), self.ended.append)
 
-    def pass_by(self, seconds: float) -> list[str]:
-        """Lets `seconds` pass and everything look; gives the codes of what ended."""
+    def advance(self, seconds: float) -> list[str]:
+        """Move the clock by `seconds`, check all streams, and return the codes with which streams ended."""
 
-        async def look() -> None:
+        async def check() -> None:
             self.streams.check()
-            await asyncio.sleep(0)  # a renewal has its turn
+            await asyncio.sleep(0)  # a renewal runs
 
         self.clock.move(seconds)
-        asyncio.run(look())
+        asyncio.run(check())
         ended, self.ended[:] = list(self.ended), []
         return ended
 
     def _confirm(self, claims: AccessClaims) -> None:
-        """As the authenticator does, with a leeway of ten seconds."""
+        """Refuse as the token verifier does, with a leeway of ten seconds."""
         if claims.is_expired(self.clock(), 10):
             raise Refused("token_expired")
         self.revocations.check(claims, self.clock())
 
     async def _renew(self, handle: str) -> AccessClaims:
-        self.asked.append(handle)
+        self.renewals.append(handle)
         if isinstance(self.renewed, Refused):
             raise self.renewed
         return self.renewed
@@ -72,8 +72,8 @@ def bench() -> Bench:
 
 def test_a_stream_ends_with_its_token_and_not_before(bench: Bench) -> None:
     bench.open()
-    assert bench.pass_by(309) == []
-    assert bench.pass_by(1) == ["token_expired"]
+    assert bench.advance(309) == []
+    assert bench.advance(1) == ["token_expired"]
 
 
 @pytest.mark.parametrize("revocation", [(SESSION, "ada-session"), (SUBJECT, "ada-id")])
@@ -83,58 +83,58 @@ def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, revo
     bench.revocations.add(
         Revocation(SESSION if kind == SESSION else SUBJECT, "another", 1_800_000_000, 1_800_000_300)
     )
-    assert bench.pass_by(0) == []
+    assert bench.advance(0) == []
     bench.revocations.add(Revocation(SESSION if kind == SESSION else SUBJECT, value, 1_800_000_000, 1_800_000_300))
-    assert bench.pass_by(0) == ["token_revoked"]
+    assert bench.advance(0) == ["token_revoked"]
 
 
-def test_a_stream_ends_where_a_request_would_be_refused_for_unknown_revocations() -> None:
+def test_a_stream_ends_when_revocations_are_unavailable_and_requests_are_refused_for_that() -> None:
     """REVOCATION_FAIL=closed."""
     bench = Bench(fail_closed=True)
     bench.revocations.mark_current(bench.clock())
     bench.open()
-    assert bench.pass_by(MAX_FEED_SILENCE_SECONDS) == []
-    assert bench.pass_by(0.1) == ["revocations_unavailable"]
+    assert bench.advance(MAX_FEED_SILENCE_SECONDS) == []
+    assert bench.advance(0.1) == ["revocations_unavailable"]
 
 
-def test_a_stream_that_anybody_may_hear_has_no_token_to_end_with(bench: Bench) -> None:
+def test_a_stream_on_a_public_route_never_expires(bench: Bench) -> None:
     bench.streams.open(route(), None, bench.ended.append)
-    assert bench.pass_by(100_000) == []
+    assert bench.advance(100_000) == []
 
 
-def test_a_stream_of_a_session_goes_on_under_a_token_that_is_renewed_ahead(bench: Bench) -> None:
+def test_the_token_of_a_session_is_renewed_before_it_expires(bench: Bench) -> None:
     bench.open("handle")
     bench.renewed = read_claims(issued_at=1_800_000_240, expires_at=1_800_000_540)
-    assert bench.pass_by(239) == []
-    assert bench.asked == []
-    assert bench.pass_by(1) == []
-    assert bench.pass_by(200) == []
-    assert bench.asked == ["handle"]
+    assert bench.advance(239) == []
+    assert bench.renewals == []
+    assert bench.advance(1) == []
+    assert bench.advance(200) == []
+    assert bench.renewals == ["handle"]
     bench.renewed = Refused("auth_unavailable")
-    assert bench.pass_by(109) == []
-    assert bench.pass_by(1) == ["token_expired"]
+    assert bench.advance(109) == []
+    assert bench.advance(1) == ["token_expired"]
 
 
-def test_an_auth_service_that_is_away_ends_no_stream_before_its_token_does(bench: Bench) -> None:
+def test_a_failed_renewal_is_tried_again_until_the_token_expires(bench: Bench) -> None:
     bench.open("handle")
-    assert bench.pass_by(250) == []
-    assert bench.pass_by(10) == []
-    assert len(bench.asked) == 2
+    assert bench.advance(250) == []
+    assert bench.advance(10) == []
+    assert len(bench.renewals) == 2
     bench.renewed = read_claims(issued_at=1_800_000_260, expires_at=1_800_000_560)
-    assert bench.pass_by(10) == []
-    assert bench.pass_by(100) == []
+    assert bench.advance(10) == []
+    assert bench.advance(100) == []
 
 
 def test_a_stream_of_a_session_ends_with_the_session(bench: Bench) -> None:
     bench.open("handle")
     bench.renewed = Refused("session_ended")
-    assert bench.pass_by(250) == ["session_ended"]
+    assert bench.advance(250) == ["session_ended"]
 
 
-def test_a_stream_ends_when_the_role_that_its_route_asks_for_was_taken_away(bench: Bench) -> None:
+def test_a_stream_ends_when_the_renewed_token_lacks_the_role_of_the_route(bench: Bench) -> None:
     bench.open("handle", "staff")
     bench.renewed = read_claims(issued_at=1_800_000_250, expires_at=1_800_000_550, roles=("user",))
-    assert bench.pass_by(250) == ["insufficient_scope"]
+    assert bench.advance(250) == ["insufficient_scope"]
 
 
 def test_more_streams_than_the_limit_are_refused_until_one_is_closed(bench: Bench) -> None:
@@ -148,7 +148,7 @@ def test_more_streams_than_the_limit_are_refused_until_one_is_closed(bench: Benc
     assert len(bench.streams) == bench.limit
 
 
-def test_a_stream_is_ended_once_and_a_closed_one_never(bench: Bench) -> None:
+def test_end_is_called_once_for_an_open_stream_and_never_for_a_closed_one(bench: Bench) -> None:
     closed, ended = bench.open(), bench.open()
     bench.streams.close(closed)
     bench.streams.end_all()
