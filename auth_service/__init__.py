@@ -1,4 +1,4 @@
-"""Owns users, their sessions and the keys that sign tokens: registers, logs in, refreshes, ends.
+"""The auth service: users, sessions, and the tokens of both.
 
-Nothing else in the system sees a password or a refresh token's key.
+No other part of the system sees a password hash or the key of refresh tokens.
 """

@@ -1,4 +1,4 @@
-"""`python -m auth_service COMMAND`: what an operator does to the service's database."""
+"""`python -m auth_service COMMAND`: the operator's commands."""
 
 from auth_service.cli import commands
 

@@ -91,7 +91,7 @@ def grant(email: str, role: str) -> None:
     if not role.isascii() or not role.isprintable() or len(role.split()) != 1:
         raise click.ClickException(f"{role!r} is not a valid role: it must be one word of ASCII characters")
     user = _user(email)
-    _set_roles(user, [*(held for held in user.roles.split() if held != role), role])
+    _set_roles(user, [*(other for other in user.roles.split() if other != role), role])
 
 
 @commands.command()
@@ -102,7 +102,7 @@ def revoke_role(email: str, role: str) -> None:
     user = _user(email)
     if role not in user.roles.split():
         raise click.ClickException(f"{user.email} does not have the role {role!r}")
-    _set_roles(user, [held for held in user.roles.split() if held != role])
+    _set_roles(user, [other for other in user.roles.split() if other != role])
 
 
 @commands.command()

@@ -1,4 +1,4 @@
-"""Owns what the auth service can be told."""
+"""The settings of the auth service."""
 
 from typing import Annotated, Self
 
@@ -14,7 +14,7 @@ from chassis.sql.engine import database_url
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LONGEST_ACCESS_LIFETIME
 
 SECURE_HASH = HashCost(time=2, memory=19_456)
-"""OWASP's minimum for argon2id; production refuses less."""
+"""OWASP's minimum for argon2id; production does not start with less."""
 
 
 def _usable_database(url: SecretStr) -> SecretStr:
@@ -39,15 +39,15 @@ def _usable_previous_key(pem: SecretStr | None) -> SecretStr | None:
 
 
 class AuthSettings(Settings):
-    """The service's settings. Lifetimes are in seconds; none of the secrets has a default."""
+    """The settings. Lifetimes are in seconds. No secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
-    """Secret because it may carry a password, as `redis_url` may."""
+    """Secret because it may contain a password, like `redis_url`."""
     redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
     auth_threads: Annotated[int, Field(ge=2, le=256)] = 8
-    """Requests that one process answers at once, besides those that hash a password or wait for it.
+    """Requests that one process serves at once, besides those that hash a password or wait for it.
 
-    As many connections to the database can be open.
+    It is also the number of database connections, besides those of the background threads.
     """
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
@@ -59,23 +59,23 @@ class AuthSettings(Settings):
     access_audience: Annotated[str, Field(min_length=1)] = DEFAULT_ACCESS_AUDIENCE
     access_token_lifetime: Annotated[int, Field(ge=1, le=LONGEST_ACCESS_LIFETIME)] = 300
     access_lifetime_jitter: Annotated[float, Field(ge=0, le=0.2)] = 0.05
-    """The part of its life by which an access token may be cut short, so that not all are refreshed at once."""
+    """The fraction by which an access token's lifetime may be shortened, so that not all are refreshed at once."""
     refresh_token_lifetime: Annotated[int, Field(ge=1)] = 15_552_000
-    """Idle: how long a refresh token is good if nobody refreshes."""
+    """Idle time: a session that is not refreshed ends after it."""
     session_lifetime: Annotated[int, Field(ge=1)] = 31_536_000
-    """Absolute: set at login and never extended."""
+    """Absolute lifetime: it begins with the log-in and is never extended."""
     refresh_grace: Annotated[int, Field(ge=0, le=600)] = 10
     refresh_confirm: bool = True
 
     max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
-    """Of more, the oldest end at login; 0 is no limit."""
+    """A log-in ends the oldest sessions beyond it; 0 is no limit."""
 
     rate_limits: bool = True
-    """Off, nobody is throttled: for load tests."""
+    """Off disables the throttle, for load tests."""
     login_failures: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(10, 300)
     """Failed log-ins of one account from one address."""
     login_failures_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
-    """From all addresses but those that it has logged in from lately."""
+    """Failed log-ins of one account from all addresses except those that it has logged in from."""
     login_failures_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(300, 300)
     registrations_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(20, 3_600)
     registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
@@ -84,7 +84,7 @@ class AuthSettings(Settings):
     """Days."""
 
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
-    """Users a page; without it a list is answered whole."""
+    """Users per page; None returns all users in one list."""
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
@@ -92,7 +92,7 @@ class AuthSettings(Settings):
     hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at once in one process."""
     hash_queue: Annotated[int, Field(ge=0, le=1_000)] = 100
-    """Requests that may wait for a hash in one process, each in a thread besides `auth_threads`; beyond, 503."""
+    """Requests that may wait for a hash in one process, each in a thread besides `auth_threads`; others get 503."""
     hash_max_wait: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Seconds that a request waits for its hash to begin."""
 
@@ -101,23 +101,24 @@ class AuthSettings(Settings):
         cost = self.hash_cost
         if self.app_env == "production" and (cost.time < SECURE_HASH.time or cost.memory < SECURE_HASH.memory):
             raise ValueError(
-                f"ARGON2_TIME_COST and ARGON2_MEMORY_COST are below {SECURE_HASH.time} and {SECURE_HASH.memory}"
+                f"in production ARGON2_TIME_COST must be at least {SECURE_HASH.time} "
+                f"and ARGON2_MEMORY_COST at least {SECURE_HASH.memory} KiB"
             )
         return self
 
     @property
     def hash_cost(self) -> HashCost:
-        """What a password's hash costs."""
+        """Return the cost of a password hash."""
         return HashCost(self.argon2_time_cost, self.argon2_memory_cost)
 
     @property
     def all_threads(self) -> int:
-        """Threads of one process: however many requests hash or wait for it, `auth_threads` are left for others."""
+        """Return the threads of one process: `auth_threads` remain free however many requests wait for a hash."""
         return self.auth_threads + self.hash_concurrency + self.hash_queue
 
     @property
     def throttle_rates(self) -> ThrottleRates | None:
-        """How often one may fail and register; None where nobody is throttled."""
+        """Return the limits of failed log-ins and registrations; None if the throttle is off."""
         if not self.rate_limits:
             return None
         return ThrottleRates(
@@ -130,20 +131,20 @@ class AuthSettings(Settings):
 
     @property
     def refresh_policy(self) -> RefreshPolicy:
-        """What decides whether a refresh token may be rotated."""
+        """Return the refresh policy."""
         return RefreshPolicy(
             self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime, self.access_token_lifetime
         )
 
     @property
     def key_ring(self) -> KeyRing:
-        """The key that signs access tokens, and those that verify them."""
+        """Return the key that signs access tokens and the keys that verify them."""
         previous = self.previous_signing_key
         return load_key_ring(self.signing_key.get_secret_value(), previous.get_secret_value() if previous else None)
 
 
 class ServingSettings(Settings):
-    """How the service's processes are run."""
+    """The settings of the service's processes."""
 
     auth_bind: str = "127.0.0.1:8001"
     auth_workers: Annotated[int, Field(ge=1, le=256)] = 2

@@ -1,4 +1,4 @@
-"""Refresh a session: read it, decide, and write the outcome if nobody else has changed the session meanwhile."""
+"""Refresh a session: read it, decide, and write the outcome if the session has not changed since it was read."""
 
 from dataclasses import replace
 from uuid import UUID

@@ -2,7 +2,7 @@
 
 Policy: a revocation is committed to SQL first and then published. One that could not be published is pending and is
 published again from SQL once Redis answers. So is everything that may still have to stop a token, whenever the feed's
-epoch is missing, a process starts, or a gateway asks whether the feed is complete. A record may thus be published
+epoch is missing, a process starts, or a gateway queries whether the feed is complete. A record may thus be published
 twice; a reader ignores the second. A record stays in the stream until no token that it stops is valid any more.
 """
 
@@ -29,7 +29,7 @@ _TRIM_MARGIN = 60
 """Seconds that a record is kept beyond its need, for readers that lag."""
 _TRIM_BATCH = 100
 _MAX_TRIM_BATCHES = 100
-_MAX_QUESTIONS = 1_000
+_MAX_QUERIES = 1_000
 
 
 class RevocationFeed:
@@ -54,23 +54,23 @@ class RevocationFeed:
             raise
 
     def republish(self) -> bool:
-        """Publish from SQL what the feed may lack and answer the gateways that asked; return whether it did.
+        """Publish from SQL what the feed may lack and answer the queries of gateways; return whether it did.
 
         Raises StoreUnavailable; then everything is still pending.
         """
         try:
             # A background thread keeps no request waiting, so it tries Redis even while the circuit is open.
             has_epoch = self._redis.ask(lambda redis: redis.exists(EPOCH), ignore_circuit=True)
-            questions = self._redis.ask(_take_questions, ignore_circuit=True)
+            queries = self._redis.ask(_take_queries, ignore_circuit=True)
         except RedisUnavailable:
             # Another process, such as a command, may have failed to publish as well.
             self._is_pending.set()
             return False
-        if has_epoch and not questions and not self._is_pending.is_set():
+        if has_epoch and not queries and not self._is_pending.is_set():
             return False
         self._is_pending.clear()  # before publishing, so that a failure meanwhile is pending again
         try:
-            self._publish_all(questions)
+            self._publish_all(queries)
         except RedisUnavailable:
             self._is_pending.set()
             return False
@@ -79,15 +79,15 @@ class RevocationFeed:
             raise
         return True
 
-    def _publish_all(self, questions: Sequence[str]) -> None:
+    def _publish_all(self, queries: Sequence[str]) -> None:
         now = self._clock()
-        # Read after the questions were taken: what was committed before they were asked is included.
+        # Read after the queries were taken: what was committed before a query was sent is included.
         ended = self._sessions.ended_sessions(now - LEEWAY)
         self._append(ended)
         self._redis.ask(lambda redis: redis.set(EPOCH, str(int(now))))
-        for question in questions:
-            self._add(complete_fields(question, int(now)))
-        _log.info("revocations_republished", sessions=len(ended), asked_by=len(questions))
+        for query in queries:
+            self._add(complete_fields(query, int(now)))
+        _log.info("revocations_republished", sessions=len(ended), asked_by=len(queries))
 
     def _append(self, ended: Sequence[EndedSession]) -> None:
         newest = ""
@@ -102,10 +102,10 @@ class RevocationFeed:
         return str(self._redis.ask(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
 
 
-def _take_questions(redis: Redis) -> list[str]:
-    """Remove the gateways' questions from Redis and return them. A gateway that gets no answer asks again."""
-    taken: Any = redis.spop(QUERIES, _MAX_QUESTIONS)
-    return sorted(str(question) for question in taken or ())
+def _take_queries(redis: Redis) -> list[str]:
+    """Remove the gateways' queries from Redis and return them. A gateway without an answer repeats its query."""
+    taken: Any = redis.spop(QUERIES, _MAX_QUERIES)
+    return sorted(str(query) for query in taken or ())
 
 
 def _trim(redis: Redis, newest: str) -> None:

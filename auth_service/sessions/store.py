@@ -1,7 +1,7 @@
 """The session store: what callers can rely on, and the values that it takes and returns.
 
 SQL is the record. Every change is one statement that names what it expects to find, so that of two callers that race
-for a row one succeeds and the other is told. Nothing is read under a lock and written afterwards.
+for a row one succeeds and the other gets False or None. Nothing is read under a lock and written afterwards.
 """
 
 import secrets

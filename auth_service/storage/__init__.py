@@ -1,1 +1,1 @@
-"""SQL and Redis: models, statements, migrations, connections."""
+"""The stores in SQL: tables, statements, transactions, migrations."""

@@ -78,4 +78,4 @@ RENEW = text("""
             CASE WHEN access_expires_at < :access_needed THEN :access_raised ELSE access_expires_at END
     WHERE id = :sid AND revoked_at IS NULL AND expires_at > :now
 """)
-"""Restart the idle time of a session that is held by a handle."""
+"""Restart the idle time of a browser session."""

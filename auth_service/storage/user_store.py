@@ -53,7 +53,7 @@ class SqlUserStore:
 
     def find_by_email(self, email: str) -> User | None:
         """Return the user with this mailbox, active or not."""
-        # A connection of its own, which goes back at once: none is in use while a password is hashed.
+        # A connection of its own, released at once: a log-in must not hold one while it hashes the password.
         with self._engine.connect() as connection:
             keys = {"email_key": email_key(email), "own_key": own_key(email)}
             row = connection.execute(FIND_BY_EMAIL, keys).one_or_none()

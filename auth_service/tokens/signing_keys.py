@@ -76,7 +76,7 @@ def load_signing_key(pem: str) -> SigningKey:
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise WeakKey("is no readable private key in PEM form") from error
+        raise WeakKey("is not a readable private key in PEM form") from error
     if not isinstance(key, PrivateKey):
         raise WeakKey("is neither an RSA, a P-256 nor an Ed25519 key")
     return SigningKey(key, _verification_key(key.public_key()))
@@ -89,7 +89,7 @@ def load_verification_key(pem: str) -> VerificationKey:
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise WeakKey("is no readable key in PEM form") from error
+        raise WeakKey("is not a readable key in PEM form") from error
     return _verification_key(key)
 
 
