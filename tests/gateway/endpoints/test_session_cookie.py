@@ -1,4 +1,4 @@
-"""The session cookie beside other credentials, malformed, doubled or dead: it shuts nobody out and hides no fault."""
+"""The session cookie beside other credentials, malformed, sent twice, or of an ended session."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
 FOREIGN = "eyJ1c2VyIjoxfQ.aSg.x"
-"""What another Flask application on the same host keeps in a cookie."""
+"""The cookie value of another Flask application on the same host."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def gateway(place: RawUpstream, make_app: MakeApp) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def auth(place: RawUpstream, gateway: RunningGateway, signing_key: SigningKey) -> Iterator[AuthStandIn]:
-    """The auth service of this test alone, behind the gateway that all tests here share."""
+    """The auth service of one test, behind the gateway that all tests of this module share."""
     auth = AuthStandIn(signing_key)
     place.begin_answering(auth.answer)
     yield auth
@@ -59,10 +59,10 @@ def is_cleared(answer: Answer) -> bool:
 
 @pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_bearer_token_decides_alone(
+def test_a_cookie_beside_a_bearer_token_is_ignored(
     gateway: RunningGateway, upstream: RawUpstream, signing_key: SigningKey, method: str, path: str
 ) -> None:
-    """No foreign page can send one, so a live cookie beside it neither helps, nor asks for a page of ours."""
+    """No other site can send a Bearer token, so the origin is not checked either."""
     bob = signing_key.sign(access_claims(time.time(), sub="bob-id", sid="bobs", exp=int(time.time()) + 3_000))
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     answer = ask(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
@@ -74,14 +74,14 @@ def test_a_bearer_token_decides_alone(
 
 
 @pytest.mark.parametrize("value", ["Bearer", "Bearer a.b.c", "Bearer\ta"])
-def test_a_live_cookie_does_not_mend_a_bad_token(gateway: RunningGateway, value: str) -> None:
+def test_a_valid_cookie_does_not_replace_an_invalid_token(gateway: RunningGateway, value: str) -> None:
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     answer = ask(gateway, "GET /api/x", cookie, f"Authorization: {value}")
     assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (401, "token_invalid", None)
 
 
-def test_another_scheme_does_not_hide_the_cookie(gateway: RunningGateway) -> None:
-    """A proxy in front may ask for Basic credentials. A foreign page can send those, so a change needs more."""
+def test_a_cookie_beside_another_authorization_scheme_is_used(gateway: RunningGateway) -> None:
+    """A proxy in front may require Basic credentials. Other sites can send those, so unsafe methods are checked."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     basic = "Authorization: Basic YTpi"
     assert ask(gateway, "GET /api/x", cookie, basic).status == 200
@@ -90,7 +90,7 @@ def test_another_scheme_does_not_hide_the_cookie(gateway: RunningGateway) -> Non
 
 
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN])
-def test_a_handle_that_proves_nothing_is_cleared_and_ignored_beside_a_good_token(
+def test_the_cookie_of_an_ended_session_beside_a_valid_token_is_cleared(
     gateway: RunningGateway, auth: AuthStandIn, token: str, value: str
 ) -> None:
     fields = f"Cookie: {COOKIE}={value}", f"Authorization: Bearer {token}"
@@ -105,10 +105,10 @@ def test_a_handle_that_proves_nothing_is_cleared_and_ignored_beside_a_good_token
         assert (answer.status, is_cleared(answer)) == (200, True)
 
 
-def test_a_good_token_does_not_wait_for_what_is_said_of_the_cookie(
+def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     gateway: RunningGateway, auth: AuthStandIn, token: str
 ) -> None:
-    """Neither while the auth service is silent, nor while it is away; and it is asked once at a time."""
+    """The auth service may be slow or down; one lookup of a handle runs at a time."""
     fields = f"Cookie: {COOKIE}={'w' * 43}", f"Authorization: Bearer {token}"
     auth.holding = True
     assert [ask(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
@@ -132,7 +132,7 @@ def test_a_good_token_does_not_wait_for_what_is_said_of_the_cookie(
     ],
 )
 @pytest.mark.parametrize("kind", ["live", "dead", "foreign", "twice"])
-def test_cookies_are_ignored_where_anybody_may_ask(
+def test_cookies_are_ignored_on_public_routes(
     gateway: RunningGateway, auth: AuthStandIn, line: str, kind: str
 ) -> None:
     handle = handle_in(log_in(gateway))
@@ -149,10 +149,10 @@ def test_cookies_are_ignored_where_anybody_may_ask(
 
 @pytest.mark.parametrize("separator", ["; ", ";", "\r\nCookie: "])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "DELETE /session/", "POST /session/ticket"])
-def test_two_handles_are_refused_everywhere(
+def test_two_session_cookies_are_refused(
     gateway: RunningGateway, auth: AuthStandIn, line: str, separator: str
 ) -> None:
-    """A log-out that is answered 204 has ended the session."""
+    """Otherwise a log-out could respond 204 without ending the session."""
     handle = handle_in(log_in(gateway))
     for values in ((handle, UNKNOWN_HANDLE), (UNKNOWN_HANDLE, handle), (handle, handle), (handle, "")):
         cookie = separator.join(f"{COOKIE}={value}" for value in values)
@@ -184,10 +184,10 @@ def test_two_handles_are_refused_everywhere(
         ("={name}={handle}", False),
     ],
 )
-def test_a_cookie_is_read_alike_by_routes_and_by_our_own_endpoints(
+def test_routes_and_endpoints_parse_cookies_alike(
     gateway: RunningGateway, auth: AuthStandIn, form: str, is_read: bool
 ) -> None:
-    """RFC 6265: quotes are part of a value, names are case-sensitive, and others' pairs may be malformed."""
+    """RFC 6265: quotes are part of a value, names are case-sensitive, and other cookies may be malformed."""
     field = form.format(name=COOKIE, upper=COOKIE.upper(), handle=handle_in(log_in(gateway)))
     statuses = [ask(gateway, line, f"Cookie: {field}").status for line in ("GET /api/x", "GET /session/")]
     assert statuses == ([200, 200] if is_read else [401, 401])
@@ -200,15 +200,15 @@ def test_a_cookie_is_read_alike_by_routes_and_by_our_own_endpoints(
 
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN, '"quoted"'])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
-def test_a_handle_that_proves_nothing_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
+def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
     answer = ask(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
     if not line.startswith("GET /auth"):  # where the auth service answers for itself
         assert (answer.status, answer.problem["code"]) == (401, "session_ended")
     assert is_cleared(answer)
 
 
-def test_the_answer_to_a_request_that_crossed_a_log_in_clears_nothing(gateway: RunningGateway) -> None:
-    """It may come to the browser after the new cookie."""
+def test_a_response_that_races_with_a_log_in_does_not_clear_the_cookie(gateway: RunningGateway) -> None:
+    """It may reach the browser after the new cookie."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     assert ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
     for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
@@ -217,18 +217,20 @@ def test_the_answer_to_a_request_that_crossed_a_log_in_clears_nothing(gateway: R
 
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 @pytest.mark.parametrize(("seconds_ago", "cleared"), [(0.0, False), (9.9, False), (10.1, True), (None, True)])
-def test_so_does_the_answer_of_a_worker_that_never_saw_the_handle(
+def test_a_recently_ended_handle_that_this_worker_never_saw_clears_no_cookie(
     gateway: RunningGateway, auth: AuthStandIn, line: str, seconds_ago: float | None, *, cleared: bool
 ) -> None:
-    """Another worker answered the log-in that ended the old session."""
+    """Another worker handled the log-in that ended the old session."""
     auth.ended_seconds_ago = seconds_ago
     old = secrets.token_urlsafe(32)
     assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *SAME_ORIGIN)) is cleared
 
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])
-def test_a_fault_of_ours_clears_nothing(gateway: RunningGateway, place: RawUpstream, body: bytes) -> None:
-    """A 404 from whoever stands in the auth service's place does not say that a session has ended."""
+def test_an_unexpected_response_of_the_auth_service_does_not_clear_the_cookie(
+    gateway: RunningGateway, place: RawUpstream, body: bytes
+) -> None:
+    """A 404 of another server in its place does not mean that the session has ended."""
     place.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
     answer = ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
     assert (answer.status, answer.get("set-cookie")) == (503, None)

@@ -1,4 +1,4 @@
-"""Which host a service is told that it was asked as, and where its redirects lead a client."""
+"""The Host that the gateway sends to an upstream, and the URLs that it rewrites in responses."""
 
 import re
 import threading
@@ -56,11 +56,11 @@ def location(
     return found[1].decode("latin-1")
 
 
-# --- what becomes of a URL -------------------------------------------------------------------------------------
+# --- rewriting of URLs -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("url", "seen"),
+    ("url", "rewritten"),
     [
         ("http://10.0.0.5:8001/service/a?b#c", "/service/a?b#c"),
         ("HTTP://10.0.0.5:8001/service/", "/service/"),
@@ -89,13 +89,13 @@ def location(
         ("", ""),
     ],
 )
-def test_a_url_that_names_the_service_becomes_a_path(url: str, seen: str) -> None:
-    """And every other one stays, so that no client is led where the service does not lead it."""
-    assert location(url, route()) == seen
+def test_a_url_of_the_upstream_becomes_a_path(url: str, rewritten: str) -> None:
+    """Every other URL stays as it is."""
+    assert location(url, route()) == rewritten
 
 
 @pytest.mark.parametrize(
-    ("url", "seen"),
+    ("url", "rewritten"),
     [
         ("http://10.0.0.5:8001/a", "/stripped/a"),
         ("http://app.example/a", "/stripped/a"),
@@ -112,17 +112,17 @@ def test_a_url_that_names_the_service_becomes_a_path(url: str, seen: str) -> Non
         ("https://elsewhere.example/a", "https://elsewhere.example/a"),
     ],
 )
-def test_a_prefix_that_was_stripped_is_back(url: str, seen: str) -> None:
-    """Once: a service that reads X-Forwarded-Prefix has added it by itself."""
-    assert location(url, route("/stripped/")) == seen
+def test_a_stripped_prefix_is_added_once(url: str, rewritten: str) -> None:
+    """A service that reads X-Forwarded-Prefix has added it already."""
+    assert location(url, route("/stripped/")) == rewritten
 
 
-def test_a_service_that_sends_its_client_to_tls_is_obeyed() -> None:
+def test_a_redirect_to_https_of_the_same_host_stays() -> None:
     assert location("https://app.example/a", route(), scheme="http") == "https://app.example/a"
 
 
 @pytest.mark.parametrize(
-    ("url", "service", "host", "scheme", "seen"),
+    ("url", "service", "host", "scheme", "rewritten"),
     [
         ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"app.example", "https", "/a/"),
         ("http://app.example:8001/a/", "http://10.0.0.5:8001", b"APP.example:8000", "http", "/a/"),
@@ -138,20 +138,20 @@ def test_a_service_that_sends_its_client_to_tls_is_obeyed() -> None:
         ("http://app.example:8001/a/", "http://10.0.0.5:8001", None, "https", None),
     ],
 )
-def test_the_clients_host_with_the_services_port_is_the_services_own(
-    url: str, service: str, host: bytes | None, scheme: str, seen: str | None
+def test_a_url_of_the_requested_host_with_the_upstreams_port_becomes_a_path(
+    url: str, service: str, host: bytes | None, scheme: str, rewritten: str | None
 ) -> None:
-    """nginx adds the port on which it listens to the Host that it was sent. None: the URL stays as it is."""
-    assert location(url, route(url=service), host=host, scheme=scheme) == (seen or url)
+    """nginx adds the port on which it listens to the Host of the request. None: the URL stays as it is."""
+    assert location(url, route(url=service), host=host, scheme=scheme) == (rewritten or url)
 
 
-def test_a_configured_name_is_the_services_own() -> None:
+def test_a_url_of_the_configured_host_becomes_a_path() -> None:
     assert location("http://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
     assert location("https://shop.internal/a", route(more='host = "shop.internal"')) == "/a"
 
 
 @pytest.mark.parametrize(
-    ("refresh", "seen"),
+    ("refresh", "rewritten"),
     [
         ("5; url=http://10.0.0.5:8001/a", "5; url=/a"),
         ("0;URL='http://10.0.0.5:8001/a'", "0;URL='/a'"),
@@ -160,8 +160,8 @@ def test_a_configured_name_is_the_services_own() -> None:
         ("5; url=https://elsewhere.example/", "5; url=https://elsewhere.example/"),
     ],
 )
-def test_refresh_is_a_redirect_too(refresh: str, seen: str) -> None:
-    assert location(refresh, route(), name=b"refresh") == seen
+def test_the_url_in_refresh_is_rewritten(refresh: str, rewritten: str) -> None:
+    assert location(refresh, route(), name=b"refresh") == rewritten
 
 
 _PIECES = st.sampled_from(
@@ -185,19 +185,19 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES, max_size=12).map("".join), st.sampled_from(["/service/", "/stripped/"]))
-def test_no_rewriting_leads_to_another_host(url: str, prefix: str) -> None:
-    """Where a browser ends up is the gateway where the URL was changed; else it is where the service said."""
-    seen = location(url, route(prefix))
-    if seen != url:
-        read = re.sub(r"[\t\r\n]", "", seen).replace("\\", "/")
+def test_a_rewritten_url_never_leads_to_another_host(url: str, prefix: str) -> None:
+    """A browser resolves a changed URL to the gateway, and an unchanged one to the host that the upstream named."""
+    rewritten = location(url, route(prefix))
+    if rewritten != url:
+        read = re.sub(r"[\t\r\n]", "", rewritten).replace("\\", "/")
         assert urlsplit(urljoin("https://app.example/service/x", read)).netloc == "app.example"
 
 
-# --- what a service is told ------------------------------------------------------------------------------------
+# --- the Host for the upstream ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wrong", ["", "a b", "http://a", "a:99999", "a/b", "a\\r\\nX: y"])
-def test_a_host_that_is_none_is_refused_at_the_start(wrong: str) -> None:
+def test_an_invalid_host_in_the_routes_file_stops_the_start(wrong: str) -> None:
     with pytest.raises(RoutesError, match=re.escape("upstreams.service.host")):
         route(more=f'host = "{wrong}"')
 
@@ -212,12 +212,12 @@ def test_a_host_that_is_none_is_refused_at_the_start(wrong: str) -> None:
         ("https://a:1", 'identity = false\nhost = "client"', HOST_CLIENT),
     ],
 )
-def test_services_are_sent_the_clients_host(url: str, more: str, host: str) -> None:
+def test_by_default_an_upstream_gets_the_clients_host(url: str, more: str, host: str) -> None:
     assert route(url=url, more=more).upstream.host == host
 
 
-def test_a_foreign_service_over_tls_is_sent_its_own_host() -> None:
-    """Such a service answers for many names, and not for ours."""
+def test_an_upstream_without_identity_over_tls_gets_its_own_host() -> None:
+    """Such a service is reached by its own name, and does not know the name of the gateway."""
     text = '[upstreams.weather]\nurls = ["https://api.weather.example"]\nidentity = false\n'
     text += '[[routes]]\nprefix = "/"\nupstream = "weather"\naccess = "public"\n'
     assert parse_routes(text, environ={}, data_dir=Path("/nowhere")).upstreams()[0].host == HOST_UPSTREAM
@@ -227,7 +227,7 @@ def test_a_foreign_service_over_tls_is_sent_its_own_host() -> None:
 def hosted(
     request: pytest.FixtureRequest, make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
 ) -> Iterator[tuple[RunningGateway, str]]:
-    """A gateway, and the host that its service is to be sent by a client that asks for `app.example:8000`."""
+    """A gateway, and the Host that its upstream gets when a client requests `app.example:8000`."""
     text = ROUTES.format(url=upstream.url, more=request.param).replace(', "http://other.internal:9000"', "")
     (tmp_path / "routes.toml").write_text(text)
     expected = {
@@ -238,8 +238,8 @@ def hosted(
         yield gateway, expected
 
 
-def test_the_host_that_a_service_is_sent(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
-    """On every way through the gateway: the first request, a kept connection, and a request that is remembered."""
+def test_the_host_that_an_upstream_gets(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+    """For the first request, on a kept-alive connection, and with a cached head."""
     gateway, expected = hosted
     for name in ("app.example:8000", "other.example"):
         with gateway.connect() as client:
@@ -252,7 +252,7 @@ def test_the_host_that_a_service_is_sent(hosted: tuple[RunningGateway, str], ups
     assert upstream.last.get("host") == (f"127.0.0.1:{upstream.port}" if expected == "app.example:8000" else expected)
 
 
-def test_an_invalid_host_reaches_no_service(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+def test_an_invalid_host_reaches_no_upstream(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
     gateway, _ = hosted
     for wrong in ("a b", "a/b", "a@b", "a\tb", "é", "a,b"):
         with gateway.connect() as client:
@@ -261,12 +261,14 @@ def test_an_invalid_host_reaches_no_service(hosted: tuple[RunningGateway, str], 
 
 
 def ask(gateway: RunningGateway, target: str) -> list[Answer]:
-    """The answers to one request asked three times over a connection: the long way, and twice the short one."""
+    """Return three responses to one request on one connection: in a task, by callbacks, and with cached heads."""
     with gateway.connect() as client:
         return [client.ask(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
 
 
-def test_a_redirect_is_rewritten_on_every_way(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
+def test_a_redirect_is_rewritten_in_a_task_by_callbacks_and_with_cached_heads(
+    hosted: tuple[RunningGateway, str], upstream: RawUpstream
+) -> None:
     gateway, _ = hosted
     fields = (
         f"Location: {upstream.url}/a\r\nContent-Location: {upstream.url}/b\r\nRefresh: 1;url={upstream.url}/c\r\n"
@@ -278,17 +280,17 @@ def test_a_redirect_is_rewritten_on_every_way(hosted: tuple[RunningGateway, str]
         assert answer.body == b"ok"
 
 
-def test_one_clients_host_is_in_no_other_clients_redirect(
+def test_the_host_of_one_client_is_never_in_the_redirect_of_another(
     hosted: tuple[RunningGateway, str], upstream: RawUpstream
 ) -> None:
-    """The same answer, byte for byte, to clients that asked for different hosts."""
+    """The upstream sends the same bytes to clients that requested different hosts."""
     gateway, _ = hosted
     upstream.begin(answering(b"HTTP/1.1 302 F\r\nLocation: http://one.example/a\r\nContent-Length: 0\r\n\r\n"))
     with gateway.connect() as client:
         for _ in range(3):
-            for host, seen in (("one.example", "/a"), ("two.example", "http://one.example/a")):
+            for host, rewritten in (("one.example", "/a"), ("two.example", "http://one.example/a")):
                 answer = client.ask("GET /service/ HTTP/1.1", f"Host: {host}")
-                assert answer.get("location") == seen
+                assert answer.get("location") == rewritten
 
 
 # --- the service of docs/your-own-service.md --------------------------------------------------------------------

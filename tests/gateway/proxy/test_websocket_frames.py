@@ -1,4 +1,4 @@
-"""Where frames end, however the bytes are cut, and what our Close frames say."""
+"""Frame boundaries are found in parts of any size, and Close frames are valid."""
 
 from collections.abc import Generator
 
@@ -22,8 +22,8 @@ FRAMES = st.lists(
 )
 
 
-def written(opcode: Opcode, size: int, masked: bool, final: bool) -> bytes:
-    """The frame as a library that we did not write writes it."""
+def serialized(opcode: Opcode, size: int, masked: bool, final: bool) -> bytes:
+    """Return a frame as the websockets library serializes it."""
     size = min(size, 125) if opcode is Opcode.PING else size
     return Frame(opcode, b"x" * size, fin=final or opcode is Opcode.PING).serialize(mask=masked)
 
@@ -32,7 +32,7 @@ def written(opcode: Opcode, size: int, masked: bool, final: bool) -> bytes:
 def test_the_end_of_every_frame_is_found_and_nothing_else(
     frames: list[tuple[Opcode, int, bool, bool]], cuts: list[int]
 ) -> None:
-    blocks = [written(*frame) for frame in frames]
+    blocks = [serialized(*frame) for frame in frames]
     whole = b"".join(blocks)
     ends = {sum(map(len, blocks[: number + 1])) for number in range(len(blocks))}
     tracker = FrameTracker()
@@ -48,7 +48,7 @@ def test_the_end_of_every_frame_is_found_and_nothing_else(
 def test_following_one_frame_stops_at_its_end(
     data: st.DataObject, frames: list[tuple[Opcode, int, bool, bool]]
 ) -> None:
-    first, *others = [written(*frame) for frame in frames]
+    first, *others = [serialized(*frame) for frame in frames]
     begun = data.draw(st.integers(1, len(first)))
     tracker = FrameTracker()
     tracker.follow(first[:begun])
@@ -57,10 +57,10 @@ def test_following_one_frame_stops_at_its_end(
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_close_is_seen_even_byte_by_byte(masked: bool) -> None:
+def test_a_close_frame_is_seen_byte_by_byte(masked: bool) -> None:
     tracker = FrameTracker()
     seen: list[tuple[bool, bool]] = []
-    for byte in written(Opcode.TEXT, 8, masked, True) + close_frame(1000, "bye", masked=masked):
+    for byte in serialized(Opcode.TEXT, 8, masked, True) + close_frame(1000, "bye", masked=masked):
         tracker.follow(bytes([byte]))
         seen.append((tracker.close_seen, tracker.at_boundary))
     assert seen[-1] == (True, True)
@@ -68,7 +68,7 @@ def test_a_close_is_seen_even_byte_by_byte(masked: bool) -> None:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_our_close_frames_are_read_by_others(masked: bool) -> None:
+def test_close_frames_are_valid_for_the_websockets_library(masked: bool) -> None:
     reader = StreamReader()
     reader.feed_data(close_frame(4401, "token_expired", masked=masked))
     parsing = Frame.parse(reader.read_exact, mask=masked)
