@@ -1,10 +1,10 @@
-"""Settings of the test run: Hypothesis profiles, and how test files are distributed to workers."""
+"""Settings of the test run: Hypothesis profiles, and how test files are spread over workers."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-# A property does not depend on how long a cold or busy machine takes.
+# A property does not depend on how fast the machine is.
 settings.register_profile("sallyport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sallyport")
 
@@ -12,8 +12,10 @@ _SHARES_STACKS = "tests/system/"
 
 
 class ByFile(LoadScopeScheduling):
-    """Gives a worker whole files, those with most tests first. The system's tests count as one file: they share two
-    stacks, which the last of them end."""
+    """Give each worker whole files, those with the most tests first.
+
+    All of tests/system counts as one file: its tests share two stacks, and the last tests stop them.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return _SHARES_STACKS if nodeid.startswith(_SHARES_STACKS) else nodeid.split("::", 1)[0]
@@ -21,5 +23,5 @@ class ByFile(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
-    """Called only with workers, as in `make test`."""
+    """Choose the scheduler of pytest-xdist; called only with workers, as in `make test`."""
     return ByFile(config, log)

@@ -1,7 +1,7 @@
-"""Reserve loopback ports for servers that need a fixed one, so that no two get the same.
+"""Reserve loopback ports for servers of tests that need a fixed port, so that no two get the same.
 
-They are below the ephemeral ports that the kernel assigns. Each process that runs tests owns a block of
-them as long as it lives: it listens on the block's first port, and nobody else can.
+The ports are below the range from which the kernel assigns ephemeral ports. Each test process reserves a block of
+ports while it runs, by listening on the first port of the block.
 """
 
 import socket
@@ -20,11 +20,11 @@ def free_port() -> int:
 
 @cache
 def _own_block() -> tuple[socket.socket, Iterator[int]]:
-    """Return the socket that reserves the block of ports, and an endless iterator over them."""
+    """Return the socket that reserves this process's block, and an endless iterator over the block's other ports."""
     for first in _BLOCKS:
-        if (claim := _listen(first)) is not None:
-            return claim, cycle(range(first + 1, first + _BLOCKS.step))
-    raise RuntimeError(f"no block of ports is free from {_BLOCKS.start} to {_BLOCKS.stop}")
+        if (reservation := _listen(first)) is not None:
+            return reservation, cycle(range(first + 1, first + _BLOCKS.step))
+    raise RuntimeError(f"every block of ports from {_BLOCKS.start} to {_BLOCKS.stop} is in use")
 
 
 def _is_taken(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Hundreds of clients that send their requests byte by byte."""
+"""Many clients that send their requests byte by byte."""
 
 import asyncio
 import time
@@ -8,8 +8,8 @@ from itertools import cycle, islice
 
 
 @dataclass(frozen=True, slots=True)
-class SlowClient:
-    """How many seconds a server kept a slow client, and its response."""
+class SlowConnection:
+    """For how many seconds the server kept the connection of a slow client, and its response."""
 
     kind: str
     seconds: float
@@ -17,7 +17,7 @@ class SlowClient:
 
 
 def slow_bodies(path: str, *fields: str) -> dict[str, tuple[bytes, bytes]]:
-    """Return requests for `path` with endless bodies: the beginning of each, and the bytes that follow repeatedly."""
+    """Return requests for `path` whose bodies never end: the first bytes, and the bytes that are repeated."""
     head = "\r\n".join((f"POST {path} HTTP/1.1", "Host: h", "Content-Type: application/json", *fields, "")).encode()
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n"
     return {
@@ -36,23 +36,25 @@ SLOW_HEADS = {
 }
 
 
-async def drip(port: int, kind: str, begin: bytes, drop: bytes, pause: float) -> SlowClient:
-    """Send `begin`, then `drop` every `pause` seconds until the server closes the connection."""
+async def send_slowly(port: int, kind: str, begin: bytes, repeated: bytes, pause: float) -> SlowConnection:
+    """Send `begin`, then `repeated` every `pause` seconds until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    start = time.monotonic()
+    began = time.monotonic()
     received = asyncio.ensure_future(reader.read())
     writer.write(begin)
     while not received.done():
         await asyncio.wait({received}, timeout=pause)
-        writer.write(drop)
+        writer.write(repeated)
     writer.close()
     response = b"" if received.exception() else received.result()
-    return SlowClient(kind, time.monotonic() - start, response)
+    return SlowConnection(kind, time.monotonic() - began, response)
 
 
-async def crowd(
+async def run_slow_clients(
     port: int, kinds: Mapping[str, tuple[bytes, bytes]], number: int, pause: float
-) -> Sequence[SlowClient]:
-    """Run `number` clients at once, evenly of all kinds, until the server has closed all of them."""
-    each = islice(cycle(kinds.items()), number)
-    return await asyncio.gather(*(drip(port, kind, begin, drop, pause) for kind, (begin, drop) in each))
+) -> Sequence[SlowConnection]:
+    """Run `number` clients at once, of all kinds in turn, until the server has closed every connection."""
+    clients = islice(cycle(kinds.items()), number)
+    return await asyncio.gather(
+        *(send_slowly(port, kind, begin, repeated, pause) for kind, (begin, repeated) in clients)
+    )

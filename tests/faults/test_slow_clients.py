@@ -1,4 +1,4 @@
-"""R34: connections of clients that send slowly are closed at a timeout; other clients are not affected."""
+"""R34: connections of slow clients are closed at a deadline, and other clients are not slowed down."""
 
 import asyncio
 import threading
@@ -6,50 +6,52 @@ import time
 from collections.abc import Sequence
 
 from gateway.server.http_protocol import ServerProtocol
-from tests.faults.figures import Say, in_ms
-from tests.faults.running_system import RunningSystem
-from tests.faults.steady_traffic import KINDS, SAME_ORIGIN, SteadyTraffic
-from tests.slow_clients import SLOW_HEADS, SlowClient, crowd, slow_bodies
+from tests.faults.support.figures import AddFigure, percentiles_in_ms
+from tests.faults.support.running_system import RunningSystem
+from tests.faults.support.steady_traffic import KINDS, SAME_ORIGIN, SteadyTraffic
+from tests.slow_clients import SLOW_HEADS, SlowConnection, run_slow_clients, slow_bodies
 
 CLIENTS = 400
-DROP = 1.0
-"""Seconds from drop to drop."""
+PAUSE = 1.0
+"""Seconds between two bytes."""
 DEADLINE = ServerProtocol.timeouts.head + 3
-"""Seconds: the sweep looks once a second, and this process has to look, too."""
+"""Seconds. The gateway checks deadlines once per second, and this process needs time to notice the close."""
 
 
-def test_four_hundred_slow_clients_are_closed_and_slow_nobody_down(system: RunningSystem, say: Say) -> None:
-    """They send heads, and bodies for the notes, the log-in and the gateway's own endpoints."""
+def test_slow_clients_are_closed_and_do_not_slow_others_down(system: RunningSystem, add_figure: AddFigure) -> None:
+    """Four hundred clients send heads, and bodies for the notes, the login and the gateway's own endpoints."""
     client = system.client()
     access = client.login(client.register()).access
-    ours = [f"{name.replace('_', '-')}: {value}" for name, value in SAME_ORIGIN.items()]
+    page_headers = [f"{name.replace('_', '-')}: {value}" for name, value in SAME_ORIGIN.items()]
     kinds = {
         **SLOW_HEADS,
         **slow_bodies("/api/notes/", f"Authorization: Bearer {access}"),
         **slow_bodies("/auth/jwt/create/"),
-        **dict([*slow_bodies("/session/", *ours).items()][:1]),  # takes no chunks
+        **dict([*slow_bodies("/session/", *page_headers).items()][:1]),  # without the chunked bodies
     }
     port = int(system.url.rpartition(":")[2])
-    kept: list[SlowClient] = []
+    closed: list[SlowConnection] = []
     with SteadyTraffic(system.url) as traffic:
-        slow = threading.Thread(target=lambda: kept.extend(asyncio.run(crowd(port, kinds, CLIENTS, DROP))))
+        slow = threading.Thread(
+            target=lambda: closed.extend(asyncio.run(run_slow_clients(port, kinds, CLIENTS, PAUSE)))
+        )
         mark = time.monotonic()
         slow.start()
         slow.join(60)
         tally = traffic.since(mark)
     for kind in KINDS:
-        seconds = [outcome.answer.seconds for outcome in tally.outcomes if outcome.kind == kind]
-        say(f"beside {CLIENTS} slow clients, {kind}: {len(seconds)} requests, {in_ms(seconds)}")
-    say(f"slow clients were closed after {span(kept)}")
-    assert len(kept) == CLIENTS
-    assert {one.kind: one.seconds for one in kept if one.seconds > DEADLINE} == {}
-    assert tally.statuses() == {200}, tally.wrong()
+        seconds = [outcome.response.seconds for outcome in tally.outcomes if outcome.kind == kind]
+        add_figure(f"beside {CLIENTS} slow clients, {kind}: {len(seconds)} requests, {percentiles_in_ms(seconds)}")
+    add_figure(f"slow clients were closed after {span(closed)}")
+    assert len(closed) == CLIENTS
+    assert {one.kind: one.seconds for one in closed if one.seconds > DEADLINE} == {}
+    assert tally.statuses() == {200}, tally.failures()
     for kind in KINDS:
-        seconds = sorted(outcome.answer.seconds for outcome in tally.outcomes if outcome.kind == kind)
+        seconds = sorted(outcome.response.seconds for outcome in tally.outcomes if outcome.kind == kind)
         assert seconds[int(len(seconds) * 0.99)] < 1
 
 
-def span(kept: Sequence[SlowClient]) -> str:
-    """In words."""
-    seconds = [one.seconds for one in kept]
+def span(closed: Sequence[SlowConnection]) -> str:
+    """Return the shortest and the longest duration as text."""
+    seconds = [one.seconds for one in closed]
     return f"{min(seconds):.1f} to {max(seconds):.1f} s"

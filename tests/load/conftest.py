@@ -2,9 +2,9 @@
 
 import os
 
-from tests.faults.figures import pytest_terminal_summary, say
+from tests.faults.support.figures import add_figure, pytest_terminal_summary
 
-__all__ = ["pytest_terminal_summary", "say"]
+__all__ = ["add_figure", "pytest_terminal_summary"]
 
 # Minutes of load: `make soak` asks for it, `make test` does not.
 collect_ignore_glob = [] if os.environ.get("SALLYPORT_SOAK") else ["test_*.py"]

@@ -122,7 +122,7 @@ def check(server: Server, supplies: Supplies) -> None:
     received, expected = "", Path(supplies.note).read_text()
     while received != expected:
         if time.monotonic() > deadline:
-            raise NotServing(f"{server.name} answered {received[:200]!r}:\n{server.last_words()}")
+            raise NotServing(f"{server.name} answered {received[:200]!r}:\n{server.recent_output()}")
         try:
             with urllib.request.urlopen(request, timeout=5) as answer:
                 received = answer.read().decode()

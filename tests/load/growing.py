@@ -141,7 +141,7 @@ def _ask_and_stay(opened: ExitStack, server: Server, token: str) -> None:
     line = opened.enter_context(socket.create_connection((address.hostname, address.port), timeout=10))
     line.sendall(f"GET /api/note HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
     if not line.recv(4096).startswith(b"HTTP/1.1 200 "):
-        raise NotServing(f"{server.name} refused an idle connection:\n{server.last_words()}")
+        raise NotServing(f"{server.name} refused an idle connection:\n{server.recent_output()}")
 
 
 def _wait_until_learnt(folder: Path, server: Server, size: int) -> None:

@@ -12,7 +12,7 @@ from math import sqrt
 import requests
 
 from auth_service.settings import SECURE_HASH
-from tests.faults.running_system import running_system
+from tests.faults.support.running_system import running_system
 
 NOBODYS = 150
 """Failures with unknown names before the first pair."""

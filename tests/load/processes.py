@@ -47,7 +47,7 @@ class Process:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return tuple(map(int, children)) or (self.pid,)
 
-    def last_words(self) -> str:
+    def recent_output(self) -> str:
         """Return the end of its log."""
         return self.log.read_text("utf-8", "replace")[-2000:]
 
@@ -100,7 +100,7 @@ def wait_for(process: Process, port: int) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise NotServing(f"{process.name} does not listen:\n{process.last_words()}")
+    raise NotServing(f"{process.name} does not listen:\n{process.recent_output()}")
 
 
 def allow_many_files() -> None:

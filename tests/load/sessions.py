@@ -16,17 +16,17 @@ from argon2 import PasswordHasher
 from nacl.pwhash import argon2id
 
 from auth_service.settings import SECURE_HASH
-from tests.faults.connection import Connection
-from tests.faults.crowd import log_in_often
-from tests.faults.figures import percentile
-from tests.faults.running_system import RunningSystem, running_system
+from tests.faults.support.connection import Connection
+from tests.faults.support.figures import percentile
+from tests.faults.support.parallel_requests import open_sessions
+from tests.faults.support.running_system import RunningSystem, running_system
 from tests.load.contest import Progress
 from tests.load.peers import django_djoser
 from tests.load.processes import Processes, cpu_of, memory_of, wait_for
 from tests.load.tables import Table, make_table
 from tests.load.wrk import Run
 from tests.ports import free_port
-from tests.system.running_stack import PASSWORD
+from tests.system.support.running_stack import PASSWORD
 
 REFRESH, LOGIN = "refresh", "login"
 TURNS = {REFRESH: 2, LOGIN: 3}
@@ -78,7 +78,7 @@ def compare_sessions(
 @contextmanager
 def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -> Iterator[list[Candidate]]:
     """Return Sallyport's auth service, and Django's if it is installed."""
-    tokens = asyncio.run(log_in_often(system.url, system.client().register(), SESSIONS))
+    tokens = asyncio.run(open_sessions(system.url, system.client().register(), SESSIONS))
     chains = [[token.refresh] for token in tokens]
     ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains))
     with Processes(folder) as processes:
@@ -120,7 +120,7 @@ async def _refresh(candidate: Candidate, seconds: int) -> Run:
         async with Connection(candidate.url) as line:
             while time.perf_counter() < ends_at:
                 chain = next(candidate.chains)
-                answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
+                answer = await line.request("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
                 taken.append(answer.seconds)
                 spent, chain[0] = chain[0], answer.document["refresh"] if answer.status == 200 else chain[0]
                 if chain[0] == spent:
@@ -137,7 +137,7 @@ def _log_in_beside_hashes(
     system: RunningSystem, rounds: int, seconds: int, progress: Progress
 ) -> dict[str, list[Run]]:
     system.auth.stop()
-    system.auth = system.auth.beside("auth", **AS_DEPLOYED)
+    system.auth = system.auth.variant("auth", **AS_DEPLOYED)
     system.start_auth()
     email = system.client().register().email
     hashes = _bare_hashes()
@@ -177,7 +177,7 @@ async def _log_in(system: RunningSystem, email: str, seconds: int) -> Run:
     before, began = cpu_of(system.auth.workers), time.perf_counter()
     async with Connection(system.plan.settings.auth.url) as line:
         while time.perf_counter() - began < seconds:
-            answer = await line.ask("POST", "/auth/jwt/create/", document={"email": email, "password": PASSWORD})
+            answer = await line.request("POST", "/auth/jwt/create/", document={"email": email, "password": PASSWORD})
             taken.append(answer.seconds)
             if answer.status != 200 or not answer.document["access"]:
                 odd.append(f"{answer.status} {answer.body[:200]!r}")

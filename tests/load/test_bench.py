@@ -16,7 +16,7 @@ from tests.load.processes import NotServing, Processes, wait_for
 from tests.load.tokens import Signer
 from tests.load.wrk import Run, Server, Turn, take_turn
 from tests.ports import free_port
-from tests.system.running_stack import descendants, is_running
+from tests.system.support.running_stack import descendants, is_running
 
 NOTE = '{"title": "A note"}'
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"

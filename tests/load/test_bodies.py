@@ -16,9 +16,9 @@ import pytest
 import uvloop
 
 from stack.plan import ROOT
-from tests.faults.connection import Connection
-from tests.faults.figures import Say
-from tests.faults.running_system import running_system
+from tests.faults.support.connection import Connection
+from tests.faults.support.figures import AddFigure
+from tests.faults.support.running_system import running_system
 from tests.load.numbered import answer, in_chunks, question
 
 BODIES = int(os.environ.get("SOAK_BODIES") or 1_000_000)
@@ -61,7 +61,7 @@ def gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=upstream))
     with running_system(GATEWAY_WORKERS="2") as system:
         secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
-        with system.another_gateway("numbered", GATEWAY_ROUTES=str(routes), **secret) as (_, url):
+        with system.extra_gateway("numbered", GATEWAY_ROUTES=str(routes), **secret) as (_, url):
             yield url
 
 
@@ -167,7 +167,7 @@ async def _line_end(reader: asyncio.StreamReader) -> None:
 class Run:
     """All requests and their results."""
 
-    def __init__(self, url: str, tell: Say) -> None:
+    def __init__(self, url: str, tell: AddFigure) -> None:
         self._tell = tell
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[str] = []
@@ -205,7 +205,7 @@ class Run:
 
 
 def test_every_answer_is_its_own_requests(
-    gateway: str, upstream: int, say: Say, capsys: pytest.CaptureFixture[str]
+    gateway: str, upstream: int, add_figure: AddFigure, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A cut connection is allowed here; another request's response, or a part that looks complete, is not."""
 
@@ -218,7 +218,7 @@ def test_every_answer_is_its_own_requests(
     uvloop.run(run.go())
     took = time.monotonic() - began
     tally = asyncio.run(_tally(upstream))
-    say(f"{BODIES} in {took:.0f} s (SOAK_SEED={SEED}): {dict(run.outcomes)}; the service: {tally}")
+    add_figure(f"{BODIES} in {took:.0f} s (SOAK_SEED={SEED}): {dict(run.outcomes)}; the service: {tally}")
     assert run.wrong == []
     assert run.outcomes.total() == BODIES
     assert run.outcomes["whole"] > 0.8 * BODIES
@@ -226,6 +226,6 @@ def test_every_answer_is_its_own_requests(
 
 
 async def _tally(port: int) -> dict[str, int]:
-    async with Connection(f"http://127.0.0.1:{port}") as line:
-        tally: dict[str, int] = (await line.ask("GET", "/tally")).document
+    async with Connection(f"http://127.0.0.1:{port}") as connection:
+        tally: dict[str, int] = (await connection.request("GET", "/tally")).document
     return tally

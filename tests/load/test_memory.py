@@ -20,10 +20,10 @@ import pytest
 import uvloop
 
 from stack.plan import ROOT
-from tests.faults.connection import Connection
-from tests.faults.figures import Say, in_ms, percentile
-from tests.faults.part import Part
-from tests.faults.running_system import RunningSystem, running_system
+from tests.faults.support.connection import Connection
+from tests.faults.support.figures import AddFigure, percentile, percentiles_in_ms
+from tests.faults.support.managed_process import ManagedProcess
+from tests.faults.support.running_system import RunningSystem, running_system
 from tests.ports import free_port
 
 CONNECTIONS = int(os.environ.get("SOAK_CONNECTIONS") or 10_000)
@@ -64,7 +64,9 @@ def system() -> Iterator[RunningSystem]:
 
 
 @contextmanager
-def gateway_with_quick_service(system: RunningSystem, folder: Path, name: str) -> Iterator[tuple[Part, str]]:
+def gateway_with_quick_service(
+    system: RunningSystem, folder: Path, name: str
+) -> Iterator[tuple[ManagedProcess, str]]:
     """A gateway with one worker, in front of a service that costs next to nothing."""
     port = free_port()
     (folder / "note.json").write_text('{"title": "A note", "body": "' + "x" * 150 + '"}')
@@ -80,40 +82,42 @@ def gateway_with_quick_service(system: RunningSystem, folder: Path, name: str) -
     }
     with subprocess.Popen(command, cwd=ROOT) as service:
         try:
-            with system.another_gateway(name, **settings) as started:
+            with system.extra_gateway(name, **settings) as started:
                 yield started
         finally:
             service.terminate()
 
 
-def resident(part: Part) -> int:
+def resident(process: ManagedProcess) -> int:
     """Return the memory of its workers, in bytes."""
-    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in part.workers]
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in process.workers]
     return sum(pages) * resource.getpagesize()
 
 
-def test_ten_thousand_idle_connections_hold_nobody_up(system: RunningSystem, tmp_path: Path, say: Say) -> None:
+def test_ten_thousand_idle_connections_hold_nobody_up(
+    system: RunningSystem, tmp_path: Path, add_figure: AddFigure
+) -> None:
     """Each idle connection is served once before and once after; other clients are served meanwhile as usual."""
     client = system.client()
     access = client.login(client.register()).access
 
-    async def play(part: Part, url: str) -> None:
+    async def play(process: ManagedProcess, url: str) -> None:
         async with Connection(url) as busy:
-            assert (await busy.ask("GET", "/quick/", access=access)).status == 200
-            before = resident(part)
+            assert (await busy.request("GET", "/quick/", access=access)).status == 200
+            before = resident(process)
             idle = [await idle_connection(url, access, number) for number in range(CONNECTIONS)]
-            cost = (resident(part) - before) / CONNECTIONS / 2**20
-            answers = [await busy.ask("GET", "/quick/", access=access) for _ in range(2_000)]
+            cost = (resident(process) - before) / CONNECTIONS / 2**20
+            answers = [await busy.request("GET", "/quick/", access=access) for _ in range(2_000)]
             took = [answer.seconds for answer in answers]
-            say(f"{len(idle)} idle connections, {cost:.4f} MiB each; beside them {in_ms(took)}")
+            add_figure(f"{len(idle)} idle connections, {cost:.4f} MiB each; beside them {percentiles_in_ms(took)}")
             assert {answer.status for answer in answers} == {200}
             assert percentile(took, 99) < QUICK
             assert Counter([await again(streams, access) for streams in idle]) == {True: CONNECTIONS}
             for _, writer in idle:
                 writer.close()
 
-    with gateway_with_quick_service(system, tmp_path, "idle") as (part, url):
-        uvloop.run(play(part, url))
+    with gateway_with_quick_service(system, tmp_path, "idle") as (process, url):
+        uvloop.run(play(process, url))
 
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -182,7 +186,7 @@ class Asker(asyncio.Protocol):
         self._transport.write(request.encode())
 
 
-async def ask_often(url: str, access: str, first: int, last: int) -> Counter[int]:
+async def send_requests(url: str, access: str, first: int, last: int) -> Counter[int]:
     """Send the requests of these numbers over some connections; return the number of responses by status."""
     parts = urlsplit(url)
     statuses: Counter[int] = Counter()
@@ -196,18 +200,20 @@ async def ask_often(url: str, access: str, first: int, last: int) -> Counter[int
     return statuses
 
 
-def test_a_million_requests_leave_nothing_in_memory(system: RunningSystem, tmp_path: Path, say: Say) -> None:
+def test_a_million_requests_leave_nothing_in_memory(
+    system: RunningSystem, tmp_path: Path, add_figure: AddFigure
+) -> None:
     """After all requests a worker uses as much memory as after a tenth of them, within a tenth."""
     client = system.client()
     access = client.login(client.register()).access
-    with gateway_with_quick_service(system, tmp_path, "soak") as (part, url):
+    with gateway_with_quick_service(system, tmp_path, "soak") as (process, url):
         began = time.monotonic()
-        statuses = uvloop.run(ask_often(url, access, 0, WARM))
-        early = resident(part)
-        statuses += uvloop.run(ask_often(url, access, WARM, REQUESTS))
-        late = resident(part)
+        statuses = uvloop.run(send_requests(url, access, 0, WARM))
+        early = resident(process)
+        statuses += uvloop.run(send_requests(url, access, WARM, REQUESTS))
+        late = resident(process)
         took = time.monotonic() - began
-    say(
+    add_figure(
         f"{statuses.total()} requests in {took:.0f} s, {dict(statuses)}: {early / 2**20:.1f} MiB after {WARM}, "
         f"{late / 2**20:.1f} MiB at the end"
     )

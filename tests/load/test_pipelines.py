@@ -12,8 +12,8 @@ import pytest
 import uvloop
 
 from stack.plan import ROOT
-from tests.faults.figures import Say
-from tests.faults.running_system import RunningSystem, running_system
+from tests.faults.support.figures import AddFigure
+from tests.faults.support.running_system import RunningSystem, running_system
 from tests.gateway.server.random_sequences import ROUTES, Outcome, play_all
 from tests.load.test_memory import GROWTH, resident
 from tests.ports import free_port
@@ -34,7 +34,7 @@ def system() -> Iterator[RunningSystem]:
 
 
 def test_pipelines_leave_no_place_taken_no_traceback_and_no_memory(
-    system: RunningSystem, tmp_path: Path, say: Say
+    system: RunningSystem, tmp_path: Path, add_figure: AddFigure
 ) -> None:
     """Every request that the service executed was answered, and no other."""
     service_port = free_port()
@@ -51,22 +51,22 @@ def test_pipelines_leave_no_place_taken_no_traceback_and_no_memory(
     def play(port: int, seed: int, count: int) -> Outcome:
         return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, places=PLACES))
 
-    with system.another_gateway("pipelines", **settings) as (part, url):
+    with system.extra_gateway("pipelines", **settings) as (process, url):
         port = int(url.rpartition(":")[2])
         began = time.monotonic()
         outcomes = [play(port, SEED, WARM)]
-        early = resident(part)
+        early = resident(process)
         outcomes.append(play(port, SEED + 1, PIPELINES - WARM))
-        late = resident(part)
+        late = resident(process)
         took = time.monotonic() - began
     answers = sum(outcome.answers for outcome in outcomes)
     faults = [fault for outcome in outcomes for fault in outcome.faults]
-    say(
+    add_figure(
         f"{PIPELINES} connections in {took:.0f} s (SOAK_SEED={SEED}), {answers} answers, {len(faults)} faults: "
         f"{early / 2**20:.1f} MiB after {WARM}, {late / 2**20:.1f} MiB at the end"
     )
     assert faults[:SHOWN] == []
     assert sum(outcome.played for outcome in outcomes) == PIPELINES
     assert all(outcome.all_places_are_free for outcome in outcomes)
-    assert [line for line in part.output if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
+    assert [line for line in process.log_lines if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
     assert late < early * GROWTH

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, closing
 
 import pytest
 
-from tests.faults.connection import Answer, Connection
-from tests.faults.crowd import log_in_often
-from tests.faults.figures import Say, in_ms, percentile
-from tests.faults.running_system import RunningSystem, running_system
-from tests.system.running_stack import Tokens
+from tests.faults.support.connection import Connection, TimedResponse
+from tests.faults.support.figures import AddFigure, percentile, percentiles_in_ms
+from tests.faults.support.parallel_requests import open_sessions
+from tests.faults.support.running_system import RunningSystem, running_system
+from tests.system.support.running_stack import Tokens
 
 MANY, FEW = 1_000, 100
 """Sessions. A session refreshes once in minutes, so that many take part in a second's refreshes, each outside the
@@ -47,16 +47,16 @@ def chains(system: RunningSystem) -> Chains:
 
 def make_chains(system: RunningSystem, sessions: int) -> Chains:
     """Create sessions of one account."""
-    opened: list[Tokens] = asyncio.run(log_in_often(system.url, system.client().register(), sessions))
+    opened: list[Tokens] = asyncio.run(open_sessions(system.url, system.client().register(), sessions))
     return [[tokens.refresh] for tokens in opened]
 
 
-async def refresh(line: Connection, chain: list[str]) -> Answer:
+async def refresh(connection: Connection, chain: list[str]) -> TimedResponse:
     """Refresh a chain once."""
-    answer = await line.ask("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
-    assert answer.status == 200, answer.body[:300]
-    chain[0] = answer.document["refresh"]
-    return answer
+    response = await connection.request("POST", "/auth/jwt/refresh/", document={"refresh": chain[0]})
+    assert response.status == 200, response.body[:300]
+    chain[0] = response.document["refresh"]
+    return response
 
 
 async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int], bool]) -> list[float]:
@@ -64,10 +64,10 @@ async def as_fast_as_they_can(url: str, chains: Chains, is_over: Callable[[int],
     seconds: list[float] = []
 
     async def client(own: Chains) -> None:
-        async with Connection(url) as line:
+        async with Connection(url) as connection:
             while not is_over(len(seconds)):
                 for chain in own:
-                    seconds.append((await refresh(line, chain)).seconds)
+                    seconds.append((await refresh(connection, chain)).seconds)
 
     await asyncio.gather(*(client(chains[number::CLIENTS]) for number in range(CLIENTS)))
     return seconds
@@ -80,9 +80,9 @@ async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> li
     measured: list[float] = []
     turns = [asyncio.Lock() for _ in chains]
 
-    async def one(due: float, place: int, line: Connection) -> None:
+    async def one(due: float, place: int, connection: Connection) -> None:
         async with turns[place]:
-            await refresh(line, chains[place])
+            await refresh(connection, chains[place])
         measured.append(loop.time() - due)
 
     async with AsyncExitStack() as opened:
@@ -95,22 +95,25 @@ async def at_a_rate(url: str, chains: Chains, rate: float, seconds: float) -> li
     return measured
 
 
-def test_five_hundred_refreshes_a_second(system: RunningSystem, chains: Chains, say: Say) -> None:
+def test_five_hundred_refreshes_a_second(system: RunningSystem, chains: Chains, add_figure: AddFigure) -> None:
     """Clients send without a pause, on two cores that they share with the system."""
     until = time.monotonic() + SECONDS
     measured = asyncio.run(as_fast_as_they_can(system.url, chains, lambda _: time.monotonic() > until))
-    say(f"{len(measured) / SECONDS:.0f} refreshes/s by {CLIENTS} clients in {SECONDS} s; {in_ms(measured)}")
+    add_figure(
+        f"{len(measured) / SECONDS:.0f} refreshes/s by {CLIENTS} clients for {SECONDS} s; "
+        f"{percentiles_in_ms(measured)}"
+    )
     assert len(measured) / SECONDS >= WANTED
 
 
-def test_at_half_that_rate_a_refresh_is_quick(system: RunningSystem, chains: Chains, say: Say) -> None:
+def test_at_half_that_rate_a_refresh_is_quick(system: RunningSystem, chains: Chains, add_figure: AddFigure) -> None:
     """The latency is measured from the time when each refresh was due."""
     measured = asyncio.run(at_a_rate(system.url, chains, WANTED / 2, SECONDS))
-    say(f"at {WANTED / 2:.0f} refreshes/s for {SECONDS} s: {in_ms(measured)}")
+    add_figure(f"at {WANTED / 2:.0f} refreshes/s for {SECONDS} s: {percentiles_in_ms(measured)}")
     assert percentile(measured, 99) < QUICK
 
 
-def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(say: Say) -> None:
+def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(add_figure: AddFigure) -> None:
     """And at most a hundred blacklist entries; the audit trail does not grow either."""
     with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="0") as system:
         chains = make_chains(system, FEW)
@@ -122,9 +125,9 @@ def test_a_hundred_thousand_refreshes_leave_a_hundred_rows(say: Say) -> None:
             entries = Counter(key.partition(":")[0] for key in redis.scan_iter(count=1000))
             memory = int(redis.info("memory")["used_memory"])
         after, generations = rows(system), highest_generation(system)
-    say(
+    add_figure(
         f"{len(measured)} refreshes of {FEW} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
-        f"{memory / 1e6:.1f} MB, highest generation {generations}; {in_ms(measured)}"
+        f"{memory / 1e6:.1f} MB, highest generation {generations}; {percentiles_in_ms(measured)}"
     )
     assert before["sessions"] == after["sessions"] == FEW
     assert after["audit_events"] == before["audit_events"]

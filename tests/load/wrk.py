@@ -30,9 +30,9 @@ class Server:
         """Return its memory in bytes."""
         return self.process.memory() if self.process else 0
 
-    def last_words(self) -> str:
+    def recent_output(self) -> str:
         """Return the end of its log."""
-        return self.process.last_words() if self.process else ""
+        return self.process.recent_output() if self.process else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def take_turn(server: Server, turn: Turn) -> Run:
         )
         spent, memory = server.cpu() - before, server.memory()
     except (OSError, subprocess.SubprocessError) as error:
-        raise NotServing(f"{server.name} did not get through its turn ({error}):\n{server.last_words()}") from error
+        raise NotServing(
+            f"{server.name} did not get through its turn ({error}):\n{server.recent_output()}"
+        ) from error
     result = json.loads(output.stdout.rpartition("\nTURN ")[2])
     answers = result["right"] + result["wrong"]
     return Run(

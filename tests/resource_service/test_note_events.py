@@ -19,7 +19,7 @@ from resource_service.database_models import NoteChange, db
 from resource_service.note_changes import changes_after
 from resource_service.note_events import HEARTBEAT_POLLS, NoteStreams
 from tests.clocks import MovableClock
-from tests.faults.postgres import program, running_postgres
+from tests.postgres import find_program, running_postgres
 from tests.resource_service.callers import Caller
 from tests.resource_service.conftest import settings_for
 
@@ -184,7 +184,7 @@ def database_urls(request: pytest.FixtureRequest, database: Path) -> Iterator[li
     if request.param == "sqlite":
         yield [f"sqlite:///{database}"] * 2
         return
-    if program("postgres") is None:
+    if find_program("postgres") is None:
         pytest.skip("PostgreSQL is not installed")
     with running_postgres() as server:
         yield [server.url] * 2

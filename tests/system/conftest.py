@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from stack.plan import ROOT
-from tests.system import big_upstream
-from tests.system.running_stack import Account, RunningStack, Tokens, run_stack
+from tests.system.support import big_upstream
+from tests.system.support.running_stack import Account, RunningStack, Tokens, run_stack
 
 BALANCER = "127.0.0.2"
 """Peers from there are trusted about the client; those of the strict stack must use the PROXY protocol."""

@@ -1,4 +1,4 @@
-"""Invalid bodies and queries: every endpoint answers 400 with the field's name, and nothing is stored."""
+"""Invalid bodies and queries: every endpoint responses 400 with the field's name, and nothing is stored."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from tests.system.running_stack import PASSWORD, Account, RunningStack, Tokens
+from tests.system.support.running_stack import PASSWORD, Account, RunningStack, Tokens
 
 JSON_BODY = {"Content-Type": "application/json"}
 
@@ -127,33 +127,33 @@ def endpoint_name(endpoint: Endpoint) -> str:
 every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=endpoint_name)
 
 
-def names_the_field(answer: requests.Response, field: str) -> bool:
+def names_the_field(response: requests.Response, field: str) -> bool:
     """Return whether the response names the field: as a member (auth service), or in `errors` (problem details)."""
-    document = answer.json()
+    document = response.json()
     return field in document or field in document.get("errors", {})
 
 
 @every_endpoint
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_a_body_that_is_no_json_object_is_answered_400(caller: Caller, endpoint: Endpoint, name: str) -> None:
-    answer = caller.send(endpoint, UNREADABLE[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
-    assert answer.status_code == 400, answer.text
-    assert json.loads(answer.text)
+    response = caller.send(endpoint, UNREADABLE[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
+    assert response.status_code == 400, response.text
+    assert json.loads(response.text)
 
 
 @every_endpoint
 @pytest.mark.parametrize("name", WRONG)
 def test_a_field_of_the_wrong_kind_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
-    answer = caller.send(endpoint, endpoint.body(WRONG[name]))
-    assert answer.status_code == 400, answer.text
-    assert name.startswith("a raw") or names_the_field(answer, endpoint.field), answer.text
+    response = caller.send(endpoint, endpoint.body(WRONG[name]))
+    assert response.status_code == 400, response.text
+    assert name.startswith("a raw") or names_the_field(response, endpoint.field), response.text
 
 
 @every_endpoint
 def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint) -> None:
     """Two parsers would read different values."""
-    answer = caller.send(endpoint, f'{{"{endpoint.field}": "a", {endpoint.body(chr(34) + "b" + chr(34))[1:]}')
-    assert answer.status_code == 400, answer.text
+    response = caller.send(endpoint, f'{{"{endpoint.field}": "a", {endpoint.body(chr(34) + "b" + chr(34))[1:]}')
+    assert response.status_code == 400, response.text
 
 
 @pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.limit], ids=endpoint_name)
@@ -161,9 +161,9 @@ def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint)
 def test_a_field_that_is_too_long_is_named(caller: Caller, endpoint: Endpoint, factor: int) -> None:
     tail = "@example.com" if endpoint.field == "email" else ""
     value = "Zq" * (endpoint.limit * factor // 2 + 1) + tail
-    answer = caller.send(endpoint, endpoint.body(json.dumps(value)))
-    assert answer.status_code == 400, answer.text
-    assert names_the_field(answer, endpoint.field), answer.text
+    response = caller.send(endpoint, endpoint.body(json.dumps(value)))
+    assert response.status_code == 400, response.text
+    assert names_the_field(response, endpoint.field), response.text
 
 
 @pytest.mark.parametrize(
@@ -172,35 +172,35 @@ def test_a_field_that_is_too_long_is_named(caller: Caller, endpoint: Endpoint, f
     ids=endpoint_name,
 )
 def test_a_field_that_is_missing_is_named(caller: Caller, endpoint: Endpoint) -> None:
-    answer = caller.send(endpoint, "{}")
-    assert answer.status_code == 400, answer.text
-    assert names_the_field(answer, endpoint.field), answer.text
+    response = caller.send(endpoint, "{}")
+    assert response.status_code == 400, response.text
+    assert names_the_field(response, endpoint.field), response.text
 
 
 @every_endpoint
 def test_another_media_type_is_answered_415(caller: Caller, endpoint: Endpoint) -> None:
     path = endpoint.path.format(id=caller.account.id, note=caller.note)
     headers = {"Content-Type": "text/plain"}
-    answer = caller.stack.send(endpoint.method, path, caller.access, data=b"a=b", headers=headers)
-    assert answer.status_code == 415, answer.text
+    response = caller.stack.send(endpoint.method, path, caller.access, data=b"a=b", headers=headers)
+    assert response.status_code == 415, response.text
 
 
 @every_endpoint
 def test_a_body_over_the_limit_is_answered_413(caller: Caller, endpoint: Endpoint) -> None:
     """The body is not read to its end: the gateway may close while the client is still sending."""
     try:
-        answer = caller.send(endpoint, endpoint.body(json.dumps("x" * (2 * 2**20))))
+        response = caller.send(endpoint, endpoint.body(json.dumps("x" * (2 * 2**20))))
     except requests.ConnectionError:
         return
-    assert answer.status_code == 413, answer.text
+    assert response.status_code == 413, response.text
 
 
 @pytest.mark.parametrize(
     "query", ["page=0", "page=x", "page=1&page=2", "page_size=-1", "q=%00", "q=%ff", "page=9" * 99]
 )
 def test_a_bad_query_is_answered_400(caller: Caller, query: str) -> None:
-    answer = caller.stack.send("GET", f"/api/notes/?{query}", caller.access)
-    assert answer.status_code == 400, answer.text
+    response = caller.stack.send("GET", f"/api/notes/?{query}", caller.access)
+    assert response.status_code == 400, response.text
 
 
 @pytest.mark.parametrize("id_", ["1", "x", "%00", "..", "00000000-0000-0000-0000-000000000000", "x" * 3000])

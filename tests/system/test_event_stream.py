@@ -7,19 +7,19 @@ from contextlib import closing
 import pytest
 import requests
 
-from tests.system.running_stack import RunningStack, Tokens
+from tests.system.support.running_stack import RunningStack, Tokens
 
 
 def subscribe(stack: RunningStack, tokens: Tokens) -> requests.Response:
-    answer = stack.send("GET", "/api/notes/events", tokens.access, stream=True)
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")
-    return answer
+    response = stack.send("GET", "/api/notes/events", tokens.access, stream=True)
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/event-stream")
+    return response
 
 
 def test_a_subscriber_hears_of_a_change_and_is_cut_off_at_log_out(stack: RunningStack) -> None:
     tokens = stack.login(stack.register())
-    with closing(subscribe(stack, tokens)) as answer:
-        parts: Iterator[str] = answer.iter_content(None, decode_unicode=True)
+    with closing(subscribe(stack, tokens)) as response:
+        parts: Iterator[str] = response.iter_content(None, decode_unicode=True)
         assert next(parts).startswith("retry: ")
         path = stack.add_note(tokens.access, "Heard of")
         event = next(parts)

@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from tests.system.raw_http import send_raw
-from tests.system.running_stack import Account, RunningStack, Tokens
+from tests.system.support.raw_http import send_raw
+from tests.system.support.running_stack import Account, RunningStack, Tokens
 
 PATHS = ("/api/whoami", "/auth/users/me/")
 STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -169,10 +169,10 @@ def test_the_forge_itself_is_sound(stack: RunningStack, forge: Forge, path: str)
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_token_is_answered_401(stack: RunningStack, forge: Forge, name: str, path: str) -> None:
-    answer = stack.send("GET", path, FORGERIES[name](forge))
-    assert answer.status_code == 401, answer.text
-    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
-    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+    response = stack.send("GET", path, FORGERIES[name](forge))
+    assert response.status_code == 401, response.text
+    assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
 
 
 @pytest.mark.parametrize("name", [name for name in FORGERIES if name != "a real refresh token"])
@@ -186,8 +186,8 @@ def test_a_forged_token_verifies_nowhere(stack: RunningStack, forge: Forge, name
 def test_a_token_that_is_too_long_is_refused_before_it_is_read(stack: RunningStack, forge: Forge, path: str) -> None:
     """401 if the token exceeds the maximum of a token, 431 if it exceeds that of the header section."""
     for length in (6_000, 7_000, 9_000, 64_000):
-        answer = stack.send("GET", path, forge.token({"kid": "k" * length}))
-        assert answer.status_code in (401, 431)
+        response = stack.send("GET", path, forge.token({"kid": "k" * length}))
+        assert response.status_code in (401, 431)
     for length in (9_000, 40_000):
         assert stack.try_refresh(forge.token({"kid": "k" * length})).status_code == 401
 
@@ -195,16 +195,16 @@ def test_a_token_that_is_too_long_is_refused_before_it_is_read(stack: RunningSta
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer a b"])
 def test_no_usable_authorization_is_answered_401(stack: RunningStack, value: str, path: str) -> None:
-    answer = send_raw(stack.url, f"GET {path} HTTP/1.1", f"Authorization: {value}")
-    assert answer.status == 401
-    assert answer.challenge.startswith("Bearer ")
+    response = send_raw(stack.url, f"GET {path} HTTP/1.1", f"Authorization: {value}")
+    assert response.status == 401
+    assert response.challenge.startswith("Bearer ")
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_without_a_token_the_challenge_names_no_error(stack: RunningStack, path: str) -> None:
-    answer = send_raw(stack.url, f"GET {path} HTTP/1.1")
-    assert answer.status == 401
-    assert "error" not in answer.challenge
+    response = send_raw(stack.url, f"GET {path} HTTP/1.1")
+    assert response.status == 401
+    assert "error" not in response.challenge
 
 
 # -- identities ------------------------------------------------------------------------------------

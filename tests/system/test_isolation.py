@@ -15,8 +15,8 @@ import pytest
 from stack.plan import ROOT
 from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
-from tests.system.raw_http import send_raw
-from tests.system.running_stack import clean_environ, end
+from tests.system.support.raw_http import send_raw
+from tests.system.support.running_stack import clean_environ, end
 
 UV = shutil.which("uv")
 pytestmark = pytest.mark.skipif(

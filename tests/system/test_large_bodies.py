@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.big_upstream import CHUNK, SIZE
-from tests.system.running_stack import RunningStack
+from tests.system.support.big_upstream import CHUNK, SIZE
+from tests.system.support.running_stack import RunningStack
 
 MIB = 2**20
 ALLOWANCE = 30 * MIB
@@ -79,10 +79,10 @@ def exchange(stack: RunningStack, access: str, method: str, size: int = 0, pause
 
 def _receive(connection: socket.socket) -> tuple[bytes, int]:
     buffer = bytearray(MIB)
-    answer = b""
-    while b"\r\n\r\n" not in answer:
-        answer += connection.recv(4096)
-    head, _, body = answer.partition(b"\r\n\r\n")
+    response = b""
+    while b"\r\n\r\n" not in response:
+        response += connection.recv(4096)
+    head, _, body = response.partition(b"\r\n\r\n")
     received = len(body)
     while count := connection.recv_into(buffer):
         received += count
@@ -91,16 +91,16 @@ def _receive(connection: socket.socket) -> tuple[bytes, int]:
 
 def test_an_upload_passes_in_flat_memory(stack: RunningStack, access: str) -> None:
     with MemoryWatch(stack) as memory:
-        answer, _ = exchange(stack, access, "POST", SIZE)
-    assert answer.startswith(b"HTTP/1.1 200")
-    assert answer.endswith(str(SIZE).encode())
+        response, _ = exchange(stack, access, "POST", SIZE)
+    assert response.startswith(b"HTTP/1.1 200")
+    assert response.endswith(str(SIZE).encode())
     assert memory.growth <= ALLOWANCE
 
 
 def test_a_download_passes_in_flat_memory(stack: RunningStack, access: str) -> None:
     with MemoryWatch(stack) as memory:
-        answer, received = exchange(stack, access, "GET")
-    assert answer.startswith(b"HTTP/1.1 200")
+        response, received = exchange(stack, access, "GET")
+    assert response.startswith(b"HTTP/1.1 200")
     assert received == SIZE
     assert memory.growth <= ALLOWANCE
 

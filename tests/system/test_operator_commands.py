@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from stack.plan import ROOT
-from tests.system.running_stack import Client, RunningStack, run_stack
+from tests.system.support.running_stack import Client, RunningStack, run_stack
 
 
 def run(stack: RunningStack, *words: str) -> subprocess.CompletedProcess[str]:
@@ -19,8 +19,8 @@ def run(stack: RunningStack, *words: str) -> subprocess.CompletedProcess[str]:
 
 def wait_for_status(client: Client, path: str, status: int, access: str = "") -> None:
     deadline = time.monotonic() + 20
-    while (answer := client.send("GET", path, access)).status_code != status:
-        assert time.monotonic() < deadline, answer.text
+    while (response := client.send("GET", path, access)).status_code != status:
+        assert time.monotonic() < deadline, response.text
         time.sleep(0.1)
 
 

@@ -13,7 +13,7 @@ import requests
 from stack.plan import ROOT
 from tests.docs.code_blocks import code_blocks
 from tests.ports import free_port
-from tests.system.running_stack import READY, RunningStack, clean_environ, start_stack
+from tests.system.support.running_stack import READY, RunningStack, clean_environ, start_stack
 
 SERVICE_PAGE = "docs/your-own-service.md"
 

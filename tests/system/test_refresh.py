@@ -9,7 +9,7 @@ import jwt
 import pytest
 import requests
 
-from tests.system.running_stack import RunningStack, Tokens
+from tests.system.support.running_stack import RunningStack, Tokens
 
 PARALLEL = 32
 ROUNDS = 5
@@ -29,20 +29,20 @@ def refresh_at_once(stack: RunningStack, token: str) -> list[requests.Response]:
         return stack.try_refresh(token)
 
     with ThreadPoolExecutor(PARALLEL) as pool:
-        return [answer.result() for answer in [pool.submit(refresh) for _ in range(PARALLEL)]]
+        return [response.result() for response in [pool.submit(refresh) for _ in range(PARALLEL)]]
 
 
 def test_parallel_refreshes_of_one_token_share_one_successor(stack: RunningStack, tokens: Tokens) -> None:
     """32 at once, five rounds, over two workers: none is refused, and one chain continues."""
     for generation in range(1, ROUNDS + 1):
-        answers = refresh_at_once(stack, tokens.refresh)
-        assert [answer.status_code for answer in answers] == [200] * PARALLEL
-        (successor,) = {answer.json()["refresh"] for answer in answers}
-        accesses = [claims(answer.json()["access"]) for answer in answers]
+        responses = refresh_at_once(stack, tokens.refresh)
+        assert [response.status_code for response in responses] == [200] * PARALLEL
+        (successor,) = {response.json()["refresh"] for response in responses}
+        accesses = [claims(response.json()["access"]) for response in responses]
         assert {(access["sid"], access["generation"]) for access in accesses} == {
             (claims(tokens.refresh)["sid"], claims(tokens.refresh)["generation"] + 1)
         }, generation
-        tokens = Tokens(answers[0].json()["access"], successor)
+        tokens = Tokens(responses[0].json()["access"], successor)
     assert stack.whoami(stack.refresh(tokens).access).status_code == 200
 
 

@@ -10,9 +10,9 @@ import pytest
 from stack.plan import ROOT
 from stack.secrets_files import make_secrets
 from stack.settings import SECRETS
-from tests.faults.postgres import program, running_postgres
 from tests.ports import free_port
-from tests.system.running_stack import clean_environ
+from tests.postgres import find_program, running_postgres
+from tests.system.support.running_stack import clean_environ
 
 SERVER = {name: ["gunicorn", "-c", f"python:{name}.gunicorn_conf"] for name in ("auth_service", "resource_service")}
 
@@ -51,10 +51,10 @@ def test_a_migration_says_which_database_it_cannot_reach(tmp_path: Path, service
     assert "hunter2" not in line
 
 
-@pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+@pytest.mark.skipif(find_program("postgres") is None, reason="PostgreSQL is not installed")
 def test_a_migration_without_the_right_to_make_tables_is_told_so(tmp_path: Path) -> None:
     with running_postgres() as server:
-        psql = [str(program("psql")), server.url, "-qv", "ON_ERROR_STOP=1", "-c"]
+        psql = [str(find_program("psql")), server.url, "-qv", "ON_ERROR_STOP=1", "-c"]
         create = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
         for statement in (create, "CREATE ROLE ann LOGIN"):
             subprocess.run([*psql, statement], check=True, capture_output=True)

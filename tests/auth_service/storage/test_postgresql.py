@@ -16,9 +16,9 @@ from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import Person
 from tests.clocks import MovableClock
-from tests.faults.postgres import Postgres, program, running_postgres
+from tests.postgres import Postgres, find_program, running_postgres
 
-pytestmark = pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+pytestmark = pytest.mark.skipif(find_program("postgres") is None, reason="PostgreSQL is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import pytest
 
 from chassis.sql.engine import database_url
 from chassis.sql.startup_check import DatabaseUnusable, Tables, check_database, check_database_to_migrate
-from tests.faults.postgres import Postgres, program, running_postgres
 from tests.ports import free_port
+from tests.postgres import Postgres, find_program, running_postgres
 
 MIGRATIONS = {
     "0001": 'revision = "0001"\ndown_revision = None\n',
     "0002": 'revision = "0002"\ndown_revision = "0001"\n',
 }
-needs_postgres = pytest.mark.skipif(program("postgres") is None, reason="PostgreSQL is not installed")
+needs_postgres = pytest.mark.skipif(find_program("postgres") is None, reason="PostgreSQL is not installed")
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_missing_and_old_tables_are_rejected_current_and_newer_accepted(tmp_path
 
 
 def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> None:
-    psql = [str(program("psql")), server.url.replace("/postgres?", f"/{database}?"), "-qv", "ON_ERROR_STOP=1"]
+    psql = [str(find_program("psql")), server.url.replace("/postgres?", f"/{database}?"), "-qv", "ON_ERROR_STOP=1"]
     for statement in statements:
         subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
 

@@ -14,7 +14,7 @@ from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.server.in_memory import MemoryConnection
-from tests.slow_clients import SLOW_HEADS, crowd, slow_bodies
+from tests.slow_clients import SLOW_HEADS, run_slow_clients, slow_bodies
 
 TIMEOUTS = ServerProtocol.timeouts
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -242,7 +242,7 @@ def test_four_hundred_slow_clients_do_not_slow_others_down(hasty: RunningGateway
     upstream.begin(answering(ok()))
     kinds = {**SLOW_HEADS, **slow_bodies("/public/"), **dict([*slow_bodies("/session/").items()][:1])}
     with ThreadPoolExecutor(1) as thread, hasty.connect() as other:
-        waiting = thread.submit(asyncio.run, crowd(hasty.port, kinds, 400, 0.2))
+        waiting = thread.submit(asyncio.run, run_slow_clients(hasty.port, kinds, 400, 0.2))
         seconds = []
         while not waiting.done():
             start = time.monotonic()

@@ -19,12 +19,12 @@ from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes, version_of
 from gateway.routing.routes import RouteTable
 from stack.plan import ROOT, Command
-from tests.faults.part import WAIT, Part
+from tests.faults.support.managed_process import WAIT, ManagedProcess
 from tests.gateway.access_tokens import PEER_SECRET
 from tests.gateway.raw_client import one_answer
 from tests.gateway.raw_upstream import RawUpstream
 from tests.ports import free_port
-from tests.system.running_stack import clean_environ
+from tests.system.support.running_stack import clean_environ
 
 FILE = """
 [upstreams.notes]
@@ -76,7 +76,7 @@ def test_the_gateway_does_not_start_with_a_missing_file(tmp_path: Path) -> None:
 class Served:
     """A gateway under gunicorn, with one worker and a routes file of its own."""
 
-    part: Part
+    part: ManagedProcess
     file: Path
     port: int
     internal: int
@@ -145,7 +145,7 @@ def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, t
         "RESOURCE_URL": upstream.url,
     }
     argv = (sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf")
-    return Served(Part(Command("gateway", argv, environ)), file, port, internal)
+    return Served(ManagedProcess(Command("gateway", argv, environ)), file, port, internal)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_reload_uses_a_valid_file_and_no_invalid_one(served: Served) -> None:
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     assert served.routes_in_use() == ({old: 1}, 0)
     served.reload(INVALID)
-    refused = served.part.wait_to_say("routes_rejected")
+    refused = served.part.wait_for_event("routes_rejected")
     assert refused["reason"] == f"{served.file}: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()

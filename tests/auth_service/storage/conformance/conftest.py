@@ -22,7 +22,7 @@ from auth_service.storage.models import AuditRow, SessionRow, db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.stores import Stores, sql_stores
 from chassis.sql.engine import database_url, engine_options
-from tests.faults.postgres import program, running_postgres
+from tests.postgres import find_program, running_postgres
 
 NOW = 1_800_000_000.0
 POLICY = RefreshPolicy(grace=10, confirm=True, idle_lifetime=10**6, access_lifetime=300)
@@ -116,7 +116,7 @@ def app_on(url: str) -> Flask:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    if program("postgres") is None:
+    if find_program("postgres") is None:
         pytest.skip("PostgreSQL is not installed")
     with running_postgres() as server:
         app = app_on(server.url)

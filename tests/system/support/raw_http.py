@@ -11,7 +11,7 @@ TIMEOUT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RawResponse:
     """A response."""
 
     status: int
@@ -24,7 +24,7 @@ class Answer:
         return self.fields.get("www-authenticate", "")
 
 
-def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> Answer:
+def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> RawResponse:
     """Send exactly these lines, with Host, Content-Length and Connection: close added; names may repeat."""
     lines = [request_line, "Host: localhost", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
     with _connect(where) as connection:
@@ -32,7 +32,7 @@ def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = 
         response = HTTPResponse(connection)
         response.begin()
         fields = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, response.read(), fields)
+        return RawResponse(response.status, response.read(), fields)
 
 
 def _connect(where: str | Path) -> socket.socket:

@@ -11,7 +11,7 @@ import requests
 
 from tests.auth_service.conversation import NOT_PLAYED, Answer, Conversation, recorded_rows
 from tests.auth_service.forge import Forge
-from tests.system.running_stack import RunningStack
+from tests.system.support.running_stack import RunningStack
 
 
 @dataclass(slots=True)

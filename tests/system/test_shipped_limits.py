@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.system.raw_http import send_raw
-from tests.system.running_stack import Account, RunningStack
+from tests.system.support.raw_http import send_raw
+from tests.system.support.running_stack import Account, RunningStack
 
 FROM_OUR_PAGE = {"X-Requested-With": "app", "Sec-Fetch-Site": "same-origin"}
 
@@ -32,10 +32,10 @@ def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: 
 
 
 def test_the_limit_of_an_address_is_high_and_stands_in_the_response(strict_stack: RunningStack, ann: Account) -> None:
-    answer = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
-    assert answer.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
-    assert answer.headers["RateLimit"].startswith('"address-60s";r=2')
-    refreshed = strict_stack.try_refresh(answer.json()["refresh"])
+    response = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
+    assert response.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
+    assert response.headers["RateLimit"].startswith('"address-60s";r=2')
+    refreshed = strict_stack.try_refresh(response.json()["refresh"])
     assert refreshed.status_code == 200
     assert "RateLimit" not in refreshed.headers
 
@@ -47,8 +47,8 @@ def test_what_the_gateway_admits_its_services_take(strict_stack: RunningStack, a
     for fields, cookie in ((90, 100), (94, 100), (95, 9_000), (40, 29_000)):
         lines = (*[f"X-{number}: y" for number in range(fields)], f"Cookie: a={'c' * cookie}", bearer)
         for path in ("/api/whoami", "/auth/users/me/"):
-            answer = send_raw(strict_stack.url, f"GET {path}?{'q' * 7_900} HTTP/1.1", *lines)
-            assert (answer.status, answer.fields["content-type"]) == (200, "application/json"), (fields, cookie)
+            response = send_raw(strict_stack.url, f"GET {path}?{'q' * 7_900} HTTP/1.1", *lines)
+            assert (response.status, response.fields["content-type"]) == (200, "application/json"), (fields, cookie)
     for line, header in ((f"GET /api/whoami?{'q' * 8_000} HTTP/1.1", ""), ("GET /api/whoami HTTP/1.1", "x" * 33_000)):
-        answer = send_raw(strict_stack.url, line, f"X: {header}", bearer)
-        assert (answer.status in (414, 431), answer.fields["content-type"]) == (True, "application/problem+json")
+        response = send_raw(strict_stack.url, line, f"X: {header}", bearer)
+        assert (response.status in (414, 431), response.fields["content-type"]) == (True, "application/problem+json")

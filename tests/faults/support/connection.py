@@ -1,4 +1,4 @@
-"""A client's keep-alive connection, cheap enough to send a thousand requests per second from one process."""
+"""A keep-alive client connection, cheap enough for a thousand requests per second from one process."""
 
 import asyncio
 import json
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response and its duration in seconds. Status 0: no complete response; `body` has the reason."""
+class TimedResponse:
+    """A response and its duration in seconds. Status 0: no complete response came, and `body` names the error."""
 
     status: int
     body: bytes
@@ -20,17 +20,17 @@ class Answer:
 
     @property
     def document(self) -> Any:
-        """The JSON in the body."""
+        """Return the parsed JSON body."""
         return json.loads(self.body)
 
     @property
     def retry_after(self) -> str | None:
-        """The Retry-After that the server sent, in seconds."""
+        """Return the Retry-After field, or None."""
         return self.headers.get("retry-after")
 
 
 class Connection:
-    """A connection to one gateway, opened on demand and again after it was lost. One request at a time."""
+    """A connection to one gateway, for one request at a time. It is opened on demand and reopened after a loss."""
 
     def __init__(self, url: str, deadline: float = 30.0) -> None:
         parts = urlsplit(url)
@@ -38,19 +38,19 @@ class Connection:
         self._deadline = deadline
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(
+    async def request(
         self, method: str, path: str, *, access: str = "", document: object = None, **headers: str
-    ) -> Answer:
-        """Send a request and return the response. Network errors are a status 0. Header names have underscores."""
+    ) -> TimedResponse:
+        """Send a request and return the response. A network error gives status 0. Header names have underscores."""
         started = time.perf_counter()
-        request = _request(method, path, access, document, headers)
+        raw_request = _format_request(method, path, access, document, headers)
         try:
             async with asyncio.timeout(self._deadline):
-                status, fields, body = await self._exchange(request)
+                status, fields, body = await self._exchange(raw_request)
         except (OSError, EOFError, ValueError) as error:
             self.close()
-            return Answer(0, type(error).__name__.encode(), time.perf_counter() - started)
-        return Answer(status, body, time.perf_counter() - started, fields)
+            return TimedResponse(0, type(error).__name__.encode(), time.perf_counter() - started)
+        return TimedResponse(status, body, time.perf_counter() - started, fields)
 
     async def __aenter__(self) -> "Connection":
         return self
@@ -63,14 +63,14 @@ class Connection:
         self._streams = await asyncio.open_connection(self._host, self._port)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection if it is open."""
         if self._streams is not None:
             self._streams[1].close()
         self._streams = None
 
     async def _exchange(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         if self._streams is not None and (self._streams[0].at_eof() or self._streams[1].is_closing()):
-            self.close()  # the server hung up while nothing was under way: no request is lost by that
+            self.close()  # the server closed it between two requests: no request is lost
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
@@ -82,7 +82,7 @@ class Connection:
         return status, fields, body
 
 
-def _request(method: str, path: str, access: str, document: object, headers: Mapping[str, str]) -> bytes:
+def _format_request(method: str, path: str, access: str, document: object, headers: Mapping[str, str]) -> bytes:
     lines = [f"{method} {path} HTTP/1.1", "Host: gateway"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if access:

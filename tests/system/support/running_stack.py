@@ -56,15 +56,15 @@ class Client:
     def register(self) -> Account:
         """Register a new user."""
         email = f"{uuid.uuid4().hex}@example.com"
-        answer = self.send("POST", "/auth/users/", json={"email": email, "password": PASSWORD})
-        assert answer.status_code == 201, answer.text
-        return Account(answer.json()["id"], email, PASSWORD)
+        response = self.send("POST", "/auth/users/", json={"email": email, "password": PASSWORD})
+        assert response.status_code == 201, response.text
+        return Account(response.json()["id"], email, PASSWORD)
 
     def login(self, account: Account) -> Tokens:
         """Log in; return the session's tokens."""
-        answer = self.send("POST", "/auth/jwt/create/", json={"email": account.email, "password": account.password})
-        assert answer.status_code == 200, answer.text
-        return Tokens(answer.json()["access"], answer.json()["refresh"])
+        response = self.send("POST", "/auth/jwt/create/", json={"email": account.email, "password": account.password})
+        assert response.status_code == 200, response.text
+        return Tokens(response.json()["access"], response.json()["refresh"])
 
     def try_refresh(self, refresh: str) -> requests.Response:
         """Refresh on a connection of its own and return the response, for callers in parallel."""
@@ -74,9 +74,9 @@ class Client:
 
     def refresh(self, tokens: Tokens) -> Tokens:
         """Refresh; the response must be a success."""
-        answer = self.try_refresh(tokens.refresh)
-        assert answer.status_code == 200, answer.text
-        return Tokens(answer.json()["access"], answer.json()["refresh"])
+        response = self.try_refresh(tokens.refresh)
+        assert response.status_code == 200, response.text
+        return Tokens(response.json()["access"], response.json()["refresh"])
 
     def whoami(self, access: str, **parts: Any) -> requests.Response:
         """Return the identity that the resource service sees."""
@@ -84,9 +84,9 @@ class Client:
 
     def add_note(self, access: str, title: str) -> str:
         """Create a note and return its path."""
-        answer = self.send("POST", "/api/notes/", access, json={"title": title})
-        assert answer.status_code == 201, answer.text
-        return f"/api/notes/{answer.json()['id']}/"
+        response = self.send("POST", "/api/notes/", access, json={"title": title})
+        assert response.status_code == 201, response.text
+        return f"/api/notes/{response.json()['id']}/"
 
 
 @dataclass(slots=True)

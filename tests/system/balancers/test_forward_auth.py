@@ -2,8 +2,8 @@
 
 import json
 
-from tests.system.raw_http import send_raw
-from tests.system.running_stack import RunningStack, Tokens
+from tests.system.support.raw_http import send_raw
+from tests.system.support.running_stack import RunningStack, Tokens
 
 QUERIES = ("X-Original-Method: GET", "X-Original-URI: /api/whoami")
 
@@ -13,13 +13,13 @@ def test_a_service_accepts_the_identity_that_forward_auth_returned(stack: Runnin
     bearer = f"Authorization: Bearer {tokens.access}"
     decision = send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES, bearer)
     assert decision.status == 200, decision.body
-    answer = send_raw(service, "GET /api/whoami HTTP/1.1", f"X-Identity: {decision.fields['x-identity']}")
-    assert (answer.status, json.loads(answer.body)["sub"]) == (200, decision.fields["x-user-id"])
+    response = send_raw(service, "GET /api/whoami HTTP/1.1", f"X-Identity: {decision.fields['x-identity']}")
+    assert (response.status, json.loads(response.body)["sub"]) == (200, decision.fields["x-user-id"])
     assert send_raw(service, "GET /api/whoami HTTP/1.1", "X-User-Id: root").status == 401
     assert send_raw(internal, "GET /forward-auth HTTP/1.1", *QUERIES).challenge
 
 
 def test_clients_find_nothing_there(stack: RunningStack, tokens: Tokens) -> None:
     """R37."""
-    answer = send_raw(stack.url, "GET /forward-auth HTTP/1.1", *QUERIES, f"Authorization: Bearer {tokens.access}")
-    assert (answer.status, answer.fields.get("x-identity")) == (404, None)
+    response = send_raw(stack.url, "GET /forward-auth HTTP/1.1", *QUERIES, f"Authorization: Bearer {tokens.access}")
+    assert (response.status, response.fields.get("x-identity")) == (404, None)

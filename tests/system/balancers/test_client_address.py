@@ -7,7 +7,7 @@ from http.client import HTTPConnection, HTTPResponse
 import pytest
 
 from tests.system.conftest import BALANCER
-from tests.system.running_stack import Account, RunningStack
+from tests.system.support.running_stack import Account, RunningStack
 
 CLIENT = "192.0.2.77"
 
@@ -21,10 +21,10 @@ def log_in(stack: RunningStack, account: Account, source: str, **fields: str) ->
         **{name.replace("_", "-"): value for name, value in fields.items()},
     }
     connection.request("POST", "/auth/jwt/create/", body, headers)
-    answer = connection.getresponse()
-    text = answer.read()
+    response = connection.getresponse()
+    text = response.read()
     connection.close()
-    assert answer.status == 200, text
+    assert response.status == 200, text
     access: str = json.loads(text)["access"]
     return access
 

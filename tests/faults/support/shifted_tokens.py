@@ -1,4 +1,4 @@
-"""Tokens as the auth service would have issued them at another time, signed with its own key."""
+"""Access tokens with shifted timestamps, signed with the auth service's own key."""
 
 from functools import cache
 from pathlib import Path
@@ -8,12 +8,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.faults.running_system import RunningSystem
+from tests.faults.support.running_system import RunningSystem
 
 
-def at_another_time(system: RunningSystem, access: str, seconds: int) -> str:
-    """Return the access token as if it had been issued so many seconds later (negative: earlier)."""
-    claims = claims_of(access)
+def shift_timestamps(system: RunningSystem, access: str, seconds: int) -> str:
+    """Return the access token with `iat` and `exp` moved by `seconds`; negative values move them back."""
+    claims = unverified_claims(access)
     moved = {**claims, "iat": claims["iat"] + seconds, "exp": claims["exp"] + seconds}
     header = jwt.get_unverified_header(access)
     return jwt.encode(moved, _key(system.data_dir / "signing.pem"), algorithm=header["alg"], headers=header)
@@ -26,7 +26,7 @@ def _key(file: Path) -> RSAPrivateKey:
     return key
 
 
-def claims_of(token: str) -> dict[str, Any]:
-    """Return a token's claims without verification."""
+def unverified_claims(token: str) -> dict[str, Any]:
+    """Return the claims of a token without verifying it."""
     claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
     return claims

@@ -13,7 +13,7 @@ import requests
 from stack.plan import ROOT
 from tests.ports import free_port
 from tests.system.conftest import BALANCER
-from tests.system.running_stack import PASSWORD, RunningStack
+from tests.system.support.running_stack import PASSWORD, RunningStack
 
 HAPROXY = shutil.which("haproxy", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")

@@ -1,4 +1,4 @@
-"""A private PostgreSQL on a unix socket that a test can stop and start."""
+"""A PostgreSQL server for tests, on a unix socket, that can be stopped, crashed and restarted."""
 
 import os
 import pwd
@@ -11,37 +11,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.faults.part import WAIT
+WAIT = 20.0
+"""Seconds after which a start or a stop has failed."""
 
-# Debian keeps the programs of each version apart, and only some of them on PATH.
-_PLACES = os.pathsep.join([os.environ.get("PATH", os.defpath), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))])
+# Debian installs the programs of each version in a folder of its own, which is not on PATH.
+_SEARCH_PATH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+)
 
 
-def program(name: str) -> str | None:
-    """Return the path of a PostgreSQL program; None if it is not installed."""
-    return shutil.which(name, path=_PLACES)
+def find_program(name: str) -> str | None:
+    """Return the path of a PostgreSQL program, or None if it is not installed."""
+    return shutil.which(name, path=_SEARCH_PATH)
 
 
 class Postgres:
-    """A PostgreSQL server. Its data survive a stop."""
+    """A server whose data directory is in `folder` and survives stops and crashes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        # The server refuses to run as root, so its folder belongs to somebody else then.
+        # PostgreSQL refuses to run as root; its folder then belongs to the user postgres.
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user is not None:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
 
     @property
     def url(self) -> str:
-        """The DATABASE_URL of a database."""
+        """Return the value for DATABASE_URL."""
         return f"postgresql://postgres@/postgres?host={self._folder}"
 
     def create(self) -> None:
-        """Create an empty cluster. Its superuser needs no password, because only the socket's folder gives access."""
+        """Create an empty cluster. Its superuser needs no password: the socket is in a private folder."""
         subprocess.run(
-            [_found("initdb"), "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"],
+            [_require("initdb"), "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"],
             check=True,
             capture_output=True,
             user=self._user,
@@ -49,25 +52,25 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start it and return once it accepts connections."""
+        """Start the server and wait until it accepts connections."""
         self._process = subprocess.Popen(
-            [_found("postgres"), "-D", self._data, "-k", str(self._folder), "-c", "listen_addresses="],
+            [_require("postgres"), "-D", self._data, "-k", str(self._folder), "-c", "listen_addresses="],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             user=self._user,
             cwd="/",
         )
         deadline = time.monotonic() + WAIT
-        while subprocess.run([_found("pg_isready"), "-h", str(self._folder)], capture_output=True).returncode:
-            assert time.monotonic() < deadline, "PostgreSQL does not start"
+        while subprocess.run([_require("pg_isready"), "-h", str(self._folder)], capture_output=True).returncode:
+            assert time.monotonic() < deadline, "PostgreSQL did not start"
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop it and break off every connection (SIGINT: "fast" shutdown)."""
+        """Close every connection and stop (SIGINT, "fast" shutdown)."""
         self._end(signal.SIGINT)
 
     def crash(self) -> None:
-        """End it without writing (SIGQUIT): the next start recovers from its log."""
+        """Stop without a checkpoint (SIGQUIT): the next start recovers from the write-ahead log."""
         self._end(signal.SIGQUIT)
 
     def _end(self, number: int) -> None:
@@ -83,7 +86,7 @@ class Postgres:
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    """A server that runs until the block ends."""
+    """Create and start a server; remove it when the block ends."""
     with tempfile.TemporaryDirectory(prefix="sallyport-pg-") as folder:
         server = Postgres(Path(folder))
         server.create()
@@ -94,7 +97,7 @@ def running_postgres() -> Iterator[Postgres]:
             server.crash()
 
 
-def _found(name: str) -> str:
-    found = program(name)
-    assert found is not None, f"{name} is not installed"
-    return found
+def _require(name: str) -> str:
+    path = find_program(name)
+    assert path is not None, f"{name} is not installed"
+    return path

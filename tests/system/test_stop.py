@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.running_stack import RunningStack, descendants, is_running, run_stack
+from tests.system.support.running_stack import RunningStack, descendants, is_running, run_stack
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
 

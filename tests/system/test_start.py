@@ -11,7 +11,7 @@ import requests
 from stack.settings import SECRETS
 from stack.tour import make_tour
 from tests.ports import free_port
-from tests.system.running_stack import RunningStack, Tokens, clean_environ, start_stack
+from tests.system.support.running_stack import RunningStack, Tokens, clean_environ, start_stack
 
 EXPECTED_OF_THE_TOUR = (
     '"first_name":"Ann"',
@@ -117,5 +117,5 @@ def test_an_answer_ends_its_last_line(stack: RunningStack, tokens: Tokens, path:
     with requests.Session() as session:
         session.trust_env = False
         headers = {"Authorization": f"Bearer {tokens.access}"} if is_known else {}
-        answer = session.get(stack.url + path, headers=headers, timeout=30)
-    assert answer.content.endswith(b"}\n"), answer.content
+        response = session.get(stack.url + path, headers=headers, timeout=30)
+    assert response.content.endswith(b"}\n"), response.content
