@@ -1,4 +1,4 @@
-"""Who may pass a route."""
+"""The roles that a route requires."""
 
 import pytest
 
@@ -15,16 +15,15 @@ def route(*roles: str) -> Route:
 
 
 @pytest.mark.parametrize(
-    ("asked", "granted"),
+    ("required", "granted"),
     [((), ()), ((), ("user",)), (("staff",), ("staff",)), (("staff", "root"), ("user", "root"))],
 )
-def test_one_of_the_routes_roles_is_enough(asked: tuple[str, ...], granted: tuple[str, ...]) -> None:
-    authorize(read_claims(roles=granted), route(*asked))
+def test_one_of_the_routes_roles_is_enough(required: tuple[str, ...], granted: tuple[str, ...]) -> None:
+    authorize(read_claims(roles=granted), route(*required))
 
 
 @pytest.mark.parametrize("granted", [(), ("user",), ("Staff",), ("staf", "f"), ("staff,root",)])
-def test_without_any_of_them_it_is_403(granted: tuple[str, ...]) -> None:
-    """R20."""
+def test_without_any_of_them_the_request_is_refused(granted: tuple[str, ...]) -> None:
     with pytest.raises(Refused) as refused:
         authorize(read_claims(roles=granted), route("staff", "root"))
     assert (refused.value.status, refused.value.code) == (403, "insufficient_scope")

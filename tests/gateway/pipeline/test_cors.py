@@ -1,4 +1,4 @@
-"""Pages of listed origins may use the gateway, others may not read an answer. R45."""
+"""CORS: pages of allowed origins may read responses, and other pages may not."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
 
 @pytest.mark.parametrize("origin", LISTED)
 @pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/jwt/create/", "/session/", "/readonly/x"])
-def test_a_preflight_of_a_listed_origin_is_answered_here(
+def test_the_gateway_answers_a_preflight_of_an_allowed_origin(
     gateway: RunningGateway, upstream: RawUpstream, origin: str, path: str
 ) -> None:
     answer = ask(
@@ -57,14 +57,16 @@ def test_a_preflight_of_a_listed_origin_is_answered_here(
 
 
 @pytest.mark.parametrize("origin", UNLISTED)
-def test_a_preflight_of_another_is_refused(gateway: RunningGateway, upstream: RawUpstream, origin: str) -> None:
+def test_a_preflight_of_another_origin_is_refused(
+    gateway: RunningGateway, upstream: RawUpstream, origin: str
+) -> None:
     answer = ask(gateway, "OPTIONS /api/x", f"Origin: {origin}", "Access-Control-Request-Method: POST")
     assert (answer.status, answer.problem["code"], upstream.requests) == (403, "cross_site", [])
     assert answer.get("access-control-allow-origin") is None
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/public/x", "/session/", "/nowhere-at-all", "/readyz"])
-def test_every_answer_can_be_read_by_listed_pages_and_by_no_other(
+def test_only_pages_of_allowed_origins_may_read_a_response(
     gateway: RunningGateway, upstream: RawUpstream, path: str
 ) -> None:
     answer = ask(gateway, f"GET {path}", "Origin: capacitor://localhost")
@@ -75,10 +77,8 @@ def test_every_answer_can_be_read_by_listed_pages_and_by_no_other(
     assert ask(gateway, f"GET {path}").get("access-control-allow-origin") is None
 
 
-def test_on_the_shorter_way_too_each_page_reads_what_is_meant_for_it(
-    gateway: RunningGateway, upstream: RawUpstream, token: str
-) -> None:
-    """What came before is not parsed again; the answer to it still belongs to the page that asks."""
+def test_a_cached_head_does_not_mix_up_origins(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
+    """Requests with a cached head get the CORS fields of their own Origin."""
     upstream.begin(answering(ok(b"ok", "ETag: 1")))
     authorization = f"Authorization: Bearer {token}"
     with gateway.connect() as client:
@@ -92,7 +92,7 @@ def test_on_the_shorter_way_too_each_page_reads_what_is_meant_for_it(
                     assert answer.get("access-control-allow-credentials") == ("true" if expected else None)
 
 
-OWN_SAY = (
+SERVICE_CORS = (
     "Access-Control-Allow-Origin: *",
     "Access-Control-Allow-Credentials: true",
     "access-control-expose-headers: X-Inner",
@@ -101,11 +101,11 @@ OWN_SAY = (
     "Access-Control-Max-Age: 86400",
     "Access-Control-Allow-Private-Network: true",
 )
-HEAD = "HTTP/1.1 {}\r\n" + "\r\n".join(OWN_SAY) + "\r\n"
+HEAD = "HTTP/1.1 {}\r\n" + "\r\n".join(SERVICE_CORS) + "\r\n"
 STREAM = "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n:ok\r\n0\r\n\r\n"
 SERVICE_ANSWERS = {
-    "an answer": ok(b"ok", *OWN_SAY),
-    "an error": ok(b"ok", *OWN_SAY).replace(b"200 OK", b"500 Oh", 1),
+    "an answer": ok(b"ok", *SERVICE_CORS),
+    "an error": ok(b"ok", *SERVICE_CORS).replace(b"200 OK", b"500 Oh", 1),
     "not modified": (HEAD.format("304 N") + "\r\n").encode(),
     "a stream": (HEAD.format("200 OK") + STREAM).encode(),
 }
@@ -117,7 +117,7 @@ def cors_fields(answer: Answer) -> set[str]:
 
 @pytest.mark.parametrize("answer", SERVICE_ANSWERS.values(), ids=SERVICE_ANSWERS)
 @pytest.mark.parametrize("path", ["/public/x", "/auth/x"])
-def test_a_services_own_say_never_leaves_the_gateway(
+def test_cors_fields_of_a_service_are_dropped(
     gateway: RunningGateway,
     upstream: RawUpstream,
     auth_upstream: RawUpstream,
@@ -125,7 +125,7 @@ def test_a_services_own_say_never_leaves_the_gateway(
     path: str,
     answer: bytes,
 ) -> None:
-    """From whatever origin a page comes, and thrice, since what came before goes a shorter way."""
+    """For every origin, and three times each, since a repeated request and response are cached."""
     (auth_upstream if path == "/auth/x" else upstream).begin_answering(answering(answer))
     with gateway.connect() as client:
         for origin in ([], ["Origin: https://evil.example"], ["Origin: null"]):
@@ -140,9 +140,11 @@ def test_a_services_own_say_never_leaves_the_gateway(
     }
 
 
-def test_without_a_list_a_service_does_not_open_itself_either(make_app: MakeApp, upstream: RawUpstream) -> None:
+def test_without_allowed_origins_cors_fields_of_a_service_are_dropped_too(
+    make_app: MakeApp, upstream: RawUpstream
+) -> None:
     with running(make_app(APP_ENV="production")) as gateway:
-        upstream.begin(answering(ok(b"ok", *OWN_SAY)))
+        upstream.begin(answering(ok(b"ok", *SERVICE_CORS)))
         for _ in range(3):
             answer = ask(gateway, "GET /public/x", "Origin: https://evil.example")
             assert (answer.status, cors_fields(answer), answer.get("vary")) == (200, set(), None)
@@ -150,22 +152,34 @@ def test_without_a_list_a_service_does_not_open_itself_either(make_app: MakeApp,
 
 # --- preflights ---------------------------------------------------------------------------------------------------
 
-NEITHER = "The Origin https://evil.example is neither the gateway's own (http://gateway) nor one of ALLOWED_ORIGINS."
-EVERYWHERE = ["/api/x", "/staff/x", "/public/x", "/auth/x", "/session/", "/nowhere", "/readonly/x", "//", "/healthz"]
+NOT_ALLOWED = (
+    "The Origin https://evil.example is neither the gateway's own (http://gateway) nor one of ALLOWED_ORIGINS."
+)
+PATHS = [
+    "/api/x",
+    "/staff/x",
+    "/public/x",
+    "/auth/x",
+    "/session/",
+    "/nowhere",
+    "/readonly/x",
+    "//",
+    "/healthz",
+]
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-def test_a_refused_preflight_says_the_same_whatever_the_path(
+def test_a_refused_preflight_is_the_same_for_every_path(
     make_app: MakeApp, upstream: RawUpstream, auth_upstream: RawUpstream, environment: str
 ) -> None:
-    """Nobody learns by it which paths there are, and no service is asked."""
+    """It does not reveal which paths exist, and no service gets it."""
     with running(make_app(APP_ENV=environment)) as gateway:
         answers = [
             ask(gateway, f"OPTIONS {path}", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
-            for path in EVERYWHERE
+            for path in PATHS
         ]
     assert {(answer.status, answer.problem["code"], answer.problem["detail"]) for answer in answers} == {
-        (403, "cross_site", NEITHER)
+        (403, "cross_site", NOT_ALLOWED)
     }
     assert [answer for answer in answers if cors_fields(answer)] == []
     assert upstream.requests == []
@@ -182,8 +196,8 @@ def test_a_refused_preflight_says_the_same_whatever_the_path(
     ],
 )
 @pytest.mark.parametrize("origin", ["http://localhost", "https://evil.example"])
-def test_a_preflight_is_a_request_like_any_other(gateway: RunningGateway, lines: list[str], origin: str) -> None:
-    """R35: what two readers could understand differently is refused first."""
+def test_a_malformed_preflight_is_refused(gateway: RunningGateway, lines: list[str], origin: str) -> None:
+    """It is refused for the same reasons as every request, before its origin is checked."""
     with gateway.connect() as client:
         answer = client.ask(
             "OPTIONS /public/x HTTP/1.1", *lines, f"Origin: {origin}", "Access-Control-Request-Method: PUT"
@@ -191,10 +205,10 @@ def test_a_preflight_is_a_request_like_any_other(gateway: RunningGateway, lines:
     assert (answer.status, answer.get("connection")) == (400, "close")
 
 
-@pytest.mark.parametrize(("most", "status"), [("60", 204), ("40", 431)])
-def test_a_preflight_may_have_as_many_fields_as_any_request(make_app: MakeApp, most: str, status: int) -> None:
+@pytest.mark.parametrize(("max_fields", "status"), [("60", 204), ("40", 431)])
+def test_the_limit_of_header_fields_applies_to_preflights(make_app: MakeApp, max_fields: str, status: int) -> None:
     fields = ["Origin: http://localhost", "Access-Control-Request-Method: PUT", *(f"X-{n}: 1" for n in range(50))]
-    with running(make_app(MAX_HEADER_FIELDS=most)) as gateway:
+    with running(make_app(MAX_HEADER_FIELDS=max_fields)) as gateway:
         assert ask(gateway, "OPTIONS /public/x", *fields).status == status
 
 
@@ -208,20 +222,18 @@ def test_a_preflight_may_have_as_many_fields_as_any_request(make_app: MakeApp, m
         ("/session/", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
     ],
 )
-def test_a_preflight_names_the_methods_of_the_routes(gateway: RunningGateway, path: str, methods: str) -> None:
+def test_a_preflight_allows_the_methods_of_the_path(gateway: RunningGateway, path: str, methods: str) -> None:
     answer = ask(gateway, f"OPTIONS {path}", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
     assert (answer.status, answer.get("access-control-allow-methods")) == (204, methods)
 
 
-def test_a_browser_may_remember_it_as_long_as_was_set(make_app: MakeApp) -> None:
+def test_a_browser_may_cache_a_preflight_for_the_configured_time(make_app: MakeApp) -> None:
     with running(make_app(CORS_MAX_AGE="7200")) as gateway:
         answer = ask(gateway, "OPTIONS /", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
     assert answer.get("access-control-max-age") == "7200"
 
 
-def test_a_route_lets_pages_read_fields_of_its_service(
-    make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
-) -> None:
+def test_a_route_may_expose_fields_of_its_service(make_app: MakeApp, upstream: RawUpstream, tmp_path: Path) -> None:
     file = tmp_path / "routes.toml"
     route = '[[routes]]\nprefix = "/paged/"\nupstream = "notes"\naccess = "public"\n'
     file.write_text(ROUTES + route + 'expose_headers = ["ETag", "Link", "X-Total-Count"]\n')
@@ -251,15 +263,15 @@ def test_a_route_lets_pages_read_fields_of_its_service(
     ],
 )
 @pytest.mark.parametrize("origin", [[], ["Origin: ionic://localhost"], ["Origin: https://evil.example"]])
-def test_every_answer_varies_by_origin_where_any_is_listed(
+def test_with_allowed_origins_every_response_varies_by_origin(
     gateway: RunningGateway, upstream: RawUpstream, line: str, origin: list[str]
 ) -> None:
-    """Fetch, "CORS protocol and HTTP caches". Thrice, since what came before goes a shorter way."""
+    """Fetch, "CORS protocol and HTTP caches". Three times, since repeated requests are cached."""
     for _ in range(3):
         assert "Origin" in ask(gateway, line, *origin).get_all("vary")
 
 
-def test_what_a_service_varies_by_stays(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_vary_of_a_service_is_kept(gateway: RunningGateway, upstream: RawUpstream) -> None:
     upstream.begin(answering(ok(b"ok", "Vary: Accept, Accept-Encoding")))
     with gateway.connect() as client:
         for _ in range(3):
@@ -270,18 +282,18 @@ def test_what_a_service_varies_by_stays(gateway: RunningGateway, upstream: RawUp
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
-def test_an_origin_that_is_not_allowed_is_logged_once_and_short(make_app: MakeApp, upstream: RawUpstream) -> None:
+def test_an_origin_that_is_not_allowed_is_logged_once_and_truncated(make_app: MakeApp, upstream: RawUpstream) -> None:
     long = "https://" + "a" * 1_000
     with running(make_app(ALLOWED_ORIGINS="https://app.example")) as gateway, capture_logs() as lines:
         for _ in range(3):
             for origin in ("https://evil.example", long, "https://app.example", "http://gateway"):
                 ask(gateway, "GET /public/x", f"Origin: {origin}")
-    told = [line for line in lines if line["event"] == "origin_not_allowed"]
-    assert [line["origin"] for line in told] == ["https://evil.example", long[:200]]
-    assert "ALLOWED_ORIGINS" in told[0]["reason"]
+    logged = [line for line in lines if line["event"] == "origin_not_allowed"]
+    assert [line["origin"] for line in logged] == ["https://evil.example", long[:200]]
+    assert "ALLOWED_ORIGINS" in logged[0]["reason"]
 
 
-def test_many_origins_do_not_fill_the_memory() -> None:
+def test_the_cache_of_origins_is_bounded() -> None:
     cors = Cors(parse_allowed_origins("https://app.example"), 600)
     with capture_logs():
         for number in range(5_000):
@@ -297,7 +309,7 @@ def _request(origin: str) -> Request:
     return Request("id", "GET", b"/", b"", headers, "1.1", "192.0.2.1", "https", None)
 
 
-def test_the_access_log_says_which_origin_was_refused_and_why(
+def test_the_access_log_has_the_refused_origin_and_the_reason(
     make_app: MakeApp, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with running(make_app(ACCESS_LOG="on")) as gateway:
@@ -305,11 +317,11 @@ def test_the_access_log_says_which_origin_was_refused_and_why(
         ask(gateway, "OPTIONS /public/x", 'Origin: https://evil.example"}', "Access-Control-Request-Method: PUT")
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"cross_site"' in line]
     assert [line["origin"] for line in lines] == ["https://evil.example", 'https://evil.example"}']
-    assert lines[0]["reason"] == NEITHER
+    assert lines[0]["reason"] == NOT_ALLOWED
     assert lines[1]["reason"] == 'The Origin https://evil.example"} is not scheme://host[:port].'
 
 
-def test_the_log_says_which_origin_may_not_log_in_and_why(gateway: RunningGateway) -> None:
+def test_a_log_in_refused_by_its_origin_is_logged_with_the_reason(gateway: RunningGateway) -> None:
     with capture_logs() as lines:
         answer = ask(
             gateway, "POST /session/", "Origin: https://evil.example", "X-Requested-With: a", "Content-Length: 0"
@@ -323,7 +335,7 @@ def test_the_log_says_which_origin_may_not_log_in_and_why(gateway: RunningGatewa
 def test_a_log_in_by_cookie_from_another_site_is_refused_with_the_reason(
     gateway: RunningGateway, origin: str
 ) -> None:
-    """Its browser would drop the cookie, and nobody would know why nothing happens."""
+    """The browser would drop the cookie, and the log-in would seem to work."""
     body = b'{"email": "a@example.com", "password": "x"}'
     with gateway.connect() as client:
         answer = client.ask(

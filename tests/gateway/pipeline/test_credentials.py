@@ -1,4 +1,4 @@
-"""At most one access token, as `Authorization: Bearer` (R20)."""
+"""The Bearer token in an Authorization value."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_the_token_is_found(value: bytes) -> None:
         (b"Bearer " + b"x" * 8_193, "token_invalid"),
     ],
 )
-def test_what_is_no_bearer_token_is_refused(value: bytes | None, code: str) -> None:
+def test_other_values_are_refused(value: bytes | None, code: str) -> None:
     with pytest.raises(Refused) as refused:
         bearer_token(value)
     assert refused.value.code == code

@@ -1,4 +1,4 @@
-"""A request that a cookie authenticates comes from a page of ours, or is refused. R44."""
+"""CSRF: a request with the session cookie is accepted only from a page of an own or allowed origin."""
 
 import pytest
 
@@ -10,19 +10,19 @@ OURS = "https://app.example.com"
 ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:443")
 
 
-def check(method: str = "POST", *, scheme: str = "https", **said: str | None) -> None:
-    told = {"custom_header": "1", "origin": None, "fetch_site": None, "host": "app.example.com", **said}
-    check_same_origin(method, allowed_origins=ALLOWED, scheme=scheme, **told)
+def check(method: str = "POST", *, scheme: str = "https", **changed: str | None) -> None:
+    headers = {"custom_header": "1", "origin": None, "fetch_site": None, "host": "app.example.com", **changed}
+    check_same_origin(method, allowed_origins=ALLOWED, scheme=scheme, **headers)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
+def test_a_safe_method_is_accepted_from_every_page(method: str) -> None:
     check(method, custom_header=None, origin="https://evil.example")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "said",
+    "headers",
     [
         {"origin": OURS},
         {"origin": "capacitor://localhost", "host": "gateway.example.com"},
@@ -36,13 +36,13 @@ def test_what_changes_nothing_may_come_from_anywhere(method: str) -> None:
         {"origin": OURS, "fetch_site": "same-origin"},
     ],
 )
-def test_a_page_of_ours_may_change_things(method: str, said: dict[str, str]) -> None:
-    check(method, scheme="https", **said)
+def test_an_unsafe_method_is_accepted_from_own_and_allowed_origins(method: str, headers: dict[str, str]) -> None:
+    check(method, scheme="https", **headers)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize(
-    "said",
+    "headers",
     [
         {},
         {"origin": OURS, "custom_header": None},
@@ -78,14 +78,14 @@ def test_a_page_of_ours_may_change_things(method: str, said: dict[str, str]) -> 
         {"fetch_site": "none"},
     ],
 )
-def test_everything_else_may_not(method: str, said: dict[str, str | None]) -> None:
+def test_an_unsafe_method_is_refused_from_everywhere_else(method: str, headers: dict[str, str | None]) -> None:
     with pytest.raises(Refused) as refused:
-        check(method, scheme="https", **said)
+        check(method, scheme="https", **headers)
     assert (refused.value.status, refused.value.code) == (403, "cross_site")
 
 
 @pytest.mark.parametrize(
-    ("scheme", "origin", "may"),
+    ("scheme", "origin", "is_accepted"),
     [
         ("http", "http://app.example.com", True),
         ("http", "http://app.example.com:80", True),
@@ -95,21 +95,21 @@ def test_everything_else_may_not(method: str, said: dict[str, str | None]) -> No
         ("http", "evil://app.example.com", False),
     ],
 )
-def test_the_scheme_counts_as_the_client_saw_it(scheme: str, origin: str, may: bool) -> None:
+def test_the_scheme_by_which_the_client_came_is_compared(scheme: str, origin: str, is_accepted: bool) -> None:
     """RFC 6454 5."""
-    if may:
+    if is_accepted:
         check(scheme=scheme, origin=origin)
         return
     with pytest.raises(Refused):
         check(scheme=scheme, origin=origin)
 
 
-def test_a_proxy_that_nobody_trusts_is_named_as_the_likely_cause() -> None:
+def test_the_refusal_suggests_an_untrusted_tls_proxy_as_the_cause() -> None:
     with pytest.raises(Refused, match="TRUSTED_PROXIES"):
         check(scheme="http", origin=OURS)
 
 
-def test_the_refusal_shows_the_origin_short_and_printable() -> None:
+def test_the_origin_in_a_refusal_is_short_and_printable() -> None:
     with pytest.raises(Refused) as refused:
         check_origin("x" * 9_000 + "\n\x1b", scheme="https", host="app.example.com", allowed_origins=ALLOWED)
     assert len(refused.value.detail) < 400
@@ -145,7 +145,7 @@ def test_a_page_of_the_same_site_may_log_in(
 
 
 @pytest.mark.parametrize(("origin", "fetch_site", "scheme", "host"), CROSS_SITE)
-def test_a_page_of_another_site_is_told_that_it_would_lose_the_cookie(
+def test_a_log_in_from_another_site_is_refused_with_the_reason(
     origin: str | None, fetch_site: str | None, scheme: str, host: str
 ) -> None:
     with pytest.raises(Refused, match="SameSite=Strict") as refused:

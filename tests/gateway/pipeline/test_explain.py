@@ -1,4 +1,4 @@
-"""`check-routes` says what is wrong with a routes file, what would be in force, and what a request would meet."""
+"""`check-routes` reports the errors of a routes file, prints its routes, and explains one request."""
 
 import hashlib
 from pathlib import Path
@@ -52,13 +52,13 @@ def check(file: Path, *words: str, **environ: str) -> Result:
     return CliRunner().invoke(commands, ["check-routes", "--file", str(file), *words], env=environ)
 
 
-def said(result: Result) -> dict[str, str]:
-    """What the command says of a request, by the left column."""
+def explanation(result: Result) -> dict[str, str]:
+    """Return the explanation of a request, by its left column."""
     lines = (line.strip().partition("  ") for line in result.stdout.splitlines()[1:])
     return {name: value.strip() for name, _, value in lines}
 
 
-def test_a_good_file_is_printed_as_it_would_be_in_force(file: Path) -> None:
+def test_a_valid_file_is_printed_as_a_table(file: Path) -> None:
     result = check(file, **ENVIRON)
     version = hashlib.sha256(FILE.encode()).hexdigest()[:12]
     assert result.stdout.splitlines() == [
@@ -70,7 +70,7 @@ def test_a_good_file_is_printed_as_it_would_be_in_force(file: Path) -> None:
     assert result.exit_code == 0
 
 
-def test_a_wrong_file_exits_with_2_and_reports_every_problem(file: Path) -> None:
+def test_an_invalid_file_exits_with_2_and_reports_every_problem(file: Path) -> None:
     file.write_text(FILE.replace("[[routes]]", "[[routes]]\nmax_body = -1"))
     result = check(file, **ENVIRON)
     assert result.exit_code == 2
@@ -80,8 +80,8 @@ def test_a_wrong_file_exits_with_2_and_reports_every_problem(file: Path) -> None
     ]
 
 
-def test_the_form_can_be_checked_without_secrets_and_variables(file: Path) -> None:
-    """A check on a machine that has none of them, as in a repository's pipeline."""
+def test_the_syntax_can_be_checked_without_secrets_and_variables(file: Path) -> None:
+    """For CI, where they are not set."""
     unset = dict.fromkeys(ENVIRON, None)
     assert CliRunner().invoke(commands, ["check-routes", "--file", str(file)], env=unset).exit_code == 2
     result = CliRunner().invoke(commands, ["check-routes", "--file", str(file), "--form"], env=unset)
@@ -92,10 +92,10 @@ def test_the_form_can_be_checked_without_secrets_and_variables(file: Path) -> No
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
-def test_a_request_is_told_what_it_would_meet(file: Path) -> None:
+def test_a_request_is_explained(file: Path) -> None:
     result = check(file, "--path", "/weather/today?in=Oslo", "--method", "post", **ENVIRON)
     assert result.stdout.startswith("POST /weather/today?in=Oslo\n")
-    assert said(result) == {
+    assert explanation(result) == {
         "anonymous": "401 no_credentials: Authentication is required.",
         "logged in": "passes",
         "route": "/weather/ every method, authenticated",
@@ -125,16 +125,16 @@ def test_a_request_is_told_what_it_would_meet(file: Path) -> None:
         (("--path", "/weather/ü"), 1, {"everybody": "400"}),
     ],
 )
-def test_the_exit_status_tells_whether_it_would_pass(
+def test_the_exit_status_depends_on_the_decision(
     file: Path, words: tuple[str, ...], status: int, decisions: dict[str, str]
 ) -> None:
     result = check(file, *words, **ENVIRON)
     assert result.exit_code == status
-    lines = said(result)
+    lines = explanation(result)
     assert {who: lines[who].split(" ")[0] for who in decisions} == decisions
 
 
-def test_the_help_says_what_the_exit_status_means() -> None:
+def test_the_help_lists_the_exit_statuses() -> None:
     result = CliRunner().invoke(commands, ["check-routes", "--help"])
     assert result.exit_code == 0
     assert "the request would be refused" in result.stdout

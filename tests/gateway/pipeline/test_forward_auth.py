@@ -1,4 +1,4 @@
-"""What a proxy that asks first is told: the same decision as on the way through, and as whose it may pass."""
+"""Forward-auth: a proxy gets the same decision as a request that the gateway forwards, and the identity."""
 
 import json
 import time
@@ -31,14 +31,14 @@ def auth(signing_key: SigningKey) -> AuthStandIn:
 
 
 @pytest.fixture(scope="module")
-def asked(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
-    """A gateway that may be asked at its only address."""
-    place = RawUpstream()
-    place.begin(auth.answer)
-    app = make_app(AUTH_URL=place.url, GATEWAY_FORWARD_AUTH="public", ALLOWED_ORIGINS="https://app.example")
+def deciding(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
+    """A gateway with forward-auth on its public address."""
+    auth_service = RawUpstream()
+    auth_service.begin(auth.answer)
+    app = make_app(AUTH_URL=auth_service.url, GATEWAY_FORWARD_AUTH="public", ALLOWED_ORIGINS="https://app.example")
     with running(app) as served:
         yield served
-    place.stop()
+    auth_service.stop()
 
 
 def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
@@ -71,11 +71,11 @@ PROXIES = pytest.mark.parametrize("as_proxy", [as_nginx, as_traefik, as_envoy])
 
 
 @PROXIES
-def test_a_yes_says_who_it_is_to_the_service_of_the_route(
-    asked: RunningGateway, token: str, as_proxy: AsProxy
+def test_an_admitted_request_gets_the_identity_for_its_service(
+    deciding: RunningGateway, token: str, as_proxy: AsProxy
 ) -> None:
-    """The assertion is for the upstream that the route names, whatever identity the client claims."""
-    answer = as_proxy(asked, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged")
+    """The assertion is for the upstream of the route. Identity fields of the client are ignored."""
+    answer = as_proxy(deciding, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged")
     assert (answer.status, answer.body, answer.get("cache-control")) == (200, b"", "no-store")
     verifier = assertion_verifier(IDENTITY_SECRET)
     identity = verify(answer.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
@@ -96,72 +96,72 @@ def test_a_yes_says_who_it_is_to_the_service_of_the_route(
         ("GET", "/api;x/", 400, "bad_path"),
     ],
 )
-def test_a_no_is_the_gateways_own(
-    asked: RunningGateway, as_proxy: AsProxy, method: str, target: str, status: int, code: str
+def test_a_refusal_is_the_same_as_for_a_forwarded_request(
+    deciding: RunningGateway, as_proxy: AsProxy, method: str, target: str, status: int, code: str
 ) -> None:
-    """R29: the original path counts, byte for byte."""
-    answer = as_proxy(asked, method, target)
+    """The original path is matched byte for byte."""
+    answer = as_proxy(deciding, method, target)
     assert (answer.status, f'"code": "{code}"' in answer.body.decode()) == (status, True)
     assert (answer.get("www-authenticate") is not None) == (status == 401)
     assert (answer.get("allow") is not None) == (status == 405)
     assert all(answer.get(name) is None for name in NAMES)
 
 
-def test_who_lacks_the_role_is_refused(asked: RunningGateway, signing_key: SigningKey) -> None:
+def test_a_missing_role_is_refused(deciding: RunningGateway, signing_key: SigningKey) -> None:
     plain = signing_key.sign(access_claims(time.time(), roles="user"))
-    answer = as_nginx(asked, "GET", "/staff/", f"Authorization: Bearer {plain}")
+    answer = as_nginx(deciding, "GET", "/staff/", f"Authorization: Bearer {plain}")
     assert (answer.status, "insufficient_scope" in (answer.get("www-authenticate") or "")) == (403, True)
 
 
 @PROXIES
 @pytest.mark.parametrize("target", ["/public/x", "/foreign/x"])
-def test_where_nothing_is_vouched_every_identity_field_is_empty(
-    asked: RunningGateway, token: str, as_proxy: AsProxy, target: str
+def test_without_an_identity_every_identity_field_is_empty(
+    deciding: RunningGateway, token: str, as_proxy: AsProxy, target: str
 ) -> None:
-    """So that a proxy which copies them puts them over what the client has sent."""
-    answer = as_proxy(asked, "GET", target, f"Authorization: Bearer {token}", "X-User-Id: root")
+    """A proxy that copies them overwrites those of the client."""
+    answer = as_proxy(deciding, "GET", target, f"Authorization: Bearer {token}", "X-User-Id: root")
     assert answer.status == 200
     assert [answer.get(name) for name in NAMES] == [""] * 5
 
 
-def test_tokens_that_were_refreshed_come_with_the_yes(asked: RunningGateway, signing_key: SigningKey) -> None:
+def test_refreshed_tokens_are_in_the_response(deciding: RunningGateway, signing_key: SigningKey) -> None:
     expired = signing_key.sign(access_claims(time.time() - 600))
-    answer = as_nginx(asked, "GET", "/api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    answer = as_nginx(deciding, "GET", "/api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
     assert (answer.get("x-access-token") or "").startswith("eyJ")
     assert answer.get_all("cache-control") == ["no-store"]
     assert answer.get("x-user-id") == "ada-id"
 
 
-def test_a_cookie_is_as_good_as_on_the_way_through(asked: RunningGateway) -> None:
-    """R44, by the host that the client named: the proxy's own name for the gateway says nothing."""
-    assert as_traefik(asked, "GET", "/api/x", COOKIE).get("x-user-id") == "ada-id"
-    assert as_traefik(asked, "POST", "/api/x", COOKIE).status == 403
+def test_a_session_cookie_is_checked_against_the_forwarded_host(deciding: RunningGateway) -> None:
+    """The Host of the proxy's own request is not that of the page."""
+    assert as_traefik(deciding, "GET", "/api/x", COOKIE).get("x-user-id") == "ada-id"
+    assert as_traefik(deciding, "POST", "/api/x", COOKIE).status == 403
     ours = ("X-Requested-With: app", "Origin: http://app.example")
-    assert as_traefik(asked, "POST", "/api/x", COOKIE, *ours).status == 200
+    assert as_traefik(deciding, "POST", "/api/x", COOKIE, *ours).status == 200
     foreign = ("X-Requested-With: app", "Origin: http://gateway")
-    assert as_traefik(asked, "POST", "/api/x", COOKIE, *foreign).status == 403
+    assert as_traefik(deciding, "POST", "/api/x", COOKIE, *foreign).status == 403
 
 
 @pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("wss", 200), ("http", 403), ("", 403)])
-def test_a_page_of_ours_came_by_the_scheme_that_the_proxy_names(
-    asked: RunningGateway, scheme: str, status: int
-) -> None:
-    """RFC 6454: the host alone is not the origin."""
-    question = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
+def test_the_own_origin_has_the_forwarded_scheme(deciding: RunningGateway, scheme: str, status: int) -> None:
+    """RFC 6454: an origin has a scheme, too."""
+    original = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
     named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
     page = ("X-Requested-With: app", "Origin: https://shop.example")
-    assert ask(asked, ASK, *question, *named, COOKIE, *page).status == status
+    assert ask(deciding, ASK, *original, *named, COOKIE, *page).status == status
 
 
 @pytest.mark.parametrize(
     ("origin", "status"),
     [("http://app.example", 200), ("https://app.example", 200), ("http://evil.example", 403), ("", 403)],
 )
-def test_a_foreign_page_opens_no_websocket_with_a_cookie(asked: RunningGateway, origin: str, status: int) -> None:
-    """RFC 6455 10.2; although the proxy keeps Upgrade to itself."""
+def test_the_origin_of_a_websocket_handshake_with_a_cookie_is_checked(
+    deciding: RunningGateway, origin: str, status: int
+) -> None:
+    """RFC 6455 10.2. The proxy does not pass on Upgrade, so Sec-WebSocket-Key marks the handshake."""
     handshake = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *([f"Origin: {origin}"] if origin else []))
-    assert as_traefik(asked, "GET", "/api/x", COOKIE, *handshake).status == status
+    assert as_traefik(deciding, "GET", "/api/x", COOKIE, *handshake).status == status
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_foreign_page_opens_no_websocket_with_a_cookie(asked: RunningGateway, 
         (b"/forward-auth/api/x", "POST", []),
     ],
 )
-def test_the_log_shows_a_question_alike_whoever_asks(
+def test_the_access_log_has_the_same_path_for_every_proxy(
     path: bytes, method: str, fields: list[tuple[bytes, bytes]]
 ) -> None:
     lines: list[str] = []
@@ -211,35 +211,37 @@ GOOD = nginx("GET", "/public/")
         (f"{ASK}/", GOOD),
     ],
 )
-def test_what_is_not_clearly_asked_is_refused(asked: RunningGateway, line: str, fields: tuple[str, ...]) -> None:
-    assert ask(asked, line, *fields).status == 400
+def test_a_missing_or_ambiguous_original_request_is_refused(
+    deciding: RunningGateway, line: str, fields: tuple[str, ...]
+) -> None:
+    assert ask(deciding, line, *fields).status == 400
 
 
-def test_a_list_of_hosts_is_no_reason_to_say_no(asked: RunningGateway, token: str) -> None:
-    """Proxies in a row may write one; only an Origin is compared with it."""
+def test_a_list_of_forwarded_hosts_is_accepted(deciding: RunningGateway, token: str) -> None:
+    """Several proxies in a row write one. It matters only if there is an Origin to compare."""
     fields = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: app.example, inner:80")
-    assert ask(asked, ASK, *fields, f"Authorization: Bearer {token}").status == 200
+    assert ask(deciding, ASK, *fields, f"Authorization: Bearer {token}").status == 200
 
 
-def test_what_is_said_twice_alike_is_clear(asked: RunningGateway) -> None:
-    assert ask(asked, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
-    assert ask(asked, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
+def test_the_same_original_request_may_be_given_twice(deciding: RunningGateway) -> None:
+    assert ask(deciding, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
+    assert ask(deciding, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
 
 
-def test_a_preflight_is_not_taken_for_a_yes(asked: RunningGateway) -> None:
-    """A proxy would forward the OPTIONS that it asked about."""
+def test_a_preflight_is_not_answered_as_admitted(deciding: RunningGateway) -> None:
+    """The 204 for a preflight would tell the proxy to forward the OPTIONS request."""
     preflight = ("Origin: https://app.example", "Access-Control-Request-Method: POST")
-    assert as_envoy(asked, "OPTIONS", "/api/x", *preflight).status == 401
+    assert as_envoy(deciding, "OPTIONS", "/api/x", *preflight).status == 401
 
 
-def test_no_body_is_read(asked: RunningGateway) -> None:
-    """Where one was announced, the connection ends with the answer."""
-    answer = ask(asked, "POST /forward-auth/public/", "Content-Length: 10")
+def test_no_body_is_read(deciding: RunningGateway) -> None:
+    """If one is announced, the connection is closed after the response."""
+    answer = ask(deciding, "POST /forward-auth/public/", "Content-Length: 10")
     assert (answer.status, answer.get("connection")) == (200, "close")
 
 
-def test_it_is_not_there_for_clients(gateway: RunningGateway, token: str) -> None:
-    """R37: without a setting, and without an internal address, nobody is given an assertion."""
+def test_it_is_not_public_by_default(gateway: RunningGateway, token: str) -> None:
+    """Without the setting, no client can get an identity assertion."""
     answer = as_nginx(gateway, "GET", "/api/x", f"Authorization: Bearer {token}")
     assert (answer.status, answer.get("x-identity")) == (404, None)
 
@@ -256,16 +258,16 @@ limits = [{ per = "address", rate = "2/hour" }]
 """
 
 
-def test_limits_count_for_the_client_behind_the_proxy(make_app: MakeApp, tmp_path: Path) -> None:
-    """Where the proxy is trusted to name it."""
+def test_rate_limits_count_the_client_behind_the_proxy(make_app: MakeApp, tmp_path: Path) -> None:
+    """If the proxy is in TRUSTED_PROXIES."""
     (tmp_path / "routes.toml").write_text(LIMITED)
-    told = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "GATEWAY_FORWARD_AUTH": "public"}
+    settings = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "GATEWAY_FORWARD_AUTH": "public"}
     first, spoofing, other = ("10.9.8.7", "10.9.8.6, 10.9.8.7", "10.9.8.7, 10.9.8.6")
-    with running(make_app(TRUSTED_PROXIES="127.0.0.1", **told)) as asked:
+    with running(make_app(TRUSTED_PROXIES="127.0.0.1", **settings)) as deciding:
         statuses = [
-            as_nginx(asked, "GET", "/limited/", f"X-Forwarded-For: {client}").status
+            as_nginx(deciding, "GET", "/limited/", f"X-Forwarded-For: {client}").status
             for client in (first, first, first, spoofing, other)
         ]
-        refused = as_nginx(asked, "GET", "/limited/", f"X-Forwarded-For: {first}")
+        refused = as_nginx(deciding, "GET", "/limited/", f"X-Forwarded-For: {first}")
     assert statuses == [200, 200, 429, 429, 200]
     assert refused.get("retry-after") is not None

@@ -1,4 +1,4 @@
-"""Proxies by their sample configurations forward what the gateway lets pass, and nothing that a client made up."""
+"""The sample configurations of proxies forward admitted requests, without spoofed fields of the client."""
 
 import time
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SPOOFED = [f"{name}: forged" for name in NAMES]
 
 @pytest.fixture(scope="module", params=PROXIES)
 def proxy(request: pytest.FixtureRequest) -> SampleProxy:
-    """Each that is installed: on Debian the packages nginx-light and caddy."""
+    """Each proxy that is installed: on Debian the packages nginx-light and caddy."""
     found = PROXIES[request.param]
     if found.program is None:
         pytest.skip(f"{found.name} is not installed")
@@ -33,15 +33,15 @@ def proxy(request: pytest.FixtureRequest) -> SampleProxy:
 def port(
     proxy: SampleProxy, signing_key: SigningKey, make_app: MakeApp, shared_upstream: RawUpstream
 ) -> Iterator[int]:
-    """The proxy's, over a gateway that may be asked and the service."""
-    place = RawUpstream()
-    place.begin(AuthStandIn(signing_key).answer)
+    """The port of the proxy, in front of the gateway and the service."""
+    auth_service = RawUpstream()
+    auth_service.begin(AuthStandIn(signing_key).answer)
     with (
-        running(make_app(AUTH_URL=place.url, GATEWAY_FORWARD_AUTH="public")) as gateway,
+        running(make_app(AUTH_URL=auth_service.url, GATEWAY_FORWARD_AUTH="public")) as gateway,
         proxy.running(gateway=gateway.port, internal=gateway.port, service=shared_upstream.port) as port,
     ):
         yield port
-    place.stop()
+    auth_service.stop()
 
 
 def ask(port: int, line: str, *fields: str, body: bytes = b"") -> Answer:
@@ -49,10 +49,10 @@ def ask(port: int, line: str, *fields: str, body: bytes = b"") -> Answer:
     return one_answer(port, f"{line} HTTP/1.1", "Host: h", *fields, *length, body=body)
 
 
-def test_the_service_sees_the_verified_identity_and_no_spoofed_one(
+def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
     port: int, upstream: RawUpstream, token: str
 ) -> None:
-    """And none of the client's credentials; path, query and body as they were."""
+    """It gets path, query and body unchanged, and no credentials."""
     upstream.begin(answering(ok(b"done", "X-Identity: leaked")))
     credentials = (f"Authorization: Bearer {token}", "X-Refresh-Token: r")
     answer = ask(port, "POST /api/a%20b?q=%2F", *SPOOFED, *credentials, body=b"a note")
@@ -66,7 +66,7 @@ def test_the_service_sees_the_verified_identity_and_no_spoofed_one(
     assert {"authorization", "cookie", "x-refresh-token"}.isdisjoint(name for name, _ in request.fields)
 
 
-def test_on_a_public_route_a_spoofed_identity_is_taken_away(port: int, upstream: RawUpstream) -> None:
+def test_on_a_public_route_a_spoofed_identity_is_removed(port: int, upstream: RawUpstream) -> None:
     assert ask(port, "GET /public/", *SPOOFED).status == 200
     assert {value for name, value in upstream.last.fields if name in NAMES} <= {""}
 
@@ -83,10 +83,10 @@ def test_on_a_public_route_a_spoofed_identity_is_taken_away(port: int, upstream:
         ("GET /healthz", 404, None),
     ],
 )
-def test_a_no_reaches_the_client_and_nothing_the_service(
+def test_a_refusal_reaches_the_client_and_nothing_reaches_the_service(
     port: int, upstream: RawUpstream, line: str, status: int, field: str | None
 ) -> None:
-    """Also where the proxy reads another path than the client has sent."""
+    """Also for paths that the proxy normalizes."""
     spoofed = (*SPOOFED, "X-Original-URI: /public/", "X-Forwarded-Uri: /public/", "X-Forwarded-Method: GET")
     answer = ask(port, line, *spoofed)
     assert answer.status == status
@@ -94,13 +94,13 @@ def test_a_no_reaches_the_client_and_nothing_the_service(
     assert upstream.requests == []
 
 
-def test_who_lacks_the_role_is_refused(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
+def test_a_missing_role_is_refused(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
     plain = signing_key.sign(access_claims(time.time(), roles="user"))
     assert ask(port, "GET /staff/", f"Authorization: Bearer {plain}").status == 403
     assert upstream.requests == []
 
 
-def test_new_tokens_reach_the_client(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
+def test_refreshed_tokens_reach_the_client(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
     expired = signing_key.sign(access_claims(time.time() - 600))
     answer = ask(port, "GET /api/", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
@@ -109,21 +109,19 @@ def test_new_tokens_reach_the_client(port: int, upstream: RawUpstream, signing_k
     assert upstream.last.get("x-user-id") == "ada-id"
 
 
-def test_tokens_come_from_the_gateway_alone(port: int, upstream: RawUpstream, token: str) -> None:
+def test_token_fields_of_a_service_are_removed(port: int, upstream: RawUpstream, token: str) -> None:
     upstream.begin(answering(ok(b"x", "X-Access-Token: planted", "X-Refresh-Token: planted")))
     answer = ask(port, "GET /api/", f"Authorization: Bearer {token}")
     assert [answer.get(name) for name in ("x-access-token", "x-refresh-token", "cache-control")] == [None] * 3
 
 
-def test_nobody_is_let_through_while_the_gateway_is_away(
-    proxy: SampleProxy, upstream: RawUpstream, token: str
-) -> None:
+def test_no_request_passes_while_the_gateway_is_down(proxy: SampleProxy, upstream: RawUpstream, token: str) -> None:
     with proxy.running(gateway=free_port(), internal=free_port(), service=upstream.port) as port:
         assert ask(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)
     assert upstream.requests == []
 
 
-def test_clients_cannot_ask_by_themselves(port: int, token: str) -> None:
-    """R37: an assertion never reaches a client."""
+def test_clients_cannot_use_forward_auth(port: int, token: str) -> None:
+    """An identity assertion never reaches a client."""
     answer = ask(port, "GET /forward-auth", f"Authorization: Bearer {token}", "X-Original-URI: /api/")
     assert (answer.status, answer.get("x-identity")) == (404, None)

@@ -1,4 +1,4 @@
-"""The assertion: for one service, kept for thirty seconds, and safe in a header (R3, R27, R36)."""
+"""Identity headers: valid for one service, cached for thirty seconds, and safe in a header section."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def identity_in(lines: bytes, now: float, secret: str = IDENTITY_SECRET, audienc
     return verify(fields(lines)["X-Identity"], verifier=assertion_verifier(secret), audience=audience, now=now)
 
 
-def test_a_service_is_told_who_is_calling(clock: MovableClock) -> None:
+def test_the_headers_name_the_subject(clock: MovableClock) -> None:
     lines = IdentityHeaders(10).lines(read_claims(), NOTES, clock())
     assert identity_in(lines, clock()) == Identity("ada-id", "ada-session", "ada@example.org", ("user", "staff"))
     readable = {name: value for name, value in fields(lines).items() if name != "X-Identity"}
@@ -38,8 +38,8 @@ def test_a_service_is_told_who_is_calling(clock: MovableClock) -> None:
     }
 
 
-def test_each_service_has_its_own(clock: MovableClock) -> None:
-    """One broken service cannot pass for the gateway before another."""
+def test_each_service_gets_an_assertion_of_its_own(clock: MovableClock) -> None:
+    """A compromised service cannot use its assertions or its secret at another one."""
     identity_headers = IdentityHeaders(10)
     for_notes, for_mail = (identity_headers.lines(read_claims(), upstream, clock()) for upstream in (NOTES, MAIL))
     identity_in(for_mail, clock(), OTHER_SECRET, "mail")
@@ -52,12 +52,12 @@ def test_each_service_has_its_own(clock: MovableClock) -> None:
             identity_in(lines, clock(), secret, audience)
 
 
-def test_a_foreign_service_is_told_nothing(clock: MovableClock) -> None:
+def test_a_foreign_service_gets_no_identity(clock: MovableClock) -> None:
     assert IdentityHeaders(10).lines(read_claims(), FOREIGN, clock()) == b""
 
 
-def test_an_assertion_is_kept_for_thirty_seconds(clock: MovableClock) -> None:
-    """So that it is always good for another thirty, ten seconds of skew included."""
+def test_an_assertion_is_cached_for_thirty_seconds(clock: MovableClock) -> None:
+    """It is then still valid for another thirty, including ten seconds of clock skew."""
     identity_headers = IdentityHeaders(10)
     first = identity_headers.lines(read_claims(), NOTES, clock())
     clock.move(MAX_AGE_SECONDS - 1)
@@ -77,7 +77,7 @@ def test_another_token_has_another_assertion(clock: MovableClock) -> None:
     assert identity_in(ada, clock()).subject == "ada-id"
 
 
-def test_memory_is_bounded(clock: MovableClock) -> None:
+def test_the_cache_is_bounded(clock: MovableClock) -> None:
     identity_headers = IdentityHeaders(3)
     for number in range(10):
         identity_headers.lines(read_claims(jti=f"jti-{number}"), NOTES, clock())
@@ -85,7 +85,7 @@ def test_memory_is_bounded(clock: MovableClock) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
-def test_no_claim_ends_its_line(subject: str, email: str) -> None:
+def test_a_claim_cannot_end_its_line(subject: str, email: str) -> None:
     lines = IdentityHeaders(1).lines(
         read_claims(subject=subject, email=email, roles=("a\r\nX-Evil: 1",)), NOTES, 1_800_000_000
     )

@@ -1,4 +1,4 @@
-"""What the gateway itself says no to, and how."""
+"""Refusals of the gateway, and their effect on the connection."""
 
 import time
 
@@ -14,7 +14,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 
 
 def refused(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str]:
-    """The status and code of the refusal."""
+    """Return the status and the code of the refusal."""
     answer = client.ask(*lines, body=body)
     assert answer.problem["request_id"] == answer.get("x-request-id")
     return answer.status, answer.problem["code"]
@@ -43,20 +43,19 @@ def refused(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str
 def test_a_refusal_is_a_problem_with_the_requests_id(
     gateway: RunningGateway, upstream: RawUpstream, line: str, status: int, code: str
 ) -> None:
-    """R21, R29; default is deny."""
+    """A path without a route is refused."""
     with gateway.connect() as client:
         assert refused(client, line, "Host: h") == (status, code)
     assert upstream.requests == []
 
 
-def test_a_wrong_method_is_told_the_right_ones(gateway: RunningGateway) -> None:
-    """R22. HEAD comes with GET (RFC 9110 9.3.2)."""
+def test_a_refused_method_gets_the_allowed_ones(gateway: RunningGateway) -> None:
+    """GET implies HEAD (RFC 9110 9.3.2)."""
     with gateway.connect() as client:
         assert client.ask("DELETE /readonly/ HTTP/1.1", "Host: h").get("allow") == "GET, HEAD"
 
 
 def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGateway, signing_key: SigningKey) -> None:
-    """R20."""
     expired = signing_key.sign(access_claims(time.time() - 3_600))
     visitor = signing_key.sign(access_claims(time.time(), roles="user"))
     expected = {
@@ -69,26 +68,25 @@ def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGatewa
         f"Authorization: Bearer {visitor}": (403, 'Bearer realm="api", error="insufficient_scope"'),
     }
     with gateway.connect() as client:
-        for line, answer in expected.items():
+        for line, challenge in expected.items():
             given = [line] if line.startswith("Auth") else []
-            said = client.ask("GET /staff/ HTTP/1.1", "Host: h", *given)
-            assert (said.status, said.get("www-authenticate")) == answer, line
+            response = client.ask("GET /staff/ HTTP/1.1", "Host: h", *given)
+            assert (response.status, response.get("www-authenticate")) == challenge, line
 
 
-def test_the_schemes_case_does_not_count(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
+def test_the_scheme_bearer_is_case_insensitive(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
     with gateway.connect() as client:
         for scheme in ("Bearer", "bearer", "BEARER"):
             assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: {scheme} {token}").status == 200
 
 
-def test_two_tokens_are_one_too_many(gateway: RunningGateway, token: str) -> None:
+def test_two_authorization_fields_are_refused(gateway: RunningGateway, token: str) -> None:
     with gateway.connect() as client:
         twice = [f"Authorization: Bearer {token}"] * 2
         assert refused(client, "GET /api/ HTTP/1.1", "Host: h", *twice) == (400, "multiple_credentials")
 
 
-def test_no_refusal_repeats_a_token(gateway: RunningGateway, signing_key: SigningKey) -> None:
-    """R19."""
+def test_a_refusal_does_not_contain_the_token(gateway: RunningGateway, signing_key: SigningKey) -> None:
     forged = SigningKey(kid=signing_key.kid).sign(access_claims(time.time()))
     with gateway.connect() as client:
         answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {forged}")
@@ -97,8 +95,7 @@ def test_no_refusal_repeats_a_token(gateway: RunningGateway, signing_key: Signin
 
 
 @pytest.mark.parametrize("token_length", [7_500, 20_000, 60_000])
-def test_an_oversized_token_is_a_bad_token(gateway: RunningGateway, token_length: int) -> None:
-    """R6."""
+def test_an_oversized_token_is_an_invalid_token(gateway: RunningGateway, token_length: int) -> None:
     with gateway.connect() as client:
         huge = f"Authorization: Bearer {'x' * token_length}"
         assert refused(client, "GET /api/ HTTP/1.1", "Host: h", huge, "X: " + "y" * 800) == (401, "token_invalid")
@@ -108,14 +105,13 @@ def test_an_oversized_token_is_a_bad_token(gateway: RunningGateway, token_length
 
 
 def test_a_body_over_the_routes_limit_is_refused_unread(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """R31."""
     with gateway.connect() as client:
         assert refused(client, "POST /small/ HTTP/1.1", "Host: h", "Content-Length: 11") == (413, "body_too_large")
         assert client.is_closed()
     assert upstream.requests == []
 
 
-def test_a_body_of_just_the_limit_passes(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         assert client.ask("POST /small/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status == 200
         chunks = b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
@@ -132,13 +128,13 @@ def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGat
     assert upstream.requests == []
 
 
-def test_a_refused_upload_gives_its_upstream_connection_back(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Otherwise a few of them would use the upstream's connections up."""
+def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Otherwise a few of them would use up the upstream's connections."""
     for _ in range(3):
         with gateway.connect() as client:
             client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
             client.send(b"%x\r\n%b\r\n" % (REQUEST_BUFFER_BYTES + 1, bytes(REQUEST_BUFFER_BYTES + 1)))
-            _until_it_came(upstream)
+            _wait_for_request(upstream)
             client.send(b"100001\r\n" + bytes(2**20 + 1))
             assert client.answer("POST").status == 413
         upstream.begin()
@@ -146,20 +142,22 @@ def test_a_refused_upload_gives_its_upstream_connection_back(gateway: RunningGat
         assert client.ask("GET /narrow/ HTTP/1.1", "Host: h").status == 200
 
 
-def test_the_answer_outlives_a_client_that_sends_on(gateway: RunningGateway) -> None:
-    """Closing with unread input would reset the connection, and the client would never learn why."""
+def test_a_client_that_keeps_sending_gets_the_refusal(gateway: RunningGateway) -> None:
+    """Closing with unread input would reset the connection, and the client would not get the response."""
     with gateway.connect() as client:
         client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
         client.send(bytes(3_000_000))
-        time.sleep(0.05)  # whatever a reset would destroy is destroyed by now
+        time.sleep(0.05)  # by now, a reset would have destroyed the response
         assert client.answer("POST").status == 413
 
 
 SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
-def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Where it is here, the connection goes on behind it."""
+def test_the_body_of_a_refused_request_is_not_read_as_a_request(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """If the body is complete, the connection continues after it."""
     with gateway.connect() as client:
         length = f"Content-Length: {len(SMUGGLED)}"
         assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=SMUGGLED).status == 401
@@ -167,8 +165,10 @@ def test_the_body_of_a_refused_request_is_not_the_next_one(gateway: RunningGatew
     assert [request.request_line for request in upstream.requests] == ["GET /public/next HTTP/1.1"]
 
 
-def test_the_rest_of_a_refused_request_is_not_the_next_one(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """What is still to come of it is not waited for, and could not be told from another request."""
+def test_the_rest_of_a_refused_request_is_not_read_as_a_request(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """The gateway does not wait for the rest of the body, so it closes the connection."""
     with gateway.connect() as client:
         length = f"Content-Length: {len(SMUGGLED) + 1}"
         assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=b"x").status == 401
@@ -177,13 +177,13 @@ def test_the_rest_of_a_refused_request_is_not_the_next_one(gateway: RunningGatew
     assert upstream.requests == []
 
 
-# --- our own faults ----------------------------------------------------------------------------------------------
+# --- faults of the gateway ----------------------------------------------------------------------------------------
 
 
-def test_without_keys_it_is_our_fault_and_not_the_tokens(
+def test_without_keys_a_token_is_refused_with_503(
     make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Never 401 for our own fault: clients would drop good tokens. The other routes go on."""
+    """On a 401 clients would drop valid tokens. Public routes still work."""
     monkeypatch.setattr(app, "STARTUP_WAIT_SECONDS", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
@@ -198,14 +198,14 @@ def test_without_keys_it_is_our_fault_and_not_the_tokens(
         assert b"signing keys" in ready.body
 
 
-def test_unsupported_paths_of_our_own_endpoints_are_problems_too(gateway: RunningGateway) -> None:
+def test_refusals_of_the_gateways_own_endpoints_are_problems_too(gateway: RunningGateway) -> None:
     with gateway.connect() as client:
         assert refused(client, "POST /healthz HTTP/1.1", "Host: h") == (405, "method_not_allowed")
         assert client.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
 
 
-def _until_it_came(upstream: RawUpstream) -> None:
+def _wait_for_request(upstream: RawUpstream) -> None:
     deadline = time.monotonic() + WAIT
     while not upstream.requests and time.monotonic() < deadline:
-        time.sleep(0.005)  # it is on its way over real sockets
+        time.sleep(0.005)
     assert upstream.requests

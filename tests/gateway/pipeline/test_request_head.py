@@ -1,4 +1,4 @@
-"""The head of an upstream request: exactly one request, with exactly our fields, or none (R25, R27, R30)."""
+"""The head of an upstream request: exactly one request with the gateway's fields, or a refusal."""
 
 from typing import Any
 
@@ -31,8 +31,8 @@ def head(fields: RequestFields, *, with_credentials: bool = False, **changed: An
     return template.fill(HOST_LINE, template.provenance_lines("192.0.2.1", "http", "id-1"), IDENTITY + credentials)
 
 
-def as_read(raw: bytes) -> tuple[h11.Request, bytes]:
-    """The request that an independent reader finds at the beginning, and what is left behind its head."""
+def parsed(raw: bytes) -> tuple[h11.Request, bytes]:
+    """Return the request that an independent parser reads, and what follows its head."""
     reader = h11.Connection(h11.SERVER)
     reader.receive_data(raw)
     request = reader.next_event()
@@ -40,8 +40,8 @@ def as_read(raw: bytes) -> tuple[h11.Request, bytes]:
     return request, raw.partition(b"\r\n\r\n")[2]
 
 
-def test_the_head_of_the_poorest_client_is_exactly_ours() -> None:
-    """Nothing to forward, not even a Host: the prototype lost a line end here, and the identity with it."""
+def test_a_request_without_fields_has_exactly_the_gateways_fields() -> None:
+    """There is nothing to forward, not even a Host."""
     assert head(RequestFields()) == (
         b"GET /api/ HTTP/1.1\r\nHost: notes:8002\r\nX-Request-Id: id-1\r\nX-Forwarded-For: 192.0.2.1\r\n"
         b"X-Forwarded-Proto: http\r\nForwarded: for=192.0.2.1;proto=http\r\n"
@@ -49,15 +49,15 @@ def test_the_head_of_the_poorest_client_is_exactly_ours() -> None:
     )
 
 
-def test_the_clients_fields_come_before_ours() -> None:
-    found, rest = as_read(head(read_request_fields([(b"host", b"h:80"), (b"accept", b"*/*")], "1.1")))
+def test_the_clients_fields_come_first() -> None:
+    found, rest = parsed(head(read_request_fields([(b"host", b"h:80"), (b"accept", b"*/*")], "1.1")))
     assert [name for name, _ in found.headers] == [b"host", b"accept", *OURS[:3], b"x-forwarded-host", *OURS[3:]]
     assert dict(found.headers)[b"x-forwarded-host"] == b"h:80"
     assert rest == b""
 
 
-def test_framing_is_ours() -> None:
-    """R30: recomputed, never copied."""
+def test_framing_fields_are_written_anew() -> None:
+    """They are never copied from the client."""
     base = [(b"host", b"h")]
     assert b"Content-Length: 7\r\n" in head(read_request_fields([*base, (b"content-length", b"0007")], "1.1"))
     assert b"Content-Length: 0\r\n" in head(read_request_fields([*base, (b"content-length", b"0")], "1.1"))
@@ -66,7 +66,7 @@ def test_framing_is_ours() -> None:
     assert b"Content-Length" not in chunked
 
 
-def test_credentials_go_along_only_where_they_are_due() -> None:
+def test_credentials_are_not_part_of_the_template() -> None:
     fields = read_request_fields(
         [(b"host", b"h"), (b"authorization", b"B x"), (b"cookie", b"a"), (b"cookie", b"b")], "1.1"
     )
@@ -74,7 +74,7 @@ def test_credentials_go_along_only_where_they_are_due() -> None:
     assert b"Authorization" not in head(fields) + head(RequestFields(), with_credentials=True)
 
 
-def test_a_query_stands_behind_a_question_mark_or_not_at_all() -> None:
+def test_a_query_follows_a_question_mark() -> None:
     assert head(RequestFields(), query=b"a=1").startswith(b"GET /api/?a=1 HTTP/1.1\r\n")
     assert head(RequestFields(), query=b"").startswith(b"GET /api/ HTTP/1.1\r\n")
 
@@ -91,7 +91,7 @@ def test_a_value_that_ends_its_line_is_refused(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("host", [b"a b", b"a\r\nX: 1", b"a/b", b"a@b", b"a?b", b"\xc3\xa9", b"a,b", b"a" * 256])
-def test_a_host_that_is_none_is_refused(host: bytes) -> None:
+def test_a_malformed_host_is_refused(host: bytes) -> None:
     with pytest.raises(Refused):
         head(read_request_fields([(b"host", host)], "1.1"))
 
@@ -130,7 +130,7 @@ FIELDS = st.lists(st.tuples(NAMES.map(bytes.lower), VALUES), max_size=8)
 def test_whatever_a_client_sends_becomes_one_request_or_none(
     headers: list[tuple[bytes, bytes]], host: bytes, version: str, path: bytes, query: bytes, with_credentials: bool
 ) -> None:
-    """An independent reader finds exactly one request, for our path, with our identity, and nothing behind it."""
+    """An independent parser finds exactly one request, for the given path and identity, and nothing after it."""
     try:
         check_target(b"/api/" + path, query)
         fields = read_request_fields([(b"host", host), *headers], version)
@@ -139,8 +139,8 @@ def test_whatever_a_client_sends_becomes_one_request_or_none(
         return
     assert raw.count(b"\r\n\r\n") == 1
     try:
-        found, rest = as_read(raw)
-    except h11.RemoteProtocolError:  # control characters in a value: the server's parser refuses them before us
+        found, rest = parsed(raw)
+    except h11.RemoteProtocolError:  # control characters in a value: the server's parser refuses them
         assert any(byte < 0x20 or byte == 0x7F for _, value in headers for byte in value)
         return
     assert rest == b""

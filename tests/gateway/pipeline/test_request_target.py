@@ -1,4 +1,4 @@
-"""The path that is authorized is the path that a service reads: every form that could differ is refused (R29)."""
+"""A path that a service could read differently from the gateway is refused."""
 
 import posixpath
 from urllib.parse import unquote
@@ -97,7 +97,7 @@ def test_an_ambiguous_path_is_refused(path: bytes) -> None:
         b"/%40/%23/%3F/%5B%5D",
     ],
 )
-def test_a_plain_path_is_taken(path: bytes) -> None:
+def test_a_plain_path_is_accepted(path: bytes) -> None:
     check_path(path)
 
 
@@ -124,7 +124,7 @@ PIECES = [
 
 @given(st.one_of(st.lists(st.sampled_from(PIECES)).map("".join), st.text(st.characters(max_codepoint=0x17F))))
 @example("/%252e%252e/")
-def test_what_is_taken_reads_alike_decoded_and_normalized(text: str) -> None:
+def test_an_accepted_path_does_not_change_when_decoded_or_normalized(text: str) -> None:
     """Decoding adds no separator, and normalizing changes nothing."""
     path = "/" + text
     try:
@@ -140,7 +140,7 @@ def test_what_is_taken_reads_alike_decoded_and_normalized(text: str) -> None:
 
 
 @given(st.binary(max_size=50))
-def test_any_path_is_taken_or_refused(path: bytes) -> None:
+def test_any_path_is_accepted_or_refused(path: bytes) -> None:
     try:
         check_path(b"/" + path)
     except Refused:
@@ -166,7 +166,7 @@ def test_any_path_is_taken_or_refused(path: bytes) -> None:
     ],
 )
 def test_a_target_is_visible_ascii_of_eight_kilobytes_at_most(path: bytes, query: bytes, code: str | None) -> None:
-    """R35. A query is the service's own business beyond that."""
+    """Apart from that, the gateway does not check queries."""
     if code is None:
         check_target(path, query)
     else:
@@ -175,7 +175,7 @@ def test_a_target_is_visible_ascii_of_eight_kilobytes_at_most(path: bytes, query
         assert refused.value.code == code
 
 
-def test_the_bound_of_a_target_is_a_setting() -> None:
+def test_the_length_limit_is_a_setting() -> None:
     check_target(b"/" + b"a" * 299, b"", RequestLimits(target_bytes=300))
     with pytest.raises(Refused) as refused:
         check_target(b"/" + b"a" * 150, b"a" * 150, RequestLimits(target_bytes=300))

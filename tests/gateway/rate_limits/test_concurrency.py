@@ -1,4 +1,4 @@
-"""Many clients at once, on an upstream that breaks off at random: every answer belongs to its request."""
+"""Many concurrent clients of an upstream that resets connections at random: no response is mixed up."""
 
 import asyncio
 import random
@@ -8,11 +8,11 @@ from tests.gateway.running_gateway import RunningGateway
 
 CLIENTS = 50
 REQUESTS = 40
-"""A client."""
+"""Requests of each client."""
 
 
 async def unreliable(conversation: Conversation) -> None:
-    """Answers with the request's target and body, in two writes; one in ten times resets before or between them."""
+    """Respond with the target and body in two writes. One of ten connections is reset before or between them."""
     await conversation.read_body()
     luck = random.random()
     if luck < 0.05:
@@ -29,12 +29,12 @@ async def unreliable(conversation: Conversation) -> None:
 
 
 async def one_client(port: int, number: int) -> list[int]:
-    """Asks on kept connections, and checks each whole answer against its request. The statuses, 0 for cut off."""
+    """Compare each complete response with its request. Return the statuses; 0 stands for an aborted response."""
     statuses: list[int] = []
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for turn in range(REQUESTS):
-        target = f"/public/{number}/{turn}"
-        body = f"{number}-{turn}".encode() * (turn % 3)
+    for number_of_request in range(REQUESTS):
+        target = f"/public/{number}/{number_of_request}"
+        body = f"{number}-{number_of_request}".encode() * (number_of_request % 3)
         method = "POST" if body else "GET"
         writer.write(f"{method} {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         try:
@@ -61,7 +61,7 @@ async def all_clients(port: int) -> list[int]:
     return [status for statuses in found for status in statuses]
 
 
-def test_every_answer_belongs_to_its_request(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_every_response_belongs_to_its_request(gateway: RunningGateway, upstream: RawUpstream) -> None:
     upstream.begin(unreliable)
     statuses = asyncio.run(all_clients(gateway.port))
     assert len(statuses) == CLIENTS * REQUESTS

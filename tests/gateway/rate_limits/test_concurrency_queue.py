@@ -1,4 +1,4 @@
-"""Places are given out in order and come back on every way out."""
+"""Slots are given in the order of arrival, and are released in every case."""
 
 import asyncio
 import random
@@ -13,20 +13,20 @@ from gateway.routing.routes import ConcurrencyLimit
 
 
 @dataclass
-class Waiting:
-    """A client that waits for a place."""
+class WaitingClient:
+    """A client that waits for a slot."""
 
     disconnected: bool = False
     on_disconnect: Callable[[], None] | None = None
 
     def go_away(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         self.disconnected = True
         if self.on_disconnect is not None:
             self.on_disconnect()
 
 
-def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
+def test_a_released_slot_goes_to_the_request_that_has_waited_longest() -> None:
     async def scenario() -> None:
         queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
         slot = queue.try_acquire()
@@ -34,14 +34,14 @@ def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
         order: list[int] = []
 
         async def one(number: int) -> None:
-            with await queue.acquire(Waiting()):
+            with await queue.acquire(WaitingClient()):
                 order.append(number)
 
         tasks = [asyncio.create_task(one(number)) for number in range(5)]
         await asyncio.sleep(0)
         assert (queue.in_use, queue.waiting) == (1, 5)
         slot.release()
-        assert queue.try_acquire() is None, "a newcomer overtook those who wait"
+        assert queue.try_acquire() is None, "a new request overtook the waiting ones"
         await asyncio.gather(*tasks)
         assert order == [0, 1, 2, 3, 4]
         assert (queue.in_use, queue.waiting) == (0, 0)
@@ -49,7 +49,7 @@ def test_the_place_that_comes_free_goes_to_whoever_has_waited_longest() -> None:
     asyncio.run(scenario())
 
 
-def test_giving_back_twice_frees_one_place() -> None:
+def test_a_second_release_does_nothing() -> None:
     queue = ConcurrencyQueue(ConcurrencyLimit(2))
     first, second = queue.try_acquire(), queue.try_acquire()
     assert first is not None
@@ -59,18 +59,18 @@ def test_giving_back_twice_frees_one_place() -> None:
     assert queue.in_use == 1
 
 
-def test_a_client_that_has_gone_does_not_wait() -> None:
+def test_a_disconnected_client_does_not_wait() -> None:
     async def scenario() -> None:
         queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
         with pytest.raises(ClientGone):
-            await queue.acquire(Waiting(disconnected=True))
+            await queue.acquire(WaitingClient(disconnected=True))
         assert queue.in_use == 0
 
     asyncio.run(scenario())
 
 
-def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -> None:
-    """By the client's going, by a cancelled task, and in either order."""
+def test_a_slot_given_in_the_turn_in_which_the_wait_ends_is_not_lost() -> None:
+    """The wait ends by a disconnect or by a cancelled task, before or after the slot is given."""
 
     async def scenario() -> None:
         for end_first in (True, False):
@@ -78,7 +78,7 @@ def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -
                 queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
                 slot = queue.try_acquire()
                 assert slot is not None
-                client = Waiting()
+                client = WaitingClient()
                 task = asyncio.create_task(queue.acquire(client))
                 await asyncio.sleep(0)
                 end = client.go_away if ends == "gone" else task.cancel
@@ -86,22 +86,22 @@ def test_a_place_that_comes_in_the_moment_in_which_the_wait_ends_is_not_lost() -
                 for step in steps if end_first else reversed(steps):
                     step()
                 (result,) = await asyncio.gather(task, return_exceptions=True)
-                if not isinstance(result, BaseException):  # the place came first: the request goes on with it
+                if not isinstance(result, BaseException):  # the slot was given first, and the request continues
                     result.release()
                 assert (queue.in_use, queue.waiting) == (0, 0), (end_first, ends)
 
     asyncio.run(scenario())
 
 
-def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
-    """A thousand clients that get a place, give up, are cancelled or come too late, at random."""
+def test_no_slot_is_lost_in_any_order_of_events() -> None:
+    """A thousand clients get a slot, disconnect, are cancelled or are refused, at random."""
     luck = random.Random(7)
 
     async def scenario() -> None:
         queue = ConcurrencyQueue(ConcurrencyLimit(3, queue=20, max_wait=0.01))
         most = 0
 
-        async def one(client: Waiting) -> None:
+        async def one(client: WaitingClient) -> None:
             nonlocal most
             with await queue.acquire(client):
                 most = max(most, queue.in_use)
@@ -109,13 +109,13 @@ def test_no_place_is_lost_whatever_happens_in_whatever_order() -> None:
                 if luck.random() < 0.2:
                     raise ValueError("the exchange failed")
 
-        # At first more than there is room for come at once; one of those who wait goes away, one is cancelled.
-        crowd = [Waiting() for _ in range(30)]
+        # At first more clients than slots and queue come at once. One that waits disconnects, another is cancelled.
+        crowd = [WaitingClient() for _ in range(30)]
         tasks = [asyncio.create_task(one(client)) for client in crowd]
         asyncio.get_running_loop().call_soon(crowd[10].go_away)
         asyncio.get_running_loop().call_soon(tasks[11].cancel)
         for _ in range(1_000):
-            client = Waiting()
+            client = WaitingClient()
             task = asyncio.create_task(one(client))
             tasks.append(task)
             if luck.random() < 0.3:

@@ -1,4 +1,4 @@
-"""Rate limits as clients of one and of two gateways meet them, over real sockets and a real Redis."""
+"""Rate limits of one and of two gateways, over real sockets and a real Redis."""
 
 import json
 import time
@@ -33,7 +33,7 @@ Make = Callable[..., RunningGateway]
 
 @pytest.fixture
 def make(make_app: MakeApp, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Iterator[Make]:
-    """Gateways that share one Redis, in which nothing was counted yet."""
+    """`make(**settings)` starts a gateway. All of them share one Redis without counts."""
     (tmp_path / "routes.toml").write_text(ROUTES)
     with Redis.from_url(redis_url) as redis:
         for name in redis.scan_iter("limit:*"):
@@ -49,13 +49,13 @@ def ask(gateway: RunningGateway, path: str, *fields: str) -> Answer:
         return client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *fields)
 
 
-def asks_of(gateway: RunningGateway, path: str, times: int, *fields: str) -> list[int]:
-    """The statuses of so many requests on one connection."""
+def statuses_of(gateway: RunningGateway, path: str, times: int, *fields: str) -> list[int]:
+    """Return the statuses of `times` requests on one connection."""
     with gateway.connect() as client:
         return [client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *fields).status for _ in range(times)]
 
 
-def test_the_client_is_told_how_it_stands_and_at_last_when_to_return(make: Make, upstream: RawUpstream) -> None:
+def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make, upstream: RawUpstream) -> None:
     gateway = make()
     remaining = []
     for _ in range(5):
@@ -74,18 +74,18 @@ def test_the_client_is_told_how_it_stands_and_at_last_when_to_return(make: Make,
     assert len(upstream.requests) == 5
 
 
-def test_a_route_without_limits_says_nothing_and_refuses_nobody(make: Make) -> None:
+def test_a_route_without_limits_has_no_ratelimit_fields_and_no_refusals(make: Make) -> None:
     gateway = make()
     answer = ask(gateway, "/free/x")
     assert answer.get("ratelimit") is answer.get("ratelimit-policy") is None
-    assert set(asks_of(gateway, "/free/x", 200)) == {200}
+    assert set(statuses_of(gateway, "/free/x", 200)) == {200}
 
 
 def test_two_gateways_share_a_small_limit_exactly(make: Make) -> None:
     one, two = make(), make()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: asks_of((one, two)[number % 2], "/few/x", 5), range(8)))
-    statuses = [status for some in found for status in some]
+        results = list(pool.map(lambda number: statuses_of((one, two)[number % 2], "/few/x", 5), range(8)))
+    statuses = [status for result in results for status in result]
     assert sorted(set(statuses)) == [200, 429]
     assert statuses.count(200) == 5
 
@@ -93,15 +93,13 @@ def test_two_gateways_share_a_small_limit_exactly(make: Make) -> None:
 def test_two_gateways_share_a_larger_limit_within_a_tenth_each(make: Make) -> None:
     one, two = make(), make()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: asks_of((one, two)[number % 2], "/many/x", 50), range(8)))
-    statuses = [status for some in found for status in some]
+        results = list(pool.map(lambda number: statuses_of((one, two)[number % 2], "/many/x", 50), range(8)))
+    statuses = [status for result in results for status in result]
     assert 100 <= statuses.count(200) <= 120
     assert statuses.count(200) + statuses.count(429) == 400
 
 
-def test_an_identity_has_one_budget_whatever_token_and_address_it_comes_with(
-    make: Make, signing_key: SigningKey
-) -> None:
+def test_all_tokens_of_a_subject_share_one_limit(make: Make, signing_key: SigningKey) -> None:
     gateway = make()
     now = time.time()
     tokens = [signing_key.sign(access_claims(now, jti=f"{number:032x}", sid=str(number))) for number in range(4)]
@@ -114,52 +112,52 @@ def test_an_identity_has_one_budget_whatever_token_and_address_it_comes_with(
 
 
 @pytest.mark.parametrize("kind", ["bad", "malformed", "expired", "none"])
-def test_requests_that_prove_nothing_meet_one_limit_at_all_gateways(
+def test_unauthenticated_requests_share_one_limit_at_all_gateways(
     make: Make, signing_key: SigningKey, kind: str
 ) -> None:
-    """As good ones do: what a worker counts alone would let each of them in as often."""
+    """If each worker counted alone, every gateway would admit the full rate."""
     claims = access_claims(time.time() - (600 if kind == "expired" else 0))
     good = signing_key.sign(claims)
     bad = good if kind == "expired" else good.rpartition(".")[0] + "." + "A" * 342
     fields = {"none": (), "malformed": ("Authorization: Bearer a b",)}.get(kind, (f"Authorization: Bearer {bad}",))
-    statuses = [asks_of(make(), "/few-own/x", 5, *fields) for _ in range(4)]
+    statuses = [statuses_of(make(), "/few-own/x", 5, *fields) for _ in range(4)]
     assert statuses == [[401] * 5, [429] * 5, [429] * 5, [429] * 5]
 
 
-def test_what_an_identitys_limit_refuses_does_not_count_for_its_address(
+def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
     make: Make, signing_key: SigningKey, redis_url: str
 ) -> None:
-    """Nor anywhere else, whichever way the request took."""
+    """Neither with a cached token nor with a refresh token beside it."""
     gateways = [make(), make()]
     token = f"Authorization: Bearer {signing_key.sign(access_claims(time.time(), sub='busy'))}"
-    refresh = "X-Refresh-Token: unneeded"  # takes the long way
+    refresh = "X-Refresh-Token: unneeded"
     for gateway in gateways:
-        asks_of(gateway, "/own/x", 6, token)
-        asks_of(gateway, "/own/x", 6, token, refresh)
+        statuses_of(gateway, "/own/x", 6, token)
+        statuses_of(gateway, "/own/x", 6, token, refresh)
     left = [ask(gateway, "/own/x").problem["code"] for gateway in gateways]
     assert left == ["no_credentials"] * 2
-    told = ask(gateways[0], "/own/x", token).get("ratelimit") or ""
-    assert '"address-86400s";r=996' in told  # three that were let in, and one without a token
+    remaining = ask(gateways[0], "/own/x", token).get("ratelimit") or ""
+    assert '"address-86400s";r=996' in remaining  # three admitted requests, and one without a token
 
 
-def test_requests_with_bad_tokens_count_for_their_address(make: Make, signing_key: SigningKey) -> None:
-    """Those the gateway knows at once as well as those it has to look at."""
+def test_requests_with_invalid_tokens_count_for_their_address(make: Make, signing_key: SigningKey) -> None:
+    """Without a token, with a malformed one, and with an expired one."""
     gateway = make()
     expired = signing_key.sign(access_claims(time.time() - 600))
     for fields in ((), ("Authorization: Bearer x",), (f"Authorization: Bearer {expired}",)):
         assert ask(gateway, "/own/x", *fields).status == 401
     good = signing_key.sign(access_claims(time.time()))
-    standing = ask(gateway, "/own/x", f"Authorization: Bearer {good}").get("ratelimit") or ""
-    assert standing.startswith('"address-86400s";r=996;')
+    remaining = ask(gateway, "/own/x", f"Authorization: Bearer {good}").get("ratelimit") or ""
+    assert remaining.startswith('"address-86400s";r=996;')
 
 
-def test_the_sessions_endpoint_is_limited_by_address_and_health_is_not(make: Make) -> None:
+def test_the_session_endpoint_has_an_address_limit_and_health_checks_have_none(make: Make) -> None:
     gateway = make(SESSION_RATE="2/hour")
-    assert asks_of(gateway, "/session/", 3) == [401, 401, 429]
-    assert set(asks_of(gateway, "/healthz", 5)) == {200}
+    assert statuses_of(gateway, "/session/", 3) == [401, 401, 429]
+    assert set(statuses_of(gateway, "/healthz", 5)) == {200}
 
 
-def test_pages_of_other_origins_may_read_how_they_stand(make: Make) -> None:
+def test_pages_of_allowed_origins_may_read_the_ratelimit_fields(make: Make) -> None:
     gateway = make(ALLOWED_ORIGINS="https://app.example")
     answer = ask(gateway, "/few/x", "Origin: https://app.example")
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(
@@ -167,24 +165,24 @@ def test_pages_of_other_origins_may_read_how_they_stand(make: Make) -> None:
     )
 
 
-def test_rate_limits_off_is_off(make: Make) -> None:
+def test_rate_limits_can_be_switched_off(make: Make) -> None:
     gateway = make(RATE_LIMITS="off", SESSION_RATE="1/hour")
-    assert asks_of(gateway, "/few/x", 20) == [200] * 20
-    assert asks_of(gateway, "/session/", 3) == [401] * 3
+    assert statuses_of(gateway, "/few/x", 20) == [200] * 20
+    assert statuses_of(gateway, "/session/", 3) == [401] * 3
     assert ask(gateway, "/few/x").get("ratelimit") is None
 
 
-def test_without_redis_a_gateway_counts_alone_and_answers_no_5xx(make: Make) -> None:
+def test_without_redis_a_gateway_counts_alone_and_fails_no_request(make: Make) -> None:
     with valkey_server() as server:
         gateway = make(REDIS_URL=server.url)
-        assert asks_of(gateway, "/few/x", 2) == [200, 200]
+        assert statuses_of(gateway, "/few/x", 2) == [200, 200]
         server.stop()
-        assert asks_of(gateway, "/few/x", 6) == [200, 200, 200, 429, 429, 429]
+        assert statuses_of(gateway, "/few/x", 6) == [200, 200, 200, 429, 429, 429]
 
 
-def test_a_refused_body_is_not_waited_for(make: Make) -> None:
+def test_a_refusal_does_not_wait_for_the_body(make: Make) -> None:
     gateway = make()
-    asks_of(gateway, "/few/x", 5)
+    statuses_of(gateway, "/few/x", 5)
     with RawClient(gateway.port) as client:
         answer = client.ask("POST /few/x HTTP/1.1", "Host: gateway", "Content-Length: 1000")
     assert (answer.status, answer.get("connection")) == (429, "close")

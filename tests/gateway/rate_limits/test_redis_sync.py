@@ -1,4 +1,4 @@
-"""Two workers that share what they count through a real server, which goes away and comes back."""
+"""Workers that share rate-limit counters through a real Redis server, which stops and comes back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,16 +37,16 @@ def valkey(shared_valkey: Valkey) -> Valkey:
 
 
 class Worker:
-    """What decides in one worker."""
+    """The rate limiter of one worker."""
 
     def __init__(self, url: str, clock: MovableClock) -> None:
         self.redis = AsyncRedis.from_url(url, socket_timeout=0.2, retry=Retry(NoBackoff(), 0))
-        self.told: list[bool] = []
-        self.counters = SharedCounters(self.redis, clock, self.told.append)
+        self.local_states: list[bool] = []
+        self.counters = SharedCounters(self.redis, clock, self.local_states.append)
         self.rate_limiter = RateLimiter(self.counters, clock)
 
     async def admits(self, limit: RateLimit, client: str = CLIENT) -> bool:
-        """Whether one more request is let in."""
+        """Return whether one more request is admitted."""
         try:
             await run(self.rate_limiter.admit_address([limit], client))
         except Refused as refused:
@@ -54,7 +54,7 @@ class Worker:
         return True
 
     async def admitted(self, limit: RateLimit, times: int) -> int:
-        """How many of so many requests are let in that come one after the other, while others have their turn."""
+        """Send `times` requests, one after the other, and return how many are admitted."""
         found = 0
         for _ in range(times):
             found += await self.admits(limit)
@@ -74,53 +74,53 @@ async def workers(valkey: Valkey, clock: MovableClock, number: int = 2) -> Async
 
 
 async def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    """Returns once the condition holds: for what real processes do in their own time."""
+    """Wait until the condition holds, for at most `seconds`."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - nobody tells us
+        while not condition():  # noqa: ASYNC110 - a real server has no event for it
             await asyncio.sleep(0.01)
 
 
-def play(story: Callable[[], Awaitable[None]]) -> None:
-    async def told() -> None:
-        await story()
+def run_scenario(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario()
 
-    asyncio.run(told())
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("rate", [1, 5, 9])
-def test_a_limit_under_ten_is_exact_however_many_workers_there_are(
+def test_a_limit_under_ten_is_exact_with_any_number_of_workers(
     valkey: Valkey, clock: MovableClock, rate: int
 ) -> None:
-    """Asking Redis is counting there, so that no two workers are told of the same place."""
+    """One command in Redis counts and reads, so two workers never admit the same request."""
     limit = RateLimit("small", ADDRESS, Rate(rate, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 4) as made:
             found = await asyncio.gather(*(worker.admitted(limit, 10) for worker in made for _ in range(5)))
             assert sum(found) == rate
 
-    play(story)
+    run_scenario(scenario)
 
 
 @pytest.mark.parametrize("rate", [100, 1_000])
-def test_a_larger_limit_is_never_less_and_at_most_a_tenth_more_for_each_worker(
+def test_a_larger_limit_is_exceeded_by_a_tenth_per_worker_at_most(
     valkey: Valkey, clock: MovableClock, rate: int
 ) -> None:
     limit = RateLimit("large", ADDRESS, Rate(rate, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 2) as made:
             found = await asyncio.gather(*(worker.admitted(limit, rate) for worker in made for _ in range(2)))
             assert rate <= sum(found) <= rate + 2 * rate // 10
 
-    play(story)
+    run_scenario(scenario)
 
 
 def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: MovableClock) -> None:
-    """Without asking: what it counted itself goes out with the next batch, and the sum comes back."""
+    """It sends its own counts with the next batch and gets the sum."""
     limit = RateLimit("batch", ADDRESS, Rate(100, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock) as (one, two):
             assert await one.admitted(limit, 95) == 95
             assert await two.admitted(limit, 2) == 2
@@ -128,13 +128,13 @@ def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: Mov
             await until(lambda: here.total == 97)
             assert await two.admitted(limit, 10) == 3
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_far_from_its_limit_is_not_sent_to_redis(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("little", ADDRESS, Rate(300, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             assert await worker.admitted(limit, 5) == 5
             await worker.counters.send_batch()
@@ -145,13 +145,13 @@ def test_who_uses_little_of_a_limit_costs_redis_nothing(valkey: Valkey, clock: M
                 (name,) = redis.keys("limit:*")
                 assert redis.get(name) == b"6"
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_what_is_refused_does_not_count(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_refused_request_does_not_count(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("refused", ADDRESS, Rate(5, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock) as (one, two):
             found = await asyncio.gather(*(worker.admits(limit) for worker in (one, two) for _ in range(50)))
             assert sum(found) == 5
@@ -160,13 +160,13 @@ def test_what_is_refused_does_not_count(valkey: Valkey, clock: MovableClock) -> 
                 await until(lambda: redis.get(name) == b"5")
                 assert 60 < redis.ttl(name) <= 180
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_the_window_before_is_known_to_a_worker_that_was_not_there(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_worker_gets_the_previous_window_from_redis(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("before", ADDRESS, Rate(8, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock) as (one, two):
             assert await one.admitted(limit, 8) == 8
             clock.move(60)
@@ -175,13 +175,13 @@ def test_the_window_before_is_known_to_a_worker_that_was_not_there(valkey: Valke
             assert await two.admitted(limit, 8) == 2
 
     clock.now = 1_800_000_000 // 60 * 60
-    play(story)
+    run_scenario(scenario)
 
 
-def test_each_address_and_each_limit_has_a_budget_of_its_own(valkey: Valkey, clock: MovableClock) -> None:
+def test_each_address_and_each_limit_is_counted_apart(valkey: Valkey, clock: MovableClock) -> None:
     limit, other = RateLimit("one", ADDRESS, Rate(1, 60)), RateLimit("other", ADDRESS, Rate(1, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             assert [await worker.admits(limit, client) for client in (CLIENT, CLIENT, "192.0.2.8")] == [
                 True,
@@ -190,24 +190,24 @@ def test_each_address_and_each_limit_has_a_budget_of_its_own(valkey: Valkey, clo
             ]
             assert await worker.admits(other)
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_who_has_no_address_is_not_limited_by_it(valkey: Valkey, clock: MovableClock) -> None:
-    """Behind a unix socket all are "unknown"; together they would soon have nothing left."""
+def test_a_client_without_an_address_is_not_limited(valkey: Valkey, clock: MovableClock) -> None:
+    """All clients on a unix socket are "unknown", and would share one limit."""
     limit = RateLimit("nobody", ADDRESS, Rate(1, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             assert all([await worker.admits(limit, "unknown") for _ in range(5)])
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_request_that_one_limit_refuses_counts_for_no_other(valkey: Valkey, clock: MovableClock) -> None:
     address, identity = RateLimit("a", ADDRESS, Rate(100, 60)), RateLimit("i", IDENTITY, Rate(10, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             worker.counters.counter(identity, "ada", clock()).shared = 10
             for _ in range(3):
@@ -216,39 +216,39 @@ def test_a_request_that_one_limit_refuses_uses_up_no_other(valkey: Valkey, clock
                     await run(worker.rate_limiter.admit_identity([address, identity], CLIENT, "ada"))
             assert worker.counters.counter(address, CLIENT, clock()).total == 0
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_while_redis_is_away_each_worker_counts_alone_and_afterwards_together_again(clock: MovableClock) -> None:
-    """Nobody waits for what does not come, nobody is let in without end, and nothing raises."""
+def test_workers_count_alone_while_redis_is_down_and_share_again_afterwards(clock: MovableClock) -> None:
+    """Meanwhile no request waits or fails, and the limit applies per worker."""
     limit = RateLimit("alone", ADDRESS, Rate(5, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         with valkey_server() as server:
             async with workers(server, clock) as (one, two):
                 assert await one.admitted(limit, 2) == 2
                 server.stop()
                 here, there = await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))
                 assert (here, there) == (3, 5)
-                assert one.told == two.told == [True]
+                assert one.local_states == two.local_states == [True]
                 server.start()
-                await until(lambda: one.told == two.told == [True, False])
-                # Redis came back with nothing: what was let in alone counts from where the workers left off, or anew.
+                await until(lambda: one.local_states == two.local_states == [True, False])
+                # Redis came back empty, so the workers continue from their own counts, or from zero.
                 assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) <= 5
                 clock.move(120)
                 assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) == 5
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothing(clock: MovableClock) -> None:
+def test_a_redis_that_hangs_delays_only_the_first_request(clock: MovableClock) -> None:
     limit = RateLimit("hung", ADDRESS, Rate(9, 60))
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    async def story() -> None:
+    async def scenario() -> None:
         server = await asyncio.start_server(silent, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         worker = Worker(f"redis://127.0.0.1:{port}", clock)
@@ -256,25 +256,25 @@ def test_a_hung_redis_costs_the_first_request_its_time_out_and_the_others_nothin
         sharing.start()
         async with asyncio.timeout(2):
             assert await worker.admits(limit)
-            assert worker.told == [True]
+            assert worker.local_states == [True]
             for _ in range(8):
                 assert list(worker.rate_limiter.admit_address([limit], CLIENT)) == []  # yields nothing to wait for
             assert not await worker.admits(limit)
         await sharing.stop()
         server.close()
 
-    play(story)
+    run_scenario(scenario)
 
 
-def test_a_request_that_hangs_up_while_it_waits_harms_nobody(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_that_disconnects_while_it_waits_affects_no_other(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("gone", ADDRESS, Rate(2, 60))
 
-    async def story() -> None:
+    async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
             gone = asyncio.create_task(worker.admits(limit))
             await asyncio.sleep(0)
             gone.cancel()
             assert await worker.admits(limit)
-            assert not await worker.admits(limit)  # the one that is gone had its place already
+            assert not await worker.admits(limit)  # the disconnected one was counted
 
-    play(story)
+    run_scenario(scenario)

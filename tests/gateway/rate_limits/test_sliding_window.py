@@ -1,4 +1,4 @@
-"""What one worker knows of a limit, as time goes by."""
+"""The sliding-window counters of one worker."""
 
 import pytest
 
@@ -15,36 +15,36 @@ def counters(count: int, seconds: int = 60) -> LimitCounters:
     return LimitCounters(RateLimit("id", ADDRESS, Rate(count, seconds)))
 
 
-def come(counters: LimitCounters, times: int, now: float, key: str = "a") -> WindowCounter:
-    """Counts `key` so often."""
+def count(counters: LimitCounters, times: int, now: float, key: str = "a") -> WindowCounter:
+    """Count `key` `times` times."""
     counter = counters.counter(key, now)
     counter.own += times
     return counter
 
 
-def test_there_is_room_until_the_rate_is_used_up_and_each_key_has_its_own() -> None:
+def test_each_key_is_admitted_until_its_rate_is_used_up() -> None:
     limited = counters(30)
-    assert come(limited, 29, NOON).remaining(NOON) == 1
-    assert come(limited, 1, NOON).decide(NOON) is Decision.REFUSE
+    assert count(limited, 29, NOON).remaining(NOON) == 1
+    assert count(limited, 1, NOON).decide(NOON) is Decision.REFUSE
     assert limited.counter("b", NOON).decide(NOON) is Decision.ADMIT
 
 
-def test_a_worker_goes_on_by_itself_for_a_tenth_of_what_it_knows_to_be_left() -> None:
-    count = come(counters(100), 9, NOON)
-    assert count.decide(NOON) is Decision.ADMIT
-    count.own += 1
-    assert count.decide(NOON) is Decision.ASK
-    count.shared, count.own = 10, 0
-    assert count.decide(NOON) is Decision.ADMIT
+def test_a_worker_admits_a_tenth_of_the_remaining_requests_without_asking() -> None:
+    counter = count(counters(100), 9, NOON)
+    assert counter.decide(NOON) is Decision.ADMIT
+    counter.own += 1
+    assert counter.decide(NOON) is Decision.ASK
+    counter.shared, counter.own = 10, 0
+    assert counter.decide(NOON) is Decision.ADMIT
 
 
-def test_limits_under_ten_are_always_asked_about() -> None:
+def test_with_a_limit_under_ten_redis_is_always_asked() -> None:
     assert counters(9).counter("a", NOON).decide(NOON) is Decision.ASK
 
 
-def test_nobody_has_twice_the_rate_across_a_windows_border() -> None:
+def test_the_rate_is_not_doubled_at_the_border_of_two_windows() -> None:
     limited = counters(60)
-    come(limited, 60, NOON + 59)
+    count(limited, 60, NOON + 59)
     assert limited.counter("a", NOON + 60).decide(NOON + 60) is Decision.REFUSE
     assert limited.counter("a", NOON + 75).remaining(NOON + 75) == pytest.approx(15)
     assert limited.counter("a", NOON + 90).remaining(NOON + 90) == pytest.approx(30)
@@ -61,37 +61,37 @@ def test_nobody_has_twice_the_rate_across_a_windows_border() -> None:
         (2, 1, 2, 29.0),
     ],
 )
-def test_after_the_wait_there_is_room_and_a_second_before_there_was_none(
+def test_retry_after_is_the_first_second_in_which_a_request_is_admitted(
     rate: int, total: int, before: int, into: float
 ) -> None:
     limited = counters(rate)
-    come(limited, before, NOON - 30)
-    count = come(limited, total, NOON + into)
-    assert count.decide(NOON + into) is Decision.REFUSE
-    later = NOON + into + count.retry_after(NOON + into)
+    count(limited, before, NOON - 30)
+    counter = count(limited, total, NOON + into)
+    assert counter.decide(NOON + into) is Decision.REFUSE
+    later = NOON + into + counter.retry_after(NOON + into)
     assert limited.counter("a", later).remaining(later) >= 1 - 1e-6
     sooner = later - 1.001
     if sooner > NOON + into:
         before_that = counters(rate)
-        come(before_that, before, NOON - 30)
-        come(before_that, total, NOON + into)
+        count(before_that, before, NOON - 30)
+        count(before_that, total, NOON + into)
         assert before_that.counter("a", sooner).remaining(sooner) < 1
 
 
-def test_a_key_that_stayed_away_for_two_windows_is_forgotten() -> None:
+def test_a_key_without_requests_for_two_windows_is_removed() -> None:
     limited = counters(5)
-    come(limited, 5, NOON)
+    count(limited, 5, NOON)
     limited.counter("b", NOON + 60)
     limited.counter("b", NOON + 120)
     assert len(limited) == 2
     assert limited.counter("a", NOON + 120).remaining(NOON + 120) == 5
 
 
-def test_memory_is_bounded_and_the_oldest_key_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_keys_is_bounded_and_the_oldest_is_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sliding_window, "MAX_KEYS", 3)
     limited = counters(5)
     for key in "abcd":
-        come(limited, 1, NOON, key)
+        count(limited, 1, NOON, key)
     assert len(limited) == 3
     assert limited.counter("d", NOON).total == 1
     assert limited.counter("a", NOON).total == 0

@@ -1,4 +1,4 @@
-"""What came before need not be parsed again, and means what it meant: no more, no less, and for nobody else."""
+"""A request with a cached head means the same as when it was parsed."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 
 PUBLIC = b"GET /public/known?q=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\n\r\n"
 OFTEN = 4
-"""The first two times teach, the others recall."""
+"""The first two requests fill the cache, the others are found in it."""
 
 
 def ask(client: RawClient, raw: bytes) -> tuple[int, bytes]:
@@ -28,8 +28,8 @@ def ask(client: RawClient, raw: bytes) -> tuple[int, bytes]:
     return answer.status, answer.body
 
 
-def test_a_request_means_the_same_however_often_it_comes(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """But for its id, which no other request has, and on whichever connection."""
+def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Only its id differs, on every connection."""
     ids, heads = set(), set()
     for _ in range(2):
         with gateway.connect() as client:
@@ -45,13 +45,13 @@ def test_a_request_means_the_same_however_often_it_comes(gateway: RunningGateway
     assert (len(upstream.requests), len(heads), ids) == (2 * OFTEN, 1, set())
 
 
-def test_a_known_request_may_come_in_pieces_or_in_numbers(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_cached_request_may_arrive_in_parts_or_pipelined(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for cut in range(1, len(PUBLIC), 7):
             assert ask(client, PUBLIC) == (200, b"ok")
             client.send(PUBLIC[:cut])
-            time.sleep(0.002)  # two packets, as far as the kernel lets us say so
+            time.sleep(0.002)  # so that they probably arrive in two packets
             assert ask(client, PUBLIC[cut:]) == (200, b"ok")
         asked = len(upstream.requests)
         client.send(PUBLIC * 3)
@@ -61,7 +61,7 @@ def test_a_known_request_may_come_in_pieces_or_in_numbers(gateway: RunningGatewa
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d", b"Transfer-Encoding: chunked"], ids=["length", "chunked"])
-def test_a_body_that_looks_like_a_known_request_is_a_body(
+def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
     gateway: RunningGateway, upstream: RawUpstream, framing: bytes
 ) -> None:
     with gateway.connect() as client:
@@ -86,22 +86,22 @@ def test_a_body_that_looks_like_a_known_request_is_a_body(
     assert upstream.requests[asked].content() == PUBLIC
 
 
-def test_a_header_that_ends_in_a_known_request_is_a_header(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_header_that_ends_with_a_cached_request_is_a_header(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         for _ in range(OFTEN):
             assert ask(client, PUBLIC) == (200, b"ok")
         client.send(b"GET /public/other HTTP/1.1\r\nHost: h\r\nX-Note: ")
         time.sleep(0.02)
         client.send(PUBLIC)
-        assert client.answer().status == 400  # its second Host
+        assert client.answer().status == 400  # it has two Host fields
         asked = len(upstream.requests)
     assert asked == OFTEN
 
 
-def test_a_known_request_is_refused_once_its_token_is_no_good(
+def test_a_cached_request_is_refused_when_its_token_has_expired(
     make_app: MakeApp, clock: MovableClock, signing_key: SigningKey, upstream: RawUpstream
 ) -> None:
-    """Whose it is and until when is asked every time."""
+    """The token is verified for each request."""
     token = signing_key.sign(access_claims(clock(), exp=int(clock()) + 60))
     raw = f"GET /api/known HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     with running(make_app(clock=clock)) as gateway, gateway.connect() as client:
@@ -118,7 +118,7 @@ WHOLE = ok(b"the body", "Content-Type: text/plain", "Set-Cookie: a=b", "Server: 
 
 
 def in_pieces(raw: bytes) -> Script:
-    """Answers with `raw`, its last bytes a little later."""
+    """Respond with `raw`, and send its last bytes later."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.read_body()
@@ -142,10 +142,10 @@ def in_pieces(raw: bytes) -> Script:
     ],
     ids=["whole", "in pieces", "after an interim one", "the last one", "head alone", "HEAD with a body", "and more"],
 )
-def test_a_known_answer_means_what_it_meant(
+def test_a_response_with_a_cached_head_means_the_same(
     gateway: RunningGateway, upstream: RawUpstream, method: str, script: Script
 ) -> None:
-    """What comes with it or after it is still looked at."""
+    """Bytes that come before or after it are still checked."""
     with gateway.connect() as client:
         for turn in range(2 * OFTEN):
             upstream.begin(script if turn % 2 else answering(WHOLE))
@@ -158,7 +158,7 @@ def test_a_known_answer_means_what_it_meant(
             assert (answer.get("set-cookie"), answer.get("server")) == (None, None)
 
 
-def test_a_known_answer_that_is_cut_short_is_not_taken_for_whole(
+def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     for turn in range(2 * OFTEN):
@@ -168,7 +168,7 @@ def test_a_known_answer_that_is_cut_short_is_not_taken_for_whole(
             assert client.answer().whole is not bool(turn % 2)
 
 
-def test_memory_is_bounded() -> None:
+def test_the_caches_are_bounded() -> None:
     requests, answers = RequestHeadCache(), ResponseHeadCache()
     request = Request("1", "GET", b"/", b"", [], "1.1", "192.0.2.1", "http", None)
     for number in range(3 * MAX_ENTRIES):

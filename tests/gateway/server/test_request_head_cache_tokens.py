@@ -1,4 +1,4 @@
-"""Requests that differ in their token alone are known by the rest: each is still its sender's, and nobody else's."""
+"""Requests that differ only in their token share a cached head, and each is authenticated by its own token."""
 
 import time
 
@@ -15,7 +15,7 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
 OFTEN = 4
-"""The first two times teach, the others recall."""
+"""The first two requests fill the cache, the others are found in it."""
 
 
 def token_of(name: str, key: SigningKey) -> str:
@@ -43,10 +43,10 @@ def ask(client: RawClient, raw: bytes) -> int:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization"])
-def test_each_is_who_their_token_says(
+def test_each_request_is_authenticated_by_its_own_token(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, name: str
 ) -> None:
-    """On one connection by turns, and on connections of their own."""
+    """On one connection in turn, and on two connections."""
     raw = {who: request(f"{name}: Bearer {token}") for who, token in (("ann", ann), ("bob", bob))}
     with gateway.connect() as shared, gateway.connect() as other:
         for turn in range(2 * OFTEN):
@@ -56,10 +56,10 @@ def test_each_is_who_their_token_says(
                 assert upstream.last.get("authorization") is None
 
 
-def test_credentials_that_are_forwarded_are_the_senders(
+def test_each_request_is_forwarded_with_its_own_token(
     gateway: RunningGateway, auth_upstream: RawUpstream, ann: str, bob: str
 ) -> None:
-    """A route to the auth service: what everybody says there has nobody's token in it."""
+    """On a route to the auth service, which gets credentials."""
     with gateway.connect() as client:
         for _ in range(OFTEN):
             for token in (ann, bob):
@@ -90,11 +90,11 @@ BAD = [
 
 
 @pytest.mark.parametrize("written", BAD, ids=repr)
-def test_a_token_that_is_written_otherwise_means_what_it_meant(
+def test_an_unusual_authorization_field_means_the_same_as_without_a_cache(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, written: str
 ) -> None:
-    """Whatever the parser and the pipeline say of it at first, they say once the rest of the request is known."""
-    target = f"/api/odd-{BAD.index(written)}"  # that nobody has asked for before
+    """The response is the same before and after the rest of the request was cached."""
+    target = f"/api/odd-{BAD.index(written)}"  # so that it is not cached yet
     odd = request(f"Authorization: {written}".replace("{}", bob), target)
     with gateway.connect() as client:
         at_first = ask(client, odd)
@@ -107,7 +107,7 @@ def test_a_token_that_is_written_otherwise_means_what_it_meant(
 
 
 @pytest.mark.parametrize("first", ["X-Authorization: Bearer {}", "Proxy-Authorization: Bearer {}"])
-def test_another_fields_token_is_not_taken_for_it(
+def test_the_token_of_another_field_is_not_used(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, first: str
 ) -> None:
     def both(one: str, two: str) -> bytes:
@@ -121,7 +121,7 @@ def test_another_fields_token_is_not_taken_for_it(
             assert upstream.last.get("x-user-id") == f"{who}-id"
 
 
-def test_beside_a_session_cookie_a_token_still_decides(
+def test_a_token_decides_also_beside_a_session_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str
 ) -> None:
     with gateway.connect() as client:
@@ -131,11 +131,11 @@ def test_beside_a_session_cookie_a_token_still_decides(
             assert upstream.last.get("x-user-id") == f"{who}-id"
 
 
-# --- the memory itself ----------------------------------------------------------------------------------------------
+# --- the cache itself --------------------------------------------------------------------------------------------
 
 
 class Parsed:
-    """What httptools makes of some bytes; `request` is None where they are not exactly one request without a body."""
+    """The request that httptools parses; None if the bytes are not exactly one request without a body."""
 
     def __init__(self, data: bytes) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
@@ -189,7 +189,7 @@ ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 @example(learnt=ONE, asked=b"", instead=[b"b\nX: y"])
 @example(learnt=ONE, asked=b"", instead=[b"b\rX: y", b"b\x00"])
 def test_a_hit_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list[bytes]) -> None:
-    """Whatever was learnt, and whatever stands in the place of whichever token of whichever request."""
+    """For every cached request, and every replacement of every token in every request."""
     known = RequestHeadCache()
     request = Parsed(learnt).request
     if request is not None:
@@ -211,7 +211,7 @@ def test_a_hit_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list
             assert given == ([b"Bearer " + hit.token.encode()] if hit.token else [])
 
 
-def test_no_token_is_kept() -> None:
+def test_the_cache_holds_no_token() -> None:
     known = RequestHeadCache()
     data = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer top.secret.token\r\n\r\n"
     request = Parsed(data).request
