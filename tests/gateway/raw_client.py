@@ -107,6 +107,15 @@ class RawClient:
         head, _, self._received = self._received.partition(b"\r\n\r\n")
         return head + b"\r\n\r\n"
 
+    def read(self, size: int) -> bytes:
+        """Receive exactly `size` bytes."""
+        while len(self._received) < size:
+            data = self.socket.recv(size - len(self._received))
+            assert data, "the connection was closed"
+            self._received += data
+        data, self._received = self._received[:size], self._received[size:]
+        return data
+
     def rest(self) -> bytes:
         """Return what is received until the server closes. Raises ConnectionResetError if it resets."""
         received, self._received = self._received, b""
