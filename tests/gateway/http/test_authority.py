@@ -11,7 +11,7 @@ from tests.gateway.running_gateway import RunningGateway
 def test_the_authority_of_an_absolute_target_replaces_the_host(
     gateway: RunningGateway, upstream: RawUpstream, authority: str, version: str
 ) -> None:
-    """RFC 9112 3.2.2: it replaces the Host field. R28: it selects no upstream."""
+    """RFC 9112 3.2.2. It does not select the upstream."""
     for scheme in ("http", "https", "HTTP"):  # the third time, the head may be cached
         with gateway.connect() as client:
             for _ in range(3):
@@ -73,7 +73,7 @@ def test_an_absolute_target_without_a_path_means_the_root_or_the_server(
 def test_an_absolute_target_does_not_excuse_a_second_or_missing_host(
     gateway: RunningGateway, upstream: RawUpstream, line: str
 ) -> None:
-    """R30; and HTTP/1.1 requires a Host nevertheless (RFC 9112 3.2)."""
+    """HTTP/1.1 requires exactly one Host in any case (RFC 9112 3.2)."""
     for lines in ((line, "Host: h"), ()):
         with gateway.connect() as client:
             assert client.ask("GET http://h/public/a HTTP/1.1", *lines).problem["code"] == "bad_header"

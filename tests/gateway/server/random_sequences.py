@@ -288,7 +288,7 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
             executed_before = len(executed)
             try:
                 answers = await play(port, sequence)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the sequence that caused it has to be seen
+            except Exception as error:  # noqa: BLE001 - reported with the sequence that caused it
                 outcome.faults.append(f"{sequence}: {error!r}")
                 continue
             outcome.played += 1
