@@ -24,9 +24,7 @@ def run(environ: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch) 
     return run
 
 
-def test_a_new_database_is_migrated_and_again_is_no_change(
-    run: Run, environ: dict[str, str], tmp_path: object
-) -> None:
+def test_migrating_twice_changes_nothing(run: Run, environ: dict[str, str], tmp_path: object) -> None:
     environ["DATABASE_URL"] = f"sqlite:///{tmp_path}/new.db"
     assert run("create-user", "a@b.co", typed=PASSWORD).exit_code != 0
     for _ in range(2):
@@ -34,7 +32,7 @@ def test_a_new_database_is_migrated_and_again_is_no_change(
     assert run("create-user", "a@b.co", typed=PASSWORD).exit_code == 0
 
 
-def test_a_user_is_made_with_a_password_from_standard_input(run: Run, ann: Person, operator: Operator) -> None:
+def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Person, operator: Operator) -> None:
     made = run("create-user", "root@example.org", "--staff", typed=f"{PASSWORD}\n")
     assert made.exit_code == 0, made.output
     assert PASSWORD not in made.output
@@ -56,7 +54,7 @@ def test_a_user_is_made_with_a_password_from_standard_input(run: Run, ann: Perso
         ("new@example.org", "x" * 257, "longer than 256"),
     ],
 )
-def test_what_registration_refuses_is_refused_here(
+def test_create_user_refuses_what_a_registration_refuses(
     run: Run, ann: Person, email: str, typed: str, complaint: str
 ) -> None:
     refused = run("create-user", email, typed=typed)
@@ -65,7 +63,7 @@ def test_what_registration_refuses_is_refused_here(
     assert "Traceback" not in refused.output
 
 
-def test_roles_come_and_go_and_end_the_sessions_that_named_others(run: Run, ann: Person, operator: Operator) -> None:
+def test_a_change_of_roles_ends_the_sessions_with_the_old_roles(run: Run, ann: Person, operator: Operator) -> None:
     assert "roles: staff; 1 sessions ended" in run("grant", ann.email, "staff").output
     assert ann.me().status_code == 401
     run("grant", "ANN@example.org", "beta")
@@ -77,12 +75,12 @@ def test_roles_come_and_go_and_end_the_sessions_that_named_others(run: Run, ann:
 
 
 @pytest.mark.parametrize("role", ["", "two words", "tab\there", "\u00e9t\u00e9", "x" * 300])
-def test_a_role_is_one_short_word(run: Run, ann: Person, role: str, operator: Operator) -> None:
+def test_a_role_that_is_not_one_short_word_is_refused(run: Run, ann: Person, role: str, operator: Operator) -> None:
     assert run("grant", ann.email, role).exit_code == 1
     assert operator.user(ann.email).roles == ""
 
 
-def test_a_barred_user_is_out_at_once_and_can_be_let_in_again(run: Run, ann: Person, redis: Redis) -> None:
+def test_a_deactivated_user_is_logged_out_and_can_be_activated(run: Run, ann: Person, redis: Redis) -> None:
     assert "1 sessions ended" in run("deactivate", ann.email).output
     assert ann.me().json == {"detail": "User is inactive", "code": "user_inactive"}
     assert redis.xlen(STREAM) == 1
@@ -91,12 +89,14 @@ def test_a_barred_user_is_out_at_once_and_can_be_let_in_again(run: Run, ann: Per
 
 
 @pytest.mark.parametrize("words", [("grant", "x@y.co", "staff"), ("deactivate", "x@y.co"), ("activate", "x@y.co")])
-def test_who_is_not_there_is_said(run: Run, words: tuple[str, ...]) -> None:
+def test_an_unknown_user_is_reported(run: Run, words: tuple[str, ...]) -> None:
     refused = run(*words)
     assert refused.exit_code == 1
     assert "there is no user x@y.co" in refused.output
 
 
-def test_a_missing_setting_is_named(run: Run, environ: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_setting_is_reported_by_name(
+    run: Run, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     environ["REFRESH_SECRET"] = ""
     assert run("migrate").exit_code == 2

@@ -28,7 +28,7 @@ def test_the_defaults_are_the_documented_ones(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET"])
-def test_what_has_no_default_is_named_when_it_is_missing(environ: dict[str, str], name: str) -> None:
+def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[str, str], name: str) -> None:
     """R42."""
     assert complaint(environ, **{name: ""}) == f"{name} is missing"
 
@@ -51,7 +51,9 @@ def test_what_has_no_default_is_named_when_it_is_missing(environ: dict[str, str]
         ("PASSWORD_MIN_LENGTH", "4", "PASSWORD_MIN_LENGTH"),
     ],
 )
-def test_a_bad_value_is_named_and_not_shown(environ: dict[str, str], name: str, value: str, said: str) -> None:
+def test_an_invalid_value_is_reported_without_showing_it(
+    environ: dict[str, str], name: str, value: str, said: str
+) -> None:
     """R8."""
     text = complaint(environ, **{name: value})
     assert text.startswith(said)
@@ -73,13 +75,13 @@ def test_a_secret_may_come_from_a_file(environ: dict[str, str], tmp_path: Path) 
     assert len(settings.key_ring.verifying) == 1
 
 
-def test_settings_keep_their_secrets_to_themselves(environ: dict[str, str]) -> None:
+def test_settings_do_not_show_their_secrets(environ: dict[str, str]) -> None:
     text = repr(load(AuthSettings, environ))
     for name in ("SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "DATABASE_URL"):
         assert environ[name] not in text
 
 
-def test_without_settings_of_its_own_the_service_reads_the_environment_or_says_why_not(
+def test_without_settings_the_service_reads_the_environment_or_exits(
     environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in (environ | {"PEER_SECRET": "short"}).items():

@@ -58,7 +58,7 @@ def cheap() -> Passwords:
     return Passwords(CHEAP, running=2, waiting=1)
 
 
-def test_a_password_verifies_against_its_own_hash_alone(cheap: Passwords) -> None:
+def test_a_password_verifies_only_against_its_own_hash(cheap: Passwords) -> None:
     stored = cheap.hash("pässwörter")
     assert cheap.verify("pässwörter", stored)
     assert not cheap.verify("Pässwörter", stored)
@@ -77,7 +77,7 @@ def test_a_password_is_the_same_however_its_letters_are_composed(cheap: Password
     assert cheap.verify(typed, cheap.hash(made))
 
 
-def test_a_hash_of_a_former_version_verifies_the_password_as_it_was_typed(cheap: Passwords) -> None:
+def test_a_hash_without_normalization_verifies_the_entered_password(cheap: Passwords) -> None:
     """It was made without normalization; its owner logs in as before, and it is to be renewed."""
     stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
     with cheap.verifying(DECOMPOSED, stored) as verdict:
@@ -86,7 +86,9 @@ def test_a_hash_of_a_former_version_verifies_the_password_as_it_was_typed(cheap:
         assert verdict.result() == PasswordCheck(is_right=True)
 
 
-def test_how_long_a_password_takes_depends_on_itself_alone(cheap: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_a_verification_depends_only_on_the_entered_password(
+    cheap: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever has the account, and whichever form its hash was made of: as many hashes are verified."""
     hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
     counted: list[int] = []
@@ -104,7 +106,7 @@ def test_how_long_a_password_takes_depends_on_itself_alone(cheap: Passwords, mon
             assert len(counted) == times
 
 
-def test_a_common_password_is_common_in_other_letters_too() -> None:
+def test_a_common_password_is_refused_in_any_case_and_unicode_form() -> None:
     assert RULES.complaints("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "a@b.co") == [COMMON]
 
 
@@ -153,7 +155,7 @@ def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pyte
     assert verified == [CHEAP.prefix.removesuffix("$").encode()] * 2
 
 
-def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """R39: two hashing, one waiting, the fourth is told to come back; then all is free again."""
     passwords = Passwords(CHEAP, running=2, waiting=1)
     hashing, release = threading.Semaphore(0), threading.Event()
@@ -177,7 +179,7 @@ def test_what_neither_runs_nor_waits_is_refused_at_once(monkeypatch: pytest.Monk
     assert passwords.hash("free again")
 
 
-def test_no_password_waits_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     """R39: it is refused then, and not hashed for nobody afterwards; the one that is being hashed is waited for."""
     passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
     begun, release = threading.Event(), threading.Event()
@@ -204,7 +206,7 @@ def test_no_password_waits_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -
     assert judged == [b"first", b"third"]
 
 
-def test_fifty_that_come_at_once_are_all_hashed() -> None:
+def test_fifty_parallel_passwords_are_all_hashed() -> None:
     """R39: however few are hashed at once."""
     passwords = Passwords(CHEAP, running=1, waiting=100)
     with ThreadPoolExecutor(50) as pool:
@@ -226,7 +228,7 @@ def _wait_until_refused(passwords: Passwords) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
-def test_hashing_yields_to_everything_else() -> None:
+def test_hashing_threads_have_a_low_priority() -> None:
     """R39: a storm of log-ins leaves those who refresh the processors as well."""
     others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
     passwords = Passwords(CHEAP, running=1, waiting=0)

@@ -40,7 +40,7 @@ def sid_of(person: Person) -> str:
     return str(claims_of(person.access)["sid"])
 
 
-def test_a_record_says_what_when_where_and_in_which_session(ann: Person) -> None:
+def test_a_record_has_the_event_time_client_and_session(ann: Person) -> None:
     (record,) = trail(ann)["results"]
     assert record == {
         "id": record["id"],
@@ -79,7 +79,7 @@ def test_everything_that_happens_to_an_account_is_in_its_trail(ann: Person, cloc
     ]
 
 
-def test_a_revocation_says_why(ann: Person) -> None:
+def test_a_revocation_record_has_the_reason(ann: Person) -> None:
     tablet = Person(ann.client, ann.email)
     tablet.log_in()
     ann.set_password(NEW_PASSWORD)
@@ -88,7 +88,7 @@ def test_a_revocation_says_why(ann: Person) -> None:
     assert (changed["event"], changed["session"]) == ("password_changed", sid_of(ann))
 
 
-def test_a_replay_is_recorded_with_its_session_and_where_it_came_from(ann: Person, clock: MovableClock) -> None:
+def test_a_replay_is_recorded_with_its_session_and_client(ann: Person, clock: MovableClock) -> None:
     stolen, sid = ann.refresh, sid_of(ann)
     ann.refresh_tokens()
     ann.me()
@@ -111,7 +111,7 @@ def test_a_replay_by_logout_is_one_too(ann: Person, clock: MovableClock) -> None
     assert events(ann) == ["login_ok", "replay_detected", "login_ok"]
 
 
-def test_a_browsers_login_is_recorded_as_the_browsers_and_its_logout_as_nobodys(
+def test_a_browser_login_has_the_browser_as_client_and_a_logout_has_none(
     ann: Person, client: FlaskClient, clock: MovableClock
 ) -> None:
     """The gateway's own address would say nothing."""
@@ -125,7 +125,7 @@ def test_a_browsers_login_is_recorded_as_the_browsers_and_its_logout_as_nobodys(
     assert (logout["event"], logout["device"], logout["address"]) == ("logout", "", "")
 
 
-def test_of_a_name_that_nobody_has_only_a_keyed_hash_is_kept(ann: Person, database: Path) -> None:
+def test_only_a_keyed_hash_is_kept_of_an_unknown_account_name(ann: Person, database: Path) -> None:
     """People type passwords into the wrong field."""
     for email in ("my-secret-password@example.org", "MY-SECRET-PASSWORD@example.org", "other@example.org"):
         Person(ann.client, email).log_in()
@@ -137,13 +137,13 @@ def test_of_a_name_that_nobody_has_only_a_keyed_hash_is_kept(ann: Person, databa
     assert b"my-secret-password" not in database.read_bytes().lower()
 
 
-def test_an_owner_reads_the_own_trail_alone(ann: Person, bob: Person) -> None:
+def test_an_owner_reads_only_the_own_trail(ann: Person, bob: Person) -> None:
     Person(bob.client, bob.email, "wrong").log_in()
     assert events(ann) == ["login_ok"]
     assert events(bob) == ["login_failed", "login_ok"]
 
 
-def test_the_trail_comes_in_pages(ann: Person) -> None:
+def test_the_trail_is_paginated(ann: Person) -> None:
     for _ in range(24):
         ann.log_in()
     first = trail(ann)
@@ -173,7 +173,7 @@ def test_a_page_is_never_larger_than_a_hundred(ann: Person, database: Path, aske
 
 
 @pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.5", "9" * 30, "%00", "²"])
-def test_a_page_that_is_not_there_is_not_found(ann: Person, page: str) -> None:
+def test_a_page_that_does_not_exist_is_a_404(ann: Person, page: str) -> None:
     answer = ann.call("GET", f"/auth/audit/?page={page}")
     assert (answer.status_code, answer.json) == (404, {"detail": "Invalid page."})
 
@@ -203,7 +203,7 @@ def break_inserts_into(table: str) -> Any:
     return change
 
 
-def test_what_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
+def test_a_change_that_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
     """A login, a logout or a replay without its record is a 503, and changes nothing."""
     refuse = break_inserts_into("audit_events")
     with app.app_context():
@@ -229,7 +229,7 @@ def test_what_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, databa
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
-def test_no_answer_names_the_host_that_the_request_named(app: Flask, ann: Person, operator: Operator) -> None:
+def test_no_answer_contains_the_host_of_the_request(app: Flask, ann: Person, operator: Operator) -> None:
     """Links are references without a host: whoever could choose it would choose where a client's token goes next."""
     operator.grant(ann.email, "staff")
     for _ in range(3):

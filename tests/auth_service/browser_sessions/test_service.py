@@ -55,14 +55,14 @@ def test_wrong_credentials_are_refused_in_the_contracts_words(gateway: Gateway, 
     "handle_hash", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 63 + "\n", None, 5, ["a" * 64]], ids=repr
 )
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
-def test_a_hash_of_another_form_is_a_bad_field(gateway: Gateway, path: str, handle_hash: object) -> None:
+def test_an_invalid_handle_hash_is_a_field_error(gateway: Gateway, path: str, handle_hash: object) -> None:
     answer = gateway.call(path, email="ann@example.org", password="x", handle_hash=handle_hash)
     assert answer.status_code == 400
     assert answer.json is not None
     assert list(answer.json) == ["handle_hash"]
 
 
-def test_a_handle_holds_one_session(gateway: Gateway, ann: Person) -> None:
+def test_a_handle_belongs_to_one_session(gateway: Gateway, ann: Person) -> None:
     assert gateway.open("h1").status_code == 200
     again = gateway.open("h1")
     assert again.status_code == 400
@@ -154,12 +154,12 @@ def test_a_logout_ends_the_session_and_is_published(gateway: Gateway, ann: Perso
     assert published == [claims_of(opened["access"])["sid"]]
 
 
-def test_a_logout_may_come_twice_or_for_nothing(gateway: Gateway, ann: Person) -> None:
+def test_a_logout_can_be_repeated(gateway: Gateway, ann: Person) -> None:
     gateway.open("h1")
     assert [gateway.end(handle).status_code for handle in ("h1", "h1", "never opened")] == [204, 204, 204]
 
 
-def test_a_barred_user_has_no_session(gateway: Gateway, ann: Person, database: Path) -> None:
+def test_a_deactivated_user_has_no_session(gateway: Gateway, ann: Person, database: Path) -> None:
     """Also where the session itself was left standing, as by a restored backup."""
     gateway.open("h1")
     with sqlite3.connect(database) as connection:
@@ -175,7 +175,7 @@ def test_a_changed_password_ends_browsers_sessions(gateway: Gateway, ann: Person
 
 
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
-def test_nobody_but_the_gateway_may_ask(client: FlaskClient, gateway: Gateway, ann: Person, path: str) -> None:
+def test_only_the_gateway_may_call(client: FlaskClient, gateway: Gateway, ann: Person, path: str) -> None:
     gateway.open("h1")
     answer = client.post(path, json={"handle_hash": hash_of("h1")}, headers={"X-Peer": ann.access})
     assert answer.status_code == 403
@@ -184,7 +184,7 @@ def test_nobody_but_the_gateway_may_ask(client: FlaskClient, gateway: Gateway, a
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b'{"handle_hash": "\\u0000"}', b"\xff"], ids=repr)
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
-def test_a_bad_body_is_never_our_fault(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
+def test_an_invalid_body_is_a_client_error(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
     peer = gateway.call(path).request.headers["X-Peer"]
     headers = {"X-Peer": peer, "Content-Type": "application/json"}
     assert client.post(path, data=body, headers=headers).status_code == 400

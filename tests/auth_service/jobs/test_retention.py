@@ -30,7 +30,7 @@ def remembered() -> list[float]:
     return list(db.session.scalars(select(AuditRow.at).order_by(AuditRow.at)))
 
 
-def test_audit_records_go_when_their_retention_is_over(parts: Services, clock: MovableClock) -> None:
+def test_audit_records_are_deleted_after_their_retention(parts: Services, clock: MovableClock) -> None:
     for age in (91, 90.5, 90, 89, 0):
         record(clock() - age * DAY)
     assert parts.retention.work_once() == 2
@@ -45,7 +45,7 @@ def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> N
     assert parts.retention.work_once() == 1
 
 
-def test_batches_are_small_and_one_go_is_bounded(
+def test_batches_are_small_and_a_run_is_bounded(
     parts: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeper, "BATCH", 10)
@@ -54,7 +54,7 @@ def test_batches_are_small_and_one_go_is_bounded(
     assert [parts.retention.work_once() for _ in range(3)] == [30, 15, 0]
 
 
-def test_a_session_goes_when_no_token_of_it_can_be_good(
+def test_a_session_is_deleted_a_day_after_its_last_token_expired(
     client: FlaskClient, parts: Services, clock: MovableClock
 ) -> None:
     idle, used, ended = Person(client), Person(client), Person(client)
@@ -74,7 +74,7 @@ def test_a_session_goes_when_no_token_of_it_can_be_good(
     assert used.refresh_tokens().status_code == 200
 
 
-def test_a_database_that_is_down_is_tried_the_next_time(app: Flask) -> None:
+def test_a_job_is_repeated_after_an_error(app: Flask) -> None:
     answers = iter([OperationalError("", {}, Exception()), 3])
 
     def work() -> object:

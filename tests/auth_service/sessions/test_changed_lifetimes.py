@@ -83,7 +83,7 @@ def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
         ("ACCESS_TOKEN_LIFETIME", "3600", "5", deactivate),
     ],
 )
-def test_an_ended_sessions_tokens_stay_dead_until_they_expire(
+def test_the_tokens_of_an_ended_session_stay_refused_until_they_expire(
     make_app: MakeApp,
     redis: Redis,
     valkey: str,
@@ -127,7 +127,7 @@ def test_an_ended_sessions_tokens_stay_dead_until_they_expire(
 
 
 @pytest.mark.parametrize(("name", "before", "after"), CHANGES)
-def test_a_change_of_lifetimes_logs_nobody_out_whose_session_still_has_time(
+def test_a_change_of_lifetimes_ends_no_session_before_its_time(
     make_app: MakeApp, clock: MovableClock, valkey: str, tmp_path: Path, name: str, before: str, after: str
 ) -> None:
     issuing = make_app(**{name: before})
@@ -146,7 +146,7 @@ def test_a_change_of_lifetimes_logs_nobody_out_whose_session_still_has_time(
         assert gateway.ask("/api/x", access=person.access).status == 200
 
 
-def test_a_browsers_session_is_remembered_under_a_raised_lifetime(
+def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
     make_app: MakeApp, redis: Redis, valkey: str, clock: MovableClock, tmp_path: Path
 ) -> None:
     """An exchange that is no use of the row to record still issues a token, which lives longer than any before."""

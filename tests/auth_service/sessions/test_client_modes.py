@@ -35,7 +35,7 @@ def test_a_lost_answer_costs_no_session(
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
-def test_a_successor_that_the_client_presents_is_seen(
+def test_a_successor_that_the_client_presents_counts_as_seen(
     ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
 ) -> None:
     """At the very worker that fetched it, too; and then whoever comes with the spent one is a thief."""
@@ -59,7 +59,7 @@ def test_a_client_cannot_hide_that_it_uses_a_token(ann: Person, client: FlaskCli
         assert operator.session_of(ann.access).seen_generation == 1
 
 
-def test_a_browsers_token_is_not_reported_and_its_session_never_rotates(ann: Person, gateway: GatewayInFront) -> None:
+def test_a_browser_token_is_not_reported_and_its_session_never_rotates(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
     assert gateway.ask("/api/x", handle=handle).status == 200
     assert gateway.ask("/auth/users/me/", handle=handle).status == 200
@@ -67,7 +67,7 @@ def test_a_browsers_token_is_not_reported_and_its_session_never_rotates(ann: Per
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
-def test_the_leeway_of_the_gateway_shuts_nobody_out_of_the_auth_service(
+def test_the_gateways_leeway_locks_no_client_out_of_the_auth_service(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, path: str
 ) -> None:
     """The gateway would take the token for ten seconds more, the auth service does not: it is refreshed in time."""
@@ -96,7 +96,7 @@ STEPS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_no_honest_client_is_logged_out_and_no_late_thief_is_served(
+def test_no_honest_client_is_logged_out_and_no_stolen_token_is_accepted_late(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, steps: list[tuple[str, str, str, bool, float]]
 ) -> None:
     """One client that refreshes itself, one that the gateway refreshes for, and a browser; answers are lost at will.

@@ -72,17 +72,17 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("clocks apart: a rotation in the future is recent", session(3, -5), 2, DEFAULT, Reissue(False)),
     ],
 )
-def test_the_first_line_of_the_table_that_fits_decides(
+def test_the_first_line_of_the_table_that_applies_decides(
     case: str, state: SessionState, presented: int, policy: RefreshPolicy, expected: Decision
 ) -> None:
     assert decide(state, presented, NOW, policy) == expected, case
 
 
-def test_an_ended_session_refreshes_nothing_not_even_its_newest_token() -> None:
+def test_an_ended_session_refuses_even_its_newest_token() -> None:
     assert decide(replace(session(3, 1), revoked_at=NOW - 1), 3, NOW, DEFAULT) == Ended()
 
 
-def test_the_absolute_end_and_the_idle_end_hold_to_the_second() -> None:
+def test_a_session_expires_exactly_at_its_idle_or_absolute_end() -> None:
     absolute = replace(session(3, 1), expires_at=NOW)
     idle = session(3, DEFAULT.idle_lifetime)
     assert decide(absolute, 3, NOW, DEFAULT) == Expired()
@@ -91,14 +91,14 @@ def test_the_absolute_end_and_the_idle_end_hold_to_the_second() -> None:
     assert decide(idle, 3, NOW - 0.5, DEFAULT) == Rotate()
 
 
-def test_a_rotation_counts_on_keeps_what_is_recent_and_confirms_what_was_presented() -> None:
+def test_a_rotation_adds_a_generation_and_marks_the_presented_one_as_seen() -> None:
     rotated = apply_decision(session(5, 30, 3, seen=4), Rotate(), NOW, DEFAULT)
     assert rotated == replace(
         session(5), generation=6, seen_generation=5, rotated_at=NOW, recent_rotations=(NOW - 3, NOW)
     )
 
 
-def test_a_restarted_grace_leaves_the_successor_as_it_was() -> None:
+def test_a_restarted_grace_time_does_not_change_the_successor() -> None:
     """Its token is a function of generation and rotated_at, which a restart must not touch."""
     state = session(5, 9 * DAY, 2 * DAY, seen=4)
     restarted = apply_decision(state, Reissue(restarts_grace=True), NOW, DEFAULT)
@@ -111,7 +111,7 @@ def test_a_token_issued_again_counts_as_seen() -> None:
     assert not apply_decision(eight, ReissueSame(), NOW, DEFAULT).successor_is_unseen
 
 
-def test_a_replay_ends_the_session_and_the_rest_writes_nothing() -> None:
+def test_a_replay_ends_the_session_and_other_refusals_write_nothing() -> None:
     state = session(3, 1)
     assert apply_decision(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
     for decision in (Reissue(restarts_grace=False), Ended(), Expired()):
@@ -119,7 +119,7 @@ def test_a_replay_ends_the_session_and_the_rest_writes_nothing() -> None:
 
 
 @pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
-def test_every_access_token_that_is_issued_is_accounted_for(decision: Decision) -> None:
+def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> None:
     """Whatever the lifetime was; and within a minute after that without another write."""
     policy = replace(DEFAULT, access_lifetime=300)
     state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
@@ -140,7 +140,7 @@ def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
 
 @pytest.mark.parametrize("policy", [DEFAULT, GRACE_ONLY, CONFIRM_ONLY, STRICT])
 @pytest.mark.parametrize("seen", [4, 5])
-def test_what_is_below_the_oldest_redeemable_is_spent_now_and_later(policy: RefreshPolicy, seen: int) -> None:
+def test_tokens_below_the_oldest_redeemable_stay_spent(policy: RefreshPolicy, seen: int) -> None:
     state = session(5, 30, 9, 3, seen=seen)
     for presented in range(oldest_redeemable(state, policy, NOW)):
         for later in (0.0, 1.0, 20.0):

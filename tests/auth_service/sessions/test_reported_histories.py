@@ -95,7 +95,7 @@ STEPS = st.lists(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_a_browsers_session_lives_while_it_is_used_and_not_a_moment_after_its_end(
+def test_a_browser_session_lives_while_it_is_used_and_ends_on_time(
     short_lived: FlaskClient, clock: MovableClock, steps: list[tuple[str, int, float]]
 ) -> None:
     """Whatever several gateways do with its handle, and whatever they report of it."""

@@ -71,7 +71,7 @@ ENDS = [log_out_elsewhere, change_password, deactivate, delete]
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_every_surface_knows_that_a_session_has_ended(
+def test_every_endpoint_refuses_an_ended_session(
     ann: Person, app: Flask, gateway: GatewayInFront, redis: Redis, end: Callable[[Person, str, Flask], None]
 ) -> None:
     """The gateway holds a good token of the browser's, which it must not go by."""
@@ -97,7 +97,7 @@ def test_every_surface_knows_that_a_session_has_ended(
     assert ann.refresh_tokens().status_code == 401
 
 
-def test_the_session_that_is_kept_stays_good_everywhere(
+def test_the_kept_session_is_accepted_everywhere(
     ann: Person, gateway: GatewayInFront, redis: Redis, clock: MovableClock
 ) -> None:
     ann.set_password(NEW_PASSWORD)
@@ -116,7 +116,7 @@ def log_in_over(gateway: GatewayInFront, old: str, password: str = PASSWORD, ema
     return handle
 
 
-def test_a_log_in_ends_the_session_whose_cookie_came_with_it(
+def test_a_log_in_ends_the_session_of_its_cookie(
     ann: Person, bob: Person, gateway: GatewayInFront, redis: Redis
 ) -> None:
     """ASVS 7.2.4: for the same person and for another one at the same browser; everybody else's sessions stay."""
@@ -144,7 +144,7 @@ def test_a_log_in_that_fails_ends_nothing(ann: Person, gateway: GatewayInFront) 
     assert session_says(gateway, handle) == "in"
 
 
-def test_a_log_in_over_a_dead_cookie_is_a_log_in(ann: Person, gateway: GatewayInFront) -> None:
+def test_a_log_in_with_an_ended_cookie_succeeds(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
     asyncio.run(gateway.sessions.log_out(handle))
     assert session_says(gateway, log_in_over(gateway, handle)) == "in"

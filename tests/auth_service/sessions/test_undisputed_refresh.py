@@ -46,7 +46,7 @@ def calls(redis: Redis) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
 
 
-def test_the_usual_refresh_is_one_statement_and_one_round_trip(
+def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
     app: Flask, ann: Person, clock: MovableClock, redis: Redis
 ) -> None:
     ann.refresh_tokens()
@@ -61,7 +61,7 @@ def test_the_usual_refresh_is_one_statement_and_one_round_trip(
     assert set(asked) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
 
 
-def test_refreshes_leave_a_row_and_an_entry_a_session_however_many(
+def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
     client: FlaskClient, clock: MovableClock, redis: Redis, database: object, ann: Person, operator: Operator
 ) -> None:
     """And no audit record at all."""
@@ -99,7 +99,7 @@ def states(draw: st.DrawFn) -> SessionState:
 @pytest.mark.usefixtures("in_context")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(state=states(), spent_by=st.integers(-1, 3), is_active=st.sampled_from([True, True, False]))
-def test_what_the_statement_does_the_decision_would_have_done(
+def test_the_statement_does_what_the_policy_decides(
     short_idle: Services, state: SessionState, spent_by: int, is_active: bool
 ) -> None:
     """It rotates only where the table says so, to the same row; and always in the plain case."""
@@ -159,7 +159,7 @@ def place(state: SessionState, *, is_active: bool) -> None:
     db.session.commit()
 
 
-def test_a_straggler_after_a_restarted_grace_is_no_replay(ann: Person, clock: MovableClock) -> None:
+def test_a_late_request_after_a_restarted_grace_time_is_no_replay(ann: Person, clock: MovableClock) -> None:
     """The statement must see a grace that was restarted, not only the last rotation."""
     first = ann.refresh
     lost = ann.refresh_with(first).json  # the answer never arrives
@@ -175,7 +175,7 @@ def test_a_straggler_after_a_restarted_grace_is_no_replay(ann: Person, clock: Mo
     assert ann.me().status_code == 200
 
 
-def test_a_barred_user_is_refused_by_the_statement_alone(ann: Person, operator: Operator, app: Flask) -> None:
+def test_the_statement_refuses_a_deactivated_user(ann: Person, operator: Operator, app: Flask) -> None:
     """Even where the session was left standing."""
     with app.app_context():
         db.session.query(UserRow).update({"is_active": False})

@@ -17,14 +17,14 @@ from tests.auth_service.world import Person
 
 
 @pytest.mark.usefixtures("in_context")
-def test_the_migrations_make_the_tables_of_the_models() -> None:
+def test_the_migrations_create_the_tables_of_the_models() -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "auth_alembic_version"})
         assert compare_metadata(context, db.metadata) == []
 
 
 @pytest.mark.usefixtures("in_context")
-def test_the_migrations_can_be_taken_back_and_done_again(app: Flask) -> None:
+def test_the_migrations_can_be_undone_and_repeated(app: Flask) -> None:
     install_migrations(app)
     downgrade(revision="base")
     assert inspect(db.engine).get_table_names() == ["auth_alembic_version"]
@@ -32,13 +32,13 @@ def test_the_migrations_can_be_taken_back_and_done_again(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("in_context")
-def test_sqlite_is_told_to_keep_what_was_answered() -> None:
+def test_sqlite_commits_are_durable() -> None:
     with db.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
 
 
-def test_every_thread_can_have_a_connection_at_once(make_app: MakeApp) -> None:
+def test_every_thread_can_use_a_connection_at_once(make_app: MakeApp) -> None:
     """And the two that work beside the requests."""
     with make_app(AUTH_THREADS="30").app_context(), ExitStack() as stack:
         for _ in range(30 + 2):
@@ -51,7 +51,7 @@ def headless(make_app: MakeApp, tmp_path: Path) -> Flask:
     return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
 
 
-def test_without_a_database_every_endpoint_that_needs_it_says_when_to_come_back(headless: Flask, ann: Person) -> None:
+def test_without_a_database_every_endpoint_answers_503_with_retry_after(headless: Flask, ann: Person) -> None:
     """503, never 401: the client's tokens are good."""
     person = Person(headless.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
     for answer in (
@@ -69,9 +69,7 @@ def test_without_a_database_every_endpoint_that_needs_it_says_when_to_come_back(
         assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_the_log_says_why_the_database_does_not_serve_and_nothing_that_people_wrote(
-    headless: Flask, ann: Person
-) -> None:
+def test_the_log_has_the_database_error_and_no_user_data(headless: Flask, ann: Person) -> None:
     with capture_logs() as logged:
         Person(headless.test_client(), ann.email).register()
     (said,) = (line for line in logged if line["event"] == "store_unavailable")
@@ -80,14 +78,14 @@ def test_the_log_says_why_the_database_does_not_serve_and_nothing_that_people_wr
     assert ann.email not in said["reason"]
 
 
-def test_readiness_asks_for_the_database(headless: Flask, app: Flask) -> None:
+def test_readiness_depends_on_the_database(headless: Flask, app: Flask) -> None:
     assert app.test_client().get("/readyz").json == {"status": "ready"}
     answer = headless.test_client().get("/readyz")
     assert (answer.status_code, answer.json) == (503, {"status": "not ready", "failing": ["database"]})
     assert headless.test_client().get("/healthz").status_code == 200
 
 
-def test_beside_auth_refusals_are_problem_details(app: Flask) -> None:
+def test_errors_outside_auth_are_problem_details(app: Flask) -> None:
     answer = app.test_client().get("/nowhere")
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 

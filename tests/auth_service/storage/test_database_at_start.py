@@ -31,7 +31,7 @@ def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("service", SERVER)
-def test_without_its_tables_a_service_does_not_start(tmp_path: Path, service: str) -> None:
+def test_a_service_without_its_tables_does_not_start(tmp_path: Path, service: str) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
     status, said = run(tmp_path, url, *SERVER[service])
     assert status == 2
@@ -42,7 +42,7 @@ def test_without_its_tables_a_service_does_not_start(tmp_path: Path, service: st
 
 
 @pytest.mark.parametrize("service", SERVER)
-def test_a_migration_says_which_database_it_cannot_reach(tmp_path: Path, service: str) -> None:
+def test_a_migration_names_the_database_that_it_cannot_reach(tmp_path: Path, service: str) -> None:
     status, said = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, "migrate")
     assert status == 2
     (line,) = said
@@ -52,7 +52,7 @@ def test_a_migration_says_which_database_it_cannot_reach(tmp_path: Path, service
 
 
 @pytest.mark.skipif(find_program("postgres") is None, reason="PostgreSQL is not installed")
-def test_a_migration_without_the_right_to_make_tables_is_told_so(tmp_path: Path) -> None:
+def test_a_migration_without_permission_to_create_tables_says_so(tmp_path: Path) -> None:
     with running_postgres() as server:
         psql = [str(find_program("psql")), server.url, "-qv", "ON_ERROR_STOP=1", "-c"]
         create = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"

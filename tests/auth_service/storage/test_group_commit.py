@@ -64,12 +64,12 @@ def in_parallel(commits: GroupCommit, numbers: int) -> tuple[list[int], list[Exc
     return results, errors
 
 
-def test_a_write_is_kept_once_it_returns(commits: GroupCommit, engine: Engine) -> None:
+def test_a_write_is_committed_when_it_returns(commits: GroupCommit, engine: Engine) -> None:
     assert commits.run(lambda connection: add(connection, 7)) == 7
     assert count(engine) == 1
 
 
-def test_those_who_wait_share_a_commit_and_get_each_their_own(commits: GroupCommit, engine: Engine) -> None:
+def test_waiting_writes_share_a_commit_and_get_their_own_results(commits: GroupCommit, engine: Engine) -> None:
     made = 0
 
     def note(_: object) -> None:
@@ -84,13 +84,13 @@ def test_those_who_wait_share_a_commit_and_get_each_their_own(commits: GroupComm
     assert made == 2
 
 
-def test_more_than_a_batch_is_written_too(commits: GroupCommit, engine: Engine) -> None:
+def test_more_writes_than_a_batch_are_committed(commits: GroupCommit, engine: Engine) -> None:
     results, _ = in_parallel(commits, 150)
     assert sorted(results) == list(range(150))
     assert count(engine) == 151
 
 
-def test_a_commit_that_fails_is_told_to_all_and_keeps_nothing(commits: GroupCommit, engine: Engine) -> None:
+def test_a_failed_commit_raises_in_every_thread_and_writes_nothing(commits: GroupCommit, engine: Engine) -> None:
     """No token for what is not recorded; and the next write finds the database again."""
 
     def refuse(connection: Connection) -> None:
@@ -106,7 +106,7 @@ def test_a_commit_that_fails_is_told_to_all_and_keeps_nothing(commits: GroupComm
     assert count(engine) == 1
 
 
-def test_one_that_cannot_be_written_takes_its_batch_with_it(commits: GroupCommit, engine: Engine) -> None:
+def test_a_write_that_fails_undoes_its_batch_only(commits: GroupCommit, engine: Engine) -> None:
     with pytest.raises(OperationalError):
         commits.run(lambda connection: connection.execute(text("INSERT INTO nowhere VALUES (1)")))
     assert commits.run(lambda connection: add(connection, 1)) == 1

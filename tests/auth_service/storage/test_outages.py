@@ -131,9 +131,7 @@ def everything_but_revocations_goes_on(visitor: Visitor) -> None:
     assert visitor.refresh_tokens().status == 401
 
 
-def test_while_redis_hangs_all_goes_on_and_what_ended_is_published_afterwards(
-    visitor: Visitor, valkey_process: Valkey
-) -> None:
+def test_requests_succeed_while_redis_hangs_and_revocations_follow(visitor: Visitor, valkey_process: Valkey) -> None:
     sid = visitor.sid
     valkey_process.hang()
     try:
@@ -144,7 +142,7 @@ def test_while_redis_hangs_all_goes_on_and_what_ended_is_published_afterwards(
     wait_until(lambda: sid in published(valkey_process))
 
 
-def test_while_redis_is_dead_all_goes_on_and_an_empty_one_is_filled_again(
+def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
     visitor: Visitor, valkey_process: Valkey
 ) -> None:
     """R18: nothing that had ended comes back to life."""
@@ -163,7 +161,7 @@ def test_while_redis_is_dead_all_goes_on_and_an_empty_one_is_filled_again(
     assert visitor.refresh_tokens().status == 401
 
 
-def test_after_flushall_what_was_spent_or_ended_stays_so(visitor: Visitor, valkey_process: Valkey) -> None:
+def test_after_flushall_spent_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
     """R18, and the revocations are told again within a second or two."""
     replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
     for somebody in (replayed, ended):
@@ -201,7 +199,7 @@ def assert_unavailable(answer: Answer) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_on_a_full_disk_no_token_is_handed_out_that_is_not_recorded(visitor: Visitor, folder: Path) -> None:
+def test_on_a_full_disk_no_unrecorded_token_is_issued(visitor: Visitor, folder: Path) -> None:
     with full_disk(visitor.service):
         for _ in range(4):  # both workers
             assert_unavailable(visitor.refresh_tokens())
@@ -216,7 +214,7 @@ def test_on_a_full_disk_no_token_is_handed_out_that_is_not_recorded(visitor: Vis
     assert visitor.refresh_tokens().status == 200
 
 
-def test_a_database_that_is_gone_and_comes_back_is_found_again(visitor: Visitor, folder: Path) -> None:
+def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path) -> None:
     """Never a 401 for our own fault, and no restart."""
     handle = hash_of("gone")
     login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
@@ -242,7 +240,7 @@ def test_a_database_that_is_gone_and_comes_back_is_found_again(visitor: Visitor,
         assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
 
 
-def test_the_log_tells_of_events_by_request_and_never_shows_a_token(visitor: Visitor) -> None:
+def test_the_log_has_the_events_of_a_request_and_no_token(visitor: Visitor) -> None:
     """One JSON object a line, with the request's id."""
     spent = visitor.refresh
     visitor.post("/auth/jwt/create/", email=visitor.email, password="wrong")

@@ -41,7 +41,9 @@ def app(postgres: Postgres, environ: dict[str, str], clock: MovableClock, redis:
         db.engine.dispose()
 
 
-def test_a_life_of_sessions_goes_as_on_sqlite(app: Flask, ann: Person, bob: Person, clock: MovableClock) -> None:
+def test_a_sequence_of_requests_behaves_as_on_sqlite(
+    app: Flask, ann: Person, bob: Person, clock: MovableClock
+) -> None:
     """The refresh of one statement, the grace, the replay, the cap, the handle, the trail."""
     stolen = ann.refresh
     assert ann.refresh_tokens().status_code == 200
@@ -76,7 +78,7 @@ def test_a_life_of_sessions_goes_as_on_sqlite(app: Flask, ann: Person, bob: Pers
     assert bob.refresh_tokens().status_code == 200
 
 
-def test_a_server_that_was_stopped_is_found_again(app: Flask, ann: Person, postgres: Postgres) -> None:
+def test_a_restarted_server_is_used_again(app: Flask, ann: Person, postgres: Postgres) -> None:
     """503 with Retry-After meanwhile, and no restart."""
     postgres.stop()
     try:

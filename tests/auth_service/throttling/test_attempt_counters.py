@@ -28,23 +28,23 @@ def admitted(tries: AttemptCounters, *counters: Counter, times: int) -> int:
     return sum(tries.admit(*counters).wait_seconds == 0 for _ in range(times))
 
 
-def test_as_many_are_let_in_as_the_rate_allows(tries: AttemptCounters) -> None:
+def test_as_many_attempts_are_admitted_as_the_rate_allows(tries: AttemptCounters) -> None:
     assert admitted(tries, FEW, times=5) == 3
     assert 1 <= tries.admit(FEW).wait_seconds <= 60
 
 
-def test_a_try_that_one_counter_refuses_is_counted_by_none(tries: AttemptCounters) -> None:
+def test_an_attempt_that_one_counter_refuses_is_counted_by_none(tries: AttemptCounters) -> None:
     assert admitted(tries, MANY, FEW, times=20) == 3
     assert admitted(tries, MANY, times=20) == 6
 
 
-def test_many_at_once_are_let_in_no_more_often(tries: AttemptCounters) -> None:
+def test_parallel_attempts_do_not_exceed_the_rate(tries: AttemptCounters) -> None:
     with ThreadPoolExecutor(16) as pool:
         let_in = sum(pool.map(lambda _: admitted(tries, FEW, MANY, times=4), range(16)))
     assert let_in == 3
 
 
-def test_what_is_taken_back_may_be_tried_again(tries: AttemptCounters) -> None:
+def test_a_decremented_attempt_may_be_repeated(tries: AttemptCounters) -> None:
     admission = [tries.admit(MANY, FEW) for _ in range(3)][-1]
     assert list(admission.counted) == [MANY, FEW]
     tries.decrement(admission.counted)
@@ -59,7 +59,7 @@ def test_a_counter_that_is_waived_neither_counts_nor_refuses(tries: AttemptCount
     assert admitted(tries, UNLESS_TRUSTED, times=9) == 9
 
 
-def test_to_settle_forgets_one_counter_and_takes_one_try_off_another(tries: AttemptCounters) -> None:
+def test_settle_resets_one_counter_and_decrements_another(tries: AttemptCounters) -> None:
     assert admitted(tries, FEW, times=3) == 3
     assert admitted(tries, MANY, times=9) == 9
     tries.settle(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
@@ -67,7 +67,7 @@ def test_to_settle_forgets_one_counter_and_takes_one_try_off_another(tries: Atte
     assert admitted(tries, MANY, times=9) == 1
 
 
-def test_nothing_counted_stays_for_ever(valkey: str, redis: Redis) -> None:
+def test_every_key_expires(valkey: str, redis: Redis) -> None:
     """Not even what is taken back, or settled, after its window has ended."""
     link = RedisClient(valkey)
     tries = AttemptCounters(link)

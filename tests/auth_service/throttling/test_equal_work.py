@@ -96,7 +96,9 @@ ACCOUNTS = [
 
 
 @pytest.mark.parametrize("way", ["of", "of_browser"])
-def test_a_failed_login_does_the_same_whoever_is_named(app: Flask, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+def test_a_failed_login_does_the_same_work_for_every_account(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     """Also once many names that nobody has, and the account itself, have failed often."""
     client = app.test_client()
     work = Work(app, monkeypatch)
@@ -112,7 +114,7 @@ def test_a_failed_login_does_the_same_whoever_is_named(app: Flask, monkeypatch: 
     assert unknown.count("verify m=8,t=1,p=1") == 1
 
 
-def test_many_failures_of_nobody_change_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_failures_of_unknown_accounts_change_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget that unknown names use up together would answer for them sooner from then on."""
     client = app.test_client()
     work = Work(app, monkeypatch)

@@ -61,12 +61,12 @@ def rows(database: Path, event: str) -> int:
     return count
 
 
-def test_after_too_many_failures_even_the_right_password_is_not_tried(few: FlaskClient) -> None:
+def test_after_too_many_failures_even_the_right_password_is_refused(few: FlaskClient) -> None:
     assert fail(few, 3) == [401, 401, 401]
     assert_throttled(log_in(few, PASSWORD))
 
 
-def test_an_account_that_nobody_has_is_answered_alike(few: FlaskClient) -> None:
+def test_an_unknown_account_is_throttled_alike(few: FlaskClient) -> None:
     known = [log_in(few, "wrong") for _ in range(5)]
     unknown = [log_in(few, "wrong", ELSEWHERE, "nobody@example.org") for _ in range(5)]
     assert [answer.status_code for answer in unknown] == [answer.status_code for answer in known]
@@ -77,18 +77,18 @@ def test_an_account_that_nobody_has_is_answered_alike(few: FlaskClient) -> None:
     assert set(known[-1].headers.keys()) == set(unknown[-1].headers.keys())
 
 
-def test_spellings_of_one_address_are_one_account(few: FlaskClient) -> None:
+def test_spellings_of_one_address_count_as_one_account(few: FlaskClient) -> None:
     for spelling in (ANN, ANN.upper(), "Ann@Example.org"):
         assert fail(few, 1, email=spelling) == [401]
     assert_throttled(log_in(few, PASSWORD))
 
 
-def test_whoever_hammers_an_account_does_not_lock_its_owner_out(few: FlaskClient) -> None:
+def test_an_attacker_does_not_lock_the_owner_out(few: FlaskClient) -> None:
     fail(few, 20)
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_guesses_from_many_places_are_held_back_but_not_from_where_the_owner_was(few: FlaskClient) -> None:
+def test_guesses_from_many_addresses_are_refused_except_from_trusted_ones(few: FlaskClient) -> None:
     """Whose password is tried from everywhere can still log in from home."""
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
     tried = [status for place in range(10) for status in fail(few, 2, f"192.0.2.{place}")]
@@ -97,14 +97,14 @@ def test_guesses_from_many_places_are_held_back_but_not_from_where_the_owner_was
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_one_password_on_many_accounts_is_held_back_by_address(few: FlaskClient) -> None:
+def test_one_password_on_many_accounts_is_throttled_by_address(few: FlaskClient) -> None:
     tried = [status for number in range(6) for status in fail(few, 2, HERE, f"user{number}@example.org")]
     assert tried == [401] * 9 + [429] * 3
     assert_throttled(log_in(few, PASSWORD))
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_an_account_of_ones_own_does_not_buy_more_guesses(few: FlaskClient) -> None:
+def test_an_own_account_does_not_allow_more_guesses(few: FlaskClient) -> None:
     """A success forgets what its account has failed, and not what its address has."""
     for number in range(9):
         assert log_in(few, PASSWORD).status_code == 200
@@ -112,7 +112,7 @@ def test_an_account_of_ones_own_does_not_buy_more_guesses(few: FlaskClient) -> N
     assert_throttled(log_in(few, "wrong", HERE, "user10@example.org"))
 
 
-def test_a_success_forgets_the_failures_before_it(few: FlaskClient) -> None:
+def test_a_success_resets_the_failures(few: FlaskClient) -> None:
     for _ in range(4):
         assert fail(few, 2) == [401, 401]
         assert log_in(few, PASSWORD).status_code == 200
@@ -135,20 +135,20 @@ def test_an_honest_refresh_is_never_throttled(few: FlaskClient) -> None:
         refresh = answer.json["refresh"]
 
 
-def test_an_ipv6_client_is_its_64(few: FlaskClient) -> None:
+def test_ipv6_clients_are_counted_by_their_64_bit_prefix(few: FlaskClient) -> None:
     for interface in range(3):
         assert fail(few, 1, f"2001:db8:1:2::{interface}") == [401]
     assert_throttled(log_in(few, PASSWORD, "2001:db8:1:2:ffff::1"))
     assert log_in(few, PASSWORD, "2001:db8:1:3::1").status_code == 200
 
 
-def test_a_client_without_an_address_meets_the_accounts_budget_alone(few: FlaskClient) -> None:
+def test_only_the_accounts_limit_applies_to_an_unknown_address(few: FlaskClient) -> None:
     """Behind a unix socket all are "unknown": three failures of one must not stop the others."""
     assert fail(few, 7, "unknown") == [401] * 6 + [429]
     assert log_in(few, PASSWORD, "unknown", "bob@example.org").status_code == 401
 
 
-def test_a_browsers_login_is_throttled_by_the_browsers_address(few: FlaskClient, clock: MovableClock) -> None:
+def test_a_browser_login_is_throttled_by_the_browsers_address(few: FlaskClient, clock: MovableClock) -> None:
     """The gateway calls for it; its own address would be everybody's."""
     gateway = Gateway(few, clock)
     assert [gateway.open("h", password="wrong").status_code for _ in range(3)] == [401, 401, 401]
@@ -157,7 +157,7 @@ def test_a_browsers_login_is_throttled_by_the_browsers_address(few: FlaskClient,
     assert gateway.call(SESSIONS_PATH, **members).status_code == 200
 
 
-def test_the_password_that_a_deletion_asks_for_is_no_way_around(few: FlaskClient) -> None:
+def test_the_password_of_a_deletion_counts_too(few: FlaskClient) -> None:
     """Somebody who holds an access token alone does not guess on with it."""
     ann = Person(few)
     ann.log_in()
@@ -167,7 +167,7 @@ def test_the_password_that_a_deletion_asks_for_is_no_way_around(few: FlaskClient
     assert_throttled(ann.set_password("An0ther-good-one"))
 
 
-def test_many_guesses_at_once_are_no_way_around(few: FlaskClient) -> None:
+def test_parallel_guesses_count_too(few: FlaskClient) -> None:
     app = few.application
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: log_in(app.test_client(), "wrong").status_code, range(64)))
@@ -177,7 +177,7 @@ def test_many_guesses_at_once_are_no_way_around(few: FlaskClient) -> None:
     assert_throttled(log_in(few, PASSWORD))
 
 
-def test_registrations_are_limited_by_address_whatever_becomes_of_them(make_app: MakeApp) -> None:
+def test_registrations_are_limited_by_address_successful_or_not(make_app: MakeApp) -> None:
     client = make_app(REGISTRATIONS_PER_ADDRESS="3/hour").test_client()
 
     def register(email: str, address: str = HERE) -> TestResponse:
@@ -190,7 +190,7 @@ def test_registrations_are_limited_by_address_whatever_becomes_of_them(make_app:
     assert register("c@example.org", ELSEWHERE).status_code == 201
 
 
-def test_one_address_is_not_registered_again_and_again(make_app: MakeApp) -> None:
+def test_registrations_of_one_e_mail_address_are_limited(make_app: MakeApp) -> None:
     client = make_app(REGISTRATIONS_PER_ACCOUNT="2/hour").test_client()
     members = {"email": ANN, "password": PASSWORD}
     answers = [
@@ -206,7 +206,7 @@ def test_rate_limits_off_throttles_nobody(make_app: MakeApp) -> None:
     assert fail(client, 20) == [401] * 20
 
 
-def test_failures_are_forgotten_in_time(make_app: MakeApp) -> None:
+def test_failures_expire(make_app: MakeApp) -> None:
     """In Redis's own time, which nobody moves: so the window is short here."""
     client = make_app(LOGIN_FAILURES="1/second").test_client()
     Person(client).register()
@@ -221,7 +221,7 @@ def test_failures_are_forgotten_in_time(make_app: MakeApp) -> None:
 # --- the trail -----------------------------------------------------------------------------------------------------
 
 
-def test_failures_do_not_fill_the_trail(make_app: MakeApp, database: Path) -> None:
+def test_failed_logins_in_the_trail_are_bounded(make_app: MakeApp, database: Path) -> None:
     """Of an account so many rows an hour are kept, and of all names that nobody has; the rest are lines."""
     app = make_app(RATE_LIMITS="off")
     client, parts = app.test_client(), app.extensions["sallyport-auth"]
@@ -237,7 +237,7 @@ def test_failures_do_not_fill_the_trail(make_app: MakeApp, database: Path) -> No
     assert parts.retention.work_once() == 5
 
 
-def test_whoever_is_held_back_leaves_a_line_and_no_row(
+def test_a_throttled_login_leaves_a_log_line_and_no_row(
     few: FlaskClient, database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fail(few, 13)
@@ -259,14 +259,14 @@ def test_without_redis_each_worker_counts_by_itself(make_app: MakeApp, url: str)
     assert log_in(client, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_two_workers_share_what_they_count(make_app: MakeApp, few: FlaskClient) -> None:
+def test_two_workers_share_their_counters(make_app: MakeApp, few: FlaskClient) -> None:
     other = make_app(**FEW).test_client()
     assert fail(few, 2) + fail(other, 1) == [401, 401, 401]
     for worker in (few, other):
         assert_throttled(log_in(worker, PASSWORD))
 
 
-def test_an_operator_lets_somebody_in_by_the_hash_in_the_log(
+def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
     few: FlaskClient, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As docs/operations.md says."""
@@ -277,7 +277,7 @@ def test_an_operator_lets_somebody_in_by_the_hash_in_the_log(
     assert log_in(few, PASSWORD).status_code == 200
 
 
-def test_no_address_and_no_name_stands_in_redis(few: FlaskClient, redis: Redis) -> None:
+def test_redis_contains_no_e_mail_address_and_no_name(few: FlaskClient, redis: Redis) -> None:
     fail(few, 1)
     names: list[str] = list(redis.scan_iter("tries:*"))
     assert names

@@ -23,20 +23,20 @@ def several(client: FlaskClient, number: int) -> list[Person]:
     return people
 
 
-def test_sessions_of_one_moment_end_spread_over_the_jitter(make_app: MakeApp) -> None:
+def test_tokens_issued_together_expire_spread_over_the_jitter(make_app: MakeApp) -> None:
     people = several(make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME="1000").test_client(), 40)
     lifetimes = [lifetime(person.access) for person in people]
     assert all(800 <= seconds <= 1000 for seconds in lifetimes)
     assert max(lifetimes) - min(lifetimes) > 100
 
 
-def test_whoever_is_owed_the_same_successor_gets_a_token_of_the_same_life(make_app: MakeApp) -> None:
+def test_a_reissued_access_token_has_the_same_lifetime(make_app: MakeApp) -> None:
     (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
     answers = [person.refresh_with(person.refresh).json for _ in range(5)]
     assert len({lifetime(answer["access"]) for answer in answers if answer}) == 1
 
 
-def test_each_rotation_is_another_throw(make_app: MakeApp) -> None:
+def test_each_rotation_draws_a_new_lifetime(make_app: MakeApp) -> None:
     (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
     thrown = {lifetime(person.access)}
     for _ in range(7):
@@ -45,13 +45,13 @@ def test_each_rotation_is_another_throw(make_app: MakeApp) -> None:
     assert len(thrown) > 3
 
 
-def test_without_jitter_a_token_lives_its_whole_life(make_app: MakeApp) -> None:
+def test_without_jitter_a_token_has_the_full_lifetime(make_app: MakeApp) -> None:
     people = several(make_app(ACCESS_LIFETIME_JITTER="0").test_client(), 3)
     assert {lifetime(person.access) for person in people} == {300}
 
 
 @pytest.mark.parametrize(("seconds", "least"), [("1", 1), ("2", 2), ("10", 8), ("11", 9)])
-def test_no_life_is_cut_by_more_than_the_jitter_says(
+def test_no_lifetime_is_shortened_by_more_than_the_jitter(
     make_app: MakeApp, clock: MovableClock, seconds: str, least: int
 ) -> None:
     """A fifth here, rounded to a whole second in the client's favour."""
@@ -64,6 +64,6 @@ def test_no_life_is_cut_by_more_than_the_jitter_says(
 
 
 @pytest.mark.parametrize("jitter", ["-0.1", "0.21", "nan", "x"])
-def test_a_jitter_out_of_bounds_stops_the_start(make_app: MakeApp, jitter: str) -> None:
+def test_a_jitter_out_of_range_is_refused(make_app: MakeApp, jitter: str) -> None:
     with pytest.raises(Exception, match="ACCESS_LIFETIME_JITTER"):
         make_app(ACCESS_LIFETIME_JITTER=jitter)

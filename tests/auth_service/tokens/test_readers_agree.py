@@ -164,7 +164,7 @@ def _spellings(token: str) -> Iterator[str]:
     yield from (f"{token}.", f".{token}", f"{token}.{parts[2]}", ".".join(parts[:2]), "..")
 
 
-def test_a_token_has_one_spelling(
+def test_a_token_has_one_encoding(
     ann: Person,
     clock: MovableClock,
     at_the_gateway: Callable[[str], str],
@@ -205,7 +205,7 @@ HEADERS = (
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_what_a_token_says_of_itself_is_read_alike(
+def test_the_claims_of_a_token_are_read_alike(
     header: str,
     ann: Person,
     clock: MovableClock,
@@ -226,7 +226,7 @@ def test_what_a_token_says_of_itself_is_read_alike(
     assert read == (INVALID, INVALID, INVALID)
 
 
-def test_a_claim_that_comes_twice_is_refused_alike(
+def test_a_repeated_claim_is_refused_alike(
     ann: Person,
     forge: Forge,
     at_the_gateway: Callable[[str], str],

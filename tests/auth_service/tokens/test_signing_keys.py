@@ -42,7 +42,7 @@ KINDS: Mapping[str, Callable[[], PrivateKey]] = {
 
 
 @pytest.mark.parametrize("algorithm", KINDS)
-def test_the_kind_of_key_decides_the_algorithm(algorithm: str, make_app: MakeApp) -> None:
+def test_the_key_type_determines_the_algorithm(algorithm: str, make_app: MakeApp) -> None:
     """Tokens of every kind verify by the published set alone, and are taken by the service itself."""
     pem = pem_of(KINDS[algorithm]())
     client = make_app(SIGNING_KEY=pem).test_client()
@@ -73,7 +73,7 @@ def test_the_thumbprint_is_the_one_of_the_rfc() -> None:
     assert public.jwk["use"] == "sig"
 
 
-def test_a_ring_shows_both_keys_and_no_private_part() -> None:
+def test_a_key_ring_publishes_both_keys_and_no_private_part() -> None:
     new, old = generate_rsa_key(65537, 2048), generate_ec_key(SECP256R1())
     ring = load_key_ring(pem_of(new), public_pem_of(old))
     keys = ring.to_jwk_set()["keys"]
@@ -96,19 +96,19 @@ def test_the_same_key_twice_is_one_key() -> None:
         ("secret", "no readable private key"),
     ],
 )
-def test_a_weak_or_odd_key_is_refused_by_its_fault(pem: str, complaint: str) -> None:
+def test_a_weak_or_unknown_key_is_refused_with_the_reason(pem: str, complaint: str) -> None:
     """R8."""
     with pytest.raises(WeakKey, match=complaint):
         load_signing_key(pem)
 
 
-def test_the_set_may_be_cached_and_stands_under_auth_too(client: FlaskClient) -> None:
+def test_the_jwk_set_is_cacheable_and_also_served_under_auth(client: FlaskClient) -> None:
     answer = client.get("/.well-known/jwks.json")
     assert answer.headers["Cache-Control"] == "public, max-age=300"
     assert client.get("/auth/.well-known/jwks.json").json == answer.json
 
 
-def test_keys_do_not_show_themselves(signing_pem: str) -> None:
+def test_keys_are_not_shown_by_repr(signing_pem: str) -> None:
     ring = load_key_ring(signing_pem, None)
     assert ring.signing.public.kid not in repr(ring)
     assert "PRIVATE" not in repr(ring.signing)

@@ -1,0 +1,63 @@
+"""What the blacklist contains, and how it keeps dead tokens away from SQL."""
+
+import pytest
+from redis import Redis
+
+from auth_service.services import Services
+from auth_service.sessions.blacklist import ENDED, Blacklist
+from tests.auth_service.forge import claims_of
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
+
+
+def sid_of(person: Person) -> str:
+    return str(claims_of(person.refresh)["sid"])
+
+
+def republished(parts: Services) -> bool:
+    """Run the republishing job once; return whether it published anything."""
+    return bool(parts.republishing.work_once())
+
+
+def test_a_session_has_one_entry_however_often_it_is_refreshed(
+    ann: Person, parts: Services, redis: Redis, clock: MovableClock
+) -> None:
+    """Of the last one Redis learns with the next question, or by the thread that looks twice a second."""
+    for _ in range(30):
+        ann.refresh_tokens()
+        clock.move(60)
+    assert redis.get(f"blacklist:{sid_of(ann)}") == "28"
+    republished(parts)
+    assert redis.keys("blacklist:*") == [f"blacklist:{sid_of(ann)}"]
+    assert redis.get(f"blacklist:{sid_of(ann)}") == "29"
+    ttl = redis.ttl(f"blacklist:{sid_of(ann)}")
+    assert ttl == pytest.approx(15_552_000, abs=5)
+
+
+def test_the_entry_of_an_ended_session_expires_with_its_tokens(ann: Person, redis: Redis) -> None:
+    ann.log_out()
+    assert redis.get(f"blacklist:{sid_of(ann)}") == ENDED
+    assert redis.ttl(f"blacklist:{sid_of(ann)}") == pytest.approx(31_536_000, abs=5)
+
+
+def test_a_flood_of_dead_tokens_never_reaches_sql(
+    ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann.log_out()
+
+    def unreachable(*_: object) -> None:
+        raise AssertionError("SQL was asked")
+
+    monkeypatch.setattr(parts.sessions, "find", unreachable)
+    monkeypatch.setattr(parts.users, "_database", None)
+    for _ in range(3):
+        assert ann.refresh_tokens().status_code == 401
+        assert ann.log_out().status_code == 401
+        assert ann.verify(ann.refresh).status_code == 400
+
+
+def test_a_malformed_blacklist_entry_is_ignored(parts: Services, redis: Redis) -> None:
+    redis.set("blacklist:x", "garbage")
+    blacklist = Blacklist(parts.redis)
+    assert not blacklist.has_ended("x")
+    assert not blacklist.is_spent("x", 0)

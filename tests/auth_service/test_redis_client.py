@@ -1,0 +1,140 @@
+"""The circuit breaker of Redis commands, and the service while Redis does not answer."""
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from auth_service.redis_client import FAILURES, RedisClient, RedisUnavailable
+from tests.auth_service.conftest import MakeApp
+from tests.auth_service.world import Person
+from tests.clocks import MovableClock
+
+
+class Server:
+    """Counts its commands and fails until `works` is set."""
+
+    def __init__(self) -> None:
+        self.commands = 0
+        self.works = False
+
+    def __call__(self, _: Redis) -> str:
+        self.commands += 1
+        if not self.works:
+            raise ConnectionRefusedError
+        return "PONG"
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def redis_client(tmp_path: Path, clock: MovableClock) -> RedisClient:
+    return RedisClient(f"unix://{tmp_path}/nobody", clock=clock)
+
+
+def ask(client: RedisClient, server: Server, times: int) -> int:
+    """Send a command `times` times and return how many reached the server."""
+    before = server.commands
+    for _ in range(times):
+        with pytest.raises(RedisUnavailable):
+            client.ask(server)
+    return server.commands - before
+
+
+def test_one_command_at_a_time_probes_an_open_circuit(redis_client: RedisClient, clock: MovableClock) -> None:
+    """After each pause a single command is tried; the others fail at once."""
+    server = Server()
+    assert ask(redis_client, server, 20) == FAILURES
+    for _ in range(5):
+        clock.move(2)
+        assert ask(redis_client, server, 20) == 1
+
+
+def test_the_first_reply_closes_the_circuit(redis_client: RedisClient, clock: MovableClock) -> None:
+    server = Server()
+    ask(redis_client, server, 20)
+    server.works = True
+    clock.move(2)
+    assert [redis_client.ask(server) for _ in range(5)] == ["PONG"] * 5
+    server.works = False
+    assert ask(redis_client, server, 20) == FAILURES
+
+
+@pytest.fixture
+def no_redis(tmp_path: Path) -> str:
+    """The URL of a socket that does not exist."""
+    return f"unix://{tmp_path}/nobody"
+
+
+@pytest.fixture
+def hanging_redis(tmp_path: Path) -> Iterator[str]:
+    """The URL of a server that accepts connections and never replies."""
+    path = str(tmp_path / "hung")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        yield f"unix://{path}"
+
+
+def test_without_redis_sql_decides(make_app: MakeApp, no_redis: str, clock: MovableClock) -> None:
+    client = make_app(REDIS_URL=no_redis).test_client()
+    person = Person(client)
+    person.register()
+    assert person.log_in().status_code == 200
+    spent = person.refresh
+    assert person.refresh_tokens().status_code == 200
+    assert person.refresh_tokens().status_code == 200
+    assert person.verify(person.refresh).status_code == 200
+    assert person.me().status_code == 200
+    clock.move(60)
+    assert person.refresh_with(spent).status_code == 401
+    assert person.me().status_code == 401
+    person.log_in()
+    assert person.log_out().status_code == 200
+    assert person.refresh_tokens().status_code == 401
+    assert client.get("/readyz").json == {"status": "ready", "degraded": ["redis"]}
+
+
+def test_a_hanging_redis_costs_tenths_of_a_second_until_the_circuit_opens(
+    make_app: MakeApp, hanging_redis: str
+) -> None:
+    """100 ms a command until the third failure; then the breaker spares the rest for a second or two."""
+    person = Person(make_app(REDIS_URL=hanging_redis).test_client())
+    person.register()
+    person.log_in()
+    for _ in range(2):
+        person.refresh_tokens()
+    began = time.monotonic()
+    for _ in range(40):
+        assert person.refresh_tokens().status_code == 200
+    assert time.monotonic() - began < 3  # every one of them at 100 ms would be more than 4
+
+
+def test_the_circuit_opens_after_three_failures_and_closes_with_a_success(
+    no_redis: str, valkey: str, redis: Redis
+) -> None:
+    clock = MovableClock()
+    client = RedisClient(no_redis, clock=clock)
+    asked = 0
+
+    def ping(server: Redis) -> object:
+        nonlocal asked
+        asked += 1
+        return (redis if recovered else server).ping()
+
+    recovered = False
+    for _ in range(FAILURES + 3):
+        with pytest.raises(RedisUnavailable):
+            client.ask(ping)
+    assert asked == FAILURES
+    recovered = True
+    clock.move(2)
+    assert client.ask(ping)
+    assert client.ask(ping)
+    client.close()
