@@ -152,7 +152,7 @@ class ServerProtocol(asyncio.Protocol):
             return
         if self._data_after_upgrade is not None:
             self.client_transport.pause_reading()
-        elif was_idle and requests.waiting_count == 1:
+        elif was_idle and len(requests.waiting) == 1:
             self._cache(data)
         self._start_next()
         if requests.current is None and requests.receiving is None and deadlines.head == deadlines.idle == NEVER:
@@ -240,7 +240,7 @@ class ServerProtocol(asyncio.Protocol):
             return
         if not cycle.complete or not cycle.keep_alive:
             self._end_after(cycle)
-        elif requests.waiting_count or requests.input_ended or self._data_after_upgrade is not None:
+        elif requests.waiting or requests.input_ended or self._data_after_upgrade is not None:
             self._loop.call_soon(self._start_next)  # directly, a thousand pipelined requests would overflow the stack
         else:
             self._deadlines.idle = self._loop.time() + self._keep_alive_timeout
@@ -256,7 +256,7 @@ class ServerProtocol(asyncio.Protocol):
     @property
     def can_upgrade(self) -> bool:
         """Return whether the current request asks for an upgrade and is the only one."""
-        return self._data_after_upgrade is not None and not self._requests.waiting_count
+        return self._data_after_upgrade is not None and not self._requests.waiting
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
         """Give the connection to `successor`. Raises ConnectionError if the client is gone."""

@@ -8,10 +8,11 @@ from gateway.server.request_cycle import RequestCycle
 class RequestPipeline:
     """The request that is being answered, those that wait behind it, and the one whose body is being received."""
 
-    __slots__ = ("_waiting", "current", "input_ended", "receiving")
+    __slots__ = ("current", "input_ended", "receiving", "waiting")
 
     def __init__(self) -> None:
-        self._waiting: deque[RequestCycle] = deque()
+        self.waiting: deque[RequestCycle] = deque()
+        """Requests that wait for the current one to be answered."""
         self.current: RequestCycle | None = None
         """The request that is being answered."""
         self.receiving: RequestCycle | None = None
@@ -22,26 +23,21 @@ class RequestPipeline:
     @property
     def is_idle(self) -> bool:
         """Return whether there is no request, in whatever state."""
-        return self.current is None and self.receiving is None and not self._waiting
-
-    @property
-    def waiting_count(self) -> int:
-        """Return the number of requests that wait."""
-        return len(self._waiting)
+        return self.current is None and self.receiving is None and not self.waiting
 
     @property
     def last(self) -> RequestCycle | None:
         """Return the request that would be answered last."""
-        return self._waiting[-1] if self._waiting else self.current
+        return self.waiting[-1] if self.waiting else self.current
 
     def append(self, cycle: RequestCycle) -> None:
         """Add a request whose head is complete."""
         self.receiving = cycle
-        self._waiting.append(cycle)
+        self.waiting.append(cycle)
 
     def pop(self) -> RequestCycle | None:
         """Remove and return the next request; None if there is none, or if its body will never be complete."""
-        cycle = self._waiting.popleft() if self._waiting else None
+        cycle = self.waiting.popleft() if self.waiting else None
         return None if cycle is None or cycle.disconnected else cycle
 
     def body_received(self, body: bytes) -> None:
@@ -65,4 +61,4 @@ class RequestPipeline:
 
     def drop_waiting(self) -> None:
         """Remove the requests that wait."""
-        self._waiting.clear()
+        self.waiting.clear()

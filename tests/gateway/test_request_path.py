@@ -6,8 +6,8 @@ import pytest
 
 from tests.gateway.request_path import Traced, traced_gateway
 
-MAX_FILES_OF_A_CACHED_GET = 30
-MAX_FILES_OF_A_WEBSOCKET = 56
+MAX_FILES_OF_A_CACHED_GET = 23
+MAX_FILES_OF_A_WEBSOCKET = 54
 
 
 @pytest.fixture(scope="module")
