@@ -36,7 +36,7 @@ class Explanation:
 def table_lines(table: RouteTable, file: str) -> list[str]:
     """Return the table of routes, one per line, sorted by prefix."""
     head = (
-        f"{file} is good: {len(table.routes)} routes to {len(table.upstreams())} upstreams, version {table.version}"
+        f"{file} is valid: {len(table.routes)} routes to {len(table.upstreams())} upstreams, version {table.version}"
     )
     rows = [
         (route.prefix, _methods(route), _access(route), f"{route.upstream.name} ({_addresses(route.upstream)})")
@@ -51,8 +51,8 @@ def explain(table: RouteTable, request: HypotheticalRequest) -> Explanation:
     try:
         route = _route(table, request.method, path, query)
     except Refused as refused:
-        return Explanation((f"{request.method} {request.target}", f"  everybody  {_refusal(refused)}"), passes=False)
-    decisions = [("anonymous", _decision(route, None)), ("logged in", _decision(route, ()))]
+        return Explanation((f"{request.method} {request.target}", f"  any client  {_refusal(refused)}"), passes=False)
+    decisions = [("anonymous", _decision(route, None)), ("authenticated", _decision(route, ()))]
     if request.roles:
         decisions.append((f"as {', '.join(request.roles)}", _decision(route, request.roles)))
     forwarded = route.forwarded_path(path) + (b"?" + query if query else b"")
@@ -68,7 +68,7 @@ def _route(table: RouteTable, method: str, path: bytes, query: bytes) -> Route:
         raise Refused("not_found", "No route has this path.")
     route = by_method.get(method)
     if route is None:
-        raise Refused("method_not_allowed", f"Here are {', '.join(sorted(by_method))}.")
+        raise Refused("method_not_allowed", f"The methods of this path are {', '.join(sorted(by_method))}.")
     return route
 
 
@@ -90,44 +90,45 @@ def _refusal(refused: Refused) -> str:
 
 
 def _facts(route: Route) -> list[tuple[str, str]]:
+    """Return the options of `route` under their names in routes.toml, with the upstream and the identity."""
     upstream = route.upstream
     facts = [
         ("route", f"{route.prefix} {_methods(route)}, {_access(route)}"),
-        ("upstream", f"{upstream.name} ({_addresses(upstream)}), {upstream.max_connections} requests at once"),
+        ("upstream", f"{upstream.name} ({_addresses(upstream)}), at most {upstream.max_connections} connections"),
         ("identity", _identity(route)),
-        ("body", f"at most {route.max_body} bytes"),
-        ("time-outs", _timeouts(route.timeouts)),
+        ("max_body", f"{route.max_body} bytes"),
+        ("timeout", _timeouts(route.timeouts)),
     ]
     if route.limits:
-        facts.append(("limits", ", ".join(f"{limit.rate} for one {limit.per}" for limit in route.limits)))
+        facts.append(("limits", ", ".join(f"{limit.rate} per {limit.per}" for limit in route.limits)))
     if route.concurrency_limit is not None:
-        facts.append(("at once", _concurrency(route.concurrency_limit)))
+        facts.append(("max_concurrent", _concurrency(route.concurrency_limit)))
     if route.max_answer is not None:
-        facts.append(("answer", f"at most {route.max_answer} bytes"))
+        facts.append(("max_answer", f"{route.max_answer} bytes"))
     if route.keep_cookies:
-        facts.append(("cookies", "of the service reach the client"))
+        facts.append(("keep_cookies", "true"))
     if route.forward_headers:
-        facts.append(("let through", _listed(route.forward_headers)))
+        facts.append(("forward_headers", _listed(route.forward_headers)))
     if route.expose_headers:
-        facts.append(("to pages", route.expose_headers.decode("ascii")))
+        facts.append(("expose_headers", route.expose_headers.decode("ascii")))
     if route.request_overrides is not None:
-        facts.append(("to service", _names(route.request_overrides)))
+        facts.append(("request_headers", _names(route.request_overrides)))
     if route.response_overrides is not None:
-        facts.append(("to client", _names(route.response_overrides)))
+        facts.append(("response_headers", _names(route.response_overrides)))
     return facts
 
 
 def _concurrency(limit: ConcurrencyLimit) -> str:
-    waiting = f"; {limit.queue} more wait, {limit.max_wait:g} s at most" if limit.queue else ""
-    return f"{limit.max_concurrent} requests in one worker{waiting}"
+    waiting = f", {limit.queue} more wait for at most {limit.max_wait:g} s" if limit.queue else ""
+    return f"{limit.max_concurrent} per worker{waiting}"
 
 
 def _identity(route: Route) -> str:
     if route.upstream.takes_credentials:
-        return "none: Authorization and Cookie go through"
+        return "none: Authorization and Cookie are forwarded"
     if route.public:
         return "none: the route is public"
-    return f"asserted to {route.upstream.audience}" if route.upstream.signer else "none: a foreign service"
+    return f"assertion for {route.upstream.audience}" if route.upstream.signer else "none: identity is false"
 
 
 def _names(fields: HeaderOverrides) -> str:
@@ -141,11 +142,11 @@ def _listed(names: Iterable[bytes]) -> str:
 
 def _timeouts(timeouts: Timeouts) -> str:
     connect, read, total = timeouts.connect, timeouts.read, timeouts.total
-    return f"connect {_seconds(connect)}, silence {_seconds(read)}, all {_seconds(total)}"
+    return f"connect {_seconds(connect)}, read {_seconds(read)}, total {_seconds(total)}"
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds else "without end"
+    return f"{seconds:g} s" if seconds else "none"
 
 
 def _methods(route: Route) -> str:

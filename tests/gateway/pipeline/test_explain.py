@@ -62,7 +62,7 @@ def test_a_valid_file_is_printed_as_a_table(file: Path) -> None:
     result = check(file, **ENVIRON)
     version = hashlib.sha256(FILE.encode()).hexdigest()[:12]
     assert result.stdout.splitlines() == [
-        f"{file} is good: 3 routes to 3 upstreams, version {version}",
+        f"{file} is valid: 3 routes to 3 upstreams, version {version}",
         "  /api/      GET, HEAD     roles root, staff  notes (http://127.0.0.1:8002, unix:/run/notes.sock)",
         "  /auth/     every method  public             auth (http://127.0.0.1:8001)",
         "  /weather/  every method  authenticated      weather (http://weather:8080)",
@@ -97,15 +97,15 @@ def test_a_request_is_explained(file: Path) -> None:
     assert result.stdout.startswith("POST /weather/today?in=Oslo\n")
     assert explanation(result) == {
         "anonymous": "401 no_credentials: Authentication is required.",
-        "logged in": "passes",
+        "authenticated": "passes",
         "route": "/weather/ every method, authenticated",
-        "upstream": "weather (http://weather:8080), 4096 requests at once",
-        "identity": "none: a foreign service",
-        "body": "at most 1048576 bytes",
-        "time-outs": "connect 1 s, silence without end, all 60 s",
-        "let through": "cf-connecting-ip, x-script-name",
-        "to pages": "ETag, Link",
-        "to service": "X-Forwarded-Prefix, X-Api-Key",
+        "upstream": "weather (http://weather:8080), at most 4096 connections",
+        "identity": "none: identity is false",
+        "max_body": "1048576 bytes",
+        "timeout": "connect 1 s, read none, total 60 s",
+        "forward_headers": "cf-connecting-ip, x-script-name",
+        "expose_headers": "ETag, Link",
+        "request_headers": "X-Forwarded-Prefix, X-Api-Key",
         "forwarded": "POST /today?in=Oslo",
     }
     assert SECRET not in result.output
@@ -114,15 +114,19 @@ def test_a_request_is_explained(file: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "decisions"),
     [
-        (("--path", "/api/x"), 0, {"anonymous": "401", "logged in": "403"}),
-        (("--path", "/api/x", "--role", "staff"), 0, {"anonymous": "401", "logged in": "403", "as staff": "passes"}),
+        (("--path", "/api/x"), 0, {"anonymous": "401", "authenticated": "403"}),
+        (
+            ("--path", "/api/x", "--role", "staff"),
+            0,
+            {"anonymous": "401", "authenticated": "403", "as staff": "passes"},
+        ),
         (("--path", "/api/x", "--role", "cook", "--role", "root"), 0, {"as cook, root": "passes"}),
         (("--path", "/api/x", "--role", "cook"), 1, {"as cook": "403"}),
-        (("--path", "/auth/x"), 0, {"anonymous": "passes", "logged in": "passes"}),
-        (("--path", "/api/x", "--method", "PUT"), 1, {"everybody": "405"}),
-        (("--path", "/nowhere"), 1, {"everybody": "404"}),
-        (("--path", "/api/../auth"), 1, {"everybody": "400"}),
-        (("--path", "/weather/ü"), 1, {"everybody": "400"}),
+        (("--path", "/auth/x"), 0, {"anonymous": "passes", "authenticated": "passes"}),
+        (("--path", "/api/x", "--method", "PUT"), 1, {"any client": "405"}),
+        (("--path", "/nowhere"), 1, {"any client": "404"}),
+        (("--path", "/api/../auth"), 1, {"any client": "400"}),
+        (("--path", "/weather/ü"), 1, {"any client": "400"}),
     ],
 )
 def test_the_exit_status_depends_on_the_decision(
