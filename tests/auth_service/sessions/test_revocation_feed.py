@@ -37,7 +37,7 @@ def republished(parts: Services) -> bool:
 
 
 def eventually(condition: Callable[[], object]) -> bool:
-    """Whether the condition holds within five seconds: for what real servers and threads do in their own time."""
+    """Wait for the condition for at most five seconds, for real servers and threads; return whether it holds."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if condition():
@@ -109,7 +109,7 @@ def test_a_revocation_that_stops_no_token_is_not_published_again(
 
 
 def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services) -> None:
-    """Trimmed by the times that Redis gave its entries: a clock of ours ten years ahead empties nothing."""
+    """A clock of this process that is ten years ahead deletes nothing."""
     redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1", "until": "301"}, id="1-1")
     for number in range(200):
         redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1", "until": "301"}, id=f"{number + 2}-1")
@@ -126,7 +126,7 @@ def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services
 def test_a_revocation_that_could_not_be_published_is_published_later(
     make_app: MakeApp, redis: Redis, valkey: str, tmp_path: Path, ann: Person
 ) -> None:
-    """A logout while Redis is away is recorded at once, and told as soon as it is back."""
+    """A log-out while Redis is down is stored at once and published when Redis is back."""
     link = tmp_path / "redis"
     app = make_app(REDIS_URL=f"unix://{link}")
     person = Person(app.test_client(), ann.email)
@@ -160,7 +160,7 @@ def test_a_deactivation_by_an_operator_is_published(ann: Person, redis: Redis, o
 def test_a_query_of_a_gateway_is_answered_after_all_pending_revocations(
     ann: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
-    """REVOCATION_FAIL=closed waits for this record, which one process writes, whichever of them owed."""
+    """A gateway with REVOCATION_FAIL=closed waits for this record; one process writes it."""
     republished(parts)
     ann.log_out()
     redis.delete(STREAM)  # what was published is lost, and the epoch is not
@@ -177,7 +177,7 @@ def test_a_query_of_a_gateway_is_answered_after_all_pending_revocations(
 def test_the_background_job_tries_redis_while_the_circuit_is_open(
     make_app: MakeApp, valkey: str, tmp_path: Path
 ) -> None:
-    """The breaker spares requests; what is owed does not wait for it."""
+    """The open circuit is for requests; pending revocations do not wait for it."""
     link = tmp_path / "redis"
     app = make_app(REDIS_URL=f"unix://{link}")
     with app.app_context():
