@@ -166,10 +166,10 @@ class Refused(Exception):
         return json.dumps(self.to_members(request_id)).encode() + b"\n"
 
 
-def spread(seconds: int) -> int:
-    """Return `seconds` with random jitter, for a Retry-After that many clients get at once: at most twice as long.
+def jittered_retry_after(seconds: int) -> int:
+    """Return `seconds` plus a random delay of at most `seconds` and at most MAX_JITTER_SECONDS.
 
-    The jitter is at most MAX_JITTER_SECONDS.
+    For a Retry-After that many clients receive at once, so that they do not all return at the same time.
     """
     return seconds + random.randint(0, min(seconds, MAX_JITTER_SECONDS))  # noqa: S311 - spreads load, no secret
 

@@ -22,7 +22,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from resource_service.api_models import DeletedNote, NoteResponse
 from resource_service.database_models import db
 from resource_service.identity import current_identity, identity_required
@@ -57,7 +57,7 @@ class NoteStreams:
     def acquire(self) -> None:
         """Reserve a stream. Raises Refused(503) if all are in use."""
         if not self._slots.acquire(blocking=False):
-            raise Refused("streams_exhausted", retry_after=spread(5))
+            raise Refused("streams_exhausted", retry_after=jittered_retry_after(5))
 
     def release(self) -> None:
         """Free a stream."""

@@ -18,7 +18,7 @@ from auth_service.api.models.errors import (
     TokenErrorMessage,
 )
 from auth_service.api.response_body import json_response
-from contract.problems import spread
+from contract.problems import jittered_retry_after
 
 _ANONYMOUS = 'Bearer realm="api"'
 _INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
@@ -129,13 +129,13 @@ def store_unavailable() -> ApiError:
 
 def hashing_busy() -> ApiError:
     """503: too many passwords wait to be hashed."""
-    headers = {"Retry-After": str(spread(HASHING_RETRY_AFTER))}
+    headers = {"Retry-After": str(jittered_retry_after(HASHING_RETRY_AFTER))}
     return detailed(503, "Too many logins at the moment.", "busy", headers)
 
 
 def throttled(seconds: int) -> ApiError:
     """429: too many attempts. The next may be made in `seconds`; the counter that refused it is not named."""
-    wait = spread(seconds)
+    wait = jittered_retry_after(seconds)
     detail = f"Request was throttled. Expected available in {wait} seconds."
     return detailed(429, detail, "throttled", {"Retry-After": str(wait)})
 

@@ -18,7 +18,7 @@ from chassis.clock import Clock
 from contract.claims import InvalidToken
 from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
 from contract.jws import read_unverified
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.bounded_cache import BoundedCache
 from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthResponse, PeerRejected, Post, read_object
@@ -100,7 +100,7 @@ class BrowserSessions:
         if status in LOGIN_REFUSAL_STATUSES:
             raise LoginRefused(status, body, retry_after)
         if status != 200:
-            raise Refused("auth_unavailable", retry_after=spread(1))
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
         grant = _read_grant(body)
         self._store(handle, grant)
         if replaces:
@@ -128,7 +128,7 @@ class BrowserSessions:
         self._grants.pop(handle, None)
         status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
-            raise Refused("auth_unavailable", retry_after=spread(1))
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
         self._mark_ended(handle, is_recent=True)
 
     def may_clear_cookie(self, handle: str) -> bool:
@@ -164,7 +164,7 @@ class BrowserSessions:
             self._mark_ended(handle, is_recent=is_recent)
             raise Refused("session_ended")
         if status != 200:
-            raise Refused("auth_unavailable", retry_after=spread(1))
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
         grant = _read_grant(body)
         self._store(handle, grant)
         return grant
@@ -175,7 +175,7 @@ class BrowserSessions:
         except PeerRejected as error:
             raise Refused("peer_rejected") from error
         except OSError as error:
-            raise Refused("auth_unavailable", retry_after=spread(1)) from error
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1)) from error
 
     def _store(self, handle: str, grant: SessionGrant) -> None:
         now = self._clock()
@@ -204,7 +204,9 @@ def _read_grant(body: bytes) -> SessionGrant:
     members = read_object(body)
     access, expires_at, user = members.get("access"), members.get("expires_at"), members.get("user")
     if not isinstance(access, str) or not isinstance(expires_at, int | float) or not isinstance(user, dict):
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
+        raise Refused(
+            "auth_unavailable", "The auth service's answer was malformed.", retry_after=jittered_retry_after(1)
+        )
     return SessionGrant(access, _expiry(access), float(expires_at), user)
 
 
@@ -217,7 +219,9 @@ def _expiry(access: str) -> float:
     try:
         return float(read_unverified(access)["exp"])
     except (InvalidToken, KeyError, TypeError, ValueError) as error:
-        raise Refused("auth_unavailable", "The auth service gave no access token.", retry_after=spread(1)) from error
+        raise Refused(
+            "auth_unavailable", "The auth service gave no access token.", retry_after=jittered_retry_after(1)
+        ) from error
 
 
 def _log_failure(task: asyncio.Task[SessionGrant]) -> None:

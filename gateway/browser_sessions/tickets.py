@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.redis_errors import RedisUnavailable, redis_faults
 
 LIFETIME_SECONDS = 30
@@ -84,7 +84,7 @@ async def _call(command: Awaitable[object]) -> object:
                 return await command
     except RedisUnavailable as error:
         _log.warning("tickets_unavailable", error=error.reason)
-        raise Refused("tickets_unavailable", retry_after=spread(1)) from error
+        raise Refused("tickets_unavailable", retry_after=jittered_retry_after(1)) from error
 
 
 def _redis_key(ticket: str) -> str:

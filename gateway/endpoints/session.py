@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
 from gateway.endpoints.session_cookie import SessionCookie
 from gateway.http.origin import AllowedOrigins
@@ -159,5 +159,5 @@ def _invalid(field: str, reason: str) -> Refused:
 def _login_refusal(refused: LoginRefused) -> Response:
     headers = {"WWW-Authenticate": 'Bearer realm="api"'} if refused.status == 401 else {}
     if refused.status in (429, 503):  # RFC 6585 4, RFC 9110 15.6.4
-        headers["Retry-After"] = str(refused.retry_after or spread(1))
+        headers["Retry-After"] = str(refused.retry_after or jittered_retry_after(1))
     return Response(refused.body, refused.status, headers, content_type="application/json")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.errors import ExchangeAborted
 from gateway.proxy.open_streams import OpenStream, OpenStreams
@@ -114,7 +114,7 @@ class Exchange:
             return await self._balancer.connect(pool, self._route.timeouts.connect)
         except Unreachable as error:
             if self._route.upstream.takes_credentials:
-                raise Refused("auth_unavailable", retry_after=spread(1)) from error
+                raise Refused("auth_unavailable", retry_after=jittered_retry_after(1)) from error
             raise Refused("upstream_unreachable") from error
 
     async def _exchange_on(

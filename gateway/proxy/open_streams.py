@@ -16,7 +16,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.claims import AccessClaims
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.browser_sessions.sessions import RENEW_AFTER
 from gateway.pipeline.authorize import authorize
 from gateway.routing.routes import Route
@@ -78,7 +78,7 @@ class OpenStreams:
         Raises Refused(503) at the limit.
         """
         if len(self._open) >= self._limit:
-            raise Refused("streams_exhausted", retry_after=spread(5))
+            raise Refused("streams_exhausted", retry_after=jittered_retry_after(5))
         claims, handle = (principal.claims, principal.handle) if principal is not None else (None, "")
         stream = OpenStream(route, claims, handle, end)
         self._open.add(stream)

@@ -13,7 +13,7 @@ from math import ceil
 from types import TracebackType
 from typing import Protocol
 
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import ConcurrencyLimit, Route
 
 LOGINS = ConcurrencyLimit(max_concurrent=6, queue=1_000, max_wait=5.0)
@@ -112,7 +112,7 @@ class ConcurrencyQueue:
     def _busy(self) -> Refused:
         # A full queue takes about `max_wait` seconds to be served: an earlier retry would be refused again.
         seconds = ceil(self._limit.max_wait) if self._limit.queue else 1
-        return Refused("route_busy", retry_after=spread(seconds))
+        return Refused("route_busy", retry_after=jittered_retry_after(seconds))
 
 
 class ConcurrencyLimiter:

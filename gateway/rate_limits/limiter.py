@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from chassis.client_network import client_network
 from chassis.clock import Clock
 from chassis.rates import Rate
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.http.header_fields import HeaderTuple
 from gateway.http.request import Request
 from gateway.rate_limits.redis_sync import SharedCounters
@@ -95,7 +95,7 @@ def _refusal(counters: Sequence[WindowCounter], exhausted: WindowCounter, now: f
     return Refused(
         "rate_limited",
         f"At most {limit.rate} for one {limit.per}.",
-        retry_after=spread(exhausted.retry_after(now)),
+        retry_after=jittered_retry_after(exhausted.retry_after(now)),
         headers={name.decode(): value.decode() for name, value in _rate_limit_headers(counters, now)},
     )
 

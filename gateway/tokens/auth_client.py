@@ -8,7 +8,7 @@ from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
 from contract.internal import SESSIONS_PATH
 from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
@@ -147,8 +147,10 @@ def read_object(body: bytes) -> dict[str, Any]:
         value = parse_json(body)
     except MalformedJson as error:
         raise Refused(
-            "auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1)
+            "auth_unavailable", "The auth service's answer was malformed.", retry_after=jittered_retry_after(1)
         ) from error
     if not isinstance(value, dict):
-        raise Refused("auth_unavailable", "The auth service's answer was malformed.", retry_after=spread(1))
+        raise Refused(
+            "auth_unavailable", "The auth service's answer was malformed.", retry_after=jittered_retry_after(1)
+        )
     return dict(value)

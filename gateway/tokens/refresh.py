@@ -7,7 +7,7 @@ lock: the auth service gives every concurrent caller the same successor.
 import json
 from dataclasses import dataclass
 
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import Post, read_object
 
@@ -44,17 +44,17 @@ class TokenRefresher:
         try:
             status, body, _ = await self._post(REFRESH_PATH, json.dumps({"refresh": refresh_token}).encode())
         except OSError as error:
-            raise Refused("auth_unavailable", retry_after=spread(1)) from error
+            raise Refused("auth_unavailable", retry_after=jittered_retry_after(1)) from error
         if status == 200:
             return _read_tokens(body)
         if status in (400, 401):
             raise Refused("token_expired", "The access token has expired, and the refresh token was refused.")
-        raise Refused("auth_unavailable", retry_after=spread(1))
+        raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
 
 
 def _read_tokens(body: bytes) -> FreshTokens:
     members = read_object(body)
     access, refresh = members.get("access"), members.get("refresh")
     if not isinstance(access, str) or not isinstance(refresh, str):
-        raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=spread(1))
+        raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=jittered_retry_after(1))
     return FreshTokens(access, refresh)

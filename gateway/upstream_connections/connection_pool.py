@@ -10,7 +10,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from contract.problems import Refused, spread
+from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import Address
 from gateway.routing.upstream_tls import tls_reason
 from gateway.upstream_connections.connection import UpstreamConnection
@@ -93,7 +93,7 @@ class ConnectionPool:
         Raises Unreachable, and Refused(503) at the bound of connections.
         """
         if self.outstanding >= self._max_connections:
-            raise Refused("upstream_busy", retry_after=spread(1))
+            raise Refused("upstream_busy", retry_after=jittered_retry_after(1))
         self._connecting += 1
         try:
             connection = await self.open_unpooled(timeout)

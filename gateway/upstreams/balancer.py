@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Collection, Sequence
 
 from chassis.clock import Clock
-from contract.problems import ProblemCode, Refused, spread
+from contract.problems import ProblemCode, Refused, jittered_retry_after
 from gateway.routing.routes import Address, Upstream
 from gateway.routing.upstream_tls import tls_reason
 from gateway.upstream_connections.connection import UpstreamConnection
@@ -111,7 +111,7 @@ class Balancer:
         self._set_circuit(circuit)
         if not passes:
             code: ProblemCode = "auth_unavailable" if self.upstream.takes_credentials else "upstream_unavailable"
-            raise Refused(code, retry_after=spread(max(1, math.ceil(circuit.until - now))))
+            raise Refused(code, retry_after=jittered_retry_after(max(1, math.ceil(circuit.until - now))))
 
     def _least_loaded(self, pools: Sequence[ConnectionPool]) -> ConnectionPool:
         self._round_robin += 1
