@@ -17,7 +17,7 @@ from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, Ses
 from gateway.endpoints.session_cookie import SessionCookie
 from gateway.http.origin import AllowedOrigins
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
-from gateway.pipeline.credentials import InvalidHandle, clearing
+from gateway.pipeline.credentials import InvalidHandle, clear_session_cookie
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -81,14 +81,14 @@ class SessionEndpoints:
         try:
             handle = self._cookie.handle_in(_cookies())
         except InvalidHandle as error:
-            raise clearing(Refused("session_ended"), self._cookie.clearing) from error
+            raise clear_session_cookie(Refused("session_ended"), self._cookie.clearing) from error
         if handle is None:
             raise Refused("no_credentials", "There is no session.")
         try:
             return _session_response(self._wait_for(self._authenticator.granted(handle)))
         except Refused as refused:
             if self._sessions.may_clear_cookie(handle):
-                clearing(refused, self._cookie.clearing)
+                clear_session_cookie(refused, self._cookie.clearing)
             raise
 
     def log_out(self) -> Response:

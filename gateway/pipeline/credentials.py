@@ -31,8 +31,8 @@ class Credentials:
     tickets: tuple[str, ...] = ()
 
 
-BEARER_TOKEN_AT_MOST = Credentials()
-"""Of a request whose head is cached without credentials: its Bearer token, if any, is in `Request.token`."""
+NO_OTHER_CREDENTIALS = Credentials()
+"""Of a request whose match is cached: it presents at most the Bearer token in `Request.token`."""
 
 
 def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:
@@ -86,7 +86,7 @@ def session_handle(values: Sequence[bytes]) -> str | None:
     return values[0].decode("ascii")
 
 
-def clearing(refused: Refused, set_cookie: str) -> Refused:
+def clear_session_cookie(refused: Refused, set_cookie: str) -> Refused:
     """Add to `refused` the Set-Cookie field that clears the session cookie, and return it."""
     refused.headers = {**refused.headers, "Set-Cookie": set_cookie}
     return refused

@@ -18,7 +18,7 @@ from gateway.http.via import Via
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.authorize import authorize
-from gateway.pipeline.credentials import BEARER_TOKEN_AT_MOST, Credentials, read_credentials
+from gateway.pipeline.credentials import NO_OTHER_CREDENTIALS, Credentials, read_credentials
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
 from gateway.pipeline.matched_request import MatchedRequest
@@ -97,7 +97,7 @@ class Pipeline:
         """
         head = request.cached_head
         matched = self._matched.get(head) if head is not None else None
-        credentials = BEARER_TOKEN_AT_MOST
+        credentials = NO_OTHER_CREDENTIALS
         if matched is None:
             matched, credentials = self._match(request, with_tickets=is_forwarded)
         route, authenticator = matched.route, matched.authenticator

@@ -56,8 +56,9 @@ class WindowCounter:
 
     def remaining(self, now: float) -> float:
         """Return how many more requests the limit admits at `now`."""
-        elapsed = now / self.limit.rate.seconds - self.window
-        return self.limit.rate.count - self.shared - self.own - self.previous * max(0.0, 1 - elapsed)
+        rate = self.limit.rate
+        elapsed = now / rate.seconds - self.window
+        return rate.count - self.shared - self.own - self.previous * max(0.0, 1 - elapsed)
 
     def decide(self, now: float) -> Decision:
         """Decide about one more request by what this worker knows."""

@@ -7,7 +7,7 @@ from gateway.http.header_fields import HeaderTuple
 from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
 from gateway.http.websocket_handshake import is_websocket_upgrade
-from gateway.pipeline.credentials import Credentials, InvalidHandle, clearing, is_bearer, session_handle
+from gateway.pipeline.credentials import Credentials, InvalidHandle, clear_session_cookie, is_bearer, session_handle
 from gateway.pipeline.csrf import check_origin, check_same_origin
 from gateway.suspendable import Suspendable, run, wait_for
 from gateway.tokens.principal import Principal
@@ -47,13 +47,13 @@ class SessionCookieAuthenticator:
         try:
             handle = session_handle(credentials.session_cookies) or ""
         except InvalidHandle as error:
-            raise clearing(Refused("session_ended"), self._clear_cookie) from error
+            raise clear_session_cookie(Refused("session_ended"), self._clear_cookie) from error
         self._check_same_origin(request)
         try:
             return (yield from self._authenticate_handle(handle))
         except Refused as refused:
             if self._sessions.may_clear_cookie(handle):
-                clearing(refused, self._clear_cookie)
+                clear_session_cookie(refused, self._clear_cookie)
             raise
 
     def clearing_headers(self, credentials: Credentials) -> HeaderTuple:
