@@ -39,14 +39,18 @@ class RequestBuilder:
     def from_head(self, head: RequestHead) -> Request:
         """Return the request with a head that was parsed."""
         method, path, query, headers, version, *_ = head
-        client, scheme = self._resolved_client(headers)
+        client, scheme = self.client, self.scheme
+        if self.is_trusted_proxy:
+            client, scheme = self._app.trusted_proxies.resolve(headers, client, scheme)
         request_id = self._app.next_request_id()
         return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
 
     def from_cache(self, hit: CacheHit) -> Request:
         """Return the request with a head that was found in the cache."""
         head, headers, token = hit
-        client, scheme = self._resolved_client(headers)
+        client, scheme = self.client, self.scheme
+        if self.is_trusted_proxy:
+            client, scheme = self._app.trusted_proxies.resolve(headers, client, scheme)
         return Request(
             self._app.next_request_id(),
             head.method,
@@ -60,8 +64,3 @@ class RequestBuilder:
             head,
             token,
         )
-
-    def _resolved_client(self, headers: list[tuple[bytes, bytes]]) -> tuple[str, str]:
-        if not self.is_trusted_proxy:
-            return self.client, self.scheme
-        return self._app.trusted_proxies.resolve(headers, self.client, self.scheme)
