@@ -1,4 +1,4 @@
-"""Send a made-up Host to every endpoint of a service, and look for it in the responses."""
+"""Send a forged Host to every endpoint of a service, and look for it in the responses."""
 
 from collections.abc import Iterator, Mapping
 
@@ -14,12 +14,12 @@ def echoes(app: Flask, headers: Mapping[str, str], values: Mapping[str, str]) ->
     found = []
     for path in _paths(app, values):
         for method in _SAFE:
-            answer = client.open(
+            response = client.open(
                 path, method=method, base_url=f"http://{HOST}", headers={**headers, "X-Forwarded-Host": HOST}
             )
-            body = "" if answer.mimetype == "text/event-stream" else answer.get_data(as_text=True)
-            answer.close()
-            if HOST in f"{answer.headers}{body}":
+            body = "" if response.mimetype == "text/event-stream" else response.get_data(as_text=True)
+            response.close()
+            if HOST in f"{response.headers}{body}":
                 found.append(f"{method} {path}")
     return found
 

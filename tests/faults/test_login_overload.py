@@ -24,12 +24,12 @@ GRACE = 1
 P99 = 0.2
 """The 99th percentile of refreshes may take this many seconds."""
 LOGIN_DEADLINE = 15.0
-"""Seconds within which every login must get a response."""
+"""Seconds within which every log-in must get a response."""
 
 
 @pytest.mark.parametrize("path", ["/auth/jwt/create/", "/session/"])
 def test_refreshes_stay_quick_during_thousands_of_logins(add_figure: AddFigure, path: str) -> None:
-    """Every refresh gets 200. Every login gets 200, or 503 with Retry-After."""
+    """Every refresh gets 200. Every log-in gets 200, or 503 with Retry-After."""
     settings = {"AUTH_WORKERS": "2", "GATEWAY_WORKERS": "2", "REFRESH_GRACE": str(GRACE)}
     with running_system(gateways=1, **settings, **SECURE) as system:
         client = system.client()
@@ -53,7 +53,7 @@ def test_refreshes_stay_quick_during_thousands_of_logins(add_figure: AddFigure, 
 async def refresh_during_logins(
     url: str, path: str, account: Account, sessions: Sequence[Tokens]
 ) -> tuple[list[TimedResponse], list[TimedResponse]]:
-    """Refresh at a fixed rate while all logins are sent at once. Return the responses of both."""
+    """Refresh at a fixed rate while all log-ins are sent at once. Return the responses of both."""
     credentials = {"email": account.email, "password": account.password}
 
     async def log_in(connection: Connection) -> TimedResponse:

@@ -34,7 +34,7 @@ async def seconds_until_refused(connection: Connection, access: str, since: floa
 
 
 async def delays(urls: list[str], sessions: list[Tokens]) -> list[float]:
-    """Return, for each logout and each worker, the seconds from the logout's response to the first refusal."""
+    """Return, for each log-out and each worker, the seconds from the log-out's response to the first refusal."""
     connections = await connection_per_worker(urls, sessions[0].access)
     auth = Connection(urls[0])
     measured: list[float] = []

@@ -1,4 +1,4 @@
-"""Rate limits over the workers of two gateways and the login throttle of the auth service, with and without Redis."""
+"""Rate limits over the workers of two gateways, and the log-in throttle, with and without Redis."""
 
 import time
 from collections import Counter

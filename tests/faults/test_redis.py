@@ -41,7 +41,7 @@ def hung(system: RunningSystem) -> Iterator[None]:
 def test_without_redis_clients_are_served_and_a_logout_is_published_later(
     system: RunningSystem, traffic: SteadyTraffic, outage: Fault, add_figure: AddFigure
 ) -> None:
-    """Every response is 200; a metric and a log event report the outage. A logout takes effect when Redis is back."""
+    """Every response is 200; a metric and a log event report the outage. Log-outs take effect when Redis is back."""
     client = system.client()
     tokens = client.login(client.register())
     before = len(system.gateway.events("revocation_feed_unavailable"))

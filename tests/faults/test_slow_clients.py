@@ -19,7 +19,7 @@ DEADLINE = ServerProtocol.timeouts.head + 3
 
 
 def test_slow_clients_are_closed_and_do_not_slow_others_down(system: RunningSystem, add_figure: AddFigure) -> None:
-    """Four hundred clients send heads, and bodies for the notes, the login and the gateway's own endpoints."""
+    """Four hundred clients send heads, and bodies for the notes, the log-in and the gateway's own endpoints."""
     client = system.client()
     access = client.login(client.register()).access
     page_headers = [f"{name.replace('_', '-')}: {value}" for name, value in SAME_ORIGIN.items()]

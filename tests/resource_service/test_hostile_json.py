@@ -7,7 +7,7 @@ from flask import Flask
 from structlog.testing import capture_logs
 
 from contract.identity import IDENTITY_HEADER
-from tests.hostile_calls import SHARE, Attack, Stored, endpoints
+from tests.hostile_input.attack import SAMPLE, Attack, StoredRows, endpoints
 from tests.resource_service.callers import Caller
 
 REACHED = {
@@ -23,12 +23,12 @@ def test_no_hostile_input_causes_a_5xx(app: Flask, database: Path, ada: Caller) 
     def with_assertion() -> Mapping[str, str]:
         return {IDENTITY_HEADER: ada.assertion}
 
-    stored = Stored(database)
+    stored = StoredRows(database)
     attack = Attack(app, stored)
     with capture_logs() as lines:
         for rule, method in endpoints(app):
-            attack.play(rule, method, ada.write()["id"], (with_assertion, dict))
+            attack.run(rule, method, ada.write()["id"], (with_assertion, dict))
     stored.close()
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
-    assert attack.complaints == {}
-    assert {endpoint: attack.sent[endpoint] for endpoint in REACHED if attack.sent[endpoint] < SHARE} == {}
+    assert attack.problems == {}
+    assert {endpoint: attack.sent[endpoint] for endpoint in REACHED if attack.sent[endpoint] < SAMPLE} == {}

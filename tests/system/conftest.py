@@ -9,12 +9,12 @@ from tests.system.support import big_upstream
 from tests.system.support.running_stack import Account, RunningStack, Tokens, run_stack
 
 BALANCER = "127.0.0.2"
-"""Peers from there are trusted about the client; those of the strict stack must use the PROXY protocol."""
+"""The address of the trusted proxy, which the strict stack requires to use the PROXY protocol."""
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """The stack of `make run`, with a grace time of one second and a foreign service at /big/."""
+    """The stack of `make run`, with REFRESH_GRACE=1 and a service with large bodies at /big/."""
     folder = tmp_path_factory.mktemp("big")
     routes = folder / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
@@ -26,9 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture(scope="session")
 def strict_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack without grace time and with limits: a used refresh token is refused at once. Its folder has a long
-    name.
-    """
+    """A stack that refuses used refresh tokens at once and has rate limits. Its data folder has a long name."""
     folder = tmp_path_factory.mktemp("strict") / ("a folder " * 12).strip()
     settings = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20", "DATA_DIR": str(folder)}
     settings |= {"RATE_LIMITS": "on", "TRUSTED_PROXIES": BALANCER, "PROXY_PROTOCOL": "any"}
@@ -44,5 +42,5 @@ def account(stack: RunningStack) -> Account:
 
 @pytest.fixture
 def tokens(stack: RunningStack, account: Account) -> Tokens:
-    """A session of the test's own."""
+    """A new session of the shared account."""
     return stack.login(account)

@@ -1,4 +1,4 @@
-"""Invalid bodies and queries: every endpoint responses 400 with the field's name, and nothing is stored."""
+"""Invalid bodies and queries: every endpoint responds with 400 and the field's name, and stores nothing."""
 
 import json
 import sqlite3
@@ -99,7 +99,7 @@ WRONG: Mapping[str, str] = {
 
 @pytest.fixture(scope="module")
 def caller(stack: RunningStack) -> Caller:
-    """A shared user: tests here change nothing."""
+    """A user for all tests of this module, which change nothing."""
     account = stack.register()
     tokens: Tokens = stack.login(account)
     return Caller(stack, account, tokens.access, stack.add_note(tokens.access, "Mine"))
@@ -135,7 +135,7 @@ def names_the_field(response: requests.Response, field: str) -> bool:
 
 @every_endpoint
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_body_that_is_no_json_object_is_answered_400(caller: Caller, endpoint: Endpoint, name: str) -> None:
+def test_a_body_that_is_not_a_json_object_gets_400(caller: Caller, endpoint: Endpoint, name: str) -> None:
     response = caller.send(endpoint, UNREADABLE[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
     assert response.status_code == 400, response.text
     assert json.loads(response.text)
@@ -143,14 +143,14 @@ def test_a_body_that_is_no_json_object_is_answered_400(caller: Caller, endpoint:
 
 @every_endpoint
 @pytest.mark.parametrize("name", WRONG)
-def test_a_field_of_the_wrong_kind_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
+def test_a_field_of_the_wrong_type_gets_400_and_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
     response = caller.send(endpoint, endpoint.body(WRONG[name]))
     assert response.status_code == 400, response.text
     assert name.startswith("a raw") or names_the_field(response, endpoint.field), response.text
 
 
 @every_endpoint
-def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint) -> None:
+def test_a_duplicate_field_gets_400(caller: Caller, endpoint: Endpoint) -> None:
     """Two parsers would read different values."""
     response = caller.send(endpoint, f'{{"{endpoint.field}": "a", {endpoint.body(chr(34) + "b" + chr(34))[1:]}')
     assert response.status_code == 400, response.text
@@ -158,7 +158,7 @@ def test_a_field_given_twice_is_answered_400(caller: Caller, endpoint: Endpoint)
 
 @pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.limit], ids=endpoint_name)
 @pytest.mark.parametrize("factor", [1, 50])
-def test_a_field_that_is_too_long_is_named(caller: Caller, endpoint: Endpoint, factor: int) -> None:
+def test_a_field_that_is_too_long_gets_400_and_is_named(caller: Caller, endpoint: Endpoint, factor: int) -> None:
     tail = "@example.com" if endpoint.field == "email" else ""
     value = "Zq" * (endpoint.limit * factor // 2 + 1) + tail
     response = caller.send(endpoint, endpoint.body(json.dumps(value)))
@@ -171,14 +171,14 @@ def test_a_field_that_is_too_long_is_named(caller: Caller, endpoint: Endpoint, f
     [e for e in ENDPOINTS if e.method == "POST" and e.field not in ("first_name", "body")],
     ids=endpoint_name,
 )
-def test_a_field_that_is_missing_is_named(caller: Caller, endpoint: Endpoint) -> None:
+def test_a_missing_field_gets_400_and_is_named(caller: Caller, endpoint: Endpoint) -> None:
     response = caller.send(endpoint, "{}")
     assert response.status_code == 400, response.text
     assert names_the_field(response, endpoint.field), response.text
 
 
 @every_endpoint
-def test_another_media_type_is_answered_415(caller: Caller, endpoint: Endpoint) -> None:
+def test_another_media_type_gets_415(caller: Caller, endpoint: Endpoint) -> None:
     path = endpoint.path.format(id=caller.account.id, note=caller.note)
     headers = {"Content-Type": "text/plain"}
     response = caller.stack.send(endpoint.method, path, caller.access, data=b"a=b", headers=headers)
@@ -186,7 +186,7 @@ def test_another_media_type_is_answered_415(caller: Caller, endpoint: Endpoint) 
 
 
 @every_endpoint
-def test_a_body_over_the_limit_is_answered_413(caller: Caller, endpoint: Endpoint) -> None:
+def test_a_body_over_the_limit_gets_413(caller: Caller, endpoint: Endpoint) -> None:
     """The body is not read to its end: the gateway may close while the client is still sending."""
     try:
         response = caller.send(endpoint, endpoint.body(json.dumps("x" * (2 * 2**20))))
@@ -198,15 +198,15 @@ def test_a_body_over_the_limit_is_answered_413(caller: Caller, endpoint: Endpoin
 @pytest.mark.parametrize(
     "query", ["page=0", "page=x", "page=1&page=2", "page_size=-1", "q=%00", "q=%ff", "page=9" * 99]
 )
-def test_a_bad_query_is_answered_400(caller: Caller, query: str) -> None:
+def test_an_invalid_query_gets_400(caller: Caller, query: str) -> None:
     response = caller.stack.send("GET", f"/api/notes/?{query}", caller.access)
     assert response.status_code == 400, response.text
 
 
 @pytest.mark.parametrize("id_", ["1", "x", "%00", "..", "00000000-0000-0000-0000-000000000000", "x" * 3000])
 @pytest.mark.parametrize("path", ["/api/notes/{}/", "/auth/users/{}/"])
-def test_an_id_that_is_none_is_answered_400_or_404(caller: Caller, path: str, id_: str) -> None:
+def test_an_invalid_id_gets_400_or_404(caller: Caller, path: str, id_: str) -> None:
     url = requests.Request("GET", caller.stack.url + path).prepare()
-    url.url = caller.stack.url + path.format(id_)  # as it stands: requests would resolve the dots
+    url.url = caller.stack.url + path.format(id_)  # unchanged: requests would resolve the dots
     url.headers["Authorization"] = f"Bearer {caller.access}"
     assert caller.stack.http.send(url, timeout=30).status_code in (400, 404)

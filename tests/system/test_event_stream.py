@@ -1,4 +1,4 @@
-"""Events of the notes through the whole stack: sent as they happen, and not to a session that has ended."""
+"""The notes' event stream through the whole stack."""
 
 import time
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ def subscribe(stack: RunningStack, tokens: Tokens) -> requests.Response:
     return response
 
 
-def test_a_subscriber_hears_of_a_change_and_is_cut_off_at_log_out(stack: RunningStack) -> None:
+def test_a_subscriber_gets_events_at_once_until_its_log_out_closes_the_stream(stack: RunningStack) -> None:
     tokens = stack.login(stack.register())
     with closing(subscribe(stack, tokens)) as response:
         parts: Iterator[str] = response.iter_content(None, decode_unicode=True)
         assert next(parts).startswith("retry: ")
-        path = stack.add_note(tokens.access, "Heard of")
+        path = stack.add_note(tokens.access, "New")
         event = next(parts)
         assert event.startswith("event: created\nid: 1\n")
         assert path.split("/")[3] in event
@@ -30,4 +30,4 @@ def test_a_subscriber_hears_of_a_change_and_is_cut_off_at_log_out(stack: Running
         ended = time.monotonic()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             list(parts)
-        assert time.monotonic() - ended < 2  # a second, and a busy machine
+        assert time.monotonic() - ended < 2  # the feed is read once per second; the rest is for busy machines

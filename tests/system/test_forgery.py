@@ -19,12 +19,12 @@ from tests.system.support.raw_http import send_raw
 from tests.system.support.running_stack import Account, RunningStack, Tokens
 
 PATHS = ("/api/whoami", "/auth/users/me/")
-STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @dataclass(frozen=True, slots=True)
 class Forge:
-    """A forge with the real signing key, which no attacker has: its tokens differ from a valid one in one thing."""
+    """Makes tokens with the real signing key, which no attacker has; each differs from a valid token in one thing."""
 
     key: rsa.RSAPrivateKey
     header: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Forge:
     def token(
         self, header: Mapping[str, Any] | None = None, without: str = "", key: Any = None, **claims: Any
     ) -> str:
-        """Return a valid token, except for what is given."""
+        """Return a valid token with the given changes."""
         changed = {name: value for name, value in {**self.claims, **claims}.items() if name != without}
         own = {**self.header, **(header or {})}
         return jwt.encode(changed, key or self.key, algorithm=own["alg"], headers=own)
@@ -59,13 +59,13 @@ def _part(value: Mapping[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def tokens(stack: RunningStack, account: Account) -> Tokens:
-    """One session for all tests: none of them ends it."""
+    """One session for all tests of this module, none of which ends it."""
     return stack.login(account)
 
 
 @pytest.fixture(scope="module")
 def forge(stack: RunningStack, tokens: Tokens) -> Forge:
-    """A forge that knows a live session."""
+    """A forge with the claims of a live session."""
     key = load_pem_private_key((stack.data_dir / "signing.pem").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     return Forge(
@@ -94,12 +94,12 @@ FORGERIES: Mapping[str, Maker] = {
     "header is a list": lambda f: f"{_base64url(b'[]')}.{_part(f.claims)}.{_base64url(b'x')}",
     "claims are no JSON": lambda f: jwt.api_jws.encode(b"nonsense", f.key, "RS256", headers=dict(f.header)),
     "claims are a list": lambda f: jwt.api_jws.encode(b"[]", f.key, "RS256", headers=dict(f.header)),
-    "signature of a stranger": lambda f: f.token(key=STRANGER),
+    "signature with another key": lambda f: f.token(key=OTHER_KEY),
     "signature cut off": lambda f: f.token().rpartition(".")[0] + ".",
     "signature changed": lambda f: f.token()[:-8] + "AAAAAAAA",
     "claims changed": lambda f: _with_claims(f.token(), {**f.claims, "roles": "staff"}),
     "unsigned": lambda f: f"{_part({**f.header, 'alg': 'none'})}.{_part(f.claims)}.",
-    "unsigned, spelled otherwise": lambda f: f"{_part({**f.header, 'alg': 'nOnE'})}.{_part(f.claims)}.",
+    "unsigned, in another spelling": lambda f: f"{_part({**f.header, 'alg': 'nOnE'})}.{_part(f.claims)}.",
     "unsigned, with a signature": lambda f: f"{_part({**f.header, 'alg': 'none'})}.{_part(f.claims)}.AAAA",
     "HMAC with the public key, PEM": lambda f: f.hmac_with_public_key(
         Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
@@ -109,20 +109,20 @@ FORGERIES: Mapping[str, Maker] = {
     ),
     "another algorithm of the same key": lambda f: f.token({"alg": "RS512"}),
     "another padding of the same key": lambda f: f.token({"alg": "PS256"}),
-    "another kind of key": lambda f: f.token({"alg": "ES256"}, key=ec.generate_private_key(ec.SECP256R1())),
+    "another type of key": lambda f: f.token({"alg": "ES256"}, key=ec.generate_private_key(ec.SECP256R1())),
     "no algorithm": lambda f: f"{_part({'kid': f.header['kid'], 'typ': 'at+jwt'})}.{_part(f.claims)}.AAAA",
     "expired": lambda f: f.token(iat=int(time.time()) - 400, exp=int(time.time()) - 100),
     "issued in the future": lambda f: f.token(iat=int(time.time()) + 3600, exp=int(time.time()) + 7200),
     "not valid yet": lambda f: f.token(nbf=int(time.time()) + 3600),
     "never expires": lambda f: f.token(without="exp"),
-    "expires at a word": lambda f: f.token(exp="tomorrow"),
+    "expiry that is not a number": lambda f: f.token(exp="tomorrow"),
     "another audience": lambda f: f.token(aud="notes"),
     "the refresh audience": lambda f: f.token(aud="sallyport-refresh"),
     "an array for the audience": lambda f: f.token(aud=[f.claims["aud"]]),
     "another issuer": lambda f: f.token(iss="https://elsewhere.example"),
     "the typ of a refresh token": lambda f: f.token({"typ": "refresh+jwt"}),
     "the typ of an assertion": lambda f: f.token({"typ": "identity+jwt"}),
-    "no particular typ": lambda f: f.token({"typ": "JWT"}),
+    "typ JWT": lambda f: f.token({"typ": "JWT"}),
     "token_type refresh": lambda f: f.token(token_type="refresh"),
     **{f"no {name}": _without(name) for name in ("iat", "iss", "aud", "sub", "jti", "sid", "token_type")},
     "a subject that is a number": lambda f: f.token(sub=1),
@@ -141,8 +141,8 @@ FORGERIES: Mapping[str, Maker] = {
     "kid is a number": lambda f: _with_header(f.token(), {**f.header, "kid": 1}),
     "kid is a list": lambda f: _with_header(f.token(), {**f.header, "kid": [f.header["kid"]]}),
     "kid of 4 KB": lambda f: f.token({"kid": "k" * 4096}),
-    "a key of its own": lambda f: f.token({"jwk": _jwk(STRANGER)}, key=STRANGER),
-    "keys to be fetched": lambda f: f.token({"jku": "http://127.0.0.1:9/jwks.json"}, key=STRANGER),
+    "its own key in jwk": lambda f: f.token({"jwk": _jwk(OTHER_KEY)}, key=OTHER_KEY),
+    "a URL of keys in jku": lambda f: f.token({"jku": "http://127.0.0.1:9/jwks.json"}, key=OTHER_KEY),
     "an extension that must be understood": lambda f: f.token({"crit": ["exotic"], "exotic": True}),
 }  # fmt: skip
 
@@ -161,14 +161,14 @@ def _jwk(key: rsa.RSAPrivateKey) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_forge_itself_is_sound(stack: RunningStack, forge: Forge, path: str) -> None:
+def test_an_unchanged_token_of_the_forge_is_accepted(stack: RunningStack, forge: Forge, path: str) -> None:
     """Otherwise the other tests would pass for the wrong reason."""
     assert stack.send("GET", path, forge.token(jti=uuid.uuid4().hex)).status_code == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_token_is_answered_401(stack: RunningStack, forge: Forge, name: str, path: str) -> None:
+def test_a_forged_token_gets_401(stack: RunningStack, forge: Forge, name: str, path: str) -> None:
     response = stack.send("GET", path, FORGERIES[name](forge))
     assert response.status_code == 401, response.text
     assert response.headers["WWW-Authenticate"].startswith("Bearer ")
@@ -176,14 +176,14 @@ def test_a_forged_token_is_answered_401(stack: RunningStack, forge: Forge, name:
 
 
 @pytest.mark.parametrize("name", [name for name in FORGERIES if name != "a real refresh token"])
-def test_a_forged_token_verifies_nowhere(stack: RunningStack, forge: Forge, name: str) -> None:
+def test_a_forged_token_is_refused_by_verify_and_refresh(stack: RunningStack, forge: Forge, name: str) -> None:
     token = FORGERIES[name](forge)
     assert stack.send("POST", "/auth/jwt/verify/", json={"token": token}).status_code == 401
     assert stack.try_refresh(token).status_code == 401
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_token_that_is_too_long_is_refused_before_it_is_read(stack: RunningStack, forge: Forge, path: str) -> None:
+def test_a_token_that_is_too_long_is_refused(stack: RunningStack, forge: Forge, path: str) -> None:
     """401 if the token exceeds the maximum of a token, 431 if it exceeds that of the header section."""
     for length in (6_000, 7_000, 9_000, 64_000):
         response = stack.send("GET", path, forge.token({"kid": "k" * length}))
@@ -194,14 +194,14 @@ def test_a_token_that_is_too_long_is_refused_before_it_is_read(stack: RunningSta
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer a b"])
-def test_no_usable_authorization_is_answered_401(stack: RunningStack, value: str, path: str) -> None:
+def test_a_malformed_authorization_field_gets_401(stack: RunningStack, value: str, path: str) -> None:
     response = send_raw(stack.url, f"GET {path} HTTP/1.1", f"Authorization: {value}")
     assert response.status == 401
     assert response.challenge.startswith("Bearer ")
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_a_token_the_challenge_names_no_error(stack: RunningStack, path: str) -> None:
+def test_without_a_token_the_challenge_has_no_error_code(stack: RunningStack, path: str) -> None:
     response = send_raw(stack.url, f"GET {path} HTTP/1.1")
     assert response.status == 401
     assert "error" not in response.challenge
@@ -217,34 +217,36 @@ SPOOFS: Mapping[str, tuple[str, ...]] = {
     "an assertion": ("X-Identity: eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.",),
     "the same twice": ("X-User-Id: 1", "X-User-Id: 2", "X-Identity: a", "X-Identity: b"),
     "named in Connection": ("X-User-Id: 1", "Connection: X-Identity, X-User-Id"),
-    "the peer's proof": ("X-Peer: eyJhbGciOiJub25lIn0.e30.",),
-    "where it came from": ("X-Forwarded-For: 10.0.0.1", "X-Forwarded-Host: evil", "Forwarded: for=10.0.0.1"),
+    "the peer token": ("X-Peer: eyJhbGciOiJub25lIn0.e30.",),
+    "forwarding headers": ("X-Forwarded-For: 10.0.0.1", "X-Forwarded-Host: evil", "Forwarded: for=10.0.0.1"),
 }
 
 
 @pytest.mark.parametrize("name", SPOOFS)
-def test_a_spoofed_identity_changes_nothing(stack: RunningStack, tokens: Tokens, name: str) -> None:
-    honest = stack.whoami(tokens.access).json()
-    spoofed = send_raw(stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", *SPOOFS[name])
-    assert spoofed.status == 200
-    assert json.loads(spoofed.body) == honest
+def test_spoofed_identity_headers_do_not_change_the_identity(stack: RunningStack, tokens: Tokens, name: str) -> None:
+    expected = stack.whoami(tokens.access).json()
+    response = send_raw(
+        stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", *SPOOFS[name]
+    )
+    assert response.status == 200
+    assert json.loads(response.body) == expected
 
 
 @pytest.mark.parametrize("name", SPOOFS)
-def test_a_spoofed_identity_opens_nothing(stack: RunningStack, name: str) -> None:
+def test_spoofed_identity_headers_without_a_token_get_401(stack: RunningStack, name: str) -> None:
     assert send_raw(stack.url, "GET /api/whoami HTTP/1.1", *SPOOFS[name]).status == 401
 
 
 @pytest.mark.parametrize(
     "header", ["X_User_Id: 1", "x_user_roles: staff", "X_Identity: me", "X-User.Id: 1", "HTTP_X_USER_ID: 1"]
 )
-def test_a_name_that_servers_read_differently_changes_and_opens_nothing(
+def test_spoofed_headers_with_ambiguous_names_have_no_effect(
     stack: RunningStack, tokens: Tokens, header: str
 ) -> None:
     """R27: WSGI stores X_User_Id and X-User-Id in one variable. The field is dropped."""
-    honest = stack.whoami(tokens.access).json()
-    spoofed = send_raw(stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", header)
-    assert (spoofed.status, json.loads(spoofed.body)) == (200, honest)
+    expected = stack.whoami(tokens.access).json()
+    response = send_raw(stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", header)
+    assert (response.status, json.loads(response.body)) == (200, expected)
     assert send_raw(stack.url, "GET /api/whoami HTTP/1.1", header).status == 401
     socket = stack.data_dir / "run" / "resource.sock"
     assert send_raw(socket, "GET /api/whoami HTTP/1.1", header).status in (400, 401)
@@ -252,7 +254,7 @@ def test_a_name_that_servers_read_differently_changes_and_opens_nothing(
 
 @pytest.mark.parametrize("path", ["/api/whoami", "/api/notes/", "/api/notes/export"])
 @pytest.mark.parametrize("name", ["no header", *SPOOFS])
-def test_the_resource_service_itself_believes_nobody_without_an_assertion(
+def test_the_resource_service_refuses_direct_requests_without_an_assertion(
     stack: RunningStack, tokens: Tokens, name: str, path: str
 ) -> None:
     socket = stack.data_dir / "run" / "resource.sock"

@@ -41,12 +41,12 @@ class Isolated:
 
     @property
     def socket(self) -> Path:
-        """The socket on which it listens."""
+        """Return the path of the socket it listens on."""
         return self.folder / "s"
 
-    def command(self, *words: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
         """Return a command line for its own Python."""
-        return [str(self.python), *words]
+        return [str(self.python), *arguments]
 
 
 @pytest.fixture(scope="module", params=sorted(MODULES_OF_OTHERS))
@@ -105,7 +105,7 @@ def server(isolated: Isolated) -> Iterator[Isolated]:
     try:
         deadline = time.monotonic() + 30
         while not isolated.socket.exists():
-            assert process.poll() is None, f"{isolated.name} does not start"
+            assert process.poll() is None, f"{isolated.name} did not start"
             assert time.monotonic() < deadline
             time.sleep(0.05)
         yield isolated
@@ -113,11 +113,11 @@ def server(isolated: Isolated) -> Iterator[Isolated]:
         end(process)
 
 
-def test_it_serves(server: Isolated) -> None:
+def test_a_service_runs_with_its_own_requirements(server: Isolated) -> None:
     assert send_raw(server.socket, "GET /healthz HTTP/1.1").status == 200
 
 
-def test_it_carries_nothing_of_the_others(isolated: Isolated) -> None:
+def test_an_image_has_no_modules_of_other_services(isolated: Isolated) -> None:
     search = "import sys; from importlib.util import find_spec; print([n for n in sys.argv[1:] if find_spec(n)])"
     command = isolated.command("-c", search, *MODULES_OF_OTHERS[isolated.name])
     assert subprocess.check_output(command, cwd=isolated.folder, env=isolated.environ, text=True) == "[]\n"

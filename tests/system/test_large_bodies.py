@@ -11,8 +11,9 @@ from tests.system.support.big_upstream import CHUNK, SIZE
 from tests.system.support.running_stack import RunningStack
 
 MIB = 2**20
-ALLOWANCE = 30 * MIB
+MAX_GROWTH = 30 * MIB
 TIMEOUT = 300
+"""Seconds."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
 
@@ -24,12 +25,12 @@ def access(stack: RunningStack) -> str:
 
 
 class MemoryWatch:
-    """Sample the memory of the gateway's processes while it is entered."""
+    """Sample the resident memory of the gateway's processes while the `with` block runs."""
 
     def __init__(self, stack: RunningStack) -> None:
         self._pids = stack.pids("gateway")
         self.idle = self.peak = self._resident()
-        self._is_over = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._sample)
 
     def __enter__(self) -> "MemoryWatch":
@@ -37,16 +38,16 @@ class MemoryWatch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_over.set()
+        self._stopping.set()
         self._thread.join()
 
     @property
     def growth(self) -> int:
-        """Return the largest memory above idle, in bytes."""
+        """Return the peak memory above idle, in bytes."""
         return self.peak - self.idle
 
     def _sample(self) -> None:
-        while not self._is_over.wait(0.02):
+        while not self._stopping.wait(0.02):
             self.peak = max(self.peak, self._resident())
 
     def _resident(self) -> int:
@@ -61,7 +62,7 @@ def _resident(pid: int) -> int:
 
 
 def exchange(stack: RunningStack, access: str, method: str, size: int = 0, pause: float = 0) -> tuple[bytes, int]:
-    """Send `size` bytes; return the response's head and how many bytes of its body came after a pause."""
+    """Send `size` bytes and wait `pause` seconds. Return the response's head, and the number of its body's bytes."""
     with socket.create_connection(("127.0.0.1", int(stack.environ["GATEWAY_PORT"])), TIMEOUT) as connection:
         head = [
             f"{method} /big/file HTTP/1.1",
@@ -89,25 +90,25 @@ def _receive(connection: socket.socket) -> tuple[bytes, int]:
     return head + b"\r\n\r\n" + body[:64], received
 
 
-def test_an_upload_passes_in_flat_memory(stack: RunningStack, access: str) -> None:
+def test_an_upload_of_one_gib_needs_constant_memory(stack: RunningStack, access: str) -> None:
     with MemoryWatch(stack) as memory:
         response, _ = exchange(stack, access, "POST", SIZE)
     assert response.startswith(b"HTTP/1.1 200")
     assert response.endswith(str(SIZE).encode())
-    assert memory.growth <= ALLOWANCE
+    assert memory.growth <= MAX_GROWTH
 
 
-def test_a_download_passes_in_flat_memory(stack: RunningStack, access: str) -> None:
+def test_a_download_of_one_gib_needs_constant_memory(stack: RunningStack, access: str) -> None:
     with MemoryWatch(stack) as memory:
         response, received = exchange(stack, access, "GET")
     assert response.startswith(b"HTTP/1.1 200")
     assert received == SIZE
-    assert memory.growth <= ALLOWANCE
+    assert memory.growth <= MAX_GROWTH
 
 
-def test_a_client_that_reads_slowly_makes_the_service_wait(stack: RunningStack, access: str) -> None:
-    """Otherwise the gateway would have to store what the client does not read."""
+def test_a_slow_client_slows_the_service_down_instead_of_filling_memory(stack: RunningStack, access: str) -> None:
+    """The gateway stops reading from the service while the client does not read."""
     with MemoryWatch(stack) as memory:
         _, received = exchange(stack, access, "GET", pause=1)
     assert received == SIZE
-    assert memory.growth <= ALLOWANCE
+    assert memory.growth <= MAX_GROWTH

@@ -9,9 +9,9 @@ from stack.plan import ROOT
 from tests.system.support.running_stack import Client, RunningStack, run_stack
 
 
-def run(stack: RunningStack, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m stack WORDS` with the environment of that stack."""
-    command = [sys.executable, "-m", "stack", *words]
+def run(stack: RunningStack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m stack ARGUMENTS` with the environment of `stack`."""
+    command = [sys.executable, "-m", "stack", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env=dict(stack.environ), capture_output=True, text=True, check=False, timeout=30
     )
@@ -24,7 +24,7 @@ def wait_for_status(client: Client, path: str, status: int, access: str = "") ->
         time.sleep(0.1)
 
 
-def test_a_reload_takes_up_routes_and_a_grant_takes_effect(tmp_path: Path) -> None:
+def test_reload_activates_new_routes_and_grant_gives_a_role(tmp_path: Path) -> None:
     routes = tmp_path / "routes.toml"
     routes.write_text((ROOT / "gateway" / "routes.toml").read_text())
     with run_stack(GATEWAY_ROUTES=str(routes)) as stack:

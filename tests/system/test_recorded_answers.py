@@ -49,8 +49,8 @@ def world(strict_stack: RunningStack) -> BehindTheGateway:
     return BehindTheGateway(strict_stack, Forge(signing_pem, refresh_secret))
 
 
-def test_every_row_that_needs_no_mail_is_answered_as_recorded(world: BehindTheGateway) -> None:
+def test_every_recorded_response_that_needs_no_mail_is_the_same_through_the_gateway(world: BehindTheGateway) -> None:
     """In strict mode, as the recorded stack was, except for the deviations that the contract lists."""
-    talk = Conversation(world.send, world)
+    conversation = Conversation(world.send, world)
     played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
-    assert [problem for row in played for problem in talk.play(row)] == []
+    assert [problem for row in played for problem in conversation.play(row)] == []

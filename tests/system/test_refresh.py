@@ -1,4 +1,4 @@
-"""Simultaneous refreshes, and replays."""
+"""Parallel refreshes, and replays of used refresh tokens."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-def refresh_at_once(stack: RunningStack, token: str) -> list[requests.Response]:
+def refresh_in_parallel(stack: RunningStack, token: str) -> list[requests.Response]:
     start = threading.Barrier(PARALLEL)
 
     def refresh() -> requests.Response:
@@ -33,9 +33,9 @@ def refresh_at_once(stack: RunningStack, token: str) -> list[requests.Response]:
 
 
 def test_parallel_refreshes_of_one_token_share_one_successor(stack: RunningStack, tokens: Tokens) -> None:
-    """32 at once, five rounds, over two workers: none is refused, and one chain continues."""
+    """Five rounds of 32 parallel refreshes over two workers: none is refused, and the session continues."""
     for generation in range(1, ROUNDS + 1):
-        responses = refresh_at_once(stack, tokens.refresh)
+        responses = refresh_in_parallel(stack, tokens.refresh)
         assert [response.status_code for response in responses] == [200] * PARALLEL
         (successor,) = {response.json()["refresh"] for response in responses}
         accesses = [claims(response.json()["access"]) for response in responses]
@@ -46,8 +46,8 @@ def test_parallel_refreshes_of_one_token_share_one_successor(stack: RunningStack
     assert stack.whoami(stack.refresh(tokens).access).status_code == 200
 
 
-def test_a_refresh_token_says_nothing_new_about_its_session(stack: RunningStack, tokens: Tokens) -> None:
-    """Same subject, same session, a later generation, another jti."""
+def test_a_refresh_changes_only_the_generation_and_the_jti(stack: RunningStack, tokens: Tokens) -> None:
+    """Subject and session stay the same."""
     before, after = claims(tokens.refresh), claims(stack.refresh(tokens).refresh)
     assert (before["sub"], before["sid"]) == (after["sub"], after["sid"])
     assert before["generation"] + 1 == after["generation"]
@@ -56,28 +56,28 @@ def test_a_refresh_token_says_nothing_new_about_its_session(stack: RunningStack,
 
 @pytest.fixture
 def chain(stack: RunningStack) -> list[Tokens]:
-    """A session's tokens, oldest first: each except the last was used, and its grace second has passed."""
+    """A session's tokens, oldest first. All but the last are used, and their grace period of a second is over."""
     tokens = [stack.login(stack.register())]
     for _ in range(2):
         tokens.append(stack.refresh(tokens[-1]))
-    time.sleep(1.1)  # the grace time is counted by a clock that is not ours to move
+    time.sleep(1.1)  # the grace period is counted in another process, whose clock a test cannot move
     return tokens
 
 
 def test_a_replay_is_refused_and_ends_the_whole_session(stack: RunningStack, chain: list[Tokens]) -> None:
-    spent, newest = chain[0], chain[-1]
+    used, newest = chain[0], chain[-1]
     assert stack.whoami(newest.access).status_code == 200
 
-    replayed = stack.try_refresh(spent.refresh)
+    replayed = stack.try_refresh(used.refresh)
     assert replayed.status_code == 401
     assert replayed.json()["code"] == "token_not_valid"
-    # Refresh ends at once, access within a second: the gateways hear of it by Redis.
+    # Refreshes fail at once, access tokens within a second: gateways read revocations from Redis.
     assert stack.try_refresh(newest.refresh).status_code == 401
     assert becomes_unauthorized(stack, newest.access, "/api/whoami", seconds=1)
     assert becomes_unauthorized(stack, newest.access, "/auth/users/me/", seconds=1)
 
 
-def test_a_replay_ends_its_own_session_alone(stack: RunningStack) -> None:
+def test_a_replay_leaves_other_sessions_of_the_account_alive(stack: RunningStack) -> None:
     account = stack.register()
     phone, laptop = stack.login(account), stack.login(account)
     newest = stack.refresh(stack.refresh(phone))
@@ -87,21 +87,21 @@ def test_a_replay_ends_its_own_session_alone(stack: RunningStack) -> None:
     assert stack.whoami(stack.refresh(laptop).access).status_code == 200
 
 
-def test_in_strict_mode_a_spent_token_is_refused_at_once(strict_stack: RunningStack) -> None:
+def test_in_strict_mode_a_used_token_is_refused_at_once(strict_stack: RunningStack) -> None:
     tokens = strict_stack.login(strict_stack.register())
     newest = strict_stack.refresh(tokens)
     assert strict_stack.try_refresh(tokens.refresh).status_code == 401
     assert strict_stack.try_refresh(newest.refresh).status_code == 401
 
 
-def test_a_session_that_was_logged_out_is_over(stack: RunningStack, tokens: Tokens) -> None:
+def test_a_log_out_ends_the_session(stack: RunningStack, tokens: Tokens) -> None:
     assert stack.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code == 200
     assert stack.try_refresh(tokens.refresh).status_code == 401
     assert becomes_unauthorized(stack, tokens.access, "/api/whoami", seconds=1)
 
 
 def becomes_unauthorized(stack: RunningStack, access: str, path: str, seconds: float) -> bool:
-    """Return whether the token is refused three times in a row, so that every worker is likely to be included."""
+    """Return whether the token is refused three times in a row, so that most likely every worker refuses it."""
     deadline = time.monotonic() + seconds
     refusals = 0
     while refusals < 3 and time.monotonic() < deadline:

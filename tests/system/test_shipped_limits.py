@@ -1,4 +1,4 @@
-"""The default limits, through every part."""
+"""The default limits, through the gateway, the auth service and the resource service."""
 
 import pytest
 
@@ -13,15 +13,15 @@ def ann(strict_stack: RunningStack) -> Account:
     return strict_stack.register()
 
 
-def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: Account) -> None:
+def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: RunningStack, ann: Account) -> None:
     """At every endpoint that takes a password, and whatever address a client claims to have (R40)."""
     tokens = strict_stack.login(ann)
     wrong, right = ({"email": ann.email, "password": password} for password in ("wrong", ann.password))
-    doors = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]
+    login_endpoints = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]
     for number in range(10):
-        path, headers = doors[number % 2]
+        path, headers = login_endpoints[number % 2]
         assert strict_stack.send("POST", path, json=wrong, headers=headers).status_code == 401
-    for path, headers in doors:
+    for path, headers in login_endpoints:
         claims = {"X-Forwarded-For": "198.51.100.9", "Forwarded": "for=198.51.100.9"}
         refused = strict_stack.send("POST", path, json=right, headers={**headers, **claims})
         assert refused.status_code == 429
@@ -31,7 +31,7 @@ def test_guessing_ends_and_honest_people_go_on(strict_stack: RunningStack, ann: 
     strict_stack.login(strict_stack.register())
 
 
-def test_the_limit_of_an_address_is_high_and_stands_in_the_response(strict_stack: RunningStack, ann: Account) -> None:
+def test_an_address_has_a_high_rate_limit_shown_in_the_response(strict_stack: RunningStack, ann: Account) -> None:
     response = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
     assert response.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
     assert response.headers["RateLimit"].startswith('"address-60s";r=2')
@@ -40,7 +40,7 @@ def test_the_limit_of_an_address_is_high_and_stands_in_the_response(strict_stack
     assert "RateLimit" not in refreshed.headers
 
 
-def test_what_the_gateway_admits_its_services_take(strict_stack: RunningStack, ann: Account) -> None:
+def test_services_accept_every_request_size_that_the_gateway_admits(strict_stack: RunningStack, ann: Account) -> None:
     """Up to the limits the response is the service's own, beyond them the gateway's."""
     tokens = strict_stack.login(ann)
     bearer = f"Authorization: Bearer {tokens.access}"

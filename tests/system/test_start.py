@@ -1,4 +1,4 @@
-"""Starting the whole system."""
+"""Start of the whole system with `python -m stack`."""
 
 import re
 import stat
@@ -13,7 +13,7 @@ from stack.tour import make_tour
 from tests.ports import free_port
 from tests.system.support.running_stack import RunningStack, Tokens, clean_environ, start_stack
 
-EXPECTED_OF_THE_TOUR = (
+EXPECTED_IN_TOUR_OUTPUT = (
     '"first_name":"Ann"',
     '"title":"First"',
     '"code": "token_invalid"',
@@ -25,7 +25,7 @@ EXPECTED_OF_THE_TOUR = (
 )
 
 
-def refusal(tmp_path: Path, **settings: str) -> str:
+def output_of_failed_start(tmp_path: Path, **settings: str) -> str:
     """Return the output of a stack that cannot start; it exits with 2 and leaves no process running."""
     refused = start_stack(tmp_path, **settings)
     try:
@@ -35,12 +35,12 @@ def refusal(tmp_path: Path, **settings: str) -> str:
     return refused.output()
 
 
-def test_it_is_ready_within_15_seconds(stack: RunningStack, strict_stack: RunningStack) -> None:
-    # The faster of two: whatever else this machine had to do at one of the starts is no fault of ours.
+def test_the_stack_is_ready_within_15_seconds(stack: RunningStack, strict_stack: RunningStack) -> None:
+    # The faster of two starts, because the machine may have been busy during one of them.
     assert min(stack.ready_after, strict_stack.ready_after) < 15
 
 
-def test_keys_and_databases_are_their_owners_alone(stack: RunningStack) -> None:
+def test_only_their_owner_can_read_keys_and_databases(stack: RunningStack) -> None:
     for path in [stack.data_dir, *(stack.data_dir / secret.file for secret in SECRETS)]:
         assert stat.S_IMODE(path.stat().st_mode) in (0o700, 0o600), path
     for path in set(stack.data_dir.rglob("*")) - {stack.data_dir / "run" / "gateway.pid"}:  # gunicorn makes that 644
@@ -55,18 +55,19 @@ def test_two_stacks_run_side_by_side(stack: RunningStack, strict_stack: RunningS
         assert other.whoami(access).status_code == 401
 
 
-def test_a_second_stack_on_the_same_folder_is_refused(stack: RunningStack, tmp_path: Path) -> None:
-    output = refusal(tmp_path, DATA_DIR=str(stack.data_dir))
+def test_a_second_stack_on_the_same_data_dir_does_not_start(stack: RunningStack, tmp_path: Path) -> None:
+    output = output_of_failed_start(tmp_path, DATA_DIR=str(stack.data_dir))
     assert "DATA_DIR" in output
     assert "in use by another stack" in output
 
 
-def test_a_port_in_use_is_refused(stack: RunningStack, tmp_path: Path) -> None:
-    assert "GATEWAY_PORT: cannot listen" in refusal(tmp_path, GATEWAY_PORT=stack.environ["GATEWAY_PORT"])
+def test_a_port_in_use_stops_the_start(stack: RunningStack, tmp_path: Path) -> None:
+    output = output_of_failed_start(tmp_path, GATEWAY_PORT=stack.environ["GATEWAY_PORT"])
+    assert "GATEWAY_PORT: cannot listen" in output
 
 
-def test_a_redis_url_that_nobody_answers_is_refused(tmp_path: Path) -> None:
-    output = refusal(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
+def test_an_unreachable_redis_stops_the_start(tmp_path: Path) -> None:
+    output = output_of_failed_start(tmp_path, REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}")
     assert "REDIS_URL" in output
     assert "hunter2" not in output
     assert not (tmp_path / "data" / "valkey").exists()
@@ -84,27 +85,27 @@ def test_wrong_settings_of_all_services_are_reported_at_once(tmp_path: Path) -> 
     assert "Traceback" not in stack.output()
 
 
-def test_production_refuses_to_make_anything_up(tmp_path: Path) -> None:
-    output = refusal(tmp_path, APP_ENV="production")
+def test_production_requires_all_settings_and_creates_no_secrets(tmp_path: Path) -> None:
+    output = output_of_failed_start(tmp_path, APP_ENV="production")
     for name in ("DATABASE_URL", "REDIS_URL", *(secret.setting for secret in SECRETS)):
         assert name in output
     assert not (tmp_path / "data").exists()
 
 
-def test_a_data_dir_of_any_length_and_with_spaces_will_do(strict_stack: RunningStack) -> None:
+def test_a_long_data_dir_with_spaces_works(strict_stack: RunningStack) -> None:
     assert len(str(strict_stack.data_dir)) > 100
     assert " " in str(strict_stack.data_dir)
     assert strict_stack.whoami(strict_stack.login(strict_stack.register()).access).status_code == 200
 
 
-def test_the_tour_works_when_pasted(stack: RunningStack) -> None:
+def test_the_tour_works_when_pasted_into_a_shell(stack: RunningStack) -> None:
     tour = make_tour(stack.url, grace=1)
     assert tour in stack.output()
     pasted = subprocess.run(
         ["bash"], input=tour, env=clean_environ(), capture_output=True, text=True, timeout=60, check=True
     )
     assert pasted.stderr == ""
-    for expected in EXPECTED_OF_THE_TOUR:
+    for expected in EXPECTED_IN_TOUR_OUTPUT:
         assert expected in pasted.stdout, pasted.stdout
 
 
@@ -112,7 +113,7 @@ def test_the_tour_works_when_pasted(stack: RunningStack) -> None:
     "path", ["/api/whoami", "/auth/users/me/", "/session/", "/nowhere", "/readyz", "/a//b", "/api/notes/x/"]
 )
 @pytest.mark.parametrize("is_known", [True, False])
-def test_an_answer_ends_its_last_line(stack: RunningStack, tokens: Tokens, path: str, is_known: bool) -> None:
+def test_a_response_body_ends_with_a_newline(stack: RunningStack, tokens: Tokens, path: str, is_known: bool) -> None:
     """A terminal shows its prompt on a new line, after every response and every error."""
     with requests.Session() as session:
         session.trust_env = False

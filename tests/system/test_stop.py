@@ -1,6 +1,6 @@
-"""Stopping the whole system.
+"""Stop of the whole system.
 
-Each test ends a stack that the others share, to save starting one more: this file's name has it run last.
+Tests here stop the stacks that other tests share, which saves starts: the name of this file makes it run last.
 """
 
 import json
@@ -16,7 +16,7 @@ from tests.system.support.running_stack import RunningStack, descendants, is_run
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
 
 
-def goes_away(pids: set[int], seconds: float) -> bool:
+def all_end(pids: set[int], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while running := {pid for pid in pids if is_running(pid)}:
         if time.monotonic() > deadline:
@@ -25,16 +25,16 @@ def goes_away(pids: set[int], seconds: float) -> bool:
     return not running
 
 
-def test_ctrl_c_stops_it_and_leaves_no_process(strict_stack: RunningStack) -> None:
+def test_ctrl_c_stops_the_stack_and_leaves_no_process(strict_stack: RunningStack) -> None:
     strict_stack.http.close()
     processes = strict_stack.pids()
     assert len(processes) == 7  # redis, three gunicorns and a worker each
     assert strict_stack.signal(signal.SIGINT) == 0
-    assert goes_away(processes, 1), strict_stack.output()
+    assert all_end(processes, 1), strict_stack.output()
 
 
-def test_a_healthy_stack_warns_of_nothing_and_leaves_each_database_in_one_file() -> None:
-    """The write-ahead log is copied into its database at the stop, so that a backup needs no other file."""
+def test_a_healthy_stack_logs_no_warning_and_leaves_each_database_in_one_file() -> None:
+    """At the stop the write-ahead log is copied into the database, so that a backup needs no other file."""
     with run_stack() as stack:
         stack.add_note(stack.login(stack.register()).access, "A note")
         stack.http.close()
@@ -47,11 +47,11 @@ def test_a_healthy_stack_warns_of_nothing_and_leaves_each_database_in_one_file()
         assert not [line for line in lines if line["level"] not in ("debug", "info")]
 
 
-def test_when_a_service_dies_the_rest_stops_and_its_name_is_printed(stack: RunningStack) -> None:
+def test_if_a_service_dies_the_stack_stops_and_prints_its_name(stack: RunningStack) -> None:
     stack.http.close()
     processes = stack.pids()
     (master,) = (pid for pid in stack.pids("auth_service") if descendants(pid))
     os.kill(master, signal.SIGKILL)
     assert stack.process.wait(20) == 1
     assert "auth ended by itself (SIGKILL)" in stack.output()
-    assert goes_away(processes, 1), stack.output()
+    assert all_end(processes, 1), stack.output()

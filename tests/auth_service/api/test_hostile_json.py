@@ -11,7 +11,7 @@ from contract.peer import PEER_HEADER, sign_peer
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PEER_SECRET, Person
 from tests.clocks import MovableClock
-from tests.hostile_calls import SHARE, Attack, Stored, endpoints
+from tests.hostile_input.attack import SAMPLE, Attack, StoredRows, endpoints
 
 OF_REFUSALS = frozenset({"audit_events"})
 REACHED = {
@@ -28,7 +28,7 @@ def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock:
     """With an access token, with the gateway's peer token, and without either. The throttle is off."""
     app = make_app(RATE_LIMITS="off")
     client = app.test_client()
-    stored = Stored(database, except_for=OF_REFUSALS)
+    stored = StoredRows(database, except_for=OF_REFUSALS)
     numbers = count()
     person = new_person(client, next(numbers))
 
@@ -46,11 +46,11 @@ def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock:
     attack = Attack(app, stored, restore_log_in)
     with capture_logs() as lines:
         for rule, method in endpoints(app):
-            attack.play(rule, method, person.id, (with_token, as_gateway, dict))
+            attack.run(rule, method, person.id, (with_token, as_gateway, dict))
     stored.close()
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
-    assert attack.complaints == {}
-    assert {endpoint: attack.sent[endpoint] for endpoint in REACHED if attack.sent[endpoint] < SHARE} == {}
+    assert attack.problems == {}
+    assert {endpoint: attack.sent[endpoint] for endpoint in REACHED if attack.sent[endpoint] < SAMPLE} == {}
 
 
 def new_person(client: FlaskClient, number: int) -> Person:

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 RETRYABLE = (429, 503)
 
 PARALLEL_LOGINS = 5
-"""Few enough that no login is refused because too many passwords are being hashed, even by one worker."""
+"""Few enough that no log-in is refused because too many passwords are being hashed, even by one worker."""
 
 
 async def send_in_parallel(urls: Sequence[str], requests: Iterable[SendRequest]) -> list[TimedResponse]:

@@ -9,8 +9,8 @@ from tests.gateway.raw_client import Answer, one_answer
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.stand_ins.auth_service import AuthStandIn
-from tests.hostile_calls import FULL, every_body, every_place, share
-from tests.hostile_json import Body, Place
+from tests.hostile_input.attack import FULL, every_body, every_place, sample
+from tests.hostile_input.requests import Body, Place
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SHARE, SMALL_SHARE = (200, 20) if FULL else (5, 1)
@@ -59,11 +59,11 @@ def test_no_hostile_request_is_a_500(
     turn = list(CALLERS).index(caller)  # selects different requests for each caller
     for path in (*gateway_paths(make_app()), *FORWARDED):
         for method in METHODS:
-            for body in share(every_body(), turn, SHARE if method == "POST" else SMALL_SHARE):
+            for body in sample(every_body(), turn, SHARE if method == "POST" else SMALL_SHARE):
                 answer = send(gateway, method, path, body, CALLERS[caller])
                 if not is_acceptable(answer, method):
                     failures.append((method, path, body.name, answer))
-        for place in share(every_place(), turn, SHARE):
+        for place in sample(every_place(), turn, SHARE):
             answer = put(gateway, path, place, CALLERS[caller])
             if not is_acceptable(answer, "GET"):
                 failures.append(("GET", path, place.name, answer))

@@ -45,12 +45,12 @@ def address_of(stack: RunningStack, access: str) -> str:
 def test_a_session_has_the_address_that_the_balancer_names(
     stack: RunningStack, account: Account, fields: dict[str, str]
 ) -> None:
-    """Nobody else can set it."""
+    """A client that is not the balancer cannot set it."""
     assert address_of(stack, log_in(stack, account, BALANCER, **fields)) == CLIENT
     assert address_of(stack, log_in(stack, account, "127.0.0.1", **fields)) == "127.0.0.1"
 
 
-def test_the_proxy_protocol_is_spoken_by_the_workers_as_they_are_shipped(strict_stack: RunningStack) -> None:
+def test_the_proxy_protocol_header_of_the_balancer_is_required_and_used(strict_stack: RunningStack) -> None:
     account = strict_stack.register()
     body = json.dumps({"email": account.email, "password": account.password}).encode()
     head = (

@@ -1,4 +1,4 @@
-"""The balancer of docker-compose.yml, in front of a gateway on this machine."""
+"""The HAProxy configuration of docker-compose.yml, in front of a gateway on this machine."""
 
 import os
 import shutil
@@ -24,9 +24,9 @@ def balancer(strict_stack: RunningStack, tmp_path: Path) -> Iterator[str]:
     """The balancer's URL. It connects to the gateway by address, because Docker's DNS is not available."""
     port, gateway = free_port(), strict_stack.url.removeprefix("http://")
     shipped = (ROOT / "deploy" / "compose" / "haproxy.cfg").read_text()
-    here = shipped.replace("bind :8000", f"bind 127.0.0.1:{port}").replace(" init-addr none resolvers docker", "")
-    here = here.replace("server-template gateway 16 gateway:8000", f"server gateway {gateway} source {BALANCER}")
-    (tmp_path / "haproxy.cfg").write_text(here)
+    config = shipped.replace("bind :8000", f"bind 127.0.0.1:{port}").replace(" init-addr none resolvers docker", "")
+    config = config.replace("server-template gateway 16 gateway:8000", f"server gateway {gateway} source {BALANCER}")
+    (tmp_path / "haproxy.cfg").write_text(config)
     with subprocess.Popen([str(HAPROXY), "-db", "-q", "-f", str(tmp_path / "haproxy.cfg")]) as process:
         try:
             yield f"http://127.0.0.1:{port}"
@@ -34,7 +34,7 @@ def balancer(strict_stack: RunningStack, tmp_path: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_clients_behind_it_keep_their_own_address(strict_stack: RunningStack, balancer: str) -> None:
+def test_sessions_behind_haproxy_have_the_clients_own_address(strict_stack: RunningStack, balancer: str) -> None:
     account = strict_stack.register()
     with requests.Session() as http:
         http.trust_env = False

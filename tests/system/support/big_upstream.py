@@ -1,4 +1,4 @@
-"""A foreign service behind the gateway with bodies of one GiB."""
+"""A service whose bodies have one GiB."""
 
 import socketserver
 import threading
@@ -48,17 +48,17 @@ class BigUpstream(socketserver.StreamRequestHandler):
             self.wfile.write(CHUNK)
 
     def _count(self, head: list[bytes]) -> None:
-        (announced,) = (int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length:"))
-        left = announced
+        (length,) = (int(line.split(b":")[1]) for line in head if line.lower().startswith(b"content-length:"))
+        left = length
         while left:
             left -= len(self.rfile.read(min(left, len(CHUNK))))
-        text = str(announced).encode()
+        text = str(length).encode()
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
 
 
 @contextmanager
 def serve(path: Path) -> Iterator[None]:
-    """Serve in threads of its own."""
+    """Serve on the unix socket `path` in background threads while the block runs."""
     with socketserver.ThreadingUnixStreamServer(str(path), BigUpstream) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()

@@ -1,4 +1,4 @@
-"""Requests that no client library would send, over TCP or a unix socket."""
+"""Send requests that client libraries refuse to send, over TCP or a unix socket."""
 
 import socket
 from collections.abc import Mapping
@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 TIMEOUT = 10
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """A response."""
+    """A response; field names are in lower case."""
 
     status: int
     body: bytes
@@ -20,14 +21,14 @@ class RawResponse:
 
     @property
     def challenge(self) -> str:
-        """Return the challenge of a 401."""
+        """Return WWW-Authenticate, or an empty string."""
         return self.fields.get("www-authenticate", "")
 
 
-def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = b"") -> RawResponse:
-    """Send exactly these lines, with Host, Content-Length and Connection: close added; names may repeat."""
+def send_raw(address: str | Path, request_line: str, *headers: str, body: bytes = b"") -> RawResponse:
+    """Send exactly these lines, and Host, Content-Length and Connection: close, to a URL or a unix socket."""
     lines = [request_line, "Host: localhost", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
-    with _connect(where) as connection:
+    with _connect(address) as connection:
         connection.sendall("\r\n".join(lines).encode("latin-1") + body)
         response = HTTPResponse(connection)
         response.begin()
@@ -35,11 +36,11 @@ def send_raw(where: str | Path, request_line: str, *headers: str, body: bytes = 
         return RawResponse(response.status, response.read(), fields)
 
 
-def _connect(where: str | Path) -> socket.socket:
-    if isinstance(where, str):
-        parts = urlsplit(where)
+def _connect(address: str | Path) -> socket.socket:
+    if isinstance(address, str):
+        parts = urlsplit(address)
         return socket.create_connection((parts.hostname or "", parts.port or 80), TIMEOUT)
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(TIMEOUT)
-    connection.connect(str(where))
+    connection.connect(str(address))
     return connection

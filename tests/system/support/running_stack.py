@@ -1,4 +1,4 @@
-"""A real stack, started as a user starts it, and the verbs to use it over HTTP."""
+"""A stack started with `python -m stack`, and a client with verbs for its API."""
 
 import os
 import re
@@ -42,13 +42,13 @@ class Tokens:
 
 @dataclass(slots=True)
 class Client:
-    """The verbs, for the gateway at `url`."""
+    """A client of the gateway at `url`."""
 
     url: str
     http: requests.Session = field(default_factory=requests.Session, kw_only=True)
 
     def send(self, method: str, path: str, access: str = "", **parts: Any) -> requests.Response:
-        """Send a request, with the access token if given."""
+        """Send a request, with the access token if one is given."""
         headers = {**parts.pop("headers", {}), **({"Authorization": f"Bearer {access}"} if access else {})}
         self.http.trust_env = False
         return self.http.request(method, self.url + path, headers=headers, timeout=30, **parts)
@@ -61,25 +61,25 @@ class Client:
         return Account(response.json()["id"], email, PASSWORD)
 
     def login(self, account: Account) -> Tokens:
-        """Log in; return the session's tokens."""
+        """Log in, and return the tokens of the new session."""
         response = self.send("POST", "/auth/jwt/create/", json={"email": account.email, "password": account.password})
         assert response.status_code == 200, response.text
         return Tokens(response.json()["access"], response.json()["refresh"])
 
     def try_refresh(self, refresh: str) -> requests.Response:
-        """Refresh on a connection of its own and return the response, for callers in parallel."""
+        """Refresh on a new connection, so that threads can call this in parallel; return the response."""
         with requests.Session() as session:
             session.trust_env = False
             return session.post(f"{self.url}/auth/jwt/refresh/", json={"refresh": refresh}, timeout=30)
 
     def refresh(self, tokens: Tokens) -> Tokens:
-        """Refresh; the response must be a success."""
+        """Refresh, which must succeed, and return the new tokens."""
         response = self.try_refresh(tokens.refresh)
         assert response.status_code == 200, response.text
         return Tokens(response.json()["access"], response.json()["refresh"])
 
     def whoami(self, access: str, **parts: Any) -> requests.Response:
-        """Return the identity that the resource service sees."""
+        """Request the identity that the resource service sees."""
         return self.send("GET", "/api/whoami", access, **parts)
 
     def add_note(self, access: str, title: str) -> str:
@@ -104,7 +104,7 @@ class RunningStack(Client):
         return self.log.read_text("utf-8", "replace")
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
-        """Wait until it is ready and store the seconds. Fails with its output."""
+        """Wait until the stack is ready, and store the seconds in `ready_after`. Fail with its output."""
         started = time.monotonic()
         while READY not in self.output():
             assert self.process.poll() is None, f"the stack ended:\n{self.output()}"
@@ -118,20 +118,20 @@ class RunningStack(Client):
         return self.process.wait(seconds)
 
     def end(self) -> None:
-        """End it, whatever its state."""
-        # An idle connection would be waited for.
+        """Stop the stack if it runs."""
+        # The gateway would wait for an idle connection.
         self.http.close()
         end(self.process)
 
     def pids(self, name: str = "") -> set[int]:
-        """Return the processes of the stack, or of a service (`gateway`, `auth_service`, ...). Needs /proc."""
+        """Return the process ids of the stack, or of one service (`gateway`, `auth_service`, ...). Needs /proc."""
         found = descendants(self.process.pid)
         return {pid for pid in found if not name or f"python:{name}.gunicorn_conf" in command_line(pid)}
 
 
 @contextmanager
 def run_stack(**settings: str) -> Iterator[RunningStack]:
-    """A private stack that is ready; afterwards it is stopped and its folder deleted."""
+    """Start a stack in a temporary folder and yield it when it is ready; stop it when the block ends."""
     with tempfile.TemporaryDirectory(prefix="sallyport-") as folder:
         stack = start_stack(Path(folder), **settings)
         try:
@@ -142,7 +142,7 @@ def run_stack(**settings: str) -> Iterator[RunningStack]:
 
 
 def start_stack(folder: Path, **settings: str) -> RunningStack:
-    """Start a stack without waiting: the caller ends it. The folder contains DATA_DIR and the log."""
+    """Start a stack without waiting until it is ready. The caller stops it. `folder` gets DATA_DIR and the log."""
     port = settings.get("GATEWAY_PORT", str(free_port()))
     environ = {
         **clean_environ(),
@@ -165,13 +165,13 @@ def start_stack(folder: Path, **settings: str) -> RunningStack:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return the environment without our settings, so that none of this machine affects the tests."""
-    ours = set(SETTING.findall((ROOT / ".env.example").read_text()))
-    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
+    """Return the environment without Sallyport's settings, so that those of this machine do not affect tests."""
+    settings = set(SETTING.findall((ROOT / ".env.example").read_text()))
+    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in settings}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Stop it with SIGTERM, then with SIGKILL."""
+    """Send SIGTERM, and SIGKILL after 20 seconds."""
     if process.poll() is None:
         process.terminate()
     try:
@@ -181,7 +181,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> set[int]:
-    """Return children, grandchildren and so on, from /proc."""
+    """Return the process ids of children, grandchildren and so on, from /proc."""
     parents = {int(folder.name): _parent(folder) for folder in Path("/proc").glob("[0-9]*")}
     found: set[int] = set()
     level = {pid}
@@ -191,7 +191,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def command_line(pid: int) -> str:
-    """Return its arguments; empty if it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
     except OSError:
@@ -199,7 +199,7 @@ def command_line(pid: int) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether it runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return _status(Path(f"/proc/{pid}"))[0] != "Z"
     except OSError:
@@ -214,5 +214,5 @@ def _parent(folder: Path) -> int:
 
 
 def _status(folder: Path) -> list[str]:
-    """Return state, parent and the following fields of proc(5)'s stat; the name before them may contain anything."""
+    """Return the fields of /proc/PID/stat (proc(5)) from the state on; the name before it may contain anything."""
     return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
