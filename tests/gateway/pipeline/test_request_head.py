@@ -147,8 +147,8 @@ def test_whatever_a_client_sends_becomes_one_request_or_none(
     assert found.target == b"/api/" + path + (b"?" + query if query else b"")
     assert found.method == b"GET"
     assert [value for name, value in found.headers if name == b"host"] == [b"notes:8002"]
-    for name, value in ((b"x-identity", b"signed"), (b"x-user-id", b"ada-id"), (b"x-request-id", b"id-1")):
-        assert [given for known, given in found.headers if known == name] == [value]
+    for name, expected in ((b"x-identity", b"signed"), (b"x-user-id", b"ada-id"), (b"x-request-id", b"id-1")):
+        assert [value for field, value in found.headers if field == name] == [expected]
     crossing = {name for name, _ in headers}
     allowed = crossing | {
         *OURS,

@@ -17,8 +17,8 @@ from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 
-PUBLIC = b"GET /public/known?q=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\n\r\n"
-OFTEN = 4
+PUBLIC = b"GET /public/cached?q=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\n\r\n"
+REPETITIONS = 4
 """The first two requests fill the cache, the others are found in it."""
 
 
@@ -33,7 +33,7 @@ def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, up
     ids, heads = set(), set()
     for _ in range(2):
         with gateway.connect() as client:
-            for _ in range(OFTEN):
+            for _ in range(REPETITIONS):
                 client.send(PUBLIC)
                 answer = client.answer()
                 assert (answer.status, answer.body) == (200, b"ok")
@@ -41,8 +41,8 @@ def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, up
     for request in upstream.requests:
         ids.discard(request.get("x-request-id"))
         heads.add(tuple(field for field in request.fields if field[0] != "x-request-id"))
-        assert request.request_line == "GET /public/known?q=1 HTTP/1.1"
-    assert (len(upstream.requests), len(heads), ids) == (2 * OFTEN, 1, set())
+        assert request.request_line == "GET /public/cached?q=1 HTTP/1.1"
+    assert (len(upstream.requests), len(heads), ids) == (2 * REPETITIONS, 1, set())
 
 
 def test_a_cached_request_may_arrive_in_parts_or_pipelined(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -53,11 +53,11 @@ def test_a_cached_request_may_arrive_in_parts_or_pipelined(gateway: RunningGatew
             client.send(PUBLIC[:cut])
             time.sleep(0.002)  # so that they probably arrive in two packets
             assert ask(client, PUBLIC[cut:]) == (200, b"ok")
-        asked = len(upstream.requests)
+        sent = len(upstream.requests)
         client.send(PUBLIC * 3)
         client.send(PUBLIC)
         assert [client.answer().status for _ in range(4)] == [200] * 4
-    assert len(upstream.requests) == asked + 4
+    assert len(upstream.requests) == sent + 4
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d", b"Transfer-Encoding: chunked"], ids=["length", "chunked"])
@@ -65,9 +65,9 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
     gateway: RunningGateway, upstream: RawUpstream, framing: bytes
 ) -> None:
     with gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             assert ask(client, PUBLIC) == (200, b"ok")
-        asked = len(upstream.requests)
+        sent = len(upstream.requests)
         is_chunked = b"%d" not in framing
         length = framing if is_chunked else framing % len(PUBLIC)
         client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\n" + length + b"\r\n\r\n")
@@ -79,23 +79,23 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
             client.send(b"\r\n0\r\n\r\n")
         assert client.answer().status == 200
         assert ask(client, PUBLIC) == (200, b"ok")
-    assert [request.request_line for request in upstream.requests[asked:]] == [
+    assert [request.request_line for request in upstream.requests[sent:]] == [
         "POST /public/ HTTP/1.1",
-        "GET /public/known?q=1 HTTP/1.1",
+        "GET /public/cached?q=1 HTTP/1.1",
     ]
-    assert upstream.requests[asked].content() == PUBLIC
+    assert upstream.requests[sent].content() == PUBLIC
 
 
 def test_a_header_that_ends_with_a_cached_request_is_a_header(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             assert ask(client, PUBLIC) == (200, b"ok")
         client.send(b"GET /public/other HTTP/1.1\r\nHost: h\r\nX-Note: ")
         time.sleep(0.02)
         client.send(PUBLIC)
         assert client.answer().status == 400  # it has two Host fields
-        asked = len(upstream.requests)
-    assert asked == OFTEN
+        sent = len(upstream.requests)
+    assert sent == REPETITIONS
 
 
 def test_a_cached_request_is_refused_when_its_token_has_expired(
@@ -103,15 +103,15 @@ def test_a_cached_request_is_refused_when_its_token_has_expired(
 ) -> None:
     """The token is verified for each request."""
     token = signing_key.sign(access_claims(clock(), exp=int(clock()) + 60))
-    raw = f"GET /api/known HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    raw = f"GET /api/cached HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     with running(make_app(clock=clock)) as gateway, gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             assert ask(client, raw) == (200, b"ok")
         clock.move(90)
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             client.send(raw)
             assert client.answer().problem["code"] == "token_expired"
-    assert len(upstream.requests) == OFTEN
+    assert len(upstream.requests) == REPETITIONS
 
 
 WHOLE = ok(b"the body", "Content-Type: text/plain", "Set-Cookie: a=b", "Server: s")
@@ -147,13 +147,13 @@ def test_a_response_with_a_cached_head_means_the_same(
 ) -> None:
     """Bytes that come before or after it are still checked."""
     with gateway.connect() as client:
-        for turn in range(2 * OFTEN):
+        for turn in range(2 * REPETITIONS):
             upstream.begin(script if turn % 2 else answering(WHOLE))
-            asked = method if turn % 2 else "GET"
-            client.send(f"{asked} /public/{turn} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-            answer = client.answer(asked)
+            method_now = method if turn % 2 else "GET"
+            client.send(f"{method_now} /public/{turn} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            answer = client.answer(method_now)
             assert (answer.status, answer.whole) == (200, True)
-            assert answer.body == (b"" if asked == "HEAD" else b"the body")
+            assert answer.body == (b"" if method_now == "HEAD" else b"the body")
             assert (answer.get("content-type"), answer.get("content-length")) == ("text/plain", "8")
             assert (answer.get("set-cookie"), answer.get("server")) == (None, None)
 
@@ -161,7 +161,7 @@ def test_a_response_with_a_cached_head_means_the_same(
 def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    for turn in range(2 * OFTEN):
+    for turn in range(2 * REPETITIONS):
         upstream.begin(answering(WHOLE[:-1] if turn % 2 else WHOLE, then_close=bool(turn % 2)))
         with gateway.connect() as client:
             client.send(PUBLIC)

@@ -14,7 +14,7 @@ from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
-OFTEN = 4
+REPETITIONS = 4
 """The first two requests fill the cache, the others are found in it."""
 
 
@@ -33,7 +33,7 @@ def bob(signing_key: SigningKey) -> str:
     return token_of("bob", signing_key)
 
 
-def request(authorization: str, target: str = "/api/known", *lines: str) -> bytes:
+def request(authorization: str, target: str = "/api/cached", *lines: str) -> bytes:
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: h", *lines, authorization, "", ""]).encode("latin-1")
 
 
@@ -49,7 +49,7 @@ def test_each_request_is_authenticated_by_its_own_token(
     """On one connection in turn, and on two connections."""
     raw = {who: request(f"{name}: Bearer {token}") for who, token in (("ann", ann), ("bob", bob))}
     with gateway.connect() as shared, gateway.connect() as other:
-        for turn in range(2 * OFTEN):
+        for turn in range(2 * REPETITIONS):
             for who in ("ann", "bob"):
                 assert ask(other if turn % 3 else shared, raw[who]) == 200
                 assert upstream.last.get("x-user-id") == f"{who}-id"
@@ -61,7 +61,7 @@ def test_each_request_is_forwarded_with_its_own_token(
 ) -> None:
     """On a route to the auth service, which gets credentials."""
     with gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             for token in (ann, bob):
                 assert ask(client, request(f"Authorization: Bearer {token}", "/auth/users/me/")) == 200
                 # The auth service receives usage reports as well.
@@ -101,11 +101,11 @@ def test_an_unusual_authorization_field_means_the_same_as_without_a_cache(
     with gateway.connect() as client:
         at_first = ask(client, odd)
     with gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             assert ask(client, request(f"Authorization: Bearer {ann}", target)) == 200
         upstream.begin()
         assert ask(client, odd) == at_first
-    assert [asked.get("x-user-id") for asked in upstream.requests] == (["bob-id"] if at_first == 200 else [])
+    assert [request.get("x-user-id") for request in upstream.requests] == (["bob-id"] if at_first == 200 else [])
 
 
 @pytest.mark.parametrize("first", ["X-Authorization: Bearer {}", "Proxy-Authorization: Bearer {}"])
@@ -116,7 +116,7 @@ def test_the_token_of_another_field_is_not_used(
         return request(f"Authorization: Bearer {two}", "/api/two", first.replace("{}", one))
 
     with gateway.connect() as client:
-        for _ in range(OFTEN):
+        for _ in range(REPETITIONS):
             assert ask(client, both(ann, ann)) == 200
         for one, two, who in ((bob, ann, "ann"), (ann, bob, "bob"), ("x", ann, "ann")):
             assert ask(client, both(one, two)) == 200
@@ -127,7 +127,7 @@ def test_a_token_decides_also_beside_a_session_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str
 ) -> None:
     with gateway.connect() as client:
-        for token, who in ((ann, "ann"), (bob, "bob")) * OFTEN:
+        for token, who in ((ann, "ann"), (bob, "bob")) * REPETITIONS:
             raw = request(f"Authorization: Bearer {token}", "/api/cookie", "Cookie: __Host-session=x; session=x")
             assert ask(client, raw) == 200
             assert upstream.last.get("x-user-id") == f"{who}-id"
@@ -187,20 +187,20 @@ TOKENS = st.text("ab.-_=\r\n\t :,\x00\x7fé", max_size=6).map(lambda text: text.
 ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 
 
-@given(learnt=REQUESTS, asked=REQUESTS, instead=st.lists(TOKENS, max_size=3))
-@example(learnt=ONE, asked=b"", instead=[b"b\nX: y"])
-@example(learnt=ONE, asked=b"", instead=[b"b\rX: y", b"b\x00"])
-def test_a_hit_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list[bytes]) -> None:
+@given(cached=REQUESTS, other=REQUESTS, instead=st.lists(TOKENS, max_size=3))
+@example(cached=ONE, other=b"", instead=[b"b\nX: y"])
+@example(cached=ONE, other=b"", instead=[b"b\rX: y", b"b\x00"])
+def test_a_hit_is_what_a_parser_reads(cached: bytes, other: bytes, instead: list[bytes]) -> None:
     """For every cached request, and every replacement of every token in every request."""
-    known = RequestHeadCache()
-    request = Parsed(learnt).request
+    cache = RequestHeadCache()
+    request = Parsed(cached).request
     if request is not None:
         for _ in range(2):
-            known.learn(learnt, request)
-    for base in (learnt, asked):
+            cache.learn(cached, request)
+    for base in (cached, other):
         parts = base.split(b"Bearer a")
         for data in (base, *(token.join([parts[0] + b"Bearer ", *parts[1:]]) for token in instead)):
-            hit = known.find(data)
+            hit = cache.find(data)
             if hit is None:
                 continue
             parsed = Parsed(data).request
@@ -214,13 +214,13 @@ def test_a_hit_is_what_a_parser_reads(learnt: bytes, asked: bytes, instead: list
 
 
 def test_the_cache_holds_no_token() -> None:
-    known = RequestHeadCache()
+    cache = RequestHeadCache()
     data = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer top.secret.token\r\n\r\n"
     request = Parsed(data).request
     assert request is not None
     for _ in range(2):
-        known.learn(data, request)
-    hit = known.find(data.replace(b"top", b"another"))
+        cache.learn(data, request)
+    hit = cache.find(data.replace(b"top", b"another"))
     assert hit is not None
     assert hit.token == "another.secret.token"
-    assert "secret" not in repr(vars(known))
+    assert "secret" not in repr(vars(cache))

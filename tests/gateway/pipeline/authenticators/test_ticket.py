@@ -39,7 +39,7 @@ def test_tickets_are_taken_out_of_the_query(query: bytes, kept: bytes, tickets: 
 
 
 @pytest.mark.parametrize(
-    ("where", "asked", "accepted"),
+    ("where", "with_ticket", "accepted"),
     [
         (route(streams=True), request(b"ticket=t"), True),
         (route(streams=True), request(b"ticket=t", "POST"), False),
@@ -49,6 +49,6 @@ def test_tickets_are_taken_out_of_the_query(query: bytes, kept: bytes, tickets: 
         (route(), request(b"ticket=t", headers=HANDSHAKE), False),
     ],
 )
-def test_a_ticket_opens_streams_alone(where: Route, asked: Request, accepted: bool) -> None:
+def test_a_ticket_opens_streams_alone(where: Route, with_ticket: Request, accepted: bool) -> None:
     """Elsewhere `ticket` is a parameter like any other, for the service."""
-    assert split_tickets(asked, where) == ((b"", ("t",)) if accepted else (b"ticket=t", ()))
+    assert split_tickets(with_ticket, where) == ((b"", ("t",)) if accepted else (b"ticket=t", ()))
