@@ -1,0 +1,119 @@
+"""Which credentials the auth service gets: the client's own, or the token that the gateway holds or refreshes."""
+
+import asyncio
+import json
+
+import pytest
+from redis.asyncio import Redis
+
+from contract.fetched import FETCHED_HEADER, is_fetched
+from gateway.browser_sessions.sessions import BrowserSessions
+from gateway.browser_sessions.tickets import Tickets
+from gateway.http.origin import AllowedOrigins
+from gateway.http.request import Request
+from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.registry import authenticators
+from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
+from gateway.pipeline.credentials import Credentials
+from gateway.pipeline.forwarded_credentials import CredentialForwarding, ForwardedCredentials
+from gateway.routing.routes import Route, Timeouts, Upstream
+from gateway.suspendable import run
+from gateway.tokens.auth_client import AuthResponse
+from gateway.tokens.refresh import TokenRefresher
+from tests.clocks import MovableClock
+from tests.gateway.access_tokens import PEER_SECRET, SigningKey, access_claims
+from tests.gateway.tokens.verifier_bench import Bench, Publisher
+
+ROUTE = Route(
+    "/auth/", Upstream("auth", (), "", None, 1), True, frozenset(), frozenset({"GET", "POST"}), 0, Timeouts()
+)
+HANDLE = b"h" * 43
+CLEARING = ((b"set-cookie", b"session="),)
+
+
+@pytest.fixture
+def held_token(clock: MovableClock, signing_key: SigningKey) -> str:
+    """The token that the auth service gives for every session handle and every refresh token."""
+    return signing_key.sign(access_claims(clock()))
+
+
+@pytest.fixture
+def forwarding(clock: MovableClock, signing_key: SigningKey, held_token: str) -> CredentialForwarding:
+    async def post(path: str, document: bytes) -> AuthResponse:
+        grant = {"access": held_token, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
+        return AuthResponse(200, json.dumps(grant).encode(), None)
+
+    bench = Bench(clock, Publisher([signing_key]))
+    asyncio.run(bench.load())
+    verifier = bench.token_verifier
+    session_cookie = SessionCookieAuthenticator(
+        verifier, BrowserSessions(post, clock, 10), clear_cookie="session=", allowed_origins=AllowedOrigins()
+    )
+    tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), PEER_SECRET, clock)
+    ways = authenticators(verifier, TokenRefresher(post), session_cookie, tickets, clock)
+    return CredentialForwarding(AuthenticateStage(ways, verifier), session_cookie, PEER_SECRET)
+
+
+def choose(
+    forwarding: CredentialForwarding, credentials: Credentials, path: str = "/auth/users/me/"
+) -> ForwardedCredentials:
+    request = Request("1", "GET", path.encode(), b"", [(b"host", b"h")], "1.1", "192.0.2.7", "https", None)
+    return asyncio.run(run(forwarding.choose(request, credentials, ROUTE)))
+
+
+@pytest.mark.parametrize(
+    ("credentials", "lines"),
+    [
+        (Credentials(), b""),
+        (Credentials(b"Bearer x"), b"Authorization: Bearer x\r\n"),
+        (Credentials(b"Basic eDp5"), b"Authorization: Basic eDp5\r\n"),
+        (Credentials(other_cookies=(b"a=1", b"b=2")), b"Cookie: a=1; b=2\r\n"),
+        (Credentials(b"Bearer x", other_cookies=(b"a=1",)), b"Authorization: Bearer x\r\nCookie: a=1\r\n"),
+        (Credentials(refresh_token="r"), b""),
+        (Credentials(b"Bearer x", refresh_token="r"), b"Authorization: Bearer x\r\n"),
+    ],
+    ids=repr,
+)
+def test_the_clients_own_credentials_are_forwarded_unchecked(
+    forwarding: CredentialForwarding, credentials: Credentials, lines: bytes
+) -> None:
+    """Also invalid ones: the auth service refuses them itself."""
+    assert choose(forwarding, credentials) == ForwardedCredentials(lines)
+
+
+def test_a_session_cookie_is_replaced_by_the_token_that_the_gateway_holds(
+    forwarding: CredentialForwarding, held_token: str
+) -> None:
+    """The seal tells the auth service that no client has presented the token."""
+    chosen = choose(forwarding, Credentials(session_cookies=(HANDLE,), other_cookies=(b"a=1",)))
+    fields = dict(line.split(": ") for line in chosen.lines.decode().split("\r\n") if line)
+    assert set(fields) == {"Authorization", FETCHED_HEADER, "Cookie"}
+    assert (fields["Authorization"], fields["Cookie"]) == (f"Bearer {held_token}", "a=1")
+    assert is_fetched(held_token, fields[FETCHED_HEADER], PEER_SECRET)
+    assert chosen.principal is not None
+    assert chosen.principal.handle == HANDLE.decode()
+
+
+def test_an_expired_token_is_replaced_by_the_refreshed_one(
+    forwarding: CredentialForwarding, clock: MovableClock, signing_key: SigningKey, held_token: str
+) -> None:
+    expired = signing_key.sign(access_claims(clock() - 3_600))
+    chosen = choose(forwarding, Credentials(f"Bearer {expired}".encode(), "good-refresh"))
+    assert chosen.lines.startswith(f"Authorization: Bearer {held_token}\r\n".encode())
+    assert chosen.principal is not None
+    assert chosen.principal.fresh is not None
+    assert chosen.principal.fresh.refresh == "successor"
+
+
+def test_a_malformed_session_cookie_is_cleared_and_not_forwarded(forwarding: CredentialForwarding) -> None:
+    """Alone, and beside a token, which the cookie does not affect."""
+    alone = choose(forwarding, Credentials(session_cookies=(b"malformed",)))
+    assert alone == ForwardedCredentials(b"", None, CLEARING)
+    beside = choose(forwarding, Credentials(b"Bearer x", session_cookies=(b"malformed",)))
+    assert beside == ForwardedCredentials(b"Authorization: Bearer x\r\n", None, CLEARING)
+
+
+def test_for_an_anonymous_endpoint_the_session_is_not_used(forwarding: CredentialForwarding) -> None:
+    """A log-in or a refresh authenticates by its body, so a stale cookie must not affect it."""
+    chosen = choose(forwarding, Credentials(session_cookies=(HANDLE,)), "/auth/jwt/refresh/")
+    assert chosen == ForwardedCredentials(b"")
