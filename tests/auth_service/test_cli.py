@@ -1,4 +1,4 @@
-"""What an operator types."""
+"""The operator's commands."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What the service can be told, and what it refuses to start with."""
+"""The settings, and the values with which the service does not start."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_an_invalid_value_is_reported_without_showing_it(
 
 
 def test_production_refuses_hashes_that_are_too_cheap(environ: dict[str, str]) -> None:
-    """R39: tests may hash cheaply, nobody's real password."""
+    """R39: cheap hashes are for tests only."""
     assert "ARGON2_TIME_COST" in complaint(environ, APP_ENV="production")
 
 

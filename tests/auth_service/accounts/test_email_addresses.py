@@ -28,7 +28,7 @@ FOLDING = "\u212a\u017f\u0131\u0130"
 """Letters of other alphabets that a comparison without case takes for ASCII letters."""
 INVISIBLE = "\u200b\u200d\u202e\u00ad\x01\x7f"
 NO_DOMAIN = ("@\u2603.example", "@1\u05d0.example", "@xn--zzzzzz.example", "@\uff20x.org")
-"""What IDNA 2008 has no name for."""
+"""Domains that IDNA 2008 does not allow."""
 
 
 def is_accepted(text: str) -> bool:
@@ -152,7 +152,7 @@ def _row(moment: int, name: str, email: str, key: str, password_hash: str) -> di
 
 
 def logged_in_as(app: Flask, email: str, name: str) -> None:
-    """Whoever logs in with `email` is the account of this first name."""
+    """Check that a log-in with `email` is the account with this first name."""
     person = Person(app.test_client(), email, PASSWORD)
     assert person.log_in().status_code == 200
     answer = person.me().json

@@ -1,4 +1,4 @@
-"""Which passwords are accepted, how they are kept, and how many are hashed at once."""
+"""Which passwords are accepted, how they are hashed, and how many at once."""
 
 import os
 import sys
@@ -89,7 +89,7 @@ def test_a_hash_without_normalization_verifies_the_entered_password(cheap: Passw
 def test_the_time_of_a_verification_depends_only_on_the_entered_password(
     cheap: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever has the account, and whichever form its hash was made of: as many hashes are verified."""
+    """The number of verified hashes does not depend on the account or on the form of its hash."""
     hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
     counted: list[int] = []
     verify = argon2id.verify
@@ -140,7 +140,7 @@ def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -
 
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R24: one hash of the same cost is verified for either, so the time tells nobody which it was."""
+    """R24: one hash of the same cost is verified for both, so the time does not tell them apart."""
     passwords = Passwords(CHEAP, running=1, waiting=0)
     stored = passwords.hash("right")
     verified, verify = [], argon2id.verify
@@ -156,7 +156,7 @@ def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pyte
 
 
 def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R39: two hashing, one waiting, the fourth is told to come back; then all is free again."""
+    """R39: two are hashed, one waits, the fourth is refused; afterwards the queue is empty."""
     passwords = Passwords(CHEAP, running=2, waiting=1)
     hashing, release = threading.Semaphore(0), threading.Event()
 
@@ -180,7 +180,7 @@ def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R39: it is refused then, and not hashed for nobody afterwards; the one that is being hashed is waited for."""
+    """R39: a request that waited too long is refused and not hashed later; one that is being hashed is waited for."""
     passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
     begun, release = threading.Event(), threading.Event()
     judged: list[bytes] = []
@@ -215,7 +215,7 @@ def test_fifty_parallel_passwords_are_all_hashed() -> None:
 
 
 def _wait_until_refused(passwords: Passwords) -> None:
-    """The third thread may need a moment to take the place in the line."""
+    """The third thread may take a moment to enter the queue."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if not passwords._admitted.acquire(blocking=False):
@@ -229,7 +229,7 @@ def _wait_until_refused(passwords: Passwords) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
 def test_hashing_threads_have_a_low_priority() -> None:
-    """R39: a storm of log-ins leaves those who refresh the processors as well."""
+    """R39: many log-ins leave processor time for refreshes."""
     others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
     passwords = Passwords(CHEAP, running=1, waiting=0)
     passwords.hash("x")

@@ -1,4 +1,4 @@
-"""The audit trail: what an account's owner can read, and what the log says."""
+"""The audit trail: what an account's owner can read, and what is logged."""
 
 import json
 import sqlite3
@@ -230,7 +230,7 @@ def test_a_change_that_cannot_be_recorded_does_not_happen(app: Flask, ann: Perso
 
 
 def test_no_answer_contains_the_host_of_the_request(app: Flask, ann: Person, operator: Operator) -> None:
-    """Links are references without a host: whoever could choose it would choose where a client's token goes next."""
+    """Links have no host: a forged Host header must not decide where a client sends its token next."""
     operator.grant(ann.email, "staff")
     for _ in range(3):
         ann.log_in()

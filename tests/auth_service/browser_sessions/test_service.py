@@ -1,4 +1,4 @@
-"""A browser's session is held by a handle, and the gateway exchanges that for access tokens."""
+"""A browser holds a session by a handle, which the gateway exchanges for access tokens."""
 
 import sqlite3
 from pathlib import Path

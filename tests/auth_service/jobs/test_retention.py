@@ -1,4 +1,4 @@
-"""What is thrown away in time, and what is not."""
+"""What the retention job deletes, and when."""
 
 import pytest
 from flask import Flask

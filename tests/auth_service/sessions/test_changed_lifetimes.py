@@ -1,6 +1,6 @@
-"""Lifetimes that are raised and lowered under live sessions: what has ended stays ended, whatever was in force.
+"""Lifetimes that change while sessions are live: ended sessions stay ended under every setting.
 
-The service is started again with other settings on the same database; a gateway's own parts read what it publishes.
+The service is started again with other settings on the same database; real parts of the gateway read its feed.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ def deactivate(person: Person, app: Flask) -> object:
 
 
 def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
-    """Has the gateway read the whole feed, and forget what it may forget."""
+    """Make the gateway read the whole feed and drop the records that it no longer needs."""
 
     async def read() -> None:
         redis = AsyncRedis.from_url(redis_url, decode_responses=True)

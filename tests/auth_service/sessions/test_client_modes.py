@@ -1,4 +1,4 @@
-"""What counts as seen in use, whichever way a client holds its tokens: what it presented, and nothing else."""
+"""Which tokens count as seen, for every way in which a client holds its tokens: those that it presented."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Pat
 def test_a_lost_answer_costs_no_session(
     ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
 ) -> None:
-    """The gateway has the successor, the client never gets it and comes again with what it has, twice."""
+    """The gateway fetches a successor that never reaches the client, which repeats its request twice."""
     clock.move(AFTER_EXPIRY)
     for _ in range(3):
         outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
@@ -38,7 +38,7 @@ def test_a_lost_answer_costs_no_session(
 def test_a_successor_that_the_client_presents_counts_as_seen(
     ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
 ) -> None:
-    """At the very worker that fetched it, too; and then whoever comes with the spent one is a thief."""
+    """Also at the worker that fetched it; afterwards the spent token is a replay."""
     clock.move(AFTER_EXPIRY)
     fresh = gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh
     assert fresh
@@ -51,7 +51,7 @@ def test_a_successor_that_the_client_presents_counts_as_seen(
 
 
 def test_a_client_cannot_hide_that_it_uses_a_token(ann: Person, client: FlaskClient, operator: Operator) -> None:
-    """What only the gateway can say is not believed of anybody else, nor for another token."""
+    """The header that only the gateway may send is ignored from others, and for another token."""
     ann.refresh_tokens()
     for seal in ("", "junk", "0" * 64, ann.access, "\xe9"):
         headers = {"Authorization": f"Bearer {ann.access}", "X-Fetched-Token": seal}

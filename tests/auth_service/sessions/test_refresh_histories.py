@@ -1,4 +1,4 @@
-"""Random lives of a session: no honest one ends, and no thief who comes late goes unnoticed."""
+"""Random histories of a session: no honest client's session ends, and every late use of a stolen token is noticed."""
 
 from dataclasses import dataclass, replace
 
@@ -46,7 +46,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0, 3) | st.sampled_from([GRACE - 0.1]))
     def time_passes(self, seconds: float) -> None:
-        """A request never stays under way for the whole grace time: that is what grace is for."""
+        """No request takes as long as the grace time, by the definition of the grace time."""
         if not any(self.now + seconds - request.sent_at >= GRACE for request in self.in_flight):
             self.now += seconds
 
@@ -63,7 +63,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), arrives=st.booleans())
     def the_service_answers(self, data: st.DataObject, arrives: bool) -> None:
-        """In any order; an answer that is lost leaves the tab with what was stored."""
+        """Responses arrive in any order; after a lost one the tab keeps its stored token."""
         request = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
         served = self.present(request.token)
         if not self.thief_came:
@@ -81,7 +81,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.late_spoils())
     @rule(data=st.data())
     def a_thief_presents_a_spent_token(self, data: st.DataObject) -> None:
-        """One whose successor was seen in use, after the grace time: it must serve nobody and end the session."""
+        """A token whose successor was seen, presented after the grace time: it is refused and ends the session."""
         stolen = data.draw(st.sampled_from(self.late_spoils()))
         self.thief_came = True
         assert self.present(stolen) is None
@@ -102,7 +102,7 @@ class Histories(RuleBasedStateMachine):
         ]
 
     def present(self, token: int) -> int | None:
-        """The generation of what is handed out for `token`, if anything is."""
+        """Return the generation of the token that is issued for `token`; None if it is refused."""
         decision = decide(self.state, token, self.now, POLICY)
         self.state = apply_decision(self.state, decision, self.now, POLICY)
         match decision:

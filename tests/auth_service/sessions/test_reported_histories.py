@@ -1,4 +1,4 @@
-"""Random lives again, of which gateways report late, twice, out of order or not at all; and those of browsers."""
+"""Random histories with usage reports that are late, repeated, reordered or lost; and of browser sessions."""
 
 from dataclasses import dataclass, replace
 from uuid import uuid4
@@ -17,7 +17,7 @@ from tests.clocks import MovableClock
 
 
 class ReportedHistories(Histories):
-    """What is seen in use reaches the service in batches: whenever, in any order, twice, or not at all.
+    """Usage reports reach the service in batches: at any time, in any order, twice, or not at all.
 
     No report, and no lack of one, may end an honest history; a thief who comes after the report is found out.
     """
@@ -58,7 +58,7 @@ RECORDED_EVERY = 60.0
 
 @dataclass
 class Held:
-    """What a browser's session must be, as far as anybody can know from outside."""
+    """The state that a browser session must have, as far as it is known from outside."""
 
     opened_at: float
     used_at: float
@@ -76,7 +76,7 @@ class Held:
 
 @pytest.fixture
 def short_lived(make_app: MakeApp) -> FlaskClient:
-    """A service whose sessions end within the hour, and somebody who is registered there."""
+    """A service with sessions of one hour, and a registered user."""
     client = make_app(REFRESH_TOKEN_LIFETIME=str(int(IDLE)), SESSION_LIFETIME=str(int(ABSOLUTE))).test_client()
     Person(client).register()
     return client

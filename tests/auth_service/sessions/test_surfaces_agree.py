@@ -1,4 +1,4 @@
-"""Who is logged in: /api/, /auth/, /session/, verify and refresh agree, however a session ended."""
+"""Whether a session has ended: /api/, /auth/, /session/, verify and refresh agree, however it ended."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,14 +27,14 @@ def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Pat
 
 
 def learn(gateway: GatewayInFront, redis: Redis) -> None:
-    """Tells the gateway what was published, as the feed does within a second."""
+    """Give the gateway the published revocations, as the feed does within a second."""
     entries: Any = redis.xrange(STREAM)
     for _, fields in entries:
         gateway.revocations.add(read_revocation(fields))
 
 
 def session_says(gateway: GatewayInFront, handle: str) -> str:
-    """What GET /session/ comes to: "in" or "out", or the code of another refusal."""
+    """Return "in" or "out" for the answer of GET /session/, or the code of another refusal."""
     try:
         asyncio.run(gateway.session_cookie.granted(handle))
     except Refused as refused:
@@ -119,7 +119,7 @@ def log_in_over(gateway: GatewayInFront, old: str, password: str = PASSWORD, ema
 def test_a_log_in_ends_the_session_of_its_cookie(
     ann: Person, bob: Person, gateway: GatewayInFront, redis: Redis
 ) -> None:
-    """ASVS 7.2.4: for the same person and for another one at the same browser; everybody else's sessions stay."""
+    """ASVS 7.2.4: for the same user and for another one in the same browser; all other sessions stay."""
     untouched = gateway.log_in(ann.email, PASSWORD)
     first = gateway.log_in(ann.email, PASSWORD)
     access = asyncio.run(gateway.sessions.get_grant(first)).access

@@ -1,4 +1,4 @@
-"""The usual refresh is one statement, which decides as the decision's table does, and costs no more than it must."""
+"""An undisputed refresh is one statement, with the result of the refresh policy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ USER = uuid4()
 
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
-    """Every statement that the database is given meanwhile."""
+    """Record every statement that the database gets in the block."""
     given_to_it: list[str] = []
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
@@ -102,7 +102,7 @@ def states(draw: st.DrawFn) -> SessionState:
 def test_the_statement_does_what_the_policy_decides(
     short_idle: Services, state: SessionState, spent_by: int, is_active: bool
 ) -> None:
-    """It rotates only where the table says so, to the same row; and always in the plain case."""
+    """It rotates only if the policy does, with the same row as result, and always without a running grace time."""
     policy = short_idle.grants.policy
     presented = state.generation - spent_by
     place(state, is_active=is_active)

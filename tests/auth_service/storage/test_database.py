@@ -1,4 +1,4 @@
-"""The tables as migrated, and the service while it has none."""
+"""The migrated tables, and the service without tables."""
 
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A service whose database cannot be used ends with one line that says what to do, and no traceback."""
+"""A service whose database cannot be used exits with one line that says what to do, without a traceback."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ SERVER = {name: ["gunicorn", "-c", f"python:{name}.gunicorn_conf"] for name in (
 
 
 def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
-    """The exit status, and what was said that is no JSON line."""
+    """Return the exit status and the output that is not a JSON line."""
     make_secrets(folder, SECRETS)
     environ = clean_environ() | {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
     environ |= {"DATABASE_URL": url, "REDIS_URL": f"unix://{folder / 'redis'}", "PYTHONPATH": str(ROOT)}

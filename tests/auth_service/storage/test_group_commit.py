@@ -1,4 +1,4 @@
-"""Writes of several threads in one commit: each gets its own result, and none one that was not kept."""
+"""Writes of several threads in one commit: each thread gets its own result, once it is committed."""
 
 import threading
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def add(connection: Connection, number: int) -> int:
 
 
 def in_parallel(commits: GroupCommit, numbers: int) -> tuple[list[int], list[Exception]]:
-    """What so many threads get that add a row each while the first of them holds everybody up."""
+    """Return the results and errors of threads that add a row each while a first write delays them all."""
     results: list[int] = []
     errors: list[Exception] = []
     everybody_waits = threading.Event()
@@ -91,7 +91,7 @@ def test_more_writes_than_a_batch_are_committed(commits: GroupCommit, engine: En
 
 
 def test_a_failed_commit_raises_in_every_thread_and_writes_nothing(commits: GroupCommit, engine: Engine) -> None:
-    """No token for what is not recorded; and the next write finds the database again."""
+    """No token is issued for an unrecorded write; the next write succeeds."""
 
     def refuse(connection: Connection) -> None:
         raise OperationalError("COMMIT", {}, Exception("disk full"))

@@ -1,7 +1,6 @@
-"""What the running service answers while a store is away, and that it comes back by itself.
+"""The answers of the running service while Redis or the database is down, and its recovery.
 
-Real processes and real faults: a Valkey that hangs, dies and comes back empty; a disk that takes no more bytes; a
-database file that is gone.
+Real processes and real faults: a Valkey that hangs, dies and restarts empty; a full disk; a missing database file.
 """
 
 import resource
@@ -54,7 +53,7 @@ def service(folder: Path, valkey_process: Valkey, signing_pem: str) -> Iterator[
 
 @dataclass
 class Visitor:
-    """Somebody who calls the running service."""
+    """A client of the running service."""
 
     service: RunningService
     email: str = field(default_factory=lambda: f"v{time.monotonic_ns()}@example.org")
@@ -110,7 +109,7 @@ def published(valkey: Valkey) -> list[str]:
 
 
 def everything_but_revocations_goes_on(visitor: Visitor) -> None:
-    """Refresh, replay, login, logout and cookie sessions, from SQL alone, and none of it slowly."""
+    """Refresh, replay, log-in, log-out and cookie sessions work from SQL alone, and fast."""
     spent = visitor.refresh
     began_at = time.monotonic()
     assert [visitor.refresh_tokens().status for _ in range(10)] == [200] * 10
@@ -145,7 +144,7 @@ def test_requests_succeed_while_redis_hangs_and_revocations_follow(visitor: Visi
 def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
     visitor: Visitor, valkey_process: Valkey
 ) -> None:
-    """R18: nothing that had ended comes back to life."""
+    """R18: no ended session becomes valid."""
     ended_before = Visitor(visitor.service, visitor.email)
     ended_before.log_in()
     ended_before.log_out()
@@ -162,7 +161,7 @@ def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
 
 
 def test_after_flushall_spent_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
-    """R18, and the revocations are told again within a second or two."""
+    """R18: the revocations are published again within two seconds."""
     replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
     for somebody in (replayed, ended):
         somebody.log_in()

@@ -44,7 +44,7 @@ def app(postgres: Postgres, environ: dict[str, str], clock: MovableClock, redis:
 def test_a_sequence_of_requests_behaves_as_on_sqlite(
     app: Flask, ann: Person, bob: Person, clock: MovableClock
 ) -> None:
-    """The refresh of one statement, the grace, the replay, the cap, the handle, the trail."""
+    """The undisputed refresh, the grace time, a replay, the session limit, a handle and the audit trail."""
     stolen = ann.refresh
     assert ann.refresh_tokens().status_code == 200
     assert claims_of(ann.access)["generation"] == 1

@@ -1,4 +1,4 @@
-"""What is counted, in Redis and by a worker alone while Redis is silent: the promises are the same."""
+"""The counters of attempts make the same promises in Redis and in a worker without Redis."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ def tries(request: pytest.FixtureRequest, valkey: str, redis: Redis, tmp_path: P
 
 
 def admitted(tries: AttemptCounters, *counters: Counter, times: int) -> int:
-    """How many of so many tries were let in."""
+    """Make `times` attempts and return how many were admitted."""
     return sum(tries.admit(*counters).wait_seconds == 0 for _ in range(times))
 
 
@@ -68,7 +68,7 @@ def test_settle_resets_one_counter_and_decrements_another(tries: AttemptCounters
 
 
 def test_every_key_expires(valkey: str, redis: Redis) -> None:
-    """Not even what is taken back, or settled, after its window has ended."""
+    """Also counters that are decremented or settled after their window has ended."""
     link = RedisClient(valkey)
     tries = AttemptCounters(link)
     settled = Counter(MANY.rate, ("settled",))

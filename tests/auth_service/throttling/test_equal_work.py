@@ -1,4 +1,4 @@
-"""R24: a failed log-in does the same work whoever is named, so that the time does not tell which accounts exist.
+"""R24: a failed log-in does the same work for every name, so that the time does not tell which accounts exist.
 
 What is compared is what takes time: every SQL statement, every commit, every exchange with Redis, every hash, in
 their order.
@@ -20,11 +20,11 @@ from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
 NOBODYS = 150
-"""Failures with names that nobody has, before anything is compared."""
+"""Failures with unknown names before the comparison."""
 
 
 class Work:
-    """What the service does for a request."""
+    """Records what the service does for a request."""
 
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []
@@ -52,14 +52,14 @@ class Work:
         monkeypatch.setattr(argon2id, "str", noted_hash)
 
     def of(self, client: FlaskClient, email: str, password: str) -> list[str]:
-        """What one log-in, which is refused, makes the service do."""
+        """Return the steps of one refused log-in."""
         self.steps.clear()
         answer = client.post("/auth/jwt/create/", json={"email": email, "password": password})
         assert answer.status_code == 401
         return list(self.steps)
 
     def of_browser(self, client: FlaskClient, email: str, password: str) -> list[str]:
-        """The same for a log-in of a browser."""
+        """Return the steps of one refused browser log-in."""
         self.steps.clear()
         assert Gateway(client, MovableClock()).open("x", email=email, password=password).status_code == 401
         return list(self.steps)
@@ -70,7 +70,7 @@ class Work:
 
 @pytest.fixture
 def app(make_app: MakeApp) -> Flask:
-    """Without limits, so that everybody may fail often."""
+    """A service with high limits, so that many log-ins may fail."""
     app = make_app(LOGIN_FAILURES="10000/hour", LOGIN_FAILURES_PER_ACCOUNT="10000/hour")
     client = app.test_client()
     for name in ("known", "barred", "blank", "django", "odd"):
@@ -99,7 +99,7 @@ ACCOUNTS = [
 def test_a_failed_login_does_the_same_work_for_every_account(
     app: Flask, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Also once many names that nobody has, and the account itself, have failed often."""
+    """Also after many failures of unknown names and of the account itself."""
     client = app.test_client()
     work = Work(app, monkeypatch)
     do = getattr(work, way)

@@ -1,4 +1,4 @@
-"""Guessing is held back, and its victims are not (R40, R24). A real Redis counts, whose time is not ours to move."""
+"""Guessing is throttled and its victims are not (R40, R24). A real Redis counts, by its own clock."""
 
 import re
 import time
@@ -32,7 +32,7 @@ def few(make_app: MakeApp) -> FlaskClient:
 
 
 def log_in(client: FlaskClient, password: str, address: str = HERE, email: str = ANN) -> TestResponse:
-    """The answer to a log-in which the gateway says comes from `address`."""
+    """Return the answer to a log-in that the gateway forwards for `address`."""
     headers = {"X-Forwarded-For": address}
     return client.post("/auth/jwt/create/", json={"email": email, "password": password}, headers=headers)
 
@@ -105,7 +105,7 @@ def test_one_password_on_many_accounts_is_throttled_by_address(few: FlaskClient)
 
 
 def test_an_own_account_does_not_allow_more_guesses(few: FlaskClient) -> None:
-    """A success forgets what its account has failed, and not what its address has."""
+    """A success resets the failures of its account and not those of its address."""
     for number in range(9):
         assert log_in(few, PASSWORD).status_code == 200
         assert fail(few, 1, HERE, f"user{number}@example.org") == [401]
@@ -149,7 +149,7 @@ def test_only_the_accounts_limit_applies_to_an_unknown_address(few: FlaskClient)
 
 
 def test_a_browser_login_is_throttled_by_the_browsers_address(few: FlaskClient, clock: MovableClock) -> None:
-    """The gateway calls for it; its own address would be everybody's."""
+    """The gateway sends the request; its own address would be the same for all browsers."""
     gateway = Gateway(few, clock)
     assert [gateway.open("h", password="wrong").status_code for _ in range(3)] == [401, 401, 401]
     assert_throttled(gateway.open("h"))
@@ -158,7 +158,7 @@ def test_a_browser_login_is_throttled_by_the_browsers_address(few: FlaskClient, 
 
 
 def test_the_password_of_a_deletion_counts_too(few: FlaskClient) -> None:
-    """Somebody who holds an access token alone does not guess on with it."""
+    """A stolen access token does not allow more guesses of the password."""
     ann = Person(few)
     ann.log_in()
     for _ in range(3):
@@ -207,7 +207,7 @@ def test_rate_limits_off_throttles_nobody(make_app: MakeApp) -> None:
 
 
 def test_failures_expire(make_app: MakeApp) -> None:
-    """In Redis's own time, which nobody moves: so the window is short here."""
+    """The clock of Redis cannot be moved, so the window is short here."""
     client = make_app(LOGIN_FAILURES="1/second").test_client()
     Person(client).register()
     assert fail(client, 1) == [401]
@@ -222,7 +222,7 @@ def test_failures_expire(make_app: MakeApp) -> None:
 
 
 def test_failed_logins_in_the_trail_are_bounded(make_app: MakeApp, database: Path) -> None:
-    """Of an account so many rows an hour are kept, and of all names that nobody has; the rest are lines."""
+    """Rows per hour are limited for each account and for all unknown names; the rest are log lines only."""
     app = make_app(RATE_LIMITS="off")
     client, parts = app.test_client(), app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
@@ -269,7 +269,7 @@ def test_two_workers_share_their_counters(make_app: MakeApp, few: FlaskClient) -
 def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
     few: FlaskClient, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As docs/operations.md says."""
+    """The command is in docs/operations.md."""
     fail(few, 4)
     said = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
     for name in redis.scan_iter(f"tries:*/{said[0]}/*"):

@@ -1,4 +1,4 @@
-"""Access tokens end a little apart, so that not every client refreshes in the same second."""
+"""Access tokens expire a little apart, so that clients do not refresh in the same second."""
 
 import pytest
 from flask.testing import FlaskClient

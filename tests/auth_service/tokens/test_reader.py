@@ -1,4 +1,4 @@
-"""What is taken for a token of ours, and what never is."""
+"""Which tokens the service accepts, and which it refuses."""
 
 import base64
 import hashlib

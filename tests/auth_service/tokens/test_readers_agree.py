@@ -1,6 +1,6 @@
-"""Gateway, auth service and resource service read credentials and tokens alike, whatever is sent.
+"""Gateway, auth service and resource service read credentials and tokens alike.
 
-The gateway's reader and the services' real Flask apps get the same corpus: a good token, written in every other way.
+The gateway's reader and the services' Flask apps get the same corpus: a valid token in many invalid forms.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ VALUES = {
 
 @pytest.fixture
 def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], str]:
-    """What the gateway makes of an Authorization value."""
+    """Return how the gateway reads an Authorization value."""
 
     async def fetch() -> bytes:
         return bytes(client.get("/.well-known/jwks.json").data)
@@ -99,7 +99,7 @@ def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], 
 
 @pytest.fixture
 def at_the_auth_service(client: FlaskClient) -> Callable[[str], str]:
-    """What the real auth service makes of it."""
+    """Return how the auth service reads it."""
 
     def read(value: str) -> str:
         # As a WSGI server hands it over: the test client refuses some of these values, a socket does not.
@@ -114,7 +114,7 @@ def at_the_auth_service(client: FlaskClient) -> Callable[[str], str]:
 
 @pytest.fixture
 def at_a_resource_service(clock: MovableClock) -> Callable[[str], str]:
-    """What a service that trusts the gateway makes of an assertion."""
+    """Return how a service behind the gateway reads an assertion."""
     app = Flask(__name__)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "notes", clock))
 

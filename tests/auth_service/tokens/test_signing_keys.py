@@ -1,4 +1,4 @@
-"""Which keys may sign, and what others are told of them."""
+"""Which keys may sign, and what the JWK set publishes about them."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ KINDS: Mapping[str, Callable[[], PrivateKey]] = {
 
 @pytest.mark.parametrize("algorithm", KINDS)
 def test_the_key_type_determines_the_algorithm(algorithm: str, make_app: MakeApp) -> None:
-    """Tokens of every kind verify by the published set alone, and are taken by the service itself."""
+    """The published JWK set alone verifies the tokens of every kind, and the service accepts them."""
     pem = pem_of(KINDS[algorithm]())
     client = make_app(SIGNING_KEY=pem).test_client()
     person = Person(client)
