@@ -119,18 +119,18 @@ def test_the_circuit_opens_after_three_failures_and_closes_with_a_success(
 ) -> None:
     clock = MovableClock()
     client = RedisClient(no_redis, clock=clock)
-    asked = 0
+    attempts = 0
 
     def ping(server: Redis) -> object:
-        nonlocal asked
-        asked += 1
+        nonlocal attempts
+        attempts += 1
         return (redis if recovered else server).ping()
 
     recovered = False
     for _ in range(FAILURES + 3):
         with pytest.raises(RedisUnavailable):
             client.ask(ping)
-    assert asked == FAILURES
+    assert attempts == FAILURES
     recovered = True
     clock.move(2)
     assert client.ask(ping)

@@ -34,7 +34,7 @@ def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[st
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "expected"),
     [
         ("REFRESH_SECRET", "short", "REFRESH_SECRET is shorter than 32 bytes"),
         ("REFRESH_SECRET", "changeme" * 8, "REFRESH_SECRET is an example"),
@@ -52,11 +52,11 @@ def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[st
     ],
 )
 def test_an_invalid_value_is_reported_without_showing_it(
-    environ: dict[str, str], name: str, value: str, said: str
+    environ: dict[str, str], name: str, value: str, expected: str
 ) -> None:
     """R8."""
     text = complaint(environ, **{name: value})
-    assert text.startswith(said)
+    assert text.startswith(expected)
     assert "hunter2" not in text
 
 

@@ -161,15 +161,15 @@ def test_the_trail_is_paginated(ann: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"), [("0", 20), ("-1", 20), ("x", 20), ("", 20), ("1000", 100), ("1" * 50, 20)]
+    ("requested", "size"), [("0", 20), ("-1", 20), ("x", 20), ("", 20), ("1000", 100), ("1" * 50, 20)]
 )
-def test_a_page_is_never_larger_than_a_hundred(ann: Person, database: Path, asked: str, given: int) -> None:
+def test_a_page_is_never_larger_than_a_hundred(ann: Person, database: Path, requested: str, size: int) -> None:
     with sqlite3.connect(database) as connection:
         connection.executemany(
             "INSERT INTO audit_events (at, event, user_id, address, device, detail) VALUES (1, 'x', ?, '', '', '{}')",
             [(ann.id.replace("-", ""),)] * 120,
         )
-    assert len(trail(ann, f"?page_size={asked}")["results"]) == given
+    assert len(trail(ann, f"?page_size={requested}")["results"]) == size
 
 
 @pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.5", "9" * 30, "%00", "²"])

@@ -32,12 +32,12 @@ STRICT = replace(DEFAULT, grace=0, confirm=False)
 
 def session(generation: int, *ages: float, seen: int | None = None) -> SessionState:
     """A session whose rotations happened `ages` seconds before NOW; its successor was seen unless `seen` is less."""
-    moments = tuple(NOW - age for age in ages)
+    rotations = tuple(NOW - age for age in ages)
     return SessionState(
         generation=generation,
         seen_generation=generation if seen is None else seen,
-        rotated_at=moments[-1] if moments else NOW - DAY,
-        recent_rotations=moments,
+        rotated_at=rotations[-1] if rotations else NOW - DAY,
+        recent_rotations=rotations,
         expires_at=NOW + 365 * DAY,
         revoked_at=None,
         access_expires_at=NOW + DAY,
@@ -65,7 +65,7 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("nine before", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 0, DEFAULT, Replay()),
         ("a generation that never was", session(3, 1), 4, DEFAULT, Replay()),
         ("strict: current", session(3, 0), 3, STRICT, Rotate()),
-        ("strict: one before, the same moment", session(3, 0, seen=2), 2, STRICT, Replay()),
+        ("strict: one before, the same second", session(3, 0, seen=2), 2, STRICT, Replay()),
         ("strict: one before, clocks apart", session(3, -5, seen=2), 2, STRICT, Replay()),
         ("no grace: one before, unseen", session(3, DAY, seen=2), 2, CONFIRM_ONLY, Reissue(restarts_grace=True)),
         ("no grace: one before, seen", session(3, 0), 2, CONFIRM_ONLY, Replay()),

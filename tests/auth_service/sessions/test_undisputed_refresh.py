@@ -52,13 +52,13 @@ def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
     ann.refresh_tokens()
     clock.move(300)
     redis.config_resetstat()
-    with statements(app) as given_to_the_database:
+    with statements(app) as executed:
         assert ann.refresh_tokens().status_code == 200
-    assert len(given_to_the_database) == 1
-    assert given_to_the_database[0].split()[:2] == ["UPDATE", "sessions"]
-    asked = calls(redis)
-    assert (asked.pop("get"), asked.pop("set")) == (1, 1)
-    assert set(asked) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
+    assert len(executed) == 1
+    assert executed[0].split()[:2] == ["UPDATE", "sessions"]
+    commands = calls(redis)
+    assert (commands.pop("get"), commands.pop("set")) == (1, 1)
+    assert set(commands) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
 
 
 def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
@@ -85,12 +85,12 @@ def states(draw: st.DrawFn) -> SessionState:
     """Rows as histories leave them, and as clocks that are apart might."""
     generation = draw(st.integers(0, 12))
     ages = draw(st.lists(st.sampled_from([-3.0, 0.0, 1.0, 9.0, 10.0, 11.0, 5000.0]), max_size=MAX_RECENT))
-    moments = tuple(NOW - age for age in sorted(ages, reverse=True))
+    rotations = tuple(NOW - age for age in sorted(ages, reverse=True))
     return SessionState(
         generation=generation,
         seen_generation=draw(st.integers(max(0, generation - 1), generation)),
         rotated_at=NOW - draw(st.sampled_from([0.0, 10.0, 999.0, 1000.0, 1001.0])),
-        recent_rotations=moments,
+        recent_rotations=rotations,
         expires_at=NOW + draw(st.sampled_from([-1.0, 0.0, 0.5, 1000.0])),
         revoked_at=draw(st.sampled_from([None, None, None, NOW - 1])),
     )

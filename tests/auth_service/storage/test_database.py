@@ -72,10 +72,10 @@ def test_without_a_database_every_endpoint_answers_503_with_retry_after(headless
 def test_the_log_has_the_database_error_and_no_user_data(headless: Flask, ann: Person) -> None:
     with capture_logs() as logged:
         Person(headless.test_client(), ann.email).register()
-    (said,) = (line for line in logged if line["event"] == "store_unavailable")
-    assert said["log_level"] == "error"
-    assert said["reason"].startswith("no such table: ")
-    assert ann.email not in said["reason"]
+    (line,) = (line for line in logged if line["event"] == "store_unavailable")
+    assert line["log_level"] == "error"
+    assert line["reason"].startswith("no such table: ")
+    assert ann.email not in line["reason"]
 
 
 def test_readiness_depends_on_the_database(headless: Flask, app: Flask) -> None:

@@ -26,16 +26,16 @@ def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=50
     )
-    said = done.stdout + done.stderr
-    return done.returncode, [line for line in said.splitlines() if not line.startswith("{")]
+    output = done.stdout + done.stderr
+    return done.returncode, [line for line in output.splitlines() if not line.startswith("{")]
 
 
 @pytest.mark.parametrize("service", SERVER)
 def test_a_service_without_its_tables_does_not_start(tmp_path: Path, service: str) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
-    status, said = run(tmp_path, url, *SERVER[service])
+    status, output = run(tmp_path, url, *SERVER[service])
     assert status == 2
-    assert said == [
+    assert output == [
         f"cannot start: the database of DATABASE_URL cannot be used: there is no file {tmp_path / 'a.db'}; "
         f"run `python -m {service} migrate`"
     ]
@@ -43,9 +43,9 @@ def test_a_service_without_its_tables_does_not_start(tmp_path: Path, service: st
 
 @pytest.mark.parametrize("service", SERVER)
 def test_a_migration_names_the_database_that_it_cannot_reach(tmp_path: Path, service: str) -> None:
-    status, said = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, "migrate")
+    status, output = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, "migrate")
     assert status == 2
-    (line,) = said
+    (line,) = output
     assert line.startswith("cannot start: the database of DATABASE_URL cannot be used: ")
     assert line.endswith("start the database server, or correct DATABASE_URL")
     assert "hunter2" not in line

@@ -17,66 +17,66 @@ UNLESS_TRUSTED = Counter(FEW.rate, FEW.name, TRUST)
 
 
 @pytest.fixture(params=["shared", "alone"])
-def tries(request: pytest.FixtureRequest, valkey: str, redis: Redis, tmp_path: Path) -> Iterator[AttemptCounters]:
-    link = RedisClient(valkey if request.param == "shared" else f"unix://{tmp_path}/nobody")
-    yield AttemptCounters(link)
-    link.close()
+def counters(request: pytest.FixtureRequest, valkey: str, redis: Redis, tmp_path: Path) -> Iterator[AttemptCounters]:
+    redis_client = RedisClient(valkey if request.param == "shared" else f"unix://{tmp_path}/nobody")
+    yield AttemptCounters(redis_client)
+    redis_client.close()
 
 
-def admitted(tries: AttemptCounters, *counters: Counter, times: int) -> int:
+def admitted(counters: AttemptCounters, *under: Counter, times: int) -> int:
     """Make `times` attempts and return how many were admitted."""
-    return sum(tries.admit(*counters).wait_seconds == 0 for _ in range(times))
+    return sum(counters.admit(*under).wait_seconds == 0 for _ in range(times))
 
 
-def test_as_many_attempts_are_admitted_as_the_rate_allows(tries: AttemptCounters) -> None:
-    assert admitted(tries, FEW, times=5) == 3
-    assert 1 <= tries.admit(FEW).wait_seconds <= 60
+def test_as_many_attempts_are_admitted_as_the_rate_allows(counters: AttemptCounters) -> None:
+    assert admitted(counters, FEW, times=5) == 3
+    assert 1 <= counters.admit(FEW).wait_seconds <= 60
 
 
-def test_an_attempt_that_one_counter_refuses_is_counted_by_none(tries: AttemptCounters) -> None:
-    assert admitted(tries, MANY, FEW, times=20) == 3
-    assert admitted(tries, MANY, times=20) == 6
+def test_an_attempt_that_one_counter_refuses_is_counted_by_none(counters: AttemptCounters) -> None:
+    assert admitted(counters, MANY, FEW, times=20) == 3
+    assert admitted(counters, MANY, times=20) == 6
 
 
-def test_parallel_attempts_do_not_exceed_the_rate(tries: AttemptCounters) -> None:
+def test_parallel_attempts_do_not_exceed_the_rate(counters: AttemptCounters) -> None:
     with ThreadPoolExecutor(16) as pool:
-        let_in = sum(pool.map(lambda _: admitted(tries, FEW, MANY, times=4), range(16)))
-    assert let_in == 3
+        admissions = sum(pool.map(lambda _: admitted(counters, FEW, MANY, times=4), range(16)))
+    assert admissions == 3
 
 
-def test_a_decremented_attempt_may_be_repeated(tries: AttemptCounters) -> None:
-    admission = [tries.admit(MANY, FEW) for _ in range(3)][-1]
+def test_a_decremented_attempt_may_be_repeated(counters: AttemptCounters) -> None:
+    admission = [counters.admit(MANY, FEW) for _ in range(3)][-1]
     assert list(admission.counted) == [MANY, FEW]
-    tries.decrement(admission.counted)
-    assert admitted(tries, MANY, FEW, times=5) == 1
+    counters.decrement(admission.counted)
+    assert admitted(counters, MANY, FEW, times=5) == 1
 
 
-def test_a_counter_that_is_waived_neither_counts_nor_refuses(tries: AttemptCounters) -> None:
-    tries.settle(reset=[FEW], set_to_one=[TRUST])
-    assert list(tries.admit(MANY, UNLESS_TRUSTED).counted) == [MANY]
-    assert admitted(tries, UNLESS_TRUSTED, times=9) == 9
-    assert admitted(tries, FEW, times=9) == 3
-    assert admitted(tries, UNLESS_TRUSTED, times=9) == 9
+def test_a_counter_that_is_waived_neither_counts_nor_refuses(counters: AttemptCounters) -> None:
+    counters.settle(reset=[FEW], set_to_one=[TRUST])
+    assert list(counters.admit(MANY, UNLESS_TRUSTED).counted) == [MANY]
+    assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
+    assert admitted(counters, FEW, times=9) == 3
+    assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
 
 
-def test_settle_resets_one_counter_and_decrements_another(tries: AttemptCounters) -> None:
-    assert admitted(tries, FEW, times=3) == 3
-    assert admitted(tries, MANY, times=9) == 9
-    tries.settle(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
-    assert admitted(tries, FEW, times=9) == 3
-    assert admitted(tries, MANY, times=9) == 1
+def test_settle_resets_one_counter_and_decrements_another(counters: AttemptCounters) -> None:
+    assert admitted(counters, FEW, times=3) == 3
+    assert admitted(counters, MANY, times=9) == 9
+    counters.settle(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
+    assert admitted(counters, FEW, times=9) == 3
+    assert admitted(counters, MANY, times=9) == 1
 
 
 def test_every_key_expires(valkey: str, redis: Redis) -> None:
     """Also counters that are decremented or settled after their window has ended."""
-    link = RedisClient(valkey)
-    tries = AttemptCounters(link)
+    redis_client = RedisClient(valkey)
+    counters = AttemptCounters(redis_client)
     settled = Counter(MANY.rate, ("settled",))
-    tries.admit(MANY)
-    tries.decrement([FEW])
-    tries.settle(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
-    tries.decrement([FEW])
-    link.close()
+    counters.admit(MANY)
+    counters.decrement([FEW])
+    counters.settle(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
+    counters.decrement([FEW])
+    redis_client.close()
     lifetimes = {name: redis.ttl(name) for name in redis.scan_iter()}
     assert set(lifetimes) == {counter.key for counter in (MANY, FEW, settled, TRUST)}
     assert all(0 < seconds <= 60 for seconds in lifetimes.values())

@@ -19,7 +19,7 @@ from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
-NOBODYS = 150
+UNKNOWN_NAMES = 150
 """Failures with unknown names before the comparison."""
 
 
@@ -118,6 +118,6 @@ def test_many_failures_of_unknown_accounts_change_nothing(app: Flask, monkeypatc
     """A budget that unknown names use up together would answer for them sooner from then on."""
     client = app.test_client()
     work = Work(app, monkeypatch)
-    for number in range(NOBODYS):
+    for number in range(UNKNOWN_NAMES):
         unknown = work.of(client, f"nobody{number}@example.org", "wrong")
     assert work.of(client, "known@example.org", "wrong") == unknown

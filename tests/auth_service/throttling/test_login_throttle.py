@@ -243,9 +243,9 @@ def test_a_throttled_login_leaves_a_log_line_and_no_row(
     fail(few, 13)
     assert rows(database, "login_failed") == 3
     assert rows(database, "login_throttled") == 0
-    said = capsys.readouterr().out
-    assert said.count("login_throttled") == 10
-    assert ANN not in said
+    output = capsys.readouterr().out
+    assert output.count("login_throttled") == 10
+    assert ANN not in output
 
 
 # --- Redis away ----------------------------------------------------------------------------------------------------
@@ -271,8 +271,8 @@ def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
 ) -> None:
     """The command is in docs/operations.md."""
     fail(few, 4)
-    said = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
-    for name in redis.scan_iter(f"tries:*/{said[0]}/*"):
+    output = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
+    for name in redis.scan_iter(f"tries:*/{output[0]}/*"):
         redis.delete(name)
     assert log_in(few, PASSWORD).status_code == 200
 

@@ -91,9 +91,9 @@ def test_the_same_key_twice_is_one_key() -> None:
     [
         (pem_of(generate_rsa_key(65537, 1024)), "1024 bits; 2048 or more"),
         (pem_of(generate_ec_key(SECP384R1())), "neither an RSA, a P-256 nor an Ed25519"),
-        (public_pem_of(Ed25519PrivateKey.generate()), "no readable private key"),
-        ("-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "no readable private key"),
-        ("secret", "no readable private key"),
+        (public_pem_of(Ed25519PrivateKey.generate()), "not a readable private key"),
+        ("-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----", "not a readable private key"),
+        ("secret", "not a readable private key"),
     ],
 )
 def test_a_weak_or_unknown_key_is_refused_with_the_reason(pem: str, complaint: str) -> None:
