@@ -68,13 +68,13 @@ def response_headers(admitted: AdmittedRequest) -> list[Field]:
     """
     lines = (line.partition(b": ") for line in admitted.identity_lines.split(b"\r\n") if line)
     values = {name.lower(): value for name, _, value in lines}
-    fresh = admitted.fresh.to_headers() if admitted.fresh is not None else {}
+    fresh = admitted.fresh.to_fields() if admitted.fresh is not None else ()
     return [
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),
         *((name, values.get(name, b"")) for name in _IDENTITY),
         *admitted.response_headers,
-        *((name.lower().encode(), value.encode()) for name, value in fresh.items() if name != "Cache-Control"),
+        *(field for field in fresh if field[0] != b"cache-control"),
     ]
 
 

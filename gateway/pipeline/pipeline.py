@@ -119,7 +119,9 @@ class Pipeline:
                 authorize(principal.claims, route)
                 identity_lines = self._identity_headers.lines(principal.claims, route.upstream, self._clock())
         except Refused as refused:
-            raise _with_fresh_tokens(refused, principal)  # noqa: B904 - the same exception
+            if principal is not None and principal.fresh is not None:
+                principal.fresh.add_to(refused)
+            raise
         template = matched.template
         provenance = template.provenance_lines(request.client, request.scheme, request.request_id)
         has_body, chunked = matched.has_body, matched.chunked
@@ -202,13 +204,6 @@ class Pipeline:
         if fields.content_length is not None and fields.content_length > route.max_body:
             raise body_too_large(route)
         return route
-
-
-def _with_fresh_tokens(refused: Refused, principal: Principal | None) -> Refused:
-    """Add the tokens that the gateway has refreshed to `refused`: the client's own are spent."""
-    if principal is not None and principal.fresh is not None:
-        refused.headers = {**refused.headers, **principal.fresh.to_headers()}
-    return refused
 
 
 def _allow(methods: Iterable[str]) -> str:

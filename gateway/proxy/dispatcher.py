@@ -163,7 +163,7 @@ class Dispatcher:
     async def _serve(
         self, cycle: RequestCycle, started: float, response: Awaitable[int | None], logged: Request
     ) -> None:
-        """Await `response`, which returns its status, and record it for `logged`; None was recorded already.
+        """Await `response` and record its status for the request `logged`. A status of None was recorded already.
 
         A refusal becomes a problem details response. An aborted exchange has none: the connection is closed.
         """

@@ -42,7 +42,8 @@ class Forwarder:
             exchange = self._exchange(cycle, admitted)
             await self._run(exchange, cycle, admitted, pool)
         except Refused as refused:
-            _add_fresh_tokens(refused, admitted)
+            if admitted.fresh is not None:
+                admitted.fresh.add_to(refused)
             raise
         return exchange.status
 
@@ -52,7 +53,8 @@ class Forwarder:
             exchange = Exchange(buffered.admitted, buffered.cycle, self._upstreams, self._streams)
             await exchange.resume(buffered.pool, buffered.detach_connection())
         except Refused as refused:
-            _add_fresh_tokens(refused, buffered.admitted)
+            if buffered.admitted.fresh is not None:
+                buffered.admitted.fresh.add_to(refused)
             raise
         finally:
             buffered.release_connection()
@@ -87,9 +89,3 @@ def opens_websocket(cycle: RequestCycle, admitted: AdmittedRequest) -> bool:
     if admitted.has_body:
         raise Refused("bad_header", "The handshake of a WebSocket has no body.")
     return cycle.can_upgrade
-
-
-def _add_fresh_tokens(refused: Refused, admitted: AdmittedRequest) -> None:
-    # The client's own tokens are spent: without the new ones it would be logged out.
-    if admitted.fresh is not None:
-        refused.headers = {**refused.headers, **admitted.fresh.to_headers()}

@@ -16,7 +16,7 @@ def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, s
 
 
 def with_gateway_fields(fields: Fields, admitted: AdmittedRequest) -> Fields:
-    """Return `fields` with the route's overrides, the rate limits and the refreshed tokens.
+    """Return `fields` with the route's overrides, the fields that the pipeline set, and the refreshed tokens.
 
     Overrides and tokens replace fields of the same name.
     """
@@ -26,6 +26,6 @@ def with_gateway_fields(fields: Fields, admitted: AdmittedRequest) -> Fields:
     if admitted.response_headers:
         fields = [*fields, *admitted.response_headers]
     if admitted.fresh is not None:
-        tokens = {name.lower().encode(): value.encode() for name, value in admitted.fresh.to_headers().items()}
+        tokens = dict(admitted.fresh.to_fields())
         fields = [*(field for field in fields if field[0] not in tokens), *tokens.items()]
     return fields

@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 
 from contract.problems import Refused, jittered_retry_after
+from gateway.http.header_fields import HeaderTuple
 from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import Post, read_object
 
@@ -24,6 +25,14 @@ class FreshTokens:
     def to_headers(self) -> dict[str, str]:
         """Return the response headers that carry the tokens, with `Cache-Control: no-store`."""
         return {"X-Access-Token": self.access, "X-Refresh-Token": self.refresh, "Cache-Control": "no-store"}
+
+    def to_fields(self) -> HeaderTuple:
+        """Return the same headers as fields of a response."""
+        return tuple((name.lower().encode(), value.encode()) for name, value in self.to_headers().items())
+
+    def add_to(self, refused: Refused) -> None:
+        """Add the headers to a refusal. The client's own tokens are spent: without the new ones it is logged out."""
+        refused.headers = {**refused.headers, **self.to_headers()}
 
 
 class TokenRefresher:
