@@ -31,7 +31,6 @@ from auth_service.sessions.revocation_feed import INTERVAL as REPUBLISH_INTERVAL
 from auth_service.sessions.revocation_feed import RevocationFeed
 from auth_service.settings import AuthSettings
 from auth_service.storage.database import (
-    POOL_TIMEOUT,
     check_database_answers,
     open_database,
     release_connection,
@@ -47,7 +46,6 @@ from chassis.clock import Clock
 from chassis.health import health
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
-from chassis.sql.engine import engine_options
 from chassis.startup import settings_or_exit
 from contract.problems import Refused
 
@@ -65,13 +63,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     settings = settings or settings_or_exit(AuthSettings, os.environ)
     # Flask-SQLAlchemy resolves a relative SQLite path against the instance folder; users mean the working directory.
     app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
-    url = settings.database_url.get_secret_value()
-    app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY,
-        SQLALCHEMY_DATABASE_URI=url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.auth_threads + BACKGROUND_THREADS),
-    )
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
     # /auth/users and /auth/users/ are the same place, without a redirect: a redirected POST loses its body.
     app.url_map.strict_slashes = False
@@ -80,8 +72,8 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     install_request_context(app)
     install_problem_details(app)
     app.register_error_handler(StoreUnavailable, _store_unavailable)
-    app.register_error_handler(POOL_TIMEOUT, lambda error: app.handle_user_exception(StoreUnavailable(str(error))))
-    engine = open_database(app)
+    url = settings.database_url.get_secret_value()
+    engine = open_database(app, url, settings.auth_threads + BACKGROUND_THREADS)
     AccessTokens(app)
     _services(app, settings, engine, clock).register_in(app.extensions)
     app.register_blueprint(health({"database": check_database_answers}, degraded={"redis": _check_redis}))

@@ -3,20 +3,33 @@
 from typing import cast
 
 from flask import Flask
-from sqlalchemy import Engine, ExceptionContext, event, select
+from sqlalchemy import Engine, ExceptionContext, PoolProxiedConnection, QueuePool, event, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from auth_service.storage.models import Database, UserRow, db
 from auth_service.store_errors import StoreUnavailable
-from chassis.sql.engine import database_reason, prepare_engine
-
-POOL_TIMEOUT = PoolTimeout
-"""Raised by SQLAlchemy itself if no connection becomes free in time; no engine event sees it."""
+from chassis.sql.engine import database_reason, engine_options, prepare_engine
 
 
-def open_database(app: Flask) -> Engine:
-    """Configure the database of `app` and return its engine, whose failures raise StoreUnavailable."""
+class StorePool(QueuePool):
+    """A connection pool that raises StoreUnavailable if no connection becomes free in time."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """Return a connection from the pool."""
+        try:
+            return super().connect()
+        except PoolTimeout as error:
+            raise StoreUnavailable(str(error)) from error
+
+
+def open_database(app: Flask, url: str, threads: int) -> Engine:
+    """Configure the database of `app`, with a connection for each of `threads`; its failures raise StoreUnavailable.
+
+    Return its engine.
+    """
+    options = {**engine_options(url, threads), "poolclass": StorePool}
+    app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():
         engine = db.engine

@@ -21,7 +21,7 @@ from auth_service.storage.database import open_database
 from auth_service.storage.models import AuditRow, SessionRow, db
 from auth_service.storage.schema import install_migrations, upgrade
 from auth_service.storage.stores import Stores, sql_stores
-from chassis.sql.engine import database_url, engine_options
+from chassis.sql.engine import database_url
 from tests.postgres import find_program, running_postgres
 
 NOW = 1_800_000_000.0
@@ -107,10 +107,8 @@ class StoreWorld:
 def app_on(url: str) -> Flask:
     """Return an application that has a database and nothing else."""
     app = Flask("stores")
-    url = database_url(url)
     # A connection for each thread of a race, and one for the test.
-    app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, 4 * THREADS))
-    open_database(app)
+    open_database(app, database_url(url), 4 * THREADS)
     return app
 
 

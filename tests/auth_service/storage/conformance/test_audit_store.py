@@ -1,6 +1,7 @@
 """What every audit store promises, and what every store promises about recording."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,8 @@ from auth_service.accounts.user import NewUser, User
 from auth_service.audit import failed_logins
 from auth_service.events.account_events import EndReason, LoginFailed
 from auth_service.sessions.store import Session, new_session
+from auth_service.storage.database import StorePool
+from auth_service.storage.models import db
 from auth_service.storage.stores import Stores
 from auth_service.store_errors import StoreUnavailable
 from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, StoreWorld
@@ -109,3 +112,20 @@ CALLS: dict[str, Callable[[Stores], object]] = {
 def test_an_unreachable_database_is_reported_as_unavailable(unreachable: Stores, call: str) -> None:
     with pytest.raises(StoreUnavailable):
         CALLS[call](unreachable)
+
+
+@pytest.mark.parametrize("call", ["find a user", "find by e-mail", "rotate"])
+def test_a_pool_without_free_connection_is_reported_as_unavailable(
+    world: StoreWorld, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """After the pool's timeout, which is short here; the next call succeeds."""
+    db.session.close()
+    pool = db.engine.pool
+    assert isinstance(pool, StorePool)
+    monkeypatch.setattr(pool, "_timeout", 0.01)
+    with ExitStack() as held:
+        for _ in range(pool.size()):
+            held.enter_context(db.engine.connect())
+        with pytest.raises(StoreUnavailable):
+            CALLS[call](world.stores)
+    CALLS[call](world.stores)
