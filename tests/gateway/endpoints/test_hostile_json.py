@@ -19,7 +19,7 @@ FORWARDED = ("/public/hostile", "/api/hostile")
 """Paths that are forwarded to a service, which responds 200."""
 SAME_ORIGIN = ("X-Requested-With: a", "Sec-Fetch-Site: same-origin")
 CALLERS = {
-    "nobody": (),
+    "anonymous": (),
     "a page": SAME_ORIGIN,
     "a browser": (*SAME_ORIGIN, "Cookie: __Host-session=" + "a" * 43),
     "an app": ("Authorization: Bearer a.b.c",),

@@ -40,10 +40,10 @@ def test_messages_are_relayed_both_ways(websocket_gateway: RunningGateway, autho
 def test_fragments_and_pings_are_relayed_unchanged(
     websocket_gateway: RunningGateway, service: WebSocketService, authorization: dict[str, str]
 ) -> None:
-    heard: list[list[str | bytes]] = []
+    received: list[list[str | bytes]] = []
 
     def script(connection: ServerConnection) -> None:
-        heard.append(list(connection.recv_streaming()))
+        received.append(list(connection.recv_streaming()))
         connection.ping().wait(WAIT)
         connection.send(["a", "b", "c"])
 
@@ -52,7 +52,7 @@ def test_fragments_and_pings_are_relayed_unchanged(
         client.send(["1", "2", "3"])
         assert client.ping().wait(WAIT)
         assert list(client.recv_streaming()) == ["a", "b", "c", ""]
-    assert heard == [["1", "2", "3", ""]]
+    assert received == [["1", "2", "3", ""]]
 
 
 def test_the_service_is_read_no_faster_than_the_client_reads(
@@ -222,7 +222,7 @@ def test_a_websocket_of_a_cookie_outlives_its_token_and_ends_with_the_session(
         deadline = time.monotonic() + WAIT
         while auth.minted == minted and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(0.2)  # the stream takes up its new token with the next look, of which nobody is told
+        time.sleep(0.2)  # the next check applies the renewed token, and nothing reports that
         shifted_clock.move(0.5 * auth.lifetime)
         client.send("still")
         assert client.recv(WAIT) == "still"
