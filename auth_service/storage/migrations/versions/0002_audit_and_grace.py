@@ -1,4 +1,4 @@
-"""The audit trail; and when a session's grace last began, so that a usual refresh is one statement.
+"""Add the audit trail, and the time when a session's grace time last began, which a refresh compares in SQL.
 
 Revision ID: 0002
 Revises: 0001
@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index("ix_audit_events_user_id_id", "audit_events", ["user_id", "id"])
     op.create_index("ix_audit_events_at", "audit_events", ["at"])
     op.add_column("sessions", sa.Column("grace_began_at", sa.Double(), nullable=False, server_default="0"))
-    # No grace can have begun later, so none is cut short.
+    # No grace time can have begun later, so none is shortened.
     op.execute("UPDATE sessions SET grace_began_at = last_used_at")
 
 

@@ -1,4 +1,4 @@
-"""Until when the access tokens of a session may be good, whatever their lifetime was when they were issued.
+"""Add the time after which no access token of a session is valid, whatever the settings were at its issue.
 
 Revision ID: 0003
 Revises: 0002
@@ -19,7 +19,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("sessions", sa.Column("access_expires_at", sa.Double(), nullable=False, server_default="0"))
-    # No token that was issued before this moment can be good any longer than that.
+    # No token issued before now can be valid for longer.
     latest = time.time() + LONGEST_ACCESS_LIFETIME
     op.execute(sa.text("UPDATE sessions SET access_expires_at = :latest").bindparams(latest=latest))
 

@@ -1,4 +1,4 @@
-"""E-mail addresses are compared by mailbox: internationalized domains as DNS has them.
+"""Compare e-mail addresses by mailbox, with internationalized domains in their DNS form.
 
 Of accounts that turn out to have one mailbox, one is found by every spelling. Each of the others keeps being found by
 the spellings that found it before.
@@ -35,7 +35,7 @@ def upgrade() -> None:
     connection = op.get_bind()
     found = connection.execute(sa.select(users).order_by(users.c.created_at, users.c.id), execution_options=STREAMED)
     changed = [row for row in found if email_key(row.email) != row.email_folded]
-    # In two steps: one account's new key may be another's old one.
+    # In two steps: the new key of an account may be the old key of another.
     for row in changed:
         _set_key(connection, row.id, f"moving:{row.id}")
     for row in changed:
@@ -49,4 +49,4 @@ def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
 
 
 def downgrade() -> None:
-    """Nothing: the older version finds an account by any key that its own folding gives, and no key is lost."""
+    """Change nothing: the older version finds every account by these keys too."""
