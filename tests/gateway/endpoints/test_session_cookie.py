@@ -117,7 +117,7 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     assert ask(gateway, "GET /api/x", *fields).status == 200
 
 
-# --- on public routes ------------------------------------------------------------------------------------------------
+# --- on public routes -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
