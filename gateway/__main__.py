@@ -1,4 +1,4 @@
-"""`python -m gateway COMMAND`: what an operator asks about the gateway, without starting it."""
+"""`python -m gateway COMMAND`: check the gateway's configuration without starting it."""
 
 from gateway.cli import commands
 

@@ -65,13 +65,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 JWKS_PATH = "/.well-known/jwks.json"
 STARTUP_WAIT_SECONDS = 3.0
-"""How long a new worker waits for keys and revocations before it takes requests without them."""
+"""How long a new worker waits for keys and revocations. After that it accepts requests without them."""
 
 
 class Gateway:
     """The application of one worker: handles the ASGI lifespan, and the requests that ServerProtocol passes on.
 
     `notice_seconds` is how long a stopping worker still accepts connections while /readyz already fails.
+    `unread_bytes` is explained at RequestLimits.unread_bytes.
     """
 
     def __init__(
@@ -140,11 +141,11 @@ class Gateway:
     async def _wait_until_loaded(self) -> None:
         """Wait until keys and revocations are loaded, STARTUP_WAIT_SECONDS at most.
 
-        Other workers take the requests meanwhile. After that /readyz tells what is missing.
+        Meanwhile other workers accept the requests. If the time runs out, /readyz names what is missing.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(STARTUP_WAIT_SECONDS):
-                while not self._is_loaded():  # noqa: ASYNC110 - two background tasks load, without an event
+                while not self._is_loaded():  # noqa: ASYNC110 - the two tasks that load set no event
                     await asyncio.sleep(0.01)
 
 
@@ -210,7 +211,7 @@ def create_app(
     )
 
     # Pipeline
-    counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_counting_alone)
+    counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_rate_limits_local)
     rate_limiter = RateLimiter(counters, clock)
     pipeline = Pipeline(
         table,
@@ -246,7 +247,7 @@ def create_app(
         upstreams,
         streams,
         GatewayEndpoints(
-            WSGIMiddleware(flask_app),  # type: ignore[arg-type]  # a2wsgi names environ's type more narrowly than WSGI does
+            WSGIMiddleware(flask_app),  # type: ignore[arg-type]  # a2wsgi declares a narrower type of environ than WSGI
             SessionLimit(rate_limiter, settings.session_rate if settings.rate_limits else None),
             metrics.count_withheld_fields,
             settings.request_limits,
@@ -275,7 +276,7 @@ def create_app(
         metrics.keep_transferring,
         access_log.keep_flushing,
         *(health.keep_checking for health in upstreams.health_checks()),
-        *(names.keep_resolving for names in resolvers),
+        *(resolver.keep_resolving for resolver in resolvers),
     )
     return Gateway(
         dispatcher,

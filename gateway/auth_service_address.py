@@ -1,8 +1,8 @@
-"""The auth service's address for the gateway's own calls, from AUTH_URL and the TLS settings beside it."""
+"""The auth service's address for the gateway's own calls, from AUTH_URL, AUTH_CA_FILE and AUTH_CLIENT_*_FILE."""
 
 from ssl import SSLContext
 
-from gateway.routing.errors import RoutesError
+from chassis.settings import SettingsError
 from gateway.routing.routes import Address
 from gateway.routing.upstream_address import parse_upstream_url
 from gateway.routing.upstream_tls import TlsFileError, client_context
@@ -10,24 +10,29 @@ from gateway.settings import GatewaySettings
 
 
 def auth_address(settings: GatewaySettings) -> Address:
-    """Return the address in AUTH_URL. Raises RoutesError, whose message names the setting."""
+    """Return the address in AUTH_URL. Raises SettingsError, whose message names the wrong setting."""
     try:
         return parse_upstream_url(settings.auth_url, _tls(settings))
     except ValueError as error:
-        raise RoutesError(f"AUTH_URL: {error}") from error
+        raise SettingsError(f"AUTH_URL: {error}") from error
 
 
 def _tls(settings: GatewaySettings) -> SSLContext | None:
-    names = (settings.auth_ca_file, settings.auth_client_cert_file, settings.auth_client_key_file)
+    files = {
+        "AUTH_CA_FILE": settings.auth_ca_file,
+        "AUTH_CLIENT_CERT_FILE": settings.auth_client_cert_file,
+        "AUTH_CLIENT_KEY_FILE": settings.auth_client_key_file,
+    }
     if not settings.auth_url.startswith("https://"):
-        if any(names):
-            raise RoutesError(
+        if any(files.values()):
+            raise SettingsError(
                 "AUTH_CA_FILE, AUTH_CLIENT_CERT_FILE and AUTH_CLIENT_KEY_FILE need an https:// AUTH_URL"
             )
         return None
     if bool(settings.auth_client_cert_file) != bool(settings.auth_client_key_file):
-        raise RoutesError("AUTH_CLIENT_CERT_FILE and AUTH_CLIENT_KEY_FILE must be set together")
+        raise SettingsError("AUTH_CLIENT_CERT_FILE and AUTH_CLIENT_KEY_FILE must be set together")
     try:
-        return client_context(*(settings.data_dir / name if name else None for name in names))
-    except TlsFileError as error:
-        raise RoutesError(f"AUTH_URL: {error}") from error
+        return client_context(*(settings.data_dir / file if file else None for file in files.values()))
+    except TlsFileError as error:  # its text names the file
+        names = ", ".join(name for name, file in files.items() if file)
+        raise SettingsError(f"{names}: {error}") from error

@@ -1,4 +1,4 @@
-"""The operator's commands: check the settings, check the routes file, explain what a request would get."""
+"""The operator's commands: check the settings, check the routes file, explain how a request would be decided."""
 
 import os
 import sys
@@ -35,9 +35,9 @@ def check_settings(form: bool) -> None:
     if not problems:
         problems += _problems(lambda: auth_address(load(GatewaySettings, os.environ)))
     # The routes file needs these settings only, so it is checked even if others are wrong.
-    own = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES")}
-    if not settings_problems(own, RoutesSettings):
-        problems += _problems(lambda: _load_routes(load(RoutesSettings, own), form))
+    variables = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES")}
+    if not settings_problems(variables, RoutesSettings):
+        problems += _problems(lambda: _load_routes(load(RoutesSettings, variables), form))
     if problems:
         refuse_to_start(SettingsError("\n".join(problems)))
 
@@ -49,7 +49,7 @@ def _load_routes(settings: RoutesSettings, form: bool) -> None:
 def _problems(check: Callable[[], object]) -> list[str]:
     try:
         check()
-    except RoutesError as error:
+    except (RoutesError, SettingsError) as error:
         return str(error).splitlines()
     return []
 

@@ -7,6 +7,7 @@ import structlog
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import prepare_metrics, remove_worker
+from chassis.settings import SettingsError
 from chassis.startup import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_about_misspelled
 from gateway.auth_service_address import auth_address
 from gateway.routing.active_routes import ActiveRoutes
@@ -30,7 +31,7 @@ try:
         lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
     )
     auth_address(_settings)
-except RoutesError as error:
+except (RoutesError, SettingsError) as error:
     refuse_to_start(error)
 if not _settings.origins:
     _log.info(
@@ -65,7 +66,7 @@ def on_reload(server: object) -> None:
 
 
 def post_fork(server: object, worker: Any) -> None:
-    """Let a new worker know when a later reload replaces it (gunicorn hook)."""
+    """Give a new worker the function that returns whether a later reload replaced it (gunicorn hook)."""
     worker.is_replaced = _reloads.watch()
 
 

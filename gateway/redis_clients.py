@@ -11,7 +11,7 @@ def revocation_feed_redis(url: str) -> "Redis":
         url,
         decode_responses=True,
         encoding_errors="replace",  # an entry that is not UTF-8 must not stop the feed
-        socket_timeout=3,  # longer than the blocking read of a second
+        socket_timeout=3,  # longer than the feed's blocking read, which takes up to a second
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),  # after a lost connection the feed has to read the whole stream
     )
@@ -28,9 +28,9 @@ def rate_limit_redis(url: str) -> "Redis":
 
 
 def ticket_redis(url: str) -> "Redis":
-    """Return the client of one-time tickets. Requests wait for one of its four connections.
+    """Return the client of one-time tickets. It has four connections, and requests wait for a free one.
 
-    Without that bound, many streams that reconnect at once would open as many connections to Redis.
+    Without this limit, many streams that reconnect at once would open as many connections to Redis.
     """
     pool = BlockingConnectionPool.from_url(
         url,

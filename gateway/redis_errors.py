@@ -1,7 +1,7 @@
 """One error for every failure of Redis: RedisUnavailable.
 
-A command raises a RedisError or an OSError (TimeoutError is one). On a connection that was just reset, uvloop raises
-a plain RuntimeError: "unable to perform operation on <TCPTransport closed=True ...>; the handler is closed"
+A failing command raises a RedisError or an OSError (TimeoutError is one). On a connection that was just reset, uvloop
+raises a plain RuntimeError: "unable to perform operation on <TCPTransport closed=True ...>; the handler is closed"
 (MagicStack/uvloop 506).
 """
 
@@ -16,7 +16,7 @@ _CLOSED_TRANSPORT = "the handler is closed"
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer. `reason` is the error that Redis returned, or else the kind of failure."""
+    """Redis did not execute a command. `reason` is the error that Redis returned, or else the type of the failure."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

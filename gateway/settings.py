@@ -26,18 +26,18 @@ def _origins(value: object) -> object:
     return parse_allowed_origins(value) if isinstance(value, str) else value
 
 
-_SHARE = re.compile(r"1/([1-9][0-9]{0,5})", re.ASCII)
-_SWITCH = TypeAdapter(bool)
+_ONE_IN_N = re.compile(r"1/([1-9][0-9]{0,5})", re.ASCII)
+_ON_OR_OFF = TypeAdapter(bool)
 
 
 def _sampling_interval(value: object) -> int:
     """Return n if one request in n is logged: 1 for on, 0 for off."""
-    if isinstance(value, str) and (share := _SHARE.fullmatch(value)):
-        return int(share[1])
+    if isinstance(value, str) and (one_in_n := _ONE_IN_N.fullmatch(value)):
+        return int(one_in_n[1])
     try:
-        return int(_SWITCH.validate_python(value))
+        return int(_ON_OR_OFF.validate_python(value))
     except ValidationError:
-        raise ValueError(f"must be on, off, or a share as 1/100; got {value!r}") from None
+        raise ValueError(f"must be on, off, or a share such as 1/100; got {value!r}") from None
 
 
 def _peers(value: object) -> object:
@@ -60,7 +60,7 @@ def _peer(name: str) -> TrustedPeer:
 
 def _needs_trusted_proxies(versions: Versions, info: ValidationInfo) -> Versions:
     if versions != "off" and not info.data.get("trusted_proxies"):
-        raise ValueError("needs TRUSTED_PROXIES: the header is only read on connections from these")
+        raise ValueError("needs TRUSTED_PROXIES: the PROXY header is only read on connections from these")
     return versions
 
 
@@ -72,7 +72,7 @@ def _required_in_production(value: object, info: ValidationInfo) -> object:
 
 
 class RoutesSettings(Settings):
-    """Where the routes file and its secrets are."""
+    """The paths of the routes file and of the folder with its secrets."""
 
     data_dir: Annotated[Path, BeforeValidator(_required_in_production), Field(validate_default=True)] = Path(".data")
     gateway_routes: Path = Path(__file__).with_name("routes.toml")
@@ -94,17 +94,17 @@ class GatewaySettings(RoutesSettings):
     token_issuer: str = DEFAULT_ISSUER
     access_audience: str = DEFAULT_ACCESS_AUDIENCE
     access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
-    """Clock skew in seconds that is tolerated in exp, iat and nbf of access tokens."""
+    """Tolerated clock skew in seconds, for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
-    """Verified tokens that a worker caches; about 2.4 KB each, with the identity assertion."""
+    """Number of verified tokens that a worker caches; about 2.4 KB each, with the identity assertion."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest."""
     revocation_fail: Literal["open", "closed"] = "open"
     """While the revocation feed is unavailable: open admits requests with valid tokens, closed answers 503."""
     session_cookie_secure: bool = True
-    """Off is for plain HTTP on localhost only: the cookie is then named `session`, without Secure and `__Host-`."""
+    """Turn it off for plain HTTP on localhost only: the cookie is then named `session`, without Secure."""
     allowed_origins: Annotated[AllowedOrigins | None, BeforeValidator(_origins)] = None
-    """Origins whose pages may call the gateway, beside its own; comma-separated, as `https://app.example.com`."""
+    """Origins whose pages may call the gateway, besides its own: comma-separated, such as `https://app.example.com`."""
     cors_max_age: Annotated[int, Field(ge=0, le=86_400)] = 600
     """Access-Control-Max-Age in seconds: how long browsers cache a preflight response."""
     trusted_proxies: Annotated[frozenset[TrustedPeer], BeforeValidator(_peers)] = frozenset()
@@ -118,22 +118,22 @@ class GatewaySettings(RoutesSettings):
     gateway_forward_auth: Exposure = "internal"
     """Where /forward-auth is served; its responses carry identity assertions."""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
-    """Seconds between SIGTERM and closing the listeners: /readyz already answers 503, so load balancers can react."""
+    """Seconds between SIGTERM and closing the listeners. Meanwhile /readyz answers 503 for load balancers."""
     gateway_streams: Annotated[int, Field(ge=1, le=65_535)] = 1_000
-    """Streams that one worker keeps open at once; each takes two file descriptors."""
+    """Maximum number of streams that one worker keeps open at once; each takes two file descriptors."""
     max_header_fields: Annotated[int, Field(ge=10, le=HIGHEST_LIMITS.header_fields)] = DEFAULT_LIMITS.header_fields
-    """Header fields in a request; more are answered 431."""
+    """Maximum number of header fields in a request; more are answered 431."""
     max_header_bytes: Annotated[int, Field(ge=1_024, le=HIGHEST_LIMITS.header_bytes)] = DEFAULT_LIMITS.header_bytes
-    """Bytes of a request's header fields; more are answered 431."""
+    """Maximum bytes of a request's header fields; more are answered 431."""
     max_target_bytes: Annotated[int, Field(ge=256, le=HIGHEST_LIMITS.target_bytes)] = DEFAULT_LIMITS.target_bytes
-    """Bytes of a request's path and query; more are answered 414."""
+    """Maximum bytes of a request's path and query; more are answered 414."""
     websocket_idle: Annotated[float, Field(ge=1, le=86_400)] = 300
     """Seconds without a message in either direction after which a WebSocket is closed."""
     access_log: Annotated[int, BeforeValidator(_sampling_interval)] = True
-    """Successful requests are logged once in this many, refused and failed ones always; 0 turns the log off."""
+    """One in this many successful requests is logged, and every refused or failed one; 0 turns the log off."""
     rate_limits: bool = True
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
-    """Requests to /session/ that one address may make."""
+    """Maximum rate of requests to /session/ from one address."""
 
     @property
     def origins(self) -> AllowedOrigins:
@@ -157,9 +157,13 @@ class ServingSettings(Settings):
     """Where the internal endpoints (metrics, forward-auth) listen: host:port or unix:/path; empty turns them off."""
     gateway_workers: Annotated[int, Field(ge=1, le=256)] = 2
     gateway_keepalive: Annotated[int, Field(ge=1, le=3_600)] = 75
+    """Seconds after which an idle client connection is closed."""
 
     @property
     def bind(self) -> list[str]:
-        """Return what gunicorn binds: GATEWAY_BIND or GATEWAY_PORT on loopback, and GATEWAY_INTERNAL_BIND."""
+        """Return the addresses that gunicorn binds: the public one, and GATEWAY_INTERNAL_BIND if it is set.
+
+        The public one is GATEWAY_BIND, or else GATEWAY_PORT on loopback.
+        """
         public = self.gateway_bind or f"127.0.0.1:{self.gateway_port}"
         return [public, self.gateway_internal_bind] if self.gateway_internal_bind else [public]

@@ -44,5 +44,5 @@ class SingleFlight(Generic[Key, Result]):
     def _remove(self, key: Key, task: asyncio.Task[Result]) -> None:
         del self._tasks[key]
         if not task.cancelled():
-            # Once every caller is gone, the loop would log "Task exception was never retrieved".
+            # If every caller was cancelled, the loop would log "Task exception was never retrieved".
             task.exception()

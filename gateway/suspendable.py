@@ -1,11 +1,11 @@
 """Functions that run without a task until they have to wait for something.
 
-A `Suspendable[T]` is a generator. It yields an awaitable each time it has to wait, is sent the result, and returns
-a T. A callback of the event loop sends None once. If the generator returns, nothing had to be waited for and no task
-is made. If it yields, `resume` continues the same generator in a task.
+A `Suspendable[T]` is a generator. It yields an awaitable each time it has to wait, receives the result, and returns
+a T. An event-loop callback starts it by sending None. If the generator returns, it did not have to wait, and no task
+is created. If it yields, `resume` continues the same generator in a task.
 
-A coroutine is no substitute: started outside a task and continued in one, it breaks at `asyncio.timeout`, which needs
-the task from the start, and no type checker notices. Figures: docs/decisions/0025.
+A coroutine cannot replace it. If it is started outside a task and continued in one, `asyncio.timeout` in it fails,
+because that needs the task from the start; no type checker reports this. Figures: docs/decisions/0025.
 """
 
 from collections.abc import Awaitable, Generator

@@ -7,7 +7,10 @@ from chassis.clock import Clock
 
 MIN_COUNTED_SECONDS = 0.05
 """Lag up to this is normal and not counted."""
+
 MIN_LOGGED_SECONDS = 0.5
+"""Lag from this on is logged."""
+
 LOG_INTERVAL_SECONDS = 10.0
 """Minimum time between two log events."""
 
@@ -22,7 +25,7 @@ class EventLoopLag:
         self._logged_at = float("-inf")
         self._total = Counter(
             "sallyport_gateway_late_seconds",
-            "Seconds by which timers of the event loop ran late, in total: the worker has more work than CPU time.",
+            "Event-loop lag: seconds by which timers ran late, in total. It grows if a worker lacks CPU time.",
             registry=registry,
         )
 

@@ -13,7 +13,7 @@ from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
 
 TRANSFER_SECONDS = 1.0
-"""Time between two transfers."""
+"""Seconds between two transfers."""
 
 
 class Metrics:
@@ -35,13 +35,13 @@ class Metrics:
         )
         self._withheld_fields = Counter(
             "sallyport_gateway_withheld_fields",
-            "Request fields that were not forwarded because of their names. A repeated request, equal byte for byte"
-            " but for its token, is not counted again.",
+            "Request fields that were not forwarded because of their names. A repeated request with the same bytes,"
+            " apart from its token, is not counted again.",
             registry=self.registry,
         )
         self._malformed_requests = Counter(
             "sallyport_gateway_malformed_requests",
-            "Refused before parsing was complete: malformed HTTP or PROXY header, oversized or late head; by code.",
+            "Requests refused before parsing was complete: malformed HTTP or PROXY header, oversized or late head.",
             ["code"],
             registry=self.registry,
         )
@@ -49,9 +49,9 @@ class Metrics:
             "sallyport_gateway_revocation_feed_age_seconds",
             "Seconds since the revocation feed was last read to its end; infinite before the first time.",
         )
-        self._counting_alone = self._max_gauge(
+        self._rate_limits_local = self._max_gauge(
             "sallyport_gateway_limits_alone",
-            "1 while a worker counts requests for rate limits by itself, because Redis is unavailable.",
+            "1 while a worker counts requests for rate limits locally, because Redis is unavailable.",
         )
         self._revoked = self._max_gauge(
             "sallyport_gateway_revocations", "Revoked sessions and subjects that a worker holds in memory."
@@ -59,14 +59,14 @@ class Metrics:
 
     def set_routes(self, version: str, *, reload_failed: bool) -> None:
         """Export the version of the routes that this worker uses until it stops."""
-        in_force = Gauge(
+        routes_gauge = Gauge(
             "sallyport_gateway_routes_in_force",
             "Workers by the version of their routes: the first digits of the file's SHA-256.",
             ["version"],
             multiprocess_mode="livesum",
             registry=self.registry,
         )
-        in_force.labels(version).set(1)
+        routes_gauge.labels(version).set(1)
         self._max_gauge(
             "sallyport_gateway_routes_refused",
             "1 if the last reload refused the routes file, so that the previous routes are still in force.",
@@ -76,9 +76,9 @@ class Metrics:
         """Count `count` request fields that are not forwarded because of their names."""
         self.withheld_fields += count
 
-    def set_counting_alone(self, alone: bool) -> None:
-        """Set whether this worker counts for rate limits without Redis."""
-        self._counting_alone.set(1 if alone else 0)
+    def set_rate_limits_local(self, is_local: bool) -> None:
+        """Set whether this worker counts requests for rate limits locally, without Redis."""
+        self._rate_limits_local.set(1 if is_local else 0)
 
     def count_malformed(self, status: int, code: str) -> None:
         """Count a malformed request that was answered with `status` and the error `code`."""
@@ -105,5 +105,5 @@ class Metrics:
             await asyncio.sleep(TRANSFER_SECONDS)
 
     def _max_gauge(self, name: str, documentation: str) -> Gauge:
-        """Return a new gauge that shows the highest value among the live workers."""
+        """Return a new gauge whose exported value is the highest among the live workers."""
         return Gauge(name, documentation, multiprocess_mode="livemax", registry=self.registry)

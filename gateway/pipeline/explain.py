@@ -63,7 +63,7 @@ def explain(table: RouteTable, request: HypotheticalRequest) -> Explanation:
 
 def _route(table: RouteTable, method: str, path: bytes, query: bytes) -> Route:
     check_target(path, query)
-    by_method = table.at(path)
+    by_method = table.routes_by_method(path)
     if by_method is None:
         raise Refused("not_found", "No route has this path.")
     route = by_method.get(method)

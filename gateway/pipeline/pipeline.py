@@ -78,7 +78,7 @@ class Pipeline:
         count_withheld: Callable[[int], None],
         request_limits: RequestLimits = DEFAULT_LIMITS,
     ) -> None:
-        self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.at
+        self._routes_at: Callable[[bytes], Mapping[str, Route] | None] = routes.routes_by_method
         self._authentication = authentication
         self._credential_forwarding = credential_forwarding
         self._cookie_name = cookie_name.encode("ascii")

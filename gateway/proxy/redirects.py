@@ -63,7 +63,7 @@ def _points_to_upstream(network: re.Match[bytes], route: Route, host: bytes | No
         return False
     if authority == requested:
         return not (url_scheme == "https" and scheme == "http")
-    if authority in route.upstream.own_names:
+    if authority in route.upstream.own_authorities:
         return True
     return requested is not None and _has_upstream_port(authority, requested, route, scheme)
 

@@ -1,1 +1,1 @@
-"""How routes.toml becomes the routes in force."""
+"""Load routes.toml: its schema, its checks, and the resulting routes and upstreams."""

@@ -10,9 +10,9 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 
 
 def substitute(value: Any, environ: Mapping[str, str], report: ReportProblem, path: ValuePath = ()) -> Any:
-    """Return `value` (found at `path`) with the variables in all its strings replaced.
+    """Return `value`, which is at `path` in the file, with the variables in all its strings replaced.
 
-    A variable that `environ` lacks is reported and left as it is.
+    A variable that `environ` lacks is reported and left unchanged.
     """
     if isinstance(value, str):
         return VARIABLE.sub(lambda match: _variable(match, environ, report, path), value)

@@ -1,17 +1,17 @@
-"""Problems in the routes file, each with the path of the value that is wrong, such as `routes[2].timeout.read`."""
+"""Problems in the routes file, each with the path of the invalid value, such as `routes[2].timeout.read`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 ValuePath = tuple[str | int, ...]
-"""Keys and array positions (from 0) that lead to a value in the file."""
+"""The keys and array indexes (from 0) that lead to a value in the file."""
 
 ReportProblem = Callable[[ValuePath, str], None]
 """Record what is wrong with the value at a path."""
 
 
 class RoutesError(Exception):
-    """The routes file is rejected. The message has one line a problem: file, path, reason."""
+    """The routes file is rejected. The message has a line for each problem: file, path, reason."""
 
 
 class Problems:
@@ -27,19 +27,19 @@ class Problems:
         self._reasons.setdefault(path, reason)
 
     def raise_if_any(self) -> None:
-        """Raise RoutesError with every problem; return if there is none."""
+        """Raise RoutesError with all problems, if there are any."""
         if self._reasons:
             raise RoutesError("\n".join(self._line(path, reason) for path, reason in self._reasons.items()))
 
     def _line(self, path: ValuePath, reason: str) -> str:
-        text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-        return f"{self._file_name}: {text}: {reason}{self._prefix_of(path)}"
+        path_text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
+        return f"{self._file_name}: {path_text}: {reason}{self._prefix_of(path)}"
 
     def _prefix_of(self, path: ValuePath) -> str:
-        """Return the route's prefix in parentheses: in a long file it is found faster than a position."""
+        """Return the route's prefix in parentheses; in a long file it is found faster than an index."""
         try:
-            section, number = path[:2]
-            prefix = self._document[str(section)][number]["prefix"] if section == "routes" else None
+            section, index = path[:2]
+            prefix = self._document[str(section)][index]["prefix"] if section == "routes" else None
         except (ValueError, LookupError, TypeError):
             return ""
         return f' (prefix "{prefix}")' if isinstance(prefix, str) and path[2:] != ("prefix",) else ""

@@ -1,4 +1,4 @@
-"""Header fields that a route sets by itself, replacing fields of the same name in the message."""
+"""Header fields that a route sets on a message. They replace fields of the same name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ HeaderField = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class HeaderOverrides:
-    """The fields (names in lower case), their `names`, and the fields in wire format, each line ended by CRLF."""
+    """The fields (names in lower case), their `names`, and the fields as `lines` that each end with CRLF."""
 
     fields: tuple[HeaderField, ...]
     names: frozenset[bytes]
@@ -20,7 +20,7 @@ class HeaderOverrides:
 
 
 def header_overrides(values: Mapping[str, str]) -> HeaderOverrides | None:
-    """Return the overrides for these names and values, already validated as plain ASCII; None if there are none."""
+    """Return the overrides for these names and values, which must be plain ASCII; None if `values` is empty."""
     if not values:
         return None
     lines = "".join(f"{name}: {value}\r\n" for name, value in values.items()).encode("ascii")

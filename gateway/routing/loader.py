@@ -32,7 +32,7 @@ FILE_NAME = "routes.toml"
 _Entry = TypeVar("_Entry", bound=BaseModel)
 
 _REASONS = {"missing": "is required", "extra_forbidden": "is not a known key", "too_short": "must not be empty"}
-"""Our texts for pydantic's error types."""
+"""The texts that replace pydantic's, by pydantic's error type."""
 
 _KEYS = sorted(
     {
@@ -44,9 +44,9 @@ _KEYS = sorted(
 
 
 def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False) -> RouteTable:
-    """Return the routes in `file`, with ${NAMES} from `environ` and secret files relative to `data_dir`.
+    """Return the routes in `file`. Variables come from `environ`; paths of secret files are relative to `data_dir`.
 
-    With `syntax_only` variables and secret files need not exist; the table is then only for display.
+    With `syntax_only`, variables and secret files need not exist, and the table is only for display.
     Raises RoutesError.
     """
     try:
@@ -64,7 +64,7 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, synta
 def parse_routes(
     text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False
 ) -> RouteTable:
-    """Return the routes in `text`, as load_routes does; problems name the file as `name`. Raises RoutesError."""
+    """Return the routes in `text`, as load_routes does. `name` is the file name in errors. Raises RoutesError."""
     document = _parse_toml(text, name)
     problems = Problems(name, document)
     document = substitute(document, environ, _ignore if syntax_only else problems.add)
@@ -86,14 +86,14 @@ def _ignore(path: ValuePath, reason: str) -> None:
 def _parse_toml(text: str, name: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:  # its text names line and column
+    except tomllib.TOMLDecodeError as error:  # its text gives line and column
         raise RoutesError(f"{name}: is not valid TOML: {error}") from error
     except RecursionError as error:
         raise RoutesError(f"{name}: is nested too deeply") from error
 
 
 class _RoutesReader:
-    """Reads one document. A problem is reported, and reading goes on, so that one run reports them all."""
+    """Reads one document. It reports a problem and continues, so that one run reports all of them."""
 
     def __init__(self, report: ReportProblem, upstream_loader: UpstreamLoader) -> None:
         self._report = report
@@ -104,12 +104,12 @@ class _RoutesReader:
         for key in document.keys() - {"upstreams", "routes"}:
             self._report((key,), "is not a known section; the file has [upstreams.NAME] and [[routes]]")
         entries = self._route_entries(document.get("routes", []))
-        with_identity = {entry.upstream for _, entry in entries if entry.access != PUBLIC}
-        upstreams = self._upstreams(document.get("upstreams", {}), with_identity)
+        need_identity = {entry.upstream for _, entry in entries if entry.access != PUBLIC}
+        upstreams = self._upstreams(document.get("upstreams", {}), need_identity)
         self._check_upstream_names(document.get("routes"), document.get("upstreams"))
-        for number, entry in entries:
-            self._check_limits(("routes", number, "limits"), entry)
-            self._check_combinations(("routes", number), entry)
+        for index, entry in entries:
+            self._check_limits(("routes", index, "limits"), entry)
+            self._check_combinations(("routes", index), entry)
         self._check_duplicates(entries)
         return [_route(entry, upstreams[entry.upstream]) for _, entry in entries if entry.upstream in upstreams]
 
@@ -119,16 +119,16 @@ class _RoutesReader:
         if not isinstance(section, list):
             self._report(("routes",), "must be written as [[routes]]")
             return []
-        entries = ((number, self._entry(RouteEntry, ("routes", number), one)) for number, one in enumerate(section))
-        return [(number, entry) for number, entry in entries if entry is not None]
+        entries = ((index, self._entry(RouteEntry, ("routes", index), table)) for index, table in enumerate(section))
+        return [(index, entry) for index, entry in entries if entry is not None]
 
-    def _upstreams(self, section: object, with_identity: Iterable[str]) -> dict[str, Upstream]:
+    def _upstreams(self, section: object, need_identity: Iterable[str]) -> dict[str, Upstream]:
         if not isinstance(section, Mapping):
             self._report(("upstreams",), "must be written as [upstreams.NAME]")
             return {}
-        entries = {name: self._entry(UpstreamEntry, ("upstreams", name), one) for name, one in section.items()}
+        entries = {name: self._entry(UpstreamEntry, ("upstreams", name), table) for name, table in section.items()}
         return {
-            name: self._upstream_loader.load(name, entry, needs_identity=name in with_identity)
+            name: self._upstream_loader.load(name, entry, needs_identity=name in need_identity)
             for name, entry in entries.items()
             if entry is not None
         }
@@ -148,32 +148,32 @@ class _RoutesReader:
     # --- rules across keys and entries ---------------------------------------------------------------------------
 
     def _check_upstream_names(self, routes: object, upstreams: object) -> None:
-        """Check the upstream of every route, also of routes that have other problems."""
+        """Check that the upstream of every route exists. Routes with other problems are included."""
         names = list(upstreams) if isinstance(upstreams, Mapping) else []
-        for number, route in enumerate(routes if isinstance(routes, list) else []):
+        for index, route in enumerate(routes if isinstance(routes, list) else []):
             name = route.get("upstream") if isinstance(route, Mapping) else None
             if isinstance(name, str) and name and name not in names:
                 close = get_close_matches(name, names, n=1)
                 hint = f"; did you mean {close[0]}?" if close else ""
-                self._report(("routes", number, "upstream"), f"there is no [upstreams.{name}]{hint}")
+                self._report(("routes", index, "upstream"), f"there is no [upstreams.{name}]{hint}")
 
     def _check_duplicates(self, entries: Sequence[tuple[int, RouteEntry]]) -> None:
-        first_with: dict[tuple[str, str], int] = {}
-        for number, entry in entries:
+        first_index: dict[tuple[str, str], int] = {}
+        for index, entry in entries:
             for method in sorted(_methods(entry)):
-                first = first_with.setdefault((entry.prefix.rstrip("/"), method), number)
-                if first != number:
-                    path = ("routes", number, "prefix")
+                first = first_index.setdefault((entry.prefix.rstrip("/"), method), index)
+                if first != index:
+                    path = ("routes", index, "prefix")
                     self._report(path, f"{method} {entry.prefix} is already defined by routes[{first}]")
 
     def _check_limits(self, path: ValuePath, entry: RouteEntry) -> None:
         seen = set()
-        for number, limit in enumerate(entry.limits):
+        for index, limit in enumerate(entry.limits):
             if limit.per == IDENTITY and entry.access == PUBLIC:
-                self._report((*path, number, "per"), "must be address on a public route: nobody is identified there")
+                self._report((*path, index, "per"), "must be address on a public route: nobody is identified there")
             if (limit.per, limit.rate.seconds) in seen:
                 reason = f"repeats a limit per {limit.per} for {limit.rate.seconds} s; give each window once"
-                self._report((*path, number), reason)
+                self._report((*path, index), reason)
             seen.add((limit.per, limit.rate.seconds))
 
     def _check_combinations(self, path: ValuePath, entry: RouteEntry) -> None:
@@ -223,7 +223,8 @@ def _concurrency_limit(entry: RouteEntry) -> ConcurrencyLimit | None:
 
 
 def _rate_limits(entry: RouteEntry) -> tuple[RateLimit, ...]:
-    # The same id in every worker and gateway that has this route, and another id once the limit changes.
+    # Every worker and gateway with this route computes the same id, so that they share counts. A changed limit has
+    # another id.
     route = f"{entry.prefix} {sorted(_methods(entry))}"
     return tuple(
         RateLimit(

@@ -28,10 +28,10 @@ IDENTITY: Per = "identity"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an upstream listens: the `path` of a unix socket, or `host` and `port`. `authority` is sent as Host.
+    """One address of an upstream: the `path` of a unix socket, or `host` and `port`. `authority` is sent as Host.
 
-    `tls` is None for plaintext connections. `ip` is one of the resolved addresses of the name `host`: connections go
-    to it, while Host, SNI and certificate verification use the name.
+    `tls` is None for plaintext connections. If `host` is a name, `ip` is one of its resolved addresses: connections
+    go to `ip`, while Host, SNI and certificate verification use the name.
     """
 
     authority: str
@@ -72,7 +72,7 @@ def authority_key(authority: str, scheme: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `read` bounds the time between two reads from the upstream, `total` the exchange; 0: no limit."""
+    """Timeouts in seconds: `read` is between two reads from the upstream, `total` for the exchange; 0 means none."""
 
     connect: float = 1
     read: float = 30
@@ -94,8 +94,8 @@ class HealthCheck:
 class Upstream:
     """A service behind the gateway. `signer` is None if no identity assertion is sent to it.
 
-    An address is ejected after `eject_after` consecutive failures if other addresses remain. The circuit opens after
-    `break_after` consecutive requests that no address answered. 0 turns either off.
+    An address is ejected after `eject_after` consecutive failures if other addresses remain; 0 means never. The
+    circuit opens after `break_after` consecutive requests without a response from any address; 0 means never.
     """
 
     name: str
@@ -111,25 +111,25 @@ class Upstream:
     max_connection_age: float = 300
     """Seconds after which a connection carries no further request; 0: no limit."""
     max_connection_requests: int = 10_000
-    """Requests that one connection carries; 0: no limit."""
+    """Maximum number of requests that one connection carries; 0: no limit."""
     host: str = HOST_CLIENT
     """The Host of its requests: HOST_CLIENT, HOST_UPSTREAM, or a host name."""
-    own_names: frozenset[str] = field(init=False)
-    """The authorities that name this service in a URL (its addresses, and `host`), as authority_key returns them."""
+    own_authorities: frozenset[str] = field(init=False)
+    """The authorities of URLs that point to this service: its addresses and `host`, as authority_key returns them."""
     own_ports: frozenset[str] = field(init=False)
     """The ports of its addresses."""
 
     def __post_init__(self) -> None:
         schemes = ("http", "https")
-        names = {
+        authorities = {
             authority_key(address.authority, scheme)
             for address in self.addresses
             if address.host or address.path  # neither with syntax_only
             for scheme in (schemes if address.path else ("https" if address.tls else "http",))
         }
         if self.host not in (HOST_CLIENT, HOST_UPSTREAM):
-            names |= {authority_key(self.host, scheme) for scheme in schemes}
-        object.__setattr__(self, "own_names", frozenset(names))
+            authorities |= {authority_key(self.host, scheme) for scheme in schemes}
+        object.__setattr__(self, "own_authorities", frozenset(authorities))
         ports = frozenset(str(address.port) for address in self.addresses if address.host)
         object.__setattr__(self, "own_ports", ports)
 
@@ -141,7 +141,7 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """Requests that one address or identity may make. Gateways share the counts of limits with the same `id`."""
+    """The maximum rate of requests per address or identity. Gateways share the counts of limits of the same `id`."""
 
     id: str
     per: Per
@@ -158,7 +158,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """Requests in flight in one worker, requests that may wait in a queue, and seconds that each may wait."""
+    """Limits of one worker: requests in flight, requests that wait in a queue, and seconds that each may wait."""
 
     max_concurrent: int
     queue: int = 0
@@ -167,7 +167,10 @@ class ConcurrencyLimit:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The rules for requests under `prefix`. If `roles` is empty, any authenticated subject may pass."""
+    """The rules for requests under `prefix`. If `roles` is empty, every authenticated subject may pass.
+
+    `max_body` is in bytes.
+    """
 
     prefix: str
     upstream: Upstream
@@ -196,7 +199,7 @@ class Route:
     websocket: bool = False
     """Whether WebSocket handshakes are accepted."""
     streams: bool = False
-    """Whether every response is a stream, whatever its media type: it ends with its token, without `total`."""
+    """Whether every response is a stream, whatever its media type: it ends with its token and ignores `total`."""
 
     def forwarded_path(self, path: bytes) -> bytes:
         """Return the path that is sent to the upstream for the matched `path`."""
@@ -216,12 +219,12 @@ class RouteTable:
 
     def match(self, path: bytes, method: str = "GET") -> Route | None:
         """Return the route of a request, or None."""
-        return (self.at(path) or {}).get(method)
+        return (self.routes_by_method(path) or {}).get(method)
 
-    def at(self, path: bytes) -> Mapping[str, Route] | None:
-        """Return the routes by method at the longest prefix of `path` (undecoded), or None if no prefix matches.
+    def routes_by_method(self, path: bytes) -> Mapping[str, Route] | None:
+        """Return the routes at the longest matching prefix of `path`, by method; None if no prefix matches.
 
-        Costs one dict look-up for each segment of the path.
+        `path` is percent-encoded. Costs one dict look-up for each of its segments.
         """
         candidate = path.rstrip(b"/")
         by_prefix = self._by_prefix
@@ -236,5 +239,5 @@ class RouteTable:
         return RouteTable([replace(route, limits=()) for route in self.routes], self.version)
 
     def upstreams(self) -> tuple[Upstream, ...]:
-        """Return every upstream that a route leads to, once."""
+        """Return the upstreams of all routes, each once."""
         return tuple({route.upstream.name: route.upstream for route in self.routes}.values())

@@ -26,18 +26,18 @@ def _size(value: object) -> object:
         return int(parts[1]) * _UNITS[parts[2] or "B"]
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise ValueError('must be a size in bytes, as 1048576 or "1MiB"')
+    raise ValueError('must be a size in bytes, such as 1048576 or "1MiB"')
 
 
 def _prefix(value: str) -> str:
     if not _PREFIX.fullmatch(value) or {".", ".."} & set(value.split("/")):
-        raise ValueError(f'must begin with "/" and consist of plain segments, as "/api/"; got {value!r}')
+        raise ValueError(f'must begin with "/" and consist of plain segments, such as "/api/"; got {value!r}')
     return value
 
 
 def _health_path(value: str) -> str:
     if not _HEALTH_PATH.fullmatch(value):
-        raise ValueError(f'must be a path, as "/healthz"; got {value!r}')
+        raise ValueError(f'must be a path, such as "/healthz"; got {value!r}')
     return value
 
 
@@ -46,7 +46,7 @@ def _host(value: str | None) -> str | None:
         return None
     name = _HOST.fullmatch(value)
     if name is None or int(name[1] or 0) > 65_535:
-        raise ValueError(f'must be "client", "upstream" or a host name, as "reports.example"; got {value!r}')
+        raise ValueError(f'must be "client", "upstream" or a host name, such as "reports.example"; got {value!r}')
     return value
 
 
@@ -71,16 +71,17 @@ def _request_header(name: str) -> str:
 
 def _forwarded_header(name: str) -> str:
     if not may_be_forwarded(name):
-        raise ValueError("must be the name of a header field that the gateway does not set itself, in any spelling")
+        raise ValueError('must be a header name that the gateway does not set itself; "_" and "." count as "-"')
     return name
 
 
 def _no_alias_of_override(names: list[str], info: ValidationInfo) -> list[str]:
     """Reject names that a CGI or WSGI service maps to the same variable as a field in request_headers."""
-    fixed = {name.lower().encode() for name in info.data.get("request_headers", {})}
-    lower = {name: name.lower().encode() for name in names}
-    if both := [name for name, raw in lower.items() if normalized_name(raw) != raw and normalized_name(raw) in fixed]:
-        raise ValueError(f"holds {both[0]}, which a service could mistake for a field of request_headers")
+    overrides = {name.lower().encode() for name in info.data.get("request_headers", {})}
+    for name in names:
+        lower = name.lower().encode()
+        if normalized_name(lower) != lower and normalized_name(lower) in overrides:
+            raise ValueError(f"contains {name}, which a service could mistake for a field of request_headers")
     return names
 
 
@@ -98,13 +99,13 @@ def _exposed_header(name: str) -> str:
 
 def _field_value(value: str) -> str:
     if not _FIELD_VALUE.fullmatch(value):
-        raise ValueError("must be visible ASCII; spaces are allowed between words only")
+        raise ValueError("must be visible ASCII, with spaces only between words")
     return value
 
 
 def _unique_names(fields: _Named) -> _Named:
     if len({name.lower() for name in fields}) < len(fields):
-        raise ValueError("holds a field twice; names are compared without regard to case")
+        raise ValueError("contains a field twice; names are case-insensitive")
     return fields
 
 
@@ -155,7 +156,7 @@ class UpstreamEntry(_Table):
 
 
 class RateLimitEntry(_Table):
-    """Requests that one address or identity may make in a period."""
+    """A rate limit: the requests that one address or identity may make in a period."""
 
     per: Per
     rate: Annotated[Rate, BeforeValidator(parse_rate)]

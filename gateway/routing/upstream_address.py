@@ -10,7 +10,7 @@ _AUTHORITY = re.compile(r"[A-Za-z0-9._~:\[\]-]+", re.ASCII)
 
 
 def parse_upstream_url(url: str, tls: SSLContext | None = None) -> Address:
-    """Return the address in `url`. An `https` URL is only accepted with a `tls` context. Raises ValueError."""
+    """Return the address in `url`. An `https` URL needs a `tls` context. Raises ValueError."""
     if url.startswith("unix:/"):
         return Address(authority="localhost", path=url.removeprefix("unix:"))
     try:

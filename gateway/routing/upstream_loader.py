@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
 
 
 class UpstreamLoader:
-    """Loads upstreams. A problem is reported, and the upstream with the problem must not be used.
+    """Loads upstreams, and reports their problems. An upstream with a problem must not be used.
 
     With `syntax_only`, secrets and certificate files need not exist.
     """
@@ -32,7 +32,7 @@ class UpstreamLoader:
         self._syntax_only = syntax_only
 
     def load(self, name: str, entry: UpstreamEntry, *, needs_identity: bool) -> Upstream:
-        """Return the upstream `name`. `needs_identity` if a route that is not public leads to it."""
+        """Return the upstream `name`. `needs_identity` says whether a route that is not public leads to it."""
         path = ("upstreams", name)
         if not _NAME.fullmatch(name):
             self._report(path, "a name consists of letters, digits, - and _, and begins with a letter or digit")
@@ -40,7 +40,7 @@ class UpstreamLoader:
         if entry.identity and name != AUTH_UPSTREAM:
             signer = self._signer(path, entry, needs_identity)
         tls = self._tls(path, entry)
-        addresses = (self._address(url, (*path, "urls", number), tls) for number, url in enumerate(entry.urls))
+        addresses = (self._address(url, (*path, "urls", index), tls) for index, url in enumerate(entry.urls))
         return Upstream(
             name=name,
             addresses=tuple(address for address in addresses if address is not None),
@@ -85,11 +85,11 @@ class UpstreamLoader:
         if file and variable:
             self._report(path, "identity_secret_file and identity_secret_env are both set; keep one")
         elif self._syntax_only and (variable or file):
-            return assertion_signer(secrets.token_hex(32))  # a placeholder: the table says that there is a signer
+            return assertion_signer(secrets.token_hex(32))  # a placeholder: it shows that a signer is configured
         elif variable:
-            return self._strong((*path, "identity_secret_env"), variable, self._environ.get(variable, ""))
+            return self._signer_of((*path, "identity_secret_env"), variable, self._environ.get(variable, ""))
         elif file:
-            return self._signer_in((*path, "identity_secret_file"), file)
+            return self._signer_in_file((*path, "identity_secret_file"), file)
         elif needs_identity:
             self._report(
                 path,
@@ -98,7 +98,7 @@ class UpstreamLoader:
             )
         return None
 
-    def _signer_in(self, path: ValuePath, file_name: str) -> AssertionSigner | None:
+    def _signer_in_file(self, path: ValuePath, file_name: str) -> AssertionSigner | None:
         file = self._data_dir / file_name
         try:
             secret = file.read_text(encoding="utf-8").strip()
@@ -106,9 +106,9 @@ class UpstreamLoader:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             self._report(path, f"the identity secret file {file} cannot be read: {reason}")
             return None
-        return self._strong(path, file_name, secret)
+        return self._signer_of(path, file_name, secret)
 
-    def _strong(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
+    def _signer_of(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
         try:
             return assertion_signer(secret)
         except WeakKey as error:
@@ -117,6 +117,6 @@ class UpstreamLoader:
 
 
 def _default_host(entry: UpstreamEntry) -> str:
-    # A third-party service behind TLS has virtual hosts for its own name, not for the gateway's.
+    # A third-party service behind TLS selects its virtual host by its own name, not by the gateway's.
     is_third_party = not entry.identity and all(url.startswith("https://") for url in entry.urls)
     return HOST_UPSTREAM if is_third_party else HOST_CLIENT

@@ -1,7 +1,7 @@
 """TLS to upstreams: the trusted certificate authorities and the gateway's own client certificate.
 
-Failure policy: the certificate and its host name are always verified; no setting turns that off. A connection that
-fails the handshake counts as not connected: the client gets 502, and the log says why.
+Failure policy: the certificate and its host name are always verified; no setting turns that off. A failed handshake
+counts as a failed connection attempt: the client gets 502, and the reason is logged.
 """
 
 import ssl
@@ -13,14 +13,14 @@ class TlsFileError(Exception):
 
 
 def client_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Return a context that trusts the authorities in `ca_file` (default: the system's) and sends the certificate.
+    """Return a context that trusts the authorities in `ca_file`, or else the system's.
 
-    Raises TlsFileError.
+    With `cert_file` and `key_file` it presents this client certificate. Raises TlsFileError.
     """
     for file in (ca_file, cert_file, key_file):
         if file is not None:
             _check_readable(file)
-    context = _trusting(ca_file) if ca_file is not None else ssl.create_default_context()
+    context = _context_trusting(ca_file) if ca_file is not None else ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False  # RFC 9525 2: host names are in subjectAltName only
     context.set_alpn_protocols(["http/1.1"])
@@ -46,7 +46,7 @@ def _check_readable(file: Path) -> None:
         raise TlsFileError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _trusting(ca_file: Path) -> ssl.SSLContext:
+def _context_trusting(ca_file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:

@@ -99,10 +99,10 @@ def test_a_reload_of_routes_under_load_loses_no_request_and_ignores_a_wrong_file
 
         counts = count_statuses_during(change_routes, url, tokens.access)
         refused = gateway.wait_for_event("routes_rejected")
-    add_figure(f"statuses {dict(counts)}; {refused['reason']}")
+    add_figure(f"statuses {dict(counts)}; {refused['error']}")
     assert statuses == [(200, 404), (200, 404), (404, 200)]
     assert set(counts) == {200}
-    assert refused["reason"].startswith(f"{file}:")
+    assert refused["error"].startswith(f"{file}:")
 
 
 def test_a_gateway_that_stops_under_load_loses_no_request(system: RunningSystem, add_figure: AddFigure) -> None:

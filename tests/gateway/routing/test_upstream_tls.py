@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.sync.client import connect
 
-from gateway.routing.errors import RoutesError
+from chassis.settings import SettingsError
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -287,7 +287,7 @@ def test_the_auth_service_is_asked_over_tls(
 @pytest.mark.parametrize(
     ("told", "complaint"),
     [
-        ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_URL: .*nowhere.pem cannot be read"),
+        ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_CA_FILE: .*nowhere.pem cannot be read"),
         ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE must be set together"),
         ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* need an https://"),
     ],
@@ -295,7 +295,7 @@ def test_the_auth_service_is_asked_over_tls(
 def test_what_is_wrong_about_the_auth_service_stops_the_start(
     make_app: MakeApp, told: dict[str, str], complaint: str
 ) -> None:
-    with pytest.raises(RoutesError, match=complaint):
+    with pytest.raises(SettingsError, match=complaint):
         make_app(**told)
 
 

@@ -53,7 +53,7 @@ def test_an_invalid_file_leaves_the_routes_unchanged_and_is_logged(tmp_path: Pat
         routes.reload()
     assert (routes.table, routes.reload_failed) == (before, True)
     assert [(line["event"], line["in_force"]) for line in log] == [("routes_rejected", before.version)] * 2
-    assert [line["reason"].split(": ")[0] for line in log] == [str(file)] * 2
+    assert [line["error"].split(": ")[0] for line in log] == [str(file)] * 2
     file.write_text(FILE.replace("old", "new"))
     routes.reload()
     assert (routes.table.version == before.version, routes.reload_failed) == (False, False)
@@ -192,7 +192,7 @@ def test_a_reload_uses_a_valid_file_and_no_invalid_one(served: Served) -> None:
     assert served.routes_in_use() == ({old: 1}, 0)
     served.reload(INVALID)
     refused = served.part.wait_for_event("routes_rejected")
-    assert refused["reason"] == f"{served.file}: {REASON}"
+    assert refused["error"] == f"{served.file}: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
