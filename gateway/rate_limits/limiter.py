@@ -111,4 +111,4 @@ def _rate_limit_headers(counters: Sequence[WindowCounter], now: float) -> Header
             for counter in counters
         ]
     )
-    return ((b"ratelimit-policy", policy.encode("ascii")), (b"ratelimit", remaining.encode("ascii")))
+    return ((b"ratelimit-policy", policy.encode()), (b"ratelimit", remaining.encode()))
