@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
-from contract.keys import WeakKey, check_secret
+from contract.keys import UnusableKey, check_secret
 
 _SHOWN = 100
 """Characters of a wrong value that an error message shows."""
@@ -34,7 +34,7 @@ class Settings(BaseModel):
 def _strong(secret: SecretStr) -> SecretStr:
     try:
         check_secret(secret.get_secret_value())
-    except WeakKey as error:
+    except UnusableKey as error:
         raise ValueError(str(error)) from error
     return secret
 

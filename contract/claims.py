@@ -1,7 +1,7 @@
 """Token claims: names, `typ` values, audiences, and the checks that every verifier shares.
 
-Times are seconds since the epoch. Each kind of token has its own `typ` and audience, so that no verifier accepts
-a token of another kind (RFC 8725 3.11, 3.12).
+Times are seconds since the epoch. Access tokens, refresh tokens, identity assertions and peer tokens differ in `typ`
+and audience, so that no verifier accepts a token of another kind (RFC 8725 3.11, 3.12).
 """
 
 import re
@@ -14,18 +14,19 @@ IDENTITY_TYP = "identity+jwt"
 
 ACCESS = "access"
 REFRESH = "refresh"
+"""Values of the claim `token_type`."""
 
 DEFAULT_ISSUER = "sallyport"
 DEFAULT_ACCESS_AUDIENCE = "sallyport-api"
 REFRESH_AUDIENCE = "sallyport-refresh"
 
 LEEWAY = 10
-"""Clock skew in seconds that is tolerated between two machines. RFC 7519 4.1.4 leaves the figure open."""
+"""Tolerated clock skew between two machines in seconds. RFC 7519 4.1.4 gives no figure."""
 LONGEST_ACCESS_LIFETIME = 86_400
-"""Upper bound of the access token lifetime setting, in seconds."""
+"""Maximum of the setting ACCESS_LIFETIME, in seconds."""
 
 MAX_TOKEN_LENGTH = 8192
-"""Characters. Longer tokens are rejected before any cryptography."""
+"""Characters. A longer token is rejected before its signature is verified."""
 
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 
@@ -46,14 +47,14 @@ class ExpiredToken(InvalidToken):
 
 
 def is_compact_jws(token: str) -> bool:
-    """Return whether `token` looks like a signed JWT: three base64url parts, at most 8 KB (RFC 7515 7.1)."""
+    """Return whether `token` has the form of a signed JWT: three base64url parts (RFC 7515 7.1), not too long."""
     return len(token) <= MAX_TOKEN_LENGTH and _COMPACT_JWS.fullmatch(token) is not None
 
 
 class AccessClaims(NamedTuple):
-    """The claims of a verified access token (RFC 9068 2.2), with the session id and its generation.
+    """The claims of a verified access token (RFC 9068 2.2). `session` is the session id (`sid`).
 
-    A named tuple is created in a third of the time of a frozen dataclass.
+    A named tuple, because creating a frozen dataclass takes three times as long.
     """
 
     subject: str
@@ -81,8 +82,8 @@ def read_access_claims(
 ) -> AccessClaims:
     """Return the claims of an access token whose signature and `typ` are already verified.
 
-    The leeways are those of check_registered_claims. Raises ExpiredToken, or InvalidToken for a claim that is
-    missing, malformed or meant for another recipient. RFC 9068 4.
+    `leeway` and `exp_leeway` are in seconds, see check_registered_claims. Raises ExpiredToken. Raises InvalidToken if
+    a claim is missing or malformed, or has another issuer, audience or type. RFC 9068 4.
     """
     if claims.get("token_type") != ACCESS:
         raise InvalidToken("Token has wrong type")
@@ -110,10 +111,10 @@ def check_registered_claims(
     leeway: float = LEEWAY,
     exp_leeway: float = LEEWAY,
 ) -> None:
-    """Check exp, iat, nbf, iss and aud. Times and leeways are in seconds. RFC 7519 4.1.
+    """Check exp, iat, nbf, iss and aud. RFC 7519 4.1.
 
-    `leeway` is the tolerated clock skew for iat and nbf, `exp_leeway` that for exp. The auth service, which issues
-    the tokens, reads them with an `exp_leeway` of 0.
+    `leeway` is the tolerated clock skew in seconds for iat and nbf, `exp_leeway` that for exp. The auth service uses
+    an `exp_leeway` of 0, because it issued the tokens by its own clock.
 
     Raises ExpiredToken or InvalidToken.
     """
@@ -134,7 +135,7 @@ def check_registered_claims(
 
 
 def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
-    """Return the claim `name`, a string of printable characters. Raises InvalidToken."""
+    """Return the claim `name`. Raises InvalidToken unless it is a string of printable characters."""
     value = claims.get(name)
     if not isinstance(value, str) or not (value or may_be_empty) or not value.isprintable():
         raise InvalidToken(f"Token has no usable {name!r} claim")

@@ -1,6 +1,6 @@
 """Read credentials from header fields: the Bearer token in Authorization, and cookies by name.
 
-All services use these functions, so that no two services read one request differently.
+The gateway and the auth service both use these functions, so that they never read one request differently.
 """
 
 import re
@@ -10,7 +10,7 @@ from contract.claims import MAX_TOKEN_LENGTH
 
 BAD_AUTHORIZATION = "The Authorization header must be the word Bearer and one token."
 
-_TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
+_TOKEN68_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -28,25 +28,25 @@ def read_bearer(authorization: str | None) -> str:
     The scheme is case-insensitive (RFC 9110 11.1). Raises NoCredentials or MalformedCredentials.
     """
     value = (authorization or "").strip(" \t")
-    name, _, rest = value.partition(" ")
-    if name.lower() == "bearer" and _is_token68(token := rest.lstrip(" ")):
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() == "bearer" and _is_token68(token := rest.lstrip(" ")):
         return token
-    scheme = _SCHEME.match(value)
-    if scheme is None or scheme[0].lower() != "bearer":
+    match = _SCHEME.match(value)  # also finds a scheme that something other than a space ends, such as "Bearer,"
+    if match is None or match[0].lower() != "bearer":
         raise NoCredentials
     raise MalformedCredentials
 
 
 def _is_token68(token: str) -> bool:
-    # 1 us for a token of 600 characters; a regular expression takes 5 us.
-    bare = token.rstrip("=")
-    if not bare or not bare.isascii() or len(token) > MAX_TOKEN_LENGTH:
+    # Not a regular expression: for 600 characters that takes 5 us, this takes 1 us.
+    unpadded = token.rstrip("=")
+    if not unpadded or not unpadded.isascii() or len(token) > MAX_TOKEN_LENGTH:
         return False
-    return not bare.encode("ascii").translate(None, _TOKEN68)
+    return not unpadded.encode("ascii").translate(None, _TOKEN68_CHARACTERS)
 
 
 def split_cookies(fields: Iterable[bytes], name: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Return every value of the cookie `name` in these Cookie fields, and all other pairs unchanged.
+    """Return the values of the cookie `name` in the Cookie header values `fields`, and the other cookies unchanged.
 
     RFC 6265 4.2.1, 5.2: a semicolon always ends a pair, names are case-sensitive, quotes are part of the value.
     """

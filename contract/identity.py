@@ -8,29 +8,31 @@ import json
 from dataclasses import dataclass
 
 from contract.claims import IDENTITY_TYP, InvalidToken, check_registered_claims, text_claim
-from contract.jws import encoded_header, read_claims, read_header, signed
+from contract.jws import encoded_header, read_claims, read_header, sign_payload
 from contract.keys import AssertionSigner, AssertionVerifier
 
 IDENTITY_HEADER = "X-Identity"
-READABLE_HEADERS = ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
-"""The same facts in plain text, for debugging. No service may trust them."""
+UNSIGNED_HEADERS = ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
+"""The claims in plain text, for debugging. They are not signed, so no service may trust them."""
 
 REFUSED_HEADER = "X-Identity-Refused"
-"""Set by a service on a 401 if it rejects the assertion; the value is the reason. The gateway then answers 502,
-because the configuration is wrong: secret, audience, key or clock. The field never reaches a client."""
+"""The header of a service's 401 that gives the reason why the service rejects the assertion.
+
+The gateway answers its client with 502 instead and does not forward this header. The cause is a wrong configuration:
+secret, audience, key or clock."""
 
 ISSUER = "sallyport-gateway"
 VERSION = 1
 MAX_AGE = 60
-"""Longest lifetime of an assertion in seconds, whatever its `exp` says."""
+"""Maximum lifetime of an assertion in seconds. A verifier applies it even if `exp` is later."""
 
-_quoted = json.JSONEncoder().encode
+_to_json = json.JSONEncoder().encode
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The caller as asserted by the gateway: subject, session id, e-mail and roles."""
+    """The caller, as the gateway asserts it. `session` is the session id (`sid`)."""
 
     subject: str
     session: str
@@ -47,25 +49,25 @@ def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: flo
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
     issued_at = int(now)
-    # All claims are scalars, so that an edge proxy can copy them without our code. A template takes 1 us, a JSON
-    # encoder 5 us.
+    # All claims are numbers or strings, so that other proxies can copy them into headers. A template takes 1 us, a
+    # JSON encoder 5 us.
     values = (audience, identity.subject, identity.session, identity.email, " ".join(identity.roles))
-    named, subject, session, email, roles = map(_quoted, values)
+    quoted_audience, subject, session, email, roles = map(_to_json, values)
     claims = (
-        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{named},"iat":{issued_at},"exp":{issued_at + lifetime},'
-        f'"sub":{subject},"sid":{session},"email":{email},"roles":{roles}}}'
+        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted_audience},"iat":{issued_at},'
+        f'"exp":{issued_at + lifetime},"sub":{subject},"sid":{session},"email":{email},"roles":{roles}}}'
     )
-    return signed(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
+    return sign_payload(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
 
 
 def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:
-    """Return the identity in `assertion`. Raises InvalidToken, also if `iat` is more than 60 seconds ago."""
+    """Return the identity in `assertion`. Raises InvalidToken, also if `iat` is 60 seconds ago or more."""
     header = read_header(assertion)
     claims = read_claims(assertion, header, typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
     if claims.get("ver") != VERSION:
         raise InvalidToken("Assertion has an unknown version")
     check_registered_claims(claims, issuer=ISSUER, audiences={audience}, now=now)
-    # No leeway: gateways sign a new assertion every 30 seconds, so a clock skew of 10 seconds does no harm.
+    # Without leeway: an assertion is at most 30 s old when it is sent; 30 s and 10 s of clock skew are below 60 s.
     if now >= claims["iat"] + MAX_AGE:
         raise InvalidToken("Assertion is too old")
     return Identity(

@@ -1,7 +1,7 @@
 """Error codes of the gateway and the services, and the problem details that carry them (RFC 9457).
 
 A refusal is an exception with a code: `raise Refused("token_expired")`. PROBLEMS has the status and title of each
-code. One place in each service turns a Refused into a response.
+code. Each service has one error handler that turns a Refused into a response.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, Literal
 PROBLEM_JSON = "application/problem+json"
 
 MAX_JITTER_SECONDS = 10
+"""Maximum random delay that jittered_retry_after adds."""
 
 ProblemCode = Literal[
     "bad_request",
@@ -82,48 +83,48 @@ PROBLEMS: Mapping[ProblemCode, Problem] = {
     "token_invalid": Problem(401, "The access token is not valid."),
     "token_expired": Problem(401, "The access token has expired."),
     "token_revoked": Problem(401, "The access token was revoked."),
-    "ticket_invalid": Problem(401, "The ticket is unknown, was spent, or is too old."),
+    "ticket_invalid": Problem(401, "The ticket is unknown, was used before, or has expired."),
     "session_ended": Problem(401, "The session has ended."),
     "identity_missing": Problem(401, "The request carries no identity assertion."),
     "identity_invalid": Problem(401, "The identity assertion is not valid."),
     "insufficient_scope": Problem(403, "The identity lacks the role that this needs."),
-    "peer_refused": Problem(403, "Only the gateway may ask this."),
-    "cross_site": Problem(403, "The request may come from a foreign page."),
+    "peer_refused": Problem(403, "Only the gateway may call this endpoint."),
+    "cross_site": Problem(403, "The request may come from a page of another site."),
     "not_found": Problem(404, "There is nothing here."),
     "method_not_allowed": Problem(405, "The method is not allowed here."),
     "request_timeout": Problem(408, "The request did not arrive in time."),
     "body_too_large": Problem(413, "The body is larger than this route allows."),
     "target_too_long": Problem(414, "The request target is too long."),
     "unsupported_media_type": Problem(415, "The media type is not supported."),
-    "websocket_version": Problem(426, "The known version of WebSocket is 13."),
+    "websocket_version": Problem(426, "The supported version of WebSocket is 13."),
     "rate_limited": Problem(429, "Too many requests."),
     "headers_too_large": Problem(431, "The header section is too large."),
     "internal_error": Problem(500, "Something went wrong here."),
     "upstream_unreachable": Problem(502, "The service behind this route could not be reached."),
     "identity_rejected": Problem(502, "The service behind this route does not accept this gateway's assertion."),
     "peer_rejected": Problem(502, "The auth service does not accept this gateway."),
-    "upstream_failed": Problem(502, "The service behind this route broke off its answer."),
-    "answer_too_large": Problem(502, "The answer of the service behind this route is too large."),
+    "upstream_failed": Problem(502, "The service behind this route did not complete its response."),
+    "answer_too_large": Problem(502, "The response of the service behind this route is too large."),
     "auth_unavailable": Problem(503, "The auth service could not be reached."),
-    "route_busy": Problem(503, "This route has as many requests under way as it takes."),
+    "route_busy": Problem(503, "This route has reached its limit of concurrent requests."),
     "upstream_unavailable": Problem(503, "The service behind this route does not answer at the moment."),
     "upstream_busy": Problem(503, "The service behind this route has no connection free."),
     "keys_unavailable": Problem(503, "Access tokens cannot be verified at the moment."),
     "revocations_unavailable": Problem(503, "Revocations cannot be looked up at the moment."),
     "store_unavailable": Problem(503, "A store is not available at the moment."),
-    "tickets_unavailable": Problem(503, "Tickets can be neither issued nor taken at the moment."),
+    "tickets_unavailable": Problem(503, "Tickets can be neither issued nor redeemed at the moment."),
     "streams_exhausted": Problem(503, "There are too many open streams."),
     "draining": Problem(503, "This process is stopping."),
     "upstream_timeout": Problem(504, "The service behind this route did not answer in time."),
-    "loop_detected": Problem(508, "The request has come through here before."),
+    "loop_detected": Problem(508, "The request has passed through this gateway before."),
 }
 
 
 @dataclass(slots=True)
 class Refused(Exception):
-    """The request is refused. `detail` is for the client and never holds a token; `retry_after` is in seconds.
+    """A refusal of the request. `detail` is shown to the client and never contains a token; empty means the title.
 
-    `headers` are added to the response, and `extra` members to the problem details.
+    `retry_after` is in seconds. `headers` are added to the response, and `extra` to the problem details.
     """
 
     code: ProblemCode
@@ -162,7 +163,7 @@ class Refused(Exception):
         }
 
     def to_body(self, request_id: str) -> bytes:
-        """Return the problem details as JSON. It ends with a newline, so that a shell's prompt starts a new line."""
+        """Return the problem details as JSON, with a newline at the end for people who use curl."""
         return json.dumps(self.to_members(request_id)).encode() + b"\n"
 
 
@@ -175,7 +176,7 @@ def jittered_retry_after(seconds: int) -> int:
 
 
 def challenge(code: ProblemCode) -> str:
-    """Return the WWW-Authenticate value for a 401. It has an error code if a token was refused (RFC 6750 3.1)."""
+    """Return the WWW-Authenticate value of a 401, with an `error` only if a token was refused (RFC 6750 3.1)."""
     if code in ("no_credentials", "session_ended", "identity_missing", "identity_invalid"):
         return 'Bearer realm="api"'
     return 'Bearer realm="api", error="invalid_token"'

@@ -1,7 +1,7 @@
 """The revocation feed: the Redis keys and records from which gateways learn which sessions have ended.
 
-The feed is a Redis stream, written by the auth service. Each record has an `until`: the expiry of the longest-lived
-access token that it revokes, under the settings in force when that token was issued. Older records are trimmed.
+The feed is a Redis stream, written by the auth service. Each record has an `until`: the time when the last access
+token that it revokes expires. The auth service deletes records whose `until` has passed.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,20 @@ from contract.claims import LONGEST_ACCESS_LIFETIME
 
 STREAM = "revocations"
 EPOCH = "revocations:epoch"
-"""A key that exists while the stream is complete. If it is missing, Redis has lost data: the auth service publishes
-the stream again from SQL."""
+"""A key that exists while the stream is complete. If it is missing, Redis has lost its data, and the auth service
+publishes all revocations again from SQL."""
 
-QUERIES = "revocations:asked"
-"""A set of queries, each 32 random hexadecimal digits, by which gateways ask whether the stream is complete.
+COMPLETENESS_QUERIES = "revocations:asked"
+"""A Redis set of completeness queries. A gateway adds one, 32 random hexadecimal digits, if it has to know that it
+has read every revocation.
 
-An auth service removes the query, publishes from SQL what the stream may lack, and adds a record of kind COMPLETE.
-The records before it contain everything that was revoked when the query was added.
+The auth service removes the query, publishes all revocations again from SQL, and then adds a reply to the stream.
+The records before the reply contain everything that was revoked when the gateway added the query.
 """
-QUERY_TTL = 60
-"""Seconds after which a query expires. A gateway without an answer asks again each second."""
-COMPLETE = "complete"
+COMPLETENESS_QUERY_TTL = 60
+"""Seconds after which the set expires. A gateway adds its query again each second until it reads the reply."""
+COMPLETENESS_REPLY = "complete"
+"""The `kind` of a record that replies to a completeness query."""
 
 SESSION: Literal["sid"] = "sid"
 SUBJECT: Literal["sub"] = "sub"
@@ -32,10 +34,10 @@ Kind = Literal["sid", "sub"]
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """The end of one session, or of all sessions of one subject.
+    """The end of one session, or of all sessions of one subject. `value` is its `sid` or `sub`.
 
-    `at` is in whole seconds since the epoch. Of a subject, tokens issued at or before `at` are revoked; of a session,
-    all tokens. All these tokens have expired by `until`.
+    `at` and `until` are in whole seconds since the epoch. For a session, all its tokens are revoked; for a subject,
+    the tokens that were issued at or before `at`. By `until` all of them have expired.
     """
 
     kind: Kind
@@ -48,20 +50,20 @@ class Revocation:
         return {"kind": self.kind, "value": self.value, "at": str(self.at), "until": str(self.until)}
 
 
-def complete_fields(query: str, at: int) -> dict[str, str]:
-    """Return the fields of the stream entry that answers a query."""
-    return {"kind": COMPLETE, "value": query, "at": str(at), "until": str(at)}
+def completeness_reply(query: str, at: int) -> dict[str, str]:
+    """Return the fields of the stream entry that replies to `query`."""
+    return {"kind": COMPLETENESS_REPLY, "value": query, "at": str(at), "until": str(at)}
 
 
 def read_revocation(fields: Mapping[str, str]) -> Revocation:
     """Return the revocation in a stream entry. Raises ValueError if it is malformed."""
     kind, value = fields.get("kind"), fields.get("value")
     if not value:
-        raise ValueError("a revocation without a value")
+        raise ValueError("the revocation has no value")
     at = int(fields.get("at", ""))
     until = int(fields.get("until") or at + LONGEST_ACCESS_LIFETIME)
     if kind == SESSION:
         return Revocation(SESSION, value, at, until)
     if kind == SUBJECT:
         return Revocation(SUBJECT, value, at, until)
-    raise ValueError(f"a revocation of unknown kind {kind!r}")
+    raise ValueError(f"the revocation has the unknown kind {kind!r}")

@@ -20,7 +20,7 @@ from flask import Flask, current_app, request
 from werkzeug.datastructures import Headers
 
 from contract.claims import InvalidToken
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, REFUSED_HEADER, Identity, verify
+from contract.identity import IDENTITY_HEADER, REFUSED_HEADER, UNSIGNED_HEADERS, Identity, verify
 from contract.keys import AssertionVerifier
 from contract.problems import Refused
 
@@ -103,7 +103,7 @@ def roles_required(*roles: str) -> Callable[[Callable[Parameters, Result]], Call
 def _remove_readable_headers() -> None:
     # These headers are unsigned and only help people who read a dump. A client that reaches this service directly
     # could set them, so no view may see them.
-    for name in READABLE_HEADERS:
+    for name in UNSIGNED_HEADERS:
         request.environ.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
 
 

@@ -6,13 +6,13 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from chassis.settings import Settings
 from chassis.sql.engine import database_url
-from contract.keys import AssertionVerifier, WeakKey, assertion_verifier
+from contract.keys import AssertionVerifier, UnusableKey, assertion_verifier
 
 
 def _check_key(secret: SecretStr) -> SecretStr:
     try:
         assertion_verifier(secret.get_secret_value())
-    except WeakKey as error:
+    except UnusableKey as error:
         raise ValueError(str(error)) from error
     return secret
 

@@ -23,7 +23,7 @@ from auth_service.services import services
 from auth_service.tokens.reader import INVALID, UnidentifiedUser
 from contract.claims import AccessClaims, InvalidToken
 from contract.credentials import MalformedCredentials, NoCredentials, read_bearer
-from contract.fetched import FETCHED_HEADER, is_fetched
+from contract.fetched_token import FETCHED_TOKEN_HEADER, is_fetched_token
 
 _VERIFIED_CLAIMS = "verified_claims"
 
@@ -115,7 +115,7 @@ def _is_fetched() -> bool:
     """Return whether the gateway added the token, which then does not prove that the client received it."""
     token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     secret = services().settings.peer_secret.get_secret_value()
-    return is_fetched(token, request.headers.get(FETCHED_HEADER, ""), secret)
+    return is_fetched_token(token, request.headers.get(FETCHED_TOKEN_HEADER, ""), secret)
 
 
 def _find_user(claims: AccessClaims) -> User:

@@ -10,8 +10,8 @@ from auth_service.events.client import UNKNOWN_CLIENT, set_client_of_request
 from auth_service.services import services
 from chassis.json_body import MalformedJson, parse_json
 from contract.claims import InvalidToken
-from contract.internal import MAX_SEEN
-from contract.peer import PEER_HEADER, PEER_REFUSED, verify_peer
+from contract.internal_api import MAX_REPORTED_SESSIONS
+from contract.peer_token import PEER_HEADER, PEER_REFUSED, verify_peer
 from contract.problems import Refused
 
 internal_endpoints = Blueprint("internal", __name__, url_prefix="/internal")
@@ -42,5 +42,5 @@ def _read_report() -> UsageReportRequest:
     except MalformedJson as error:
         raise Refused("bad_body", error.reason) from error
     except ValidationError as error:
-        expected = f"`seen` must be a list of at most {MAX_SEEN} pairs of a session id and a generation"
+        expected = f"`seen` must be a list of at most {MAX_REPORTED_SESSIONS} pairs of a session id and a generation"
         raise Refused("bad_body", expected) from error

@@ -18,7 +18,15 @@ from auth_service.redis_client import RedisClient, RedisUnavailable
 from auth_service.sessions.store import EndedSession, SessionStore
 from chassis.clock import Clock
 from contract.claims import LEEWAY
-from contract.revocation import EPOCH, QUERIES, SESSION, STREAM, Revocation, complete_fields, read_revocation
+from contract.revocation import (
+    COMPLETENESS_QUERIES,
+    EPOCH,
+    SESSION,
+    STREAM,
+    Revocation,
+    completeness_reply,
+    read_revocation,
+)
 
 _log = structlog.get_logger("revocations")
 
@@ -86,7 +94,7 @@ class RevocationFeed:
         self._append(ended)
         self._redis.ask(lambda redis: redis.set(EPOCH, str(int(now))))
         for query in queries:
-            self._add(complete_fields(query, int(now)))
+            self._add(completeness_reply(query, int(now)))
         _log.info("revocations_republished", sessions=len(ended), asked_by=len(queries))
 
     def _append(self, ended: Sequence[EndedSession]) -> None:
@@ -104,7 +112,7 @@ class RevocationFeed:
 
 def _take_queries(redis: Redis) -> list[str]:
     """Remove the gateways' queries from Redis and return them. A gateway without an answer repeats its query."""
-    taken: Any = redis.spop(QUERIES, _MAX_QUERIES)
+    taken: Any = redis.spop(COMPLETENESS_QUERIES, _MAX_QUERIES)
     return sorted(str(query) for query in taken or ())
 
 

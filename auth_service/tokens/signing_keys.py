@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
-from contract.keys import WeakKey
+from contract.keys import UnusableKey
 
 MIN_RSA_BITS = 2048
 
@@ -60,7 +60,7 @@ class KeyRing:
 
 
 def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
-    """Return the key ring of a private PEM and, during a key change, the previous PEM. Raises WeakKey."""
+    """Return the key ring of a private PEM and, during a key change, the previous PEM. Raises UnusableKey."""
     signing = load_signing_key(signing_pem)
     verifying = {signing.public.kid: signing.public}
     if previous_pem:
@@ -72,24 +72,24 @@ def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
 # Loading an RSA key takes 50 ms, and the settings load it for a check before the key ring does.
 @lru_cache(maxsize=4)
 def load_signing_key(pem: str) -> SigningKey:
-    """Return the key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises WeakKey."""
+    """Return the key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises UnusableKey."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise WeakKey("is not a readable private key in PEM form") from error
+        raise UnusableKey("is not a readable private key in PEM form") from error
     if not isinstance(key, PrivateKey):
-        raise WeakKey("is neither an RSA, a P-256 nor an Ed25519 key")
+        raise UnusableKey("is neither an RSA, a P-256 nor an Ed25519 key")
     return SigningKey(key, _verification_key(key.public_key()))
 
 
 def load_verification_key(pem: str) -> VerificationKey:
-    """Return the public key of a private or a public PEM. Raises WeakKey."""
+    """Return the public key of a private or a public PEM. Raises UnusableKey."""
     if "PRIVATE KEY" in pem:
         return load_signing_key(pem).public
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise WeakKey("is not a readable key in PEM form") from error
+        raise UnusableKey("is not a readable key in PEM form") from error
     return _verification_key(key)
 
 
@@ -105,13 +105,13 @@ def _verification_key(key: object) -> VerificationKey:
 def _algorithm_and_members(key: object) -> tuple[str, dict[str, Any]]:
     if isinstance(key, RSAPublicKey):
         if key.key_size < MIN_RSA_BITS:
-            raise WeakKey(f"is an RSA key of {key.key_size} bits; {MIN_RSA_BITS} or more are needed")
+            raise UnusableKey(f"is an RSA key of {key.key_size} bits; {MIN_RSA_BITS} or more are needed")
         return "RS256", RSAAlgorithm.to_jwk(key, as_dict=True)
     if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return "ES256", ECAlgorithm.to_jwk(key, as_dict=True)
     if isinstance(key, Ed25519PublicKey):
         return "EdDSA", OKPAlgorithm.to_jwk(key, as_dict=True)
-    raise WeakKey("is neither an RSA, a P-256 nor an Ed25519 key")
+    raise UnusableKey("is neither an RSA, a P-256 nor an Ed25519 key")
 
 
 def _thumbprint(members: Mapping[str, Any]) -> str:

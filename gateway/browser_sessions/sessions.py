@@ -16,7 +16,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.claims import InvalidToken
-from contract.internal import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
+from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSION_ENDED, SESSIONS_PATH
 from contract.jws import read_unverified
 from contract.problems import Refused, jittered_retry_after
 from gateway.bounded_cache import BoundedCache

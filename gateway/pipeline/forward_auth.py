@@ -9,7 +9,7 @@ these proxies refuse the request then.
 import re
 from collections.abc import Iterator
 
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
 from contract.problems import Refused
 from gateway.http.authority import is_host
 from gateway.http.gateway_paths import FORWARD_AUTH
@@ -27,7 +27,7 @@ _PAIRS = (
 # can send Sec-WebSocket-Key only by a handshake, so that field marks one.
 _UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
 _METHOD = re.compile(rb"[A-Z]{1,20}")
-_IDENTITY = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *READABLE_HEADERS))
+_IDENTITY = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS))
 
 
 def original_request(request: Request) -> Request:

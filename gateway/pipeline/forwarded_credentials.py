@@ -5,8 +5,8 @@ The auth service authenticates its clients itself. It is the only upstream that 
 
 from typing import NamedTuple
 
-from contract.anonymous import is_anonymous
-from contract.fetched import seal_fetched
+from contract.anonymous_endpoints import is_anonymous
+from contract.fetched_token import fetched_token_mac
 from contract.problems import Refused
 from gateway.http.header_fields import HeaderTuple
 from gateway.http.request import Request
@@ -62,10 +62,10 @@ class CredentialForwarding:
         return ForwardedCredentials(self._held(principal, credentials), principal, principal.response_headers)
 
     def _held(self, principal: Principal, credentials: Credentials) -> bytes:
-        """Return the lines with the principal's token, and with a seal if the gateway fetched it."""
+        """Return the lines with the principal's token, and with its MAC if the gateway fetched it."""
         authorization = b"Bearer " + principal.token.encode("ascii")
-        seal = seal_fetched(principal.token, self._peer_secret) if principal.is_fetched else ""
-        return credential_lines(authorization, credentials.other_cookies, seal)
+        mac = fetched_token_mac(principal.token, self._peer_secret) if principal.is_fetched else ""
+        return credential_lines(authorization, credentials.other_cookies, mac)
 
 
 def _clients_own(request: Request, credentials: Credentials) -> bytes:

@@ -7,7 +7,7 @@ another 30.
 from urllib.parse import quote
 
 from contract.claims import AccessClaims
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, Identity, sign
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, Identity, sign
 from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import Upstream
 
@@ -15,7 +15,7 @@ MAX_AGE_SECONDS = 30
 
 _VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
-_LINES = "".join(f"{name}: %s\r\n" for name in (IDENTITY_HEADER, *READABLE_HEADERS))
+_LINES = "".join(f"{name}: %s\r\n" for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS))
 
 
 class IdentityHeaders:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from contract.fetched import FETCHED_HEADER
+from contract.fetched_token import FETCHED_TOKEN_HEADER
 from contract.problems import Refused
 from gateway.http.forwarded import forwarded_value
 from gateway.http.request_headers import RequestFields, without_named
@@ -68,16 +68,16 @@ def head_template(
     return HeadTemplate(request_line, _host_line(host, fields.host), copied, fields.host, via, framing + b"\r\n")
 
 
-def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_seal: str = "") -> bytes:
+def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_token_mac: str = "") -> bytes:
     """Return the lines that carry credentials to the auth service.
 
-    `fetched_seal` proves that the gateway fetched the token in `authorization`. Raises Refused(400).
+    `fetched_token_mac` proves that the gateway fetched the token in `authorization`. Raises Refused(400).
     """
     lines: list[bytes] = []
     if authorization is not None:
         lines += (b"Authorization", b": ", authorization, b"\r\n")
-    if fetched_seal:
-        lines += (FETCHED_HEADER.encode("ascii"), b": ", fetched_seal.encode("ascii"), b"\r\n")
+    if fetched_token_mac:
+        lines += (FETCHED_TOKEN_HEADER.encode("ascii"), b": ", fetched_token_mac.encode("ascii"), b"\r\n")
     if cookies:
         lines += (b"Cookie", b": ", b"; ".join(cookies), b"\r\n")
     return _joined(lines)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from ssl import SSLContext
 
-from contract.keys import AssertionSigner, WeakKey, assertion_signer
+from contract.keys import AssertionSigner, UnusableKey, assertion_signer
 from gateway.routing.environment_variables import VARIABLE
 from gateway.routing.errors import ReportProblem, ValuePath
 from gateway.routing.routes import AUTH_UPSTREAM, HOST_CLIENT, HOST_UPSTREAM, Address, HealthCheck, Upstream
@@ -111,7 +111,7 @@ class UpstreamLoader:
     def _signer_of(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
         try:
             return assertion_signer(secret)
-        except WeakKey as error:
+        except UnusableKey as error:
             self._report(path, f"the identity secret in {source} {error}")
         return None
 

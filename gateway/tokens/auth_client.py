@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
-from contract.internal import SESSIONS_PATH
-from contract.peer import PEER_HEADER, PEER_REFUSED, sign_peer
+from contract.internal_api import SESSIONS_PATH
+from contract.peer_token import PEER_HEADER, PEER_REFUSED, sign_peer
 from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import Address, Upstream
 from gateway.upstream_connections.connection import UpstreamConnection

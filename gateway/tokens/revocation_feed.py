@@ -12,7 +12,13 @@ import structlog
 from redis.asyncio import Redis
 
 from chassis.clock import Clock
-from contract.revocation import COMPLETE, QUERIES, QUERY_TTL, STREAM, read_revocation
+from contract.revocation import (
+    COMPLETENESS_QUERIES,
+    COMPLETENESS_QUERY_TTL,
+    COMPLETENESS_REPLY,
+    STREAM,
+    read_revocation,
+)
 from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.tokens.revocations import Revocations
 
@@ -98,11 +104,11 @@ class RevocationFeed:
 
     async def _ask(self) -> None:
         """Ask the auth service whether the stream is complete. Repeated with each read: questions can be lost."""
-        await self._redis.sadd(QUERIES, self._question)
-        await self._redis.expire(QUERIES, QUERY_TTL)
+        await self._redis.sadd(COMPLETENESS_QUERIES, self._question)
+        await self._redis.expire(COMPLETENESS_QUERIES, COMPLETENESS_QUERY_TTL)
 
     def _add(self, fields: dict[str, str]) -> None:
-        if fields.get("kind") == COMPLETE:
+        if fields.get("kind") == COMPLETENESS_REPLY:
             if fields.get("value") == self._question:
                 self._question = ""
             return

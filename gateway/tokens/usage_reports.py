@@ -12,7 +12,7 @@ from itertools import islice
 import structlog
 
 from contract.claims import AccessClaims
-from contract.internal import MAX_SEEN, SEEN_PATH
+from contract.internal_api import MAX_REPORTED_SESSIONS, USAGE_REPORT_PATH
 from gateway.bounded_cache import BoundedCache
 from gateway.tokens.auth_client import Post
 
@@ -42,7 +42,7 @@ class UsageReports:
 
     async def report_once(self) -> None:
         """Send one batch. A batch that fails becomes pending again."""
-        batch = dict(islice(self._pending.items(), MAX_SEEN))
+        batch = dict(islice(self._pending.items(), MAX_REPORTED_SESSIONS))
         if not batch:
             return
         for session in batch:
@@ -57,13 +57,13 @@ class UsageReports:
     async def keep_reporting(self) -> None:
         """Send a batch every second until cancelled, faster while a full batch is pending."""
         while True:
-            await asyncio.sleep(REPORT_SECONDS if len(self) < MAX_SEEN else BACKLOG_REPORT_SECONDS)
+            await asyncio.sleep(REPORT_SECONDS if len(self) < MAX_REPORTED_SESSIONS else BACKLOG_REPORT_SECONDS)
             await self.report_once()
 
     async def _send(self, batch: Mapping[str, int]) -> None:
-        status, *_ = await self._post(SEEN_PATH, json.dumps({"seen": list(batch.items())}).encode())
+        status, *_ = await self._post(USAGE_REPORT_PATH, json.dumps({"seen": list(batch.items())}).encode())
         if status != 204:
-            raise OSError(f"{SEEN_PATH} at the auth service answered {status}")
+            raise OSError(f"{USAGE_REPORT_PATH} at the auth service answered {status}")
 
     def _add(self, session: str, generation: int) -> None:
         self._pending[session] = max(generation, self._pending.get(session, 0))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from contract.internal import END_PATH, EXCHANGE_PATH, SEEN_PATH, SESSIONS_PATH
-from contract.peer import PEER_HEADER, sign_peer
+from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSIONS_PATH, USAGE_REPORT_PATH
+from contract.peer_token import PEER_HEADER, sign_peer
 from tests.auth_service.world import PASSWORD, PEER_SECRET
 from tests.clocks import MovableClock
 
@@ -45,7 +45,7 @@ class Gateway:
 
     def report(self, *seen: tuple[str, int]) -> TestResponse:
         """Report the session ids and generations of used tokens."""
-        return self.call(SEEN_PATH, seen=[list(entry) for entry in seen])
+        return self.call(USAGE_REPORT_PATH, seen=[list(entry) for entry in seen])
 
     def call(self, path: str, **members: object) -> TestResponse:
         """Send a JSON object to an internal endpoint."""

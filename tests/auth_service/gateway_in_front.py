@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from werkzeug.test import TestResponse
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
-from contract.peer import PEER_HEADER, sign_peer
+from contract.peer_token import PEER_HEADER, sign_peer
 from contract.problems import Refused
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets

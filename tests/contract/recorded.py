@@ -1,6 +1,6 @@
-"""Reads the recorded vectors: what services already deployed send, as JSON with the clock it was recorded at.
+"""Read the recorded vectors: messages that deployed services send, as JSON, with the time of the recording.
 
-A vector is never changed. A new form on a wire comes as a new one beside it.
+A recorded vector is never changed. A new format gets a new vector.
 """
 
 import json
@@ -11,6 +11,6 @@ _FOLDER = Path(__file__).with_name("vectors")
 
 
 def recorded(name: str) -> dict[str, Any]:
-    """Return the vectors in the file `name`."""
+    """Return the vectors in vectors/`name`.json."""
     document: dict[str, Any] = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return document

@@ -1,6 +1,7 @@
 """Compact JWS: malformed tokens are rejected; others are verified with the given key and algorithm only."""
 
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import jwt
@@ -21,17 +22,21 @@ def read(token: str, *, key: bytes = SECRET, typ: str = "test+jwt", algorithm: s
     return read_claims(token, read_header(token), typ=typ, algorithm=algorithm, key=key)
 
 
+def _base64url(header: dict[str, object]) -> str:
+    return urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
+
+
 def sign(claims: dict[str, object]) -> str:
     return sign_claims(claims, header=HEADER, algorithm="HS256", key=SECRET)
 
 
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
-def test_our_tokens_are_read_here_and_by_pyjwt(claims: dict[str, object]) -> None:
+def test_a_token_signed_here_is_read_here_and_by_pyjwt(claims: dict[str, object]) -> None:
     assert read(sign(claims)) == claims
     assert jwt.api_jws.decode_complete(sign(claims), SECRET, algorithms=["HS256"])["header"]["typ"] == "test+jwt"
 
 
-def test_tokens_of_pyjwt_are_read() -> None:
+def test_a_token_signed_by_pyjwt_is_read() -> None:
     token = jwt.encode({"sub": "ada"}, SECRET, algorithm="HS256", headers={"typ": "test+jwt", "kid": "k1"})
     assert read_header(token).key_id == "k1"
     assert read(token) == {"sub": "ada"}
@@ -68,31 +73,48 @@ def test_a_malformed_header_is_rejected(header: bytes) -> None:
         read_header(by_hand(header, {}, b"x"))
 
 
-@pytest.mark.parametrize("crit", [["exp"], [], None, "x"])
-def test_a_critical_extension_is_rejected(crit: object) -> None:
-    """RFC 7515 4.1.11: we support none."""
-    assert read_header(by_hand({"alg": "HS256", "typ": "test+jwt", "crit": crit}, {}, b"x")).extended
+@pytest.mark.parametrize(
+    "parameter", [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"crit": "x"}, {"b64": False}, {"b64": True}]
+)
+def test_a_token_with_extensions_is_rejected_although_its_signature_is_valid(parameter: dict[str, object]) -> None:
+    """RFC 7515 4.1.11, RFC 7797 7: we support no extensions."""
+    header = _base64url({"alg": "HS256", "typ": "test+jwt", **parameter})
+    read(sign_claims({}, header=_base64url({"alg": "HS256", "typ": "test+jwt"}), algorithm="HS256", key=SECRET))
+    with pytest.raises(InvalidToken):
+        read(sign_claims({}, header=header, algorithm="HS256", key=SECRET))
 
 
-def test_any_other_key_type_or_algorithm_is_rejected() -> None:
+def test_a_token_is_rejected_with_another_key_or_typ_or_algorithm() -> None:
     token = sign({"sub": "ada"})
     for wrong in ({"key": SECRET[::-1]}, {"typ": "at+jwt"}, {"algorithm": "HS512"}):
         with pytest.raises(InvalidToken):
             read(token, **wrong)
 
 
-def test_any_change_invalidates_the_token() -> None:
+def test_a_token_with_any_letter_changed_is_rejected() -> None:
     token = sign({"sub": "ada"})
     for place, letter in enumerate(token):
-        if letter != "." and place < len(token) - 1:  # of the last letter not all bits count
+        if letter != "." and place < len(token) - 1:  # the last letter also holds unused bits
             changed = f"{token[:place]}{'A' if letter != 'A' else 'B'}{token[place + 1 :]}"
             with pytest.raises(InvalidToken):
                 read(changed)
 
 
 def test_a_signature_with_unused_bits_set_is_rejected() -> None:
+    """RFC 4648 3.5: otherwise several texts would be the same token."""
+    token = sign({"sub": "ada"})
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    same_bytes = token[:-1] + alphabet[alphabet.index(token[-1]) + 1]  # 32 bytes leave two unused bits
+    assert urlsafe_b64decode(same_bytes.split(".")[2] + "=") == urlsafe_b64decode(token.split(".")[2] + "=")
     with pytest.raises(InvalidToken):
-        read(sign({"sub": "ada"})[:-2])
+        read(same_bytes)
+
+
+def test_a_truncated_signature_is_rejected() -> None:
+    token = sign({"sub": "ada"})
+    for removed in range(1, 5):
+        with pytest.raises(InvalidToken):
+            read(token[:-removed])
 
 
 @pytest.mark.parametrize(
@@ -105,8 +127,8 @@ def test_a_signature_with_unused_bits_set_is_rejected() -> None:
     ],
     ids=["HS256", "RS256", "ES256", "EdDSA"],
 )
-def test_our_tokens_equal_pyjwts_and_hs256_and_rs256_to_the_byte(algorithm: str, key: Any) -> None:
-    """A refresh token is a function of its session's row, in every release."""
+def test_pyjwt_reads_our_tokens_and_signs_the_same_bytes_with_hs256_and_rs256(algorithm: str, key: Any) -> None:
+    """Refresh tokens are recomputed, so their bytes must not change between releases."""
     claims = {"sub": "ännchen", "iat": 1_790_000_000, "roles": "", "generation": 0}
     header = {"typ": "at+jwt", "kid": "k1"}
     made = encoded_header(typ="at+jwt", algorithm=algorithm, key_id="k1")

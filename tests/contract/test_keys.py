@@ -1,4 +1,4 @@
-"""A guessable key, or a key of the wrong kind, stops the start (R8)."""
+"""A secret that is easy to guess, and a key of the wrong kind, are rejected."""
 
 import secrets
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from contract.keys import WeakKey, assertion_signer, assertion_verifier, check_secret
+from contract.keys import UnusableKey, assertion_signer, assertion_verifier, check_secret
 
 WEAK = [
     "",
@@ -50,13 +50,13 @@ RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2048)
 
 @pytest.mark.parametrize("secret", WEAK)
 def test_a_weak_secret_is_rejected_without_showing_it(secret: str) -> None:
-    for refuse in (check_secret, assertion_signer, assertion_verifier):
-        with pytest.raises(WeakKey) as refused:
-            refuse(secret)
-        assert len(secret) < 8 or secret not in str(refused.value)
+    for use in (check_secret, assertion_signer, assertion_verifier):
+        with pytest.raises(UnusableKey) as error:
+            use(secret)
+        assert len(secret) < 8 or secret not in str(error.value)
 
 
-def test_length_is_counted_in_bytes() -> None:
+def test_the_length_of_a_secret_is_counted_in_bytes() -> None:
     check_secret("äöüßéèñçåøæœ" + "ab12cd34")
     check_secret("abcdefgh" * 4)
 
@@ -82,7 +82,7 @@ def test_random_secrets_are_accepted(make: object) -> None:
 )
 def test_a_pem_of_another_kind_is_rejected_as_signing_key(pem: str) -> None:
     """It is not accepted as a shared secret either."""
-    with pytest.raises(WeakKey):
+    with pytest.raises(UnusableKey):
         assertion_signer(pem)
 
 
@@ -92,8 +92,8 @@ def test_a_pem_of_another_kind_is_rejected_as_signing_key(pem: str) -> None:
     ids=["rsa", "p-256", "private", "x25519"],
 )
 def test_a_pem_of_another_kind_is_rejected_as_verification_key(pem: str) -> None:
-    """A service does not start with the gateway's private key: it could sign assertions itself."""
-    with pytest.raises(WeakKey):
+    """Not even the gateway's private key, with which a service could sign assertions itself."""
+    with pytest.raises(UnusableKey):
         assertion_verifier(pem)
 
 

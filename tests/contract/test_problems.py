@@ -1,10 +1,10 @@
-"""Error codes: each has a status and a title, and is a whole problem details object (RFC 9457)."""
+"""Each error code has a status, a title, and all members of a problem details object (RFC 9457)."""
 
 from typing import get_args
 
 import pytest
 
-from contract.problems import PROBLEMS, ProblemCode, Refused
+from contract.problems import MAX_JITTER_SECONDS, PROBLEMS, ProblemCode, Refused, jittered_retry_after
 
 
 def test_every_code_has_a_status_and_a_title() -> None:
@@ -12,11 +12,15 @@ def test_every_code_has_a_status_and_a_title() -> None:
 
 
 @pytest.mark.parametrize("code", PROBLEMS)
-def test_a_401_always_has_a_challenge(code: ProblemCode) -> None:
-    """RFC 9110 15.5.2: a 401 has WWW-Authenticate. So has a 403 for a missing role (RFC 6750 3.1)."""
+def test_a_401_and_a_403_for_a_missing_role_have_a_challenge(code: ProblemCode) -> None:
+    """RFC 9110 15.5.2, RFC 6750 3.1."""
     refused = Refused(code)
     assert ("WWW-Authenticate" in refused.to_headers()) == (refused.status == 401 or code == "insufficient_scope")
-    assert refused.to_members("id-1") == {
+
+
+@pytest.mark.parametrize("code", PROBLEMS)
+def test_problem_details_have_every_member(code: ProblemCode) -> None:
+    assert Refused(code).to_members("id-1") == {
         "type": f"urn:sallyport:problem:{code}",
         "title": PROBLEMS[code].title,
         "status": PROBLEMS[code].status,
@@ -24,3 +28,11 @@ def test_a_401_always_has_a_challenge(code: ProblemCode) -> None:
         "code": code,
         "request_id": "id-1",
     }
+
+
+@pytest.mark.parametrize("seconds", [0, 1, 5, 10, 300])
+def test_the_jitter_of_retry_after_is_at_most_as_long_as_the_wait_and_ten_seconds(seconds: int) -> None:
+    waits = {jittered_retry_after(seconds) for _ in range(500)}
+    assert min(waits) >= seconds
+    assert max(waits) <= seconds + min(seconds, MAX_JITTER_SECONDS)
+    assert len(waits) > 1 or seconds == 0

@@ -17,7 +17,7 @@ from auth_service.api.models.base import (
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import MAX_BODY
 from auth_service.events.client import MAX_ADDRESS
-from contract.internal import HANDLE_HASH
+from contract.internal_api import HANDLE_HASH
 
 HandleHash = Annotated[
     str, StringConstraints(min_length=1, pattern=f"^{HANDLE_HASH}$"), Trimmed, Field(examples=["0" * 64])

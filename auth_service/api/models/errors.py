@@ -3,7 +3,7 @@
 from pydantic import ConfigDict, Field, RootModel
 
 from auth_service.api.models.base import ResponseBody
-from contract.internal import SESSION_ENDED
+from contract.internal_api import SESSION_ENDED
 
 
 class ErrorResponse(ResponseBody):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 
-from contract.internal import MAX_SEEN
+from contract.internal_api import MAX_REPORTED_SESSIONS
 
 Generation = Annotated[StrictInt, Field(ge=0, lt=2**31)]
 
@@ -15,7 +15,7 @@ class UsageReportRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seen: list[tuple[StrictStr, Generation]] = Field(
-        max_length=MAX_SEEN, examples=[[["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e", 3]]]
+        max_length=MAX_REPORTED_SESSIONS, examples=[[["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e", 3]]]
     )
 
     def highest_generations(self) -> dict[str, int]:

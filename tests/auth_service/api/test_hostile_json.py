@@ -7,7 +7,7 @@ from pathlib import Path
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
-from contract.peer import PEER_HEADER, sign_peer
+from contract.peer_token import PEER_HEADER, sign_peer
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PEER_SECRET, Person
 from tests.clocks import MovableClock

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from contract.peer import PEER_HEADER, sign_peer
+from contract.peer_token import PEER_HEADER, sign_peer
 from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person

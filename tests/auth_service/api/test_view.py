@@ -3,7 +3,7 @@
 from flask import Flask
 
 from auth_service.api.view import ApiView
-from contract.anonymous import is_anonymous
+from contract.anonymous_endpoints import is_anonymous
 
 
 def test_the_gateways_list_of_anonymous_endpoints_is_right(app: Flask) -> None:

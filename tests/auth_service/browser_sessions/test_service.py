@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
+from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
 from contract.revocation import STREAM
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of

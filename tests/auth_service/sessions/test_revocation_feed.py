@@ -15,7 +15,7 @@ from auth_service.events.client import UNKNOWN_CLIENT
 from auth_service.redis_client import FAILURES, RedisUnavailable
 from auth_service.services import Services, services
 from auth_service.sessions.revocation_feed import RevocationFeed
-from contract.revocation import EPOCH, QUERIES, STREAM, Revocation, complete_fields, read_revocation
+from contract.revocation import COMPLETENESS_QUERIES, EPOCH, STREAM, Revocation, completeness_reply, read_revocation
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import claims_of
 from tests.auth_service.world import Operator, Person
@@ -165,12 +165,12 @@ def test_a_query_of_a_gateway_is_answered_after_all_pending_revocations(
     ann.log_out()
     redis.delete(STREAM)  # what was published is lost, and the epoch is not
     assert not republished(parts)
-    redis.sadd(QUERIES, "a" * 32, "b" * 32)
+    redis.sadd(COMPLETENESS_QUERIES, "a" * 32, "b" * 32)
     assert republished(parts)
     entries: Any = redis.xrange(STREAM)
     assert [fields["value"] for _, fields in entries] == [sid_of(ann), "a" * 32, "b" * 32]
-    assert entries[1][1] == complete_fields("a" * 32, int(clock()))
-    assert not redis.exists(QUERIES)
+    assert entries[1][1] == completeness_reply("a" * 32, int(clock()))
+    assert not redis.exists(COMPLETENESS_QUERIES)
     assert not republished(parts)
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.internal import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
-from contract.peer import PEER_HEADER, sign_peer
+from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSIONS_PATH
+from contract.peer_token import PEER_HEADER, sign_peer
 from contract.revocation import EPOCH, STREAM
 from tests.auth_service.conftest import environ_for
 from tests.auth_service.forge import claims_of

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 from werkzeug.test import TestResponse
 
 from auth_service.services import Services
-from contract.internal import SESSIONS_PATH
+from contract.internal_api import SESSIONS_PATH
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.gateway_calls import Gateway, hash_of
 from tests.auth_service.world import PASSWORD, Person

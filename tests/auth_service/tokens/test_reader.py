@@ -22,7 +22,7 @@ from auth_service.services import Services
 from contract.claims import InvalidToken
 from contract.identity import Identity, sign, verify
 from contract.keys import assertion_signer, assertion_verifier
-from contract.peer import sign_peer, verify_peer
+from contract.peer_token import sign_peer, verify_peer
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import Forge, claims_of, header_of
 from tests.auth_service.world import REFRESH_SECRET, Person

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from flask.testing import FlaskClient
 
 from auth_service.tokens.signing_keys import PrivateKey, load_key_ring, load_signing_key, load_verification_key
-from contract.keys import WeakKey
+from contract.keys import UnusableKey
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.forge import header_of
 from tests.auth_service.world import Person
@@ -98,7 +98,7 @@ def test_the_same_key_twice_is_one_key() -> None:
 )
 def test_a_weak_or_unknown_key_is_refused_with_the_reason(pem: str, complaint: str) -> None:
     """R8."""
-    with pytest.raises(WeakKey, match=complaint):
+    with pytest.raises(UnusableKey, match=complaint):
         load_signing_key(pem)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from contract.internal import EXCHANGE_PATH
+from contract.internal_api import EXCHANGE_PATH
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey

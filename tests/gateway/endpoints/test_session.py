@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.internal import END_PATH, SESSIONS_PATH
+from contract.internal_api import END_PATH, SESSIONS_PATH
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, ask, handle_in, log_in, log_in_for_cookie
 from tests.gateway.conftest import MakeApp

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.internal import EXCHANGE_PATH
+from contract.internal_api import EXCHANGE_PATH
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, handle_in, log_in
 from tests.gateway.conftest import MakeApp

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
 from contract.keys import assertion_verifier
 from gateway.http.request import Request
 from gateway.observability.access_log import AccessLog
@@ -19,7 +19,7 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
-NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+NAMES = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 HANDLE = "h" * 43
 COOKIE = f"Cookie: __Host-session={HANDLE}"
 ASK = "GET /forward-auth"

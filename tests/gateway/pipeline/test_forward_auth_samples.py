@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -16,7 +16,7 @@ from tests.gateway.running_gateway import running
 from tests.gateway.stand_ins.auth_service import AuthStandIn
 from tests.ports import free_port
 
-NAMES = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+NAMES = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 SPOOFED = [f"{name}: forged" for name in NAMES]
 
 

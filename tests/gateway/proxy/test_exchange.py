@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
 from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from tests.gateway.proxy.flow_control import CHUNK, CHUNKS, MAX_BUFFERED_BYTES, SentBytes, read_until
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
@@ -24,7 +24,7 @@ GATEWAYS_OWN = [
 ]
 
 
-VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, READABLE_HEADERS, verify
+from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -21,7 +21,7 @@ GATEWAYS_OWN = [
 ]
 
 
-VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *READABLE_HEADERS)]
+VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 
 
 def sent(upstream: RawUpstream) -> list[tuple[str, str]]:

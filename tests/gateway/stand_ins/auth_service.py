@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chassis.clock import Clock
-from contract.internal import END_PATH, EXCHANGE_PATH, SEEN_PATH, SESSIONS_PATH
-from contract.peer import verify_peer
+from contract.internal_api import END_PATH, EXCHANGE_PATH, SESSIONS_PATH, USAGE_REPORT_PATH
+from contract.peer_token import verify_peer
 from tests.gateway.access_tokens import PEER_SECRET, SigningKey, access_claims, jwks
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 
@@ -68,7 +68,7 @@ class AuthStandIn:
         if path.endswith("jwks.json"):
             await conversation.write(ok(jwks(self.key)))
             return
-        if path != SEEN_PATH:
+        if path != USAGE_REPORT_PATH:
             self.calls.append(path)
             while self.holding:  # noqa: ASYNC110 - the test's thread ends it
                 await asyncio.sleep(0.005)

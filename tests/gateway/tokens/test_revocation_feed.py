@@ -11,7 +11,7 @@ from redis.asyncio import Redis as AsyncRedis
 from structlog.testing import capture_logs
 
 from contract.problems import Refused
-from contract.revocation import QUERIES, STREAM, complete_fields
+from contract.revocation import COMPLETENESS_QUERIES, STREAM, completeness_reply
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import MAX_FEED_SILENCE_SECONDS, Revocations
 from gateway.worker.background_tasks import BackgroundTasks
@@ -230,7 +230,7 @@ class TestFailClosed:
                 assert not is_available(revocations, clock())
                 await asyncio.to_thread(valkey.start)
                 with Redis.from_url(valkey.url) as redis:
-                    redis.xadd(STREAM, dict(complete_fields("0" * 32, NOW).items()))
+                    redis.xadd(STREAM, dict(completeness_reply("0" * 32, NOW).items()))
                 await until(lambda: reads(valkey) >= 2)
                 assert not is_available(revocations, clock())
                 assert await until_answered(valkey, "meanwhile") == 1
@@ -245,7 +245,7 @@ class TestFailClosed:
         async def check() -> None:
             async with following(valkey, revocations, MovableClock(NOW)) as feed:
                 with Redis.from_url(valkey.url) as redis:
-                    await until(lambda: bool(redis.spop(QUERIES)))
+                    await until(lambda: bool(redis.spop(COMPLETENESS_QUERIES)))
                 assert await until_answered(valkey) == 1
                 await until(lambda: feed.loaded)
 
@@ -257,7 +257,7 @@ def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) ->
         async with following(valkey, revocations, MovableClock(NOW)) as feed:
             await until(lambda: feed.loaded)
             with Redis.from_url(valkey.url) as redis:
-                assert not redis.exists(QUERIES)
+                assert not redis.exists(COMPLETENESS_QUERIES)
 
     run(check)
 
@@ -265,12 +265,12 @@ def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) ->
 def answer_questions(valkey: Valkey, *owed: str) -> int:
     """Publish the `owed` sessions and answer as the auth service does. Return the number of questions."""
     with Redis.from_url(valkey.url, decode_responses=True) as redis:
-        questions = redis.spop(QUERIES, 100) or []
+        questions = redis.spop(COMPLETENESS_QUERIES, 100) or []
         assert isinstance(questions, list)
         if questions:
             publish(valkey, *owed)
         for question in questions:
-            redis.xadd(STREAM, dict(complete_fields(str(question), NOW).items()))
+            redis.xadd(STREAM, dict(completeness_reply(str(question), NOW).items()))
         return len(questions)
 
 

@@ -1,7 +1,6 @@
-"""Four kinds of tokens, four verifiers: each takes its own kind and refuses every other (R2).
+"""Four kinds of tokens, and the verifier of each: it accepts its own kind and rejects every other.
 
-All that are signed with a secret share one here, and the access token's key signs nothing else: it is typ and
-audience that tell the kinds apart, not the luck of different keys.
+The three kinds that are signed with a secret share one secret here, so that only `typ` and audience distinguish them.
 """
 
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from auth_service.tokens.signing_keys import KeyRing, load_key_ring
 from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_AUDIENCE, REFRESH_TYP, InvalidToken
 from contract.identity import verify
 from contract.keys import assertion_verifier
-from contract.peer import PEER_TYP, verify_peer
+from contract.peer_token import PEER_TYP, verify_peer
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.tokens.verifier_bench import Bench, Publisher
@@ -57,7 +56,7 @@ def ring() -> KeyRing:
 
 @pytest.fixture(scope="module")
 def signers(ring: KeyRing) -> dict[str, Sign]:
-    """Return how each kind is signed, with its `typ` and any claims."""
+    """Return for each kind the function that signs claims under a `typ`."""
     kid = ring.signing.public.kid
 
     def with_key(typ: str, claims: dict[str, Any]) -> str:
@@ -74,27 +73,27 @@ def verifiers(ring: KeyRing) -> dict[str, list[Verify]]:
     """Return the verifiers of each kind; access tokens have two."""
     reader = TokenReader(ring, SECRET.encode(), issuer="sallyport", audience="sallyport-api", clock=lambda: NOW)
     return {
-        "access": [_at_the_gateway(ring), reader.read_access],
+        "access": [_gateway_verifier(ring), reader.read_access],
         "refresh": [reader.read_refresh],
         "identity": [lambda token: verify(token, verifier=assertion_verifier(SECRET), audience="notes", now=NOW)],
         "peer": [lambda token: verify_peer(token, SECRET, now=NOW)],
     }
 
 
-def _at_the_gateway(ring: KeyRing) -> Verify:
+def _gateway_verifier(ring: KeyRing) -> Verify:
     key = SigningKey(ring.signing.public.kid, ring.signing.private_key)
 
-    def ask(token: str) -> None:
+    def verify_at_the_gateway(token: str) -> None:
         code = Bench(MovableClock(NOW), Publisher([key])).answer(token)
         assert code in ("ok", "token_invalid")
         if code != "ok":
             raise InvalidToken(code)
 
-    return ask
+    return verify_at_the_gateway
 
 
-def is_taken(verify_one: Verify, token: str) -> bool:
-    """Return whether the verifier accepts `token`. Any error other than InvalidToken is a fault."""
+def accepts(verify_one: Verify, token: str) -> bool:
+    """Return whether the verifier accepts `token`. Every error except InvalidToken fails the test."""
     try:
         verify_one(token)
     except InvalidToken:
@@ -109,7 +108,7 @@ def test_each_verifier_accepts_its_own_kind_only(
 ) -> None:
     typ, claims = KINDS[kind]
     token = signers[kind](typ, COMMON | claims)
-    assert [is_taken(one, token) for one in verifiers[verifier]] == [kind == verifier] * len(verifiers[verifier])
+    assert [accepts(one, token) for one in verifiers[verifier]] == [kind == verifier] * len(verifiers[verifier])
 
 
 @pytest.mark.parametrize("verifier", KINDS)
@@ -117,23 +116,23 @@ def test_each_verifier_accepts_its_own_kind_only(
 def test_typ_and_audience_are_each_checked(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], kind: str, verifier: str
 ) -> None:
-    """Under every key."""
+    """A token with the right `typ` or the right audience alone is rejected, under every key."""
     typ, claims = KINDS[kind]
     wanted_typ, wanted_claims = KINDS[verifier]
     for sign_one in signers.values():
         if kind != verifier:
-            assert not any(is_taken(one, sign_one(wanted_typ, COMMON | claims)) for one in verifiers[verifier])
-            assert not any(is_taken(one, sign_one(typ, COMMON | wanted_claims)) for one in verifiers[verifier])
+            assert not any(accepts(one, sign_one(wanted_typ, COMMON | claims)) for one in verifiers[verifier])
+            assert not any(accepts(one, sign_one(typ, COMMON | wanted_claims)) for one in verifiers[verifier])
 
 
 @pytest.mark.parametrize("verifier", KINDS)
 def test_each_kind_is_accepted_with_its_own_key_only(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], verifier: str
 ) -> None:
-    """R1, R3: HS256 with whatever secret for an access token, RS256 with the signing key for the others."""
+    """An access token signed with a secret is rejected, and the other kinds signed with the signing key."""
     typ, claims = KINDS[verifier]
-    wrong = signers["refresh"] if verifier == "access" else signers["access"]
-    assert not any(is_taken(one, wrong(typ, COMMON | claims)) for one in verifiers[verifier])
+    sign_with_wrong_key = signers["refresh"] if verifier == "access" else signers["access"]
+    assert not any(accepts(one, sign_with_wrong_key(typ, COMMON | claims)) for one in verifiers[verifier])
 
 
 @pytest.mark.parametrize("verifier", KINDS)
@@ -141,5 +140,4 @@ def test_each_kind_is_accepted_with_its_own_key_only(
 def test_every_verifier_rejects_malformed_tokens(
     verifiers: dict[str, list[Verify]], verifier: str, token: str
 ) -> None:
-    """R6."""
-    assert not any(is_taken(one, token) for one in verifiers[verifier])
+    assert not any(accepts(one, token) for one in verifiers[verifier])

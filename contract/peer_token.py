@@ -1,6 +1,6 @@
 """The peer token: how the gateway authenticates to the auth service's internal endpoints.
 
-It is valid for one minute and for this purpose only; the shared secret itself is never sent.
+A token is valid for one minute and only for these endpoints. The shared secret itself is never sent.
 """
 
 from contract.claims import check_registered_claims
@@ -9,7 +9,7 @@ from contract.problems import ProblemCode
 
 PEER_HEADER = "X-Peer"
 PEER_REFUSED: ProblemCode = "peer_refused"
-"""The code of the auth service's 403 if the peer token is missing or invalid."""
+"""The code of the 403 with which the auth service answers a missing or invalid peer token."""
 PEER_TYP = "peer+jwt"
 PEER_AUDIENCE = "sallyport-internal"
 ISSUER = "sallyport-gateway"

@@ -1,0 +1,10 @@
+"""The auth service's endpoints that need no credentials. They ignore Authorization and cookies."""
+
+_ANY_METHOD = frozenset({"/auth/jwt/create", "/auth/jwt/refresh", "/auth/jwt/verify", "/auth/jwt/blacklist"})
+_ONE_METHOD = frozenset({("POST", "/auth/users")})
+
+
+def is_anonymous(method: str, path: str) -> bool:
+    """Return whether the auth service serves `method` at `path` to unauthenticated callers."""
+    endpoint = path.removesuffix("/")
+    return endpoint in _ANY_METHOD or (method, endpoint) in _ONE_METHOD
