@@ -6,7 +6,7 @@ import json
 import pytest
 from redis.asyncio import Redis
 
-from contract.fetched import FETCHED_HEADER, is_fetched
+from contract.fetched_token import FETCHED_TOKEN_HEADER, is_fetched_token
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
@@ -87,9 +87,9 @@ def test_a_session_cookie_is_replaced_by_the_token_that_the_gateway_holds(
     """The seal tells the auth service that no client has presented the token."""
     chosen = choose(forwarding, Credentials(session_cookies=(HANDLE,), other_cookies=(b"a=1",)))
     fields = dict(line.split(": ") for line in chosen.lines.decode().split("\r\n") if line)
-    assert set(fields) == {"Authorization", FETCHED_HEADER, "Cookie"}
+    assert set(fields) == {"Authorization", FETCHED_TOKEN_HEADER, "Cookie"}
     assert (fields["Authorization"], fields["Cookie"]) == (f"Bearer {held_token}", "a=1")
-    assert is_fetched(held_token, fields[FETCHED_HEADER], PEER_SECRET)
+    assert is_fetched_token(held_token, fields[FETCHED_TOKEN_HEADER], PEER_SECRET)
     assert chosen.principal is not None
     assert chosen.principal.handle == HANDLE.decode()
 
