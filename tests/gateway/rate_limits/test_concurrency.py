@@ -1,69 +1,133 @@
-"""Many concurrent clients of an upstream that resets connections at random: no response is mixed up."""
+"""Concurrency limits: slots are given in the order of arrival, and are released in every case."""
 
 import asyncio
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
-from tests.gateway.running_gateway import RunningGateway
+import pytest
 
-CLIENTS = 50
-REQUESTS = 40
-"""Requests of each client."""
-
-
-async def unreliable(conversation: Conversation) -> None:
-    """Respond with the target and body in two writes. One of ten connections is reset before or between them."""
-    await conversation.read_body()
-    luck = random.random()
-    if luck < 0.05:
-        conversation.reset()
-        return
-    answer = ok(conversation.request.request_line.split()[1].encode() + conversation.request.content())
-    await conversation.write(answer[:60])
-    if luck < 0.10:
-        conversation.reset()
-        return
-    if luck < 0.30:
-        await asyncio.sleep(luck / 100)
-    await conversation.write(answer[60:])
+from contract.problems import Refused
+from gateway.rate_limits.concurrency import ClientGone, ConcurrencyQueue
+from gateway.routing.routes import ConcurrencyLimit
 
 
-async def one_client(port: int, number: int) -> list[int]:
-    """Compare each complete response with its request. Return the statuses; 0 stands for an aborted response."""
-    statuses: list[int] = []
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for number_of_request in range(REQUESTS):
-        target = f"/public/{number}/{number_of_request}"
-        body = f"{number}-{number_of_request}".encode() * (number_of_request % 3)
-        method = "POST" if body else "GET"
-        writer.write(f"{method} {target} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-            length = int(head.partition("content-length: ")[2].split("\r\n")[0])
-            content = await reader.readexactly(length)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            statuses.append(0)
-            writer.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            continue
-        status = int(head.split()[1])
-        statuses.append(status)
-        assert status == 502 or (status, content) == (200, target.encode() + body)
-        if "connection: close" in head:
-            writer.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
-    return statuses
+@dataclass
+class WaitingClient:
+    """A client that waits for a slot."""
+
+    disconnected: bool = False
+    on_disconnect: Callable[[], None] | None = None
+
+    def go_away(self) -> None:
+        """Close the connection."""
+        self.disconnected = True
+        if self.on_disconnect is not None:
+            self.on_disconnect()
 
 
-async def all_clients(port: int) -> list[int]:
-    found = await asyncio.gather(*(one_client(port, number) for number in range(CLIENTS)))
-    return [status for statuses in found for status in statuses]
+def test_a_released_slot_goes_to_the_request_that_has_waited_longest() -> None:
+    async def scenario() -> None:
+        queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
+        slot = queue.try_acquire()
+        assert slot is not None
+        order: list[int] = []
+
+        async def one(number: int) -> None:
+            with await queue.acquire(WaitingClient()):
+                order.append(number)
+
+        tasks = [asyncio.create_task(one(number)) for number in range(5)]
+        await asyncio.sleep(0)
+        assert (queue.in_use, queue.waiting) == (1, 5)
+        slot.release()
+        assert queue.try_acquire() is None, "a new request overtook the waiting ones"
+        await asyncio.gather(*tasks)
+        assert order == [0, 1, 2, 3, 4]
+        assert (queue.in_use, queue.waiting) == (0, 0)
+
+    asyncio.run(scenario())
 
 
-def test_every_response_belongs_to_its_request(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    upstream.begin(unreliable)
-    statuses = asyncio.run(all_clients(gateway.port))
-    assert len(statuses) == CLIENTS * REQUESTS
-    assert statuses.count(200) > 0.8 * len(statuses)
-    assert {0, 502} <= set(statuses), "nothing broke: the test tested nothing"
+def test_a_second_release_does_nothing() -> None:
+    queue = ConcurrencyQueue(ConcurrencyLimit(2))
+    first, second = queue.try_acquire(), queue.try_acquire()
+    assert first is not None
+    assert second is not None
+    first.release()
+    first.release()
+    assert queue.in_use == 1
+
+
+def test_a_disconnected_client_does_not_wait() -> None:
+    async def scenario() -> None:
+        queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
+        with pytest.raises(ClientGone):
+            await queue.acquire(WaitingClient(disconnected=True))
+        assert queue.in_use == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_slot_given_in_the_turn_in_which_the_wait_ends_is_not_lost() -> None:
+    """The wait ends by a disconnect or by a cancelled task, before or after the slot is given."""
+
+    async def scenario() -> None:
+        for end_first in (True, False):
+            for ends in ("gone", "cancelled"):
+                queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
+                slot = queue.try_acquire()
+                assert slot is not None
+                client = WaitingClient()
+                task = asyncio.create_task(queue.acquire(client))
+                await asyncio.sleep(0)
+                end = client.go_away if ends == "gone" else task.cancel
+                steps: list[Callable[[], object]] = [end, slot.release]
+                for step in steps if end_first else reversed(steps):
+                    step()
+                (result,) = await asyncio.gather(task, return_exceptions=True)
+                if not isinstance(result, BaseException):  # the slot was given first, and the request continues
+                    result.release()
+                assert (queue.in_use, queue.waiting) == (0, 0), (end_first, ends)
+
+    asyncio.run(scenario())
+
+
+def test_no_slot_is_lost_in_any_order_of_events() -> None:
+    """A thousand clients get a slot, disconnect, are cancelled or are refused, at random."""
+    luck = random.Random(7)
+
+    async def scenario() -> None:
+        queue = ConcurrencyQueue(ConcurrencyLimit(3, queue=20, max_wait=0.01))
+        most = 0
+
+        async def one(client: WaitingClient) -> None:
+            nonlocal most
+            with await queue.acquire(client):
+                most = max(most, queue.in_use)
+                await asyncio.sleep(luck.choice((0, 0, 0.001)))
+                if luck.random() < 0.2:
+                    raise ValueError("the exchange failed")
+
+        # At first more clients than slots and queue come at once. One that waits disconnects, another is cancelled.
+        crowd = [WaitingClient() for _ in range(30)]
+        tasks = [asyncio.create_task(one(client)) for client in crowd]
+        asyncio.get_running_loop().call_soon(crowd[10].go_away)
+        asyncio.get_running_loop().call_soon(tasks[11].cancel)
+        for _ in range(1_000):
+            client = WaitingClient()
+            task = asyncio.create_task(one(client))
+            tasks.append(task)
+            if luck.random() < 0.3:
+                asyncio.get_running_loop().call_later(luck.random() * 0.004, client.go_away)
+            if luck.random() < 0.3:
+                asyncio.get_running_loop().call_later(luck.random() * 0.004, task.cancel)
+            if luck.random() < 0.3:
+                await asyncio.sleep(luck.choice((0, 0.001)))
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        kinds = {type(result) for result in results}
+        assert kinds == {type(None), ValueError, ClientGone, asyncio.CancelledError, Refused}
+        assert most == 3
+        assert (queue.in_use, queue.waiting) == (0, 0)
+
+    asyncio.run(scenario())
