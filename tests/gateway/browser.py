@@ -3,7 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.stand_ins.auth_service import PASSWORD, AuthStandIn
 
@@ -14,11 +14,11 @@ UNKNOWN_HANDLE = "u" * 43
 """A well-formed handle without a session."""
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> Answer:
+def ask(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> RawResponse:
     """Send one request on a connection of its own; `line` is the request line without the version."""
     with gateway.connect() as client:
         length = [f"Content-Length: {len(body)}"] if body else []
-        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields, *length, body=body)
+        return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields, *length, body=body)
 
 
 def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
@@ -32,13 +32,13 @@ def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *field
         return [answer.result().status for answer in answers]
 
 
-def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> Answer:
+def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> RawResponse:
     """Log in as Ada, by default from a page of the gateway's own origin."""
     body = json.dumps({"email": "ada@example.org", "password": password}).encode()
     return ask(gateway, "POST /session/", "Content-Type: application/json", *(fields or SAME_ORIGIN), body=body)
 
 
-def handle_in(answer: Answer) -> str:
+def handle_in(answer: RawResponse) -> str:
     """Return the handle in the session cookie that a log-in sets."""
     assert answer.status == 200, answer
     return (answer.get("set-cookie") or "").split(";")[0].removeprefix(f"{COOKIE}=")

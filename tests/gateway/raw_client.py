@@ -12,13 +12,13 @@ from tests.gateway.raw_upstream import WAIT, limit_buffers
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response as h11 parses it; `whole` is False if it is incomplete."""
+class RawResponse:
+    """A response as h11 parses it; `is_complete` is False if the connection ended within the body."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
     body: bytes
-    whole: bool = True
+    is_complete: bool = True
 
     def get(self, name: str) -> str | None:
         """Return the one value of the field `name`, or None."""
@@ -72,12 +72,12 @@ class RawClient:
         """Send `data`."""
         self.socket.sendall(data)
 
-    def ask(self, *lines: str, body: bytes = b"", method: str = "") -> Answer:
+    def request(self, *lines: str, body: bytes = b"", method: str = "") -> RawResponse:
         """Send a request with these lines, unchanged, and return its response."""
         self.send("\r\n".join((*lines, "", "")).encode("latin-1") + body)
-        return self.answer(method or lines[0].split(" ", 1)[0])
+        return self.read_response(method or lines[0].split(" ", 1)[0])
 
-    def answer(self, method: str = "GET") -> Answer:
+    def read_response(self, method: str = "GET") -> RawResponse:
         """Read one final response to a request of `method`. Raises ConnectionError if there is none."""
         reader = _reader(method)
         if self._received:  # h11 takes empty data for the end of the connection
@@ -94,11 +94,11 @@ class RawClient:
                 body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 self._received = reader.trailing_data[0]
-                return Answer(status, fields, bytes(body))
+                return RawResponse(status, fields, bytes(body))
             elif event is None:
-                return Answer(status, fields, bytes(body), whole=False)
+                return RawResponse(status, fields, bytes(body), is_complete=False)
 
-    def interim(self) -> bytes:
+    def read_interim(self) -> bytes:
         """Return what is received up to and including the next empty line."""
         while b"\r\n\r\n" not in self._received:
             data = self.socket.recv(65_536)
@@ -116,7 +116,7 @@ class RawClient:
         data, self._received = self._received[:size], self._received[size:]
         return data
 
-    def rest(self) -> bytes:
+    def read_to_end(self) -> bytes:
         """Return what is received until the server closes. Raises ConnectionResetError if it resets."""
         received, self._received = self._received, b""
         while data := self.socket.recv(65_536):
@@ -126,7 +126,7 @@ class RawClient:
     def is_closed(self) -> bool:
         """Return whether the server closes or resets the connection without sending more."""
         try:
-            return self.rest() == b""
+            return self.read_to_end() == b""
         except ConnectionResetError:
             return True
 
@@ -140,10 +140,10 @@ class RawClient:
         reader.receive_data(data)
 
 
-def one_answer(port: int, *lines: str, body: bytes = b"") -> Answer:
+def single_request(port: int, *lines: str, body: bytes = b"") -> RawResponse:
     """Return the response to one request on a new connection."""
     with RawClient(port) as client:
-        return client.ask(*lines, body=body)
+        return client.request(*lines, body=body)
 
 
 def _reader(method: str) -> h11.Connection:

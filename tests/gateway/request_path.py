@@ -114,7 +114,7 @@ class Traced:
         return self._shortest(self._echo)
 
     def _get(self, client: RawClient) -> None:
-        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {self.token}")
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {self.token}")
         assert answer.status == 200, answer
 
     def _echo(self) -> None:

@@ -14,7 +14,7 @@ from gateway.app import Gateway
 from gateway.server.connection_deadlines import ClientTimeouts
 from gateway.server.http_protocol import ServerProtocol
 from gateway.worker.gunicorn_worker import GatewayServer, GatewayWorker
-from tests.gateway.raw_client import RawClient, one_answer
+from tests.gateway.raw_client import RawClient, single_request
 from tests.gateway.raw_upstream import WAIT
 
 
@@ -44,7 +44,7 @@ class RunningGateway:
         while len(connections) < clients and time.monotonic() < deadline:
             time.sleep(0.005)  # real sockets: no clock to move
         arrived = len(connections) >= clients
-        return arrived and one_answer(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
+        return arrived and single_request(self.port, "GET /healthz HTTP/1.1", "Host: gateway").status == 200
 
     def wait_for_at_most(self, clients: int) -> bool:
         """Return whether at most `clients` are connected within WAIT seconds."""
@@ -96,7 +96,7 @@ def _wait_until(port: int, path: str) -> None:
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
         with suppress(ConnectionError):
-            if one_answer(port, f"GET {path} HTTP/1.1", "Host: gateway").status == 200:
+            if single_request(port, f"GET {path} HTTP/1.1", "Host: gateway").status == 200:
                 return
         time.sleep(0.02)  # another thread is starting: no clock to move
     raise AssertionError(f"{path} at the gateway does not answer 200")

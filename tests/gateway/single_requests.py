@@ -1,16 +1,16 @@
 """Requests to the gateway that each use a new connection."""
 
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.running_gateway import RunningGateway
 
 
-def request_once(gateway: RunningGateway, target: str = "/public/", method: str = "GET", *fields: str) -> Answer:
+def request_once(gateway: RunningGateway, target: str = "/public/", method: str = "GET", *fields: str) -> RawResponse:
     """Send one request on a new connection and return its response."""
     with gateway.connect() as client:
-        return client.ask(f"{method} {target} HTTP/1.1", "Host: h", *fields)
+        return client.request(f"{method} {target} HTTP/1.1", "Host: h", *fields)
 
 
-def status_and_code(answer: Answer) -> tuple[int, str]:
+def status_and_code(answer: RawResponse) -> tuple[int, str]:
     """Return the status and the error code of a problem, whose request id must match the response's."""
     assert answer.problem["request_id"] == answer.get("x-request-id")
     return answer.status, answer.problem["code"]

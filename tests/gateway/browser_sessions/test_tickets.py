@@ -17,7 +17,7 @@ from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, log_in_for_cookie
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer, one_answer
+from tests.gateway.raw_client import RawResponse, single_request
 from tests.gateway.raw_upstream import WAIT, RawUpstream
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
@@ -50,8 +50,8 @@ def ada(signing_key: SigningKey, clock: ShiftedClock) -> str:
     return f"Authorization: Bearer {signing_key.sign(access_claims(now, sid=f's-{now}', jti=f'j-{now}'))}"
 
 
-def ask_for_ticket(gateway: RunningGateway, *fields: str) -> Answer:
-    return one_answer(gateway.port, "POST /session/ticket HTTP/1.1", "Host: h", "Content-Length: 0", *fields)
+def ask_for_ticket(gateway: RunningGateway, *fields: str) -> RawResponse:
+    return single_request(gateway.port, "POST /session/ticket HTTP/1.1", "Host: h", "Content-Length: 0", *fields)
 
 
 def ticket_of(gateway: RunningGateway, *fields: str) -> str:
@@ -63,8 +63,8 @@ def ticket_of(gateway: RunningGateway, *fields: str) -> str:
     return ticket
 
 
-def get(gateway: RunningGateway, target: str, *fields: str) -> Answer:
-    return one_answer(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields)
+def get(gateway: RunningGateway, target: str, *fields: str) -> RawResponse:
+    return single_request(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields)
 
 
 def test_a_ticket_opens_a_stream_for_its_user(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
@@ -79,7 +79,7 @@ def test_a_ticket_opens_a_stream_for_its_user(gateway: RunningGateway, upstream:
 def test_a_trailing_slash_is_accepted(gateway: RunningGateway, ada: str) -> None:
     """As at every other endpoint for clients (/session/ticket/)."""
     fields = ("Host: h", "Content-Length: 0", ada)
-    assert one_answer(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
+    assert single_request(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
 
 
 def test_a_query_with_only_a_ticket_is_removed(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
@@ -150,7 +150,7 @@ def _redis_key_of(ticket: str) -> str:
 def test_a_ticket_opens_streams_only(gateway: RunningGateway, upstream: RawUpstream, ada: str) -> None:
     ticket = ticket_of(gateway, ada)
     for method, target in (("GET", "/api/x"), ("POST", "/streams/x"), ("GET", "/ws/x")):
-        answer = one_answer(
+        answer = single_request(
             gateway.port, f"{method} {target}?ticket={ticket} HTTP/1.1", "Host: h", "Content-Length: 0"
         )
         assert answer.problem["code"] == "no_credentials", (method, target)

@@ -5,7 +5,7 @@ import pytest
 from gateway.app import Gateway
 from tests.gateway.access_tokens import SigningKey
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer, one_answer
+from tests.gateway.raw_client import RawResponse, single_request
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.stand_ins.auth_service import AuthStandIn
@@ -31,17 +31,17 @@ def gateway_paths(app: Gateway) -> list[str]:
     return sorted({path.decode("ascii").rstrip("/") for path in app.gateway_paths.internal})
 
 
-def send(gateway: RunningGateway, method: str, path: str, body: Body, fields: tuple[str, ...]) -> Answer:
+def send(gateway: RunningGateway, method: str, path: str, body: Body, fields: tuple[str, ...]) -> RawResponse:
     lines = [f"{method} {path} HTTP/1.1", "Host: h", *fields, f"Content-Length: {len(body.data)}"]
     if body.content_type:
         lines.append(f"Content-Type: {body.content_type}")
-    return one_answer(gateway.port, *lines, body=body.data)
+    return single_request(gateway.port, *lines, body=body.data)
 
 
-def put(gateway: RunningGateway, path: str, place: Place, fields: tuple[str, ...]) -> Answer:
+def put(gateway: RunningGateway, path: str, place: Place, fields: tuple[str, ...]) -> RawResponse:
     target = f"{path}?{place.query}" if place.query else path
     headers = (f"{name}: {value}" for name, value in place.headers.items())
-    return one_answer(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields, *headers)
+    return single_request(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields, *headers)
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -70,7 +70,7 @@ def test_no_hostile_request_is_a_500(
     assert failures == []
 
 
-def is_acceptable(answer: Answer, method: str) -> bool:
+def is_acceptable(answer: RawResponse, method: str) -> bool:
     """Return whether the response is a success, or a refusal in JSON."""
     is_json = "json" in str(answer.get("content-type"))
     return answer.status < 400 or (answer.status < 500 and (is_json or method == "HEAD"))

@@ -11,7 +11,7 @@ from contract.internal_api import EXCHANGE_PATH
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, handle_in, log_in
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
@@ -49,7 +49,7 @@ def upstream(auth: AuthStandIn, shared_upstream: RawUpstream) -> RawUpstream:
     return shared_upstream
 
 
-def is_cleared(answer: Answer) -> bool:
+def is_cleared(answer: RawResponse) -> bool:
     cookies = [cookie for cookie in answer.get_all("set-cookie") if cookie.startswith(f"{COOKIE}=;")]
     return len(cookies) == 1 and {"Max-Age=0", "Path=/", "Secure", "HttpOnly"} <= set(cookies[0].split("; "))
 

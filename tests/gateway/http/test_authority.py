@@ -16,13 +16,13 @@ def test_the_authority_of_an_absolute_target_replaces_the_host(
         with gateway.connect() as client:
             for _ in range(3):
                 lines = (f"GET {scheme}://{authority}/public/a?q HTTP/{version}", "Host: other.example")
-                assert client.ask(*lines, "Connection: keep-alive").status == 200
+                assert client.request(*lines, "Connection: keep-alive").status == 200
                 assert upstream.last.request_line == "GET /public/a?q HTTP/1.1"
                 assert upstream.last.get("x-forwarded-host") == authority
                 assert f'host="{authority}"' in str(upstream.last.get("forwarded"))
                 assert b"other.example" not in upstream.last.head
     with gateway.connect() as client:
-        assert client.ask(f"GET http://{authority}/public/a HTTP/1.0").status == 200
+        assert client.request(f"GET http://{authority}/public/a HTTP/1.0").status == 200
     assert upstream.last.get("x-forwarded-host") == authority
 
 
@@ -51,7 +51,7 @@ def test_an_absolute_target_without_a_valid_host_is_refused(
     gateway: RunningGateway, upstream: RawUpstream, target: str
 ) -> None:
     with gateway.connect() as client:
-        assert client.ask(f"GET {target} HTTP/1.1", "Host: h").status == 400
+        assert client.request(f"GET {target} HTTP/1.1", "Host: h").status == 400
         assert client.is_closed()
     assert upstream.requests == []
 
@@ -65,7 +65,7 @@ def test_an_absolute_target_without_a_path_means_the_root_or_the_server(
 ) -> None:
     """RFC 9112 3.2.1, 3.2.4. There is no route for the root."""
     with gateway.connect() as client:
-        assert client.ask(line, "Host: h").status == status
+        assert client.request(line, "Host: h").status == status
     assert upstream.requests == []
 
 
@@ -76,7 +76,7 @@ def test_an_absolute_target_does_not_excuse_a_second_or_missing_host(
     """HTTP/1.1 requires exactly one Host in any case (RFC 9112 3.2)."""
     for lines in ((line, "Host: h"), ()):
         with gateway.connect() as client:
-            assert client.ask("GET http://h/public/a HTTP/1.1", *lines).problem["code"] == "bad_header"
+            assert client.request("GET http://h/public/a HTTP/1.1", *lines).problem["code"] == "bad_header"
     assert upstream.requests == []
 
 
@@ -85,7 +85,7 @@ def test_an_absolute_target_does_not_excuse_a_second_or_missing_host(
 )
 def test_a_valid_host_is_forwarded(gateway: RunningGateway, upstream: RawUpstream, host: str) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", f"Host: {host}").status == 200
+        assert client.request("GET /public/ HTTP/1.1", f"Host: {host}").status == 200
     assert upstream.last.get("x-forwarded-host") == host
 
 
@@ -116,5 +116,5 @@ def test_a_valid_host_is_forwarded(gateway: RunningGateway, upstream: RawUpstrea
 def test_an_invalid_host_is_refused(gateway: RunningGateway, upstream: RawUpstream, host: str, path: str) -> None:
     """RFC 9110 4.2.4, 7.2; RFC 9112 3.2: a service may build links from it."""
     with gateway.connect() as client:
-        assert client.ask(f"GET {path} HTTP/1.1", f"Host: {host}").problem["code"] == "bad_header"
+        assert client.request(f"GET {path} HTTP/1.1", f"Host: {host}").problem["code"] == "bad_header"
     assert upstream.requests == []

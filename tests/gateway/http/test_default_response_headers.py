@@ -7,7 +7,7 @@ import pytest
 
 from gateway.http.default_response_headers import default_response_lines
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 
@@ -32,12 +32,12 @@ def behind_tls(make_app: MakeApp) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, line: str, *more: str) -> list[Answer]:
+def ask(gateway: RunningGateway, line: str, *more: str) -> list[RawResponse]:
     """Return the responses to three requests on one connection: repeated requests use the request head cache."""
     with gateway.connect() as client:
-        responses = [client.ask(line, "Host: h", *more)]
+        responses = [client.request(line, "Host: h", *more)]
         while len(responses) < 3 and responses[-1].get("connection") != "close":
-            responses.append(client.ask(line, "Host: h", *more))
+            responses.append(client.request(line, "Host: h", *more))
     return responses
 
 
@@ -69,7 +69,7 @@ def test_hsts_depends_on_the_scheme_of_each_request_of_a_proxys_connection(
     with behind_tls.connect() as proxy:
         for _ in range(3):
             for scheme, expected in (("http", None), ("https", "max-age=31536000")):
-                response = proxy.ask("GET /public/ HTTP/1.1", "Host: h", f"X-Forwarded-Proto: {scheme}")
+                response = proxy.request("GET /public/ HTTP/1.1", "Host: h", f"X-Forwarded-Proto: {scheme}")
                 assert response.get("strict-transport-security") == expected
 
 

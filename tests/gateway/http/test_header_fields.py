@@ -25,7 +25,7 @@ def test_a_spoofed_identity_in_any_spelling_reaches_no_service(
     with gateway.connect() as client:
         for _ in range(3):
             lines = (f"GET {path} HTTP/1.1", "Host: h", f"Authorization: Bearer {token}", *forged)
-            assert client.ask(*lines).status == 200
+            assert client.request(*lines).status == 200
     service = auth_upstream if path == "/auth/" else upstream
     requests = [request for request in service.requests if request.request_line.startswith("GET /")]
     assert len(requests) >= 3
@@ -45,8 +45,8 @@ def test_a_route_forwards_the_names_that_it_lists(make_app: MakeApp, upstream: R
     )
     with running(make_app(GATEWAY_ROUTES=str(file))) as gateway, gateway.connect() as client:
         for _ in range(3):
-            assert client.ask("GET /traced/x HTTP/1.1", "Host: h", *fields[:4]).status == 200
-        assert client.ask("GET /traced/x HTTP/1.1", "Host: h", *fields).status == 200
+            assert client.request("GET /traced/x HTTP/1.1", "Host: h", *fields[:4]).status == 200
+        assert client.request("GET /traced/x HTTP/1.1", "Host: h", *fields).status == 200
     names = [[name for name, _ in request.fields if "_" in name or "." in name] for request in upstream.requests]
     assert names == [["sentry_trace", "x.trace.id"]] * 3 + [["sentry_trace"]]
 
@@ -83,7 +83,7 @@ def test_a_field_that_is_not_forwarded_is_counted_and_its_name_is_logged_once(
     with capture_logs() as lines, running(make_app()) as gateway, gateway.connect() as client:
         for number in range(3):
             fields = ("Once_Logged_Name: secret", "Once_Logged_Name: again", f"X-Number: {number}")
-            assert client.ask("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
+            assert client.request("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
     assert [count for count in counts if count] == [2, 2, 2]
     logged = [line["name"] for line in lines if line["event"] == "request_field_withheld"]
     assert [name for name in logged if "logged" in name] == ["once_logged_name"]
@@ -94,5 +94,5 @@ def test_response_fields_reach_the_client_under_any_name(gateway: RunningGateway
     upstream.begin(answering(ok(b"ok", "X_Trace: 1", "x.trace.id: 2", "X_User_Id: leaked")))
     with gateway.connect() as client:
         for _ in range(3):
-            response = client.ask("GET /public/ HTTP/1.1", "Host: h")
+            response = client.request("GET /public/ HTTP/1.1", "Host: h")
             assert [response.get(name) for name in ("x_trace", "x.trace.id", "x_user_id")] == ["1", "2", None]

@@ -14,14 +14,14 @@ def test_max_forwards_of_options_is_decremented(
 ) -> None:
     """RFC 9110 7.6.2."""
     with gateway.connect() as client:
-        assert client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {received}").status == 200
+        assert client.request("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {received}").status == 200
     assert upstream.last.request_line == "OPTIONS /public/ HTTP/1.1"
     assert upstream.last.get("max-forwards") == forwarded
 
 
 def test_max_forwards_of_other_methods_is_forwarded_unchanged(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 200
     assert upstream.last.get("max-forwards") == "0"
 
 
@@ -30,20 +30,20 @@ def test_the_gateway_answers_options_with_max_forwards_0(
     gateway: RunningGateway, upstream: RawUpstream, path: str
 ) -> None:
     with gateway.connect() as client:
-        answer = client.ask(f"OPTIONS {path} HTTP/1.1", "Host: h", "Max-Forwards: 0")
+        answer = client.request(f"OPTIONS {path} HTTP/1.1", "Host: h", "Max-Forwards: 0")
         assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
-        assert client.ask("OPTIONS /readonly/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 405
-        assert client.ask("OPTIONS /none/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 404
+        assert client.request("OPTIONS /readonly/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 405
+        assert client.request("OPTIONS /none/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 404
     assert upstream.requests == []
 
 
 @pytest.mark.parametrize("value", ["-1", "+1", "1.0", "x", "", "1, 2", "9999999999", "²"])
 def test_max_forwards_must_be_one_number(gateway: RunningGateway, upstream: RawUpstream, value: str) -> None:
     with gateway.connect() as client:
-        answer = client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {value}")
+        answer = client.request("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {value}")
         assert answer.problem["code"] == "bad_header"
     with gateway.connect() as client:
-        twice = client.ask("OPTIONS /public/ HTTP/1.1", "Host: h", "Max-Forwards: 1", "Max-Forwards: 1")
+        twice = client.request("OPTIONS /public/ HTTP/1.1", "Host: h", "Max-Forwards: 1", "Max-Forwards: 1")
         assert twice.problem["code"] == "bad_header"
     assert upstream.requests == []
 
@@ -52,7 +52,7 @@ def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, ups
     """RFC 9110 9.3.7; the connection stays open."""
     with gateway.connect() as client:
         for _ in range(2):
-            answer = client.ask("OPTIONS * HTTP/1.1", "Host: h")
+            answer = client.request("OPTIONS * HTTP/1.1", "Host: h")
             assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
             assert answer.get("x-request-id")
     assert upstream.requests == []
@@ -63,7 +63,7 @@ def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, ups
 )
 def test_a_malformed_options_for_the_server_is_refused(gateway: RunningGateway, lines: tuple[str, ...]) -> None:
     with gateway.connect() as client:
-        assert client.ask(*lines).status == 400
+        assert client.request(*lines).status == 400
 
 
 @pytest.mark.parametrize("path", ["/public/", "/api/", "/readonly/", "/healthz"])
@@ -71,7 +71,7 @@ def test_trace_is_refused(gateway: RunningGateway, upstream: RawUpstream, path: 
     """It would show a page the cookies of its request. Max-Forwards makes no difference."""
     for forwards in ("0", "5"):
         with gateway.connect() as client:
-            answer = client.ask(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
+            answer = client.request(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
         assert answer.status == 405
         assert "TRACE" not in (answer.get("allow") or "TRACE")
         assert b"a=b" not in answer.body
@@ -83,7 +83,7 @@ def test_connect_opens_no_tunnel(gateway: RunningGateway, upstream: RawUpstream,
     """What follows is not parsed as HTTP."""
     with gateway.connect() as client:
         client.send(f"CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\nGET /public/ HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-        answer = client.answer()
+        answer = client.read_response()
         assert (answer.status, answer.get("allow")) == (405, EVERY_METHOD)
         assert client.is_closed()
     assert upstream.requests == []

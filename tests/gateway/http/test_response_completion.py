@@ -37,7 +37,7 @@ def test_every_response_has_one_request_id_and_the_default_headers(
         ids = set()
         for _ in range(3):
             with gateway.connect() as client:
-                answer = client.ask(line, "Host: h", *fields, body=body)
+                answer = client.request(line, "Host: h", *fields, body=body)
             assert answer.status == status
             ids.add(answer.get("x-request-id"))
             assert answer.get("x-content-type-options") == "nosniff"

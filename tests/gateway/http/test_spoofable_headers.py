@@ -22,7 +22,7 @@ def test_no_spoofable_header_reaches_a_service(
         for start in range(0, len(forged), 60):
             for _ in range(3):
                 fields = [f"Authorization: Bearer {token}", *forged[start : start + 60]]
-                assert client.ask(f"GET {path} HTTP/1.1", "Host: h", *fields).status == 200
+                assert client.request(f"GET {path} HTTP/1.1", "Host: h", *fields).status == 200
     service = auth_upstream if path == "/auth/" else upstream
     requests = [request for request in service.requests if request.request_line.startswith("GET /")]
     assert len(requests) > 6
@@ -47,7 +47,7 @@ def test_a_route_forwards_the_headers_that_it_names(make_app: MakeApp, upstream:
     )
     with running(make_app(GATEWAY_ROUTES=str(file))) as gateway, gateway.connect() as client:
         for _ in range(3):
-            assert client.ask("GET /mounted/x HTTP/1.1", "Host: h", *fields).status == 200
+            assert client.request("GET /mounted/x HTTP/1.1", "Host: h", *fields).status == 200
     expected = [
         ("x-script-name", "/a"),
         ("x-script-name", "/b"),

@@ -33,13 +33,13 @@ def test_the_gateway_adds_itself_to_via(
 ) -> None:
     with gateway.connect() as client:
         fields = [f"Via: {value}" for value in received]
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
     assert upstream.last.get("via") == forwarded
 
 
 def test_via_contains_the_version_of_the_request(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.0").status == 200
+        assert client.request("GET /public/ HTTP/1.0").status == 200
     assert upstream.last.get("via") == "1.0 sallyport"
 
 
@@ -49,7 +49,7 @@ LOOPS = ["1.1 sallyport", "1.0 fred, 1.1 sallyport, 1.1 other", "HTTP/1.1\tSally
 @pytest.mark.parametrize("via", LOOPS)
 def test_a_forwarding_loop_is_refused(gateway: RunningGateway, upstream: RawUpstream, via: str) -> None:
     with gateway.connect() as client:
-        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Via: {via}")
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Via: {via}")
     assert (answer.status, answer.problem["code"]) == (508, "loop_detected")
     assert upstream.requests == []
 
@@ -66,8 +66,11 @@ def test_gateways_of_different_names_can_be_chained(
 ) -> None:
     outer, _ = looped
     with outer.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", "Via: 1.1 fred").status == 200
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", "Via: 1.1 sallyport").problem["code"] == "loop_detected"
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", "Via: 1.1 fred").status == 200
+        assert (
+            client.request("GET /public/ HTTP/1.1", "Host: h", "Via: 1.1 sallyport").problem["code"]
+            == "loop_detected"
+        )
     assert upstream.last.get("via") == "1.1 fred, 1.1 outer, 1.1 sallyport"
 
 

@@ -21,7 +21,7 @@ from gateway.proxy.dispatcher import Dispatcher
 from gateway.suspendable import Suspendable, wait_for
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
@@ -215,7 +215,7 @@ def outcomes(way: Way, key: SigningKey, line: str, fields: tuple[str, ...], body
     with way.gateway.connect() as client:
         for _ in range(3):
             try:
-                answer = client.ask(
+                answer = client.request(
                     f"{line} HTTP/1.1", "Host: gateway", f"X-Forwarded-For: {address}", *filled, body=body
                 )
             except ConnectionError:
@@ -239,7 +239,7 @@ def _tokens(key: SigningKey, user: str, number: int) -> dict[str, str]:
     }
 
 
-def comparable(answer: Answer, user: str) -> object:
+def comparable(answer: RawResponse, user: str) -> object:
     """Return a response without what differs in each."""
     fields = []
     for name, value in answer.fields:

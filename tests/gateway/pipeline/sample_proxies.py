@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.plan import ROOT
-from tests.gateway.raw_client import one_answer
+from tests.gateway.raw_client import single_request
 from tests.gateway.raw_upstream import WAIT
 from tests.ports import free_port
 
@@ -123,7 +123,7 @@ def _wait_for(port: int, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(ConnectionError):
-            one_answer(port, "GET / HTTP/1.1", "Host: h")
+            single_request(port, "GET / HTTP/1.1", "Host: h")
             return
         time.sleep(0.02)  # another process is starting, without a clock to move
     process.kill()

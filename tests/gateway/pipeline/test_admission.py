@@ -60,9 +60,9 @@ def test_a_revoked_token(ways: list[Way], signing_key: SigningKey, path: str) ->
         fields = "Host: gateway", f"Authorization: Bearer {token}", f"X-Forwarded-For: 10.200.0.{number}"
         revocations = way.pipeline._authentication._token_verifier._revocations
         with way.gateway.connect() as client:
-            answers = [client.ask(f"GET {path} HTTP/1.1", *fields)]
+            answers = [client.request(f"GET {path} HTTP/1.1", *fields)]
             revocations.add(Revocation("sid", sid, int(now), until=int(now) + 3_000))
-            answers += [client.ask(f"GET {path} HTTP/1.1", *fields) for _ in range(3)]
+            answers += [client.request(f"GET {path} HTTP/1.1", *fields) for _ in range(3)]
         found.append([comparable(answer, sid) for answer in answers])
         assert path.startswith("/auth/") or [answer.status for answer in answers][:2] == [200, 401]
     assert found[0] == found[1] == found[2]

@@ -11,7 +11,7 @@ from gateway.http.origin import parse_allowed_origins
 from gateway.http.request import Request
 from gateway.pipeline.cors import Cors
 from tests.gateway.conftest import ROUTES, MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, Script, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 
@@ -31,9 +31,9 @@ def gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
         yield served
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
+def ask(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
-        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields)
+        return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields)
 
 
 @pytest.mark.parametrize("origin", LISTED)
@@ -86,7 +86,7 @@ def test_a_cached_head_does_not_mix_up_origins(gateway: RunningGateway, upstream
             for origin in ("http://localhost:8100", "ionic://localhost", "https://evil.example", None):
                 for fields, status in (([authorization], 200), ([], 401)):
                     page = [f"Origin: {origin}"] if origin else []
-                    answer = client.ask("GET /api/x HTTP/1.1", "Host: gateway", *fields, *page)
+                    answer = client.request("GET /api/x HTTP/1.1", "Host: gateway", *fields, *page)
                     expected = origin if origin in LISTED else None
                     assert (answer.status, answer.get("access-control-allow-origin")) == (status, expected)
                     assert answer.get("access-control-allow-credentials") == ("true" if expected else None)
@@ -111,7 +111,7 @@ SERVICE_ANSWERS = {
 }
 
 
-def cors_fields(answer: Answer) -> set[str]:
+def cors_fields(answer: RawResponse) -> set[str]:
     return {name for name, _ in answer.fields if name.startswith("access-control-")}
 
 
@@ -130,8 +130,8 @@ def test_cors_fields_of_a_service_are_dropped(
     with gateway.connect() as client:
         for origin in ([], ["Origin: https://evil.example"], ["Origin: null"]):
             for _ in range(3):
-                assert cors_fields(client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *origin)) == set()
-        listed = client.ask(f"GET {path} HTTP/1.1", "Host: gateway", "Origin: ionic://localhost")
+                assert cors_fields(client.request(f"GET {path} HTTP/1.1", "Host: gateway", *origin)) == set()
+        listed = client.request(f"GET {path} HTTP/1.1", "Host: gateway", "Origin: ionic://localhost")
     auth_upstream.begin(auth_answers)
     assert listed.get("access-control-allow-origin") == "ionic://localhost"
     assert "X-Inner" not in (listed.get("access-control-expose-headers") or "")
@@ -199,7 +199,7 @@ def test_a_refused_preflight_is_the_same_for_every_path(
 def test_a_malformed_preflight_is_refused(gateway: RunningGateway, lines: list[str], origin: str) -> None:
     """It is refused for the same reasons as every request, before its origin is checked."""
     with gateway.connect() as client:
-        answer = client.ask(
+        answer = client.request(
             "OPTIONS /public/x HTTP/1.1", *lines, f"Origin: {origin}", "Access-Control-Request-Method: PUT"
         )
     assert (answer.status, answer.get("connection")) == (400, "close")
@@ -275,7 +275,7 @@ def test_vary_of_a_service_is_kept(gateway: RunningGateway, upstream: RawUpstrea
     upstream.begin(answering(ok(b"ok", "Vary: Accept, Accept-Encoding")))
     with gateway.connect() as client:
         for _ in range(3):
-            answer = client.ask("GET /public/x HTTP/1.1", "Host: gateway")
+            answer = client.request("GET /public/x HTTP/1.1", "Host: gateway")
             assert answer.get_all("vary") == ["Origin", "Accept, Accept-Encoding"]
 
 
@@ -338,7 +338,7 @@ def test_a_log_in_by_cookie_from_another_site_is_refused_with_the_reason(
     """The browser would drop the cookie, and the log-in would seem to work."""
     body = b'{"email": "a@example.com", "password": "x"}'
     with gateway.connect() as client:
-        answer = client.ask(
+        answer = client.request(
             "POST /session/ HTTP/1.1",
             "Host: gateway.example",
             f"Origin: {origin}",

@@ -14,7 +14,7 @@ from gateway.observability.access_log import AccessLog
 from gateway.pipeline.forward_auth import logged_request, original_request
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
@@ -41,9 +41,9 @@ def deciding(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
     auth_service.stop()
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str) -> Answer:
+def ask(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
-        return client.ask(f"{line} HTTP/1.1", "Host: gateway", *fields)
+        return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields)
 
 
 def nginx(method: str, target: str) -> tuple[str, ...]:
@@ -54,19 +54,19 @@ def traefik(method: str, target: str) -> tuple[str, ...]:
     return f"X-Forwarded-Method: {method}", f"X-Forwarded-Uri: {target}", "X-Forwarded-Host: app.example"
 
 
-def as_nginx(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+def as_nginx(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
     return ask(gateway, ASK, *nginx(method, target), *fields)
 
 
-def as_traefik(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+def as_traefik(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
     return ask(gateway, ASK, *traefik(method, target), *fields)
 
 
-def as_envoy(gateway: RunningGateway, method: str, target: str, *fields: str) -> Answer:
+def as_envoy(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
     return ask(gateway, f"{method} /forward-auth{target}", "Content-Length: 0", *fields)
 
 
-AsProxy = Callable[..., Answer]
+AsProxy = Callable[..., RawResponse]
 PROXIES = pytest.mark.parametrize("as_proxy", [as_nginx, as_traefik, as_envoy])
 
 

@@ -10,7 +10,7 @@ from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.pipeline.sample_proxies import PROXIES, SampleProxy
-from tests.gateway.raw_client import Answer, one_answer
+from tests.gateway.raw_client import RawResponse, single_request
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import running
 from tests.gateway.stand_ins.auth_service import AuthStandIn
@@ -44,9 +44,9 @@ def port(
     auth_service.stop()
 
 
-def ask(port: int, line: str, *fields: str, body: bytes = b"") -> Answer:
+def ask(port: int, line: str, *fields: str, body: bytes = b"") -> RawResponse:
     length = [f"Content-Length: {len(body)}"] if body else []
-    return one_answer(port, f"{line} HTTP/1.1", "Host: h", *fields, *length, body=body)
+    return single_request(port, f"{line} HTTP/1.1", "Host: h", *fields, *length, body=body)
 
 
 def test_the_service_gets_the_verified_identity_and_no_spoofed_one(

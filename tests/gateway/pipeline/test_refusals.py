@@ -15,7 +15,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 
 def refused(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str]:
     """Return the status and the code of the refusal."""
-    answer = client.ask(*lines, body=body)
+    answer = client.request(*lines, body=body)
     assert answer.problem["request_id"] == answer.get("x-request-id")
     return answer.status, answer.problem["code"]
 
@@ -52,7 +52,7 @@ def test_a_refusal_is_a_problem_with_the_requests_id(
 def test_a_refused_method_gets_the_allowed_ones(gateway: RunningGateway) -> None:
     """GET implies HEAD (RFC 9110 9.3.2)."""
     with gateway.connect() as client:
-        assert client.ask("DELETE /readonly/ HTTP/1.1", "Host: h").get("allow") == "GET, HEAD"
+        assert client.request("DELETE /readonly/ HTTP/1.1", "Host: h").get("allow") == "GET, HEAD"
 
 
 def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGateway, signing_key: SigningKey) -> None:
@@ -70,14 +70,14 @@ def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGatewa
     with gateway.connect() as client:
         for line, challenge in expected.items():
             given = [line] if line.startswith("Auth") else []
-            response = client.ask("GET /staff/ HTTP/1.1", "Host: h", *given)
+            response = client.request("GET /staff/ HTTP/1.1", "Host: h", *given)
             assert (response.status, response.get("www-authenticate")) == challenge, line
 
 
 def test_the_scheme_bearer_is_case_insensitive(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
     with gateway.connect() as client:
         for scheme in ("Bearer", "bearer", "BEARER"):
-            assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: {scheme} {token}").status == 200
+            assert client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: {scheme} {token}").status == 200
 
 
 def test_two_authorization_fields_are_refused(gateway: RunningGateway, token: str) -> None:
@@ -89,7 +89,7 @@ def test_two_authorization_fields_are_refused(gateway: RunningGateway, token: st
 def test_a_refusal_does_not_contain_the_token(gateway: RunningGateway, signing_key: SigningKey) -> None:
     forged = SigningKey(kid=signing_key.kid).sign(access_claims(time.time()))
     with gateway.connect() as client:
-        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {forged}")
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {forged}")
     assert answer.status == 401
     assert not any(part.encode() in answer.body for part in forged.split("."))
 
@@ -113,16 +113,21 @@ def test_a_body_over_the_routes_limit_is_refused_unread(gateway: RunningGateway,
 
 def test_a_body_of_exactly_the_limit_is_accepted(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask("POST /small/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status == 200
+        assert (
+            client.request("POST /small/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status == 200
+        )
         chunks = b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
-        assert client.ask("POST /small/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=chunks).status == 200
+        assert (
+            client.request("POST /small/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=chunks).status
+            == 200
+        )
 
 
 def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
         client.send(b"6\r\n567890\r\n")
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
         assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
         assert client.is_closed()
     assert upstream.requests == []
@@ -136,10 +141,10 @@ def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGatew
             client.send(b"%x\r\n%b\r\n" % (REQUEST_BUFFER_BYTES + 1, bytes(REQUEST_BUFFER_BYTES + 1)))
             _wait_for_request(upstream)
             client.send(b"100001\r\n" + bytes(2**20 + 1))
-            assert client.answer("POST").status == 413
+            assert client.read_response("POST").status == 413
         upstream.begin()
     with gateway.connect() as client:
-        assert client.ask("GET /narrow/ HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /narrow/ HTTP/1.1", "Host: h").status == 200
 
 
 def test_a_client_that_keeps_sending_gets_the_refusal(gateway: RunningGateway) -> None:
@@ -148,7 +153,7 @@ def test_a_client_that_keeps_sending_gets_the_refusal(gateway: RunningGateway) -
         client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
         client.send(bytes(3_000_000))
         time.sleep(0.05)  # by now, a reset would have destroyed the response
-        assert client.answer("POST").status == 413
+        assert client.read_response("POST").status == 413
 
 
 SMUGGLED = b"GET /public/smuggled HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -160,8 +165,8 @@ def test_the_body_of_a_refused_request_is_not_read_as_a_request(
     """If the body is complete, the connection continues after it."""
     with gateway.connect() as client:
         length = f"Content-Length: {len(SMUGGLED)}"
-        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=SMUGGLED).status == 401
-        assert client.ask("GET /public/next HTTP/1.1", "Host: h").status == 200
+        assert client.request("POST /api/ HTTP/1.1", "Host: h", length, body=SMUGGLED).status == 401
+        assert client.request("GET /public/next HTTP/1.1", "Host: h").status == 200
     assert [request.request_line for request in upstream.requests] == ["GET /public/next HTTP/1.1"]
 
 
@@ -171,7 +176,7 @@ def test_the_rest_of_a_refused_request_is_not_read_as_a_request(
     """The gateway does not wait for the rest of the body, so it closes the connection."""
     with gateway.connect() as client:
         length = f"Content-Length: {len(SMUGGLED) + 1}"
-        assert client.ask("POST /api/ HTTP/1.1", "Host: h", length, body=b"x").status == 401
+        assert client.request("POST /api/ HTTP/1.1", "Host: h", length, body=b"x").status == 401
         client.send(SMUGGLED)
         assert client.is_closed()
     assert upstream.requests == []
@@ -187,13 +192,13 @@ def test_without_keys_a_token_is_refused_with_503(
     monkeypatch.setattr(app, "STARTUP_WAIT_SECONDS", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:
-        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
         assert (answer.status, answer.problem["code"]) == (503, "keys_unavailable")
         assert answer.get("retry-after") == "1"
         assert refused(client, "GET /api/ HTTP/1.1", "Host: h") == (401, "no_credentials")
         assert refused(client, "GET /auth/ HTTP/1.1", "Host: h") == (503, "auth_unavailable")
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
-        ready = client.ask("GET /readyz HTTP/1.1", "Host: h")
+        assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 200
+        ready = client.request("GET /readyz HTTP/1.1", "Host: h")
         assert ready.status == 503
         assert b"signing keys" in ready.body
 
@@ -201,7 +206,7 @@ def test_without_keys_a_token_is_refused_with_503(
 def test_refusals_of_the_gateways_own_endpoints_are_problems_too(gateway: RunningGateway) -> None:
     with gateway.connect() as client:
         assert refused(client, "POST /healthz HTTP/1.1", "Host: h") == (405, "method_not_allowed")
-        assert client.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /healthz HTTP/1.1", "Host: h").status == 200
 
 
 def _wait_for_request(upstream: RawUpstream) -> None:

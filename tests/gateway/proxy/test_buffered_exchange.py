@@ -20,12 +20,12 @@ def client(gateway: RunningGateway, upstream: RawUpstream) -> Iterator[RawClient
     """A client whose requests find an idle upstream connection and cached heads."""
     with gateway.connect() as connected:
         for _ in range(3):
-            assert connected.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+            assert connected.request("GET /public/ HTTP/1.1", "Host: h").status == 200
         yield connected
 
 
 def ask(client: RawClient, path: str = "/public/") -> tuple[int, bytes]:
-    answer = client.ask(f"GET {path} HTTP/1.1", "Host: h")
+    answer = client.request(f"GET {path} HTTP/1.1", "Host: h")
     return answer.status, answer.body
 
 
@@ -33,13 +33,13 @@ def test_a_response_with_another_head_keeps_the_connection(client: RawClient, up
     """Its head is not the cached one, and its body is longer than the one before."""
     upstream.begin_answering(answering(ok(b"new", "X-New: 1")))
     for _ in range(3):
-        answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+        answer = client.request("GET /public/ HTTP/1.1", "Host: h")
         assert (answer.status, answer.body, answer.get("x-new")) == (200, b"new", "1")
     assert {request.connection for request in upstream.requests[-3:]} == {upstream.last.connection}
 
 
 def test_a_body_that_is_complete_is_forwarded_with_its_head(client: RawClient, upstream: RawUpstream) -> None:
-    answer = client.ask("POST /public/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body")
+    answer = client.request("POST /public/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body")
     assert answer.status == 200
     assert (upstream.last.request_line, upstream.last.body) == ("POST /public/ HTTP/1.1", b"body")
 
@@ -58,7 +58,7 @@ def test_overrides_and_rate_limits_are_in_responses_with_a_cached_head(
     )
     with running(make_app(GATEWAY_ROUTES=str(folder / "routes.toml"))) as gateway, gateway.connect() as client:
         for left in (99, 98, 97, 96):
-            answer = client.ask("GET / HTTP/1.1", "Host: h")
+            answer = client.request("GET / HTTP/1.1", "Host: h")
             assert answer.get("x-frame-options") == "DENY"
             assert f"r={left}" in (answer.get("ratelimit") or "")
 
@@ -88,7 +88,7 @@ def test_an_upstream_that_is_silent_is_a_504(client: RawClient, upstream: RawUps
 
     upstream.begin_answering(script)
     begun = time.monotonic()
-    answer = client.ask("GET /impatient/ HTTP/1.1", "Host: h")
+    answer = client.request("GET /impatient/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.problem["code"]) == (504, "upstream_timeout")
     assert 0.3 <= time.monotonic() - begun < WAIT
     assert upstream.last.closed.wait(WAIT)
@@ -110,5 +110,5 @@ def test_an_idle_connection_that_the_upstream_closes_costs_no_request(
 
 def test_a_malformed_response_is_a_502(client: RawClient, upstream: RawUpstream) -> None:
     upstream.begin_answering(answering(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"))
-    answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+    answer = client.request("GET /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.problem["code"]) == (502, "upstream_failed")

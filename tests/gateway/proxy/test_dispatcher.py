@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from contract.problems import Refused
 from gateway.pipeline.pipeline import Pipeline
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import one_answer
+from tests.gateway.raw_client import single_request
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
@@ -31,7 +31,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, make_app: MakeApp) -> Iterator[Runni
 def test_an_unexpected_exception_is_a_500_and_is_logged(broken: RunningGateway, method: str) -> None:
     """GET is answered by callbacks, OPTIONS in a task."""
     with capture_logs() as lines:
-        answer = one_answer(broken.port, f"{method} /public/ HTTP/1.1", "Host: h")
+        answer = single_request(broken.port, f"{method} /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.problem["code"]) == (500, "internal_error")
     logged = [line for line in lines if line["event"] == "unhandled_exception"]
     assert [line["request_id"] for line in logged] == [answer.get("x-request-id")]
@@ -39,8 +39,8 @@ def test_an_unexpected_exception_is_a_500_and_is_logged(broken: RunningGateway, 
 
 def test_a_connection_outlives_an_unexpected_exception(broken: RunningGateway) -> None:
     with broken.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 500
-        assert client.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 500
+        assert client.request("GET /healthz HTTP/1.1", "Host: h").status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
@@ -52,7 +52,7 @@ def test_a_refusal_by_callbacks_equals_one_in_a_task(
 
     with running(make_app()) as gateway:
         monkeypatch.setattr(Pipeline, "admit", refuse)
-        answer = one_answer(gateway.port, f"{method} /public/ HTTP/1.1", "Host: h")
+        answer = single_request(gateway.port, f"{method} /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.problem["code"], answer.get("retry-after")) == (503, "upstream_busy", "7")
 
 
@@ -60,7 +60,7 @@ def test_ids_of_requests_are_unique_in_a_worker_and_between_workers(make_app: Ma
     ids = []
     for _ in range(2):
         with running(make_app()) as gateway, gateway.connect() as client:
-            ids += [client.ask("GET /public/ HTTP/1.1", "Host: h").get("x-request-id") for _ in range(20)]
+            ids += [client.request("GET /public/ HTTP/1.1", "Host: h").get("x-request-id") for _ in range(20)]
     assert len(set(ids)) == 40
 
 
@@ -70,10 +70,10 @@ def test_endpoints_of_the_gateway_take_precedence_over_routes(
     folder = tmp_path_factory.mktemp("routes")
     (folder / "routes.toml").write_text(routes_toml(upstream_table("notes"), route_table("/", "public")))
     with running(make_app(GATEWAY_ROUTES=str(folder / "routes.toml"))) as gateway, gateway.connect() as client:
-        assert client.ask("GET /healthz HTTP/1.1", "Host: h").body != b"ok"
+        assert client.request("GET /healthz HTTP/1.1", "Host: h").body != b"ok"
         assert upstream.requests == []
-        assert client.ask("GET /healthz/x HTTP/1.1", "Host: h").body == b"ok"
-        assert client.ask("GET /metrics HTTP/1.1", "Host: h").body == b"ok", "served at the internal address only"
+        assert client.request("GET /healthz/x HTTP/1.1", "Host: h").body == b"ok"
+        assert client.request("GET /metrics HTTP/1.1", "Host: h").body == b"ok", "served at the internal address only"
 
 
 def test_each_request_is_recorded_once_with_its_status_and_code(
@@ -90,7 +90,7 @@ def test_each_request_is_recorded_once_with_its_status_and_code(
     with running(make_app(ACCESS_LOG="true")) as gateway:
         for line in requests:
             framing = ("Transfer-Encoding: chunked",) if line.startswith("POST") else ()
-            one_answer(gateway.port, line, "Host: h", *framing, body=b"0\r\n\r\n" if framing else b"")
+            single_request(gateway.port, line, "Host: h", *framing, body=b"0\r\n\r\n" if framing else b"")
     output = capfd.readouterr().out
     lines = [json.loads(line) for line in output.splitlines() if line.startswith('{"time"')]
     logged = [

@@ -93,7 +93,7 @@ def test_a_stream_is_ended_when_its_token_expires(
             client.socket.recv(1)
         clock.move(4)
         client.socket.settimeout(WAIT)
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
     assert upstream.last.closed.wait(WAIT)
 
 
@@ -106,7 +106,7 @@ def test_a_stream_to_an_http_1_0_client_is_reset(
         subscribe(client, authorization, version="1.0")
         clock.move(PAST_EXPIRY)
         with pytest.raises(ConnectionResetError):
-            client.rest()
+            client.read_to_end()
 
 
 def test_a_stream_is_ended_within_a_second_of_its_revocation(
@@ -120,7 +120,7 @@ def test_a_stream_is_ended_within_a_second_of_its_revocation(
         with Redis.from_url(redis_url) as redis:
             redis.xadd(STREAM, Revocation(SESSION, "ended-session", int(now), int(now) + 300).to_fields())
         begun = time.monotonic()
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
         assert time.monotonic() - begun < 1.5  # a second, and a busy machine
     assert upstream.last.closed.wait(WAIT)
 
@@ -152,7 +152,7 @@ def test_the_total_timeout_of_a_route_does_not_apply_to_streams(
     upstream.begin(streaming(b"HTTP/1.1 200 OK\r\n"))
     with gateway.connect() as client:
         subscribe(client, path="/brief/other")
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
     upstream.begin(streaming())
     with gateway.connect() as client:
         subscribe(client, path="/brief/events")
@@ -166,7 +166,7 @@ def test_the_read_timeout_of_a_route_applies_to_streams(gateway: RunningGateway,
     upstream.begin(streaming())
     with gateway.connect() as client:
         subscribe(client, path="/impatient/events")
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
 
 
 def test_streams_beyond_the_limit_are_refused_and_other_requests_are_not(
@@ -179,10 +179,10 @@ def test_streams_beyond_the_limit_are_refused_and_other_requests_are_not(
         gateway.connect() as second,
     ):
         subscribe(first, path="/public/events")
-        refused = second.ask("GET /public/events HTTP/1.1", "Host: h")
+        refused = second.request("GET /public/events HTTP/1.1", "Host: h")
         assert (refused.status, refused.problem["code"]) == (503, "streams_exhausted")
         assert refused.get("retry-after") is not None
-        assert second.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
+        assert second.request("GET /healthz HTTP/1.1", "Host: h").status == 200
         first.close()
         assert _becomes_free(gateway)
 
@@ -193,7 +193,7 @@ def test_a_worker_that_shuts_down_ends_its_streams(make_app: MakeApp, upstream: 
     with running(make_app()) as gateway, gateway.connect() as client:
         subscribe(client, path="/public/events")
         gateway.server.should_exit = True
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
 
 
 def test_a_stream_of_a_session_cookie_ends_with_the_session(
@@ -206,7 +206,7 @@ def test_a_stream_of_a_session_cookie_ends_with_the_session(
         subscribe(client, f"Cookie: {COOKIE}={handle_in(log_in(gateway))}")
         auth.handles.clear()
         clock.move(0.9 * auth.lifetime)  # it is to be renewed, and there is nothing to renew
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
     place.stop()
 
 
@@ -215,6 +215,6 @@ def _becomes_free(gateway: RunningGateway) -> bool:
     while time.monotonic() < deadline:
         with gateway.connect() as client:
             client.send(b"GET /public/events HTTP/1.1\r\nHost: h\r\n\r\n")
-            if b" 200 " in client.interim():
+            if b" 200 " in client.read_interim():
                 return True
     return False

@@ -46,7 +46,7 @@ def test_method_target_and_body_are_forwarded_byte_for_byte(
     """R29. Only a `?` without a query is removed."""
     body = bytes(range(256))
     with gateway.connect() as client:
-        answer = client.ask(f"{method} {target} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", body=body)
+        answer = client.request(f"{method} {target} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", body=body)
     assert (answer.status, answer.body) == (200, b"ok")
     assert upstream.last.request_line == f"{method} {target.removesuffix('?')} HTTP/1.1"
     assert upstream.last.body == body
@@ -57,7 +57,7 @@ def test_a_request_without_header_fields_is_forwarded_with_those_of_the_gateway(
 ) -> None:
     """The head of a request without fields of its own ends with one empty line."""
     with gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.0").status == 200
+        assert client.request("GET /public/ HTTP/1.0").status == 200
     assert (
         upstream.last.head
         == (
@@ -67,7 +67,7 @@ def test_a_request_without_header_fields_is_forwarded_with_those_of_the_gateway(
         ).encode()
     )
     with gateway.connect() as client:
-        assert client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
+        assert client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
     assert len(upstream.requests) == 2
     assert [name for name, _ in upstream.last.fields] == [*GATEWAYS_OWN, *VOUCHED]
 
@@ -77,7 +77,7 @@ def test_status_fields_and_body_of_the_response_are_unchanged(gateway: RunningGa
     head = b'HTTP/1.1 418 Short And Stout\r\nX-A: 1\r\nX-A: 2\r\nETag: W/"x"\r\nContent-Length: 256\r\n\r\n'
     upstream.begin(answering(head + body))
     with gateway.connect() as client:
-        answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+        answer = client.request("GET /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.body) == (418, body)
     assert answer.get_all("x-a") == ["1", "2"]
     assert answer.get("etag") == 'W/"x"'
@@ -100,10 +100,10 @@ def test_a_response_without_a_body_ends_with_its_head(
     upstream.begin(answering(raw))
     with gateway.connect() as client:
         for _ in range(2):
-            answer = client.ask(f"{method} /public/ HTTP/1.1", "Host: h")
+            answer = client.request(f"{method} /public/ HTTP/1.1", "Host: h")
             assert answer.status == int(raw.split()[1])
             assert answer.body == b""
-            assert answer.whole
+            assert answer.is_complete
             assert answer.status != 204 or answer.get("content-length") is None
 
 
@@ -112,7 +112,7 @@ def test_interim_responses_are_not_forwarded(gateway: RunningGateway, upstream: 
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
     upstream.begin(answering(interim + ok(b"late")))
     with gateway.connect() as client:
-        answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
+        answer = client.request("GET /public/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.body, answer.get("link")) == (200, b"late", None)
 
 
@@ -123,8 +123,12 @@ def test_a_response_that_ends_with_its_connection_is_forwarded_in_chunks(
     upstream.begin(answering(body, then_close=True))
     with gateway.connect() as client:
         for _ in range(2):
-            answer = client.ask("GET /public/ HTTP/1.1", "Host: h")
-            assert (answer.body, answer.get("transfer-encoding"), answer.whole) == (b"until the end", "chunked", True)
+            answer = client.request("GET /public/ HTTP/1.1", "Host: h")
+            assert (answer.body, answer.get("transfer-encoding"), answer.is_complete) == (
+                b"until the end",
+                "chunked",
+                True,
+            )
 
 
 def test_an_http_1_0_client_gets_no_chunks(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -133,7 +137,7 @@ def test_an_http_1_0_client_gets_no_chunks(gateway: RunningGateway, upstream: Ra
     upstream.begin(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks))
     with gateway.connect() as client:
         client.send(b"GET /public/ HTTP/1.0\r\n\r\n")
-        head, _, body = client.rest().partition(b"\r\n\r\n")
+        head, _, body = client.read_to_end().partition(b"\r\n\r\n")
     assert body == b"abcdef"
     assert b"transfer-encoding" not in head.lower()
 
@@ -142,7 +146,7 @@ def test_connections_are_kept_alive_on_both_sides(gateway: RunningGateway, upstr
     made = upstream.connections
     with gateway.connect() as client:
         for _ in range(20):
-            assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+            assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 200
     assert upstream.connections == made + 1
 
 
@@ -158,7 +162,7 @@ def test_a_large_download_arrives_whole(gateway: RunningGateway, upstream: RawUp
     upstream.begin(answering(raw))
     with gateway.connect() as client:
         for _ in range(2):
-            assert client.ask("GET /public/ HTTP/1.1", "Host: h").body == CHUNK * 64
+            assert client.request("GET /public/ HTTP/1.1", "Host: h").body == CHUNK * 64
 
 
 def test_the_first_part_of_a_response_is_forwarded_before_the_rest_has_come(
@@ -192,7 +196,7 @@ def test_the_upstream_is_read_no_faster_than_the_client_reads(gateway: RunningGa
     with gateway.connect() as client:
         client.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
         assert written.when_stalled() < MAX_BUFFERED_BYTES
-        assert len(client.answer().body) == len(CHUNK) * CHUNKS
+        assert len(client.read_response().body) == len(CHUNK) * CHUNKS
 
 
 @pytest.mark.parametrize("size", [REQUEST_BUFFER_BYTES + 1_000, len(CHUNK) * CHUNKS])
@@ -209,7 +213,7 @@ def test_a_response_before_the_end_of_the_upload_reaches_the_client(
             b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
             + bytes(REQUEST_BUFFER_BYTES + 1)
         )
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
         assert (answer.status, answer.body) == (422, b"no")
         assert upstream.last.closed.wait(WAIT)
         assert client.is_closed()
@@ -231,7 +235,7 @@ def test_the_read_timeout_does_not_run_during_an_upload(gateway: RunningGateway,
         for _ in range(10):
             time.sleep(0.1)
             client.send(bytes(1_000))
-        assert client.answer("POST").body == b"firstlast"
+        assert client.read_response("POST").body == b"firstlast"
 
 
 def test_an_upstream_may_respond_without_reading_the_upload(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -255,7 +259,7 @@ def test_an_upstream_may_respond_without_reading_the_upload(gateway: RunningGate
         client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
         thread = threading.Thread(target=upload)
         thread.start()
-        assert client.answer("POST").body == b"x" * 10
+        assert client.read_response("POST").body == b"x" * 10
         thread.join(WAIT)
 
 

@@ -42,7 +42,7 @@ def test_other_fields_are_forwarded_unchanged(gateway: RunningGateway, upstream:
         ("x-latin", "\xe9\xff"),
     ]
     with gateway.connect() as client:
-        client.ask("GET /public/ HTTP/1.1", "Host: h", *(f"{name}: {value}" for name, value in crossing))
+        client.request("GET /public/ HTTP/1.1", "Host: h", *(f"{name}: {value}" for name, value in crossing))
     assert sent(upstream) == crossing
 
 
@@ -51,7 +51,7 @@ def test_white_space_around_a_value_is_removed(gateway: RunningGateway, upstream
     upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2 \t\r\nX-A:\t a \t b \r\nX-B: \t \r\n\r\nok"))
     for _ in range(3):  # the third time, both heads are cached
         with gateway.connect() as client:
-            answer = client.ask("GET /public/ HTTP/1.1", "Host: h\t ", "X-A: \t a \t b\t", "X-B:\t ")
+            answer = client.request("GET /public/ HTTP/1.1", "Host: h\t ", "X-A: \t a \t b\t", "X-B:\t ")
         assert sent(upstream) == [("x-a", "a \t b"), ("x-b", "")]
         assert b"x-a: a \t b\r\nx-b: \r\n" in upstream.last.head
         assert b"X-Forwarded-Host: h\r\n" in upstream.last.head
@@ -63,7 +63,7 @@ def test_white_space_around_connection_options_is_removed(gateway: RunningGatewa
     upstream.begin(answering(ok(b"ok", "Connection: keep-alive ,\tX-Gone\t ", "X-Gone: 1", "X-Kept: 1")))
     with gateway.connect() as client:
         lines = ("Connection: keep-alive ,\tX-Gone\t ", "X-Gone: 1", "X-Kept: 1")
-        answer = client.ask("GET /public/ HTTP/1.1", "Host: h", *lines)
+        answer = client.request("GET /public/ HTTP/1.1", "Host: h", *lines)
     assert sent(upstream) == [("x-kept", "1")]
     assert (answer.get("x-gone"), answer.get("x-kept")) == (None, "1")
 
@@ -85,7 +85,7 @@ def test_hop_by_hop_fields_and_those_that_connection_names_are_removed(
         "HTTP2-Settings: AAMAAABkAAQAAP__",
     ]
     with gateway.connect() as client:
-        client.ask("GET /public/ HTTP/1.1", "Host: h", *staying, "X-Kept: 1")
+        client.request("GET /public/ HTTP/1.1", "Host: h", *staying, "X-Kept: 1")
     assert sent(upstream) == [("x-kept", "1")]
 
 
@@ -119,7 +119,7 @@ def test_spoofed_fields_are_replaced(
 ) -> None:
     """R25, R27; and naming fields of the gateway in Connection removes none (CVE-2021-32813)."""
     with gateway.connect() as client:
-        answer = client.ask(
+        answer = client.request(
             "GET /api/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}", f"Connection: {connection}"
         )
     assert answer.status == 200
@@ -138,7 +138,7 @@ def test_spoofed_fields_are_replaced(
 
 def test_a_public_route_sends_no_identity(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
     with gateway.connect() as client:
-        client.ask("GET /public/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}")
+        client.request("GET /public/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}")
     assert not {name for name, _ in upstream.last.fields} & set(VOUCHED)
 
 
@@ -146,10 +146,10 @@ def test_trailers_are_removed(gateway: RunningGateway, upstream: RawUpstream) ->
     """R27; RFC 9110 6.5.1: neither of its own request nor of the next one."""
     trailing = b"2\r\nab\r\n0\r\nX-Late: 1\r\nX-User-Id: root\r\nAuthorization: Bearer x\r\n\r\n"
     with gateway.connect() as client:
-        client.ask("POST /public/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=trailing)
+        client.request("POST /public/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=trailing)
         assert sent(upstream) == [("transfer-encoding", "chunked")]
         assert upstream.last.body == b"2\r\nab\r\n0\r\n\r\n"
-        client.ask("GET /public/ HTTP/1.1", "Host: h")
+        client.request("GET /public/ HTTP/1.1", "Host: h")
         assert sent(upstream) == []
 
 
@@ -159,9 +159,9 @@ def test_only_the_auth_service_gets_credentials(
     """R32."""
     given = ("Host: h", f"Authorization: Bearer {token}", "Cookie: a=1", "Cookie: b=2")
     with gateway.connect() as client:
-        client.ask("GET /api/ HTTP/1.1", *given)
-        client.ask("GET /foreign/ HTTP/1.1", *given)
-        client.ask("GET /auth/users/me/ HTTP/1.1", *given)
+        client.request("GET /api/ HTTP/1.1", *given)
+        client.request("GET /foreign/ HTTP/1.1", *given)
+        client.request("GET /auth/users/me/ HTTP/1.1", *given)
     for request in upstream.requests:
         assert {"authorization", "cookie"}.isdisjoint(name for name, _ in request.fields)
     last = next(r for r in auth_upstream.requests if r.request_line.startswith("GET /auth/"))
@@ -175,15 +175,17 @@ def test_an_invalid_token_is_forwarded_to_the_auth_service(
 ) -> None:
     """The gateway does not verify tokens on a public route."""
     with gateway.connect() as client:
-        assert client.ask("POST /auth/jwt/create/ HTTP/1.1", "Host: h", "Authorization: Bearer stale").status == 200
+        assert (
+            client.request("POST /auth/jwt/create/ HTTP/1.1", "Host: h", "Authorization: Bearer stale").status == 200
+        )
 
 
 def test_a_service_without_an_identity_secret_gets_no_identity(
     gateway: RunningGateway, upstream: RawUpstream, token: str
 ) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /foreign/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
-        assert client.ask("GET /foreign/ HTTP/1.1", "Host: h").status == 401
+        assert client.request("GET /foreign/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
+        assert client.request("GET /foreign/ HTTP/1.1", "Host: h").status == 401
     assert {name for name, _ in upstream.last.fields}.isdisjoint(VOUCHED)
 
 
@@ -192,7 +194,7 @@ def test_a_valid_traceparent_is_forwarded_and_an_invalid_one_removed(
 ) -> None:
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with gateway.connect() as client:
-        client.ask("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}")
+        client.request("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}")
         assert sent(upstream) == [("traceparent", good)]
-        client.ask("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}-x")
+        client.request("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}-x")
         assert sent(upstream) == []

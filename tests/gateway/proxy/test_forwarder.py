@@ -59,7 +59,7 @@ def test_a_token_that_is_revoked_during_the_upload_is_refused(
         while status == 200 and time.monotonic() < deadline:  # until this worker has received the revocation
             status = ask(gateway, "GET /api/x", f"Authorization: Bearer {token}").status
         client.send(b"cd")
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
     assert (answer.status, answer.problem["code"]) == (401, "token_revoked")
     assert all(request.request_line.startswith("GET") for request in upstream.requests)
 
@@ -89,11 +89,11 @@ def test_a_client_that_disconnects_in_the_queue_leaves_it(
         first.send(request)
         second.send(request)
         assert gateway.wait_for_clients(3)
-        assert third.ask("GET / HTTP/1.1", "Host: h").problem["code"] == "route_busy"
+        assert third.request("GET / HTTP/1.1", "Host: h").problem["code"] == "route_busy"
         second.close()
         assert gateway.wait_for_at_most(2)
         third.send(request)
         assert gateway.wait_for_clients(2)
         respond.set()
-        assert (first.answer().status, third.answer().status) == (200, 200)
+        assert (first.read_response().status, third.read_response().status) == (200, 200)
     assert len(upstream.requests) == 2

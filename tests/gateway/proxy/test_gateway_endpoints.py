@@ -6,7 +6,7 @@ import pytest
 
 from gateway.proxy.gateway_endpoints import MAX_BODY_BYTES
 from tests.gateway.browser import SAME_ORIGIN
-from tests.gateway.raw_client import one_answer
+from tests.gateway.raw_client import single_request
 from tests.gateway.running_gateway import RunningGateway
 
 POST = ("POST /session/ HTTP/1.1", "Host: h", *SAME_ORIGIN, "Content-Type: application/json")
@@ -14,14 +14,14 @@ POST = ("POST /session/ HTTP/1.1", "Host: h", *SAME_ORIGIN, "Content-Type: appli
 
 @pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {MAX_BODY_BYTES + 1}"])
 def test_a_body_without_a_length_or_over_the_limit_is_refused_unread(gateway: RunningGateway, framing: str) -> None:
-    answer = one_answer(gateway.port, *POST, framing)
+    answer = single_request(gateway.port, *POST, framing)
     assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
 
 
 def test_a_body_of_the_limit_reaches_the_endpoint(gateway: RunningGateway) -> None:
     body = json.dumps({"email": "", "password": "x" * (MAX_BODY_BYTES - 29)}).encode()
     assert len(body) == MAX_BODY_BYTES
-    answer = one_answer(gateway.port, *POST, f"Content-Length: {len(body)}", body=body)
+    answer = single_request(gateway.port, *POST, f"Content-Length: {len(body)}", body=body)
     assert (answer.status, answer.problem["code"]) == (400, "invalid_fields")
 
 
@@ -31,12 +31,12 @@ def test_slow_bodies_do_not_block_the_endpoints(gateway: RunningGateway) -> None
     for client in clients:
         client.send("\r\n".join((*POST, "Content-Length: 2", "", "{")).encode())
     assert gateway.wait_for_clients(len(clients))
-    assert one_answer(gateway.port, "GET /readyz HTTP/1.1", "Host: h").status == 200
+    assert single_request(gateway.port, "GET /readyz HTTP/1.1", "Host: h").status == 200
     for client in clients:
         client.close()
 
 
 def test_the_gateway_sets_the_request_id_and_the_client_address(gateway: RunningGateway) -> None:
     spoofed = ("X-Request-Id: chosen-by-the-client", "X-Forwarded-For: 1.2.3.4")
-    answer = one_answer(gateway.port, "GET /session/ HTTP/1.1", "Host: h", *spoofed)
+    answer = single_request(gateway.port, "GET /session/ HTTP/1.1", "Host: h", *spoofed)
     assert answer.get("x-request-id") == answer.problem["request_id"] != "chosen-by-the-client"

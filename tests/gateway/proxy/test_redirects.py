@@ -18,7 +18,7 @@ from gateway.routing.loader import parse_routes
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM, Route
 from tests.docs.code_blocks import code_block
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering
 from tests.gateway.running_gateway import RunningGateway, running
 
@@ -244,11 +244,11 @@ def test_the_host_that_an_upstream_gets(hosted: tuple[RunningGateway, str], upst
     for name in ("app.example:8000", "other.example"):
         with gateway.connect() as client:
             for _ in range(4):
-                assert client.ask("GET /service/ HTTP/1.1", f"Host: {name}").status == 200
+                assert client.request("GET /service/ HTTP/1.1", f"Host: {name}").status == 200
                 assert upstream.last.get("host") == (name if expected == "app.example:8000" else expected)
                 assert upstream.last.get("x-forwarded-host") == name
     with gateway.connect() as client:
-        assert client.ask("GET /service/ HTTP/1.0").status == 200
+        assert client.request("GET /service/ HTTP/1.0").status == 200
     assert upstream.last.get("host") == (f"127.0.0.1:{upstream.port}" if expected == "app.example:8000" else expected)
 
 
@@ -256,14 +256,14 @@ def test_an_invalid_host_reaches_no_upstream(hosted: tuple[RunningGateway, str],
     gateway, _ = hosted
     for wrong in ("a b", "a/b", "a@b", "a\tb", "é", "a,b"):
         with gateway.connect() as client:
-            assert client.ask("GET /service/ HTTP/1.1", f"Host: {wrong}").status == 400
+            assert client.request("GET /service/ HTTP/1.1", f"Host: {wrong}").status == 400
     assert upstream.requests == []
 
 
-def ask(gateway: RunningGateway, target: str) -> list[Answer]:
+def ask(gateway: RunningGateway, target: str) -> list[RawResponse]:
     """Return three responses to one request on one connection: in a task, by callbacks, and with cached heads."""
     with gateway.connect() as client:
-        return [client.ask(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
+        return [client.request(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
 
 
 def test_a_redirect_is_rewritten_in_a_task_by_callbacks_and_with_cached_heads(
@@ -289,7 +289,7 @@ def test_the_host_of_one_client_is_never_in_the_redirect_of_another(
     with gateway.connect() as client:
         for _ in range(3):
             for host, rewritten in (("one.example", "/a"), ("two.example", "http://one.example/a")):
-                answer = client.ask("GET /service/ HTTP/1.1", f"Host: {host}")
+                answer = client.request("GET /service/ HTTP/1.1", f"Host: {host}")
                 assert answer.get("location") == rewritten
 
 
@@ -319,9 +319,9 @@ def test_a_framework_that_adds_a_slash_leads_back_to_the_gateway(
         routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "DATA_DIR": str(secrets)}
         with running(make_app(**routes)) as gateway, gateway.connect() as client:
             asked = ("Host: app.example:8000", f"Authorization: Bearer {token}")
-            answer = client.ask("GET /reports HTTP/1.1", *asked)
+            answer = client.request("GET /reports HTTP/1.1", *asked)
             assert (answer.status, answer.get("location")) == (308, "/reports/")
-            assert client.ask("GET /reports/ HTTP/1.1", *asked).status == 200
+            assert client.request("GET /reports/ HTTP/1.1", *asked).status == 200
     finally:
         server.shutdown()
         thread.join()

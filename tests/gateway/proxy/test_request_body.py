@@ -28,7 +28,7 @@ def test_a_large_upload_reaches_the_upstream_unchanged(
         body[1_000_000:],
     )
     with gateway.connect() as client:
-        answer = client.ask("POST /public/ HTTP/1.1", "Host: h", framing, body=sent if chunked else body)
+        answer = client.request("POST /public/ HTTP/1.1", "Host: h", framing, body=sent if chunked else body)
     assert answer.status == 200
     assert hashlib.sha256(upstream.last.content()).digest() == hashlib.sha256(body).digest()
 
@@ -54,7 +54,7 @@ def test_a_body_is_sent_before_it_is_complete_if_it_exceeds_the_buffer_or_stream
         client.send(head.encode() + first)
         assert begun.wait(WAIT)
         client.send(b"later")
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
     assert upstream.last.body == first + b"later"
 
 
@@ -70,10 +70,10 @@ def test_the_upstream_gets_no_request_before_a_small_body_is_complete(
     )
     with gateway.connect() as client, gateway.connect() as other:
         client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n\r\n" + first)
-        assert other.ask("GET /public/other HTTP/1.1", "Host: h").status == 200
+        assert other.request("GET /public/other HTTP/1.1", "Host: h").status == 200
         assert [request.request_line for request in upstream.requests] == ["GET /public/other HTTP/1.1"]
         client.send(later)
-        assert client.answer("POST").status == 200
+        assert client.read_response("POST").status == 200
     assert upstream.last.content() == b"firstlater"
 
 
@@ -107,7 +107,7 @@ def test_the_client_is_read_no_faster_than_the_upstream_reads(gateway: RunningGa
         thread.start()
         assert written.when_stalled() < MAX_BUFFERED_BYTES
         go_on.set()
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
         thread.join(WAIT)
     assert len(upstream.last.body) == len(CHUNK) * CHUNKS
 
@@ -116,9 +116,9 @@ def test_expect_100_continue_is_answered_by_the_gateway(gateway: RunningGateway,
     """RFC 9110 10.1.1."""
     with gateway.connect() as client:
         client.send(b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        assert client.interim() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert client.read_interim() == b"HTTP/1.1 100 Continue\r\n\r\n"
         client.send(b"ab")
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
     assert upstream.last.body == b"ab"
     assert upstream.last.get("expect") is None
 
@@ -128,7 +128,7 @@ def test_a_refused_request_with_expect_100_continue_needs_no_body(
     gateway: RunningGateway, upstream: RawUpstream, target: str, status: int
 ) -> None:
     with gateway.connect() as client:
-        answer = client.ask(f"POST {target} HTTP/1.1", "Host: h", "Content-Length: 1000", "Expect: 100-continue")
+        answer = client.request(f"POST {target} HTTP/1.1", "Host: h", "Content-Length: 1000", "Expect: 100-continue")
         assert answer.status == status
         assert client.is_closed()
     assert upstream.requests == []

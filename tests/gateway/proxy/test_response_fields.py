@@ -35,7 +35,7 @@ def test_cookies_identity_and_hop_by_hop_fields_are_removed(
     ]
     upstream.begin(answering(ok(b"x", *dropped)))
     with gateway.connect() as client:
-        answer = client.ask("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
+        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}")
     defaults = ["date", "x-content-type-options", "via", "vary"]
     assert [name for name, _ in answer.fields] == [*defaults, "content-length", "x-kept", "x-request-id"]
     assert answer.get("x-request-id") == upstream.last.get("x-request-id")
@@ -43,7 +43,7 @@ def test_cookies_identity_and_hop_by_hop_fields_are_removed(
 
 def test_cookies_of_the_auth_service_reach_the_client(gateway: RunningGateway, auth_upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /auth/ HTTP/1.1", "Host: h").get_all("set-cookie") == ["a=1", "b=2"]
+        assert client.request("GET /auth/ HTTP/1.1", "Host: h").get_all("set-cookie") == ["a=1", "b=2"]
 
 
 def test_fresh_tokens_replace_the_cache_control_of_the_upstream(

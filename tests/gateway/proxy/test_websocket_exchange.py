@@ -60,7 +60,7 @@ def test_the_101_has_the_accept_value_of_the_rfc(raw_gateway: RunningGateway, up
     upstream.begin(script)
     with raw_gateway.connect() as client:
         client.send("\r\n".join(("GET /open-ws/ HTTP/1.1", *HANDSHAKE, "", "")).encode() + b"early")
-        head = client.interim().decode().lower()
+        head = client.read_interim().decode().lower()
         assert head.startswith("http/1.1 101 switching protocols\r\n")
         assert "\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n" in head
         assert "\r\nx-request-id: " in head
@@ -88,7 +88,7 @@ def test_a_101_that_does_not_prove_the_key_is_a_502(
 ) -> None:
     upstream.begin(answering(b"HTTP/1.1 101 X\r\n" + answer + b"\r\n"))
     with raw_gateway.connect() as client:
-        refused = client.ask("GET /open-ws/ HTTP/1.1", *HANDSHAKE)
+        refused = client.request("GET /open-ws/ HTTP/1.1", *HANDSHAKE)
     assert (refused.status, refused.problem["code"]) == (502, "upstream_failed")
     assert upstream.settles_at(0)
 
@@ -98,7 +98,7 @@ def test_another_response_of_the_service_reaches_the_client(
 ) -> None:
     upstream.begin(answering(ok(b"not you").replace(b"200 OK", b"418 No")))
     with raw_gateway.connect() as client:
-        refused = client.ask("GET /open-ws/ HTTP/1.1", *HANDSHAKE)
+        refused = client.request("GET /open-ws/ HTTP/1.1", *HANDSHAKE)
     assert (refused.status, refused.body) == (418, b"not you")
 
 
@@ -119,7 +119,7 @@ def test_an_invalid_handshake_is_refused(
     raw_gateway: RunningGateway, upstream: RawUpstream, fields: tuple[str, ...], status: int
 ) -> None:
     with raw_gateway.connect() as client:
-        refused = client.ask("GET /open-ws/ HTTP/1.1", *fields)
+        refused = client.request("GET /open-ws/ HTTP/1.1", *fields)
     assert refused.status == status
     assert refused.problem["code"] == ("websocket_version" if status == 426 else "bad_header")
     if status == 426:
@@ -129,7 +129,9 @@ def test_an_invalid_handshake_is_refused(
 
 def test_no_other_websocket_field_is_forwarded(raw_gateway: RunningGateway, upstream: RawUpstream) -> None:
     with raw_gateway.connect() as client:
-        client.ask("GET /open-ws/ HTTP/1.1", *HANDSHAKE, "Sec-WebSocket-Accept: x", "Sec-WebSocket-Protocol: chat")
+        client.request(
+            "GET /open-ws/ HTTP/1.1", *HANDSHAKE, "Sec-WebSocket-Accept: x", "Sec-WebSocket-Protocol: chat"
+        )
     names = [name for name, _ in upstream.last.fields if name.startswith("sec-websocket-")]
     assert sorted(names) == ["sec-websocket-key", "sec-websocket-protocol", "sec-websocket-version"]
 
@@ -148,7 +150,7 @@ def test_other_upgrades_are_ignored(
 ) -> None:
     """RFC 9110 7.8."""
     with raw_gateway.connect() as client:
-        assert client.ask(f"GET {path} HTTP/1.1", *fields).status == 200
+        assert client.request(f"GET {path} HTTP/1.1", *fields).status == 200
     assert upstream.last.get("upgrade") is None
     assert upstream.last.get("sec-websocket-key") is None
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer, RawClient
+from tests.gateway.raw_client import RawClient, RawResponse
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml
 from tests.gateway.running_gateway import RunningGateway, running
@@ -44,15 +44,15 @@ def make(make_app: MakeApp, upstream: RawUpstream, redis_url: str, tmp_path: Pat
         )
 
 
-def ask(gateway: RunningGateway, path: str, *fields: str) -> Answer:
+def ask(gateway: RunningGateway, path: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
-        return client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *fields)
+        return client.request(f"GET {path} HTTP/1.1", "Host: gateway", *fields)
 
 
 def statuses_of(gateway: RunningGateway, path: str, times: int, *fields: str) -> list[int]:
     """Return the statuses of `times` requests on one connection."""
     with gateway.connect() as client:
-        return [client.ask(f"GET {path} HTTP/1.1", "Host: gateway", *fields).status for _ in range(times)]
+        return [client.request(f"GET {path} HTTP/1.1", "Host: gateway", *fields).status for _ in range(times)]
 
 
 def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make, upstream: RawUpstream) -> None:
@@ -184,6 +184,6 @@ def test_a_refusal_does_not_wait_for_the_body(make: Make) -> None:
     gateway = make()
     statuses_of(gateway, "/few/x", 5)
     with RawClient(gateway.port) as client:
-        answer = client.ask("POST /few/x HTTP/1.1", "Host: gateway", "Content-Length: 1000")
+        answer = client.request("POST /few/x HTTP/1.1", "Host: gateway", "Content-Length: 1000")
     assert (answer.status, answer.get("connection")) == (429, "close")
     assert json.loads(answer.body)["code"] == "rate_limited"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 
@@ -38,9 +38,9 @@ def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
     with gateway.connect() as client:
-        return client.ask(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
+        return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
 
 
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"
@@ -55,7 +55,7 @@ def chunked(size: int) -> bytes:
 def test_a_response_of_the_largest_size_passes(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
     upstream.begin(answering(raw))
     answer = ask(served, "/short/")
-    assert (answer.status, answer.body, answer.whole) == (200, b"x" * 1_000, True)
+    assert (answer.status, answer.body, answer.is_complete) == (200, b"x" * 1_000, True)
 
 
 @pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
@@ -102,4 +102,4 @@ def test_content_length_of_a_response_without_a_body_is_not_bounded(
 ) -> None:
     upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"))
     with served.connect() as client:
-        assert client.ask("HEAD /short/ HTTP/1.1", "Host: gateway").status == 200
+        assert client.request("HEAD /short/ HTTP/1.1", "Host: gateway").status == 200

@@ -14,7 +14,7 @@ import pytest
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
@@ -46,9 +46,9 @@ def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> Answer:
+def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
     with gateway.connect() as client:
-        return client.ask(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
+        return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
 
 
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
@@ -105,7 +105,7 @@ def test_a_place_is_given_back_however_a_request_ends(
         with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
         for _ in range(3):
             answer = ask(served, "/brief/", "POST", body)
-            assert answer.status in (502, 504) or not answer.whole
+            assert answer.status in (502, 504) or not answer.is_complete
     upstream.begin()
     assert ask(served, "/brief/").status == 200
 
@@ -187,7 +187,7 @@ def test_requests_beyond_the_bound_wait_in_the_order_in_which_they_came(
         refused = ask(served, "/line/3", "POST", body)
         for _ in range(3):
             script.go.release()
-        assert [client.answer("POST").status for client in clients] == [200, 200, 200]
+        assert [client.read_response("POST").status for client in clients] == [200, 200, 200]
     assert [script.arrived.get(timeout=WAIT) for _ in range(2)] == ["/line/1", "/line/2"]
     assert script.most_at_once == 1
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
@@ -223,7 +223,7 @@ def test_a_client_that_goes_away_leaves_the_queue(served: RunningGateway, upstre
         assert served.wait_for_clients(2)
         for client in (first, last):
             script.go.release()
-            assert client.answer("POST").status == 200
+            assert client.read_response("POST").status == 200
     assert script.arrived.get(timeout=WAIT) == "/line/last"
 
 
@@ -243,7 +243,7 @@ def test_a_token_that_ends_while_its_request_waits_is_refused(
             assert gateway.wait_for_clients(2)
             clock.move(1_000)
             script.go.release()
-            assert first.answer().status == 200
-            refused = second.answer()
+            assert first.read_response().status == 200
+            refused = second.read_response()
     assert (refused.status, refused.problem["code"]) == (401, "token_expired")
     assert script.arrived.empty()

@@ -3,16 +3,16 @@
 import pytest
 
 from tests.gateway.access_tokens import IDENTITY_SECRET
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
 
 
-def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> Answer:
+def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
     """The answer of the second of two requests on one connection: the short way, after the long one."""
     with gateway.connect() as client:
-        client.ask(line, "Host: h", *fields)
-        return client.ask(line, "Host: h", *fields)
+        client.request(line, "Host: h", *fields)
+        return client.request(line, "Host: h", *fields)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_an_ambiguous_rest_is_refused_before_anything_is_stripped(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str
 ) -> None:
     with gateway.connect() as client:
-        assert client.ask(f"GET {target} HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 400
+        assert client.request(f"GET {target} HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 400
     assert upstream.requests == []
 
 

@@ -195,7 +195,7 @@ def test_large_bodies_cross_both_ways(tls_gateway: RunningGateway, good: RawUpst
             args=(b"POST /good/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body,),
         )
         sending.start()
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
         sending.join()
     assert answer.body == body
 
@@ -232,7 +232,7 @@ def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
 
     good.begin(cut)
     answer = request_once(tls_gateway, "/good/")
-    assert (answer.status, answer.whole) == (200, whole)
+    assert (answer.status, answer.is_complete) == (200, whole)
 
 
 @pytest.mark.parametrize("ending", ["close", "vanish", "reset"])

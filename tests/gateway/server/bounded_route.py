@@ -48,7 +48,7 @@ def statuses_until_closed(client: RawClient) -> list[int]:
     statuses: list[int] = []
     while True:
         try:
-            statuses.append(client.answer().status)
+            statuses.append(client.read_response().status)
         except ConnectionError:
             return statuses
 
@@ -65,7 +65,7 @@ def all_places_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
 
     def ask(_: int) -> int:
         with gateway.connect() as client:
-            return client.ask("GET /bounded/ HTTP/1.1", "Host: h").status
+            return client.request("GET /bounded/ HTTP/1.1", "Host: h").status
 
     upstream.begin(held)
     with ThreadPoolExecutor(PLACES) as threads:

@@ -218,7 +218,7 @@ def test_the_service_gets_the_client_that_a_trusted_proxy_names(
 ) -> None:
     """As one new element: forged ones do not reach the service, nor does a chain that it could misread."""
     with behind_a_proxy.connect() as proxy:
-        assert proxy.ask("GET /public/ HTTP/1.1", "Host: h:80", *FORWARDED_FIELDS).status == 200
+        assert proxy.request("GET /public/ HTTP/1.1", "Host: h:80", *FORWARDED_FIELDS).status == 200
     assert upstream.last.get("x-forwarded-for") == CLIENT
     assert upstream.last.get("x-forwarded-proto") == "https"
     assert upstream.last.get("forwarded") == 'for=192.0.2.1;proto=https;host="h:80"'
@@ -231,14 +231,14 @@ def test_requests_of_several_clients_share_a_proxys_connection(
     """Each request has its own client; a request that names none is the proxy's own."""
     with behind_a_proxy.connect() as proxy:
         for fields in (["X-Forwarded-For: 192.0.2.1"], ["X-Forwarded-For: 192.0.2.2"], [], ["X-Forwarded-For: ;;"]):
-            assert proxy.ask("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
+            assert proxy.request("GET /public/ HTTP/1.1", "Host: h", *fields).status == 200
     clients = [request.get("x-forwarded-for") for request in upstream.requests]
     assert clients == ["192.0.2.1", "192.0.2.2", "127.0.0.1", "127.0.0.1"]
 
 
 def test_without_trusted_proxies_the_client_is_the_peer(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", *FORWARDED_FIELDS).status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", *FORWARDED_FIELDS).status == 200
     assert upstream.last.get("x-forwarded-for") == "127.0.0.1"
     assert upstream.last.get("x-forwarded-proto") == "http"
     assert upstream.last.get("forwarded") == 'for=127.0.0.1;proto=http;host="h"'

@@ -96,7 +96,7 @@ def test_a_half_closed_client_gets_a_late_response(
     with bounded.connect() as client:
         client.send(GOOD_GET.replace(b"1.1", version))
         client.socket.shutdown(socket.SHUT_WR)
-        received = client.rest()
+        received = client.read_to_end()
     assert received.startswith(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK" if version == b"1.1" else b"HTTP/1.1 200"
     )

@@ -205,7 +205,7 @@ def test_slow_clients_are_closed_at_the_deadline_and_others_are_served(
 
     with ThreadPoolExecutor(len(SLOW)) as threads, hasty.connect() as other:
         waiting = threads.map(seconds, SLOW)
-        assert other.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+        assert other.request("GET /public/ HTTP/1.1", "Host: h").status == 200
         kept = dict(zip(SLOW, waiting, strict=True))
     assert {name: took for name, took in kept.items() if took > Hasty.timeouts.head + SWEEP + 0.5} == {}
 
@@ -216,7 +216,7 @@ def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
     """Also if its rate is sufficient. The service gets no request."""
     with gateway.connect() as slow:
         slow.send(b"POST /brief/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nthe beginning")
-        response = slow.answer("POST")
+        response = slow.read_response("POST")
         assert (response.status, response.problem["code"]) == (408, "request_timeout")
         assert slow.is_closed()
     assert upstream.requests == []
@@ -246,8 +246,8 @@ def test_four_hundred_slow_clients_do_not_slow_others_down(hasty: RunningGateway
         seconds = []
         while not waiting.done():
             start = time.monotonic()
-            assert other.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
-            assert other.ask("GET /healthz HTTP/1.1", "Host: h").status == 200
+            assert other.request("GET /public/ HTTP/1.1", "Host: h").status == 200
+            assert other.request("GET /healthz HTTP/1.1", "Host: h").status == 200
             seconds.append(time.monotonic() - start)
     clients = waiting.result()
     assert len(clients) == 400

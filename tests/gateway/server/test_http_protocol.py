@@ -23,13 +23,13 @@ def test_a_draining_worker_responds_with_connection_close(make_app: MakeApp, ups
 
     upstream.begin(script)
     with running(make_app()) as gateway, gateway.connect() as busy, gateway.connect() as idle:
-        assert idle.ask("GET /public/ HTTP/1.1", "Host: h").get("connection") is None
+        assert idle.request("GET /public/ HTTP/1.1", "Host: h").get("connection") is None
         busy.send(b"GET /public/slow HTTP/1.1\r\nHost: h\r\n\r\n")
         assert arrived.wait(WAIT)
         gateway.stop()
-        late = idle.ask("GET /public/ HTTP/1.1", "Host: h")
+        late = idle.request("GET /public/ HTTP/1.1", "Host: h")
         go_on.set()
-        first = busy.answer()
+        first = busy.read_response()
         for answer, client in ((late, idle), (first, busy)):
             assert (answer.status, answer.get("connection")) == (200, "close")
             assert client.is_closed()
@@ -38,7 +38,7 @@ def test_a_draining_worker_responds_with_connection_close(make_app: MakeApp, ups
 def test_a_gateway_that_stops_leaves_no_upstream_connection(make_app: MakeApp, upstream: RawUpstream) -> None:
     upstream.begin()
     with running(make_app()) as gateway, gateway.connect() as client:
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 200
         assert upstream.open_connections == 1
     assert upstream.settles_at(0)
 
@@ -62,9 +62,9 @@ def test_a_response_that_had_started_is_followed_by_one_more(make_app: MakeApp, 
         assert started.wait(WAIT)
         gateway.stop()
         go_on.set()
-        first = client.answer()
+        first = client.read_response()
         assert (first.status, first.get("connection"), first.body) == (200, None, b"ab")
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h").get("connection") == "close"
+        assert client.request("GET /public/ HTTP/1.1", "Host: h").get("connection") == "close"
         assert client.is_closed()
 
 

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from gateway.server.lingering_close import LINGER_TIME, LINGER_TIMEOUT, LingeringClose
-from tests.gateway.raw_client import Answer, RawClient
+from tests.gateway.raw_client import RawClient, RawResponse
 from tests.gateway.raw_upstream import Conversation, RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.server.bounded_route import (
@@ -33,7 +33,7 @@ def test_complete_requests_before_malformed_input_are_answered_in_order(
         upstream.begin()
         with bounded.connect() as client:
             if warm:  # leaves an idle upstream connection
-                assert client.ask("GET /bounded/ HTTP/1.1", "Host: h").status == 200
+                assert client.request("GET /bounded/ HTTP/1.1", "Host: h").status == 200
             client.send(REFUSED + good + GARBAGE)
             assert statuses_until_closed(client) == [401, 200, 400]
         assert len(upstream.requests) == 1 + warm
@@ -47,12 +47,12 @@ CLOSING = b"GET /bounded/get HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 UPLOAD = 32_000_000
 
 
-def read_late(client: RawClient, raw: bytes, more: bytes, times: int) -> Answer:
+def read_late(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResponse:
     """Return the response to `raw`, read only after `more` was sent `times` times, as many clients do."""
     client.send(raw)
     for _ in range(times):
         client.send(more)
-    return client.answer("POST")
+    return client.read_response("POST")
 
 
 EARLY = {
@@ -73,7 +73,7 @@ def test_an_early_response_reaches_a_client_that_sends_more_before_it_reads(
     with bounded.connect() as client:
         response = read_late(client, raw, b"x" * 1_000_000, UPLOAD // 1_000_000)
         assert (response.status, response.get("connection")) == (status, "close")
-        assert client.rest() == b""
+        assert client.read_to_end() == b""
     assert len(upstream.requests) == (1 if status == 200 else 0)
 
 
@@ -95,7 +95,7 @@ def test_an_early_response_of_the_service_reaches_a_client_that_sends_more(
         with bounded.connect() as client:
             response = read_late(client, head, b"x" * 1_000_000, UPLOAD // 1_000_000)
             assert (response.status, response.body) == (413, b"big")
-            assert client.rest() == b""
+            assert client.read_to_end() == b""
     assert all_places_are_free(bounded, upstream)
 
 

@@ -48,7 +48,7 @@ def test_the_response_and_the_log_have_the_same_request_id_and_it_is_counted(
     with running(app) as gateway:
         with gateway.connect() as client:
             client.send(raw)
-            response = client.answer("POST")
+            response = client.read_response("POST")
             assert client.is_closed()
         counted = app.malformed_requests._count.__self__  # type: ignore[attr-defined]
         counted.transfer()
@@ -90,7 +90,7 @@ def test_a_request_that_is_incomplete_at_the_deadline_is_a_408(
 ) -> None:
     with running(make_app(), Hasty) as gateway, gateway.connect() as client:
         client.send(raw)
-        response = client.answer("POST")
+        response = client.read_response("POST")
         assert (response.status, response.problem["code"]) == (408, code)
         assert response.get("connection") == "close"
         assert client.is_closed()

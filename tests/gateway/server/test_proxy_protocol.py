@@ -164,8 +164,8 @@ def test_the_client_is_the_one_that_the_balancer_names(
     """For every request of the connection, whatever its X-Forwarded-For."""
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(header + GET)
-        assert balancer.answer().status == 200
-        assert balancer.ask("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 6.6.6.6").status == 200
+        assert balancer.read_response().status == 200
+        assert balancer.request("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 6.6.6.6").status == 200
     assert [request.get("x-forwarded-for") for request in upstream.requests] == [CLIENT, CLIENT]
     assert [request.get("x-forwarded-proto") for request in upstream.requests] == ["http", "http"]
 
@@ -174,14 +174,14 @@ def test_the_header_may_arrive_byte_by_byte(behind_a_balancer: RunningGateway, u
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         for byte in V2 + GET:
             balancer.send(bytes([byte]))
-        assert balancer.answer().status == 200
+        assert balancer.read_response().status == 200
     assert upstream.last.get("x-forwarded-for") == CLIENT
 
 
 def test_a_connection_over_tls_has_the_scheme_https(behind_a_balancer: RunningGateway, upstream: RawUpstream) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(v2(0x11, addresses(CLIENT) + OVER_TLS) + GET)
-        assert balancer.answer().status == 200
+        assert balancer.read_response().status == 200
     assert upstream.last.get("x-forwarded-proto") == "https"
 
 
@@ -190,7 +190,7 @@ def test_the_client_of_a_health_check_is_the_balancer(
 ) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(v2(0, b"", command=0x20) + GET)
-        assert balancer.answer().status == 200
+        assert balancer.read_response().status == 200
     assert upstream.last.get("x-forwarded-for") == BALANCER
 
 
@@ -199,7 +199,7 @@ def test_a_trusted_proxy_behind_the_balancer_names_its_clients(
 ) -> None:
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(v2(0x11, addresses("192.0.2.9")))
-        assert balancer.ask("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 192.0.2.7").status == 200
+        assert balancer.request("GET /public/ HTTP/1.1", "Host: h", "X-Forwarded-For: 192.0.2.7").status == 200
     assert upstream.last.get("x-forwarded-for") == "192.0.2.7"
 
 
@@ -240,10 +240,10 @@ def test_a_header_of_an_untrusted_peer_is_malformed_http(
     for server in (behind_a_balancer, gateway):
         with server.connect() as client:
             client.send(header + GET)
-            assert client.answer().status == 400
+            assert client.read_response().status == 400
             assert client.is_closed()
     assert upstream.requests == []
     with behind_a_balancer.connect() as client:
         client.send(GET)
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
     assert upstream.last.get("x-forwarded-for") == "127.0.0.1"

@@ -24,7 +24,7 @@ REPETITIONS = 4
 
 def ask(client: RawClient, raw: bytes) -> tuple[int, bytes]:
     client.send(raw)
-    answer = client.answer()
+    answer = client.read_response()
     return answer.status, answer.body
 
 
@@ -35,7 +35,7 @@ def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, up
         with gateway.connect() as client:
             for _ in range(REPETITIONS):
                 client.send(PUBLIC)
-                answer = client.answer()
+                answer = client.read_response()
                 assert (answer.status, answer.body) == (200, b"ok")
                 ids.add(answer.get("x-request-id"))
     for request in upstream.requests:
@@ -56,7 +56,7 @@ def test_a_cached_request_may_arrive_in_parts_or_pipelined(gateway: RunningGatew
         sent = len(upstream.requests)
         client.send(PUBLIC * 3)
         client.send(PUBLIC)
-        assert [client.answer().status for _ in range(4)] == [200] * 4
+        assert [client.read_response().status for _ in range(4)] == [200] * 4
     assert len(upstream.requests) == sent + 4
 
 
@@ -77,7 +77,7 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
         client.send(PUBLIC)
         if is_chunked:
             client.send(b"\r\n0\r\n\r\n")
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
         assert ask(client, PUBLIC) == (200, b"ok")
     assert [request.request_line for request in upstream.requests[sent:]] == [
         "POST /public/ HTTP/1.1",
@@ -93,7 +93,7 @@ def test_a_header_that_ends_with_a_cached_request_is_a_header(gateway: RunningGa
         client.send(b"GET /public/other HTTP/1.1\r\nHost: h\r\nX-Note: ")
         time.sleep(0.02)
         client.send(PUBLIC)
-        assert client.answer().status == 400  # it has two Host fields
+        assert client.read_response().status == 400  # it has two Host fields
         sent = len(upstream.requests)
     assert sent == REPETITIONS
 
@@ -110,7 +110,7 @@ def test_a_cached_request_is_refused_when_its_token_has_expired(
         clock.move(90)
         for _ in range(REPETITIONS):
             client.send(raw)
-            assert client.answer().problem["code"] == "token_expired"
+            assert client.read_response().problem["code"] == "token_expired"
     assert len(upstream.requests) == REPETITIONS
 
 
@@ -151,8 +151,8 @@ def test_a_response_with_a_cached_head_means_the_same(
             upstream.begin(script if turn % 2 else answering(WHOLE))
             method_now = method if turn % 2 else "GET"
             client.send(f"{method_now} /public/{turn} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-            answer = client.answer(method_now)
-            assert (answer.status, answer.whole) == (200, True)
+            answer = client.read_response(method_now)
+            assert (answer.status, answer.is_complete) == (200, True)
             assert answer.body == (b"" if method_now == "HEAD" else b"the body")
             assert (answer.get("content-type"), answer.get("content-length")) == ("text/plain", "8")
             assert (answer.get("set-cookie"), answer.get("server")) == (None, None)
@@ -165,7 +165,7 @@ def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
         upstream.begin(answering(WHOLE[:-1] if turn % 2 else WHOLE, then_close=bool(turn % 2)))
         with gateway.connect() as client:
             client.send(PUBLIC)
-            assert client.answer().whole is not bool(turn % 2)
+            assert client.read_response().is_complete is not bool(turn % 2)
 
 
 def test_the_caches_are_bounded() -> None:

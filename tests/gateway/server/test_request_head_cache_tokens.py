@@ -39,7 +39,7 @@ def request(authorization: str, target: str = "/api/cached", *lines: str) -> byt
 
 def ask(client: RawClient, raw: bytes) -> int:
     client.send(raw)
-    return client.answer().status
+    return client.read_response().status
 
 
 @pytest.mark.parametrize("name", ["Authorization", "authorization"])

@@ -94,7 +94,7 @@ def test_an_ambiguous_request_is_refused_and_its_connection_closed(
 ) -> None:
     with gateway.connect() as client:
         client.send(raw + GET + b"Host: h\r\n\r\n")
-        answer = client.answer()
+        answer = client.read_response()
         assert answer.status == 400
         assert answer.problem["code"] in ("bad_request", "bad_header", "bad_path")
         assert answer.get("connection") == "close"
@@ -121,7 +121,7 @@ def test_a_head_that_is_too_large_is_refused_and_its_connection_closed(
 ) -> None:
     with gateway.connect() as client:
         client.send(raw)
-        answer = client.answer()
+        answer = client.read_response()
         assert answer.status == answer.problem["status"] == status
         assert client.is_closed()
     assert upstream.requests == []
@@ -129,10 +129,10 @@ def test_a_head_that_is_too_large_is_refused_and_its_connection_closed(
 
 def test_a_head_at_the_limits_is_accepted(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert client.ask(f"GET /public/{'a' * 7_992} HTTP/1.1", "Host: h").status == 200
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", *["X: y"] * 99).status == 200
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 32_700}").status == 200
-        assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"Cookie: a={'a' * 9_000}").status == 200
+        assert client.request(f"GET /public/{'a' * 7_992} HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", *["X: y"] * 99).status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 32_700}").status == 200
+        assert client.request("GET /public/ HTTP/1.1", "Host: h", f"Cookie: a={'a' * 9_000}").status == 200
     assert len(upstream.requests) == 4
 
 
@@ -140,8 +140,8 @@ def test_the_limits_can_be_set(make_app: MakeApp, upstream: RawUpstream) -> None
     settings = {"MAX_HEADER_FIELDS": "10", "MAX_HEADER_BYTES": "65536", "MAX_TARGET_BYTES": "300"}
     with running(make_app(**settings)) as gateway:
         with gateway.connect() as client:
-            assert client.ask("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 65_000}").status == 200
-            assert client.ask(f"GET /public/{'a' * 292} HTTP/1.1", "Host: h", *["X: y"] * 9).status == 200
+            assert client.request("GET /public/ HTTP/1.1", "Host: h", f"X: {'a' * 65_000}").status == 200
+            assert client.request(f"GET /public/{'a' * 292} HTTP/1.1", "Host: h", *["X: y"] * 9).status == 200
         for lines in (
             ("GET /public/ HTTP/1.1", *["X: y"] * 10),
             ("GET /public/ HTTP/1.1", f"X: {'a' * 65_536}"),
@@ -149,9 +149,9 @@ def test_the_limits_can_be_set(make_app: MakeApp, upstream: RawUpstream) -> None
             ("GET /public/ HTTP/1.1", f"X: {'a' * 200_000}"),
         ):
             with gateway.connect() as client:
-                assert client.ask(*lines, "Host: h").problem["code"] == "headers_too_large"
+                assert client.request(*lines, "Host: h").problem["code"] == "headers_too_large"
         with gateway.connect() as client:
-            assert client.ask(f"GET /public/{'a' * 293} HTTP/1.1", "Host: h").problem["code"] == "target_too_long"
+            assert client.request(f"GET /public/{'a' * 293} HTTP/1.1", "Host: h").problem["code"] == "target_too_long"
     assert len(upstream.requests) == 2
 
 
@@ -184,7 +184,7 @@ def test_an_unambiguous_request_is_forwarded_normalized(
 ) -> None:
     with gateway.connect() as client:
         client.send(raw)
-        assert client.answer().status == 200
+        assert client.read_response().status == 200
     (request,) = upstream.requests
     assert request.request_line in ("GET /public/a HTTP/1.1", "POST /public/a HTTP/1.1")
     assert {name for name, _ in request.fields} <= {
@@ -211,7 +211,7 @@ def test_pipelined_requests_are_answered_in_order(gateway: RunningGateway, upstr
         head = b"POST /public/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
         client.send(b"".join(head % number + b"body" for number in range(5)))
         for number in range(5):
-            assert client.answer("POST").body == b"/public/%dbody" % number
+            assert client.read_response("POST").body == b"/public/%dbody" % number
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_request_that_is_refused_and_malformed_gets_one_response(
 ) -> None:
     with gateway.connect() as client:
         client.send(broken)
-        assert client.answer().status in statuses
+        assert client.read_response().status in statuses
         assert client.is_closed()
 
 
@@ -241,8 +241,8 @@ def test_malformed_input_after_a_request_does_not_affect_its_response(
     upstream.begin(script)
     with gateway.connect() as client:
         client.send(GET + b"Host: h\r\n\r\n" + b"garbage\r\n\r\n")
-        assert client.answer().body == b"firstlater"
-        assert client.answer().status == 400
+        assert client.read_response().body == b"firstlater"
+        assert client.read_response().status == 400
         assert client.is_closed()
 
 
@@ -258,10 +258,10 @@ def test_a_body_that_becomes_malformed_after_the_response_has_started_ends_both(
     upstream.begin(script)
     with gateway.connect() as client:
         client.send(CHUNKED.replace(b"/public/", b"/conversation/") + b"2\r\nab\r\n")
-        head = client.interim()
+        head = client.read_interim()
         assert head.startswith(b"HTTP/1.1 200")
         client.send(b"zz\r\n")
-        assert client.rest() == b"first"
+        assert client.read_to_end() == b"first"
     assert upstream.last.closed.wait(WAIT)
 
 
@@ -288,19 +288,19 @@ def test_what_is_read_ahead_of_a_response_is_bounded(
             client.send((endless if endless == b"\r\n" else b"xx") * 2**24)
         client.socket.settimeout(WAIT)
         go_on.set()
-        assert client.answer().body == b"ok"
+        assert client.read_response().body == b"ok"
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"2;ext="], ids=["trailer", "extension"])
 def test_endless_chunk_framing_is_refused(gateway: RunningGateway, upstream: RawUpstream, endless: bytes) -> None:
     with gateway.connect() as client:
         client.send(CHUNKED + b"2\r\nab\r\n" + endless + b"x" * 1_000_000)
-        assert client.answer("POST").status == 400
+        assert client.read_response("POST").status == 400
         assert client.is_closed()
 
 
 def test_many_small_trailers_are_refused(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         client.send(CHUNKED + b"2\r\nab\r\n0\r\n" + b"X: y\r\n" * 150_000)
-        assert client.answer("POST").status == 400
+        assert client.read_response("POST").status == 400
         assert client.is_closed()

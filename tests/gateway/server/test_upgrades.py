@@ -5,7 +5,7 @@ RFC 9110 7.8: a server may ignore Upgrade. For WebSocket on routes that allow it
 
 import pytest
 
-from tests.gateway.raw_client import Answer, RawClient
+from tests.gateway.raw_client import RawClient, RawResponse
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
@@ -39,11 +39,11 @@ def pieces(data: bytes, cut: int) -> list[bytes]:
     return [piece for piece in (data[:cut], data[cut:]) if piece]
 
 
-def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[Answer, Answer]:
+def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[RawResponse, RawResponse]:
     """Return the responses to a request and the one after it."""
     for part in parts:
         client.send(part)
-    return client.answer(method), client.answer("POST")
+    return client.read_response(method), client.read_response("POST")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -73,12 +73,12 @@ def test_an_upgrade_in_http_1_0_is_ignored(gateway: RunningGateway, upstream: Ra
     )
     with gateway.connect() as client:
         client.send(raw)
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
         assert answer.status == 200
         if b"Connection" in protocol:
             assert answer.get("connection") == "keep-alive"
             client.send(NEXT)
-            assert client.answer("POST").status == 200
+            assert client.read_response("POST").status == 200
     assert upstream.requests[0].body == b"hello"
 
 
@@ -99,7 +99,7 @@ def test_many_upgrades_in_one_packet_are_ignored(gateway: RunningGateway, upstre
     raw = request(b"GET", b"1.1", PROTOCOLS["h2c"], b"", b"")
     with gateway.connect() as client:
         client.send(raw * 200)
-        assert [client.answer().status for _ in range(200)] == [200] * 200
+        assert [client.read_response().status for _ in range(200)] == [200] * 200
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_malformed_framing_is_refused_with_an_upgrade_too(
 ) -> None:
     with gateway.connect() as client:
         client.send(request(b"POST", b"1.1", PROTOCOLS["h2c"], framing, b"5\r\nhello\r\n0\r\n\r\n") + NEXT)
-        answer = client.answer("POST")
+        answer = client.read_response("POST")
         assert answer.status == 400
         assert client.is_closed()
     assert upstream.requests == []
@@ -127,6 +127,6 @@ def test_connect_is_refused_and_its_connection_closed(gateway: RunningGateway, u
     """What follows may be another protocol."""
     with gateway.connect() as client:
         client.send(b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n" + NEXT)
-        assert client.answer().status == 405
+        assert client.read_response().status == 405
         assert client.is_closed()
     assert upstream.requests == []

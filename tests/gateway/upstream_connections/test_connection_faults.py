@@ -46,8 +46,8 @@ def test_an_incomplete_response_cuts_off_the_client(
     """A short response never looks complete. If no byte of it was forwarded, it may be a 502 instead."""
     upstream.begin(answering(raw, then_close=True))
     answer = request_once(gateway)
-    assert not answer.whole or answer.status == 502
-    assert b"first" not in answer.body or not answer.whole
+    assert not answer.is_complete or answer.status == 502
+    assert b"first" not in answer.body or not answer.is_complete
 
 
 @pytest.mark.parametrize("raw", [INCOMPLETE[0], INCOMPLETE[1]])
@@ -61,7 +61,7 @@ def test_a_response_that_is_reset_cuts_off_the_client(
 
     upstream.begin(script)
     answer = request_once(gateway)
-    assert (answer.status, answer.body, answer.whole) == (200, b"first", False)
+    assert (answer.status, answer.body, answer.is_complete) == (200, b"first", False)
 
 
 def test_an_incomplete_response_resets_an_http_1_0_client(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -76,7 +76,7 @@ def test_an_incomplete_response_resets_an_http_1_0_client(gateway: RunningGatewa
     with gateway.connect() as client:
         client.send(b"GET /public/ HTTP/1.0\r\n\r\n")
         with pytest.raises(ConnectionResetError):
-            client.rest()
+            client.read_to_end()
 
 
 @pytest.mark.parametrize("target", ["/impatient/", "/brief/"])
@@ -89,7 +89,7 @@ def test_a_response_that_times_out_cuts_off_the_client(
 
     upstream.begin(script)
     answer = request_once(gateway, target)
-    assert (answer.status, answer.body, answer.whole) == (200, b"first", False)
+    assert (answer.status, answer.body, answer.is_complete) == (200, b"first", False)
     assert upstream.last.closed.wait(WAIT)
 
 

@@ -75,7 +75,7 @@ def test_an_upstream_that_stops_reading_the_body_is_a_504(gateway: RunningGatewa
     with gateway.connect() as client:
         client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (2 * TOO_LARGE))
         client.send(bytes(TOO_LARGE))
-        assert status_and_code(client.answer("POST")) == GATEWAY_TIMEOUT
+        assert status_and_code(client.read_response("POST")) == GATEWAY_TIMEOUT
 
 
 def test_a_slow_client_does_not_use_up_the_upstreams_timeout(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -85,7 +85,7 @@ def test_a_slow_client_does_not_use_up_the_upstreams_timeout(gateway: RunningGat
         for byte in b"slow":
             client.send(bytes([byte]))
             time.sleep(0.15)  # together twice the read timeout of 0.3 s
-        assert client.answer("POST").status == 200
+        assert client.read_response("POST").status == 200
 
 
 def test_an_upstream_may_pause_during_an_upload(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -104,4 +104,4 @@ def test_an_upstream_may_pause_during_an_upload(gateway: RunningGateway, upstrea
         client.send(bytes(TOO_LARGE))
         time.sleep(0.6)  # longer than the timeout, counted from the pause
         client.send(b"x")
-        assert client.answer("POST").status == 200
+        assert client.read_response("POST").status == 200

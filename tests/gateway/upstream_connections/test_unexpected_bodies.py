@@ -83,10 +83,10 @@ def test_no_client_gets_the_bytes_behind_another_clients_response(
             for _ in range(60):
                 if client_number == 0:
                     method = "HEAD" if kind == "HEAD" else "GET"
-                    client.ask(f"{method} /public/twice HTTP/1.1", "Host: h")
+                    client.request(f"{method} /public/twice HTTP/1.1", "Host: h")
                     continue
                 target = f"/public/{next(targets)}"
-                answer = client.ask(f"GET {target} HTTP/1.1", "Host: h")
+                answer = client.request(f"GET {target} HTTP/1.1", "Host: h")
                 if (answer.status, answer.body) != (200, target.encode()):
                     wrong.append((target, answer.body))
         return wrong
@@ -109,7 +109,7 @@ def test_bytes_behind_a_response_end_its_connection(
     with RawClient(gateway.port) as client:
         for _ in range(2):
             method = "HEAD" if kind == "HEAD" else "GET"
-            assert client.ask(f"{method} /public/ HTTP/1.1", "Host: h").get("x-injected") is None
+            assert client.request(f"{method} /public/ HTTP/1.1", "Host: h").get("x-injected") is None
     assert [request.connection for request in upstream.requests] == sorted(
         {request.connection for request in upstream.requests}
     )

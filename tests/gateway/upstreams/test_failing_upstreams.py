@@ -92,7 +92,7 @@ def post(client: RawClient, target: str, body: bytes) -> int:
     client.send(f"POST {target} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
     client.send(b"%x\r\n%b\r\n" % (len(body), body))
     client.send(b"0\r\n\r\n")
-    return client.answer("POST").status
+    return client.read_response("POST").status
 
 
 def test_an_unreachable_address_loses_no_request(setup: Setup) -> None:
@@ -200,7 +200,7 @@ def test_a_service_whose_responses_are_all_cut_off_gets_every_request(setup: Set
     answers = []
     for _ in range(5):
         with setup.gateway.connect() as client:
-            answers.append(client.ask("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
+            answers.append(client.request("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
     assert [status_and_code(answer) for answer in answers] == [(502, "upstream_failed")] * 5
 
 
@@ -237,7 +237,7 @@ def test_a_client_cannot_open_a_circuit(setup: Setup) -> None:
             client.send(
                 b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 99999\r\n\r\n" + bytes(REQUEST_BUFFER_BYTES + 1)
             )
-            assert client.answer("POST").status == 408
+            assert client.read_response("POST").status == 408
         with setup.gateway.connect() as client:
             client.send(b"POST /one/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nfull")
             while len(setup.first.requests) % 2:

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from gateway.upstreams.identity_rejections import LOG_INTERVAL, IdentityRejections
 from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, log_in
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import Answer
+from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 
@@ -27,7 +27,7 @@ def refusing(*fields: str) -> bytes:
 REJECTED = refusing(f"X-Identity-Refused: {REASON}")
 
 
-def is_rejection(answer: Answer) -> bool:
+def is_rejection(answer: RawResponse) -> bool:
     seen = (answer.status, answer.get("www-authenticate"), answer.get("x-identity-refused"), answer.get("set-cookie"))
     return seen == (502, None, None, None)
 
@@ -39,12 +39,12 @@ def test_a_rejected_assertion_is_a_502(gateway: RunningGateway, upstream: RawUps
     upstream.begin(answering(REJECTED.removesuffix(b"no") if method == "HEAD" else REJECTED))
     with gateway.connect() as client:
         for _ in range(4):
-            answer = client.ask(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
+            answer = client.request(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
             assert is_rejection(answer)
             if method != "HEAD":
                 assert answer.problem["code"] == "identity_rejected"
         upstream.begin_answering(answering(ok(b"ok").removesuffix(b"ok") if method == "HEAD" else ok(b"ok")))
-        again = client.ask(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
+        again = client.request(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
         assert again.status == 200
     assert len(upstream.requests) == 5  # no request was sent twice
 
@@ -57,7 +57,7 @@ def test_a_rejection_of_a_request_with_a_body_is_a_502(
     body = b"body" if "Length" in framing else b"4\r\nbody\r\n0\r\n\r\n"
     with gateway.connect() as client:
         fields = "Host: gateway", f"Authorization: Bearer {token}", framing
-        assert is_rejection(client.ask("POST /api/x HTTP/1.1", *fields, body=body))
+        assert is_rejection(client.request("POST /api/x HTTP/1.1", *fields, body=body))
 
 
 def test_a_rejection_of_a_websocket_handshake_is_a_502(
@@ -72,7 +72,7 @@ def test_a_services_own_401_reaches_the_client(gateway: RunningGateway, upstream
     with gateway.connect() as client:
         for own, rejects in ((True, False), (True, False), (True, False), (False, True), (True, False)):
             upstream.begin_answering(answering(refusing() if own else REJECTED))
-            answer = client.ask("GET /api/own HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
+            answer = client.request("GET /api/own HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
             assert is_rejection(answer) is rejects
             if own:
                 assert (answer.status, answer.body) == (401, b"no")

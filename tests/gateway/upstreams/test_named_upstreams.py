@@ -41,7 +41,7 @@ def services() -> Iterator[tuple[RawUpstream, RawUpstream]]:
 def responders(gateway: RunningGateway, times: int = 8) -> set[bytes]:
     """Return the bodies of the responses to consecutive requests on one connection; all must be 200."""
     with gateway.connect() as client:
-        answers = [client.ask("GET / HTTP/1.1", "Host: h") for _ in range(times)]
+        answers = [client.request("GET / HTTP/1.1", "Host: h") for _ in range(times)]
     assert {answer.status for answer in answers} == {200}
     return {answer.body for answer in answers}
 
@@ -83,7 +83,7 @@ def test_a_changed_name_moves_requests_to_its_new_addresses(
         assert gateway.wait_for_clients(1)
         resolver.addresses[HOST] = ["127.0.0.3"]
         wait_for_responders(gateway, {b"127.0.0.3"})
-        assert in_progress.answer().body == b"127.0.0.2"
+        assert in_progress.read_response().body == b"127.0.0.2"
         assert services[0].settles_at(0)
         resolver.addresses[HOST] = ["127.0.0.2", "127.0.0.3"]
         wait_for_responders(gateway, {b"127.0.0.2", b"127.0.0.3"})

@@ -21,7 +21,7 @@ from gateway.routing.routes import RouteTable
 from stack.plan import ROOT, Command
 from tests.faults.support.managed_process import WAIT, ManagedProcess
 from tests.gateway.access_tokens import PEER_SECRET
-from tests.gateway.raw_client import one_answer
+from tests.gateway.raw_client import single_request
 from tests.gateway.raw_upstream import RawUpstream
 from tests.ports import free_port
 from tests.system.support.running_stack import clean_environ
@@ -83,7 +83,7 @@ class Served:
 
     def routes_in_use(self) -> tuple[dict[str, float], float]:
         """Return the number of workers by routes version, and whether the last reload failed, from the metrics."""
-        body = one_answer(self.internal, "GET /metrics HTTP/1.1", "Host: h").body.decode()
+        body = single_request(self.internal, "GET /metrics HTTP/1.1", "Host: h").body.decode()
         lines = [line for line in body.splitlines() if line.startswith("sallyport_gateway_routes_")]
         values = {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
         refused = values.pop("sallyport_gateway_routes_refused")
@@ -99,7 +99,7 @@ class Served:
     def status(self, path: str) -> int:
         """Return the status for `path`; 0 if the connection is refused."""
         try:
-            return one_answer(self.port, f"GET {path} HTTP/1.1", "Host: h").status
+            return single_request(self.port, f"GET {path} HTTP/1.1", "Host: h").status
         except OSError:
             return 0
 

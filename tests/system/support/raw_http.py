@@ -12,7 +12,7 @@ TIMEOUT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class RawResponse:
+class HttpResponse:
     """A response; field names are in lower case."""
 
     status: int
@@ -25,7 +25,7 @@ class RawResponse:
         return self.fields.get("www-authenticate", "")
 
 
-def send_raw(address: str | Path, request_line: str, *headers: str, body: bytes = b"") -> RawResponse:
+def send_raw(address: str | Path, request_line: str, *headers: str, body: bytes = b"") -> HttpResponse:
     """Send exactly these lines, and Host, Content-Length and Connection: close, to a URL or a unix socket."""
     lines = [request_line, "Host: localhost", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
     with _connect(address) as connection:
@@ -33,7 +33,7 @@ def send_raw(address: str | Path, request_line: str, *headers: str, body: bytes 
         response = HTTPResponse(connection)
         response.begin()
         fields = {name.lower(): value for name, value in response.getheaders()}
-        return RawResponse(response.status, response.read(), fields)
+        return HttpResponse(response.status, response.read(), fields)
 
 
 def _connect(address: str | Path) -> socket.socket:
