@@ -10,7 +10,8 @@ from gateway.http.header_fields import HeaderList, HeaderTuple
 class CachedHead:
     """The head of a request that comes repeatedly. Requests whose bytes differ in the access token alone share it.
 
-    It is compared and hashed by identity, so that what follows from a head can be cached by it.
+    It has every header field as it came, including cookies, but not the access token. It is compared and hashed by
+    identity, so that what follows from a head can be cached by it.
     """
 
     method: str
