@@ -67,10 +67,10 @@ bench-growth: bench-setup ## Measure the cost of a request as routes, revocation
 	@$(BENCH)/bin/python -m tests.load.growth $(ARGS)
 
 load: bench-setup ## Simulate users of a running system for a minute: URL=http://127.0.0.1:8000, ARGS='--users 200'
-	@$(BENCH)/bin/python -m tests.load.people $(URL) $(ARGS)
+	@$(BENCH)/bin/python -m tests.load.users $(URL) $(ARGS)
 
 load-ui: bench-setup ## The same, controlled in a browser at http://127.0.0.1:8089
-	@$(BENCH)/bin/python -m tests.load.people $(URL) --ui $(ARGS)
+	@$(BENCH)/bin/python -m tests.load.users $(URL) --ui $(ARGS)
 
 bench-setup: setup
 	@$(MAKE) --no-print-directory setup VENV=$(BENCH) REQUIREMENTS='requirements/dev.txt requirements/bench.txt'

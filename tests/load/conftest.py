@@ -1,4 +1,4 @@
-"""Fixtures of the long runs."""
+"""Fixtures of the soak tests."""
 
 import os
 
@@ -6,5 +6,5 @@ from tests.faults.support.figures import add_figure, pytest_terminal_summary
 
 __all__ = ["add_figure", "pytest_terminal_summary"]
 
-# Minutes of load: `make soak` asks for it, `make test` does not.
-collect_ignore_glob = [] if os.environ.get("SALLYPORT_SOAK") else ["test_*.py"]
+# These tests take minutes: `make soak` runs them, `make test` does not.
+collect_ignore_glob = [] if os.environ.get("SALLYPORT_SOAK") else ["*/test_*.py"]

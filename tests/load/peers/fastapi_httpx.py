@@ -1,4 +1,4 @@
-"""A peer: the usual gateway in FastAPI with httpx and PyJWT."""
+"""A peer: a typical hand-written gateway in FastAPI with httpx and PyJWT."""
 
 import os
 from collections.abc import AsyncIterator
@@ -46,10 +46,10 @@ async def forward(
     path: str, request: Request, claims: Annotated[dict[str, object], Depends(current_claims)]
 ) -> Response:
     """Forward the request with the caller's identity in a header."""
-    answer = await client.request(
+    response = await client.request(
         request.method,
         f"/api/{path}",
         headers={"X-User-Id": str(claims["sub"]), "Accept": request.headers.get("Accept", "*/*")},
         content=await request.body(),
     )
-    return Response(answer.content, answer.status_code, media_type=answer.headers.get("Content-Type"))
+    return Response(response.content, response.status_code, media_type=response.headers.get("Content-Type"))

@@ -5,30 +5,30 @@ import subprocess
 from functools import cache, partial
 from pathlib import Path
 
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.measuring.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
 FOLDER = Path(__file__).with_name("fastify")
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return why it cannot run here; empty if it can. Installs the packages of package-lock.json."""
     if not (shutil.which("node") and shutil.which("npm")):
         return "node and npm are not installed"
     return _install()
 
 
-def start(processes: Processes, ground: Ground, port: int, *, cached: bool) -> Process:
+def start(processes: Processes, setup: PeerSetup, port: int, *, cached: bool) -> Process:
     """Start one process. `cached`: it caches verified tokens and does not check revocation."""
-    public = ground.write("public.pem", ground.public_pem)
+    public = setup.write("public.pem", setup.public_pem)
     return processes.start(
         f"fastify-{port}",
         ["node", str(FOLDER / "gateway.js")],
         NODE_ENV="production",
         PORT=str(port),
         PUBLIC_KEY=str(public),
-        UPSTREAM=ground.upstream_url,
-        REDIS=ground.redis_url.removeprefix("unix://"),
+        UPSTREAM=setup.upstream_url,
+        REDIS=setup.redis_url.removeprefix("unix://"),
         CACHED="yes" if cached else "",
     )
 

@@ -1,4 +1,4 @@
-"""A peer: the usual gateway in Flask with requests and flask-jwt-extended."""
+"""A peer: a typical hand-written gateway in Flask with requests and flask-jwt-extended."""
 
 import os
 
@@ -27,11 +27,11 @@ def is_revoked(header: dict[str, object], claims: dict[str, object]) -> bool:
 @jwt_required()
 def forward(path: str) -> Response:
     """Forward the request with the caller's identity in a header."""
-    answer = requests.request(
+    response = requests.request(
         request.method,
         f"{upstream}/api/{path}",
         headers={"X-User-Id": str(get_jwt()["sub"]), "Accept": request.headers.get("Accept", "*/*")},
         data=request.get_data(),
         timeout=10,
     )
-    return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
+    return Response(response.content, response.status_code, content_type=response.headers.get("Content-Type"))

@@ -1,9 +1,9 @@
-"""HAProxy, which verifies every token again; without a token cache and revocations."""
+"""HAProxy, which verifies the token of every request; without a token cache and revocations."""
 
 import shutil
 
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.measuring.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
 _CONF = """
 global
@@ -35,13 +35,13 @@ backend notes
 """
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return why it cannot run here; empty if it can."""
     return "" if shutil.which("haproxy") else "haproxy is not installed"
 
 
-def start(processes: Processes, ground: Ground, port: int) -> Process:
+def start(processes: Processes, setup: PeerSetup, port: int) -> Process:
     """Start it with one thread."""
-    pem = ground.write("public.pem", ground.public_pem)
-    conf = ground.write(f"haproxy-{port}.cfg", _CONF.format(port=port, upstream=ground.upstream, pem=pem))
+    pem = setup.write("public.pem", setup.public_pem)
+    conf = setup.write(f"haproxy-{port}.cfg", _CONF.format(port=port, upstream=setup.upstream, pem=pem))
     return processes.start(f"haproxy-{port}", ["haproxy", "-db", "-f", str(conf)])

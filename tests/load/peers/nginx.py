@@ -2,10 +2,10 @@
 
 import shutil
 
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.measuring.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
-_WHOLE = """
+_CONF = """
 worker_processes 1;
 worker_rlimit_nofile 20000;
 daemon off;
@@ -38,7 +38,7 @@ _ORIGIN = """
     }}
 """
 _PROXY = """
-    upstream origin {{ server 127.0.0.1:{upstream}; {kept} }}
+    upstream origin {{ server 127.0.0.1:{upstream}; {keepalive} }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         location / {{ proxy_pass http://origin; {options} }}
@@ -46,35 +46,35 @@ _PROXY = """
 """
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return why it cannot run here; empty if it can."""
     return "" if shutil.which("nginx") else "nginx is not installed"
 
 
-def start_origin(processes: Processes, ground: Ground) -> Process:
+def start_origin(processes: Processes, setup: PeerSetup) -> Process:
     """Serve note.json, big.json and jwks.json of the folder on the upstream's port.
 
     It also accepts the usage reports that gateways send to the auth service.
     """
-    note = (ground.folder / "note.json").read_text()
-    server = _ORIGIN.format(port=ground.upstream, folder=ground.folder, note=note)
-    return _start(processes, ground, "origin", server)
+    note = (setup.folder / "note.json").read_text()
+    server = _ORIGIN.format(port=setup.upstream, folder=setup.folder, note=note)
+    return _start(processes, setup, "origin", server)
 
 
-def start_plain(processes: Processes, ground: Ground, port: int) -> Process:
+def start_plain(processes: Processes, setup: PeerSetup, port: int) -> Process:
     """Start `proxy_pass` with its defaults: a new upstream connection for each request."""
-    server = _PROXY.format(port=port, upstream=ground.upstream, kept="", options="")
-    return _start(processes, ground, f"nginx-{port}", server)
+    server = _PROXY.format(port=port, upstream=setup.upstream, keepalive="", options="")
+    return _start(processes, setup, f"nginx-{port}", server)
 
 
-def start_kept(processes: Processes, ground: Ground, port: int) -> Process:
-    """Start it with upstream keep-alive."""
-    kept = "keepalive 2048; keepalive_requests 100000000;"
+def start_keepalive(processes: Processes, setup: PeerSetup, port: int) -> Process:
+    """Start `proxy_pass` with upstream keep-alive."""
+    keepalive = "keepalive 2048; keepalive_requests 100000000;"
     options = 'proxy_http_version 1.1; proxy_set_header Connection "";'
-    server = _PROXY.format(port=port, upstream=ground.upstream, kept=kept, options=options)
-    return _start(processes, ground, f"nginx-kept-{port}", server)
+    server = _PROXY.format(port=port, upstream=setup.upstream, keepalive=keepalive, options=options)
+    return _start(processes, setup, f"nginx-keepalive-{port}", server)
 
 
-def _start(processes: Processes, ground: Ground, name: str, server: str) -> Process:
-    conf = ground.write(f"{name}.conf", _WHOLE.format(folder=ground.folder, name=name, server=server))
-    return processes.start(name, ["nginx", "-e", f"{ground.folder}/{name}.errors", "-c", str(conf)])
+def _start(processes: Processes, setup: PeerSetup, name: str, server: str) -> Process:
+    conf = setup.write(f"{name}.conf", _CONF.format(folder=setup.folder, name=name, server=server))
+    return processes.start(name, ["nginx", "-e", f"{setup.folder}/{name}.errors", "-c", str(conf)])

@@ -1,4 +1,4 @@
-"""Sallyport's gateway with its defaults: access log, metrics and limits on; usually one worker."""
+"""Sallyport's gateway with its defaults: access log, metrics and limits on; one worker."""
 
 import os
 import sys
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack.plan import ROOT
-from tests.load.peers.ground import Ground
-from tests.load.processes import Process, Processes
+from tests.load.measuring.processes import Process, Processes
+from tests.load.peers.setup import PeerSetup
 
 ROUTES = """
 [upstreams.auth]
@@ -24,38 +24,38 @@ access = "authenticated"
 """
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return an empty string: it can always run."""
     return ""
 
 
-def start(processes: Processes, ground: Ground, port: int) -> Process:
+def start(processes: Processes, setup: PeerSetup, port: int) -> Process:
     """Start it with one worker."""
-    return start_with(processes, ground, port, ROUTES)
+    return start_with(processes, setup, port, ROUTES)
 
 
-def start_from(root: Path) -> Callable[[Processes, Ground, int], Process]:
+def start_from(root: Path) -> Callable[[Processes, PeerSetup, int], Process]:
     """Return a function that starts one worker of the checkout in `root`, with this run's packages."""
-    return lambda processes, ground, port: start_with(processes, ground, port, ROUTES, root)
+    return lambda processes, setup, port: start_with(processes, setup, port, ROUTES, root)
 
 
 def start_with(
-    processes: Processes, ground: Ground, port: int, routes: str, root: Path = ROOT, /, **settings: str
+    processes: Processes, setup: PeerSetup, port: int, routes: str, root: Path = ROOT, /, **settings: str
 ) -> Process:
     """Start a gateway of the checkout in `root` with these routes and settings."""
-    ground.write("notes.secret", os.urandom(32).hex())
+    setup.write("notes.secret", os.urandom(32).hex())
     environ = {
-        "AUTH_URL": f"http://127.0.0.1:{ground.keys}",
-        "RESOURCE_URL": ground.upstream_url,
-        "REDIS_URL": ground.redis_url,
+        "AUTH_URL": f"http://127.0.0.1:{setup.keys}",
+        "RESOURCE_URL": setup.upstream_url,
+        "REDIS_URL": setup.redis_url,
         "PEER_SECRET": os.urandom(32).hex(),
-        "DATA_DIR": str(ground.folder),
-        "GATEWAY_ROUTES": str(ground.write(f"routes-{port}.toml", routes)),
+        "DATA_DIR": str(setup.folder),
+        "GATEWAY_ROUTES": str(setup.write(f"routes-{port}.toml", routes)),
         "GATEWAY_BIND": f"127.0.0.1:{port}",
-        "GATEWAY_INTERNAL_BIND": f"unix:{ground.folder}/internal-{port}.sock",
+        "GATEWAY_INTERNAL_BIND": f"unix:{setup.folder}/internal-{port}.sock",
         "GATEWAY_WORKERS": "1",
         "GATEWAY_NOTICE": "0",
         **settings,
     }
-    words = [sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf"]
-    return processes.start(f"sallyport-{port}", words, root, **environ)
+    arguments = [sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf"]
+    return processes.start(f"sallyport-{port}", arguments, root, **environ)

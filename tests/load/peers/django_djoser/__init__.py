@@ -9,30 +9,30 @@ import subprocess
 from pathlib import Path
 
 from stack.plan import ROOT
-from tests.load.processes import NotServing, Process, Processes
+from tests.load.measuring.processes import NotServing, Process, Processes
 
 FOLDER = Path(__file__).parent
 PYTHON = ROOT / ".venv-bench-django" / "bin" / "python"
 
 
-def lacks() -> str:
+def unavailable() -> str:
     """Return why it cannot run here; empty if it can."""
-    return "" if PYTHON.exists() else "its environment .venv-bench-django could not be made"
+    return "" if PYTHON.exists() else "its environment .venv-bench-django could not be created"
 
 
 def prepare(folder: Path, sessions: int) -> list[str]:
     """Create a database in the folder; return a refresh token for each of so many sessions of one user."""
-    words = [str(PYTHON), str(FOLDER / "seed.py"), str(sessions)]
-    done = subprocess.run(words, env=_environ(folder), capture_output=True, text=True, check=False, timeout=120)
+    arguments = [str(PYTHON), str(FOLDER / "seed.py"), str(sessions)]
+    done = subprocess.run(arguments, env=_environ(folder), capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
-        raise NotServing(f"Django's database was not made:\n{done.stderr[-2000:]}")
+        raise NotServing(f"Django's database could not be created:\n{done.stderr[-2000:]}")
     return done.stdout.split()
 
 
 def start(processes: Processes, folder: Path, port: int) -> Process:
     """Start it under gunicorn."""
-    words = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--keep-alive", "75", "--no-control-socket"]
-    argv = [str(PYTHON), *words, "-b", f"127.0.0.1:{port}", "django.core.wsgi:get_wsgi_application()"]
+    arguments = ["-m", "gunicorn", "--workers", "2", "--threads", "8", "--keep-alive", "75", "--no-control-socket"]
+    argv = [str(PYTHON), *arguments, "-b", f"127.0.0.1:{port}", "django.core.wsgi:get_wsgi_application()"]
     return processes.start("django", argv, **_environ(folder))
 
 

@@ -1,0 +1,92 @@
+-- One turn of wrk: send requests, check every response, and print the result as a line of JSON.
+--
+-- Arguments after `--` are name=value:
+--   method, token         method and bearer token of each request
+--   tokens, offset        a file with one token per line, used in order from this byte on; the first follows the last
+--   upload                a file with the body of each request
+--   count                 the number of responses after which the turn ends
+--   status, body, never   the expected status; a file that each body must equal; a file that no body may equal
+
+local ffi = require("ffi")
+ffi.cdef("int getpid(void); int kill(int pid, int signal);")
+local SIGINT = 2
+local threads = {}
+
+local function contents(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+function setup(thread)
+  threads[#threads + 1] = thread
+end
+
+function init(arguments)
+  local options = {}
+  for _, argument in ipairs(arguments) do
+    local name, value = argument:match("^(%l+)=(.*)$")
+    options[name] = value
+  end
+  right, wrong, problem = 0, 0, ""
+  status_expected = tonumber(options.status)
+  body_expected = options.body and contents(options.body)
+  body_forbidden = options.never and contents(options.never)
+  responses_expected = tonumber(options.count) or math.huge
+  wrk.method = options.method or "GET"
+  if options.upload then
+    wrk.body = contents(options.upload)
+    wrk.headers["Content-Type"] = "application/json"
+  end
+  if options.token then
+    wrk.headers["Authorization"] = "Bearer " .. options.token
+  end
+  if options.tokens then
+    read_tokens(options.tokens, tonumber(options.offset) or 0)
+  end
+end
+
+function read_tokens(path, offset)
+  local file = assert(io.open(path, "rb"))
+  file:seek("set", offset)
+  wrk.headers["Authorization"] = "Bearer @"
+  local before, after = wrk.format():match("^(.-Bearer )@(.*)$")
+  function request()
+    local token = file:read("*l")
+    if not token then
+      file:seek("set", 0)
+      token = file:read("*l")
+    end
+    return before .. token .. after
+  end
+end
+
+function response(status, headers, body)
+  if status == status_expected and (not body_expected or body == body_expected) and body ~= body_forbidden then
+    right = right + 1
+  else
+    wrong = wrong + 1
+    problem = status .. " " .. body:sub(1, 200)
+  end
+  if right + wrong >= responses_expected then
+    -- wrk sleeps for its whole duration unless it is interrupted.
+    wrk.thread:stop()
+    ffi.C.kill(ffi.C.getpid(), SIGINT)
+  end
+end
+
+function done(summary, latency, requests)
+  local right, wrong, problem = 0, 0, ""
+  for _, thread in ipairs(threads) do
+    right = right + thread:get("right")
+    wrong = wrong + thread:get("wrong")
+    problem = problem .. thread:get("problem")
+  end
+  local errors = summary.errors
+  io.write(string.format(
+    '\nTURN {"right": %d, "wrong": %d, "failed": %d, "seconds": %.6f, "p50": %.3f, "p99": %.3f, "problem": "%s"}\n',
+    right, wrong, errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, (problem:gsub('[^%w %p]', ' '):gsub('["\\]', "'"))
+  ))
+end

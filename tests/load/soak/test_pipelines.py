@@ -1,0 +1,72 @@
+"""Two hundred thousand connections with random requests, garbage and early ends, against one worker.
+
+SOAK_PIPELINES makes it shorter; SOAK_SEED repeats a run with the seed that it printed.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from stack.plan import ROOT
+from tests.faults.support.figures import AddFigure
+from tests.faults.support.running_system import RunningSystem, running_system
+from tests.gateway.server.random_sequences import ROUTES, Outcome, play_all
+from tests.load.soak.test_memory import MAX_GROWTH, resident
+from tests.ports import free_port
+
+PIPELINES = int(os.environ.get("SOAK_PIPELINES") or 200_000)
+SEED = int(os.environ.get("SOAK_SEED") or time.time())
+WARM = min(10_000, PIPELINES // 4)
+"""Connections after which the caches are as full as they get."""
+AT_ONCE = 50
+PLACES = 3 * AT_ONCE
+SHOWN = 5
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[RunningSystem]:
+    with running_system() as running:
+        yield running
+
+
+def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
+    system: RunningSystem, tmp_path: Path, add_figure: AddFigure
+) -> None:
+    """Every request that the service handled got its response, and no other request got one."""
+    service_port = free_port()
+    routes = tmp_path / "routes.toml"
+    ours = ROUTES.format(port=service_port, places=PLACES)
+    routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ours)
+    settings = {
+        "GATEWAY_ROUTES": str(routes),
+        "GATEWAY_WORKERS": "1",
+        "ACCESS_LOG": "off",
+        "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
+    }
+
+    def play(port: int, seed: int, count: int) -> Outcome:
+        return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, places=PLACES))
+
+    with system.extra_gateway("pipelines", **settings) as (process, url):
+        port = int(url.rpartition(":")[2])
+        began = time.monotonic()
+        outcomes = [play(port, SEED, WARM)]
+        early = resident(process)
+        outcomes.append(play(port, SEED + 1, PIPELINES - WARM))
+        late = resident(process)
+        took = time.monotonic() - began
+    responses = sum(outcome.answers for outcome in outcomes)
+    faults = [fault for outcome in outcomes for fault in outcome.faults]
+    add_figure(
+        f"{PIPELINES} connections in {took:.0f} s (SOAK_SEED={SEED}), {responses} responses, {len(faults)} faults: "
+        f"{early / 2**20:.1f} MiB after {WARM}, {late / 2**20:.1f} MiB at the end"
+    )
+    assert faults[:SHOWN] == []
+    assert sum(outcome.played for outcome in outcomes) == PIPELINES
+    assert all(outcome.all_places_are_free for outcome in outcomes)
+    assert [line for line in process.log_lines if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
+    assert late < early * MAX_GROWTH

@@ -1,0 +1,174 @@
+"""Simulated users of the system, for `make load`. A status that they do not expect is a failure.
+
+Some hold tokens and refresh them, some are browsers with a cookie. Against `ACCESS_TOKEN_LIFETIME=1 make run` tokens
+expire within a run (after the ten seconds of clock leeway); otherwise users also refresh at random.
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from locust import HttpUser, between, task
+
+PASSWORD = "quite a Long-ish passphrase 7"
+
+
+class SimulatedUser(HttpUser):
+    """A user with an account; subclasses define how the user authenticates."""
+
+    abstract = True
+    wait_time = between(0.2, 1.0)
+
+    def on_start(self) -> None:
+        """Called by locust: register and log in."""
+        self.notes: list[str] = []
+        self.email = f"{uuid.uuid4().hex}@example.com"
+        self.request("POST", "/auth/users/", 201, json={"email": self.email, "password": PASSWORD})
+        self.log_in()
+
+    def on_stop(self) -> None:
+        """Called by locust: log out."""
+        self.log_out()
+
+    def log_in(self) -> None:
+        """Obtain the credentials that `send` uses."""
+        raise NotImplementedError
+
+    def log_out(self) -> None:
+        """End the session."""
+        raise NotImplementedError
+
+    def send(self, method: str, path: str, expected: int, **parts: Any) -> Any:
+        """Send a request with the user's credentials."""
+        raise NotImplementedError
+
+    @task(6)
+    def list_notes(self) -> None:
+        """Read the newest page; its count must be that of the user's notes."""
+        response = self.send("GET", "/api/notes/", 200)
+        if response and response["count"] != len(self.notes):
+            self.fail(f"{response['count']} notes instead of {len(self.notes)}")
+
+    @task(3)
+    def write_note(self) -> None:
+        """Write a new note."""
+        response = self.send("POST", "/api/notes/", 201, json={"title": "A note", "body": "x" * 200})
+        if response:
+            self.notes.append(response["id"])
+
+    @task(3)
+    def read_note(self) -> None:
+        """Read one of the user's notes."""
+        if self.notes:
+            self.send("GET", f"/api/notes/{self.notes[-1]}/", 200, name="/api/notes/{id}/")
+
+    @task(1)
+    def remove_note(self) -> None:
+        """Delete the latest note."""
+        if self.notes:
+            self.send("DELETE", f"/api/notes/{self.notes.pop()}/", 204, name="/api/notes/{id}/")
+
+    @task(1)
+    def check_identity(self) -> None:
+        """Check the identity that a service sees."""
+        response = self.send("GET", "/api/whoami", 200)
+        if response and response["email"] != self.email:
+            self.fail(f"whoami returned {response['email']}")
+
+    @task(1)
+    def log_out_and_in(self) -> None:
+        """Log out and in again."""
+        self.log_out()
+        self.log_in()
+
+    def request(self, method: str, path: str, *expected: int, **parts: Any) -> tuple[int, Any, Mapping[str, str]]:
+        """Send a request; return status, document and headers. An unexpected status counts as a failure."""
+        with self.client.request(method, path, catch_response=True, **parts) as response:
+            if response.status_code not in expected:
+                response.failure(f"{response.status_code} instead of {expected}: {response.text[:200]}")
+                return response.status_code, None, {}
+            response.success()  # a 401 may be what was expected
+            document = response.json() if response.content else None
+            return response.status_code, document, response.headers
+
+    def fail(self, problem: str) -> None:
+        """Count a response with the right status and wrong content as a failure."""
+        self.environment.events.request.fire(
+            request_type="CHECK",
+            name=type(self).__name__,
+            response_time=0,
+            response_length=0,
+            exception=ValueError(problem),
+        )
+
+
+class TokenHolder(SimulatedUser):
+    """An app: holds both tokens, and refreshes when the access token has expired."""
+
+    weight = 2
+
+    def log_in(self) -> None:
+        """Log in as djoser clients do."""
+        _, document, _ = self.request(
+            "POST", "/auth/jwt/create/", 200, json={"email": self.email, "password": PASSWORD}
+        )
+        self.tokens = document or {"access": "none", "refresh": "none"}
+
+    def log_out(self) -> None:
+        """Log out; both tokens are invalid afterwards."""
+        self.request("POST", "/auth/jwt/blacklist/", 200, json={"refresh": self.tokens["refresh"]})
+
+    @task(1)
+    def refresh(self) -> None:
+        """Replace both tokens."""
+        used = self.tokens["refresh"]
+        _, document, _ = self.request("POST", "/auth/jwt/refresh/", 200, json={"refresh": used})
+        self.tokens = document or self.tokens
+
+    def send(self, method: str, path: str, expected: int, **parts: Any) -> Any:
+        """Send a request; if the token has expired, send it again with a new one."""
+        status, document, header = self._request_with_token(method, path, (expected, 401), parts)
+        if status != 401:
+            return document
+        if 'error="invalid_token"' not in header.get("WWW-Authenticate", "") or document["code"] != "token_expired":
+            self.fail(f"401 {document['code']} for a valid token")
+        self.refresh()
+        return self._request_with_token(method, path, (expected,), parts)[1]
+
+    def _request_with_token(
+        self, method: str, path: str, expected: tuple[int, ...], parts: Mapping[str, Any]
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        headers = {"Authorization": f"Bearer {self.tokens['access']}"}
+        return self.request(method, path, *expected, headers=headers, **parts)
+
+
+class Browser(SimulatedUser):
+    """A browser: holds a cookie that scripts cannot read; the gateway refreshes."""
+
+    weight = 1
+
+    def log_in(self) -> None:
+        """Log in and store the cookie by hand: this client sends no `__Host-` cookie over plain http."""
+        credentials = {"email": self.email, "password": PASSWORD}
+        _, _, header = self.request("POST", "/session/", 200, json=credentials, headers=self._page_headers())
+        self.cookie = header.get("Set-Cookie", "").partition(";")[0]
+        self.client.cookies.clear()
+
+    def log_out(self) -> None:
+        """Log out; the cookie is invalid afterwards."""
+        self.request("DELETE", "/session/", 204, headers={**self._page_headers(), "Cookie": self.cookie})
+        self.client.cookies.clear()
+
+    @task(1)
+    def read_session(self) -> None:
+        """Read who is logged in, and until when."""
+        self.send("GET", "/session/", 200)
+
+    def send(self, method: str, path: str, expected: int, **parts: Any) -> Any:
+        """Send a request as the page's scripts do."""
+        return self.request(method, path, expected, headers={**self._page_headers(), "Cookie": self.cookie}, **parts)[
+            1
+        ]
+
+    def _page_headers(self) -> dict[str, str]:
+        return {"Origin": self.host, "X-Requested-With": "fetch"}
