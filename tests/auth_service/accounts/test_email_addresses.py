@@ -25,7 +25,7 @@ JUDGED: dict[str, bool] = json.loads(
 """Addresses, and whether EmailField(max_length=254) of Django REST framework 3.18 on Django 5.2 accepts them."""
 
 FOLDING = "\u212a\u017f\u0131\u0130"
-"""Letters of other alphabets that a comparison without case takes for ASCII letters."""
+"""Letters of other alphabets that case folding maps to ASCII letters."""
 INVISIBLE = "\u200b\u200d\u202e\u00ad\x01\x7f"
 NO_DOMAIN = ("@\u2603.example", "@1\u05d0.example", "@xn--zzzzzz.example", "@\uff20x.org")
 """Domains that IDNA 2008 does not allow."""
@@ -86,7 +86,7 @@ def test_two_mailboxes_have_two_keys(one: str, other: str) -> None:
 
 @given(st.text(max_size=60) | st.from_regex(r"[^@]{0,10}@(xn--|\[)?[^@]{0,20}\]?", fullmatch=True))
 def test_every_text_has_a_key(text: str) -> None:
-    """A log-in may name anything."""
+    """A log-in may contain any text."""
     assert isinstance(email_key(text), str)
     assert isinstance(is_email(text), bool)
 
@@ -111,7 +111,7 @@ OLD = [
 
 
 def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> None:
-    """Of two with one mailbox one is found by all spellings, the other one by its own."""
+    """Of two accounts with one mailbox, one is found by all spellings and the other by its own."""
     app = make_app()
     with app.app_context():
         stored = Person(app.test_client())

@@ -73,12 +73,12 @@ COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
     ("made", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)]
 )
 def test_a_password_is_the_same_however_its_letters_are_composed(cheap: Passwords, made: str, typed: str) -> None:
-    """NIST SP 800-63B: keyboards and systems differ in that."""
+    """NIST SP 800-63B: keyboards and systems compose letters differently."""
     assert cheap.verify(typed, cheap.hash(made))
 
 
 def test_a_hash_without_normalization_verifies_the_entered_password(cheap: Passwords) -> None:
-    """It was made without normalization; its owner logs in as before, and it is to be renewed."""
+    """Its owner logs in as before, and the hash is replaced."""
     stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
     with cheap.verifying(DECOMPOSED, stored) as verdict:
         assert verdict.result() == PasswordCheck(is_right=True, needs_rehash=True)
@@ -207,7 +207,7 @@ def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPat
 
 
 def test_fifty_parallel_passwords_are_all_hashed() -> None:
-    """R39: however few are hashed at once."""
+    """R39: with any number of hashing threads."""
     passwords = Passwords(CHEAP, running=1, waiting=100)
     with ThreadPoolExecutor(50) as pool:
         made = list(pool.map(passwords.hash, ["x"] * 50))

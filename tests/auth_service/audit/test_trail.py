@@ -54,7 +54,7 @@ def test_a_record_has_the_event_time_client_and_session(ann: Person) -> None:
 
 
 def test_everything_that_happens_to_an_account_is_in_its_trail(ann: Person, clock: MovableClock) -> None:
-    """Newest first; refreshes are not in it: it would grow with use."""
+    """The newest comes first. Refreshes leave no record, because their number grows with use."""
     tablet = Person(ann.client, ann.email, "wrong", agent="somebody's tablet")
     tablet.log_in()
     tablet.password = PASSWORD
@@ -114,7 +114,7 @@ def test_a_replay_by_logout_is_one_too(ann: Person, clock: MovableClock) -> None
 def test_a_browser_login_has_the_browser_as_client_and_a_logout_has_none(
     ann: Person, client: FlaskClient, clock: MovableClock
 ) -> None:
-    """The gateway's own address would say nothing."""
+    """The gateway's own address would be useless."""
     gateway = Gateway(client, clock)
     gateway.open("h1")
     gateway.open("h2", password="wrong")
@@ -126,7 +126,7 @@ def test_a_browser_login_has_the_browser_as_client_and_a_logout_has_none(
 
 
 def test_only_a_keyed_hash_is_kept_of_an_unknown_account_name(ann: Person, database: Path) -> None:
-    """People type passwords into the wrong field."""
+    """People enter passwords into the wrong field."""
     for email in ("my-secret-password@example.org", "MY-SECRET-PASSWORD@example.org", "other@example.org"):
         Person(ann.client, email).log_in()
     failed = [row for row in rows(database) if row[0] == "login_failed"]
@@ -204,7 +204,7 @@ def break_inserts_into(table: str) -> Any:
 
 
 def test_a_change_that_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
-    """A login, a logout or a replay without its record is a 503, and changes nothing."""
+    """A log-in, log-out or password change that cannot be recorded is a 503 and changes nothing."""
     refuse = break_inserts_into("audit_events")
     with app.app_context():
         engine = db.engine

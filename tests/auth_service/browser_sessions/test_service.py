@@ -94,7 +94,7 @@ def test_an_unknown_handle_has_no_session(gateway: Gateway) -> None:
 
 
 def test_an_exchange_says_how_long_ago_the_session_ended(gateway: Gateway, ann: Person, clock: MovableClock) -> None:
-    """By that the gateway knows whether a log-in may just have replaced the handle in the browser."""
+    """It tells the gateway whether a log-in may just have replaced the handle in the browser."""
     gateway.open("h1")
     gateway.end("h1")
     clock.move(7)
@@ -160,7 +160,7 @@ def test_a_logout_can_be_repeated(gateway: Gateway, ann: Person) -> None:
 
 
 def test_a_deactivated_user_has_no_session(gateway: Gateway, ann: Person, database: Path) -> None:
-    """Also where the session itself was left standing, as by a restored backup."""
+    """Also if the session itself has not ended, as after a restored backup."""
     gateway.open("h1")
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE users SET is_active = 0")

@@ -44,7 +44,7 @@ def log_out(person: Person, app: Flask) -> object:
 
 
 def change_password(person: Person, app: Flask) -> object:
-    """At another of the person's devices, which ends this one's session."""
+    """Change the password on another device, which ends this device's session."""
     other = Person(person.client, person.email)
     other.log_in()
     return other.set_password("N3wPassw0rd!!")
@@ -94,7 +94,7 @@ def test_the_tokens_of_an_ended_session_stay_refused_until_they_expire(
     after: str,
     end: End,
 ) -> None:
-    """At gateways that run on and at those that start anew, and after Redis came back empty."""
+    """At gateways that keep running, at new ones, and after Redis came back empty."""
     issuing = make_app(**{name: before})
     person = Person(issuing.test_client())
     person.register()
@@ -149,7 +149,7 @@ def test_a_change_of_lifetimes_ends_no_session_before_its_time(
 def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
     make_app: MakeApp, redis: Redis, valkey: str, clock: MovableClock, tmp_path: Path
 ) -> None:
-    """An exchange that is no use of the row to record still issues a token, which lives longer than any before."""
+    """An exchange that need not be recorded as use still issues a token, which may outlive all earlier ones."""
     brief = make_app(ACCESS_TOKEN_LIFETIME="5")
     Person(brief.test_client()).register()
     handle = GatewayInFront(brief.test_client(), clock, valkey, tmp_path).log_in("ann@example.org", "Tr0ub4dor&3x")

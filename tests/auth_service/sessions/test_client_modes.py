@@ -70,7 +70,7 @@ def test_a_browser_token_is_not_reported_and_its_session_never_rotates(ann: Pers
 def test_the_gateways_leeway_locks_no_client_out_of_the_auth_service(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, path: str
 ) -> None:
-    """The gateway would take the token for ten seconds more, the auth service does not: it is refreshed in time."""
+    """The gateway accepts an expired token for ten seconds more and refreshes it before it calls the auth service."""
     clock.move(299.9)
     assert gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh is None
     clock.move(0.1)
@@ -79,7 +79,7 @@ def test_the_gateways_leeway_locks_no_client_out_of_the_auth_service(
     assert (outcome.status, outcome.fresh is not None) == (200, True)
 
 
-# --- random lives, by every mode at once ---------------------------------------------------------------------------
+# --- random histories in every mode at once ----------------------------------------------------------------------
 
 STEPS = st.lists(
     st.tuples(
@@ -99,7 +99,7 @@ STEPS = st.lists(
 def test_no_honest_client_is_logged_out_and_no_stolen_token_is_accepted_late(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, steps: list[tuple[str, str, str, bool, float]]
 ) -> None:
-    """One client that refreshes itself, one that the gateway refreshes for, and a browser; answers are lost at will.
+    """A client that refreshes itself, one whose tokens the gateway refreshes, and a browser; responses may be lost.
 
     In the end a thief comes with a token whose successor was presented: then the session ends.
     """

@@ -25,14 +25,14 @@ MOST_TABS = 4
 
 @dataclass(frozen=True)
 class Request:
-    """A refresh on its way: which token it carries, when it set out."""
+    """A refresh request in transit: its token and the time when it was sent."""
 
     token: int
     sent_at: float
 
 
 class Histories(RuleBasedStateMachine):
-    """One browser with several tabs that share a stored token, on a network that loses answers."""
+    """One browser with several tabs that share a stored token, on a network that loses responses."""
 
     @initialize()
     def log_in(self) -> None:
@@ -94,7 +94,7 @@ class Histories(RuleBasedStateMachine):
         assert self.state.seen_generation <= self.state.generation
 
     def late_spoils(self) -> list[int]:
-        """Spent tokens of which neither the grace time nor the doubt about the successor is left."""
+        """Return the spent tokens whose grace time is over and whose successor was seen."""
         return [
             token
             for token, since in self.spent_since.items()

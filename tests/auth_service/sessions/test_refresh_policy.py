@@ -31,7 +31,7 @@ STRICT = replace(DEFAULT, grace=0, confirm=False)
 
 
 def session(generation: int, *ages: float, seen: int | None = None) -> SessionState:
-    """A session whose rotations happened `ages` seconds before NOW; its successor was seen unless `seen` is less."""
+    """Return a session with rotations `ages` seconds before NOW; its newest token is unseen if `seen` is less."""
     rotations = tuple(NOW - age for age in ages)
     return SessionState(
         generation=generation,
@@ -99,7 +99,7 @@ def test_a_rotation_adds_a_generation_and_marks_the_presented_one_as_seen() -> N
 
 
 def test_a_restarted_grace_time_does_not_change_the_successor() -> None:
-    """Its token is a function of generation and rotated_at, which a restart must not touch."""
+    """The token is a function of `generation` and `rotated_at`, which a restart does not change."""
     state = session(5, 9 * DAY, 2 * DAY, seen=4)
     restarted = apply_decision(state, Reissue(restarts_grace=True), NOW, DEFAULT)
     assert restarted == replace(state, recent_rotations=(NOW - 9 * DAY, NOW))
@@ -120,7 +120,7 @@ def test_a_replay_ends_the_session_and_other_refusals_write_nothing() -> None:
 
 @pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
 def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> None:
-    """Whatever the lifetime was; and within a minute after that without another write."""
+    """Under every lifetime, and for a minute without another write."""
     policy = replace(DEFAULT, access_lifetime=300)
     state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
     assert state.access_expires_at == NOW + 360

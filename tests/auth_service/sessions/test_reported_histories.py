@@ -28,7 +28,7 @@ class ReportedHistories(Histories):
 
     @rule()
     def the_stored_token_is_used(self) -> None:
-        """At a gateway, which notes it for its next batch."""
+        """Use the token at a gateway, which reports it in its next batch."""
         self.unreported.append(self.stored)
 
     @precondition(lambda self: self.unreported)
@@ -37,7 +37,7 @@ class ReportedHistories(Histories):
         generation = data.draw(st.sampled_from(self.unreported))
         if not comes_again:
             self.unreported.remove(generation)
-        # As the one statement has it: only upwards, and never beyond what the row has reached.
+        # Like the SQL statement: only upwards, and never beyond the generation of the row.
         if self.state.revoked_at is None and self.state.seen_generation < generation <= self.state.generation:
             self.state = replace(self.state, seen_generation=generation)
         self.see(generation)
@@ -45,7 +45,7 @@ class ReportedHistories(Histories):
     @precondition(lambda self: self.unreported)
     @rule(data=st.data())
     def a_report_is_lost(self, data: st.DataObject) -> None:
-        """With the gateway's worker that kept it."""
+        """Lose a batch with the worker of the gateway that held it."""
         self.unreported.remove(data.draw(st.sampled_from(self.unreported)))
 
 
@@ -65,12 +65,12 @@ class Held:
     ended: bool = False
 
     def must_live(self, now: float) -> bool:
-        """Used so lately that, however seldom use is recorded, it cannot have idled out."""
+        """Return whether it was used too recently to have expired by idle time."""
         is_young = now - self.opened_at < ABSOLUTE
         return not self.ended and is_young and now - self.used_at < IDLE - RECORDED_EVERY
 
     def must_be_over(self, now: float) -> bool:
-        """Ended, unused for too long, or simply old."""
+        """Return whether it has ended or expired."""
         return self.ended or now - self.used_at >= IDLE or now - self.opened_at >= ABSOLUTE
 
 
@@ -98,7 +98,7 @@ STEPS = st.lists(
 def test_a_browser_session_lives_while_it_is_used_and_ends_on_time(
     short_lived: FlaskClient, clock: MovableClock, steps: list[tuple[str, int, float]]
 ) -> None:
-    """Whatever several gateways do with its handle, and whatever they report of it."""
+    """Several gateways exchange its handle and report its use in any order."""
     gateway, held, run = Gateway(short_lived, clock), dict[str, Held](), uuid4()
     for verb, number, seconds in steps:
         clock.move(seconds)
@@ -121,4 +121,4 @@ def test_a_browser_session_lives_while_it_is_used_and_ends_on_time(
                 if session and served:
                     session.used_at = clock()
                 elif session:
-                    session.ended = True  # what has been refused once stays refused
+                    session.ended = True  # a session that was refused once stays refused

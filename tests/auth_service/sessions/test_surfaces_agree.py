@@ -43,7 +43,7 @@ def session_says(gateway: GatewayInFront, handle: str) -> str:
 
 
 def log_out_elsewhere(person: Person, handle: str, app: Flask) -> None:
-    """At another worker."""
+    """The session ends at another worker."""
     with app.app_context():
         services().browser_sessions.end(hash_of(handle))
     person.log_out()
@@ -74,7 +74,7 @@ ENDS = [log_out_elsewhere, change_password, deactivate, delete]
 def test_every_endpoint_refuses_an_ended_session(
     ann: Person, app: Flask, gateway: GatewayInFront, redis: Redis, end: Callable[[Person, str, Flask], None]
 ) -> None:
-    """The gateway holds a good token of the browser's, which it must not go by."""
+    """Even though the gateway holds an unexpired token for the browser."""
     handle = gateway.log_in(ann.email, PASSWORD)
     for surface in ("/api/x", "/auth/users/me/"):
         assert gateway.ask(surface, handle=handle).status == 200

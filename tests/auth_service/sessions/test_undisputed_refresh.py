@@ -64,7 +64,7 @@ def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
 def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
     client: FlaskClient, clock: MovableClock, redis: Redis, database: object, ann: Person, operator: Operator
 ) -> None:
-    """And no audit record at all."""
+    """No refresh leaves an audit record."""
     people = [ann] + [Person(client, ann.email) for _ in range(4)]
     for person in people[1:]:
         person.log_in()
@@ -82,7 +82,7 @@ def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
 
 @st.composite
 def states(draw: st.DrawFn) -> SessionState:
-    """Rows as histories leave them, and as clocks that are apart might."""
+    """Generate rows as real histories leave them, also with clocks that differ."""
     generation = draw(st.integers(0, 12))
     ages = draw(st.lists(st.sampled_from([-3.0, 0.0, 1.0, 9.0, 10.0, 11.0, 5000.0]), max_size=MAX_RECENT))
     rotations = tuple(NOW - age for age in sorted(ages, reverse=True))
@@ -128,7 +128,7 @@ def short_idle(make_app: MakeApp) -> Iterator[Services]:
 
 
 def place(state: SessionState, *, is_active: bool) -> None:
-    """Makes the row that `state` is of, and its user."""
+    """Store a session with `state`, and its user."""
     db.session.execute(delete(SessionRow))
     db.session.execute(delete(UserRow))
     user = {
@@ -160,7 +160,7 @@ def place(state: SessionState, *, is_active: bool) -> None:
 
 
 def test_a_late_request_after_a_restarted_grace_time_is_no_replay(ann: Person, clock: MovableClock) -> None:
-    """The statement must see a grace that was restarted, not only the last rotation."""
+    """The statement considers a restarted grace time, not only the last rotation."""
     first = ann.refresh
     lost = ann.refresh_with(first).json  # the answer never arrives
     clock.move(86_400)
@@ -176,7 +176,7 @@ def test_a_late_request_after_a_restarted_grace_time_is_no_replay(ann: Person, c
 
 
 def test_the_statement_refuses_a_deactivated_user(ann: Person, operator: Operator, app: Flask) -> None:
-    """Even where the session was left standing."""
+    """Also if the session itself has not ended."""
     with app.app_context():
         db.session.query(UserRow).update({"is_active": False})
         db.session.commit()

@@ -39,7 +39,7 @@ def test_sqlite_commits_are_durable() -> None:
 
 
 def test_every_thread_can_use_a_connection_at_once(make_app: MakeApp) -> None:
-    """And the two that work beside the requests."""
+    """Including the two background threads."""
     with make_app(AUTH_THREADS="30").app_context(), ExitStack() as stack:
         for _ in range(30 + 2):
             stack.enter_context(db.engine.connect())
@@ -47,12 +47,12 @@ def test_every_thread_can_use_a_connection_at_once(make_app: MakeApp) -> None:
 
 @pytest.fixture
 def headless(make_app: MakeApp, tmp_path: Path) -> Flask:
-    """A service whose database has no tables: every statement fails, as with a database that is away."""
+    """A service whose database has no tables: every statement fails, as with a database that is down."""
     return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
 
 
 def test_without_a_database_every_endpoint_answers_503_with_retry_after(headless: Flask, ann: Person) -> None:
-    """503, never 401: the client's tokens are good."""
+    """503 and never 401: the client's tokens are valid."""
     person = Person(headless.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
     for answer in (
         person.register(),
@@ -91,7 +91,7 @@ def test_errors_outside_auth_are_problem_details(app: Flask) -> None:
 
 
 def test_nothing_logged_holds_a_token_or_a_password(ann: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    """R19, also where a login or a refresh fails."""
+    """R19, also if a log-in or a refresh fails."""
     secrets = [ann.access, ann.refresh, ann.password]
     ann.refresh_tokens()
     ann.refresh_with("junk.junk.junk")

@@ -30,7 +30,7 @@ STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off"}
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """With a name short enough for a socket in it."""
+    """A folder whose path is short enough for a Unix socket in it."""
     folder = Path(tempfile.mkdtemp(prefix="auth-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +124,7 @@ def everything_but_revocations_goes_on(visitor: Visitor) -> None:
     assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
     assert gateway_asks(visitor.service, END_PATH, handle_hash=handle).status == 204
     assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 404
-    # Some twenty requests: were each to wait for every one of its time-outs, it would be far longer.
+    # About twenty requests: if each waited for all its timeouts, it would take far longer.
     assert time.monotonic() - began_at < 4
     assert visitor.post("/auth/jwt/refresh/", refresh=spent).status == 401
     assert visitor.refresh_tokens().status == 401
@@ -181,7 +181,7 @@ def test_after_flushall_spent_and_ended_tokens_stay_refused(visitor: Visitor, va
 
 @contextmanager
 def full_disk(service: RunningService) -> Iterator[None]:
-    """Lets no worker write a byte to any file."""
+    """Make every write to a file fail in the workers."""
     limits = {pid: resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in service.workers()}
     for pid, (_, hard) in limits.items():
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
@@ -206,7 +206,7 @@ def test_on_a_full_disk_no_unrecorded_token_is_issued(visitor: Visitor, folder: 
             assert_unavailable(visitor.log_out())
             login = {"email": visitor.email, "password": PASSWORD, "handle_hash": hash_of("full")}
             assert_unavailable(gateway_asks(visitor.service, SESSIONS_PATH, **login))
-        assert visitor.me().status == 200  # what only reads goes on
+        assert visitor.me().status == 200  # reads still work
     with sqlite3.connect(folder / "auth.db") as connection:
         generations = connection.execute("SELECT generation FROM sessions WHERE id = ?", [visitor.sid]).fetchall()
     assert generations == [(0,)]
@@ -214,7 +214,7 @@ def test_on_a_full_disk_no_unrecorded_token_is_issued(visitor: Visitor, folder: 
 
 
 def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path) -> None:
-    """Never a 401 for our own fault, and no restart."""
+    """Answers are never 401 meanwhile, and no restart is needed."""
     handle = hash_of("gone")
     login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
     assert gateway_asks(visitor.service, SESSIONS_PATH, **login).status == 200
@@ -240,7 +240,7 @@ def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path
 
 
 def test_the_log_has_the_events_of_a_request_and_no_token(visitor: Visitor) -> None:
-    """One JSON object a line, with the request's id."""
+    """Each line is a JSON object with the request's id."""
     spent = visitor.refresh
     visitor.post("/auth/jwt/create/", email=visitor.email, password="wrong")
     visitor.post("/auth/jwt/create/", email="nobody-has-this@example.org", password="wrong")

@@ -79,7 +79,7 @@ def test_a_sequence_of_requests_behaves_as_on_sqlite(
 
 
 def test_a_restarted_server_is_used_again(app: Flask, ann: Person, postgres: Postgres) -> None:
-    """503 with Retry-After meanwhile, and no restart."""
+    """Answers are 503 with Retry-After meanwhile, and the service is not restarted."""
     postgres.stop()
     try:
         for answer in (ann.refresh_tokens(), ann.me(), ann.log_in(), ann.call("GET", "/auth/sessions/")):

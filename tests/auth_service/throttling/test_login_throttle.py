@@ -25,7 +25,7 @@ FEW = {"LOGIN_FAILURES": "3/hour", "LOGIN_FAILURES_PER_ACCOUNT": "6/hour", "LOGI
 
 @pytest.fixture
 def few(make_app: MakeApp) -> FlaskClient:
-    """The service with small budgets, and ann registered."""
+    """A client of a service with small limits where ann is registered."""
     client = make_app(**FEW).test_client()
     assert Person(client).register().status_code == 201
     return client
@@ -52,7 +52,7 @@ def assert_throttled(answer: TestResponse) -> None:
 
 
 def rows(database: Path, event: str) -> int:
-    """How many records of `event` stand in the trail."""
+    """Return the number of audit records of `event`."""
     engine = create_engine(f"sqlite:///{database}")
     with engine.connect() as connection:
         found = connection.execute(text("SELECT count(*) FROM audit_events WHERE event = :event"), {"event": event})
@@ -89,7 +89,7 @@ def test_an_attacker_does_not_lock_the_owner_out(few: FlaskClient) -> None:
 
 
 def test_guesses_from_many_addresses_are_refused_except_from_trusted_ones(few: FlaskClient) -> None:
-    """Whose password is tried from everywhere can still log in from home."""
+    """An owner whose password is guessed from many addresses can log in from a trusted one."""
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
     tried = [status for place in range(10) for status in fail(few, 2, f"192.0.2.{place}")]
     assert tried == [401] * 6 + [429] * 14
@@ -143,7 +143,7 @@ def test_ipv6_clients_are_counted_by_their_64_bit_prefix(few: FlaskClient) -> No
 
 
 def test_only_the_accounts_limit_applies_to_an_unknown_address(few: FlaskClient) -> None:
-    """Behind a unix socket all are "unknown": three failures of one must not stop the others."""
+    """Behind a Unix socket every client is unknown: the failures of one account must not affect the others."""
     assert fail(few, 7, "unknown") == [401] * 6 + [429]
     assert log_in(few, PASSWORD, "unknown", "bob@example.org").status_code == 401
 
@@ -248,7 +248,7 @@ def test_a_throttled_login_leaves_a_log_line_and_no_row(
     assert ANN not in output
 
 
-# --- Redis away ----------------------------------------------------------------------------------------------------
+# --- without Redis --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["unix:///nonexistent/redis.sock"])

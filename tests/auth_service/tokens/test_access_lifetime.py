@@ -54,7 +54,7 @@ def test_without_jitter_a_token_has_the_full_lifetime(make_app: MakeApp) -> None
 def test_no_lifetime_is_shortened_by_more_than_the_jitter(
     make_app: MakeApp, clock: MovableClock, seconds: str, least: int
 ) -> None:
-    """A fifth here, rounded to a whole second in the client's favour."""
+    """A fifth here, rounded up to a whole second."""
     app = make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME=seconds)
     people = several(app.test_client(), 12)
     assert all(least <= lifetime(person.access) <= int(seconds) for person in people)

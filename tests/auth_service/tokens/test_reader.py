@@ -33,7 +33,7 @@ KINDS = ("access", "refresh", "identity", "peer")
 
 @pytest.fixture
 def tokens(ann: Person, clock: MovableClock) -> dict[str, str]:
-    """One of each kind, fresh; the last two under the refresh secret, so that nothing but their kind differs."""
+    """Return a valid token of each kind; the last two are signed with the refresh secret and differ in kind only."""
     ann_identity = Identity(ann.id, "sid", ann.email)
     return {
         "access": ann.access,
@@ -59,7 +59,7 @@ def readers(parts: Services, clock: MovableClock) -> dict[str, Callable[[str], o
 def test_every_reader_accepts_only_its_own_kind(
     given: str, expected: str, tokens: dict[str, str], readers: dict[str, Callable[[str], object]]
 ) -> None:
-    """R2: of the matrix, only the diagonal passes."""
+    """R2: each kind of token passes its own reader only."""
     if given == expected:
         readers[expected](tokens[given])
     else:
@@ -104,7 +104,7 @@ def test_a_token_without_a_required_claim_is_refused(claim: str, ann: Person, fo
 
 
 def test_a_token_expires_exactly_by_the_services_clock(ann: Person, clock: MovableClock) -> None:
-    """As the recorded service has it; another machine of ours may be ten seconds behind the one that issued it."""
+    """As djoser does; `iat` may be ten seconds ahead, from another machine of the service."""
     clock.move(-10)
     assert ann.me().status_code == 200
     clock.move(309.9)
@@ -122,7 +122,7 @@ def test_a_token_expires_exactly_by_the_services_clock(ann: Person, clock: Movab
     "kid", ["unknown", "", "../../etc/passwd", "' OR 1=1 --", "a\0b", "k" * 65_536, 7, None, ["list"], {"a": 1}]
 )
 def test_a_kid_is_only_looked_up(kid: object, ann: Person, parts: Services) -> None:
-    """R4 and R5: odd ones are refused like unknown ones."""
+    """R4 and R5: a malformed one is refused like an unknown one."""
     header = base64.urlsafe_b64encode(json.dumps(header_of(ann.access) | {"kid": kid}).encode()).decode().rstrip("=")
     assert ann.me(f"{header}.{ann.access.split('.', 1)[1]}").status_code == 401
 
@@ -152,7 +152,7 @@ def test_a_key_is_used_only_with_its_own_algorithm(
 
 
 def test_the_public_key_is_not_accepted_as_a_shared_secret(ann: Person, signing_pem: str) -> None:
-    """R1: the classic confusion, signed by hand because libraries refuse to."""
+    """R1: algorithm confusion, signed by hand because libraries refuse to."""
     public = load_pem_private_key(signing_pem.encode(), None).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header = header_of(ann.access) | {"alg": "HS256"}

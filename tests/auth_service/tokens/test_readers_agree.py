@@ -151,7 +151,7 @@ def test_an_authorization_field_means_the_same_everywhere(
 
 
 def _spellings(token: str) -> Iterator[str]:
-    """`token` written in other ways that a lenient reader takes for the same bytes."""
+    """Return other encodings of `token` that a lenient reader would decode to the same bytes."""
     parts = token.split(".")
     for place in range(3):
         part = parts[place]
@@ -171,7 +171,7 @@ def test_a_token_has_one_encoding(
     at_the_auth_service: Callable[[str], str],
     at_a_resource_service: Callable[[str], str],
 ) -> None:
-    """RFC 4648 3.5: the unused bits of a part's last letter are zero, and nothing pads it."""
+    """RFC 4648 section 3.5: the unused bits of a part's last character are zero, and there is no padding."""
     identity = Identity("ada-id", "ada-session", "ada@example.org")
     assertion = sign(identity, signer=assertion_signer(SECRET), audience="notes", now=clock())
     assert at_a_resource_service(assertion) == GOOD
