@@ -43,7 +43,7 @@ def session_says(gateway: GatewayInFront, handle: str) -> str:
 
 
 def log_out_elsewhere(person: Person, handle: str, app: Flask) -> None:
-    """The session ends at another worker."""
+    """End the browser session at another worker, then log out."""
     with app.app_context():
         services().browser_sessions.end(hash_of(handle))
     person.log_out()
