@@ -38,7 +38,7 @@ def test_valid_tokens_and_cookies_work_while_the_auth_service_is_down(
     time.sleep(0.5)  # until requests in progress at the kill have ended
     outage = traffic.run_for(3)
     needs_refresh = client.whoami(expired, headers={"X-Refresh-Token": tokens.refresh})
-    # Well-formed, so the gateway must ask the auth service about it.
+    # Well-formed, so the gateway must send it to the auth service.
     unknown_cookie = {"Cookie": f"{COOKIE}={secrets.token_urlsafe(32)}"}
     unknown_handle = client.send("GET", "/session/", headers=unknown_cookie)
     logout = client.send(

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.polling import wait_until
 from tests.faults.support.running_system import RunningSystem, running_system
-from tests.faults.support.steady_traffic import BROWSER, LOGIN, REFRESH, WHOAMI, Outcomes, SteadyTraffic
+from tests.faults.support.steady_traffic import BROWSER, LOGIN, REFRESH, WHOAMI, SteadyTraffic, TrafficReport
 from tests.postgres import Postgres, find_program, running_postgres
 
 OUTAGE = 4.0
@@ -87,16 +87,16 @@ def test_a_full_disk_gives_503_and_no_token_that_is_not_stored(
     assert 503 in full.statuses(REFRESH)
 
 
-def check_outage(tally: Outcomes) -> None:
+def check_outage(report: TrafficReport) -> None:
     """Check that valid tokens and cookies got 200, and everything else 200, or 503 with Retry-After."""
-    assert tally.statuses(WHOAMI, BROWSER) == {200}, tally.failures()
-    assert tally.statuses(REFRESH, LOGIN) == {200, 503}, tally.failures()
-    assert all(response.retry_after for response in tally.responses(503))
+    assert report.statuses(WHOAMI, BROWSER) == {200}, report.failures()
+    assert report.statuses(REFRESH, LOGIN) == {200, 503}, report.failures()
+    assert all(response.retry_after for response in report.responses(503))
 
 
-def all_clients_are_served(tally: Outcomes) -> bool:
+def all_clients_are_served(report: TrafficReport) -> bool:
     """Return whether clients of every kind got 200, also those that refreshed during the outage."""
-    return tally.statuses() == {200} and {kind for kind, _ in tally.counts} == {WHOAMI, REFRESH, LOGIN, BROWSER}
+    return report.statuses() == {200} and {kind for kind, _ in report.counts} == {WHOAMI, REFRESH, LOGIN, BROWSER}
 
 
 def allow_auth_writes(system: RunningSystem, may_write: bool) -> None:

@@ -156,8 +156,8 @@ def test_a_killed_worker_ends_no_session(
     """At fifty requests per second at most four requests are cut off, and every client continues."""
     os.kill(min(system.gateway.workers), signal.SIGKILL)
     began = time.monotonic()
-    tally = traffic.run_for(4)
-    add_figure(f"{tally}")
-    assert tally.statuses() <= {200, 0}, tally.failures()
-    assert len(tally.responses(0)) <= 4
-    assert len(tally.outcomes) / (time.monotonic() - began) > 25
+    report = traffic.run_for(4)
+    add_figure(f"{report}")
+    assert report.statuses() <= {200, 0}, report.failures()
+    assert len(report.responses(0)) <= 4
+    assert len(report.outcomes) / (time.monotonic() - began) > 25

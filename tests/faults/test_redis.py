@@ -59,10 +59,10 @@ def test_without_redis_clients_are_served_and_a_logout_is_published_later(
         wait_until(partial(is_refused, system.client(number), tokens.access))
     published = time.monotonic() - back
     wait_until(lambda: system.metrics()[FEED_AGE] < 3)
-    tally = traffic.since(began)
-    add_figure(f"{tally}; the logout was published {published:.1f} s after")
-    assert tally.statuses() == {200}, tally.failures()
-    assert tally.slowest() < MAX_SECONDS
+    report = traffic.since(began)
+    add_figure(f"{report}; the logout was published {published:.1f} s after")
+    assert report.statuses() == {200}, report.failures()
+    assert report.slowest() < MAX_SECONDS
 
 
 @contextmanager
@@ -89,28 +89,28 @@ def test_used_and_revoked_tokens_stay_invalid_after_redis_is_emptied(
     """R18: what was used or revoked before is refused afterwards, also by a gateway that starts later."""
     client = system.client()
     account = client.register()
-    gone = client.login(account)
-    assert log_out(client, gone) == 200
+    logged_out = client.login(account)
+    assert log_out(client, logged_out) == 200
     chain = [client.login(account)]
     for _ in range(3):
         chain.append(client.refresh(chain[-1]))
-    wait_until(lambda: client.whoami(gone.access).status_code == 401)
+    wait_until(lambda: client.whoami(logged_out.access).status_code == 401)
     time.sleep(GRACE)
     began = time.monotonic()
     with loss(system):
-        assert client.try_refresh(gone.refresh).status_code == 401
+        assert client.try_refresh(logged_out.refresh).status_code == 401
         for number in range(len(system.urls)):
-            assert system.client(number).whoami(gone.access).status_code == 401
+            assert system.client(number).whoami(logged_out.access).status_code == 401
         with system.extra_gateway("fresh") as (_, url):
-            wait_until(lambda: Client(url).whoami(gone.access).status_code == 401)
+            wait_until(lambda: Client(url).whoami(logged_out.access).status_code == 401)
         assert client.try_refresh(chain[0].refresh).status_code == 401
         # The replay ends the session, as it does when Redis has its data.
         assert client.try_refresh(chain[-1].refresh).status_code == 401
         wait_until(lambda: client.whoami(chain[-1].access).status_code == 401)
         republished = system.auth.wait_for_event("revocations_republished")
-    tally = traffic.since(began)
-    add_figure(f"{tally}; republished: {republished['sessions']} sessions")
-    assert tally.statuses() == {200}, tally.failures()
+    report = traffic.since(began)
+    add_figure(f"{report}; republished: {republished['sessions']} sessions")
+    assert report.statuses() == {200}, report.failures()
 
 
 def test_with_revocation_fail_closed_requests_get_503_while_the_feed_is_unavailable(system: RunningSystem) -> None:
@@ -120,13 +120,13 @@ def test_with_revocation_fail_closed_requests_get_503_while_the_feed_is_unavaila
     """
     client = system.client()
     account = client.register()
-    tokens, gone = client.login(account), client.login(account)
+    tokens, logged_out = client.login(account), client.login(account)
     with system.extra_gateway("closed", REVOCATION_FAIL="closed") as (_, url):
         strict_client = Client(url)
         assert strict_client.whoami(tokens.access).status_code == 200
-        assert strict_client.whoami(gone.access).status_code == 200
+        assert strict_client.whoami(logged_out.access).status_code == 200
         with killed(system):
-            assert log_out(client, gone) == 200
+            assert log_out(client, logged_out) == 200
             statuses = set()
             deadline = time.monotonic() + 8
             while time.monotonic() < deadline:
@@ -137,9 +137,9 @@ def test_with_revocation_fail_closed_requests_get_503_while_the_feed_is_unavaila
             assert response.headers["Retry-After"] in ("1", "2")
             assert client.whoami(tokens.access).status_code == 200
         assert statuses == {200, 503}
-        afterwards = [strict_client.whoami(gone.access).status_code]
+        afterwards = [strict_client.whoami(logged_out.access).status_code]
         while afterwards[-1] != 401:
-            afterwards.append(strict_client.whoami(gone.access).status_code)
+            afterwards.append(strict_client.whoami(logged_out.access).status_code)
         assert set(afterwards) <= {503, 401}
         wait_until(lambda: strict_client.whoami(tokens.access).status_code == 200)
 

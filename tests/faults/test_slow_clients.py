@@ -38,16 +38,16 @@ def test_slow_clients_are_closed_and_do_not_slow_others_down(system: RunningSyst
         mark = time.monotonic()
         slow.start()
         slow.join(60)
-        tally = traffic.since(mark)
+        report = traffic.since(mark)
     for kind in KINDS:
-        seconds = [outcome.response.seconds for outcome in tally.outcomes if outcome.kind == kind]
-        add_figure(f"beside {CLIENTS} slow clients, {kind}: {len(seconds)} requests, {percentiles_in_ms(seconds)}")
+        seconds = [outcome.response.seconds for outcome in report.outcomes if outcome.kind == kind]
+        add_figure(f"during {CLIENTS} slow clients, {kind}: {len(seconds)} requests, {percentiles_in_ms(seconds)}")
     add_figure(f"slow clients were closed after {span(closed)}")
     assert len(closed) == CLIENTS
     assert {one.kind: one.seconds for one in closed if one.seconds > DEADLINE} == {}
-    assert tally.statuses() == {200}, tally.failures()
+    assert report.statuses() == {200}, report.failures()
     for kind in KINDS:
-        seconds = sorted(outcome.response.seconds for outcome in tally.outcomes if outcome.kind == kind)
+        seconds = sorted(outcome.response.seconds for outcome in report.outcomes if outcome.kind == kind)
         assert seconds[int(len(seconds) * 0.99)] < 1
 
 

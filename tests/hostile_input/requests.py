@@ -20,7 +20,7 @@ FIELDS = (
 """The JSON members of all endpoints."""
 
 VALID = {
-    "email": "honest@example.org",
+    "email": "ann@example.org",
     "password": "Tr0ub4dor&3x",
     "new_password": "Tr0ub4dor&3x!",
     "current_password": "Tr0ub4dor&3x",

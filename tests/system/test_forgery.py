@@ -59,7 +59,7 @@ def _part(value: Mapping[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def tokens(stack: RunningStack, account: Account) -> Tokens:
-    """One session for all tests of this module, none of which ends it."""
+    """One session for all tests of this module; they must not end it."""
     return stack.login(account)
 
 

@@ -1,4 +1,4 @@
-"""Operator commands beside `make run` take effect on the copy that DATA_DIR names."""
+"""Operator commands act on the running stack whose folder is DATA_DIR."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ def pattern_of(printed: str) -> str:
 
 
 def commands_and_output(page: str) -> tuple[str, str]:
-    """Return a page's commands up to its first endless one, and what the page says that they print."""
+    """Return a page's commands up to the first that does not end, and the output that the page shows for them."""
     commands, printed = "", ""
     for language, code in code_blocks(page, "sh", "json"):
         if "curl -sN" in code:

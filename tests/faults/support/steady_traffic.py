@@ -30,8 +30,8 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """The outcomes of a period."""
+class TrafficReport:
+    """The outcomes of requests in a period."""
 
     outcomes: Sequence[Outcome]
 
@@ -87,15 +87,15 @@ class SteadyTraffic:
         self._thread.join(40)
         assert not self._thread.is_alive()
 
-    def run_for(self, seconds: float) -> Outcomes:
+    def run_for(self, seconds: float) -> TrafficReport:
         """Wait `seconds` and return the outcomes of that period; the time must really pass for a fault to show."""
         mark = time.monotonic()
         time.sleep(seconds)
         return self.since(mark)
 
-    def since(self, mark: float) -> Outcomes:
+    def since(self, mark: float) -> TrafficReport:
         """Return the outcomes since `mark` (monotonic seconds)."""
-        return Outcomes([outcome for outcome in tuple(self._outcomes) if outcome.at >= mark])
+        return TrafficReport([outcome for outcome in tuple(self._outcomes) if outcome.at >= mark])
 
     def _add_clients(self, client: Client, url: str) -> None:
         share = len(self._urls)

@@ -81,7 +81,7 @@ def test_a_service_that_does_not_respond_leaves_other_routes_unaffected(
         others = traffic.run_for(1.5)
         assert not any(request.done() for request in waiting)
     service.begin(answering(b"HTTP/1.1 204 No Content\r\n\r\n"))
-    add_figure(f"beside {WAITING} waiting requests: {others}")
+    add_figure(f"other routes during {WAITING} waiting requests: {others}")
     assert statuses == [504] * WAITING
     assert others.statuses() == {200}, others.failures()
     assert others.slowest() < 1

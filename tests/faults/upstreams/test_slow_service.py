@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from tests.faults.support.figures import AddFigure, percentile, percentiles_in_ms
-from tests.faults.support.steady_traffic import Outcomes, SteadyTraffic
+from tests.faults.support.steady_traffic import SteadyTraffic, TrafficReport
 from tests.faults.upstreams.looping_clients import CLIENTS, looping_clients
 from tests.gateway.raw_upstream import Conversation, RawUpstream, Script, ok, silent
 from tests.system.support.running_stack import Client
@@ -27,7 +27,7 @@ async def slow_body(conversation: Conversation) -> None:
 
 
 @pytest.mark.parametrize("script", [slow_head, slow_body, silent])
-def test_other_routes_keep_their_response_times_beside_a_slow_service(
+def test_a_slow_service_does_not_slow_other_routes(
     client: Client, service: RawUpstream, script: Script, add_figure: AddFigure
 ) -> None:
     """Requests to the slow service are served up to its connection limit; the others get 503 at once."""
@@ -36,20 +36,20 @@ def test_other_routes_keep_their_response_times_beside_a_slow_service(
         alone = traffic.run_for(3)
         service.begin_answering(script)
         with looping_clients(client.url, "/slow/") as responses:
-            beside = traffic.run_for(6)
+            during = traffic.run_for(6)
     service.begin()
     refused = [response for response in responses if response.status == 503]
     refused_seconds = [response.seconds for response in refused]
     statuses = Counter(response.status for response in responses)
     add_figure(f"other routes alone: {percentiles_in_ms(seconds(alone))}")
-    add_figure(f"beside {CLIENTS} clients of a service with {script.__name__}: {percentiles_in_ms(seconds(beside))}")
+    add_figure(f"during {CLIENTS} clients of a service with {script.__name__}: {percentiles_in_ms(seconds(during))}")
     add_figure(f"the slow service: {dict(statuses)}, 503 after {percentiles_in_ms(refused_seconds)}")
-    assert beside.statuses() == {200}, beside.failures()
-    assert percentile(seconds(beside), 99) < 0.5
+    assert during.statuses() == {200}, during.failures()
+    assert percentile(seconds(during), 99) < 0.5
     assert statuses.keys() == {504 if script is silent else 200, 503}
     assert all(response.retry_after for response in refused)
     assert percentile(refused_seconds, 99) < 1
 
 
-def seconds(outcomes: Outcomes) -> list[float]:
-    return [outcome.response.seconds for outcome in outcomes.outcomes]
+def seconds(report: TrafficReport) -> list[float]:
+    return [outcome.response.seconds for outcome in report.outcomes]

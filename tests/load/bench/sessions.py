@@ -75,18 +75,20 @@ def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -
     """Return Sallyport's auth service, and Django's if it is installed."""
     tokens = asyncio.run(open_sessions(system.url, system.client().register(), SESSIONS))
     chains = [[token.refresh] for token in tokens]
-    ours = Candidate(OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains))
+    sallyport = Candidate(
+        OURS, system.plan.settings.auth.url, lambda: tuple(system.auth.workers), itertools.cycle(chains)
+    )
     with Processes(folder) as processes:
         if reason := django_djoser.unavailable():
             left_out[DJANGO] = reason
-            yield [ours]
+            yield [sallyport]
         else:
             port = free_port()
             refresh_tokens = django_djoser.prepare(folder, SESSIONS)
             django = django_djoser.start(processes, folder, port)
             wait_for(django, port)
             yield [
-                ours,
+                sallyport,
                 Candidate(
                     DJANGO,
                     f"http://127.0.0.1:{port}",

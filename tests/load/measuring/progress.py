@@ -16,7 +16,7 @@ class Progress:
     def begin_turn(self, description: str) -> None:
         """Print the line of a turn that begins."""
         self.started_at = self.started_at or time.monotonic()
-        spent = time.monotonic() - self.started_at
-        left = f"{spent / self.begun * (self.turns - self.begun) / 60:.1f} min left" if self.begun else "just begun"
+        elapsed = time.monotonic() - self.started_at
+        left = f"{elapsed / self.begun * (self.turns - self.begun) / 60:.1f} min left" if self.begun else "just begun"
         sys.stderr.write(f"[{self.begun + 1}/{self.turns}, {left}] {description}\n")
         self.begun += 1

@@ -73,7 +73,7 @@ class Workload:
     """Maximum requests per second, given by the upstream; 0 if there is none."""
 
     def with_earlier(self) -> "Workload":
-        """Return the same workload, with an earlier Sallyport beside each Sallyport."""
+        """Return the same workload, with the earlier Sallyport after the present one."""
         return replace(self, servers=_with_earlier(self.servers), warmed=_with_earlier(self.warmed))
 
     def turn(self, supplies: Supplies, number: int, seconds: int) -> Turn:

@@ -68,7 +68,7 @@ def take_turn(server: Server, turn: Turn) -> Run:
         output = subprocess.run(
             _command(server, turn), check=True, capture_output=True, text=True, timeout=turn.seconds + 60
         )
-        spent, memory = server.cpu() - before, server.memory()
+        cpu, memory = server.cpu() - before, server.memory()
     except (OSError, subprocess.SubprocessError) as error:
         raise NotServing(f"{server.name} did not finish its turn ({error}):\n{server.recent_output()}") from error
     result = json.loads(output.stdout.rpartition("\nTURN ")[2])
@@ -77,7 +77,7 @@ def take_turn(server: Server, turn: Turn) -> Run:
         rate=responses / result["seconds"],
         p50=result["p50"],
         p99=result["p99"],
-        cpu=spent / max(responses, 1),
+        cpu=cpu / max(responses, 1),
         memory=memory,
         wrong=result["wrong"] + result["failed"] + (responses == 0),
         problem=result["problem"] or _failure(result["failed"], responses),

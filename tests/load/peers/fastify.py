@@ -1,4 +1,4 @@
-"""Start the fastify gateway of the folder beside this file."""
+"""Start the fastify gateway in the folder fastify/."""
 
 import shutil
 import subprocess

@@ -110,7 +110,7 @@ def test_ten_thousand_idle_connections_do_not_slow_other_clients(
             cost = (resident(process) - before) / CONNECTIONS / 2**20
             responses = [await busy.request("GET", "/quick/", access=access) for _ in range(2_000)]
             took = [response.seconds for response in responses]
-            add_figure(f"{len(idle)} idle connections, {cost:.4f} MiB each; beside them {percentiles_in_ms(took)}")
+            add_figure(f"{len(idle)} idle connections, {cost:.4f} MiB each; other requests {percentiles_in_ms(took)}")
             assert {response.status for response in responses} == {200}
             assert percentile(took, 99) < P99
             assert Counter([await is_served(streams, access) for streams in idle]) == {True: CONNECTIONS}
