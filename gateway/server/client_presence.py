@@ -61,7 +61,7 @@ class Step(Enum):
 
 
 class ClientCheck:
-    """Decides how long to work on the responses to one client. Times are the loop's, in seconds.
+    """Check whether a client that may be gone is still worth the work. Times are the loop's, in seconds.
 
     `timeout` bounds each silence of a response to a half-closed client that cannot be probed.
     """

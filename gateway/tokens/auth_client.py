@@ -70,10 +70,10 @@ class AuthClient:
     async def post(self, path: str, document: bytes) -> AuthResponse:
         """Return the response to the JSON `document`.
 
-        Raises OSError if there is no response, PeerRejected if the auth service rejects the gateway's proof.
+        Raises OSError if there is no response, PeerRejected if the auth service rejects the gateway's peer token.
         """
-        proof = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
-        response = await self._call("POST", path, document, f"Content-Type: application/json\r\n{proof}")
+        peer_field = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
+        response = await self._call("POST", path, document, f"Content-Type: application/json\r\n{peer_field}")
         if response.status == 403 and (reason := _peer_refusal(response.body)):
             self._rejections.record("auth", reason)
             raise PeerRejected(f"the auth service does not accept this gateway: {reason}")

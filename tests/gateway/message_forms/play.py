@@ -1,4 +1,4 @@
-"""Plays message forms at a proxy and says in a line what became of each."""
+"""Send message forms to a proxy, and describe each result in one line."""
 
 import asyncio
 import re

@@ -318,10 +318,10 @@ def test_a_framework_that_adds_a_slash_leads_back_to_the_gateway(
         (tmp_path / "routes.toml").write_text(text)
         routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "DATA_DIR": str(secrets)}
         with running(make_app(**routes)) as gateway, gateway.connect() as client:
-            asked = ("Host: app.example:8000", f"Authorization: Bearer {token}")
-            answer = client.request("GET /reports HTTP/1.1", *asked)
+            fields = ("Host: app.example:8000", f"Authorization: Bearer {token}")
+            answer = client.request("GET /reports HTTP/1.1", *fields)
             assert (answer.status, answer.get("location")) == (308, "/reports/")
-            assert client.request("GET /reports/ HTTP/1.1", *asked).status == 200
+            assert client.request("GET /reports/ HTTP/1.1", *fields).status == 200
     finally:
         server.shutdown()
         thread.join()

@@ -38,7 +38,7 @@ def test_a_worker_admits_a_tenth_of_the_remaining_requests_without_asking() -> N
     assert counter.decide(NOON) is Decision.ADMIT
 
 
-def test_with_a_limit_under_ten_redis_is_always_asked() -> None:
+def test_with_a_limit_under_ten_every_request_checks_redis() -> None:
     assert counters(9).counter("a", NOON).decide(NOON) is Decision.ASK
 
 

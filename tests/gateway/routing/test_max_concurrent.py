@@ -55,7 +55,7 @@ SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
 
 
 class Held:
-    """An upstream's script that answers when it is told to."""
+    """An upstream's script that answers when its test releases it."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
@@ -150,7 +150,7 @@ def test_a_client_that_sends_its_body_slowly_holds_no_place(served: RunningGatew
 
 
 class Numbered:
-    """An upstream's script that answers one request at a time, when it is told to, with what was asked for."""
+    """An upstream's script that answers one request at a time with its path, when the test releases it."""
 
     def __init__(self) -> None:
         self.arrived: queue.Queue[str] = queue.Queue()
@@ -172,7 +172,7 @@ class Numbered:
 def test_requests_beyond_the_bound_wait_in_the_order_in_which_they_came(
     served: RunningGateway, upstream: RawUpstream, body: bytes
 ) -> None:
-    """One is under way and two wait; the fourth is told at once to come back when the queue may be over."""
+    """One is under way and two wait; the fourth receives a Retry-After at once."""
     with_idle_connection(served, upstream, script := Numbered())
     with ExitStack() as stack:
         clients = []
@@ -233,13 +233,13 @@ def test_a_token_that_ends_while_its_request_waits_is_refused(
     """What was let through before it waited is looked at again."""
     clock = ShiftedClock()
     token = signing_key.sign(access_claims(time.time(), exp=int(time.time()) + 300))
-    asked = b"GET /members/ HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
+    request = b"GET /members/ HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
     with running(make_app(clock, GATEWAY_ROUTES=str(routes_file))) as gateway:
         with_idle_connection(gateway, upstream, script := Numbered())
         with gateway.connect() as first, gateway.connect() as second:
-            first.send(asked)
+            first.send(request)
             assert script.arrived.get(timeout=WAIT) == "/members/"
-            second.send(asked)
+            second.send(request)
             assert gateway.wait_for_clients(2)
             clock.move(1_000)
             script.go.release()

@@ -96,18 +96,18 @@ def stranger(authority: Authority) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def names_asked_for() -> list[str | None]:
-    """The names (SNI) that the gateway has asked the good server for."""
+def requested_names() -> list[str | None]:
+    """The names (SNI) that the gateway requested from the good server."""
     return []
 
 
 @pytest.fixture(scope="module")
 def servers(
-    authority: Authority, stranger: Authority, names_asked_for: list[str | None]
+    authority: Authority, stranger: Authority, requested_names: list[str | None]
 ) -> Iterator[dict[str, RawUpstream]]:
     """Real TLS servers, good and bad."""
     good = serving(authority.issue("good", "localhost", "127.0.0.1"))
-    good.sni_callback = lambda _, name, __: names_asked_for.append(name)
+    good.sni_callback = lambda _, name, __: requested_names.append(name)
     contexts = {
         "good": good,
         "stranger": serving(stranger.issue("stranger", "localhost")),
@@ -132,7 +132,7 @@ def tls_gateway(
     ours = f'ca_file = "{authority.file}"'
     client = authority.issue("client")
     shown = f'\nclient_cert_file = "{client.cert}"\nclient_key_file = "{client.key}"'
-    told = {name: ("localhost", name, ours) for name in servers} | {
+    settings = {name: ("localhost", name, ours) for name in servers} | {
         "address": ("127.0.0.1", "good", ours),
         "system": ("localhost", "good", ""),
         "mutual": ("localhost", "mutual", ours + shown),
@@ -142,7 +142,7 @@ def tls_gateway(
         UPSTREAM.format(
             name=name, host=host, port=servers[server].port, rest=rest, connect=SOON if name == "plain" else SECONDS
         )
-        for name, (host, server, rest) in told.items()
+        for name, (host, server, rest) in settings.items()
     )
     file = tmp_path_factory.mktemp("routes") / "routes.toml"
     file.write_text('[upstreams.auth]\nurls = ["${AUTH_URL}"]\n' + routes)
@@ -160,12 +160,12 @@ def good(servers: dict[str, RawUpstream]) -> RawUpstream:
 
 
 def test_a_service_is_spoken_to_over_tls(
-    tls_gateway: RunningGateway, good: RawUpstream, names_asked_for: list[str | None]
+    tls_gateway: RunningGateway, good: RawUpstream, requested_names: list[str | None]
 ) -> None:
     """By its name, which goes into SNI, whatever Host says; and its connection is kept."""
-    names_asked_for.clear()
+    requested_names.clear()
     assert [request_once(tls_gateway, "/good/").status for _ in range(4)] == [200] * 4
-    assert names_asked_for == ["localhost"]
+    assert requested_names == ["localhost"]
     assert good.last.get("host") == "h"
 
 
@@ -173,7 +173,7 @@ def test_a_certificate_may_be_for_an_address(tls_gateway: RunningGateway, good: 
     assert request_once(tls_gateway, "/address/").status == 200
 
 
-def test_the_gateway_proves_itself_where_it_is_asked_to(
+def test_the_gateway_sends_its_client_certificate_on_request(
     tls_gateway: RunningGateway, servers: dict[str, RawUpstream]
 ) -> None:
     assert request_once(tls_gateway, "/mutual/").status == 200
@@ -220,7 +220,7 @@ def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_p
 @pytest.mark.parametrize(
     ("end", "whole"), [(Conversation.close, True), (Conversation.abort, False), (Conversation.reset, False)]
 )
-def test_a_connection_that_ends_unsaid_is_no_end_of_an_answer(
+def test_a_connection_closed_without_close_notify_does_not_end_a_response(
     tls_gateway: RunningGateway, good: RawUpstream, end: Callable[[Conversation], None], whole: bool
 ) -> None:
     """RFC 9112 9.8: without TLS's own word for it, anybody on the way may have cut it."""
@@ -266,18 +266,22 @@ def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUps
     upstream.stop()
 
 
-def test_the_auth_service_is_asked_over_tls(
+def test_the_auth_service_is_called_over_tls(
     make_app: MakeApp, authority: Authority, auth_over_tls: RawUpstream, tmp_path: Path
 ) -> None:
     """A gateway that is ready has the keys, and has them from there."""
     (tmp_path / "routes.toml").write_text("")
     client = authority.issue("gateway")
-    told = {"AUTH_CA_FILE": authority.file, "AUTH_CLIENT_CERT_FILE": client.cert, "AUTH_CLIENT_KEY_FILE": client.key}
+    settings = {
+        "AUTH_CA_FILE": authority.file,
+        "AUTH_CLIENT_CERT_FILE": client.cert,
+        "AUTH_CLIENT_KEY_FILE": client.key,
+    }
     url = f"https://localhost:{auth_over_tls.port}"
     app = make_app(
         AUTH_URL=url,
         GATEWAY_ROUTES=str(tmp_path / "routes.toml"),
-        **{name: str(file) for name, file in told.items()},
+        **{name: str(file) for name, file in settings.items()},
     )
     with running(app) as gateway:
         assert request_once(gateway, "/readyz").status == 200
@@ -285,7 +289,7 @@ def test_the_auth_service_is_asked_over_tls(
 
 
 @pytest.mark.parametrize(
-    ("told", "complaint"),
+    ("settings", "complaint"),
     [
         ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_CA_FILE: .*nowhere.pem cannot be read"),
         ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE must be set together"),
@@ -293,10 +297,10 @@ def test_the_auth_service_is_asked_over_tls(
     ],
 )
 def test_what_is_wrong_about_the_auth_service_stops_the_start(
-    make_app: MakeApp, told: dict[str, str], complaint: str
+    make_app: MakeApp, settings: dict[str, str], complaint: str
 ) -> None:
     with pytest.raises(SettingsError, match=complaint):
-        make_app(**told)
+        make_app(**settings)
 
 
 # --- and who is not -----------------------------------------------------------------------------------------------
@@ -313,7 +317,7 @@ def test_what_is_wrong_about_the_auth_service_stops_the_start(
         ("plain", "TimeoutError"),  # it waits for the end of what it takes for a request
     ],
 )
-def test_whoever_does_not_prove_to_be_it_is_told_nothing(
+def test_a_server_that_fails_verification_receives_nothing(
     tls_gateway: RunningGateway, servers: dict[str, RawUpstream], name: str, reason: str
 ) -> None:
     """502, and the log says why."""

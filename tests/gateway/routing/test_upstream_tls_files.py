@@ -26,9 +26,9 @@ def files(authority: Authority) -> dict[str, str]:
     }
 
 
-def refusal(folder: Path, files: dict[str, str], url: str, **told: str) -> str:
+def refusal(folder: Path, files: dict[str, str], url: str, **keys: str) -> str:
     """Return the problem with an upstream; names in upper case stand for files."""
-    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in told.items())
+    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in keys.items())
     with pytest.raises(RoutesError) as refused:
         parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{written}', environ={}, data_dir=folder)
     return str(refused.value)
@@ -38,7 +38,7 @@ HTTPS = "https://x:1"
 
 
 @pytest.mark.parametrize(
-    ("told", "complaint"),
+    ("keys", "complaint"),
     [
         ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
         ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
@@ -55,13 +55,13 @@ HTTPS = "https://x:1"
     ],
 )
 def test_a_file_that_cannot_be_used_stops_the_start(
-    tmp_path: Path, files: dict[str, str], told: dict[str, str], complaint: str
+    tmp_path: Path, files: dict[str, str], keys: dict[str, str], complaint: str
 ) -> None:
     """The message names the file and shows nothing of its content."""
-    said = refusal(tmp_path, files, HTTPS, **told)
-    assert said.startswith("routes.toml: upstreams.x: ")
-    assert complaint in said
-    assert "BEGIN" not in said
+    message = refusal(tmp_path, files, HTTPS, **keys)
+    assert message.startswith("routes.toml: upstreams.x: ")
+    assert complaint in message
+    assert "BEGIN" not in message
 
 
 def test_the_syntax_can_be_checked_without_the_files(tmp_path: Path) -> None:

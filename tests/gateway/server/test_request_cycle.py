@@ -1,4 +1,4 @@
-"""A request and its response: how the response is framed, and what becomes of the connection after it."""
+"""A request and its response: how the response is framed, and the result of the connection after it."""
 
 import asyncio
 

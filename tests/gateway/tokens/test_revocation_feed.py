@@ -239,7 +239,7 @@ class TestFailClosed:
 
         run(check)
 
-    def test_a_lost_question_is_asked_again(self, valkey: Valkey, revocations: Revocations) -> None:
+    def test_a_lost_republish_request_is_sent_again(self, valkey: Valkey, revocations: Revocations) -> None:
         """For example when an auth service takes it and dies."""
 
         async def check() -> None:
