@@ -108,7 +108,7 @@ def environ_for(database: Path, redis_url: str, signing_pem: str) -> dict[str, s
         "SIGNING_KEY": signing_pem,
         "REFRESH_SECRET": REFRESH_SECRET,
         "PEER_SECRET": PEER_SECRET,
-        # Exact lifetimes. test_access_lifetime tests the jitter.
+        # Exact lifetimes. test_issuer tests the jitter.
         "ACCESS_LIFETIME_JITTER": "0",
         **CHEAP_HASHES,
     }

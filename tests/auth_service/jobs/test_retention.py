@@ -1,13 +1,10 @@
 """What the retention job deletes, and when."""
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import insert, select
-from sqlalchemy.exc import OperationalError
 
-from auth_service.jobs import retention as housekeeper
-from auth_service.jobs.periodic import Periodic
+from auth_service.jobs import retention
 from auth_service.services import Services
 from auth_service.storage.models import AuditRow, SessionRow, db
 from tests.auth_service.conftest import MakeApp
@@ -26,7 +23,7 @@ def record(at: float, number: int = 1) -> None:
     db.session.commit()
 
 
-def remembered() -> list[float]:
+def recorded_at() -> list[float]:
     return list(db.session.scalars(select(AuditRow.at).order_by(AuditRow.at)))
 
 
@@ -34,7 +31,7 @@ def test_audit_records_are_deleted_after_their_retention(parts: Services, clock:
     for age in (91, 90.5, 90, 89, 0):
         record(clock() - age * DAY)
     assert parts.retention.work_once() == 2
-    assert remembered() == [clock() - age * DAY for age in (90, 89, 0)]
+    assert recorded_at() == [clock() - age * DAY for age in (90, 89, 0)]
 
 
 def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> None:
@@ -48,8 +45,8 @@ def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> N
 def test_batches_are_small_and_a_run_is_bounded(
     parts: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeper, "BATCH", 10)
-    monkeypatch.setattr(housekeeper, "MAX_BATCHES", 3)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    monkeypatch.setattr(retention, "MAX_BATCHES", 3)
     record(0.0, 45)
     assert [parts.retention.work_once() for _ in range(3)] == [30, 15, 0]
 
@@ -72,17 +69,3 @@ def test_a_session_is_deleted_a_day_after_its_last_token_expired(
     assert [row.id for row in db.session.scalars(select(SessionRow))] == [claims_of(used.access)["sid"]]
     assert idle.refresh_tokens().status_code == 401
     assert used.refresh_tokens().status_code == 200
-
-
-def test_a_job_is_repeated_after_an_error(app: Flask) -> None:
-    answers = iter([OperationalError("", {}, Exception()), 3])
-
-    def work() -> object:
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    periodic = Periodic(app, "test", 0.01, work)
-    assert periodic.work_once() is None
-    assert periodic.work_once() == 3

@@ -1,0 +1,38 @@
+"""The client that an event names: the request's own, or the one on whose behalf the gateway calls."""
+
+from flask import Flask
+
+from auth_service.events.client import (
+    MAX_ADDRESS,
+    UNKNOWN_CLIENT,
+    Client,
+    client_of_request,
+    set_client_of_request,
+)
+
+BROWSER = Client("a browser", "203.0.113.7")
+
+
+def test_a_requests_client_is_its_user_agent_and_address(app: Flask) -> None:
+    environ = {"REMOTE_ADDR": "192.0.2.7"}
+    with app.test_request_context("/", headers={"User-Agent": "a phone"}, environ_base=environ):
+        assert client_of_request() == Client("a phone", "192.0.2.7")
+
+
+def test_an_address_is_cut_to_its_column(app: Flask) -> None:
+    with app.test_request_context("/", environ_base={"REMOTE_ADDR": "x" * 100}):
+        assert client_of_request().address == "x" * MAX_ADDRESS
+
+
+def test_the_gateway_names_the_client_for_which_it_calls(app: Flask) -> None:
+    with app.test_request_context("/", headers={"User-Agent": "the gateway"}):
+        set_client_of_request(BROWSER)
+        assert client_of_request() == BROWSER
+    with app.test_request_context("/", headers={"User-Agent": "another"}):
+        assert client_of_request().device == "another"
+
+
+def test_a_command_has_no_client(app: Flask) -> None:
+    assert client_of_request() == UNKNOWN_CLIENT
+    with app.app_context():
+        assert client_of_request() == UNKNOWN_CLIENT

@@ -1,0 +1,52 @@
+"""A background job runs again and again, also after an error."""
+
+import threading
+from collections.abc import Iterator
+
+from flask import Flask, current_app
+from structlog.testing import capture_logs
+
+from auth_service.jobs.periodic import Periodic
+from auth_service.store_errors import StoreUnavailable
+
+
+def test_a_job_runs_in_an_application_context(app: Flask) -> None:
+    assert Periodic(app, "test", 60, lambda: current_app.name).work_once() == app.name
+
+
+def test_a_job_that_fails_is_logged_and_runs_again(app: Flask) -> None:
+    """An unavailable database is a warning; any other error is a defect with a traceback."""
+    outcomes: Iterator[Exception | int] = iter([StoreUnavailable("away"), ValueError("broken"), 3])
+
+    def work() -> int:
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    job = Periodic(app, "test", 60, work)
+    with capture_logs() as logged:
+        assert [job.work_once() for _ in range(3)] == [None, None, 3]
+    assert [(line["event"], line["log_level"], line["work"]) for line in logged] == [
+        ("job_failed", "warning", "test"),
+        ("job_failed", "error", "test"),
+    ]
+    assert logged[0]["reason"] == "away"
+
+
+def test_the_thread_outlives_an_error_and_stops_on_request(app: Flask) -> None:
+    runs = 0
+    has_run_three_times = threading.Event()
+
+    def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            has_run_three_times.set()
+        raise ValueError("broken")
+
+    job = Periodic(app, "test", 0.001, work)
+    job.start()
+    assert has_run_three_times.wait(5)
+    job.stop()
+    assert not job._thread.is_alive()
