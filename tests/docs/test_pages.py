@@ -65,3 +65,12 @@ def test_the_index_of_decisions_has_the_title_of_each_page() -> None:
     pages = sorted(folder.glob("0*.md"))
     titles = [page.read_text(encoding="utf-8").splitlines()[0].partition(": ")[2] for page in pages]
     assert listed == dict(zip((page.name for page in pages), titles, strict=True))
+
+
+def test_every_file_and_module_that_the_makefile_names_exists() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for path in re.findall(r"\btests/[\w./]+", text):
+        assert path.endswith("node_modules") or (ROOT / path).exists(), f"there is no {path}"
+    for module in re.findall(r"-m (tests\.[\w.]+|stack)", text):
+        folder = ROOT / module.replace(".", "/")
+        assert (folder / "__main__.py").exists() or folder.with_suffix(".py").exists(), f"there is no {module}"
