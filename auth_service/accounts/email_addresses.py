@@ -27,9 +27,7 @@ _LITERAL = re.compile(r"\[([A-Fa-f0-9:.]+)\]", re.ASCII)
 _LOCALHOST = "localhost"
 
 OWN_KEY_PREFIX = "\t"
-"""The prefix of a key of an account that existed before its spelling became another account's mailbox.
-
-No address contains a tab."""
+"""The prefix of an own_key. No address contains a tab."""
 
 
 def is_email(text: str) -> bool:
@@ -55,9 +53,9 @@ def email_key(text: str) -> str:
 
 
 def own_key(text: str) -> str:
-    """Return the key of an account that a migration kept apart from its mailbox.
+    """Return the key of the other accounts of a mailbox that former versions registered more than once.
 
-    It is the key of former versions: every spelling that found the account before still finds it.
+    Former versions used it for every account, so each of these is still found by the same spellings.
     """
     return OWN_KEY_PREFIX + _folded(text)
 

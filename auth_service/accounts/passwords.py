@@ -128,10 +128,10 @@ class Passwords:
         return not password_hash.startswith(self._cost.prefix)
 
     def _compute_hash(self, password: str) -> str:
-        made = argon2id.str(
+        password_hash = argon2id.str(
             normalized(password).encode(), opslimit=self._cost.time, memlimit=self._cost.memory * 1024
         )
-        return made.decode("ascii")
+        return password_hash.decode("ascii")
 
     def _check(self, password: str, password_hash: str, *, is_usable: bool) -> PasswordCheck:
         # Former versions hashed passwords without normalization. Both forms are always tried, also when the first is

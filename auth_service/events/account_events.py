@@ -85,7 +85,7 @@ class SessionEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PasswordChanged(Event):
-    """A user changed the password in the session `sid`, the only one that goes on; None if every session ended."""
+    """A user changed the password in the session `sid`, which did not end; None if every session ended."""
 
     sid: str | None
 

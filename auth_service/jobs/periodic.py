@@ -12,7 +12,7 @@ _log = structlog.get_logger("periodic")
 
 
 class Periodic:
-    """Calls `work` every `interval` seconds in an application context. A failure is logged, and the job goes on."""
+    """Calls `work` every `interval` seconds in an application context. It logs a failure and continues."""
 
     def __init__(self, app: Flask, name: str, interval: float, work: Callable[[], object]) -> None:
         self._app = app

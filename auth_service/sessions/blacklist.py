@@ -1,8 +1,8 @@
 """The Redis blacklist of refresh tokens: one entry per session, however often it was refreshed.
 
 An entry is the generation below which every refresh token is spent, or "ended". It expires with the session's tokens,
-so there are never more entries than sessions. The blacklist refuses floods of dead tokens without SQL. It is never
-the only source: what it does not contain, SQL decides, and without Redis it contains nothing.
+so there are never more entries than sessions. The blacklist refuses spent and revoked tokens without a query. It is
+never the only source: SQL decides about every other token, and about all tokens while Redis does not answer.
 
 Writes wait in memory and go out with the next read, so that a refresh costs one round trip.
 """

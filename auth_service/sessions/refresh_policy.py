@@ -33,7 +33,7 @@ class RefreshPolicy:
     confirm: bool
     idle_lifetime: float
     access_lifetime: float = 0
-    """The longest that a new access token lives."""
+    """The longest lifetime of a new access token."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Statements that end sessions, as parts of a larger transaction."""
+"""The statement that ends sessions, and the conditions that select sessions."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -58,7 +58,7 @@ def surplus_sessions(newest: Session, now: float, policy: RefreshPolicy, max_ses
     return SessionRow.id.in_(surplus)
 
 
-def dead_sessions(before: float, policy: RefreshPolicy) -> ColumnElement[bool]:
+def expired_sessions(before: float, policy: RefreshPolicy) -> ColumnElement[bool]:
     """Return the condition for the sessions of which no token was valid after `before`."""
     is_expired = or_(SessionRow.expires_at < before, SessionRow.rotated_at < before - policy.idle_lifetime)
     return and_(is_expired, SessionRow.access_expires_at < before)

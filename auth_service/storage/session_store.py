@@ -27,8 +27,8 @@ from auth_service.sessions.store import (
 )
 from auth_service.storage.models import Database, SessionRow
 from auth_service.storage.session_endings import (
-    dead_sessions,
     end_sessions,
+    expired_sessions,
     live_sessions,
     sessions_of,
     surplus_sessions,
@@ -221,8 +221,8 @@ class SqlSessionStore:
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` sessions of which no token was valid after `before`; return how many."""
-        dead = select(SessionRow.id).where(dead_sessions(before, self._policy)).limit(limit)
-        statement = delete(SessionRow).where(SessionRow.id.in_(dead))
+        expired = select(SessionRow.id).where(expired_sessions(before, self._policy)).limit(limit)
+        statement = delete(SessionRow).where(SessionRow.id.in_(expired))
         return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
 
     def _end(self, which: ColumnElement[bool], now: float, reason: EndReason) -> int:

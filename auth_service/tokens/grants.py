@@ -1,6 +1,6 @@
 """Token grants: tokens for a password, tokens for a refresh token, and revocation.
 
-SQL decides. The Redis blacklist only keeps floods of dead tokens away from it.
+SQL decides. The Redis blacklist saves queries for tokens that are known to be spent or revoked.
 """
 
 from collections.abc import Callable, Iterator
