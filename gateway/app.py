@@ -235,7 +235,7 @@ def create_app(
     bridge = LoopBridge()
     graceful_shutdown = GracefulShutdown()
     flask_app = create_gateway_endpoints(
-        {"departure": graceful_shutdown.check, "signing keys": keys.check, "revocations": feed.check},
+        {"graceful_shutdown": graceful_shutdown.check, "signing keys": keys.check, "revocations": feed.check},
         internal_endpoints(metrics),
         SessionEndpoints(sessions, session_cookie, cookie, settings.origins, clock, bridge.wait_for).blueprint(),
         ticket_endpoints(authentication, cookie.name, tickets, bridge.wait_for),
