@@ -14,7 +14,7 @@ OLD_NAMES = {
     "arrival": "request",
     "arrivals": "requests",
     "asked": "the verb that is meant: requested, checked, sent",
-    "graceful_shutdown": "graceful_shutdown",
+    "departure": "graceful_shutdown",
     "examined": "matched_request",
     "give_back": "release, or revoke",
     "housekeeper": "retention",
