@@ -3,11 +3,14 @@
 Not imported by the app: importing Alembic takes half a second, and only commands need it.
 """
 
+import flask_migrate
 from flask import Flask
-from flask_migrate import Migrate, downgrade, upgrade
+from flask_migrate import Migrate, downgrade
+from sqlalchemy.exc import DBAPIError
 
 from auth_service.storage.models import db
 from auth_service.storage.tables import TABLES
+from auth_service.store_errors import StoreUnavailable
 
 __all__ = ["downgrade", "install_migrations", "upgrade"]
 
@@ -15,3 +18,12 @@ __all__ = ["downgrade", "install_migrations", "upgrade"]
 def install_migrations(app: Flask) -> None:
     """Make `upgrade` and `downgrade` work in an application context of `app`."""
     Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
+
+
+def upgrade() -> None:
+    """Migrate the tables to the newest version. Raises SQLAlchemy's DBAPIError."""
+    try:
+        flask_migrate.upgrade()
+    except StoreUnavailable as error:
+        # The startup check explains the driver's error to the operator.
+        raise DBAPIError(None, None, error.__cause__ or error) from None

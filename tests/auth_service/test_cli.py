@@ -1,6 +1,8 @@
 """The operator's commands."""
 
+import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,6 +32,19 @@ def test_migrating_twice_changes_nothing(run: Run, environ: dict[str, str], tmp_
     for _ in range(2):
         assert run("migrate").exit_code == 0
     assert run("create-user", "a@b.co", typed=PASSWORD).exit_code == 0
+
+
+def test_a_migration_that_fails_exits_with_one_line(
+    run: Run, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Here a table of another program has the name of one of ours."""
+    with sqlite3.connect(tmp_path / "foreign.db") as connection:
+        connection.execute("CREATE TABLE users (id INTEGER)")
+    environ["DATABASE_URL"] = f"sqlite:///{tmp_path}/foreign.db"
+    failed = run("migrate")
+    assert failed.exit_code == 2
+    assert isinstance(failed.exception, SystemExit)
+    assert "table users already exists" in failed.output + capsys.readouterr().err
 
 
 def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Person, operator: Operator) -> None:
