@@ -9,7 +9,6 @@ from flask import Flask
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from chassis.sql.replaced_file import reconnect_if_replaced
@@ -90,7 +89,7 @@ def close_database_of(worker: Any) -> None:
         try:
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        except (DBAPIError, PoolTimeout) as error:
+        except Exception as error:  # noqa: BLE001 - a service may translate the errors of its engine
             _log.warning("sqlite_checkpoint_failed", reason=str(error))
     engine.dispose()
 

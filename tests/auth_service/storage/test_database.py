@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,6 +13,7 @@ from structlog.testing import capture_logs
 
 from auth_service.storage.models import db
 from auth_service.storage.schema import downgrade, install_migrations, upgrade
+from chassis.sql.engine import close_database_of
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import Person
 
@@ -83,6 +85,17 @@ def test_readiness_depends_on_the_database(headless: Flask, app: Flask) -> None:
     answer = headless.test_client().get("/readyz")
     assert (answer.status_code, answer.json) == (503, {"status": "not ready", "failing": ["database"]})
     assert headless.test_client().get("/healthz").status_code == 200
+
+
+def test_a_worker_that_stops_without_its_database_closes_its_connections(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/missing/auth.db")
+    with app.app_context():
+        pool = db.engine.pool
+    with capture_logs() as logged:
+        close_database_of(SimpleNamespace(wsgi=app))
+    assert [line["event"] for line in logged] == ["sqlite_checkpoint_failed"]
+    with app.app_context():
+        assert db.engine.pool is not pool
 
 
 def test_errors_outside_auth_are_problem_details(app: Flask) -> None:
