@@ -1,1 +1,1 @@
-"""HTTP/1.1 connections to one upstream address: the pool, the exchange on a connection, and its deadlines."""
+"""HTTP/1.1 connections to upstream addresses: the connection pool, exchanges on a connection, and their deadlines."""

@@ -1,7 +1,7 @@
 """One connection to an upstream address: it carries one request and its response at a time.
 
-The head of a response is reported together with the part of the body that came with it, so that a small response
-costs one wake-up. Reading pauses while more than 64 KB of the body wait for the caller.
+The caller is woken once for the head and the part of the body that arrived with it, so a small response costs one
+wake-up. Reading pauses while more than 64 KB of the body wait for the caller.
 """
 
 import asyncio
@@ -19,12 +19,13 @@ from gateway.upstream_connections.unexpected_bodies import UnexpectedBodies
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
 
 MAX_HEAD_BYTES = 65_536
+"""A response with a larger head is malformed."""
 
 HIGH_WATER = 65_536
-"""Bytes of a body that the caller has not taken; reading pauses beyond them."""
+"""Reading pauses while more bytes of a body than this wait for the caller."""
 
 _REQUEST_TIMEOUT = (b"HTTP/1.1 408 ", b"HTTP/1.0 408 ")
-"""How some servers announce that they close an idle connection."""
+"""The status lines that some servers send before they close an idle connection."""
 
 
 class UpstreamConnection(PendingResponse, asyncio.Protocol):
@@ -72,21 +73,21 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._request_sent = self._reused = self._write_paused = False
         self._requests_left = max_requests
         self.request_written = False
-        """Whether a request was written. Bytes that come before that end the connection."""
+        """Whether the exchange's request was written. Bytes that arrive before that end the connection."""
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
         self.body_received_at = 0.0
-        """Loop time at which the latest part of a body came that did not come with its head."""
+        """Loop time at which part of a body arrived last, apart from parts that arrived with the head."""
         self.retires_at = retires_at
-        """Loop time after which no further request is sent on it."""
+        """Loop time after which no further request is sent on the connection."""
 
     # --- the exchange ------------------------------------------------------------------------------------------
 
     def start(self, head: bytes, body: bytes, *, whole: bool, method: str, keep_cookies: bool, total: float) -> None:
-        """Send a request's head and the first part of its body; `whole` if that is all of it.
+        """Send a request's head and the first part of its body; with `whole`, this is the whole body.
 
-        `total` is the timeout of the whole exchange in seconds; 0 means none. Raises UpstreamFailed("stale") if the
-        connection is closed.
+        `keep_cookies` keeps Set-Cookie in `headers`. `total` is the timeout of the whole exchange in seconds; 0 means
+        none. Raises UpstreamFailed("stale") if the connection is closed.
         """
         if self._transport is None or self._transport.is_closing():
             raise UpstreamFailed("stale")
@@ -104,12 +105,12 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._start_checked(self._transport, request, whole=whole)
         elif whole:
             self._write_coalescer.put(self._loop, self, self._transport, request)
-        else:  # the rest of the body must not overtake it
+        else:  # written at once: the rest of the body must not be written before it
             self.request_written = True
             self._transport.write(request)
 
     def _start_checked(self, transport: asyncio.Transport, request: bytes, *, whole: bool) -> None:
-        # The previous response had no body. A body may have come nevertheless since the loop last read.
+        # The previous response must not have a body. The service may have sent one since the loop last read.
         self.is_bodiless = False
         if whole:
             self._write_coalescer.put_checked(self._loop, self, transport, request)
@@ -120,7 +121,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             transport.write(request)
 
     async def send_body(self, data: bytes, timeout: float) -> None:
-        """Send more of the request's body, and wait at most `timeout` seconds while the upstream takes no more.
+        """Send another part of the request's body. While the upstream does not read, wait at most `timeout` seconds.
 
         Restarts the read timeout, because an upstream may wait for this part before it continues its response.
         Raises UpstreamFailed.
@@ -143,21 +144,21 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self.write_deadline = NEVER
 
     def mark_request_sent(self, read_timeout: float) -> None:
-        """Record that the request's body was sent whole, and start the read timeout (seconds)."""
+        """Record that the whole body of the request was sent, and start the read timeout (seconds)."""
         self._request_sent = True
         if self._waiter is not None:
             self.read_deadline = self._deadline(read_timeout)
 
     def allow_upgrade(self) -> None:
-        """Accept a 101 as the response to the request that was just started."""
+        """Accept a 101 response to the request that was just started."""
         self._upgrade_allowed = True
 
     def detach(self) -> tuple[asyncio.Transport, bytes]:
-        """Return the transport after a 101, and the bytes received behind it. Raises UpstreamFailed if it closed."""
+        """Return the transport after a 101, and the bytes that followed. Raises UpstreamFailed if it is closed."""
         if self._transport is None or self._transport.is_closing():
             raise UpstreamFailed("broken")
-        early, self._chunks = b"".join(self._chunks), []
-        return self._transport, early
+        following, self._chunks = b"".join(self._chunks), []
+        return self._transport, following
 
     def end_exchange(self) -> bool:
         """End the exchange. Return whether the connection can be reused; otherwise close it."""
@@ -184,14 +185,14 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
     # --- asyncio.Protocol --------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop once."""
-        # A cast, because uvloop's transports are asyncio's by shape and not by class.
+        """Store the transport of the established connection."""
+        # uvloop's transports have the methods of asyncio.Transport, but are no instances of it.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop with bytes from the upstream."""
+        """Read bytes of the response by the cache of heads or the parser, and wake the caller."""
         if not self.request_written:
-            # A request that waits to be written is not lost: it was never sent.
+            # "stale": a request that waits to be written was not sent, so it may be sent on another connection.
             if self.is_bodiless and not data.startswith(_REQUEST_TIMEOUT):
                 self._unexpected_bodies.record(self._loop.time())
             self._fail("stale", detail="bytes without a request")
@@ -208,7 +209,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._response_head_cache.learn(data, self.status, self.headers)
 
     def _use_cached_head(self, cached_head: ResponseHead, body: bytes) -> None:
-        """Accept a whole response without the parser, which stays at the start of the next response."""
+        """Accept a whole response with a cached head. The parser is not used, so it still expects a new response."""
         self.cached_head = cached_head
         self.status = cached_head.status
         self.headers = list(cached_head.headers)
@@ -221,14 +222,14 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
 
     def _parse(self, data: bytes) -> None:
         head_ends_here, was_complete, body_before = self._reading_head, self.complete, self._body_bytes
-        if head_ends_here and not self._head_bytes and not data.startswith(b"H"):  # httptools takes ICE and RTSP too
+        if head_ends_here and not self._head_bytes and not data.startswith(b"H"):  # httptools accepts also ICE, RTSP
             self._fail_malformed("no HTTP", unexpected_body=self._reused)
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self.status != SWITCHING_PROTOCOLS:
-                self._fail("malformed", detail="101 without a request for an upgrade")
+                self._fail("malformed", detail="101 to a request without an upgrade")
                 return
             self._switch_protocols(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
@@ -254,36 +255,36 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._wake_reader()
 
     def _fail_malformed(self, detail: str, *, unexpected_body: bool) -> None:
-        if unexpected_body:  # most probably the rest of what followed an earlier response
+        if unexpected_body:  # the bytes are probably the body that followed an earlier response
             self._unexpected_bodies.record(self._loop.time())
         self._fail("malformed", detail=detail)
 
-    def _switch_protocols(self, early: bytes) -> None:
-        # The parser ends here. Later bytes wait in the kernel until the caller takes the transport.
+    def _switch_protocols(self, following: bytes) -> None:
+        # HTTP ends here. Further bytes wait in the kernel until the caller detaches the transport.
         self._keeps_alive = False
-        self._chunks = [early]
+        self._chunks = [following]
         if self._transport is not None:
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
-        """Called by the loop when the upstream closed its half: the end of a response without length."""
+        """End a response that has no length, because the upstream has closed its sending side."""
         if self.request_written and not self._reading_head and self._ends_at_eof:
             self.complete = True
             self._wake_all()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop once."""
+        """Fail the exchange unless its response is complete. First read the response that may be in the kernel."""
         transport, self._transport = self._transport, None
         try:
             if exc is not None and transport is not None and self.request_written:
-                # A write failed: the service closed with the upload unread, often after an early response.
+                # A write failed: the service closed without reading the upload, often after an early response.
                 self._read_rest(transport)
         finally:
             if self.complete:
                 self._wake_all()
             else:
-                untouched = self._reused and self._reading_head and not self._head_bytes
-                self._fail("stale" if untouched else "broken", exc)
+                is_stale = self._reused and self._reading_head and not self._head_bytes
+                self._fail("stale" if is_stale else "broken", exc)
 
     def _read_rest(self, transport: asyncio.Transport) -> None:
         for data in read_unread_data(transport):
@@ -292,11 +293,11 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self.data_received(data)
 
     def pause_writing(self) -> None:
-        """Called by the loop when the upstream takes no more."""
+        """Record that the write buffer is full, so that `send_body` waits."""
         self._write_paused = True
 
     def resume_writing(self) -> None:
-        """Called by the loop when the upstream takes more again."""
+        """Record that the write buffer has space again, and wake `send_body`."""
         self._write_paused = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)

@@ -1,7 +1,7 @@
-"""The connection pool of one upstream address: bounded, kept alive, and swept for deadlines.
+"""The connection pool of one upstream address: it limits and reuses connections, and enforces their deadlines.
 
-Deadlines of all connections are checked together by a sweep ten times a second. A timer per exchange would cost more
-than the rest of the pool. It would also fire in a delayed event loop before the bytes that came in time are read.
+A sweep checks the deadlines of all connections ten times a second. A timer per exchange would cost more than the rest
+of the pool. In a delayed event loop it would also fire before the loop has read bytes that arrived in time.
 """
 
 import asyncio
@@ -23,14 +23,15 @@ KEEPALIVE_EXPIRY = 60
 """Seconds after which an idle connection is closed. Our services keep theirs longer, so the gateway closes first."""
 
 MAX_KEEPALIVE_CONNECTIONS = 32
-"""Idle connections kept per address. More would block other clients: a gunicorn worker accepts about a thousand."""
+"""Maximum number of idle connections to an address. A gunicorn worker accepts about a thousand connections in all, so
+more would leave too few to its other clients."""
 
 EXCESS_KEEPALIVE_EXPIRY = 1
 """Seconds after which idle connections beyond MAX_KEEPALIVE_CONNECTIONS are closed."""
 
 NON_RETRYABLE_MAX_IDLE = 1
-"""Seconds. A request that must not be sent twice uses no connection that was idle for longer, because the upstream
-may be closing that connection."""
+"""Seconds. A request that must not be sent twice does not use a connection that was idle for longer, because the
+upstream may be closing that connection."""
 
 BODILESS_QUARANTINE = 0.1
 """Seconds for which a connection is not reused after a response without a body (to HEAD, 204, 304). A faulty service
@@ -41,14 +42,14 @@ class ConnectionPool:
     """The connections to one address. The connection released last is reused first."""
 
     def __init__(self, address: Address, max_connections: int, *, max_age: float = 0, max_requests: int = 0) -> None:
-        """Bound the connections in use by `max_connections`, and each one by `max_age` (seconds) and `max_requests`.
+        """Limit the connections in use to `max_connections`, and each one to `max_age` seconds and `max_requests`.
 
-        0 means no bound. Ages vary by a tenth, so that connections made together do not end together.
+        0 means no limit. Ages vary by 10 %, so that connections opened together do not end together.
         """
         self.address = address
         self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
         self.on_response: Callable[[ConnectionPool], None] | None = None
-        """Called when a response has begun. None while the balancer has no failure to reset."""
+        """Called when a response begins. None while no failures are recorded, so that a response changes nothing."""
         self._max_connections = max_connections
         self._max_age = max_age
         self._max_requests = max_requests
@@ -60,7 +61,7 @@ class ConnectionPool:
         self._connect_deadlines: dict[asyncio.Timeout, float] = {}
         """Loop time by which each connection that is being made must be established."""
         self._last_response_at = float("-inf")
-        """Loop time of the latest response on connections that are closed."""
+        """Loop time of the latest response on the connections that have left the pool."""
         self._idle: list[UpstreamConnection] = []
         self._quarantined: deque[UpstreamConnection] = deque()
         self._in_use: set[UpstreamConnection] = set()
@@ -84,13 +85,13 @@ class ConnectionPool:
                     return None
                 self._in_use.add(connection)
                 return connection
-            self._forget(connection)
+            self._keep_response_time(connection)
         return None
 
     async def connect(self, timeout: float) -> UpstreamConnection:
         """Return a new connection, established within `timeout` seconds.
 
-        Raises Unreachable, and Refused(503) at the bound of connections.
+        Raises Unreachable, and Refused(503) if `max_connections` is reached.
         """
         if self.outstanding >= self._max_connections:
             raise Refused("upstream_busy", retry_after=jittered_retry_after(1))
@@ -113,10 +114,10 @@ class ConnectionPool:
             else:
                 self._idle.append(connection)
         elif connection.complete:
-            self._forget(connection)
+            self._keep_response_time(connection)
 
     def keep_unused(self, connection: UpstreamConnection) -> None:
-        """Keep a connection that was established for a request which was sent on another one."""
+        """Add a new connection to the idle ones, because its request was sent on another connection."""
         self._in_use.discard(connection)
         connection.idle_since = asyncio.get_running_loop().time()
         if self._is_retired:
@@ -125,7 +126,7 @@ class ConnectionPool:
             self._idle.append(connection)
 
     async def open_unpooled(self, timeout: float) -> UpstreamConnection:
-        """Return a new connection that the caller closes, made within `timeout` seconds. Raises Unreachable."""
+        """Return a new connection, established within `timeout` seconds. The caller closes it. Raises Unreachable."""
         loop = asyncio.get_running_loop()
         age = self._max_age * random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, no secret
         retires_at = loop.time() + age if age else float("inf")
@@ -141,12 +142,12 @@ class ConnectionPool:
             )
 
         try:
-            async with asyncio.timeout(None) as bound:  # the sweep ends it
-                self._connect_deadlines[bound] = loop.time() + timeout
+            async with asyncio.timeout(None) as connect_timeout:  # the sweep ends it
+                self._connect_deadlines[connect_timeout] = loop.time() + timeout
                 try:
                     _, connection = await self._connect(loop, protocol)
                 finally:
-                    self._connect_deadlines.pop(bound, None)
+                    self._connect_deadlines.pop(connect_timeout, None)
         except OSError as error:  # TimeoutError and SSLError are subclasses
             raise Unreachable(tls_reason(error) or type(error).__name__) from error
         return connection
@@ -169,38 +170,39 @@ class ConnectionPool:
     # --- signs of life -----------------------------------------------------------------------------------------
 
     def record_activity(self) -> None:
-        """Record that the upstream sent something just now on a connection that is closed."""
+        """Record that the upstream sent something just now on a connection that has left the pool."""
         self._last_response_at = asyncio.get_running_loop().time()
 
     def responded_within(self, seconds: float) -> bool:
-        """Return whether a response ended, or a part of one came, in the last `seconds`.
+        """Return whether a response ended, or a part of one arrived, in the last `seconds`.
 
-        Computed on demand, so that a response that comes in one part has nothing to record.
+        Computed from the connections, so that a response costs no bookkeeping.
         """
         since = asyncio.get_running_loop().time() - seconds
         connections = (*self._idle, *self._quarantined, *self._in_use)
         latest = (max(connection.idle_since, connection.body_received_at) for connection in connections)
         return self._last_response_at > since or any(time > since for time in latest)
 
-    def _forget(self, connection: UpstreamConnection) -> None:
+    def _keep_response_time(self, connection: UpstreamConnection) -> None:
+        """Keep the time of the latest response on a connection that leaves the pool."""
         self._last_response_at = max(self._last_response_at, connection.idle_since)
 
     # --- quarantine after a response without a body ------------------------------------------------------------
 
     def _quarantine(self, connection: UpstreamConnection) -> None:
         self._quarantined.append(connection)
-        # Quarantined connections hold places at the service, so they count towards the bound.
+        # Quarantined connections are open at the service, so they count towards `max_connections`.
         if self.outstanding + len(self._quarantined) > self._max_connections:
             oldest = self._quarantined.popleft()
             oldest.close()
-            self._forget(oldest)
+            self._keep_response_time(oldest)
 
     def _end_quarantines(self, now: float) -> None:
-        if self._unexpected_bodies.are_expected(now):
+        if self._unexpected_bodies.came_recently(now):
             while self._quarantined:
                 connection = self._quarantined.popleft()
                 connection.close()
-                self._forget(connection)
+                self._keep_response_time(connection)
             return
         while self._quarantined and now - self._quarantined[0].idle_since > BODILESS_QUARANTINE:
             self._idle.append(self._quarantined.popleft())
@@ -211,9 +213,10 @@ class ConnectionPool:
         """Enforce the deadlines that lie before the loop time `now`, and close expired idle connections."""
         for connection in tuple(self._in_use):
             connection.enforce_deadlines(now)
-        for bound in [bound for bound, deadline in self._connect_deadlines.items() if now > deadline]:
-            del self._connect_deadlines[bound]
-            bound.reschedule(now)
+        overdue = [timeout for timeout, deadline in self._connect_deadlines.items() if now > deadline]
+        for connect_timeout in overdue:
+            del self._connect_deadlines[connect_timeout]
+            connect_timeout.reschedule(now)
         self._end_quarantines(now)
         self._close_expired(now)
 
@@ -227,7 +230,7 @@ class ConnectionPool:
             if now - connection.idle_since > expiry or now >= connection.retires_at:
                 connection.close()
             if not connection.is_open:
-                self._forget(connection)
+                self._keep_response_time(connection)
         self._idle = [connection for connection in self._idle if connection.is_open]
 
     def retire(self) -> None:

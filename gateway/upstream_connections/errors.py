@@ -1,13 +1,13 @@
-"""Errors of a connection to an upstream address, before and after it is established."""
+"""Errors of connections to upstream addresses, before and after a connection is established."""
 
 from typing import Literal
 
 FailureReason = Literal["stale", "broken", "malformed", "timeout", "overdue", "closed"]
 """Why an exchange failed; the value is also a metric label.
 
-"stale": a reused connection ended before any byte of the response. "broken": the connection ended later than that.
-"malformed": the bytes are no valid response. "timeout": the upstream exceeded its read timeout. "overdue": the
-exchange exceeded its total timeout. "closed": the gateway closed the connection.
+"stale": a reused connection ended before the first byte of the response, so the request may be sent again. "broken":
+the connection ended later than that. "malformed": the bytes are no valid response. "timeout": the read timeout
+passed. "overdue": the total timeout passed. "closed": the gateway closed the connection.
 """
 
 
@@ -16,7 +16,7 @@ class Unreachable(Exception):
 
 
 class UpstreamFailed(Exception):
-    """An exchange failed; `detail` says what is wrong with a malformed response."""
+    """An exchange failed. `detail` says what is wrong with a malformed response."""
 
     def __init__(self, reason: FailureReason, detail: str = "") -> None:
         super().__init__(reason)

@@ -1,7 +1,7 @@
-"""Happy Eyeballs (RFC 8305): connect to one of an upstream's addresses, and try the next one early.
+"""Happy Eyeballs (RFC 8305): connect to one of several addresses, and start the next attempt before the first fails.
 
-Attempts start a quarter of a second apart, and the first established connection is used (RFC 8305 section 5). The
-other attempts continue: a failure counts against its address, and a connection is kept in its pool.
+Attempts start 250 ms apart, and the first established connection is used (RFC 8305 section 5). The other attempts
+continue: a failure counts as a failure of its address, and a connection is kept in its pool.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ CONNECTION_ATTEMPT_DELAY = 0.25
 """Seconds between the starts of two attempts (RFC 8305 section 8)."""
 
 MAX_ATTEMPTS = 3
-"""Addresses tried for one request."""
+"""Maximum number of addresses tried for one request."""
 
 Attempt = Callable[[ConnectionPool, float], Coroutine[Any, Any, UpstreamConnection]]
-"""Connects to the address of a pool within a timeout in seconds."""
+"""A function that connects to the address of a pool within a timeout in seconds."""
 
 NextPool = Callable[[Collection[ConnectionPool]], ConnectionPool | None]
-"""Returns a pool that is not among those tried, or None."""
+"""A function that returns a pool that is not among those tried, or None."""
 
 
 class HappyEyeballs:
@@ -37,7 +37,7 @@ class HappyEyeballs:
     ) -> tuple[ConnectionPool, UpstreamConnection]:
         """Return the first connection established within `timeout` seconds in all, and its pool.
 
-        Raises the last error if all attempts fail: Unreachable, or Refused(503) at the bound of connections.
+        Raises the last error if all attempts fail: Unreachable, or Refused(503) if `max_connections` is reached.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -61,9 +61,9 @@ class HappyEyeballs:
             raise error
         finally:
             for task, own_pool in running.items():
-                self._let_finish(task, own_pool)
+                self._continue_in_background(task, own_pool)
 
-    def _let_finish(self, task: asyncio.Task[UpstreamConnection], pool: ConnectionPool) -> None:
+    def _continue_in_background(self, task: asyncio.Task[UpstreamConnection], pool: ConnectionPool) -> None:
         self._unfinished.add(task)
 
         def on_done(_: asyncio.Task[UpstreamConnection]) -> None:

@@ -1,4 +1,4 @@
-"""The response that a caller waits for: how the caller is woken, its deadlines and its failure.
+"""The response that a caller waits for: it wakes the caller, and holds the deadlines and the failure of the exchange.
 
 Deadlines are loop times; the connection pool's sweep enforces them.
 """
@@ -37,15 +37,15 @@ class PendingResponse(ResponseParser):
         """The caller that waits for the head or for more of the body."""
         self._head_callback: Callable[[], None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        """The caller that waits until the upstream takes more of the request's body."""
+        """The caller that waits until the upstream reads more of the request's body."""
         self._read_paused = False
         self._failure: UpstreamFailed | None = None
         self.read_deadline = NEVER
-        """When the next byte of the response must have come, while a caller waits for it."""
+        """When the next byte of the response must have arrived; NEVER while no caller waits for it."""
         self.write_deadline = NEVER
-        """When the upstream must take more of the body or begin to respond, while a caller waits for that."""
+        """When the upstream must have read more of the body or begun to respond; NEVER while no caller waits."""
         self.total_deadline = NEVER
-        """When the whole exchange must be over."""
+        """When the whole exchange must have ended."""
 
     async def wait_for_head(self, read_timeout: float) -> None:
         """Wait for the response's head, at most `read_timeout` seconds between bytes. Raises UpstreamFailed."""
@@ -55,7 +55,10 @@ class PendingResponse(ResponseParser):
             raise self._failure
 
     def call_on_head(self, callback: Callable[[], None], read_timeout: float) -> None:
-        """Call `callback` once, at the response's head or a failure: wait_for_head without a task."""
+        """Call `callback` once, when the response's head has arrived or the exchange has failed.
+
+        Replaces wait_for_head for callers without a task. `read_timeout` is in seconds.
+        """
         self._head_callback = callback
         self.read_deadline = self._deadline(read_timeout)
 
@@ -72,7 +75,10 @@ class PendingResponse(ResponseParser):
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def read_body(self, read_timeout: float) -> bytes:
-        """Wait for the next part of the body and return it; empty at the end. Raises UpstreamFailed."""
+        """Wait at most `read_timeout` seconds for the next part of the body and return it; empty at the end.
+
+        Raises UpstreamFailed.
+        """
         while not self._chunks and not self.complete:
             if self._failure is not None:
                 raise self._failure
@@ -96,14 +102,14 @@ class PendingResponse(ResponseParser):
     # --- deadlines ---------------------------------------------------------------------------------------------
 
     def enforce_deadlines(self, now: float) -> None:
-        """Fail the exchange if one of its deadlines lies before the loop time `now`."""
+        """Fail the exchange if one of its deadlines is before the loop time `now`."""
         if now > self.read_deadline or (self._reading_head and now > self.write_deadline):
             self._fail("timeout")
         elif now > self.total_deadline:
             self._fail("overdue")
 
     def remove_total_deadline(self) -> None:
-        """Let the exchange last while bytes keep coming: its response is a stream."""
+        """Remove the limit on the exchange's duration, because its response is a stream."""
         self.total_deadline = NEVER
 
     def _deadline(self, seconds: float) -> float:

@@ -1,7 +1,8 @@
-"""The kernel's receive buffer of a connection, for bytes that the event loop has not read.
+"""Read the kernel's receive buffer of a connection: bytes that the event loop has not read.
 
-A service that refuses an upload often responds and closes with most of the upload unread; its kernel then resets the
-connection. When a write meets the reset, the loop closes without reading, and the response would be lost.
+A service that refuses an upload often responds and closes without reading most of the upload; its kernel then resets
+the connection. When a write fails because of the reset, the loop closes the connection without reading, so the
+response would be lost.
 """
 
 import asyncio
@@ -11,20 +12,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 MAX_UNREAD_BYTES = 1_048_576
-"""Bytes read at most. An early response to an upload is small; a larger one is cut off."""
+"""Maximum bytes that are read. An early response to an upload is small; a larger one is cut off."""
 
 _CHUNK_BYTES = 65_536
 
 
 def read_unread_data(transport: asyncio.Transport) -> Iterator[bytes]:
-    """Yield the bytes left on the broken connection of `transport`; nothing for TLS, which cannot be decrypted here.
+    """Yield the unread bytes of the broken connection of `transport`; none for TLS, which cannot be decrypted here.
 
     Call it in the protocol's `connection_lost`, while the socket is still open.
     """
-    found = transport.get_extra_info("socket")
-    if found is None or transport.get_extra_info("ssl_object") is not None:
+    own_socket = transport.get_extra_info("socket")
+    if own_socket is None or transport.get_extra_info("ssl_object") is not None:
         return
-    with suppress(OSError), socket.socket(fileno=socket.dup(found.fileno())) as connection:
+    with suppress(OSError), socket.socket(fileno=socket.dup(own_socket.fileno())) as connection:
         connection.setblocking(False)
         for _ in range(MAX_UNREAD_BYTES // _CHUNK_BYTES):
             data = connection.recv(_CHUNK_BYTES)
@@ -35,9 +36,9 @@ def read_unread_data(transport: asyncio.Transport) -> Iterator[bytes]:
 
 def has_unread_data(transport: asyncio.Transport) -> bool:
     """Return whether the kernel holds bytes, or the end of the connection, that the loop has not read yet."""
-    found = transport.get_extra_info("socket")
-    if found is None:
+    own_socket = transport.get_extra_info("socket")
+    if own_socket is None:
         return False
     poll = select.poll()
-    poll.register(found.fileno(), select.POLLIN)
+    poll.register(own_socket.fileno(), select.POLLIN)
     return bool(poll.poll(0))

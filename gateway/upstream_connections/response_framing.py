@@ -1,7 +1,7 @@
-"""Response framing: how long an upstream's response body is (RFC 9112 6.1 and 6.3).
+"""Response framing: determine the length of an upstream's response body (RFC 9112 6.1 and 6.3).
 
-A response that two parsers could frame differently is rejected. `chunked` is the only transfer coding accepted, once
-and alone: with another coding the client would get bytes that do not match the header.
+A response that two parsers could frame differently is rejected. The only accepted Transfer-Encoding is a single
+`chunked`: with another coding, the client would get bytes that do not match the header.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,14 @@ class InvalidFraming(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ResponseFraming:
-    """The length of a body: `content_length` bytes, chunked (None), or until the connection ends."""
+    """The framing of a body: `content_length` bytes, or all bytes until the connection ends, or else chunked."""
 
     content_length: int | None = None
     ends_at_eof: bool = False
 
 
 def read_framing(headers: Iterable[tuple[bytes, bytes]], http_version: str) -> ResponseFraming:
-    """Return the framing that `headers`, as the upstream sent them, describe. Raises InvalidFraming."""
+    """Return the framing of a response with these header fields. Raises InvalidFraming."""
     if http_version not in _VERSIONS:
         raise InvalidFraming(f"HTTP/{http_version}")
     lengths: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The response on an upstream connection, and the httptools callbacks that fill it in."""
+"""Parse the responses on an upstream connection, with httptools."""
 
 from collections.abc import Iterable
 
@@ -11,26 +11,26 @@ from gateway.http.response_headers import read_response_fields
 from gateway.upstream_connections.response_framing import InvalidFraming, read_framing
 
 SWITCHING_PROTOCOLS = 101
-"""The status with which a server leaves HTTP (RFC 9110 15.2.2)."""
+"""The status with which a server changes to another protocol than HTTP (RFC 9110 15.2.2)."""
 
 URL_FIELDS = frozenset({b"location", b"content-location", b"refresh"})
-"""Response header fields that hold a URL, in lower case."""
+"""Response header fields that contain a URL, in lower case."""
 
 _UNAUTHORIZED = 401
 _IDENTITY_REFUSED = REFUSED_HEADER.lower().encode("ascii")
 
 
 def read_identity_rejection(raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return why a service refused the identity assertion, from its 401; empty for any other 401."""
+    """Return the reason in a service's 401 if it refused the identity assertion; empty for any other 401."""
     reasons = [value for name, value in raw_headers if name.lower() == _IDENTITY_REFUSED]
     return (reasons[0].decode("latin-1") or "no reason given") if reasons else ""
 
 
 class ResponseParser:
-    """Parse one response after the other from a connection.
+    """Parses the responses of one connection, one after the other. The `on_` methods are httptools' callbacks.
 
-    UpstreamConnection inherits from it instead of holding one, so that reading `status` or `complete` costs a request
-    no second look-up. `status`, `headers` and `complete` are valid from the end of the head until the next request.
+    UpstreamConnection inherits from it. So `status` and `complete` are attributes of the connection itself, which
+    saves a look-up. `status`, `headers` and `complete` are valid from the end of the head until the next request.
     """
 
     __slots__ = (
@@ -64,40 +64,42 @@ class ResponseParser:
         self._reading_head = True
         self._raw_headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
-        """Bytes of the head in earlier packets; 0 when the whole head came in one."""
+        """Bytes of the head in earlier calls of data_received; 0 if the whole head arrived in one call."""
         self._chunks: list[bytes] = []
         """Parts of the body that the caller has not taken yet."""
         self._buffered_bytes = 0
+        """Bytes in `_chunks`."""
         self._body_bytes = 0
+        """Bytes of the body received so far."""
         self._content_length: int | None = None
         self._ends_at_eof = False
         self._keeps_alive = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.cached_head: ResponseHead | None = None
-        """The cache entry, when the head is byte for byte one that was parsed before."""
+        """The cache entry of the head, if the head was found in the cache."""
         self.is_bodiless = False
-        """Whether the response ended with its head, whatever its fields say (RFC 9112 6.3)."""
+        """Whether the response ends with its head, whatever its fields say: to HEAD, 204, 304 (RFC 9112 6.3)."""
         self.has_url_fields = False
         """Whether a field of URL_FIELDS is in `headers`."""
         self.identity_rejection = ""
-        """Why the service refused the identity assertion. Valid only while `cached_head` is None."""
+        """Why the service refused the identity assertion, or empty. Valid only if `cached_head` is None."""
         self.complete = False
 
     # --- httptools callbacks -----------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        """Called at the first byte of a response."""
-        if self.complete:  # a second response to one request: nothing on this connection can be trusted any more
+        """Prevent the reuse of a connection on which a second response to one request begins."""
+        if self.complete:
             self._keeps_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called for each field, trailers included; trailers are discarded."""
+        """Add a header field. Trailer fields are discarded."""
         if self._reading_head:
             self._raw_headers.append((name, value.strip(OWS)))
 
     def on_headers_complete(self) -> None:
-        """Called at the end of a head, interim responses included. Raises InvalidFraming."""
+        """Set the response's attributes at the end of its head; skip interim responses. Raises InvalidFraming."""
         if self.complete:
             return
         status = self._parser.get_status_code()
@@ -107,8 +109,8 @@ class ResponseParser:
             self._reading_head = False
             return
         if status < 100:
-            raise InvalidFraming(f"status {status:03}")  # RFC 9110 15: there is no such class
-        if status < 200:  # RFC 9110 15.2: interim responses are for the next hop, which is the gateway
+            raise InvalidFraming(f"status {status:03}")  # RFC 9110 15: the lowest status is 100
+        if status < 200:  # an interim response (RFC 9110 15.2): not forwarded, and the final response follows
             self._raw_headers = []
             return
         framing = read_framing(self._raw_headers, self._parser.get_http_version())
@@ -125,8 +127,8 @@ class ResponseParser:
             self._end_without_body()
 
     def on_body(self, body: bytes) -> None:
-        """Called for each part of the body, without its chunk framing."""
-        if self.complete:  # a response to HEAD that has a body nevertheless
+        """Add a part of the body, without its chunk framing."""
+        if self.complete:  # a body after a response to HEAD
             self._keeps_alive = False
             return
         self._chunks.append(body)
@@ -134,13 +136,13 @@ class ResponseParser:
         self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
-        """Called at the end of a response, interim responses included."""
+        """Mark the response as complete at its end; ignore the end of an interim response."""
         if not self._reading_head and not self.complete:
             self.complete = True
             self._keeps_alive = self._parser.should_keep_alive()
 
     def _end_without_body(self) -> None:
-        # httptools cannot be told that a response to HEAD has no body, whatever its Content-Length says.
+        # A new parser, because httptools would read a body of the Content-Length after a response to HEAD.
         self.complete = True
         self._keeps_alive = self._parser.should_keep_alive()
         self._parser = httptools.HttpResponseParser(self)
@@ -148,12 +150,12 @@ class ResponseParser:
     # --- the end of a response ---------------------------------------------------------------------------------
 
     def _has_trailing_bytes(self, data: bytes, head_ends_here: bool, body_bytes: int) -> bool:
-        """Return whether `data`, which completed the response, holds more than its end.
+        """Return whether `data`, which completed the response, contains bytes after the response's end.
 
-        httptools reports a second message, but skips empty lines and whatever it takes for body framing.
+        httptools reports a second message, but ignores empty lines and bytes that it reads as body framing.
         """
         if head_ends_here:
-            if self._head_bytes:  # the head's end within `data` is not known
+            if self._head_bytes:  # where the head ends in `data` is unknown, so assume that there are more bytes
                 return True
             data = data[data.find(b"\r\n\r\n") + 4 :]
         if self.is_bodiless:

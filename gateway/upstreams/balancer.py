@@ -1,14 +1,14 @@
 """The load balancer of one upstream: it chooses an address for each request and excludes addresses that fail.
 
 Failure policy:
-- An address that keeps failing is ejected for a while (outlier_detection.py). At least one address always stays in:
-  when the last one is ejected, the one with the earliest readmission is readmitted at once.
+- An address that fails repeatedly is ejected for some seconds (outlier_detection.py). At least one address is always
+  admitted: when the last one is ejected, the one with the earliest readmission time is readmitted at once.
 - An upstream that gives no sign of life gets no requests (circuit_breaker.py). Failures of one address do not open
   the circuit while another address has no failures.
 - A failed connection attempt sent nothing, so any request may be sent to another address.
-- A client chooses the path it requests, so the failures of one path must not block the others. A response that is
-  cut off or malformed therefore never opens the circuit. It ejects an address only while another address has no
-  failures, and at most half of the addresses.
+- Clients choose paths, so the failures of one path must not block the others. A response that is cut off or malformed
+  therefore never opens the circuit. It ejects an address only while another address has no failures, and at most
+  half of the addresses are ejected this way.
 """
 
 import errno
@@ -35,7 +35,10 @@ def _random_jitter() -> float:
 
 
 class Balancer:
-    """The connection pools of one upstream, one for each of its addresses (members), which may change."""
+    """The connection pools of one upstream: one for each of its addresses (members), which may change.
+
+    `jitter` returns the random factor by which ejection times and open times are lengthened.
+    """
 
     def __init__(
         self,
@@ -46,10 +49,10 @@ class Balancer:
     ) -> None:
         self.upstream = upstream
         self.now = monotonic
-        """The clock of every `sent_at`, in seconds."""
+        """The clock of every `sent_at`, in monotonic seconds."""
         self.pools = tuple(map(self._new_pool, upstream.addresses))
         self.only_pool = self.pools[0] if len(self.pools) == 1 else None
-        """The pool of an upstream with one address and a closed circuit, when there is nothing to choose."""
+        """The only pool, while the circuit has no failures; else None. `choose` need not be called then."""
         self._events = events
         self._jitter = jitter
         self._removed: list[ConnectionPool] = []
@@ -65,19 +68,20 @@ class Balancer:
     # --- choosing an address -------------------------------------------------------------------------------------
 
     def choose(self, client: str = "") -> ConnectionPool:
-        """Return the least-loaded pool for a request from the address `client`; round robin among equals.
+        """Return the least-loaded connection pool; round robin among equals.
 
+        `client` is the client's address: a half-open circuit admits only a few requests from each client.
         Raises Refused(503) if the circuit is open.
         """
-        if not self._circuit.is_clean:
-            self._pass_circuit(client)
+        if not self._circuit.has_no_failures:
+            self._check_circuit(client)
         return self._least_loaded(self._candidates)
 
     async def connect(self, pool: ConnectionPool, timeout: float) -> tuple[ConnectionPool, UpstreamConnection]:
         """Return a connection to the address of `pool`, or to another one if that is unreachable.
 
-        All attempts together take at most `timeout` seconds. Raises Unreachable if all fail, and Refused(503) at the
-        bound of connections.
+        All attempts together take at most `timeout` seconds. Raises Unreachable if all fail, and Refused(503) if
+        `max_connections` is reached.
         """
         sent_at = self.now()
 
@@ -94,7 +98,7 @@ class Balancer:
                 return pool, await attempt(pool, timeout)
             return await self._happy_eyeballs.connect(pool, timeout, attempt, self._next_untried)
         except Unreachable as error:
-            if not (_is_local_fault(error) or self._has_clean_alternative(pool)):
+            if not (_is_local_fault(error) or self._another_has_no_failures(pool)):
                 self._circuit_failure(str(error), sent_at)
             raise
 
@@ -102,10 +106,10 @@ class Balancer:
         untried = [pool for pool in self._candidates if pool not in tried]
         return self._least_loaded(untried) if untried else None
 
-    def _has_clean_alternative(self, pool: ConnectionPool) -> bool:
-        return any(other is not pool and self._outlier_states[other].is_clean for other in self._candidates)
+    def _another_has_no_failures(self, pool: ConnectionPool) -> bool:
+        return any(other is not pool and self._outlier_states[other].has_no_failures for other in self._candidates)
 
-    def _pass_circuit(self, client: str) -> None:
+    def _check_circuit(self, client: str) -> None:
         now = self.now()
         circuit, passes = circuit_breaker.after_request(self._circuit, now, client)
         self._set_circuit(circuit)
@@ -120,13 +124,13 @@ class Balancer:
         return min((*pools[start:], *pools[:start]), key=load)
 
     def _load_with_trials(self, pool: ConnectionPool) -> tuple[bool, int]:
-        """Sort an address on trial last once it has as many requests as its trial allows."""
+        """Return a sort key that puts an address on trial last once it has as many requests as its trial allows."""
         return 0 < self._outlier_states[pool].trial_requests <= pool.outstanding, pool.outstanding
 
     # --- members -------------------------------------------------------------------------------------------------
 
     def set_members(self, addresses: Sequence[Address]) -> None:
-        """Make `addresses` the members. A removed address finishes its exchanges and gets no further requests."""
+        """Replace the members by `addresses`. A removed address gets no further requests; its exchanges finish."""
         known = {pool.address: pool for pool in self.pools}
         members = dict.fromkeys(addresses)
         if members.keys() == known.keys() or not members:
@@ -138,7 +142,7 @@ class Balancer:
             self._unhealthy.discard(pool)
             pool.retire()
             self._removed.append(pool)
-        if len(removed) == len(known):  # the failures of the former members say nothing about the new ones
+        if len(removed) == len(known):  # the circuit's failures were those of the former members
             self._set_circuit(Circuit())
         added = [pool.address.name for pool in self.pools if pool not in self._outlier_states]
         self._outlier_states = {pool: self._outlier_states.get(pool, OutlierState()) for pool in self.pools}
@@ -160,14 +164,14 @@ class Balancer:
     def record_failure(self, pool: ConnectionPool, failure: UpstreamFailed, sent_at: float) -> None:
         """Record a failed exchange whose request was sent at `sent_at` (seconds of `self.now`).
 
-        A timeout counts only if the address answered no other request since; otherwise that one path is slow.
+        A timeout counts only if the address has responded to no other request since; otherwise that one path is slow.
         """
-        if failure.reason in ("timeout", "overdue"):
+        if failure.reason in ("timeout", "overdue"):  # the read timeout and the total timeout
             seconds = self.now() - sent_at
             if not pool.responded_within(seconds):
                 is_alive = any(other.responded_within(seconds) for other in self.pools)
                 self.record_no_response(pool, failure.reason, sent_at, upstream_is_alive=is_alive)
-        elif reason := tls_reason(failure.__cause__):  # TLS 1.3 reports a refused client certificate this late
+        elif reason := tls_reason(failure.__cause__):  # TLS 1.3 reports a refused client certificate after connecting
             self.record_no_response(pool, reason, sent_at)
         else:
             pool.record_activity()
@@ -176,20 +180,23 @@ class Balancer:
     def record_no_response(
         self, pool: ConnectionPool, reason: str, sent_at: float, *, upstream_is_alive: bool = False
     ) -> None:
-        """Record a request, sent at `sent_at`, for which the address gave no sign of life."""
+        """Record a request, sent at `sent_at`, after which the address gave no sign of life.
+
+        With `upstream_is_alive`, because another address has responded, the circuit does not change.
+        """
         self._address_failed(pool, reason, sent_at)
-        if not upstream_is_alive and not self._has_clean_alternative(pool):
+        if not upstream_is_alive and not self._another_has_no_failures(pool):
             self._circuit_failure(reason, sent_at)
 
     def record_broken_response(self, pool: ConnectionPool, reason: str, sent_at: float, detail: str = "") -> None:
         """Record a response that was cut off or malformed: a failure, and a sign of life."""
         self._set_circuit(circuit_breaker.after_response())
-        may_eject = self._has_clean_alternative(pool) and self._ejected_count() < len(self.pools) // 2
+        may_eject = self._another_has_no_failures(pool) and self._ejected_count() < len(self.pools) // 2
         self._address_failed(pool, reason, sent_at, detail, may_eject=may_eject)
 
     def set_health(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
-        """Record the changed result of an address's health checks; `reason` says why they fail."""
-        if pool not in self._outlier_states:
+        """Record that an address became healthy or unhealthy; `reason` says why its health checks fail."""
+        if pool not in self._outlier_states:  # no member any more
             return
         if healthy:
             self._unhealthy.discard(pool)
@@ -273,19 +280,19 @@ class Balancer:
             self._events.circuit_changed(circuit.state, reason)
 
     def _update_candidates(self) -> None:
-        """Recompute everything that requests read, after a change of state."""
+        """Recompute the attributes that requests read, after a change of state."""
         admitted = [pool for pool in self.pools if not self._outlier_states[pool].is_ejected]
-        # Health checks alone refuse no request: when every admitted address is unhealthy, all of them are used.
+        # Health checks never exclude every address: if all admitted addresses are unhealthy, all of them are used.
         self._candidates = [pool for pool in admitted if pool not in self._unhealthy] or admitted
         self._any_on_trial = any(state.trial_requests for state in self._outlier_states.values())
-        self.only_pool = self.pools[0] if len(self.pools) == 1 and self._circuit.is_clean else None
+        self.only_pool = self.pools[0] if len(self.pools) == 1 and self._circuit.has_no_failures else None
         for pool in self.pools:
-            is_clean = self._circuit.is_clean and self._outlier_states[pool].is_clean
-            pool.on_response = None if is_clean else self._record_response
+            no_failures = self._circuit.has_no_failures and self._outlier_states[pool].has_no_failures
+            pool.on_response = None if no_failures else self._record_response
 
 
 _LOCAL_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
-"""This process cannot connect to anything: no file descriptors, memory or ports are left."""
+"""Errors of this process, not of an address: no file descriptors, memory or ports are left."""
 
 
 def _is_local_fault(error: Unreachable) -> bool:

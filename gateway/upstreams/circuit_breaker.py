@@ -1,12 +1,12 @@
 """The circuit breaker of an upstream, as a value and pure transitions.
 
-closed: every request passes, and consecutive failures are counted. open: every request is refused until a timeout.
-half-open: a few requests (probes) pass, and the first outcome decides. The outcome of a probe may never be reported,
-for example when its client disconnects. Therefore a new round of probes passes after PROBE_INTERVAL. The probes of
-one client are limited, so that a client whose requests hang does not keep the circuit open for the others.
+closed: every request passes, and consecutive failures are counted. open: every request is refused until the open time
+is over. half-open: a few requests (probes) pass, and the first outcome decides. The outcome of a probe may never be
+reported, for example if its client disconnects. Therefore a new round of probes passes after PROBE_INTERVAL. The
+probes of one client are limited, so that a client whose requests hang does not use up all probes.
 
-A failure is a request for which no address gave a sign of life: no connection, or a timeout while no other request
-was answered. Every response closes the circuit, also one that is cut off or malformed.
+A failure is a request after which no address gave a sign of life: no connection was established, or the request timed
+out while no other one got a response. Every response closes the circuit, also one that is cut off or malformed.
 """
 
 from dataclasses import dataclass
@@ -15,19 +15,20 @@ from typing import Literal
 CircuitState = Literal["closed", "open", "half-open"]
 
 BASE_OPEN_TIME, MAX_OPEN_TIME = 1.0, 4.0
-"""Seconds that the circuit stays open: the first time, and at most. They are short because probing costs a few
-requests an error, while an open circuit refuses every client of a service that may have recovered."""
+"""Seconds that the circuit stays open: the first time, and at most. They are short, because a failed probe costs few
+requests, while an open circuit refuses all requests although the service may have recovered."""
 
 MAX_PROBES = 6
 """Requests that pass in a round while half-open; several, so that one slow response does not block the others."""
 
 MAX_PROBES_PER_CLIENT = 2
+"""Requests of one client address that pass in a round."""
 
 PROBE_INTERVAL = 2.0
 """Seconds after which a new round of probes passes if no outcome was reported."""
 
 _MAX_OPENINGS = 16
-"""Bounds the exponent of the open time, which has long reached its maximum."""
+"""Bounds the exponent of the open time, which reaches its maximum much earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,19 @@ class Circuit:
     openings: int = 0
     """How often the circuit opened since it was last closed."""
     changed_at: float = 0.0
-    """Failures of requests sent earlier do not count."""
+    """When the state changed last. Failures of requests sent earlier do not count."""
     until: float = 0.0
     """When the circuit turns half-open, or the next round of probes may pass."""
     probed_by: tuple[str, ...] = ()
     """The client addresses of the probes in this round."""
 
     @property
-    def is_clean(self) -> bool:
-        """Return whether no failure is recorded, so that a response changes nothing."""
-        return self == _CLEAN
+    def has_no_failures(self) -> bool:
+        """Return whether the circuit is closed and no failure came after the latest response."""
+        return self == _NO_FAILURES
 
 
-_CLEAN = Circuit()
+_NO_FAILURES = Circuit()
 
 
 def after_request(circuit: Circuit, now: float, client: str = "") -> tuple[Circuit, bool]:
@@ -69,12 +70,12 @@ def after_request(circuit: Circuit, now: float, client: str = "") -> tuple[Circu
 
 
 def after_response() -> Circuit:
-    """Return the circuit after a sign of life: closed, whatever it was before."""
-    return _CLEAN
+    """Return the circuit after a response: closed and without failures, whatever it was before."""
+    return _NO_FAILURES
 
 
 def after_failure(circuit: Circuit, *, sent_at: float, now: float, break_after: int, jitter: float = 1.0) -> Circuit:
-    """Return the circuit after a request, sent at `sent_at`, failed.
+    """Return the circuit after the failure of a request that was sent at `sent_at`.
 
     `break_after` consecutive failures open it; 0 means never. `jitter`, a factor of at least 1, keeps the workers
     from probing at the same time.

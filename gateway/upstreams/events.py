@@ -1,6 +1,6 @@
 """Log events and metrics of one upstream. State changes are logged at once, failures at most every ten seconds.
 
-Failures may come at thousands a second. Each one is counted, and an event says how many there were since the last.
+There may be thousands of failures a second. Each one is counted, and an event contains the number since the last one.
 """
 
 import logging
@@ -26,17 +26,17 @@ _CIRCUIT_EVENTS: dict[CircuitState, str] = {
 
 
 class LogThrottle:
-    """Allows one log event per key in every `interval` seconds, and counts the occurrences in between."""
+    """Allows one log event per key in `interval` seconds, and counts the occurrences in between."""
 
     def __init__(self, monotonic: Clock, interval: float) -> None:
-        self._now = monotonic
+        self._monotonic = monotonic
         self._interval = interval
         self._quiet_until: dict[str, float] = {}
         self._unlogged: dict[str, int] = {}
 
     def count(self, key: str) -> int:
         """Count an occurrence. Return how many to log, this one included; 0 if no event is due yet."""
-        now, occurrences = self._now(), self._unlogged.get(key, 0) + 1
+        now, occurrences = self._monotonic(), self._unlogged.get(key, 0) + 1
         if now < self._quiet_until.get(key, now):
             self._unlogged[key] = occurrences
             return 0
@@ -45,18 +45,18 @@ class LogThrottle:
         return occurrences
 
     def forget(self, key: str) -> None:
-        """Drop what is stored for `key`."""
+        """Delete the count of `key`, so that its next occurrence is logged at once."""
         self._quiet_until.pop(key, None)
         self._unlogged.pop(key, None)
 
 
 class UpstreamEvents:
-    """The events of one upstream in one worker."""
+    """The log events and metrics of one upstream in one worker."""
 
     def __init__(
         self, upstream: Upstream, metrics: UpstreamMetrics, monotonic: Clock, failure_level: int = logging.WARNING
     ) -> None:
-        """Log failures at `failure_level`: lower if the caller of the upstream logs them as well."""
+        """Log failures at `failure_level`, which is lower than WARNING if the caller logs them as well."""
         self._failure_level = failure_level
         self._upstream = upstream.name
         self._metrics = metrics
@@ -94,7 +94,7 @@ class UpstreamEvents:
         self._metrics.set_excluded(self._upstream, address, excluded=excluded)
 
     def became_healthy(self, address: str, *, excluded: bool) -> None:
-        """Report that the address passes its health checks; `excluded` if it is still ejected."""
+        """Report that the address passes its health checks again; `excluded` if it is still ejected."""
         _log.info("upstream_healthy", **self._fields(address))
         self._metrics.set_excluded(self._upstream, address, excluded=excluded)
 

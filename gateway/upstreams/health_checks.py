@@ -1,6 +1,6 @@
-"""Active health checks: each address of an upstream is requested at an interval.
+"""Active health checks: the gateway sends a request to each address of an upstream at an interval.
 
-Failure policy: a failing check only excludes an address. If every address fails, all of them are used (balancer.py).
+Failure policy: an address that fails its checks gets no requests. If every address fails, all are used (balancer.py).
 """
 
 import asyncio
@@ -20,14 +20,14 @@ MEMBERS_INTERVAL = 1.0
 
 @dataclass(frozen=True, slots=True)
 class HealthState:
-    """Whether an address is healthy; `contrary_checks` counts the latest consecutive checks that disagree."""
+    """The health of an address. `contrary_checks` counts the latest consecutive checks with the opposite result."""
 
     healthy: bool = True
     contrary_checks: int = 0
 
 
 def after_check(state: HealthState, passed: bool, check: HealthCheck) -> HealthState:
-    """Return the state after one more check."""
+    """Return the state after one more check, which has passed or failed."""
     if passed == state.healthy:
         return HealthState(state.healthy)
     needed = check.healthy_after if passed else check.unhealthy_after
@@ -44,7 +44,7 @@ class HealthChecks:
         self._tasks: dict[ConnectionPool, asyncio.Task[NoReturn]] = {}
 
     async def keep_checking(self) -> NoReturn:
-        """Check every address until cancelled."""
+        """Check every address until cancelled. Raises the error of a check's task that failed by a defect."""
         try:
             while True:
                 self._update_tasks()
@@ -80,7 +80,7 @@ class AddressHealthChecks:
         self._head = head.encode("ascii") + (f"Host: {host}\r\n".encode() if is_name else pool.host_line) + b"\r\n"
 
     async def keep_checking(self) -> NoReturn:
-        """Check until cancelled, at the interval more or less a fifth, so that workers do not check together."""
+        """Check until cancelled, at the interval plus or minus 20 %, so that workers do not check together."""
         check = self._check
         await asyncio.sleep(random.uniform(0, check.interval))  # noqa: S311 - spreads load, no secret
         while True:

@@ -1,4 +1,4 @@
-"""Log events for services that reject this gateway's identity assertion or its peer proof."""
+"""Log events for services that reject this gateway's identity assertion or its peer token."""
 
 import structlog
 
@@ -6,7 +6,7 @@ from chassis.clock import Clock
 from gateway.upstreams.events import LogThrottle
 
 LOG_INTERVAL = 10
-"""Seconds between two events about one service, because every request meets the same fault."""
+"""Seconds between two events about one service: every request fails for the same reason."""
 
 MAX_REASON_LENGTH = 100
 """Characters of a reason in the log."""
@@ -22,6 +22,6 @@ class IdentityRejections:
         self._throttle = LogThrottle(monotonic, LOG_INTERVAL)
 
     def record(self, service: str, reason: str) -> None:
-        """Record a rejection by `service`; the event says how many there were since the last one."""
+        """Record a rejection by `service`. The event's `count` is the number of rejections since the last event."""
         if count := self._throttle.count(service):
             _log.warning(self._event, upstream=service, reason=reason[:MAX_REASON_LENGTH], count=count)

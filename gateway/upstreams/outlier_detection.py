@@ -1,8 +1,8 @@
 """Outlier detection for one address of an upstream, as a value and pure transitions.
 
-An address is ejected after three consecutive failures (`eject_after`), or eight among the last sixteen requests. The
-ejection time doubles with each ejection. After it the address is on trial: it gets one concurrent request, then two,
-four and so on. One failure ends the trial with another ejection.
+An address is ejected after `eject_after` consecutive failures, or eight failures among the last sixteen requests. The
+ejection time doubles with each ejection. Then the address is on trial: it gets one concurrent request, then two, four
+and so on. One failure during the trial ejects the address again.
 """
 
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ BASE_EJECTION_TIME, MAX_EJECTION_TIME = 1.0, 30.0
 """Seconds: the first ejection, and the longest."""
 
 HISTORY_MASK = 0xFFFF
-"""The last sixteen outcomes, a bit each."""
+"""A bit for each of the last sixteen outcomes."""
 
 MAX_FAILURES = 8
-"""Failures in the history that eject."""
+"""The number of failures in the history that ejects an address."""
 
 MAX_TRIAL_REQUESTS = 32
 """The largest number of concurrent requests on trial; the next response ends the trial."""
 
 _MAX_EJECTIONS = 16
-"""Bounds the exponent of the ejection time, which has long reached its maximum."""
+"""Bounds the exponent of the ejection time, which reaches its maximum much earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class OutlierState:
     """The failures of one address. Times are monotonic seconds."""
 
     history: int = 0
-    """A bit for each of the last outcomes, the newest lowest; 1 is a failure."""
+    """A bit for each of the last outcomes; 1 is a failure, and the lowest bit is the newest outcome."""
     ejections: int = 0
-    """Ejections since the history was last without a failure."""
+    """Ejections since the history last contained no failure."""
     changed_at: float = 0.0
     """When the address was ejected or readmitted. Failures of requests sent earlier do not count."""
     ejected_until: float = 0.0
@@ -44,15 +44,15 @@ class OutlierState:
         return self.ejected_until > 0
 
     @property
-    def is_clean(self) -> bool:
-        """Return whether no failure is recorded, so that a response changes nothing."""
+    def has_no_failures(self) -> bool:
+        """Return whether the history contains no failure, and the address is neither ejected nor on trial."""
         return not (self.history or self.trial_requests or self.ejected_until)
 
 
 def after_failure(
     state: OutlierState, *, sent_at: float, now: float, eject_after: int, jitter: float = 1.0
 ) -> OutlierState:
-    """Return the state after a request, sent at `sent_at`, failed.
+    """Return the state after the failure of a request that was sent at `sent_at`.
 
     `eject_after` consecutive failures eject; 0 means never. `jitter`, a factor of at least 1, keeps the workers from
     readmitting at the same time.
@@ -68,7 +68,7 @@ def after_failure(
 
 
 def after_response(state: OutlierState) -> OutlierState:
-    """Return the state after a response. Sixteen consecutive responses clear it."""
+    """Return the state after a response. Sixteen consecutive responses clear the history."""
     if state.is_ejected:
         return state
     history = (state.history << 1) & HISTORY_MASK

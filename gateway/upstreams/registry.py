@@ -15,7 +15,7 @@ from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.resolver import NameResolver, Resolve
 
 SWEEP_INTERVAL = 0.1
-"""Seconds."""
+"""Seconds between two sweeps."""
 
 
 class Sweepable(Protocol):
@@ -37,14 +37,14 @@ class UpstreamRegistry:
         auth_connections: Sweepable,
         metrics: UpstreamMetrics,
         monotonic: Clock,
-        note_lag: Callable[[float], None] = lambda _: None,
+        record_lag: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """Sweep and close `auth_connections` as well; call `note_lag` with the delay of each sweep in seconds."""
+        """Sweep and close `auth_connections` as well; call `record_lag` with the delay of each sweep in seconds."""
         self._balancers: Mapping[str, Balancer] = {
             upstream.name: Balancer(upstream, UpstreamEvents(upstream, metrics, monotonic), monotonic)
             for upstream in upstreams
         }
-        self._note_lag = note_lag
+        self._record_lag = record_lag
         self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweepables: tuple[Sweepable, ...] = (auth_connections, *self._balancers.values())
@@ -57,12 +57,12 @@ class UpstreamRegistry:
         return self._loop
 
     def pool_for(self, upstream: Upstream, client: str = "") -> ConnectionPool:
-        """Return the pool for a request from the address `client`. Raises Refused(503) if the circuit is open."""
+        """Return the pool for a request of the client at `client`. Raises Refused(503) if the circuit is open."""
         balancer = self._balancers[upstream.name]
         return balancer.only_pool or balancer.choose(client)
 
     def balancer_for(self, upstream: Upstream) -> Balancer:
-        """Return the balancer of an upstream, which makes connections and records failures."""
+        """Return the balancer of an upstream, which opens connections and records failures."""
         return self._balancers[upstream.name]
 
     def health_checks(self) -> list[HealthChecks]:
@@ -87,12 +87,12 @@ class UpstreamRegistry:
         now = loop.time()
         while True:
             await asyncio.sleep(SWEEP_INTERVAL)
-            # Deadlines are compared with the time of the previous sweep. In between the loop has read all bytes that
-            # had come, so a delayed loop does not take a prompt upstream for a silent one.
-            before, now = now, loop.time()
-            self._note_lag(now - before - SWEEP_INTERVAL)
+            # Deadlines are compared with the time of the previous sweep. Since then the loop has read all bytes that
+            # had arrived by that time, so a delayed loop does not end exchanges whose upstream was in time.
+            previous, now = now, loop.time()
+            self._record_lag(now - previous - SWEEP_INTERVAL)
             for sweepable in self._sweepables:
-                sweepable.sweep(before)
+                sweepable.sweep(previous)
 
     def close(self) -> None:
         """Close every connection."""

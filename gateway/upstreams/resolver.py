@@ -1,7 +1,7 @@
-"""Name resolution: an upstream's members follow the addresses of the DNS names in its `urls`.
+"""Name resolution: the members of an upstream are the current addresses of the DNS names in its `urls`.
 
-Failure policy: while a name cannot be resolved, its last addresses stay. A lookup runs in a thread, so that a slow
-name server delays no request, and each name has at most one lookup at a time. getaddrinfo returns no TTL (RFC 3493
+Failure policy: while a name cannot be resolved, its last addresses stay members. A lookup runs in a thread, so that a
+slow name server delays no request; each name has at most one lookup at a time. getaddrinfo returns no TTL (RFC 3493
 6.1), so names are resolved again at an interval.
 """
 
@@ -21,13 +21,13 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the IP addresses of a host name; the second argument is a port. Raises OSError."""
 
 LOOKUP_TIMEOUT = 5.0
-"""Seconds."""
+"""Seconds after which a lookup counts as failed."""
 
 FIRST_LOOKUP_TIMEOUT = 1.0
-"""Seconds that the start of a worker waits for names. A name gets no connection until it is resolved."""
+"""Seconds that a starting worker waits for lookups. No connection to a name is possible until it is resolved."""
 
 RETRY_INTERVAL = 1.0
-"""Seconds after which a failed lookup is repeated at the latest."""
+"""Maximum seconds after which a failed lookup is repeated."""
 
 _log = structlog.get_logger("upstream")
 
@@ -35,7 +35,7 @@ _log = structlog.get_logger("upstream")
 async def resolve_by_system(host: str, port: int) -> list[str]:
     """Return the IPv4 and IPv6 addresses that the system's resolver finds. Raises OSError."""
     loop = asyncio.get_running_loop()
-    # ADDRCONFIG: no IPv6 addresses for a machine that has none itself.
+    # AI_ADDRCONFIG: no IPv6 addresses if this machine has no IPv6 address itself.
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     return [str(socket_address[0]) for *_, socket_address in found]
 
@@ -50,7 +50,7 @@ async def resolve_first(resolvers: Iterable["NameResolver"]) -> None:
 
 
 class NameResolver:
-    """The names of one upstream, resolved every `interval` seconds."""
+    """Resolves the names of one upstream every `interval` seconds."""
 
     def __init__(self, balancer: Balancer, resolve: Resolve, interval: float) -> None:
         self._balancer = balancer
@@ -62,7 +62,7 @@ class NameResolver:
         self._lookups: dict[Address, asyncio.Future[Sequence[str]]] = {}
 
     async def keep_resolving(self) -> NoReturn:
-        """Resolve at the interval, more or less a tenth, and sooner after a failure, until cancelled."""
+        """Resolve at the interval plus or minus 10 %, and sooner after a failure, until cancelled."""
         while True:
             interval = min(self._interval, RETRY_INTERVAL) if self._unresolved else self._interval
             await asyncio.sleep(interval * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load, no secret
@@ -98,8 +98,8 @@ class NameResolver:
             _log.info("upstream_name_resolved", upstream=self._balancer.upstream.name, host=address.host)
         return None
 
-    def _record_failure(self, address: Address, reason: str) -> None:
+    def _record_failure(self, address: Address, error: str) -> None:
         if address not in self._unresolved:
             self._unresolved.add(address)
             name, kept = self._balancer.upstream.name, self._resolved.get(address, ())
-            _log.warning("upstream_name_unresolved", upstream=name, host=address.host, reason=reason, kept=kept)
+            _log.warning("upstream_name_unresolved", upstream=name, host=address.host, error=error, kept=kept)

@@ -27,12 +27,12 @@ RESPONSES = {
 
 def test_an_unexpected_body_is_remembered_for_ten_minutes_and_logged_once() -> None:
     bodies = UnexpectedBodies("h")
-    assert not bodies.are_expected(0)
+    assert not bodies.came_recently(0)
     with capture_logs() as lines:
         bodies.record(0)
         bodies.record(REMEMBER_SECONDS - 1)
-        assert bodies.are_expected(2 * REMEMBER_SECONDS - 2)
-        assert not bodies.are_expected(2 * REMEMBER_SECONDS - 1)
+        assert bodies.came_recently(2 * REMEMBER_SECONDS - 2)
+        assert not bodies.came_recently(2 * REMEMBER_SECONDS - 1)
         bodies.record(3 * REMEMBER_SECONDS)
     assert [(line["event"], line["address"]) for line in lines] == [("upstream_sent_unexpected_body", "h")] * 2
 

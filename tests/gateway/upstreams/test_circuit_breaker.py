@@ -161,4 +161,4 @@ def test_after_any_events_the_open_time_and_the_probes_are_bounded(
         assert circuit.state == "closed" or circuit.until - now <= MAX_OPEN_TIME * 1.5
         assert (circuit.state == "closed") == (circuit.until == 0)
         assert circuit.failures < break_after
-        assert circuit.state != "closed" or before.state == "closed" or circuit.is_clean
+        assert circuit.state != "closed" or before.state == "closed" or circuit.has_no_failures

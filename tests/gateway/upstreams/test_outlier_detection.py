@@ -50,8 +50,8 @@ def test_three_consecutive_failures_or_eight_of_sixteen_eject(outcomes: str, is_
 
 
 def test_sixteen_consecutive_responses_clear_the_state() -> None:
-    assert not history("xx" + "." * 15).is_clean
-    assert history("xx" + "." * 16).is_clean
+    assert not history("xx" + "." * 15).has_no_failures
+    assert history("xx" + "." * 16).has_no_failures
 
 
 def test_ejection_times_double_up_to_the_maximum() -> None:
@@ -75,7 +75,7 @@ def test_a_trial_allows_more_concurrent_requests_with_each_response() -> None:
     assert state.ejections == 1
     for _ in range(10):
         state = after_response(state)
-    assert state.is_clean
+    assert state.has_no_failures
     assert state.ejections == 0
 
 
@@ -96,7 +96,7 @@ def test_eject_after_0_never_ejects() -> None:
     state = OutlierState()
     for _ in range(100):
         state = fail(state, eject_after=0)
-    assert state.is_clean
+    assert state.has_no_failures
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 5)), max_size=200), st.integers(1, 16))

@@ -33,10 +33,10 @@ def test_the_least_loaded_address_is_chosen(upstream: RawUpstream) -> None:
 
 
 async def while_swept(
-    pool: ConnectionPool, test: PoolTest, note_lag: Callable[[float], None] = lambda _: None
+    pool: ConnectionPool, test: PoolTest, record_lag: Callable[[float], None] = lambda _: None
 ) -> None:
     """Run `test` while a registry sweeps the pool."""
-    upstreams = UpstreamRegistry([], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic, note_lag)
+    upstreams = UpstreamRegistry([], pool, UpstreamMetrics(CollectorRegistry()), time.monotonic, record_lag)
     sweep = asyncio.create_task(upstreams.keep_sweeping())
     await asyncio.sleep(0)
     try:
