@@ -72,7 +72,7 @@ class Gateway:
     """The application of one worker: handles the ASGI lifespan, and the requests that ServerProtocol passes on.
 
     `notice_seconds` is how long a stopping worker still accepts connections while /readyz already fails.
-    `unread_bytes` is explained at RequestLimits.unread_bytes.
+    `max_bytes_outside_bodies` is explained at RequestLimits.max_bytes_outside_bodies.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Gateway:
         proxy_protocol: ProxyProtocol,
         malformed_requests: MalformedRequests,
         default_response_lines: Mapping[str, bytes],
-        unread_bytes: int,
+        max_bytes_outside_bodies: int,
     ) -> None:
         self.begin = dispatcher.begin
         self.gateway_paths = dispatcher.gateway_paths
@@ -102,7 +102,7 @@ class Gateway:
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests
         self.default_response_lines = default_response_lines
-        self.unread_bytes = unread_bytes
+        self.max_bytes_outside_bodies = max_bytes_outside_bodies
         self.graceful_shutdown = graceful_shutdown
         self.end_streams = streams.end_all
         self.notice_seconds = notice_seconds
@@ -298,5 +298,5 @@ def create_app(
             hsts_subdomains=settings.hsts_include_subdomains,
             varies_by_origin=bool(settings.origins),
         ),
-        unread_bytes=settings.request_limits.unread_bytes,
+        max_bytes_outside_bodies=settings.request_limits.max_bytes_outside_bodies,
     )

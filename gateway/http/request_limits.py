@@ -21,7 +21,7 @@ class RequestLimits:
     """Bytes of path and query."""
 
     @property
-    def unread_bytes(self) -> int:
+    def max_bytes_outside_bodies(self) -> int:
         """Return how many bytes outside bodies may come in a row before the connection is refused.
 
         This bounds memory. It is over twice the size of a valid head, so that a head that is somewhat too large is

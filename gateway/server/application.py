@@ -1,4 +1,4 @@
-"""What a client connection needs of the gateway behind it."""
+"""The interface through which client connections use the gateway."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,12 +11,11 @@ from gateway.server.request_head_cache import RequestHeadCache
 
 
 class Application(Protocol):
-    """Answers the requests."""
+    """The state that all client connections of a worker share, and the entry point for their requests."""
 
     request_head_cache: RequestHeadCache
-    unread_bytes: int
-    """Limit of consecutive bytes outside bodies; bounds memory. Heads that are too large but smaller than this are
-    refused by the pipeline."""
+    max_bytes_outside_bodies: int
+    """The largest number of consecutive bytes outside bodies (RequestLimits.max_bytes_outside_bodies)."""
     trusted_proxies: TrustedProxies
     proxy_protocol: ProxyProtocol
     malformed_requests: MalformedRequests
@@ -27,4 +26,4 @@ class Application(Protocol):
         """Return a unique request id."""
 
     def begin(self, cycle: RequestCycle) -> None:
-        """Answer `cycle`, now or later."""
+        """Start to answer the request of `cycle`. The response may be sent after this call has returned."""

@@ -1,8 +1,8 @@
 """Determine the client's address and scheme, which a trusted proxy may forward in header fields.
 
 Malformed fields and fields from a peer that is not trusted are ignored. If a request has X-Forwarded-For or
-X-Forwarded-Proto, Forwarded (RFC 7239) is ignored: most proxies write the former and pass Forwarded on unchanged, so
-any client could set it.
+X-Forwarded-Proto, Forwarded (RFC 7239) is ignored: most proxies write only the X-Forwarded fields and forward a
+Forwarded field that the client has set.
 """
 
 import re
@@ -19,10 +19,10 @@ TrustedPeer = IPv4Network | IPv6Network | Literal["unix"]
 """A trusted network, or every peer that connects over a unix socket."""
 
 UNKNOWN = "unknown"
-"""The client's address if it has none, as on a unix socket (RFC 7239 6.2)."""
+"""The client address of a connection without an IP address, such as a unix socket (RFC 7239 6.2)."""
 
 MAX_HOPS = 32
-"""The most proxies of a chain that are read; real chains have two or three."""
+"""Maximum number of forwarded addresses that are read; real proxy chains have two or three."""
 
 _NODE = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?|([0-9A-Fa-f:.]{2,45})"
@@ -52,34 +52,34 @@ class TrustedProxies:
         self._networks = tuple(peer for peer in peers if peer != "unix")
         self._hop = lru_cache(_MAX_CACHED_HOPS)(self._parse_hop)
 
-    def trusts(self, client: str) -> bool:
-        """Return whether the peer `client`, an address or UNKNOWN, is trusted."""
-        if client == UNKNOWN:
+    def trusts(self, peer: str) -> bool:
+        """Return whether `peer`, an address or UNKNOWN, is a trusted proxy."""
+        if peer == UNKNOWN:
             return self._trusts_unix_sockets
         if not self._networks:
             return False
-        hop = self._hop(client)
+        hop = self._hop(peer)
         return hop is not None and hop.is_trusted
 
     def resolve(self, headers: HeaderFields, peer: str, scheme: str) -> ResolvedClient:
         """Return the client of a request that the trusted `peer` sent over `scheme`.
 
         The client is the rightmost address that is not trusted; if all are trusted, the leftmost. The scheme is the
-        nearest proxy's; in Forwarded it is the one in the client's element.
+        last one in X-Forwarded-Proto, or the `proto` of the Forwarded element that names the client.
         """
         nodes = list_elements_of(headers, b"x-forwarded-for")
         schemes = list_elements_of(headers, b"x-forwarded-proto")
         if nodes or schemes:
             client, _ = self._last_hop((node.decode("latin-1") for node in reversed(nodes)), peer)
             return ResolvedClient(client, _known_scheme(schemes[-1], scheme) if schemes else scheme)
-        # Not by list_elements_of: a comma in a quoted string does not end an element.
+        # list_elements_of cannot split Forwarded: a comma in a quoted string does not end an element.
         elements = parse_forwarded(_joined(headers, b"forwarded"))[::-1]
         client, hops = self._last_hop((element.get("for", "") for element in elements), peer)
         proto = elements[hops - 1].get("proto", "") if hops else ""
         return ResolvedClient(client, _known_scheme(proto.encode("latin-1"), scheme))
 
     def _last_hop(self, nodes: Iterable[str], peer: str) -> tuple[str, int]:
-        """Return the client, and how many of `nodes` (the nearest first) were read to find it."""
+        """Return the client's address, and how many of `nodes` (nearest proxy first) were read to find it."""
         client, hops = peer, 0
         for node in islice(nodes, MAX_HOPS):
             hops += 1
@@ -99,7 +99,7 @@ class TrustedProxies:
 
 
 def parse_node(node: str) -> IPv4Address | IPv6Address | None:
-    """Return the address in a node identifier (RFC 7239 6), which may have a port; None if it has no address."""
+    """Return the address in a node identifier (RFC 7239 6), without its port; None if it has no address."""
     match = _NODE.fullmatch(node)
     if match is None:
         return None
@@ -107,12 +107,12 @@ def parse_node(node: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(match[1] or match[2] or match[3])
     except ValueError:
         return None
-    # A dual-stack socket shows IPv4 addresses as IPv4-mapped IPv6 ones (RFC 4291 2.5.5.2).
+    # A dual-stack socket reports IPv4 addresses as IPv4-mapped IPv6 addresses (RFC 4291 2.5.5.2).
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def peer_name(host: str) -> str:
-    """Return the address of a socket's peer in its canonical form, without the zone (RFC 4007 11), or UNKNOWN."""
+def canonical_address(host: str) -> str:
+    """Return the address `host` in canonical form, without its zone (RFC 4007 11); UNKNOWN if it is no address."""
     return str(parse_node(host.partition("%")[0]) or UNKNOWN)
 
 

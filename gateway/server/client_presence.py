@@ -1,12 +1,13 @@
-"""Find out whether a client that has closed its sending side is still there.
+"""Detect whether a client that has closed its sending side is still connected.
 
-A half-closed client and one that is gone look alike to a server: the input ends. Only data that is sent to a client
-which is gone brings a reset. So an HTTP/1.1 client that waits for a response while half-closed is sent an interim
-`100 Continue`: RFC 9110 15.2 has every client accept one at any time, and it soon shows a client that is gone.
-HAProxy waits for the response in either case; nginx and Envoy give up the request in either case.
+A server sees the same end of input from a client that has closed only its sending side (half-closed) and from a
+client that is gone. Only sending data shows the difference: a client that is gone replies with a TCP reset. So the
+gateway probes a half-closed HTTP/1.1 client that waits for a response: it sends an interim `100 Continue`, which
+every client must accept at any time (RFC 9110 15.2). HAProxy waits for the response in both cases; nginx and Envoy
+abort the request in both cases.
 
-Once a response has started, and in HTTP/1.0, no interim response can be sent. There a pause of some seconds means
-that the client is gone. An event stream has no end to wait for; it ends when the client's input ends.
+No interim response can be sent in HTTP/1.0, nor once the response has started. In these cases the client counts as
+gone after a pause of some seconds. An event stream never ends by itself; it is closed when the client's input ends.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from gateway.server.request_cycle import RequestCycle
 PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 PROBE_WAIT = 0.05
-"""Seconds from a probe to the first check of the connection. The sweep finds a client that is further away."""
+"""Seconds from a probe to the first check for a reset. The deadline sweep, once a second, sees a later reset."""
 
 PROBE_INTERVAL = 5.0
 """Seconds between two probes."""
@@ -29,9 +30,9 @@ _BROKEN = select.POLLERR | select.POLLHUP | select.POLLNVAL
 
 
 class Presence(Enum):
-    """What the kernel knows of a client."""
+    """The state of a client's connection, as the kernel reports it."""
 
-    THERE = auto()
+    CONNECTED = auto()
     HALF_CLOSED = auto()
     GONE = auto()
 
@@ -39,7 +40,7 @@ class Presence(Enum):
 def presence(transport: asyncio.Transport) -> Presence:
     """Return the state of the client of `transport`, also while reading is paused.
 
-    The loop does not report the end of the input then, so the kernel is asked.
+    The event loop does not report the end of the input while reading is paused, so this polls the socket.
     """
     connection: socket.socket | None = transport.get_extra_info("socket")
     if connection is None or connection.fileno() < 0:
@@ -48,45 +49,45 @@ def presence(transport: asyncio.Transport) -> Presence:
     poll.register(connection.fileno(), _PEER_HAS_CLOSED)
     events = poll.poll(0)
     if not events:
-        return Presence.THERE
+        return Presence.CONNECTED
     return Presence.GONE if events[0][1] & _BROKEN else Presence.HALF_CLOSED
 
 
 class Step(Enum):
-    """What to do about a client that waits for its response."""
+    """The next step for a client that waits for its response."""
 
     WAIT = auto()
     PROBE = auto()
-    GIVE_UP = auto()
+    ABORT = auto()
 
 
 class ClientCheck:
-    """Check whether a client that may be gone is still worth the work. Times are the loop's, in seconds.
+    """Decides for one client whether to wait, probe or abort. Times are the event loop's, in seconds.
 
-    `timeout` bounds each silence of a response to a half-closed client that cannot be probed.
+    `timeout` is the longest pause, in seconds, in a response to a half-closed client that cannot be probed.
     """
 
-    __slots__ = ("_give_up_at", "_last_progress", "_probed_at", "_timeout")
+    __slots__ = ("_abort_at", "_last_progress", "_probed_at", "_timeout")
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._probed_at = float("-inf")
         self._last_progress: tuple[RequestCycle, int] | None = None
-        self._give_up_at = float("inf")
+        self._abort_at = float("inf")
 
     def step(self, transport: asyncio.Transport, cycle: RequestCycle, now: float, *, half_closed: bool) -> Step:
-        """Return what to do at `now` about the client of `transport`."""
-        found = presence(transport)
-        if found is Presence.GONE:
-            return Step.GIVE_UP
-        if found is Presence.HALF_CLOSED or half_closed:
+        """Return the step at `now` for the client of `transport`, which waits for the response of `cycle`."""
+        state = presence(transport)
+        if state is Presence.GONE:
+            return Step.ABORT
+        if state is Presence.HALF_CLOSED or half_closed:
             return self.half_closed_step(cycle, now)
         return Step.WAIT
 
     def half_closed_step(self, cycle: RequestCycle, now: float) -> Step:
-        """Return what to do at `now` about a half-closed client; the caller sends the probe."""
+        """Return the step at `now` for a half-closed client; the caller sends the probe."""
         if cycle.is_event_stream:
-            return Step.GIVE_UP
+            return Step.ABORT
         if not cycle.started and cycle.request.http_version == "1.1":
             if now <= self._probed_at + PROBE_INTERVAL:
                 return Step.WAIT
@@ -94,5 +95,5 @@ class ClientCheck:
             return Step.PROBE
         if (cycle, cycle.parts_sent) != self._last_progress:
             self._last_progress = cycle, cycle.parts_sent
-            self._give_up_at = now + self._timeout
-        return Step.GIVE_UP if now > self._give_up_at else Step.WAIT
+            self._abort_at = now + self._timeout
+        return Step.ABORT if now > self._abort_at else Step.WAIT

@@ -1,4 +1,4 @@
-"""The transport of one client connection: its flow control, and the ways in which it ends."""
+"""The transport of one client connection: flow control, closing, and handing it over to another protocol."""
 
 import asyncio
 import socket
@@ -16,10 +16,10 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
 class Successor(Protocol):
-    """A protocol that takes a connection over from HTTP: a lingering close, or an upgrade (RFC 9110 7.8)."""
+    """A protocol that takes a connection over from HTTP: a lingering close, or an upgraded one (RFC 9110 7.8)."""
 
     def enforce_deadlines(self, now: float) -> None:
-        """End the connection if a deadline lies before `now`, the loop's time."""
+        """End the connection if a deadline has passed at `now`, the event loop's time in seconds."""
 
 
 class ClientTransport:
@@ -57,24 +57,24 @@ class ClientTransport:
 
     @property
     def raw(self) -> asyncio.Transport | None:
-        """The loop's transport; None once it is lost or taken over."""
+        """Return asyncio's transport; None once the connection is lost or handed over."""
         return self._transport
 
     # --- flow control ------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Send `data`; drop it if the client is gone."""
+        """Send `data`; drop it if the connection is lost or handed over."""
         if self._transport is not None:
             self._transport.write(data)
 
     def pause_writing(self) -> None:
-        """Make `drain` wait, and start the write deadline."""
+        """Note that the write buffer is full: `drain` waits, and the write deadline starts."""
         self.write_paused = True
         self._writable = self._loop.create_future()
         self._deadlines.start_write(self._loop.time())
 
     def resume_writing(self) -> None:
-        """Wake `drain`."""
+        """Note that the write buffer has space again: `drain` returns, and the write deadline ends."""
         self.write_paused = False
         self._deadlines.write = NEVER
         if self._writable is not None and not self._writable.done():
@@ -82,7 +82,7 @@ class ClientTransport:
         self._writable = None
 
     async def drain(self) -> None:
-        """Wait until the client reads again or is gone."""
+        """Wait until the write buffer has space or the client is gone."""
         if self._writable is not None:
             await asyncio.shield(self._writable)
 
@@ -93,7 +93,7 @@ class ClientTransport:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read from the client again; the time of the pause does not count against it."""
+        """Read from the client again. The body deadline starts anew, because the pause was not the client's."""
         if self.read_paused and self._transport is not None:
             self.read_paused = False
             self._transport.resume_reading()
@@ -102,30 +102,33 @@ class ClientTransport:
     # --- the end of the connection -----------------------------------------------------------------------------
 
     def lost(self) -> None:
-        """Forget the transport, which the loop has closed."""
+        """Drop the transport, which the event loop has closed, and wake `drain`."""
         self._transport = None
         self.resume_writing()
 
-    def close(self, lost: Callable[[Exception | None], None], write_timeout: float, *, hurry: bool) -> None:
-        """Close in stages, so that the client receives what was written. `lost` is called at the end.
+    def close(
+        self, on_lost: Callable[[Exception | None], None], write_timeout: float, *, is_worker_stopping: bool
+    ) -> None:
+        """Start a lingering close, so that the client receives what was written. `on_lost` is called at its end.
 
-        `hurry` bounds the close without the sweep, for a worker that is stopping.
+        `write_timeout` is in seconds. A worker that is stopping no longer sweeps deadlines, so a timer bounds the
+        close.
         """
         if not self.is_open or self._transport is None:
             return
-        closing = LingeringClose(self._loop, self._transport, lost, write_timeout=write_timeout)
+        closing = LingeringClose(self._loop, self._transport, on_lost, write_timeout=write_timeout)
         self.successor, self._transport = closing, None
         closing.start(half_closed=self.half_closed)
-        if hurry:
-            closing.hurry()
+        if is_worker_stopping:
+            closing.start_abort_timer()
 
-    def hurry_close(self) -> None:
-        """Bound a close in stages that is under way, for a worker that is stopping."""
+    def start_abort_timer(self) -> None:
+        """Bound a lingering close that has started, because the worker begins to stop."""
         if isinstance(self.successor, LingeringClose):
-            self.successor.hurry()
+            self.successor.start_abort_timer()
 
     def hand_over(self, successor: Successor) -> asyncio.Transport:
-        """Give the loop's transport to `successor`. Raises ConnectionError if the client is gone."""
+        """Return asyncio's transport for `successor` to use. Raises ConnectionError if the client is gone."""
         if not self.is_open or self._transport is None:
             raise ConnectionError("the client has closed its connection")
         transport, self._transport = self._transport, None
@@ -133,12 +136,12 @@ class ClientTransport:
         return transport
 
     def abort(self) -> None:
-        """Close at once; drop what is not sent yet."""
+        """Close at once, and drop what is still in the write buffer."""
         if self._transport is not None:
             self._transport.abort()
 
     def reset(self) -> None:
-        """Close with a TCP reset, where an orderly close would make a partial response look complete."""
+        """Close with a TCP reset, so that the client does not take a partial response for a complete one."""
         if self._transport is not None:
             connection = self._transport.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)

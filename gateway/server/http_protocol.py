@@ -1,7 +1,7 @@
 """The HTTP/1.1 server protocol: reads requests from one client connection and answers them in their order.
 
-It runs in uvicorn's server in the place of uvicorn's own protocol, which has no deadlines: a header section that is
-too large or too slow, a body that is too slow, and a response that the client does not read end the connection.
+It replaces uvicorn's own protocol, which has no deadlines. The connection ends if a header section is too large or
+too slow, a body is too slow, or the client does not read its response.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from gateway.server.request_parser import MalformedRequest, RequestHead, Request
 from gateway.server.request_pipeline import RequestPipeline
 
 DRAIN_SECONDS = 5.0
-"""Seconds for which an idle connection of a stopping worker stays open for one more request."""
+"""Seconds for which a worker that is stopping keeps an idle connection open for one more request."""
 
 _MALFORMED = Refused("bad_request", "The request is not well-formed HTTP/1.1.")
 _TIMEOUT = Refused("request_timeout")
@@ -32,7 +32,7 @@ _log = structlog.get_logger("server_protocol")
 
 
 class ServerProtocol(asyncio.Protocol):
-    """One client connection. Times are the loop's, in seconds."""
+    """One client connection. Times are the event loop's, in seconds."""
 
     timeouts = ClientTimeouts()
 
@@ -77,24 +77,25 @@ class ServerProtocol(asyncio.Protocol):
         self._deadlines = ConnectionDeadlines(self.timeouts, self._loop.time())
         self._client_check = ClientCheck(self.timeouts.half_closed)
         self._final_response: FinalResponse | None = None
-        """The error response to send after all others, before the connection closes."""
+        """The error response to send after all other responses, before the connection closes."""
         self._data_after_upgrade: bytes | None = None
-        """Input after a request that asks for an upgrade: HTTP again, unless the upgrade is granted."""
+        """Input after a request that asks for an upgrade. It is parsed as HTTP if the upgrade is not granted."""
         self._last_data = b""
         self._last_hit: CacheHit | None = None
+        """The cached head of `_last_data`, the last input that was found in the cache."""
         self.draining = False
         """Whether the worker is stopping."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start serving a client."""
-        # A cast, because uvloop's transports are asyncio's by shape and not by class.
+        # A cast, because uvloop's transports have asyncio's methods but not its base class.
         raw = cast(asyncio.Transport, transport)
         self.client_transport = ClientTransport(raw, self._deadlines, self._loop)
         self._builder.set_connection(raw)
         self._state.connections.add(self)  # type: ignore[arg-type]  # the server only calls its `shutdown`
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the work for a client whose connection has ended."""
+        """Cancel the current request and drop the waiting ones: the connection has ended."""
         self._state.connections.discard(self)
         self.client_transport.lost()
         self._requests.drop_waiting()
@@ -111,7 +112,7 @@ class ServerProtocol(asyncio.Protocol):
         if requests.current is not None or self._parser.in_head or requests.receiving is not None or self.draining:
             self._parse(data)
             return
-        # The same bytes as last time on this connection need no look-up, which takes 2 us.
+        # Bytes equal to the last ones on this connection need no look-up, which takes 2 us.
         hit = self._last_hit if data == self._last_data else self._request_head_cache.find(data)
         if hit is None:
             self._parse(data)
@@ -133,11 +134,11 @@ class ServerProtocol(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        """Hold responses back while the write buffer is full."""
+        """Make responses wait: the write buffer is full."""
         self.client_transport.pause_writing()
 
     def resume_writing(self) -> None:
-        """Let responses continue."""
+        """Let responses continue: the write buffer has space again."""
         self.client_transport.resume_writing()
 
     def _parse(self, data: bytes) -> None:
@@ -157,7 +158,7 @@ class ServerProtocol(asyncio.Protocol):
         self._start_next()
         if requests.current is None and requests.receiving is None and deadlines.head == deadlines.idle == NEVER:
             deadlines.start_head()
-        if parser.bytes_outside_bodies > self._app.unread_bytes:
+        if parser.bytes_outside_bodies > self._app.max_bytes_outside_bodies:
             self._limit_bytes_outside_bodies()
 
     def _cache(self, data: bytes) -> None:
@@ -166,15 +167,15 @@ class ServerProtocol(asyncio.Protocol):
         if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_body:
             return
         if cycle.keep_alive and not cycle.expects_continue:
-            self._request_head_cache.learn(data, cycle.request)
+            self._request_head_cache.add_if_repeated(data, cycle.request)
 
     def _limit_bytes_outside_bodies(self) -> None:
         if self._requests.receiving is not None:
-            self._end_input(_MALFORMED, "chunk extensions or trailers without end")
-        elif not self._requests.is_idle:  # read on when these are answered
+            self._end_input(_MALFORMED, "chunk extensions or trailers too large")
+        elif not self._requests.is_idle:  # reading resumes after their responses
             self.client_transport.pause_reading()
         else:
-            self._end_input(Refused("headers_too_large"), "a header section without end")
+            self._end_input(Refused("headers_too_large"), "header section too large")
 
     def head_received(self, head: RequestHead) -> None:
         """Queue a request. Called by the parser."""
@@ -186,7 +187,7 @@ class ServerProtocol(asyncio.Protocol):
         if not requests.is_idle:
             self.client_transport.pause_reading()  # one pipelined request at a time is read ahead
         request, keep_alive = self._builder.from_head(head), head.keep_alive and not self.draining
-        # It starts when all of the input is parsed: only then is it known whether a body follows.
+        # The request starts after all input is parsed, when it is known whether its body is complete.
         requests.append(RequestCycle(self, request, keep_alive=keep_alive, expects_continue=head.expects_continue))
 
     def _end_input(self, refused: Refused | None = None, reason: str = "") -> None:
@@ -209,12 +210,12 @@ class ServerProtocol(asyncio.Protocol):
         self._requests.current = cycle
         try:
             self._app.begin(cycle)
-        except Exception:  # noqa: BLE001 - a request that fails must not end the worker; `abandon` frees what it holds
+        except Exception:  # noqa: BLE001 - one failed request must not end the worker
             _log.exception("request_failed", request_id=cycle.request.request_id)
             cycle.abandon()
 
     def _start_next(self) -> None:
-        """Start the next request; after the last one, close or read on."""
+        """Start the next request, if none is being answered. After the last one, close or continue to read."""
         if self._requests.current is not None or not self.client_transport.is_open:
             return
         cycle = self._requests.pop()
@@ -232,7 +233,7 @@ class ServerProtocol(asyncio.Protocol):
                 self._deadlines.idle = self._deadlines.received_at + self._keep_alive_timeout
 
     def response_ended(self, cycle: RequestCycle) -> None:
-        """Continue with the next request, or close after the last one. Called by the current cycle."""
+        """Start the next request, or close after the last one. Called by the current cycle."""
         self._state.total_requests += 1
         requests, transport = self._requests, self.client_transport
         requests.current = None
@@ -241,7 +242,7 @@ class ServerProtocol(asyncio.Protocol):
         if not cycle.complete or not cycle.keep_alive:
             self._end_after(cycle)
         elif requests.waiting or requests.input_ended or self._data_after_upgrade is not None:
-            self._loop.call_soon(self._start_next)  # directly, a thousand pipelined requests would overflow the stack
+            self._loop.call_soon(self._start_next)  # a direct call could recurse a thousand times when pipelined
         else:
             self._deadlines.idle = self._loop.time() + self._keep_alive_timeout
             if transport.read_paused:
@@ -255,21 +256,21 @@ class ServerProtocol(asyncio.Protocol):
 
     @property
     def can_upgrade(self) -> bool:
-        """Return whether the current request asks for an upgrade and is the only one."""
+        """Return whether the current request asks for an upgrade and no other request waits."""
         return self._data_after_upgrade is not None and not self._requests.waiting
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Give the connection to `successor`. Raises ConnectionError if the client is gone."""
+        """Hand the connection over to `successor`. Raises ConnectionError if the client is gone."""
         if self._data_after_upgrade is None:
             raise ConnectionError("the request does not ask for an upgrade")
         return self.client_transport.hand_over(successor), self._data_after_upgrade
 
     def _end_after(self, cycle: RequestCycle) -> None:
-        """Close after the last response, or after one that is incomplete."""
+        """Close the connection after its last response, or because the response of `cycle` is incomplete."""
         self._requests.drop_waiting()
         if not cycle.complete and cycle.ends_with_connection:
             self.client_transport.reset()
-        elif cycle.started:  # the client sees from the framing whether it is complete
+        elif cycle.started:  # the framing shows the client whether the response is complete
             self._close()
         else:
             self._send_final_response()
@@ -281,13 +282,13 @@ class ServerProtocol(asyncio.Protocol):
         self._close()
 
     def _close(self) -> None:
-        """Close in stages, so that what was written reaches the client."""
+        """Start a lingering close, so that the client receives what was written."""
         if self.client_transport.is_open:
             self._requests.input_ended = True
-            self.client_transport.close(self.connection_lost, self.timeouts.write, hurry=self.draining)
+            self.client_transport.close(self.connection_lost, self.timeouts.write, is_worker_stopping=self.draining)
 
     def abort_response(self, cycle: RequestCycle) -> None:
-        """Close in the middle of a response, so that it does not look complete."""
+        """Close the connection within a response, so that it does not look complete to the client."""
         if cycle.ends_with_connection:
             self.client_transport.reset()
         elif self.client_transport.write_paused:  # the client does not read
@@ -296,27 +297,27 @@ class ServerProtocol(asyncio.Protocol):
             self._close()
 
     def shutdown(self) -> None:
-        """Close after the current response, the next one, or DRAIN_SECONDS without a request.
+        """Close after the current or the next response, or after DRAIN_SECONDS without a request.
 
-        Closing an idle connection at once would lose the request that may be on its way.
+        An idle connection is not closed at once, because its client may have just sent a request.
         """
         self.draining = True
         last = self._requests.last
         if self.client_transport.raw is None:
-            self.client_transport.hurry_close()
+            self.client_transport.start_abort_timer()
         elif last is None:
             self._loop.call_later(DRAIN_SECONDS, self._close_if_idle)
         elif not last.started:
             last.keep_alive = False
-        # If the head of the last response is already sent, the next response has `Connection: close`: without it the
-        # client would lose a request that it sends now.
+        # If the head of the last response is already sent, the connection stays open for one more request: the next
+        # response has `Connection: close`. Closing without it could lose a request that the client sends now.
 
     def _close_if_idle(self) -> None:
         if self._requests.current is None:
             self._close()
 
     def enforce_deadlines(self, now: float) -> None:
-        """End the connection if a deadline lies before `now`."""
+        """End the connection if a deadline has passed at `now`."""
         transport, deadlines, receiving = self.client_transport, self._deadlines, self._requests.receiving
         if transport.successor is not None:
             transport.successor.enforce_deadlines(now)
@@ -325,14 +326,14 @@ class ServerProtocol(asyncio.Protocol):
         elif now > deadlines.write:
             transport.abort()
         elif now > deadlines.head:
-            self._end_input(_TIMEOUT if self._parser.in_head else None, "a header section that did not come in time")
-        elif receiving is not None and not transport.read_paused and deadlines.body_is_late(now, receiving.started):
-            self._end_input(_TIMEOUT, "a body that did not come in time")
+            self._end_input(_TIMEOUT if self._parser.in_head else None, "header section not complete in time")
+        elif receiving is not None and not transport.read_paused and deadlines.is_body_late(now, receiving.started):
+            self._end_input(_TIMEOUT, "body not complete in time")
         elif now > deadlines.idle:
             self._close()
         elif transport.half_closed or transport.read_paused:
             self._check_client()
-        elif self._parser.in_head and self._requests.current is None:  # its first bytes came during a response
+        elif self._parser.in_head and self._requests.current is None:  # it began during the last response
             deadlines.head = min(deadlines.head, now + self.timeouts.head)
 
     def _check_client(self) -> None:
@@ -341,7 +342,7 @@ class ServerProtocol(asyncio.Protocol):
         if cycle is None or transport.raw is None:
             return
         step = self._client_check.step(transport.raw, cycle, self._loop.time(), half_closed=transport.half_closed)
-        if step is Step.GIVE_UP:
+        if step is Step.ABORT:
             transport.abort()
         elif step is Step.PROBE:
             transport.write(PROBE)

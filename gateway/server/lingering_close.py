@@ -1,7 +1,7 @@
 """Lingering close: close a client connection in stages, so that the client receives the last response (RFC 9112 9.6).
 
-Closing a connection with unread input resets it, and a reset can destroy a response that the client has not read
-yet. So the sending side is closed first. Input is then read and dropped until the client closes its side or a
+Closing a connection that has unread input resets it, and a reset can destroy a response that the client has not read
+yet. So the gateway first closes its sending side. It then reads and drops input until the client closes its side or a
 deadline passes. HAProxy and nginx (`lingering_close`) do the same.
 """
 
@@ -16,21 +16,21 @@ LINGER_TIME = 30.0
 
 Many clients read the response to an upload only after they have sent all of it."""
 
-Lost = Callable[[Exception | None], None]
+OnLost = Callable[[Exception | None], None]
 
 
 class LingeringClose(asyncio.Protocol):
-    """Takes a connection over from its protocol and closes it; then calls `lost`.
+    """Takes a connection over from its protocol, closes it, and then calls `on_lost`.
 
-    `write_timeout` is in seconds, and bounds each pause in which the client reads nothing.
+    `write_timeout` is the longest time, in seconds, in which the client reads nothing.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, lost: Lost, *, write_timeout: float
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, on_lost: OnLost, *, write_timeout: float
     ) -> None:
         self._loop = loop
         self._transport = transport
-        self._lost = lost
+        self._on_lost = on_lost
         self._write_timeout = write_timeout
         self._unsent = transport.get_write_buffer_size()
         now = loop.time()
@@ -44,22 +44,22 @@ class LingeringClose(asyncio.Protocol):
             self._transport.close()
             return
         self._transport.resume_reading()
-        self._transport.write_eof()  # after what is still to be sent
+        self._transport.write_eof()  # takes effect after the write buffer is sent
 
-    def hurry(self) -> None:
-        """Abort after LINGER_TIMEOUT, without the sweep, which ends when the worker stops."""
+    def start_abort_timer(self) -> None:
+        """Abort after LINGER_TIMEOUT. A worker that is stopping needs this, because it no longer sweeps deadlines."""
         self._loop.call_later(LINGER_TIMEOUT, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Drop the input."""
+        """Drop the input and extend the deadline, up to LINGER_TIME after the response."""
         self._deadline = max(self._deadline, min(self._loop.time() + LINGER_TIMEOUT, self._total_deadline))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Report the end of the connection."""
-        self._lost(exc)
+        """Call `on_lost`."""
+        self._on_lost(exc)
 
     def enforce_deadlines(self, now: float) -> None:
-        """Abort if the client neither reads nor closes in time. `now` is the loop's time."""
+        """Abort if the client neither reads nor closes in time. `now` is the event loop's time in seconds."""
         unsent = self._transport.get_write_buffer_size()
         if unsent != self._unsent:  # the client reads
             self._unsent = unsent

@@ -1,7 +1,7 @@
 """Log, count and answer input that is refused: malformed HTTP, oversized heads, malformed PROXY headers.
 
-Each is counted. At most LINES_A_SECOND are logged, so that an attack cannot flood the log; each line states how many
-were left out before it.
+Each is counted. Each worker logs at most LINES_A_SECOND, so that an attack cannot flood the log; each line states how
+many were not logged before it.
 """
 
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.http.response_completion import complete_response
 
 LINES_A_SECOND = 5
-"""For each worker."""
+"""Maximum number of log lines per second and worker."""
 
 Count = Callable[[int, str], None]
-"""Count one refusal by its status (0 if the connection was closed without a response) and its code."""
+"""Counts a refusal by its status (0 if the connection was closed without a response) and its error code."""
 
 _log = structlog.get_logger("malformed_requests")
 
 
 class MalformedRequests:
-    """The malformed requests of one worker. `clock` returns seconds."""
+    """Counts and logs the malformed requests of one worker. `clock` returns seconds."""
 
     def __init__(self, count: Count, clock: Clock) -> None:
         self._count = count
@@ -33,7 +33,7 @@ class MalformedRequests:
         self._not_logged = 0
 
     def record(self, client: str, status: int, code: str, request_id: str, reason: str) -> None:
-        """Count one, and log it unless too many were logged in this second. `reason` is a fixed text, never input."""
+        """Count a malformed request; log it unless LINES_A_SECOND is reached. `reason` must not quote input."""
         self._count(status, code)
         second = int(self._clock())
         if second != self._second:
@@ -55,7 +55,7 @@ class MalformedRequests:
 
 
 class FinalResponse(NamedTuple):
-    """The last response on a connection whose input was refused; `request_id` is the one in the log."""
+    """The last response on a connection whose input was refused. The log line has the same `request_id`."""
 
     refused: Refused
     request_id: str

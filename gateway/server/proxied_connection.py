@@ -1,8 +1,8 @@
-"""A client connection that begins with a PROXY protocol header when the peer is a trusted proxy.
+"""A client connection that begins with a PROXY protocol header if the peer is a trusted proxy.
 
 Connections of other peers begin with HTTP; a PROXY header from them is malformed HTTP. A trusted proxy must send the
-header within the time for a request's head: if it were optional, the proxy's clients could write it themselves. A
-malformed header closes the connection without a response.
+header within the deadline of a request's head. If the header were optional, clients of the proxy could send a forged
+one. A malformed header closes the connection without a response.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ from gateway.server.proxy_protocol import MalformedProxyHeader, ProxyProtocol
 
 
 class ProxiedConnection(ServerProtocol):
-    """A server protocol that reads the PROXY header where one is required."""
+    """A server protocol that reads a PROXY header before HTTP if one is required."""
 
     _header_data: bytes | None = None
-    """What has been received of the header; None once it is complete, or if none is required."""
+    """The part of the header received so far; None once it is complete, or if none is required."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start serving a client."""
+        """Start serving a client; require a PROXY header if the peer is a trusted proxy."""
         super().connection_made(transport)
         if self._builder.is_trusted_proxy and self._app.proxy_protocol.is_required_at(self._builder.server):
             self._header_data = b""
 
     def data_received(self, data: bytes) -> None:
-        """Read the header, then HTTP."""
+        """Read the PROXY header if it is still incomplete, then HTTP."""
         if self._header_data is not None:
             data = self._data_after_header(self._header_data + data)
         if data:
             super().data_received(data)
 
     def _data_after_header(self, data: bytes) -> bytes:
-        """Return what follows the header; nothing while it is incomplete."""
+        """Return the bytes after the header in `data`; none if it is incomplete or malformed."""
         try:
             header = self._app.proxy_protocol.read(data)
         except MalformedProxyHeader as malformed:

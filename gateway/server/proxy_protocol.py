@@ -14,22 +14,22 @@ from gateway.http.gateway_paths import ServerAddress, is_internal
 Versions = Literal["off", "v1", "v2", "any"]
 
 MAX_BYTES = 4_096
-"""Maximum length of a version 2 header. Addresses and the records that load balancers add take a few hundred."""
+"""Maximum bytes of a version 2 header. Addresses and the records that load balancers add take a few hundred."""
 
-_V1 = b"PROXY "
+_V1_SIGNATURE = b"PROXY "
 _V1_MAX_BYTES = 107
 _V1_LINE = re.compile(
     rb"PROXY (?:UNKNOWN(?: [\x20-\x7e]*)?|TCP(?:(4) ([0-9.]{7,15})|(6) ([0-9A-Fa-f:.]{2,45}))"
     rb" [0-9A-Fa-f:.]{2,45}(?: (?:0|[1-9][0-9]{0,4})){2})"
 )
-_V2 = b"\r\n\r\n\0\r\nQUIT\n"
-_V2_HEAD = 16
+_V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+_V2_FIXED_BYTES = 16
 _LOCAL, _PROXY = 0x20, 0x21
-_ADDRESSES = {0x11: (4, 12), 0x21: (16, 36)}
-"""By address family (TCP over IPv4 and IPv6): bytes of the client's address, and of all addresses and ports."""
-_NO_ADDRESS = (0x00, 0x31)
+_ADDRESS_BYTES = {0x11: (4, 12), 0x21: (16, 36)}
+"""By address family (TCP over IPv4, TCP over IPv6): bytes of the client's address, and of all addresses and ports."""
+_FAMILIES_WITHOUT_ADDRESS = (0x00, 0x31)
 """Families without an IP address: unspecified, and stream over a unix socket."""
-_TLS_RECORD, _OVER_TLS = 0x20, 0x01  # PP2_TYPE_SSL, PP2_CLIENT_SSL
+_PP2_TYPE_SSL, _PP2_CLIENT_SSL = 0x20, 0x01
 
 
 class MalformedProxyHeader(ValueError):
@@ -37,7 +37,7 @@ class MalformedProxyHeader(ValueError):
 
 
 class ProxyHeader(NamedTuple):
-    """A header of `length` bytes. `client` is the client's address; None if the header names none."""
+    """A parsed header of `length` bytes. `client` is the client's address; None if the header contains none."""
 
     length: int
     client: str | None = None
@@ -46,7 +46,10 @@ class ProxyHeader(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProxyProtocol:
-    """Reads headers of the accepted `versions`. `internal_address` requires none: operators connect directly."""
+    """Reads headers of the accepted `versions`.
+
+    Connections to `internal_address` have no header, because operators connect to it directly.
+    """
 
     versions: Versions
     internal_address: str
@@ -57,11 +60,11 @@ class ProxyProtocol:
 
     def read(self, data: bytes) -> ProxyHeader | None:
         """Return the header at the beginning of `data`; None if it is incomplete. Raises MalformedProxyHeader."""
-        if self.versions != "v1" and _may_begin_with(_V2, data):
+        if self.versions != "v1" and _may_begin_with(_V2_SIGNATURE, data):
             return _read_v2(data)
-        if self.versions != "v2" and _may_begin_with(_V1, data):
+        if self.versions != "v2" and _may_begin_with(_V1_SIGNATURE, data):
             return _read_v1(data)
-        raise MalformedProxyHeader("no PROXY header, or one of another version")
+        raise MalformedProxyHeader("the connection does not begin with a PROXY header of an accepted version")
 
 
 def _may_begin_with(signature: bytes, data: bytes) -> bool:
@@ -72,7 +75,7 @@ def _read_v1(data: bytes) -> ProxyHeader | None:
     end = data.find(b"\r\n", 0, _V1_MAX_BYTES)
     if end < 0:
         if len(data) >= _V1_MAX_BYTES:
-            raise MalformedProxyHeader("the header's line has no end")
+            raise MalformedProxyHeader("the header's line is not ended within 107 bytes")
         return None
     line = _V1_LINE.fullmatch(data, 0, end)
     if line is None:
@@ -94,23 +97,23 @@ def _address(text: str, version: int) -> str:
 
 
 def _read_v2(data: bytes) -> ProxyHeader | None:
-    if len(data) < _V2_HEAD:
+    if len(data) < _V2_FIXED_BYTES:
         return None
-    command, family, size = struct.unpack_from("!BBH", data, len(_V2))
-    length = _V2_HEAD + size
+    command, family, size = struct.unpack_from("!BBH", data, len(_V2_SIGNATURE))
+    length = _V2_FIXED_BYTES + size
     if command not in (_LOCAL, _PROXY) or length > MAX_BYTES:
         raise MalformedProxyHeader("the header is of an unknown version or command, or too long")
     if len(data) < length:
         return None
-    if command == _LOCAL or family in _NO_ADDRESS:
+    if command == _LOCAL or family in _FAMILIES_WITHOUT_ADDRESS:
         return ProxyHeader(length)
-    if family not in _ADDRESSES:
+    if family not in _ADDRESS_BYTES:
         raise MalformedProxyHeader("the client's address is of an unknown family")
-    client_size, addresses_size = _ADDRESSES[family]
+    client_size, addresses_size = _ADDRESS_BYTES[family]
     if size < addresses_size:
         raise MalformedProxyHeader("the header ends within the addresses")
-    client = str(ip_address(data[_V2_HEAD : _V2_HEAD + client_size]))
-    return ProxyHeader(length, client, _is_over_tls(data[_V2_HEAD + addresses_size : length]))
+    client = str(ip_address(data[_V2_FIXED_BYTES : _V2_FIXED_BYTES + client_size]))
+    return ProxyHeader(length, client, _is_over_tls(data[_V2_FIXED_BYTES + addresses_size : length]))
 
 
 def _is_over_tls(records: bytes) -> bool:
@@ -122,6 +125,6 @@ def _is_over_tls(records: bytes) -> bool:
         value, records = records[3 : 3 + size], records[3 + size :]
         if len(value) < size:
             raise MalformedProxyHeader("the header ends within a record")
-        if kind == _TLS_RECORD:
-            is_tls = bool(value and value[0] & _OVER_TLS)
+        if kind == _PP2_TYPE_SSL:
+            is_tls = bool(value and value[0] & _PP2_CLIENT_SSL)
     return is_tls

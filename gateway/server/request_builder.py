@@ -6,13 +6,13 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from gateway.http.request import Request
 from gateway.server.application import Application
-from gateway.server.client_address import UNKNOWN, peer_name
+from gateway.server.client_address import UNKNOWN, canonical_address
 from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import RequestHead
 
 
 class RequestBuilder:
-    """Builds requests. The client is the peer, unless the peer is a trusted proxy that names another client."""
+    """Builds requests. The client is the peer, unless a trusted proxy names another client."""
 
     __slots__ = ("_app", "client", "is_trusted_proxy", "scheme", "server")
 
@@ -28,16 +28,16 @@ class RequestBuilder:
         """Set the addresses and the scheme of a new connection."""
         peer = get_remote_addr(transport)
         self.server = get_local_addr(transport)
-        self.set_peer(peer_name(peer[0]) if peer else UNKNOWN, "https" if is_ssl(transport) else "http")
+        self.set_peer(canonical_address(peer[0]) if peer else UNKNOWN, "https" if is_ssl(transport) else "http")
 
     def set_peer(self, client: str, scheme: str) -> None:
-        """Set who is at the other end of the connection."""
+        """Set the address `client` and the scheme of the peer, and whether it is a trusted proxy."""
         self.client = client
         self.scheme = scheme
         self.is_trusted_proxy = self._app.trusted_proxies.trusts(client)
 
     def from_head(self, head: RequestHead) -> Request:
-        """Return the request with a head that was parsed."""
+        """Return the request with the parsed `head`."""
         method, path, query, headers, version, *_ = head
         client, scheme = self.client, self.scheme
         if self.is_trusted_proxy:
@@ -46,7 +46,7 @@ class RequestBuilder:
         return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
 
     def from_cache(self, hit: CacheHit) -> Request:
-        """Return the request with a head that was found in the cache."""
+        """Return the request with the cached head and the token in `hit`."""
         head, headers, token = hit
         client, scheme = self.client, self.scheme
         if self.is_trusted_proxy:

@@ -1,6 +1,6 @@
 """One request on a client connection and its response, with ASGI's receive and send.
 
-A response's head is sent together with the first of its body, so that a small response is one write and one packet.
+The head of a response is sent together with the first piece of the body, so a small response is one write.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from gateway.server.client_transport import ClientTransport, Successor, Upgraded
 Message = MutableMapping[str, Any]
 
 MAX_BUFFERED_BODY = 65_536
-"""Bytes of a request's body that may wait to be received before reading pauses."""
+"""Bytes of a request's body that are buffered before reading from the client pauses."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _log = structlog.get_logger("cycle")
 
 
 class ClientConnection(Protocol):
-    """What a cycle needs of its connection."""
+    """The interface of a connection to its request cycles."""
 
     client_transport: ClientTransport
 
@@ -34,16 +34,16 @@ class ClientConnection(Protocol):
 
     @property
     def can_upgrade(self) -> bool:
-        """Return whether the current request may leave HTTP."""
+        """Return whether the current request may take the connection over from HTTP."""
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
         """Give the connection to `successor`. Raises ConnectionError if the client is gone."""
 
     def abort_response(self, cycle: "RequestCycle") -> None:
-        """Close in the middle of the response, so that it does not look complete."""
+        """Close the connection within the response, so that it does not look complete to the client."""
 
     def response_ended(self, cycle: "RequestCycle") -> None:
-        """Continue after a response that is complete or never will be."""
+        """Continue after a response that is complete or was abandoned."""
 
 
 class RequestCycle:
@@ -82,30 +82,32 @@ class RequestCycle:
         self.cors_lines = b""
         """The CORS header lines of every response to this request."""
         self.more_body = True
-        """Whether more of the request's body may come."""
+        """Whether more of the request's body may follow."""
         self.started = False
         """Whether the response has started."""
         self.complete = False
         """Whether the whole response is written."""
         self.disconnected = False
-        """Whether the client is gone, or its request will never be complete."""
+        """Whether the client is gone, or its input ended within the request."""
         self.task: asyncio.Task[None] | None = None
         self.on_disconnect: Callable[[], None] | None = None
         """Called when the client is gone."""
         self.on_end: Callable[[], None] | None = None
-        """Called once when the request ends, however it ends; releases what the request holds."""
+        """Called once when the request ends for any reason; releases its resources, such as a concurrency slot."""
         self.abandoned = False
+        """Whether the request ended without a complete response."""
         self.is_event_stream = False
-        """Whether the response is an event stream, which has no end of its own."""
+        """Whether the response is an event stream, which never ends by itself."""
         self.parts_sent = 0
         """Number of writes of a response that is sent in parts."""
         self._connection = connection
         self._body = b""
         self._waiter: asyncio.Future[None] | None = None
         self._head: bytes | None = None
+        """The response's head until it is sent with the first piece of the body."""
         self._chunked = False
         self._body_bytes_left: int | None = None
-        """What is still to be sent of a response with a Content-Length."""
+        """Bytes of the response's body still to be sent; None if its length is unknown."""
 
     @property
     def ends_with_connection(self) -> bool:
@@ -116,13 +118,13 @@ class RequestCycle:
         """Await `response`, which sends the response; close the connection if it is left incomplete."""
         try:
             await response
-        except Exception:  # noqa: BLE001 - the client sees its connection end; the log has the reason
+        except Exception:  # noqa: BLE001 - the log has the exception; the client's connection is closed
             _log.exception("response_incomplete")
         finally:
             self.abandon()
 
     def abandon(self) -> None:
-        """End a request whose response is incomplete and never will be complete, and its connection."""
+        """End a request without completing its response, and close its connection."""
         if self.complete or self.abandoned:
             return
         self.abandoned = True
@@ -141,7 +143,7 @@ class RequestCycle:
         return bool(self._body)
 
     def body_received(self, body: bytes) -> None:
-        """Add a piece of the body; drop it after the response is complete."""
+        """Add a piece of the body; drop it if the response is complete."""
         if self.complete:
             return
         self._body = self._body + body if self._body else body
@@ -155,7 +157,7 @@ class RequestCycle:
         self._wake()
 
     def take_body(self) -> bytes:
-        """Return the body of a request that is complete, once."""
+        """Return the received part of the body, and remove it from the buffer."""
         body, self._body = self._body, b""
         return body
 
@@ -185,7 +187,7 @@ class RequestCycle:
             self._waiter.set_result(None)
 
     async def send(self, message: Message) -> None:
-        """ASGI's send. Does nothing when the client is gone."""
+        """ASGI's send: write a part of the response. Do nothing if the client is gone."""
         if self.disconnected:
             return
         transport = self._connection.client_transport
@@ -207,18 +209,18 @@ class RequestCycle:
             self._complete()
 
     def abort(self) -> None:
-        """Close the connection in the middle of the response, and stop the work for it."""
+        """Close the connection within the response, and cancel the request."""
         if not self.complete:
             self._connection.abort_response(self)
             self.disconnect()
 
     @property
     def can_upgrade(self) -> bool:
-        """Return whether the connection may leave HTTP with this request."""
+        """Return whether this request may take the connection over from HTTP."""
         return self._connection.can_upgrade
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Give the connection to `successor`, which responds. Raises ConnectionError if the client is gone."""
+        """Hand the connection over to `successor`, which responds. Raises ConnectionError if the client is gone."""
         connection = self._connection.upgrade(successor)
         self.started = True
         return connection
@@ -229,14 +231,14 @@ class RequestCycle:
         return self.disconnected or self._connection.client_transport.write_paused
 
     def respond(self, status: int, headers: HeaderFields, body: bytes) -> int:
-        """Send a whole response at once. The cycle must not be blocked.
+        """Send a whole response at once. `is_blocked` must be False.
 
-        Return the status; 0 if the response cannot be written as HTTP: then the connection is closed.
+        Return the status. If the response cannot be written as HTTP, close the connection and return 0.
         """
         try:
             data = self._build_head(status, headers) + self._frame(body, False)
         except ValueError as error:
-            _log.error("response_not_written", request_id=self.request.request_id, reason=str(error))
+            _log.error("response_not_written", request_id=self.request.request_id, error=str(error))
             self.abandon()
             return 0
         self.started = True
@@ -245,7 +247,7 @@ class RequestCycle:
         return status
 
     def respond_with_cached_head(self, head: ResponseHead, body: bytes) -> int:
-        """Send a whole response at once, as `respond` does. `body` has the length that `head` states."""
+        """Send a whole response at once, as `respond` does. The length of `body` must be `head.length`."""
         self.started = True
         data = complete_response(
             head.status,
@@ -286,7 +288,7 @@ class RequestCycle:
         )
 
     def _framing_line(self, status: int) -> bytes:
-        """Choose how the end of the body is marked (RFC 9112 6.3); return the header line for it, if any."""
+        """Choose the framing of the body (RFC 9112 6.3); return its header line, empty if none is needed."""
         if self.request.method == "HEAD" or status in BODILESS:
             self._body_bytes_left = 0
             return b""
@@ -295,18 +297,18 @@ class RequestCycle:
         if self.request.http_version == "1.1":
             self._chunked = True
             return b"transfer-encoding: chunked\r\n"
-        self.keep_alive = False  # RFC 9112 6.3: the connection's end is the body's end
+        self.keep_alive = False  # RFC 9112 6.3: the end of the connection ends the body
         return b""
 
     def _connection_line(self) -> bytes:
-        if self.more_body:  # the rest of the request's body is not read, so the next request cannot be found
+        if self.more_body:  # the rest of the request's body will not be read, so no next request can be parsed
             self.keep_alive = False
         if not self.keep_alive:
             return b"connection: close\r\n"
         return b"" if self.request.http_version == "1.1" else b"connection: keep-alive\r\n"
 
     def _frame(self, body: bytes, more: bool) -> bytes:
-        """Return a piece of the body in wire format. Raises ValueError if it contradicts Content-Length."""
+        """Return a piece of the body in wire format. Raises ValueError if its length contradicts Content-Length."""
         if self._chunked:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             return chunk if more else chunk + b"0\r\n\r\n"

@@ -1,8 +1,8 @@
-"""Cache of parsed request heads, by their bytes without the access token.
+"""Cache of parsed request heads. The key is the bytes of a head without its access token.
 
-Requests of one client for one resource differ only in the access token, and so do those of many clients with the
-same software. A request whose bytes are cached is not parsed again. The token is cut out before the look-up; it is
-verified for each request. Figures: docs/decisions/0012.
+Requests of one client for one resource differ only in the access token. So do requests of many clients with the same
+software. A head whose bytes are cached is not parsed again. The token is removed before the look-up and is verified
+for each request. Figures: docs/decisions/0012.
 """
 
 from typing import NamedTuple
@@ -11,16 +11,17 @@ from gateway.bounded_cache import BoundedCache
 from gateway.http.request import CachedHead, Request
 
 MAX_ENTRIES = 4_096
-"""Heads that are cached, and hashes of heads that were seen once."""
+"""Maximum number of cached heads, and of remembered hashes of heads that were received once."""
 
 MAX_HEAD_BYTES = 4_096
+"""A larger head is not cached."""
 
 _METHODS = frozenset({"GET", "HEAD"})
 
-_BEARER = b"uthorization: Bearer "
+_BEARER = b"uthorization: Bearer "  # without the first letter, which clients write in either case
 _LINE_STARTS = (b"\r\nA", b"\r\na")
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
-"""Characters of a token (RFC 6750 2.1). A token with padding is left to the parser."""
+"""Characters of a token (RFC 6750 2.1). A head whose token has padding (`=`) is always parsed."""
 
 
 class CacheHit(NamedTuple):
@@ -32,9 +33,9 @@ class CacheHit(NamedTuple):
 
 
 class RequestHeadCache:
-    """The cached heads of one worker. They hold what the parser read from the same bytes, without the token.
+    """The cached heads of one worker.
 
-    A head is cached when it comes for the second time, so that a head that comes once costs only a hash.
+    A head is cached when it is received for the second time, so a head that is received once costs only a hash.
     """
 
     def __init__(self) -> None:
@@ -60,8 +61,11 @@ class RequestHeadCache:
         headers[head.token_index] = (b"authorization", b"Bearer " + token)
         return CacheHit(head, headers, token.decode("ascii"))
 
-    def learn(self, data: bytes, request: Request) -> None:
-        """Cache the head of `request` if it came before. `data` is all of it, and the connection stays open."""
+    def add_if_repeated(self, data: bytes, request: Request) -> None:
+        """Cache the head of `request` if it was received before.
+
+        `data` is the whole request, which has no body and leaves the connection open.
+        """
         if len(data) > MAX_HEAD_BYTES or request.method not in _METHODS:
             return
         key, token = _without_token(data)
@@ -71,7 +75,7 @@ class RequestHeadCache:
             return
         indexes = [index for index, (name, _) in enumerate(request.headers) if name == b"authorization"]
         if [request.headers[index][1] for index in indexes] != ([b"Bearer " + token] if token else []):
-            return  # the parser found credentials that were not cut out of the key
+            return  # the key still contains credentials: other Authorization fields than the one removed
         self._heads[key] = CachedHead(
             request.method,
             request.path,
@@ -84,7 +88,7 @@ class RequestHeadCache:
 
 
 def _without_token(data: bytes) -> tuple[bytes, bytes]:
-    """Return `data` without the token of its first line `Authorization: Bearer ...`, and that token.
+    """Return `data` without the token in its first line `Authorization: Bearer ...`, and that token.
 
     The token is empty if there is no such line.
     """

@@ -1,7 +1,7 @@
 """Parse a client's bytes as HTTP/1.1 requests, with httptools.
 
-Each part of a request is passed on as soon as it is parsed: the head, pieces of the body, the end. Trailers are
-discarded.
+The parser passes on each part of a request as soon as it is parsed: the head, pieces of the body, the end.
+Trailers are discarded.
 """
 
 from typing import NamedTuple, Protocol
@@ -16,11 +16,11 @@ _log = structlog.get_logger("request_parser")
 
 
 class MalformedRequest(ValueError):
-    """The input is not HTTP/1.1. The text is fixed and quotes nothing that was received."""
+    """The input is not valid HTTP/1.1. The text never quotes the input."""
 
 
 class RequestHead(NamedTuple):
-    """A request up to its body. Names in `headers` are in lower case; `keep_alive` is what the client asks for."""
+    """The head of a request. Names in `headers` are in lower case; `keep_alive` is what the client requests."""
 
     method: str
     path: bytes
@@ -69,7 +69,7 @@ class RequestParser:
         self._body_receiver = body_receiver
         self._parser = self._new_parser()
         self._body_framing = b""
-        """The head to parse before a body that httptools would skip; empty if it skips none."""
+        """A head to feed to a new httptools parser, so that it reads a body that httptools skips; empty if none."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._expects_continue = False
@@ -82,8 +82,8 @@ class RequestParser:
     def feed(self, data: bytes) -> bytes | None:
         """Parse `data`. Raises MalformedRequest.
 
-        A request without a body that asks for an upgrade (RFC 9110 7.8) stops the parser. The bytes after it are
-        returned, which may be none; feed them once it is certain that HTTP continues. Otherwise return None.
+        A request without a body that asks for an upgrade (RFC 9110 7.8) stops the parser: return the bytes after it,
+        which may be empty. Feed them again if the connection stays with HTTP. In all other cases return None.
         """
         self.bytes_outside_bodies += len(data)
         pieces: tuple[bytes, ...] = (data,)
@@ -107,13 +107,13 @@ class RequestParser:
 
     def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
-        # Data after a request with `Connection: close` is ignored, and must not prevent the response to it.
+        # Data after a request with `Connection: close` is ignored; it must not prevent that request's response.
         parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return parser
 
     def on_message_begin(self) -> None:
-        """Start a request. Called by httptools."""
-        if self._in_body:  # the head in `_body_framing`
+        """Reset the state for a new request. Called by httptools."""
+        if self._in_body:  # this head is `_body_framing`, not the client's
             return
         self.in_head = True
         self._target = b""
@@ -126,7 +126,7 @@ class RequestParser:
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header field. Called by httptools, for trailers as well."""
+        """Add a header field; ignore trailers. Called by httptools."""
         if self._in_body:
             return
         name = name.lower()
@@ -151,7 +151,7 @@ class RequestParser:
                 headers = with_authority(headers, authority, version)
         path, _, query = target.partition(b"?")
         if parser.should_upgrade() and method != "CONNECT":
-            # httptools takes the body for another protocol; by RFC 9110 7.8 it belongs to this request.
+            # httptools skips the body as if it were the new protocol; by RFC 9110 7.8 it belongs to this request.
             self._body_framing = _framing_of_body(headers, version)
         self._head_receiver.head_received(
             RequestHead(
@@ -172,14 +172,14 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """End the request. Called by httptools."""
-        if self._body_framing:  # the next httptools parser reads the body
+        if self._body_framing:  # a new httptools parser will read the body
             return
         self._in_body = False
         self._body_receiver.request_received()
 
 
 def _framing_of_body(headers: list[tuple[bytes, bytes]], version: str) -> bytes:
-    """Return a minimal head whose body is framed as `headers` say; empty if they announce no body."""
+    """Return a minimal head with the body framing of `headers` (RFC 9112 6.3); empty if there is no body."""
     lines = [(name, value) for name, value in headers if name in (b"content-length", b"transfer-encoding")]
     if all(name == b"content-length" and not value.strip(b" \t0") for name, value in lines):
         return b""

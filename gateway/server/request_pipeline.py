@@ -18,16 +18,16 @@ class RequestPipeline:
         self.receiving: RequestCycle | None = None
         """The request whose body is being received: the current one, or the last that waits."""
         self.input_ended = False
-        """Whether further input is ignored. Requests that are complete are still answered."""
+        """Whether further input is ignored. Complete requests are still answered."""
 
     @property
     def is_idle(self) -> bool:
-        """Return whether there is no request, in whatever state."""
+        """Return whether no request is being received, waiting or being answered."""
         return self.current is None and self.receiving is None and not self.waiting
 
     @property
     def last(self) -> RequestCycle | None:
-        """Return the request that would be answered last."""
+        """Return the request that will be answered last."""
         return self.waiting[-1] if self.waiting else self.current
 
     def append(self, cycle: RequestCycle) -> None:
@@ -36,7 +36,7 @@ class RequestPipeline:
         self.waiting.append(cycle)
 
     def pop(self) -> RequestCycle | None:
-        """Remove and return the next request; None if there is none, or if its body will never be complete."""
+        """Remove and return the next request; None if no request waits or the input ended within its body."""
         cycle = self.waiting.popleft() if self.waiting else None
         return None if cycle is None or cycle.disconnected else cycle
 
@@ -46,15 +46,15 @@ class RequestPipeline:
             self.receiving.body_received(body)
 
     def request_received(self) -> None:
-        """Complete a request. Called by the parser."""
+        """Mark the request that is being received as complete. Called by the parser."""
         if self.receiving is not None:
             self.receiving.body_complete()
-            # RFC 9112 9.6: nothing after the connection's last request is served.
+            # RFC 9112 9.6: input after a request with `Connection: close` is not processed.
             self.input_ended = not self.receiving.keep_alive
             self.receiving = None
 
     def end_input(self) -> RequestCycle | None:
-        """Ignore further input. Return the request that is incomplete."""
+        """Ignore further input. Return the request that is incomplete, or None."""
         self.input_ended = True
         incomplete, self.receiving = self.receiving, None
         return incomplete

@@ -114,7 +114,7 @@ class MemoryTransport(asyncio.Transport):
 class MemoryApplication:
     """Keeps the requests that begin, for the test to answer."""
 
-    unread_bytes = 98_304
+    max_bytes_outside_bodies = 98_304
     default_response_lines: Mapping[str, bytes] = {"http": b""}
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chassis.settings import load
 from gateway.http.forwarded import forwarded_value, parse_forwarded
-from gateway.server.client_address import MAX_HOPS, UNKNOWN, TrustedProxies, parse_node, peer_name
+from gateway.server.client_address import MAX_HOPS, UNKNOWN, TrustedProxies, canonical_address, parse_node
 from gateway.settings import GatewaySettings
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
@@ -69,7 +69,7 @@ def test_addresses_networks_and_unix_sockets_may_be_trusted(setting: str, peer: 
     ],
 )
 def test_a_peer_has_one_canonical_name(host: str, name: str) -> None:
-    assert peer_name(host) == name
+    assert canonical_address(host) == name
 
 
 X_FORWARDED_FOR = {

@@ -50,7 +50,7 @@ def test_a_pause_ends_a_response_whose_client_cannot_be_probed(http_version: str
     cycle.parts_sent += 1  # progress
     assert client.half_closed_step(cycle, TIMEOUT + 1) is Step.WAIT
     assert client.half_closed_step(cycle, 2 * TIMEOUT + 1) is Step.WAIT
-    assert client.half_closed_step(cycle, 2 * TIMEOUT + 1.1) is Step.GIVE_UP
+    assert client.half_closed_step(cycle, 2 * TIMEOUT + 1.1) is Step.ABORT
 
 
 def test_each_response_has_its_own_timeout() -> None:
@@ -62,7 +62,7 @@ def test_each_response_has_its_own_timeout() -> None:
 def test_an_event_stream_ends_at_once() -> None:
     client, cycle = ClientCheck(TIMEOUT), cycle_of("1.1")
     cycle.is_event_stream = True
-    assert client.half_closed_step(cycle, 0.0) is Step.GIVE_UP
+    assert client.half_closed_step(cycle, 0.0) is Step.ABORT
 
 
 # --- over sockets ------------------------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
         request_head_cache = RequestHeadCache()
         trusted_proxies = TrustedProxies(())
         malformed_requests = MalformedRequests(lambda status, code: None, time.time)
-        unread_bytes = 98_304
+        max_bytes_outside_bodies = 98_304
         default_response_lines: ClassVar = {"http": b""}
 
         def next_request_id(self) -> str:

@@ -48,10 +48,10 @@ def test_a_lost_connection_cannot_be_handed_over(end: str) -> None:
 
 def test_a_close_in_stages_takes_the_connection_over_once() -> None:
     bench = Bench()
-    bench.transport.close(lambda error: None, 60, hurry=False)
+    bench.transport.close(lambda error: None, 60, is_worker_stopping=False)
     closing = bench.transport.successor
     assert isinstance(closing, LingeringClose)
-    bench.transport.close(lambda error: None, 60, hurry=True)
+    bench.transport.close(lambda error: None, 60, is_worker_stopping=True)
     assert bench.transport.successor is closing
     assert bench.raw.state == "eof"
 

@@ -161,6 +161,6 @@ def test_a_client_that_reads_its_response_slowly_has_the_write_timeout_for_each_
 def test_a_stopping_worker_waits_no_longer_than_the_timeout() -> None:
     close = Close(unsent=1_000)
     close.close.start(half_closed=False)
-    close.close.hurry()
+    close.close.start_abort_timer()
     close.loop.move(LINGER_TIMEOUT)
     assert close.transport.state == "aborted"

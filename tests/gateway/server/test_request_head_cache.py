@@ -174,7 +174,7 @@ def test_the_caches_are_bounded() -> None:
     for number in range(3 * MAX_ENTRIES):
         data = b"%d" % number
         for _ in range(2):
-            requests.learn(data, request)
+            requests.add_if_repeated(data, request)
         answers.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
         assert requests.find(data) is not None
     assert len(requests) <= MAX_ENTRIES

@@ -196,7 +196,7 @@ def test_a_hit_is_what_a_parser_reads(cached: bytes, other: bytes, instead: list
     request = Parsed(cached).request
     if request is not None:
         for _ in range(2):
-            cache.learn(cached, request)
+            cache.add_if_repeated(cached, request)
     for base in (cached, other):
         parts = base.split(b"Bearer a")
         for data in (base, *(token.join([parts[0] + b"Bearer ", *parts[1:]]) for token in instead)):
@@ -219,7 +219,7 @@ def test_the_cache_holds_no_token() -> None:
     request = Parsed(data).request
     assert request is not None
     for _ in range(2):
-        cache.learn(data, request)
+        cache.add_if_repeated(data, request)
     hit = cache.find(data.replace(b"top", b"another"))
     assert hit is not None
     assert hit.token == "another.secret.token"
