@@ -43,7 +43,7 @@ from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
 from auth_service.tokens.reader import TokenReader
 from chassis.clock import Clock
-from chassis.health import health
+from chassis.health import health_blueprint
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
 from chassis.startup import settings_or_exit
@@ -76,7 +76,9 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     engine = open_database(app, url, settings.auth_threads + BACKGROUND_THREADS)
     AccessTokens(app)
     _services(app, settings, engine, clock).register_in(app.extensions)
-    app.register_blueprint(health({"database": check_database_answers}, degraded={"redis": _check_redis}))
+    app.register_blueprint(
+        health_blueprint({"database": check_database_answers}, optional_checks={"redis": _check_redis})
+    )
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
     app.register_blueprint(auth_api)
@@ -157,5 +159,5 @@ def _check_redis() -> None:
 
 
 def _store_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
-    _log.error("store_unavailable", reason=str(error))
+    _log.error("store_unavailable", error=str(error))
     return problem_response(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))

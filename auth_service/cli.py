@@ -16,9 +16,9 @@ from auth_service.accounts.user import MAX_EMAIL, MAX_ROLES, STAFF, NewUser, Use
 from auth_service.app import create_app
 from auth_service.services import Services, services
 from auth_service.settings import AuthSettings, ServingSettings
+from auth_service.storage.migration_settings import MIGRATIONS
 from auth_service.storage.models import db
 from auth_service.storage.schema import install_migrations, upgrade
-from auth_service.storage.tables import TABLES
 from chassis.logs import configure_logs
 from chassis.sql.migration_writer import write_migration
 from chassis.sql.startup_check import check_database, check_database_to_migrate, exit_if_unusable
@@ -40,7 +40,7 @@ def commands(context: click.Context) -> None:
         if context.invoked_subcommand == migrate.name:
             check_database_to_migrate(url)
         else:
-            check_database(url, TABLES)
+            check_database(url, MIGRATIONS)
     app = create_app(settings)
     install_migrations(app)
     context.with_resource(app.app_context())
@@ -62,7 +62,7 @@ def check_settings() -> None:
 @click.argument("message")
 def migration(message: str) -> None:
     """Write the next migration, named MESSAGE, from the changes of the models. Needs no settings."""
-    written = write_migration(db, TABLES.migrations, message)
+    written = write_migration(db, MIGRATIONS.folder, message)
     click.echo(f"wrote {written}: review it before you commit it" if written else "the models have not changed")
 
 

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from auth_service.settings import AuthSettings, ServingSettings
-from auth_service.storage.tables import TABLES
+from auth_service.storage.migration_settings import MIGRATIONS
 from chassis.sql.engine import close_database_of
 from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
@@ -26,7 +26,7 @@ threads = _settings.all_threads
 def on_starting(server: object) -> None:
     """Check the database in the master, before it listens."""
     with exit_if_unusable():
-        check_database(_settings.database_url.get_secret_value(), TABLES)
+        check_database(_settings.database_url.get_secret_value(), MIGRATIONS)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,4 +1,4 @@
-"""Health endpoints: /healthz (the process is alive) and /readyz (every check passes)."""
+"""Health endpoints: /healthz (the process runs) and /readyz (it can serve requests)."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,15 +8,18 @@ from flask import Blueprint, Response, jsonify
 _log = structlog.get_logger("health")
 
 Check = Callable[[], None]
-"""Return if the component can be used; raise any exception if it cannot."""
+"""Return normally if the component can be used. Raise any exception if it cannot."""
 
 
-def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = None) -> Blueprint:
-    """Return the blueprint with /healthz and /readyz. `checks` maps the name of a component to its check.
+def health_blueprint(
+    required_checks: Mapping[str, Check], optional_checks: Mapping[str, Check] | None = None
+) -> Blueprint:
+    """Return the blueprint with /healthz and /readyz. The checks are given by the name of the component.
 
-    A failing check makes /readyz a 503. Those in `degraded` are only reported: the process works without them.
+    A required check that fails makes /readyz answer 503. An optional check that fails is only listed in the response
+    as `degraded`, because the process works without that component.
     """
-    optional = degraded or {}
+    optional = optional_checks or {}
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -25,13 +28,13 @@ def health(checks: Mapping[str, Check], degraded: Mapping[str, Check] | None = N
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        failing = [name for name, check in checks.items() if not _passes(name, check)]
+        failing = [name for name, check in required_checks.items() if not _passes(name, check)]
         if failing:
             return jsonify(status="not ready", failing=failing), 503
-        failing_optional = [name for name, check in optional.items() if not _passes(name, check)]
-        return jsonify(status="ready", degraded=failing_optional) if failing_optional else jsonify(
-            status="ready"
-        ), 200
+        degraded = [name for name, check in optional.items() if not _passes(name, check)]
+        if degraded:
+            return jsonify(status="ready", degraded=degraded), 200
+        return jsonify(status="ready"), 200
 
     return blueprint
 
@@ -40,6 +43,6 @@ def _passes(name: str, check: Check) -> bool:
     try:
         check()
     except Exception as error:  # noqa: BLE001 - any error of a check means not ready
-        _log.warning("readiness_check_failed", part=name, reason=type(error).__name__)
+        _log.warning("readiness_check_failed", part=name, error=type(error).__name__)
         return False
     return True

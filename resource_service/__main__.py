@@ -1,9 +1,10 @@
 """`python -m resource_service migrate` applies all migrations to the database.
 
-`python -m resource_service check-settings` lists every invalid setting. It does not connect to the database.
+`python -m resource_service check-settings` checks all settings and lists the invalid ones. It does not connect to the
+database.
 
-`python -m resource_service migration MESSAGE` writes a migration for the changes of the database models. It needs no
-settings and is for developers.
+`python -m resource_service migration MESSAGE` writes the next migration, from the differences between the database
+models and the present migrations. It is for developers and needs no settings.
 """
 
 import argparse
@@ -17,18 +18,18 @@ from chassis.sql.migration_writer import write_migration
 from chassis.sql.startup_check import check_database_to_migrate, exit_if_unusable
 from chassis.startup import settings_or_exit
 from resource_service.app import create_app
-from resource_service.database_models import db
+from resource_service.database import db
+from resource_service.migration_settings import MIGRATIONS
 from resource_service.settings import ResourceSettings, ServingSettings
-from resource_service.tables import TABLES
 
 
 def install_migrations(app: Flask) -> None:
-    """Install Flask-Migrate in `app`. create_app does not, because importing Alembic takes half a second."""
-    Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
+    """Install Flask-Migrate in `app`. create_app does not, because importing Alembic takes 0.5 s."""
+    Migrate(app, db, MIGRATIONS.folder, version_table=MIGRATIONS.version_table)
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
+    """Run the command in the arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m resource_service", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,7 +39,7 @@ def main() -> None:
     commands.add_parser("migration").add_argument("message")
     arguments = parser.parse_args()
     if arguments.command == "migration":
-        written = write_migration(db, TABLES.migrations, arguments.message)
+        written = write_migration(db, MIGRATIONS.folder, arguments.message)
         result = f"wrote {written}: read it before you commit it" if written else "the models match the tables"
         print(result)  # noqa: T201
         return

@@ -8,30 +8,31 @@ from flask import Flask, Response
 from sqlalchemy import select
 
 from chassis.clock import Clock
-from chassis.health import health
+from chassis.health import health_blueprint
 from chassis.problem_details import install_problem_details
 from chassis.request_context import install_request_context
 from chassis.sql.engine import engine_options, prepare_engine
 from chassis.startup import settings_or_exit
-from resource_service.database_models import Note, db
+from resource_service.database import db
 from resource_service.errors import install_error_handlers
 from resource_service.identity import IdentityCheck, install_identity
-from resource_service.note_endpoints import note_endpoints
-from resource_service.note_events import NoteStreams, note_events
+from resource_service.notes.database_models import Note
+from resource_service.notes.endpoints import note_endpoints
+from resource_service.notes.events import NoteStreams, note_events
 from resource_service.settings import ResourceSettings
-from resource_service.whoami_endpoint import whoami_endpoint
+from resource_service.whoami import whoami_endpoint
 
 MAX_BODY = 1024 * 1024
-"""Bytes. A longer body is answered 413 without being read."""
+"""Bytes. A request with a longer body is answered 413."""
 
 
 def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.time) -> Flask:
     """Return the service as a WSGI application.
 
-    Without `settings`, they are read from the environment, and the process exits if they are invalid.
+    Without `settings`, it reads them from the environment and exits with status 2 if they are invalid.
     """
     settings = settings or settings_or_exit(ResourceSettings, os.environ)
-    # Flask-SQLAlchemy resolves a relative SQLite path in the instance folder. Users mean the working directory.
+    # Flask-SQLAlchemy looks for a relative SQLite path in the instance folder; users expect the working directory.
     app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
     url = settings.database_url.get_secret_value()
     app.config.update(
@@ -40,8 +41,8 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
         SQLALCHEMY_DATABASE_URI=url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(url, settings.threads),
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
-    # /api/notes and /api/notes/ are the same resource, without a redirect: a redirected POST loses its body.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of the default provider, not of its type
+    # /api/notes and /api/notes/ are the same resource. A redirect from one to the other would lose a POST body.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["clock"] = clock
@@ -52,7 +53,7 @@ def create_app(settings: ResourceSettings | None = None, *, clock: Clock = time.
     install_error_handlers(app)
     install_identity(app, IdentityCheck(settings.verifier, settings.identity_audience, clock))
     _install_database(app)
-    app.register_blueprint(health({"database": _check_database}))
+    app.register_blueprint(health_blueprint({"database": _check_database}))
     app.register_blueprint(note_endpoints)
     app.register_blueprint(note_events)
     app.register_blueprint(whoami_endpoint)

@@ -1,4 +1,4 @@
-"""Errors of the API: the texts of invalid fields, and the response for each exception."""
+"""Error responses of the API: the texts for invalid fields, and 503 if the database fails."""
 
 from collections.abc import Mapping
 
@@ -36,13 +36,13 @@ def field_error(error_type: str, **context: int) -> PydanticCustomError:
 
 
 def invalid_fields(errors: Mapping[str, str]) -> Refused:
-    """Return the 400 that names each invalid field with its text, in `errors` and, for people, in `detail`."""
+    """Return the 400 that names each invalid field with its text, in `errors` and as one sentence in `detail`."""
     detail = "; ".join(f"{name}: {text}" for name, text in errors.items())
     return Refused("invalid_fields", detail, extra={"errors": {name: [text] for name, text in errors.items()}})
 
 
 def invalid_model(error: ValidationError) -> Refused:
-    """Return the 400 for an input that does not fit its pydantic model."""
+    """Return the 400 for an input that its pydantic model rejects."""
     return invalid_fields(
         {
             str(found["loc"][0]): FIELD_TEXTS[found["type"]].format_map(found.get("ctx", {}))
@@ -52,11 +52,11 @@ def invalid_model(error: ValidationError) -> Refused:
 
 
 def install_error_handlers(app: Flask) -> None:
-    """Answer database errors with 503. `chassis.problem_details` answers Refused and everything else."""
+    """Answer database errors with 503. chassis.problem_details answers Refused and all other exceptions."""
     for exception in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(exception, _store_unavailable)
 
 
 def _store_unavailable(exception: Exception) -> Response:
-    _log.error("store_unavailable", reason=database_reason(exception))
+    _log.error("store_unavailable", error=database_reason(exception))
     return problem_response(Refused("store_unavailable", retry_after=5))

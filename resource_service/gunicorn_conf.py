@@ -6,10 +6,10 @@ from typing import Any
 from chassis.sql.engine import close_database_of
 from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
+from resource_service.migration_settings import MIGRATIONS
 from resource_service.settings import ResourceSettings, ServingSettings
-from resource_service.tables import TABLES
 
-# Read in the arbiter as well: gunicorn would restart a worker with invalid settings for ever.
+# Read in the master process as well: gunicorn would restart a worker with invalid settings again and again.
 _settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
@@ -24,16 +24,16 @@ threads = _settings.threads
 
 
 def on_starting(server: object) -> None:
-    """Check the database before gunicorn's master listens."""
+    """Check the database before the master process listens."""
     with exit_if_unusable():
-        check_database(_settings.database_url.get_secret_value(), TABLES)
+        check_database(_settings.database_url.get_secret_value(), MIGRATIONS)
 
 
 def post_worker_init(worker: Any) -> None:
-    """End the event streams of a worker when it is asked to stop."""
+    """Let the event streams of the worker end when it has been asked to stop."""
     worker.wsgi.extensions["note_streams"].is_serving = lambda: worker.alive
 
 
 def worker_exit(server: object, worker: Any) -> None:
-    """Close the database connections of a worker that exits."""
+    """Close the database connections of the worker."""
     close_database_of(worker)

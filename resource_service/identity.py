@@ -1,6 +1,7 @@
-"""Authenticate requests by the signed identity assertion of the gateway.
+"""Authenticate requests by the gateway's signed identity assertion.
 
-Copy this file and the package `contract` into your own service. Install it in `create_app`, then protect views:
+Copy this file and the package `contract` into your own service. Call install_identity in `create_app`, then protect
+each view with a decorator:
 
     install_identity(app, IdentityCheck(settings.verifier, audience="reports", clock=time.time))
 
@@ -33,9 +34,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class IdentityCheck:
-    """Verifies assertions that the gateway signed for the service `audience`.
+    """Verifies assertions that the gateway signed for the service `audience`. It cannot be switched off.
 
-    `clock` returns seconds since the epoch. There is no mode without signatures.
+    `clock` returns seconds since the epoch.
     """
 
     verifier: AssertionVerifier
@@ -47,7 +48,7 @@ class IdentityCheck:
         assertions = headers.getlist(IDENTITY_HEADER)
         if not assertions:
             raise Refused("identity_missing", headers={REFUSED_HEADER: "No assertion"})
-        # WSGI servers join repeated headers with a comma.
+        # Some WSGI servers join repeated headers with a comma.
         if len(assertions) > 1 or "," in assertions[0]:
             raise _invalid_identity("More than one assertion")
         try:
@@ -57,13 +58,13 @@ class IdentityCheck:
 
 
 def install_identity(app: Flask, check: IdentityCheck) -> None:
-    """Let the views of `app` call current_identity(), and remove the unsigned X-User-* headers from requests."""
+    """Let the views of `app` call current_identity(), and remove the unsigned identity headers from requests."""
     app.extensions["identity"] = check
-    app.before_request(_remove_readable_headers)
+    app.before_request(_remove_unsigned_headers)
 
 
 def current_identity() -> Identity:
-    """Return the caller's identity, verified once a request. Raises Refused(401)."""
+    """Return the caller's identity. It is verified once per request. Raises Refused(401)."""
     # Stored in the WSGI environ and not in `g`, which can outlive a request. A client cannot set this key, because
     # WSGI prefixes header names with HTTP_.
     if _ENVIRON_KEY not in request.environ:
@@ -74,7 +75,7 @@ def current_identity() -> Identity:
 
 
 def require_roles(*roles: str) -> None:
-    """Check that the caller has all of `roles`. Raises Refused(401) or Refused(403)."""
+    """Raise Refused(403) unless the caller has all of `roles`, or Refused(401) without a valid assertion."""
     identity = current_identity()
     missing = [role for role in roles if not identity.has_role(role)]
     if missing:
@@ -100,9 +101,9 @@ def roles_required(*roles: str) -> Callable[[Callable[Parameters, Result]], Call
     return decorate
 
 
-def _remove_readable_headers() -> None:
-    # These headers are unsigned and only help people who read a dump. A client that reaches this service directly
-    # could set them, so no view may see them.
+def _remove_unsigned_headers() -> None:
+    # The gateway sends these headers for debugging only. A client that reaches this service directly could set them,
+    # so no view may see them.
     for name in UNSIGNED_HEADERS:
         request.environ.pop(f"HTTP_{name.upper().replace('-', '_')}", None)
 

@@ -1,4 +1,4 @@
-"""Read JSON request bodies into models, and write models as JSON responses."""
+"""Read JSON request bodies into pydantic models, and write models as JSON responses."""
 
 from typing import TypeVar
 
@@ -36,5 +36,5 @@ def json_response(body: BaseModel, status: int = 200) -> Response:
 
 
 def to_json(body: BaseModel) -> str:
-    """Return `body` as JSON in ASCII, so that no line separator of Unicode splits a line of NDJSON."""
+    """Return `body` as JSON in ASCII, without Unicode line separators, which would split a line of NDJSON."""
     return body.model_dump_json(ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""The settings of the resource service, which are read from environment variables."""
+"""The settings of the resource service, read from environment variables."""
 
 from typing import Annotated
 
@@ -22,20 +22,20 @@ def _normalize_url(url: SecretStr) -> SecretStr:
 
 
 class ResourceSettings(Settings):
-    """The settings of the service. The two secrets have no default: without them, the service does not start."""
+    """The settings of the service. Secrets have no defaults: without them, the service does not start."""
 
     database_url: Annotated[SecretStr, AfterValidator(_normalize_url)]
-    """Secret because it may hold a password."""
+    """A secret, because it may contain a password."""
     identity_secret: Annotated[SecretStr, AfterValidator(_check_key)]
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
     resource_threads: Annotated[int, Field(ge=1, le=256)] = 8
-    """Concurrent requests of one process, without event streams."""
+    """Maximum number of concurrent requests in one process, not counting event streams."""
     resource_streams: Annotated[int, Field(ge=1, le=256)] = 16
-    """Concurrent event streams of one process. Each has a thread, besides the threads for other requests."""
+    """Maximum number of concurrent event streams in one process. Each occupies a thread of its own."""
 
     @property
     def threads(self) -> int:
-        """The threads of one process. Each can hold a database connection."""
+        """Number of threads in one process. Each can hold a database connection."""
         return self.resource_threads + self.resource_streams
 
     @property

@@ -53,7 +53,7 @@ def _no_active_account(exception: NoActiveAccount) -> ApiError:
 
 
 def _store_unavailable(exception: Exception) -> ApiError:
-    _log.error("store_unavailable", reason=str(exception) or type(exception).__name__)
+    _log.error("store_unavailable", error=str(exception) or type(exception).__name__)
     return store_unavailable()
 
 

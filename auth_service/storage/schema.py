@@ -8,8 +8,8 @@ from flask import Flask
 from flask_migrate import Migrate, downgrade
 from sqlalchemy.exc import DBAPIError
 
+from auth_service.storage.migration_settings import MIGRATIONS
 from auth_service.storage.models import db
-from auth_service.storage.tables import TABLES
 from auth_service.store_errors import StoreUnavailable
 
 __all__ = ["downgrade", "install_migrations", "upgrade"]
@@ -17,7 +17,7 @@ __all__ = ["downgrade", "install_migrations", "upgrade"]
 
 def install_migrations(app: Flask) -> None:
     """Make `upgrade` and `downgrade` work in an application context of `app`."""
-    Migrate(app, db, TABLES.migrations, version_table=TABLES.version_table)
+    Migrate(app, db, MIGRATIONS.folder, version_table=MIGRATIONS.version_table)
 
 
 def upgrade() -> None:

@@ -90,7 +90,7 @@ def close_database_of(worker: Any) -> None:
             with engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except Exception as error:  # noqa: BLE001 - a service may translate the errors of its engine
-            _log.warning("sqlite_checkpoint_failed", reason=str(error))
+            _log.warning("sqlite_checkpoint_failed", error=str(error))
     engine.dispose()
 
 

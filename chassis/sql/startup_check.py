@@ -1,7 +1,7 @@
-"""Check the database before a service starts; a failure is one line with the cause and what to do.
+"""Check the database before a service starts. An error is one line with the cause and what to do.
 
-Failure policy: without a usable database a service does not start. If the database fails later, requests get 503
-until it is back.
+Without a usable database a service does not start. If the database fails later, requests are answered 503 until it
+works again.
 """
 
 import os
@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 
 from chassis.startup import refuse_to_start
 
-CONNECT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 5
 ENCODING = "UTF8"
+"""The encoding of a PostgreSQL database."""
 
 
 class DatabaseUnusable(Exception):
@@ -30,29 +31,30 @@ class DatabaseUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
-    """A service's tables: the Alembic version table, the folder of migrations, the command that applies them."""
+class MigrationSettings:
+    """The migrations of a service: Alembic's version table, their folder, and the command that applies them."""
 
     version_table: str
-    migrations: Path
-    migrate: str
+    folder: Path
+    command: str
 
 
-def check_database(url: str, tables: Tables) -> None:
-    """Check that the database can be reached and its tables are migrated. Raises DatabaseUnusable.
+def check_database(url: str, migrations: MigrationSettings) -> None:
+    """Raise DatabaseUnusable unless the database can be reached and its tables are migrated.
 
-    An unknown version is accepted: a newer release has migrated the tables.
+    An unknown version is accepted, because a newer release has migrated the tables.
     """
-    with _connected(url, create=False, migrate=tables.migrate) as connection:
-        version = _version(connection, tables)
-    known, head = _revisions(tables.migrations)
+    with _connected(url, create=False, migrate_command=migrations.command) as connection:
+        version = _version(connection, migrations)
+    known, head = _revisions(migrations.folder)
     if version in known and version != head:
-        raise _unusable(f"its tables are at version {version}, this release needs {head}", f"run `{tables.migrate}`")
+        reason = f"its tables are at version {version}, this release needs {head}"
+        raise _unusable(reason, f"run `{migrations.command}`")
 
 
 def check_database_to_migrate(url: str) -> None:
-    """Check that the database can be reached; a SQLite file need not exist yet. Raises DatabaseUnusable."""
-    with _connected(url, create=True, migrate=""):
+    """Raise DatabaseUnusable unless the database can be reached. A SQLite file need not exist yet."""
+    with _connected(url, create=True, migrate_command=""):
         return
 
 
@@ -68,11 +70,11 @@ def exit_if_unusable() -> Iterator[None]:
 
 
 @contextmanager
-def _connected(url: str, *, create: bool, migrate: str) -> Iterator[Any]:
+def _connected(url: str, *, create: bool, migrate_command: str) -> Iterator[Any]:
     parsed = make_url(url)
     try:
         if parsed.drivername == "sqlite":
-            connection = _open_sqlite(str(parsed.database), create=create, migrate=migrate)
+            connection = _open_sqlite(str(parsed.database), create=create, migrate_command=migrate_command)
         else:
             connection = _connect_postgresql(parsed)
     except DatabaseUnusable:
@@ -83,12 +85,12 @@ def _connected(url: str, *, create: bool, migrate: str) -> Iterator[Any]:
         yield connection
 
 
-def _open_sqlite(database: str, *, create: bool, migrate: str) -> sqlite3.Connection:
+def _open_sqlite(database: str, *, create: bool, migrate_command: str) -> sqlite3.Connection:
     path = Path(database).absolute()
     if not path.parent.is_dir():
         raise _unusable(f"there is no folder {path.parent}", "create it, or correct DATABASE_URL")
     if not path.exists() and not create:
-        raise _unusable(f"there is no file {path}", f"run `{migrate}`")
+        raise _unusable(f"there is no file {path}", f"run `{migrate_command}`")
     for needed in (path.parent, path):
         if needed.exists() and not os.access(needed, os.W_OK):
             raise _unusable(f"permission denied: {needed} is not writable", "make it writable for the service's user")
@@ -100,10 +102,10 @@ def _open_sqlite(database: str, *, create: bool, migrate: str) -> sqlite3.Connec
 
 
 def _connect_postgresql(url: URL) -> Any:
-    # Not through an engine: with an encoding such as SQL_ASCII its first queries fail.
+    # Without a SQLAlchemy engine, whose first queries fail with an encoding such as SQL_ASCII.
     dialect = create_engine(url, poolclass=NullPool).dialect
     args, options = dialect.create_connect_args(url)
-    options = {"connect_timeout": CONNECT_SECONDS, **options}
+    options = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **options}
     connection = dialect.loaded_dbapi.connect(*args, **options)
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != ENCODING:
@@ -115,10 +117,11 @@ def _connect_postgresql(url: URL) -> Any:
     return connection
 
 
-def _version(connection: Any, tables: Tables) -> str:
-    not_migrated = _unusable("its tables do not exist yet", f"run `{tables.migrate}`")
+def _version(connection: Any, migrations: MigrationSettings) -> str:
+    not_migrated = _unusable("its tables do not exist yet", f"run `{migrations.command}`")
     try:
-        row = connection.execute(f"SELECT version_num FROM {tables.version_table}").fetchone()  # noqa: S608 - ours
+        query = f"SELECT version_num FROM {migrations.version_table}"  # noqa: S608 - the name is a constant of ours
+        row = connection.execute(query).fetchone()
     except Exception as error:
         if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
             raise not_migrated from None
@@ -132,7 +135,7 @@ _REVISION = re.compile(r'^(down_)?revision(?:: [^=]+)? = "([^"]+)"', re.MULTILIN
 
 
 def _revisions(migrations: Path) -> tuple[set[str], str]:
-    """Return all versions and the newest. Reads the files, because importing Alembic takes 500 ms."""
+    """Return all versions and the newest, as text in the files: importing Alembic would take 500 ms."""
     found = [
         match
         for file in (migrations / "versions").glob("*.py")
@@ -172,7 +175,7 @@ def _unusable_because(error: BaseException) -> DatabaseUnusable:
 
 
 def _reason(text: str) -> str:
-    """Return the cause as the server or driver states it, on one line."""
+    """Return the message of the server or driver, on one line."""
     if fatal := re.search(r"(?:FATAL|ERROR):\s+(.*)", text):
         return fatal[1].strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import structlog
 from flask import Blueprint, Flask, Response, request
 
-from chassis.health import Check, health
+from chassis.health import Check, health_blueprint
 from chassis.metrics import render_metrics
 from chassis.problem_details import install_problem_details, problem_response
 from chassis.request_context import install_request_context
@@ -31,7 +31,7 @@ def create_gateway_endpoints(checks: Mapping[str, Check], *blueprints: Blueprint
     install_problem_details(app)
     app.register_error_handler(Refused, _refusal)
     app.url_map.strict_slashes = False
-    for blueprint in (health(checks), *blueprints):
+    for blueprint in (health_blueprint(checks), *blueprints):
         app.register_blueprint(blueprint)
     app.after_request(_add_security_headers)
     return app

@@ -1,15 +1,15 @@
-"""Runs the migrations on the application's own engine, in one transaction."""
+"""Run the migrations on the application's engine, in one transaction."""
 
 from typing import Any
 
 from alembic import context
 from flask import current_app
 
-from resource_service.database_models import db
+from resource_service.database import db
 
 
 def _is_ours(name: str | None, kind: str, _: Any) -> bool:
-    # Another service's tables may stand in the same database; comparing must not offer to drop them.
+    # Other services may have tables in the same database; a comparison must not propose to drop them.
     return kind != "table" or name in db.metadata.tables
 
 

@@ -13,7 +13,7 @@ from chassis.settings import load
 from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
-from resource_service.database_models import db
+from resource_service.database import db
 from resource_service.settings import ResourceSettings
 from tests.clocks import MovableClock
 from tests.resource_service.callers import SECRET, Caller

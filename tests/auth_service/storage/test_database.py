@@ -76,8 +76,8 @@ def test_the_log_has_the_database_error_and_no_user_data(headless: Flask, ann: P
         Person(headless.test_client(), ann.email).register()
     (line,) = (line for line in logged if line["event"] == "store_unavailable")
     assert line["log_level"] == "error"
-    assert line["reason"].startswith("no such table: ")
-    assert ann.email not in line["reason"]
+    assert line["error"].startswith("no such table: ")
+    assert ann.email not in line["error"]
 
 
 def test_readiness_depends_on_the_database(headless: Flask, app: Flask) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from flask_sqlalchemy import SQLAlchemy
 
+import auth_service.storage.migration_settings
 import auth_service.storage.models
-import auth_service.storage.tables
-import resource_service.database_models
-import resource_service.tables
+import resource_service.database
+import resource_service.migration_settings
+import resource_service.notes.database_models
 from chassis.sql.migration_writer import write_migration
 
 SERVICES = [
-    (auth_service.storage.models.db, auth_service.storage.tables.TABLES.migrations),
-    (resource_service.database_models.db, resource_service.tables.TABLES.migrations),
+    (auth_service.storage.models.db, auth_service.storage.migration_settings.MIGRATIONS.folder),
+    (resource_service.database.db, resource_service.migration_settings.MIGRATIONS.folder),
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chassis.sql.engine import database_url
-from chassis.sql.startup_check import DatabaseUnusable, Tables, check_database, check_database_to_migrate
+from chassis.sql.startup_check import DatabaseUnusable, MigrationSettings, check_database, check_database_to_migrate
 from tests.ports import free_port
 from tests.postgres import Postgres, find_program, running_postgres
 
@@ -21,11 +21,11 @@ needs_postgres = pytest.mark.skipif(find_program("postgres") is None, reason="Po
 
 
 @pytest.fixture
-def tables(tmp_path: Path) -> Tables:
+def migrations(tmp_path: Path) -> MigrationSettings:
     (tmp_path / "versions").mkdir()
     for name, text in MIGRATIONS.items():
         (tmp_path / "versions" / f"{name}.py").write_text(text)
-    return Tables("the_version", tmp_path, "python -m the_service migrate")
+    return MigrationSettings("the_version", tmp_path, "python -m the_service migrate")
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def refusal(url: str, tables: Tables) -> str:
+def refusal(url: str, migrations: MigrationSettings) -> str:
     with pytest.raises(DatabaseUnusable) as refused:
-        check_database(database_url(url), tables)
+        check_database(database_url(url), migrations)
     message = str(refused.value)
     assert "\n" not in message
     assert message.startswith("the database of DATABASE_URL cannot be used: ")
@@ -55,43 +55,45 @@ def sqlite(path: Path, *statements: str) -> str:
 # --- SQLite --------------------------------------------------------------------------------------------------------
 
 
-def test_a_missing_file_is_named_and_not_created(tmp_path: Path, tables: Tables) -> None:
-    message = refusal(f"sqlite:///{tmp_path / 'a.db'}", tables)
+def test_a_missing_file_is_named_and_not_created(tmp_path: Path, migrations: MigrationSettings) -> None:
+    message = refusal(f"sqlite:///{tmp_path / 'a.db'}", migrations)
     assert message == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
     assert not (tmp_path / "a.db").exists()
     check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
 
 
-def test_a_missing_folder_is_named(tmp_path: Path, tables: Tables) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path, migrations: MigrationSettings) -> None:
     url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
-    for message in (refusal(url, tables), str(_to_migrate(url))):
+    for message in (refusal(url, migrations), str(_to_migrate(url))):
         assert f"there is no folder {tmp_path / 'none'}; create it" in message
 
 
-def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, tables: Tables) -> None:
+def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, migrations: MigrationSettings) -> None:
     (tmp_path / "a.db").write_text("notes to self\n" * 100)
-    assert refusal(f"sqlite:///{tmp_path / 'a.db'}", tables).startswith(
+    assert refusal(f"sqlite:///{tmp_path / 'a.db'}", migrations).startswith(
         "file is not a database; correct DATABASE_URL"
     )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_file_is_rejected(tmp_path: Path, tables: Tables) -> None:
+def test_a_read_only_file_is_rejected(tmp_path: Path, migrations: MigrationSettings) -> None:
     url = sqlite(tmp_path / "a.db")
     (tmp_path / "a.db").chmod(0o400)
-    assert "permission denied" in refusal(url, tables)
+    assert "permission denied" in refusal(url, migrations)
 
 
-def test_missing_and_old_tables_are_rejected_current_and_newer_accepted(tmp_path: Path, tables: Tables) -> None:
+def test_missing_and_old_tables_are_rejected_current_and_newer_accepted(
+    tmp_path: Path, migrations: MigrationSettings
+) -> None:
     url = sqlite(tmp_path / "a.db")
-    assert refusal(url, tables) == "its tables do not exist yet; run `python -m the_service migrate`"
+    assert refusal(url, migrations) == "its tables do not exist yet; run `python -m the_service migrate`"
     sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
-    assert "do not exist yet" in refusal(url, tables)
+    assert "do not exist yet" in refusal(url, migrations)
     sqlite(tmp_path / "a.db", "INSERT INTO the_version VALUES ('0001')")
-    assert "at version 0001, this release needs 0002; run `" in refusal(url, tables)
+    assert "at version 0001, this release needs 0002; run `" in refusal(url, migrations)
     for good in ("0002", "0003"):
         sqlite(tmp_path / "a.db", f"UPDATE the_version SET version_num = '{good}'")
-        check_database(url, tables)
+        check_database(url, migrations)
 
 
 # --- PostgreSQL ----------------------------------------------------------------------------------------------------
@@ -103,47 +105,49 @@ def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> N
         subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
 
 
-def test_an_absent_server_and_a_refusing_server_are_reported_differently(tmp_path: Path, tables: Tables) -> None:
-    message = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", tables)
+def test_an_absent_server_and_a_refusing_server_are_reported_differently(
+    tmp_path: Path, migrations: MigrationSettings
+) -> None:
+    message = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", migrations)
     assert "refused" in message
     assert message.endswith("start the database server, or correct DATABASE_URL")
     assert "hunter2" not in message
-    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", tables).endswith(
+    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", migrations).endswith(
         "start the database server, or correct DATABASE_URL"
     )
 
 
 @needs_postgres
-def test_a_missing_database_or_role_is_named(postgres: Postgres, tables: Tables) -> None:
-    message = refusal(postgres.url.replace("/postgres?", "/sally?"), tables)
+def test_a_missing_database_or_role_is_named(postgres: Postgres, migrations: MigrationSettings) -> None:
+    message = refusal(postgres.url.replace("/postgres?", "/sally?"), migrations)
     assert (
         message == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
     )
-    assert refusal(postgres.url.replace("postgres@", "bob@"), tables).startswith(
+    assert refusal(postgres.url.replace("postgres@", "bob@"), migrations).startswith(
         'role "bob" does not exist; create it'
     )
 
 
 @needs_postgres
-def test_an_encoding_other_than_utf8_is_rejected(postgres: Postgres, tables: Tables) -> None:
+def test_an_encoding_other_than_utf8_is_rejected(postgres: Postgres, migrations: MigrationSettings) -> None:
     run_sql(postgres, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     url = postgres.url.replace("/postgres?", "/ascii?")
-    assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in refusal(url, tables)
+    assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in refusal(url, migrations)
     assert "SQL_ASCII" in str(_to_migrate(database_url(url)))
 
 
 @needs_postgres
-def test_missing_privileges_on_a_table_are_reported(postgres: Postgres, tables: Tables) -> None:
+def test_missing_privileges_on_a_table_are_reported(postgres: Postgres, migrations: MigrationSettings) -> None:
     utf8 = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run_sql(postgres, utf8, "CREATE ROLE carl LOGIN")
     url = postgres.url.replace("/postgres?", "/utf8?")
-    assert "its tables do not exist yet" in refusal(url, tables)
+    assert "its tables do not exist yet" in refusal(url, migrations)
     run_sql(postgres, "CREATE TABLE the_version AS SELECT '0002' AS version_num", database="utf8")
-    check_database(database_url(url), tables)
-    message = refusal(url.replace("postgres@", "carl@"), tables)
+    check_database(database_url(url), migrations)
+    message = refusal(url.replace("postgres@", "carl@"), migrations)
     assert message.startswith("permission denied for table the_version; grant the permission")
     run_sql(postgres, "REVOKE CONNECT ON DATABASE utf8 FROM PUBLIC")
-    assert refusal(url.replace("postgres@", "carl@"), tables).startswith(
+    assert refusal(url.replace("postgres@", "carl@"), migrations).startswith(
         'permission denied for database "utf8"; grant'
     )
 

@@ -1,8 +1,8 @@
-"""The numbered changes of each owner's notes, which event streams read.
+"""The numbered changes of each owner's notes: written with each change, and read by event streams.
 
-The number comes from a row that a change locks until it is committed. So changes become visible in the order of their
-numbers, and a reader that has read up to a number has missed nothing before it. A database sequence does not
-guarantee this: number 6 can be visible before number 5.
+The number comes from the owner's row in `note_counts`, which stays locked until the transaction is committed. So
+changes become visible in the order of their numbers, and a reader that has read number 6 has not missed number 5. The
+numbers of a database sequence do not guarantee this order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from sqlalchemy import Engine, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from resource_service.database_models import Note, NoteChange, NoteCount
+from resource_service.notes.database_models import ChangeCounter, Note, NoteChange
 
 CREATED, CHANGED, DELETED = "created", "changed", "deleted"
 
 MAX_CHANGES = 1_000
-"""Newest changes that are stored for each owner. A client that missed more reads the list again."""
+"""Number of changes that are stored for each owner. A client that missed more must read the list again."""
 
 BATCH_SIZE = 100
-"""Changes that one query reads."""
+"""Maximum number of changes that one query reads."""
 
 _INSERT: Mapping[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
@@ -31,7 +31,7 @@ _INSERT: Mapping[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a note. `note` is the note as it is now, or None if it has been deleted."""
+    """A change of a note. `note` is the current note, or None if it has been deleted."""
 
     number: int
     kind: str
@@ -40,12 +40,17 @@ class Change:
 
 
 def record_change(session: Session, owner: str, note_id: UUID, kind: str) -> None:
-    """Add a change to the transaction of `session`. Call it last, since it locks the owner's row."""
+    """Add a change to the transaction of `session`.
+
+    Call it directly before the commit: it locks the owner's counter, so other changes of this owner wait.
+    """
     insert = _INSERT[session.get_bind().dialect.name]
-    count = insert(NoteCount).values(owner=owner, changes=1)
-    one_more = {"changes": NoteCount.changes + 1}
-    counted = count.on_conflict_do_update(index_elements=[NoteCount.owner], set_=one_more)
-    number = session.scalars(counted.returning(NoteCount.changes)).one()
+    increment = (
+        insert(ChangeCounter)
+        .values(owner=owner, changes=1)
+        .on_conflict_do_update(index_elements=[ChangeCounter.owner], set_={"changes": ChangeCounter.changes + 1})
+    )
+    number = session.scalars(increment.returning(ChangeCounter.changes)).one()
     session.add(NoteChange(owner=owner, number=number, note_id=note_id, kind=kind))
     session.execute(delete(NoteChange).where(NoteChange.owner == owner, NoteChange.number <= number - MAX_CHANGES))
 
@@ -53,11 +58,11 @@ def record_change(session: Session, owner: str, note_id: UUID, kind: str) -> Non
 def newest_number(engine: Engine, owner: str) -> int:
     """Return the number of `owner`'s last change, or 0 before the first."""
     with Session(engine) as session:
-        return session.scalars(select(NoteCount.changes).where(NoteCount.owner == owner)).one_or_none() or 0
+        return session.scalars(select(ChangeCounter.changes).where(ChangeCounter.owner == owner)).one_or_none() or 0
 
 
 def changes_after(engine: Engine, owner: str, number: int) -> Sequence[Change]:
-    """Return the first changes of `owner` after `number`, at most BATCH_SIZE."""
+    """Return the changes of `owner` that follow `number`, in order, at most BATCH_SIZE."""
     later = (
         select(NoteChange, Note)
         .outerjoin(Note, Note.id == NoteChange.note_id)

@@ -1,6 +1,6 @@
-"""/api/notes/: create, read, change and delete notes.
+"""/api/notes/: create, read, list, export, change and delete notes.
 
-Every user has their own notes. Staff may read the notes of others, but not change them.
+Users read and change their own notes. Staff may also read the notes of others, but not change them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ from flask import Blueprint, Response, current_app, request, url_for
 
 from chassis.clock import Clock
 from contract.problems import Refused
-from resource_service.api_models import (
+from resource_service.database import db
+from resource_service.identity import current_identity, identity_required, require_roles
+from resource_service.json_bodies import json_response, read_body, to_json
+from resource_service.notes.api_models import (
     ALL_OWNERS,
     NewNote,
     NoteChanges,
@@ -20,11 +23,9 @@ from resource_service.api_models import (
     NoteQuery,
     NoteResponse,
 )
-from resource_service.database_models import Note, db
-from resource_service.identity import current_identity, identity_required, require_roles
-from resource_service.json_bodies import json_response, read_body, to_json
-from resource_service.note_query import read_note_query
-from resource_service.notes import (
+from resource_service.notes.database_models import Note
+from resource_service.notes.query_string import read_note_query
+from resource_service.notes.store import (
     Selection,
     add_note,
     change_note,
@@ -61,7 +62,7 @@ def list_notes() -> Response:
 @note_endpoints.post("/")
 @identity_required
 def create_note() -> Response:
-    """Create a note. The response has its path in Location."""
+    """Create a note. The Location header of the response is its path."""
     fields = read_body(NewNote).model_dump()
     note = add_note(db.session(), current_identity().subject, fields, _now())
     response = json_response(NoteResponse.model_validate(note), 201)
@@ -72,7 +73,7 @@ def create_note() -> Response:
 @note_endpoints.get("/<uuid:note_id>/")
 @identity_required
 def show_note(note_id: UUID) -> Response:
-    """Return the note. 404 if there is none that the caller may read."""
+    """Return the note. 404 if it does not exist or the caller may not read it."""
     identity = current_identity()
     readable = Selection(owner=None if identity.has_role(STAFF) else identity.subject)
     return _note_response(find_note(db.session(), note_id, readable))
@@ -81,7 +82,7 @@ def show_note(note_id: UUID) -> Response:
 @note_endpoints.patch("/<uuid:note_id>/")
 @identity_required
 def edit_note(note_id: UUID) -> Response:
-    """Change the note. 404 if the caller owns no such note."""
+    """Change the note. 404 if the caller does not own it."""
     fields = read_body(NoteChanges).given_fields()
     return _note_response(change_note(db.session(), note_id, current_identity().subject, fields, _now()))
 
@@ -89,7 +90,7 @@ def edit_note(note_id: UUID) -> Response:
 @note_endpoints.delete("/<uuid:note_id>/")
 @identity_required
 def delete_note(note_id: UUID) -> tuple[str, int]:
-    """Delete the note. 404 if the caller owns no such note."""
+    """Delete the note. 404 if the caller does not own it."""
     if not remove_note(db.session(), note_id, current_identity().subject):
         raise Refused("not_found")
     return "", 204
@@ -98,12 +99,12 @@ def delete_note(note_id: UUID) -> tuple[str, int]:
 @note_endpoints.get("/export")
 @identity_required
 def export_notes() -> Response:
-    """Return every selected note, one JSON object a line."""
+    """Return every selected note as NDJSON: one JSON object per line."""
     batches = iterate_batches(db.engine, _selection(read_note_query(request.query_string)))
-    # The first batch is read before the status is sent, so that a database that is down gives a 503. If it goes down
-    # later, the connection is closed early: a client never takes a partial export for a complete one.
+    # The first batch is read before the status is sent, so that a database error is answered 503. After a later error
+    # the connection is closed before the end of the chunked body, so that the client sees an incomplete export.
     first = next(batches, ())
-    return Response(map(_lines, chain([first], batches)), content_type="application/x-ndjson")
+    return Response(map(_ndjson, chain([first], batches)), content_type="application/x-ndjson")
 
 
 def _selection(query: NoteQuery) -> Selection:
@@ -125,5 +126,5 @@ def _note_response(note: Note | None) -> Response:
     return json_response(NoteResponse.model_validate(note))
 
 
-def _lines(batch: Sequence[Note]) -> str:
+def _ndjson(batch: Sequence[Note]) -> str:
     return "".join(f"{to_json(NoteResponse.model_validate(note))}\n" for note in batch)

@@ -1,6 +1,6 @@
-"""The notes in the database: each function is one query, or one write and its recorded change.
+"""Read and write notes in the database. Each function is one query, or one transaction that also records the change.
 
-A statement that changes a note also selects by its owner, so another owner's note is not found.
+Every UPDATE and DELETE also compares the owner, so that nobody changes the note of another owner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, Engine, Select, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from resource_service.database_models import Note
-from resource_service.note_changes import CHANGED, CREATED, DELETED, record_change
+from resource_service.notes.changes import CHANGED, CREATED, DELETED, record_change
+from resource_service.notes.database_models import Note
 
 BATCH_SIZE = 100
-"""Notes that one query of an export reads. A batch of the longest notes is about 4 MB."""
+"""Number of notes that one query of an export reads. A batch of the longest notes takes about 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def find_note(session: Session, note_id: UUID, selection: Selection) -> Note | N
 
 
 def change_note(session: Session, note_id: UUID, owner: str, fields: Mapping[str, str], now: datetime) -> Note | None:
-    """Change and return the note, or return None if `owner` has no such note. Without fields, nothing changes."""
+    """Change and return the note. Return None if `owner` has no such note. Without `fields`, nothing changes."""
     if not fields:
         return find_note(session, note_id, Selection(owner))
     changed = session.scalars(
@@ -54,7 +54,7 @@ def change_note(session: Session, note_id: UUID, owner: str, fields: Mapping[str
 
 
 def remove_note(session: Session, note_id: UUID, owner: str) -> bool:
-    """Delete the note. Return whether `owner` had it."""
+    """Delete the note. Return False if `owner` has no such note."""
     removed = session.scalars(
         delete(Note).where(Note.id == note_id, Note.owner == owner).returning(Note.id)
     ).one_or_none()
@@ -70,15 +70,16 @@ def count_notes(session: Session, selection: Selection) -> int:
 
 
 def newest_notes(session: Session, selection: Selection, *, offset: int, limit: int) -> Sequence[Note]:
-    """Return at most `limit` notes of `selection` after the first `offset`, the newest first."""
+    """Return at most `limit` notes of `selection`, the newest first, without the first `offset` notes."""
     return session.scalars(_newest_first(selection).offset(offset).limit(limit)).all()
 
 
 def iterate_batches(engine: Engine, selection: Selection, size: int = BATCH_SIZE) -> Iterator[Sequence[Note]]:
     """Yield all notes of `selection`, the newest first, at most `size` at a time.
 
-    Each batch is a separate query that starts after the last note of the batch before. So memory use is constant, and
-    a slow client holds no database connection. Notes that are written during the export may be missing.
+    Each batch is a query of its own that starts after the last note of the previous batch. So memory use is constant,
+    and no database connection is held while a slow client receives a batch. Notes that are created or deleted during
+    the export may be missing.
     """
     query = _newest_first(selection).limit(size)
     batch = _read(engine, query)
@@ -106,7 +107,7 @@ def _conditions(selection: Selection) -> list[ColumnElement[bool]]:
     if selection.owner is not None:
         conditions.append(Note.owner == selection.owner)
     if selection.search:
-        # autoescape: % and _ in the search text are no wildcards.
+        # autoescape: % and _ in the search text match literally.
         conditions.append(
             or_(
                 Note.title.icontains(selection.search, autoescape=True),

@@ -9,8 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, insert
 
-from resource_service.database_models import Note, db
-from resource_service.notes import BATCH_SIZE, Selection, iterate_batches
+from resource_service.database import db
+from resource_service.notes.database_models import Note
+from resource_service.notes.store import BATCH_SIZE, Selection, iterate_batches
 from tests.clocks import MovableClock
 from tests.resource_service.callers import Caller
 

@@ -15,9 +15,10 @@ from werkzeug.test import TestResponse
 from contract.identity import Identity
 from resource_service.__main__ import install_migrations
 from resource_service.app import create_app
-from resource_service.database_models import NoteChange, db
-from resource_service.note_changes import changes_after
-from resource_service.note_events import HEARTBEAT_POLLS, NoteStreams
+from resource_service.database import db
+from resource_service.notes.changes import changes_after
+from resource_service.notes.database_models import NoteChange
+from resource_service.notes.events import HEARTBEAT_POLLS, NoteStreams
 from tests.clocks import MovableClock
 from tests.postgres import find_program, running_postgres
 from tests.resource_service.callers import Caller
@@ -135,7 +136,7 @@ def test_an_unknown_event_id_gets_only_later_events(ada: Caller, event_id: str) 
 def test_a_client_that_missed_too_many_events_gets_a_reset(
     app: Flask, ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resource_service.note_changes.MAX_CHANGES", 5)
+    monkeypatch.setattr("resource_service.notes.changes.MAX_CHANGES", 5)
     for number in range(7):
         ada.write(f"{number}")
     with app.app_context():

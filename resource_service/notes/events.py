@@ -2,14 +2,14 @@
 
 | event | data |
 |---|---|
-| `created`, `changed` | the note as it is now |
+| `created`, `changed` | the current note |
 | `deleted` | `{"id": ...}` |
 | `reset` | `{}`: the client missed more changes than are stored, so it must read the list again |
 
 The id of an event is the number of its change. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`,
-if it cannot send headers) misses nothing. Each stream polls the database once a second, so it also sees changes by
-other workers. Each stream occupies a thread, so RESOURCE_STREAMS limits their number. Other requests have their own
-threads.
+if it cannot send headers) receives the events that it missed. Each stream polls the database once a second, so it
+also sends changes that other workers made. Each stream occupies a thread, so RESOURCE_STREAMS limits their number;
+other requests have threads of their own.
 """
 
 import time
@@ -23,30 +23,29 @@ from flask import Blueprint, Response, current_app, request
 from pydantic import BaseModel
 
 from contract.problems import Refused, jittered_retry_after
-from resource_service.api_models import DeletedNote, NoteResponse
-from resource_service.database_models import db
+from resource_service.database import db
 from resource_service.identity import current_identity, identity_required
 from resource_service.json_bodies import to_json
-from resource_service.note_changes import DELETED, Change, changes_after, newest_number
+from resource_service.notes.api_models import DeletedNote, NoteResponse
+from resource_service.notes.changes import DELETED, Change, changes_after, newest_number
 
-POLL_INTERVAL = 1.0
-"""Seconds."""
+POLL_SECONDS = 1.0
 HEARTBEAT_POLLS = 15
-"""Polls between two comments, which keep the connection open."""
-RETRY_MS = 2_000
-"""Milliseconds after which a client reconnects."""
+"""Polls after which the stream sends a comment, so that no proxy closes an idle connection."""
+RECONNECT_MS = 2_000
+"""Milliseconds after which a client reconnects: the `retry` field of server-sent events."""
 
 Wait = Callable[[float], bool]
-"""Wait for some seconds. Return whether the stream may continue."""
-
+"""Wait for the given seconds. Return False if the stream must end."""
 
 note_events = Blueprint("note_events", __name__, url_prefix="/api/notes")
 
 
 class NoteStreams:
-    """Limits the number of streams in one process to `limit`.
+    """The event streams of one process, at most `limit` at a time.
 
-    `is_serving` returns False once the process stops. `sleep` waits for seconds on servers other than gunicorn.
+    `is_serving` returns False when the process has been asked to stop. `sleep` waits between two polls if the server
+    gives no access to the client's connection; gunicorn does give it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -55,43 +54,47 @@ class NoteStreams:
         self.sleep: Callable[[float], None] = time.sleep
 
     def acquire(self) -> None:
-        """Reserve a stream. Raises Refused(503) if all are in use."""
+        """Count a new stream. Raises Refused(503) if `limit` streams are open."""
         if not self._slots.acquire(blocking=False):
             raise Refused("streams_exhausted", retry_after=jittered_retry_after(5))
 
     def release(self) -> None:
-        """Free a stream."""
+        """Uncount a stream that has ended."""
         self._slots.release()
 
 
 @note_events.get("/events")
 @identity_required
 def stream_events() -> Response:
-    """Stream the changes of the caller's notes. 503 if all streams of the process are in use."""
+    """Stream the changes of the caller's notes. 503 if the process has its maximum number of streams."""
     streams: NoteStreams = current_app.extensions["note_streams"]
     engine, owner = db.engine, current_identity().subject
     last_event_id = request.headers.get("Last-Event-ID") or request.args.get("last_event_id", "")
-    last = _last_seen(last_event_id, newest_number(engine, owner))
+    last_number = _change_number(last_event_id, newest_number(engine, owner))
     streams.acquire()
-    events = event_lines(lambda number: changes_after(engine, owner, number), last, _wait(request.environ, streams))
+    wait = _wait_for_poll(request.environ, streams)
+    events = event_stream(lambda number: changes_after(engine, owner, number), last_number, wait)
     response = Response(events, content_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
     response.call_on_close(streams.release)
     return response
 
 
-def event_lines(read: Callable[[int], Sequence[Change]], last: int, wait: Wait) -> Iterator[str]:
-    """Yield the events after change number `last`, until `wait` returns False."""
-    # Sent at once, so that a client that is cut off early knows its last event id.
-    yield f"retry: {RETRY_MS}\nid: {last}\n\n"
+def event_stream(read: Callable[[int], Sequence[Change]], last_number: int, wait: Wait) -> Iterator[str]:
+    """Yield the events of the changes after `last_number`, until `wait` returns False.
+
+    `read` returns the changes after a number.
+    """
+    # Sent at once, so that a client whose connection breaks before the first event resumes from here.
+    yield f"retry: {RECONNECT_MS}\nid: {last_number}\n\n"
     for poll in count(1):
-        if not wait(POLL_INTERVAL):
+        if not wait(POLL_SECONDS):
             return
-        changes = read(last)
-        if changes and changes[0].number > last + 1:
+        changes = read(last_number)
+        if changes and changes[0].number > last_number + 1:
             yield f"event: reset\nid: {changes[0].number - 1}\ndata: {{}}\n\n"
         if changes:
             yield "".join(map(_event, changes))
-            last = changes[-1].number
+            last_number = changes[-1].number
         if poll % HEARTBEAT_POLLS == 0:
             yield ":\n\n"
 
@@ -101,26 +104,28 @@ def _event(change: Change) -> str:
     if change.kind == DELETED:
         data = DeletedNote(id=change.note_id)
     elif change.note is None:
-        return ""  # deleted since, which has its own event
+        return ""  # the note was deleted later; that change has an event of its own
     else:
         data = NoteResponse.model_validate(change.note)
     return f"event: {change.kind}\nid: {change.number}\ndata: {to_json(data)}\n\n"
 
 
-def _last_seen(event_id: str, newest: int) -> int:
-    # A number above the newest comes from a database that has been replaced since.
+def _change_number(event_id: str, newest: int) -> int:
+    """Return the number in `event_id`, or `newest` if it is not the number of a change."""
+    # A number above the newest is from a database that was replaced by an older backup.
     is_number = event_id.isascii() and event_id.isdigit() and len(event_id) < 19
     return min(int(event_id), newest) if is_number else newest
 
 
-def _wait(environ: Mapping[str, Any], streams: NoteStreams) -> Wait:
+def _wait_for_poll(environ: Mapping[str, Any], streams: NoteStreams) -> Wait:
+    """Return the function that waits between two polls. It returns early if the client closes the connection."""
     connection = environ.get("gunicorn.socket")
 
     def wait(seconds: float) -> bool:
         if connection is None:
             streams.sleep(seconds)
             return streams.is_serving()
-        # The client sends nothing more on this connection, so it becomes readable only when it is closed.
+        # The client sends no more data on this connection, so it becomes readable only when the client closes it.
         with DefaultSelector() as selector:
             selector.register(connection, EVENT_READ)
             return not selector.select(seconds) and streams.is_serving()

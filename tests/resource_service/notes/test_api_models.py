@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from contract.problems import Refused
-from resource_service.api_models import (
+from resource_service.errors import invalid_model
+from resource_service.notes.api_models import (
     DeletedNote,
     NewNote,
     NoteChanges,
     NotePageResponse,
     NoteQuery,
     NoteResponse,
-    WhoAmIResponse,
 )
-from resource_service.errors import invalid_model
+from resource_service.whoami import WhoAmIResponse
 
 REQUESTS = [NewNote, NoteChanges, NoteQuery]
 RESPONSES = [DeletedNote, NotePageResponse, NoteResponse, WhoAmIResponse]

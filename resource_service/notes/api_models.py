@@ -1,4 +1,4 @@
-"""Request and response bodies of the API, and its query parameters, as pydantic models."""
+"""Request and response bodies of the notes API, and its query parameters, as pydantic models."""
 
 import re
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from resource_service.errors import field_error
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
 ALL_OWNERS = "*"
+"""The value of `owner` that selects the notes of all owners."""
 
-_COUNTING_NUMBER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
+_POSITIVE_INTEGER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 
 
 def _require_value(value: object) -> object:
@@ -29,18 +30,18 @@ def _trim(value: object) -> object:
 
 
 def rfc3339_timestamp(time: datetime) -> str:
-    """Return `time`, which is in UTC, to the microsecond, such as 2026-11-23T19:08:00.000000Z. RFC 3339."""
+    """Return a time in UTC to the microsecond, such as 2026-11-23T19:08:00.000000Z. RFC 3339."""
     return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
-class _CountingNumber:
-    """Parse a decimal number from 1 to `largest`, without sign or leading zeros."""
+class _PositiveInteger:
+    """A validator that parses a decimal number from 1 to `largest`, without sign or leading zeros."""
 
     largest: int
 
     def __call__(self, text: object) -> int:
-        if not isinstance(text, str) or not _COUNTING_NUMBER.fullmatch(text) or int(text) > self.largest:
+        if not isinstance(text, str) or not _POSITIVE_INTEGER.fullmatch(text) or int(text) > self.largest:
             raise field_error("number", largest=self.largest)
         return int(text)
 
@@ -52,7 +53,7 @@ Title = Annotated[
     BeforeValidator(_require_value),
     Field(examples=["Bread"]),
 ]
-# Not trimmed: leading spaces can matter in a text.
+# Not trimmed, because leading spaces can have a meaning in a text.
 Body = Annotated[
     str, StringConstraints(max_length=10_000), BeforeValidator(_require_value), Field(examples=["500 g flour"])
 ]
@@ -71,7 +72,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 
 
 class NewNote(BaseModel):
-    """The body of a request for a new note. Unknown fields are ignored, `id` and `owner` among them."""
+    """The body of a request that creates a note. Other fields are ignored, also `id` and `owner`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,7 +81,7 @@ class NewNote(BaseModel):
 
 
 class NoteChanges(BaseModel):
-    """The body of a request to change a note. A field that is left out stays as it is."""
+    """The body of a request that changes a note. A missing field means that it does not change."""
 
     model_config = ConfigDict(frozen=True, json_schema_extra=_without_defaults)
 
@@ -88,23 +89,23 @@ class NoteChanges(BaseModel):
     body: Body = ""
 
     def given_fields(self) -> dict[str, str]:
-        """Return the fields that the body holds."""
+        """Return the fields that the request contains."""
         return self.model_dump(exclude_unset=True)
 
 
 class NoteQuery(BaseModel):
-    """The query parameters of a list or an export. Unknown parameters are ignored."""
+    """The query parameters of a list or an export. Other parameters are ignored."""
 
     model_config = ConfigDict(frozen=True)
 
-    page: Annotated[int, BeforeValidator(_CountingNumber(MAX_PAGE)), Field(ge=1, le=MAX_PAGE, examples=[2])] = 1
+    page: Annotated[int, BeforeValidator(_PositiveInteger(MAX_PAGE)), Field(ge=1, le=MAX_PAGE, examples=[2])] = 1
     page_size: Annotated[
-        int, BeforeValidator(_CountingNumber(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE, examples=[50])
+        int, BeforeValidator(_PositiveInteger(MAX_PAGE_SIZE)), Field(ge=1, le=MAX_PAGE_SIZE, examples=[50])
     ] = 20
     q: Annotated[str, StringConstraints(max_length=200), Field(examples=["bread"])] = ""
-    """A text to search for in title and body; "" selects every note."""
+    """The text to search for in title and body; "" selects every note."""
     owner: Owner | None = None
-    """A subject, ALL_OWNERS, or None for the caller's own notes."""
+    """The subject whose notes are selected, or ALL_OWNERS. None selects the caller's own notes."""
 
     @property
     def offset(self) -> int:
@@ -112,9 +113,9 @@ class NoteQuery(BaseModel):
         return (self.page - 1) * self.page_size
 
     def link(self, path: str, page: int) -> str:
-        """Return the link to `page` of the same list at `path`.
+        """Return the link to `page` of this list at `path`.
 
-        It names no host, so that a forged Host header appears in no link. RFC 3986 4.2.
+        It has no host (RFC 3986 4.2), so that a forged Host header cannot appear in a link.
         """
         parameters = {"page": str(page), "page_size": str(self.page_size)}
         if self.q:
@@ -138,13 +139,13 @@ class NoteResponse(BaseModel):
 
 
 class DeletedNote(BaseModel):
-    """The data of a `deleted` event."""
+    """The data of the event `deleted`."""
 
     id: UUID = Field(examples=["0e3b1f8a-5a0c-4c57-9a5b-0d6a2f4c9e11"])
 
 
 class NotePageResponse(BaseModel):
-    """One page of `count` notes. `next` and `previous` are paths, or null at either end."""
+    """One page of a list. `count` is the number of notes on all pages; `next` and `previous` are paths or null."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -152,14 +153,3 @@ class NotePageResponse(BaseModel):
     next: str | None = Field(examples=["/api/notes/?page=3&page_size=20"])
     previous: str | None = Field(examples=["/api/notes/?page=1&page_size=20"])
     results: list[NoteResponse]
-
-
-class WhoAmIResponse(BaseModel):
-    """The caller, as the gateway's assertion names it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    sub: str = Field(examples=["5c7e9b1d-3f5a-4c9e-8b0d-1f3a9f2c4e6a"])
-    sid: str = Field(examples=["9f2c4e6a8b0d1f3a5c7e9b1d3f5a7c9e"])
-    email: str = Field(examples=["ann@example.org"])
-    roles: tuple[str, ...] = Field(examples=[["staff"]])

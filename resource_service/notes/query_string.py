@@ -1,15 +1,15 @@
-"""Read the query string of a list or an export."""
+"""Read the query string of a request for a list or an export of notes."""
 
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
 
-from resource_service.api_models import NoteQuery
 from resource_service.errors import FIELD_TEXTS, invalid_fields, invalid_model
+from resource_service.notes.api_models import NoteQuery
 
 
 def read_note_query(query_string: bytes) -> NoteQuery:
-    """Return the parameters in `query_string`. Raises Refused(400), which names the invalid ones."""
+    """Return the parameters in `query_string`. Raises Refused(400), which names the invalid parameters."""
     try:
         return NoteQuery.model_validate(_texts(query_string))
     except ValidationError as error:
@@ -17,8 +17,8 @@ def read_note_query(query_string: bytes) -> NoteQuery:
 
 
 def _texts(query_string: bytes) -> dict[str, str]:
-    # Latin-1 maps every byte to one character and back. So a value that is not UTF-8 is refused with its name; the
-    # default decoder would replace it by question marks.
+    # Latin-1 maps every byte to one character and back, so that a value that is not UTF-8 can be detected below.
+    # parse_qsl itself would replace its bytes by U+FFFD.
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     texts: dict[str, str] = {}
     errors: dict[str, str] = {}
