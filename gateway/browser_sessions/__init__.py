@@ -1,1 +1,1 @@
-"""Browser sessions, held by an opaque cookie, and one-time tickets for streams."""
+"""Browser sessions with an opaque session cookie, and one-time tickets for streams."""

@@ -1,8 +1,8 @@
 """Browser sessions: the browser has an opaque handle in a cookie, and the gateway has the access token.
 
 The auth service stores the hash of the handle with the session. While the session is live, it exchanges the hash for
-an access token. The token stays in this worker's memory and is renewed before it expires. No session is lost with
-this memory or with Redis. While the auth service is away, requests get 503 and never "logged out".
+an access token. The token stays in this worker's memory and is renewed before it expires. Losing this memory or Redis
+ends no session. While the auth service is unavailable, requests get 503, so that no browser looks logged out.
 """
 
 import asyncio
@@ -24,13 +24,16 @@ from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthResponse, PeerRejected, Post, read_object
 
 RENEW_AFTER = 0.8
-"""The share of an access token's lifetime after which it is renewed; requests go on with the old one meanwhile."""
+"""Share of an access token's lifetime after which it is renewed. Requests use the old one meanwhile."""
 
 LOGIN_REFUSAL_STATUSES = frozenset({400, 401, 429, 503})
-"""Statuses of the auth service that a client receives when its log-in is refused."""
+"""Statuses of the auth service that are passed on to the client as the refusal of a log-in."""
 
-ENDED_SECONDS = 10
-"""How long an unknown handle is refused without another exchange, and how long its cookie is not cleared."""
+ENDED_CACHE_SECONDS = 10
+"""How long the handle of an ended session is refused from memory, without another exchange."""
+
+RECENTLY_ENDED_SECONDS = 10
+"""How long after its end a session counts as recently ended, so that its cookie is not cleared."""
 
 _log = structlog.get_logger("browser_sessions")
 
@@ -39,13 +42,12 @@ _log = structlog.get_logger("browser_sessions")
 class SessionGrant:
     """The access token and user of a session, as the auth service returns them for a handle.
 
-    Expiry times are in seconds since the epoch.
+    Expiry times are in seconds since the epoch. `expires_at` is the session's.
     """
 
     access: str
     access_expires_at: float
     expires_at: float
-    """When the session expires."""
     user: dict[str, Any]
 
 
@@ -59,17 +61,18 @@ class CachedGrant:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A handle that the auth service does not know. It is not exchanged before `until` (seconds since the epoch).
+    """The session of a handle that the auth service does not know. The handle is refused from memory before `until`.
 
-    `is_recent` if the session ended less than ENDED_SECONDS ago, or if this worker had a grant for it.
+    `until` is in seconds since the epoch. `ended_recently` is true if the session ended less than
+    RECENTLY_ENDED_SECONDS ago, or if this worker had a grant for it.
     """
 
     until: float
-    is_recent: bool
+    ended_recently: bool
 
 
 class BrowserSessions:
-    """The session handles that this worker knows, at most `size` live and `size` ended ones."""
+    """The session handles that this worker knows: at most `size` of live sessions, and `size` of ended ones."""
 
     def __init__(self, post: Post, clock: Clock, size: int) -> None:
         self._post = post
@@ -83,7 +86,7 @@ class BrowserSessions:
     ) -> tuple[str, SessionGrant]:
         """Log in and return the new session's handle and grant. The session of the handle `replaces` ends.
 
-        Raises LoginRefused with the response of the auth service, or Refused(503) if there is none.
+        Raises LoginRefused with the auth service's refusal, or Refused(503) if the auth service is unavailable.
         """
         handle = secrets.token_urlsafe(32)
         status, body, retry_after = await self._call(
@@ -104,11 +107,11 @@ class BrowserSessions:
         grant = _read_grant(body)
         self._store(handle, grant)
         if replaces:
-            self._mark_ended(replaces, is_recent=True)
+            self._mark_ended(replaces, ended_recently=True)
         return handle, grant
 
     async def get_grant(self, handle: str) -> SessionGrant:
-        """Return the grant of `handle` from memory, or exchange the handle once for all concurrent callers.
+        """Return the grant of `handle`, from memory or by an exchange that all concurrent callers share.
 
         Raises Refused: 401 if the session has ended, 503 if the auth service is unavailable.
         """
@@ -124,26 +127,26 @@ class BrowserSessions:
         return await self._exchanges.do(handle, lambda: self._exchange(handle))
 
     async def log_out(self, handle: str) -> None:
-        """End the session of `handle`, if there is one. Raises Refused(503) if that could not be stored."""
+        """End the session of `handle`, if there is one. Raises Refused(503) if the auth service did not end it."""
         self._grants.pop(handle, None)
         status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
             raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
-        self._mark_ended(handle, is_recent=True)
+        self._mark_ended(handle, ended_recently=True)
 
     def may_clear_cookie(self, handle: str) -> bool:
         """Return whether a response may clear the session cookie that holds `handle`.
 
-        Not within ENDED_SECONDS of the session's end: the response could overtake that of a new log-in, and would
-        clear the new handle.
+        It may not if the session ended recently: the browser could receive it after the response to a new log-in,
+        and would lose the new handle.
         """
         ended = self._ended.get(handle)
-        return ended is not None and not ended.is_recent
+        return ended is not None and not ended.ended_recently
 
     def start_lookup(self, handle: str) -> None:
-        """Start an exchange of `handle` if nothing is known of it. Does not wait for the result."""
+        """Start an exchange of `handle` if this worker does not know the handle. Does not wait for the result."""
         ended = self._ended.get(handle)
-        is_known = ended is not None and (not ended.is_recent or self._clock() < ended.until)
+        is_known = ended is not None and (not ended.ended_recently or self._clock() < ended.until)
         if not (is_known or handle in self._grants):
             self._start_exchange(handle)
 
@@ -160,8 +163,8 @@ class BrowserSessions:
     async def _exchange(self, handle: str) -> SessionGrant:
         status, body, _ = await self._call(EXCHANGE_PATH, {"handle_hash": _hash(handle)})
         if status == 404 and (members := read_object(body)).get("code") == SESSION_ENDED:
-            is_recent = handle in self._grants or _is_recent(members.get("ended_seconds_ago"))
-            self._mark_ended(handle, is_recent=is_recent)
+            ended_recently = handle in self._grants or _is_recent(members.get("ended_seconds_ago"))
+            self._mark_ended(handle, ended_recently=ended_recently)
             raise Refused("session_ended")
         if status != 200:
             raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
@@ -181,13 +184,13 @@ class BrowserSessions:
         now = self._clock()
         self._grants[handle] = CachedGrant(grant, now + (grant.access_expires_at - now) * RENEW_AFTER)
 
-    def _mark_ended(self, handle: str, *, is_recent: bool) -> None:
+    def _mark_ended(self, handle: str, *, ended_recently: bool) -> None:
         self._grants.pop(handle, None)
-        self._ended[handle] = EndedSession(self._clock() + ENDED_SECONDS, is_recent)
+        self._ended[handle] = EndedSession(self._clock() + ENDED_CACHE_SECONDS, ended_recently)
 
 
 class LoginRefused(Exception):
-    """The auth service refused a log-in. `status`, `body` and `retry_after` are its response, for the client."""
+    """The auth service refused a log-in. `status`, `body` and `retry_after` are its response to the client."""
 
     def __init__(self, status: int, body: bytes, retry_after: int | None) -> None:
         super().__init__(f"log-in refused with {status}")
@@ -211,20 +214,20 @@ def _read_grant(body: bytes) -> SessionGrant:
 
 
 def _is_recent(ended_seconds_ago: object) -> bool:
-    return isinstance(ended_seconds_ago, int | float) and ended_seconds_ago < ENDED_SECONDS
+    return isinstance(ended_seconds_ago, int | float) and ended_seconds_ago < RECENTLY_ENDED_SECONDS
 
 
 def _expiry(access: str) -> float:
-    # Unverified: the token comes from the auth service, and is verified when a request uses it.
+    # The signature is not verified here: the token comes from the auth service, and each request verifies it.
     try:
         return float(read_unverified(access)["exp"])
     except (InvalidToken, KeyError, TypeError, ValueError) as error:
         raise Refused(
-            "auth_unavailable", "The auth service gave no access token.", retry_after=jittered_retry_after(1)
+            "auth_unavailable", "The auth service returned no access token.", retry_after=jittered_retry_after(1)
         ) from error
 
 
 def _log_failure(task: asyncio.Task[SessionGrant]) -> None:
-    # The cached token is still valid, and the next request tries again.
+    # A warning only: the cached token is still valid, and the next request tries again.
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("session_token_renewal_failed", error=str(error) or type(error).__name__)

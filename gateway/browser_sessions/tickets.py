@@ -1,10 +1,10 @@
 """One-time tickets, for pages whose WebSocket or EventSource cannot send an access token.
 
-A ticket is 256 random bits that stand for the claims of an access token. It is sent in the URL, which logs and
-browser histories keep. So it is valid for one request at any gateway, within LIFETIME_SECONDS. Redis stores the
-ticket's hash, and the claims with a MAC, so that write access to Redis is not enough to make a ticket.
+A ticket is a random value of 256 bits that represents the claims of an access token. It is sent in the URL, which may
+be stored in logs and browser histories. Therefore it is valid for one request, at any gateway, for LIFETIME_SECONDS.
+Redis stores the ticket's hash, and the claims with a MAC, so that write access to Redis is not enough to forge one.
 
-Failure policy: without Redis no ticket is issued or redeemed (503). No ticket is ever redeemed twice.
+Failure policy: while Redis is unavailable, no ticket is issued or redeemed (503). No ticket is redeemed twice.
 """
 
 import asyncio
@@ -27,6 +27,8 @@ LIFETIME_SECONDS = 30
 REDIS_TIMEOUT_SECONDS = 1.0
 
 _PURPOSE = b"sallyport one-time tickets"
+"""Makes the MAC key different from other keys that are derived from the same secret."""
+
 _log = structlog.get_logger("tickets")
 
 
@@ -39,7 +41,7 @@ class Tickets:
         self._clock = clock
 
     async def issue(self, claims: AccessClaims) -> str:
-        """Return a new ticket for `claims`. Raises Refused(503) without Redis."""
+        """Return a new ticket for `claims`. Raises Refused(503) if Redis is unavailable."""
         ticket = secrets.token_urlsafe(32)
         document = json.dumps({"until": self._clock() + LIFETIME_SECONDS, "claims": claims._asdict()}).encode()
         key = _redis_key(ticket)
@@ -49,10 +51,10 @@ class Tickets:
     async def redeem(self, ticket: str) -> AccessClaims:
         """Return the claims of `ticket` and delete it.
 
-        Raises Refused: 401 for an unknown, expired or redeemed ticket, 503 without Redis.
+        Raises Refused: 401 for an unknown, expired or redeemed ticket, 503 if Redis is unavailable.
         """
         key = _redis_key(ticket)
-        # GETDEL is one command, so of two concurrent requests one gets nothing.
+        # GETDEL reads and deletes atomically, so only one of two concurrent requests gets the claims.
         stored = await _call(self._redis.getdel(key))
         if not isinstance(stored, bytes):
             raise Refused("ticket_invalid")
@@ -73,7 +75,7 @@ class Tickets:
             await self._redis.aclose()
 
     def _mac(self, key: str, document: bytes) -> bytes:
-        # The MAC covers the Redis key, so that a document cannot be copied to another ticket.
+        # The MAC covers the Redis key, so that a document copied to another ticket's key is invalid.
         return hmac.digest(self._mac_key, key.encode() + b"\0" + document, "sha256")
 
 

@@ -1,1 +1,1 @@
-"""Limits on the rate and on the concurrency of requests."""
+"""Rate limits and concurrency limits."""

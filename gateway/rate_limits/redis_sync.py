@@ -1,11 +1,11 @@
-"""Redis synchronization of rate-limit counters, in batches and apart from the requests.
+"""Synchronize rate-limit counters of all workers through Redis, in batches, in a background task.
 
-Five times a second, and at once when a request waits for it, each worker adds what it counted to the sum in Redis and
-reads the sum. For a request that waits this is exact: one command adds and reads. Keys with few requests are not
-sent: clients that use little of a limit, which are most, cost Redis nothing.
+Five times a second, and at once when a request waits for it, each worker adds its counts to the sums in Redis and
+reads the sums. For a request that waits, the result is exact, because one command adds and reads. A counter with few
+requests is not sent, so the many clients that use little of a limit cause no Redis traffic.
 
-Failure policy: while Redis is unavailable each worker counts alone, so a limit applies per worker; no request waits
-and none fails. A batch without a reply is not sent again: Redis may have counted it.
+Failure policy: while Redis is unavailable each worker counts locally, so a limit applies per worker; no request waits
+and none fails. A batch without a reply is not sent again, because Redis may have counted it.
 """
 
 import asyncio
@@ -26,22 +26,30 @@ from gateway.routing.routes import RateLimit
 
 PAUSE = 0.2
 """Seconds between two batches."""
-BATCH = 100
-"""Counters in one batch, which takes about 4 ms of the event loop."""
-MIN_REPORTED_SHARE = 50
-"""A counter is sent once this worker counted a fiftieth of its rate: less than it may admit by itself in any case."""
-MAX_PENDING = 100_000
-"""Counters that wait to be sent; further ones stay in this worker."""
-RETRY_PAUSE = (0.5, 1.5)
-"""Bounds of the random pause between two attempts to reconnect, in seconds."""
-_CLOCK_SKEW = 60
-"""Seconds that a sum is kept in Redis beyond its use, since the clocks of gateways differ."""
 
-_log = structlog.get_logger("shared_counts")
+BATCH = 100
+"""Maximum counters in one batch, which takes about 4 ms of the event loop."""
+
+REPORTED_DIVISOR = 50
+"""A counter is sent once this worker has counted 1/50 of the limit. A worker may admit more than that by itself."""
+
+MAX_PENDING = 100_000
+"""Maximum counters that wait to be sent; further ones are counted in this worker only."""
+
+RETRY_PAUSE = (0.5, 1.5)
+"""Minimum and maximum of the random pause between two attempts to reconnect, in seconds."""
+
+_CLOCK_SKEW = 60
+"""Seconds that a sum is kept in Redis after its last use, because the clocks of gateways differ."""
+
+_log = structlog.get_logger("redis_sync")
 
 
 class SharedCounters:
-    """The rate-limit counters of one worker. `on_local` is called with whether the worker counts alone."""
+    """The rate-limit counters of one worker.
+
+    `on_local` is called with True when the worker begins to count locally, with False when it shares again.
+    """
 
     def __init__(
         self, redis: "Redis", clock: Clock, on_local: Callable[[bool], None] = lambda is_local: None
@@ -54,7 +62,7 @@ class SharedCounters:
         self._waiting: dict[WindowCounter, None] = {}
         self._has_waiting = asyncio.Event()
         self.is_local = False
-        """Whether this worker counts alone, because Redis is unavailable."""
+        """Whether this worker counts locally, because Redis is unavailable."""
 
     def counter(self, limit: RateLimit, key: str, now: float) -> WindowCounter:
         """Return the counter of `key` under `limit`."""
@@ -64,19 +72,19 @@ class SharedCounters:
         return counters.counter(key, now)
 
     def increment(self, counter: WindowCounter) -> None:
-        """Count one request. It is sent with the next batch if the key has enough requests."""
+        """Count one request. The counter is sent with the next batch if it has enough requests."""
         counter.own += 1
-        if counter.own * MIN_REPORTED_SHARE >= counter.limit.rate.count and len(self._pending) < MAX_PENDING:
+        if counter.own * REPORTED_DIVISOR >= counter.limit.rate.count and len(self._pending) < MAX_PENDING:
             self._pending[counter] = None
 
     def decrement(self, counter: WindowCounter) -> None:
-        """Uncount one request, which another limit refused."""
+        """Subtract one request, because another limit refused it."""
         counter.own -= 1
-        if counter.own < 0:  # it was sent already: subtract it from the sum
+        if counter.own < 0:  # the request was sent already: subtract it from the sum in Redis
             self._pending[counter] = None
 
     async def acquire(self, counter: WindowCounter) -> bool:
-        """Ask Redis for one more request, and count it if it is admitted. Return whether it is."""
+        """Let the next batch decide about one request, and return whether it is admitted and counted."""
         waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         counter.waiting.append(waiting)
         self._waiting[counter] = None
@@ -97,7 +105,7 @@ class SharedCounters:
             await self._redis.aclose()
 
     async def send_batch(self) -> None:
-        """Send what was counted since the last batch, and decide about the requests that wait."""
+        """Send the counts since the last batch, and decide about the requests that wait."""
         batch = list(islice(dict.fromkeys(chain(self._waiting, self._pending)), BATCH))
         if not batch:
             return
@@ -107,7 +115,7 @@ class SharedCounters:
         updates = [_Update(counter) for counter in batch]
         try:
             await self._send(updates)
-        except Exception as error:  # noqa: BLE001 - whatever it is, no request may wait for ever
+        except Exception as error:  # noqa: BLE001 - after any error, the waiting requests need a decision
             self._go_local(updates, error)
             return
         now = self._clock()
@@ -117,7 +125,7 @@ class SharedCounters:
                 self._pending[update.counter] = None
 
     async def reconnect(self) -> None:
-        """Share counters again if Redis replies."""
+        """Share counters again if Redis responds to PING."""
         with suppress(RedisUnavailable):
             with redis_faults():
                 await self._redis.ping()
@@ -148,18 +156,18 @@ class SharedCounters:
     def _go_local(self, updates: Sequence["_Update"], error: Exception) -> None:
         self.is_local = True
         self._on_local(True)
-        _log.warning("rate_limits_local", reason=redis_reason(error))
+        _log.warning("rate_limits_local", error=redis_reason(error))
         now = self._clock()
         for update in updates:
             update.decide_locally(now)
-        # Requests that began to wait during the failed batch: no further batch is sent that would decide about them.
+        # Requests that began to wait during the failed batch. No further batch will decide about them.
         for counter in self._waiting:
             _Update(counter).decide_locally(now)
         self._waiting.clear()
 
 
 class _Update:
-    """The update of one counter in one batch: what was counted since the last one, and the requests that wait."""
+    """The update of one counter in one batch: the counts since the last one, and the requests that wait."""
 
     def __init__(self, counter: WindowCounter) -> None:
         self.counter = counter
@@ -168,11 +176,11 @@ class _Update:
 
     @property
     def increment(self) -> int:
-        """What is added to the sum in Redis."""
+        """Return the number that is added to the sum in Redis."""
         return self._own + len(self._waiting)
 
     def apply(self, replies: Iterator[int | bytes | None]) -> None:
-        """Take over the sum in Redis and, if it was not known yet, that of the window before."""
+        """Store the sum that Redis returned and, if it was not known yet, the sum of the previous window."""
         counter = self.counter
         total, _ = int(next(replies) or 0), next(replies)
         counter.own -= self._own
@@ -182,13 +190,13 @@ class _Update:
             counter.previous_is_shared = True
 
     def decide_waiting(self, now: float) -> None:
-        """Admit as many of the waiting requests as remain."""
+        """Admit as many of the waiting requests as the limit still allows."""
         admitted = self._admit(now)
         self.counter.shared += len(self._waiting)
         self.counter.own -= len(self._waiting) - admitted  # a refused request does not count
 
     def decide_locally(self, now: float) -> None:
-        """Admit as many of the waiting requests as remain by what this worker knows."""
+        """Admit as many of the waiting requests as the limit allows by this worker's counts alone."""
         self.counter.own -= self._own
         self.counter.shared += self._own
         self.counter.own += self._admit(now)

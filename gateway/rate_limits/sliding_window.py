@@ -1,7 +1,7 @@
-"""Sliding-window counters: what this worker counted, and what it knows of the other workers.
+"""Sliding-window counters: the counts of this worker, and the last known sum of all workers.
 
-The window before counts in proportion to its part that lies within the last `seconds`. So no client gets twice the
-rate across the border of two windows, and a decision needs three numbers, which are in memory.
+The count of the previous window is weighted by the part of it that lies within the last window length. So no client
+gets twice the rate at the boundary of two windows. A decision needs only three numbers, which are in memory.
 """
 
 import asyncio
@@ -12,26 +12,26 @@ from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import RateLimit
 
 MAX_KEYS = 100_000
-"""Keys in memory for one limit and window, 260 bytes each. An evicted key is counted on from the sum in Redis."""
+"""Maximum keys in memory for one limit and window, 260 bytes each. An evicted key continues from the sum in Redis."""
 
-SHARE = 10
-"""A worker admits a tenth of the remaining requests without asking Redis: up to ten workers cannot exceed a limit by
-that. With limits under ten, it asks for each request."""
+LOCAL_DIVISOR = 10
+"""A worker admits 1/10 of the remaining requests without Redis. So ten workers or fewer cannot exceed a limit.
+With limits under ten, it calls Redis for each request."""
 
 
 class Decision(Enum):
-    """What a worker can decide about one more request."""
+    """The decision of a worker about one more request, from the counts that it knows."""
 
     ADMIT = auto()
-    ASK = auto()
-    """Other workers may have used what seems to remain: ask Redis."""
+    ASK_REDIS = auto()
+    """Other workers may have admitted the remaining requests, so Redis has to decide."""
     REFUSE = auto()
 
 
 class WindowCounter:
     """The requests of one key under one limit in one window.
 
-    `shared` is the sum of all workers that Redis last reported, `own` is what this worker counted since.
+    `shared` is the sum of all workers that Redis last returned; `own` is the count of this worker since then.
     """
 
     __slots__ = ("key", "limit", "own", "previous", "previous_is_shared", "shared", "waiting", "window")
@@ -42,16 +42,17 @@ class WindowCounter:
         self.window = window
         """The number of the window: seconds since the epoch, divided by its length."""
         self.previous = previous
-        """The requests in the window before."""
+        """The requests in the previous window."""
         self.previous_is_shared = False
+        """Whether `previous` is the sum of all workers from Redis, and not only this worker's count."""
         self.shared = 0
         self.own = 0
         self.waiting: list[asyncio.Future[bool]] = []
-        """Requests that wait for the decision of Redis."""
+        """Requests that wait until Redis has returned the sum."""
 
     @property
     def total(self) -> int:
-        """The requests in this window that the worker knows of."""
+        """Return the number of requests in this window that the worker knows of."""
         return self.shared + self.own
 
     def remaining(self, now: float) -> float:
@@ -61,29 +62,29 @@ class WindowCounter:
         return rate.count - self.shared - self.own - self.previous * max(0.0, 1 - elapsed)
 
     def decide(self, now: float) -> Decision:
-        """Decide about one more request by what this worker knows."""
+        """Return the decision about one more request, from the counts that this worker knows."""
         remaining = self.remaining(now)
         if remaining < 1:
             return Decision.REFUSE
-        return Decision.ADMIT if (self.own + 1) * SHARE <= remaining + self.own else Decision.ASK
+        return Decision.ADMIT if (self.own + 1) * LOCAL_DIVISOR <= remaining + self.own else Decision.ASK_REDIS
 
     def seconds_until_reset(self, now: float) -> int:
-        """Return the whole seconds until this window is over."""
+        """Return the seconds until this window ends, rounded up."""
         return max(1, ceil((self.window + 1) * self.limit.rate.seconds - now))
 
     def retry_after(self, now: float) -> int:
-        """Return the whole seconds until one more request is admitted, if no other comes."""
+        """Return the seconds until one more request is admitted if no other request comes before, rounded up."""
         rate = self.limit.rate
         elapsed = now - self.window * rate.seconds
-        if self.total < rate.count and self.previous:  # when enough of the window before has slid out
+        if self.total < rate.count and self.previous:  # when the previous window weighs little enough
             until = rate.seconds * (1 - (rate.count - 1 - self.total) / self.previous)
-        else:  # when this window is over and enough of it has slid out
+        else:  # after the end of this window, when this one weighs little enough
             until = rate.seconds * (2 - (rate.count - 1) / max(self.total, 1))
         return max(1, ceil(until - elapsed))
 
 
 class LimitCounters:
-    """The counters of one limit by key, in the current window and the one before."""
+    """The counters of one limit by key, in the current and the previous window."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
@@ -95,7 +96,7 @@ class LimitCounters:
         return len(self._current) + len(self._previous)
 
     def counter(self, key: str, now: float) -> WindowCounter:
-        """Return the counter of `key` in the window of `now`."""
+        """Return the counter of `key` in the window that contains the time `now`."""
         window = int(now // self._limit.rate.seconds)
         if window != self._window:
             self._previous = self._current if window == self._window + 1 else BoundedCache(MAX_KEYS)

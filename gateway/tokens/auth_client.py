@@ -18,16 +18,21 @@ from gateway.upstreams.identity_rejections import IdentityRejections
 _CONNECT_SECONDS = 1.0
 _READ_SECONDS = 3.0
 _TOTAL_SECONDS = 5.0
+
 _LOGIN_SECONDS = 7.0
-"""Read and total timeout of a log-in, whose password may wait to be hashed (HASH_MAX_WAIT)."""
+"""Read and total timeout of a log-in. It is longer, because the password may wait to be hashed (HASH_MAX_WAIT)."""
+
 MAX_CONCURRENT_CALLS = 16
+
 QUEUE_SECONDS = 3.0
-"""How long a call waits while MAX_CONCURRENT_CALLS are under way."""
+"""How long a call waits at most while MAX_CONCURRENT_CALLS are in progress."""
+
 _MAX_BODY_BYTES = 1_048_576
+"""Maximum size of a response's body."""
 
 
 class AuthResponse(NamedTuple):
-    """A response of the auth service. `retry_after` is in seconds, None without that header."""
+    """A response of the auth service. `retry_after` is in seconds; None if the response has no Retry-After."""
 
     status: int
     body: bytes
@@ -35,7 +40,7 @@ class AuthResponse(NamedTuple):
 
 
 Post = Callable[[str, bytes], Awaitable[AuthResponse]]
-"""Post a JSON document to a path of the auth service. Raises OSError if there is no response."""
+"""A function that posts a JSON document to a path of the auth service. Raises OSError if there is no response."""
 
 
 def auth_upstream(address: Address) -> Upstream:
@@ -44,11 +49,11 @@ def auth_upstream(address: Address) -> Upstream:
 
 
 class PeerRejected(OSError):
-    """The auth service rejected the gateway's proof of identity: PEER_SECRET or the clocks differ."""
+    """The auth service rejected the gateway's peer token: PEER_SECRET or the clocks differ."""
 
 
 class AuthClient:
-    """Calls the auth service, with proofs signed by `secret`. Every call ends within eleven seconds."""
+    """Calls the auth service, with peer tokens signed by `secret`. Every call ends within eleven seconds."""
 
     def __init__(
         self, balancer: Balancer, secret: str, clock: Clock, *, queue_seconds: float = QUEUE_SECONDS
@@ -74,7 +79,7 @@ class AuthClient:
         """
         peer_field = f"{PEER_HEADER}: {sign_peer(self._secret, now=self._clock())}\r\n"
         response = await self._call("POST", path, document, f"Content-Type: application/json\r\n{peer_field}")
-        if response.status == 403 and (reason := _peer_refusal(response.body)):
+        if response.status == 403 and (reason := _peer_rejection(response.body)):
             self._rejections.record("auth", reason)
             raise PeerRejected(f"the auth service does not accept this gateway: {reason}")
         return response
@@ -114,13 +119,13 @@ class AuthClient:
         except UpstreamFailed as error:
             if error.reason not in ("stale", "closed"):
                 balancer.record_failure(pool, error, sent_at)
-            raise OSError(f"the auth service broke off: {error.reason}") from error
+            raise OSError(f"the call to the auth service failed: {error.reason}") from error
         finally:
             pool.release(connection)
 
 
-def _peer_refusal(body: bytes) -> str:
-    """Return why the auth service rejected the gateway's proof, or "" if the 403 has another reason."""
+def _peer_rejection(body: bytes) -> str:
+    """Return why the auth service rejected the peer token; empty if its 403 has another reason."""
     try:
         members = parse_json(body)
     except MalformedJson:
@@ -135,14 +140,14 @@ async def _read_response(connection: UpstreamConnection, read_seconds: float) ->
     while not connection.complete:
         parts.append(await connection.read_body(read_seconds))
         if sum(map(len, parts)) > _MAX_BODY_BYTES:
-            raise OSError(f"the auth service's answer is over {_MAX_BODY_BYTES} bytes")
+            raise OSError(f"the auth service's response is over {_MAX_BODY_BYTES} bytes")
     retry_after = next((value for name, value in connection.headers if name == b"retry-after"), b"")
     body = b"".join([*parts, connection.take_body()])
     return AuthResponse(connection.status, body, int(retry_after) if retry_after.isdigit() else None)
 
 
 def read_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a response of the auth service. Raises Refused(503) if `body` is anything else."""
+    """Return the JSON object in a response of the auth service. Raises Refused(503) if `body` is not one."""
     try:
         value = parse_json(body)
     except MalformedJson as error:

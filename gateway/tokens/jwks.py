@@ -8,6 +8,7 @@ import jwt
 from chassis.json_body import MalformedJson, parse_json
 
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
+"""The signature algorithms of access tokens that the gateway accepts."""
 
 
 def read_jwks(document: bytes) -> Mapping[str, jwt.PyJWK]:
@@ -30,7 +31,7 @@ def read_jwks(document: bytes) -> Mapping[str, jwt.PyJWK]:
 
 
 def _read_key(entry: object) -> jwt.PyJWK | None:
-    """Return the key of a JWKS entry, or None for one that is malformed, private, or not for signatures."""
+    """Return the key of a JWKS entry. None if the entry is malformed, a private key, or not for signatures."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
         return None
     if not isinstance(entry.get("alg"), str) or entry["alg"] not in ALGORITHMS or entry.get("use", "sig") != "sig":

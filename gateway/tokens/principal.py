@@ -14,13 +14,13 @@ class Principal(NamedTuple):
     token: str
     """The access token that was verified; empty for a ticket."""
     fresh: FreshTokens | None = None
-    """The tokens of a refresh that the gateway made for this request."""
+    """The new tokens, if the gateway refreshed the client's tokens for this request."""
     handle: str = ""
     """The session handle, if a session cookie authenticated the request."""
     response_headers: HeaderTuple = ()
-    """Fields for the response, whatever it is."""
+    """Header fields that authentication adds to the response, also to a refusal."""
 
     @property
     def is_fetched(self) -> bool:
-        """Whether the gateway fetched the token: the client has not presented it."""
+        """Return whether the gateway fetched the token itself, so that the client has not presented it."""
         return self.fresh is not None or bool(self.handle)

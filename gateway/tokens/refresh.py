@@ -1,7 +1,7 @@
-"""Refresh an expired access token for a client that sends its refresh token along.
+"""Refresh an expired access token for a client that sends its refresh token in the same request.
 
-Concurrent requests with one refresh token share one call to the auth service. Other workers and gateways need no
-lock: the auth service gives every concurrent caller the same successor.
+Concurrent requests with one refresh token share one call to the auth service. No lock between workers and gateways is
+needed, because the auth service returns the same successor to every concurrent caller.
 """
 
 import json
@@ -31,12 +31,12 @@ class FreshTokens:
         return tuple((name.lower().encode(), value.encode()) for name, value in self.to_headers().items())
 
     def add_to(self, refused: Refused) -> None:
-        """Add the headers to a refusal. The client's own tokens are spent: without the new ones it is logged out."""
+        """Add the headers to a refusal: the client's old refresh token is used, so it needs the new one."""
         refused.headers = {**refused.headers, **self.to_headers()}
 
 
 class TokenRefresher:
-    """Refresh tokens at the auth service, one call at a time for each refresh token."""
+    """Refreshes tokens at the auth service, with one call at a time for each refresh token."""
 
     def __init__(self, post: Post) -> None:
         self._post = post
@@ -65,5 +65,5 @@ def _read_tokens(body: bytes) -> FreshTokens:
     members = read_object(body)
     access, refresh = members.get("access"), members.get("refresh")
     if not isinstance(access, str) or not isinstance(refresh, str):
-        raise Refused("auth_unavailable", "The auth service gave no tokens.", retry_after=jittered_retry_after(1))
+        raise Refused("auth_unavailable", "The auth service returned no tokens.", retry_after=jittered_retry_after(1))
     return FreshTokens(access, refresh)

@@ -1,7 +1,8 @@
 """Follow the revocation stream in Redis and add its entries to the revocations in memory.
 
-With REVOCATION_FAIL=closed the feed also asks the auth service, at the start and after every outage, whether the
-stream is complete. Until the answer arrives, revocations of the outage may still be unpublished, so requests get 503.
+With REVOCATION_FAIL=closed, the feed also sends a completeness query to the auth service, at the start and after an
+outage. The auth service publishes what the stream lacks, and then confirms the query in the stream. Until then
+requests get 503, because revocations of the outage may be unpublished.
 """
 
 import asyncio
@@ -23,11 +24,16 @@ from gateway.redis_errors import RedisUnavailable, redis_faults
 from gateway.tokens.revocations import Revocations
 
 _BLOCK_MS = 1_000
+"""Milliseconds for which a read waits for new entries."""
+
 _PAGE = 200
-"""Entries per read: some milliseconds of the event loop."""
+"""Maximum entries per read, which take some milliseconds of the event loop."""
+
 _RETRY_SECONDS = 0.25
+
 _MAX_LOGGED_ERRORS = 5
-"""Different errors that are logged during one outage."""
+"""Maximum number of different errors that are logged during one outage."""
+
 _log = structlog.get_logger("revocation_feed")
 
 
@@ -40,20 +46,21 @@ class RevocationFeed:
         self._clock = clock
         self._last_id = "0"
         self._current_at: float | None = None
+        """When the stream was last read to its end, with no completeness query open."""
         self._is_at_end = False
         """Whether the stream was read to its end since the last outage."""
-        self._question = self._new_question()
-        """The question to the auth service that has no answer yet; empty if there is none."""
+        self._open_query = self._new_query()
+        """The completeness query that is not confirmed yet; empty if there is none."""
 
     @property
     def loaded(self) -> bool:
-        """Whether the stream was read to its end at least once."""
+        """Return whether the stream was read to its end at least once."""
         return self._current_at is not None
 
     def check(self) -> None:
-        """Raise LookupError if the stream was never read to its end."""
+        """Raise LookupError if the stream was never read to its end (readiness check)."""
         if not self.loaded:
-            raise LookupError("no revocations yet")
+            raise LookupError("the revocation feed has not been read to its end yet")
 
     def age(self, now: float) -> float:
         """Return the seconds since the stream was last read to its end; infinity before the first time."""
@@ -70,7 +77,7 @@ class RevocationFeed:
                     _log.info("revocation_feed_recovered")
                 logged_errors.clear()
             except RedisUnavailable as error:
-                # The first error is often a closed connection; the cause follows when a new connection is refused.
+                # The first error is often a closed connection. The next one, of a new connection, names the cause.
                 if error.reason not in logged_errors and len(logged_errors) < _MAX_LOGGED_ERRORS:
                     _log.warning("revocation_feed_unavailable", error=error.reason)
                     logged_errors.add(error.reason)
@@ -79,15 +86,15 @@ class RevocationFeed:
             self._revocations.evict_expired(self._clock())
 
     def _restart(self) -> None:
-        # The next server may be another one, or the same one emptied: its entry ids may start anew.
+        # Redis may have been replaced or emptied during the outage, and entry ids may begin again.
         self._last_id = "0"
         self._is_at_end = False
-        self._question = self._new_question()
+        self._open_query = self._new_query()
 
     async def _read_page(self) -> None:
-        if self._question:
-            await self._ask()
-        # Before the first full read a blocking read would delay the start by a second on an empty stream.
+        if self._open_query:
+            await self._send_query()
+        # Until the end is reached, reads do not block: on an empty stream that would delay the start by a second.
         block = _BLOCK_MS if self._is_at_end else None
         response = await self._redis.xread({STREAM: self._last_id}, count=_PAGE, block=block)
         entries = next(iter(_streams(response)), [])
@@ -95,22 +102,22 @@ class RevocationFeed:
             self._add(fields)
             self._last_id = entry_id
         self._is_at_end = len(entries) < _PAGE
-        if self._is_at_end and not self._question:
+        if self._is_at_end and not self._open_query:
             self._current_at = self._clock()
             self._revocations.mark_current(self._current_at)
 
-    def _new_question(self) -> str:
+    def _new_query(self) -> str:
         return secrets.token_hex(16) if self._revocations.fail_closed else ""
 
-    async def _ask(self) -> None:
-        """Ask the auth service whether the stream is complete. Repeated with each read: questions can be lost."""
-        await self._redis.sadd(COMPLETENESS_QUERIES, self._question)
+    async def _send_query(self) -> None:
+        """Send the completeness query. It is sent again with each read, because Redis can lose it."""
+        await self._redis.sadd(COMPLETENESS_QUERIES, self._open_query)
         await self._redis.expire(COMPLETENESS_QUERIES, COMPLETENESS_QUERY_TTL)
 
     def _add(self, fields: dict[str, str]) -> None:
         if fields.get("kind") == COMPLETENESS_REPLY:
-            if fields.get("value") == self._question:
-                self._question = ""
+            if fields.get("value") == self._open_query:
+                self._open_query = ""
             return
         try:
             self._revocations.add(read_revocation(fields))

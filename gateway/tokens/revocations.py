@@ -1,9 +1,9 @@
-"""The revoked sessions and subjects, held in memory: a check makes no call.
+"""The revoked sessions and subjects, held in memory, so that checking a token needs no call.
 
-Failure policy: while Redis is away, no new revocations arrive and known ones stay in force. REVOCATION_FAIL=open (the
-default) goes on serving, so a missed revocation takes effect when the access token expires. REVOCATION_FAIL=closed
-answers 503 once the feed has been silent for MAX_FEED_SILENCE_SECONDS. It never answers 401, because a client would
-drop a valid token.
+Failure policy: while Redis is unavailable, no new revocations arrive and known ones stay in force. With
+REVOCATION_FAIL=open (the default) requests are still served, so a missed revocation takes effect when the access
+token expires. With REVOCATION_FAIL=closed requests get 503 once the feed was last read to its end more than
+MAX_FEED_AGE_SECONDS ago. They do not get 401, because the client would drop a valid token.
 """
 
 from heapq import heappop, heappush
@@ -12,24 +12,25 @@ from contract.claims import LEEWAY, AccessClaims
 from contract.problems import Refused
 from contract.revocation import SESSION, SUBJECT, Kind, Revocation
 
-MAX_FEED_SILENCE_SECONDS = 5.0
-"""How long the feed may be silent before REVOCATION_FAIL=closed answers 503."""
+MAX_FEED_AGE_SECONDS = 5.0
+"""Time since the feed was last read to its end after which REVOCATION_FAIL=closed answers 503."""
 
 MAX_EVICTIONS = 2_000
-"""Entries that one eviction deletes: more than a feed page adds, and some milliseconds of the event loop."""
+"""Maximum entries that one eviction deletes: more than a feed page adds. It takes some milliseconds."""
 
 _UNKNOWN = (-1, -1)
+"""The times of a value that has no entry."""
 
 
 class Revocations:
-    """The revocations that a valid access token may still fall under."""
+    """The revocations that can still apply to an unexpired access token."""
 
     def __init__(self, *, fail_closed: bool) -> None:
         self.fail_closed = fail_closed
-        self._max_silence = MAX_FEED_SILENCE_SECONDS if fail_closed else float("inf")
+        self._max_feed_age = MAX_FEED_AGE_SECONDS if fail_closed else float("inf")
         self._current_at = float("-inf") if fail_closed else float("inf")
         self._by_kind: dict[Kind, dict[str, tuple[int, int]]] = {SESSION: {}, SUBJECT: {}}
-        """For each value: the revocation time, and the time until which the entry is needed."""
+        """For each `sid` or `sub`: the revocation time, and the time until which the entry is needed."""
         self._sessions, self._subjects = self._by_kind[SESSION], self._by_kind[SUBJECT]
         self._by_expiry: list[tuple[int, Kind, str]] = []
         """A heap, so that eviction looks at expired entries only."""
@@ -38,7 +39,7 @@ class Revocations:
         return len(self._sessions) + len(self._subjects)
 
     def add(self, revocation: Revocation) -> None:
-        """Add a revocation. Adding it again, in any order, changes nothing."""
+        """Add a revocation. Revocations may be added repeatedly and in any order: the latest times count."""
         entries = self._by_kind[revocation.kind]
         before = entries.get(revocation.value, _UNKNOWN)
         at, until = max(before[0], revocation.at), max(before[1], revocation.until)
@@ -53,7 +54,7 @@ class Revocations:
 
     def check(self, claims: AccessClaims, now: float) -> None:
         """Raise Refused(401) if the session or subject of `claims` was revoked, or 503 by the failure policy."""
-        if now - self._current_at > self._max_silence:
+        if now - self._current_at > self._max_feed_age:
             raise Refused("revocations_unavailable", retry_after=1)
         if claims.session in self._sessions:
             raise Refused("token_revoked")

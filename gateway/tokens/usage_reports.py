@@ -1,7 +1,7 @@
 """Report to the auth service the highest refresh generation of each session that a client has used.
 
-The auth service needs it to tell a lost refresh response from a stolen token (confirmation on first use). Reports
-leave in batches, outside of any request. While the auth service is away they wait in memory.
+The auth service uses the reports to distinguish a lost refresh response from a stolen token (confirm on first use). A
+background task sends them in batches. While the auth service is unavailable they wait in memory.
 """
 
 import asyncio
@@ -17,11 +17,13 @@ from gateway.bounded_cache import BoundedCache
 from gateway.tokens.auth_client import Post
 
 REPORT_SECONDS = 1.0
-"""Time between two reports."""
+"""Time between two batches."""
+
 BACKLOG_REPORT_SECONDS = 0.1
-"""Time between two reports while a full batch is pending."""
+"""Time between two batches while a full batch is pending."""
+
 MAX_PENDING = 100_000
-"""Sessions that may be pending; of more, the oldest are dropped."""
+"""Maximum number of pending sessions; the oldest ones beyond it are dropped."""
 
 _log = structlog.get_logger("usage_reports")
 
@@ -37,7 +39,7 @@ class UsageReports:
         return len(self._pending)
 
     def add(self, claims: AccessClaims) -> None:
-        """Add a report that the generation of `claims` is in use."""
+        """Add a report that a client has used the generation of `claims`."""
         self._add(claims.session, claims.generation)
 
     async def report_once(self) -> None:

@@ -1,7 +1,7 @@
 """The public keys that verify access tokens: the auth service's JWKS, cached.
 
-Failure policy: while the auth service is unreachable, the last good JWKS stays in use. Without any JWKS, every access
-token is answered 503, not 401, because the token is not at fault.
+Failure policy: while the auth service is unreachable, the last valid JWKS stays in use. Without any JWKS, a request
+with an access token gets 503 and not 401, because the token may be valid.
 """
 
 import asyncio
@@ -16,20 +16,20 @@ from gateway.single_flight import SingleFlight
 from gateway.tokens.jwks import read_jwks
 
 Fetch = Callable[[], Awaitable[bytes]]
-"""Return the JWKS document. Raises OSError if it cannot be fetched."""
+"""A function that returns the JWKS document. Raises OSError if it cannot be fetched."""
 
 UNKNOWN_KID_PAUSE_SECONDS = 60
 """Minimum time between two fetches that an unknown `kid` causes."""
 
 START_SECONDS = 10
-"""Time after the start in which a failed fetch is logged as info, since services start in any order."""
+"""Time after the start during which a failed fetch is logged as info, because services start in any order."""
 
 _RETRY_SECONDS = 1
 _log = structlog.get_logger("verification_keys")
 
 
 class VerificationKeys:
-    """The keys of the current JWKS, by `kid`. `max_age` is in seconds."""
+    """The keys of the current JWKS by `kid`. The JWKS is fetched again every `max_age` seconds."""
 
     def __init__(self, fetch: Fetch, clock: Clock, max_age: float) -> None:
         self._fetch = fetch
@@ -45,13 +45,13 @@ class VerificationKeys:
 
     @property
     def loaded(self) -> bool:
-        """Whether a JWKS was ever fetched."""
+        """Return whether a JWKS was fetched at least once."""
         return bool(self._keys)
 
     def check(self) -> None:
-        """Raise LookupError if no JWKS was fetched yet."""
+        """Raise LookupError if no JWKS was fetched yet (readiness check)."""
         if not self.loaded:
-            raise LookupError("no signing keys yet")
+            raise LookupError("the JWKS has not been fetched yet")
 
     def get(self, kid: object) -> jwt.PyJWK | None:
         """Return the cached key `kid`, or None."""
@@ -60,8 +60,8 @@ class VerificationKeys:
     async def find(self, kid: object) -> jwt.PyJWK | None:
         """Return the key `kid`, or None.
 
-        An unknown `kid` fetches the JWKS, at most once in UNKNOWN_KID_PAUSE_SECONDS. Right after a key rotation many
-        requests have an unknown `kid`, so all that come during a fetch wait for it.
+        For an unknown `kid` the JWKS is fetched, at most once in UNKNOWN_KID_PAUSE_SECONDS. Right after a key
+        rotation many requests have an unknown `kid`; all those that arrive during a fetch wait for its result.
         """
         known = self.get(kid)
         if known is not None or not self.loaded:
@@ -75,7 +75,7 @@ class VerificationKeys:
         return self.get(kid)
 
     async def refresh(self) -> bool:
-        """Fetch the JWKS, once for all concurrent callers. Return whether that worked."""
+        """Fetch the JWKS, once for all concurrent callers. Return whether the fetch succeeded."""
         return await self._refreshes.do("jwks", self._refresh)
 
     async def keep_fresh(self) -> None:

@@ -11,7 +11,7 @@ from contract.revocation import SESSION, SUBJECT, Revocation
 from gateway.proxy.open_streams import OpenStream, OpenStreams
 from gateway.routing.routes import Address, Route, Timeouts, Upstream
 from gateway.tokens.principal import Principal
-from gateway.tokens.revocations import MAX_FEED_SILENCE_SECONDS, Revocations
+from gateway.tokens.revocations import MAX_FEED_AGE_SECONDS, Revocations
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
 
@@ -93,7 +93,7 @@ def test_a_stream_ends_when_revocations_are_unavailable_and_requests_are_refused
     bench = Bench(fail_closed=True)
     bench.revocations.mark_current(bench.clock())
     bench.open()
-    assert bench.advance(MAX_FEED_SILENCE_SECONDS) == []
+    assert bench.advance(MAX_FEED_AGE_SECONDS) == []
     assert bench.advance(0.1) == ["revocations_unavailable"]
 
 

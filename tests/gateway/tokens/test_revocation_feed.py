@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from contract.problems import Refused
 from contract.revocation import COMPLETENESS_QUERIES, STREAM, completeness_reply
 from gateway.tokens.revocation_feed import RevocationFeed
-from gateway.tokens.revocations import MAX_FEED_SILENCE_SECONDS, Revocations
+from gateway.tokens.revocations import MAX_FEED_AGE_SECONDS, Revocations
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import read_claims
@@ -226,7 +226,7 @@ class TestFailClosed:
                 assert await until_answered(valkey) == 1
                 await until(lambda: is_available(revocations, clock()))
                 await asyncio.to_thread(valkey.stop)
-                clock.move(MAX_FEED_SILENCE_SECONDS + 1)
+                clock.move(MAX_FEED_AGE_SECONDS + 1)
                 assert not is_available(revocations, clock())
                 await asyncio.to_thread(valkey.start)
                 with Redis.from_url(valkey.url) as redis:

@@ -6,7 +6,7 @@ import pytest
 
 from contract.problems import Refused
 from contract.revocation import Revocation
-from gateway.tokens.revocations import MAX_EVICTIONS, MAX_FEED_SILENCE_SECONDS, Revocations
+from gateway.tokens.revocations import MAX_EVICTIONS, MAX_FEED_AGE_SECONDS, Revocations
 from tests.gateway.access_tokens import read_claims
 
 NOW = 1_800_000_000
@@ -98,9 +98,9 @@ def test_fail_closed_answers_503_after_a_silence_of_the_feed() -> None:
         revocations.check(read_claims(), NOW)
     assert refused.value.status == 503
     revocations.mark_current(NOW)
-    revocations.check(read_claims(), NOW + MAX_FEED_SILENCE_SECONDS)
+    revocations.check(read_claims(), NOW + MAX_FEED_AGE_SECONDS)
     with pytest.raises(Refused):
-        revocations.check(read_claims(), NOW + MAX_FEED_SILENCE_SECONDS + 0.1)
+        revocations.check(read_claims(), NOW + MAX_FEED_AGE_SECONDS + 0.1)
 
 
 def test_fail_open_accepts_tokens_during_a_silence_of_the_feed(revocations: Revocations) -> None:
