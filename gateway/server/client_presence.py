@@ -62,7 +62,7 @@ class Step(Enum):
 
 
 class ClientCheck:
-    """Decides for one client whether to wait, probe or abort. Times are the event loop's, in seconds.
+    """The check of one client: wait, probe or abort. Times are the event loop's, in seconds.
 
     `timeout` is the longest pause, in seconds, in a response to a half-closed client that cannot be probed.
     """
