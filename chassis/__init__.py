@@ -1,1 +1,1 @@
-"""How every process starts and what each answers with: settings, logs, health, problems, gunicorn defaults."""
+"""What every process needs: settings, logs, health endpoints, error responses, SQL, gunicorn defaults."""

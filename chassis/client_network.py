@@ -1,4 +1,4 @@
-"""The network that counts as one client in rate limits and throttles."""
+"""The network that counts as one client in rate limits and in the log-in throttle."""
 
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -6,9 +6,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 @lru_cache(maxsize=65_536)
 def client_network(address: str) -> str:
-    """Return an IPv4 address unchanged, and an IPv6 address as its /64, which one client owns whole (RFC 6177).
+    """Return an IPv4 address unchanged, and an IPv6 address as its /64, all of which one client has (RFC 6177).
 
-    Anything else gives "": callers must not count it, since different clients would share the count.
+    Return "" for any other text. Callers must not count "", because different clients would share one count.
     """
     try:
         parsed = ip_address(address)

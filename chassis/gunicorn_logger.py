@@ -1,4 +1,4 @@
-"""gunicorn's logger without an access log: every service logs requests itself."""
+"""gunicorn's logger without access lines, because every service logs its requests itself."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from gunicorn.glogging import Logger
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """Skips the access line, which gunicorn would otherwise format for every request and discard."""
+    """A logger that skips access lines. gunicorn's own logger would format each line and then discard it."""
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
-        """Log nothing. Called by the worker after each request."""
+        """Do nothing where gunicorn's logger formats an access line."""

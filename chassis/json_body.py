@@ -8,12 +8,14 @@ import json
 import math
 
 MAX_DEPTH = 100
+"""Levels of nesting."""
+_MAX_DIGITS = 400
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
 class MalformedJson(ValueError):
-    """The body is not acceptable JSON. `field` is the top-level member that is wrong, if it is one member."""
+    """The body is not acceptable JSON. `field` is the top-level member with the fault, or None for the whole body."""
 
     def __init__(self, reason: str, field: str | None = None) -> None:
         super().__init__(reason)
@@ -86,7 +88,7 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
         if key in seen:
             raise MalformedJson("This key appears twice.", key if key.isprintable() else None)
         seen.add(key)
-    raise AssertionError("unreachable: fewer members than pairs means a key came twice")
+    raise AssertionError("unreachable: there are fewer members than pairs, so a key appears twice")
 
 
 def _no_constant(name: str) -> JSON:
@@ -94,7 +96,7 @@ def _no_constant(name: str) -> JSON:
 
 
 def _integer(digits: str) -> int:
-    # CPython refuses to convert more than 4,300 digits with a ValueError of its own.
-    if len(digits) > 400:
-        raise MalformedJson("a number has over 400 digits")
+    # Checked first, because int() raises a plain ValueError for more than 4,300 digits.
+    if len(digits) > _MAX_DIGITS:
+        raise MalformedJson(f"a number has over {_MAX_DIGITS} digits")
     return int(digits)

@@ -1,9 +1,9 @@
-"""Logging: one JSON object a line on standard output, with the request id.
+"""Logging: one JSON object per line on standard output, with the request id.
 
-Anything that looks like a JWT is masked, as a second line of defence: no code logs tokens.
+Everything that looks like a JWT is masked, in case that code logs a token by mistake.
 
-Our own events bypass the standard library's logging, which would double the cost of a line. Libraries' records go
-through it and come out in the same format.
+Our own events bypass the logging module of the standard library, which would double the cost of a line. Records of
+libraries go through it and have the same format.
 """
 
 import json
@@ -27,7 +27,7 @@ def mask_tokens(text: str) -> str:
 def configure_logs(service: str, level: str) -> None:
     """Send records of structlog and of the standard library to stdout as JSON lines. Idempotent."""
     structlog.configure(
-        processors=[*_shared(service), _as_line],
+        processors=[*_shared_processors(service), _as_line],
         logger_factory=_StandardOutput,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -38,7 +38,7 @@ def configure_logs(service: str, level: str) -> None:
 def write_out(lines: bytes) -> None:
     """Write complete lines to standard output and flush them.
 
-    If writing fails the lines are lost: a full disk must not fail the request.
+    If that fails, the lines are lost, because a full disk must not fail the request.
     """
     try:
         sys.stdout.buffer.write(lines)
@@ -48,10 +48,10 @@ def write_out(lines: bytes) -> None:
 
 
 class _StandardOutput:
-    """The structlog logger that writes to standard output."""
+    """A structlog logger that writes to standard output."""
 
     def __init__(self, *_: object) -> None:
-        """structlog passes the logger's name, which the lines do not show."""
+        """Ignore the logger's name, which structlog passes: the lines do not show it."""
 
     def msg(self, line: bytes) -> None:
         """Write a line."""
@@ -61,14 +61,14 @@ class _StandardOutput:
 
 
 def log_config(service: str, level: str) -> dict[str, Any]:
-    """Return the standard library's configuration in the form of logging.config.dictConfig, also for gunicorn."""
+    """Return a configuration for logging.config.dictConfig and for gunicorn's `logconfig_dict`."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             _as_text,
         ],
-        "foreign_pre_chain": _shared(service),
+        "foreign_pre_chain": _shared_processors(service),
     }
     return {
         "version": 1,
@@ -78,15 +78,15 @@ def log_config(service: str, level: str) -> dict[str, Any]:
         "root": {"level": level, "handlers": ["stdout"]},
         "loggers": {
             "gunicorn.error": {"level": level, "handlers": ["stdout"], "propagate": False},
-            # logconfig_dict turns gunicorn's access log on even with accesslog = None. The services log requests
-            # themselves, without the query string.
+            # Off, because the services log their requests themselves, without the query string. With logconfig_dict
+            # gunicorn would write an access log even with accesslog = None.
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
             "alembic.runtime.plugins": {"level": "WARNING"},
         },
     }
 
 
-def _shared(service: str) -> list[Processor]:
+def _shared_processors(service: str) -> list[Processor]:
     def add_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         event["service"] = service
         return event

@@ -43,7 +43,7 @@ def _http_error_response(error: HTTPException) -> Response:
 
 
 def _broken_framing_response(_: ParseException) -> Response:
-    # gunicorn parses a chunked body when the view reads it, and raises only then.
+    # gunicorn parses a chunked body only when the view reads it.
     return problem_response(Refused("bad_body", "The body's framing is broken."))
 
 

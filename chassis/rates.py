@@ -1,11 +1,12 @@
-"""Rates such as "300/minute", as written in settings and routes."""
+"""Rates such as "300/minute" in settings and routes."""
 
 import re
 from dataclasses import dataclass
 
 _RATE = re.compile(r"(\d{1,9}) ?/ ?(?:(\d{1,5}) )?(second|minute|hour|day)s?", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
-_LONGEST = 86_400
+_MAX_PERIOD = 86_400
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +17,19 @@ class Rate:
     seconds: int
 
     def __str__(self) -> str:
-        unit, seconds = next((unit, one) for unit, one in reversed(_SECONDS.items()) if self.seconds % one == 0)
-        times = self.seconds // seconds
-        return f"{self.count}/{unit}" if times == 1 else f"{self.count}/{times} {unit}s"
+        unit, unit_seconds = next(
+            (unit, seconds) for unit, seconds in reversed(_SECONDS.items()) if self.seconds % seconds == 0
+        )
+        units = self.seconds // unit_seconds
+        return f"{self.count}/{unit}" if units == 1 else f"{self.count}/{units} {unit}s"
 
 
 def parse_rate(text: object) -> Rate:
-    """Return the rate in `text`, as "10/5 minutes". Raises ValueError, also for a period over a day."""
+    """Return the rate in `text`, such as "10/5 minutes". Raises ValueError, also for a period over a day."""
     if isinstance(text, Rate):
         return text
     parts = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
     rate = Rate(int(parts[1]), int(parts[2] or 1) * _SECONDS[parts[3]]) if parts else None
-    if rate is None or not rate.count or not 0 < rate.seconds <= _LONGEST:
+    if rate is None or not rate.count or not 0 < rate.seconds <= _MAX_PERIOD:
         raise ValueError('must be a rate as "300/minute", "50/second" or "10/5 minutes", over at most a day')
     return rate

@@ -1,6 +1,6 @@
-"""Per-request context of a Flask service: request id, trace id, client address, and the request's log line.
+"""The context of each request to a Flask service: request id, traceparent, client address, and the log line.
 
-The gateway sets X-Request-Id and X-Forwarded-*; exactly one hop of X-Forwarded-* is trusted.
+The gateway sets X-Request-Id and X-Forwarded-*. Of each X-Forwarded-* header only the last value is trusted.
 """
 
 import re
@@ -16,21 +16,21 @@ _log = structlog.get_logger("request")
 
 
 def install_request_context(app: Flask) -> None:
-    """Give every request of `app` an id, in its log lines and its response, and write one log line when it ends."""
+    """Give every request of `app` an id for its log lines and its response, and log each request when it ends."""
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
-    app.before_request(_open)
-    app.after_request(_close)
+    app.before_request(_start)
+    app.after_request(_finish)
 
 
 def request_id() -> str:
     """Return the id of the current request: the gateway's, or a new one if the gateway sent none."""
-    given: str | None = g.get("request_id")
-    return given or secrets.token_hex(16)
+    current: str | None = g.get("request_id")
+    return current or secrets.token_hex(16)
 
 
-def _open() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
+def _start() -> None:
+    received = request.headers.get("X-Request-Id", "")
+    g.request_id = received if _REQUEST_ID.fullmatch(received) else secrets.token_hex(16)
     g.started_at = time.perf_counter()
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -38,7 +38,7 @@ def _open() -> None:
         structlog.contextvars.bind_contextvars(traceparent=traceparent[:64])
 
 
-def _close(response: Response) -> Response:
+def _finish(response: Response) -> Response:
     response.headers["X-Request-Id"] = request_id()
     duration_ms = (time.perf_counter() - g.started_at) * 1000 if "started_at" in g else 0.0
     if request.path not in ("/healthz", "/readyz"):

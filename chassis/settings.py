@@ -1,7 +1,7 @@
-"""Settings from environment variables: read once, typed, frozen; every error names its variable.
+"""Settings from environment variables. They are read once, typed and frozen, and every error names its variable.
 
-The field `redis_url` is read from the variable `REDIS_URL`. A field of type SecretStr may also be read from the file
-named by `..._FILE`. An empty variable counts as unset. Secrets have no defaults.
+The field `redis_url` is read from the variable `REDIS_URL`. A field of type SecretStr can also be read from a file,
+whose path is in the variable with the ending `_FILE`. An empty variable counts as unset.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,16 +14,16 @@ from pydantic.fields import FieldInfo
 
 from contract.keys import UnusableKey, check_secret
 
-_SHOWN = 100
+_MAX_SHOWN = 100
 """Characters of a wrong value that an error message shows."""
 
 
 class SettingsError(Exception):
-    """The settings are invalid. One line a variable: its name, what is wrong, and the value unless it is secret."""
+    """The settings are invalid. One line per variable: its name, what is wrong, and the value unless it is secret."""
 
 
 class Settings(BaseModel):
-    """Settings that every process has."""
+    """The settings that every process has, and the base class of the others."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -31,7 +31,7 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
-def _strong(secret: SecretStr) -> SecretStr:
+def _check_strength(secret: SecretStr) -> SecretStr:
     try:
         check_secret(secret.get_secret_value())
     except UnusableKey as error:
@@ -39,14 +39,14 @@ def _strong(secret: SecretStr) -> SecretStr:
     return secret
 
 
-StrongSecret = Annotated[SecretStr, AfterValidator(_strong)]
+StrongSecret = Annotated[SecretStr, AfterValidator(_check_strength)]
 """A shared secret of at least 32 bytes that is not a published example."""
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 
 
 def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
-    """Return the settings in `environ`. Raises SettingsError, which names every wrong variable."""
+    """Return the settings in `environ`. Raises SettingsError, which lists every wrong variable."""
     values: dict[str, str] = {}
     problems: dict[str, str] = {}
     for name, info in model.model_fields.items():
@@ -64,7 +64,7 @@ def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
             path = environ.get(f"{variable}_FILE")
             if reason == "is missing" and path and _is_secret(model.model_fields[variable.lower()]):
                 problems.setdefault(variable, f"{variable}_FILE names {path}, which is empty")
-            problems.setdefault(variable, f"{variable} {reason}{_origin(variable, model, environ)}")
+            problems.setdefault(variable, f"{variable} {reason}{_value_or_path(variable, model, environ)}")
     if problems:
         raise SettingsError("\n".join(problems.values()))
     return settings
@@ -87,12 +87,12 @@ def _read(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | N
         raise SettingsError(f"{variable}_FILE names {path}, which cannot be read: {error.strerror}") from error
 
 
-def _origin(variable: str, model: type[Settings], environ: Mapping[str, str]) -> str:
-    """Return what an error message adds: the value, or for a secret the file that it was read from."""
+def _value_or_path(variable: str, model: type[Settings], environ: Mapping[str, str]) -> str:
+    """Return the end of an error message: the value, or for a secret the file that it was read from."""
     info = model.model_fields.get(variable.lower())
     if info is None or not _is_secret(info):
         value = environ.get(variable, "")
-        return f"; got {value[:_SHOWN]!r}" if value else ""
+        return f"; got {value[:_MAX_SHOWN]!r}" if value else ""
     path = environ.get(f"{variable}_FILE")
     return f"; it was read from {path}" if path else ""
 
@@ -103,24 +103,24 @@ def _is_secret(info: FieldInfo) -> bool:
 
 
 def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Yield each wrong variable and the reason."""
+    """Yield the name of each wrong variable, and what is wrong."""
     for problem in error.errors(include_input=False, include_url=False):
         variable = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
         reason = "is missing" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
         yield variable, f"{reason[0].lower()}{reason[1:]}" if reason.startswith("Input") else reason
 
 
-_CLOSE = 0.85
-"""Similarity (0 to 1) from which a name counts as a misspelling of another."""
+_MIN_SIMILARITY = 0.85
+"""Similarity of two names (0 to 1) at which one counts as a misspelling of the other."""
 
 
 def misspelled(environ: Iterable[str], *models: type[Settings]) -> dict[str, str]:
-    """Return the variables that no model reads but that resemble one it reads, each with that name."""
+    """Return the variables that are no settings of `models` but look like one, each with the name of that setting."""
     known = {
         name for model in models for field in model.model_fields for name in (field.upper(), f"{field.upper()}_FILE")
     }
     found = {}
     for variable in set(environ) - known:
-        if close := get_close_matches(variable.upper(), known, n=1, cutoff=_CLOSE):
+        if close := get_close_matches(variable.upper(), known, n=1, cutoff=_MIN_SIMILARITY):
             found[variable] = close[0]
     return found

@@ -13,7 +13,7 @@ _log = structlog.get_logger("settings")
 
 
 def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
-    """Return the settings in `environ`. If these or those of `others` are invalid, report and exit 2."""
+    """Return the settings in `environ`. If they or those of `others` are invalid, exit with status 2 and the reasons."""
     if problems := settings_problems(environ, model, *others):
         refuse_to_start(SettingsError("\n".join(problems)))
     return load(model, environ)
@@ -23,9 +23,10 @@ def settings_problems(environ: Mapping[str, str], *models: type[Settings]) -> li
     """Return every problem of the settings in `environ`, and the variables that look misspelled."""
     problems = [line for model in models for line in _problems(model, environ)]
     if problems:
-        meant = sorted(misspelled(environ, *models).items())
         problems += [
-            f"{name} is not a setting; did you mean {known}?" for name, known in meant if not environ.get(known)
+            f"{variable} is not a setting; did you mean {setting}?"
+            for variable, setting in sorted(misspelled(environ, *models).items())
+            if not environ.get(setting)
         ]
     return list(dict.fromkeys(problems))
 
@@ -39,13 +40,13 @@ def _problems(model: type[Settings], environ: Mapping[str, str]) -> list[str]:
 
 
 def warn_about_misspelled(environ: Mapping[str, str], *models: type[Settings]) -> None:
-    """Log each variable that resembles a setting but is none."""
-    for variable, meant in sorted(misspelled(environ, *models).items()):
-        _log.warning("unknown_setting", variable=variable, did_you_mean=meant)
+    """Log a warning for each variable that looks like a misspelled setting."""
+    for variable, setting in sorted(misspelled(environ, *models).items()):
+        _log.warning("unknown_setting", variable=variable, did_you_mean=setting)
 
 
 def refuse_to_start(problems: Exception) -> NoReturn:
-    """Print each line of `problems` on stderr and exit with status 2."""
+    """Print the message of `problems` on stderr, each line with a prefix, and exit with status 2."""
     for line in str(problems).splitlines():
         sys.stderr.write(f"cannot start: {line}\n")
     raise SystemExit(2) from None
@@ -60,17 +61,19 @@ def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
         "logger_class": "chassis.gunicorn_logger.GunicornLogger",
         "graceful_timeout": 30,
         "timeout": 60,
-        "keepalive": 75,  # longer than the gateway keeps idle connections, so that the gateway closes first
-        # Higher than the gateway's highest limits (gateway/http/request_limits.py) plus what it adds, so that the
-        # gateway refuses first, with problem details. All cookies arrive as one field. 8190 is gunicorn's maximum.
+        # Longer than the gateway keeps idle connections, so that the service never closes one that the gateway is
+        # about to use.
+        "keepalive": 75,
+        # Higher than the gateway's limits (gateway/http/request_limits.py) plus the fields that it adds, so that the
+        # gateway refuses a request, with problem details. The gateway sends all cookies in one field. 8190 is
+        # gunicorn's maximum.
         "limit_request_line": 8190,
         "limit_request_fields": 1_100,
         "limit_request_field_size": 81_920,
-        # No header may set other WSGI variables: by gunicorn's default, a `SCRIPT_NAME:` header from a trusted peer
-        # rewrites the path.
+        # By default gunicorn lets a `SCRIPT_NAME:` header from a trusted address change the path.
         "forwarder_headers": "",
         "header_map": "refuse",
         "forwarded_allow_ips": "127.0.0.1,::1",
-        # Its default path is the same for all services of one user.
+        # Off, because its default path is the same for all services of one user.
         "control_socket_disable": True,
     }

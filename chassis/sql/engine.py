@@ -34,10 +34,10 @@ def database_url(text: str) -> str:
 
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
-    """Return create_engine options for `url`: bounded waits, and a check that replaces broken connections.
+    """Return the options of create_engine for `url`: timeouts, and a check that replaces broken connections.
 
-    The pool holds one connection for each of `threads`. Errors do not show a statement's parameters, which are
-    personal data and password hashes.
+    The pool has one connection for each of `threads`. Errors do not show the parameters of a statement, because these
+    contain personal data and password hashes.
     """
     options: dict[str, Any] = {"hide_parameters": True, "pool_size": threads, "max_overflow": 0, "pool_timeout": 5}
     if not url.startswith("postgresql"):
@@ -51,7 +51,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
 def prepare_engine(engine: Engine) -> None:
     """Set up SQLite for concurrent use: write-ahead log, foreign keys, writers that queue for at most 5 seconds.
 
-    Readers and the writer do not wait for each other. Other databases need no preparation.
+    Readers do not wait for a writer, nor a writer for readers. Other databases need no preparation.
     """
     if engine.dialect.name != "sqlite":
         return
@@ -68,16 +68,16 @@ def prepare_engine(engine: Engine) -> None:
 
 
 def database_reason(error: BaseException) -> str:
-    """Return the driver's message on one line. SQLAlchemy's own message would show the statement and its data."""
+    """Return the driver's message on one line. The message of SQLAlchemy would also show the statement."""
     cause = (isinstance(error, DBAPIError) and error.orig) or error
     return " ".join(str(cause).split()) or type(cause).__name__
 
 
 def close_database_of(worker: Any) -> None:
-    """Close the pooled connections of a gunicorn worker that stops.
+    """Close the database connections of a gunicorn worker that stops.
 
-    On SQLite, checkpoint the write-ahead log first, so that after a clean stop the database is one file. If another
-    process still uses the database, that process checkpoints when it stops.
+    On SQLite, copy the write-ahead log into the database file first (a checkpoint), so that after a clean stop the
+    database is one file. If another process still uses the database, that process does it when it stops.
     """
     # A worker that failed to start has no application.
     app = getattr(worker, "wsgi", None)
@@ -99,7 +99,7 @@ def _on_connect(connection: Any, _: object) -> None:
         raise TypeError(f"expected a SQLite connection, not {type(connection).__name__}")
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
-    # NORMAL can lose the last commits in a power failure. A refresh that was answered must be on disk.
+    # With NORMAL a power failure can lose the last commits. A rotation must be on disk before its response is sent.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")

@@ -1,6 +1,6 @@
-"""Write a service's next migration: the difference between its models and the tables that its migrations create.
+"""Write the next migration of a service: the difference between its models and the tables of its migrations.
 
-For developers. Needs no settings: the migrations run in a temporary SQLite file.
+For developers. It needs no settings, because it runs the migrations in a temporary SQLite file.
 """
 
 import tempfile
@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 
 
 def write_migration(db: SQLAlchemy, folder: Path, message: str) -> Path | None:
-    """Write `folder`/versions/NNNN_message.py and return its path; None if nothing differs."""
+    """Write `folder`/versions/NNNN_message.py and return its path. Return None if nothing differs."""
     before = set(_versions(folder))
     with tempfile.TemporaryDirectory() as empty:
         app = Flask(__name__)

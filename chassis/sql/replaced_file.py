@@ -1,7 +1,7 @@
-"""Detect that a SQLite file was replaced, and reconnect.
+"""Detect that a SQLite file was moved or replaced, for example by a backup, and open the new file.
 
-A file that is moved or replaced by a backup stays open in existing connections. Without this check they would keep
-reading old data, and their writes would be lost.
+Existing connections keep the old file open. Without this check they would read old data, and their writes would be
+lost.
 """
 
 import os
@@ -11,26 +11,27 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_FILE = "database file"
+_FILE_ID = "file id"
 
 
 def reconnect_if_replaced(engine: Engine) -> None:
-    """Discard a pooled connection on checkout if the file at its path is no longer the one it opened. SQLite only."""
+    """Replace a pooled connection on checkout if its file is no longer the file at its path. SQLite only."""
     path = engine.url.database
     if engine.dialect.name != "sqlite" or not path or path == ":memory:":
         return
 
     @event.listens_for(engine, "connect")
     def remember(_: Any, entry: ConnectionPoolEntry) -> None:
-        entry.info[_FILE] = _identity(path)
+        entry.info[_FILE_ID] = _file_id(path)
 
     @event.listens_for(engine, "checkout")
     def compare(_: Any, entry: ConnectionPoolEntry, __: Any) -> None:
-        if entry.info.get(_FILE) != _identity(path):
-            raise DisconnectionError  # the pool answers this with a new connection
+        if entry.info.get(_FILE_ID) != _file_id(path):
+            raise DisconnectionError  # the pool opens a new connection then
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _file_id(path: str) -> tuple[int, int] | None:
+    """Return device and inode, or None if there is no file."""
     try:
         file = os.stat(path)
     except OSError:

@@ -1,7 +1,7 @@
 """SQLite connections whose writes are serialized with a lock, so that concurrent writers wait in order.
 
-SQLite allows one writer at a time. Its own busy handler polls with delays of up to 100 ms, so a newcomer often gets
-in first: under load some writers fail with `database is locked` while others never wait. Reads take no lock.
+SQLite allows one writer at a time. Its own busy handler polls with delays of up to 100 ms, so a later writer often
+writes first. Under load some writers then fail with `database is locked`. Reads need no lock.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits before it fails with `database is locked`."""
 
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLAC")
-"""First letters of the statements before which Python's sqlite3 opens a transaction."""
+"""The first six letters of the statements before which Python's sqlite3 module begins a transaction."""
 
 SomeCursor = TypeVar("SomeCursor", bound=sqlite3.Cursor)
 
@@ -68,7 +68,7 @@ class SerializedConnection(sqlite3.Connection):
             raise
 
     def _begin(self, deadline: float) -> None:
-        # SQLite's busy handler sleeps longer than most transactions take.
+        # Without SQLite's busy handler, which sleeps longer than most transactions take.
         cursor = super().cursor()
         cursor.execute("PRAGMA busy_timeout=0")
         try:

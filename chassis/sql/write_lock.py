@@ -1,6 +1,6 @@
-"""Fair locks: between threads in the order of arrival, and between processes through a lock file.
+"""Fair locks: one between threads, in the order in which they called it, and one between processes, a lock file.
 
-An unfair lock starves occasional users while others take it again at once. Here the longest-waiting thread is next.
+With an unfair lock, a thread that releases it and acquires it again at once can keep all others waiting.
 """
 
 import fcntl
@@ -27,15 +27,15 @@ class WriteLock:
             if not self._is_locked:
                 self._is_locked = True
                 return True
-            ticket = threading.Lock()
-            ticket.acquire()
-            self._waiting.append(ticket)
-        if ticket.acquire(timeout=max(deadline - time.monotonic(), 0)):
+            own_turn = threading.Lock()
+            own_turn.acquire()
+            self._waiting.append(own_turn)
+        if own_turn.acquire(timeout=max(deadline - time.monotonic(), 0)):
             return True
         with self._guard:
-            if ticket not in self._waiting:
-                return True  # released between the deadline and here
-            self._waiting.remove(ticket)
+            if own_turn not in self._waiting:
+                return True  # `release` passed the lock on between the deadline and this check
+            self._waiting.remove(own_turn)
             return False
 
     def release(self) -> None:
@@ -51,8 +51,8 @@ class WriteLock:
 def process_lock(path: str, deadline: float) -> Iterator[None]:
     """Hold an exclusive lock on the file at `path`, which is created for this purpose only.
 
-    Continues without the lock after `deadline` (seconds of time.monotonic()), or if the file cannot be opened: the
-    lock only keeps writers in order; SQLite itself keeps them apart.
+    After `deadline` (seconds of time.monotonic()), or if the file cannot be opened, the block runs without the lock.
+    That is safe: the lock only orders the writers, and SQLite itself prevents two writers at the same time.
     """
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -76,12 +76,13 @@ def process_lock(path: str, deadline: float) -> Iterator[None]:
 def retry_delays(deadline: float) -> Iterator[None]:
     """Yield at once, then after delays of up to 2 ms, until `deadline` (seconds of time.monotonic()).
 
-    Delays are short because only one thread of each process waits here. They shrink as the deadline nears, so that
-    the longest-waiting process tries more often, and they are random, so that processes do not retry in step.
+    Delays can be short because only one thread of each process waits here. They become shorter near the deadline, so
+    that the process that has waited longest tries most often. They are random, so that processes do not retry at the
+    same moment.
     """
-    pause = 0.0001
+    delay = 0.0001
     yield
     while (left := deadline - time.monotonic()) > 0:
-        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
-        pause = min(pause * 1.5, left * left / 12_500)
+        time.sleep(delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        delay = min(delay * 1.5, left * left / 12_500)
         yield

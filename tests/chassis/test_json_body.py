@@ -1,7 +1,8 @@
-"""JSON bodies are parsed strictly, so that no two parsers read one body differently (R23)."""
+"""JSON bodies are parsed strictly, so that no two parsers can read one body differently."""
 
 import json
 import math
+import time
 
 import pytest
 from hypothesis import example, given
@@ -19,7 +20,7 @@ def test_plain_values_are_parsed(value: JSON) -> None:
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
-REFUSED = [
+REJECTED = [
     (b"", None),
     (b"   ", None),
     (b"{", None),
@@ -63,12 +64,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("body", "field"), REFUSED, ids=lambda part: repr(part)[:30])
+@pytest.mark.parametrize(("body", "field"), REJECTED, ids=lambda part: repr(part)[:30])
 def test_ambiguous_json_is_rejected_and_the_field_is_named(body: bytes, field: str | None) -> None:
-    with pytest.raises(MalformedJson) as refused:
+    with pytest.raises(MalformedJson) as error:
         parse_json(body)
-    assert refused.value.field == field
-    assert refused.value.reason
+    assert error.value.field == field
+    assert error.value.reason
 
 
 def nested(depth: int, innermost: str, opening: str, closing: str) -> bytes:
@@ -86,9 +87,9 @@ def test_lists_may_nest_a_hundred_levels(innermost: str) -> None:
 def test_objects_may_nest_a_hundred_levels(innermost: str) -> None:
     inside = 0 if innermost == "1" else 1
     parse_json(nested(MAX_DEPTH - inside, innermost, '{"a":', "}"))
-    with pytest.raises(MalformedJson, match="nested deeper") as refused:
+    with pytest.raises(MalformedJson, match="nested deeper") as error:
         parse_json(nested(MAX_DEPTH - inside + 1, innermost, '{"a":', "}"))
-    assert refused.value.field == "a"
+    assert error.value.field == "a"
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
@@ -100,8 +101,11 @@ def test_numbers_may_have_up_to_four_hundred_digits() -> None:
 
 
 def test_a_body_with_many_members_is_parsed_quickly() -> None:
+    """In a time that grows with the length of the body, not with its square."""
     wide = json.dumps({f"key-{number}": [number] * 3 for number in range(20_000)}).encode()
+    started = time.process_time()
     assert len(parse_json(wide)) == 20_000  # type: ignore[arg-type]
+    assert time.process_time() - started < 2
 
 
 FRAGMENTS = st.sampled_from(
@@ -139,7 +143,7 @@ VALUES = st.recursive(
 @example(b'{"a":' * 1_000)
 @example(b"-")
 def test_any_body_is_parsed_or_rejected(body: bytes) -> None:
-    """The result is a value or MalformedJson, and every value can be encoded and stored."""
+    """parse_json raises nothing but MalformedJson, and every value it returns can be encoded and stored."""
     try:
         value = parse_json(body)
     except MalformedJson:

@@ -1,4 +1,4 @@
-"""Every log line is one JSON object, and none of them holds a token (R19)."""
+"""Every log line is one JSON object, and none contains a token."""
 
 import json
 import subprocess
@@ -68,24 +68,24 @@ def test_structlog_and_standard_loggers_each_write_a_record_once(lines: list[dic
     ]
 
 
-def test_no_line_holds_a_token(lines: list[dict[str, Any]]) -> None:
+def test_no_line_contains_a_token(lines: list[dict[str, Any]]) -> None:
     written = json.dumps(lines)
     assert written.count("[token]") >= 8
     assert not any(part in written for part in TOKEN.split("."))
 
 
 def test_a_line_that_cannot_be_written_is_dropped() -> None:
-    """The request that logged it continues."""
+    """The program that logs it continues."""
     with open("/dev/full", "wb") as full_disk:
         ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM + "import os; os.write(2, b'went on'); os._exit(0)"],
+            [sys.executable, "-c", PROGRAM + "import os; os.write(2, b'continued'); os._exit(0)"],
             stdout=full_disk,
             stderr=subprocess.PIPE,
             text=True,
             check=True,
             timeout=30,
         )
-    assert "went on" in ended.stderr
+    assert "continued" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_a_line_that_cannot_be_written_is_dropped() -> None:
         ("notes.example.org", "notes.example.org"),
     ],
 )
-def test_everything_that_looks_like_a_token_is_masked(text: str, masked: str) -> None:
+def test_only_what_looks_like_a_token_is_masked(text: str, masked: str) -> None:
     assert mask_tokens(text) == masked

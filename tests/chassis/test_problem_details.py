@@ -1,4 +1,4 @@
-"""Every error response of a service is problem details with a code and the request id (R21, R22)."""
+"""Every error response of a service is problem details with a code and the request id."""
 
 import json
 
@@ -25,7 +25,7 @@ def client() -> FlaskClient:
         raise Refused(code, "Not now.", retry_after=7, extra={"fields": {"title": ["Too long."]}})
 
     @app.get("/abort/<int:status>")
-    def give_up(status: int) -> str:
+    def abort_with(status: int) -> str:
         abort(status)
 
     @app.get("/fail")
@@ -33,7 +33,7 @@ def client() -> FlaskClient:
         raise RuntimeError("password=hunter2")
 
     @app.get("/redirect")
-    def go_on() -> Response:
+    def to_elsewhere() -> Response:
         return redirect("/elsewhere")
 
     @app.post("/body")
@@ -47,24 +47,24 @@ def client() -> FlaskClient:
     return app.test_client()
 
 
-def problem(answer: TestResponse) -> tuple[int, str]:
+def problem(response: TestResponse) -> tuple[int, str]:
     """Return status and code, after checking the other members."""
-    assert answer.content_type == "application/problem+json"
-    members = json.loads(answer.data)
-    assert members["status"] == answer.status_code
-    assert members["request_id"] == answer.headers["X-Request-Id"]
+    assert response.content_type == "application/problem+json"
+    members = json.loads(response.data)
+    assert members["status"] == response.status_code
+    assert members["request_id"] == response.headers["X-Request-Id"]
     assert members["type"] == f"urn:sallyport:problem:{members['code']}"
     assert members["title"]
     assert members["detail"]
-    return answer.status_code, members["code"]
+    return response.status_code, members["code"]
 
 
 def test_a_refusal_has_code_detail_and_retry_after(client: FlaskClient) -> None:
-    answer = client.get("/refused/store_unavailable")
-    assert problem(answer) == (503, "store_unavailable")
-    assert answer.headers["Retry-After"] == "7"
-    assert json.loads(answer.data)["detail"] == "Not now."
-    assert json.loads(answer.data)["fields"] == {"title": ["Too long."]}
+    response = client.get("/refused/store_unavailable")
+    assert problem(response) == (503, "store_unavailable")
+    assert response.headers["Retry-After"] == "7"
+    assert json.loads(response.data)["detail"] == "Not now."
+    assert json.loads(response.data)["fields"] == {"title": ["Too long."]}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,6 @@ def test_a_refusal_has_code_detail_and_retry_after(client: FlaskClient) -> None:
     ],
 )
 def test_only_401_and_403_carry_a_challenge(client: FlaskClient, code: str, challenge: str | None) -> None:
-    """R20."""
     assert client.get(f"/refused/{code}").headers.get("WWW-Authenticate") == challenge
 
 
@@ -108,22 +107,22 @@ def test_a_wrong_path_method_or_size_is_problem_details(client: FlaskClient) -> 
 
 
 def test_an_internal_error_shows_no_details(client: FlaskClient) -> None:
-    """R21: no stack trace and no exception text."""
-    answer = client.get("/fail")
-    assert problem(answer) == (500, "internal_error")
-    assert b"hunter2" not in answer.data
-    assert b"Traceback" not in answer.data
+    """Neither the traceback nor the text of the exception."""
+    response = client.get("/fail")
+    assert problem(response) == (500, "internal_error")
+    assert b"hunter2" not in response.data
+    assert b"Traceback" not in response.data
 
 
-def test_a_redirect_is_passed_through(client: FlaskClient) -> None:
+def test_a_redirect_is_not_changed(client: FlaskClient) -> None:
     assert client.get("/redirect").headers["Location"] == "/elsewhere"
 
 
-# --- the request's context -----------------------------------------------------------------------------------------
+# --- context of the request -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("given", "is_kept"),
+    ("sent", "is_kept"),
     [
         ("0123456789abcdef", True),
         ("short", False),
@@ -133,11 +132,11 @@ def test_a_redirect_is_passed_through(client: FlaskClient) -> None:
         ("", False),
     ],
 )
-def test_a_valid_request_id_is_kept_and_any_other_replaced(client: FlaskClient, given: str, is_kept: bool) -> None:
-    answer = client.get("/who", headers={"X-Request-Id": given})
-    assert (answer.get_json()["id"] == given) is is_kept
-    assert answer.headers["X-Request-Id"] == answer.get_json()["id"]
-    assert len(answer.headers["X-Request-Id"]) >= 8
+def test_a_valid_request_id_is_kept_and_any_other_replaced(client: FlaskClient, sent: str, is_kept: bool) -> None:
+    response = client.get("/who", headers={"X-Request-Id": sent})
+    assert (response.get_json()["id"] == sent) is is_kept
+    assert response.headers["X-Request-Id"] == response.get_json()["id"]
+    assert len(response.headers["X-Request-Id"]) >= 8
 
 
 def test_exactly_one_proxy_hop_is_trusted(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""The logged reason of a Redis failure, with real servers that refuse."""
+"""The reason of a Redis failure, from real servers that refuse commands or connections."""
 
 import asyncio
 import socket
@@ -38,8 +38,8 @@ def locked_port() -> Iterator[int]:
 
 
 @contextmanager
-def saying(answer: bytes) -> Iterator[int]:
-    """Run a server that gives one answer to everything."""
+def server_that_sends(response: bytes) -> Iterator[int]:
+    """Run a server that sends `response` to every client. Yield its port."""
 
     def serve() -> None:
         while True:
@@ -49,7 +49,7 @@ def saying(answer: bytes) -> Iterator[int]:
                 return
             with peer, suppress(ConnectionError):
                 peer.recv(1000)
-                peer.sendall(answer)
+                peer.sendall(response)
                 peer.recv(1000)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -61,24 +61,24 @@ def saying(answer: bytes) -> Iterator[int]:
 
 
 def reason(url: str) -> str:
-    """Return the reason, after checking that the sync and the asyncio client give the same."""
-    message = reason_of_threads(url)
-    assert asyncio.run(reason_of_a_loop(url)) == message
+    """Return the reason, after checking that it is the same for the synchronous and the asyncio client."""
+    message = reason_of_synchronous_client(url)
+    assert asyncio.run(reason_of_asyncio_client(url)) == message
     return message
 
 
-async def reason_of_a_loop(url: str) -> str:
+async def reason_of_asyncio_client(url: str) -> str:
     async with AsyncRedis.from_url(url, socket_timeout=2, retry=AsyncRetry(NoBackoff(), 0)) as client:
-        with pytest.raises((RedisError, OSError)) as failed:
+        with pytest.raises((RedisError, OSError)) as error:
             await client.ping()
-    return redis_reason(failed.value)
+    return redis_reason(error.value)
 
 
-def reason_of_threads(url: str) -> str:
+def reason_of_synchronous_client(url: str) -> str:
     retry = Retry(NoBackoff(), 0)
-    with Redis.from_url(url, socket_timeout=2, retry=retry) as client, pytest.raises((RedisError, OSError)) as failed:
+    with Redis.from_url(url, socket_timeout=2, retry=retry) as client, pytest.raises((RedisError, OSError)) as error:
         client.ping()
-    return redis_reason(failed.value)
+    return redis_reason(error.value)
 
 
 def test_a_missing_or_wrong_password_is_reported_in_redis_words(locked_port: int) -> None:
@@ -90,39 +90,39 @@ def test_a_missing_or_wrong_password_is_reported_in_redis_words(locked_port: int
 
 
 def test_protected_mode_is_reported_in_one_sentence() -> None:
-    with saying(DENIED) as port:
+    with server_that_sends(DENIED) as port:
         message = reason(f"redis://127.0.0.1:{port}")
     assert message == "refused: DENIED Redis is running in protected mode because no password is set"
 
 
 def test_tls_against_a_plaintext_port_is_reported() -> None:
-    with saying(b"-ERR unknown command\r\n") as port:
+    with server_that_sends(b"-ERR unknown command\r\n") as port:
         assert reason(f"rediss://127.0.0.1:{port}").startswith("TLS failed: ")
 
 
-def test_a_timeout_is_reported_by_its_kind() -> None:
+def test_a_refused_connection_is_reported_by_the_class_of_the_error() -> None:
     assert reason(f"redis://127.0.0.1:{free_port()}") == "ConnectionError"
 
 
 def test_the_stack_reports_the_refusal(locked_port: int) -> None:
-    with pytest.raises(StartError) as refused:
+    with pytest.raises(StartError) as error:
         check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{locked_port}"})
-    assert "REDIS_URL: the Redis there refused" in str(refused.value)
-    assert "username-password" in str(refused.value)
-    assert "hunter2" not in str(refused.value)
+    assert "REDIS_URL: the Redis there refused" in str(error.value)
+    assert "username-password" in str(error.value)
+    assert "hunter2" not in str(error.value)
 
 
 def test_the_auth_service_logs_the_refusal_and_the_recovery(locked_port: int) -> None:
     clock = MovableClock()
-    link = RedisClient(f"redis://127.0.0.1:{locked_port}", clock=clock)
+    client = RedisClient(f"redis://127.0.0.1:{locked_port}", clock=clock)
     with capture_logs() as logged, Redis(port=locked_port, password="right") as operator:
         for _ in range(FAILURES):
             with pytest.raises(RedisUnavailable):
-                link.ask(lambda redis: redis.ping())
+                client.ask(lambda redis: redis.ping())
         operator.config_set("requirepass", "")
         clock.move(10)
-        assert link.ask(lambda redis: redis.ping())
+        assert client.ask(lambda redis: redis.ping())
         operator.config_set("requirepass", "right")
-    link.close()
+    client.close()
     assert [line["event"] for line in logged] == ["redis_unavailable", "redis_recovered"]
     assert logged[0]["reason"].startswith("refused: ")

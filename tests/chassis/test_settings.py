@@ -1,4 +1,4 @@
-"""Wrong settings are named, with the value unless it is a secret (R8)."""
+"""An error names each wrong setting and shows its value, unless it is a secret."""
 
 from importlib import import_module
 from pathlib import Path
@@ -25,17 +25,17 @@ class Example(Settings):
     is_on: bool = False
 
 
-def refusal(**environ: str) -> str:
+def error_text(**environ: str) -> str:
     """Return the error message for these variables, after checking that it shows no secret."""
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(SettingsError) as error:
         load(Example, environ)
-    message = str(refused.value)
-    secret = ("THE_SECRET", "OLD_SECRET", "A_KEY")
-    assert not any(value in message for name, value in environ.items() if name in secret and len(value) > 3)
+    message = str(error.value)
+    secrets = ("THE_SECRET", "OLD_SECRET", "A_KEY")
+    assert not any(value in message for name, value in environ.items() if name in secrets and len(value) > 3)
     return message
 
 
-def test_given_settings_are_read_and_others_have_defaults() -> None:
+def test_set_variables_are_read_and_other_settings_have_defaults() -> None:
     settings = load(Example, {"THE_SECRET": GOOD, "PORT": "9000", "IS_ON": "on", "UNRELATED": "x"})
     assert settings.the_secret.get_secret_value() == GOOD
     assert (settings.port, settings.is_on, settings.log_level, settings.app_env) == (
@@ -55,7 +55,7 @@ def test_settings_are_frozen_and_do_not_show_their_secrets() -> None:
 
 def test_an_empty_variable_counts_as_unset() -> None:
     assert load(Example, {"THE_SECRET": GOOD, "PORT": ""}).port == 8_000
-    assert refusal(THE_SECRET="") == "THE_SECRET is missing"
+    assert error_text(THE_SECRET="") == "THE_SECRET is missing"
 
 
 @pytest.mark.parametrize(
@@ -74,25 +74,25 @@ def test_an_empty_variable_counts_as_unset() -> None:
     ],
 )
 def test_each_problem_names_its_variable(environ: dict[str, str], message: str) -> None:
-    assert refusal(**environ).startswith(message)
+    assert error_text(**environ).startswith(message)
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("IS_ON", "perhaps"), ("LOG_LEVEL", "x" * 101)])
 def test_a_wrong_value_is_shown_unless_it_is_secret(name: str, value: str) -> None:
-    (message,) = [line for line in refusal(**{name: value}).splitlines() if line.startswith(name)]
+    (message,) = [line for line in error_text(**{name: value}).splitlines() if line.startswith(name)]
     assert message.endswith(f"; got {value[:100]!r}")
 
 
 def test_a_wrong_secret_from_a_file_is_reported_with_the_path(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("tooshort")
-    message = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    message = error_text(THE_SECRET_FILE=str(tmp_path / "secret"))
     assert message == f"THE_SECRET is shorter than 32 bytes; it was read from {tmp_path / 'secret'}"
     (tmp_path / "empty").write_text("\n")
     assert (
-        refusal(THE_SECRET_FILE=str(tmp_path / "empty"))
+        error_text(THE_SECRET_FILE=str(tmp_path / "empty"))
         == f"THE_SECRET_FILE names {tmp_path / 'empty'}, which is empty"
     )
-    missing = refusal(THE_SECRET_FILE=str(tmp_path / "none"))
+    missing = error_text(THE_SECRET_FILE=str(tmp_path / "none"))
     assert missing == f"THE_SECRET_FILE names {tmp_path / 'none'}, which cannot be read: No such file or directory"
 
 
@@ -121,11 +121,11 @@ def test_a_misspelled_variable_is_logged_with_the_likely_name() -> None:
 def test_a_setting_of_another_service_is_not_reported_as_misspelled() -> None:
     """In `make run` all services share one environment."""
     names = {line[1:].split("=")[0] for line in (ROOT / ".env.example").read_text().splitlines() if line[:1] == "#"}
-    everything = {name for name in names if name.isupper()} | {f"{secret.setting}_FILE" for secret in SECRETS}
+    all_settings = {name for name in names if name.isupper()} | {f"{secret.setting}_FILE" for secret in SECRETS}
     for service in ("gateway", "auth_service", "resource_service"):
         members = vars(import_module(f"{service}.settings")).values()
         models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
-        assert misspelled(everything, *models) == {}, service
+        assert misspelled(all_settings, *models) == {}, service
 
 
 def test_problems_in_two_groups_of_settings_are_reported_together(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +139,7 @@ def test_problems_in_two_groups_of_settings_are_reported_together(capsys: pytest
 
 
 def test_every_problem_is_reported_at_once() -> None:
-    message = refusal(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
+    message = error_text(PORT="eighty", IS_ON="perhaps", OLD_SECRET="tooshort")
     assert [line.split(" ")[0] for line in message.splitlines()] == ["THE_SECRET", "OLD_SECRET", "PORT", "IS_ON"]
 
 
@@ -160,7 +160,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
 
 def test_a_variable_and_its_file_together_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
-    message = refusal(THE_SECRET=GOOD, THE_SECRET_FILE=str(tmp_path / "secret"))
+    message = error_text(THE_SECRET=GOOD, THE_SECRET_FILE=str(tmp_path / "secret"))
     assert message == "THE_SECRET and THE_SECRET_FILE are both set: keep one"
 
 
@@ -168,7 +168,7 @@ def test_a_variable_and_its_file_together_are_rejected(tmp_path: Path) -> None:
 def test_an_unusable_secret_file_is_reported_by_its_variable(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    message = refusal(THE_SECRET_FILE=str(tmp_path / "secret"))
+    message = error_text(THE_SECRET_FILE=str(tmp_path / "secret"))
     assert message.startswith(("THE_SECRET ", "THE_SECRET_FILE "))
     assert "\n" not in message
 
@@ -179,9 +179,9 @@ def test_only_secrets_come_from_files(tmp_path: Path) -> None:
 
 
 def test_a_process_that_cannot_start_reports_why_and_exits(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_error:
         settings_or_exit(Example, {"PORT": "eighty"})
-    assert ended.value.code == 2
+    assert exit_error.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "cannot start: THE_SECRET is missing"
     assert lines[1].startswith("cannot start: PORT ")

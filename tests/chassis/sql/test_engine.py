@@ -1,4 +1,4 @@
-"""Accepted database URLs, engine options, and SQLite's settings."""
+"""Accepted database URLs, the options of engines, and the settings of SQLite."""
 
 from pathlib import Path
 
@@ -28,9 +28,9 @@ def test_postgresql_urls_use_psycopg_3_and_keep_the_password(written: str, read:
     "written", ["", "notes.db", "mysql://db/notes", "postgresql+psycopg2://db/x", "oracle://x", "://"]
 )
 def test_other_databases_are_rejected_without_showing_the_url(written: str) -> None:
-    with pytest.raises(ValueError, match=r"database URL|must be") as refused:
+    with pytest.raises(ValueError, match=r"database URL|must be") as error:
         database_url(written)
-    assert not written or written not in str(refused.value)
+    assert not written or written not in str(error.value)
 
 
 @pytest.mark.parametrize("written", ["sqlite://", "sqlite:///", "sqlite:///:memory:"])

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from chassis.sql.engine import engine_options, prepare_engine
 
-MORE = text("UPDATE counter SET number = number + 1")
+INCREMENT = text("UPDATE counter SET number = number + 1")
 NUMBER = text("SELECT number FROM counter")
 MakeEngine = Callable[[], Engine]
 
@@ -49,15 +49,15 @@ def engine(make_engine: MakeEngine) -> Engine:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> float:
-    """Set the busy timeout in seconds."""
+def busy_timeout(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Shorten the busy timeout, and return it in seconds."""
     monkeypatch.setattr("chassis.sql.sqlite_connection.BUSY_TIMEOUT", 0.05)
     return 0.05
 
 
 def write(engine: Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(MORE)
+        connection.execute(INCREMENT)
 
 
 def read(engine: Engine) -> int:
@@ -69,9 +69,9 @@ THREADS, WRITES = 4, 30
 
 
 @pytest.mark.usefixtures("engine")
-def test_no_writer_fails_and_none_is_overtaken_by_many(path: Path) -> None:
-    """With eight writers, each waits for about seven others; without the lock, for about two hundred."""
-    command = [sys.executable, "-m", "tests.chassis.sql.writing_process", str(path), str(THREADS), str(WRITES)]
+def test_no_writer_fails_or_waits_for_many_others(path: Path) -> None:
+    """Each of eight writers waits for about 7 other writes. Without the lock, some wait for about 200."""
+    command = [sys.executable, "-m", "tests.chassis.sql.concurrent_writers", str(path), str(THREADS), str(WRITES)]
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -102,23 +102,23 @@ def test_every_write_is_stored(engine: Engine, make_engine: MakeEngine) -> None:
 
 def test_readers_do_not_wait_for_a_writer(engine: Engine, make_engine: MakeEngine) -> None:
     with engine.begin() as connection:
-        connection.execute(MORE)
+        connection.execute(INCREMENT)
         assert read(engine) == read(make_engine()) == 0
     assert read(engine) == 1
 
 
 @pytest.mark.parametrize("is_other_process", [False, True])
 def test_a_writer_fails_after_the_timeout_and_leaves_the_queue(
-    engine: Engine, make_engine: MakeEngine, hurried: float, *, is_other_process: bool
+    engine: Engine, make_engine: MakeEngine, busy_timeout: float, *, is_other_process: bool
 ) -> None:
     """The service turns this error into a 503 with Retry-After."""
     other = make_engine() if is_other_process else engine
     with engine.begin() as connection:
-        connection.execute(MORE)
+        connection.execute(INCREMENT)
         started = time.monotonic()
         with pytest.raises(OperationalError, match="database is locked"):
             write(other)
-        assert time.monotonic() >= started + hurried
+        assert time.monotonic() >= started + busy_timeout
     write(other)
     write(engine)
     assert read(engine) == 3
@@ -134,7 +134,7 @@ def fail(connection: Connection) -> None:
     connection.rollback()
 
 
-def fall_silent(connection: Connection) -> None:
+def invalidate(connection: Connection) -> None:
     connection.invalidate()
 
 
@@ -142,32 +142,32 @@ def commit(connection: Connection) -> None:
     connection.commit()
 
 
-def commit_and_go_on(connection: Connection) -> None:
+def commit_twice(connection: Connection) -> None:
     connection.commit()
-    connection.execute(MORE)
+    connection.execute(INCREMENT)
     connection.commit()
 
 
-@pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize("end", [roll_back, fail, fall_silent, commit, commit_and_go_on])
+@pytest.mark.usefixtures("busy_timeout")
+@pytest.mark.parametrize("end", [roll_back, fail, invalidate, commit, commit_twice])
 def test_every_end_of_a_transaction_releases_the_lock(
     engine: Engine, make_engine: MakeEngine, end: Callable[[Connection], None]
 ) -> None:
     with engine.connect() as connection:
-        connection.execute(MORE)
+        connection.execute(INCREMENT)
         end(connection)
         write(engine)
         write(make_engine())
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("busy_timeout")
 def test_a_write_that_cannot_begin_does_not_block_others(engine: Engine, path: Path) -> None:
-    stranger = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", **engine_options("sqlite:", threads=2))
-    prepare_engine(stranger)
+    read_only = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", **engine_options("sqlite:", threads=2))
+    prepare_engine(read_only)
     for _ in range(2):
         with pytest.raises(OperationalError, match="readonly"):
-            write(stranger)
-    stranger.dispose()
+            write(read_only)
+    read_only.dispose()
     write(engine)
 
 

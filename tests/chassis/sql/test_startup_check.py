@@ -1,4 +1,4 @@
-"""A database that a service cannot use is reported in one line, with the cause and what to do."""
+"""A service that cannot use its database exits with one line: the cause and what to do."""
 
 import os
 import sqlite3
@@ -34,10 +34,11 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def refusal(url: str, migrations: MigrationSettings) -> str:
-    with pytest.raises(DatabaseUnusable) as refused:
+def error_text(url: str, migrations: MigrationSettings) -> str:
+    """Return the error message without its common beginning."""
+    with pytest.raises(DatabaseUnusable) as error:
         check_database(database_url(url), migrations)
-    message = str(refused.value)
+    message = str(error.value)
     assert "\n" not in message
     assert message.startswith("the database of DATABASE_URL cannot be used: ")
     return message.removeprefix("the database of DATABASE_URL cannot be used: ")
@@ -56,7 +57,7 @@ def sqlite(path: Path, *statements: str) -> str:
 
 
 def test_a_missing_file_is_named_and_not_created(tmp_path: Path, migrations: MigrationSettings) -> None:
-    message = refusal(f"sqlite:///{tmp_path / 'a.db'}", migrations)
+    message = error_text(f"sqlite:///{tmp_path / 'a.db'}", migrations)
     assert message == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
     assert not (tmp_path / "a.db").exists()
     check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
@@ -64,13 +65,13 @@ def test_a_missing_file_is_named_and_not_created(tmp_path: Path, migrations: Mig
 
 def test_a_missing_folder_is_named(tmp_path: Path, migrations: MigrationSettings) -> None:
     url = f"sqlite:///{tmp_path / 'none' / 'a.db'}"
-    for message in (refusal(url, migrations), str(_to_migrate(url))):
+    for message in (error_text(url, migrations), str(_error_before_migration(url))):
         assert f"there is no folder {tmp_path / 'none'}; create it" in message
 
 
 def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, migrations: MigrationSettings) -> None:
     (tmp_path / "a.db").write_text("notes to self\n" * 100)
-    assert refusal(f"sqlite:///{tmp_path / 'a.db'}", migrations).startswith(
+    assert error_text(f"sqlite:///{tmp_path / 'a.db'}", migrations).startswith(
         "file is not a database; correct DATABASE_URL"
     )
 
@@ -79,20 +80,20 @@ def test_a_file_that_is_not_a_database_is_rejected(tmp_path: Path, migrations: M
 def test_a_read_only_file_is_rejected(tmp_path: Path, migrations: MigrationSettings) -> None:
     url = sqlite(tmp_path / "a.db")
     (tmp_path / "a.db").chmod(0o400)
-    assert "permission denied" in refusal(url, migrations)
+    assert "permission denied" in error_text(url, migrations)
 
 
 def test_missing_and_old_tables_are_rejected_current_and_newer_accepted(
     tmp_path: Path, migrations: MigrationSettings
 ) -> None:
     url = sqlite(tmp_path / "a.db")
-    assert refusal(url, migrations) == "its tables do not exist yet; run `python -m the_service migrate`"
+    assert error_text(url, migrations) == "its tables do not exist yet; run `python -m the_service migrate`"
     sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
-    assert "do not exist yet" in refusal(url, migrations)
+    assert "do not exist yet" in error_text(url, migrations)
     sqlite(tmp_path / "a.db", "INSERT INTO the_version VALUES ('0001')")
-    assert "at version 0001, this release needs 0002; run `" in refusal(url, migrations)
-    for good in ("0002", "0003"):
-        sqlite(tmp_path / "a.db", f"UPDATE the_version SET version_num = '{good}'")
+    assert "at version 0001, this release needs 0002; run `" in error_text(url, migrations)
+    for accepted in ("0002", "0003"):
+        sqlite(tmp_path / "a.db", f"UPDATE the_version SET version_num = '{accepted}'")
         check_database(url, migrations)
 
 
@@ -105,25 +106,25 @@ def run_sql(server: Postgres, *statements: str, database: str = "postgres") -> N
         subprocess.run([*psql, "-c", statement], check=True, capture_output=True)
 
 
-def test_an_absent_server_and_a_refusing_server_are_reported_differently(
+def test_a_server_that_does_not_run_is_reported_without_the_password(
     tmp_path: Path, migrations: MigrationSettings
 ) -> None:
-    message = refusal(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", migrations)
+    message = error_text(f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", migrations)
     assert "refused" in message
     assert message.endswith("start the database server, or correct DATABASE_URL")
     assert "hunter2" not in message
-    assert refusal(f"postgresql://ann@/sally?host={tmp_path}", migrations).endswith(
+    assert error_text(f"postgresql://ann@/sally?host={tmp_path}", migrations).endswith(
         "start the database server, or correct DATABASE_URL"
     )
 
 
 @needs_postgres
 def test_a_missing_database_or_role_is_named(postgres: Postgres, migrations: MigrationSettings) -> None:
-    message = refusal(postgres.url.replace("/postgres?", "/sally?"), migrations)
+    message = error_text(postgres.url.replace("/postgres?", "/sally?"), migrations)
     assert (
         message == 'database "sally" does not exist; create it: `createdb --encoding UTF8 --template template0 sally`'
     )
-    assert refusal(postgres.url.replace("postgres@", "bob@"), migrations).startswith(
+    assert error_text(postgres.url.replace("postgres@", "bob@"), migrations).startswith(
         'role "bob" does not exist; create it'
     )
 
@@ -132,8 +133,8 @@ def test_a_missing_database_or_role_is_named(postgres: Postgres, migrations: Mig
 def test_an_encoding_other_than_utf8_is_rejected(postgres: Postgres, migrations: MigrationSettings) -> None:
     run_sql(postgres, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     url = postgres.url.replace("/postgres?", "/ascii?")
-    assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in refusal(url, migrations)
-    assert "SQL_ASCII" in str(_to_migrate(database_url(url)))
+    assert "has the encoding SQL_ASCII; UTF8 is required; create it again: `createdb" in error_text(url, migrations)
+    assert "SQL_ASCII" in str(_error_before_migration(database_url(url)))
 
 
 @needs_postgres
@@ -141,18 +142,18 @@ def test_missing_privileges_on_a_table_are_reported(postgres: Postgres, migratio
     utf8 = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
     run_sql(postgres, utf8, "CREATE ROLE carl LOGIN")
     url = postgres.url.replace("/postgres?", "/utf8?")
-    assert "its tables do not exist yet" in refusal(url, migrations)
+    assert "its tables do not exist yet" in error_text(url, migrations)
     run_sql(postgres, "CREATE TABLE the_version AS SELECT '0002' AS version_num", database="utf8")
     check_database(database_url(url), migrations)
-    message = refusal(url.replace("postgres@", "carl@"), migrations)
+    message = error_text(url.replace("postgres@", "carl@"), migrations)
     assert message.startswith("permission denied for table the_version; grant the permission")
     run_sql(postgres, "REVOKE CONNECT ON DATABASE utf8 FROM PUBLIC")
-    assert refusal(url.replace("postgres@", "carl@"), migrations).startswith(
+    assert error_text(url.replace("postgres@", "carl@"), migrations).startswith(
         'permission denied for database "utf8"; grant'
     )
 
 
-def _to_migrate(url: str) -> DatabaseUnusable:
-    with pytest.raises(DatabaseUnusable) as refused:
+def _error_before_migration(url: str) -> DatabaseUnusable:
+    with pytest.raises(DatabaseUnusable) as error:
         check_database_to_migrate(url)
-    return refused.value
+    return error.value

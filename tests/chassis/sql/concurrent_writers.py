@@ -1,7 +1,7 @@
-"""`python -m tests.chassis.sql.writing_process FILE THREADS WRITES`: threads that write to a SQLite file.
+"""`python -m tests.chassis.sql.concurrent_writers FILE THREADS WRITES`: write to a SQLite file in several threads.
 
-Prints a line when it is ready, and begins when it reads one. In the end prints how many writes of others were done
-while the unluckiest of its own waited, and fails where one was refused.
+The program prints "ready" and begins when it reads a line. At the end it prints the largest number of other writes
+that one of its writes waited for. It fails if a write fails.
 """
 
 import sys
@@ -12,8 +12,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from chassis.sql.engine import engine_options, prepare_engine
 
-DISK = 0.005
-"""Seconds that each transaction takes, independent of the disk."""
+TRANSACTION_SECONDS = 0.005
+"""Time that each transaction takes at least, so that the result does not depend on the disk."""
 
 
 def write(engine: Engine, writes: int) -> int:
@@ -24,7 +24,7 @@ def write(engine: Engine, writes: int) -> int:
             before = connection.scalar(text("SELECT number FROM counter"))
         with engine.begin() as connection:
             own = connection.scalar(text("UPDATE counter SET number = number + 1 RETURNING number"))
-            time.sleep(DISK)
+            time.sleep(TRANSACTION_SECONDS)
         most = max(most, own - before - 1)
     return most
 
@@ -35,15 +35,15 @@ def main(path: str, threads: int, writes: int) -> None:
     prepare_engine(engine)
     with engine.connect() as connection:
         connection.scalar(text("SELECT number FROM counter"))
-    _say("ready")
+    _print("ready")
     sys.stdin.readline()
     with ThreadPoolExecutor(threads) as pool:
-        _say(str(max(pool.map(write, [engine] * threads, [writes] * threads))))
+        _print(str(max(pool.map(write, [engine] * threads, [writes] * threads))))
     engine.dispose()
 
 
-def _say(word: str) -> None:
-    sys.stdout.write(f"{word}\n")
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
