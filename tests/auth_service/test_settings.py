@@ -29,7 +29,6 @@ def test_the_defaults_are_the_documented_ones(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET"])
 def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[str, str], name: str) -> None:
-    """R42."""
     assert complaint(environ, **{name: ""}) == f"{name} is missing"
 
 
@@ -54,14 +53,13 @@ def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[st
 def test_an_invalid_value_is_reported_without_showing_it(
     environ: dict[str, str], name: str, value: str, expected: str
 ) -> None:
-    """R8."""
     text = complaint(environ, **{name: value})
     assert text.startswith(expected)
     assert "hunter2" not in text
 
 
 def test_production_refuses_hashes_that_are_too_cheap(environ: dict[str, str]) -> None:
-    """R39: cheap hashes are for tests only."""
+    """Cheap hashes are for tests only."""
     assert "ARGON2_TIME_COST" in complaint(environ, APP_ENV="production")
 
 

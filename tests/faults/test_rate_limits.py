@@ -66,7 +66,7 @@ def test_workers_of_two_gateways_share_a_rate_limit(limited: RunningSystem, add_
 
 
 def test_of_forty_parallel_password_guesses_at_most_ten_are_checked(limited: RunningSystem) -> None:
-    """The workers share the count, and then even the right password is refused from that address (R40)."""
+    """The workers share the count, and then even the right password is refused from that address."""
     client = limited.client()
     account = client.register()
     wrong = {"email": account.email, "password": "wrong"}

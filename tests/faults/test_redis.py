@@ -86,7 +86,7 @@ def restarted_empty(system: RunningSystem) -> Iterator[None]:
 def test_used_and_revoked_tokens_stay_invalid_after_redis_is_emptied(
     system: RunningSystem, traffic: SteadyTraffic, loss: Fault, add_figure: AddFigure
 ) -> None:
-    """R18: what was used or revoked before is refused afterwards, also by a gateway that starts later."""
+    """What was used or revoked before is refused afterwards, also by a gateway that starts later."""
     client = system.client()
     account = client.register()
     logged_out = client.login(account)

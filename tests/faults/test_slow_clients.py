@@ -1,4 +1,4 @@
-"""R34: connections of slow clients are closed at a deadline, and other clients are not slowed down."""
+"""Connections of slow clients are closed at a deadline, and other clients are not slowed down."""
 
 import asyncio
 import threading

@@ -243,7 +243,7 @@ def test_spoofed_identity_headers_without_a_token_get_401(stack: RunningStack, n
 def test_spoofed_headers_with_ambiguous_names_have_no_effect(
     stack: RunningStack, tokens: Tokens, header: str
 ) -> None:
-    """R27: WSGI stores X_User_Id and X-User-Id in one variable. The field is dropped."""
+    """WSGI stores X_User_Id and X-User-Id in one variable. The field is dropped."""
     expected = stack.whoami(tokens.access).json()
     response = send_raw(stack.url, "GET /api/whoami HTTP/1.1", f"Authorization: Bearer {tokens.access}", header)
     assert (response.status, json.loads(response.body)) == (200, expected)

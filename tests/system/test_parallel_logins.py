@@ -14,7 +14,7 @@ CLIENTS = 50
 
 @pytest.mark.parametrize("path", ["/auth/jwt/create/", "/session/"])
 def test_fifty_parallel_log_ins_all_succeed(stack: RunningStack, account: Account, path: str) -> None:
-    """None gets 503: the queue for password hashing holds all of them (R39)."""
+    """None gets 503: the queue for password hashing holds all of them."""
     credentials = {"email": account.email, "password": account.password}
 
     async def log_in(connection: Connection) -> TimedResponse:

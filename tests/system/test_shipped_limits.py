@@ -14,7 +14,7 @@ def ann(strict_stack: RunningStack) -> Account:
 
 
 def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: RunningStack, ann: Account) -> None:
-    """At every endpoint that takes a password, and whatever address a client claims to have (R40)."""
+    """At every endpoint that takes a password, and whatever address a client claims to have."""
     tokens = strict_stack.login(ann)
     wrong, right = ({"email": ann.email, "password": password} for password in ("wrong", ann.password))
     login_endpoints = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]

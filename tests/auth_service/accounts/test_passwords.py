@@ -115,7 +115,6 @@ def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
 
 
 def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
-    """R39."""
     passwords = Passwords(SECURE_HASH, running=1, waiting=0)
     assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
@@ -140,7 +139,7 @@ def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -
 
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R24: one hash of the same cost is verified for both, so the time does not tell them apart."""
+    """One hash of the same cost is verified for both, so the time does not tell them apart."""
     passwords = Passwords(CHEAP, running=1, waiting=0)
     stored = passwords.hash("right")
     verified, verify = [], argon2id.verify
@@ -156,7 +155,7 @@ def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pyte
 
 
 def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R39: two are hashed, one waits, the fourth is refused; afterwards the queue is empty."""
+    """Two are hashed, one waits, the fourth is refused; afterwards the queue is empty."""
     passwords = Passwords(CHEAP, running=2, waiting=1)
     hashing, release = threading.Semaphore(0), threading.Event()
 
@@ -180,7 +179,7 @@ def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R39: a request that waited too long is refused and not hashed later; one that is being hashed is waited for."""
+    """A request that waited too long is refused and not hashed later; one that is being hashed is waited for."""
     passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
     begun, release = threading.Event(), threading.Event()
     judged: list[bytes] = []
@@ -207,7 +206,7 @@ def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPat
 
 
 def test_fifty_parallel_passwords_are_all_hashed() -> None:
-    """R39: with any number of hashing threads."""
+    """With any number of hashing threads."""
     passwords = Passwords(CHEAP, running=1, waiting=100)
     with ThreadPoolExecutor(50) as pool:
         made = list(pool.map(passwords.hash, ["x"] * 50))
@@ -229,7 +228,7 @@ def _wait_until_refused(passwords: Passwords) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
 def test_hashing_threads_have_a_low_priority() -> None:
-    """R39: many log-ins leave processor time for refreshes."""
+    """Many log-ins leave processor time for refreshes."""
     others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
     passwords = Passwords(CHEAP, running=1, waiting=0)
     passwords.hash("x")

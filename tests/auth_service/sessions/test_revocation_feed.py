@@ -47,7 +47,6 @@ def eventually(condition: Callable[[], object]) -> bool:
 
 
 def test_every_way_a_session_ends_is_published(ann: Person, redis: Redis, clock: MovableClock) -> None:
-    """R16."""
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
     first = sid_of(ann)
@@ -82,7 +81,6 @@ def test_a_new_process_publishes_what_the_previous_one_may_have_left(
 def test_an_empty_redis_is_filled_again_and_no_token_becomes_valid(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
-    """R18."""
     republished(parts)
     spent = bob.refresh
     bob.refresh_tokens()

@@ -104,7 +104,7 @@ def test_errors_outside_auth_are_problem_details(app: Flask) -> None:
 
 
 def test_nothing_logged_holds_a_token_or_a_password(ann: Person, capsys: pytest.CaptureFixture[str]) -> None:
-    """R19, also if a log-in or a refresh fails."""
+    """Also if a log-in or a refresh fails."""
     secrets = [ann.access, ann.refresh, ann.password]
     ann.refresh_tokens()
     ann.refresh_with("junk.junk.junk")

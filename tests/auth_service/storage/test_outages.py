@@ -144,7 +144,7 @@ def test_requests_succeed_while_redis_hangs_and_revocations_follow(visitor: Visi
 def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
     visitor: Visitor, valkey_process: Valkey
 ) -> None:
-    """R18: no ended session becomes valid."""
+    """No ended session becomes valid."""
     ended_before = Visitor(visitor.service, visitor.email)
     ended_before.log_in()
     ended_before.log_out()
@@ -161,7 +161,7 @@ def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
 
 
 def test_after_flushall_spent_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
-    """R18: the revocations are published again within two seconds."""
+    """The revocations are published again within two seconds."""
     replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
     for somebody in (replayed, ended):
         somebody.log_in()

@@ -1,4 +1,4 @@
-"""R24: a failed log-in does the same work for every name, so that the time does not tell which accounts exist.
+"""A failed log-in does the same work for every name, so that the time does not tell which accounts exist.
 
 What is compared is what takes time: every SQL statement, every commit, every exchange with Redis, every hash, in
 their order.

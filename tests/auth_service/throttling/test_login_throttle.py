@@ -1,4 +1,4 @@
-"""Guessing is throttled and its victims are not (R40, R24). A real Redis counts, by its own clock."""
+"""Guessing is throttled and its victims are not. A real Redis counts, by its own clock."""
 
 import re
 import time

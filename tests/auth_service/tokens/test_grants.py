@@ -103,7 +103,7 @@ def test_too_many_failures_are_refused_before_the_password_is_verified(
 def test_a_login_whose_password_was_not_verified_counts_as_no_failure(
     parts: Services, ann: User, dispatched: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R39: however often the hashing queue is full, the account is not throttled."""
+    """However often the hashing queue is full, the account is not throttled."""
 
     def busy(*_: object) -> None:
         raise HashingBusy

@@ -59,7 +59,7 @@ def readers(parts: Services, clock: MovableClock) -> dict[str, Callable[[str], o
 def test_every_reader_accepts_only_its_own_kind(
     given: str, expected: str, tokens: dict[str, str], readers: dict[str, Callable[[str], object]]
 ) -> None:
-    """R2: each kind of token passes its own reader only."""
+    """Each kind of token passes its own reader only."""
     if given == expected:
         readers[expected](tokens[given])
     else:
@@ -92,13 +92,13 @@ def test_every_reader_accepts_only_its_own_kind(
 def test_a_signed_access_token_with_an_invalid_claim_is_refused(
     claim: str, value: Any, ann: Person, forge: Forge
 ) -> None:
-    """R7: 401, never 422 or 500."""
+    """401, never 422 or 500."""
     assert ann.me(forge.alter(ann.access, **{claim: value})).status_code == 401
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation"])
 def test_a_token_without_a_required_claim_is_refused(claim: str, ann: Person, forge: Forge) -> None:
-    """R7, for both kinds."""
+    """For both kinds."""
     assert ann.me(forge.alter(ann.access, drop=[claim])).status_code == 401
     assert ann.refresh_with(forge.alter(ann.refresh, drop=[claim])).status_code == 401
 
@@ -122,14 +122,13 @@ def test_a_token_expires_exactly_by_the_services_clock(ann: Person, clock: Movab
     "kid", ["unknown", "", "../../etc/passwd", "' OR 1=1 --", "a\0b", "k" * 65_536, 7, None, ["list"], {"a": 1}]
 )
 def test_a_kid_is_only_looked_up(kid: object, ann: Person, parts: Services) -> None:
-    """R4 and R5: a malformed one is refused like an unknown one."""
+    """A malformed one is refused like an unknown one."""
     header = base64.urlsafe_b64encode(json.dumps(header_of(ann.access) | {"kid": kid}).encode()).decode().rstrip("=")
     assert ann.me(f"{header}.{ann.access.split('.', 1)[1]}").status_code == 401
 
 
 @pytest.mark.parametrize("header", ["jku", "x5u", "jwk", "x5c"])
 def test_keys_inside_a_token_are_not_used(header: str, ann: Person, forge: Forge) -> None:
-    """R4."""
     stranger = generate_private_key(65537, 2048)
     public = stranger.public_key().public_numbers()
     jwk = {"kty": "RSA", "n": str(public.n), "e": str(public.e)}
@@ -138,7 +137,6 @@ def test_keys_inside_a_token_are_not_used(header: str, ann: Person, forge: Forge
 
 
 def test_an_unknown_critical_header_is_refused(ann: Person, forge: Forge) -> None:
-    """R4."""
     assert ann.me(forge.alter(ann.access, header={"crit": ["exp"], "exp": 1})).status_code == 401
 
 
@@ -146,13 +144,12 @@ def test_an_unknown_critical_header_is_refused(ann: Person, forge: Forge) -> Non
 def test_a_key_is_used_only_with_its_own_algorithm(
     algorithm: str, ann: Person, forge: Forge, signing_pem: str
 ) -> None:
-    """R1."""
     assert ann.me(forge.with_algorithm(ann.access, algorithm)).status_code == 401
     assert ann.refresh_with(forge.with_algorithm(ann.refresh, "HS512")).status_code == 401
 
 
 def test_the_public_key_is_not_accepted_as_a_shared_secret(ann: Person, signing_pem: str) -> None:
-    """R1: algorithm confusion, signed by hand because libraries refuse to."""
+    """Algorithm confusion, signed by hand because libraries refuse to."""
     public = load_pem_private_key(signing_pem.encode(), None).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header = header_of(ann.access) | {"alg": "HS256"}
@@ -169,7 +166,6 @@ def test_the_public_key_is_not_accepted_as_a_shared_secret(ann: Person, signing_
     ["", "a", "a.b", "a.b.c", "a.b.c.d", "....", "é.b.c", "a." + "b" * 9000 + ".c", "eyJhbGciOiJub25lIn0.e30."],
 )
 def test_a_malformed_token_is_refused_before_any_cryptography(token: str, ann: Person, parts: Services) -> None:
-    """R6."""
     assert ann.me(token.encode().decode("latin-1")).status_code == 401
     with pytest.raises(InvalidToken):
         parts.reader.read(token)
@@ -183,7 +179,6 @@ def test_a_signed_payload_that_is_not_an_object_is_refused(payload: bytes, ann: 
 
 
 def test_a_previous_key_verifies_until_it_is_removed(ann: Person, make_app: MakeApp, signing_pem: str) -> None:
-    """R9."""
     key = generate_private_key(65537, 2048)
     new_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     during = Person(make_app(SIGNING_KEY=new_pem, PREVIOUS_SIGNING_KEY=signing_pem).test_client(), ann.email)
@@ -214,7 +209,7 @@ def test_an_authorization_header_has_two_words(header: str, code: str | None, an
 
 
 def test_a_token_in_the_query_is_ignored(ann: Person) -> None:
-    """R19: nor are tokens in a body or a cookie."""
+    """Nor are tokens in a body or a cookie."""
     ann.client.set_cookie("access_token_cookie", ann.access)
     answer = ann.client.get(f"/auth/users/me/?jwt={ann.access}&access_token={ann.access}")
     assert answer.status_code == 401

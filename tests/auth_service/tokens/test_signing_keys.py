@@ -97,7 +97,6 @@ def test_the_same_key_twice_is_one_key() -> None:
     ],
 )
 def test_a_weak_or_unknown_key_is_refused_with_the_reason(pem: str, complaint: str) -> None:
-    """R8."""
     with pytest.raises(UnusableKey, match=complaint):
         load_signing_key(pem)
 

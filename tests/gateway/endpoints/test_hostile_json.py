@@ -1,4 +1,4 @@
-"""R23: no request body, header or query makes an endpoint of the gateway, or a forwarded request, fail with a 500."""
+"""No request body, header or query makes an endpoint of the gateway, or a forwarded request, fail with a 500."""
 
 import pytest
 

@@ -33,7 +33,6 @@ def request(path: bytes = b"/api/", **changed: Any) -> Request:
 
 
 def test_a_line_describes_the_request_without_its_secrets(clock: MovableClock) -> None:
-    """R19."""
     written: list[str] = []
     log = AccessLog(clock, written.append)
     log.add(request(), 200, 0.00123)

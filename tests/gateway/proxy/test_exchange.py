@@ -43,7 +43,7 @@ VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 def test_method_target_and_body_are_forwarded_byte_for_byte(
     gateway: RunningGateway, upstream: RawUpstream, method: str, target: str
 ) -> None:
-    """R29. Only a `?` without a query is removed."""
+    """Only a `?` without a query is removed."""
     body = bytes(range(256))
     with gateway.connect() as client:
         answer = client.request(f"{method} {target} HTTP/1.1", "Host: h", f"Content-Length: {len(body)}", body=body)

@@ -71,7 +71,6 @@ def test_white_space_around_connection_options_is_removed(gateway: RunningGatewa
 def test_hop_by_hop_fields_and_those_that_connection_names_are_removed(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """R26."""
     staying = [
         "Connection: keep-alive, X-Named",
         "X-Named: 1",
@@ -117,7 +116,7 @@ SPOOFED = [
 def test_spoofed_fields_are_replaced(
     gateway: RunningGateway, upstream: RawUpstream, token: str, connection: str
 ) -> None:
-    """R25, R27; and naming fields of the gateway in Connection removes none (CVE-2021-32813)."""
+    """Naming fields of the gateway in Connection removes none (CVE-2021-32813)."""
     with gateway.connect() as client:
         answer = client.request(
             "GET /api/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}", f"Connection: {connection}"
@@ -143,7 +142,7 @@ def test_a_public_route_sends_no_identity(gateway: RunningGateway, upstream: Raw
 
 
 def test_trailers_are_removed(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """R27; RFC 9110 6.5.1: neither of its own request nor of the next one."""
+    """RFC 9110 6.5.1: neither of its own request nor of the next one."""
     trailing = b"2\r\nab\r\n0\r\nX-Late: 1\r\nX-User-Id: root\r\nAuthorization: Bearer x\r\n\r\n"
     with gateway.connect() as client:
         client.request("POST /public/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=trailing)
@@ -156,7 +155,6 @@ def test_trailers_are_removed(gateway: RunningGateway, upstream: RawUpstream) ->
 def test_only_the_auth_service_gets_credentials(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str
 ) -> None:
-    """R32."""
     given = ("Host: h", f"Authorization: Bearer {token}", "Cookie: a=1", "Cookie: b=2")
     with gateway.connect() as client:
         client.request("GET /api/ HTTP/1.1", *given)

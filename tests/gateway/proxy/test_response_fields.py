@@ -13,7 +13,7 @@ from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
 def test_cookies_identity_and_hop_by_hop_fields_are_removed(
     gateway: RunningGateway, upstream: RawUpstream, token: str
 ) -> None:
-    """R32, R37; and fields that address the next proxy."""
+    """Fields that address the next proxy."""
     dropped = [
         "Set-Cookie: session=1",
         "X-Identity: leaked",

@@ -29,7 +29,7 @@ def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
 def test_the_prefix_goes_and_the_rest_is_forwarded_byte_for_byte(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str, forwarded: str
 ) -> None:
-    """R29: what is authorized is the whole path; and what is left always begins with a slash."""
+    """What is authorized is the whole path; and what is left always begins with a slash."""
     answer = ask_twice(gateway, f"GET {target} HTTP/1.1", f"Authorization: Bearer {token}", "X-Forwarded-Prefix: /x")
     assert answer.status == 200
     assert upstream.last.request_line == f"GET {forwarded} HTTP/1.1"
@@ -73,7 +73,7 @@ def test_a_routes_own_fields_stand_over_the_upstreams(
 
 
 def test_cookies_come_back_where_the_route_says_so(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """R32; none of which may pass for the gateway's own, and none of which is sent to the service."""
+    """None of which may pass for the gateway's own, and none of which is sent to the service."""
     planted = [
         "Set-Cookie: __Host-session=planted; Secure; Path=/",
         "Set-Cookie: __host-session =planted",

@@ -41,7 +41,7 @@ TABLE = parse(
     ],
 )
 def test_the_longest_prefix_of_whole_segments_matches(path: bytes, prefix: str | None) -> None:
-    """R29: a path that no route names is denied."""
+    """A path that no route names is denied."""
     found = TABLE.match(path)
     assert (found.prefix if found else None) == prefix
 

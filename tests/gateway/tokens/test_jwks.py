@@ -50,7 +50,6 @@ def test_an_unusable_entry_is_skipped(unusable: object) -> None:
 
 
 def test_only_public_keys_are_kept() -> None:
-    """R3."""
     for key in read_jwks(jwks(ED, EC, SigningKey("rsa"))).values():
         assert not hasattr(key.key, "private_bytes")
         assert not hasattr(key.key, "sign")

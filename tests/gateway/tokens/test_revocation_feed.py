@@ -1,4 +1,4 @@
-"""The feed follows a real server that restarts, loses its data and comes back (R10, R16, R18)."""
+"""The feed follows a real server that restarts, loses its data and comes back."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence

@@ -1,4 +1,4 @@
-"""A check refuses the tokens of revoked sessions and subjects, and expired revocations are evicted (R10, R16)."""
+"""A check refuses the tokens of revoked sessions and subjects, and expired revocations are evicted."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The JWKS is fetched seldom, once for all concurrent requests, and kept while the auth service is away (R4, R9)."""
+"""The JWKS is fetched seldom, once for all concurrent requests, and kept while the auth service is away."""
 
 import asyncio
 

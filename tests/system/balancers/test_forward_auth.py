@@ -20,7 +20,7 @@ def test_a_service_accepts_the_identity_that_forward_auth_returned(stack: Runnin
 
 
 def test_forward_auth_is_404_on_the_public_address(stack: RunningStack, tokens: Tokens) -> None:
-    """R37: only the internal address serves /forward-auth."""
+    """Only the internal address serves /forward-auth."""
     response = send_raw(
         stack.url, "GET /forward-auth HTTP/1.1", *ORIGINAL_REQUEST, f"Authorization: Bearer {tokens.access}"
     )

@@ -32,7 +32,7 @@ def refresh(world: StoreWorld, session: Session) -> Refreshed:
 
 
 def test_of_parallel_refreshes_of_one_generation_exactly_one_rotates(world: StoreWorld, session: Session) -> None:
-    """R12: the others get the same successor."""
+    """The others get the same successor."""
     results = world.in_parallel(*[partial(refresh, world, session)] * (3 * THREADS))
     assert [result.decision for result in results].count(Rotate()) == 1
     assert {result.session.state.generation for result in results} == {1}
@@ -80,7 +80,7 @@ def test_a_session_that_ends_during_a_refresh_stays_ended(world: StoreWorld, ann
 
 
 def test_no_session_survives_a_password_change_that_meets_its_login(world: StoreWorld) -> None:
-    """R39: the log-in comes first and its session ends, or it comes second and is refused."""
+    """The log-in comes first and its session ends, or it comes second and is refused."""
     for number in range(8):
         user = world.register(f"user{number}@example.org")
         session = new_session(user.id, NOW, 1000, POLICY)
