@@ -64,7 +64,7 @@ def test_recorded_access_claims_are_read() -> None:
 def test_a_recorded_access_token_is_accepted(algorithm: str) -> None:
     bench = Bench(MovableClock(ACCESS["now"]), RecordedKeys([]))
     assert bench.answer(ACCESS["tokens"][algorithm]) == "ok"
-    assert bench.noted[0].session == ACCESS["read"]["session"]
+    assert bench.presented[0].session == ACCESS["read"]["session"]
 
 
 @pytest.mark.parametrize("entry", REVOCATIONS["entries_with_until"])

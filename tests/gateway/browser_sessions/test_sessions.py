@@ -1,4 +1,4 @@
-"""The session cookie opens the same routes as a token; the gateway exchanges and renews the token behind it."""
+"""A session cookie gives access to the same routes as a token. The gateway fetches and renews the session's token."""
 
 import json
 import time
@@ -45,7 +45,9 @@ def gateway(
         yield served
 
 
-def test_the_cookie_opens_the_same_routes_as_a_token(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_cookie_gives_access_to_the_same_routes_as_a_token(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
     cookie = f"Cookie: theme=dark; {COOKIE}={handle_in(log_in(gateway))}; lang=en"
     assert ask(gateway, "GET /api/x", cookie).status == 200
     assert upstream.last.get("x-user-id") == "ada-id"
@@ -55,7 +57,9 @@ def test_the_cookie_opens_the_same_routes_as_a_token(gateway: RunningGateway, up
     assert me["cookie"] == "theme=dark; lang=en"  # without the handle
 
 
-def test_a_change_needs_a_page_of_the_same_origin(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_an_unsafe_method_is_accepted_only_from_a_page_of_the_same_origin(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
     cookie = log_in_for_cookie(gateway)
     assert ask(gateway, "POST /api/x", cookie, body=b"x").problem["code"] == "cross_site"
     assert upstream.requests == []
@@ -150,10 +154,10 @@ def test_a_token_is_renewed_before_it_expires_while_requests_go_on(
     assert (auth.minted, auth.count(EXCHANGE_PATH)) == (minted + 1, 1)
 
 
-def test_a_revoked_token_behind_the_cookie_is_refused_everywhere(
+def test_the_cookie_of_a_revoked_session_is_refused_everywhere(
     gateway: RunningGateway, auth: AuthStandIn, clock: ShiftedClock, redis_url: str
 ) -> None:
-    """After a log-out at another worker, a password change or a deactivation."""
+    """The session ended, for example, by a log-out at another worker or by a password change."""
     cookie = log_in_for_cookie(gateway)
     assert ask(gateway, "GET /session/", cookie).status == 200
     auth.handles.clear()

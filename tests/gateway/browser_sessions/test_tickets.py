@@ -38,7 +38,7 @@ def gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
 
 
 @pytest.fixture(scope="module")
-def twin(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
+def second_gateway(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
     """A second gateway with the same Redis."""
     with running(make_app(clock)) as served:
         yield served
@@ -46,6 +46,7 @@ def twin(make_app: MakeApp, clock: ShiftedClock) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def ada(signing_key: SigningKey, clock: ShiftedClock) -> str:
+    """The Authorization field with a new token of Ada's."""
     now = clock()
     return f"Authorization: Bearer {signing_key.sign(access_claims(now, sid=f's-{now}', jti=f'j-{now}'))}"
 
@@ -77,7 +78,7 @@ def test_a_ticket_opens_a_stream_for_its_user(gateway: RunningGateway, upstream:
 
 
 def test_a_trailing_slash_is_accepted(gateway: RunningGateway, ada: str) -> None:
-    """As at every other endpoint for clients (/session/ticket/)."""
+    """/session/ticket/ works like every other endpoint for clients."""
     fields = ("Host: h", "Content-Length: 0", ada)
     assert single_request(gateway.port, "POST /session/ticket/ HTTP/1.1", *fields).status == 200
 
@@ -96,18 +97,18 @@ def test_the_response_with_a_ticket_is_not_cached_and_needs_credentials(gateway:
 
 
 def test_a_ticket_is_redeemed_once_at_any_gateway(
-    gateway: RunningGateway, twin: RunningGateway, upstream: RawUpstream, ada: str
+    gateway: RunningGateway, second_gateway: RunningGateway, upstream: RawUpstream, ada: str
 ) -> None:
     """Of twenty concurrent requests at two gateways, one succeeds."""
     ticket = ticket_of(gateway, ada)
 
     def redeem(number: int) -> int:
-        return get((gateway, twin)[number % 2], f"/streams/x?ticket={ticket}").status
+        return get((gateway, second_gateway)[number % 2], f"/streams/x?ticket={ticket}").status
 
     with ThreadPoolExecutor(20) as pool:
         assert sorted(pool.map(redeem, range(20))) == [200] + [401] * 19
     assert len(upstream.requests) == 1
-    again = get(twin, f"/streams/x?ticket={ticket}")
+    again = get(second_gateway, f"/streams/x?ticket={ticket}")
     assert (again.status, again.problem["code"]) == (401, "ticket_invalid")
 
 
@@ -128,10 +129,10 @@ def test_redis_stores_no_ticket_and_expires_its_hash(gateway: RunningGateway, ad
         assert not any(ticket.encode() in key + (redis.get(key) or b"") for key in keys)
 
 
-def test_write_access_to_redis_is_not_enough_to_make_a_ticket(
+def test_write_access_to_redis_is_not_enough_to_forge_a_ticket(
     gateway: RunningGateway, upstream: RawUpstream, ada: str, redis_url: str
 ) -> None:
-    """Neither by changing stored claims, nor by copying them to another ticket."""
+    """Changed claims are refused, and so are claims that were copied to another ticket."""
     changed, moved, target = (ticket_of(gateway, ada) for _ in range(3))
     with Redis.from_url(redis_url) as redis:
         keys = {ticket: _redis_key_of(ticket) for ticket in (changed, moved, target)}
@@ -154,10 +155,10 @@ def test_a_ticket_opens_streams_only(gateway: RunningGateway, upstream: RawUpstr
             gateway.port, f"{method} {target}?ticket={ticket} HTTP/1.1", "Host: h", "Content-Length: 0"
         )
         assert answer.problem["code"] == "no_credentials", (method, target)
-    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200  # and was not redeemed before
+    assert get(gateway, f"/streams/x?ticket={ticket}").status == 200  # the ticket was not redeemed before
 
 
-def test_a_ticket_beside_another_credential_is_refused_except_a_cookie(
+def test_a_ticket_with_another_credential_is_refused_unless_that_is_a_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ada: str
 ) -> None:
     ticket = ticket_of(gateway, ada)
@@ -226,7 +227,7 @@ def stoppable() -> Iterator[Valkey]:
         yield server
 
 
-def test_without_redis_tickets_are_a_503_and_other_requests_go_on(
+def test_while_redis_is_down_tickets_get_503_and_other_requests_are_served(
     make_app: MakeApp, upstream: RawUpstream, clock: ShiftedClock, ada: str, stoppable: Valkey
 ) -> None:
     with running(make_app(clock, REDIS_URL=stoppable.url)) as gateway:

@@ -52,7 +52,7 @@ def test_a_line_describes_the_request_without_its_secrets(clock: MovableClock) -
     }
 
 
-def test_a_share_of_the_successful_requests_is_logged_and_every_failed_one() -> None:
+def test_one_in_n_successful_requests_is_logged_and_every_failed_one() -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append, every=3)
     for status in (200, 503, 204, 0, 401, 200, 302):
@@ -61,7 +61,7 @@ def test_a_share_of_the_successful_requests_is_logged_and_every_failed_one() -> 
     assert [json.loads(line)["status"] for line in "".join(written).splitlines()] == [503, 0, 401, 200]
 
 
-def test_a_chunk_is_whole_lines_and_fits_one_pipe_write() -> None:
+def test_a_chunk_consists_of_whole_lines_and_fits_one_pipe_write() -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append)
     for number in range(200):
@@ -98,7 +98,7 @@ def test_lines_wait_for_the_flush_and_are_written_once(clock: MovableClock) -> N
 
 
 def test_a_full_chunk_is_written_before_the_flush(clock: MovableClock) -> None:
-    """Otherwise thousands of lines are written at once, and delay other requests."""
+    """If thousands of lines were written at once, they would delay other requests."""
     written: list[str] = []
     log = AccessLog(clock, written.append)
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""The counts of a worker reach Prometheus, with the age of the revocation feed."""
+"""The counts of a worker, and the state of its revocation feed, are exported as Prometheus metrics."""
 
 import pytest
 from redis.asyncio import Redis

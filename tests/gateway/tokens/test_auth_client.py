@@ -17,7 +17,7 @@ CALLS = 60
 
 
 async def answer_slowly(conversation: Conversation) -> None:
-    """Answer late enough that every call has started before."""
+    """Answer so late that all calls have started."""
     await conversation.read_body()
     await asyncio.sleep(0.05)
     await conversation.write(ok(b"{}"))

@@ -1,4 +1,4 @@
-"""A JWKS gives public signature keys of known algorithms, and nothing else of it is used."""
+"""Only public signature keys of known algorithms are read from a JWKS."""
 
 import json
 from typing import Any
@@ -43,7 +43,7 @@ UNUSABLE: dict[str, object] = {
 
 @pytest.mark.parametrize("unusable", UNUSABLE.values(), ids=UNUSABLE)
 def test_an_unusable_entry_is_skipped(unusable: object) -> None:
-    """RFC 7517 section 5. A private key is unusable too."""
+    """RFC 7517 section 5. A private key is also unusable."""
     assert list(read_jwks(json.dumps({"keys": [unusable, EC.jwk]}).encode())) == ["ec"]
     with pytest.raises(ValueError, match="no usable key"):
         read_jwks(json.dumps({"keys": [unusable]}).encode())

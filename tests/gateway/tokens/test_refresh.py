@@ -55,7 +55,7 @@ def test_an_expired_token_is_refreshed_and_the_request_forwarded(
 def test_a_request_body_is_forwarded_whole_after_the_refresh(
     gateway: RunningGateway, upstream: RawUpstream, expired: str
 ) -> None:
-    """The refresh comes before the first byte is forwarded."""
+    """The refresh ends before the first byte is forwarded."""
     body = bytes(range(256)) * 4_000
     answer = ask(
         gateway, "POST /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh", body=body
@@ -77,7 +77,7 @@ def test_fifty_concurrent_requests_with_one_refresh_token_cause_one_call(
 
 
 def test_a_refused_refresh_token_is_a_401(gateway: RunningGateway, expired: str) -> None:
-    answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: spent")
+    answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: unknown")
     assert (answer.status, answer.problem["code"]) == (401, "token_expired")
 
 
@@ -90,7 +90,7 @@ def test_an_outage_of_the_auth_service_is_a_503_and_never_a_401(
     assert answer.get("retry-after") in ("1", "2")
 
 
-def test_an_error_response_carries_the_new_tokens_too(
+def test_an_error_response_contains_the_new_tokens(
     gateway: RunningGateway, upstream: RawUpstream, expired: str
 ) -> None:
     upstream.begin(answering(b"", then_close=True))
@@ -106,7 +106,7 @@ def test_a_forged_token_is_not_refreshed(gateway: RunningGateway, auth: AuthStan
 
 @pytest.mark.parametrize("seconds_ago", [1, 300])
 def test_an_expired_token_of_a_replaced_signing_key_is_refreshed(gateway: RunningGateway, seconds_ago: int) -> None:
-    """For a client that was offline during a key rotation."""
+    """This happens to a client that was offline during a key rotation."""
     replaced = SigningKey("replaced").sign(access_claims(time.time() - 300 - seconds_ago))
     answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {replaced}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")

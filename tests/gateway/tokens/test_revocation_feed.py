@@ -1,4 +1,4 @@
-"""The feed follows a real server that restarts, loses its data and comes back."""
+"""The revocation feed follows the stream of a real server, also after the server has restarted and lost its data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -40,7 +40,7 @@ def publish(valkey: Valkey, *sessions: str, at: int = NOW) -> None:
             redis.xadd(STREAM, dict(revoked("sid", session, at).to_fields().items()))
 
 
-def reads(valkey: Valkey) -> int:
+def count_reads(valkey: Valkey) -> int:
     """Return how many XREAD commands the server has answered."""
     with Redis.from_url(valkey.url, decode_responses=True) as redis:
         stats = redis.info("commandstats")
@@ -118,7 +118,7 @@ def test_an_empty_stream_is_read_at_once(valkey: Valkey, revocations: Revocation
 def test_the_feed_survives_a_restart_of_redis(valkey: Valkey, revocations: Revocations) -> None:
     """Known revocations stay in force during the outage, and new ones arrive after it.
 
-    Entry ids may start anew: an emptied server, or another one, need not continue the old ids.
+    An emptied server, or another one, may begin with lower entry ids.
     """
 
     async def check() -> None:
@@ -148,8 +148,8 @@ def test_an_outage_logs_each_error_once(valkey: Valkey, revocations: Revocations
                 redis.config_set("requirepass", "secret")
                 redis.execute_command("CLIENT", "KILL", "TYPE", "normal")
                 await until(lambda: any(error.startswith("refused: ") for error in feed_errors(lines)))
-                before = connections(redis)
-                await until(lambda: connections(redis) >= before + 2)  # so it was refused once more, at least
+                before = count_connections(redis)
+                await until(lambda: count_connections(redis) >= before + 2)  # so it was refused at least once more
                 errors.extend(feed_errors(lines))
 
     run(check)
@@ -157,7 +157,7 @@ def test_an_outage_logs_each_error_once(valkey: Valkey, revocations: Revocations
     assert len(set(errors)) == len(errors)
 
 
-def connections(redis: Redis) -> int:
+def count_connections(redis: Redis) -> int:
     """Return how many connections the server has accepted since it started."""
     stats = redis.info("stats")
     assert isinstance(stats, dict)
@@ -212,15 +212,15 @@ class TestFailClosed:
     def revocations(self) -> Revocations:
         return Revocations(fail_closed=True)
 
-    def test_requests_get_503_until_every_owed_revocation_is_published(
+    def test_requests_get_503_until_every_missing_revocation_is_published(
         self, valkey: Valkey, revocations: Revocations
     ) -> None:
-        """At the start, and after Redis came back empty. The answer to another gateway does not count."""
+        """At the start, and after Redis was emptied. The reply to another gateway's query does not count."""
         clock = MovableClock(NOW)
 
         async def check() -> None:
             async with following(valkey, revocations, clock) as feed:
-                await until(lambda: reads(valkey) >= 2)  # so the first read of the empty stream is complete
+                await until(lambda: count_reads(valkey) >= 2)  # so the first read of the empty stream is complete
                 assert not feed.loaded
                 assert not is_available(revocations, clock())
                 assert await until_answered(valkey) == 1
@@ -231,7 +231,7 @@ class TestFailClosed:
                 await asyncio.to_thread(valkey.start)
                 with Redis.from_url(valkey.url) as redis:
                     redis.xadd(STREAM, dict(completeness_reply("0" * 32, NOW).items()))
-                await until(lambda: reads(valkey) >= 2)
+                await until(lambda: count_reads(valkey) >= 2)
                 assert not is_available(revocations, clock())
                 assert await until_answered(valkey, "meanwhile") == 1
                 await until(lambda: is_available(revocations, clock()))
@@ -240,7 +240,7 @@ class TestFailClosed:
         run(check)
 
     def test_a_lost_republish_request_is_sent_again(self, valkey: Valkey, revocations: Revocations) -> None:
-        """For example when an auth service takes it and dies."""
+        """For example, an auth service takes the query and stops."""
 
         async def check() -> None:
             async with following(valkey, revocations, MovableClock(NOW)) as feed:
@@ -252,7 +252,7 @@ class TestFailClosed:
         run(check)
 
 
-def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) -> None:
+def test_fail_open_sends_no_completeness_query(valkey: Valkey, revocations: Revocations) -> None:
     async def check() -> None:
         async with following(valkey, revocations, MovableClock(NOW)) as feed:
             await until(lambda: feed.loaded)
@@ -262,21 +262,22 @@ def test_fail_open_asks_no_question(valkey: Valkey, revocations: Revocations) ->
     run(check)
 
 
-def answer_questions(valkey: Valkey, *owed: str) -> int:
-    """Publish the `owed` sessions and answer as the auth service does. Return the number of questions."""
+def answer_queries(valkey: Valkey, *missing: str) -> int:
+    """Publish the `missing` sessions and reply as the auth service does. Return the number of queries."""
     with Redis.from_url(valkey.url, decode_responses=True) as redis:
-        questions = redis.spop(COMPLETENESS_QUERIES, 100) or []
-        assert isinstance(questions, list)
-        if questions:
-            publish(valkey, *owed)
-        for question in questions:
-            redis.xadd(STREAM, dict(completeness_reply(str(question), NOW).items()))
-        return len(questions)
+        queries = redis.spop(COMPLETENESS_QUERIES, 100) or []
+        assert isinstance(queries, list)
+        if queries:
+            publish(valkey, *missing)
+        for query in queries:
+            redis.xadd(STREAM, dict(completeness_reply(str(query), NOW).items()))
+        return len(queries)
 
 
-async def until_answered(valkey: Valkey, *owed: str) -> int:
+async def until_answered(valkey: Valkey, *missing: str) -> int:
+    """Wait for queries and answer them. Return their number."""
     async with asyncio.timeout(WAIT):
-        while not (count := await asyncio.to_thread(answer_questions, valkey, *owed)):  # noqa: ASYNC110 - another process
+        while not (count := await asyncio.to_thread(answer_queries, valkey, *missing)):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
     return count
 

@@ -1,4 +1,4 @@
-"""A check refuses the tokens of revoked sessions and subjects, and expired revocations are evicted."""
+"""Tokens of revoked sessions and subjects are refused, and expired revocations are evicted."""
 
 from typing import Literal
 
@@ -48,13 +48,13 @@ def test_tokens_issued_after_the_revocation_of_a_subject_are_accepted(revocation
     assert not is_refused(revocations, subject="bob-id", issued_at=NOW - 1)
 
 
-def test_session_ids_and_subject_ids_are_kept_apart(revocations: Revocations) -> None:
+def test_a_revoked_session_id_revokes_no_subject_of_the_same_id_nor_the_reverse(revocations: Revocations) -> None:
     revocations.add(revoked("sub", "ada-session", NOW))
     revocations.add(revoked("sid", "ada-id", NOW))
     assert not is_refused(revocations)
 
 
-def test_order_and_repetition_change_nothing(revocations: Revocations) -> None:
+def test_revocations_may_be_added_in_any_order_and_repeatedly(revocations: Revocations) -> None:
     for at in (NOW, NOW - 50, NOW):
         revocations.add(revoked("sub", "ada-id", at))
     assert is_refused(revocations, issued_at=NOW)
@@ -79,8 +79,8 @@ def test_a_repeated_revocation_is_evicted_by_its_later_expiry(revocations: Revoc
     assert len(revocations) == 0
 
 
-def test_eviction_is_bounded_and_goes_by_expiry(revocations: Revocations) -> None:
-    """No request waits for a large eviction, and one entry with a wrong date keeps no other."""
+def test_eviction_is_bounded_and_in_the_order_of_expiry(revocations: Revocations) -> None:
+    """No request waits for a large eviction, and an entry with a wrong late expiry does not keep the others."""
     revocations.add(revoked("sid", "from the future", NOW + 1_000_000))
     for number in range(MAX_EVICTIONS + 2):
         revocations.add(revoked("sid", f"session-{number}", NOW - number))
@@ -91,8 +91,8 @@ def test_eviction_is_bounded_and_goes_by_expiry(revocations: Revocations) -> Non
     assert len(revocations) == 1
 
 
-def test_fail_closed_answers_503_after_a_silence_of_the_feed() -> None:
-    """Never 401: a client would drop a valid token."""
+def test_fail_closed_answers_503_if_the_feed_was_not_read_for_too_long() -> None:
+    """503 and not 401, because the client would drop a valid token."""
     revocations = Revocations(fail_closed=True)
     with pytest.raises(Refused) as refused:
         revocations.check(read_claims(), NOW)
@@ -103,6 +103,6 @@ def test_fail_closed_answers_503_after_a_silence_of_the_feed() -> None:
         revocations.check(read_claims(), NOW + MAX_FEED_AGE_SECONDS + 0.1)
 
 
-def test_fail_open_accepts_tokens_during_a_silence_of_the_feed(revocations: Revocations) -> None:
+def test_fail_open_accepts_tokens_however_long_ago_the_feed_was_read(revocations: Revocations) -> None:
     revocations.mark_current(NOW)
     revocations.check(read_claims(), NOW + 1_000_000)

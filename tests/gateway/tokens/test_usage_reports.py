@@ -12,10 +12,10 @@ from tests.gateway.access_tokens import read_claims
 
 
 class AuthService:
-    """Accepts reports, unless it is away; calls `on_report` during each."""
+    """Accepts reports, unless it is unreachable; calls `on_report` during each."""
 
     def __init__(self) -> None:
-        self.is_away = False
+        self.is_unreachable = False
         self.status = 204
         self.reports: list[list[tuple[str, int]]] = []
         self.on_report: Callable[[], None] = lambda: None
@@ -23,8 +23,8 @@ class AuthService:
     async def post(self, path: str, document: bytes) -> AuthResponse:
         self.on_report()
         assert path == "/internal/seen"
-        if self.is_away:
-            raise OSError("nobody there")
+        if self.is_unreachable:
+            raise OSError("unreachable")
         if self.status == 204:
             self.reports.append([tuple(seen) for seen in json.loads(document)["seen"]])
         return AuthResponse(self.status, b"", None)
@@ -44,15 +44,15 @@ def test_the_highest_generation_of_each_session_is_reported_once() -> None:
     assert [sorted(seen) for seen in auth.reports] == [[("a", 5), ("b", 1)]]
 
 
-def test_a_failed_report_is_sent_again_and_never_lowered() -> None:
+def test_a_failed_report_is_sent_again_and_its_generation_never_decreases() -> None:
     auth = AuthService()
     usage_reports = UsageReports(auth.post)
-    auth.is_away = True
+    auth.is_unreachable = True
     usage_reports.add(read_claims(session="a", generation=3))
     report(usage_reports)
     assert len(usage_reports) == 1
     usage_reports.add(read_claims(session="a", generation=2))
-    auth.is_away = False
+    auth.is_unreachable = False
     report(usage_reports)
     assert auth.reports == [[("a", 3)]]
 
@@ -74,16 +74,16 @@ def test_a_generation_used_during_a_failed_report_is_not_lost() -> None:
     auth = AuthService()
     usage_reports = UsageReports(auth.post)
     usage_reports.add(read_claims(session="a", generation=3))
-    auth.is_away = True
+    auth.is_unreachable = True
     auth.on_report = lambda: usage_reports.add(read_claims(session="a", generation=4))
     report(usage_reports)
-    auth.is_away = False
+    auth.is_unreachable = False
     auth.on_report = lambda: None
     report(usage_reports)
     assert auth.reports == [[("a", 4)]]
 
 
-def test_a_batch_is_bounded_and_the_rest_follows() -> None:
+def test_a_batch_is_bounded_and_the_next_batch_has_the_rest() -> None:
     auth = AuthService()
     usage_reports = UsageReports(auth.post)
     for number in range(1_500):

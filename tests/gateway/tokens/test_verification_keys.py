@@ -1,4 +1,4 @@
-"""The JWKS is fetched seldom, once for all concurrent requests, and kept while the auth service is away."""
+"""The JWKS is fetched at most once a minute, shared by concurrent requests, and kept if the auth service fails."""
 
 import asyncio
 
@@ -43,7 +43,7 @@ def test_unknown_kids_fetch_the_jwks_at_most_once_a_minute(
     asyncio.run(main())
 
 
-def test_requests_that_come_during_a_fetch_wait_for_it(keys: VerificationKeys, publisher: Publisher) -> None:
+def test_requests_that_arrive_during_a_fetch_wait_for_it(keys: VerificationKeys, publisher: Publisher) -> None:
     """Right after a key rotation no request is refused, and the JWKS is fetched once."""
 
     async def main() -> None:
@@ -57,7 +57,7 @@ def test_requests_that_come_during_a_fetch_wait_for_it(keys: VerificationKeys, p
 
 
 def test_an_unknown_kid_joins_the_periodic_fetch(keys: VerificationKeys, publisher: Publisher) -> None:
-    """It does not use up the fetch that an unknown kid may cause once a minute."""
+    """The fetch that an unknown kid may cause once a minute is not used then."""
 
     async def main() -> None:
         await keys.refresh()
@@ -117,7 +117,7 @@ def test_without_any_jwks_the_keys_are_not_ready(keys: VerificationKeys, publish
         keys.check()
 
 
-def test_the_version_grows_when_the_jwks_changes_and_only_then(keys: VerificationKeys, publisher: Publisher) -> None:
+def test_the_version_increases_only_when_the_jwks_changes(keys: VerificationKeys, publisher: Publisher) -> None:
     async def main() -> list[int]:
         found = []
         for published in ([ED], [ED], [ED, EC], [EC], [EC]):

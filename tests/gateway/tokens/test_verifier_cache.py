@@ -25,13 +25,13 @@ def bench(clock: MovableClock, signing_key: SigningKey) -> Bench:
 def test_a_token_is_verified_once_and_reported_once(bench: Bench, signing_key: SigningKey) -> None:
     token = signing_key.sign(access_claims(bench.clock()))
     assert {bench.answer(token) for _ in range(5)} == {"ok"}
-    assert [(claims.session, claims.generation) for claims in bench.noted] == [("ada-session", 3)]
+    assert [(claims.session, claims.generation) for claims in bench.presented] == [("ada-session", 3)]
 
 
 def test_a_refused_token_is_not_reported(bench: Bench, signing_key: SigningKey) -> None:
     bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock()), int(bench.clock()) + 300))
     assert bench.answer(signing_key.sign(access_claims(bench.clock()))) == "token_revoked"
-    assert bench.noted == []
+    assert bench.presented == []
 
 
 @pytest.mark.parametrize("kind", ["sid", "sub"])
@@ -46,7 +46,7 @@ def test_a_cached_token_can_be_revoked(bench: Bench, signing_key: SigningKey, ki
 
 
 def test_a_token_of_the_same_session_with_another_signature_is_revoked_too(bench: Bench) -> None:
-    """ECDSA signatures are malleable, so one token may have several texts."""
+    """Signing the same claims again with ECDSA gives another signature, so the texts of two tokens differ."""
     key = SigningKey("k1", ec.generate_private_key(ec.SECP256R1()))
     bench.publisher.keys = [key]
     first, second = (key.sign(access_claims(bench.clock())) for _ in range(2))
@@ -66,13 +66,13 @@ def test_the_cache_is_bounded_and_evicts_the_oldest(clock: MovableClock, signing
 
 def test_cached_tokens_are_not_tracked_by_the_garbage_collector(bench: Bench, signing_key: SigningKey) -> None:
     """A collection stops the worker for as long as it takes to traverse all tracked objects."""
-    token = signing_key.sign(access_claims(bench.clock(), sid="unwatched-session"))
+    token = signing_key.sign(access_claims(bench.clock(), sid="untracked-session"))
     assert bench.answer(token) == "ok"
-    bench.noted.clear()
-    for _ in range(2):  # first the roles are untracked, then the tuple that holds them
+    bench.presented.clear()
+    for _ in range(2):  # first the roles are untracked, then the tuple that contains them
         gc.collect()
-    watched = [one for one in gc.get_objects() if isinstance(one, tuple) and "unwatched-session" in one]
-    assert watched == []
+    tracked = [item for item in gc.get_objects() if isinstance(item, tuple) and "untracked-session" in item]
+    assert tracked == []
     assert bench.answer(token) == "ok"
 
 
@@ -116,9 +116,9 @@ def test_a_key_replaced_under_the_same_kid_is_used(clock: MovableClock, signing_
 def test_without_keys_a_token_is_refused_with_503(clock: MovableClock, signing_key: SigningKey) -> None:
     bench = Bench(clock, Publisher([signing_key], is_down=True))
 
-    async def ask() -> Refused:
+    async def main() -> Refused:
         with pytest.raises(Refused) as refused:
             await bench.authenticate(signing_key.sign(access_claims(clock())))
         return refused.value
 
-    assert asyncio.run(ask()).status == 503
+    assert asyncio.run(main()).status == 503

@@ -1,4 +1,4 @@
-"""A token verifier with a movable clock and an auth service that goes away or changes its keys on demand."""
+"""A token verifier with a movable clock, and a JWKS endpoint that tests can stop or give other keys."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Publisher:
         self.fetched += 1
         await asyncio.sleep(0)
         if self.is_down:
-            raise OSError("nobody there")
+            raise OSError("unreachable")
         return jwks(*self.keys) if self.document is None else self.document
 
 
@@ -39,7 +39,8 @@ class Bench:
     clock: MovableClock
     publisher: Publisher
     size: int = 100
-    noted: list[AccessClaims] = field(default_factory=list)
+    presented: list[AccessClaims] = field(default_factory=list)
+    """The claims passed to `on_presented`."""
 
     def __post_init__(self) -> None:
         self.keys = VerificationKeys(self.publisher, self.clock, JWKS_MAX_AGE)
@@ -47,7 +48,7 @@ class Bench:
         self.token_verifier = TokenVerifier(
             self.keys,
             self.revocations,
-            self.noted.append,
+            self.presented.append,
             self.clock,
             issuer=DEFAULT_ISSUER,
             audience=DEFAULT_ACCESS_AUDIENCE,
@@ -60,11 +61,11 @@ class Bench:
         await self.keys.refresh()
 
     async def authenticate(self, token: str) -> AccessClaims:
-        """Return the claims of `token` as the pipeline gets them: from memory, or else by verification."""
+        """Return the claims of `token` as the pipeline gets them: from the cache, or else by verification."""
         return (await run(self.token_verifier.verify(token))).claims
 
     def answer(self, token: str) -> str:
-        """Fetch the keys if there are none, then return as outcome()."""
+        """Fetch the keys if there are none, then return "ok" or the error code for `token`."""
 
         async def main() -> str:
             if not self.keys.loaded:
@@ -74,7 +75,7 @@ class Bench:
         return asyncio.run(main())
 
     async def outcome(self, token: str) -> str:
-        """Return "ok", or the error code of the refusal."""
+        """Return "ok", or the error code of the refusal of `token`."""
         try:
             await self.authenticate(token)
         except Refused as refused:

@@ -33,7 +33,7 @@ def run_with_pool(
 
 
 async def exchange(pool: ConnectionPool, connection: UpstreamConnection) -> None:
-    """Carry one whole exchange on the connection and release it."""
+    """Send one request on the connection, read its whole response, and release the connection."""
     connection.start(HEAD, b"", whole=True, method="GET", keep_cookies=False, total=WAIT)
     await connection.wait_for_head(WAIT)
     while not connection.complete:

@@ -1,4 +1,4 @@
-"""Bytes behind a response without a body, at each moment of a connection's life (docs/decisions/0023).
+"""Bytes after a response that must not have a body, at each phase of a connection (docs/decisions/0023).
 
 The test sends the bytes and decides when the event loop reads. Unread bytes stay in the kernel while a callback runs,
 so the order of events does not depend on the speed of the machine.
@@ -46,7 +46,7 @@ class Peers:
 
     @property
     def connections(self) -> int:
-        """Return the number of connections ever made."""
+        """Return the number of connections that were opened."""
         return len(self._services)
 
     async def connect(self) -> tuple[UpstreamConnection, socket.socket]:
@@ -60,7 +60,7 @@ class Peers:
     async def exchange(
         self, connection: UpstreamConnection, service: socket.socket, kind: str, trailing: bytes = b""
     ) -> None:
-        """Carry one exchange on the connection and release it; `trailing` bytes come with the response."""
+        """Send one request on the connection, answer it, and release it; `trailing` bytes follow the response."""
         start(connection, "HEAD" if kind == "HEAD" else "GET")
         assert await self.loop.sock_recv(service, 4096)
         service.send(RESPONSES[kind] + trailing)
@@ -71,11 +71,11 @@ class Peers:
         self.pool.release(connection)
 
     def take(self, later: float = 0.0) -> UpstreamConnection | None:
-        """Return the pool's connection for a request that comes `later` seconds from now."""
+        """Return the pool's idle connection for a request `later` seconds from now, or None."""
         return self.pool.take_idle(self.loop.time() + later, later + KEEPALIVE_EXPIRY)
 
     async def in_one_callback(self, callback: Callable[[], None]) -> None:
-        """Run `callback` as the loop runs the reader of a client: after it has polled all sockets."""
+        """Run `callback` as a callback of the event loop, which has polled all sockets just before."""
         client, gateway = socket.socketpair()
         done = self.loop.create_future()
 
@@ -106,7 +106,7 @@ def start(connection: UpstreamConnection, method: str = "GET", *, whole: bool = 
     connection.start(head, b"", whole=whole, method=method, keep_cookies=False, total=0)
 
 
-async def closed(connection: UpstreamConnection) -> None:
+async def wait_for_close(connection: UpstreamConnection) -> None:
     """Wait until the connection is closed."""
     while connection.is_open:  # noqa: ASYNC110 - bytes over a real socket
         await asyncio.sleep(0.001)
@@ -130,13 +130,13 @@ def runner(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-# --- bytes that come before the next request is written ------------------------------------------------------------
+# --- bytes before the next request is written ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", BODILESS)
 @pytest.mark.parametrize("moment", ["before the connection is taken", "while the request waits to be written"])
 def test_bytes_that_came_before_a_request_are_not_its_response(runner: str, kind: str, moment: str) -> None:
-    """They come in the same iteration, after the loop polled the connection."""
+    """They arrive in the same iteration of the event loop, after it has polled the connection."""
 
     async def test(peers: Peers) -> None:
         connection, service = await peers.connect()
@@ -153,10 +153,10 @@ def test_bytes_that_came_before_a_request_are_not_its_response(runner: str, kind
         await peers.in_one_callback(next_request)
         with pytest.raises(UpstreamFailed) as failed:
             await connection.wait_for_head(WAIT)
-        assert failed.value.reason == "stale"  # it was not sent, so a GET is sent on another connection
+        assert failed.value.reason == "stale"  # the request was not sent, so it may be sent on another connection
         peers.pool.release(connection)
         assert peers.take(LATER) is None
-        with suppress(ConnectionResetError):  # the bytes were not read
+        with suppress(ConnectionResetError):  # a reset, because the gateway closed without reading the bytes
             assert await peers.loop.sock_recv(service, 4096) == b""
 
     run(test, runner)
@@ -187,7 +187,7 @@ def test_bytes_on_an_idle_connection_close_it(runner: str, kind: str) -> None:
         connection, service = await peers.connect()
         await peers.exchange(connection, service, kind)
         service.send(INJECTED)
-        await closed(connection)
+        await wait_for_close(connection)
         assert peers.take(LATER) is None
 
     run(test, runner)
@@ -197,11 +197,11 @@ def test_bytes_on_an_idle_connection_close_it(runner: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", BODILESS)
-@pytest.mark.parametrize("moment", ["with the response", "behind the response", "on a connection in use"])
+@pytest.mark.parametrize("moment", ["with the response", "after the response", "on a connection in use"])
 def test_after_an_unexpected_body_no_connection_is_reused_after_a_bodiless_response(
     runner: str, kind: str, moment: str
 ) -> None:
-    """The next such body may come after the next request, when nothing tells it from the response."""
+    """The next unexpected body may arrive after the next request, and then looks like the response."""
 
     async def test(peers: Peers) -> None:
         first, service = await peers.connect()
@@ -209,7 +209,7 @@ def test_after_an_unexpected_body_no_connection_is_reused_after_a_bodiless_respo
         await peers.exchange(quarantined, other_service, kind)
         if moment == "with the response":
             await peers.exchange(first, service, kind, trailing=b"hello")
-        elif moment == "behind the response":
+        elif moment == "after the response":
             await peers.exchange(first, service, kind)
             service.send(b"hello")
         else:
@@ -221,7 +221,7 @@ def test_after_an_unexpected_body_no_connection_is_reused_after_a_bodiless_respo
             with pytest.raises(UpstreamFailed, match="malformed"):
                 await first.wait_for_head(WAIT)
             peers.pool.release(first)
-        await closed(first)
+        await wait_for_close(first)
         assert peers.take(LATER) is None
         assert not quarantined.is_open
 
@@ -231,9 +231,9 @@ def test_after_an_unexpected_body_no_connection_is_reused_after_a_bodiless_respo
         await peers.exchange(plain, service, kind)
         assert peers.take(LATER) is None
 
-        forgiven, service = await peers.connect()
-        await peers.exchange(forgiven, service, kind)
-        assert peers.take(REMEMBER_SECONDS + 1) is forgiven
+        reused, service = await peers.connect()
+        await peers.exchange(reused, service, kind)
+        assert peers.take(REMEMBER_SECONDS + 1) is reused
 
     run(test, runner)
 
@@ -264,7 +264,7 @@ def test_a_408_on_an_idle_connection_is_no_unexpected_body(runner: str, kind: st
         idle, service = await peers.connect()
         await peers.exchange(idle, service, kind)
         service.send(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
-        await closed(idle)
+        await wait_for_close(idle)
         other, service = await peers.connect()
         await peers.exchange(other, service, kind)
         assert peers.take(LATER) is other
@@ -274,7 +274,7 @@ def test_a_408_on_an_idle_connection_is_no_unexpected_body(runner: str, kind: st
 
 @pytest.mark.parametrize("kind", BODILESS)
 def test_a_correct_service_keeps_its_connections(runner: str, kind: str) -> None:
-    """It needs as many connections as it gets requests within a quarantine."""
+    """It needs only as many connections as there are requests within a quarantine."""
 
     async def test(peers: Peers) -> None:
         services: dict[UpstreamConnection, socket.socket] = {}

@@ -1,4 +1,4 @@
-"""Which requests are retried, which bytes are a response, and when an exchange frees its place."""
+"""Which requests are retried, which bytes are a response, and what max_connections limits."""
 
 import asyncio
 import threading
@@ -78,7 +78,7 @@ def test_a_request_is_not_retried_after_the_first_byte_of_its_response(
     assert len(upstream.requests) == 2
 
 
-# --- bytes that answer no request ----------------------------------------------------------------------------------
+# --- bytes that are no response to a request -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_a_request_is_not_retried_after_the_first_byte_of_its_response(
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_bytes_behind_a_response_reach_no_client(
+def test_bytes_after_a_response_reach_no_client(
     gateway: RunningGateway, upstream: RawUpstream, trailing: bytes, method: str
 ) -> None:
-    """Whether they are a whole response or a part, their connection carries no further request."""
+    """No further request is sent on their connection, whether they are a whole response or a part of one."""
     first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (0 if method == "HEAD" else 2)
     upstream.begin(answering(first + (b"" if method == "HEAD" else b"ok") + trailing))
     with gateway.connect() as client:
@@ -122,7 +122,7 @@ def test_bytes_on_an_idle_connection_close_it(gateway: RunningGateway, upstream:
 
 
 def test_a_body_after_head_is_not_the_next_response(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Some servers send one nevertheless, and a client may have chosen its bytes."""
+    """Some servers send a body, and a client may have chosen its bytes."""
     body = ok(b"chosen")
     upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
     with gateway.connect() as client:
@@ -136,7 +136,7 @@ def test_a_body_after_head_is_not_the_next_response(gateway: RunningGateway, ups
 
 
 def test_at_max_connections_a_request_gets_503_at_once(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """A place is free again when its exchange is over."""
+    """The next request is sent as soon as an exchange has ended."""
     received, go_on = threading.Event(), threading.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -159,7 +159,7 @@ def test_at_max_connections_a_request_gets_503_at_once(gateway: RunningGateway, 
 
 
 @pytest.mark.parametrize(("target", "script"), [("/narrow/", resetting), ("/narrow/", answering(b"garbage"))])
-def test_a_failed_exchange_frees_its_place(
+def test_a_failed_exchange_no_longer_counts_towards_max_connections(
     gateway: RunningGateway, upstream: RawUpstream, target: str, script: Script
 ) -> None:
     upstream.begin(script)

@@ -56,7 +56,7 @@ def test_a_response_that_is_reset_cuts_off_the_client(
 ) -> None:
     async def script(conversation: Conversation) -> None:
         await conversation.write(raw)
-        await asyncio.sleep(0.05)  # so that the reset does not overtake what came before it
+        await asyncio.sleep(0.05)  # so that the gateway has read the bytes before the reset
         conversation.reset()
 
     upstream.begin(script)
@@ -65,7 +65,7 @@ def test_a_response_that_is_reset_cuts_off_the_client(
 
 
 def test_an_incomplete_response_resets_an_http_1_0_client(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """To this client an orderly close would be the end of the body."""
+    """For an HTTP/1.0 client a normal close would be the end of the body."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(INCOMPLETE[1])

@@ -1,4 +1,4 @@
-"""The pool of connections to one address: reuse, bounds, expiry, and signs of life."""
+"""The pool of connections to one address: reuse, limits, expiry, and signs of life."""
 
 import asyncio
 import socket
@@ -57,11 +57,11 @@ def test_a_connection_that_the_upstream_closed_is_not_reused(upstream: RawUpstre
     run_with_pool(upstream, test)
 
 
-# --- bounds --------------------------------------------------------------------------------------------------------
+# --- limits --------------------------------------------------------------------------------------------------------
 
 
-def test_the_bound_counts_every_connection_in_use(upstream: RawUpstream) -> None:
-    """Idle connections do not count, and a released one makes room."""
+def test_max_connections_counts_every_connection_in_use(upstream: RawUpstream) -> None:
+    """Idle and released connections do not count."""
 
     async def test(pool: ConnectionPool) -> None:
         await exchange(pool, await pool.connect(1))
@@ -78,8 +78,8 @@ def test_the_bound_counts_every_connection_in_use(upstream: RawUpstream) -> None
     run_with_pool(upstream, test, max_connections=1)
 
 
-def test_quarantined_connections_count_towards_the_bound(upstream: RawUpstream) -> None:
-    """A connection is quarantined after a response without a body; new ones must not pile up meanwhile."""
+def test_quarantined_connections_count_towards_max_connections(upstream: RawUpstream) -> None:
+    """A connection is quarantined after a response without a body, so each request may open another connection."""
     upstream.begin(answering(b"HTTP/1.1 204 No Content\r\n\r\n"))
 
     async def test(pool: ConnectionPool) -> None:
@@ -121,7 +121,7 @@ def test_the_sweep_closes_expired_idle_connections(upstream: RawUpstream) -> Non
 
 
 def test_idle_connections_beyond_the_maximum_are_closed_after_a_second(upstream: RawUpstream) -> None:
-    """After a burst they would hold places at the service that nobody needs."""
+    """After a burst of requests the service keeps no connections that are not needed."""
 
     async def test(pool: ConnectionPool) -> None:
         burst = [await pool.connect(1) for _ in range(MAX_KEEPALIVE_CONNECTIONS + 8)]
@@ -160,7 +160,7 @@ def test_a_connection_beyond_its_maximum_age_carries_no_further_request(upstream
 # --- signs of life -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("ending", ["kept", "not kept", "dropped"])
+@pytest.mark.parametrize("ending", ["kept", "not kept", "closed while idle"])
 def test_a_response_counts_as_a_sign_of_life_after_its_connection_closed(upstream: RawUpstream, ending: str) -> None:
     """Some upstreams close after each response, others after some idle seconds."""
     upstream.begin(answering(ok(b"", "Connection: close") if ending == "not kept" else ok()))
@@ -169,7 +169,7 @@ def test_a_response_counts_as_a_sign_of_life_after_its_connection_closed(upstrea
         assert not pool.responded_within(60)
         connection = await pool.connect(1)
         await exchange(pool, connection)
-        if ending == "dropped":
+        if ending == "closed while idle":
             await asyncio.to_thread(upstream.drop_connections)
             async with asyncio.timeout(WAIT):
                 while connection.is_open:  # noqa: ASYNC110 - a real socket closes

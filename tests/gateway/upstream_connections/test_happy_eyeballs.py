@@ -1,4 +1,4 @@
-"""Connecting to one of several addresses (RFC 8305): the first connection is used, and no attempt is leaked."""
+"""Connecting to one of several addresses (RFC 8305): the first connection is used, the others are kept or closed."""
 
 import asyncio
 from collections.abc import Collection
@@ -73,7 +73,7 @@ def test_after_a_failure_the_next_address_is_tried_at_once(upstream: RawUpstream
     asyncio.run(test())
 
 
-def test_an_address_at_its_bound_is_replaced_by_another(upstream: RawUpstream) -> None:
+def test_an_address_at_max_connections_is_replaced_by_another(upstream: RawUpstream) -> None:
     async def test() -> None:
         full, other = pools = pools_at(upstream, 2)
 
@@ -92,7 +92,7 @@ def test_an_address_at_its_bound_is_replaced_by_another(upstream: RawUpstream) -
 
 
 def test_the_attempts_of_a_cancelled_request_are_kept_or_cancelled(upstream: RawUpstream) -> None:
-    """When the client disconnects they continue, and `close` cancels them."""
+    """They continue after the client has disconnected, and `close` cancels them."""
 
     async def test() -> None:
         pools = pools_at(upstream, 2)

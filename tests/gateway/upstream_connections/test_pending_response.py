@@ -1,4 +1,4 @@
-"""Deadlines of an exchange: 504 after a timeout, and none because the client or the gateway itself is slow."""
+"""Deadlines of an exchange: 504 after an upstream's timeout, but not because the client or the gateway is slow."""
 
 import asyncio
 import threading
@@ -47,7 +47,7 @@ def test_an_exchange_fails_after_its_deadline(
 
 
 def test_a_silent_upstream_is_a_504(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Its connection is closed, so that a late response reaches nobody."""
+    """Its connection is closed, so that a late response reaches no client."""
     upstream.begin(silent)
     started = time.monotonic()
     assert status_and_code(request_once(gateway, "/impatient/")) == GATEWAY_TIMEOUT
@@ -89,7 +89,7 @@ def test_a_slow_client_does_not_use_up_the_upstreams_timeout(gateway: RunningGat
 
 
 def test_an_upstream_may_pause_during_an_upload(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """It stops reading for less than the timeout, reads on, and then has to wait for the client."""
+    """It stops reading for less than the timeout, continues, and then has to wait for the client."""
     resume = threading.Event()
 
     async def script(conversation: Conversation) -> None:

@@ -23,7 +23,7 @@ def transport_of(connection: socket.socket, *, tls: bool = False) -> asyncio.Tra
 
 
 def test_the_rest_of_a_broken_connection_is_read() -> None:
-    """The socket stays open: it is the transport's to close."""
+    """The socket stays open, because its transport closes it."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.send(b"early response")
@@ -51,7 +51,7 @@ def test_no_more_than_the_maximum_is_read() -> None:
         assert 0 < read <= MAX_UNREAD_BYTES
 
 
-def test_unread_bytes_and_the_end_of_a_connection_are_noticed() -> None:
+def test_unread_bytes_and_the_end_of_a_connection_are_unread_data() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert not has_unread_data(transport_of(ours))

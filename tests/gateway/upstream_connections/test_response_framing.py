@@ -1,4 +1,4 @@
-"""Responses that cannot be framed without doubt are rejected with 502 (RFC 9112 6.1 and 6.3)."""
+"""Responses with ambiguous framing are rejected with 502 (RFC 9112 6.1 and 6.3)."""
 
 import pytest
 from structlog.testing import capture_logs

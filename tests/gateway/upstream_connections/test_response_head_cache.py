@@ -1,4 +1,4 @@
-"""The response head cache returns what the parser found for the same bytes, and nothing for any others."""
+"""The response head cache returns the parsed head for the same bytes, and nothing for other bytes."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_a_known_head_is_returned_with_its_body() -> None:
     "data", [HEAD + b"bod", HEAD + b"body+", HEAD[:-2], HEAD.replace(b"200", b"201") + b"body", b"", b"\r\n\r\n"]
 )
 def test_bytes_that_differ_in_the_head_or_the_length_are_not_found(data: bytes) -> None:
-    """Also after the same head was found a moment ago."""
+    """Nor are they found after a correct response, whose head the cache tries first."""
     cache = learned()
     assert cache.find(data) is None
     assert cache.find(HEAD + b"body") is not None
@@ -43,7 +43,7 @@ def test_bytes_that_differ_in_the_head_or_the_length_are_not_found(data: bytes) 
         (HEAD, 200, [*HEADERS, (b"x", b"a\nb")]),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n", 200, HEADERS),
     ],
-    ids=["no length", "another length", "204", "304", "line end in a field", "too long"],
+    ids=["no Content-Length", "another Content-Length", "204", "304", "line end in a field", "too long"],
 )
 def test_a_head_that_does_not_determine_its_response_is_not_cached(
     head: bytes, status: int, headers: list[tuple[bytes, bytes]]

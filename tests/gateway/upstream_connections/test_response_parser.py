@@ -1,4 +1,4 @@
-"""What a response parser makes of the bytes of a response."""
+"""The attributes that the response parser sets for the bytes of a response."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_204_and_304_have_no_body_whatever_their_fields_say(head: bytes, is_bodi
     ("field", "has_url_fields"),
     [(b"Location: /", True), (b"content-location: /", True), (b"Refresh: 5", True), (b"Link: </>", False)],
 )
-def test_fields_that_hold_a_url_are_noticed(field: bytes, has_url_fields: bool) -> None:
+def test_has_url_fields_is_set_for_fields_that_contain_a_url(field: bytes, has_url_fields: bool) -> None:
     assert fed(OK + field + b"\r\nContent-Length: 0\r\n\r\n").has_url_fields is has_url_fields
 
 

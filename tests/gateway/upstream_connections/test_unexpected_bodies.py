@@ -1,4 +1,4 @@
-"""Bytes behind the end of a response reach no client, and their connection is closed."""
+"""Bytes after the end of a response reach no client, and their connection is closed."""
 
 import asyncio
 import time
@@ -40,8 +40,8 @@ def test_an_unexpected_body_is_remembered_for_ten_minutes_and_logged_once() -> N
 def sending_two_responses(kind: str, delay: float | None) -> Script:
     """Return a script that sends a second response to `/public/twice`, `delay` seconds later (None: at once).
 
-    A busy machine could send it after the quarantine, when it cannot be told from the response to the next request.
-    It is not sent then; test_bodiless_quarantine.py covers every order without depending on time.
+    On a busy machine it could be sent after the quarantine, when it looks like the response to the next request. It
+    is not sent then; test_bodiless_quarantine.py covers every order without depending on time.
     Every other request is answered with its own target.
     """
 
@@ -70,7 +70,7 @@ def sending_two_responses(kind: str, delay: float | None) -> Script:
         ("chunked", None),
     ],
 )
-def test_no_client_gets_the_bytes_behind_another_clients_response(
+def test_no_client_gets_the_bytes_after_another_clients_response(
     gateway: RunningGateway, upstream: RawUpstream, kind: str, delay: float | None
 ) -> None:
     """Four clients send 240 requests; a second response follows a quarter of the responses."""
@@ -97,10 +97,10 @@ def test_no_client_gets_the_bytes_behind_another_clients_response(
 
 @pytest.mark.parametrize("trailing", [b"\r\n", b"\n", b"0\r\n\r\n", b"H", b"hello", INJECTED])
 @pytest.mark.parametrize("kind", RESPONSES)
-def test_bytes_behind_a_response_end_its_connection(
+def test_bytes_after_a_response_close_its_connection(
     gateway: RunningGateway, upstream: RawUpstream, kind: str, trailing: bytes
 ) -> None:
-    """Even an empty line, and bytes that a parser would take for the end of a chunked body."""
+    """Even an empty line, and bytes that a parser reads as the end of a chunked body."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(RESPONSES[kind] + trailing)

@@ -53,7 +53,7 @@ def test_requests_of_one_iteration_are_written_at_its_end_in_order() -> None:
     asyncio.run(test())
 
 
-def test_a_transport_that_closed_in_the_meantime_gets_no_write() -> None:
+def test_nothing_is_written_to_a_transport_that_closed_during_the_iteration() -> None:
     """The other requests of the iteration are written."""
     written: list[tuple[str, bytes]] = []
 

@@ -1,4 +1,4 @@
-"""A balancer with a movable clock, and the failures and responses that tests report to it."""
+"""A balancer with a movable clock, to which tests report failures and responses."""
 
 import asyncio
 import itertools
@@ -67,11 +67,11 @@ class BalancerHarness:
         return {self.balancer.choose().address.name for _ in range(times)}
 
     def has_shortcut(self) -> bool:
-        """Return whether requests skip the balancer: one address, and no failure to reset."""
+        """Return whether requests skip the balancer, because there is one address and it has no failures."""
         return self.balancer.only_pool is not None and self.pools[0].on_response is None
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """Return a metric of the upstream, without its prefix in `name`."""
+        """Return a metric of the upstream; `name` is given without its prefix."""
         return self.registry.get_sample_value(f"sallyport_gateway_upstream_{name}", {"upstream": "notes", **labels})
 
 

@@ -6,6 +6,6 @@ from tests.gateway.upstreams.balancers import BalancerHarness, unreachable_addre
 
 
 @pytest.fixture
-def three() -> BalancerHarness:
-    """Three addresses h0, h1 and h2, to which the test does not connect."""
+def harness() -> BalancerHarness:
+    """A balancer of three addresses h0, h1 and h2, to which the test does not connect."""
     return BalancerHarness(*unreachable_addresses(3))

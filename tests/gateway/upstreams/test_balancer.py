@@ -17,68 +17,68 @@ from tests.gateway.upstreams.balancers import UNREACHABLE, BalancerHarness, addr
 # --- choosing ------------------------------------------------------------------------------------------------------
 
 
-def test_equally_loaded_addresses_take_turns(three: BalancerHarness) -> None:
+def test_equally_loaded_addresses_take_turns(harness: BalancerHarness) -> None:
     """A single client that waits for each response uses all addresses."""
-    chosen = [three.balancer.choose().address.name for _ in range(6)]
+    chosen = [harness.balancer.choose().address.name for _ in range(6)]
     assert sorted(chosen[:3]) == sorted(chosen[3:]) == ["h0", "h1", "h2"]
 
 
 def test_one_address_without_failures_needs_no_choice(upstream: RawUpstream) -> None:
     """A request then reads only `only_pool` and `on_response`."""
-    one = BalancerHarness(address_of(upstream))
-    assert one.has_shortcut()
-    one.time_out(one.pools[0])
-    assert not one.has_shortcut()
-    one.respond(one.pools[0])
-    assert one.has_shortcut()
+    harness = BalancerHarness(address_of(upstream))
+    assert harness.has_shortcut()
+    harness.time_out(harness.pools[0])
+    assert not harness.has_shortcut()
+    harness.respond(harness.pools[0])
+    assert harness.has_shortcut()
 
 
 # --- ejection ------------------------------------------------------------------------------------------------------
 
 
-def test_an_address_is_ejected_after_three_failures_and_readmitted_after_a_second(three: BalancerHarness) -> None:
-    three.time_out(three.pools[0], 2)
-    assert three.chosen() == {"h0", "h1", "h2"}
-    three.time_out(three.pools[0])
-    assert three.chosen() == {"h1", "h2"}
-    three.move(0.9)
-    assert three.chosen() == {"h1", "h2"}
-    three.move(0.2)
-    assert three.chosen() == {"h0", "h1", "h2"}
+def test_an_address_is_ejected_after_three_failures_and_readmitted_after_a_second(harness: BalancerHarness) -> None:
+    harness.time_out(harness.pools[0], 2)
+    assert harness.chosen() == {"h0", "h1", "h2"}
+    harness.time_out(harness.pools[0])
+    assert harness.chosen() == {"h1", "h2"}
+    harness.move(0.9)
+    assert harness.chosen() == {"h1", "h2"}
+    harness.move(0.2)
+    assert harness.chosen() == {"h0", "h1", "h2"}
 
 
-def test_a_failure_on_trial_ejects_for_twice_as_long(three: BalancerHarness) -> None:
-    three.time_out(three.pools[0], 3)
-    three.move(1)
-    three.time_out(three.pools[0])
-    three.move(1.9)
-    assert "h0" not in three.chosen()
-    three.move(0.1)
-    assert "h0" in three.chosen()
+def test_a_failure_on_trial_ejects_for_twice_as_long(harness: BalancerHarness) -> None:
+    harness.time_out(harness.pools[0], 3)
+    harness.move(1)
+    harness.time_out(harness.pools[0])
+    harness.move(1.9)
+    assert "h0" not in harness.chosen()
+    harness.move(0.1)
+    assert "h0" in harness.chosen()
 
 
 def test_an_address_on_trial_gets_one_concurrent_request_then_more(upstream: RawUpstream) -> None:
     """Least load alone would send it every request, because the others have many in progress."""
-    pair = BalancerHarness(address_of(upstream, "h0"), address_of(upstream, "h1"))
+    harness = BalancerHarness(address_of(upstream, "h0"), address_of(upstream, "h1"))
 
     async def test() -> None:
-        first, second = pair.pools
-        pair.time_out(first, 3)
-        pair.move(1)
+        first, second = harness.pools
+        harness.time_out(first, 3)
+        harness.move(1)
         for _ in range(5):
             await second.connect(1)
-        assert pair.balancer.choose() is first
+        assert harness.balancer.choose() is first
         await first.connect(1)
-        assert pair.chosen() == {"h1"}
-        pair.respond(first)
-        assert pair.chosen() == {"h0"}
+        assert harness.chosen() == {"h1"}
+        harness.respond(first)
+        assert harness.chosen() == {"h0"}
         await first.connect(1)
-        assert pair.chosen() == {"h1"}
+        assert harness.chosen() == {"h1"}
 
-    run(test, pair)
+    run(test, harness)
 
 
-def test_when_all_addresses_fail_one_stays_in() -> None:
+def test_when_all_addresses_fail_one_stays_admitted() -> None:
     harness = BalancerHarness(*unreachable_addresses(3), break_after=0)
     for _ in range(4):
         for pool in harness.pools:
@@ -94,7 +94,7 @@ _EVENTS = st.tuples(
 
 @given(st.lists(_EVENTS, max_size=60))
 def test_after_any_events_an_address_can_be_chosen(events: list[tuple[int, str]]) -> None:
-    """Every sound address is chosen; an unhealthy one is chosen only if no address is sound."""
+    """Every healthy address without failures is chosen; an unhealthy one is chosen only if there is none."""
     harness = BalancerHarness(*unreachable_addresses(3), break_after=0)
     unhealthy: set[int] = set()
     failed: set[int] = set()
@@ -114,26 +114,26 @@ def test_after_any_events_an_address_can_be_chosen(events: list[tuple[int, str]]
         if event in ("time out", "cut off"):
             failed.add(index)
         chosen = {int(name.removeprefix("h")) for name in harness.chosen(3)}
-        sound = {0, 1, 2} - unhealthy - failed
-        assert chosen >= sound
-        assert chosen.isdisjoint(unhealthy) or not sound
+        without_problems = {0, 1, 2} - unhealthy - failed
+        assert chosen >= without_problems
+        assert chosen.isdisjoint(unhealthy) or not without_problems
 
 
 def test_a_timeout_counts_only_if_the_address_answered_no_other_request(upstream: RawUpstream) -> None:
     """A slow path does not eject the address; a service that hangs altogether is ejected."""
-    pair = BalancerHarness(address_of(upstream), UNREACHABLE)
+    harness = BalancerHarness(address_of(upstream), UNREACHABLE)
 
     async def test() -> None:
-        pool = pair.pools[0]
+        pool = harness.pools[0]
         await exchange(pool, await pool.connect(1))
         for _ in range(10):
-            pair.balancer.record_failure(pool, UpstreamFailed("timeout"), pair.clock() - 30)
-        assert "running" in pair.chosen()
+            harness.balancer.record_failure(pool, UpstreamFailed("timeout"), harness.clock() - 30)
+        assert "running" in harness.chosen()
         for _ in range(3):
-            pair.balancer.record_failure(pool, UpstreamFailed("timeout"), pair.clock())
-        assert "running" not in pair.chosen()
+            harness.balancer.record_failure(pool, UpstreamFailed("timeout"), harness.clock())
+        assert "running" not in harness.chosen()
 
-    run(test, pair)
+    run(test, harness)
 
 
 # --- members -------------------------------------------------------------------------------------------------------
@@ -169,16 +169,16 @@ def test_the_last_results_of_a_removed_address_change_nothing() -> None:
 # --- health checks -------------------------------------------------------------------------------------------------
 
 
-def test_unhealthy_addresses_are_excluded_unless_all_are(three: BalancerHarness) -> None:
-    """Health checks alone refuse no request."""
-    three.balancer.set_health(three.pools[0], healthy=False, reason="503")
-    assert three.chosen() == {"h1", "h2"}
-    assert three.metric("address_out", address="h0") == 1
-    for pool in three.pools:
-        three.balancer.set_health(pool, healthy=False, reason="503")
-    assert three.chosen() == {"h0", "h1", "h2"}
-    three.balancer.set_health(three.pools[1], healthy=True, reason="200")
-    assert three.chosen() == {"h1"}
+def test_unhealthy_addresses_are_excluded_unless_all_are(harness: BalancerHarness) -> None:
+    """Health checks never exclude every address."""
+    harness.balancer.set_health(harness.pools[0], healthy=False, reason="503")
+    assert harness.chosen() == {"h1", "h2"}
+    assert harness.metric("address_out", address="h0") == 1
+    for pool in harness.pools:
+        harness.balancer.set_health(pool, healthy=False, reason="503")
+    assert harness.chosen() == {"h0", "h1", "h2"}
+    harness.balancer.set_health(harness.pools[1], healthy=True, reason="200")
+    assert harness.chosen() == {"h1"}
 
 
 # --- connecting ----------------------------------------------------------------------------------------------------
@@ -186,16 +186,16 @@ def test_unhealthy_addresses_are_excluded_unless_all_are(three: BalancerHarness)
 
 def test_an_unreachable_address_is_replaced_by_another(upstream: RawUpstream) -> None:
     """The request is not lost, and after three failures the address is ejected."""
-    pair = BalancerHarness(UNREACHABLE, address_of(upstream))
+    harness = BalancerHarness(UNREACHABLE, address_of(upstream))
 
     async def test() -> None:
         for _ in range(3):
-            pool, connection = await pair.balancer.connect(pair.pools[0], 1)
-            assert pool is pair.pools[1]
+            pool, connection = await harness.balancer.connect(harness.pools[0], 1)
+            assert pool is harness.pools[1]
             await exchange(pool, connection)
-        assert pair.chosen() == {"running"}
+        assert harness.chosen() == {"running"}
 
-    run(test, pair)
+    run(test, harness)
 
 
 def test_a_request_tries_at_most_max_attempts_addresses() -> None:

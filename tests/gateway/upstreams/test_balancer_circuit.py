@@ -29,42 +29,42 @@ def test_the_circuit_opens_after_consecutive_failures(name: str, code: str) -> N
     assert refused.retry_after in (1, 2)
 
 
-def test_probes_pass_after_a_second_and_the_first_response_closes_the_circuit(three: BalancerHarness) -> None:
-    for pool in (*three.pools, *three.pools, three.pools[0]):
-        three.time_out(pool)
-    refusal(three)
-    three.move(1)
+def test_probes_pass_after_a_second_and_the_first_response_closes_the_circuit(harness: BalancerHarness) -> None:
+    for pool in (*harness.pools, *harness.pools, harness.pools[0]):
+        harness.time_out(pool)
+    refusal(harness)
+    harness.move(1)
     for client in range(MAX_PROBES):
-        three.balancer.choose(str(client))
-    refusal(three)
-    three.respond(three.pools[0])
-    assert len(three.chosen(30)) == 3
+        harness.balancer.choose(str(client))
+    refusal(harness)
+    harness.respond(harness.pools[0])
+    assert len(harness.chosen(30)) == 3
 
 
-def test_failures_of_one_address_do_not_open_the_circuit(three: BalancerHarness) -> None:
+def test_failures_of_one_address_do_not_open_the_circuit(harness: BalancerHarness) -> None:
     """Not while another address has no failures."""
-    three.time_out(three.pools[0], 30)
-    assert three.chosen() == {"h1", "h2"}
-    three.time_out(three.pools[1], 30)
-    assert three.chosen() == {"h2"}
-    three.time_out(three.pools[2], 5)
-    refusal(three)
+    harness.time_out(harness.pools[0], 30)
+    assert harness.chosen() == {"h1", "h2"}
+    harness.time_out(harness.pools[1], 30)
+    assert harness.chosen() == {"h2"}
+    harness.time_out(harness.pools[2], 5)
+    refusal(harness)
 
 
 def test_a_request_that_another_address_answered_is_no_failure_of_the_upstream(upstream: RawUpstream) -> None:
-    pair = BalancerHarness(UNREACHABLE, address_of(upstream), eject_after=0)
+    harness = BalancerHarness(UNREACHABLE, address_of(upstream), eject_after=0)
 
     async def test() -> None:
         for _ in range(20):
-            pool, connection = await pair.balancer.connect(pair.pools[0], 1)
+            pool, connection = await harness.balancer.connect(harness.pools[0], 1)
             await exchange(pool, connection)
-        assert pair.chosen() == {"unreachable", "running"}
+        assert harness.chosen() == {"unreachable", "running"}
 
-    run(test, pair)
+    run(test, harness)
 
 
 def test_a_response_that_is_cut_off_closes_the_circuit() -> None:
-    """The service lives, and its other paths may work."""
+    """The service is running, and its other paths may work."""
     harness = BalancerHarness(*unreachable_addresses(1))
     harness.cut_off(harness.pools[0], 100)
     assert harness.chosen() == {"h0"}
@@ -79,31 +79,31 @@ def test_a_response_that_is_cut_off_closes_the_circuit() -> None:
 
 
 def test_cut_off_responses_eject_at_most_half_of_the_addresses() -> None:
-    four = BalancerHarness(*unreachable_addresses(4))
-    four.cut_off(four.pools[0], 3)
-    assert four.chosen() == {"h1", "h2", "h3"}
+    harness = BalancerHarness(*unreachable_addresses(4))
+    harness.cut_off(harness.pools[0], 3)
+    assert harness.chosen() == {"h1", "h2", "h3"}
     for _ in range(10):
-        four.respond(four.pools[3], 16)
-        for pool in four.pools[1:3]:
-            four.cut_off(pool, 3)
-    assert four.chosen() == {"h2", "h3"}
+        harness.respond(harness.pools[3], 16)
+        for pool in harness.pools[1:3]:
+            harness.cut_off(pool, 3)
+    assert harness.chosen() == {"h2", "h3"}
 
 
-def test_a_path_that_is_cut_off_at_every_address_ejects_none(three: BalancerHarness) -> None:
+def test_a_path_whose_responses_are_cut_off_at_every_address_ejects_no_address(harness: BalancerHarness) -> None:
     for _ in range(20):
-        three.cut_off(three.balancer.choose())
-    assert three.chosen() == {"h0", "h1", "h2"}
+        harness.cut_off(harness.balancer.choose())
+    assert harness.chosen() == {"h0", "h1", "h2"}
 
 
 def test_a_timeout_opens_the_circuit_only_if_no_address_responded(upstream: RawUpstream) -> None:
     """An address that hangs is ejected while another one responds."""
-    pair = BalancerHarness(UNREACHABLE, address_of(upstream), eject_after=0, break_after=1)
+    harness = BalancerHarness(UNREACHABLE, address_of(upstream), eject_after=0, break_after=1)
 
     async def test() -> None:
-        await exchange(pair.pools[1], await pair.pools[1].connect(1))
-        pair.time_out(pair.pools[1])  # so that the running address has a failure as well
-        pair.respond(pair.pools[1])
-        pair.balancer.record_failure(pair.pools[0], UpstreamFailed("timeout"), pair.clock() - 30)
-        assert pair.balancer.choose() in pair.pools
+        await exchange(harness.pools[1], await harness.pools[1].connect(1))
+        harness.time_out(harness.pools[1])  # so that the running address has a failure as well
+        harness.respond(harness.pools[1])
+        harness.balancer.record_failure(harness.pools[0], UpstreamFailed("timeout"), harness.clock() - 30)
+        assert harness.balancer.choose() in harness.pools
 
-    run(test, pair)
+    run(test, harness)

@@ -24,7 +24,7 @@ OPEN_UNTIL = NOW + 1
 CLOSED = Circuit()
 WITH_FAILURES = Circuit(failures=BREAK_AFTER - 1)
 OPEN = Circuit("open", 0, 1, changed_at=NOW, until=OPEN_UNTIL)
-HALF = Circuit("half-open", 0, 1, changed_at=OPEN_UNTIL, until=OPEN_UNTIL + PROBE_INTERVAL, probed_by=("a",))
+HALF_OPEN = Circuit("half-open", 0, 1, changed_at=OPEN_UNTIL, until=OPEN_UNTIL + PROBE_INTERVAL, probed_by=("a",))
 CLIENTS = tuple(f"c{number}" for number in range(MAX_PROBES))
 NO_PROBES_LEFT = Circuit(
     "half-open", 0, 1, changed_at=OPEN_UNTIL, until=OPEN_UNTIL + PROBE_INTERVAL, probed_by=CLIENTS
@@ -65,22 +65,27 @@ TABLE = [
     (WITH_FAILURES, fail, NOW, OPEN),
     (WITH_FAILURES, fail_old, NOW, OPEN),
     (OPEN, request, NOW, OPEN),
-    (OPEN, request, OPEN_UNTIL, HALF),
+    (OPEN, request, OPEN_UNTIL, HALF_OPEN),
     (OPEN, respond, NOW, CLOSED),
     (OPEN, respond, OPEN_UNTIL, CLOSED),
     (OPEN, fail, NOW, OPEN),
     (OPEN, fail_old, NOW, OPEN),
-    (HALF, request, OPEN_UNTIL, Circuit("half-open", 0, 1, HALF.changed_at, HALF.until, ("a", "a"))),
-    (HALF, request, NEXT_ROUND, Circuit("half-open", 0, 1, HALF.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",))),
-    (HALF, respond, OPEN_UNTIL, CLOSED),
-    (HALF, fail, OPEN_UNTIL, opened(2, OPEN_UNTIL, 2)),
-    (HALF, fail_old, OPEN_UNTIL, HALF),
+    (HALF_OPEN, request, OPEN_UNTIL, Circuit("half-open", 0, 1, HALF_OPEN.changed_at, HALF_OPEN.until, ("a", "a"))),
+    (
+        HALF_OPEN,
+        request,
+        NEXT_ROUND,
+        Circuit("half-open", 0, 1, HALF_OPEN.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",)),
+    ),
+    (HALF_OPEN, respond, OPEN_UNTIL, CLOSED),
+    (HALF_OPEN, fail, OPEN_UNTIL, opened(2, OPEN_UNTIL, 2)),
+    (HALF_OPEN, fail_old, OPEN_UNTIL, HALF_OPEN),
     (NO_PROBES_LEFT, request, OPEN_UNTIL, NO_PROBES_LEFT),
     (
         NO_PROBES_LEFT,
         request,
         NEXT_ROUND,
-        Circuit("half-open", 0, 1, HALF.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",)),
+        Circuit("half-open", 0, 1, HALF_OPEN.changed_at, NEXT_ROUND + PROBE_INTERVAL, ("a",)),
     ),
     (NO_PROBES_LEFT, respond, OPEN_UNTIL, CLOSED),
     (NO_PROBES_LEFT, fail, OPEN_UNTIL, opened(2, OPEN_UNTIL, 2)),
@@ -100,12 +105,12 @@ def test_every_transition(circuit: Circuit, event: Event, now: float, expected: 
         (WITH_FAILURES, NOW, True),
         (OPEN, OPEN_UNTIL - 0.001, False),
         (OPEN, OPEN_UNTIL, True),
-        (HALF, OPEN_UNTIL, True),
+        (HALF_OPEN, OPEN_UNTIL, True),
         (NO_PROBES_LEFT, OPEN_UNTIL, False),
         (NO_PROBES_LEFT, NEXT_ROUND, True),
     ],
 )
-def test_whether_a_request_passes(circuit: Circuit, now: float, passes: bool) -> None:
+def test_requests_pass_while_closed_and_as_probes_while_half_open(circuit: Circuit, now: float, passes: bool) -> None:
     assert after_request(circuit, now)[1] is passes
 
 

@@ -45,24 +45,24 @@ def test_failures_are_logged_once_in_ten_seconds_with_their_number() -> None:
 
 
 def test_metrics_show_failures_excluded_addresses_and_the_circuit() -> None:
-    three = BalancerHarness(*unreachable_addresses(3), break_after=3)
-    assert three.metric("circuit") == 0
-    assert three.metric("address_out", address="h0") == 0
-    three.time_out(three.pools[0], 3)
-    assert three.metric("failures_total", address="h0", reason="timeout") == 3
-    assert three.metric("address_out", address="h0") == 1
-    for pool in three.pools[1:] * 2:
-        three.time_out(pool)
-    assert three.metric("circuit") == 2
-    three.move(1)
-    assert three.metric("address_out", address="h0") == 0
-    three.balancer.choose()
-    assert three.metric("circuit") == 1
-    three.respond(three.pools[1])
-    assert three.metric("circuit") == 0
+    harness = BalancerHarness(*unreachable_addresses(3), break_after=3)
+    assert harness.metric("circuit") == 0
+    assert harness.metric("address_out", address="h0") == 0
+    harness.time_out(harness.pools[0], 3)
+    assert harness.metric("failures_total", address="h0", reason="timeout") == 3
+    assert harness.metric("address_out", address="h0") == 1
+    for pool in harness.pools[1:] * 2:
+        harness.time_out(pool)
+    assert harness.metric("circuit") == 2
+    harness.move(1)
+    assert harness.metric("address_out", address="h0") == 0
+    harness.balancer.choose()
+    assert harness.metric("circuit") == 1
+    harness.respond(harness.pools[1])
+    assert harness.metric("circuit") == 0
 
 
-def test_an_event_says_how_often_it_occurred_since_the_last_one() -> None:
+def test_an_event_contains_the_number_of_occurrences_since_the_last_one() -> None:
     """Keys are independent of each other."""
     clock = MovableClock()
     throttle = LogThrottle(clock, 10)
@@ -75,7 +75,7 @@ def test_an_event_says_how_often_it_occurred_since_the_last_one() -> None:
     assert throttle.count("a") == 0
 
 
-def test_a_forgotten_key_starts_anew() -> None:
+def test_the_next_occurrence_of_a_forgotten_key_is_logged_at_once() -> None:
     throttle = LogThrottle(MovableClock(), 10)
     assert [throttle.count("a"), throttle.count("a")] == [1, 0]
     throttle.forget("a")

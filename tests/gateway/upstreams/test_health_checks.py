@@ -1,4 +1,4 @@
-"""Active health checks: when an address becomes unhealthy or healthy, and what follows."""
+"""Active health checks: when an address becomes unhealthy or healthy, and which addresses then get requests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +42,7 @@ access = "public"
     ],
 )
 def test_consecutive_checks_change_the_state(checks: str, healthy: bool) -> None:
+    """`x` is a failed check, `.` a passed one; three failed or two passed ones change the state."""
     state = HealthState()
     for check in checks:
         state = after_check(state, check == ".", CHECK)
@@ -110,7 +111,7 @@ def test_an_unhealthy_address_gets_no_requests_until_it_is_healthy(
 def test_if_every_address_is_unhealthy_all_get_requests(
     checking: RunningGateway, pair: tuple[RawUpstream, RawUpstream]
 ) -> None:
-    """A wrong check must not block a service that responds."""
+    """A wrong health-check path must not block a service that responds."""
     with capture_logs() as lines:
         for upstream, name in zip(pair, (b"first", b"second"), strict=True):
             upstream.begin_answering(answering_checks(name, "404 Not Found"))

@@ -1,4 +1,4 @@
-"""A service that rejects the gateway's identity assertion: a 502, and never a 401 for the client's token."""
+"""If a service rejects the gateway's identity assertion, the client gets 502 and not 401: its token is valid."""
 
 import json
 
@@ -34,7 +34,7 @@ def is_rejection(answer: RawResponse) -> bool:
 
 @pytest.mark.parametrize("line", ["GET /api/x", "HEAD /api/x", "POST /api/x", "DELETE /api/x", "GET /streams/x"])
 def test_a_rejected_assertion_is_a_502(gateway: RunningGateway, upstream: RawUpstream, token: str, line: str) -> None:
-    """Every time, whether the response is buffered, streamed or repeated."""
+    """So is each repeated rejection, in a buffered and in a streamed response."""
     method = line.split(" ")[0]
     upstream.begin(answering(REJECTED.removesuffix(b"no") if method == "HEAD" else REJECTED))
     with gateway.connect() as client:
@@ -79,7 +79,7 @@ def test_a_services_own_401_reaches_the_client(gateway: RunningGateway, upstream
 
 
 def test_a_public_route_has_no_assertion_to_reject(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """The 401 reaches the client, without the field that is for the gateway."""
+    """The 401 reaches the client, without X-Identity-Refused, which is for the gateway."""
     upstream.begin(answering(REJECTED))
     for _ in range(3):
         answer = ask(gateway, "GET /public/x")
@@ -104,7 +104,7 @@ def test_the_reason_is_logged_once_in_ten_seconds_per_service() -> None:
 
 
 def test_an_auth_service_that_rejects_the_gateway_is_a_502(make_app: MakeApp, auth_upstream: RawUpstream) -> None:
-    """It is neither a wrong password nor an ended session, and the session cookie stays."""
+    """The client gets no error about its password or session, and keeps its session cookie."""
     refusal = json.dumps({"code": "peer_refused", "detail": REASON}).encode()
     with running(make_app()) as served, capture_logs() as lines:
         auth_upstream.begin_answering(answering(ok(refusal).replace(b"200 OK", b"403 Forbidden", 1)))

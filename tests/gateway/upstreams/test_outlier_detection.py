@@ -65,7 +65,7 @@ def test_ejection_times_double_up_to_the_maximum() -> None:
 
 
 def test_a_trial_allows_more_concurrent_requests_with_each_response() -> None:
-    """After sixteen responses the ejection is forgotten."""
+    """After sixteen responses the count of ejections is 0 again."""
     state = after_readmission(history("xxx"), NOW)
     limits = []
     while state.trial_requests:

@@ -1,4 +1,4 @@
-"""The registry: least-loaded choice, and a sweep that does not blame upstreams for a delayed event loop."""
+"""The registry: least-loaded choice, and a sweep that fails no exchange because of a delayed event loop."""
 
 import asyncio
 import socket
