@@ -1,6 +1,6 @@
 """The Flask application of the gateway's own endpoints: health, sessions, tickets and metrics.
 
-/metrics is served on the internal address only (GATEWAY_INTERNAL_BIND).
+/metrics is served only on the internal address (GATEWAY_INTERNAL_BIND).
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def _refusal(refused: Refused) -> Response:
 
 
 def _add_security_headers(response: Response) -> Response:
-    # No response is a page: none may be framed, run scripts or send a Referer (ASVS V3.4).
+    # No response is a page, so browsers must not frame it, run its scripts or send a Referer (ASVS V3.4).
     response.headers.update(_SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -67,6 +67,9 @@ def internal_endpoints(metrics: Metrics) -> Blueprint:
 
 
 def endpoint_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
-    """Return the paths of `app`, on the internal address or on the public one. They take precedence over routes."""
+    """Return the paths that `app` serves on the public address, or with `internal` on the internal address.
+
+    They take precedence over routes.
+    """
     rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
     return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

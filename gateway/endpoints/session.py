@@ -1,7 +1,7 @@
-"""/session/: a browser logs in, reads its session and logs out, and never gets a token.
+"""The views of /session/: a browser logs in, reads its session and logs out, without receiving a token.
 
 A log-in sets the session cookie. A log-out deletes it, and so does a request whose session has ended. A request that
-fails for another reason never deletes the cookie: neither an outage nor a race between two tabs ends a session.
+fails for another reason never deletes the cookie, so neither an outage nor a race between two tabs logs a user out.
 """
 
 from collections.abc import Callable, Coroutine
@@ -21,13 +21,14 @@ from gateway.pipeline.credentials import InvalidHandle, clear_session_cookie
 from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
-"""Runs a coroutine on the worker's loop and returns its result to the calling thread."""
+"""Runs a coroutine on the worker's event loop, and returns its result to the calling thread."""
 
 MAX_BODY_BYTES = 16_384
+"""Maximum body of a log-in."""
 
 
 class SessionEndpoints:
-    """The views of /session/."""
+    """The views of /session/ and their blueprint."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class SessionEndpoints:
         return blueprint
 
     def log_in(self) -> Response:
-        """Log in with e-mail and password, and set the cookie. A session that came with the request ends."""
+        """Log in with e-mail and password, and set the cookie. The session of the request's own cookie ends."""
         check_same_site(
             request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
@@ -77,7 +78,7 @@ class SessionEndpoints:
         return response
 
     def show_session(self) -> Response:
-        """Return the user and the expiry of the session."""
+        """Return the user and the expiry of the session of the request's cookie."""
         try:
             handle = self._cookie.handle_in(_cookies())
         except InvalidHandle as error:
@@ -93,7 +94,7 @@ class SessionEndpoints:
 
     def log_out(self) -> Response:
         """End the session and delete the cookie."""
-        with suppress(InvalidHandle):  # it has no session that could end
+        with suppress(InvalidHandle):  # an invalid handle has no session to end
             handle = self._cookie.handle_in(_cookies())
             if handle is not None:
                 self._wait_for(self._sessions.log_out(handle))
@@ -139,20 +140,22 @@ def _read_login() -> tuple[str, str]:
     try:
         members = parse_json(request.get_data())
     except MalformedJson as error:
-        raise _invalid(error.field, error.reason) if error.field else Refused("bad_body", error.reason) from error
+        raise (
+            _invalid_field(error.field, error.reason) if error.field else Refused("bad_body", error.reason)
+        ) from error
     if not isinstance(members, dict):
         raise Refused("bad_body", "The body must be a JSON object.")
-    return _text(members, "email"), _text(members, "password")
+    return _required_text(members, "email"), _required_text(members, "password")
 
 
-def _text(members: dict[str, Any], field: str) -> str:
+def _required_text(members: dict[str, Any], field: str) -> str:
     value = members.get(field)
     if not isinstance(value, str) or not value:
-        raise _invalid(field, "This field is required." if value in (None, "") else "Not a valid string.")
+        raise _invalid_field(field, "This field is required." if value in (None, "") else "Not a valid string.")
     return value
 
 
-def _invalid(field: str, reason: str) -> Refused:
+def _invalid_field(field: str, reason: str) -> Refused:
     return Refused("invalid_fields", f"{field}: {reason}", extra={"errors": {field: [reason]}})
 
 

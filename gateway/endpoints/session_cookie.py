@@ -11,17 +11,20 @@ from gateway.pipeline.credentials import session_handle
 
 @dataclass(frozen=True, slots=True)
 class SessionCookie:
-    """The cookie's name and attributes. `secure` is off only for plain http, where browsers drop Secure cookies."""
+    """The cookie's name and attributes. `secure` is False only for plain http, where browsers drop Secure cookies."""
 
     secure: bool
 
     @property
     def name(self) -> str:
-        """Return the name; `__Host-` binds the cookie to this host and to TLS, so that no sibling host can set it."""
+        """Return the cookie's name. The prefix `__Host-` requires TLS, and no other host of the domain can set it."""
         return SESSION_COOKIE if self.secure else INSECURE_SESSION_COOKIE
 
     def handle_in(self, cookies: str) -> str | None:
-        """Return the handle in a Cookie field, None if it has none. Raises as session_handle."""
+        """Return the handle in the Cookie value `cookies`; None if there is none.
+
+        Raises Refused(400) if there is more than one session cookie, and InvalidHandle.
+        """
         values, _ = split_cookies([cookies.encode("latin-1")], self.name.encode("ascii"))
         return session_handle(values)
 

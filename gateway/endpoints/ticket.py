@@ -1,4 +1,4 @@
-"""/session/ticket: a page that has credentials gets a one-time ticket, to open a stream with."""
+"""The view of /session/ticket: a page with credentials gets a one-time ticket, with which it opens a stream."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def ticket_endpoints(
 async def _issue(
     authentication: AuthenticateStage, cookie_name: str, tickets: Tickets, request: Request
 ) -> tuple[str, dict[str, str]]:
-    """Return a ticket, and headers with the tokens that the gateway refreshed for the request. Raises Refused."""
+    """Return a ticket, and headers with the tokens if the gateway refreshed them. Raises Refused."""
     # The configured limits were applied before the request reached Flask.
     fields = read_request_fields(request.headers, request.http_version, HIGHEST_LIMITS)
     credentials = read_credentials(fields, cookie_name.encode("ascii"))
@@ -42,7 +42,7 @@ async def _issue(
 
 
 def _flask_request() -> Request:
-    """Return Flask's current request in the form that the pipeline authenticates."""
+    """Return Flask's current request as the pipeline's Request."""
     environ: dict[str, Any] = request.environ
     return Request(
         request_id=request.headers.get("X-Request-Id", ""),

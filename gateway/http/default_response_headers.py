@@ -1,7 +1,7 @@
-"""The header fields of every response, besides Date. They are built once, when the worker starts.
+"""The header fields of every response, except Date. They are built once, when the worker starts.
 
-The same fields of a service's response are dropped, so that each is sent once. Strict-Transport-Security is sent only
-to clients that use TLS (RFC 6797 7.2); its max-age is the decision of the host's operator, not of a service.
+The gateway drops these fields from a service's response, so that each is sent once. Strict-Transport-Security is sent
+only to clients that use TLS (RFC 6797 7.2). It applies to the whole host, so the operator sets it, not a service.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ NAMES = ("strict-transport-security", "via", "x-content-type-options")
 def default_response_lines(
     gateway_name: str, *, hsts_max_age: int, hsts_subdomains: bool, varies_by_origin: bool = False
 ) -> Mapping[str, bytes]:
-    """Return the lines by the client's scheme. `hsts_max_age` is in seconds; 0 omits the field.
+    """Return the header lines by the client's scheme. `hsts_max_age` is in seconds; 0 omits the field.
 
-    `varies_by_origin` adds `Vary: Origin`, besides any Vary of the service: a cache must also tell the response to a
-    request without an Origin from the others (Fetch, "CORS protocol and HTTP caches").
+    `varies_by_origin` adds `Vary: Origin` to any Vary of the service. Responses to requests without Origin need it
+    too, because a cache must not return them to other origins (Fetch, "CORS protocol and HTTP caches").
     """
     vary = "vary: Origin\r\n" if varies_by_origin else ""
     lines = f"x-content-type-options: nosniff\r\nvia: 1.1 {gateway_name}\r\n{vary}"

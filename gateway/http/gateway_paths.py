@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 FORWARD_AUTH = b"/forward-auth"
-"""Where other proxies send authorization subrequests; the path of the original request may follow."""
+"""The path of authorization subrequests from other proxies; the original request's path may follow it."""
 
 Exposure = Literal["internal", "public", "off"]
+"""Where an endpoint is served: on the internal address only, on both addresses, or nowhere."""
 
 ServerAddress = tuple[str, int | None] | None
 """The address that the client connected to, as in ASGI: host and port, or a unix socket's path and None."""
@@ -14,7 +15,7 @@ ServerAddress = tuple[str, int | None] | None
 
 @dataclass(frozen=True, slots=True)
 class GatewayPaths:
-    """The paths of the gateway's own endpoints. `internal` ones are served only at `internal_address`."""
+    """The paths of the gateway's own endpoints. Those in `internal` are served only on `internal_address`."""
 
     public: frozenset[bytes]
     internal: frozenset[bytes]
@@ -22,7 +23,7 @@ class GatewayPaths:
     forward_auth: Exposure = "off"
 
     def contains(self, path: bytes, server: ServerAddress) -> bool:
-        """Return whether `path`, requested at `server`, is an endpoint of the gateway."""
+        """Return whether `path` is an endpoint of the gateway on the address `server`."""
         return (
             path in self.public
             or (path in self.internal and is_internal(server, self.internal_address))
@@ -30,7 +31,7 @@ class GatewayPaths:
         )
 
     def is_forward_auth(self, path: bytes, server: ServerAddress) -> bool:
-        """Return whether `path`, requested at `server`, is an authorization subrequest of another proxy."""
+        """Return whether `path` is the endpoint for authorization subrequests, and is served on `server`."""
         if path != FORWARD_AUTH and not path.startswith(FORWARD_AUTH + b"/"):
             return False
         return self.forward_auth == "public" or (
@@ -39,7 +40,10 @@ class GatewayPaths:
 
 
 def is_internal(server: ServerAddress, internal_address: str) -> bool:
-    """Return whether `server` is `internal_address`: `host:port`, `unix:/path`, or empty if there is none."""
+    """Return whether `server` is `internal_address`: `host:port`, `unix:/path`, or empty if there is none.
+
+    TCP addresses are compared by their ports, which differ between the internal and the public address.
+    """
     if server is None or not internal_address:
         return False
     host, port = server

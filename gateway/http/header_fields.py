@@ -1,4 +1,4 @@
-"""Header fields (RFC 9110 5): types, forms of names, hop-by-hop fields and comma-separated lists."""
+"""Header fields (RFC 9110 5): types, name patterns, hop-by-hop fields and comma-separated lists."""
 
 import re
 from collections.abc import Iterable
@@ -14,14 +14,15 @@ TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110 5.6.2, in lower cas
 _NOT_PLAIN = re.compile(rb"[^a-z0-9-]")
 
 OWS = b" \t"
-"""The white space that may surround a value and the elements of a list (RFC 9110 5.6.3)."""
+"""Optional white space around a value or a list element (RFC 9110 5.6.3)."""
 
 MAX_CACHED_NAMES = 2_000
-"""Maximum number of names in a cache of names."""
-MAX_CACHED_NAME_BYTES = 128
-"""Maximum length of a name that is cached and logged."""
+"""Maximum number of names in a cache of field names."""
 
-# RFC 9110 7.6.1, the Proxy-* fields, and those that are for one connection only.
+MAX_CACHED_NAME_BYTES = 128
+"""Maximum length in bytes of a name that is cached and logged."""
+
+# RFC 9110 7.6.1, the Proxy-* fields, and other fields that apply to one connection only.
 HOP_BY_HOP = (
     "connection",
     "http2-settings",
@@ -38,7 +39,7 @@ HOP_BY_HOP = (
 
 
 def normalized_name(name: bytes) -> bytes:
-    """Return the plain name under which CGI, WSGI or PHP may show the field `name` (in lower case) to a service."""
+    """Return `name` (in lower case) with `-` for every other character, as CGI, WSGI and PHP conflate names."""
     return _NOT_PLAIN.sub(b"-", name)
 
 
@@ -48,7 +49,7 @@ def is_plain(name: str) -> bool:
 
 
 def list_elements(value: bytes) -> list[bytes]:
-    """Return the elements of a comma-separated list (RFC 9110 5.6.1) without white space; empty ones are left out."""
+    """Return the non-empty elements of a comma-separated list (RFC 9110 5.6.1), without surrounding white space."""
     return [element for part in value.split(b",") if (element := part.strip(OWS))]
 
 

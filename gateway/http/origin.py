@@ -1,7 +1,7 @@
-"""Origins (RFC 6454), and the list of origins whose pages may use the gateway.
+"""Origins (RFC 6454), and the list of origins that may use the gateway (ALLOWED_ORIGINS).
 
-Two origins are the same if scheme, host and port are; a scheme's default port may be omitted. CORS, the CSRF check
-and the WebSocket handshake all parse Origin here.
+Two origins are the same if their schemes, hosts and ports are; the default port of a scheme may be omitted. CORS, the
+CSRF check and the WebSocket handshake all use this parser.
 """
 
 import re
@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _ANY_PORT = "*"
 
 MAX_PRINTED_LENGTH = 200
-"""Characters of an Origin that a log line or a problem detail contains."""
+"""Maximum number of characters of an Origin in a log line or a problem detail."""
 
 
 class Origin(NamedTuple):
@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 
 
 def parse_origin(text: str) -> Origin | None:
-    """Return the origin in an Origin field; None for `null` and for anything that is not an origin."""
+    """Return the origin in an Origin field; None for `null` and for a malformed value."""
     parts = _parts(text)
     if parts is None:
         return None
@@ -45,13 +45,13 @@ def parse_origin(text: str) -> Origin | None:
 
 
 def own_origin(scheme: str, host: str | None) -> Origin | None:
-    """Return the gateway's own origin as the client sees it: the request's scheme and Host."""
+    """Return the gateway's own origin: the scheme and Host of the client's request; None without a valid Host."""
     return parse_origin(f"{scheme}://{host}") if host else None
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedOrigins:
-    """Origins that may use the gateway besides its own. `any_port` holds scheme and host of origins with any port."""
+    """Origins that may use the gateway besides its own. `any_port` holds scheme and host of those with any port."""
 
     exact: frozenset[Origin] = frozenset()
     any_port: frozenset[tuple[str, str]] = frozenset()
@@ -66,32 +66,32 @@ class AllowedOrigins:
 
 
 def parse_allowed_origins(text: str) -> AllowedOrigins:
-    """Return the origins in a comma-separated list. Raises ValueError that names the malformed entry."""
+    """Return the origins in a comma-separated list. Raises ValueError with the first malformed entry."""
     exact: set[Origin] = set()
     any_port: set[tuple[str, str]] = set()
     for entry in filter(None, (entry.strip() for entry in text.split(","))):
         parts = _parts(entry)
         if parts is None:
-            raise ValueError(_reason(entry))
+            raise ValueError(_entry_error(entry))
         scheme, host, port = parts
         if port == _ANY_PORT:
             if host not in _LOOPBACK:
-                raise ValueError(_reason(entry))
+                raise ValueError(_entry_error(entry))
             any_port.add((scheme, host))
         elif origin := _origin(scheme, host, port):
             exact.add(origin)
         else:
-            raise ValueError(_reason(entry))
+            raise ValueError(_entry_error(entry))
     return AllowedOrigins(frozenset(exact), frozenset(any_port))
 
 
 def printable(origin: str) -> str:
-    """Return an Origin field in a short and printable form, for log lines and problem details."""
+    """Return the beginning of an Origin field in printable ASCII, for log lines and problem details."""
     return ascii(origin[:MAX_PRINTED_LENGTH])[1:-1]
 
 
 def origin_refusal(origin: str, own: Origin | None) -> str:
-    """Return why an Origin field is refused, for log lines and problem details. `own` is the gateway's origin."""
+    """Return the reason why an Origin field is refused, as a sentence. `own` is the gateway's own origin."""
     parsed = parse_origin(origin)
     if origin == "null":
         return "The Origin is null, as from a local file or a sandboxed frame: serve the page by http or https."
@@ -104,9 +104,10 @@ def origin_refusal(origin: str, own: Origin | None) -> str:
 
 
 def is_certainly_cross_site(one: Origin, other: Origin) -> bool:
-    """Return whether two origins cannot be the same site, whatever the public suffix list contains.
+    """Return whether two origins are of different sites, without using the public suffix list.
 
-    Ports do not matter. Hosts of the same site share at least their last two labels.
+    Ports are ignored. Hosts of the same site share at least their last two labels. Hosts that share them may still be
+    of different sites; the result is then False.
     """
     if one.host == other.host:
         return False
@@ -133,19 +134,21 @@ def _origin(scheme: str, host: str, port: str | None) -> Origin | None:
     return Origin(scheme, host, number) if number is None or 0 < number < 65_536 else None
 
 
-def _reason(entry: str) -> str:
+def _entry_error(entry: str) -> str:
     if entry == "*":
-        return "cannot hold '*': requests carry credentials, so every origin has to be named (Fetch, 3.2.5)"
+        return "must not contain '*': requests carry credentials, so every origin has to be named (Fetch, 3.2.5)"
     if entry == "null":
-        return "cannot hold 'null': every local file and every sandboxed frame has that origin"
+        return "must not contain 'null': every local file and every sandboxed frame has that origin"
     if "*" in entry:
-        return f"cannot hold {entry!r}: name each origin; '*' may only be a port, of localhost, 127.0.0.1 or [::1]"
+        return (
+            f"must not contain {entry!r}: name each origin; '*' may only be a port, of localhost, 127.0.0.1 or [::1]"
+        )
     if "://" not in entry:
         return f"needs a scheme in {entry!r}: 'https://{entry}' or 'http://{entry}'"
     scheme, _, rest = entry.partition("://")
     without_path = f"{scheme}://{rest.partition('/')[0]}"
     if without_path != entry and parse_origin(without_path):
-        return f"cannot hold {entry!r}: an origin has no path; write {without_path!r}"
+        return f"must not contain {entry!r}: an origin has no path; write {without_path!r}"
     return (
         f"must list origins as scheme://host or scheme://host:port, separated by commas; {entry!r} is not an origin"
     )

@@ -1,4 +1,4 @@
-"""The request, as the server hands it to the pipeline."""
+"""The request, as the server passes it to the pipeline."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from gateway.http.header_fields import HeaderList, HeaderTuple
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedHead:
-    """The head of a request that comes repeatedly. Requests whose bytes differ in the access token alone share it.
+    """The parsed head of a repeated request. Requests that differ only in the access token share it.
 
-    It has every header field as it came, including cookies, but not the access token. It is compared and hashed by
-    identity, so that what follows from a head can be cached by it.
+    It contains every header field as received, including cookies, but not the access token. It is compared and hashed
+    by identity, so that other caches can use it as a key at little cost.
     """
 
     method: str
@@ -22,7 +22,7 @@ class CachedHead:
     token_index: int | None = None
     """Index in `headers` of the Authorization field, whose value is empty here; None if there is no such field."""
     origin: str | None = None
-    """The value of the Origin field."""
+    """The value of the first Origin field; None if there is none."""
 
 
 class Request(NamedTuple):

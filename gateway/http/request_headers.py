@@ -1,11 +1,11 @@
 """Select the header fields of a request that are forwarded, and reject malformed ones.
 
-A field is forwarded if its name is plain and on none of the lists below. The result for each name is cached, so a
+A field is forwarded if its name is plain and on none of the lists below. The action for each name is cached, so a
 known name costs one look-up.
 
-A plain name consists of letters, digits and `-`. CGI, WSGI and PHP show a service the same variable for `X-User-Id`,
-`X_User_Id` and `X.User.Id`. So a field whose name is not plain is forwarded only on routes that name it, and never if
-its normalized name is one of the gateway's own.
+A plain name consists of letters, digits and `-`. CGI, WSGI and PHP give a service the same variable for `X-User-Id`,
+`X_User_Id` and `X.User.Id`. So a field whose name is not plain is forwarded only on routes that list it in
+`forward_headers`, which must not list a field whose normalized name the gateway sends or reads itself.
 """
 
 import re
@@ -34,20 +34,20 @@ from gateway.http.spoofable_headers import is_spoofable
 
 
 class FieldAction(Enum):
-    """What the gateway does with a header field of a request."""
+    """The gateway's action for a header field of a request."""
 
     FORWARD = auto()
-    FORWARD_ON_OPT_IN = auto()  # forward it if the route names it
+    FORWARD_ON_OPT_IN = auto()  # forward it if the route lists it in `forward_headers`
     DROP = auto()
-    READ = auto()  # the gateway uses it itself, and may write it anew
+    READ = auto()  # the gateway uses it, and may send a field of the same name
     REJECT = auto()
 
 
-# Clients must not send these: a service may trust them, and those that override the method or path would bypass the
-# authorization. No route can forward them.
-_GATEWAYS_OWN = (
+# A service may trust these fields, and some override the method or path that was authorized. So they are dropped, and
+# no route can forward them.
+_RESERVED = (
     "forwarded",
-    "proxy",  # CGI makes HTTP_PROXY of it (CVE-2016-5385)
+    "proxy",  # CGI turns it into HTTP_PROXY (CVE-2016-5385)
     "x-fetched-token",
     "x-http-method",
     "x-http-method-override",
@@ -62,7 +62,7 @@ _GATEWAYS_OWN = (
     "x-request-id",
     "x-rewrite-url",
 )
-_GATEWAYS_OWN_PREFIXES = (
+_RESERVED_PREFIXES = (
     "proxy-",
     "sec-websocket-",
     "x-forwarded-",
@@ -93,7 +93,7 @@ def _action(name: bytes) -> FieldAction:
     text = name.decode("ascii")
     if text in _READ:
         return FieldAction.READ
-    if text in HOP_BY_HOP or text in _GATEWAYS_OWN or text.startswith(_GATEWAYS_OWN_PREFIXES):
+    if text in HOP_BY_HOP or text in _RESERVED or text.startswith(_RESERVED_PREFIXES):
         return FieldAction.DROP
     if is_spoofable(text):
         return FieldAction.FORWARD_ON_OPT_IN
@@ -101,14 +101,14 @@ def _action(name: bytes) -> FieldAction:
 
 
 class FieldActionCache(dict[bytes, FieldAction]):
-    """Actions by name. Holds at most MAX_CACHED_NAMES; the action of any other name is computed each time."""
+    """Cache of actions by field name. It keeps MAX_CACHED_NAMES; other names are computed each time."""
 
     def __missing__(self, name: bytes) -> FieldAction:
         action = _action(name)
         if len(self) < MAX_CACHED_NAMES and len(name) <= MAX_CACHED_NAME_BYTES:
             self[name] = action
             if action is FieldAction.FORWARD_ON_OPT_IN:
-                # Once for each name and worker, for operators who miss the field at their service.
+                # Logged once for each name and worker, for operators whose service does not receive the field.
                 _log.info("request_field_withheld", name=name.decode("ascii"), to_forward_it=_TO_FORWARD)
         return action
 
@@ -123,9 +123,9 @@ class RequestFields:
     """The header fields of a request: those to forward, and those that the gateway uses itself."""
 
     lines: list[bytes] = field(default_factory=list)
-    """The lines to forward, in four parts each: name, `: `, value, CRLF."""
+    """The header lines to forward; each is four items: name, `: `, value, CRLF."""
     opt_in_lines: list[bytes] = field(default_factory=list)
-    """Lines, as in `lines`, that are forwarded only on routes that name their field."""
+    """Header lines, as in `lines`, that are forwarded only on routes that list their field."""
     host: bytes | None = None
     authorization: bytes | None = None
     cookies: list[bytes] = field(default_factory=list)
@@ -145,7 +145,7 @@ class RequestFields:
 def read_request_fields(
     headers: HeaderList, http_version: str, limits: RequestLimits = DEFAULT_LIMITS
 ) -> RequestFields:
-    """Return the fields in `headers`. Raises Refused(400, 401 or 431) if they are malformed or too large."""
+    """Return the classified fields in `headers`. Raises Refused(400, 401 or 431) if malformed or too large."""
     if len(headers) > limits.header_fields:
         raise Refused("headers_too_large", f"There are over {limits.header_fields} header fields.")
     fields = RequestFields()
@@ -167,10 +167,10 @@ def read_request_fields(
         raise _too_large(fields, limits)
     _check(fields, http_version)
     if connection:
-        # RFC 9110 7.6.1: the fields that Connection names are not forwarded. The gateway's own fields are added
-        # later, so a client cannot remove them this way (CVE-2021-32813).
-        fields.lines = without_named(lines, connection)
-        fields.opt_in_lines = without_named(fields.opt_in_lines, connection)
+        # RFC 9110 7.6.1: the fields that Connection lists are not forwarded. The gateway adds its own fields later,
+        # so a client cannot remove them with Connection (CVE-2021-32813).
+        fields.lines = without_fields(lines, connection)
+        fields.opt_in_lines = without_fields(fields.opt_in_lines, connection)
     return fields
 
 
@@ -227,17 +227,17 @@ def _check(fields: RequestFields, http_version: str) -> None:
         raise Refused("bad_header", "A request must not have both Content-Length and Transfer-Encoding.")
 
 
-def without_named(lines: list[bytes], named: Collection[bytes]) -> list[bytes]:
-    """Return `lines`, four parts each, without the fields in `named`."""
+def without_fields(lines: list[bytes], names: Collection[bytes]) -> list[bytes]:
+    """Return header lines, four items each, without the fields in `names`."""
     kept: list[bytes] = []
     for start in range(0, len(lines), 4):
-        if lines[start] not in named:
+        if lines[start] not in names:
             kept += lines[start : start + 4]
     return kept
 
 
 def forward_opt_in(fields: RequestFields, names: Collection[bytes]) -> int:
-    """Forward the opt-in fields that the route names. Return the number of those that it does not name."""
+    """Add the opt-in lines whose fields are in `names` to `fields.lines`. Return the number of other opt-in lines."""
     opt_in_lines = fields.opt_in_lines
     forwarded: list[bytes] = []
     for start in range(0, len(opt_in_lines), 4):
@@ -248,7 +248,7 @@ def forward_opt_in(fields: RequestFields, names: Collection[bytes]) -> int:
 
 
 def _too_large(fields: RequestFields, limits: RequestLimits) -> Refused:
-    # 401 instead of 431: a client reacts to an invalid token by getting a new one.
+    # 401 instead of 431, because a client gets a new token after a 401.
     if fields.authorization and len(fields.authorization) > MAX_TOKEN_LENGTH:
         return Refused("token_invalid", "The token is over 8 KB.")
     return Refused("headers_too_large", f"The header section is over {limits.header_bytes} bytes.")
@@ -259,7 +259,7 @@ def _printable(name: bytes) -> str:
 
 
 def gateway_endpoint_fields(headers: HeaderList) -> HeaderList:
-    """Return the fields for the gateway's own endpoints: those to forward and those that the gateway reads."""
+    """Return the fields in `headers` that the gateway's own endpoints receive: actions FORWARD and READ."""
     visible = (FieldAction.FORWARD, FieldAction.READ)
     cookies = [value for name, value in headers if name == b"cookie"]
     if len(cookies) > 1:  # WSGI would join them with commas, which are valid in a cookie's value
@@ -268,14 +268,14 @@ def gateway_endpoint_fields(headers: HeaderList) -> HeaderList:
 
 
 def may_be_set_on_requests(name: str) -> bool:
-    """Return whether a route may set the field `name`: it is plain, and the gateway neither sends nor reads it."""
+    """Return whether a route may set the field `name`: it is plain and may be forwarded."""
     return is_plain(name) and may_be_forwarded(name)
 
 
 def may_be_forwarded(name: str) -> bool:
     """Return whether a route may forward the client's field `name`.
 
-    No for every name whose normalized form is a field that the gateway sends or reads itself.
+    False if the name or its normalized form is a field that the gateway drops, reads or rejects.
     """
     lower = name.lower().encode()
     actions = {_action(lower), _action(normalized_name(lower))}

@@ -1,6 +1,6 @@
-"""Complete every response that the gateway sends: the one place for headers that all of them carry.
+"""Assemble a response in wire format, with the header lines that every response has.
 
-Headers that are the same in all responses of a worker are made once (default_response_headers.py) and passed in.
+Header lines that are the same in all responses of a worker are built once (default_response_headers.py).
 """
 
 from http import HTTPStatus
@@ -20,8 +20,8 @@ def complete_response(
 ) -> bytes:
     """Return a response in wire format, up to the end of `body`.
 
-    `lines` are the header fields of this response. Each argument whose name ends in `lines` holds header fields in
-    wire format, each ended by CRLF; none of them may hold an X-Request-Id.
+    Each argument whose name ends in `lines` holds header lines, each ended by CRLF; `lines` are those of this
+    response only. None of them may contain X-Request-Id, which this function adds.
     """
     return b"".join(
         (

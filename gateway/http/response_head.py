@@ -1,4 +1,4 @@
-"""The head of an upstream's response, parsed once and reused for byte-identical heads."""
+"""The parsed head of an upstream's response, which is reused for heads with the same bytes."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ BODILESS = frozenset({204, 304})
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """The head of a response with a Content-Length; `headers` and `lines` hold the fields that reach the client."""
+    """The head of a response with a Content-Length; `headers` and `lines` hold the fields sent to the client."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]

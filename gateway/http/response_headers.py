@@ -1,6 +1,6 @@
 """Select the header fields of an upstream's response that are sent to the client.
 
-The result for each name is cached, so a known name costs one look-up.
+Whether a name is sent or dropped is cached, so a known name costs one look-up.
 """
 
 import re
@@ -23,8 +23,8 @@ from gateway.http.header_fields import (
 
 _log = structlog.get_logger("response_headers")
 
-# With these a service tells its proxy to send a file or to request another URL. The gateway supports neither; if it
-# passed them on, nginx in front of it would obey, or a client would learn the file's name.
+# A service sends these to make its proxy send a file or request another URL. The gateway supports neither. It drops
+# them, because an nginx in front of it would act on them, and a client could read the name of the file.
 _PROXY_COMMANDS = ("x-accel-redirect", "x-lighttpd-send-file", "x-reproxy-url", "x-sendfile", "x-sendfile2")
 
 _DROPPED = frozenset(
@@ -52,26 +52,26 @@ _DROPPED_PREFIXES = (
 )
 
 
-# Fields that a route's configuration must not set, because only the service can.
+# Only a service may set these; a route must not.
 _SET_BY_SERVICES_ONLY = frozenset({b"content-length", b"set-cookie"})
 
 _LOGGED_WHEN_DROPPED = frozenset(name.encode("ascii") for name in _PROXY_COMMANDS)
 
 
 def _client_name(raw: bytes) -> bytes | None:
-    """Return the name under which the field is sent to the client; None if it is dropped."""
+    """Return the name in lower case if the field is sent to the client; None if it is dropped."""
     name = raw.lower()
     if not TOKEN.fullmatch(name):
         return None
     plain = normalized_name(name)
     if plain in _DROPPED or plain.startswith(_DROPPED_PREFIXES):
         return None
-    # A proxy between gateway and client may normalize names: framing and cookies must have their one spelling.
+    # A proxy between gateway and client may normalize names, so no other spelling of these may pass.
     return None if plain in _SET_BY_SERVICES_ONLY and plain != name else name
 
 
 class ResponseNameCache(dict[bytes, bytes | None]):
-    """Names for the client by the names of services; None if the field is dropped. Holds MAX_CACHED_NAMES at most."""
+    """Cache of `_client_name` by the name as the service sent it. It keeps at most MAX_CACHED_NAMES names."""
 
     def __missing__(self, raw: bytes) -> bytes | None:
         name = _client_name(raw)
@@ -92,7 +92,7 @@ def may_be_set_on_responses(name: str) -> bool:
 
 
 def may_be_exposed(name: str) -> bool:
-    """Return whether a route may let pages of other origins read the response field `name`."""
+    """Return whether a route may allow pages of other origins to read the response field `name` (CORS)."""
     # Fetch, 2.2.2: Set-Cookie is never readable; 3.2.5: `*` stands for every field.
     return _client_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
 
@@ -101,13 +101,16 @@ SESSION_COOKIE = "__Host-session"
 INSECURE_SESSION_COOKIE = "sallyport-session"
 """The gateway's session cookie over TLS, and over plain HTTP (SESSION_COOKIE_SECURE=off).
 
-No service may set one, in any spelling that a browser returns under that name."""
+The gateway drops a service's Set-Cookie for either name, in any spelling that a browser sends back as that name."""
 _OWN_COOKIES = b"|".join(name.encode() for name in (SESSION_COOKIE, INSECURE_SESSION_COOKIE))
 _SETS_OWN_COOKIE = re.compile(rb"[\s=]*(?:" + _OWN_COOKIES + rb")\s*=", re.IGNORECASE)
 
 
 def read_response_fields(headers: HeaderFields, *, keep_cookies: bool) -> HeaderList:
-    """Return the fields for the client, names in lower case. Names in `headers` are in any case."""
+    """Return the fields to send to the client, names in lower case. Names in `headers` may be in any case.
+
+    `keep_cookies` is False on routes whose services must not set cookies.
+    """
     forwarded: HeaderList = []
     named: list[bytes] = []
     for raw, value in headers:

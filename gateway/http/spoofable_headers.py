@@ -1,8 +1,8 @@
-"""Request headers in which a proxy, a CDN or a load balancer passes on facts that the service behind it trusts.
+"""Spoofable request headers: a proxy, CDN or load balancer sets them, and the service behind it trusts them.
 
-Such facts are the user's identity, the client's address, that TLS or a client certificate was verified, and the path
-under which the service is mounted. Any client could forge them, so they are forwarded only on routes that name them
-(`forward_headers`). docs/headers.md lists them.
+They contain the user's identity, the client's address, whether TLS or a client certificate was verified, or the path
+under which the service is mounted. Any client could forge them, so they are forwarded only on routes that list them
+in `forward_headers`. docs/headers.md lists them.
 """
 
 # The user's identity.
@@ -172,7 +172,7 @@ _CERT_PREFIXES = (
     "x-tls-",
 )
 
-# The path under which the service is mounted; its files, hosts and internal requests.
+# The path under which the service is mounted, and its files, hosts and internal requests.
 _ROUTING = (
     "disguised-host",  # Azure App Service
     "host-override",
@@ -216,5 +216,5 @@ SPOOFABLE_PREFIXES = tuple(sorted((*_IDENTITY_PREFIXES, *_CLIENT_PREFIXES, *_CER
 
 
 def is_spoofable(name: str) -> bool:
-    """Return whether a service may trust the field `name` (in lower case) as set by a proxy."""
+    """Return whether the field `name` (in lower case) is spoofable."""
     return name in SPOOFABLE_NAMES or name.startswith(SPOOFABLE_PREFIXES)

@@ -1,4 +1,4 @@
-"""The Via field (RFC 9110 7.6.3): add the gateway to it, and detect forwarding loops."""
+"""The Via field (RFC 9110 7.6.3): add the gateway to it, and detect forwarding loops by it."""
 
 import re
 
@@ -8,7 +8,7 @@ _TEXT = re.compile(rb"[\t\x20-\x7e]*")
 
 
 class Via:
-    """The Via field of the deployment `name`, a token; each gateway of a chain needs its own name."""
+    """Builds and checks Via for the gateway `name`, a token. Each gateway of a chain needs its own name."""
 
     def __init__(self, name: str) -> None:
         own = name.encode("ascii")
@@ -18,12 +18,12 @@ class Via:
         self._own_element = re.compile(received_by, re.IGNORECASE)
 
     def check(self, received: bytes) -> None:
-        """Raise Refused(508) if the Via field `received` contains this deployment."""
+        """Raise Refused(508) if the Via value `received` contains this gateway's name."""
         if self._own_element.search(received):
             raise Refused("loop_detected")
 
     def line(self, http_version: str, received: bytes | None) -> bytes:
-        """Return the line to forward for a request in `http_version`; a malformed Via is dropped."""
+        """Return the Via line to forward for a request of `http_version`; a malformed value `received` is dropped."""
         if not received or not _TEXT.fullmatch(received):
             return self._lines[http_version]
         return b"Via: " + received + b", " + self._own[http_version] + b"\r\n"

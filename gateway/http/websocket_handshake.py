@@ -1,6 +1,6 @@
-"""WebSocket opening handshakes (RFC 6455 4): the client's with the gateway, and the gateway's with the service.
+"""WebSocket opening handshakes (RFC 6455 4): between client and gateway, and between gateway and service.
 
-Only the fields named here are forwarded, and no others that begin with `Sec-WebSocket-`.
+Of the fields that begin with `Sec-WebSocket-`, only those in this module are forwarded.
 """
 
 import base64
@@ -32,7 +32,7 @@ def is_websocket_upgrade(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """A client's handshake: its key, and its header lines with subprotocols and extensions."""
+    """A client's handshake. `offers` holds its header lines with subprotocols and extensions."""
 
     key: bytes
     offers: bytes
@@ -49,12 +49,12 @@ class Handshake:
         return base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
 
     def is_accepted_by(self, fields: HeaderFields) -> bool:
-        """Return whether the `fields` of a 101 complete the handshake: the client's checks of RFC 6455 4.1."""
+        """Return whether a 101 with these `fields` passes the client's checks (RFC 6455 4.1)."""
         accepts = [value for name, value in fields if name == b"sec-websocket-accept"]
         return accepts == [self.accept] and _has_token(fields, b"upgrade", b"websocket")
 
     def response_lines(self, fields: HeaderFields) -> bytes:
-        """Return the header lines of the 101 for the client; `fields` are those of the service's 101."""
+        """Return the header lines of the 101 to the client; `fields` are those of the service's 101."""
         return b"%bSec-WebSocket-Accept: %b\r\n%b" % (_UPGRADE_LINES, self.accept, _lines(fields))
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from contract.fetched_token import FETCHED_TOKEN_HEADER
 from contract.problems import Refused
 from gateway.http.forwarded import forwarded_value
-from gateway.http.request_headers import RequestFields, without_named
+from gateway.http.request_headers import RequestFields, without_fields
 from gateway.routing.header_overrides import HeaderOverrides
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
@@ -54,7 +54,7 @@ def head_template(
 
     Raises Refused(400).
     """
-    lines = fields.lines if fixed is None else without_named(fields.lines, fixed.names)
+    lines = fields.lines if fixed is None else without_fields(fields.lines, fixed.names)
     copied = _joined(lines)
     if fixed is not None:
         copied += fixed.lines

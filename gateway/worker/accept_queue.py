@@ -6,21 +6,21 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-Accept = Callable[[socket.socket], Awaitable[None]]
-"""Serve the client of a socket that was accepted."""
+Serve = Callable[[socket.socket], Awaitable[None]]
+"""Serves the client of an accepted socket."""
 
 
-async def close_listeners(listeners: Iterable[socket.socket], close: Callable[[], None], accept: Accept) -> None:
-    """Call `close`, which closes the listeners, then accept what is in their queues.
+async def close_listeners(listeners: Iterable[socket.socket], close: Callable[[], None], serve: Serve) -> None:
+    """Call `close`, which closes the listeners, then accept their queued connections and `serve` each.
 
-    The kernel would reset the queued connections if their listener was closed at once.
+    The kernel resets queued connections when the last descriptor of their listener is closed.
     """
     duplicates = [socket.socket(fileno=os.dup(listener.fileno())) for listener in listeners]
     close()
-    await asyncio.sleep(0)  # the loop closes its listeners in its next iteration
+    await asyncio.sleep(0)  # the event loop stops accepting in its next iteration
     for listener in duplicates:
         listener.setblocking(False)
         with listener, suppress(BlockingIOError):
             while True:
                 connection, _ = listener.accept()
-                await accept(connection)
+                await serve(connection)

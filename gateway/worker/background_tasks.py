@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 Job = Callable[[], Coroutine[Any, Any, None]]
-"""Runs until it is cancelled."""
+"""A coroutine function that runs until it is cancelled."""
 
 RESTART_DELAY = 1.0
 """Seconds from the failure of a job to its restart."""
@@ -36,14 +36,14 @@ class BackgroundTasks:
         while running:
             for task in running:
                 task.cancel()
-            # Repeatedly: before Python 3.12, asyncio.wait_for loses a cancellation that arrives when its awaitable is
-            # done (cpython#86296), and redis-py writes each command within one.
+            # Cancelled again until it ends: before Python 3.12, asyncio.wait_for loses a cancellation that arrives
+            # when its awaitable is done (cpython#86296), and redis-py writes each command in an asyncio.wait_for.
             _, running = await asyncio.wait(running, timeout=_CANCEL_INTERVAL)
 
     async def _keep_running(self, job: Job) -> None:
         while True:
             try:
                 await job()
-            except Exception:  # noqa: BLE001 - a job must go on after any error
+            except Exception:  # noqa: BLE001 - a job is restarted after any error
                 _log.exception("background_job_failed", job=getattr(job, "__qualname__", repr(job)))
                 await asyncio.sleep(self._restart_delay)

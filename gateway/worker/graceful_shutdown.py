@@ -1,8 +1,8 @@
-"""The readiness of a worker that is stopping: it fails before the worker closes its listeners."""
+"""The readiness check that fails before a worker that is stopping closes its listeners."""
 
 
 class GracefulShutdown:
-    """Whether a graceful shutdown has begun."""
+    """Remembers whether a graceful shutdown has begun."""
 
     def __init__(self) -> None:
         self._has_begun = False
@@ -12,6 +12,6 @@ class GracefulShutdown:
         self._has_begun = True
 
     def check(self) -> None:
-        """Readiness check. Raises LookupError once the shutdown has begun."""
+        """Raise LookupError if the shutdown has begun. This is a readiness check (chassis/health.py)."""
         if self._has_begun:
             raise LookupError("this process is stopping")

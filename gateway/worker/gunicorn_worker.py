@@ -21,11 +21,11 @@ TICK = 0.1
 class GatewayServer(Server):
     """uvicorn's server, with a sweep of the connections' deadlines once a second and a graceful shutdown.
 
-    The sweep ends what was overdue one tick ago. In between, the loop has read what had arrived, so a client does not
-    count as slow because the worker itself was late.
+    The sweep enforces the deadlines that had passed at the previous tick. Since then the event loop has read all
+    received data, so a client does not count as slow because the event loop lagged.
 
     The shutdown calls `fail_readiness`, serves new connections for `notice_seconds`, closes the listeners, calls
-    `end_streams` (streams have no end of their own; their clients reconnect to another worker), and drains.
+    `end_streams` (streams never end by themselves; their clients reconnect to another worker), and drains.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class GatewayServer(Server):
     ) -> None:
         super().__init__(config)
         self.is_replaced: Callable[[], bool] = lambda: False
-        """Whether other workers have replaced this one: then the shutdown skips the notice period."""
+        """Returns whether a reload has replaced this worker. If so, the shutdown skips the notice period."""
         self._ticked_at = 0.0
         self._fail_readiness = fail_readiness
         self._notice_seconds = notice_seconds
         self._end_streams = end_streams
 
     async def on_tick(self, counter: int) -> bool:
-        """Enforce the deadlines. Called by uvicorn ten times a second."""
+        """Enforce the deadlines at every tenth call. uvicorn calls this ten times a second."""
         previous_tick, self._ticked_at = self._ticked_at, asyncio.get_running_loop().time()
         if counter % 10 == 0:
             for connection in tuple(self.server_state.connections):
@@ -61,8 +61,8 @@ class GatewayServer(Server):
         else:
             self._fail_readiness()
             await asyncio.sleep(self._notice_seconds)
-            await close_listeners(listeners, lambda: self._close_listeners(listeners), self._accept)
-        # The loop needs a few iterations to create connections for the sockets that it has accepted.
+            await close_listeners(listeners, lambda: self._close_listeners(listeners), self._serve_socket)
+        # The event loop needs a few iterations to create connections for the sockets that it has accepted.
         await asyncio.sleep(TICK)
         self._end_streams()
         await super().shutdown(sockets)
@@ -73,7 +73,7 @@ class GatewayServer(Server):
         for listener in listeners:
             listener.close()
 
-    async def _accept(self, connection: socket.socket) -> None:
+    async def _serve_socket(self, connection: socket.socket) -> None:
         def protocol() -> asyncio.Protocol:
             created: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn does
                 config=self.config, server_state=self.server_state, app_state=self.lifespan.state
@@ -87,7 +87,7 @@ class GatewayWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker ship
     """The worker class for gunicorn: `-k gateway.worker.gunicorn_worker.GatewayWorker`."""
 
     is_replaced: Callable[[], bool] = staticmethod(lambda: False)
-    """Whether a reload has replaced this worker; set by gunicorn_conf.py."""
+    """Returns whether a reload has replaced this worker. Set by gunicorn_conf.py."""
 
     CONFIG_KWARGS = {
         "loop": "uvloop",

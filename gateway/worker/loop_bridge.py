@@ -7,23 +7,24 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 TIMEOUT = 12.0
-"""Seconds. A backstop: what runs on the loop has shorter deadlines of its own."""
+"""Seconds. Only a last resort, because the coroutines have shorter timeouts of their own."""
 
 
 class LoopBridge:
-    """Runs coroutines on the loop that it is attached to."""
+    """Runs coroutines on the attached event loop."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Set the loop. Called once, when the worker starts."""
+        """Set the event loop. Called once, when the worker starts."""
         self._loop = loop
 
     def wait_for(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result of `coroutine`, or raise its exception. Must not be called on the loop's own thread.
+        """Run `coroutine` on the event loop, and return its result or raise its exception.
 
-        Raises TimeoutError after TIMEOUT seconds, and RuntimeError before the worker has started.
+        The caller must be in another thread than the loop's. Raises TimeoutError after TIMEOUT seconds, and
+        RuntimeError before the worker has started.
         """
         if self._loop is None:
             coroutine.close()

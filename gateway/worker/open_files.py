@@ -1,19 +1,19 @@
-"""The open-file limit of a worker: each connection is an open file, and shells set a low limit."""
+"""The open-file limit of a worker. Each connection is an open file, and shells often set a low limit."""
 
 import resource
 
 import structlog
 
 SPARE = 256
-"""Open files of a worker besides streams: listeners, connections to Redis and services, the log, modules."""
+"""Open files of a worker other than streams: listeners, connections to Redis and services, the log, modules."""
 
 _log = structlog.get_logger("worker")
 
 
 def allow_open_files(streams: int) -> None:
-    """Raise the soft limit to the hard limit, as nginx and HAProxy do. Forked workers inherit it.
+    """Raise the soft limit of open files to the hard limit, as HAProxy does. Forked workers inherit it.
 
-    Log a warning if the limit is below what `streams` streams need, at two files each.
+    Log a warning if the limit is below the files that `streams` concurrent streams need, two for each.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
@@ -26,6 +26,6 @@ def allow_open_files(streams: int) -> None:
 def _raised(soft: int, hard: int) -> int:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):  # macOS allows at most kern.maxfilesperproc, whatever the hard limit is
+    except (OSError, ValueError):  # macOS allows at most kern.maxfilesperproc, even if the hard limit is higher
         return soft
     return hard

@@ -87,7 +87,7 @@ def test_the_default_bind_is_loopback() -> None:
         ("b.example", "needs a scheme in 'b.example': 'https://b.example' or 'http://b.example'"),
         ("http://localhost:5173/", "an origin has no path; write 'http://localhost:5173'"),
         ("https://b.example/app/", "an origin has no path; write 'https://b.example'"),
-        ("https://*.example.com", "cannot hold 'https://*.example.com': name each origin"),
+        ("https://*.example.com", "must not contain 'https://*.example.com': name each origin"),
         ("http://b.example:*", "'*' may only be a port, of localhost, 127.0.0.1 or [::1]"),
         ("*", "requests carry credentials, so every origin has to be named"),
         ("null", "every local file and every sandboxed frame has that origin"),
