@@ -50,7 +50,7 @@ def _context_trusting(ca_file: Path) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:
-        raise TlsFileError(f"{ca_file} holds no PEM certificate") from error
+        raise TlsFileError(f"{ca_file} contains no PEM certificate") from error
 
 
 def _load_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path) -> None:

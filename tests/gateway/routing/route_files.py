@@ -1,4 +1,4 @@
-"""Routes files as text, and the table that the loader makes of one."""
+"""Build the text of routes files, and parse it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What routes.toml may hold, and the route table that results."""
+"""The contents that routes.toml may have, and the resulting route table."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def test_a_minimal_file_is_accepted() -> None:
     assert found.upstream.addresses == (Address("127.0.0.1:8001", "127.0.0.1", 8001),)
 
 
-def test_an_empty_file_admits_nothing() -> None:
+def test_an_empty_file_has_no_route() -> None:
     assert parse("").match(b"/") is None
 
 

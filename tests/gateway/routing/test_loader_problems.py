@@ -1,4 +1,4 @@
-"""A wrong routes.toml is rejected as a whole, and every problem names the path of its value."""
+"""An invalid routes.toml is rejected as a whole, and every problem names the path of its value."""
 
 from pathlib import Path
 
@@ -176,7 +176,7 @@ access = "public"
 
 
 def test_one_run_reports_every_problem_of_the_file_with_its_path() -> None:
-    """And with the route's prefix, by which a route is found in a long file."""
+    """A problem of a route also shows its prefix, by which the route is found in a long file."""
     with pytest.raises(RoutesError) as refused:
         parse(WRONG)
     lines = [line.split(": ") for line in str(refused.value).splitlines()]
@@ -229,7 +229,7 @@ def test_a_file_that_is_not_toml_is_rejected_with_its_name_and_the_line(
     assert str(refused.value) == f"{file}: {problem}"
 
 
-def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_contains_its_name(tmp_path: Path) -> None:
     with pytest.raises(RoutesError, match=r"my-routes\.toml: cannot be read: No such file"):
         load_routes(tmp_path / "my-routes.toml", environ=ENVIRON, data_dir=tmp_path)
 

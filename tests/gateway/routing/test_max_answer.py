@@ -1,4 +1,4 @@
-"""A route with max_answer passes responses up to that size; a larger one is a 502 or is cut off."""
+"""With max_answer, a route forwards responses up to that size; a larger one becomes a 502 or is cut off."""
 
 import asyncio
 import threading
@@ -52,7 +52,9 @@ def chunked(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("raw", [ok(b"x" * 1_000), chunked(1_000)])
-def test_a_response_of_the_largest_size_passes(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+def test_a_response_of_the_maximum_size_is_forwarded(
+    served: RunningGateway, upstream: RawUpstream, raw: bytes
+) -> None:
     upstream.begin(answering(raw))
     answer = ask(served, "/short/")
     assert (answer.status, answer.body, answer.is_complete) == (200, b"x" * 1_000, True)
@@ -61,43 +63,43 @@ def test_a_response_of_the_largest_size_passes(served: RunningGateway, upstream:
 @pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
 def test_a_larger_response_is_a_502(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
     upstream.begin(answering(raw))
-    for _ in range(2):  # the second time with an answer that came before
+    for _ in range(2):  # the second response is the same as the first, so its head could be cached
         answer = ask(served, "/short/")
         assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
 
 
 def test_a_response_that_grows_too_large_is_cut_off(served: RunningGateway, upstream: RawUpstream) -> None:
-    """The client can tell that it is incomplete."""
-    first_seen = threading.Event()
+    """The client can detect that it is incomplete."""
+    first_part_received = threading.Event()
 
     async def script(conversation: Conversation) -> None:
         await conversation.read_body()
         await conversation.write(
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%b\r\n" % (b"x" * 1_000)
         )
-        await asyncio.to_thread(first_seen.wait, WAIT)
+        await asyncio.to_thread(first_part_received.wait, WAIT)
         await conversation.write(b"1\r\nx\r\n")
         await conversation.wait_for_close()
 
     upstream.begin(script)
     with served.connect() as client:
         client.send(b"GET /short/ HTTP/1.1\r\nHost: gateway\r\n\r\n")
-        seen = b""
-        while seen.count(b"x") < 1_000:
-            seen += client.socket.recv(65_536)
-        first_seen.set()
+        received = b""
+        while received.count(b"x") < 1_000:
+            received += client.socket.recv(65_536)
+        first_part_received.set()
         rest = b""
         try:
             while more := client.socket.recv(65_536):
                 rest += more
         except ConnectionResetError:
             pass
-    assert seen.startswith(b"HTTP/1.1 200 ")
-    assert not (seen + rest).endswith(b"0\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert not (received + rest).endswith(b"0\r\n\r\n")
     assert upstream.settles_at(0)
 
 
-def test_content_length_of_a_response_without_a_body_is_not_bounded(
+def test_the_content_length_of_a_response_without_a_body_is_not_limited(
     served: RunningGateway, upstream: RawUpstream
 ) -> None:
     upstream.begin(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n"))

@@ -1,4 +1,4 @@
-"""A route with max_concurrent bounds the requests in flight, and queues as many as `queue` says."""
+"""With max_concurrent, a route limits its requests in flight; `queue` is the number of requests that may wait."""
 
 import asyncio
 import queue
@@ -26,10 +26,10 @@ ROUTES = routes_toml(
     route_table("/two/", "public", max_concurrent=2),
     route_table("/brief/", "public", max_concurrent=2, timeout={"read": 0.2}),
     route_table("/gone/", "public", upstream="gone", max_concurrent=1),
-    route_table("/line/", "public", max_concurrent=1, queue=2),
-    route_table("/hasty/", "public", max_concurrent=1, queue=10, max_wait=0.2),
+    route_table("/queued/", "public", max_concurrent=1, queue=2),
+    route_table("/short-wait/", "public", max_concurrent=1, queue=10, max_wait=0.2),
     route_table("/members/", upstream="members", max_concurrent=1, queue=10),
-    route_table("/free/", "public"),
+    route_table("/unlimited/", "public"),
 )
 
 
@@ -54,53 +54,51 @@ def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
 
 
-class Held:
-    """An upstream's script that answers when its test releases it."""
+class ResponseOnRelease:
+    """An upstream's script that responds to all requests once the test sets `released`."""
 
     def __init__(self) -> None:
         self.arrived = threading.Semaphore(0)
-        self.go = threading.Event()
+        self.released = threading.Event()
 
     async def __call__(self, conversation: Conversation) -> None:
         await conversation.read_body()
         self.arrived.release()
-        await asyncio.to_thread(self.go.wait, WAIT)
+        await asyncio.to_thread(self.released.wait, WAIT)
         await conversation.write(ok())
 
 
 def with_idle_connection(gateway: RunningGateway, upstream: RawUpstream, script: Script) -> None:
-    """Has the upstream go on by `script`, over a connection that idles: the short way needs one."""
+    """Let the upstream respond by `script`, after an idle connection exists: a buffered exchange needs one."""
     upstream.begin()
-    assert ask(gateway, "/free/").status == 200
+    assert ask(gateway, "/unlimited/").status == 200
     upstream.begin_answering(script)
 
 
 @pytest.mark.parametrize("body", [b"", b"x"])
-def test_one_too_many_is_refused_at_once_and_others_are_not_its_concern(
+def test_a_request_above_the_limit_is_refused_at_once_and_other_routes_are_not_affected(
     served: RunningGateway, upstream: RawUpstream, body: bytes
 ) -> None:
-    """By the short way and by the long one."""
-    with_idle_connection(served, upstream, held := Held())
+    """In a buffered exchange (without a body) and in an exchange in a task (with a body)."""
+    with_idle_connection(served, upstream, script := ResponseOnRelease())
     with ThreadPoolExecutor(4) as pool:
-        paths = ("/two/", "/two/", "/free/")
-        under_way = [pool.submit(ask, served, path, "POST", body) for path in paths]
-        for _ in under_way:
-            assert held.arrived.acquire(timeout=WAIT)
+        paths = ("/two/", "/two/", "/unlimited/")
+        in_flight = [pool.submit(ask, served, path, "POST", body) for path in paths]
+        for _ in in_flight:
+            assert script.arrived.acquire(timeout=WAIT)
         refused = ask(served, "/two/", "POST", body)
-        free = pool.submit(ask, served, "/free/", "POST", body)
-        held.go.set()
-        assert free.result().status == 200
-        assert [answer.result().status for answer in under_way] == [200, 200, 200]
+        unlimited = pool.submit(ask, served, "/unlimited/", "POST", body)
+        script.released.set()
+        assert unlimited.result().status == 200
+        assert [answer.result().status for answer in in_flight] == [200, 200, 200]
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
     assert refused.get("retry-after") in ("1", "2")
     assert ask(served, "/two/").status == 200
 
 
-@pytest.mark.parametrize("raw", [b"", SHORT, b"no HTTP at all\r\n\r\n"])
-def test_a_place_is_given_back_however_a_request_ends(
-    served: RunningGateway, upstream: RawUpstream, raw: bytes
-) -> None:
-    """Silence, a broken answer, no answer; by the short way and by the long one."""
+@pytest.mark.parametrize("raw", [b"", SHORT, b"no HTTP at all\r\n\r\n"], ids=["silent", "cut off", "malformed"])
+def test_a_failed_request_releases_its_slot(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
+    """In a buffered exchange and in an exchange in a task."""
     for body in (b"", b"x"):
         with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
         for _ in range(3):
@@ -110,11 +108,11 @@ def test_a_place_is_given_back_however_a_request_ends(
     assert ask(served, "/brief/").status == 200
 
 
-def test_a_place_is_given_back_where_no_connection_can_be_made(served: RunningGateway) -> None:
+def test_a_request_to_an_unreachable_upstream_releases_its_slot(served: RunningGateway) -> None:
     assert [ask(served, "/gone/").status for _ in range(3)] == [502, 502, 502]
 
 
-def test_a_place_is_given_back_when_the_client_hangs_up(served: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_client_that_disconnects_releases_its_slot(served: RunningGateway, upstream: RawUpstream) -> None:
     arrived = threading.Semaphore(0)
 
     async def waiting(conversation: Conversation) -> None:
@@ -139,8 +137,8 @@ def post(path: str, body: bytes = b"") -> bytes:
     return b"POST %b HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
 
 
-def test_a_client_that_sends_its_body_slowly_holds_no_place(served: RunningGateway, upstream: RawUpstream) -> None:
-    """Two of them would close the route for everybody."""
+def test_a_client_that_sends_its_body_slowly_has_no_slot(served: RunningGateway, upstream: RawUpstream) -> None:
+    """Otherwise two such clients would block the route."""
     upstream.begin()
     with ExitStack() as stack:
         for _ in range(4):
@@ -149,100 +147,104 @@ def test_a_client_that_sends_its_body_slowly_holds_no_place(served: RunningGatew
         assert [ask(served, "/two/", "POST", b"x").status for _ in range(3)] == [200, 200, 200]
 
 
-class Numbered:
-    """An upstream's script that answers one request at a time with its path, when the test releases it."""
+class OneResponsePerRelease:
+    """An upstream's script that records the paths of requests, and sends one response for each `release`."""
 
     def __init__(self) -> None:
         self.arrived: queue.Queue[str] = queue.Queue()
-        self.go = threading.Semaphore(0)
-        self.at_once = 0
-        self.most_at_once = 0
+        self._released = threading.Semaphore(0)
+        self._concurrent = 0
+        self.max_concurrent = 0
+
+    def release(self) -> None:
+        """Let the upstream send one response."""
+        self._released.release()
 
     async def __call__(self, conversation: Conversation) -> None:
         await conversation.read_body()
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
+        self._concurrent += 1
+        self.max_concurrent = max(self.max_concurrent, self._concurrent)
         self.arrived.put(conversation.request.request_line.split()[1])
-        await asyncio.to_thread(self.go.acquire, timeout=WAIT)
-        self.at_once -= 1
+        await asyncio.to_thread(self._released.acquire, timeout=WAIT)
+        self._concurrent -= 1
         await conversation.write(ok())
 
 
 @pytest.mark.parametrize("body", [b"", b"x"])
-def test_requests_beyond_the_bound_wait_in_the_order_in_which_they_came(
+def test_requests_above_the_limit_wait_in_the_order_of_their_arrival(
     served: RunningGateway, upstream: RawUpstream, body: bytes
 ) -> None:
-    """One is under way and two wait; the fourth receives a Retry-After at once."""
-    with_idle_connection(served, upstream, script := Numbered())
+    """One is in flight and two wait; the fourth is refused at once, with Retry-After."""
+    with_idle_connection(served, upstream, script := OneResponsePerRelease())
     with ExitStack() as stack:
         clients = []
         for number in range(3):
             client = stack.enter_context(served.connect())
-            client.send(post(f"/line/{number}", body))
+            client.send(post(f"/queued/{number}", body))
             clients.append(client)
             if number == 0:
-                assert script.arrived.get(timeout=WAIT) == "/line/0"
+                assert script.arrived.get(timeout=WAIT) == "/queued/0"
             else:
                 assert served.wait_for_clients(number + 1)
-        refused = ask(served, "/line/3", "POST", body)
+        refused = ask(served, "/queued/3", "POST", body)
         for _ in range(3):
-            script.go.release()
+            script.release()
         assert [client.read_response("POST").status for client in clients] == [200, 200, 200]
-    assert [script.arrived.get(timeout=WAIT) for _ in range(2)] == ["/line/1", "/line/2"]
-    assert script.most_at_once == 1
+    assert [script.arrived.get(timeout=WAIT) for _ in range(2)] == ["/queued/1", "/queued/2"]
+    assert script.max_concurrent == 1
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
     assert 5 <= int(refused.get("retry-after") or 0) <= 10
 
 
-def test_no_request_waits_longer_than_the_route_says(served: RunningGateway, upstream: RawUpstream) -> None:
-    with_idle_connection(served, upstream, held := Held())
+def test_a_request_that_waits_longer_than_max_wait_is_refused(served: RunningGateway, upstream: RawUpstream) -> None:
+    with_idle_connection(served, upstream, script := ResponseOnRelease())
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(ask, served, "/hasty/", "POST")
-        assert held.arrived.acquire(timeout=WAIT)
-        late = ask(served, "/hasty/", "POST")
-        held.go.set()
+        first = pool.submit(ask, served, "/short-wait/", "POST")
+        assert script.arrived.acquire(timeout=WAIT)
+        refused = ask(served, "/short-wait/", "POST")
+        script.released.set()
         assert first.result().status == 200
-    assert (late.status, late.problem["code"]) == (503, "route_busy")
-    assert late.get("retry-after") in ("1", "2")
+    assert (refused.status, refused.problem["code"]) == (503, "route_busy")
+    assert refused.get("retry-after") in ("1", "2")
     upstream.begin()
-    assert ask(served, "/hasty/").status == 200
+    assert ask(served, "/short-wait/").status == 200
 
 
-def test_a_client_that_goes_away_leaves_the_queue(served: RunningGateway, upstream: RawUpstream) -> None:
-    """Nothing is sent for it, and those behind it move up."""
-    with_idle_connection(served, upstream, script := Numbered())
+def test_a_client_that_disconnects_leaves_the_queue(served: RunningGateway, upstream: RawUpstream) -> None:
+    """Its request is not sent to the upstream."""
+    with_idle_connection(served, upstream, script := OneResponsePerRelease())
     with served.connect() as first, served.connect() as last:
-        first.send(post("/line/first"))
-        assert script.arrived.get(timeout=WAIT) == "/line/first"
-        for _ in range(3):  # more than the queue is long
-            with served.connect() as gone:
-                gone.send(post("/line/gone"))
+        first.send(post("/queued/first"))
+        assert script.arrived.get(timeout=WAIT) == "/queued/first"
+        for _ in range(3):  # more clients than the queue has places
+            with served.connect() as disconnecting:
+                disconnecting.send(post("/queued/disconnected"))
                 assert served.wait_for_clients(3)
             assert served.wait_for_at_most(2)
-        last.send(post("/line/last"))
+        last.send(post("/queued/last"))
         assert served.wait_for_clients(2)
         for client in (first, last):
-            script.go.release()
+            script.release()
             assert client.read_response("POST").status == 200
-    assert script.arrived.get(timeout=WAIT) == "/line/last"
+    assert script.arrived.get(timeout=WAIT) == "/queued/last"
 
 
-def test_a_token_that_ends_while_its_request_waits_is_refused(
+def test_a_token_that_expires_while_its_request_waits_is_refused(
     make_app: MakeApp, routes_file: Path, upstream: RawUpstream, signing_key: SigningKey
 ) -> None:
-    """What was let through before it waited is looked at again."""
+    """The token is checked again when the request gets its slot."""
     clock = ShiftedClock()
     token = signing_key.sign(access_claims(time.time(), exp=int(time.time()) + 300))
     request = b"GET /members/ HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %b\r\n\r\n" % token.encode()
     with running(make_app(clock, GATEWAY_ROUTES=str(routes_file))) as gateway:
-        with_idle_connection(gateway, upstream, script := Numbered())
+        with_idle_connection(gateway, upstream, script := OneResponsePerRelease())
         with gateway.connect() as first, gateway.connect() as second:
             first.send(request)
             assert script.arrived.get(timeout=WAIT) == "/members/"
             second.send(request)
             assert gateway.wait_for_clients(2)
             clock.move(1_000)
-            script.go.release()
+            script.release()
             assert first.read_response().status == 200
             refused = second.read_response()
     assert (refused.status, refused.problem["code"]) == (401, "token_expired")

@@ -1,4 +1,4 @@
-"""A key that a routes file misspells is refused with the one that was meant."""
+"""The error for a misspelled key of the routes file suggests the correct one."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ access = "authenticated"
 """
 
 
-def complaint(**lines: str) -> str:
+def error_text(**lines: str) -> str:
     with pytest.raises(RoutesError) as refused:
         parse_routes(FILE.format_map({"upstream": "", "route": ""} | lines), environ={}, data_dir=Path())
     return str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("lines", "place", "meant"),
+    ("lines", "path", "suggested"),
     [
         ({"route": "max-body = 1"}, "routes[0].max-body", "max_body"),
         ({"route": "timeouts = { read = 1 }"}, "routes[0].timeouts", "timeout"),
@@ -36,10 +36,10 @@ def complaint(**lines: str) -> str:
         ({"upstream": "eject_afer = 1"}, "upstreams.notes.eject_afer", "eject_after"),
     ],
 )
-def test_the_key_that_was_meant_is_named(lines: dict[str, str], place: str, meant: str) -> None:
-    assert f"{place}: is not a known key; did you mean {meant}?" in complaint(**lines)
+def test_the_correct_key_is_suggested(lines: dict[str, str], path: str, suggested: str) -> None:
+    assert f"{path}: is not a known key; did you mean {suggested}?" in error_text(**lines)
 
 
-def test_where_none_is_alike_none_is_named() -> None:
-    assert "did you mean" not in complaint(route="colour = 1")
-    assert "routes[0].colour: is not a known key" in complaint(route="colour = 1")
+def test_nothing_is_suggested_if_no_key_is_similar() -> None:
+    assert "did you mean" not in error_text(route="colour = 1")
+    assert "routes[0].colour: is not a known key" in error_text(route="colour = 1")

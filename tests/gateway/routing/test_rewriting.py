@@ -1,4 +1,4 @@
-"""What a route changes on the way: its prefix, header fields of its own, cookies, and who may do what at one path."""
+"""What a route changes in requests and responses: prefix, header fields and cookies; and access by method."""
 
 import pytest
 
@@ -8,8 +8,8 @@ from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
 
 
-def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
-    """The answer of the second of two requests on one connection: the short way, after the long one."""
+def request_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
+    """Send the request twice on one connection and return the second response, which uses the caches of heads."""
     with gateway.connect() as client:
         client.request(line, "Host: h", *fields)
         return client.request(line, "Host: h", *fields)
@@ -26,18 +26,20 @@ def ask_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
         ("/stripped/deep/a%20b/~(c)?q=%2F", "/a%20b/~(c)?q=%2F"),
     ],
 )
-def test_the_prefix_goes_and_the_rest_is_forwarded_byte_for_byte(
+def test_the_prefix_is_removed_and_the_rest_is_forwarded_byte_for_byte(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str, forwarded: str
 ) -> None:
-    """What is authorized is the whole path; and what is left always begins with a slash."""
-    answer = ask_twice(gateway, f"GET {target} HTTP/1.1", f"Authorization: Bearer {token}", "X-Forwarded-Prefix: /x")
+    """The forwarded path always begins with a slash."""
+    answer = request_twice(
+        gateway, f"GET {target} HTTP/1.1", f"Authorization: Bearer {token}", "X-Forwarded-Prefix: /x"
+    )
     assert answer.status == 200
     assert upstream.last.request_line == f"GET {forwarded} HTTP/1.1"
     assert upstream.last.get("x-forwarded-prefix") == "/stripped/deep"
 
 
 @pytest.mark.parametrize("target", ["/stripped/deep//evil.example/", "/stripped/deep/../x", "/stripped/deep/%2e/x"])
-def test_an_ambiguous_rest_is_refused_before_anything_is_stripped(
+def test_an_ambiguous_path_is_refused_before_the_prefix_is_removed(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str
 ) -> None:
     with gateway.connect() as client:
@@ -45,58 +47,59 @@ def test_an_ambiguous_rest_is_refused_before_anything_is_stripped(
     assert upstream.requests == []
 
 
-def test_who_may_not_pass_the_whole_path_is_refused(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    assert ask_twice(gateway, "GET /stripped/deep/public/ HTTP/1.1").status == 401
+def test_access_is_decided_by_the_whole_path(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    assert request_twice(gateway, "GET /stripped/deep/public/ HTTP/1.1").status == 401
     assert upstream.requests == []
 
 
-def test_a_routes_own_fields_stand_over_the_clients(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """In every spelling, and naming them in Connection takes nothing away."""
+def test_a_routes_request_headers_replace_the_clients(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Upper and lower case do not matter, and a field named in Connection is not removed."""
     spoofed = ("x-tenant: evil", "X-TENANT: evil", "X-Other: 1", "Connection: keep-alive, X-Tenant")
-    assert ask_twice(gateway, "GET /fixed/ HTTP/1.1", *spoofed).status == 200
+    assert request_twice(gateway, "GET /fixed/ HTTP/1.1", *spoofed).status == 200
     assert upstream.last.get("x-tenant") == "acme"
     assert upstream.last.get("x-secret") == IDENTITY_SECRET
     assert upstream.last.get("x-other") == "1"
 
 
 @pytest.mark.parametrize("body", [b"small", b"x" * 200_000])
-def test_a_routes_own_fields_stand_over_the_upstreams(
+def test_a_routes_response_headers_replace_the_upstreams(
     gateway: RunningGateway, upstream: RawUpstream, body: bytes
 ) -> None:
-    """However the answer comes, and the other routes of that upstream hand its own back."""
+    """In a small and in a large response; other routes to the upstream return the upstream's own fields."""
     upstream.begin(answering(ok(body, "cache-control: public", "Cache-Control: max-age=9", "X-Kept: 1")))
-    answer = ask_twice(gateway, "GET /fixed/ HTTP/1.1")
+    answer = request_twice(gateway, "GET /fixed/ HTTP/1.1")
     assert answer.get_all("cache-control") == ["no-store"]
     assert (answer.get("x-frame-options"), answer.get("x-kept"), answer.body) == ("DENY", "1", body)
-    other = ask_twice(gateway, "GET /public/ HTTP/1.1")
+    other = request_twice(gateway, "GET /public/ HTTP/1.1")
     assert (other.get_all("cache-control"), other.get("x-frame-options")) == (["public", "max-age=9"], None)
 
 
-def test_cookies_come_back_where_the_route_says_so(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """None of which may pass for the gateway's own, and none of which is sent to the service."""
+def test_set_cookie_reaches_the_client_only_with_keep_cookies(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """A cookie with the name of the gateway's session cookie never does, and no cookie is sent to the service."""
     planted = [
         "Set-Cookie: __Host-session=planted; Secure; Path=/",
         "Set-Cookie: __host-session =planted",
         "Set-Cookie: =__Host-session=planted",
     ]
     upstream.begin(answering(ok(b"x", "Set-Cookie: lang=en", "Set-Cookie: theme=__Host-session=1", *planted)))
-    assert ask_twice(gateway, "GET /cookies/ HTTP/1.1", "Cookie: lang=de").get_all("set-cookie") == [
+    assert request_twice(gateway, "GET /cookies/ HTTP/1.1", "Cookie: lang=de").get_all("set-cookie") == [
         "lang=en",
         "theme=__Host-session=1",
     ]
     assert upstream.last.get("cookie") is None
-    assert ask_twice(gateway, "GET /public/ HTTP/1.1").get_all("set-cookie") == []
-    assert len(ask_twice(gateway, "GET /cookies/ HTTP/1.1").get_all("set-cookie")) == 2
+    assert request_twice(gateway, "GET /public/ HTTP/1.1").get_all("set-cookie") == []
+    assert len(request_twice(gateway, "GET /cookies/ HTTP/1.1").get_all("set-cookie")) == 2
 
 
 @pytest.mark.parametrize(
-    ("method", "anonymous", "known"),
+    ("method", "without_token", "with_token"),
     [("GET", 200, 200), ("HEAD", 200, 200), ("POST", 401, 200), ("PATCH", 401, 200), ("DELETE", 405, 405)],
 )
 def test_access_may_differ_by_method(
-    gateway: RunningGateway, upstream: RawUpstream, token: str, method: str, anonymous: int, known: int
+    gateway: RunningGateway, upstream: RawUpstream, token: str, method: str, without_token: int, with_token: int
 ) -> None:
-    assert ask_twice(gateway, f"{method} /by-method/x HTTP/1.1").status == anonymous
-    answer = ask_twice(gateway, f"{method} /by-method/x HTTP/1.1", f"Authorization: Bearer {token}")
-    assert answer.status == known
-    assert answer.get("allow") == ("GET, HEAD, PATCH, POST" if known == 405 else None)
+    """The numbers are the statuses of the responses."""
+    assert request_twice(gateway, f"{method} /by-method/x HTTP/1.1").status == without_token
+    answer = request_twice(gateway, f"{method} /by-method/x HTTP/1.1", f"Authorization: Bearer {token}")
+    assert answer.status == with_token
+    assert answer.get("allow") == ("GET, HEAD, PATCH, POST" if with_token == 405 else None)

@@ -1,4 +1,4 @@
-"""Which route a path and method match."""
+"""Which route a path matches."""
 
 import pytest
 from hypothesis import given
@@ -53,7 +53,7 @@ def test_the_root_route_matches_what_no_other_route_does() -> None:
 
 
 @given(st.lists(st.sampled_from(["api", "notes", "deep", "x", "api2", ""]), max_size=6))
-def test_matching_agrees_with_its_definition(segments: list[str]) -> None:
+def test_any_path_matches_the_route_with_the_longest_prefix_of_it(segments: list[str]) -> None:
     path = "/" + "/".join(segments)
     candidates = [r for r in TABLE.routes if f"{path.rstrip('/')}/".startswith(r.prefix.rstrip("/") + "/")]
     expected = max(candidates, key=lambda r: len(r.prefix.rstrip("/")), default=None)

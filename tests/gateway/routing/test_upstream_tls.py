@@ -1,4 +1,4 @@
-"""Upstreams over TLS: who is believed, and that nobody else is."""
+"""Upstreams over TLS: which certificates are accepted, and that no request is sent to a server with another one."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ from tests.gateway.stand_ins.certificates import ONE_DAY, Authority, Pair
 from tests.gateway.stand_ins.websocket_service import websocket_service
 
 LARGE = 3_000_000
-"""Bytes: more than all buffers on the way."""
+"""Bytes: more than all buffers between client and upstream."""
 
 UPSTREAM = """
 [upstreams.{name}]
@@ -37,8 +37,11 @@ access = "public"
 max_body = "8MiB"
 timeout = {{ connect = {connect} }}
 """
-SECONDS, SOON = 10, 0.5
-"""To connect in: as many as a busy machine may need to shake hands, and few where nobody does."""
+CONNECT_TIMEOUT = 10
+"""Seconds: enough for a TLS handshake on a busy machine."""
+
+SHORT_CONNECT_TIMEOUT = 0.5
+"""Seconds, for a server that never answers the handshake."""
 
 
 def serving(pair: Pair) -> ssl.SSLContext:
@@ -47,18 +50,18 @@ def serving(pair: Pair) -> ssl.SSLContext:
     return context
 
 
-def of_yesterday(pair: Pair) -> ssl.SSLContext:
-    """A server that speaks nothing newer than TLS 1.1."""
+def limited_to_tls_1_1(pair: Pair) -> ssl.SSLContext:
+    """Return the context of a server that supports TLS 1.0 and 1.1 only."""
     context = serving(pair)
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings():  # Python says that it is old, which is what is wanted here
+    with warnings.catch_warnings():  # Python warns that these versions are deprecated
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     return context
 
 
 def requiring_certificates(pair: Pair, authority: Authority) -> ssl.SSLContext:
-    """A server that asks for certificates of this authority."""
+    """Return the context of a server that requires a client certificate of this authority."""
     context = serving(pair)
     context.load_verify_locations(authority.file)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -66,23 +69,23 @@ def requiring_certificates(pair: Pair, authority: Authority) -> ssl.SSLContext:
 
 
 @contextmanager
-def complaining(context: ssl.SSLContext) -> Iterator[int]:
-    """The port of a server that is met once, says what it does not like, and waits for the other side to go."""
+def refusing_handshake(context: ssl.SSLContext) -> Iterator[int]:
+    """Yield the port of a server that accepts one connection, sends its TLS alert, and waits for the close."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(WAIT)
 
-    def meet() -> None:
+    def accept_once() -> None:
         connection, _ = listener.accept()
         connection.settimeout(WAIT)
         secured = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
         with pytest.raises(ssl.SSLError):
             secured.do_handshake()
-        with socket.socket(fileno=secured.detach()) as bare:
-            bare.settimeout(WAIT)
-            while bare.recv(65_536):
+        with socket.socket(fileno=secured.detach()) as tcp:
+            tcp.settimeout(WAIT)
+            while tcp.recv(65_536):
                 pass
 
-    thread = threading.Thread(target=meet)
+    thread = threading.Thread(target=accept_once)
     thread.start()
     with listener:
         yield listener.getsockname()[1]
@@ -91,7 +94,7 @@ def complaining(context: ssl.SSLContext) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def stranger(authority: Authority) -> Authority:
-    """Whom the gateway has no reason to believe."""
+    """An authority that the gateway does not trust."""
     return Authority(authority.folder, "theirs")
 
 
@@ -105,7 +108,7 @@ def requested_names() -> list[str | None]:
 def servers(
     authority: Authority, stranger: Authority, requested_names: list[str | None]
 ) -> Iterator[dict[str, RawUpstream]]:
-    """Real TLS servers, good and bad."""
+    """TLS servers with valid and invalid certificates, by name; "plain" has no TLS."""
     good = serving(authority.issue("good", "localhost", "127.0.0.1"))
     good.sni_callback = lambda _, name, __: requested_names.append(name)
     contexts = {
@@ -128,19 +131,26 @@ def servers(
 def tls_gateway(
     make_app: MakeApp, authority: Authority, servers: dict[str, RawUpstream], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningGateway]:
-    """A gateway with a route to each, `address` by its number; `system` believes the system's authorities."""
-    ours = f'ca_file = "{authority.file}"'
+    """A gateway with a route to each server.
+
+    `address` uses its IP address, `system` trusts the system's authorities, `anonymous` has no client certificate.
+    """
+    ca_file = f'ca_file = "{authority.file}"'
     client = authority.issue("client")
-    shown = f'\nclient_cert_file = "{client.cert}"\nclient_key_file = "{client.key}"'
-    settings = {name: ("localhost", name, ours) for name in servers} | {
-        "address": ("127.0.0.1", "good", ours),
+    client_files = f'\nclient_cert_file = "{client.cert}"\nclient_key_file = "{client.key}"'
+    settings = {name: ("localhost", name, ca_file) for name in servers} | {
+        "address": ("127.0.0.1", "good", ca_file),
         "system": ("localhost", "good", ""),
-        "mutual": ("localhost", "mutual", ours + shown),
-        "anonymous": ("localhost", "mutual", ours),
+        "mutual": ("localhost", "mutual", ca_file + client_files),
+        "anonymous": ("localhost", "mutual", ca_file),
     }
     routes = "".join(
         UPSTREAM.format(
-            name=name, host=host, port=servers[server].port, rest=rest, connect=SOON if name == "plain" else SECONDS
+            name=name,
+            host=host,
+            port=servers[server].port,
+            rest=rest,
+            connect=SHORT_CONNECT_TIMEOUT if name == "plain" else CONNECT_TIMEOUT,
         )
         for name, (host, server, rest) in settings.items()
     )
@@ -156,13 +166,13 @@ def good(servers: dict[str, RawUpstream]) -> RawUpstream:
     return servers["good"]
 
 
-# --- who is believed ----------------------------------------------------------------------------------------------
+# --- accepted certificates ----------------------------------------------------------------------------------------
 
 
-def test_a_service_is_spoken_to_over_tls(
+def test_requests_to_an_https_upstream_use_tls(
     tls_gateway: RunningGateway, good: RawUpstream, requested_names: list[str | None]
 ) -> None:
-    """By its name, which goes into SNI, whatever Host says; and its connection is kept."""
+    """SNI is the upstream's name and not the request's Host, and the connection is reused."""
     requested_names.clear()
     assert [request_once(tls_gateway, "/good/").status for _ in range(4)] == [200] * 4
     assert requested_names == ["localhost"]
@@ -182,7 +192,7 @@ def test_the_gateway_sends_its_client_certificate_on_request(
     assert len(servers["mutual"].requests) == 1
 
 
-def test_large_bodies_cross_both_ways(tls_gateway: RunningGateway, good: RawUpstream) -> None:
+def test_large_bodies_are_forwarded_in_both_directions(tls_gateway: RunningGateway, good: RawUpstream) -> None:
     async def echo(conversation: Conversation) -> None:
         await conversation.read_body()
         await conversation.write(ok(conversation.request.content()))
@@ -200,13 +210,13 @@ def test_large_bodies_cross_both_ways(tls_gateway: RunningGateway, good: RawUpst
     assert answer.body == body
 
 
-def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_path: Path) -> None:
-    """In messages larger than a TLS record."""
+def test_websocket_messages_are_relayed_over_tls(make_app: MakeApp, authority: Authority, tmp_path: Path) -> None:
+    """Also those larger than a TLS record."""
     context = serving(authority.issue("websockets", "localhost"))
     with websocket_service(ssl=context, max_size=None) as service:
         rest = f'ca_file = "{authority.file}"'
         port = service.url.rpartition(":")[2]
-        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest, connect=SECONDS)
+        route = UPSTREAM.format(name="talk", host="localhost", port=port, rest=rest, connect=CONNECT_TIMEOUT)
         (tmp_path / "routes.toml").write_text(route + "websocket = true\n")
         with (
             running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway,
@@ -223,11 +233,11 @@ def test_websockets_cross_as_well(make_app: MakeApp, authority: Authority, tmp_p
 def test_a_connection_closed_without_close_notify_does_not_end_a_response(
     tls_gateway: RunningGateway, good: RawUpstream, end: Callable[[Conversation], None], whole: bool
 ) -> None:
-    """RFC 9112 9.8: without TLS's own word for it, anybody on the way may have cut it."""
+    """RFC 9112 9.8: without a close_notify an attacker may have cut off the response."""
 
     async def cut(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\n\r\nall that there is, or half of it")
-        await asyncio.sleep(0.05)  # so that its end does not overtake it
+        await asyncio.sleep(0.05)  # so that the gateway has read it before the end
         end(conversation)
 
     good.begin(cut)
@@ -235,21 +245,21 @@ def test_a_connection_closed_without_close_notify_does_not_end_a_response(
     assert (answer.status, answer.is_complete) == (200, whole)
 
 
-@pytest.mark.parametrize("ending", ["close", "vanish", "reset"])
-def test_a_path_that_breaks_off_over_tls_shuts_no_other(
+@pytest.mark.parametrize("ending", ["close", "abort", "reset"])
+def test_a_path_whose_responses_are_cut_off_over_tls_does_not_block_other_paths(
     make_app: MakeApp, authority: Authority, good: RawUpstream, tmp_path: Path, ending: str
 ) -> None:
-    """With TLS's own word for the end or without."""
+    """With a close_notify, without one, and by a reset."""
 
-    async def breaking_off(conversation: Conversation) -> None:
+    async def cut_off_bad_path(conversation: Conversation) -> None:
         if " /brittle/bad " in conversation.request.request_line:
             getattr(conversation, ending)()
         else:
             await conversation.write(ok())
 
-    good.begin(breaking_off)
+    good.begin(cut_off_bad_path)
     rest = f'ca_file = "{authority.file}"'
-    routes = UPSTREAM.format(name="brittle", host="localhost", port=good.port, rest=rest, connect=SECONDS)
+    routes = UPSTREAM.format(name="brittle", host="localhost", port=good.port, rest=rest, connect=CONNECT_TIMEOUT)
     (tmp_path / "routes.toml").write_text(routes.replace("break_after = 0", "break_after = 2"))
     with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
         for _ in range(4):
@@ -259,7 +269,7 @@ def test_a_path_that_breaks_off_over_tls_shuts_no_other(
 
 @pytest.fixture(scope="module")
 def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUpstream]:
-    """An auth service that is met over TLS alone, by who has a certificate."""
+    """An auth service that requires TLS and a client certificate."""
     upstream = RawUpstream(requiring_certificates(authority.issue("auth", "localhost"), authority))
     upstream.begin(auth_answers)
     yield upstream
@@ -269,7 +279,7 @@ def auth_over_tls(authority: Authority, auth_answers: Script) -> Iterator[RawUps
 def test_the_auth_service_is_called_over_tls(
     make_app: MakeApp, authority: Authority, auth_over_tls: RawUpstream, tmp_path: Path
 ) -> None:
-    """A gateway that is ready has the keys, and has them from there."""
+    """The gateway is ready, so it has fetched the JWKS."""
     (tmp_path / "routes.toml").write_text("")
     client = authority.issue("gateway")
     settings = {
@@ -289,21 +299,21 @@ def test_the_auth_service_is_called_over_tls(
 
 
 @pytest.mark.parametrize(
-    ("settings", "complaint"),
+    ("settings", "problem"),
     [
         ({"AUTH_URL": "https://x", "AUTH_CA_FILE": "nowhere.pem"}, "AUTH_CA_FILE: .*nowhere.pem cannot be read"),
         ({"AUTH_URL": "https://x", "AUTH_CLIENT_CERT_FILE": "c.pem"}, "AUTH_CLIENT_KEY_FILE must be set together"),
         ({"AUTH_URL": "http://x", "AUTH_CA_FILE": "c.pem"}, "AUTH_CA_FILE, .* need an https://"),
     ],
 )
-def test_what_is_wrong_about_the_auth_service_stops_the_start(
-    make_app: MakeApp, settings: dict[str, str], complaint: str
+def test_a_wrong_tls_setting_of_the_auth_service_stops_the_start_and_is_named(
+    make_app: MakeApp, settings: dict[str, str], problem: str
 ) -> None:
-    with pytest.raises(SettingsError, match=complaint):
+    with pytest.raises(SettingsError, match=problem):
         make_app(**settings)
 
 
-# --- and who is not -----------------------------------------------------------------------------------------------
+# --- refused certificates -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -314,13 +324,13 @@ def test_what_is_wrong_about_the_auth_service_stops_the_start(
         ("expired", "certificate refused: certificate has expired"),
         ("misnamed", "certificate refused: Hostname mismatch, certificate is not valid for 'localhost'."),
         ("nameless", "certificate refused: Hostname mismatch, certificate is not valid for 'localhost'."),
-        ("plain", "TimeoutError"),  # it waits for the end of what it takes for a request
+        ("plain", "TimeoutError"),  # the server takes the TLS handshake for a request head and waits for its end
     ],
 )
 def test_a_server_that_fails_verification_receives_nothing(
     tls_gateway: RunningGateway, servers: dict[str, RawUpstream], name: str, reason: str
 ) -> None:
-    """502, and the log says why."""
+    """The client gets 502, and the reason is logged."""
     server = servers.get(name, servers["good"])
     server.begin(answering(ok()))
     with capture_logs() as lines:
@@ -337,15 +347,15 @@ def test_a_server_that_fails_verification_receives_nothing(
         ("mutual", (502, "upstream_failed"), "TLS failed: TLSV13_ALERT_CERTIFICATE_REQUIRED"),
     ],
 )
-def test_what_the_service_complains_of_is_in_the_log(
+def test_the_tls_alert_of_the_service_is_logged(
     make_app: MakeApp, authority: Authority, tmp_path: Path, name: str, status: tuple[int, str], reason: str
 ) -> None:
-    """TLS below 1.2 is not spoken. TLS 1.3 says that our certificate is missing once the connection is made."""
-    pair = authority.issue(f"complaining {name}", "localhost")
-    context = of_yesterday(pair) if name == "old" else requiring_certificates(pair, authority)
-    with complaining(context) as port, capture_logs() as lines:
+    """TLS below 1.2 is not supported. In TLS 1.3, a missing client certificate is reported after the handshake."""
+    pair = authority.issue(f"refusing {name}", "localhost")
+    context = limited_to_tls_1_1(pair) if name == "old" else requiring_certificates(pair, authority)
+    with refusing_handshake(context) as port, capture_logs() as lines:
         rest = f'ca_file = "{authority.file}"'
-        route = UPSTREAM.format(name=name, host="localhost", port=port, rest=rest, connect=SECONDS)
+        route = UPSTREAM.format(name=name, host="localhost", port=port, rest=rest, connect=CONNECT_TIMEOUT)
         (tmp_path / "routes.toml").write_text(route)
         with running(make_app(GATEWAY_ROUTES=str(tmp_path / "routes.toml"))) as gateway:
             assert status_and_code(request_once(gateway, f"/{name}/")) == status

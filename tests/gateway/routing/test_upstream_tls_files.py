@@ -1,4 +1,4 @@
-"""Certificate and key files of upstreams that cannot be used stop the start, and are named."""
+"""An unusable certificate or key file of an upstream stops the start, and the error names it."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def files(authority: Authority) -> dict[str, str]:
 
 
 def refusal(folder: Path, files: dict[str, str], url: str, **keys: str) -> str:
-    """Return the problem with an upstream; names in upper case stand for files."""
-    written = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in keys.items())
+    """Return the error for an upstream with these keys; the values may be names of `files`."""
+    lines = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in keys.items())
     with pytest.raises(RoutesError) as refused:
-        parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{written}', environ={}, data_dir=folder)
+        parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{lines}', environ={}, data_dir=folder)
     return str(refused.value)
 
 
@@ -38,11 +38,11 @@ HTTPS = "https://x:1"
 
 
 @pytest.mark.parametrize(
-    ("keys", "complaint"),
+    ("keys", "problem"),
     [
         ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
-        ({"ca_file": "EMPTY"}, "empty.pem holds no PEM certificate"),
-        ({"ca_file": "KEY"}, "a client.key.pem holds no PEM certificate"),
+        ({"ca_file": "EMPTY"}, "empty.pem contains no PEM certificate"),
+        ({"ca_file": "KEY"}, "a client.key.pem contains no PEM certificate"),
         ({"client_cert_file": "CERT"}, "client_cert_file and client_key_file must be set together"),
         ({"client_key_file": "KEY"}, "client_cert_file and client_key_file must be set together"),
         ({"client_cert_file": "CERT", "client_key_file": "nowhere.pem"}, "nowhere.pem cannot be read"),
@@ -54,18 +54,18 @@ HTTPS = "https://x:1"
         ({"client_cert_file": "LOCKED_CERT", "client_key_file": "LOCKED"}, "an unencrypted key"),
     ],
 )
-def test_a_file_that_cannot_be_used_stops_the_start(
-    tmp_path: Path, files: dict[str, str], keys: dict[str, str], complaint: str
+def test_an_unusable_file_stops_the_start(
+    tmp_path: Path, files: dict[str, str], keys: dict[str, str], problem: str
 ) -> None:
     """The message names the file and shows nothing of its content."""
     message = refusal(tmp_path, files, HTTPS, **keys)
     assert message.startswith("routes.toml: upstreams.x: ")
-    assert complaint in message
+    assert problem in message
     assert "BEGIN" not in message
 
 
 def test_the_syntax_can_be_checked_without_the_files(tmp_path: Path) -> None:
-    """check-routes needs no secrets, and no keys."""
+    """`check-routes --form` does so."""
     text = f'upstreams.x = {{ urls = ["{HTTPS}"], ca_file = "a", client_cert_file = "b", client_key_file = "c" }}'
     assert parse_routes(text, environ={}, data_dir=tmp_path, syntax_only=True).routes == ()
 
