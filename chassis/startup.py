@@ -13,7 +13,7 @@ _log = structlog.get_logger("settings")
 
 
 def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *others: type[Settings]) -> SomeSettings:
-    """Return the settings in `environ`. If they or those of `others` are invalid, exit with status 2 and the reasons."""
+    """Return the settings in `environ`. Exit with status 2 if they or those of `others` are invalid."""
     if problems := settings_problems(environ, model, *others):
         refuse_to_start(SettingsError("\n".join(problems)))
     return load(model, environ)

@@ -21,6 +21,7 @@ FIELD_TEXTS: Mapping[str, str] = {
     "string_type": "Not a valid string.",
     "string_too_short": "This field may not be blank.",  # every minimum length in this API is 1
     "string_too_long": "Ensure this field has no more than {max_length} characters.",
+    "string_unicode": "Lone surrogates are not allowed.",
     # Error types of our own.
     "null": "This field may not be null.",
     "number": "Must be a number from 1 to {largest}.",

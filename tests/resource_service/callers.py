@@ -1,4 +1,4 @@
-"""Callers of the service, with assertions like those of the gateway."""
+"""Callers of the service, whose requests have assertions as the gateway sends them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ AUDIENCE = "notes"
 
 @dataclass
 class Caller:
-    """A user whose requests the gateway forwards."""
+    """A user. Each request has a new assertion of `identity`."""
 
     client: FlaskClient
     clock: MovableClock
@@ -29,26 +29,28 @@ class Caller:
         return sign(self.identity, signer=assertion_signer(SECRET), audience=AUDIENCE, now=self.clock())
 
     def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        """Send any request."""
+        """Send a request with the assertion and `extra_headers`."""
         headers = {IDENTITY_HEADER: self.assertion, **self.extra_headers}
         return self.client.open(path, method=method, headers=headers, **options)
 
     def get(self, path: str) -> TestResponse:
+        """Send a GET request."""
         return self.call("GET", path)
 
     def post(self, **fields: object) -> TestResponse:
-        """Create a note."""
+        """Send the request that creates a note."""
         return self.call("POST", "/api/notes/", json=fields)
 
     def send(self, body: bytes, method: str = "POST", path: str = "/api/notes/") -> TestResponse:
-        """Send `body` unchanged."""
+        """Send `body` unchanged, as application/json."""
         return self.call(method, path, data=body, content_type="application/json")
 
     def patch(self, note_id: str, **fields: object) -> TestResponse:
+        """Send the request that changes a note."""
         return self.call("PATCH", f"/api/notes/{note_id}/", json=fields)
 
     def write(self, title: str = "A title", body: str = "") -> dict[str, Any]:
-        """Create a note and return it."""
+        """Create a note and return it. Fails if the response is not 201."""
         response = self.post(title=title, body=body)
         assert response.status_code == 201, response.text
         note: dict[str, Any] = response.get_json()

@@ -1,4 +1,4 @@
-"""The database: outages, SQLite settings and migrations."""
+"""The service survives database outages, and its migrations create the tables of its models."""
 
 import shutil
 import sqlite3
@@ -31,7 +31,7 @@ def missing_database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def without_database(missing_database: Path, clock: MovableClock) -> Caller:
+def caller_without_database(missing_database: Path, clock: MovableClock) -> Caller:
     """A caller of a service whose database is down."""
     app = create_app(settings_for(missing_database), clock=clock)
     return Caller(app.test_client(), clock, Identity("ada-id", "ada-session", "ada@example.org"))
@@ -48,27 +48,29 @@ def without_database(missing_database: Path, clock: MovableClock) -> Caller:
         ("DELETE", "/api/notes/00000000-0000-4000-8000-000000000000/"),
     ],
 )
-def test_a_database_outage_is_answered_503_with_retry_after(without_database: Caller, method: str, path: str) -> None:
-    response = without_database.call(method, path, json={"title": "x"})
+def test_a_database_outage_is_answered_503_with_retry_after(
+    caller_without_database: Caller, method: str, path: str
+) -> None:
+    response = caller_without_database.call(method, path, json={"title": "x"})
     assert (response.status_code, response.get_json()["code"]) == (503, "store_unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert "sqlite" not in response.text.lower()
 
 
-def test_endpoints_without_database_work_during_an_outage(without_database: Caller) -> None:
-    assert without_database.get("/api/whoami").status_code == 200
-    assert without_database.client.get("/healthz").get_json() == {"status": "ok"}
+def test_endpoints_that_need_no_database_work_during_an_outage(caller_without_database: Caller) -> None:
+    assert caller_without_database.get("/api/whoami").status_code == 200
+    assert caller_without_database.client.get("/healthz").get_json() == {"status": "ok"}
 
 
-def test_readiness_recovers_with_the_database(
-    without_database: Caller, missing_database: Path, migrated_database: Path
+def test_the_service_is_ready_again_when_the_database_is_back(
+    caller_without_database: Caller, missing_database: Path, migrated_database: Path
 ) -> None:
-    response = without_database.client.get("/readyz")
+    response = caller_without_database.client.get("/readyz")
     assert (response.status_code, response.get_json()["failing"]) == (503, ["database"])
     missing_database.parent.mkdir()
     shutil.copy(migrated_database, missing_database)
-    assert without_database.client.get("/readyz").get_json() == {"status": "ready"}
-    assert without_database.write("Back again")["title"] == "Back again"
+    assert caller_without_database.client.get("/readyz").get_json() == {"status": "ready"}
+    assert caller_without_database.write("Back again")["title"] == "Back again"
 
 
 def test_a_service_without_tables_is_not_ready(tmp_path: Path) -> None:
@@ -77,6 +79,7 @@ def test_a_service_without_tables_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_a_restored_backup_is_used_at_once(ada: Caller, database: Path) -> None:
+    """Without a restart of the service."""
     backup = Path(shutil.copy(database, database.with_name("backup.db")))
     ada.write("lost with the file")
     backup.replace(database)
@@ -99,7 +102,7 @@ def test_a_full_disk_is_answered_503_and_stores_nothing(app: Flask, ada: Caller)
     assert len(ada.titles()) == sum(response.status_code == 201 for response in responses)
 
 
-def test_every_thread_can_hold_a_connection(database: Path) -> None:
+def test_every_thread_can_hold_a_database_connection(database: Path) -> None:
     settings = load(
         ResourceSettings,
         {

@@ -18,8 +18,7 @@ from contract.keys import assertion_signer
 from tests.resource_service.callers import AUDIENCE, SECRET
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:resource_service.gunicorn_conf"]
-START_DEADLINE = 15
-"""Seconds."""
+START_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def serving(database: Path) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
             process.wait(timeout=15)
 
 
-def exchange(server: Path, request: bytes) -> bytes:
+def send_raw(server: Path, request: bytes) -> bytes:
     """Return the whole response to `request`, which must have `Connection: close`."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
@@ -65,7 +64,7 @@ def exchange(server: Path, request: bytes) -> bytes:
 def send(server: Path, *headers: str, line: str = "GET /api/whoami HTTP/1.1", body: bytes = b"") -> bytes:
     """Return the response to a request with these header lines."""
     head = "\r\n".join([line, "Host: notes", "Connection: close", *headers])
-    return exchange(server, head.encode("latin-1") + b"\r\n\r\n" + body)
+    return send_raw(server, head.encode("latin-1") + b"\r\n\r\n" + body)
 
 
 def status(response: bytes) -> int:
@@ -91,16 +90,16 @@ def test_unsigned_identity_headers_are_refused(server: Path) -> None:
 
 
 def test_two_assertions_are_refused(server: Path) -> None:
-    good = f"X-Identity: {assertion()}"
-    assert status(send(server, good, good)) == 401
-    assert status(send(server, good, "x-identity: nonsense")) == 401
+    valid = f"X-Identity: {assertion()}"
+    assert status(send(server, valid, valid)) == 401
+    assert status(send(server, valid, "x-identity: nonsense")) == 401
 
 
-def test_a_header_name_with_an_underscore_is_no_assertion(server: Path) -> None:
+def test_an_assertion_under_a_name_with_an_underscore_is_refused(server: Path) -> None:
     assert status(send(server, f"X_Identity: {assertion()}")) in (400, 401)
 
 
-def test_a_header_cannot_rewrite_the_path(server: Path) -> None:
+def test_the_header_script_name_cannot_change_the_path(server: Path) -> None:
     response = send(server, f"X-Identity: {assertion()}", "SCRIPT_NAME: /api", line="GET /whoami HTTP/1.1")
     assert status(response) in (400, 404)
 
@@ -130,7 +129,7 @@ def open_stream(server: Path) -> Iterator[tuple[int, socket.socket]]:
 
 
 def test_a_stream_sends_events_and_is_freed_when_the_client_disconnects(server: Path) -> None:
-    """At once and not at the next heartbeat. The service has one stream here."""
+    """At once, not at the next heartbeat. This service may have one stream."""
     note = b'{"title": "received"}'
     with open_stream(server) as (status_code, connection):
         assert status_code == 200
@@ -183,11 +182,11 @@ def test_the_migrate_command_creates_the_tables(tmp_path: Path) -> None:
 
 
 def _wait_until_ready(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_DEADLINE
+    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             if status(send(path, line="GET /healthz HTTP/1.1")) == 200:
                 return
         except OSError:
-            time.sleep(0.05)  # another process is starting, whose clock a test cannot move
-    raise AssertionError(f"the service was not ready within {START_DEADLINE} s, exit status {process.poll()}")
+            time.sleep(0.05)  # a test cannot move the clock of the starting process
+    raise AssertionError(f"the service was not ready within {START_SECONDS} s, exit status {process.poll()}")

@@ -14,7 +14,7 @@ REACHED = {
     *(("/api/notes/", "POST"), ("/api/notes/", "GET"), ("/api/notes/export", "GET"), ("/api/whoami", "GET")),
     *(("/api/notes/<uuid:note_id>/", "GET"), ("/api/notes/<uuid:note_id>/", "PATCH")),
 }
-"""Endpoints whose views must be reached; otherwise the test would prove nothing."""
+"""Endpoints whose views the hostile requests must reach; otherwise the test would prove nothing."""
 
 
 def test_no_hostile_input_causes_a_5xx(app: Flask, database: Path, ada: Caller) -> None:

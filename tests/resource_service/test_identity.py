@@ -1,4 +1,4 @@
-"""identity.py: only a valid assertion of the gateway identifies a caller."""
+"""Only a valid assertion of the gateway identifies a caller."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,8 +34,8 @@ def forged(
     typ: str | None = IDENTITY_TYP,
     without: str = "",
 ) -> str:
-    """Return a valid assertion, except for the given changes."""
-    right = {
+    """Return an assertion of Ada that is valid except for the given changes."""
+    valid = {
         "ver": VERSION,
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -46,50 +46,50 @@ def forged(
         "email": "ada@example.org",
         "roles": "",
     }
-    wrong = {name: value for name, value in {**right, **(claims or {})}.items() if name != without}
-    return jwt.encode(wrong, key, algorithm=algorithm, headers={"typ": typ})
+    changed = {name: value for name, value in {**valid, **(claims or {})}.items() if name != without}
+    return jwt.encode(changed, key, algorithm=algorithm, headers={"typ": typ})
 
 
 ATTACKS: Mapping[str, Callable[[], str]] = {
     "empty": lambda: "",
     "another service's audience": lambda: forged({"aud": "reports"}),
-    "an array for an audience": lambda: forged({"aud": [AUDIENCE]}),
+    "an array as audience": lambda: forged({"aud": [AUDIENCE]}),
     "the access tokens' audience": lambda: forged({"aud": "sallyport-api"}),
     "another issuer": lambda: forged({"iss": "sallyport"}),
     "60 seconds old": lambda: forged({"iat": NOW - 60, "exp": NOW + 60}),
-    "60 seconds old and good for years": lambda: forged({"iat": NOW - 60, "exp": NOW + 10**8}),
+    "60 seconds old, valid for years": lambda: forged({"iat": NOW - 60, "exp": NOW + 10**8}),
     "expired": lambda: forged({"iat": NOW - 50, "exp": NOW - 10}),
     "from the future": lambda: forged({"iat": NOW + 11, "exp": NOW + 71}),
     "not valid yet": lambda: forged({"nbf": NOW + 11}),
-    "times that are no numbers": lambda: forged({"iat": True, "exp": True}),
-    "times beyond all bounds": lambda: forged({"exp": 2**60}),
+    "times that are not numbers": lambda: forged({"iat": True, "exp": True}),
+    "a time that is too large": lambda: forged({"exp": 2**60}),
     "another version": lambda: forged({"ver": 2}),
     "no version": lambda: forged(without="ver"),
     "no subject": lambda: forged(without="sub"),
     "a blank subject": lambda: forged({"sub": ""}),
-    "a list for a session": lambda: forged({"sid": ["ada-session"]}),
+    "a list as session": lambda: forged({"sid": ["ada-session"]}),
     "a subject with a line break": lambda: forged({"sub": "ada-id\nX-User-Id: root"}),
     "a NUL in the subject": lambda: forged({"sub": "ada-id\0"}),
     "no session": lambda: forged(without="sid"),
     "no e-mail": lambda: forged(without="email"),
     "roles as a list": lambda: forged({"roles": ["staff"]}),
-    "no expiry": lambda: forged(without="exp"),
-    "no time of issue": lambda: forged(without="iat"),
+    "no exp": lambda: forged(without="exp"),
+    "no iat": lambda: forged(without="iat"),
     "another service's secret": lambda: forged(key=ANOTHER_SECRET),
     "unsigned": lambda: forged(key=None, algorithm="none"),
     "unsigned with a signature": lambda: forged(key=None, algorithm="none") + "AAAA",
     "another HMAC": lambda: forged(algorithm="HS512"),
-    "signed by a key of one's own": lambda: forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA"),
+    "signed with the attacker's own key": lambda: forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA"),
     "an access token": lambda: forged(typ=ACCESS_TYP),
     "a refresh token": lambda: forged(typ=REFRESH_TYP),
     "a plain JWT": lambda: forged(typ="JWT"),
     "no type": lambda: forged(typ=None),
-    "a signature cut off": lambda: forged().rpartition(".")[0] + ".",
-    "a signature changed": lambda: forged()[:-4] + ("AAAA" if not forged().endswith("AAAA") else "BBBB"),
-    "claims changed": lambda: ".".join(
+    "an empty signature": lambda: forged().rpartition(".")[0] + ".",
+    "a changed signature": lambda: forged()[:-4] + ("AAAA" if not forged().endswith("AAAA") else "BBBB"),
+    "changed claims": lambda: ".".join(
         [forged().split(".")[0], forged({"sub": "bob-id"}).split(".")[1], forged().split(".")[2]]
     ),
-    "two joined by a comma": lambda: f"{forged()},{forged()}",
+    "two, joined by a comma": lambda: f"{forged()},{forged()}",
     "one and a comma": lambda: f"{forged()},",
     "with a scheme": lambda: f"Bearer {forged()}",
     "with a NUL": lambda: f"{forged()}\0",
@@ -97,7 +97,7 @@ ATTACKS: Mapping[str, Callable[[], str]] = {
     "not ASCII": lambda: f"{forged()}é",
     "dots": lambda: "..",
     "five parts": lambda: "a.b.c.d.e",
-    "no JSON in its parts": lambda: "AAAA.AAAA.AAAA",
+    "parts that are not JSON": lambda: "AAAA.AAAA.AAAA",
     "huge": lambda: forged({"email": "a" * 8192}),
     "a megabyte": lambda: "a" * 2**20,
 }
@@ -105,23 +105,25 @@ ATTACKS: Mapping[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_invalid_assertion_is_refused(client: FlaskClient, attack: str) -> None:
-    """401 with a challenge. The body has neither the token nor the reason."""
+    """401 with a challenge. The body does not contain the assertion."""
     assertion = ATTACKS[attack]()
     response = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
     assert (response.status_code, response.content_type) == (401, "application/problem+json")
     assert response.get_json()["code"] == "identity_invalid"
-    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'  # no error code: no client token is at fault
-    assert response.headers["X-Identity-Refused"]  # for the gateway
+    assert (
+        response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    )  # without error code, because the client sent no wrong token
+    assert response.headers["X-Identity-Refused"]  # the reason, for the gateway
     assert not assertion or assertion not in response.text
 
 
-def test_the_unchanged_forgery_is_accepted(client: FlaskClient) -> None:
-    """Otherwise the attacks would prove nothing."""
+def test_an_assertion_of_the_test_without_changes_is_accepted(client: FlaskClient) -> None:
+    """Otherwise the refusals above would prove nothing."""
     assert client.get("/api/whoami", headers={"X-Identity": forged()}).get_json()["sub"] == "ada-id"
 
 
-def test_a_request_without_assertion_is_answered_401_whatever_its_other_headers(client: FlaskClient) -> None:
-    """The challenge has no error code, because no token was given. RFC 6750 3.1."""
+def test_no_other_header_replaces_the_assertion(client: FlaskClient) -> None:
+    """The 401 has a challenge without error code. RFC 6750 3.1."""
     headers = {
         "X-User-Id": "ada-id",
         "X-User-Email": "ada@example.org",
@@ -141,7 +143,7 @@ def test_two_assertions_are_refused_even_if_both_are_valid(client: FlaskClient) 
     assert (response.status_code, response.get_json()["code"]) == (401, "identity_invalid")
 
 
-def test_readable_headers_are_ignored(app: Flask, ada: Caller) -> None:
+def test_unsigned_identity_headers_are_ignored(app: Flask, ada: Caller) -> None:
     """The identity comes from the verified claims only."""
     ada.extra_headers = {"X-User-Id": "root", "X-User-Roles": "staff", "X-User-Email": "x@y", "X-Session-Id": "z"}
     assert ada.get("/api/whoami").get_json() == {
@@ -153,7 +155,7 @@ def test_readable_headers_are_ignored(app: Flask, ada: Caller) -> None:
     assert ada.get("/api/notes/?owner=*").status_code == 403
 
 
-def test_an_assertion_is_valid_for_60_seconds(client: FlaskClient, ada: Caller) -> None:
+def test_an_assertion_is_valid_for_less_than_60_seconds(client: FlaskClient, ada: Caller) -> None:
     assertion = ada.assertion
     ada.clock.move(59)
     assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 200
@@ -168,14 +170,14 @@ def test_a_clock_10_seconds_behind_the_gateways_is_tolerated(client: FlaskClient
 
 
 def test_an_identity_is_not_reused_for_the_next_request(app: Flask, ada: Caller) -> None:
-    """Even if an application context outlives the request, as in a shell."""
+    """Even if both requests run in one application context, as in a shell."""
     with app.app_context():
         assert ada.get("/api/whoami").status_code == 200
         assert ada.client.get("/api/whoami").status_code == 401
 
 
 def test_every_endpoint_except_health_needs_an_identity(app: Flask, client: FlaskClient) -> None:
-    """An endpoint without decorator fails this test."""
+    """If a new endpoint has no decorator, this test fails."""
     for rule in app.url_map.iter_rules():
         if rule.endpoint in ("health.healthz", "health.readyz"):
             continue
@@ -208,7 +210,7 @@ def test_a_missing_role_is_named_with_a_challenge(clock: MovableClock) -> None:
 
 
 class TestWithAPublicKey:
-    """EdDSA: the service holds no key that can sign."""
+    """The service has an Ed25519 public key, so it cannot sign assertions itself."""
 
     @pytest.fixture
     def key(self) -> Ed25519PrivateKey:
@@ -240,7 +242,7 @@ class TestWithAPublicKey:
 
 
 def _app_for_staff_only(clock: MovableClock) -> Flask:
-    """Return another service with a copy of identity.py."""
+    """Return another service that uses identity.py."""
     app = Flask(__name__)
     install_problem_details(app)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))
@@ -254,7 +256,8 @@ def _app_for_staff_only(clock: MovableClock) -> Flask:
 
 
 def _hs256_with(key: bytes) -> str:
-    # PyJWT refuses to sign with a PEM.
+    """Return an assertion signed with HS256 and `key`."""
+    # Without PyJWT, which refuses to use a PEM as an HMAC key.
     import base64
     import hashlib
     import hmac

@@ -1,4 +1,4 @@
-"""JSON bodies: an invalid one is answered 400 with the fields at fault, and nothing is stored."""
+"""An invalid JSON body is answered 400 with the invalid fields, and nothing is stored."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.resource_service.callers import Caller
 REQUIRED = "This field is required."
 NOT_NULL = "This field may not be null."
 NOT_BLANK = "This field may not be blank."
-NO_STRING = "Not a valid string."
+NOT_A_STRING = "Not a valid string."
 NO_NUL = "Null characters are not allowed."
 NO_SURROGATES = "Lone surrogates are not allowed."
 
@@ -24,14 +24,14 @@ NO_SURROGATES = "Lone surrogates are not allowed."
         ('{"title": null}', {"title": NOT_NULL}),
         ('{"title": ""}', {"title": NOT_BLANK}),
         ('{"title": " \\n\\t "}', {"title": NOT_BLANK}),
-        ('{"title": 1}', {"title": NO_STRING}),
-        ('{"title": true}', {"title": NO_STRING}),
+        ('{"title": 1}', {"title": NOT_A_STRING}),
+        ('{"title": true}', {"title": NOT_A_STRING}),
         ('{"title": 1e999}', {"title": "This number is too large."}),
-        ('{"title": ["x"]}', {"title": NO_STRING}),
-        ('{"title": {"x": "y"}}', {"title": NO_STRING}),
+        ('{"title": ["x"]}', {"title": NOT_A_STRING}),
+        ('{"title": {"x": "y"}}', {"title": NOT_A_STRING}),
         ('{"title": "x", "body": null}', {"body": NOT_NULL}),
-        ('{"title": "x", "body": 1.5}', {"body": NO_STRING}),
-        ('{"body": []}', {"title": REQUIRED, "body": NO_STRING}),
+        ('{"title": "x", "body": 1.5}', {"body": NOT_A_STRING}),
+        ('{"body": []}', {"title": REQUIRED, "body": NOT_A_STRING}),
         (json.dumps({"title": "x" * 201}), {"title": "Ensure this field has no more than 200 characters."}),
         (
             json.dumps({"title": "x", "body": "y" * 10_001}),
@@ -82,7 +82,7 @@ def test_an_invalid_field_is_named_with_its_text(ada: Caller, body: str, errors:
         b"1",
     ],
 )
-def test_a_body_that_is_no_json_object_is_refused(ada: Caller, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(ada: Caller, body: bytes) -> None:
     note = ada.write("stays")
     for response in (ada.send(body), ada.send(body, "PATCH", f"/api/notes/{note['id']}/")):
         assert (response.status_code, response.get_json()["code"]) == (400, "bad_body")

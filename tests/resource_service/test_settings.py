@@ -1,4 +1,4 @@
-"""The settings: an invalid one stops the start, and the error names the variable."""
+"""With an invalid setting the service does not start, and the error names the variable."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from chassis.settings import SettingsError, load
 from resource_service.settings import ResourceSettings, ServingSettings
 from tests.resource_service.callers import SECRET
 
-GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
+VALID = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
 
 
 @pytest.mark.parametrize(
@@ -25,26 +25,26 @@ GOOD = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
     ],
 )
 def test_a_missing_or_weak_setting_is_named_without_its_value(changes: dict[str, str], message: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
-        load(ResourceSettings, {**GOOD, **changes})
-    assert str(refusal.value) == message
+    with pytest.raises(SettingsError) as error:
+        load(ResourceSettings, {**VALID, **changes})
+    assert str(error.value) == message
 
 
-def test_all_missing_settings_are_named_at_once() -> None:
-    with pytest.raises(SettingsError) as refusal:
+def test_all_missing_settings_are_named_in_one_error() -> None:
+    with pytest.raises(SettingsError) as error:
         load(ResourceSettings, {})
-    assert set(str(refusal.value).splitlines()) == {"DATABASE_URL is missing", "IDENTITY_SECRET is missing"}
+    assert set(str(error.value).splitlines()) == {"DATABASE_URL is missing", "IDENTITY_SECRET is missing"}
 
 
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "notes.secret"
     file.write_text(f"{SECRET}\n")
-    settings = load(ResourceSettings, {"DATABASE_URL": GOOD["DATABASE_URL"], "IDENTITY_SECRET_FILE": str(file)})
+    settings = load(ResourceSettings, {"DATABASE_URL": VALID["DATABASE_URL"], "IDENTITY_SECRET_FILE": str(file)})
     assert settings.verifier.key == SECRET.encode()
 
 
 def test_the_settings_show_no_secret() -> None:
-    settings = load(ResourceSettings, {**GOOD, "DATABASE_URL": "postgres://notes:hidden-word@db/notes"})
+    settings = load(ResourceSettings, {**VALID, "DATABASE_URL": "postgres://notes:hidden-word@db/notes"})
     assert settings.database_url.get_secret_value() == "postgresql+psycopg://notes:hidden-word@db/notes"
     assert SECRET not in repr(settings)
     assert "hidden-word" not in repr(settings)
@@ -55,4 +55,4 @@ def test_workers_and_threads_must_be_between_1_and_256(value: str) -> None:
     with pytest.raises(SettingsError, match="RESOURCE_WORKERS"):
         load(ServingSettings, {"RESOURCE_WORKERS": value})
     with pytest.raises(SettingsError, match="RESOURCE_THREADS"):
-        load(ResourceSettings, {**GOOD, "RESOURCE_THREADS": value})
+        load(ResourceSettings, {**VALID, "RESOURCE_THREADS": value})

@@ -1,4 +1,4 @@
-"""Request and response models: texts of errors, and JSON Schema."""
+"""Every validation error of a request model has a text, and every model a complete JSON Schema."""
 
 import pytest
 from hypothesis import given
@@ -35,13 +35,13 @@ def test_every_validation_error_is_a_400_with_a_text(model: type[BaseModel], dat
 
 
 @pytest.mark.parametrize("model", [*REQUESTS, *RESPONSES], ids=lambda model: model.__name__)
-def test_every_field_has_an_example_or_a_model_in_its_json_schema(model: type[BaseModel]) -> None:
+def test_every_model_has_a_description_and_every_field_an_example_or_a_model(model: type[BaseModel]) -> None:
     schema = model.model_json_schema(mode="serialization" if model in RESPONSES else "validation")
     assert schema["description"]
     for name, field in schema["properties"].items():
         assert "examples" in str(field) or "$ref" in str(field), name
 
 
-def test_a_field_that_may_be_left_out_of_a_change_has_no_default_in_the_schema() -> None:
+def test_a_field_that_a_change_may_omit_has_no_default_in_the_schema() -> None:
     assert "default" not in str(NoteChanges.model_json_schema()["properties"])
     assert NoteChanges.model_validate({"body": "", "unknown": 1}).given_fields() == {"body": ""}

@@ -1,4 +1,4 @@
-"""/api/notes/: users have their own notes, staff may read those of others."""
+"""/api/notes/: users read and change their own notes, staff may read those of others."""
 
 from uuid import uuid4
 
@@ -46,11 +46,11 @@ def test_the_longest_title_and_body_are_stored_unchanged(ada: Caller) -> None:
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
 
 
-def test_a_client_cannot_set_owner_id_or_times(ada: Caller, bob: Caller) -> None:
-    forced = {"owner": "bob-id", "id": str(uuid4()), "created_at": "1999-01-01T00:00:00Z"}
-    note = ada.post(title="Bread", **forced).get_json()
+def test_a_client_cannot_choose_owner_id_or_times(ada: Caller, bob: Caller) -> None:
+    attempted = {"owner": "bob-id", "id": str(uuid4()), "created_at": "1999-01-01T00:00:00Z"}
+    note = ada.post(title="Bread", **attempted).get_json()
     assert note["owner"] == "ada-id"
-    assert note["id"] != forced["id"]
+    assert note["id"] != attempted["id"]
     assert note["created_at"].startswith("2027")
     ada.patch(note["id"], owner="bob-id")
     assert bob.titles() == []
@@ -69,10 +69,10 @@ def test_the_note_of_another_owner_is_answered_404_like_an_unknown_note(
     ada: Caller, bob: Caller, method: str
 ) -> None:
     note = ada.write()
-    theirs = bob.call(method, f"/api/notes/{note['id']}/", json={"title": "Bob was here"})
-    nobodys = bob.call(method, f"/api/notes/{uuid4()}/", json={"title": "Bob was here"})
-    assert theirs.status_code == nobodys.status_code == 404
-    assert {**theirs.get_json(), "request_id": ""} == {**nobodys.get_json(), "request_id": ""}
+    adas = bob.call(method, f"/api/notes/{note['id']}/", json={"title": "Bob was here"})
+    unknown = bob.call(method, f"/api/notes/{uuid4()}/", json={"title": "Bob was here"})
+    assert adas.status_code == unknown.status_code == 404
+    assert {**adas.get_json(), "request_id": ""} == {**unknown.get_json(), "request_id": ""}
     assert ada.get(f"/api/notes/{note['id']}/").get_json() == note
 
 
@@ -93,7 +93,7 @@ def test_the_list_has_the_callers_notes_newest_first(ada: Caller, bob: Caller, c
     assert ada.titles() == ["third", "second", "first"]
 
 
-def test_the_pages_together_have_every_note(ada: Caller, clock: MovableClock) -> None:
+def test_the_next_links_lead_through_every_note(ada: Caller, clock: MovableClock) -> None:
     for number in range(5):
         ada.write(f"{number}")
         clock.move(1)
@@ -121,7 +121,7 @@ def test_the_page_size_is_20_by_default_and_at_most_100(ada: Caller) -> None:
     assert ada.get("/api/notes/?page_size=101").status_code == 400
 
 
-def test_links_keep_the_search_and_have_no_host(ada: Caller) -> None:
+def test_links_contain_the_search_and_no_host(ada: Caller) -> None:
     ada.write("50 % & more")
     ada.write("50 % & more")
     ada.extra_headers = {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
@@ -131,7 +131,7 @@ def test_links_keep_the_search_and_have_no_host(ada: Caller) -> None:
     assert ada.post(title="x").headers["Location"].startswith("/api/notes/")
 
 
-def test_a_search_matches_title_and_body_without_case(ada: Caller, bob: Caller) -> None:
+def test_a_search_matches_title_and_body_regardless_of_case(ada: Caller, bob: Caller) -> None:
     ada.write("Bread", body="flour")
     ada.write("Soup", body="with BREAD")
     ada.write("Tea")
@@ -206,6 +206,6 @@ def test_responses_forbid_caching(ada: Caller) -> None:
 def test_no_response_repeats_the_host_of_the_request(app: Flask, ada: Caller) -> None:
     notes = [ada.write() for _ in range(3)]
     assert ada.get("/api/notes/?page_size=1").get_json()["next"].startswith("/api/notes/?")
-    made = ada.call("POST", "/api/notes/", json={"title": "t"}, base_url=f"http://{HOST}")
-    assert made.headers["Location"].startswith("/api/notes/")
+    created = ada.call("POST", "/api/notes/", json={"title": "t"}, base_url=f"http://{HOST}")
+    assert created.headers["Location"].startswith("/api/notes/")
     assert echoes(app, {IDENTITY_HEADER: ada.assertion}, {"note_id": notes[0]["id"]}) == []

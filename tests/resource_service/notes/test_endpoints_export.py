@@ -1,4 +1,4 @@
-"""/api/notes/export: every note, one JSON object a line, in constant memory."""
+"""/api/notes/export: every note, one JSON object per line, in constant memory."""
 
 import json
 import tracemalloc
@@ -19,7 +19,7 @@ MIB = 2**20
 
 
 def store(app: Flask, count: int, *, body: str = "", owner: str = "ada-id") -> None:
-    """Store `count` notes, two for each second."""
+    """Store `count` notes; two notes each have the same time."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
     with app.app_context():
         for first in range(0, count, 1000):
@@ -74,7 +74,7 @@ def test_batches_neither_lose_nor_repeat_notes_of_the_same_time(app: Flask, ada:
 
 
 def test_memory_use_does_not_grow_with_the_number_of_notes(app: Flask, ada: Caller) -> None:
-    """50 MB of notes need less than 8 MiB."""
+    """An export of 50 MB needs less than 8 MiB."""
     store(app, 5_000, body="b" * 10_000)
     list(ada.call("GET", "/api/notes/export?q=nothing-like-this").response)
     tracemalloc.start()
@@ -88,14 +88,14 @@ def test_memory_use_does_not_grow_with_the_number_of_notes(app: Flask, ada: Call
     assert peak < 8 * MIB
 
 
-def test_a_slow_client_holds_no_connection_and_no_lock(app: Flask, ada: Caller) -> None:
-    """Another caller can write between two batches. Notes that are deleted meanwhile are not exported."""
+def test_an_export_holds_no_connection_and_no_lock_between_two_batches(app: Flask, ada: Caller) -> None:
+    """So a slow client blocks no other request. Notes that are deleted during the export are missing from it."""
     store(app, 3 * BATCH_SIZE)
     with app.app_context():
         batches = iterate_batches(db.engine, Selection("ada-id"))
         next(batches)
-        assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # every queueing pool has it
-        ada.write("new")
+        assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # QueuePool has it, the type Pool does not
+        ada.write("new")  # waits forever if the export holds a lock
         db.session.execute(delete(Note).where(Note.title == "t"))
         db.session.commit()
         assert list(batches) == []

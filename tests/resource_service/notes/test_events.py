@@ -1,4 +1,4 @@
-"""/api/notes/events: every change of the caller's notes, in order, exactly once."""
+"""/api/notes/events sends every change of the caller's notes, in order and exactly once."""
 
 import json
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from resource_service.app import create_app
 from resource_service.database import db
 from resource_service.notes.changes import changes_after
 from resource_service.notes.database_models import NoteChange
-from resource_service.notes.events import HEARTBEAT_POLLS, NoteStreams
+from resource_service.notes.events import HEARTBEAT_POLLS, POLL_SECONDS, NoteStreams
 from tests.clocks import MovableClock
 from tests.postgres import find_program, running_postgres
 from tests.resource_service.callers import Caller
 from tests.resource_service.conftest import settings_for
 
 Event = tuple[str, str, Any]
-"""Its type, id and data."""
+"""Type, id and data of a server-sent event."""
 
 
 class Listener:
-    """A client with an open stream. Each poll of the stream happens at once."""
+    """A client with an open event stream."""
 
     def __init__(self, caller: Caller, query: str = "") -> None:
         self.response: TestResponse = caller.call("GET", f"/api/notes/events{query}", buffered=False)
@@ -51,14 +51,14 @@ def _event(block: str) -> Event:
 
 @pytest.fixture(autouse=True)
 def streams(app: Flask) -> NoteStreams:
-    """Let the streams poll without waiting."""
+    """Let streams poll without waiting, and return them."""
     streams: NoteStreams = app.extensions["note_streams"]
     streams.sleep = lambda _: None
     return streams
 
 
 def listen(caller: Caller, last: str = "") -> Listener:
-    """Return a listener that has read the first chunk."""
+    """Return a listener that has read the first chunk. `last` is its Last-Event-ID."""
     caller.extra_headers = {"Last-Event-ID": last} if last else {}
     listener = Listener(caller)
     assert listener.response.status_code == 200
@@ -73,20 +73,20 @@ def test_each_change_of_the_callers_notes_is_an_event(ada: Caller, bob: Caller) 
     note = ada.write("First")
     assert listener.events() == [("created", "1", note)]
     changed = ada.patch(note["id"], title="Second").get_json()
-    ada.call("DELETE", f"/api/notes/{ada.write('gone at once')['id']}/")
+    ada.call("DELETE", f"/api/notes/{ada.write('deleted at once')['id']}/")
     assert listener.events()[0] == ("changed", "2", changed)
     ada.call("DELETE", f"/api/notes/{note['id']}/")
     assert listener.events() == [("deleted", "5", {"id": note["id"]})]
 
 
-def test_a_note_deleted_since_has_only_a_deleted_event(ada: Caller) -> None:
+def test_a_note_that_was_created_and_deleted_between_two_polls_has_only_a_deleted_event(ada: Caller) -> None:
     listener = listen(ada)
     note = ada.write("short-lived")
     ada.call("DELETE", f"/api/notes/{note['id']}/")
     assert listener.events() == [("deleted", "2", {"id": note["id"]})]
 
 
-def test_a_request_that_changes_nothing_sends_no_event(ada: Caller, bob: Caller) -> None:
+def test_a_request_that_changes_nothing_causes_no_event(ada: Caller, bob: Caller) -> None:
     note = ada.write("Ada's")
     listener = listen(ada)
     ada.patch(note["id"])
@@ -101,7 +101,7 @@ def test_the_headers_forbid_buffering_and_caching(ada: Caller) -> None:
     assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-store", "no")
 
 
-def test_a_client_that_reconnects_gets_the_missed_events_once(ada: Caller) -> None:
+def test_a_client_that_reconnects_receives_the_missed_events_once(ada: Caller) -> None:
     notes = [ada.write(f"{number}") for number in range(5)]
     assert listen(ada, last="3").events() == [("created", "4", notes[3]), ("created", "5", notes[4])]
 
@@ -113,27 +113,27 @@ def test_the_last_event_id_may_be_a_query_parameter(ada: Caller) -> None:
     assert listener.events() == [("created", "2", notes[1])]
 
 
-def test_a_first_connection_gets_only_later_events(ada: Caller) -> None:
+def test_a_client_without_last_event_id_receives_only_later_events(ada: Caller) -> None:
     ada.write("before")
     listener = listen(ada)
     after = ada.write("after")
     assert listener.events() == [("created", "2", after)]
 
 
-def test_the_first_chunk_has_the_id_to_resume_from(ada: Caller) -> None:
+def test_the_first_chunk_contains_the_id_to_resume_from(ada: Caller) -> None:
     ada.write("before")
     assert "\nid: 1\n\n" in Listener(ada).next()
 
 
 @pytest.mark.parametrize("event_id", ["", "x", "-1", "99", "²", "9" * 40])
-def test_an_unknown_event_id_gets_only_later_events(ada: Caller, event_id: str) -> None:
+def test_a_client_with_an_unknown_event_id_receives_only_later_events(ada: Caller, event_id: str) -> None:
     ada.write("before")
     listener = listen(ada, last=event_id.encode().decode("latin-1"))
     ada.write("after")
     assert [number for _, number, _ in listener.events()] == ["2"]
 
 
-def test_a_client_that_missed_too_many_events_gets_a_reset(
+def test_a_client_that_missed_more_events_than_are_stored_receives_a_reset(
     app: Flask, ada: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("resource_service.notes.changes.MAX_CHANGES", 5)
@@ -146,14 +146,15 @@ def test_a_client_that_missed_too_many_events_gets_a_reset(
     assert [number for _, number, _ in listener.events()] == ["3", "4", "5", "6", "7"]
 
 
-def test_a_silent_stream_sends_heartbeats(ada: Caller, streams: NoteStreams) -> None:
+def test_a_stream_without_events_sends_a_comment_every_fifteen_seconds(ada: Caller, streams: NoteStreams) -> None:
     slept: list[float] = []
     streams.sleep = slept.append
     listener = listen(ada)
-    assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT_POLLS)
+    assert (listener.next(), sum(slept)) == (":\n\n", HEARTBEAT_POLLS * POLL_SECONDS)
+    assert HEARTBEAT_POLLS * POLL_SECONDS == 15
 
 
-def test_the_number_of_streams_is_limited_and_a_closed_one_is_freed(ada: Caller, app: Flask) -> None:
+def test_the_number_of_streams_is_limited_and_closing_one_admits_another(ada: Caller, app: Flask) -> None:
     limit = 16
     listeners = [listen(ada) for _ in range(limit)]
     refused = ada.get("/api/notes/events")
@@ -163,7 +164,7 @@ def test_the_number_of_streams_is_limited_and_a_closed_one_is_freed(ada: Caller,
     listen(ada)
 
 
-def test_a_stopping_process_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
+def test_a_process_that_stops_ends_its_streams(ada: Caller, streams: NoteStreams) -> None:
     listener = listen(ada)
     streams.is_serving = lambda: False
     with pytest.raises(StopIteration):
@@ -192,23 +193,23 @@ def database_urls(request: pytest.FixtureRequest, database: Path) -> Iterator[li
 
 
 def test_a_reader_misses_no_change_of_concurrent_writers(database_urls: list[str], clock: MovableClock) -> None:
-    """Changes become visible in the order of their numbers, in whichever order the writers commit."""
-    writing, reading = (create_app(settings_for(url), clock=clock) for url in database_urls)
-    install_migrations(writing)
-    with writing.app_context():
+    """Changes become visible in the order of their numbers, with six writers at the same time."""
+    writing_app, reading_app = (create_app(settings_for(url), clock=clock) for url in database_urls)
+    install_migrations(writing_app)
+    with writing_app.app_context():
         upgrade()
     with ThreadPoolExecutor(WRITERS) as pool:
-        done = [pool.submit(_write, writing, clock) for _ in range(WRITERS)]
+        writers = [pool.submit(_write, writing_app, clock) for _ in range(WRITERS)]
         numbers: list[int] = []
-        with reading.app_context():
+        with reading_app.app_context():
             while len(numbers) < WRITERS * NOTES:
-                over = all(writer.done() for writer in done)
+                are_writers_done = all(writer.done() for writer in writers)
                 numbers += [change.number for change in changes_after(db.engine, "ada-id", len(numbers))]
                 assert numbers == list(range(1, len(numbers) + 1))
-                assert not over or len(numbers) == WRITERS * NOTES
+                assert not are_writers_done or len(numbers) == WRITERS * NOTES
             db.engine.dispose()
-        assert [writer.result() for writer in done] == [None] * WRITERS
-    with writing.app_context():
+        assert [writer.result() for writer in writers] == [None] * WRITERS
+    with writing_app.app_context():
         db.engine.dispose()
 
 

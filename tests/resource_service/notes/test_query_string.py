@@ -1,4 +1,4 @@
-"""Query strings: an invalid one is answered 400 with the parameters at fault."""
+"""An invalid query string is answered 400 with the names of the invalid parameters."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
