@@ -125,7 +125,9 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> None:
-        self._bridge.attach(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._bridge.attach(loop)
+        self._upstreams.attach(loop)
         await resolve_first(self._resolvers)
         self._background_tasks.start()
         await self._wait_until_loaded()

@@ -20,3 +20,5 @@ class MatchedRequest:
     template: HeadTemplate
     has_body: bool
     chunked: bool
+    is_websocket: bool
+    """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""

@@ -15,6 +15,7 @@ from gateway.http.request import CachedHead, Request
 from gateway.http.request_headers import RequestFields, forward_opt_in, read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
+from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.authorize import authorize
@@ -47,6 +48,8 @@ class AdmittedRequest(NamedTuple):
     """Who the client is: an identity assertion or, for the auth service, credentials."""
     has_body: bool
     chunked: bool
+    is_websocket: bool
+    """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
     principal: Principal | None = None
     """The client; a stream ends when its token would no longer be admitted. None on a public route."""
     response_headers: HeaderTuple = ()
@@ -116,7 +119,8 @@ class Pipeline:
             if route.limits:
                 response_headers = (yield from self._limit_identity(request, route, principal)) + response_headers
             if authenticator is not None and principal is not None:
-                authorize(principal.claims, route)
+                if route.roles:  # most routes have none, and need no call
+                    authorize(principal.claims, route)
                 identity_lines = self._identity_headers.lines(principal.claims, route.upstream, self._clock())
         except Refused as refused:
             if principal is not None and principal.fresh is not None:
@@ -124,9 +128,16 @@ class Pipeline:
             raise
         template = matched.template
         provenance = template.provenance_lines(request.client, request.scheme, request.request_id)
-        has_body, chunked = matched.has_body, matched.chunked
         return AdmittedRequest(
-            route, template, provenance, identity_lines, has_body, chunked, principal, response_headers
+            route,
+            template,
+            provenance,
+            identity_lines,
+            matched.has_body,
+            matched.chunked,
+            matched.is_websocket,
+            principal,
+            response_headers,
         )
 
     def _limit_identity(
@@ -178,7 +189,8 @@ class Pipeline:
             via=self._via.line(request.http_version, fields.via),
             host=route.upstream.host,
         )
-        matched = MatchedRequest(route, authenticator, template, fields.has_body, fields.chunked)
+        is_websocket = route.websocket and is_websocket_upgrade(request)
+        matched = MatchedRequest(route, authenticator, template, fields.has_body, fields.chunked, is_websocket)
         head = request.cached_head
         if head is not None and not (fields.cookies or fields.refresh_token or tickets):
             self._matched[head] = matched

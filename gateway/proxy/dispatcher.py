@@ -22,7 +22,7 @@ from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.errors import ExchangeAborted
 from gateway.proxy.exchange import IDEMPOTENT_METHODS
-from gateway.proxy.forwarder import Forwarder, opens_websocket
+from gateway.proxy.forwarder import Forwarder
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.local_reply import LocalReply, problem_reply
 from gateway.proxy.open_streams import OpenStreams
@@ -129,7 +129,7 @@ class Dispatcher:
         route, has_body = admitted.route, admitted.has_body
         if (has_body and (cycle.more_body or admitted.chunked)) or route.max_answer is not None:
             return False
-        if route.websocket and opens_websocket(cycle, admitted):
+        if admitted.is_websocket:
             return False
         pool = self._upstreams.pool_for(route.upstream, cycle.request.client)
         is_retryable = not has_body and cycle.request.method in IDEMPOTENT_METHODS

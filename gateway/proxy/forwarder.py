@@ -1,7 +1,6 @@
 """Forward an admitted request in a task: buffer its body, wait for a concurrency slot, run its exchange."""
 
 from contract.problems import Refused
-from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.proxy.buffered_exchange import BufferedExchange
 from gateway.proxy.exchange import Exchange
@@ -74,18 +73,8 @@ class Forwarder:
             return await exchange.run(pool)
 
     def _exchange(self, cycle: RequestCycle, admitted: AdmittedRequest) -> Exchange:
-        if opens_websocket(cycle, admitted):
+        if admitted.is_websocket and admitted.has_body:
+            raise Refused("bad_header", "The handshake of a WebSocket has no body.")
+        if admitted.is_websocket and cycle.can_upgrade:
             return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle_timeout)
         return Exchange(admitted, cycle, self._upstreams, self._streams)
-
-
-def opens_websocket(cycle: RequestCycle, admitted: AdmittedRequest) -> bool:
-    """Return whether the request is a WebSocket handshake on a route that permits it.
-
-    Raises Refused(400) for a handshake with a body.
-    """
-    if not (admitted.route.websocket and is_websocket_upgrade(cycle.request)):
-        return False
-    if admitted.has_body:
-        raise Refused("bad_header", "The handshake of a WebSocket has no body.")
-    return cycle.can_upgrade

@@ -19,8 +19,5 @@ class Principal(NamedTuple):
     """The session handle, if a session cookie authenticated the request."""
     response_headers: HeaderTuple = ()
     """Header fields that authentication adds to the response, also to a refusal."""
-
-    @property
-    def is_fetched(self) -> bool:
-        """Return whether the gateway fetched the token itself, so that the client has not presented it."""
-        return self.fresh is not None or bool(self.handle)
+    is_fetched: bool = False
+    """Whether the gateway fetched the token itself, so that the client has not presented it."""

@@ -80,7 +80,7 @@ class TokenVerifier:
         if claims is None:
             claims = yield from self._verify_signature(token)
             self._fetched[token] = tuple(claims)
-        return Principal(claims, token)
+        return Principal(claims, token, is_fetched=True)
 
     def confirm(self, claims: AccessClaims, *, may_be_expired: bool = False) -> None:
         """Check a token that was verified before for expiry and revocation.
@@ -88,7 +88,7 @@ class TokenVerifier:
         Raises Refused: 401 if it has expired or was revoked, 503 if revocations are unavailable.
         """
         now = self._clock()
-        if not may_be_expired and claims.is_expired(now, self._leeway):
+        if not may_be_expired and now >= claims.expires_at + self._leeway:
             raise Refused("token_expired")
         self._revocations.check(claims, now)
 
@@ -106,7 +106,7 @@ class TokenVerifier:
             return None
         claims = tuple.__new__(AccessClaims, cached)  # the same as _make, which takes 0.19 us instead of 0.12
         now = self._clock()
-        if claims.is_expired(now, self._leeway):
+        if now >= claims.expires_at + self._leeway:
             del cache[token]
             raise Refused("token_expired")
         self._revocations.check(claims, now)

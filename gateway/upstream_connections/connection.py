@@ -178,7 +178,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self.request_written = False
         self._reused = True
         self.read_deadline = self.write_deadline = self.total_deadline = NEVER
-        if not reusable:
+        if not reusable and self._transport is not None:
             self.close()
         return reusable
 
@@ -197,7 +197,8 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
                 self._unexpected_bodies.record(self._loop.time())
             self._fail("stale", detail="bytes without a request")
             return
-        if not self._reading_head or self._head_bytes or self._is_head_request or self._keep_cookies:
+        is_cacheable = not (self._is_head_request or self._keep_cookies or self._upgrade_allowed)
+        if not is_cacheable or not self._reading_head or self._head_bytes:
             self._parse(data)
             return
         found = self._response_head_cache.find(data)

@@ -31,6 +31,9 @@ class Sweepable(Protocol):
 class UpstreamRegistry:
     """The balancers of all upstreams in one worker."""
 
+    loop: asyncio.AbstractEventLoop
+    """The worker's event loop, set by `attach`: each asyncio.get_running_loop costs a system call (getpid)."""
+
     def __init__(
         self,
         upstreams: Iterable[Upstream],
@@ -46,15 +49,11 @@ class UpstreamRegistry:
         }
         self._record_lag = record_lag
         self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._sweepables: tuple[Sweepable, ...] = (auth_connections, *self._balancers.values())
 
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the worker's event loop, looked up once: each look-up costs a system call (getpid)."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        return self._loop
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Set the worker's event loop, before the first request."""
+        self.loop = loop
 
     def pool_for(self, upstream: Upstream, client: str = "") -> ConnectionPool:
         """Return the pool for a request of the client at `client`. Raises Refused(503) if the circuit is open."""

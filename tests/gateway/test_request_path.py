@@ -6,8 +6,8 @@ import pytest
 
 from tests.gateway.request_path import Traced, traced_gateway
 
-MAX_FILES_OF_A_CACHED_GET = 23
-MAX_FILES_OF_A_WEBSOCKET = 54
+MAX_FILES_OF_A_CACHED_GET = 20
+MAX_FILES_OF_A_WEBSOCKET = 47
 
 
 @pytest.fixture(scope="module")

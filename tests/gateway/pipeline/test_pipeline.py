@@ -211,7 +211,7 @@ def cached(request: Request, token: str) -> Request:
 def test_a_matched_request_has_no_field_for_credentials() -> None:
     """By its type: neither a token, nor a cookie, nor the fields of a request in which one could be."""
     assert {field.name for field in dataclasses.fields(MatchedRequest)} == {
-        *("route", "authenticator", "template", "has_body", "chunked")
+        *("route", "authenticator", "template", "has_body", "chunked", "is_websocket")
     }
     assert {field.name for field in dataclasses.fields(HeadTemplate)} == {
         *("request_line", "host_line", "copied", "host", "via", "framing")
