@@ -21,7 +21,7 @@ from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.events.account_events import Event, SessionEnded, TokensRefreshed
 from auth_service.events.client import client_of_request
 from auth_service.events.dispatcher import Dispatcher
-from auth_service.jobs.periodic import Periodic
+from auth_service.jobs.periodic import PeriodicJob
 from auth_service.jobs.retention import DAY, Retention
 from auth_service.jobs.retention import INTERVAL as RETENTION_INTERVAL
 from auth_service.redis_client import RedisClient
@@ -52,20 +52,20 @@ from contract.problems import Refused
 _log = structlog.get_logger("store")
 
 BACKGROUND_THREADS = 2
-"""Threads of a process that use the database beside the requests: republishing and retention."""
+"""Background threads of a process that use the database: republishing and retention."""
 
 
 def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time) -> Flask:
     """Return the service as a WSGI application. Without `settings`, read the environment and exit if it is invalid.
 
-    The server starts the background threads, once it has forked.
+    gunicorn_conf.py starts the background threads, because threads do not survive a fork.
     """
     settings = settings or settings_or_exit(AuthSettings, os.environ)
     # Flask-SQLAlchemy resolves a relative SQLite path against the instance folder; users mean the working directory.
     app = Flask(__name__, static_folder=None, instance_path=str(Path.cwd()))
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, MAX_FORM_MEMORY_SIZE=MAX_BODY)
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it, its base class has not
-    # /auth/users and /auth/users/ are the same place, without a redirect: a redirected POST loses its body.
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # an attribute of the default provider, not of its base
+    # /auth/users and /auth/users/ are one resource, without a redirect: a redirected POST loses its body.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
 
@@ -93,18 +93,18 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     _subscribe(dispatcher, feed, blacklist)
 
     keys, secret = settings.key_ring, settings.refresh_secret.get_secret_value().encode()
-    names = {"issuer": settings.token_issuer, "audience": settings.access_audience}
-    reader = TokenReader(keys, secret, **names, clock=clock)
+    issuer_and_audience = {"issuer": settings.token_issuer, "audience": settings.access_audience}
+    reader = TokenReader(keys, secret, **issuer_and_audience, clock=clock)
     lifetimes = Lifetimes(
         settings.access_token_lifetime, settings.refresh_token_lifetime, settings.access_lifetime_jitter
     )
-    issuer = Issuer(keys.signing, secret, **names, lifetimes=lifetimes)
+    issuer = Issuer(keys.signing, secret, **issuer_and_audience, lifetimes=lifetimes)
     passwords = Passwords(
         settings.hash_cost,
-        running=settings.hash_concurrency,
-        waiting=settings.hash_queue,
+        max_running=settings.hash_concurrency,
+        max_waiting=settings.hash_queue,
         max_wait=settings.hash_max_wait,
-        release=release_connection,
+        release_connection=release_connection,
     )
     throttle = LoginThrottle(AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym)
     grants = Grants(
@@ -142,8 +142,8 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         throttle=throttle,
         browser_sessions=BrowserSessions(grants, users, sessions, issuer, settings.refresh_token_lifetime, clock),
         redis=redis,
-        republishing=Periodic(app, "republishing", REPUBLISH_INTERVAL, republish),
-        retention=Periodic(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
+        republishing=PeriodicJob(app, "republishing", REPUBLISH_INTERVAL, republish),
+        retention=PeriodicJob(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
     )
 
 
@@ -151,11 +151,11 @@ def _subscribe(dispatcher: Dispatcher, feed: RevocationFeed, blacklist: Blacklis
     dispatcher.subscribe(Event, log_events)
     dispatcher.subscribe(SessionEnded, feed.publish)
     dispatcher.subscribe(SessionEnded, blacklist.add_ended_sessions)
-    dispatcher.subscribe(TokensRefreshed, blacklist.add_spent_tokens)
+    dispatcher.subscribe(TokensRefreshed, blacklist.add_used_tokens)
 
 
 def _check_redis() -> None:
-    services().redis.ask(lambda redis: redis.ping())
+    services().redis.call(lambda redis: redis.ping())
 
 
 def _store_unavailable(error: StoreUnavailable) -> ResponseReturnValue:

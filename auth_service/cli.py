@@ -1,6 +1,6 @@
 """The operator's commands: migrate the tables, create users, grant roles, deactivate users.
 
-A password is never an argument.
+Passwords are not arguments, because other users of the machine can read the arguments of a process.
 """
 
 import os

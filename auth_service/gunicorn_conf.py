@@ -9,7 +9,7 @@ from chassis.sql.engine import close_database_of
 from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 
-# Also read in the master: a worker with invalid settings would be restarted without end.
+# Also read in the master: gunicorn would restart a worker with invalid settings again and again.
 _settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
 
@@ -19,7 +19,7 @@ wsgi_app = "auth_service.app:create_app()"
 proc_name = "sallyport-auth"
 bind = _serving.auth_bind
 workers = _serving.auth_workers
-worker_class = "gthread"  # argon2 and SQL release the interpreter's lock
+worker_class = "gthread"  # argon2 and SQL release the GIL, so threads run in parallel
 threads = _settings.all_threads
 
 

@@ -1,8 +1,9 @@
 """Redis commands through a circuit breaker.
 
-Policy: Redis is an accelerator here, never the record. A command may take 100 ms. After three failures in a row the
-circuit opens: for one to two seconds every command fails at once, then one is tried, until one succeeds. Callers
-go on without Redis: SQL decides, and revocations are published later.
+Redis makes requests faster; SQL is the source of truth. A command may take 100 ms. After three failures in a row the
+circuit opens: every command fails at once for one to two seconds. Then one command is sent as a probe. If it
+succeeds, the circuit closes; else it stays open for one to two seconds more. Callers continue without Redis: they use
+SQL, and revocations are published later.
 """
 
 import random
@@ -21,11 +22,11 @@ from chassis.clock import Clock
 from chassis.redis_reason import redis_reason
 
 TIMEOUT = 0.1
-"""Seconds, to connect and for each answer."""
+"""Seconds to connect, and seconds for each reply."""
 FAILURES = 3
 """Failures in a row that open the circuit."""
-OPEN_FOR = (1.0, 2.0)
-"""Seconds that the circuit is open; random, so that the workers do not all retry at once."""
+OPEN_SECONDS = (1.0, 2.0)
+"""Least and most seconds that the circuit stays open. Random, so that the workers do not retry at the same time."""
 
 Reply = TypeVar("Reply")
 Command = tuple[str | int, ...]
@@ -33,11 +34,11 @@ _log = structlog.get_logger("redis")
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer, or the circuit is open."""
+    """Redis did not reply, or the circuit is open."""
 
 
 class RedisClient:
-    """Sends commands to Redis unless the circuit is open. Safe for threads."""
+    """Sends commands to Redis unless the circuit is open. Thread-safe."""
 
     def __init__(self, url: str, *, clock: Clock = time.monotonic) -> None:
         self._redis = Redis.from_url(
@@ -52,10 +53,11 @@ class RedisClient:
         self._failures = 0
         self._open_until = 0.0
 
-    def ask(self, command: Callable[[Redis], Reply], *, ignore_circuit: bool = False) -> Reply:
-        """Return what `command` returns. Raises RedisUnavailable.
+    def call(self, command: Callable[[Redis], Reply], *, ignore_circuit: bool = False) -> Reply:
+        """Call `command` with the Redis connection and return its result. Raises RedisUnavailable.
 
-        `ignore_circuit` is for background threads, which keep no request waiting.
+        `ignore_circuit` sends the command although the circuit is open. It is for background threads, because no
+        request waits for them.
         """
         if not (self._is_allowed() or ignore_circuit):
             raise RedisUnavailable
@@ -68,27 +70,27 @@ class RedisClient:
             self._record_success()
         return reply
 
-    def exchange(self, *commands: Command) -> list[object]:
-        """Return the reply to each command, in one round trip. Raises RedisUnavailable.
+    def send_pipeline(self, *commands: Command) -> list[object]:
+        """Send commands in one round trip and return the reply to each. Raises RedisUnavailable.
 
-        Every refresh uses it: the library's pipeline takes five times as long.
+        Every refresh uses it. The pipeline of redis-py takes five times as long.
         """
 
-        def exchange(redis: Redis) -> list[object]:
+        def send(redis: Redis) -> list[object]:
             connections = redis.connection_pool
             connection = connections.get_connection()
             try:
-                packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]  # typed by halves
+                packed = connection.pack_commands(commands)  # type: ignore[no-untyped-call]  # redis-py types it partly
                 connection.send_packed_command(packed)  # type: ignore[no-untyped-call]  # as above
                 return [connection.read_response() for _ in commands]
             except BaseException:
-                # An unread reply would be taken for the next command's.
+                # The next command would read the replies that are still unread.
                 connection.disconnect()  # type: ignore[no-untyped-call]  # as above
                 raise
             finally:
                 connections.release(connection)
 
-        return self.ask(exchange)
+        return self.call(send)
 
     def close(self) -> None:
         """Close the connections."""
@@ -100,7 +102,7 @@ class RedisClient:
                 return True
             if self._clock() < self._open_until:
                 return False
-            self._open()  # for the others, while this command is tried
+            self._open()  # other commands keep failing while this one probes
             return True
 
     def _record_failure(self, error: Exception) -> None:
@@ -110,7 +112,7 @@ class RedisClient:
                 return
             self._open()
             if self._failures == FAILURES:
-                _log.warning("redis_unavailable", reason=redis_reason(error))
+                _log.warning("redis_unavailable", error=redis_reason(error))
 
     def _record_success(self) -> None:
         with self._lock:
@@ -119,4 +121,4 @@ class RedisClient:
             self._failures = 0
 
     def _open(self) -> None:
-        self._open_until = self._clock() + random.uniform(*OPEN_FOR)  # noqa: S311 - spreads load, no secret
+        self._open_until = self._clock() + random.uniform(*OPEN_SECONDS)  # noqa: S311 - not a secret

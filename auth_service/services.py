@@ -1,4 +1,4 @@
-"""The parts that the views use: created by create_app and found through the current application."""
+"""The services of an application: create_app creates them, and views find them through the current application."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from auth_service.accounts.passwords import PasswordRules, Passwords
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
-from auth_service.jobs.periodic import Periodic
+from auth_service.jobs.periodic import PeriodicJob
 from auth_service.redis_client import RedisClient
 from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
@@ -23,7 +23,7 @@ _NAME = "sallyport-auth"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of one application."""
+    """The services of one application."""
 
     settings: AuthSettings
     clock: Clock
@@ -38,16 +38,16 @@ class Services:
     throttle: LoginThrottle
     browser_sessions: BrowserSessions
     redis: RedisClient
-    republishing: Periodic
-    retention: Periodic
+    republishing: PeriodicJob
+    retention: PeriodicJob
 
     def register_in(self, extensions: dict[str, object]) -> None:
-        """Store the parts in the `extensions` of an application."""
+        """Store the services in the `extensions` of an application."""
         extensions[_NAME] = self
 
 
 def services() -> Services:
-    """Return the parts of the current application."""
+    """Return the services of the current application."""
     found = current_app.extensions[_NAME]
     if not isinstance(found, Services):
         raise TypeError(f"expected the application's Services, not {type(found).__name__}")

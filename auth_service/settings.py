@@ -14,7 +14,7 @@ from chassis.sql.engine import database_url
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LONGEST_ACCESS_LIFETIME
 
 SECURE_HASH = HashCost(time=2, memory=19_456)
-"""OWASP's minimum for argon2id; production does not start with less."""
+"""The minimum cost of argon2id that OWASP recommends; production does not start with a lower one."""
 
 
 def _usable_database(url: SecretStr) -> SecretStr:
@@ -39,15 +39,15 @@ def _usable_previous_key(pem: SecretStr | None) -> SecretStr | None:
 
 
 class AuthSettings(Settings):
-    """The settings. Lifetimes are in seconds. No secret has a default."""
+    """The settings of the auth service. Lifetimes are in seconds. No secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
     """Secret because it may contain a password, like `redis_url`."""
     redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
     auth_threads: Annotated[int, Field(ge=2, le=256)] = 8
-    """Requests that one process serves at once, besides those that hash a password or wait for it.
+    """Requests that one process serves at once, without those that hash a password or wait to hash one.
 
-    It is also the number of database connections, besides those of the background threads.
+    A process has as many database connections, plus those of its background threads.
     """
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
@@ -61,43 +61,43 @@ class AuthSettings(Settings):
     access_lifetime_jitter: Annotated[float, Field(ge=0, le=0.2)] = 0.05
     """The fraction by which an access token's lifetime may be shortened, so that not all are refreshed at once."""
     refresh_token_lifetime: Annotated[int, Field(ge=1)] = 15_552_000
-    """Idle time: a session that is not refreshed ends after it."""
+    """The idle time after which a session ends if it is not refreshed."""
     session_lifetime: Annotated[int, Field(ge=1)] = 31_536_000
-    """Absolute lifetime: it begins with the log-in and is never extended."""
+    """The absolute lifetime of a session, from its log-in. It is never extended."""
     refresh_grace: Annotated[int, Field(ge=0, le=600)] = 10
     refresh_confirm: bool = True
 
     max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
-    """A log-in ends the oldest sessions beyond it; 0 is no limit."""
+    """A log-in ends the oldest sessions beyond this number; 0 is no limit."""
 
     rate_limits: bool = True
-    """Off disables the throttle, for load tests."""
+    """False disables the log-in throttle, for load tests."""
     login_failures: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(10, 300)
     """Failed log-ins of one account from one address."""
     login_failures_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
-    """Failed log-ins of one account from all addresses except those that it has logged in from."""
+    """Failed log-ins of one account from all addresses together, without addresses from which it has logged in."""
     login_failures_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(300, 300)
     registrations_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(20, 3_600)
     registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
 
     audit_retention: Annotated[int, Field(ge=1, le=3650)] = 90
-    """Days."""
+    """Days for which audit records are kept."""
 
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Users per page; None returns all users in one list."""
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
-    """KiB."""
+    """KiB of memory per hash."""
     hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords hashed at once in one process."""
     hash_queue: Annotated[int, Field(ge=0, le=1_000)] = 100
-    """Requests that may wait for a hash in one process, each in a thread besides `auth_threads`; others get 503."""
+    """Requests that may wait for a hash in one process; others get 503. `auth_threads` does not count them."""
     hash_max_wait: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Seconds that a request waits for its hash to begin."""
 
     @model_validator(mode="after")
-    def _hashes_slowly_in_production(self) -> Self:
+    def _check_hash_cost_in_production(self) -> Self:
         cost = self.hash_cost
         if self.app_env == "production" and (cost.time < SECURE_HASH.time or cost.memory < SECURE_HASH.memory):
             raise ValueError(
@@ -113,7 +113,7 @@ class AuthSettings(Settings):
 
     @property
     def all_threads(self) -> int:
-        """Return the threads of one process: `auth_threads` remain free however many requests wait for a hash."""
+        """Return the number of threads of a process: `auth_threads`, plus one per request that may hash or wait."""
         return self.auth_threads + self.hash_concurrency + self.hash_queue
 
     @property
@@ -131,7 +131,7 @@ class AuthSettings(Settings):
 
     @property
     def refresh_policy(self) -> RefreshPolicy:
-        """Return the refresh policy."""
+        """Return the refresh policy of these settings."""
         return RefreshPolicy(
             self.refresh_grace, self.refresh_confirm, self.refresh_token_lifetime, self.access_token_lifetime
         )

@@ -2,4 +2,4 @@
 
 
 class StoreUnavailable(Exception):
-    """The database did not answer or refused a statement. Nothing was changed; the next try may succeed."""
+    """The database did not answer or refused a statement. Nothing was changed; a retry may succeed."""

@@ -1,8 +1,8 @@
-"""E-mail addresses: which are accepted, and which spellings name the same mailbox.
+"""Check e-mail addresses, and find out which spellings name the same mailbox.
 
-Accepted are the addresses that Django REST framework's EmailField accepts, except those with invisible characters or
-impossible domains (docs/decisions/0020-e-mail-addresses.md lists the differences). There is no
-DNS lookup.
+The service accepts the addresses that EmailField of Django REST framework accepts, except those with invisible
+characters or impossible domains. docs/decisions/0020-e-mail-addresses.md lists the differences. There is no DNS
+lookup.
 """
 
 import re
@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import idna
 
 MAX_EMAIL_KEY = 320
-"""Characters of an email_key."""
+"""Characters of an `email_key`."""
 
 _ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.IGNORECASE | re.ASCII)
@@ -26,8 +26,8 @@ _DOMAIN = re.compile(
 _LITERAL = re.compile(r"\[([A-Fa-f0-9:.]+)\]", re.ASCII)
 _LOCALHOST = "localhost"
 
-OWN_KEY_PREFIX = "\t"
-"""The prefix of an own_key. No address contains a tab."""
+LEGACY_KEY_PREFIX = "\t"
+"""The prefix of a `legacy_key`. No address contains a tab."""
 
 
 def is_email(text: str) -> bool:
@@ -41,10 +41,10 @@ def is_email(text: str) -> bool:
 
 
 def email_key(text: str) -> str:
-    """Return the key of a mailbox: the same for all its spellings. It is defined for any text.
+    """Return the key of a mailbox, which is the same for all its spellings. `text` may be any text.
 
-    The domain in its DNS form (IDNA 2008, RFC 5891), the local part case-folded and without needless quotes
-    (RFC 5321 section 4.1.2).
+    The key has the domain in its DNS form (IDNA 2008, RFC 5891). The local part is case-folded and has no quotes that
+    it does not need (RFC 5321 section 4.1.2).
     """
     local, at, domain = text.rpartition("@")
     if not at:
@@ -52,12 +52,14 @@ def email_key(text: str) -> str:
     return f"{_local_key(local)}@{_domain_key(domain) or _folded(domain)}"
 
 
-def own_key(text: str) -> str:
-    """Return the key of the other accounts of a mailbox that former versions registered more than once.
+def legacy_key(text: str) -> str:
+    """Return the key of an account whose mailbox another account has as well.
 
-    Former versions used it for every account, so each of these is still found by the same spellings.
+    Former versions compared fewer spellings, so two accounts could have one mailbox. One of them has the `email_key`.
+    The others have this key, which is the former key with a prefix, and are found by the spellings that found them
+    before.
     """
-    return OWN_KEY_PREFIX + _folded(text)
+    return LEGACY_KEY_PREFIX + _folded(text)
 
 
 def _local_key(local: str) -> str:
@@ -69,7 +71,7 @@ def _local_key(local: str) -> str:
 
 
 def _domain_key(domain: str) -> str | None:
-    """Return the domain in A-labels or the address literal in canonical form; None if it is neither."""
+    """Return a domain name in A-labels, or an address literal in canonical form; None if it is neither."""
     literal = _LITERAL.fullmatch(domain)
     try:
         if literal:
@@ -77,7 +79,7 @@ def _domain_key(domain: str) -> str | None:
         if domain.isascii() and "xn--" not in domain.lower():
             return domain.lower()
         return idna.encode(domain, uts46=True).decode("ascii").lower()
-    except (ValueError, IndexError):  # IDNAError is a ValueError; a broken xn-- label can be either
+    except (ValueError, IndexError):  # IDNAError is a ValueError; a broken xn-- label raises either
         return None
 
 

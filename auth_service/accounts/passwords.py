@@ -1,9 +1,9 @@
-"""Passwords: which are accepted, and how they are hashed and verified.
+"""Passwords: the rules for new ones, hashing and verification.
 
-Hashing is slow by design, so it is bounded: at most `running` hashes are computed at once, and the others wait in
-order for at most `max_wait` seconds. A request that waits longer or finds the queue full gets 503. Requests that wait
-have threads of their own (gunicorn_conf.py) and hold no database connection, so that refreshes find both. The hashing
-threads have a low priority.
+Hashing is slow by design, so it is limited. At most `max_running` hashes are computed at once, and the others wait in
+order for at most `max_wait` seconds. A request that waits longer or finds the queue full gets 503. A waiting request
+blocks no other one: gunicorn_conf.py adds a thread for each, and it has no database connection. The hashing threads
+have a low priority.
 """
 
 import os
@@ -24,14 +24,14 @@ from nacl.exceptions import InvalidkeyError
 from nacl.pwhash import argon2id
 
 MAX_PASSWORD = 256
-"""Characters. A longer password is refused before it is hashed."""
+"""Characters of a password. A longer one is refused before it is hashed."""
 
 _NICENESS = 10
-"""A thread with niceness 10 gets a tenth of the processor time of others, and all that they leave."""
+"""Added to the niceness of hashing threads: they get about a tenth of the processor time of a normal thread."""
 
 _MAX_SIMILARITY = 0.7
+"""As in Django; 1.0 means that password and e-mail address are equal."""
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
-
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
 
@@ -40,27 +40,27 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class HashCost:
-    """argon2id's parameters: passes and KiB of memory, in one lane. RFC 9106 3.1."""
+    """Parameters of argon2id: `time` in passes and `memory` in KiB, with one lane (RFC 9106 3.1)."""
 
     time: int
     memory: int
 
     @property
     def prefix(self) -> str:
-        """The beginning of every hash of this cost."""
+        """Return the text with which every hash of this cost begins."""
         return f"$argon2id$v=19$m={self.memory},t={self.time},p=1$"
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordCheck:
-    """The result of a verification. `needs_rehash` if the hash is of the password without Unicode normalization."""
+    """The result of a verification. `needs_rehash` means that the hashed password was not normalized (Unicode)."""
 
     is_right: bool
     needs_rehash: bool = False
 
 
 class HashingBusy(Exception):
-    """The queue of passwords to hash is full or too slow. The client may try again in a few seconds."""
+    """The queue of passwords to hash is full or too slow. The client may retry in a few seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +71,32 @@ class PendingCheck:
     _max_wait: float
 
     def result(self) -> PasswordCheck:
-        """Wait for the result and return it. Raises HashingBusy if the hashing has not begun in time."""
+        """Wait for the result and return it. Raises HashingBusy if hashing does not begin in `max_wait` seconds."""
         return _wait_for(self._future, self._max_wait)
 
 
 class Passwords:
-    """Hashes and verifies with argon2id: `running` at once, while `waiting` more wait for `max_wait` seconds each.
+    """Hashes and verifies passwords with argon2id.
 
-    `release` is called before a thread waits: it gives the thread's database connection back.
+    At most `max_running` run at once, and `max_waiting` more wait for at most `max_wait` seconds each. A thread calls
+    `release_connection` before it waits, so that it holds no database connection.
     """
 
     def __init__(
         self,
         cost: HashCost,
         *,
-        running: int,
-        waiting: int,
+        max_running: int,
+        max_waiting: int,
         max_wait: float = 5.0,
-        release: Callable[[], None] = lambda: None,
+        release_connection: Callable[[], None] = lambda: None,
     ) -> None:
         self._cost = cost
         self._max_wait = max_wait
-        self._release = release
-        self._hashers = ThreadPoolExecutor(running, "hasher", initializer=_lower_priority)
-        self._admitted = threading.BoundedSemaphore(running + waiting)
-        # Verified for unknown accounts, so that they take as long to refuse as known ones.
+        self._release_connection = release_connection
+        self._hashers = ThreadPoolExecutor(max_running, "hasher", initializer=_lower_priority)
+        self._slots = threading.BoundedSemaphore(max_running + max_waiting)
+        # Verified for unknown accounts, so that their refusal takes as long as that of known ones.
         self._dummy_hash = self._compute_hash("nobody has this password")
 
     def hash(self, password: str) -> str:
@@ -110,21 +111,22 @@ class Passwords:
 
     @contextmanager
     def verifying(self, password: str, password_hash: str | None) -> Iterator[PendingCheck]:
-        """Verify in the background while the block runs. Raises HashingBusy."""
-        # Imported accounts without a usable password have "" or "!..."; without a real hash they would fail sooner.
+        """Verify in a hashing thread while the block runs; yield the pending check. Raises HashingBusy."""
+        # Imported accounts without a password have "" or "!...". They too need a real hash, to fail after the same
+        # time.
         is_usable = password_hash is not None and _ARGON2ID.fullmatch(password_hash) is not None
         compared_hash = password_hash if password_hash is not None and is_usable else self._dummy_hash
         with self._queued(lambda: self._check(password, compared_hash, is_usable=is_usable)) as future:
             yield PendingCheck(future, self._max_wait)
 
-    def check_room(self) -> None:
+    def check_queue(self) -> None:
         """Raise HashingBusy if the queue is full."""
-        if not self._admitted.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise HashingBusy
-        self._admitted.release()
+        self._slots.release()
 
     def is_outdated(self, password_hash: str) -> bool:
-        """Return whether `password_hash` has another cost than the configured one."""
+        """Return whether `password_hash` was made with another cost than the configured one."""
         return not password_hash.startswith(self._cost.prefix)
 
     def _compute_hash(self, password: str) -> str:
@@ -134,12 +136,12 @@ class Passwords:
         return password_hash.decode("ascii")
 
     def _check(self, password: str, password_hash: str, *, is_usable: bool) -> PasswordCheck:
-        # Former versions hashed passwords without normalization. Both forms are always tried, also when the first is
-        # right: the time depends on the entered password alone.
-        form = normalized(password)
-        matches_form = self._matches(form, password_hash)
-        matches_input = self._matches(password, password_hash) if password != form else False
-        return PasswordCheck((matches_form or matches_input) and is_usable, needs_rehash=matches_input)
+        # Former versions hashed passwords without normalization. Both forms are always tried, even if the first is
+        # right, so that the time depends only on the entered password.
+        normal_form = normalized(password)
+        matches_normal_form = self._matches(normal_form, password_hash)
+        matches_input = self._matches(password, password_hash) if password != normal_form else False
+        return PasswordCheck((matches_normal_form or matches_input) and is_usable, needs_rehash=matches_input)
 
     def _matches(self, password: str, password_hash: str) -> bool:
         try:
@@ -149,17 +151,17 @@ class Passwords:
 
     @contextmanager
     def _queued(self, work: Callable[[], Result]) -> Iterator[Future[Result]]:
-        if not self._admitted.acquire(blocking=False):
+        if not self._slots.acquire(blocking=False):
             raise HashingBusy
         try:
-            self._release()
+            self._release_connection()
             future = self._hashers.submit(work)
             try:
                 yield future
             finally:
-                future.cancel()  # the request no longer waits for it
+                future.cancel()  # no request waits for it any more
         finally:
-            self._admitted.release()
+            self._slots.release()
 
 
 def _wait_for(future: Future[Result], max_wait: float) -> Result:
@@ -170,7 +172,7 @@ def _wait_for(future: Future[Result], max_wait: float) -> Result:
             raise HashingBusy from error
     except CancelledError as error:
         raise HashingBusy from error
-    return future.result()  # it is running and will end soon
+    return future.result()  # the hash is being computed and takes well under a second
 
 
 def normalized(password: str) -> str:
@@ -179,7 +181,7 @@ def normalized(password: str) -> str:
 
 
 def _lower_priority() -> None:
-    if sys.platform != "linux":  # elsewhere it would change the whole process
+    if sys.platform != "linux":  # elsewhere setpriority changes the whole process
         return
     thread = threading.get_native_id()
     os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS, 19))
@@ -192,7 +194,7 @@ class PasswordRules:
     min_length: int
 
     def complaints(self, password: str, email: str) -> list[str]:
-        """Return what is wrong with `password`, in Django's words and order."""
+        """Return a text for each rule that `password` breaks, with the texts and the order of Django."""
         password = normalized(password)
         checks = {
             f"This password is too short. It must contain at least {self.min_length} characters.": (
@@ -217,7 +219,7 @@ def _is_similar(password: str, email: str) -> bool:
 
 
 def _similarity(password: str, part: str) -> float:
-    # A part much shorter than the password cannot be similar, and comparing takes time.
+    # A part that is much shorter than the password cannot be similar, and a comparison is slow.
     if len(password) >= 10 * len(part):
         return 0.0
     return SequenceMatcher(a=password, b=part).quick_ratio()

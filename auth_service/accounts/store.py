@@ -1,4 +1,4 @@
-"""The user store: what callers can rely on."""
+"""The interface of the user store."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -14,15 +14,15 @@ class EmailTaken(Exception):
 class UserStore(Protocol):
     """Stored users. Times are seconds since the epoch.
 
-    Every method raises StoreUnavailable while the database does not answer. A method that changes something commits;
-    if it ends sessions, it ends and records them in the same transaction and dispatches the events after the commit.
+    Every method raises StoreUnavailable while the database does not answer. Every method that changes data commits.
+    If it ends sessions, it adds audit records in the same transaction and dispatches the events after the commit.
     """
 
     def find(self, user_id: UUID) -> User | None:
         """Return the user `user_id`, active or not."""
 
     def find_by_email(self, email: str) -> User | None:
-        """Return the user with this mailbox, active or not. No connection stays in use after it."""
+        """Return the user with this mailbox, active or not. It releases its connection before it returns."""
 
     def is_email_taken(self, email: str) -> bool:
         """Return whether a user has registered with this mailbox."""
@@ -31,28 +31,28 @@ class UserStore(Protocol):
         """Store a new, active user. Raises EmailTaken, also if two registrations of one mailbox run at once."""
 
     def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
-        """Set the first_name and last_name in `names` and return the user; None if there is none."""
+        """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
 
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
-        """Store the hash and end every session but `keep`.
+        """Store the hash and end every session except `keep`.
 
         Return False and change nothing if the password was changed or the user deactivated since `user` was read.
         """
 
     def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
-        """Set the user's roles and end its sessions, whose tokens have the old ones. Return how many ended."""
+        """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
 
     def activate(self, user: User) -> None:
-        """Let the user log in again."""
+        """Allow the user to log in again."""
 
     def deactivate(self, user: User, now: float) -> int:
-        """Forbid the user to log in and end its sessions. Return how many ended."""
+        """Forbid the user to log in and end its sessions. Return how many sessions ended."""
 
     def delete(self, user: User, now: float) -> int:
-        """Delete the user and end its sessions. Return how many ended."""
+        """Delete the user and end its sessions. Return how many sessions ended."""
 
-    def count(self, only: UUID | None) -> int:
-        """Return the number of users, of those with the id `only` if it is given."""
+    def count(self, user_id: UUID | None) -> int:
+        """Return the number of users; with `user_id`, 1 if there is such a user, else 0."""
 
-    def page(self, only: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
-        """Return users in the order of registration, only the one with the id `only` if it is given."""
+    def page(self, user_id: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
+        """Return users in the order of registration; with `user_id`, only that user."""

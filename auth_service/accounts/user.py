@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from uuid import UUID
 
 MAX_EMAIL = 254
+"""Characters of an e-mail address."""
 MAX_NAME = 150
+"""Characters of a first name, and of a last name."""
 MAX_ROLES = 255
 """Characters of all roles together, with the spaces between."""
 
 STAFF = "staff"
-"""The role that sees and deletes every user."""
+"""The role whose users may see and delete every user."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class User:
-    """A user as stored when it was read. `roles` are separated by spaces; times are seconds since the epoch."""
+    """A user, as stored when it was read. `roles` are separated by spaces; times are seconds since the epoch."""
 
     id: UUID
     email: str
@@ -32,12 +34,12 @@ class User:
 
 
 DUMMY_USER = User(UUID(int=0), "nobody@example.org", "", "", "", False, "", 0.0)
-"""Takes the place of an unknown user where the same work has to be done for known and unknown users."""
+"""Stands for an unknown user, for whom a log-in has to do the same work as for a known one."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NewUser:
-    """A user to register. The address has been checked and the password hashed."""
+    """A user to register. Its address has been checked and its password hashed."""
 
     email: str
     password_hash: str

@@ -107,7 +107,7 @@ def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
     if session is None or session.user_id != user.id or session.state.revoked_at is not None:
         raise bad_access_token("Token is blacklisted")
     if session.state.seen_generation < claims.generation <= session.state.generation and not _is_fetched():
-        services().sessions.raise_seen([(claims.session, claims.generation)])
+        services().sessions.raise_seen_generations([(claims.session, claims.generation)])
     return Caller(user, session.sid)
 
 

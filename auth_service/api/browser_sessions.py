@@ -8,7 +8,7 @@ from auth_service.api.models.browser_sessions import BrowserSessionResponse, Han
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
-from auth_service.browser_sessions.service import Exchanged
+from auth_service.browser_sessions.service import BrowserGrant
 from auth_service.events.client import Client, set_client_of_request
 from auth_service.services import services
 
@@ -49,7 +49,7 @@ def set_no_store(response: Response) -> Response:
     return response
 
 
-def _response(exchanged: Exchanged) -> BrowserSessionResponse:
+def _response(exchanged: BrowserGrant) -> BrowserSessionResponse:
     return BrowserSessionResponse(
         access=exchanged.access,
         expires_at=int(exchanged.expires_at),

@@ -67,7 +67,7 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     NoActiveAccount: _no_active_account,
     EmailTaken: lambda _: invalid_fields({"email": ["user with this email already exists."]}),
     HandleTaken: lambda _: invalid_fields({"handle_hash": ["This handle is in use."]}),
-    NoLiveSession: lambda error: session_ended(error.seconds_ago),
+    NoLiveSession: lambda error: session_ended(error.ended_seconds_ago),
     Throttled: lambda error: throttled(error.seconds),
     HashingBusy: lambda _: hashing_busy(),
     RefreshConflict: _store_unavailable,

@@ -32,7 +32,7 @@ def require_gateway() -> None:
 @internal_endpoints.post("/seen")
 def report_usage() -> ResponseReturnValue:
     """Record the reported generations as used. 400 if the report is malformed."""
-    services().sessions.raise_seen(_read_report().highest_generations().items())
+    services().sessions.raise_seen_generations(_read_report().highest_generations().items())
     return "", 204
 
 

@@ -17,7 +17,7 @@ from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
 from auth_service.events.client import client_of_request
 from auth_service.services import services
-from auth_service.tokens.grants import SpentToken
+from auth_service.tokens.grants import UsedOrEndedToken
 from auth_service.tokens.reader import RefreshClaims
 
 token_endpoints = Blueprint("jwt", __name__, url_prefix="/jwt")
@@ -62,10 +62,10 @@ class Verify(TokenView):
         """Verify a token. 401 if it is invalid or its session ended, 400 if it is a spent refresh token."""
         claims = services().reader.read(read_body(VerifyRequest).token)
         if isinstance(claims, RefreshClaims):
-            if services().grants.is_spent(claims):
-                raise invalid_fields({"non_field_errors": [SpentToken().reason]})
+            if services().grants.is_used_or_ended(claims):
+                raise invalid_fields({"non_field_errors": [UsedOrEndedToken().reason]})
         elif services().grants.has_ended(claims):
-            raise SpentToken
+            raise UsedOrEndedToken
         return json_response(EmptyResponse())
 
 

@@ -50,7 +50,7 @@ class UserList(ApiView):
 
     def post(self) -> Response:
         """Register a user. 400 if a field is invalid or the address is taken."""
-        services().passwords.check_room()
+        services().passwords.check_queue()
         body = read_body(RegisterRequest)
         _check_email_is_free(body.email)
         _check_password_rules("password", body.password, body.email)

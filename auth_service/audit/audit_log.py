@@ -1,4 +1,4 @@
-"""The audit trail's log lines: one for each record, after the commit."""
+"""Log one line for each audit record, after its commit."""
 
 from collections.abc import Sequence
 

@@ -1,12 +1,13 @@
-"""How many failed log-ins the audit trail keeps.
+"""Limits on the failed log-ins that the audit trail keeps.
 
-Anybody can fail as often as they like, from as many addresses as they have. Every failure is one row and one commit,
-whether the account exists or not: a limit that is checked when a log-in fails would answer sooner for one of the two
-and so tell which accounts exist. Surplus rows are deleted afterwards by the retention job.
+An attacker can cause any number of failures. Each failure adds one row in one commit, whether the account exists or
+not. A limit at that point would make some responses faster than others and so reveal which accounts exist. Therefore
+the retention job deletes surplus rows afterwards.
 """
 
 WINDOW_SECONDS = 3_600.0
+"""The limits apply to the rows of the last hour."""
 MAX_ROWS_PER_ACCOUNT = 20
-"""Rows of one account that are kept of a window: the oldest."""
+"""Rows of one account that are kept: the oldest of the window."""
 MAX_ROWS_OF_UNKNOWN_ACCOUNTS = 100
-"""The same for all unknown account names together."""
+"""Rows of all unknown accounts together that are kept: the oldest of the window."""

@@ -1,4 +1,4 @@
-"""The audit store: what callers can rely on, and the entry that a list shows."""
+"""The interface of the audit store, and the entry that a list of records contains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from auth_service.events.account_events import Event
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A stored record as its account's owner reads it. `at` is in seconds since the epoch."""
+    """A stored record, as the owner of the account reads it. `at` is in seconds since the epoch."""
 
     id: int
     at: float
@@ -32,13 +32,13 @@ class AuditStore(Protocol):
         """Return how many records the account has."""
 
     def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
-        """Return at most `limit` records of the account from `offset` on, the newest first."""
+        """Return at most `limit` records of the account, the newest first, after the first `offset`."""
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` records older than `before` (epoch seconds) and return how many. Commits."""
 
     def prune_failed_logins(self, now: float, limit: int) -> int:
-        """Delete at most `limit` failed log-ins beyond the number that is kept and return how many. Commits.
+        """Delete at most `limit` surplus failed log-ins and return how many. Commits.
 
-        Which are kept: audit/failed_logins.py.
+        audit/failed_logins.py has the limits that make a row surplus.
         """

@@ -1,8 +1,8 @@
 """The audit trail: a record of what happened to an account, when and from where, for the account's owner.
 
-Policy: what changes a session or an account is recorded in the same transaction, so that neither exists without the
-other; a failed log-in is recorded before it is answered. A database that cannot record answers 503. The log line
-follows the commit. Refreshes and throttled log-ins are log lines only: their rows would grow with use.
+A change of a session or an account and its record are one transaction, so neither exists without the other. A failed
+log-in is recorded before its response. If the record cannot be stored, the response is 503. The log line follows the
+commit. Refreshes and throttled log-ins are logged but not stored, because their number is not limited.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ Detail = Mapping[str, str | int]
 
 
 class RecordName(StrEnum):
-    """The names of records, as clients and log searches know them."""
+    """The names of records in the audit API and in the log."""
 
     LOGIN_OK = "login_ok"
     LOGIN_FAILED = "login_failed"
@@ -37,7 +37,7 @@ class RecordName(StrEnum):
     REPLAY_DETECTED = "replay_detected"
     LOGOUT = "logout"
     SESSION_REVOKED = "session_revoked"
-    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - an event, no password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
     DEACTIVATED = "deactivated"
     DELETED = "deleted"
 
@@ -47,7 +47,7 @@ _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One record. `at` is in seconds since the epoch; `detail` holds no secret and no unknown account's name."""
+    """An audit record. `at` is in seconds since the epoch. `detail` has no secret and no unknown account name."""
 
     name: RecordName
     at: float
@@ -58,7 +58,7 @@ class AuditRecord:
 
 
 def record_of(event: Event) -> AuditRecord | None:
-    """Return the record of an event; None for an event that the trail does not show."""
+    """Return the record of an event; None if the event has no record."""
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)
@@ -82,7 +82,7 @@ def record_of(event: Event) -> AuditRecord | None:
 
 
 def stored_records(events: Iterable[Event]) -> list[AuditRecord]:
-    """Return the records of the events that leave a row in the trail."""
+    """Return the records to store for the events, without those that are only logged."""
     records = (record_of(event) for event in events)
     return [record for record in records if record and record.name not in _LOG_ONLY]
 

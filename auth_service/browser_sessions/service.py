@@ -1,7 +1,7 @@
-"""Sessions that a browser holds by an opaque handle: opened with a password, exchanged for access tokens, ended.
+"""Browser sessions: open one with a password, exchange its handle for access tokens, end it.
 
-The gateway holds the tokens and the browser the handle, whose hash is in the session's row. There is no refresh token
-and no rotation; the session expires after the same idle time as a refresh token.
+The browser has an opaque handle and the gateway the access token. The session's row has the hash of the handle. There
+is no refresh token and no rotation; the session expires after the same idle time as a refresh token.
 """
 
 from dataclasses import dataclass
@@ -16,23 +16,24 @@ from auth_service.tokens.issuer import Issuer
 from chassis.clock import Clock
 
 RENEW_AFTER = 60.0
-"""Seconds of use that are not yet recorded in the row, so that most exchanges write nothing."""
+"""Seconds between two renewals of a session's row, so that most exchanges write nothing."""
 
 
 class NoLiveSession(Exception):
     """The handle has no live session.
 
-    `seconds_ago` says how long ago a log-out, a log-in or a revocation ended it; None if it expired or never existed.
+    `ended_seconds_ago` is set if a log-out, a log-in or a revocation ended the session; None if it expired or never
+    existed.
     """
 
-    def __init__(self, seconds_ago: float | None = None) -> None:
+    def __init__(self, ended_seconds_ago: float | None = None) -> None:
         super().__init__("the session has ended")
-        self.seconds_ago = seconds_ago
+        self.ended_seconds_ago = ended_seconds_ago
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Exchanged:
-    """An access token for a handle. `expires_at` is the session's absolute end, in seconds since the epoch."""
+class BrowserGrant:
+    """The result of a log-in or an exchange. `expires_at` is the session's absolute end (epoch seconds)."""
 
     access: str
     expires_at: float
@@ -52,18 +53,18 @@ class BrowserSessions:
 
     def open(
         self, email: str, password: str, handle_hash: str, client: Client, *, replaces: str | None = None
-    ) -> Exchanged:
+    ) -> BrowserGrant:
         """Open a session for the user with this password and end the one with the handle hash `replaces`.
 
-        Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then no session ends.
+        Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then nothing changes.
         """
         opened = self.grants.open_session(
             email, password, client, self.issuer.access, handle_hash=handle_hash, replaces=replaces
         )
-        return Exchanged(opened.signed, opened.session.state.expires_at, opened.user)
+        return BrowserGrant(opened.signed, opened.session.state.expires_at, opened.user)
 
-    def exchange(self, handle_hash: str) -> Exchanged:
-        """Return a new access token of the handle's session and restart its idle time. Raises NoLiveSession."""
+    def exchange(self, handle_hash: str) -> BrowserGrant:
+        """Return a new access token for the handle's session and restart its idle time. Raises NoLiveSession."""
         now = self.clock()
         session = self.sessions.find_by_handle(handle_hash)
         if session is None:
@@ -75,15 +76,16 @@ class BrowserSessions:
         user = self.users.find(session.user_id)
         if user is None or not user.is_active or not self._renew(session, now):
             raise NoLiveSession
-        return Exchanged(self.issuer.access(user, session, now), session.state.expires_at, user)
+        return BrowserGrant(self.issuer.access(user, session, now), session.state.expires_at, user)
 
     def end(self, handle_hash: str) -> None:
-        """End the handle's session, if it has one."""
+        """End the session of the handle, if there is one."""
         session = self.sessions.find_by_handle(handle_hash)
         if session is not None:
             self.sessions.end(session.sid, self.clock(), EndReason.LOGOUT)
 
     def _renew(self, session: Session, now: float) -> bool:
+        """Record the use of a session unless it was recorded recently. Return False if the session has ended."""
         unrecorded_seconds = now - session.state.rotated_at
         has_access_expiry = session.state.access_expires_at >= now + self.grants.policy.access_lifetime
         if has_access_expiry and unrecorded_seconds < min(RENEW_AFTER, self.idle_lifetime / 10):

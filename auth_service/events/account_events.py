@@ -1,6 +1,6 @@
 """The events of an account: log-ins, refreshes, ended sessions and changes of the user.
 
-An event is a frozen value and holds no password, no token and no e-mail address.
+An event is a frozen value. It contains no password, token or e-mail address.
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from auth_service.events.client import Client
 
 
 class EndReason(StrEnum):
-    """Why a session ended, in the words that the audit trail shows."""
+    """Why a session ended. The audit API shows these texts."""
 
     LOGOUT = "logout"
     REPLAY = "replay"
     REVOKED_BY_OWNER = "revoked by its owner"
     TOO_MANY = "too many sessions"
     REPLACED = "replaced by a log-in"
-    PASSWORD_CHANGED = "password changed"  # noqa: S105 - a reason, no password
+    PASSWORD_CHANGED = "password changed"  # noqa: S105 - the text of a reason
     ROLES_CHANGED = "roles changed"
     USER_DEACTIVATED = "user deactivated"
     USER_DELETED = "user deleted"
@@ -26,7 +26,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened at `at`, in seconds since the epoch; `user_id` is None for an unknown account."""
+    """The base of all events. `at` is in seconds since the epoch; `user_id` is None for an unknown account."""
 
     at: float
     user_id: UUID | None
@@ -35,14 +35,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn(Event):
-    """A password was right and the session `sid` began."""
+    """A user logged in and the session `sid` began."""
 
     sid: str
 
 
 @dataclass(frozen=True, slots=True)
 class LoginFailed(Event):
-    """A log-in was refused. `reason` is set for a known account, `account_hash` for an unknown one."""
+    """A log-in failed. `reason` is set for a known account, `account_hash` (a keyed hash) for an unknown one."""
 
     reason: str = ""
     account_hash: str = ""
@@ -50,31 +50,32 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottled(Event):
-    """A log-in was refused before its password was verified: there were too many failures."""
+    """A log-in was refused before its password was verified, after too many failures."""
 
     account_hash: str
 
 
 @dataclass(frozen=True, slots=True)
 class TokensRefreshed(Event):
-    """A refresh token was exchanged. Tokens of generations below `spent_below` are spent; None if none was rotated.
+    """Tokens were issued for a refresh token.
 
-    `decision` names the refresh policy's decision. The newest refresh token expires at `expires_at`, in seconds since
-    the epoch.
+    `decision` is the name of the refresh policy's decision, and `generation` the session's newest generation. Refresh
+    tokens below `lowest_valid_generation` are used ones; it is None if there was no rotation. The newest refresh
+    token expires at `expires_at`, in seconds since the epoch.
     """
 
     sid: str
     decision: str
     generation: int
-    spent_below: int | None
+    lowest_valid_generation: int | None
     expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded(Event):
-    """A session ended before its time. Its refresh tokens would have expired at `expires_at`, in epoch seconds.
+    """A session was ended before it expired. Its absolute end was `expires_at`, in seconds since the epoch.
 
-    No access token of the session is valid after `access_expires_at`.
+    All its access tokens expire by `access_expires_at`, in seconds since the epoch.
     """
 
     sid: str
@@ -85,14 +86,14 @@ class SessionEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class PasswordChanged(Event):
-    """A user changed the password in the session `sid`, which did not end; None if every session ended."""
+    """A user changed the password. The session `sid` continues, all others ended; None if every session ended."""
 
     sid: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class RolesChanged(Event):
-    """An operator set the user's roles, which are separated by spaces."""
+    """An operator set the user's roles. `roles` are separated by spaces."""
 
     roles: str
 

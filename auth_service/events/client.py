@@ -1,18 +1,18 @@
-"""The client behind a request: its User-Agent and its address, as events and the audit trail name them."""
+"""The client of a request: its User-Agent and its address, for events and the audit trail."""
 
 from dataclasses import dataclass
 
 from flask import g, has_request_context, request
 
 MAX_ADDRESS = 64
-"""Characters of an address."""
+"""Characters of an address that are stored and logged."""
 MAX_DEVICE = 255
 """Characters of a User-Agent that are stored and logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client: `device` is its User-Agent, `address` its IP address; each is "" where it is unknown."""
+    """A client. `device` is its User-Agent and `address` its IP address; "" means unknown."""
 
     device: str
     address: str
@@ -32,5 +32,5 @@ def client_of_request() -> Client:
 
 
 def set_client_of_request(client: Client) -> None:
-    """Make `client` the client of the current request, which the gateway sends on the client's behalf."""
+    """Set the client of the current request, which the gateway sends on behalf of `client`."""
     g.client = client

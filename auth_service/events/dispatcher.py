@@ -1,8 +1,8 @@
-"""The dispatcher: it hands committed events to the subscribers.
+"""The dispatcher: it calls the subscribers of an event after the event's commit.
 
-Failure policy: the change behind an event is committed, so a subscriber that fails neither fails the request nor
-keeps the event from the other subscribers. Its error is logged. A subscriber that must not lose an event has to
-recover by itself, as the revocation feed does: it publishes again from SQL.
+Failure policy: the change is committed, so an error of a subscriber is logged and does not fail the request. The
+other subscribers are still called. A subscriber that must not lose an event has to recover by itself: the revocation
+feed, for example, publishes again from SQL.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,30 +22,30 @@ Dispatch = Callable[[Sequence[Event]], None]
 @dataclass(frozen=True, slots=True)
 class _Subscription:
     kind: type[Event]
-    subscriber: Callable[[Any], None]  # takes a sequence of `kind`, as `subscribe` checks
+    subscriber: Callable[[Any], None]  # its parameter is a sequence of `kind`: the type of `subscribe` ensures it
 
 
 class Dispatcher:
-    """Calls every subscriber with the events of its kind, in the order of subscription."""
+    """Calls each subscriber with the events of its kind, in the order of subscription."""
 
     def __init__(self) -> None:
         self._subscriptions: list[_Subscription] = []
 
     def subscribe(self, kind: type[Kind], subscriber: Callable[[Sequence[Kind]], None]) -> None:
-        """Call `subscriber` with the events of `kind` and its subclasses, once for those of one commit."""
+        """Call `subscriber` once per commit with the events of `kind` and its subclasses."""
         self._subscriptions.append(_Subscription(kind, subscriber))
 
     def dispatch(self, events: Sequence[Event]) -> None:
-        """Hand the events of one commit to the subscribers. Never raises an Exception."""
+        """Call the subscribers with the events of one commit. Errors of subscribers are logged, not raised."""
         if not events:
             return
         for subscription in self._subscriptions:
-            wanted = [event for event in events if isinstance(event, subscription.kind)]
-            if not wanted:
+            matching = [event for event in events if isinstance(event, subscription.kind)]
+            if not matching:
                 continue
             try:
-                subscription.subscriber(wanted)
-            except Exception:  # noqa: BLE001 - the change is committed: no subscriber may undo the answer
+                subscription.subscriber(matching)
+            except Exception:  # noqa: BLE001 - the change is committed, so the request succeeds
                 name = getattr(subscription.subscriber, "__qualname__", repr(subscription.subscriber))
-                kinds = sorted({type(event).__name__ for event in wanted})
+                kinds = sorted({type(event).__name__ for event in matching})
                 _log.exception("event_subscriber_failed", subscriber=name, events=kinds)

@@ -1,4 +1,4 @@
-"""A background thread that repeats a job beside a worker's requests."""
+"""A background thread that runs a job at an interval."""
 
 import threading
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from auth_service.store_errors import StoreUnavailable
 _log = structlog.get_logger("periodic")
 
 
-class Periodic:
-    """Calls `work` every `interval` seconds in an application context. It logs a failure and continues."""
+class PeriodicJob:
+    """Calls `work` every `interval` seconds in an application context. It logs errors and continues."""
 
     def __init__(self, app: Flask, name: str, interval: float, work: Callable[[], object]) -> None:
         self._app = app
@@ -27,21 +27,21 @@ class Periodic:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current run and end the thread."""
+        """Let the current run finish, then end the thread."""
         self._stopping.set()
         self._thread.join()
 
-    def work_once(self) -> object:
+    def run_once(self) -> object:
         """Run the job once and return its result; None if it failed."""
         try:
             with self._app.app_context():
                 return self._work()
         except StoreUnavailable as error:
-            _log.warning("job_failed", work=self._name, reason=str(error))
-        except Exception:  # noqa: BLE001 - the thread has to outlive an error, which is logged
-            _log.exception("job_failed", work=self._name)
+            _log.warning("job_failed", job=self._name, error=str(error))
+        except Exception:  # noqa: BLE001 - the error is logged, and the thread continues
+            _log.exception("job_failed", job=self._name)
         return None
 
     def _run(self) -> None:
         while not self._stopping.wait(self._interval):
-            self.work_once()
+            self.run_once()

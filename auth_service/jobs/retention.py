@@ -1,7 +1,7 @@
-"""The retention job: it deletes old audit records, surplus failed log-ins, and sessions long expired.
+"""The retention job: it deletes old audit records, surplus failed log-ins, and expired sessions.
 
-It deletes in small batches, each in a transaction of its own, so that no request waits long. Several workers may run
-it at once.
+It deletes in small batches, each in a transaction of its own, so that requests do not wait long for the database.
+Several workers may run it at once.
 """
 
 from collections.abc import Callable
@@ -13,15 +13,15 @@ from chassis.clock import Clock
 INTERVAL = 60.0
 """Seconds between two runs."""
 BATCH = 500
-"""Rows."""
+"""Rows that one statement deletes."""
 MAX_BATCHES = 20
-"""Batches of one kind in one run; the rest waits for the next run."""
+"""Batches of one kind in one run. Later runs delete the remaining rows."""
 DAY = 86_400.0
-"""Seconds."""
+"""Seconds of a day."""
 
 
 class Retention:
-    """Deletes what is past its time; audit records are kept for `audit_retention` seconds."""
+    """Deletes expired rows. Audit records are kept for `audit_retention` seconds."""
 
     def __init__(self, audit: AuditStore, sessions: SessionStore, *, audit_retention: float, clock: Clock) -> None:
         self._audit = audit
@@ -30,14 +30,14 @@ class Retention:
         self._clock = clock
 
     def delete_expired(self) -> int:
-        """Return how many rows were deleted. A session is deleted a day after its last token has expired."""
+        """Delete expired rows and return how many. A session is deleted a day after its last token has expired."""
         now = self._clock()
-        deleted = _in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
-        deleted += _in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))
-        return deleted + _in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
+        deleted = _prune_in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
+        deleted += _prune_in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))
+        return deleted + _prune_in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
 
 
-def _in_batches(prune: Callable[[], int]) -> int:
+def _prune_in_batches(prune: Callable[[], int]) -> int:
     deleted = 0
     for _ in range(MAX_BATCHES):
         batch = prune()

@@ -1,1 +1,1 @@
-"""Sessions: the refresh policy, the session store's promises, the blacklist and the revocation feed."""
+"""Sessions: the refresh policy, the interface of the session store, the blacklist and the revocation feed."""

@@ -1,10 +1,10 @@
-"""The Redis blacklist of refresh tokens: one entry per session, however often it was refreshed.
+"""The blacklist of refresh tokens in Redis: one entry per session.
 
-An entry is the generation below which every refresh token is spent, or "ended". It expires with the session's tokens,
-so there are never more entries than sessions. The blacklist refuses spent and revoked tokens without a query. It is
-never the only source: SQL decides about every other token, and about all tokens while Redis does not answer.
+An entry is the lowest valid generation of the session, or "ended". It expires with the session's tokens, so there are
+never more entries than sessions. The blacklist refuses used and revoked tokens without an SQL query. It need not be
+complete: SQL decides about every other token, and about all tokens while Redis does not reply.
 
-Writes wait in memory and go out with the next read, so that a refresh costs one round trip.
+Writes wait in memory and are sent with the next read, so that a refresh costs one round trip.
 """
 
 from collections import deque
@@ -15,43 +15,44 @@ from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 
 ENDED = "ended"
 
-# SQL then answers that there is no such account; an entry would answer "blacklisted" instead.
-_OF_THE_ACCOUNT = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
+# Without an entry, SQL decides and the client learns that there is no such account, not that its token is
+# blacklisted.
+_NOT_BLACKLISTED = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
 
 
 class Blacklist:
-    """The spent refresh tokens in Redis. Never raises: without Redis no token is known to be spent."""
+    """The blacklist. No method raises RedisUnavailable: without Redis, no token is on the blacklist."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._pending: deque[Command] = deque()
 
     def has_ended(self, sid: str) -> bool:
-        """Return whether the session is known to have ended."""
+        """Return whether the blacklist has the session as ended."""
         return self._read(sid) == ENDED
 
-    def is_spent(self, sid: str, generation: int) -> bool:
-        """Return whether a refresh token of this generation is known to be spent."""
+    def is_used_or_ended(self, sid: str, generation: int) -> bool:
+        """Return whether the blacklist has a refresh token of this generation as used, or its session as ended."""
         entry = self._read(sid)
         return entry is not None and (entry == ENDED or generation < int(entry))
 
-    def add_spent_tokens(self, refreshes: Sequence[TokensRefreshed]) -> None:
-        """Add the tokens that these refreshes spent; they go out with the next read, or with `flush`."""
+    def add_used_tokens(self, refreshes: Sequence[TokensRefreshed]) -> None:
+        """Add the refresh tokens that were rotated. They are sent with the next read, or by `flush`."""
         for refresh in refreshes:
-            if refresh.spent_below is not None:
-                self._add(refresh.sid, str(refresh.spent_below), refresh.expires_at - refresh.at)
+            if refresh.lowest_valid_generation is not None:
+                self._add(refresh.sid, str(refresh.lowest_valid_generation), refresh.expires_at - refresh.at)
 
     def add_ended_sessions(self, ended: Sequence[SessionEnded]) -> None:
-        """Add ended sessions at once."""
+        """Add ended sessions and send them at once."""
         for session in ended:
-            if session.reason not in _OF_THE_ACCOUNT:
+            if session.reason not in _NOT_BLACKLISTED:
                 self._add(session.sid, ENDED, session.expires_at - session.at)
         self.flush()
 
     def flush(self) -> None:
-        """Send the pending writes; called by a background job for the time when nothing is read."""
+        """Send the pending writes. A background job calls it, in case there is no read for long."""
         if self._pending:
-            self._exchange()
+            self._send()
 
     def _add(self, sid: str, entry: str, seconds: float) -> None:
         milliseconds = int(seconds * 1000)
@@ -59,14 +60,14 @@ class Blacklist:
             self._pending.append(("SET", _key(sid), entry, "PX", milliseconds))
 
     def _read(self, sid: str) -> str | None:
-        replies = self._exchange(("GET", _key(sid)))
+        replies = self._send(("GET", _key(sid)))
         entry = replies[-1] if replies else None
         return entry if isinstance(entry, str) and (entry == ENDED or entry.isdecimal()) else None
 
-    def _exchange(self, *reads: Command) -> list[object]:
-        writes = list(self._take_pending())  # lost if Redis fails: SQL has the same facts
+    def _send(self, *reads: Command) -> list[object]:
+        writes = list(self._take_pending())  # lost if Redis fails; SQL still refuses these tokens
         try:
-            return self._redis.exchange(*writes, *reads)
+            return self._redis.send_pipeline(*writes, *reads)
         except RedisUnavailable:
             return []
 
@@ -75,7 +76,7 @@ class Blacklist:
             while True:
                 yield self._pending.popleft()
         except IndexError:
-            return  # empty; another thread may have taken the last one
+            return  # the queue is empty; another thread may have taken the last write
 
 
 def _key(sid: str) -> str:

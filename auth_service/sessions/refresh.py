@@ -1,4 +1,4 @@
-"""Refresh a session: read it, decide, and write the outcome if the session has not changed since it was read."""
+"""Refresh a session: read it, decide, and write the result if the session has not changed meanwhile."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -8,7 +8,7 @@ from auth_service.sessions.refresh_policy import RefreshPolicy, Replay, apply_de
 from auth_service.sessions.store import Refreshed, SessionStore
 
 _MAX_ATTEMPTS = 32
-"""Each lost race means that another statement changed the session; 32 in a row are not seen in practice."""
+"""Attempts before RefreshConflict. An attempt fails if another request changes the session meanwhile."""
 
 
 class NoActiveAccount(Exception):
@@ -20,13 +20,15 @@ class NoActiveAccount(Exception):
 
 
 class RefreshConflict(Exception):
-    """The session changed during every attempt. Nothing was written; the client may try again."""
+    """Another request changed the session during every attempt. Nothing was written; the client may retry."""
 
 
 def refresh_session(
     store: SessionStore, policy: RefreshPolicy, sid: str, user_id: UUID, presented: int, now: float
 ) -> Refreshed | None:
-    """Refresh the session `sid` with a token of generation `presented`; None if the user has no such session.
+    """Refresh the session `sid` with a token of generation `presented`.
+
+    Return the decision and the session after it; None if the user has no such session.
 
     Raises NoActiveAccount, RefreshConflict or StoreUnavailable.
     """

@@ -1,46 +1,53 @@
-"""The refresh policy: what a presented refresh token gets. Pure functions of the session, the time and the policy.
+"""The refresh policy: pure functions that decide on a presented refresh token.
 
-A session counts its rotations in `generation`; its newest refresh token carries that number. `seen_generation` is the
-highest number that a client has used: a newer token may never have arrived.
+A session counts its rotations in `generation`; its newest refresh token contains that number. `seen_generation` is
+the highest generation that a client has presented. A newer token may have been lost on its way to the client.
 
-The decisions, in order; the first line that applies counts:
+The decisions, in order; the first row that applies decides:
 
-| presented                                                        | decision                          |
-|------------------------------------------------------------------|-----------------------------------|
-| any token of a session that has ended                            | Ended                             |
-| any token after the newest one has expired                       | Expired                           |
-| the newest token                                                 | Rotate                            |
-| the newest token, after MAX_RECENT rotations in the grace time   | ReissueSame                       |
-| the one before, while its successor is unseen (`confirm`)        | Reissue, the grace time restarts  |
-| a token spent by a rotation in the grace time                    | Reissue                           |
-| anything else                                                    | Replay (RFC 9700 4.14.2)          |
+| case                                                                | decision                               |
+|---------------------------------------------------------------------|----------------------------------------|
+| the session has ended                                               | Ended                                  |
+| the newest refresh token of the session has expired                 | Expired                                |
+| the newest token, after fewer than MAX_RECENT rotations in grace    | Rotate                                 |
+| the newest token, after MAX_RECENT rotations in grace               | ReissuePresented                       |
+| the token before the newest, while the newest is unseen (`confirm`) | ReissueSuccessor, restarts the grace   |
+| a used token whose rotation is in grace                             | ReissueSuccessor                       |
+| any other token                                                     | Replay (RFC 9700 4.14.2)               |
+
+A rotation is "in grace" while it is less than `grace` seconds old.
 """
 
 from dataclasses import dataclass, replace
 
 MAX_RECENT = 8
-"""Rotations within the grace time. The next refresh gets the same token again, so that the list stays bounded."""
+"""Rotations in grace. The next refresh returns the presented token, so that `recent_rotations` stays bounded."""
 
 ACCESS_EXPIRY_PADDING = 60.0
-"""Seconds that `access_expires_at` is raised beyond its need, so that not every new access token is a write."""
+"""Seconds that are added to `access_expires_at`, so that not every new access token has to write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshPolicy:
-    """Durations in seconds. A `grace` of 0 without `confirm` refuses every spent token at once."""
+    """The settings of the policy. Durations are in seconds.
+
+    `confirm` keeps a used token valid until its successor is seen. Without it, a `grace` of 0 refuses every used
+    token.
+    """
 
     grace: float
     confirm: bool
     idle_lifetime: float
     access_lifetime: float = 0
-    """The longest lifetime of a new access token."""
+    """The longest lifetime of a new access token, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionState:
     """The columns of a session that the policy reads and writes. Times are seconds since the epoch.
 
-    The last of `recent_rotations` is the time of the last rotation, or of the last restart of its grace time.
+    `recent_rotations` are the times of the last rotations, the newest last. A restart of the grace time replaces the
+    newest of them.
     """
 
     generation: int
@@ -50,19 +57,19 @@ class SessionState:
     expires_at: float
     revoked_at: float | None
     access_expires_at: float = 0
-    """No access token of the session is valid after it, whatever the settings were when the token was issued."""
+    """The time after which every access token of the session has expired, under former settings too."""
 
     @property
-    def successor_is_unseen(self) -> bool:
-        """Return whether no client has used the newest tokens yet."""
+    def is_newest_unseen(self) -> bool:
+        """Return whether no client has presented a token of the newest generation yet."""
         return self.seen_generation < self.generation
 
     def recent(self, now: float, grace: float) -> tuple[float, ...]:
-        """Return the rotations within the grace time, the newest last."""
+        """Return the times of the rotations in grace, the newest last. `grace` is in seconds."""
         return tuple(rotated_at for rotated_at in self.recent_rotations if max(now - rotated_at, 0) < grace)
 
     def tokens_expire_at(self, idle_lifetime: float) -> float:
-        """Return when the newest refresh token expires: by idle time or by the session's end, whichever is sooner."""
+        """Return when the newest refresh token expires: after the idle time, at the session's end at the latest."""
         return min(self.rotated_at + idle_lifetime, self.expires_at)
 
     def is_live(self, now: float, idle_lifetime: float) -> bool:
@@ -72,41 +79,41 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Rotate:
-    """Issue the next generation."""
+    """Issue a token of the next generation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reissue:
-    """Issue the existing successor again."""
+class ReissueSuccessor:
+    """Issue the newest refresh token, which has replaced the presented one."""
 
     restarts_grace: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ReissueSame:
-    """Issue the presented token again."""
+class ReissuePresented:
+    """Issue the presented token again, without a rotation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Refuse a spent token and end the session: two parties hold the token (RFC 9700 4.14.2)."""
+    """Refuse a used token and end the session: two parties have the token (RFC 9700 4.14.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Refuse: the session has ended."""
+    """Refuse the token: its session has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """Refuse: the session or its newest token has expired."""
+    """Refuse the token: its session or the newest token of the session has expired."""
 
 
-Decision = Rotate | Reissue | ReissueSame | Replay | Ended | Expired
+Decision = Rotate | ReissueSuccessor | ReissuePresented | Replay | Ended | Expired
 
 
 def decide(state: SessionState, presented: int, now: float, policy: RefreshPolicy) -> Decision:
-    """Return what a refresh token of generation `presented` gets at `now`, by the table above."""
+    """Return the decision on a refresh token of generation `presented` at `now`, by the table above."""
     recent = state.recent(now, policy.grace)
     rotations_since = state.generation - presented
     if state.revoked_at is not None:
@@ -116,31 +123,32 @@ def decide(state: SessionState, presented: int, now: float, policy: RefreshPolic
     if rotations_since == 0 and len(recent) < MAX_RECENT:
         return Rotate()
     if rotations_since == 0:
-        return ReissueSame()
-    if rotations_since == 1 and policy.confirm and state.successor_is_unseen:
-        return Reissue(restarts_grace=True)
+        return ReissuePresented()
+    if rotations_since == 1 and policy.confirm and state.is_newest_unseen:
+        return ReissueSuccessor(restarts_grace=True)
     if 0 < rotations_since <= len(recent):
-        return Reissue(restarts_grace=False)
+        return ReissueSuccessor(restarts_grace=False)
     return Replay()
 
 
 def apply_decision(state: SessionState, decision: Decision, now: float, policy: RefreshPolicy) -> SessionState:
-    """Return the state after `decision`; `state` itself if nothing is to be written."""
-    if isinstance(decision, Rotate | Reissue | ReissueSame):
+    """Return the state after `decision`; `state` itself if there is nothing to write."""
+    if isinstance(decision, Rotate | ReissueSuccessor | ReissuePresented):
         state = _with_access_token(state, now, policy)
     match decision:
         case Rotate():
             return replace(
                 state,
                 generation=state.generation + 1,
-                seen_generation=state.generation,  # a client that presents a token has received it
+                seen_generation=state.generation,  # the client has received the token that it presents
                 rotated_at=now,
                 recent_rotations=(*state.recent(now, policy.grace), now),
             )
-        case Reissue(restarts_grace=True):
-            # Without the restart, browser tabs that wake up together days later would end their own session.
+        case ReissueSuccessor(restarts_grace=True):
+            # Days later, several browser tabs may present the same token at once. Without the restart, the first
+            # would make the others replays.
             return replace(state, recent_rotations=(*state.recent_rotations[:-1], now))
-        case ReissueSame():
+        case ReissuePresented():
             return replace(state, seen_generation=state.generation)
         case Replay():
             return replace(state, revoked_at=now)
@@ -149,18 +157,18 @@ def apply_decision(state: SessionState, decision: Decision, now: float, policy: 
 
 
 def _with_access_token(state: SessionState, now: float, policy: RefreshPolicy) -> SessionState:
-    """Return the state with an `access_expires_at` that no access token issued at `now` outlives."""
+    """Return the state with an `access_expires_at` that covers an access token issued at `now`."""
     if state.access_expires_at >= now + policy.access_lifetime:
         return state
     return replace(state, access_expires_at=padded_access_expiry(now, policy))
 
 
 def padded_access_expiry(now: float, policy: RefreshPolicy) -> float:
-    """Return an `access_expires_at` for a token issued at `now`, with ACCESS_EXPIRY_PADDING."""
+    """Return an `access_expires_at` that covers a token issued at `now`, plus ACCESS_EXPIRY_PADDING."""
     return now + policy.access_lifetime + ACCESS_EXPIRY_PADDING
 
 
-def oldest_redeemable(state: SessionState, policy: RefreshPolicy, now: float) -> int:
-    """Return the generation below which every refresh token of this session is spent, now and later."""
-    kept = max(len(state.recent(now, policy.grace)), 1 if policy.confirm else 0)
-    return max(state.generation - kept, 0)
+def lowest_valid_generation(state: SessionState, policy: RefreshPolicy, now: float) -> int:
+    """Return the lowest generation whose refresh token may still be valid at `now` or later."""
+    still_valid = max(len(state.recent(now, policy.grace)), 1 if policy.confirm else 0)
+    return max(state.generation - still_valid, 0)

@@ -1,9 +1,9 @@
-"""The publishing side of the revocation feed, by which the gateways learn which sessions have ended.
+"""Publish the sessions that have ended to the revocation feed, which the gateways read.
 
-Policy: a revocation is committed to SQL first and then published. One that could not be published is pending and is
-published again from SQL once Redis answers. So is everything that may still have to stop a token, whenever the feed's
-epoch is missing, a process starts, or a gateway queries whether the feed is complete. A record may thus be published
-twice; a reader ignores the second. A record stays in the stream until no token that it stops is valid any more.
+A revocation is first committed to SQL and then published. All revocations of unexpired access tokens are published
+again from SQL if a publication has failed, if the feed's epoch is missing, when a process starts, and when a gateway
+sends a completeness query. So a record may be published twice; readers ignore the second one. A record stays in the
+stream until the access tokens that it revokes have expired.
 """
 
 import threading
@@ -31,27 +31,29 @@ from contract.revocation import (
 _log = structlog.get_logger("revocations")
 
 INTERVAL = 0.5
-"""Seconds between two checks of whether the feed is complete."""
+"""Seconds between two runs of `republish`."""
 
 _TRIM_MARGIN = 60
-"""Seconds that a record is kept beyond its need, for readers that lag."""
+"""Seconds for which a record is kept after its access tokens have expired, for readers that are behind."""
 _TRIM_BATCH = 100
+"""Records that are read at once."""
 _MAX_TRIM_BATCHES = 100
 _MAX_QUERIES = 1_000
+"""Completeness queries that one run answers."""
 
 
 class RevocationFeed:
-    """Publishes ended sessions. Safe for threads."""
+    """Publishes ended sessions. Thread-safe."""
 
     def __init__(self, redis: RedisClient, sessions: SessionStore, *, clock: Clock) -> None:
         self._redis = redis
         self._sessions = sessions
         self._clock = clock
         self._is_pending = threading.Event()
-        self._is_pending.set()  # the process before this one may have ended before it published
+        self._is_pending.set()  # a former process may have stopped before it published
 
     def publish(self, ended: Sequence[SessionEnded]) -> None:
-        """Publish sessions that have ended. While Redis does not answer, they are published again later."""
+        """Publish sessions that have ended. If Redis does not reply, `republish` publishes them later."""
         try:
             self._append([EndedSession(event.sid, event.at, event.access_expires_at) for event in ended])
         except RedisUnavailable:
@@ -62,21 +64,21 @@ class RevocationFeed:
             raise
 
     def republish(self) -> bool:
-        """Publish from SQL what the feed may lack and answer the queries of gateways; return whether it did.
+        """Publish all revocations again from SQL if the feed may lack one, and answer completeness queries.
 
-        Raises StoreUnavailable; then everything is still pending.
+        Return whether it published. Raises StoreUnavailable; then the next run tries again.
         """
         try:
-            # A background thread keeps no request waiting, so it tries Redis even while the circuit is open.
-            has_epoch = self._redis.ask(lambda redis: redis.exists(EPOCH), ignore_circuit=True)
-            queries = self._redis.ask(_take_queries, ignore_circuit=True)
+            # No request waits for a background thread, so it may try Redis even while the circuit is open.
+            has_epoch = self._redis.call(lambda redis: redis.exists(EPOCH), ignore_circuit=True)
+            queries = self._redis.call(_take_queries, ignore_circuit=True)
         except RedisUnavailable:
-            # Another process, such as a command, may have failed to publish as well.
+            # Another process, such as a command, may have failed to publish too; this one publishes for it later.
             self._is_pending.set()
             return False
         if has_epoch and not queries and not self._is_pending.is_set():
             return False
-        self._is_pending.clear()  # before publishing, so that a failure meanwhile is pending again
+        self._is_pending.clear()  # before publishing, so that a failure of `publish` meanwhile sets it again
         try:
             self._publish_all(queries)
         except RedisUnavailable:
@@ -89,57 +91,60 @@ class RevocationFeed:
 
     def _publish_all(self, queries: Sequence[str]) -> None:
         now = self._clock()
-        # Read after the queries were taken: what was committed before a query was sent is included.
+        # Read after the queries were taken, so it has every revocation that was committed before a query was sent.
         ended = self._sessions.ended_sessions(now - LEEWAY)
         self._append(ended)
-        self._redis.ask(lambda redis: redis.set(EPOCH, str(int(now))))
+        self._redis.call(lambda redis: redis.set(EPOCH, str(int(now))))
         for query in queries:
             self._add(completeness_reply(query, int(now)))
-        _log.info("revocations_republished", sessions=len(ended), asked_by=len(queries))
+        _log.info("revocations_republished", sessions=len(ended), queries=len(queries))
 
     def _append(self, ended: Sequence[EndedSession]) -> None:
-        newest = ""
+        newest_id = ""
         for session in ended:
-            # Rounded up: `exp` is compared with fractions of a second.
+            # Rounded up, because gateways compare it with a time that has fractions of a second.
             until = int(session.access_expires_at) + 1
-            newest = self._add(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
-        if newest:
-            self._redis.ask(lambda redis: _trim(redis, newest))
+            newest_id = self._add(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
+        if newest_id:
+            self._redis.call(lambda redis: _trim(redis, newest_id))
 
     def _add(self, fields: dict[str, str]) -> str:
-        return str(self._redis.ask(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
+        """Add an entry to the stream and return its id."""
+        return str(self._redis.call(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
 
 
 def _take_queries(redis: Redis) -> list[str]:
-    """Remove the gateways' queries from Redis and return them. A gateway without an answer repeats its query."""
+    """Take the completeness queries from Redis. A gateway that gets no reply repeats its query."""
     taken: Any = redis.spop(COMPLETENESS_QUERIES, _MAX_QUERIES)
     return sorted(str(query) for query in taken or ())
 
 
-def _trim(redis: Redis, newest: str) -> None:
-    """Delete the oldest records up to the first one that was still needed when `newest` was added.
+def _trim(redis: Redis, newest_id: str) -> None:
+    """Delete the oldest records up to the first one that is still needed.
 
-    Compared are the ids that Redis assigned: a wrong clock of this process must not empty the feed.
+    The time is that of the entry `newest_id`, whose id Redis assigned: a wrong clock of this process must not empty
+    the feed.
     """
-    now = _seconds_of(newest)
+    now = _seconds_of(newest_id)
     for _ in range(_MAX_TRIM_BATCHES):
         oldest: Any = redis.xrange(STREAM, count=_TRIM_BATCH)
-        needed = next((entry for entry, fields in oldest if _is_needed(entry, fields, now)), None)
-        if needed is not None:
-            if needed != oldest[0][0]:
-                redis.xtrim(STREAM, minid=needed, approximate=False)
+        needed_id = next((entry_id for entry_id, fields in oldest if _is_needed(entry_id, fields, now)), None)
+        if needed_id is not None:
+            if needed_id != oldest[0][0]:
+                redis.xtrim(STREAM, minid=needed_id, approximate=False)
             return
-        redis.xdel(STREAM, *(entry for entry, _ in oldest))
+        redis.xdel(STREAM, *(entry_id for entry_id, _ in oldest))
 
 
-def _is_needed(entry: str, fields: Mapping[str, str], now: float) -> bool:
+def _is_needed(entry_id: str, fields: Mapping[str, str], now: float) -> bool:
     try:
         record = read_revocation(fields)
         needed_seconds = max(0, record.until - record.at)
-    except ValueError:  # an answer to a gateway, or an entry of another program
+    except ValueError:  # a completeness reply, or an entry of another program
         needed_seconds = 0
-    return now <= _seconds_of(entry) + needed_seconds + _TRIM_MARGIN
+    return now <= _seconds_of(entry_id) + needed_seconds + _TRIM_MARGIN
 
 
-def _seconds_of(entry: str) -> float:
-    return int(entry.split("-")[0]) / 1000
+def _seconds_of(entry_id: str) -> float:
+    """Return the time of a stream entry in seconds since the epoch. The id begins with it, in milliseconds."""
+    return int(entry_id.split("-")[0]) / 1000

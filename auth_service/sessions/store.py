@@ -1,7 +1,7 @@
-"""The session store: what callers can rely on, and the values that it takes and returns.
+"""The interface of the session store, and the values that it takes and returns.
 
-SQL is the record. Every change is one statement that names what it expects to find, so that of two callers that race
-for a row one succeeds and the other gets False or None. Nothing is read under a lock and written afterwards.
+SQL is the source of truth. Every change is one conditional statement (compare and set). If two callers change one
+session at the same time, one succeeds and the other gets False or None. No lock is held between a read and a write.
 """
 
 import secrets
@@ -16,12 +16,12 @@ from auth_service.events.client import Client
 from auth_service.sessions.refresh_policy import Decision, RefreshPolicy, SessionState, padded_access_expiry
 
 MAX_LISTED = 1000
-"""Sessions that are shown to their owner."""
+"""Sessions that a list contains at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it was when it was read."""
+    """A session, as it was stored when it was read."""
 
     sid: str
     user_id: UUID
@@ -56,7 +56,7 @@ class ListedSession:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session that ended at `ended_at`; no access token of it is valid after `access_expires_at`."""
+    """An ended session. Its access tokens expire by `access_expires_at`. Times are seconds since the epoch."""
 
     sid: str
     ended_at: float
@@ -65,7 +65,7 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionWithUser:
-    """A user's session, None if the user has no such session, and what access tokens say about the user."""
+    """What a refresh reads. `session` is None if the user has no such session; the other fields are of the user."""
 
     session: Session | None
     email: str
@@ -75,7 +75,7 @@ class SessionWithUser:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """The outcome of a refresh: the decision, the session after it, and what access tokens say about the user."""
+    """The result of a refresh: the decision, the session after it, and the user's e-mail address and roles."""
 
     decision: Decision
     session: Session
@@ -84,15 +84,14 @@ class Refreshed:
 
 
 class HandleTaken(Exception):
-    """Another session has the same handle."""
+    """Another session has this handle."""
 
 
 class SessionStore(Protocol):
     """Stored sessions. Times are seconds since the epoch.
 
-    Every method raises StoreUnavailable while the database does not answer. A method that changes something commits;
-    if it ends sessions, it records that in the audit trail in the same transaction and dispatches SessionEnded after
-    the commit.
+    Every method raises StoreUnavailable while the database does not answer. Every method that changes data commits.
+    If it ends sessions, it adds audit records in the same transaction and dispatches SessionEnded after the commit.
     """
 
     def open(
@@ -121,37 +120,38 @@ class SessionStore(Protocol):
         """Return the session with this handle hash, live or ended."""
 
     def find_with_user(self, sid: str, user_id: UUID) -> SessionWithUser | None:
-        """Return a user with the session `sid` if it is the user's; None if there is no such user."""
+        """Return the user, with the session `sid` if it belongs to the user; None if there is no such user."""
 
-    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
-        """Rotate an active user's newest token in one statement, with the result of `decide` and `apply_decision`.
+    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
+        """Rotate a refresh token in one statement if the policy allows it and no rotation is in grace.
 
-        Return None and change nothing if `presented` is not the newest generation or a grace time is running.
+        Return the result that `decide` and `apply_decision` have, or None if nothing was changed. It is None for a
+        token that is not the newest, for an ended or expired session and for an inactive user too.
         """
 
     def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
-        """Write `changed` if the stored session is still live and equal to `read`; return whether it was.
+        """Store `changed` if the stored session is live and has the generations of `read`, else return False.
 
-        `end_reason` is given if `changed` has ended and `read` had not.
+        `end_reason` is the reason if this ends the session.
         """
 
     def renew(self, sid: str, now: float) -> bool:
-        """Restart the idle time of a session; return False if it has ended."""
+        """Restart the idle time of a session; return False if it has ended or is past its absolute end."""
 
-    def raise_seen(self, seen: Iterable[tuple[str, int]]) -> None:
+    def raise_seen_generations(self, seen: Iterable[tuple[str, int]]) -> None:
         """Raise the seen generation of each `sid`. It never falls, and never exceeds the session's generation."""
 
     def end(self, sid: str, now: float, reason: EndReason, *, owner: UUID | None = None) -> bool:
-        """End a session; return False if it had ended, does not exist or is not the `owner`'s."""
+        """End a session; return False if it has ended before, does not exist or does not belong to `owner`."""
 
     def end_all(self, user_id: UUID, now: float, reason: EndReason, *, keep: str | None = None) -> int:
-        """End every session of a user but `keep` and return how many ended."""
+        """End every session of a user except `keep`; return how many ended."""
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
         """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""
 
     def ended_sessions(self, at: float) -> Sequence[EndedSession]:
-        """Return the ended sessions of which an access token may still be unexpired at `at`, the oldest first."""
+        """Return the ended sessions whose access tokens may be unexpired at `at`, in the order of their ends."""
 
     def prune(self, before: float, limit: int) -> int:
-        """Delete at most `limit` sessions of which no token was valid after `before`; return how many."""
+        """Delete at most `limit` sessions whose tokens all expired before `before`; return how many."""

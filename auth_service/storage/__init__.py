@@ -1,1 +1,1 @@
-"""The stores in SQL: tables, statements, transactions, migrations."""
+"""The SQL stores: tables, statements, transactions, migrations."""

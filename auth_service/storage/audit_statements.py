@@ -1,4 +1,4 @@
-"""SQL statements on the audit trail."""
+"""The SQL statement that adds audit records."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Connection, Uuid, bindparam, text
 from auth_service.audit.trail import AuditRecord
 from auth_service.events.client import MAX_DEVICE
 
-# As text: an insert through the ORM takes several times as long, and every log-in adds a row.
+# SQL text, because an insert through the ORM takes several times as long and every log-in adds a row.
 _ADD = text("""
     INSERT INTO audit_events (at, event, user_id, session, address, device, detail)
     VALUES (:at, :event, :user_id, :session, :address, :device, :detail)
@@ -15,7 +15,7 @@ _ADD = text("""
 
 
 def add_records(records: Sequence[AuditRecord], connection: Connection) -> None:
-    """Add records to the transaction of `connection`."""
+    """Insert records in the transaction of `connection`."""
     if records:
         connection.execute(_ADD, [_row(record) for record in records])
 

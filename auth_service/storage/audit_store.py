@@ -29,7 +29,7 @@ class SqlAuditStore:
         return self._database.scalar(select(func.count()).where(AuditRow.user_id == user_id)) or 0
 
     def page(self, user_id: UUID, *, offset: int, limit: int) -> Sequence[AuditEntry]:
-        """Return at most `limit` records of the account from `offset` on, the newest first."""
+        """Return at most `limit` records of the account, the newest first, after the first `offset`."""
         columns = (
             AuditRow.id,
             AuditRow.at,
@@ -49,14 +49,14 @@ class SqlAuditStore:
         return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
 
     def prune_failed_logins(self, now: float, limit: int) -> int:
-        """Delete at most `limit` failed log-ins beyond the number that is kept and return how many."""
-        place = func.row_number().over(partition_by=AuditRow.user_id, order_by=AuditRow.id)
+        """Delete at most `limit` surplus failed log-ins (see audit/failed_logins.py) and return how many."""
+        position = func.row_number().over(partition_by=AuditRow.user_id, order_by=AuditRow.id)
         kept = case((AuditRow.user_id.is_(None), MAX_ROWS_OF_UNKNOWN_ACCOUNTS), else_=MAX_ROWS_PER_ACCOUNT)
         recent = (
-            select(AuditRow.id, place.label("place"), kept.label("kept"))
+            select(AuditRow.id, position.label("position"), kept.label("kept"))
             .where(AuditRow.at > now - WINDOW_SECONDS, AuditRow.event == RecordName.LOGIN_FAILED.value)
             .subquery()
         )
-        surplus = select(recent.c.id).where(recent.c.place > recent.c.kept).limit(limit)
+        surplus = select(recent.c.id).where(recent.c.position > recent.c.kept).limit(limit)
         statement = delete(AuditRow).where(AuditRow.id.in_(surplus))
         return self._transactions.run(lambda connection: connection.execute(statement).rowcount)

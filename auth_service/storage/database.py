@@ -1,4 +1,4 @@
-"""The service's database: how it is opened, and which of its errors mean that it is unavailable."""
+"""Open the service's database, and raise StoreUnavailable for the errors that mean that it is unavailable."""
 
 from typing import cast
 
@@ -24,9 +24,9 @@ class StorePool(QueuePool):
 
 
 def open_database(app: Flask, url: str, threads: int) -> Engine:
-    """Configure the database of `app`, with a connection for each of `threads`; its failures raise StoreUnavailable.
+    """Configure the database of `app` with a connection for each of `threads`, and return its engine.
 
-    Return its engine.
+    Statements raise StoreUnavailable while the database does not answer.
     """
     options = {**engine_options(url, threads), "poolclass": StorePool}
     app.config.update(SQLALCHEMY_DATABASE_URI=url, SQLALCHEMY_ENGINE_OPTIONS=options)
@@ -49,7 +49,7 @@ def check_database_answers() -> None:
 
 
 def release_connection() -> None:
-    """Give the connection of the current application context back to the pool, if it uses one."""
+    """Return the connection of the current application context to the pool, if it has one."""
     database = current_database()
     if database.registry.has():
         database.close()
@@ -57,6 +57,6 @@ def release_connection() -> None:
 
 def _raise_store_unavailable(context: ExceptionContext) -> None:
     error = context.sqlalchemy_exception
-    # The pool's own check of a connection expects the original error, after which it reconnects.
+    # The pool reconnects if its check of a connection (pre-ping) gets the original error.
     if isinstance(error, OperationalError | InterfaceError) and not context.is_pre_ping:
         raise StoreUnavailable(database_reason(error)) from error

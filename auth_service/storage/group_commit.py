@@ -1,7 +1,7 @@
-"""When a write is committed: alone, or together with the writes of other threads.
+"""Commit strategies: a transaction for each write, or one transaction for the writes of all waiting threads.
 
-A commit of SQLite waits for the disk, and commits follow one another. A refresh that shares a commit with the others
-that wait costs a part of it and is as durable. PostgreSQL groups commits by itself.
+SQLite waits for the disk at every commit and runs one commit at a time. With a group commit, the waiting writes share
+one commit, which is cheaper and as durable. PostgreSQL groups commits itself.
 """
 
 import threading
@@ -15,28 +15,31 @@ from sqlalchemy import Connection, Engine
 from auth_service.storage.models import Database
 
 MAX_BATCH = 64
-"""Writes in one commit."""
+"""Writes in one commit at most."""
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Result]
-"""Statements that fail only if the database does. Any thread may run them, in one transaction with others' writes."""
+"""Runs statements and returns a result. It may run in another thread, in one transaction with other writes.
+
+It raises only if the database fails, because an error rolls back the other writes of the transaction too.
+"""
 
 
-class Commits(Protocol):
-    """Runs a write and returns once it is committed."""
+class CommitStrategy(Protocol):
+    """A way to commit writes."""
 
     def run(self, write: Write[Result]) -> Result:
-        """Return what `write` returns. Raises what it or the commit raises: then nothing was written."""
+        """Run a write, commit it and return its result. If the write or the commit raises, nothing is written."""
 
 
-class SeparateCommits:
-    """Commits every write in a transaction of its own."""
+class SeparateTransactions:
+    """Commits each write in a transaction of its own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def run(self, write: Write[Result]) -> Result:
-        """Return what `write` returns, once it is committed."""
+        """Run a write, commit it and return its result."""
         try:
             result = write(self._database.connection())
             self._database.commit()
@@ -47,7 +50,9 @@ class SeparateCommits:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _QueuedWrite:
+    """A write that waits for its commit. Once `is_done`, it has a result or an error."""
+
     write: Write[Any]
     is_done: bool = False
     result: Any = None
@@ -55,22 +60,22 @@ class _Waiting:
 
 
 class GroupCommit:
-    """One thread runs the writes of all that wait in one transaction, which commits or fails for all of them.
+    """Commits the writes of all waiting threads in one transaction, which succeeds or fails for all of them.
 
-    A thread that waits must hold no connection, since the thread that writes needs one: `release` gives it back.
-    Safe for threads.
+    One of the threads runs the transaction and needs a connection. So each thread calls `release_connection` before
+    it waits. Thread-safe.
     """
 
-    def __init__(self, engine: Engine, release: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, engine: Engine, release_connection: Callable[[], None] = lambda: None) -> None:
         self._engine = engine
-        self._release = release
+        self._release_connection = release_connection
         self._lock = threading.Lock()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_QueuedWrite] = deque()
 
     def run(self, write: Write[Result]) -> Result:
-        """Return what `write` returns, once it is committed."""
-        self._release()
-        own = _Waiting(write)
+        """Run a write, commit it and return its result."""
+        self._release_connection()
+        own = _QueuedWrite(write)
         self._queue.append(own)
         with self._lock:
             while not own.is_done:
@@ -80,14 +85,14 @@ class GroupCommit:
         result: Result = own.result
         return result
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, batch: list[_QueuedWrite]) -> None:
         error: BaseException | None = None
         try:
             with self._engine.begin() as connection:
-                for waiting in batch:
-                    waiting.result = waiting.write(connection)
-        except BaseException as failure:  # noqa: BLE001 - every thread that waits raises it, whatever it is
+                for queued in batch:
+                    queued.result = queued.write(connection)
+        except BaseException as failure:  # noqa: BLE001 - every waiting thread raises it
             error = failure
-        for waiting in batch:
-            waiting.error = error
-            waiting.is_done = True
+        for queued in batch:
+            queued.error = error
+            queued.is_done = True

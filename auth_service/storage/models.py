@@ -1,7 +1,6 @@
 """The tables: users, sessions and the audit trail.
 
-Times are seconds since the epoch, as in tokens, so that a value computed from a row is the same to the bit on every
-database.
+Times are seconds since the epoch in double precision, so that every database returns exactly the stored value.
 """
 
 from uuid import UUID
@@ -16,7 +15,7 @@ from auth_service.events.client import MAX_ADDRESS, MAX_DEVICE
 
 
 class Base(DeclarativeBase):
-    """The tables of this service."""
+    """The base class of the tables of this service."""
 
 
 Database = scoped_session[Session]
@@ -44,34 +43,34 @@ class UserRow(Base):
 
 
 class SessionRow(Base):
-    """A session. `id` is the `sid` of its tokens; sessions/refresh_policy.py explains the columns of a refresh."""
+    """A session. `id` is the `sid` of its tokens. sessions/refresh_policy.py explains the columns of a refresh."""
 
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # No foreign key: the row outlives its user by an access token's lifetime, so that its end can be published again.
+    # No foreign key: the row of a deleted user is kept until its access tokens expire, to publish its end again.
     user_id: Mapped[UUID] = mapped_column(index=True)
     generation: Mapped[int] = mapped_column(default=0)
     seen_generation: Mapped[int] = mapped_column(default=0)
     rotated_at: Mapped[float] = mapped_column(Double)
     recent_rotations: Mapped[list[float]] = mapped_column(JSON, default=list)
     grace_began_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """The last of `recent_rotations`, as a column that a statement can compare."""
+    """The last of `recent_rotations`, in a column of its own so that SQL can compare it."""
     handle_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """SHA-256 of the opaque handle of a browser's session."""
+    """SHA-256 of the handle of a browser session, in hexadecimal digits."""
     created_at: Mapped[float] = mapped_column(Double)
     last_used_at: Mapped[float] = mapped_column(Double)
     expires_at: Mapped[float] = mapped_column(Double)
-    """The absolute end: no rotation moves it."""
+    """The absolute end of the session. A rotation does not change it."""
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
     access_expires_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """No access token of the session is valid after it: until then a revocation has to be kept."""
+    """When the last access token of the session expires. Until then a revocation is published."""
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     address: Mapped[str] = mapped_column(String(MAX_ADDRESS), default="")
 
 
 class AuditRow(Base):
-    """An audit record, for the account's owner to read. It outlives its user and its session."""
+    """An audit record. It is kept when its user or its session is deleted."""
 
     __tablename__ = "audit_events"
     __table_args__ = (Index("ix_audit_events_user_id_id", "user_id", "id"),)

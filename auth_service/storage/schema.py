@@ -1,6 +1,6 @@
-"""The migrations of the tables: Flask-Migrate over migrations/.
+"""Run the migrations in migrations/, with Flask-Migrate.
 
-Not imported by the app: importing Alembic takes half a second, and only commands need it.
+The app does not import this module: only commands need Alembic, and its import takes half a second.
 """
 
 import flask_migrate
@@ -25,5 +25,5 @@ def upgrade() -> None:
     try:
         flask_migrate.upgrade()
     except StoreUnavailable as error:
-        # The startup check explains the driver's error to the operator.
+        # `exit_if_unusable` explains the driver's error to the operator.
         raise DBAPIError(None, None, error.__cause__ or error) from None

@@ -15,12 +15,12 @@ _ENDED_COLUMNS = (SessionRow.user_id, SessionRow.id, SessionRow.expires_at, Sess
 
 
 def end_sessions(
-    connection: Connection, which: ColumnElement[bool], now: float, reason: EndReason, client: Client
+    connection: Connection, condition: ColumnElement[bool], now: float, reason: EndReason, client: Client
 ) -> Sequence[SessionEnded]:
-    """End the sessions that match `which` and have not ended, in one statement; return the events."""
+    """End the sessions that match `condition` and have not ended, in one statement; return the events."""
     statement = (
         update(SessionRow)
-        .where(which, SessionRow.revoked_at.is_(None))
+        .where(condition, SessionRow.revoked_at.is_(None))
         .values(revoked_at=now)
         .returning(*_ENDED_COLUMNS)
     )
@@ -31,7 +31,7 @@ def end_sessions(
 
 
 def sessions_of(user_id: UUID, *, keep: str | None = None) -> ColumnElement[bool]:
-    """Return the condition for the sessions of a user but `keep`."""
+    """Return the condition for the sessions of a user except `keep`."""
     if keep is None:
         return SessionRow.user_id == user_id
     return and_(SessionRow.user_id == user_id, SessionRow.id != keep)
@@ -48,7 +48,7 @@ def live_sessions(user_id: UUID, now: float, policy: RefreshPolicy) -> ColumnEle
 
 
 def surplus_sessions(newest: Session, now: float, policy: RefreshPolicy, max_sessions: int) -> ColumnElement[bool]:
-    """Return the condition for the oldest live sessions beyond `max_sessions`, of which `newest` is one."""
+    """Return the condition for the oldest live sessions that exceed `max_sessions`. `newest` is always kept."""
     surplus = (
         select(SessionRow.id)
         .where(live_sessions(newest.user_id, now, policy), SessionRow.id != newest.sid)
@@ -59,6 +59,6 @@ def surplus_sessions(newest: Session, now: float, policy: RefreshPolicy, max_ses
 
 
 def expired_sessions(before: float, policy: RefreshPolicy) -> ColumnElement[bool]:
-    """Return the condition for the sessions of which no token was valid after `before`."""
+    """Return the condition for the sessions whose tokens all expired before `before`."""
     is_expired = or_(SessionRow.expires_at < before, SessionRow.rotated_at < before - policy.idle_lifetime)
     return and_(is_expired, SessionRow.access_expires_at < before)

@@ -1,7 +1,6 @@
-"""SQL statements on sessions that every log-in or refresh runs, as text.
+"""SQL statements on sessions that a log-in or a refresh runs, as SQL text for SQLite and PostgreSQL.
 
-SQLAlchemy's expressions take longer to build than these statements take to run. The text is valid for SQLite and
-PostgreSQL.
+SQLAlchemy takes longer to build such a statement from expressions than the database takes to run it.
 """
 
 from sqlalchemy import JSON, Boolean, Uuid, bindparam, text
@@ -14,7 +13,7 @@ _COLUMNS = (
 
 
 def _find(condition: str) -> TextualSelect:
-    found = text(f"SELECT {_COLUMNS} FROM sessions WHERE {condition}")  # noqa: S608 - of constants
+    found = text(f"SELECT {_COLUMNS} FROM sessions WHERE {condition}")  # noqa: S608 - built from constants only
     return found.columns(user_id=Uuid(), recent_rotations=JSON())
 
 
@@ -26,11 +25,11 @@ FIND_WITH_USER = (
         SELECT {_COLUMNS}, email, roles, is_active
         FROM users LEFT JOIN sessions ON sessions.id = :sid AND sessions.user_id = users.id
         WHERE users.id = :user_id
-    """)  # noqa: S608 - of constants
+    """)  # noqa: S608 - built from constants only
     .bindparams(bindparam("user_id", type_=Uuid()))
     .columns(user_id=Uuid(), recent_rotations=JSON(), is_active=Boolean())
 )
-"""A user with the session; the session's columns are NULL if it is not the user's."""
+"""Find a user with a session. The session's columns are NULL if it does not belong to the user."""
 
 OPEN = text("""
     INSERT INTO sessions (id, user_id, generation, seen_generation, rotated_at, recent_rotations, grace_began_at,
@@ -39,7 +38,7 @@ OPEN = text("""
         :access_expires_at, :device, :address)
     ON CONFLICT (handle_hash) DO NOTHING
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
-"""Unless another session has the same handle."""
+"""Insert a session unless another one has the same handle."""
 
 ROTATE = text("""
     UPDATE sessions
@@ -53,7 +52,7 @@ ROTATE = text("""
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
         (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at, access_expires_at
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
-"""Rotate the newest token of an active user while no grace time is running. Returns what access tokens need."""
+"""Rotate the newest token of an active user if no rotation is in grace. Returns the values for the new tokens."""
 
 REPLACE = text("""
     UPDATE sessions
@@ -63,13 +62,13 @@ REPLACE = text("""
     WHERE id = :sid AND generation = :read_generation AND seen_generation = :read_seen_generation
         AND revoked_at IS NULL AND expires_at > :now
 """).bindparams(bindparam("recent_rotations", type_=JSON()))
-"""Compare and set: only if the row still has the generations that were read."""
+"""Store a changed session if the row still has the generations that were read (compare and set)."""
 
 RAISE_SEEN = text("""
     UPDATE sessions SET seen_generation = :seen
     WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
 """)
-"""Only upwards, and never beyond the generation that was issued."""
+"""Raise the seen generation, at most to the session's generation."""
 
 RENEW = text("""
     UPDATE sessions

@@ -74,7 +74,7 @@ class SqlSessionStore:
         handle_hash: str | None = None,
         replaces: str | None = None,
     ) -> bool:
-        """Store a new session of a user whose password was verified; False if the user has changed since."""
+        """Store a new session of a user whose password was verified; return False if the user has changed since."""
         now = session.state.rotated_at
         user_values = {
             "user_id": user.id,
@@ -88,7 +88,7 @@ class SqlSessionStore:
             if not connection.execute(LOG_IN, user_values).rowcount:
                 return False, ()
             if not connection.execute(OPEN, session_values).rowcount:
-                # Returned, not raised: an exception would undo the other writes of this commit.
+                # Returned, because an exception would roll back the other writes of a group commit.
                 return HandleTaken(), ()
             events: list[Event] = [LoggedIn(now, session.user_id, client, session.sid)]
             if replaces:
@@ -115,15 +115,15 @@ class SqlSessionStore:
         return _session(row) if row else None
 
     def find_with_user(self, sid: str, user_id: UUID) -> SessionWithUser | None:
-        """Return a user with the session `sid` if it is the user's; None if there is no such user."""
+        """Return the user, with the session `sid` if it belongs to the user; None if there is no such user."""
         row = self._database.execute(FIND_WITH_USER, {"sid": sid, "user_id": user_id}).one_or_none()
         if row is None:
             return None
         *columns, email, roles, is_active = row
         return SessionWithUser(None if row.id is None else _session(columns), email, roles, is_active)
 
-    def rotate_undisputed(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
-        """Rotate an active user's newest token in one statement; None while a grace time is running."""
+    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
+        """Rotate a refresh token in one statement; return None if that is not allowed or a rotation is in grace."""
         values = {
             "sid": sid,
             "user_id": user_id,
@@ -143,7 +143,7 @@ class SqlSessionStore:
         return Refreshed(Rotate(), Session(sid, user_id, state), email, roles)
 
     def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
-        """Write `changed` if the stored session is still live and equal to `read`; return whether it was."""
+        """Store `changed` if the stored session is live and has the generations of `read`, else return False."""
         values = _values_of_change(read, changed, now)
         state = changed.state
         events: list[Event] = []
@@ -162,7 +162,7 @@ class SqlSessionStore:
         return self._transactions.record(write)
 
     def renew(self, sid: str, now: float) -> bool:
-        """Restart the idle time of a session; return False if it has ended."""
+        """Restart the idle time of a session; return False if it has ended or is past its absolute end."""
         values = {
             "sid": sid,
             "now": now,
@@ -171,22 +171,22 @@ class SqlSessionStore:
         }
         return self._transactions.run(lambda connection: connection.execute(RENEW, values).rowcount == 1)
 
-    def raise_seen(self, seen: Iterable[tuple[str, int]]) -> None:
+    def raise_seen_generations(self, seen: Iterable[tuple[str, int]]) -> None:
         """Raise the seen generation of each `sid`. It never falls, and never exceeds the session's generation."""
-        # Sorted: two reports of the same sessions lock the rows in the same order and cannot deadlock.
+        # Sorted, so that two reports of the same sessions lock rows in the same order and cannot deadlock.
         entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
         if entries:
             self._transactions.run(lambda connection: connection.execute(RAISE_SEEN, entries))
 
     def end(self, sid: str, now: float, reason: EndReason, *, owner: UUID | None = None) -> bool:
-        """End a session; return False if it had ended, does not exist or is not the `owner`'s."""
-        which = SessionRow.id == sid
+        """End a session; return False if it has ended before, does not exist or does not belong to `owner`."""
+        condition = SessionRow.id == sid
         if owner is not None:
-            which &= SessionRow.user_id == owner
-        return self._end(which, now, reason) == 1
+            condition &= SessionRow.user_id == owner
+        return self._end(condition, now, reason) == 1
 
     def end_all(self, user_id: UUID, now: float, reason: EndReason, *, keep: str | None = None) -> int:
-        """End every session of a user but `keep` and return how many ended."""
+        """End every session of a user except `keep`; return how many ended."""
         return self._end(sessions_of(user_id, keep=keep), now, reason)
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
@@ -208,11 +208,11 @@ class SqlSessionStore:
         return [ListedSession(*row) for row in rows]
 
     def ended_sessions(self, at: float) -> Sequence[EndedSession]:
-        """Return the ended sessions of which an access token may still be unexpired at `at`, the oldest first."""
+        """Return the ended sessions whose access tokens may be unexpired at `at`, in the order of their ends."""
         earliest = at - LONGEST_ACCESS_LIFETIME - ACCESS_EXPIRY_PADDING
         rows = self._database.execute(
             select(SessionRow.id, SessionRow.revoked_at, SessionRow.access_expires_at)
-            .where(SessionRow.revoked_at >= earliest)  # follows from the next condition, and has an index
+            .where(SessionRow.revoked_at >= earliest)  # the next condition implies it; this one uses an index
             .where(SessionRow.access_expires_at >= at)
             .order_by(SessionRow.revoked_at)
         ).all()
@@ -220,24 +220,24 @@ class SqlSessionStore:
         return [EndedSession(sid, ended_at, expires) for sid, ended_at, expires in rows if ended_at is not None]
 
     def prune(self, before: float, limit: int) -> int:
-        """Delete at most `limit` sessions of which no token was valid after `before`; return how many."""
+        """Delete at most `limit` sessions whose tokens all expired before `before`; return how many."""
         expired = select(SessionRow.id).where(expired_sessions(before, self._policy)).limit(limit)
         statement = delete(SessionRow).where(SessionRow.id.in_(expired))
         return self._transactions.run(lambda connection: connection.execute(statement).rowcount)
 
-    def _end(self, which: ColumnElement[bool], now: float, reason: EndReason) -> int:
+    def _end(self, condition: ColumnElement[bool], now: float, reason: EndReason) -> int:
         client = self._current_client()
 
         def write(connection: Connection) -> tuple[int, Sequence[Event]]:
-            ended = end_sessions(connection, which, now, reason, client)
+            ended = end_sessions(connection, condition, now, reason, client)
             return len(ended), ended
 
         return self._transactions.record(write)
 
 
 def _session(row: Sequence[Any]) -> Session:
-    sid, user_id, generation, seen_generation, rotated_at, recent_rotations, *ends = row
-    state = SessionState(generation, seen_generation, rotated_at, tuple(recent_rotations), *ends)
+    sid, user_id, generation, seen_generation, rotated_at, recent_rotations, *end_times = row
+    state = SessionState(generation, seen_generation, rotated_at, tuple(recent_rotations), *end_times)
     return Session(sid, user_id, state)
 
 

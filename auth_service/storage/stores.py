@@ -1,4 +1,4 @@
-"""The SQL stores, as the application uses them."""
+"""Create the SQL stores of the application."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
 from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
-from auth_service.storage.group_commit import Commits, GroupCommit, SeparateCommits
+from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
 from auth_service.storage.session_store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_store import SqlUserStore
 
 
 class Stores(NamedTuple):
-    """One store of each kind, on the same database."""
+    """One store of each kind, all on the same database."""
 
     users: UserStore
     sessions: SessionStore
@@ -30,13 +30,13 @@ class Stores(NamedTuple):
 def sql_stores(
     engine: Engine, policy: RefreshPolicy, dispatch: Dispatch, current_client: Callable[[], Client]
 ) -> Stores:
-    """Return the stores on `engine`; they dispatch events and attribute changes to `current_client()`."""
+    """Return the stores on `engine`. The events that they dispatch name `current_client()` as the client."""
     database = current_database()
-    commits: Commits
+    commits: CommitStrategy
     if engine.dialect.name == "sqlite":
         commits = GroupCommit(engine, release_connection)
     else:
-        commits = SeparateCommits(database)
+        commits = SeparateTransactions(database)
     transactions = Transactions(commits, dispatch)
     return Stores(
         SqlUserStore(database, engine, transactions, current_client),

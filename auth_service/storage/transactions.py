@@ -1,6 +1,6 @@
-"""Transactions that change something: commit, record in the audit trail, and dispatch the events afterwards.
+"""Transactions of the stores: run a write, add its audit records, commit, then dispatch its events.
 
-Every store writes through it, so no caller has to record or dispatch what it did.
+Every store writes through Transactions, so no caller has to record or dispatch an event.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,25 +11,25 @@ from auth_service.audit.trail import stored_records
 from auth_service.events.account_events import Event
 from auth_service.events.dispatcher import Dispatch
 from auth_service.storage.audit_statements import add_records
-from auth_service.storage.group_commit import Commits, Result, Write
+from auth_service.storage.group_commit import CommitStrategy, Result, Write
 
 RecordedWrite = Callable[[Connection], tuple[Result, Sequence[Event]]]
-"""Statements that return their result and what happened; like Write, they fail only if the database does."""
+"""Runs statements and returns a result and the events. Like a Write, it raises only if the database fails."""
 
 
 class Transactions:
     """Runs writes, each in a transaction that is committed when `run` or `record` returns."""
 
-    def __init__(self, commits: Commits, dispatch: Dispatch) -> None:
+    def __init__(self, commits: CommitStrategy, dispatch: Dispatch) -> None:
         self._commits = commits
         self._dispatch = dispatch
 
     def run(self, write: Write[Result]) -> Result:
-        """Run a write that the audit trail does not record."""
+        """Run a write without events, commit it and return its result."""
         return self._commits.run(write)
 
     def record(self, write: RecordedWrite[Result]) -> Result:
-        """Run a write, record its events in the same transaction, and dispatch them after the commit."""
+        """Run a write and return its result. Record its events in the transaction; dispatch them after the commit."""
 
         def write_and_record(connection: Connection) -> tuple[Result, Sequence[Event]]:
             result, events = write(connection)

@@ -1,7 +1,6 @@
-"""SQL statements on users that every log-in or authenticated request runs, as text.
+"""SQL statements on users that a log-in or an authenticated request runs, as SQL text for SQLite and PostgreSQL.
 
-SQLAlchemy's expressions take longer to build than these statements take to run. The text is valid for SQLite and
-PostgreSQL.
+SQLAlchemy takes longer to build such a statement from expressions than the database takes to run it.
 """
 
 from sqlalchemy import Boolean, Uuid, bindparam, text
@@ -9,23 +8,25 @@ from sqlalchemy import Boolean, Uuid, bindparam, text
 _COLUMNS = "id, email, first_name, last_name, roles, is_active, password_hash, password_changed_at"
 
 FIND_BY_ID = (
-    text(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id")  # noqa: S608 - of constants
+    text(f"SELECT {_COLUMNS} FROM users WHERE id = :user_id")  # noqa: S608 - built from constants only
     .bindparams(bindparam("user_id", type_=Uuid()))
     .columns(id=Uuid(), is_active=Boolean())
 )
 
 FIND_BY_EMAIL = text(f"""
     SELECT {_COLUMNS}
-    FROM users WHERE email_folded IN (:email_key, :own_key)
-    ORDER BY email_folded = :own_key DESC LIMIT 1
-""").columns(id=Uuid(), is_active=Boolean())  # noqa: S608 - of constants
+    FROM users WHERE email_folded IN (:email_key, :legacy_key)
+    ORDER BY email_folded = :legacy_key DESC LIMIT 1
+""").columns(id=Uuid(), is_active=Boolean())  # noqa: S608 - built from constants only
 
 LOG_IN = text("""
     UPDATE users SET last_login_at = :now, password_hash = :password_hash
     WHERE id = :user_id AND is_active AND password_changed_at = :password_changed_at
 """).bindparams(bindparam("user_id", type_=Uuid()))
-"""Only if the password is still the one that was verified. It locks the row: a password change or a deactivation that
-runs at the same time cannot miss the session that this transaction adds."""
+"""Record a log-in if the user is still active and has the password that was verified.
+
+The statement locks the row, so a concurrent password change or deactivation waits and then ends the new session too.
+"""
 
 REGISTER = text("""
     INSERT INTO users (id, email, email_folded, password_hash, first_name, last_name, roles, is_active, created_at,
@@ -33,4 +34,4 @@ REGISTER = text("""
     VALUES (:id, :email, :email_folded, :password_hash, :first_name, :last_name, :roles, true, :now, :now)
     ON CONFLICT (email_folded) DO NOTHING
 """).bindparams(bindparam("id", type_=Uuid()))
-"""Unless the mailbox is registered."""
+"""Insert a user unless another one has registered with this mailbox."""

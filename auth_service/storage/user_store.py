@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, delete, func, select, update
 
-from auth_service.accounts.email_addresses import email_key, own_key
+from auth_service.accounts.email_addresses import email_key, legacy_key
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import NewUser, User
 from auth_service.events.account_events import (
@@ -53,15 +53,15 @@ class SqlUserStore:
 
     def find_by_email(self, email: str) -> User | None:
         """Return the user with this mailbox, active or not."""
-        # A connection of its own, released at once: a log-in must not hold one while it hashes the password.
+        # A separate connection, released at once: a log-in must not hold one while it hashes the password.
         with self._engine.connect() as connection:
-            keys = {"email_key": email_key(email), "own_key": own_key(email)}
+            keys = {"email_key": email_key(email), "legacy_key": legacy_key(email)}
             row = connection.execute(FIND_BY_EMAIL, keys).one_or_none()
         return _user(row) if row else None
 
     def is_email_taken(self, email: str) -> bool:
         """Return whether a user has registered with this mailbox."""
-        has_mailbox = UserRow.email_folded.in_((email_key(email), own_key(email)))
+        has_mailbox = UserRow.email_folded.in_((email_key(email), legacy_key(email)))
         return bool(self._database.scalar(select(func.count()).where(has_mailbox)))
 
     def register(self, user: NewUser, now: float) -> User:
@@ -82,7 +82,7 @@ class SqlUserStore:
         return User(user_id, user.email, user.first_name, user.last_name, user.roles, True, user.password_hash, now)
 
     def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
-        """Set the first_name and last_name in `names` and return the user; None if there is none."""
+        """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
         if not names:
             return self.find(user_id)
         statement = update(UserRow).where(UserRow.id == user_id).values(dict(names)).returning(*_COLUMNS)
@@ -90,7 +90,7 @@ class SqlUserStore:
         return _user(row) if row else None
 
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
-        """Store the hash and end every session but `keep`; False if the password was changed meanwhile."""
+        """Store the hash and end every session except `keep`; return False if the user was changed meanwhile."""
         statement = (
             update(UserRow)
             .where(_is(user), UserRow.is_active, UserRow.password_changed_at == user.password_changed_at)
@@ -100,52 +100,52 @@ class SqlUserStore:
         return self._change_and_end(user, statement, event, EndReason.PASSWORD_CHANGED, keep=keep) is not None
 
     def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
-        """Set the user's roles and end its sessions, whose tokens have the old ones. Return how many ended."""
-        words = " ".join(roles)
-        event = RolesChanged(now, user.id, self._current_client(), words)
-        statement = update(UserRow).where(_is(user)).values(roles=words)
+        """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
+        joined_roles = " ".join(roles)
+        event = RolesChanged(now, user.id, self._current_client(), joined_roles)
+        statement = update(UserRow).where(_is(user)).values(roles=joined_roles)
         return self._change_and_end(user, statement, event, EndReason.ROLES_CHANGED) or 0
 
     def activate(self, user: User) -> None:
-        """Let the user log in again."""
+        """Allow the user to log in again."""
         statement = update(UserRow).where(_is(user)).values(is_active=True)
         self._transactions.run(lambda connection: connection.execute(statement))
 
     def deactivate(self, user: User, now: float) -> int:
-        """Forbid the user to log in and end its sessions. Return how many ended."""
+        """Forbid the user to log in and end its sessions. Return how many sessions ended."""
         event = UserDeactivated(now, user.id, self._current_client())
         statement = update(UserRow).where(_is(user)).values(is_active=False)
         return self._change_and_end(user, statement, event, EndReason.USER_DEACTIVATED) or 0
 
     def delete(self, user: User, now: float) -> int:
-        """Delete the user and end its sessions. Return how many ended."""
+        """Delete the user and end its sessions. Return how many sessions ended."""
         event = UserDeleted(now, user.id, self._current_client())
         return self._change_and_end(user, delete(UserRow).where(_is(user)), event, EndReason.USER_DELETED) or 0
 
-    def count(self, only: UUID | None) -> int:
-        """Return the number of users, of those with the id `only` if it is given."""
+    def count(self, user_id: UUID | None) -> int:
+        """Return the number of users; with `user_id`, 1 if there is such a user, else 0."""
         statement = select(func.count()).select_from(UserRow)
-        if only is not None:
-            statement = statement.where(UserRow.id == only)
+        if user_id is not None:
+            statement = statement.where(UserRow.id == user_id)
         return self._database.scalar(statement) or 0
 
-    def page(self, only: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
-        """Return users in the order of registration, only the one with the id `only` if it is given."""
+    def page(self, user_id: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
+        """Return users in the order of registration; with `user_id`, only that user."""
         statement = select(*_COLUMNS).order_by(UserRow.created_at, UserRow.id).offset(offset).limit(limit)
-        if only is not None:
-            statement = statement.where(UserRow.id == only)
+        if user_id is not None:
+            statement = statement.where(UserRow.id == user_id)
         return [_user(row) for row in self._database.execute(statement)]
 
     def _change_and_end(
         self, user: User, statement: Update | Delete, event: Event, reason: EndReason, *, keep: str | None = None
     ) -> int | None:
-        """Change the user and end its sessions but `keep`; None if the statement found no user."""
+        """Change the user and end its sessions except `keep`. Return how many ended; None if no row was changed."""
 
         def write(connection: Connection) -> tuple[int | None, Sequence[Event]]:
             if not connection.execute(statement).rowcount:
                 return None, ()
-            which = sessions_of(user.id, keep=keep)
-            ended = end_sessions(connection, which, event.at, reason, event.client)
+            sessions = sessions_of(user.id, keep=keep)
+            ended = end_sessions(connection, sessions, event.at, reason, event.client)
             return len(ended), (event, *ended)
 
         return self._transactions.record(write)

@@ -1,7 +1,7 @@
-"""Counters of attempts: fixed windows that begin with the first attempt, in Redis for all workers.
+"""Attempt counters in Redis, shared by all workers: fixed windows that begin with the first attempt.
 
-Failure policy: while Redis does not answer, each worker counts by itself and from zero. No request waits, and none is
-admitted uncounted. Those counts are dropped when Redis is back.
+Failure policy: while Redis does not reply, each worker counts alone, from zero. No request waits, and every attempt
+is counted. When Redis replies again, its counts apply.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 from auth_service.throttling.local_counters import LocalCounters
 from chassis.rates import Rate
 
-# Sent as text: a restarted Redis does not know a script by its hash.
+# Sent as text with EVAL, because a restarted Redis does not know the script for EVALSHA.
 _ADMIT = """
 local counted = {}
 for i = 1, #KEYS, 2 do
@@ -28,9 +28,9 @@ for _, i in ipairs(counted) do
 end
 return {0, unpack(counted)}
 """
-"""KEYS are pairs of a counter and its waiver, ARGV pairs of a limit and a window in seconds.
+"""Count an attempt. KEYS are pairs of a counter and its waiver, ARGV pairs of a limit and a window in seconds.
 
-Returns the seconds to wait and, if they are 0, the positions of the counters that count the attempt.
+Returns the seconds to wait. If they are 0, the positions in KEYS of the counters that counted the attempt follow.
 """
 
 _NO_WAIVER = ""
@@ -38,7 +38,7 @@ _NO_WAIVER = ""
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A rate and the name under which attempts are counted. It does not apply while `waiver` has a count."""
+    """A limit (`rate`) and the `name` under which attempts are counted. It is skipped while `waiver` has a count."""
 
     rate: Rate
     name: tuple[str, ...]
@@ -46,53 +46,55 @@ class Counter:
 
     @property
     def key(self) -> str:
-        """The Redis key. It contains the rate, so that a changed rate counts from zero."""
+        """Return the Redis key. It contains the rate, so that a changed rate counts from zero."""
         return f"tries:{'/'.join(self.name)}/{self.rate.count}/{self.rate.seconds}"
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """An admitted attempt with the counters that count it, or a refused one with the seconds to wait."""
+    """The decision on an attempt: admitted by `counted_by`, or refused if `wait_seconds` is not 0."""
 
-    counted: Sequence[Counter] = ()
+    counted_by: Sequence[Counter] = ()
     wait_seconds: int = 0
 
 
 class AttemptCounters:
-    """Counts attempts in one atomic step each. Safe for threads."""
+    """Counts attempts, each in one atomic step. Thread-safe."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
         self._local = LocalCounters()
 
     def admit(self, *counters: Counter) -> Admission:
-        """Count an attempt under every counter, or under none if one has reached its limit. One round trip."""
-        keys = [key for one in counters for key in (one.key, one.waiver.key if one.waiver else _NO_WAIVER)]
-        limits = [number for one in counters for number in (one.rate.count, one.rate.seconds)]
+        """Count an attempt with every counter, or refuse it if one has reached its limit. One round trip."""
+        keys = [
+            key for counter in counters for key in (counter.key, counter.waiver.key if counter.waiver else _NO_WAIVER)
+        ]
+        limits = [number for counter in counters for number in (counter.rate.count, counter.rate.seconds)]
         try:
-            (reply,) = self._redis.exchange(("EVAL", _ADMIT, len(keys), *keys, *limits))
+            (reply,) = self._redis.send_pipeline(("EVAL", _ADMIT, len(keys), *keys, *limits))
         except RedisUnavailable:
             return self._admit_locally(counters)
-        wait_seconds, *positions = cast(list[int], reply)
+        wait_seconds, *positions = cast(list[int], reply)  # Lua counts from 1, and each counter has two keys
         return Admission([counters[position // 2] for position in positions], wait_seconds)
 
     def decrement(self, counters: Sequence[Counter]) -> None:
-        """Count one attempt less under each counter. One round trip."""
-        self.settle(decremented=counters)
+        """Decrement each counter by one attempt. One round trip."""
+        self.update(decremented=counters)
 
-    def settle(
+    def update(
         self,
         *,
         reset: Sequence[Counter] = (),
         decremented: Sequence[Counter] = (),
         set_to_one: Sequence[Counter] = (),
     ) -> None:
-        """Delete the counters in `reset`, decrement others, and set others to 1 with a new window. One round trip."""
+        """Delete, decrement, or set counters to 1 with a new window. One round trip."""
         commands: list[Command] = [("DEL", *(counter.key for counter in reset))] if reset else []
         commands += [command for counter in decremented for command in _decrement(counter)]
         commands += [("SET", counter.key, 1, "EX", counter.rate.seconds) for counter in set_to_one]
         try:
-            self._redis.exchange(*commands)
+            self._redis.send_pipeline(*commands)
         except RedisUnavailable:
             for counter in (*reset, *set_to_one):
                 self._local.reset(counter.key)
@@ -103,15 +105,15 @@ class AttemptCounters:
 
     def _admit_locally(self, counters: Sequence[Counter]) -> Admission:
         with self._local.lock:
-            counted = [one for one in counters if not (one.waiver and self._local.count(one.waiver.key))]
-            for counter in counted:
+            counted_by = [one for one in counters if not (one.waiver and self._local.count(one.waiver.key))]
+            for counter in counted_by:
                 if self._local.count(counter.key) >= counter.rate.count:
                     return Admission(wait_seconds=self._local.seconds_left(counter.key))
-            for counter in counted:
+            for counter in counted_by:
                 self._local.add(counter.key, 1, counter.rate.seconds)
-        return Admission(counted)
+        return Admission(counted_by)
 
 
 def _decrement(counter: Counter) -> tuple[Command, Command]:
-    # If the window has ended, the next one begins at -1; without SET the key would never expire.
+    # If the window has ended, DECR starts the next one at -1. SET gives its key an expiry.
     return ("SET", counter.key, 0, "EX", counter.rate.seconds, "NX"), ("DECR", counter.key)

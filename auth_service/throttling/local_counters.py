@@ -1,4 +1,4 @@
-"""Counters of one worker, for the time when Redis does not answer: fixed windows that begin with the first count."""
+"""Counters in the memory of one worker, for use while Redis does not reply."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ PRUNE_INTERVAL = 60.0
 
 
 class LocalCounters:
-    """Counts by key in memory. Safe for threads; hold `lock` to make several calls one step."""
+    """Counts by key, in fixed windows that begin with the first count. Hold `lock` to make several calls atomic."""
 
     def __init__(self, *, clock: Clock = time.monotonic) -> None:
         self.lock = threading.RLock()
@@ -20,12 +20,12 @@ class LocalCounters:
         self._prune_at = 0.0
 
     def count(self, key: str) -> int:
-        """Return the count of the current window; 0 if there is none."""
+        """Return the count of the current window; 0 if there is no window."""
         count, ends_at = self._windows.get(key, (0, 0.0))
         return count if self._clock() < ends_at else 0
 
     def add(self, key: str, amount: int, window_seconds: float) -> None:
-        """Add `amount` to the current window, or begin a window with it."""
+        """Add `amount` to the current window; if there is none, begin one of `window_seconds`."""
         with self.lock:
             now = self._clock()
             self._prune(now)
@@ -35,7 +35,7 @@ class LocalCounters:
             self._windows[key] = (count + amount, ends_at)
 
     def reset(self, key: str) -> None:
-        """End the current window."""
+        """Delete the current window."""
         with self.lock:
             self._windows.pop(key, None)
 

@@ -1,11 +1,12 @@
-"""The log-in throttle: how often passwords may fail and accounts be registered, per account and address (ASVS 2.2.1).
+"""The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 2.2.1).
 
-Failures count; successes and refreshes do not. Three counters apply to a log-in: one for the account from this
-address, one for the address, and a larger one for the account from all addresses. The last one does not apply to an
-address from which the account has logged in before, so that nobody can lock its owner out.
+Only failed log-ins count. Each has three limits: one for the account from this address, one for the address, and a
+higher one for the account from all addresses. The last limit does not apply to an address from which the account has
+logged in before, so that an attacker cannot lock its owner out.
 
-Known and unknown accounts are treated alike and counted under a keyed hash. An attempt counts as a failure from its
-start, so that parallel attempts gain nothing. It is taken off again if the password was right or was not verified.
+Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
+from its start, so that parallel attempts cannot exceed a limit. The count is decremented if the password is right or
+was not verified.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,14 +17,14 @@ from auth_service.throttling.attempt_counters import AttemptCounters, Counter
 from chassis.client_network import client_network
 from chassis.rates import Rate
 
-_TRUSTED = Rate(1, 30 * 86_400)
-"""How long an account trusts an address from which it has logged in."""
+_TRUST_RATE = Rate(1, 30 * 86_400)
+"""The rate of the trust counter: an address is trusted for 30 days after a log-in from it."""
 
 _LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
 
 
 class Throttled(Exception):
-    """There were too many attempts. The next one may be made in `seconds`."""
+    """There were too many attempts. The client may retry in `seconds` seconds."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class Throttled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRates:
-    """The limits of failed log-ins and of registrations."""
+    """The limits on failed log-ins and registrations."""
 
     failures: Rate
     """Failures of one account from one address."""
@@ -44,14 +45,17 @@ class ThrottleRates:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt: the account's keyed hash and the client's network, "" if it is unknown."""
+    """An attempt: the keyed hash of the account's name, and the client's network ("" if unknown)."""
 
     account: str
     network: str
 
 
 class LoginThrottle:
-    """Refuses attempts beyond the limits; with `rates` None it refuses none."""
+    """Refuses attempts above the limits. If `rates` is None, it refuses none.
+
+    `pseudonym` returns a keyed hash of an account's name.
+    """
 
     def __init__(
         self, counters: AttemptCounters, rates: ThrottleRates | None, pseudonym: Callable[[str], str]
@@ -65,39 +69,39 @@ class LoginThrottle:
         return Attempt(self._pseudonym(email_key(email)), client_network(address))
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
-        """Count a failed log-in and return the counters that count it. Raises Throttled."""
+        """Count the attempt as a failed log-in and return the counters that counted it. Raises Throttled."""
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return ()
         if not network:
-            return self._admit(_of_account(rates, account))
+            return self._admit(_account_counter(rates, account))
         return self._admit(
-            _of_account_and_network(rates, account, network),
-            _of_network(rates, network),
-            _of_account(rates, account, waiver=_trust(account, network)),
+            _account_and_network_counter(rates, account, network),
+            _network_counter(rates, network),
+            _account_counter(rates, account, waiver=_trust_counter(account, network)),
         )
 
-    def cancel(self, counted: Sequence[Counter]) -> None:
-        """Take an attempt off the counters that count it: its password was not verified."""
-        if counted:
-            self._counters.decrement(counted)
+    def cancel(self, counted_by: Sequence[Counter]) -> None:
+        """Decrement the counters of an attempt whose password was not verified."""
+        if counted_by:
+            self._counters.decrement(counted_by)
 
     def record_success(self, attempt: Attempt) -> None:
-        """Forget the account's failures and trust its address. The failures of others from the address stay."""
+        """Delete the account's failures and trust its address. Failures of other accounts from it still count."""
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return
         if not network:
-            self._counters.settle(reset=[_of_account(rates, account)])
+            self._counters.update(reset=[_account_counter(rates, account)])
             return
-        self._counters.settle(
-            reset=[_of_account(rates, account), _of_account_and_network(rates, account, network)],
-            decremented=[_of_network(rates, network)],
-            set_to_one=[_trust(account, network)],
+        self._counters.update(
+            reset=[_account_counter(rates, account), _account_and_network_counter(rates, account, network)],
+            decremented=[_network_counter(rates, network)],
+            set_to_one=[_trust_counter(account, network)],
         )
 
     def admit_registration(self, attempt: Attempt) -> None:
-        """Count a registration, successful or not. Raises Throttled."""
+        """Count a registration, even if it will fail. Raises Throttled."""
         if self._rates is None:
             return
         counters = [Counter(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
@@ -109,20 +113,20 @@ class LoginThrottle:
         admission = self._counters.admit(*counters)
         if admission.wait_seconds:
             raise Throttled(admission.wait_seconds)
-        return admission.counted
+        return admission.counted_by
 
 
-def _of_account_and_network(rates: ThrottleRates, account: str, network: str) -> Counter:
+def _account_and_network_counter(rates: ThrottleRates, account: str, network: str) -> Counter:
     return Counter(rates.failures, (_LOGIN, account, network))
 
 
-def _of_network(rates: ThrottleRates, network: str) -> Counter:
+def _network_counter(rates: ThrottleRates, network: str) -> Counter:
     return Counter(rates.failures_of_address, (_LOGIN, network))
 
 
-def _of_account(rates: ThrottleRates, account: str, waiver: Counter | None = None) -> Counter:
+def _account_counter(rates: ThrottleRates, account: str, waiver: Counter | None = None) -> Counter:
     return Counter(rates.failures_of_account, (_LOGIN, account), waiver)
 
 
-def _trust(account: str, network: str) -> Counter:
-    return Counter(_TRUSTED, (_TRUST, account, network))
+def _trust_counter(account: str, network: str) -> Counter:
+    return Counter(_TRUST_RATE, (_TRUST, account, network))

@@ -1,9 +1,9 @@
-"""Token grants: tokens for a password, tokens for a refresh token, and revocation.
+"""Token grants: issue tokens for a password or a refresh token, and revoke them.
 
-SQL decides. The Redis blacklist saves queries for tokens that are known to be spent or revoked.
+SQL is the source of truth. The Redis blacklist refuses known used and revoked tokens without a query.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -21,10 +21,12 @@ from auth_service.sessions.refresh_policy import (
     Ended,
     Expired,
     RefreshPolicy,
+    ReissuePresented,
+    ReissueSuccessor,
     Replay,
     Rotate,
     decide,
-    oldest_redeemable,
+    lowest_valid_generation,
 )
 from auth_service.sessions.store import Refreshed, Session, SessionStore, new_session
 from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
@@ -35,13 +37,16 @@ from contract.claims import AccessClaims, ExpiredToken, InvalidToken
 
 Signed = TypeVar("Signed")
 
+_DECISION_NAMES: Mapping[type, str] = {Rotate: "rotate", ReissueSuccessor: "reissue", ReissuePresented: "reissuesame"}
+"""The log field `decision` of each decision that issues tokens."""
+
 
 class BadCredentials(Exception):
-    """No active account has this address and this password. It does not tell which of the two was wrong."""
+    """No active account has this e-mail address and password. The error does not reveal which of the two is wrong."""
 
 
-class SpentToken(InvalidToken):
-    """The refresh token was spent, or its session has ended."""
+class UsedOrEndedToken(InvalidToken):
+    """The refresh token is a used one, or its session has ended."""
 
     def __init__(self) -> None:
         super().__init__("Token is blacklisted")
@@ -49,7 +54,7 @@ class SpentToken(InvalidToken):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenedSession(Generic[Signed]):
-    """A new session, its user, and the tokens that were signed for it."""
+    """A new session, its user, and `signed`: the tokens that were signed for it."""
 
     user: User
     session: Session
@@ -58,7 +63,7 @@ class OpenedSession(Generic[Signed]):
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Grants and revokes tokens. Durations are in seconds; `max_sessions` per user, 0 is no limit."""
+    """Grants and revokes tokens. `session_lifetime` is in seconds, `max_sessions` per user (0: no limit)."""
 
     users: UserStore
     sessions: SessionStore
@@ -88,23 +93,23 @@ class Grants:
         handle_hash: str | None = None,
         replaces: str | None = None,
     ) -> OpenedSession[Signed]:
-        """Open a session for the user with this password; `sign` is a method of the issuer.
+        """Open a session for the user with this e-mail address and password, and sign its tokens with `sign`.
 
         If it succeeds, the session with the handle hash `replaces` ends (ASVS 7.2.4).
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
-        self.passwords.check_room()  # under overload no query is made for a request that will be refused
-        with self._throttled(email, client) as attempt:
+        self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
+        with self._counting_failures(email, client) as attempt:
             user = self.users.find_by_email(email)
             now = self.clock()
             session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
             with self.passwords.verifying(password, user.password_hash if user else None) as pending:
-                # Signed while the hash is computed, for unknown users too: the time must not tell which accounts
+                # Signed while the hash is computed, for unknown users too: the time must not reveal which accounts
                 # exist. The tokens are returned only if the password is right.
                 signed = sign(user or DUMMY_USER, session, now)
                 check = pending.result()
             if user is None or not check.is_right or not user.is_active:
-                raise self._failed(attempt, user, client, is_right=check.is_right)
+                raise self._record_failure(attempt, user, client, is_right=check.is_right)
             needs_rehash = check.needs_rehash or self.passwords.is_outdated(user.password_hash)
             is_open = self.sessions.open(
                 session,
@@ -116,13 +121,13 @@ class Grants:
                 replaces=replaces,
             )
             if not is_open:
-                raise self._failed(attempt, user, client, is_right=False)
+                raise self._record_failure(attempt, user, client, is_right=False)
             return OpenedSession(user, session, signed)
 
     def verify_password(self, user: User, password: str, client: Client) -> bool:
         """Return whether `password` is the password of a user who is logged in. Raises Throttled or HashingBusy."""
         try:
-            with self._throttled(user.email, client):
+            with self._counting_failures(user.email, client):
                 if not self.passwords.verify(password, user.password_hash):
                     raise BadCredentials
         except BadCredentials:
@@ -130,7 +135,7 @@ class Grants:
         return True
 
     def refresh(self, token: str, client: Client) -> TokenPair:
-        """Return the successor of a refresh token and a new access token. A replay ends the session.
+        """Return a new access token and the next refresh token. A replay ends the session.
 
         Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
         """
@@ -143,21 +148,24 @@ class Grants:
             case Expired():
                 raise ExpiredToken
             case Ended() | Replay():
-                raise SpentToken
+                raise UsedOrEndedToken
         self.dispatch((self._event_of(refreshed, client, now),))
         return self.issuer.pair(refreshed, refreshed.session, now)
 
     def revoke(self, token: str) -> None:
-        """End the session of a refresh token. Raises InvalidToken or a subclass, also the second time."""
+        """End the session of a refresh token. Raises InvalidToken or a subclass, also if it has ended before."""
         claims = self._read_unless_ended(token)
-        was_spent = self.is_spent(claims)
-        reason = EndReason.REPLAY if was_spent else EndReason.LOGOUT
-        if not self.sessions.end(claims.session, self.clock(), reason) or was_spent:
-            raise SpentToken
+        was_used_or_ended = self.is_used_or_ended(claims)
+        reason = EndReason.REPLAY if was_used_or_ended else EndReason.LOGOUT
+        if not self.sessions.end(claims.session, self.clock(), reason) or was_used_or_ended:
+            raise UsedOrEndedToken
 
-    def is_spent(self, claims: RefreshClaims) -> bool:
-        """Return whether a refresh token would be refused as spent. Raises InvalidToken or ExpiredToken."""
-        if self.blacklist.is_spent(claims.session, claims.generation):
+    def is_used_or_ended(self, claims: RefreshClaims) -> bool:
+        """Return whether a refresh would refuse the token: it is a used one, or its session has ended.
+
+        Raises InvalidToken or ExpiredToken.
+        """
+        if self.blacklist.is_used_or_ended(claims.session, claims.generation):
             return True
         session = self.sessions.find(claims.session)
         if session is None or session.user_id != claims.subject:
@@ -178,14 +186,14 @@ class Grants:
     def _read_unless_ended(self, token: str) -> RefreshClaims:
         claims = self.reader.read_refresh(token)
         if self.blacklist.has_ended(claims.session):
-            raise SpentToken
+            raise UsedOrEndedToken
         return claims
 
     def _refresh(self, claims: RefreshClaims, now: float) -> Refreshed | None:
         sid, user_id, presented = claims.session, claims.subject, claims.generation
-        # A token younger than the grace time cannot be rotated in one statement: its grace is running.
+        # The rotation that issued a younger token is in grace, and `try_rotate` would return None.
         if now - claims.issued_at >= self.policy.grace:
-            rotated = self.sessions.rotate_undisputed(sid, user_id, presented, now)
+            rotated = self.sessions.try_rotate(sid, user_id, presented, now)
             if rotated:
                 return rotated
         return refresh_session(self.sessions, self.policy, sid, user_id, presented, now)
@@ -197,18 +205,18 @@ class Grants:
             session.user_id,
             client,
             session.sid,
-            type(decision).__name__.lower(),
+            _DECISION_NAMES[type(decision)],
             session.state.generation,
-            oldest_redeemable(session.state, self.policy, now) if isinstance(decision, Rotate) else None,
+            lowest_valid_generation(session.state, self.policy, now) if isinstance(decision, Rotate) else None,
             session.state.tokens_expire_at(self.policy.idle_lifetime),
         )
 
     @contextmanager
-    def _throttled(self, email: str, client: Client) -> Iterator[Attempt]:
-        """Count a failed log-in unless the block succeeds. Raises Throttled."""
+    def _counting_failures(self, email: str, client: Client) -> Iterator[Attempt]:
+        """Count a failed log-in if the block raises BadCredentials. Raises Throttled if there were too many."""
         attempt = self.throttle.attempt(email, client.address)
         try:
-            counted = self.throttle.admit_login(attempt)
+            counted_by = self.throttle.admit_login(attempt)
         except Throttled:
             self.dispatch((LoginThrottled(self.clock(), None, client, attempt.account),))
             raise
@@ -217,15 +225,18 @@ class Grants:
         except BadCredentials:
             raise
         except Exception:
-            self.throttle.cancel(counted)
+            self.throttle.cancel(counted_by)
             raise
         self.throttle.record_success(attempt)
 
-    def _failed(self, attempt: Attempt, user: User | None, client: Client, *, is_right: bool) -> BadCredentials:
+    def _record_failure(
+        self, attempt: Attempt, user: User | None, client: Client, *, is_right: bool
+    ) -> BadCredentials:
         """Record a failed log-in and return the error to raise."""
         now = self.clock()
         if user is None:
-            # People enter passwords as names: of an unknown name only a keyed hash is kept.
+            # Users sometimes type their password into the e-mail field, so only a keyed hash of an unknown name is
+            # kept.
             failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
             reason = "account is barred" if is_right else "wrong password"

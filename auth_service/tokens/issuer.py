@@ -1,7 +1,7 @@
 """The issuer of access and refresh tokens.
 
-A refresh token is a function of its session's row, to the byte: every request for the same generation gets the same
-token, and no token is stored.
+Refresh tokens are computed from the session's row and not stored. Every call for the same generation returns the same
+bytes.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class TokenPair:
 
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
-    """Lifetimes of tokens in seconds; that of a refresh token begins with its rotation.
+    """Lifetimes of tokens in seconds. The lifetime of a refresh token begins with its rotation.
 
     `jitter` is the fraction by which an access token's lifetime may be shortened.
     """
@@ -41,19 +41,19 @@ class Lifetimes:
 
 
 class TokenUser(Protocol):
-    """The user whom a token names."""
+    """What a token contains about its user."""
 
     @property
     def email(self) -> str:
-        """The e-mail address as it was entered."""
+        """Return the e-mail address as it was entered."""
 
     @property
     def roles(self) -> str:
-        """The roles, separated by spaces."""
+        """Return the roles, separated by spaces."""
 
 
 class Issuer:
-    """Signs tokens: access tokens with the signing key, refresh tokens with a secret that only this service has."""
+    """Signs access tokens with the signing key, and refresh tokens with a secret that only this service has."""
 
     def __init__(
         self, key: SigningKey, refresh_secret: bytes, *, issuer: str, audience: str, lifetimes: Lifetimes
@@ -75,7 +75,7 @@ class Issuer:
         return self._keyed_hash(f"pseudonym {name}")
 
     def access(self, user: TokenUser, session: Session, now: float) -> str:
-        """Return a new access token. Its lifetime is jittered, so that not all tokens expire at once."""
+        """Return a new access token. Jitter shortens its lifetime, so that not all tokens expire at once."""
         claims = {
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
@@ -89,10 +89,10 @@ class Issuer:
         return sign_claims(claims, header=self._access_header, algorithm=algorithm, key=self._key.private_key)
 
     def _access_lifetime(self, session: Session) -> int:
-        # A function of the row: every refresh to the same generation gets the same lifetime.
+        # Computed from the row, so that a refresh that is repeated returns the same lifetime.
         name = f"access lifetime {session.sid} {session.state.generation}".encode()
         fraction = int.from_bytes(hashlib.sha256(name).digest()[:4]) / 2**32
-        # Rounded up: never shortened by more than `jitter`.
+        # Rounded up, so that the lifetime is not shortened by more than `jitter`.
         return math.ceil(self._lifetimes.access * (1 - self._lifetimes.jitter * fraction))
 
     def _refresh_token(self, session: Session) -> str:

@@ -1,6 +1,6 @@
-"""The reader of this service's tokens: every check of an access or a refresh token.
+"""Verify access and refresh tokens and read their claims.
 
-Each kind has its own `typ`, key and audience. Error texts are those that clients of djoser know.
+Each kind has its own `typ`, key and audience. The error texts are those of djoser, because clients know them.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from contract.claims import (
 from contract.jws import read_claims, read_header
 
 REFRESH_ALGORITHM = "HS256"
-"""The algorithm of refresh tokens, which only this service signs and reads."""
+"""The algorithm of refresh tokens. It is symmetric, because only this service signs and verifies them."""
 
 INVALID = "Token is invalid"
 WRONG_TYPE = "Token has wrong type"
@@ -35,7 +35,7 @@ _REQUIRED = {"exp": "Token has no 'exp' claim", "jti": "Token has no id", "token
 
 
 class UnidentifiedUser(InvalidToken):
-    """The token is signed by this service and names no user."""
+    """The token has a valid signature but names no user."""
 
     def __init__(self) -> None:
         super().__init__("Token contained no recognizable user identification")
@@ -79,7 +79,7 @@ class TokenReader:
         return self._refresh_claims(typ, claims)
 
     def _verified(self, token: str) -> tuple[str, dict[str, Any]]:
-        """Return the token's `typ` and its claims, verified with the only key and algorithm that `typ` allows."""
+        """Verify the signature with the key and algorithm of the token's `typ`; return the `typ` and the claims."""
         try:
             header = read_header(token)
             if header.type == REFRESH_TYP:
@@ -99,7 +99,7 @@ class TokenReader:
         if "sub" not in claims or "user_id" not in claims:
             raise UnidentifiedUser
         try:
-            # No leeway for `exp`: this service set it. `iat` may be the clock of another machine of the service.
+            # No leeway for `exp`, as in djoser. `iat` has leeway, because another machine may have set it.
             return read_access_claims(
                 claims, issuer=self._issuer, audience=self._audience, now=self._clock(), exp_leeway=0
             )

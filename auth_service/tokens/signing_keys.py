@@ -1,4 +1,4 @@
-"""The keys of access tokens: the one that signs, those that verify, and the JWK set that publishes them.
+"""The keys of access tokens: the signing key, the verification keys, and the JWK set that publishes them.
 
 The key type determines the algorithm, so no key is ever used with another algorithm (RFC 8725 3.1).
 """
@@ -21,11 +21,12 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from contract.keys import UnusableKey
 
 MIN_RSA_BITS = 2048
+"""RFC 7518 3.3."""
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
-# RFC 7638 3.2: the members of a thumbprint.
+# RFC 7638 3.2: the members of a JWK that its thumbprint covers.
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 
 
@@ -49,7 +50,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """The key that signs, and by `kid` every key that still verifies."""
+    """The signing key, and the verification keys by their `kid`."""
 
     signing: SigningKey
     verifying: Mapping[str, VerificationKey]
@@ -60,7 +61,7 @@ class KeyRing:
 
 
 def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
-    """Return the key ring of a private PEM and, during a key change, the previous PEM. Raises UnusableKey."""
+    """Load the signing key and, during a key rotation, the previous key. Raises UnusableKey."""
     signing = load_signing_key(signing_pem)
     verifying = {signing.public.kid: signing.public}
     if previous_pem:
@@ -69,10 +70,10 @@ def load_key_ring(signing_pem: str, previous_pem: str | None) -> KeyRing:
     return KeyRing(signing, verifying)
 
 
-# Loading an RSA key takes 50 ms, and the settings load it for a check before the key ring does.
+# Cached, because loading an RSA key takes 50 ms and the settings load it once for their check.
 @lru_cache(maxsize=4)
 def load_signing_key(pem: str) -> SigningKey:
-    """Return the key in a private PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises UnusableKey."""
+    """Load a private key from PEM: RSA of 2048 bits or more, P-256 or Ed25519. Raises UnusableKey."""
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -83,7 +84,7 @@ def load_signing_key(pem: str) -> SigningKey:
 
 
 def load_verification_key(pem: str) -> VerificationKey:
-    """Return the public key of a private or a public PEM. Raises UnusableKey."""
+    """Load a public key from the PEM of a private or a public key. Raises UnusableKey."""
     if "PRIVATE KEY" in pem:
         return load_signing_key(pem).public
     try:

@@ -43,7 +43,7 @@ def ask(client: RedisClient, server: Server, times: int) -> int:
     before = server.commands
     for _ in range(times):
         with pytest.raises(RedisUnavailable):
-            client.ask(server)
+            client.call(server)
     return server.commands - before
 
 
@@ -61,7 +61,7 @@ def test_the_first_reply_closes_the_circuit(redis_client: RedisClient, clock: Mo
     ask(redis_client, server, 20)
     server.works = True
     clock.move(2)
-    assert [redis_client.ask(server) for _ in range(5)] == ["PONG"] * 5
+    assert [redis_client.call(server) for _ in range(5)] == ["PONG"] * 5
     server.works = False
     assert ask(redis_client, server, 20) == FAILURES
 
@@ -129,10 +129,10 @@ def test_the_circuit_opens_after_three_failures_and_closes_with_a_success(
     recovered = False
     for _ in range(FAILURES + 3):
         with pytest.raises(RedisUnavailable):
-            client.ask(ping)
+            client.call(ping)
     assert attempts == FAILURES
     recovered = True
     clock.move(2)
-    assert client.ask(ping)
-    assert client.ask(ping)
+    assert client.call(ping)
+    assert client.call(ping)
     client.close()

@@ -57,7 +57,7 @@ class Operator:
         """Record that the token was used, as a report of the gateway does."""
         claims = claims_of(token)
         with self.app.app_context():
-            services().sessions.raise_seen([(claims["sid"], claims["generation"])])
+            services().sessions.raise_seen_generations([(claims["sid"], claims["generation"])])
 
 
 @dataclass

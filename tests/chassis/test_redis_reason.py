@@ -118,11 +118,11 @@ def test_the_auth_service_logs_the_refusal_and_the_recovery(locked_port: int) ->
     with capture_logs() as logged, Redis(port=locked_port, password="right") as operator:
         for _ in range(FAILURES):
             with pytest.raises(RedisUnavailable):
-                client.ask(lambda redis: redis.ping())
+                client.call(lambda redis: redis.ping())
         operator.config_set("requirepass", "")
         clock.move(10)
-        assert client.ask(lambda redis: redis.ping())
+        assert client.call(lambda redis: redis.ping())
         operator.config_set("requirepass", "right")
     client.close()
     assert [line["event"] for line in logged] == ["redis_unavailable", "redis_recovered"]
-    assert logged[0]["reason"].startswith("refused: ")
+    assert logged[0]["error"].startswith("refused: ")

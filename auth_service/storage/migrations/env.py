@@ -1,4 +1,4 @@
-"""Run the migrations on the application's engine, in one transaction."""
+"""Run the migrations with the application's engine, in one transaction."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from flask import current_app
 from auth_service.storage.models import db
 
 
-def _is_ours(name: str | None, kind: str, _: Any) -> bool:
-    # Other services may have tables in the same database; a comparison must not propose to drop them.
+def _is_own_table(name: str | None, kind: str, _: Any) -> bool:
+    # Other services may have tables in the same database. A new migration must not drop them.
     return kind != "table" or name in db.metadata.tables
 
 
@@ -17,7 +17,7 @@ with db.engine.connect() as connection:
     context.configure(
         connection=connection,
         target_metadata=db.metadata,
-        include_name=_is_ours,
+        include_name=_is_own_table,
         **current_app.extensions["migrate"].configure_args,
     )
     with context.begin_transaction():

@@ -55,7 +55,7 @@ def test_a_longer_minimum_is_a_setting() -> None:
 
 @pytest.fixture(scope="module")
 def cheap() -> Passwords:
-    return Passwords(CHEAP, running=2, waiting=1)
+    return Passwords(CHEAP, max_running=2, max_waiting=1)
 
 
 def test_a_password_verifies_only_against_its_own_hash(cheap: Passwords) -> None:
@@ -115,12 +115,12 @@ def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
 
 
 def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
-    passwords = Passwords(SECURE_HASH, running=1, waiting=0)
+    passwords = Passwords(SECURE_HASH, max_running=1, max_waiting=0)
     assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
-    dearer = Passwords(HashCost(time=2, memory=8), running=1, waiting=0)
+    dearer = Passwords(HashCost(time=2, memory=8), max_running=1, max_waiting=0)
     assert not cheap.is_outdated(cheap.hash("x"))
     assert dearer.is_outdated(cheap.hash("x"))
 
@@ -140,7 +140,7 @@ def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """One hash of the same cost is verified for both, so the time does not tell them apart."""
-    passwords = Passwords(CHEAP, running=1, waiting=0)
+    passwords = Passwords(CHEAP, max_running=1, max_waiting=0)
     stored = passwords.hash("right")
     verified, verify = [], argon2id.verify
 
@@ -156,7 +156,7 @@ def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pyte
 
 def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two are hashed, one waits, the fourth is refused; afterwards the queue is empty."""
-    passwords = Passwords(CHEAP, running=2, waiting=1)
+    passwords = Passwords(CHEAP, max_running=2, max_waiting=1)
     hashing, release = threading.Semaphore(0), threading.Event()
 
     def slow(*_: object) -> bool:
@@ -180,7 +180,7 @@ def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that waited too long is refused and not hashed later; one that is being hashed is waited for."""
-    passwords = Passwords(CHEAP, running=1, waiting=5, max_wait=0.05)
+    passwords = Passwords(CHEAP, max_running=1, max_waiting=5, max_wait=0.05)
     begun, release = threading.Event(), threading.Event()
     judged: list[bytes] = []
 
@@ -207,7 +207,7 @@ def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPat
 
 def test_fifty_parallel_passwords_are_all_hashed() -> None:
     """With any number of hashing threads."""
-    passwords = Passwords(CHEAP, running=1, waiting=100)
+    passwords = Passwords(CHEAP, max_running=1, max_waiting=100)
     with ThreadPoolExecutor(50) as pool:
         made = list(pool.map(passwords.hash, ["x"] * 50))
     assert len(set(made)) == 50
@@ -217,11 +217,11 @@ def _wait_until_refused(passwords: Passwords) -> None:
     """The third thread may take a moment to enter the queue."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
-        if not passwords._admitted.acquire(blocking=False):
+        if not passwords._slots.acquire(blocking=False):
             with pytest.raises(HashingBusy):
                 passwords.hash("one too many")
             return
-        passwords._admitted.release()
+        passwords._slots.release()
         time.sleep(0.005)
     pytest.fail("the line never filled")
 
@@ -230,7 +230,7 @@ def _wait_until_refused(passwords: Passwords) -> None:
 def test_hashing_threads_have_a_low_priority() -> None:
     """Many log-ins leave processor time for refreshes."""
     others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
-    passwords = Passwords(CHEAP, running=1, waiting=0)
+    passwords = Passwords(CHEAP, max_running=1, max_waiting=0)
     passwords.hash("x")
     niceness = {
         Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(") ")[2].split()[16]

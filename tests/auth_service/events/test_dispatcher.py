@@ -80,7 +80,7 @@ def test_a_request_succeeds_although_a_subscriber_fails(
 
 def republish(app: Flask) -> bool:
     with app.app_context():
-        return bool(app.extensions["sallyport-auth"].republishing.work_once())
+        return bool(app.extensions["sallyport-auth"].republishing.run_once())
 
 
 def test_a_blacklist_that_fails_hides_no_revocation_from_the_gateways(

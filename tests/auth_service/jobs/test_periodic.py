@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from flask import Flask, current_app
 from structlog.testing import capture_logs
 
-from auth_service.jobs.periodic import Periodic
+from auth_service.jobs.periodic import PeriodicJob
 from auth_service.store_errors import StoreUnavailable
 
 
 def test_a_job_runs_in_an_application_context(app: Flask) -> None:
-    assert Periodic(app, "test", 60, lambda: current_app.name).work_once() == app.name
+    assert PeriodicJob(app, "test", 60, lambda: current_app.name).run_once() == app.name
 
 
 def test_a_job_that_fails_is_logged_and_runs_again(app: Flask) -> None:
@@ -24,14 +24,14 @@ def test_a_job_that_fails_is_logged_and_runs_again(app: Flask) -> None:
             raise outcome
         return outcome
 
-    job = Periodic(app, "test", 60, work)
+    job = PeriodicJob(app, "test", 60, work)
     with capture_logs() as logged:
-        assert [job.work_once() for _ in range(3)] == [None, None, 3]
-    assert [(line["event"], line["log_level"], line["work"]) for line in logged] == [
+        assert [job.run_once() for _ in range(3)] == [None, None, 3]
+    assert [(line["event"], line["log_level"], line["job"]) for line in logged] == [
         ("job_failed", "warning", "test"),
         ("job_failed", "error", "test"),
     ]
-    assert logged[0]["reason"] == "away"
+    assert logged[0]["error"] == "away"
 
 
 def test_the_thread_outlives_an_error_and_stops_on_request(app: Flask) -> None:
@@ -45,7 +45,7 @@ def test_the_thread_outlives_an_error_and_stops_on_request(app: Flask) -> None:
             has_run_three_times.set()
         raise ValueError("broken")
 
-    job = Periodic(app, "test", 0.001, work)
+    job = PeriodicJob(app, "test", 0.001, work)
     job.start()
     assert has_run_three_times.wait(5)
     job.stop()

@@ -30,7 +30,7 @@ def recorded_at() -> list[float]:
 def test_audit_records_are_deleted_after_their_retention(parts: Services, clock: MovableClock) -> None:
     for age in (91, 90.5, 90, 89, 0):
         record(clock() - age * DAY)
-    assert parts.retention.work_once() == 2
+    assert parts.retention.run_once() == 2
     assert recorded_at() == [clock() - age * DAY for age in (90, 89, 0)]
 
 
@@ -39,7 +39,7 @@ def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> N
     record(clock() - 2 * DAY)
     parts = app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
-    assert parts.retention.work_once() == 1
+    assert parts.retention.run_once() == 1
 
 
 def test_batches_are_small_and_a_run_is_bounded(
@@ -48,7 +48,7 @@ def test_batches_are_small_and_a_run_is_bounded(
     monkeypatch.setattr(retention, "BATCH", 10)
     monkeypatch.setattr(retention, "MAX_BATCHES", 3)
     record(0.0, 45)
-    assert [parts.retention.work_once() for _ in range(3)] == [30, 15, 0]
+    assert [parts.retention.run_once() for _ in range(3)] == [30, 15, 0]
 
 
 def test_a_session_is_deleted_a_day_after_its_last_token_expired(
@@ -61,11 +61,11 @@ def test_a_session_is_deleted_a_day_after_its_last_token_expired(
     ended.log_out()
     clock.move(179 * DAY)
     used.refresh_tokens()
-    parts.retention.work_once()
+    parts.retention.run_once()
     assert db.session.query(SessionRow).count() == 3
     assert ended.refresh_tokens().json == {"detail": "Token is blacklisted", "code": "token_not_valid"}
     clock.move(3 * DAY)
-    parts.retention.work_once()
+    parts.retention.run_once()
     assert [row.id for row in db.session.scalars(select(SessionRow))] == [claims_of(used.access)["sid"]]
     assert idle.refresh_tokens().status_code == 401
     assert used.refresh_tokens().status_code == 200

@@ -19,7 +19,7 @@ def sid_of(person: Person) -> str:
 
 def republished(parts: Services) -> bool:
     """Run the republishing job once; return whether it published anything."""
-    return bool(parts.republishing.work_once())
+    return bool(parts.republishing.run_once())
 
 
 def test_a_session_has_one_entry_however_often_it_is_refreshed(
@@ -61,4 +61,4 @@ def test_a_malformed_blacklist_entry_is_ignored(parts: Services, redis: Redis) -
     redis.set("blacklist:x", "garbage")
     blacklist = Blacklist(parts.redis)
     assert not blacklist.has_ended("x")
-    assert not blacklist.is_spent("x", 0)
+    assert not blacklist.is_used_or_ended("x", 0)

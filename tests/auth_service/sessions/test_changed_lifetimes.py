@@ -116,7 +116,7 @@ def test_the_tokens_of_an_ended_session_stay_refused_until_they_expire(
         for emptied in (False, True):
             if emptied:
                 redis.delete(STREAM, EPOCH)
-                republishing.work_once()
+                republishing.run_once()
             starting = GatewayInFront(restarted.test_client(), clock, valkey, tmp_path)
             for gateway in (running, starting):
                 learn(gateway, clock, valkey)

@@ -10,7 +10,7 @@ from auth_service.events.account_events import EndReason
 from auth_service.events.client import Client
 from auth_service.services import Services
 from auth_service.sessions.refresh import NoActiveAccount, RefreshConflict, refresh_session
-from auth_service.sessions.refresh_policy import Decision, Ended, RefreshPolicy, Reissue, Replay, Rotate
+from auth_service.sessions.refresh_policy import Decision, Ended, RefreshPolicy, ReissueSuccessor, Replay, Rotate
 from auth_service.sessions.store import Refreshed, Session, SessionWithUser, new_session
 from tests.clocks import MovableClock
 
@@ -91,7 +91,7 @@ def after_the_first_read(parts: Services, monkeypatch: pytest.MonkeyPatch, chang
 
 
 @pytest.mark.parametrize(
-    ("is_end", "decision", "generation"), [(False, Reissue(restarts_grace=True), 1), (True, Ended(), 0)]
+    ("is_end", "decision", "generation"), [(False, ReissueSuccessor(restarts_grace=True), 1), (True, Ended(), 0)]
 )
 def test_a_lost_race_is_decided_again(
     parts: Services,

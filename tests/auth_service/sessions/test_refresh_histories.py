@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from auth_service.sessions.refresh_policy import (
     Ended,
     RefreshPolicy,
-    Reissue,
-    ReissueSame,
+    ReissuePresented,
+    ReissueSuccessor,
     Replay,
     Rotate,
     SessionState,
@@ -110,11 +110,11 @@ class Histories(RuleBasedStateMachine):
                 self.spent_since[token] = self.now
                 self.see(token)
                 return self.state.generation
-            case Reissue():
+            case ReissueSuccessor():
                 if decision.restarts_grace:
                     self.spent_since[token] = self.now
                 return self.state.generation
-            case ReissueSame():
+            case ReissuePresented():
                 self.see(token)
                 return token
             case _:

@@ -10,14 +10,14 @@ from auth_service.sessions.refresh_policy import (
     Ended,
     Expired,
     RefreshPolicy,
-    Reissue,
-    ReissueSame,
+    ReissuePresented,
+    ReissueSuccessor,
     Replay,
     Rotate,
     SessionState,
     apply_decision,
     decide,
-    oldest_redeemable,
+    lowest_valid_generation,
 )
 
 NOW = 1_000_000.0
@@ -51,25 +51,43 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("current, quiet for long", session(3, DAY), 3, DEFAULT, Rotate()),
         ("current, successor unseen", session(3, 1, seen=2), 3, DEFAULT, Rotate()),
         ("current, seven recent", session(9, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
-        ("current, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissueSame()),
+        ("current, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissuePresented()),
         ("current, eight but one is past grace", session(9, 11, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
-        ("one before, inside grace, seen", session(3, 9), 2, DEFAULT, Reissue(restarts_grace=False)),
-        ("one before, inside grace, unseen", session(3, 9, seen=2), 2, DEFAULT, Reissue(restarts_grace=True)),
-        ("one before, days later, unseen", session(3, 9 * DAY, seen=2), 2, DEFAULT, Reissue(restarts_grace=True)),
+        ("one before, inside grace, seen", session(3, 9), 2, DEFAULT, ReissueSuccessor(restarts_grace=False)),
+        (
+            "one before, inside grace, unseen",
+            session(3, 9, seen=2),
+            2,
+            DEFAULT,
+            ReissueSuccessor(restarts_grace=True),
+        ),
+        (
+            "one before, days later, unseen",
+            session(3, 9 * DAY, seen=2),
+            2,
+            DEFAULT,
+            ReissueSuccessor(restarts_grace=True),
+        ),
         ("one before, just past grace, seen", session(3, GRACE), 2, DEFAULT, Replay()),
         ("one before, days later, unseen, confirm off", session(3, DAY, seen=2), 2, GRACE_ONLY, Replay()),
-        ("two before, both inside grace", session(5, 9, 1), 3, DEFAULT, Reissue(restarts_grace=False)),
+        ("two before, both inside grace", session(5, 9, 1), 3, DEFAULT, ReissueSuccessor(restarts_grace=False)),
         ("two before, the older past grace", session(5, 11, 1), 3, DEFAULT, Replay()),
         ("two before, unseen, both past grace", session(5, DAY, DAY, seen=4), 3, DEFAULT, Replay()),
-        ("eight before, all inside grace", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 1, DEFAULT, Reissue(False)),
+        ("eight before, all inside grace", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 1, DEFAULT, ReissueSuccessor(False)),
         ("nine before", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 0, DEFAULT, Replay()),
         ("a generation that never was", session(3, 1), 4, DEFAULT, Replay()),
         ("strict: current", session(3, 0), 3, STRICT, Rotate()),
         ("strict: one before, the same second", session(3, 0, seen=2), 2, STRICT, Replay()),
         ("strict: one before, clocks apart", session(3, -5, seen=2), 2, STRICT, Replay()),
-        ("no grace: one before, unseen", session(3, DAY, seen=2), 2, CONFIRM_ONLY, Reissue(restarts_grace=True)),
+        (
+            "no grace: one before, unseen",
+            session(3, DAY, seen=2),
+            2,
+            CONFIRM_ONLY,
+            ReissueSuccessor(restarts_grace=True),
+        ),
         ("no grace: one before, seen", session(3, 0), 2, CONFIRM_ONLY, Replay()),
-        ("clocks apart: a rotation in the future is recent", session(3, -5), 2, DEFAULT, Reissue(False)),
+        ("clocks apart: a rotation in the future is recent", session(3, -5), 2, DEFAULT, ReissueSuccessor(False)),
     ],
 )
 def test_the_first_line_of_the_table_that_applies_decides(
@@ -101,30 +119,32 @@ def test_a_rotation_adds_a_generation_and_marks_the_presented_one_as_seen() -> N
 def test_a_restarted_grace_time_does_not_change_the_successor() -> None:
     """The token is a function of `generation` and `rotated_at`, which a restart does not change."""
     state = session(5, 9 * DAY, 2 * DAY, seen=4)
-    restarted = apply_decision(state, Reissue(restarts_grace=True), NOW, DEFAULT)
+    restarted = apply_decision(state, ReissueSuccessor(restarts_grace=True), NOW, DEFAULT)
     assert restarted == replace(state, recent_rotations=(NOW - 9 * DAY, NOW))
-    assert decide(restarted, 4, NOW + GRACE - 1, GRACE_ONLY) == Reissue(restarts_grace=False)
+    assert decide(restarted, 4, NOW + GRACE - 1, GRACE_ONLY) == ReissueSuccessor(restarts_grace=False)
 
 
 def test_a_token_issued_again_counts_as_seen() -> None:
     eight = session(9, 8, 7, 6, 5, 4, 3, 2, 1, seen=8)
-    assert not apply_decision(eight, ReissueSame(), NOW, DEFAULT).successor_is_unseen
+    assert not apply_decision(eight, ReissuePresented(), NOW, DEFAULT).is_newest_unseen
 
 
 def test_a_replay_ends_the_session_and_other_refusals_write_nothing() -> None:
     state = session(3, 1)
     assert apply_decision(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
-    for decision in (Reissue(restarts_grace=False), Ended(), Expired()):
+    for decision in (ReissueSuccessor(restarts_grace=False), Ended(), Expired()):
         assert apply_decision(state, decision, NOW, DEFAULT) is state
 
 
-@pytest.mark.parametrize("decision", [Rotate(), Reissue(restarts_grace=True), Reissue(restarts_grace=False)])
+@pytest.mark.parametrize(
+    "decision", [Rotate(), ReissueSuccessor(restarts_grace=True), ReissueSuccessor(restarts_grace=False)]
+)
 def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> None:
     """Under every lifetime, and for a minute without another write."""
     policy = replace(DEFAULT, access_lifetime=300)
     state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
     assert state.access_expires_at == NOW + 360
-    again = apply_decision(state, Reissue(restarts_grace=False), NOW + 60, policy)
+    again = apply_decision(state, ReissueSuccessor(restarts_grace=False), NOW + 60, policy)
     assert again is state
     lowered = apply_decision(state, decision, NOW + 60, replace(policy, access_lifetime=5))
     assert lowered.access_expires_at == NOW + 360
@@ -142,6 +162,6 @@ def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
 @pytest.mark.parametrize("seen", [4, 5])
 def test_tokens_below_the_oldest_redeemable_stay_spent(policy: RefreshPolicy, seen: int) -> None:
     state = session(5, 30, 9, 3, seen=seen)
-    for presented in range(oldest_redeemable(state, policy, NOW)):
+    for presented in range(lowest_valid_generation(state, policy, NOW)):
         for later in (0.0, 1.0, 20.0):
             assert decide(state, presented, NOW + later, policy) == Replay()

@@ -33,7 +33,7 @@ def sid_of(person: Person) -> str:
 
 def republished(parts: Services) -> bool:
     """Run the republishing job once; return whether it published anything."""
-    return bool(parts.republishing.work_once())
+    return bool(parts.republishing.run_once())
 
 
 def eventually(condition: Callable[[], object]) -> bool:
@@ -183,7 +183,7 @@ def test_the_background_job_tries_redis_while_the_circuit_is_open(
     for _ in range(2 * FAILURES):
         assert not republished(parts)
     with pytest.raises(RedisUnavailable):
-        parts.redis.ask(lambda server: server.ping())
+        parts.redis.call(lambda server: server.ping())
     link.symlink_to(valkey.removeprefix("unix://"))
     assert republished(parts)
-    assert parts.redis.ask(lambda server: server.ping())
+    assert parts.redis.call(lambda server: server.ping())

@@ -106,7 +106,7 @@ def test_the_statement_does_what_the_policy_decides(
     policy = short_idle.grants.policy
     presented = state.generation - spent_by
     place(state, is_active=is_active)
-    rotated = short_idle.sessions.rotate_undisputed("s" * 32, USER, presented, NOW)
+    rotated = short_idle.sessions.try_rotate("s" * 32, USER, presented, NOW)
     decision = decide(state, presented, NOW, policy)
     found = short_idle.sessions.find("s" * 32)
     assert found

@@ -46,14 +46,14 @@ def test_parallel_attempts_do_not_exceed_the_rate(counters: AttemptCounters) -> 
 
 def test_a_decremented_attempt_may_be_repeated(counters: AttemptCounters) -> None:
     admission = [counters.admit(MANY, FEW) for _ in range(3)][-1]
-    assert list(admission.counted) == [MANY, FEW]
-    counters.decrement(admission.counted)
+    assert list(admission.counted_by) == [MANY, FEW]
+    counters.decrement(admission.counted_by)
     assert admitted(counters, MANY, FEW, times=5) == 1
 
 
 def test_a_counter_that_is_waived_neither_counts_nor_refuses(counters: AttemptCounters) -> None:
-    counters.settle(reset=[FEW], set_to_one=[TRUST])
-    assert list(counters.admit(MANY, UNLESS_TRUSTED).counted) == [MANY]
+    counters.update(reset=[FEW], set_to_one=[TRUST])
+    assert list(counters.admit(MANY, UNLESS_TRUSTED).counted_by) == [MANY]
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
     assert admitted(counters, FEW, times=9) == 3
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
@@ -62,7 +62,7 @@ def test_a_counter_that_is_waived_neither_counts_nor_refuses(counters: AttemptCo
 def test_settle_resets_one_counter_and_decrements_another(counters: AttemptCounters) -> None:
     assert admitted(counters, FEW, times=3) == 3
     assert admitted(counters, MANY, times=9) == 9
-    counters.settle(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
+    counters.update(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
     assert admitted(counters, FEW, times=9) == 3
     assert admitted(counters, MANY, times=9) == 1
 
@@ -74,7 +74,7 @@ def test_every_key_expires(valkey: str, redis: Redis) -> None:
     settled = Counter(MANY.rate, ("settled",))
     counters.admit(MANY)
     counters.decrement([FEW])
-    counters.settle(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
+    counters.update(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
     counters.decrement([FEW])
     redis_client.close()
     lifetimes = {name: redis.ttl(name) for name in redis.scan_iter()}

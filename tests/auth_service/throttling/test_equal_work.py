@@ -33,23 +33,23 @@ class Work:
         event.listen(engine, "before_cursor_execute", self._note_statement)
         event.listen(engine, "commit", lambda _: self.steps.append("commit"))
         event.listen(engine, "rollback", lambda _: self.steps.append("rollback"))
-        exchange, verify, make = RedisClient.exchange, argon2id.verify, argon2id.str
+        send_pipeline, verify, make_hash = RedisClient.send_pipeline, argon2id.verify, argon2id.str
 
-        def noted_exchange(link: RedisClient, *commands: Command) -> list[object]:
+        def recorded_send(redis_client: RedisClient, *commands: Command) -> list[object]:
             self.steps.append(f"redis {[command[0] for command in commands]}")
-            return exchange(link, *commands)
+            return send_pipeline(redis_client, *commands)
 
-        def noted_verify(password_hash: bytes, password: bytes) -> bool:
+        def recorded_verify(password_hash: bytes, password: bytes) -> bool:
             self.steps.append(f"verify {password_hash.split(b'$')[3].decode()}")
             return verify(password_hash, password)
 
-        def noted_hash(*args: Any, **options: Any) -> bytes:
+        def recorded_hash(*args: Any, **options: Any) -> bytes:
             self.steps.append("hash")
-            return make(*args, **options)
+            return make_hash(*args, **options)
 
-        monkeypatch.setattr(RedisClient, "exchange", noted_exchange)
-        monkeypatch.setattr(argon2id, "verify", noted_verify)
-        monkeypatch.setattr(argon2id, "str", noted_hash)
+        monkeypatch.setattr(RedisClient, "send_pipeline", recorded_send)
+        monkeypatch.setattr(argon2id, "verify", recorded_verify)
+        monkeypatch.setattr(argon2id, "str", recorded_hash)
 
     def of(self, client: FlaskClient, email: str, password: str) -> list[str]:
         """Return the steps of one refused log-in."""

@@ -231,10 +231,10 @@ def test_failed_logins_in_the_trail_are_bounded(make_app: MakeApp, database: Pat
     for number in range(120):
         fail(client, 1, f"192.0.2.{number}", f"user{number}@example.org")
     assert rows(database, "login_failed") == 150
-    assert parts.retention.work_once() == 30
+    assert parts.retention.run_once() == 30
     assert rows(database, "login_failed") == 120
     fail(client, 5)
-    assert parts.retention.work_once() == 5
+    assert parts.retention.run_once() == 5
 
 
 def test_a_throttled_login_leaves_a_log_line_and_no_row(

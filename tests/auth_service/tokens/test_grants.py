@@ -22,7 +22,7 @@ from auth_service.events.dispatcher import Dispatcher
 from auth_service.services import Services, services
 from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.throttling.login_throttle import Throttled
-from auth_service.tokens.grants import BadCredentials, SpentToken
+from auth_service.tokens.grants import BadCredentials, UsedOrEndedToken
 from contract.claims import ExpiredToken, InvalidToken
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PASSWORD
@@ -68,7 +68,7 @@ def test_a_right_password_opens_a_session(
     pair = parts.grants.log_in(EMAIL, PASSWORD, PHONE)
     claims = parts.reader.read_refresh(pair.refresh)
     assert dispatched == [LoggedIn(clock(), ann.id, PHONE, claims.session)]
-    assert not parts.grants.is_spent(claims)
+    assert not parts.grants.is_used_or_ended(claims)
     assert not parts.grants.has_ended(parts.reader.read_access(pair.access))
 
 
@@ -151,12 +151,12 @@ def test_a_replay_ends_the_session_and_is_refused(
     current = grants.refresh(grants.refresh(stolen, PHONE).refresh, PHONE).refresh
     clock.move(60)
     dispatched.clear()
-    with pytest.raises(SpentToken):
+    with pytest.raises(UsedOrEndedToken):
         grants.refresh(stolen, PHONE)
     (ended,) = dispatched
     assert isinstance(ended, SessionEnded)
     assert ended.reason == EndReason.REPLAY
-    with pytest.raises(SpentToken):
+    with pytest.raises(UsedOrEndedToken):
         grants.refresh(current, PHONE)
     assert dispatched == [ended]
 
@@ -172,13 +172,13 @@ def test_a_refresh_is_refused_without_event(
     # The token of a session that the user does not have: the row was deleted.
     other = replace(parts.reader.read_refresh(token), session="0" * 32)
     with pytest.raises(InvalidToken):
-        grants.is_spent(other)
+        grants.is_used_or_ended(other)
     parts.users.deactivate(ann, clock())
     dispatched.clear()
     with pytest.raises(NoActiveAccount):
         grants.refresh(token, PHONE)
     parts.users.activate(ann)
-    with pytest.raises(SpentToken):
+    with pytest.raises(UsedOrEndedToken):
         grants.refresh(token, PHONE)
     expired = grants.log_in(EMAIL, PASSWORD, PHONE).refresh
     dispatched.clear()
@@ -192,7 +192,7 @@ def test_a_revocation_ends_the_session_once(parts: Services, ann: User, dispatch
     grants = parts.grants
     pair = grants.log_in(EMAIL, PASSWORD, PHONE)
     grants.revoke(pair.refresh)
-    with pytest.raises(SpentToken):
+    with pytest.raises(UsedOrEndedToken):
         grants.revoke(pair.refresh)
     assert grants.has_ended(parts.reader.read_access(pair.access))
     ended = [event for event in dispatched if isinstance(event, SessionEnded)]

@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_index("ix_audit_events_user_id_id", "audit_events", ["user_id", "id"])
     op.create_index("ix_audit_events_at", "audit_events", ["at"])
     op.add_column("sessions", sa.Column("grace_began_at", sa.Double(), nullable=False, server_default="0"))
-    # No grace time can have begun later, so none is shortened.
+    # A grace time cannot have begun after the last use, so this shortens none.
     op.execute("UPDATE sessions SET grace_began_at = last_used_at")
 
 

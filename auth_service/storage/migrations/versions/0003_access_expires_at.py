@@ -1,4 +1,4 @@
-"""Add the time after which no access token of a session is valid, whatever the settings were at its issue.
+"""Add the time at which the last access token of a session expires.
 
 Revision ID: 0003
 Revises: 0002
@@ -19,7 +19,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("sessions", sa.Column("access_expires_at", sa.Double(), nullable=False, server_default="0"))
-    # No token issued before now can be valid for longer.
+    # A token that was issued before now expires at the latest then.
     latest = time.time() + LONGEST_ACCESS_LIFETIME
     op.execute(sa.text("UPDATE sessions SET access_expires_at = :latest").bindparams(latest=latest))
 

@@ -1,7 +1,7 @@
 """Compare e-mail addresses by mailbox, with internationalized domains in their DNS form.
 
-Of accounts that turn out to have one mailbox, one is found by every spelling. Each of the others keeps being found by
-the spellings that found it before.
+If several accounts have one mailbox, one of them is found by every spelling. Each of the others is found by the
+spellings that found it before.
 
 Revision ID: 0004
 Revises: 0003
@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from alembic import op
 
-from auth_service.accounts.email_addresses import email_key, own_key
+from auth_service.accounts.email_addresses import email_key, legacy_key
 
 revision = "0004"
 down_revision = "0003"
@@ -41,7 +41,7 @@ def upgrade() -> None:
     for row in changed:
         key = email_key(row.email)
         is_taken = connection.execute(sa.select(users.c.id).where(users.c.email_folded == key)).first()
-        _set_key(connection, row.id, own_key(row.email) if is_taken or len(key) > MAX_FOLDED_EMAIL else key)
+        _set_key(connection, row.id, legacy_key(row.email) if is_taken or len(key) > MAX_FOLDED_EMAIL else key)
 
 
 def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
@@ -49,4 +49,4 @@ def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
 
 
 def downgrade() -> None:
-    """Change nothing: the older version finds every account by these keys too."""
+    """Change nothing, because the older version finds the accounts by these keys too."""

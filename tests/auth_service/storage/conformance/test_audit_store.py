@@ -100,9 +100,9 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "register": lambda stores: stores.users.register(NewUser("a@b.co", "hash"), NOW),
     "list users": lambda stores: stores.users.page(None),
     "find a session": lambda stores: stores.sessions.find("0" * 32),
-    "rotate": lambda stores: stores.sessions.rotate_undisputed("0" * 32, USER.id, 0, NOW),
+    "rotate": lambda stores: stores.sessions.try_rotate("0" * 32, USER.id, 0, NOW),
     "end": lambda stores: stores.sessions.end("0" * 32, NOW, EndReason.LOGOUT),
-    "raise seen": lambda stores: stores.sessions.raise_seen([("0" * 32, 1)]),
+    "raise seen": lambda stores: stores.sessions.raise_seen_generations([("0" * 32, 1)]),
     "record": lambda stores: stores.audit.record(LoginFailed(NOW, USER.id, PHONE, reason="x")),
     "list records": lambda stores: stores.audit.page(USER.id, offset=0, limit=1),
 }

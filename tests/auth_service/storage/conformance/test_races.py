@@ -40,7 +40,7 @@ def test_of_parallel_refreshes_of_one_generation_exactly_one_rotates(world: Stor
 
 
 def test_of_parallel_undisputed_rotations_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
-    rotate = partial(world.stores.sessions.rotate_undisputed, session.sid, session.user_id, 0, NOW + 99)
+    rotate = partial(world.stores.sessions.try_rotate, session.sid, session.user_id, 0, NOW + 99)
     results = world.in_parallel(*[rotate] * THREADS)
     assert sum(result is not None for result in results) == 1
     assert world.row(session).generation == 1
@@ -117,8 +117,8 @@ def test_of_parallel_logins_with_one_handle_exactly_one_opens(world: StoreWorld,
 def test_parallel_reports_of_the_same_sessions_do_not_deadlock(world: StoreWorld, ann: User) -> None:
     sessions = [world.open(ann) for _ in range(20)]
     for session in sessions:
-        world.stores.sessions.rotate_undisputed(session.sid, ann.id, 0, NOW + 99)
+        world.stores.sessions.try_rotate(session.sid, ann.id, 0, NOW + 99)
     forwards = [(session.sid, 1) for session in sessions]
-    report = world.stores.sessions.raise_seen
+    report = world.stores.sessions.raise_seen_generations
     world.in_parallel(*[partial(report, forwards), partial(report, forwards[::-1])] * (THREADS // 2))
     assert {world.row(session).seen_generation for session in sessions} == {1}

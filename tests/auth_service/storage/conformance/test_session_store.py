@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason, LoggedIn, SessionEnded
-from auth_service.sessions.refresh_policy import Reissue, Replay, Rotate, apply_decision
+from auth_service.sessions.refresh_policy import ReissueSuccessor, Replay, Rotate, apply_decision
 from auth_service.sessions.store import EndedSession, HandleTaken, Session, new_session
 from auth_service.storage.models import SessionRow, db
 from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, PHONE, POLICY, StoreWorld
@@ -115,7 +115,7 @@ def test_a_session_is_found_with_its_own_user_only(world: StoreWorld, ann: User,
 
 def test_an_undisputed_rotation_is_the_policys(world: StoreWorld, ann: User, session: Session) -> None:
     sessions, now = world.stores.sessions, NOW + 400
-    refreshed = sessions.rotate_undisputed(session.sid, ann.id, 0, now)
+    refreshed = sessions.try_rotate(session.sid, ann.id, 0, now)
     assert refreshed
     assert refreshed.session.state == apply_decision(session.state, Rotate(), now, POLICY)
     assert sessions.find(session.sid) == refreshed.session
@@ -126,16 +126,16 @@ def test_an_undisputed_rotation_is_the_policys(world: StoreWorld, ann: User, ses
 def test_a_disputed_rotation_changes_nothing(world: StoreWorld, ann: User, session: Session) -> None:
     """Another generation, another user, a running grace time, an expired, ended or deactivated session."""
     sessions = world.stores.sessions
-    rotated = sessions.rotate_undisputed(session.sid, ann.id, 0, NOW)
+    rotated = sessions.try_rotate(session.sid, ann.id, 0, NOW)
     assert rotated
     bob = world.register("bob@example.org")
     expired = NOW + POLICY.idle_lifetime
     for user_id, presented, now in ((ann.id, 0, NOW + 99), (bob.id, 1, NOW + 99), (ann.id, 1, NOW + 9)):
-        assert sessions.rotate_undisputed(session.sid, user_id, presented, now) is None
-    assert sessions.rotate_undisputed(session.sid, ann.id, 1, expired) is None
+        assert sessions.try_rotate(session.sid, user_id, presented, now) is None
+    assert sessions.try_rotate(session.sid, ann.id, 1, expired) is None
     assert sessions.find(session.sid) == rotated.session
     world.stores.users.deactivate(ann, NOW + 50)
-    assert sessions.rotate_undisputed(session.sid, ann.id, 1, NOW + 99) is None
+    assert sessions.try_rotate(session.sid, ann.id, 1, NOW + 99) is None
 
 
 def test_a_replacement_needs_the_session_that_was_read(world: StoreWorld, session: Session) -> None:
@@ -144,7 +144,7 @@ def test_a_replacement_needs_the_session_that_was_read(world: StoreWorld, sessio
     assert sessions.replace(session, rotated, NOW + 5)
     assert sessions.find(session.sid) == rotated
     assert not sessions.replace(session, rotated, NOW + 5)
-    reissued = replace(rotated, state=apply_decision(rotated.state, Reissue(True), NOW + 6, POLICY))
+    reissued = replace(rotated, state=apply_decision(rotated.state, ReissueSuccessor(True), NOW + 6, POLICY))
     assert sessions.end(session.sid, NOW + 6, EndReason.LOGOUT)
     assert not sessions.replace(rotated, reissued, NOW + 6)
 
@@ -175,10 +175,10 @@ def test_the_seen_generation_only_rises_and_never_above_the_generation(world: St
     db.session.commit()
     seen = []
     for generation in (1, 3, 2, 9):
-        world.stores.sessions.raise_seen([(session.sid, generation), ("unknown", generation)])
+        world.stores.sessions.raise_seen_generations([(session.sid, generation), ("unknown", generation)])
         seen.append(world.row(session).seen_generation)
     assert seen == [2, 3, 3, 3]
-    world.stores.sessions.raise_seen([])
+    world.stores.sessions.raise_seen_generations([])
 
 
 # --- end -----------------------------------------------------------------------------------------------------------
