@@ -14,18 +14,18 @@ UNKNOWN_HANDLE = "u" * 43
 """A well-formed handle without a session."""
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> RawResponse:
+def send(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") -> RawResponse:
     """Send one request on a connection of its own; `line` is the request line without the version."""
     with gateway.connect() as client:
         length = [f"Content-Length: {len(body)}"] if body else []
         return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields, *length, body=body)
 
 
-def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
+def send_concurrently(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
     """Return the statuses of concurrent requests, all of which arrive before the auth service answers any call."""
     auth.holding = True
     with ThreadPoolExecutor(clients) as pool:
-        answers = [pool.submit(ask, gateway, "GET /api/x", *fields) for _ in range(clients)]
+        answers = [pool.submit(send, gateway, "GET /api/x", *fields) for _ in range(clients)]
         have_arrived = gateway.wait_for_clients(clients)
         auth.holding = False
         assert have_arrived
@@ -35,7 +35,7 @@ def ask_at_once(clients: int, gateway: RunningGateway, auth: AuthStandIn, *field
 def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> RawResponse:
     """Log in as Ada, by default from a page of the gateway's own origin."""
     body = json.dumps({"email": "ada@example.org", "password": password}).encode()
-    return ask(gateway, "POST /session/", "Content-Type: application/json", *(fields or SAME_ORIGIN), body=body)
+    return send(gateway, "POST /session/", "Content-Type: application/json", *(fields or SAME_ORIGIN), body=body)
 
 
 def handle_in(answer: RawResponse) -> str:

@@ -15,11 +15,11 @@ from tests.gateway.browser import (
     COOKIE,
     SAME_ORIGIN,
     UNKNOWN_HANDLE,
-    ask,
-    ask_at_once,
     handle_in,
     log_in,
     log_in_for_cookie,
+    send,
+    send_concurrently,
 )
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, RawUpstream
@@ -49,10 +49,10 @@ def test_the_cookie_gives_access_to_the_same_routes_as_a_token(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     cookie = f"Cookie: theme=dark; {COOKIE}={handle_in(log_in(gateway))}; lang=en"
-    assert ask(gateway, "GET /api/x", cookie).status == 200
+    assert send(gateway, "GET /api/x", cookie).status == 200
     assert upstream.last.get("x-user-id") == "ada-id"
     assert upstream.last.get("cookie") is None
-    me = json.loads(ask(gateway, "GET /auth/users/me/", cookie).body)
+    me = json.loads(send(gateway, "GET /auth/users/me/", cookie).body)
     assert me["authorization"].startswith("Bearer eyJ")
     assert me["cookie"] == "theme=dark; lang=en"  # without the handle
 
@@ -61,9 +61,9 @@ def test_an_unsafe_method_is_accepted_only_from_a_page_of_the_same_origin(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     cookie = log_in_for_cookie(gateway)
-    assert ask(gateway, "POST /api/x", cookie, body=b"x").problem["code"] == "cross_site"
+    assert send(gateway, "POST /api/x", cookie, body=b"x").problem["code"] == "cross_site"
     assert upstream.requests == []
-    assert ask(gateway, "POST /api/x", cookie, *SAME_ORIGIN, body=b"x").status == 200
+    assert send(gateway, "POST /api/x", cookie, *SAME_ORIGIN, body=b"x").status == 200
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_every_endpoint_that_accepts_the_cookie_checks_the_origin(
     """RFC 6454: scheme, host and port. `http://localhost:8100` is allowed in development."""
     fields = (log_in_for_cookie(gateway), "X-Requested-With: app", f"Origin: {origin}")
     refused = [
-        ask(gateway, "POST /api/x", *fields, body=b"x").status == 403,
-        ask(gateway, "POST /session/ticket", *fields).status == 403,
-        ask(gateway, "POST /auth/users/set_password/", *fields, body=b"{}").status == 403,
-        ask(gateway, "DELETE /session/", *fields).status == 403,
+        send(gateway, "POST /api/x", *fields, body=b"x").status == 403,
+        send(gateway, "POST /session/ticket", *fields).status == 403,
+        send(gateway, "POST /auth/users/set_password/", *fields, body=b"{}").status == 403,
+        send(gateway, "DELETE /session/", *fields).status == 403,
     ]
     assert refused == [not is_allowed] * 4
     assert len(upstream.requests) == is_allowed
@@ -104,8 +104,8 @@ def test_behind_tls_the_scheme_comes_from_a_trusted_proxy(
     ):
         by_tls = (*page, "X-Forwarded-Proto: https")
         cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway, PASSWORD, *by_tls))}"
-        assert ask(gateway, "POST /api/x", cookie, *by_tls, body=b"x").status == 200
-        refused = ask(gateway, "POST /api/x", cookie, *page, body=b"x")
+        assert send(gateway, "POST /api/x", cookie, *by_tls, body=b"x").status == 200
+        refused = send(gateway, "POST /api/x", cookie, *page, body=b"x")
     assert (refused.status, refused.problem["code"]) == (403, "cross_site")
     assert "TRUSTED_PROXIES" in refused.problem["detail"]
 
@@ -113,19 +113,19 @@ def test_behind_tls_the_scheme_comes_from_a_trusted_proxy(
 def test_an_outage_of_the_auth_service_never_clears_the_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
     cookie = log_in_for_cookie(gateway)
     auth.down = True
-    assert ask(gateway, "GET /api/x", cookie).status == 200  # the cached token is still valid
-    log_out = ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
+    assert send(gateway, "GET /api/x", cookie).status == 200  # the cached token is still valid
+    log_out = send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
     assert (log_out.status, log_out.get("set-cookie")) == (503, None)
     assert log_out.get("retry-after") in ("1", "2")
-    refused = ask(gateway, "GET /api/x", cookie)
+    refused = send(gateway, "GET /api/x", cookie)
     assert (refused.status, refused.problem["code"]) == (503, "auth_unavailable")
     auth.down = False
-    assert ask(gateway, "GET /api/x", cookie).status == 200
+    assert send(gateway, "GET /api/x", cookie).status == 200
 
 
 def test_an_unknown_handle_is_exchanged_once(gateway: RunningGateway, auth: AuthStandIn) -> None:
     for _ in range(5):
-        assert ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={UNKNOWN_HANDLE}").problem["code"] == "session_ended"
+        assert send(gateway, "GET /api/x", f"Cookie: {COOKIE}={UNKNOWN_HANDLE}").problem["code"] == "session_ended"
     assert auth.count(EXCHANGE_PATH) == 1
 
 
@@ -134,7 +134,7 @@ def test_fifty_concurrent_requests_with_an_expired_token_cause_one_exchange(
 ) -> None:
     cookie = log_in_for_cookie(gateway)
     clock.move(auth.lifetime + 1)
-    assert ask_at_once(50, gateway, auth, cookie) == [200] * 50
+    assert send_concurrently(50, gateway, auth, cookie) == [200] * 50
     assert auth.count(EXCHANGE_PATH) == 1
 
 
@@ -145,7 +145,7 @@ def test_a_token_is_renewed_before_it_expires_while_requests_go_on(
     cookie = log_in_for_cookie(gateway)
     clock.move(auth.lifetime * 0.9)
     minted, auth.holding = auth.minted, True
-    assert ask(gateway, "GET /api/x", cookie).status == 200
+    assert send(gateway, "GET /api/x", cookie).status == 200
     assert auth.minted == minted
     auth.holding = False
     deadline = time.monotonic() + WAIT
@@ -159,14 +159,14 @@ def test_the_cookie_of_a_revoked_session_is_refused_everywhere(
 ) -> None:
     """The session ended, for example, by a log-out at another worker or by a password change."""
     cookie = log_in_for_cookie(gateway)
-    assert ask(gateway, "GET /session/", cookie).status == 200
+    assert send(gateway, "GET /session/", cookie).status == 200
     auth.handles.clear()
     now = int(clock())
     with Redis.from_url(redis_url) as redis:
         redis.xadd(STREAM, dict(Revocation(SESSION, auth.session, now, now + 300).to_fields().items()))
         deadline = time.monotonic() + WAIT
-        while ask(gateway, "GET /session/", cookie).status == 200 and time.monotonic() < deadline:
+        while send(gateway, "GET /session/", cookie).status == 200 and time.monotonic() < deadline:
             time.sleep(0.02)
         redis.delete(STREAM)
-    assert ask(gateway, "GET /session/", cookie).status == 401
-    assert ask(gateway, "GET /api/x", cookie).status == 401
+    assert send(gateway, "GET /session/", cookie).status == 401
+    assert send(gateway, "GET /api/x", cookie).status == 401

@@ -51,12 +51,12 @@ def ada(signing_key: SigningKey, clock: ShiftedClock) -> str:
     return f"Authorization: Bearer {signing_key.sign(access_claims(now, sid=f's-{now}', jti=f'j-{now}'))}"
 
 
-def ask_for_ticket(gateway: RunningGateway, *fields: str) -> RawResponse:
+def request_ticket(gateway: RunningGateway, *fields: str) -> RawResponse:
     return single_request(gateway.port, "POST /session/ticket HTTP/1.1", "Host: h", "Content-Length: 0", *fields)
 
 
 def ticket_of(gateway: RunningGateway, *fields: str) -> str:
-    answer = ask_for_ticket(gateway, *fields)
+    answer = request_ticket(gateway, *fields)
     assert answer.status == 200, answer
     members = json.loads(answer.body)
     assert members.keys() == {"ticket", "expires_in"}
@@ -89,11 +89,11 @@ def test_a_query_with_only_a_ticket_is_removed(gateway: RunningGateway, upstream
 
 
 def test_the_response_with_a_ticket_is_not_cached_and_needs_credentials(gateway: RunningGateway, ada: str) -> None:
-    answer = ask_for_ticket(gateway, ada)
+    answer = request_ticket(gateway, ada)
     assert answer.get("cache-control") == "no-store"
     assert json.loads(answer.body)["expires_in"] == 30
-    assert ask_for_ticket(gateway).problem["code"] == "no_credentials"
-    assert ask_for_ticket(gateway, "Authorization: Bearer made.up.token").problem["code"] == "token_invalid"
+    assert request_ticket(gateway).problem["code"] == "no_credentials"
+    assert request_ticket(gateway, "Authorization: Bearer made.up.token").problem["code"] == "token_invalid"
 
 
 def test_a_ticket_is_redeemed_once_at_any_gateway(
@@ -202,7 +202,7 @@ def test_a_cookie_gets_a_ticket_only_for_pages_of_the_same_origin(
     auth = AuthStandIn(signing_key, clock)
     with serving(auth) as server, running(make_app(clock, AUTH_URL=server.url)) as gateway:
         cookie = log_in_for_cookie(gateway)
-        assert ask_for_ticket(gateway, cookie).problem["code"] == "cross_site"
+        assert request_ticket(gateway, cookie).problem["code"] == "cross_site"
         assert get(gateway, f"/streams/x?ticket={ticket_of(gateway, cookie, *SAME_ORIGIN)}").status == 200
 
 
@@ -233,7 +233,7 @@ def test_while_redis_is_down_tickets_get_503_and_other_requests_are_served(
     with running(make_app(clock, REDIS_URL=stoppable.url)) as gateway:
         ticket = ticket_of(gateway, ada)
         stoppable.stop()
-        for answer in (ask_for_ticket(gateway, ada), get(gateway, f"/streams/x?ticket={ticket}")):
+        for answer in (request_ticket(gateway, ada), get(gateway, f"/streams/x?ticket={ticket}")):
             assert (answer.status, answer.problem["code"]) == (503, "tickets_unavailable")
             assert answer.get("retry-after") is not None
         assert get(gateway, "/streams/x", ada).status == 200

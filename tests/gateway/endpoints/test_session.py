@@ -8,7 +8,7 @@ import pytest
 
 from contract.internal_api import END_PATH, SESSIONS_PATH
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.browser import COOKIE, SAME_ORIGIN, ask, handle_in, log_in, log_in_for_cookie
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, handle_in, log_in, log_in_for_cookie, send
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -71,7 +71,7 @@ def test_a_page_of_another_origin_cannot_log_in(
     "body", [b"", b"[]", b"{", b'{"email": 1, "password": "x"}', b'{"email": "a@b.co"}', b'{"email": "\\u0000"}']
 )
 def test_a_malformed_log_in_is_a_400(gateway: RunningGateway, auth: AuthStandIn, body: bytes) -> None:
-    answer = ask(gateway, "POST /session/", "Content-Type: application/json", *SAME_ORIGIN, body=body)
+    answer = send(gateway, "POST /session/", "Content-Type: application/json", *SAME_ORIGIN, body=body)
     assert (answer.status, auth.count(SESSIONS_PATH)) == (400, 0)
 
 
@@ -81,27 +81,27 @@ def test_a_log_in_replaces_the_session_of_its_cookie(gateway: RunningGateway, au
     for cookie in (f"{COOKIE}={first}", f"{COOKIE}=no handle", f"{COOKIE}={first}; {COOKIE}={first}"):
         assert log_in(gateway, PASSWORD, *SAME_ORIGIN, f"Cookie: {cookie}").status == 200
     assert auth.replaced == [None, hash_of(first), None, None]
-    assert ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={first}").status == 401
+    assert send(gateway, "GET /api/x", f"Cookie: {COOKIE}={first}").status == 401
     wrong = log_in(gateway, "wrong", *SAME_ORIGIN, f"Cookie: {COOKIE}={first}")
     assert wrong.status == 401
 
 
 def test_get_returns_the_user_and_the_expiry_of_the_session(gateway: RunningGateway) -> None:
     cookie = log_in_for_cookie(gateway)
-    members = json.loads(ask(gateway, "GET /session/", cookie).body)
+    members = json.loads(send(gateway, "GET /session/", cookie).body)
     assert members["user"] == USER
     assert members["expires_at"] > time.time()
-    assert ask(gateway, "GET /session/").problem["code"] == "no_credentials"
+    assert send(gateway, "GET /session/").problem["code"] == "no_credentials"
 
 
 def test_a_log_out_ends_the_session_and_clears_the_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
     cookie = log_in_for_cookie(gateway)
-    answer = ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
+    answer = send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
     assert (answer.status, auth.handles, auth.count(END_PATH)) == (204, set(), 1)
     assert "Max-Age=0" in (answer.get("set-cookie") or "")
-    after = ask(gateway, "GET /api/x", cookie)
+    after = send(gateway, "GET /api/x", cookie)
     assert (after.status, after.problem["code"], after.get("set-cookie")) == (401, "session_ended", None)
-    assert ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
+    assert send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
 
 
 def test_the_cookie_over_plain_http_has_another_name(
@@ -111,4 +111,4 @@ def test_the_cookie_over_plain_http_has_another_name(
         cookie = log_in(gateway).get("set-cookie") or ""
         assert cookie.startswith("sallyport-session=")
         assert "Secure" not in cookie
-        assert ask(gateway, "GET /api/x", f"Cookie: {cookie.split(';')[0]}").status == 200
+        assert send(gateway, "GET /api/x", f"Cookie: {cookie.split(';')[0]}").status == 200

@@ -9,7 +9,7 @@ import pytest
 
 from contract.internal_api import EXCHANGE_PATH
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, handle_in, log_in
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, handle_in, log_in, send
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -65,7 +65,7 @@ def test_a_cookie_beside_a_bearer_token_is_ignored(
     """No other site can send a Bearer token, so the origin is not checked either."""
     bob = signing_key.sign(access_claims(time.time(), sub="bob-id", sid="bobs", exp=int(time.time()) + 3_000))
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    answer = ask(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
+    answer = send(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
     assert (answer.status, answer.get("set-cookie")) == (200, None)
     if path == "/api/x":
         assert upstream.last.get("x-user-id") == "bob-id"
@@ -76,7 +76,7 @@ def test_a_cookie_beside_a_bearer_token_is_ignored(
 @pytest.mark.parametrize("value", ["Bearer", "Bearer a.b.c", "Bearer\ta"])
 def test_a_valid_cookie_does_not_replace_an_invalid_token(gateway: RunningGateway, value: str) -> None:
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    answer = ask(gateway, "GET /api/x", cookie, f"Authorization: {value}")
+    answer = send(gateway, "GET /api/x", cookie, f"Authorization: {value}")
     assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (401, "token_invalid", None)
 
 
@@ -84,9 +84,9 @@ def test_a_cookie_beside_another_authorization_scheme_is_used(gateway: RunningGa
     """A proxy in front may require Basic credentials. Other sites can send those, so unsafe methods are checked."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     basic = "Authorization: Basic YTpi"
-    assert ask(gateway, "GET /api/x", cookie, basic).status == 200
-    assert ask(gateway, "POST /api/x", cookie, basic, body=b"x").problem["code"] == "cross_site"
-    assert ask(gateway, "POST /api/x", cookie, basic, *SAME_ORIGIN, body=b"x").status == 200
+    assert send(gateway, "GET /api/x", cookie, basic).status == 200
+    assert send(gateway, "POST /api/x", cookie, basic, body=b"x").problem["code"] == "cross_site"
+    assert send(gateway, "POST /api/x", cookie, basic, *SAME_ORIGIN, body=b"x").status == 200
 
 
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN])
@@ -95,13 +95,13 @@ def test_the_cookie_of_an_ended_session_beside_a_valid_token_is_cleared(
 ) -> None:
     fields = f"Cookie: {COOKIE}={value}", f"Authorization: Bearer {token}"
     for line in ("GET /api/x", "POST /api/x", "GET /auth/users/me/"):
-        assert ask(gateway, line, *fields).status == 200
+        assert send(gateway, line, *fields).status == 200
     deadline = time.monotonic() + 5  # the gateway asks about the handle meanwhile
-    while not is_cleared(ask(gateway, "GET /api/x", *fields)) and time.monotonic() < deadline:
+    while not is_cleared(send(gateway, "GET /api/x", *fields)) and time.monotonic() < deadline:
         time.sleep(0.005)
     auth.down = True
     for line in ("GET /api/x", "POST /api/x"):
-        answer = ask(gateway, line, *fields)
+        answer = send(gateway, line, *fields)
         assert (answer.status, is_cleared(answer)) == (200, True)
 
 
@@ -111,10 +111,10 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     """The auth service may be slow or down; one lookup of a handle runs at a time."""
     fields = f"Cookie: {COOKIE}={'w' * 43}", f"Authorization: Bearer {token}"
     auth.holding = True
-    assert [ask(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
+    assert [send(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
     assert auth.count(EXCHANGE_PATH) <= 1
     auth.down, auth.holding = True, False
-    assert ask(gateway, "GET /api/x", *fields).status == 200
+    assert send(gateway, "GET /api/x", *fields).status == 200
 
 
 # --- on public routes -----------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def test_cookies_are_ignored_on_public_routes(
     handle = handle_in(log_in(gateway))
     value = {"live": handle, "dead": UNKNOWN_HANDLE, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
     auth.refresh_tokens.add("")
-    answer = ask(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
+    answer = send(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
     assert (answer.status, auth.count(EXCHANGE_PATH)) == (200, 0)
     if not line.startswith("POST /auth/jwt/refresh"):
         assert json.loads(answer.body) == {"authorization": None, "cookie": "theme=dark"}
@@ -156,7 +156,7 @@ def test_two_session_cookies_are_refused(
     handle = handle_in(log_in(gateway))
     for values in ((handle, UNKNOWN_HANDLE), (UNKNOWN_HANDLE, handle), (handle, handle), (handle, "")):
         cookie = separator.join(f"{COOKIE}={value}" for value in values)
-        answer = ask(gateway, line, f"Cookie: {cookie}", *SAME_ORIGIN)
+        answer = send(gateway, line, f"Cookie: {cookie}", *SAME_ORIGIN)
         assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (
             400,
             "multiple_credentials",
@@ -189,9 +189,9 @@ def test_routes_and_endpoints_parse_cookies_alike(
 ) -> None:
     """RFC 6265: quotes are part of a value, names are case-sensitive, and other cookies may be malformed."""
     field = form.format(name=COOKIE, upper=COOKIE.upper(), handle=handle_in(log_in(gateway)))
-    statuses = [ask(gateway, line, f"Cookie: {field}").status for line in ("GET /api/x", "GET /session/")]
+    statuses = [send(gateway, line, f"Cookie: {field}").status for line in ("GET /api/x", "GET /session/")]
     assert statuses == ([200, 200] if is_read else [401, 401])
-    assert ask(gateway, "DELETE /session/", f"Cookie: {field}", *SAME_ORIGIN).status == 204
+    assert send(gateway, "DELETE /session/", f"Cookie: {field}", *SAME_ORIGIN).status == 204
     assert len(auth.handles) == (0 if is_read else 1)
 
 
@@ -201,7 +201,7 @@ def test_routes_and_endpoints_parse_cookies_alike(
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN, '"quoted"'])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
-    answer = ask(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
+    answer = send(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
     if not line.startswith("GET /auth"):  # where the auth service answers for itself
         assert (answer.status, answer.problem["code"]) == (401, "session_ended")
     assert is_cleared(answer)
@@ -210,9 +210,9 @@ def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line
 def test_a_response_that_races_with_a_log_in_does_not_clear_the_cookie(gateway: RunningGateway) -> None:
     """It may reach the browser after the new cookie."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    assert ask(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
+    assert send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
     for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
-        assert COOKIE not in str(ask(gateway, line, cookie).get_all("set-cookie"))
+        assert COOKIE not in str(send(gateway, line, cookie).get_all("set-cookie"))
 
 
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
@@ -223,7 +223,7 @@ def test_a_recently_ended_handle_that_this_worker_never_saw_clears_no_cookie(
     """Another worker handled the log-in that ended the old session."""
     auth.ended_seconds_ago = seconds_ago
     old = secrets.token_urlsafe(32)
-    assert is_cleared(ask(gateway, line, f"Cookie: {COOKIE}={old}", *SAME_ORIGIN)) is cleared
+    assert is_cleared(send(gateway, line, f"Cookie: {COOKIE}={old}", *SAME_ORIGIN)) is cleared
 
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])
@@ -232,5 +232,5 @@ def test_an_unexpected_response_of_the_auth_service_does_not_clear_the_cookie(
 ) -> None:
     """A 404 of another server in its place does not mean that the session has ended."""
     place.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
-    answer = ask(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
+    answer = send(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
     assert (answer.status, answer.get("set-cookie")) == (503, None)

@@ -32,7 +32,7 @@ def behind_tls(make_app: MakeApp) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, line: str, *more: str) -> list[RawResponse]:
+def send(gateway: RunningGateway, line: str, *more: str) -> list[RawResponse]:
     """Return the responses to three requests on one connection: repeated requests use the request head cache."""
     with gateway.connect() as client:
         responses = [client.request(line, "Host: h", *more)]
@@ -45,7 +45,7 @@ def ask(gateway: RunningGateway, line: str, *more: str) -> list[RawResponse]:
 def test_every_response_has_nosniff_via_and_date(
     gateway: RunningGateway, upstream: RawUpstream, line: str, status: int
 ) -> None:
-    for response in ask(gateway, line, TLS):  # ignored: no proxy is trusted
+    for response in send(gateway, line, TLS):  # ignored: no proxy is trusted
         assert response.status == status
         assert response.get("x-content-type-options") == "nosniff"
         assert response.get("via") == "1.1 sallyport"
@@ -57,7 +57,7 @@ def test_every_response_has_nosniff_via_and_date(
 def test_a_response_over_tls_has_hsts(
     behind_tls: RunningGateway, upstream: RawUpstream, line: str, status: int
 ) -> None:
-    for response in ask(behind_tls, line, TLS):
+    for response in send(behind_tls, line, TLS):
         assert response.status == status
         assert response.get("strict-transport-security") == "max-age=31536000"
 
@@ -83,7 +83,7 @@ def test_hsts_follows_its_settings() -> None:
 def test_the_same_fields_of_a_service_are_dropped(gateway: RunningGateway, upstream: RawUpstream) -> None:
     fields = ("X-Content-Type-Options: nosniff", "Strict-Transport-Security: max-age=1", "Via: 1.1 inner")
     upstream.begin(answering(ok(b"ok", *fields, "X-Frame-Options: SAMEORIGIN", "Cache-Control: max-age=60")))
-    for response in ask(gateway, "GET /public/ HTTP/1.1"):
+    for response in send(gateway, "GET /public/ HTTP/1.1"):
         assert response.get("x-content-type-options") == "nosniff"
         assert response.get("strict-transport-security") is None
         assert response.get("via") == "1.1 sallyport"
@@ -95,13 +95,13 @@ def test_the_same_fields_of_a_service_are_dropped(gateway: RunningGateway, upstr
     "line", [line for name, (line, _) in RESPONSES.items() if name not in ("a service", "a cached head", "OPTIONS")]
 )
 def test_the_gateways_own_responses_are_not_stored_by_caches(gateway: RunningGateway, line: str) -> None:
-    for response in ask(gateway, line):
+    for response in send(gateway, line):
         assert response.get("cache-control") == "no-store"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/session/"])
 def test_the_gateways_endpoints_cannot_be_framed(gateway: RunningGateway, path: str) -> None:
-    (response, *_) = ask(gateway, f"GET {path} HTTP/1.1")
+    (response, *_) = send(gateway, f"GET {path} HTTP/1.1")
     assert response.get("content-security-policy") == "default-src 'none'; frame-ancestors 'none'"
     assert response.get("referrer-policy") == "no-referrer"
     assert response.get("x-frame-options") == "DENY"
@@ -111,7 +111,7 @@ def test_the_gateway_does_not_touch_compression(gateway: RunningGateway, upstrea
     """Accept-Encoding, Content-Encoding, Vary and the body pass unchanged."""
     packed = gzip.compress(b"a" * 5_000)
     upstream.begin(answering(ok(packed, "Content-Encoding: gzip", "Vary: Accept-Encoding", 'ETag: W/"1"')))
-    for response in ask(gateway, "GET /public/ HTTP/1.1", "Accept-Encoding: gzip, br;q=0.5"):
+    for response in send(gateway, "GET /public/ HTTP/1.1", "Accept-Encoding: gzip, br;q=0.5"):
         assert response.body == packed
         assert (response.get("content-encoding"), response.get_all("vary")[-1]) == ("gzip", "Accept-Encoding")
         assert response.get("etag") == 'W/"1"'

@@ -31,7 +31,7 @@ def gateway(make_app: MakeApp) -> Iterator[RunningGateway]:
         yield served
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
+def send(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
         return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields)
 
@@ -41,7 +41,7 @@ def ask(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
 def test_the_gateway_answers_a_preflight_of_an_allowed_origin(
     gateway: RunningGateway, upstream: RawUpstream, origin: str, path: str
 ) -> None:
-    answer = ask(
+    answer = send(
         gateway,
         f"OPTIONS {path}",
         f"Origin: {origin}",
@@ -60,7 +60,7 @@ def test_the_gateway_answers_a_preflight_of_an_allowed_origin(
 def test_a_preflight_of_another_origin_is_refused(
     gateway: RunningGateway, upstream: RawUpstream, origin: str
 ) -> None:
-    answer = ask(gateway, "OPTIONS /api/x", f"Origin: {origin}", "Access-Control-Request-Method: POST")
+    answer = send(gateway, "OPTIONS /api/x", f"Origin: {origin}", "Access-Control-Request-Method: POST")
     assert (answer.status, answer.problem["code"], upstream.requests) == (403, "cross_site", [])
     assert answer.get("access-control-allow-origin") is None
 
@@ -69,12 +69,12 @@ def test_a_preflight_of_another_origin_is_refused(
 def test_only_pages_of_allowed_origins_may_read_a_response(
     gateway: RunningGateway, upstream: RawUpstream, path: str
 ) -> None:
-    answer = ask(gateway, f"GET {path}", "Origin: capacitor://localhost")
+    answer = send(gateway, f"GET {path}", "Origin: capacitor://localhost")
     assert answer.get("access-control-allow-origin") == "capacitor://localhost"
     assert "X-Access-Token" in (answer.get("access-control-expose-headers") or "")
     for origin in UNLISTED:
-        assert ask(gateway, f"GET {path}", f"Origin: {origin}").get("access-control-allow-origin") is None
-    assert ask(gateway, f"GET {path}").get("access-control-allow-origin") is None
+        assert send(gateway, f"GET {path}", f"Origin: {origin}").get("access-control-allow-origin") is None
+    assert send(gateway, f"GET {path}").get("access-control-allow-origin") is None
 
 
 def test_a_cached_head_does_not_mix_up_origins(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
@@ -146,7 +146,7 @@ def test_without_allowed_origins_cors_fields_of_a_service_are_dropped_too(
     with running(make_app(APP_ENV="production")) as gateway:
         upstream.begin(answering(ok(b"ok", *SERVICE_CORS)))
         for _ in range(3):
-            answer = ask(gateway, "GET /public/x", "Origin: https://evil.example")
+            answer = send(gateway, "GET /public/x", "Origin: https://evil.example")
             assert (answer.status, cors_fields(answer), answer.get("vary")) == (200, set(), None)
 
 
@@ -175,7 +175,7 @@ def test_a_refused_preflight_is_the_same_for_every_path(
     """It does not reveal which paths exist, and no service gets it."""
     with running(make_app(APP_ENV=environment)) as gateway:
         answers = [
-            ask(gateway, f"OPTIONS {path}", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
+            send(gateway, f"OPTIONS {path}", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
             for path in PATHS
         ]
     assert {(answer.status, answer.problem["code"], answer.problem["detail"]) for answer in answers} == {
@@ -209,7 +209,7 @@ def test_a_malformed_preflight_is_refused(gateway: RunningGateway, lines: list[s
 def test_the_limit_of_header_fields_applies_to_preflights(make_app: MakeApp, max_fields: str, status: int) -> None:
     fields = ["Origin: http://localhost", "Access-Control-Request-Method: PUT", *(f"X-{n}: 1" for n in range(50))]
     with running(make_app(MAX_HEADER_FIELDS=max_fields)) as gateway:
-        assert ask(gateway, "OPTIONS /public/x", *fields).status == status
+        assert send(gateway, "OPTIONS /public/x", *fields).status == status
 
 
 @pytest.mark.parametrize(
@@ -223,13 +223,13 @@ def test_the_limit_of_header_fields_applies_to_preflights(make_app: MakeApp, max
     ],
 )
 def test_a_preflight_allows_the_methods_of_the_path(gateway: RunningGateway, path: str, methods: str) -> None:
-    answer = ask(gateway, f"OPTIONS {path}", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
+    answer = send(gateway, f"OPTIONS {path}", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
     assert (answer.status, answer.get("access-control-allow-methods")) == (204, methods)
 
 
 def test_a_browser_may_cache_a_preflight_for_the_configured_time(make_app: MakeApp) -> None:
     with running(make_app(CORS_MAX_AGE="7200")) as gateway:
-        answer = ask(gateway, "OPTIONS /", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
+        answer = send(gateway, "OPTIONS /", "Origin: http://localhost", "Access-Control-Request-Method: PUT")
     assert answer.get("access-control-max-age") == "7200"
 
 
@@ -239,7 +239,7 @@ def test_a_route_may_expose_fields_of_its_service(make_app: MakeApp, upstream: R
     file.write_text(ROUTES + route + 'expose_headers = ["ETag", "Link", "X-Total-Count"]\n')
     with running(make_app(GATEWAY_ROUTES=str(file))) as gateway:
         exposed = [
-            ask(gateway, f"GET {path}", "Origin: http://localhost:5173").get("access-control-expose-headers") or ""
+            send(gateway, f"GET {path}", "Origin: http://localhost:5173").get("access-control-expose-headers") or ""
             for path in ("/paged/x", "/public/x")
         ]
     assert exposed[0] == exposed[1] + ", ETag, Link, X-Total-Count"
@@ -268,7 +268,7 @@ def test_with_allowed_origins_every_response_varies_by_origin(
 ) -> None:
     """Fetch, "CORS protocol and HTTP caches". Three times, since repeated requests are cached."""
     for _ in range(3):
-        assert "Origin" in ask(gateway, line, *origin).get_all("vary")
+        assert "Origin" in send(gateway, line, *origin).get_all("vary")
 
 
 def test_vary_of_a_service_is_kept(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -287,7 +287,7 @@ def test_an_origin_that_is_not_allowed_is_logged_once_and_truncated(make_app: Ma
     with running(make_app(ALLOWED_ORIGINS="https://app.example")) as gateway, capture_logs() as lines:
         for _ in range(3):
             for origin in ("https://evil.example", long, "https://app.example", "http://gateway"):
-                ask(gateway, "GET /public/x", f"Origin: {origin}")
+                send(gateway, "GET /public/x", f"Origin: {origin}")
     logged = [line for line in lines if line["event"] == "origin_not_allowed"]
     assert [line["origin"] for line in logged] == ["https://evil.example", long[:200]]
     assert "ALLOWED_ORIGINS" in logged[0]["reason"]
@@ -313,8 +313,8 @@ def test_the_access_log_has_the_refused_origin_and_the_reason(
     make_app: MakeApp, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with running(make_app(ACCESS_LOG="on")) as gateway:
-        ask(gateway, "OPTIONS /public/x", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
-        ask(gateway, "OPTIONS /public/x", 'Origin: https://evil.example"}', "Access-Control-Request-Method: PUT")
+        send(gateway, "OPTIONS /public/x", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
+        send(gateway, "OPTIONS /public/x", 'Origin: https://evil.example"}', "Access-Control-Request-Method: PUT")
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines() if '"cross_site"' in line]
     assert [line["origin"] for line in lines] == ["https://evil.example", 'https://evil.example"}']
     assert lines[0]["reason"] == NOT_ALLOWED
@@ -323,7 +323,7 @@ def test_the_access_log_has_the_refused_origin_and_the_reason(
 
 def test_a_log_in_refused_by_its_origin_is_logged_with_the_reason(gateway: RunningGateway) -> None:
     with capture_logs() as lines:
-        answer = ask(
+        answer = send(
             gateway, "POST /session/", "Origin: https://evil.example", "X-Requested-With: a", "Content-Length: 0"
         )
     assert answer.problem["code"] == "cross_site"

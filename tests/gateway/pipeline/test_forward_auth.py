@@ -41,7 +41,7 @@ def deciding(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
     auth_service.stop()
 
 
-def ask(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
+def send(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
         return client.request(f"{line} HTTP/1.1", "Host: gateway", *fields)
 
@@ -55,15 +55,15 @@ def traefik(method: str, target: str) -> tuple[str, ...]:
 
 
 def as_nginx(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
-    return ask(gateway, ASK, *nginx(method, target), *fields)
+    return send(gateway, ASK, *nginx(method, target), *fields)
 
 
 def as_traefik(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
-    return ask(gateway, ASK, *traefik(method, target), *fields)
+    return send(gateway, ASK, *traefik(method, target), *fields)
 
 
 def as_envoy(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
-    return ask(gateway, f"{method} /forward-auth{target}", "Content-Length: 0", *fields)
+    return send(gateway, f"{method} /forward-auth{target}", "Content-Length: 0", *fields)
 
 
 AsProxy = Callable[..., RawResponse]
@@ -149,7 +149,7 @@ def test_the_own_origin_has_the_forwarded_scheme(deciding: RunningGateway, schem
     original = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
     named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
     page = ("X-Requested-With: app", "Origin: https://shop.example")
-    assert ask(deciding, ASK, *original, *named, COOKIE, *page).status == status
+    assert send(deciding, ASK, *original, *named, COOKIE, *page).status == status
 
 
 @pytest.mark.parametrize(
@@ -214,18 +214,18 @@ GOOD = nginx("GET", "/public/")
 def test_a_missing_or_ambiguous_original_request_is_refused(
     deciding: RunningGateway, line: str, fields: tuple[str, ...]
 ) -> None:
-    assert ask(deciding, line, *fields).status == 400
+    assert send(deciding, line, *fields).status == 400
 
 
 def test_a_list_of_forwarded_hosts_is_accepted(deciding: RunningGateway, token: str) -> None:
     """Several proxies in a row write one. It matters only if there is an Origin to compare."""
     fields = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: app.example, inner:80")
-    assert ask(deciding, ASK, *fields, f"Authorization: Bearer {token}").status == 200
+    assert send(deciding, ASK, *fields, f"Authorization: Bearer {token}").status == 200
 
 
 def test_the_same_original_request_may_be_given_twice(deciding: RunningGateway) -> None:
-    assert ask(deciding, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
-    assert ask(deciding, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
+    assert send(deciding, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
+    assert send(deciding, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
 
 
 def test_a_preflight_is_not_answered_as_admitted(deciding: RunningGateway) -> None:
@@ -236,7 +236,7 @@ def test_a_preflight_is_not_answered_as_admitted(deciding: RunningGateway) -> No
 
 def test_no_body_is_read(deciding: RunningGateway) -> None:
     """If one is announced, the connection is closed after the response."""
-    answer = ask(deciding, "POST /forward-auth/public/", "Content-Length: 10")
+    answer = send(deciding, "POST /forward-auth/public/", "Content-Length: 10")
     assert (answer.status, answer.get("connection")) == (200, "close")
 
 

@@ -44,7 +44,7 @@ def port(
     auth_service.stop()
 
 
-def ask(port: int, line: str, *fields: str, body: bytes = b"") -> RawResponse:
+def send(port: int, line: str, *fields: str, body: bytes = b"") -> RawResponse:
     length = [f"Content-Length: {len(body)}"] if body else []
     return single_request(port, f"{line} HTTP/1.1", "Host: h", *fields, *length, body=body)
 
@@ -55,7 +55,7 @@ def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
     """It gets path, query and body unchanged, and no credentials."""
     upstream.begin(answering(ok(b"done", "X-Identity: leaked")))
     credentials = (f"Authorization: Bearer {token}", "X-Refresh-Token: r")
-    answer = ask(port, "POST /api/a%20b?q=%2F", *SPOOFED, *credentials, body=b"a note")
+    answer = send(port, "POST /api/a%20b?q=%2F", *SPOOFED, *credentials, body=b"a note")
     assert (answer.status, answer.body, answer.get("x-identity")) == (200, b"done", None)
     request = upstream.last
     assert (request.request_line, request.body) == ("POST /api/a%20b?q=%2F HTTP/1.1", b"a note")
@@ -67,7 +67,7 @@ def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
 
 
 def test_on_a_public_route_a_spoofed_identity_is_removed(port: int, upstream: RawUpstream) -> None:
-    assert ask(port, "GET /public/", *SPOOFED).status == 200
+    assert send(port, "GET /public/", *SPOOFED).status == 200
     assert {value for name, value in upstream.last.fields if name in NAMES} <= {""}
 
 
@@ -88,7 +88,7 @@ def test_a_refusal_reaches_the_client_and_nothing_reaches_the_service(
 ) -> None:
     """Also for paths that the proxy normalizes."""
     spoofed = (*SPOOFED, "X-Original-URI: /public/", "X-Forwarded-Uri: /public/", "X-Forwarded-Method: GET")
-    answer = ask(port, line, *spoofed)
+    answer = send(port, line, *spoofed)
     assert answer.status == status
     assert field is None or answer.get(field)
     assert upstream.requests == []
@@ -96,13 +96,13 @@ def test_a_refusal_reaches_the_client_and_nothing_reaches_the_service(
 
 def test_a_missing_role_is_refused(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
     plain = signing_key.sign(access_claims(time.time(), roles="user"))
-    assert ask(port, "GET /staff/", f"Authorization: Bearer {plain}").status == 403
+    assert send(port, "GET /staff/", f"Authorization: Bearer {plain}").status == 403
     assert upstream.requests == []
 
 
 def test_refreshed_tokens_reach_the_client(port: int, upstream: RawUpstream, signing_key: SigningKey) -> None:
     expired = signing_key.sign(access_claims(time.time() - 600))
-    answer = ask(port, "GET /api/", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    answer = send(port, "GET /api/", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
     assert (answer.get("x-access-token") or "").startswith("eyJ")
     assert answer.get("cache-control") == "no-store"
@@ -111,17 +111,17 @@ def test_refreshed_tokens_reach_the_client(port: int, upstream: RawUpstream, sig
 
 def test_token_fields_of_a_service_are_removed(port: int, upstream: RawUpstream, token: str) -> None:
     upstream.begin(answering(ok(b"x", "X-Access-Token: planted", "X-Refresh-Token: planted")))
-    answer = ask(port, "GET /api/", f"Authorization: Bearer {token}")
+    answer = send(port, "GET /api/", f"Authorization: Bearer {token}")
     assert [answer.get(name) for name in ("x-access-token", "x-refresh-token", "cache-control")] == [None] * 3
 
 
 def test_no_request_passes_while_the_gateway_is_down(proxy: SampleProxy, upstream: RawUpstream, token: str) -> None:
     with proxy.running(gateway=free_port(), internal=free_port(), service=upstream.port) as port:
-        assert ask(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)
+        assert send(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)
     assert upstream.requests == []
 
 
 def test_clients_cannot_use_forward_auth(port: int, token: str) -> None:
     """An identity assertion never reaches a client."""
-    answer = ask(port, "GET /forward-auth", f"Authorization: Bearer {token}", "X-Original-URI: /api/")
+    answer = send(port, "GET /forward-auth", f"Authorization: Bearer {token}", "X-Original-URI: /api/")
     assert (answer.status, answer.get("x-identity")) == (404, None)

@@ -24,7 +24,7 @@ def client(gateway: RunningGateway, upstream: RawUpstream) -> Iterator[RawClient
         yield connected
 
 
-def ask(client: RawClient, path: str = "/public/") -> tuple[int, bytes]:
+def send(client: RawClient, path: str = "/public/") -> tuple[int, bytes]:
     answer = client.request(f"GET {path} HTTP/1.1", "Host: h")
     return answer.status, answer.body
 
@@ -77,7 +77,7 @@ def test_a_response_that_comes_in_parts_is_streamed(client: RawClient, upstream:
     rest.set()
     read_until(client, b"later")
     upstream.begin_answering(answering(ok()))
-    assert ask(client) == (200, b"ok")
+    assert send(client) == (200, b"ok")
 
 
 def test_an_upstream_that_is_silent_is_a_504(client: RawClient, upstream: RawUpstream) -> None:
@@ -104,7 +104,7 @@ def test_an_idle_connection_that_the_upstream_closes_costs_no_request(
         conversation.abort()
 
     upstream.begin_answering(script)
-    assert ask(client) == (200, b"again")
+    assert send(client) == (200, b"again")
     assert upstream.requests[-1].connection != upstream.requests[-2].connection
 
 

@@ -10,7 +10,7 @@ from redis import Redis
 
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.browser import ask
+from tests.gateway.browser import send
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
@@ -35,7 +35,7 @@ def test_a_refusal_after_a_refresh_carries_the_fresh_tokens(
 
     upstream.begin(fail)
     expired = signing_key.sign(access_claims(time.time() - 600))
-    answer = ask(refreshing, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    answer = send(refreshing, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.problem["code"]) == (502, "upstream_failed")
     assert answer.get("x-refresh-token") == "successor"
     assert answer.get("x-access-token") is not None
@@ -57,7 +57,7 @@ def test_a_token_that_is_revoked_during_the_upload_is_refused(
         deadline = time.monotonic() + WAIT
         status = 200
         while status == 200 and time.monotonic() < deadline:  # until this worker has received the revocation
-            status = ask(gateway, "GET /api/x", f"Authorization: Bearer {token}").status
+            status = send(gateway, "GET /api/x", f"Authorization: Bearer {token}").status
         client.send(b"cd")
         answer = client.read_response("POST")
     assert (answer.status, answer.problem["code"]) == (401, "token_revoked")

@@ -260,7 +260,7 @@ def test_an_invalid_host_reaches_no_upstream(hosted: tuple[RunningGateway, str],
     assert upstream.requests == []
 
 
-def ask(gateway: RunningGateway, target: str) -> list[RawResponse]:
+def send(gateway: RunningGateway, target: str) -> list[RawResponse]:
     """Return three responses to one request on one connection: in a task, by callbacks, and with cached heads."""
     with gateway.connect() as client:
         return [client.request(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
@@ -274,7 +274,7 @@ def test_a_redirect_is_rewritten_in_a_task_by_callbacks_and_with_cached_heads(
         f"Location: {upstream.url}/a\r\nContent-Location: {upstream.url}/b\r\nRefresh: 1;url={upstream.url}/c\r\n"
     )
     upstream.begin(answering(f"HTTP/1.1 302 Found\r\n{fields}Content-Length: 2\r\n\r\nok".encode()))
-    for answer in ask(gateway, "/stripped/"):
+    for answer in send(gateway, "/stripped/"):
         names = ("location", "content-location", "refresh")
         assert [answer.get(name) for name in names] == ["/stripped/a", "/stripped/b", "1;url=/stripped/c"]
         assert answer.body == b"ok"

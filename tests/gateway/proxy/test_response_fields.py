@@ -3,7 +3,7 @@
 import time
 
 from tests.gateway.access_tokens import SigningKey, access_claims
-from tests.gateway.browser import ask
+from tests.gateway.browser import send
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -53,7 +53,7 @@ def test_fresh_tokens_replace_the_cache_control_of_the_upstream(
     upstream.begin(answering(ok(b"x", "Cache-Control: max-age=60", "X-Kept: 1")))
     expired = signing_key.sign(access_claims(time.time() - 600))
     with serving(AuthStandIn(signing_key)) as auth, running(make_app(AUTH_URL=auth.url)) as gateway:
-        answer = ask(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+        answer = send(gateway, "GET /api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
     assert (answer.get("cache-control"), answer.get("x-kept")) == ("no-store", "1")
 
@@ -63,5 +63,5 @@ def test_overrides_of_the_route_replace_fields_of_the_upstream(
 ) -> None:
     upstream.begin(answering(ok(b"x", "Cache-Control: max-age=60", "X-Frame-Options: SAMEORIGIN")))
     for _ in range(3):  # the third time, the head is cached
-        answer = ask(gateway, "GET /fixed/")
+        answer = send(gateway, "GET /fixed/")
         assert (answer.get("cache-control"), answer.get("x-frame-options")) == ("no-store", "DENY")

@@ -44,7 +44,7 @@ def make(make_app: MakeApp, upstream: RawUpstream, redis_url: str, tmp_path: Pat
         )
 
 
-def ask(gateway: RunningGateway, path: str, *fields: str) -> RawResponse:
+def send(gateway: RunningGateway, path: str, *fields: str) -> RawResponse:
     with gateway.connect() as client:
         return client.request(f"GET {path} HTTP/1.1", "Host: gateway", *fields)
 
@@ -59,7 +59,7 @@ def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make
     gateway = make()
     remaining = []
     for _ in range(5):
-        answer = ask(gateway, "/few/x")
+        answer = send(gateway, "/few/x")
         assert answer.status == 200
         assert answer.get("ratelimit-policy") == '"address-3600s";q=5;w=3600'
         name, left, seconds = (answer.get("ratelimit") or "").split(";")
@@ -67,7 +67,7 @@ def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make
         assert 0 < int(seconds.removeprefix("t=")) <= 3_600
         remaining.append(int(left.removeprefix("r=")))
     assert remaining == [4, 3, 2, 1, 0]
-    refused = ask(gateway, "/few/x")
+    refused = send(gateway, "/few/x")
     assert (refused.status, refused.problem["code"]) == (429, "rate_limited")
     assert (refused.get("ratelimit") or "").startswith('"address-3600s";r=0;t=')
     assert 1 <= int(refused.get("retry-after") or 0) <= 2 * 3_600 + 10
@@ -76,7 +76,7 @@ def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make
 
 def test_a_route_without_limits_has_no_ratelimit_fields_and_no_refusals(make: Make) -> None:
     gateway = make()
-    answer = ask(gateway, "/free/x")
+    answer = send(gateway, "/free/x")
     assert answer.get("ratelimit") is answer.get("ratelimit-policy") is None
     assert set(statuses_of(gateway, "/free/x", 200)) == {200}
 
@@ -103,10 +103,10 @@ def test_all_tokens_of_a_subject_share_one_limit(make: Make, signing_key: Signin
     gateway = make()
     now = time.time()
     tokens = [signing_key.sign(access_claims(now, jti=f"{number:032x}", sid=str(number))) for number in range(4)]
-    statuses = [ask(gateway, "/own/x", f"Authorization: Bearer {token}").status for token in tokens]
+    statuses = [send(gateway, "/own/x", f"Authorization: Bearer {token}").status for token in tokens]
     assert statuses == [200, 200, 200, 429]
     another = signing_key.sign(access_claims(now, sub="bob-id"))
-    answer = ask(gateway, "/own/x", f"Authorization: Bearer {another}")
+    answer = send(gateway, "/own/x", f"Authorization: Bearer {another}")
     assert answer.status == 200
     assert answer.get("ratelimit-policy") == '"address-86400s";q=1000;w=86400, "identity-3600s";q=3;w=3600'
 
@@ -134,9 +134,9 @@ def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
     for gateway in gateways:
         statuses_of(gateway, "/own/x", 6, token)
         statuses_of(gateway, "/own/x", 6, token, refresh)
-    left = [ask(gateway, "/own/x").problem["code"] for gateway in gateways]
+    left = [send(gateway, "/own/x").problem["code"] for gateway in gateways]
     assert left == ["no_credentials"] * 2
-    remaining = ask(gateways[0], "/own/x", token).get("ratelimit") or ""
+    remaining = send(gateways[0], "/own/x", token).get("ratelimit") or ""
     assert '"address-86400s";r=996' in remaining  # three admitted requests, and one without a token
 
 
@@ -145,9 +145,9 @@ def test_requests_with_invalid_tokens_count_for_their_address(make: Make, signin
     gateway = make()
     expired = signing_key.sign(access_claims(time.time() - 600))
     for fields in ((), ("Authorization: Bearer x",), (f"Authorization: Bearer {expired}",)):
-        assert ask(gateway, "/own/x", *fields).status == 401
+        assert send(gateway, "/own/x", *fields).status == 401
     good = signing_key.sign(access_claims(time.time()))
-    remaining = ask(gateway, "/own/x", f"Authorization: Bearer {good}").get("ratelimit") or ""
+    remaining = send(gateway, "/own/x", f"Authorization: Bearer {good}").get("ratelimit") or ""
     assert remaining.startswith('"address-86400s";r=996;')
 
 
@@ -159,7 +159,7 @@ def test_the_session_endpoint_has_an_address_limit_and_health_checks_have_none(m
 
 def test_pages_of_allowed_origins_may_read_the_ratelimit_fields(make: Make) -> None:
     gateway = make(ALLOWED_ORIGINS="https://app.example")
-    answer = ask(gateway, "/few/x", "Origin: https://app.example")
+    answer = send(gateway, "/few/x", "Origin: https://app.example")
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(
         (answer.get("access-control-expose-headers") or "").split(", ")
     )
@@ -169,7 +169,7 @@ def test_rate_limits_can_be_switched_off(make: Make) -> None:
     gateway = make(RATE_LIMITS="off", SESSION_RATE="1/hour")
     assert statuses_of(gateway, "/few/x", 20) == [200] * 20
     assert statuses_of(gateway, "/session/", 3) == [401] * 3
-    assert ask(gateway, "/few/x").get("ratelimit") is None
+    assert send(gateway, "/few/x").get("ratelimit") is None
 
 
 def test_without_redis_a_gateway_counts_alone_and_fails_no_request(make: Make) -> None:

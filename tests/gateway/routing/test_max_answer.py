@@ -38,7 +38,7 @@ def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
+def send(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
     with gateway.connect() as client:
         return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
 
@@ -56,7 +56,7 @@ def test_a_response_of_the_maximum_size_is_forwarded(
     served: RunningGateway, upstream: RawUpstream, raw: bytes
 ) -> None:
     upstream.begin(answering(raw))
-    answer = ask(served, "/short/")
+    answer = send(served, "/short/")
     assert (answer.status, answer.body, answer.is_complete) == (200, b"x" * 1_000, True)
 
 
@@ -64,7 +64,7 @@ def test_a_response_of_the_maximum_size_is_forwarded(
 def test_a_larger_response_is_a_502(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
     upstream.begin(answering(raw))
     for _ in range(2):  # the second response is the same as the first, so its head could be cached
-        answer = ask(served, "/short/")
+        answer = send(served, "/short/")
         assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
 
 

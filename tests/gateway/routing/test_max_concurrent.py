@@ -46,7 +46,7 @@ def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def ask(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
+def send(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
     with gateway.connect() as client:
         return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
 
@@ -71,7 +71,7 @@ class ResponseOnRelease:
 def with_idle_connection(gateway: RunningGateway, upstream: RawUpstream, script: Script) -> None:
     """Let the upstream respond by `script`, after an idle connection exists: a buffered exchange needs one."""
     upstream.begin()
-    assert ask(gateway, "/unlimited/").status == 200
+    assert send(gateway, "/unlimited/").status == 200
     upstream.begin_answering(script)
 
 
@@ -83,17 +83,17 @@ def test_a_request_above_the_limit_is_refused_at_once_and_other_routes_are_not_a
     with_idle_connection(served, upstream, script := ResponseOnRelease())
     with ThreadPoolExecutor(4) as pool:
         paths = ("/two/", "/two/", "/unlimited/")
-        in_flight = [pool.submit(ask, served, path, "POST", body) for path in paths]
+        in_flight = [pool.submit(send, served, path, "POST", body) for path in paths]
         for _ in in_flight:
             assert script.arrived.acquire(timeout=WAIT)
-        refused = ask(served, "/two/", "POST", body)
-        unlimited = pool.submit(ask, served, "/unlimited/", "POST", body)
+        refused = send(served, "/two/", "POST", body)
+        unlimited = pool.submit(send, served, "/unlimited/", "POST", body)
         script.released.set()
         assert unlimited.result().status == 200
         assert [answer.result().status for answer in in_flight] == [200, 200, 200]
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
     assert refused.get("retry-after") in ("1", "2")
-    assert ask(served, "/two/").status == 200
+    assert send(served, "/two/").status == 200
 
 
 @pytest.mark.parametrize("raw", [b"", SHORT, b"no HTTP at all\r\n\r\n"], ids=["silent", "cut off", "malformed"])
@@ -102,14 +102,14 @@ def test_a_failed_request_releases_its_slot(served: RunningGateway, upstream: Ra
     for body in (b"", b"x"):
         with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
         for _ in range(3):
-            answer = ask(served, "/brief/", "POST", body)
+            answer = send(served, "/brief/", "POST", body)
             assert answer.status in (502, 504) or not answer.is_complete
     upstream.begin()
-    assert ask(served, "/brief/").status == 200
+    assert send(served, "/brief/").status == 200
 
 
 def test_a_request_to_an_unreachable_upstream_releases_its_slot(served: RunningGateway) -> None:
-    assert [ask(served, "/gone/").status for _ in range(3)] == [502, 502, 502]
+    assert [send(served, "/gone/").status for _ in range(3)] == [502, 502, 502]
 
 
 def test_a_client_that_disconnects_releases_its_slot(served: RunningGateway, upstream: RawUpstream) -> None:
@@ -130,7 +130,7 @@ def test_a_client_that_disconnects_releases_its_slot(served: RunningGateway, ups
                 assert arrived.acquire(timeout=WAIT)
             assert upstream.settles_at(0)
     upstream.begin()
-    assert ask(served, "/two/").status == 200
+    assert send(served, "/two/").status == 200
 
 
 def post(path: str, body: bytes = b"") -> bytes:
@@ -144,7 +144,7 @@ def test_a_client_that_sends_its_body_slowly_has_no_slot(served: RunningGateway,
         for _ in range(4):
             slow = stack.enter_context(served.connect())
             slow.send(post("/two/", b"x" * 100)[:-50])
-        assert [ask(served, "/two/", "POST", b"x").status for _ in range(3)] == [200, 200, 200]
+        assert [send(served, "/two/", "POST", b"x").status for _ in range(3)] == [200, 200, 200]
 
 
 class OneResponsePerRelease:
@@ -186,7 +186,7 @@ def test_requests_above_the_limit_wait_in_the_order_of_their_arrival(
                 assert script.arrived.get(timeout=WAIT) == "/queued/0"
             else:
                 assert served.wait_for_clients(number + 1)
-        refused = ask(served, "/queued/3", "POST", body)
+        refused = send(served, "/queued/3", "POST", body)
         for _ in range(3):
             script.release()
         assert [client.read_response("POST").status for client in clients] == [200, 200, 200]
@@ -199,15 +199,15 @@ def test_requests_above_the_limit_wait_in_the_order_of_their_arrival(
 def test_a_request_that_waits_longer_than_max_wait_is_refused(served: RunningGateway, upstream: RawUpstream) -> None:
     with_idle_connection(served, upstream, script := ResponseOnRelease())
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(ask, served, "/short-wait/", "POST")
+        first = pool.submit(send, served, "/short-wait/", "POST")
         assert script.arrived.acquire(timeout=WAIT)
-        refused = ask(served, "/short-wait/", "POST")
+        refused = send(served, "/short-wait/", "POST")
         script.released.set()
         assert first.result().status == 200
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
     assert refused.get("retry-after") in ("1", "2")
     upstream.begin()
-    assert ask(served, "/short-wait/").status == 200
+    assert send(served, "/short-wait/").status == 200
 
 
 def test_a_client_that_disconnects_leaves_the_queue(served: RunningGateway, upstream: RawUpstream) -> None:

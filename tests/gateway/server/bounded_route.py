@@ -63,13 +63,13 @@ def all_places_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
         await asyncio.to_thread(go_on.wait, WAIT)
         await conversation.write(ok())
 
-    def ask(_: int) -> int:
+    def send(_: int) -> int:
         with gateway.connect() as client:
             return client.request("GET /bounded/ HTTP/1.1", "Host: h").status
 
     upstream.begin(held)
     with ThreadPoolExecutor(PLACES) as threads:
-        statuses = threads.map(ask, range(PLACES))
+        statuses = threads.map(send, range(PLACES))
         all_arrived = [arrived.acquire(timeout=WAIT / 5) for _ in range(PLACES)]
         go_on.set()
         return all(all_arrived) and list(statuses) == [200] * PLACES

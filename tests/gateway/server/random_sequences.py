@@ -321,7 +321,7 @@ async def _fill(port: int, places: int) -> bool:
     """Return whether `places` requests are served at once. The places of clients that are gone take a second or two
     to become free."""
 
-    async def ask() -> int:
+    async def send() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             for _ in range(200):
@@ -338,6 +338,6 @@ async def _fill(port: int, places: int) -> bool:
 
     try:
         async with asyncio.timeout(WAIT):
-            return await asyncio.gather(*(ask() for _ in range(places))) == [200] * places
+            return await asyncio.gather(*(send() for _ in range(places))) == [200] * places
     except TimeoutError:
         return False

@@ -22,7 +22,7 @@ REPETITIONS = 4
 """The first two requests fill the cache, the others are found in it."""
 
 
-def ask(client: RawClient, raw: bytes) -> tuple[int, bytes]:
+def send(client: RawClient, raw: bytes) -> tuple[int, bytes]:
     client.send(raw)
     answer = client.read_response()
     return answer.status, answer.body
@@ -49,10 +49,10 @@ def test_a_cached_request_may_arrive_in_parts_or_pipelined(gateway: RunningGatew
     with gateway.connect() as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for cut in range(1, len(PUBLIC), 7):
-            assert ask(client, PUBLIC) == (200, b"ok")
+            assert send(client, PUBLIC) == (200, b"ok")
             client.send(PUBLIC[:cut])
             time.sleep(0.002)  # so that they probably arrive in two packets
-            assert ask(client, PUBLIC[cut:]) == (200, b"ok")
+            assert send(client, PUBLIC[cut:]) == (200, b"ok")
         sent = len(upstream.requests)
         client.send(PUBLIC * 3)
         client.send(PUBLIC)
@@ -66,7 +66,7 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
 ) -> None:
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
-            assert ask(client, PUBLIC) == (200, b"ok")
+            assert send(client, PUBLIC) == (200, b"ok")
         sent = len(upstream.requests)
         is_chunked = b"%d" not in framing
         length = framing if is_chunked else framing % len(PUBLIC)
@@ -78,7 +78,7 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
         if is_chunked:
             client.send(b"\r\n0\r\n\r\n")
         assert client.read_response().status == 200
-        assert ask(client, PUBLIC) == (200, b"ok")
+        assert send(client, PUBLIC) == (200, b"ok")
     assert [request.request_line for request in upstream.requests[sent:]] == [
         "POST /public/ HTTP/1.1",
         "GET /public/cached?q=1 HTTP/1.1",
@@ -89,7 +89,7 @@ def test_a_body_with_the_bytes_of_a_cached_request_is_a_body(
 def test_a_header_that_ends_with_a_cached_request_is_a_header(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
-            assert ask(client, PUBLIC) == (200, b"ok")
+            assert send(client, PUBLIC) == (200, b"ok")
         client.send(b"GET /public/other HTTP/1.1\r\nHost: h\r\nX-Note: ")
         time.sleep(0.02)
         client.send(PUBLIC)
@@ -106,7 +106,7 @@ def test_a_cached_request_is_refused_when_its_token_has_expired(
     raw = f"GET /api/cached HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     with running(make_app(clock=clock)) as gateway, gateway.connect() as client:
         for _ in range(REPETITIONS):
-            assert ask(client, raw) == (200, b"ok")
+            assert send(client, raw) == (200, b"ok")
         clock.move(90)
         for _ in range(REPETITIONS):
             client.send(raw)

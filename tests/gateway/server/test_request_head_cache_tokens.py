@@ -37,7 +37,7 @@ def request(authorization: str, target: str = "/api/cached", *lines: str) -> byt
     return "\r\n".join([f"GET {target} HTTP/1.1", "Host: h", *lines, authorization, "", ""]).encode("latin-1")
 
 
-def ask(client: RawClient, raw: bytes) -> int:
+def send(client: RawClient, raw: bytes) -> int:
     client.send(raw)
     return client.read_response().status
 
@@ -51,7 +51,7 @@ def test_each_request_is_authenticated_by_its_own_token(
     with gateway.connect() as shared, gateway.connect() as other:
         for turn in range(2 * REPETITIONS):
             for who in ("ann", "bob"):
-                assert ask(other if turn % 3 else shared, raw[who]) == 200
+                assert send(other if turn % 3 else shared, raw[who]) == 200
                 assert upstream.last.get("x-user-id") == f"{who}-id"
                 assert upstream.last.get("authorization") is None
 
@@ -63,7 +63,7 @@ def test_each_request_is_forwarded_with_its_own_token(
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
             for token in (ann, bob):
-                assert ask(client, request(f"Authorization: Bearer {token}", "/auth/users/me/")) == 200
+                assert send(client, request(f"Authorization: Bearer {token}", "/auth/users/me/")) == 200
                 # The auth service receives usage reports as well.
                 received = [one for one in auth_upstream.requests if one.request_line.startswith("GET /auth/")][-1]
                 assert received.get("authorization") == f"Bearer {token}"
@@ -99,12 +99,12 @@ def test_an_unusual_authorization_field_means_the_same_as_without_a_cache(
     target = f"/api/odd-{BAD.index(written)}"  # so that it is not cached yet
     odd = request(f"Authorization: {written}".replace("{}", bob), target)
     with gateway.connect() as client:
-        at_first = ask(client, odd)
+        at_first = send(client, odd)
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
-            assert ask(client, request(f"Authorization: Bearer {ann}", target)) == 200
+            assert send(client, request(f"Authorization: Bearer {ann}", target)) == 200
         upstream.begin()
-        assert ask(client, odd) == at_first
+        assert send(client, odd) == at_first
     assert [request.get("x-user-id") for request in upstream.requests] == (["bob-id"] if at_first == 200 else [])
 
 
@@ -117,9 +117,9 @@ def test_the_token_of_another_field_is_not_used(
 
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
-            assert ask(client, both(ann, ann)) == 200
+            assert send(client, both(ann, ann)) == 200
         for one, two, who in ((bob, ann, "ann"), (ann, bob, "bob"), ("x", ann, "ann")):
-            assert ask(client, both(one, two)) == 200
+            assert send(client, both(one, two)) == 200
             assert upstream.last.get("x-user-id") == f"{who}-id"
 
 
@@ -129,7 +129,7 @@ def test_a_token_decides_also_beside_a_session_cookie(
     with gateway.connect() as client:
         for token, who in ((ann, "ann"), (bob, "bob")) * REPETITIONS:
             raw = request(f"Authorization: Bearer {token}", "/api/cookie", "Cookie: __Host-session=x; session=x")
-            assert ask(client, raw) == 200
+            assert send(client, raw) == 200
             assert upstream.last.get("x-user-id") == f"{who}-id"
 
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.upstreams.identity_rejections import LOG_INTERVAL, IdentityRejections
-from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, ask, log_in
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, UNKNOWN_HANDLE, log_in, send
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
@@ -64,7 +64,7 @@ def test_a_rejection_of_a_websocket_handshake_is_a_502(
     gateway: RunningGateway, upstream: RawUpstream, token: str
 ) -> None:
     upstream.begin(answering(REJECTED))
-    assert is_rejection(ask(gateway, "GET /ws/x", f"Authorization: Bearer {token}", *WEBSOCKET))
+    assert is_rejection(send(gateway, "GET /ws/x", f"Authorization: Bearer {token}", *WEBSOCKET))
 
 
 def test_a_services_own_401_reaches_the_client(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
@@ -82,7 +82,7 @@ def test_a_public_route_has_no_assertion_to_reject(gateway: RunningGateway, upst
     """The 401 reaches the client, without X-Identity-Refused, which is for the gateway."""
     upstream.begin(answering(REJECTED))
     for _ in range(3):
-        answer = ask(gateway, "GET /public/x")
+        answer = send(gateway, "GET /public/x")
         assert (answer.status, answer.body, answer.get("x-identity-refused")) == (401, b"no", None)
 
 
@@ -111,9 +111,9 @@ def test_an_auth_service_that_rejects_the_gateway_is_a_502(make_app: MakeApp, au
         assert log_in(served).problem["code"] == "peer_rejected"
         cookie = f"Cookie: {COOKIE}={UNKNOWN_HANDLE}"
         for line in ("GET /api/x", "GET /session/", "DELETE /session/"):
-            answer = ask(served, line, cookie, *SAME_ORIGIN)
+            answer = send(served, line, cookie, *SAME_ORIGIN)
             assert is_rejection(answer)
             assert answer.problem["code"] == "peer_rejected"
         auth_upstream.begin_answering(answering(ok(b"{}").replace(b"200 OK", b"403 Forbidden", 1)))
-        assert ask(served, "GET /api/x", cookie).status == 503  # a 403 without a rejection
+        assert send(served, "GET /api/x", cookie).status == 503  # a 403 without a rejection
     assert [line["reason"] for line in lines if line["event"] == "peer_rejected"] == [REASON]
