@@ -22,14 +22,14 @@ def send(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") ->
 
 
 def send_concurrently(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
-    """Return the statuses of concurrent requests, all of which arrive before the auth service answers any call."""
+    """Return the statuses of concurrent requests. All of them arrive before the auth service answers any call."""
     auth.holding = True
     with ThreadPoolExecutor(clients) as pool:
-        answers = [pool.submit(send, gateway, "GET /api/x", *fields) for _ in range(clients)]
+        responses = [pool.submit(send, gateway, "GET /api/x", *fields) for _ in range(clients)]
         have_arrived = gateway.wait_for_clients(clients)
         auth.holding = False
         assert have_arrived
-        return [answer.result().status for answer in answers]
+        return [response.result().status for response in responses]
 
 
 def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> RawResponse:
@@ -38,10 +38,10 @@ def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> R
     return send(gateway, "POST /session/", "Content-Type: application/json", *(fields or SAME_ORIGIN), body=body)
 
 
-def handle_in(answer: RawResponse) -> str:
+def handle_in(response: RawResponse) -> str:
     """Return the handle in the session cookie that a log-in sets."""
-    assert answer.status == 200, answer
-    return (answer.get("set-cookie") or "").split(";")[0].removeprefix(f"{COOKIE}=")
+    assert response.status == 200, response
+    return (response.get("set-cookie") or "").split(";")[0].removeprefix(f"{COOKIE}=")
 
 
 def log_in_for_cookie(gateway: RunningGateway) -> str:

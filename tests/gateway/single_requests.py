@@ -10,7 +10,7 @@ def request_once(gateway: RunningGateway, target: str = "/public/", method: str 
         return client.request(f"{method} {target} HTTP/1.1", "Host: h", *fields)
 
 
-def status_and_code(answer: RawResponse) -> tuple[int, str]:
+def status_and_code(response: RawResponse) -> tuple[int, str]:
     """Return the status and the error code of a problem, whose request id must match the response's."""
-    assert answer.problem["request_id"] == answer.get("x-request-id")
-    return answer.status, answer.problem["code"]
+    assert response.problem["request_id"] == response.get("x-request-id")
+    return response.status, response.problem["code"]

@@ -60,17 +60,17 @@ def test_no_hostile_request_is_a_500(
     for path in (*gateway_paths(make_app()), *FORWARDED):
         for method in METHODS:
             for body in sample(every_body(), turn, SHARE if method == "POST" else SMALL_SHARE):
-                answer = send(gateway, method, path, body, CALLERS[caller])
-                if not is_acceptable(answer, method):
-                    failures.append((method, path, body.name, answer))
+                response = send(gateway, method, path, body, CALLERS[caller])
+                if not is_acceptable(response, method):
+                    failures.append((method, path, body.name, response))
         for place in sample(every_place(), turn, SHARE):
-            answer = put(gateway, path, place, CALLERS[caller])
-            if not is_acceptable(answer, "GET"):
-                failures.append(("GET", path, place.name, answer))
+            response = put(gateway, path, place, CALLERS[caller])
+            if not is_acceptable(response, "GET"):
+                failures.append(("GET", path, place.name, response))
     assert failures == []
 
 
-def is_acceptable(answer: RawResponse, method: str) -> bool:
+def is_acceptable(response: RawResponse, method: str) -> bool:
     """Return whether the response is a success, or a refusal in JSON."""
-    is_json = "json" in str(answer.get("content-type"))
-    return answer.status < 400 or (answer.status < 500 and (is_json or method == "HEAD"))
+    is_json = "json" in str(response.get("content-type"))
+    return response.status < 400 or (response.status < 500 and (is_json or method == "HEAD"))

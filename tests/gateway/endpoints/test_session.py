@@ -33,20 +33,20 @@ def gateway(auth_server: RawUpstream, upstream: RawUpstream, make_app: MakeApp) 
 
 
 def test_a_log_in_sets_a_cookie_and_returns_no_token(gateway: RunningGateway, auth: AuthStandIn) -> None:
-    answer = log_in(gateway)
-    assert json.loads(answer.body)["user"] == USER
-    cookie = answer.get("set-cookie") or ""
+    response = log_in(gateway)
+    assert json.loads(response.body)["user"] == USER
+    cookie = response.get("set-cookie") or ""
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=Strict"} <= set(cookie.split("; "))
-    assert len(handle_in(answer)) >= 43  # 256 bits
-    assert hash_of(handle_in(answer)) in auth.handles
-    assert b"eyJ" not in answer.body
-    assert "eyJ" not in str(answer.fields)
+    assert len(handle_in(response)) >= 43  # 256 bits
+    assert hash_of(handle_in(response)) in auth.handles
+    assert b"eyJ" not in response.body
+    assert "eyJ" not in str(response.fields)
 
 
 def test_a_wrong_password_returns_the_auth_services_own_response(gateway: RunningGateway) -> None:
-    answer = log_in(gateway, "wrong")
-    assert (answer.status, answer.get("set-cookie")) == (401, None)
-    assert json.loads(answer.body) == {"detail": "No active account found with the given credentials"}
+    response = log_in(gateway, "wrong")
+    assert (response.status, response.get("set-cookie")) == (401, None)
+    assert json.loads(response.body) == {"detail": "No active account found with the given credentials"}
 
 
 def test_a_throttled_log_in_returns_the_auth_services_retry_after(
@@ -55,8 +55,8 @@ def test_a_throttled_log_in_returns_the_auth_services_retry_after(
     body = b'{"detail": "Request was throttled."}'
     throttled = ok(body, "Retry-After: 42").replace(b"200 OK", b"429 Too Many Requests", 1)
     auth_server.begin_answering(answering(throttled))
-    answer = log_in(gateway)
-    assert (answer.status, answer.get("retry-after"), answer.body) == (429, "42", body)
+    response = log_in(gateway)
+    assert (response.status, response.get("retry-after"), response.body) == (429, "42", body)
 
 
 @pytest.mark.parametrize("fields", [("X-Requested-With: app",), ("Sec-Fetch-Site: same-origin",)])
@@ -71,8 +71,8 @@ def test_a_page_of_another_origin_cannot_log_in(
     "body", [b"", b"[]", b"{", b'{"email": 1, "password": "x"}', b'{"email": "a@b.co"}', b'{"email": "\\u0000"}']
 )
 def test_a_malformed_log_in_is_a_400(gateway: RunningGateway, auth: AuthStandIn, body: bytes) -> None:
-    answer = send(gateway, "POST /session/", "Content-Type: application/json", *SAME_ORIGIN, body=body)
-    assert (answer.status, auth.count(SESSIONS_PATH)) == (400, 0)
+    response = send(gateway, "POST /session/", "Content-Type: application/json", *SAME_ORIGIN, body=body)
+    assert (response.status, auth.count(SESSIONS_PATH)) == (400, 0)
 
 
 def test_a_log_in_replaces_the_session_of_its_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
@@ -96,9 +96,9 @@ def test_get_returns_the_user_and_the_expiry_of_the_session(gateway: RunningGate
 
 def test_a_log_out_ends_the_session_and_clears_the_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
     cookie = log_in_for_cookie(gateway)
-    answer = send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
-    assert (answer.status, auth.handles, auth.count(END_PATH)) == (204, set(), 1)
-    assert "Max-Age=0" in (answer.get("set-cookie") or "")
+    response = send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN)
+    assert (response.status, auth.handles, auth.count(END_PATH)) == (204, set(), 1)
+    assert "Max-Age=0" in (response.get("set-cookie") or "")
     after = send(gateway, "GET /api/x", cookie)
     assert (after.status, after.problem["code"], after.get("set-cookie")) == (401, "session_ended", None)
     assert send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204

@@ -21,24 +21,24 @@ FOREIGN = "eyJ1c2VyIjoxfQ.aSg.x"
 
 
 @pytest.fixture(scope="module")
-def place(signing_key: SigningKey) -> Iterator[RawUpstream]:
-    place = RawUpstream()
-    place.begin(AuthStandIn(signing_key).answer)
-    yield place
-    place.stop()
+def auth_server(signing_key: SigningKey) -> Iterator[RawUpstream]:
+    auth_server = RawUpstream()
+    auth_server.begin(AuthStandIn(signing_key).answer)
+    yield auth_server
+    auth_server.stop()
 
 
 @pytest.fixture(scope="module")
-def gateway(place: RawUpstream, make_app: MakeApp) -> Iterator[RunningGateway]:
-    with running(make_app(AUTH_URL=place.url)) as served:
+def gateway(auth_server: RawUpstream, make_app: MakeApp) -> Iterator[RunningGateway]:
+    with running(make_app(AUTH_URL=auth_server.url)) as served:
         yield served
 
 
 @pytest.fixture
-def auth(place: RawUpstream, gateway: RunningGateway, signing_key: SigningKey) -> Iterator[AuthStandIn]:
+def auth(auth_server: RawUpstream, gateway: RunningGateway, signing_key: SigningKey) -> Iterator[AuthStandIn]:
     """The auth service of one test, behind the gateway that all tests of this module share."""
     auth = AuthStandIn(signing_key)
-    place.begin_answering(auth.answer)
+    auth_server.begin_answering(auth.answer)
     yield auth
     auth.down = False
 
@@ -49,8 +49,8 @@ def upstream(auth: AuthStandIn, shared_upstream: RawUpstream) -> RawUpstream:
     return shared_upstream
 
 
-def is_cleared(answer: RawResponse) -> bool:
-    cookies = [cookie for cookie in answer.get_all("set-cookie") if cookie.startswith(f"{COOKIE}=;")]
+def is_cleared(response: RawResponse) -> bool:
+    cookies = [cookie for cookie in response.get_all("set-cookie") if cookie.startswith(f"{COOKIE}=;")]
     return len(cookies) == 1 and {"Max-Age=0", "Path=/", "Secure", "HttpOnly"} <= set(cookies[0].split("; "))
 
 
@@ -65,19 +65,19 @@ def test_a_cookie_beside_a_bearer_token_is_ignored(
     """No other site can send a Bearer token, so the origin is not checked either."""
     bob = signing_key.sign(access_claims(time.time(), sub="bob-id", sid="bobs", exp=int(time.time()) + 3_000))
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    answer = send(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
-    assert (answer.status, answer.get("set-cookie")) == (200, None)
+    response = send(gateway, f"{method} {path}", cookie, f"Authorization: Bearer {bob}")
+    assert (response.status, response.get("set-cookie")) == (200, None)
     if path == "/api/x":
         assert upstream.last.get("x-user-id") == "bob-id"
     else:
-        assert json.loads(answer.body) == {"authorization": f"Bearer {bob}", "cookie": None}
+        assert json.loads(response.body) == {"authorization": f"Bearer {bob}", "cookie": None}
 
 
 @pytest.mark.parametrize("value", ["Bearer", "Bearer a.b.c", "Bearer\ta"])
 def test_a_valid_cookie_does_not_replace_an_invalid_token(gateway: RunningGateway, value: str) -> None:
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
-    answer = send(gateway, "GET /api/x", cookie, f"Authorization: {value}")
-    assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (401, "token_invalid", None)
+    response = send(gateway, "GET /api/x", cookie, f"Authorization: {value}")
+    assert (response.status, response.problem["code"], response.get("set-cookie")) == (401, "token_invalid", None)
 
 
 def test_a_cookie_beside_another_authorization_scheme_is_used(gateway: RunningGateway) -> None:
@@ -101,8 +101,8 @@ def test_the_cookie_of_an_ended_session_beside_a_valid_token_is_cleared(
         time.sleep(0.005)
     auth.down = True
     for line in ("GET /api/x", "POST /api/x"):
-        answer = send(gateway, line, *fields)
-        assert (answer.status, is_cleared(answer)) == (200, True)
+        response = send(gateway, line, *fields)
+        assert (response.status, is_cleared(response)) == (200, True)
 
 
 def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
@@ -138,10 +138,10 @@ def test_cookies_are_ignored_on_public_routes(
     handle = handle_in(log_in(gateway))
     value = {"live": handle, "dead": UNKNOWN_HANDLE, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
     auth.refresh_tokens.add("")
-    answer = send(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
-    assert (answer.status, auth.count(EXCHANGE_PATH)) == (200, 0)
+    response = send(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
+    assert (response.status, auth.count(EXCHANGE_PATH)) == (200, 0)
     if not line.startswith("POST /auth/jwt/refresh"):
-        assert json.loads(answer.body) == {"authorization": None, "cookie": "theme=dark"}
+        assert json.loads(response.body) == {"authorization": None, "cookie": "theme=dark"}
 
 
 # --- how a cookie is read -------------------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def test_two_session_cookies_are_refused(
     handle = handle_in(log_in(gateway))
     for values in ((handle, UNKNOWN_HANDLE), (UNKNOWN_HANDLE, handle), (handle, handle), (handle, "")):
         cookie = separator.join(f"{COOKIE}={value}" for value in values)
-        answer = send(gateway, line, f"Cookie: {cookie}", *SAME_ORIGIN)
-        assert (answer.status, answer.problem["code"], answer.get("set-cookie")) == (
+        response = send(gateway, line, f"Cookie: {cookie}", *SAME_ORIGIN)
+        assert (response.status, response.problem["code"], response.get("set-cookie")) == (
             400,
             "multiple_credentials",
             None,
@@ -201,10 +201,10 @@ def test_routes_and_endpoints_parse_cookies_alike(
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN, '"quoted"'])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
-    answer = send(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
+    response = send(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
     if not line.startswith("GET /auth"):  # where the auth service answers for itself
-        assert (answer.status, answer.problem["code"]) == (401, "session_ended")
-    assert is_cleared(answer)
+        assert (response.status, response.problem["code"]) == (401, "session_ended")
+    assert is_cleared(response)
 
 
 def test_a_response_that_races_with_a_log_in_does_not_clear_the_cookie(gateway: RunningGateway) -> None:
@@ -228,9 +228,9 @@ def test_a_recently_ended_handle_that_this_worker_never_saw_clears_no_cookie(
 
 @pytest.mark.parametrize("body", [b"<html>not here</html>", b"{}"])
 def test_an_unexpected_response_of_the_auth_service_does_not_clear_the_cookie(
-    gateway: RunningGateway, place: RawUpstream, body: bytes
+    gateway: RunningGateway, auth_server: RawUpstream, body: bytes
 ) -> None:
     """A 404 of another server in its place does not mean that the session has ended."""
-    place.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
-    answer = send(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
-    assert (answer.status, answer.get("set-cookie")) == (503, None)
+    auth_server.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
+    response = send(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
+    assert (response.status, response.get("set-cookie")) == (503, None)

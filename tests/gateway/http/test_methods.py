@@ -30,8 +30,8 @@ def test_the_gateway_answers_options_with_max_forwards_0(
     gateway: RunningGateway, upstream: RawUpstream, path: str
 ) -> None:
     with gateway.connect() as client:
-        answer = client.request(f"OPTIONS {path} HTTP/1.1", "Host: h", "Max-Forwards: 0")
-        assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
+        response = client.request(f"OPTIONS {path} HTTP/1.1", "Host: h", "Max-Forwards: 0")
+        assert (response.status, response.get("allow"), response.body) == (204, EVERY_METHOD, b"")
         assert client.request("OPTIONS /readonly/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 405
         assert client.request("OPTIONS /none/ HTTP/1.1", "Host: h", "Max-Forwards: 0").status == 404
     assert upstream.requests == []
@@ -40,8 +40,8 @@ def test_the_gateway_answers_options_with_max_forwards_0(
 @pytest.mark.parametrize("value", ["-1", "+1", "1.0", "x", "", "1, 2", "9999999999", "²"])
 def test_max_forwards_must_be_one_number(gateway: RunningGateway, upstream: RawUpstream, value: str) -> None:
     with gateway.connect() as client:
-        answer = client.request("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {value}")
-        assert answer.problem["code"] == "bad_header"
+        response = client.request("OPTIONS /public/ HTTP/1.1", "Host: h", f"Max-Forwards: {value}")
+        assert response.problem["code"] == "bad_header"
     with gateway.connect() as client:
         twice = client.request("OPTIONS /public/ HTTP/1.1", "Host: h", "Max-Forwards: 1", "Max-Forwards: 1")
         assert twice.problem["code"] == "bad_header"
@@ -52,9 +52,9 @@ def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, ups
     """RFC 9110 9.3.7; the connection stays open."""
     with gateway.connect() as client:
         for _ in range(2):
-            answer = client.request("OPTIONS * HTTP/1.1", "Host: h")
-            assert (answer.status, answer.get("allow"), answer.body) == (204, EVERY_METHOD, b"")
-            assert answer.get("x-request-id")
+            response = client.request("OPTIONS * HTTP/1.1", "Host: h")
+            assert (response.status, response.get("allow"), response.body) == (204, EVERY_METHOD, b"")
+            assert response.get("x-request-id")
     assert upstream.requests == []
 
 
@@ -71,10 +71,10 @@ def test_trace_is_refused(gateway: RunningGateway, upstream: RawUpstream, path: 
     """It would show a page the cookies of its request. Max-Forwards makes no difference."""
     for forwards in ("0", "5"):
         with gateway.connect() as client:
-            answer = client.request(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
-        assert answer.status == 405
-        assert "TRACE" not in (answer.get("allow") or "TRACE")
-        assert b"a=b" not in answer.body
+            response = client.request(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
+        assert response.status == 405
+        assert "TRACE" not in (response.get("allow") or "TRACE")
+        assert b"a=b" not in response.body
     assert upstream.requests == []
 
 
@@ -83,7 +83,7 @@ def test_connect_opens_no_tunnel(gateway: RunningGateway, upstream: RawUpstream,
     """What follows is not parsed as HTTP."""
     with gateway.connect() as client:
         client.send(f"CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\nGET /public/ HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-        answer = client.read_response()
-        assert (answer.status, answer.get("allow")) == (405, EVERY_METHOD)
+        response = client.read_response()
+        assert (response.status, response.get("allow")) == (405, EVERY_METHOD)
         assert client.is_closed()
     assert upstream.requests == []

@@ -37,12 +37,12 @@ def test_every_response_has_one_request_id_and_the_default_headers(
         ids = set()
         for _ in range(3):
             with gateway.connect() as client:
-                answer = client.request(line, "Host: h", *fields, body=body)
-            assert answer.status == status
-            ids.add(answer.get("x-request-id"))
-            assert answer.get("x-content-type-options") == "nosniff"
-            assert answer.get("via") == "1.1 sallyport"
-            assert answer.get("date") is not None
+                response = client.request(line, "Host: h", *fields, body=body)
+            assert response.status == status
+            ids.add(response.get("x-request-id"))
+            assert response.get("x-content-type-options") == "nosniff"
+            assert response.get("via") == "1.1 sallyport"
+            assert response.get("date") is not None
         assert len(ids - {None}) == 3
 
 

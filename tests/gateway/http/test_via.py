@@ -49,8 +49,8 @@ LOOPS = ["1.1 sallyport", "1.0 fred, 1.1 sallyport, 1.1 other", "HTTP/1.1\tSally
 @pytest.mark.parametrize("via", LOOPS)
 def test_a_forwarding_loop_is_refused(gateway: RunningGateway, upstream: RawUpstream, via: str) -> None:
     with gateway.connect() as client:
-        answer = client.request("GET /api/ HTTP/1.1", "Host: h", f"Via: {via}")
-    assert (answer.status, answer.problem["code"]) == (508, "loop_detected")
+        response = client.request("GET /api/ HTTP/1.1", "Host: h", f"Via: {via}")
+    assert (response.status, response.problem["code"]) == (508, "loop_detected")
     assert upstream.requests == []
 
 

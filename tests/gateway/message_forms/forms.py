@@ -1,6 +1,6 @@
-"""The forms of messages in RFC 9112 and RFC 9110 that proxies read differently, one by one.
+"""Forms of requests and responses (RFC 9112, RFC 9110) that proxies treat differently.
 
-NUMBER stands for the form's own number, in as many digits: by it the upstream knows whose request it was sent.
+NUMBER is replaced by the number of the form, with as many digits, so that the upstream can tell the requests apart.
 """
 
 from typing import NamedTuple
@@ -214,8 +214,8 @@ REQUESTS: dict[str, bytes] = {
 }
 
 
-class AnswerForm(NamedTuple):
-    """What a service answers to a request of `method`; `closes` says whether it then ends the connection."""
+class ResponseForm(NamedTuple):
+    """The response of a service to a request of `method`; if `closes`, the service then closes the connection."""
 
     raw: bytes
     method: str = "GET"
@@ -229,83 +229,83 @@ def _ok(*fields: bytes, body: bytes = b"ok", line: bytes = b"HTTP/1.1 200 OK") -
 _LENGTH = b"Content-Length: 2"
 _OK_CHUNKS = b"2\r\nok\r\n0\r\n\r\n"
 
-ANSWERS: dict[str, AnswerForm] = {
+RESPONSES: dict[str, ResponseForm] = {
     # --- the status line (4) ---
-    "status 200": AnswerForm(_ok(_LENGTH)),
-    "no reason phrase": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 200 ")),
-    "neither reason phrase nor space": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 200")),
-    "a reason phrase beyond ASCII": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 200 \xc3\xa9")),
-    "an unknown status": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 299 Odd")),
-    "status 600": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 600 Odd")),
-    "status 999": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 999 Odd")),
-    "status 099": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 099 Odd")),
-    "status of two digits": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 20 OK")),
-    "status of four digits": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 2000 OK")),
-    "status of letters": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 abc OK")),
-    "version 1.0": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.0 200 OK")),
-    "version 1.0 until the end": AnswerForm(_ok(line=b"HTTP/1.0 200 OK"), closes=True),
-    "version 1.2": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.2 200 OK")),
-    "version 2.0": AnswerForm(_ok(_LENGTH, line=b"HTTP/2.0 200 OK")),
-    "version in lower case": AnswerForm(_ok(_LENGTH, line=b"http/1.1 200 OK")),
-    "another protocol": AnswerForm(_ok(_LENGTH, line=b"ICY 200 OK")),
-    "no status line": AnswerForm(b"ok", closes=True),
-    "nothing at all": AnswerForm(b"", closes=True),
-    "an empty line before": AnswerForm(b"\r\n" + _ok(_LENGTH)),
+    "status 200": ResponseForm(_ok(_LENGTH)),
+    "no reason phrase": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 200 ")),
+    "neither reason phrase nor space": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 200")),
+    "a reason phrase beyond ASCII": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 200 \xc3\xa9")),
+    "an unknown status": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 299 Odd")),
+    "status 600": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 600 Odd")),
+    "status 999": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 999 Odd")),
+    "status 099": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 099 Odd")),
+    "status of two digits": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 20 OK")),
+    "status of four digits": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 2000 OK")),
+    "status of letters": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 abc OK")),
+    "version 1.0": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.0 200 OK")),
+    "version 1.0 until the end": ResponseForm(_ok(line=b"HTTP/1.0 200 OK"), closes=True),
+    "version 1.2": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.2 200 OK")),
+    "version 2.0": ResponseForm(_ok(_LENGTH, line=b"HTTP/2.0 200 OK")),
+    "version in lower case": ResponseForm(_ok(_LENGTH, line=b"http/1.1 200 OK")),
+    "another protocol": ResponseForm(_ok(_LENGTH, line=b"ICY 200 OK")),
+    "no status line": ResponseForm(b"ok", closes=True),
+    "nothing at all": ResponseForm(b"", closes=True),
+    "an empty line before": ResponseForm(b"\r\n" + _ok(_LENGTH)),
     # --- fields (5) ---
-    "white space around a value": AnswerForm(_ok(b"Content-Length: 2 ", b"X:\t a \t")),
-    "white space before a colon": AnswerForm(_ok(b"X : y", _LENGTH)),
-    "a folded line": AnswerForm(_ok(b"X: a", b" b", _LENGTH)),
-    "no colon": AnswerForm(_ok(b"X", _LENGTH)),
-    "an empty name": AnswerForm(_ok(b": y", _LENGTH)),
-    "a bare carriage return": AnswerForm(_ok(b"X: a\rb", _LENGTH)),
-    "bare line feeds": AnswerForm(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
-    "NUL in a value": AnswerForm(_ok(b"X: a\0b", _LENGTH)),
-    "an underscore in a name": AnswerForm(_ok(b"X_Y: z", _LENGTH)),
+    "white space around a value": ResponseForm(_ok(b"Content-Length: 2 ", b"X:\t a \t")),
+    "white space before a colon": ResponseForm(_ok(b"X : y", _LENGTH)),
+    "a folded line": ResponseForm(_ok(b"X: a", b" b", _LENGTH)),
+    "no colon": ResponseForm(_ok(b"X", _LENGTH)),
+    "an empty name": ResponseForm(_ok(b": y", _LENGTH)),
+    "a bare carriage return": ResponseForm(_ok(b"X: a\rb", _LENGTH)),
+    "bare line feeds": ResponseForm(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+    "NUL in a value": ResponseForm(_ok(b"X: a\0b", _LENGTH)),
+    "an underscore in a name": ResponseForm(_ok(b"X_Y: z", _LENGTH)),
     # --- framing (6) ---
-    "until the end": AnswerForm(_ok(), closes=True),
-    "the same length twice": AnswerForm(_ok(_LENGTH, _LENGTH)),
-    "a list of one length": AnswerForm(_ok(b"Content-Length: 2, 2")),
-    "two lengths": AnswerForm(_ok(_LENGTH, b"Content-Length: 3")),
-    "a length with a sign": AnswerForm(_ok(b"Content-Length: +2")),
-    "a length with zeros": AnswerForm(_ok(b"Content-Length: 02")),
-    "an empty length": AnswerForm(_ok(b"Content-Length:"), closes=True),
-    "a body shorter than its length": AnswerForm(_ok(b"Content-Length: 5"), closes=True),
-    "a body longer than its length": AnswerForm(_ok(_LENGTH, body=b"ok, and more")),
-    "chunked": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS)),
-    "chunked twice": AnswerForm(_ok(b"Transfer-Encoding: chunked, chunked", body=_OK_CHUNKS)),
-    "gzip, chunked": AnswerForm(_ok(b"Transfer-Encoding: gzip, chunked", body=_OK_CHUNKS)),
-    "gzip": AnswerForm(_ok(b"Transfer-Encoding: gzip"), closes=True),
-    "identity": AnswerForm(_ok(b"Transfer-Encoding: identity"), closes=True),
-    "identity with a length": AnswerForm(_ok(b"Transfer-Encoding: identity", _LENGTH)),
-    "x-chunked": AnswerForm(_ok(b"Transfer-Encoding: x-chunked", body=_OK_CHUNKS), closes=True),
-    "chunked with a parameter": AnswerForm(_ok(b"Transfer-Encoding: chunked;a=b", body=_OK_CHUNKS), closes=True),
-    "chunked and a length": AnswerForm(_ok(b"Transfer-Encoding: chunked", b"Content-Length: 3", body=_OK_CHUNKS)),
-    "chunked in 1.0": AnswerForm(
+    "until the end": ResponseForm(_ok(), closes=True),
+    "the same length twice": ResponseForm(_ok(_LENGTH, _LENGTH)),
+    "a list of one length": ResponseForm(_ok(b"Content-Length: 2, 2")),
+    "two lengths": ResponseForm(_ok(_LENGTH, b"Content-Length: 3")),
+    "a length with a sign": ResponseForm(_ok(b"Content-Length: +2")),
+    "a length with zeros": ResponseForm(_ok(b"Content-Length: 02")),
+    "an empty length": ResponseForm(_ok(b"Content-Length:"), closes=True),
+    "a body shorter than its length": ResponseForm(_ok(b"Content-Length: 5"), closes=True),
+    "a body longer than its length": ResponseForm(_ok(_LENGTH, body=b"ok, and more")),
+    "chunked": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS)),
+    "chunked twice": ResponseForm(_ok(b"Transfer-Encoding: chunked, chunked", body=_OK_CHUNKS)),
+    "gzip, chunked": ResponseForm(_ok(b"Transfer-Encoding: gzip, chunked", body=_OK_CHUNKS)),
+    "gzip": ResponseForm(_ok(b"Transfer-Encoding: gzip"), closes=True),
+    "identity": ResponseForm(_ok(b"Transfer-Encoding: identity"), closes=True),
+    "identity with a length": ResponseForm(_ok(b"Transfer-Encoding: identity", _LENGTH)),
+    "x-chunked": ResponseForm(_ok(b"Transfer-Encoding: x-chunked", body=_OK_CHUNKS), closes=True),
+    "chunked with a parameter": ResponseForm(_ok(b"Transfer-Encoding: chunked;a=b", body=_OK_CHUNKS), closes=True),
+    "chunked and a length": ResponseForm(_ok(b"Transfer-Encoding: chunked", b"Content-Length: 3", body=_OK_CHUNKS)),
+    "chunked in 1.0": ResponseForm(
         _ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS, line=b"HTTP/1.0 200 OK"), closes=True
     ),
-    "an extension": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=b"2;a=b\r\nok\r\n0\r\n\r\n")),
-    "a trailer": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\nX: y\r\n\r\n")),
-    "a chunk size that is none": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")),
-    "chunks without an end": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n"), closes=True),
-    # --- answers without a body (6.3) ---
-    "HEAD": AnswerForm(_ok(_LENGTH, body=b""), "HEAD"),
-    "HEAD with a body": AnswerForm(_ok(_LENGTH), "HEAD"),
-    "HEAD with chunks": AnswerForm(_ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS), "HEAD"),
-    "204": AnswerForm(_ok(body=b"", line=b"HTTP/1.1 204 No Content")),
-    "204 with a body": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 204 No Content")),
-    "204 with chunks": AnswerForm(
+    "an extension": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2;a=b\r\nok\r\n0\r\n\r\n")),
+    "a trailer": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\nX: y\r\n\r\n")),
+    "a chunk size that is none": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")),
+    "chunks without an end": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n"), closes=True),
+    # --- responses without a body (6.3) ---
+    "HEAD": ResponseForm(_ok(_LENGTH, body=b""), "HEAD"),
+    "HEAD with a body": ResponseForm(_ok(_LENGTH), "HEAD"),
+    "HEAD with chunks": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS), "HEAD"),
+    "204": ResponseForm(_ok(body=b"", line=b"HTTP/1.1 204 No Content")),
+    "204 with a body": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 204 No Content")),
+    "204 with chunks": ResponseForm(
         _ok(b"Transfer-Encoding: chunked", body=_OK_CHUNKS, line=b"HTTP/1.1 204 No Content")
     ),
-    "205 with a body": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 205 Reset Content")),
-    "304": AnswerForm(_ok(body=b"", line=b"HTTP/1.1 304 Not Modified")),
-    "304 with a length": AnswerForm(_ok(_LENGTH, body=b"", line=b"HTTP/1.1 304 Not Modified")),
-    "304 with a body": AnswerForm(_ok(_LENGTH, line=b"HTTP/1.1 304 Not Modified")),
-    # --- interim answers (RFC 9110 15.2) ---
-    "100 before": AnswerForm(b"HTTP/1.1 100 Continue\r\n\r\n" + _ok(_LENGTH)),
-    "102 before": AnswerForm(b"HTTP/1.1 102 Processing\r\n\r\n" + _ok(_LENGTH)),
-    "103 before": AnswerForm(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + _ok(_LENGTH)),
-    "103 with a length before": AnswerForm(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n" + _ok(_LENGTH)),
-    "101 that nobody asked for": AnswerForm(
+    "205 with a body": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 205 Reset Content")),
+    "304": ResponseForm(_ok(body=b"", line=b"HTTP/1.1 304 Not Modified")),
+    "304 with a length": ResponseForm(_ok(_LENGTH, body=b"", line=b"HTTP/1.1 304 Not Modified")),
+    "304 with a body": ResponseForm(_ok(_LENGTH, line=b"HTTP/1.1 304 Not Modified")),
+    # --- interim responses (RFC 9110 15.2) ---
+    "100 before": ResponseForm(b"HTTP/1.1 100 Continue\r\n\r\n" + _ok(_LENGTH)),
+    "102 before": ResponseForm(b"HTTP/1.1 102 Processing\r\n\r\n" + _ok(_LENGTH)),
+    "103 before": ResponseForm(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + _ok(_LENGTH)),
+    "103 with a length before": ResponseForm(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n" + _ok(_LENGTH)),
+    "101 that nobody asked for": ResponseForm(
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw", closes=True
     ),
 }

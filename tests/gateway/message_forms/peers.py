@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Envoy as plain proxies in front of a test's upstream, on loopback, each with one process."""
+"""Run nginx, HAProxy and Envoy as plain proxies in front of a test's upstream, on loopback, one process each."""
 
 import json
 import shutil
@@ -98,7 +98,7 @@ def _address(port: int) -> Mapping[str, object]:
 
 
 def _envoy_binary() -> str:
-    """That on PATH, or that of `make bench`; empty where there is none."""
+    """Return the path of Envoy: the one on PATH, or the one that `make bench` installs; empty if there is none."""
     installed = ROOT.glob(".venv-bench/lib/python*/site-packages/envoy/_bin/envoy")
     return shutil.which("envoy") or next((str(file) for file in installed), "")
 
@@ -108,7 +108,7 @@ _COMMANDS: Mapping[str, Callable[[Path, int, int], Command]] = {"nginx": _nginx,
 
 @contextmanager
 def running_peers(folder: Path, upstream: int) -> Iterator[Mapping[str, int]]:
-    """Run those that are installed in front of the port `upstream`; gives the port of each."""
+    """Run the installed proxies in front of the port `upstream`; yield the port of each by its name."""
     with ExitStack() as stack:
         ports: dict[str, int] = {}
         for name, command in _COMMANDS.items():

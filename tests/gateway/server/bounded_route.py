@@ -8,7 +8,7 @@ from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.running_gateway import RunningGateway
 
-PLACES = 3
+SLOTS = 3
 """Requests that the bounded route serves at once."""
 
 ROUTES = f"""
@@ -33,7 +33,7 @@ max_body = 10
 prefix = "/bounded/"
 upstream = "notes"
 access = "public"
-max_concurrent = {PLACES}
+max_concurrent = {SLOTS}
 max_body = "1GiB"
 """
 
@@ -53,7 +53,7 @@ def statuses_until_closed(client: RawClient) -> list[int]:
             return statuses
 
 
-def all_places_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
+def all_slots_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
     """Return whether the bounded route serves PLACES requests at once."""
     arrived, go_on = threading.Semaphore(0), threading.Event()
 
@@ -68,8 +68,8 @@ def all_places_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
             return client.request("GET /bounded/ HTTP/1.1", "Host: h").status
 
     upstream.begin(held)
-    with ThreadPoolExecutor(PLACES) as threads:
-        statuses = threads.map(send, range(PLACES))
-        all_arrived = [arrived.acquire(timeout=WAIT / 5) for _ in range(PLACES)]
+    with ThreadPoolExecutor(SLOTS) as threads:
+        statuses = threads.map(send, range(SLOTS))
+        all_arrived = [arrived.acquire(timeout=WAIT / 5) for _ in range(SLOTS)]
         go_on.set()
-        return all(all_arrived) and list(statuses) == [200] * PLACES
+        return all(all_arrived) and list(statuses) == [200] * SLOTS

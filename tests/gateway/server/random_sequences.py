@@ -28,7 +28,7 @@ break_after = 0
 prefix = "/bounded/"
 upstream = "recorder"
 access = "public"
-max_concurrent = {places}
+max_concurrent = {slots}
 
 [[routes]]
 prefix = "/private/"
@@ -77,7 +77,7 @@ class Sequence(NamedTuple):
     ending: str
 
     @property
-    def answers(self) -> list[tuple[int, int]]:
+    def responses(self) -> list[tuple[int, int]]:
         """Return the number (0 if it has none) and status of each expected response, in their order."""
         steps = list(self._answered_steps())
         found = [(step.number if step.status == 200 else 0, step.status) for step in steps]
@@ -89,13 +89,13 @@ class Sequence(NamedTuple):
             if step.last:
                 return
 
-    def is_answered_by(self, answers: list[tuple[int, int]]) -> bool:
+    def is_answered_by(self, responses: list[tuple[int, int]]) -> bool:
         """Return whether `answers` are as expected: all of them, unless an earlier one may be the last."""
-        expected = self.answers
-        if answers == expected:
+        expected = self.responses
+        if responses == expected:
             return True
-        reached = list(self._answered_steps())[: len(answers)]
-        return answers == expected[: len(answers)] and bool(reached) and reached[-1].may_be_last
+        reached = list(self._answered_steps())[: len(responses)]
+        return responses == expected[: len(responses)] and bool(reached) and reached[-1].may_be_last
 
     @property
     def sees_every_answer(self) -> bool:
@@ -155,14 +155,14 @@ class Held:
     """Requests for `/bounded/held`, which are answered when `wanted` of them have arrived."""
 
     wanted: int
-    answers: list[Callable[[bytes], None]] = field(default_factory=list)
+    responses: list[Callable[[bytes], None]] = field(default_factory=list)
 
-    def add(self, answer: Callable[[bytes], None]) -> None:
+    def add(self, response: Callable[[bytes], None]) -> None:
         """Add a request."""
-        self.answers.append(answer)
-        if len(self.answers) == self.wanted:
-            for answer in self.answers:
-                answer(b"0")
+        self.responses.append(response)
+        if len(self.responses) == self.wanted:
+            for response in self.responses:
+                response(b"0")
 
 
 class Recorder(asyncio.Protocol):
@@ -231,12 +231,12 @@ async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
             with suppress(OSError):
                 writer.write_eof()
         async with asyncio.timeout(WAIT):
-            return await _answers(reader, writer, len(sequence.answers))
+            return await _responses(reader, writer, len(sequence.responses))
     finally:
         writer.close()
 
 
-async def _answers(
+async def _responses(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, expected: int
 ) -> list[tuple[int, int]]:
     """Return the responses until the gateway closes; after `expected` ones the client closes its sending side."""
@@ -264,19 +264,19 @@ class Outcome:
     """The result of many sequences."""
 
     played: int = 0
-    answers: int = 0
+    responses: int = 0
     faults: list[str] = field(default_factory=list)
     """What was wrong, for each sequence with unexpected responses."""
-    all_places_are_free: bool = False
+    all_slots_are_free: bool = False
 
 
-async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, places: int) -> Outcome:
+async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, slots: int) -> Outcome:
     """Send `count` sequences to the gateway at `port`, and serve its upstream at `service_port`.
 
     Then check that the bounded route still serves as many requests at once as it has `places`.
     """
     executed: list[int] = []
-    held = Held(places)
+    held = Held(slots)
     loop = asyncio.get_running_loop()
     transports: set[asyncio.Transport] = set()
     service = await loop.create_server(lambda: Recorder(executed, held, transports), "127.0.0.1", service_port)
@@ -287,19 +287,19 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
         for sequence in waiting:
             executed_before = len(executed)
             try:
-                answers = await play(port, sequence)
+                responses = await play(port, sequence)
             except Exception as error:  # noqa: BLE001 - reported with the sequence that caused it
                 outcome.faults.append(f"{sequence}: {error!r}")
                 continue
             outcome.played += 1
-            outcome.answers += len(answers)
+            outcome.responses += len(responses)
             if sequence.sees_every_answer:
                 since = executed[executed_before:]
-                outcome.faults += _faults(sequence, answers, since)
+                outcome.faults += _faults(sequence, responses, since)
 
     async with service:
         await asyncio.gather(*(player() for _ in range(at_once)))
-        outcome.all_places_are_free = await _fill(port, places)
+        outcome.all_slots_are_free = await _fill(port, slots)
         for transport in tuple(transports):
             transport.abort()
         await asyncio.sleep(0.05)  # until the aborted transports are closed
@@ -308,16 +308,16 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
     return outcome
 
 
-def _faults(sequence: Sequence, answers: list[tuple[int, int]], executed: list[int]) -> Iterator[str]:
-    if not sequence.is_answered_by(answers):
-        yield f"{sequence}: got {answers}, expected {sequence.answers}"
+def _faults(sequence: Sequence, responses: list[tuple[int, int]], executed: list[int]) -> Iterator[str]:
+    if not sequence.is_answered_by(responses):
+        yield f"{sequence}: got {responses}, expected {sequence.responses}"
     own = {step.number for step in sequence.steps} - {0}
-    answered = {number for number, status in answers if status == 200 and number}
+    answered = {number for number, status in responses if status == 200 and number}
     if own.intersection(executed) != answered:
         yield f"{sequence}: executed {sorted(own.intersection(executed))}, answered {sorted(answered)}"
 
 
-async def _fill(port: int, places: int) -> bool:
+async def _fill(port: int, slots: int) -> bool:
     """Return whether `places` requests are served at once. The places of clients that are gone take a second or two
     to become free."""
 
@@ -338,6 +338,6 @@ async def _fill(port: int, places: int) -> bool:
 
     try:
         async with asyncio.timeout(WAIT):
-            return await asyncio.gather(*(send() for _ in range(places))) == [200] * places
+            return await asyncio.gather(*(send() for _ in range(slots))) == [200] * slots
     except TimeoutError:
         return False

@@ -22,7 +22,7 @@ from tests.gateway.server.bounded_route import (
     GOOD_GET,
     GOOD_POST,
     REFUSED,
-    all_places_are_free,
+    all_slots_are_free,
     statuses_until_closed,
 )
 
@@ -79,7 +79,7 @@ def test_a_half_closed_client_gets_the_responses_to_its_complete_requests(
             client.socket.shutdown(socket.SHUT_WR)
             assert statuses_until_closed(client) == [200, 401, 200]
         assert len(upstream.requests) == 2
-    assert all_places_are_free(bounded, upstream)
+    assert all_slots_are_free(bounded, upstream)
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
@@ -123,7 +123,7 @@ def test_the_request_of_a_client_that_is_gone_ends(
         assert arrived.wait(WAIT)
     assert upstream.last.closed.wait(WAIT)
     assert len(upstream.requests) == 1
-    assert all_places_are_free(bounded, upstream)
+    assert all_slots_are_free(bounded, upstream)
 
 
 def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:

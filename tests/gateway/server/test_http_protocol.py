@@ -30,8 +30,8 @@ def test_a_draining_worker_responds_with_connection_close(make_app: MakeApp, ups
         late = idle.request("GET /public/ HTTP/1.1", "Host: h")
         go_on.set()
         first = busy.read_response()
-        for answer, client in ((late, idle), (first, busy)):
-            assert (answer.status, answer.get("connection")) == (200, "close")
+        for response, client in ((late, idle), (first, busy)):
+            assert (response.status, response.get("connection")) == (200, "close")
             assert client.is_closed()
 
 

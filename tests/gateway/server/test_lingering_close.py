@@ -13,9 +13,9 @@ from tests.gateway.server.bounded_route import (
     GARBAGE,
     GOOD_GET,
     GOOD_POST,
-    PLACES,
     REFUSED,
-    all_places_are_free,
+    SLOTS,
+    all_slots_are_free,
     statuses_until_closed,
 )
 from tests.gateway.server.in_memory import MemoryTransport, MovableLoop
@@ -29,7 +29,7 @@ def test_complete_requests_before_malformed_input_are_answered_in_order(
     bounded: RunningGateway, upstream: RawUpstream, caplog: pytest.LogCaptureFixture, good: bytes, warm: bool
 ) -> None:
     """With and without an idle upstream connection; and no place leaks."""
-    for _ in range(PLACES):
+    for _ in range(SLOTS):
         upstream.begin()
         with bounded.connect() as client:
             if warm:  # leaves an idle upstream connection
@@ -38,7 +38,7 @@ def test_complete_requests_before_malformed_input_are_answered_in_order(
             assert statuses_until_closed(client) == [401, 200, 400]
         assert len(upstream.requests) == 1 + warm
     assert caplog.records == []
-    assert all_places_are_free(bounded, upstream)
+    assert all_slots_are_free(bounded, upstream)
 
 
 # --- over sockets ------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_an_early_response_of_the_service_reaches_a_client_that_sends_more(
             response = read_late(client, head, b"x" * 1_000_000, UPLOAD // 1_000_000)
             assert (response.status, response.body) == (413, b"big")
             assert client.read_to_end() == b""
-    assert all_places_are_free(bounded, upstream)
+    assert all_slots_are_free(bounded, upstream)
 
 
 # --- with a clock that the test moves ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Forms of messages that proxies treat differently: the outcomes of the gateway and of other proxies are recorded.
+"""Message forms that proxies treat differently: the outcomes of the gateway and other proxies are as recorded.
 
 `make test` sends all forms to the gateway. `make test-faults` also sends them to nginx, HAProxy and Envoy, if they
 are installed, and compares the outcomes with recorded.json; SALLYPORT_RECORD=1 writes that file. The page in
@@ -14,8 +14,8 @@ import pytest
 
 from stack.plan import ROOT
 from tests.gateway.message_forms import peers
-from tests.gateway.message_forms.forms import ANSWERS, REQUESTS
-from tests.gateway.message_forms.play import Outcomes, play_answers, play_requests
+from tests.gateway.message_forms.forms import REQUESTS, RESPONSES
+from tests.gateway.message_forms.play import Outcomes, play_requests, play_responses
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
@@ -26,7 +26,7 @@ PEERS = ("nginx", "haproxy", "envoy")
 RECORD = bool(os.environ.get("SALLYPORT_RECORD"))
 
 Table = dict[str, dict[str, dict[str, str]]]
-"""Outcomes by "requests" or "answers", form and proxy."""
+"""Outcomes by "requests" or "responses", form and proxy."""
 
 
 def recorded(kind: str, proxy: str) -> Outcomes:
@@ -43,9 +43,11 @@ def record(kind: str, proxy: str, outcomes: Outcomes) -> None:
     FILE.write_text(json.dumps(table, indent=1, sort_keys=False) + "\n", encoding="utf-8")
 
 
-def played(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
+def play(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
     """Return the outcomes of the forms of `kind` at the proxy that listens on `port`."""
-    return play_requests(port, upstream, REQUESTS) if kind == "requests" else play_answers(port, upstream, ANSWERS)
+    return (
+        play_requests(port, upstream, REQUESTS) if kind == "requests" else play_responses(port, upstream, RESPONSES)
+    )
 
 
 def differences(found: Outcomes, expected: Outcomes) -> dict[str, tuple[str, str | None]]:
@@ -53,9 +55,9 @@ def differences(found: Outcomes, expected: Outcomes) -> dict[str, tuple[str, str
     return {form: (outcome, expected.get(form)) for form, outcome in found.items() if outcome != expected.get(form)}
 
 
-@pytest.mark.parametrize("kind", ["requests", "answers"])
+@pytest.mark.parametrize("kind", ["requests", "responses"])
 def test_the_gateways_outcomes_are_as_recorded(gateway: RunningGateway, upstream: RawUpstream, kind: str) -> None:
-    found = played(kind, gateway.port, upstream)
+    found = play(kind, gateway.port, upstream)
     if RECORD:
         record(kind, GATEWAY, found)
     assert differences(found, recorded(kind, GATEWAY)) == {}
@@ -72,7 +74,7 @@ def running_peers(
 @pytest.mark.skipif(
     not (os.environ.get("SALLYPORT_FAULTS") or RECORD), reason="starts other proxies; `make test-faults` does"
 )
-@pytest.mark.parametrize("kind", ["requests", "answers"])
+@pytest.mark.parametrize("kind", ["requests", "responses"])
 @pytest.mark.parametrize("proxy", PEERS)
 def test_the_outcomes_of_other_proxies_are_as_recorded(
     running_peers: Mapping[str, int], upstream: RawUpstream, kind: str, proxy: str
@@ -80,7 +82,7 @@ def test_the_outcomes_of_other_proxies_are_as_recorded(
     """Fails if another version of a proxy behaves differently."""
     if proxy not in running_peers:
         pytest.skip(f"{proxy} is not installed")
-    found = played(kind, running_peers[proxy], upstream)
+    found = play(kind, running_peers[proxy], upstream)
     if RECORD:
         record(kind, proxy, found)
     assert differences(found, recorded(kind, proxy)) == {}
@@ -90,13 +92,13 @@ def _is_accepted(outcome: str) -> bool:
     return outcome.startswith(("2", "3"))
 
 
-@pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("answers", "### Responses")])
+@pytest.mark.parametrize(("kind", "heading"), [("requests", "### Requests"), ("responses", "### Responses")])
 def test_the_page_explains_each_difference(kind: str, heading: str) -> None:
     """A form that is accepted by the gateway and refused by another proxy, or vice versa, has a row; no other has."""
     rows = PAGE.read_text(encoding="utf-8").split(heading, 1)[1].split("\n##", 1)[0].splitlines()
     explained = [row.split(" | ")[0].removeprefix("| ") for row in rows if row.startswith("| ")][1:]
     table: Table = json.loads(FILE.read_text(encoding="utf-8"))
-    assert set(table[kind]) == set(REQUESTS if kind == "requests" else ANSWERS)
+    assert set(table[kind]) == set(REQUESTS if kind == "requests" else RESPONSES)
     different = [
         form
         for form, by_proxy in table[kind].items()

@@ -24,8 +24,8 @@ REPETITIONS = 4
 
 def send(client: RawClient, raw: bytes) -> tuple[int, bytes]:
     client.send(raw)
-    answer = client.read_response()
-    return answer.status, answer.body
+    response = client.read_response()
+    return response.status, response.body
 
 
 def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -35,9 +35,9 @@ def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, up
         with gateway.connect() as client:
             for _ in range(REPETITIONS):
                 client.send(PUBLIC)
-                answer = client.read_response()
-                assert (answer.status, answer.body) == (200, b"ok")
-                ids.add(answer.get("x-request-id"))
+                response = client.read_response()
+                assert (response.status, response.body) == (200, b"ok")
+                ids.add(response.get("x-request-id"))
     for request in upstream.requests:
         ids.discard(request.get("x-request-id"))
         heads.add(tuple(field for field in request.fields if field[0] != "x-request-id"))
@@ -151,11 +151,11 @@ def test_a_response_with_a_cached_head_means_the_same(
             upstream.begin(script if turn % 2 else answering(WHOLE))
             method_now = method if turn % 2 else "GET"
             client.send(f"{method_now} /public/{turn} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
-            answer = client.read_response(method_now)
-            assert (answer.status, answer.is_complete) == (200, True)
-            assert answer.body == (b"" if method_now == "HEAD" else b"the body")
-            assert (answer.get("content-type"), answer.get("content-length")) == ("text/plain", "8")
-            assert (answer.get("set-cookie"), answer.get("server")) == (None, None)
+            response = client.read_response(method_now)
+            assert (response.status, response.is_complete) == (200, True)
+            assert response.body == (b"" if method_now == "HEAD" else b"the body")
+            assert (response.get("content-type"), response.get("content-length")) == ("text/plain", "8")
+            assert (response.get("set-cookie"), response.get("server")) == (None, None)
 
 
 def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
@@ -169,13 +169,13 @@ def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
 
 
 def test_the_caches_are_bounded() -> None:
-    requests, answers = RequestHeadCache(), ResponseHeadCache()
+    requests, responses = RequestHeadCache(), ResponseHeadCache()
     request = Request("1", "GET", b"/", b"", [], "1.1", "192.0.2.1", "http", None)
     for number in range(3 * MAX_ENTRIES):
         data = b"%d" % number
         for _ in range(2):
             requests.add_if_repeated(data, request)
-        answers.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
+        responses.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
         assert requests.find(data) is not None
     assert len(requests) <= MAX_ENTRIES
-    assert 0 < len(answers) <= MAX_RESPONSE_HEADS
+    assert 0 < len(responses) <= MAX_RESPONSE_HEADS

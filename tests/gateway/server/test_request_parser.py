@@ -94,10 +94,10 @@ def test_an_ambiguous_request_is_refused_and_its_connection_closed(
 ) -> None:
     with gateway.connect() as client:
         client.send(raw + GET + b"Host: h\r\n\r\n")
-        answer = client.read_response()
-        assert answer.status == 400
-        assert answer.problem["code"] in ("bad_request", "bad_header", "bad_path")
-        assert answer.get("connection") == "close"
+        response = client.read_response()
+        assert response.status == 400
+        assert response.problem["code"] in ("bad_request", "bad_header", "bad_path")
+        assert response.get("connection") == "close"
         assert client.is_closed()
     assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "the upstream received it"
 
@@ -121,8 +121,8 @@ def test_a_head_that_is_too_large_is_refused_and_its_connection_closed(
 ) -> None:
     with gateway.connect() as client:
         client.send(raw)
-        answer = client.read_response()
-        assert answer.status == answer.problem["status"] == status
+        response = client.read_response()
+        assert response.status == response.problem["status"] == status
         assert client.is_closed()
     assert upstream.requests == []
 

@@ -17,7 +17,7 @@ from tests.ports import free_port
 
 COUNT = 400
 AT_ONCE = 20
-PLACES = 3 * AT_ONCE
+SLOTS = 3 * AT_ONCE
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -26,15 +26,15 @@ def test_every_executed_request_is_answered_and_no_place_leaks(
 ) -> None:
     service_port = free_port()
     routes = tmp_path / "routes.toml"
-    routes.write_text(ROUTES.format(port=service_port, places=PLACES))
+    routes.write_text(ROUTES.format(port=service_port, slots=SLOTS))
     app = make_app(GATEWAY_ROUTES=str(routes))
     with capture_logs() as lines, running(app, until="/healthz") as gateway:
         outcome = asyncio.run(
-            play_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, places=PLACES),
+            play_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, slots=SLOTS),
         )
     assert outcome.faults == []
     assert outcome.played == COUNT
-    assert outcome.answers > COUNT
-    assert outcome.all_places_are_free
+    assert outcome.responses > COUNT
+    assert outcome.all_slots_are_free
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

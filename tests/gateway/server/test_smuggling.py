@@ -98,16 +98,16 @@ async def play(port: int, number: int, raw: bytes) -> list[int]:
         writer.write(raw[:half])
         await asyncio.sleep(0.002 if half else 0)
         writer.write(raw[half:])
-        answers = b""
+        responses = b""
         async with asyncio.timeout(QUIET) as quiet:
             while data := await reader.read(65_536):
-                answers += data
+                responses += data
                 quiet.reschedule(asyncio.get_running_loop().time() + QUIET)
     except (TimeoutError, ConnectionError):
         pass
     finally:
         writer.close()
-    return [int(status) for status in _STATUS.findall(answers)]
+    return [int(status) for status in _STATUS.findall(responses)]
 
 
 async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:

@@ -39,7 +39,7 @@ def pieces(data: bytes, cut: int) -> list[bytes]:
     return [piece for piece in (data[:cut], data[cut:]) if piece]
 
 
-def both_answers(client: RawClient, method: str, *parts: bytes) -> tuple[RawResponse, RawResponse]:
+def both_responses(client: RawClient, method: str, *parts: bytes) -> tuple[RawResponse, RawResponse]:
     """Return the responses to a request and the one after it."""
     for part in parts:
         client.send(part)
@@ -57,8 +57,8 @@ def test_an_upgrade_is_ignored_and_the_body_and_the_connection_are_kept(
     raw = request(method, b"1.1", protocol, framing, sent)
     with gateway.connect() as client:
         for _ in range(2):
-            answers = both_answers(client, method.decode(), raw + NEXT)
-            assert [answer.status for answer in answers] == [200, 200]
+            responses = both_responses(client, method.decode(), raw + NEXT)
+            assert [response.status for response in responses] == [200, 200]
     for first, second in zip(upstream.requests[::2], upstream.requests[1::2], strict=True):
         assert first.body.replace(b"5\r\nhello\r\n", b"3\r\nhel\r\n2\r\nlo\r\n") == forwarded
         assert second.body == b"next"
@@ -73,10 +73,10 @@ def test_an_upgrade_in_http_1_0_is_ignored(gateway: RunningGateway, upstream: Ra
     )
     with gateway.connect() as client:
         client.send(raw)
-        answer = client.read_response("POST")
-        assert answer.status == 200
+        response = client.read_response("POST")
+        assert response.status == 200
         if b"Connection" in protocol:
-            assert answer.get("connection") == "keep-alive"
+            assert response.get("connection") == "keep-alive"
             client.send(NEXT)
             assert client.read_response("POST").status == 200
     assert upstream.requests[0].body == b"hello"
@@ -91,8 +91,8 @@ def test_an_upgrade_in_two_packets_is_ignored(
     raw = request(b"GET", b"1.1", PROTOCOLS[name], framing, sent) + NEXT
     with gateway.connect() as client:
         for cut in range(1, len(raw), 7):
-            answers = both_answers(client, "GET", *pieces(raw, cut))
-            assert [answer.status for answer in answers] == [200, 200]
+            responses = both_responses(client, "GET", *pieces(raw, cut))
+            assert [response.status for response in responses] == [200, 200]
 
 
 def test_many_upgrades_in_one_packet_are_ignored(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -117,8 +117,8 @@ def test_malformed_framing_is_refused_with_an_upgrade_too(
 ) -> None:
     with gateway.connect() as client:
         client.send(request(b"POST", b"1.1", PROTOCOLS["h2c"], framing, b"5\r\nhello\r\n0\r\n\r\n") + NEXT)
-        answer = client.read_response("POST")
-        assert answer.status == 400
+        response = client.read_response("POST")
+        assert response.status == 400
         assert client.is_closed()
     assert upstream.requests == []
 

@@ -23,7 +23,7 @@ SEED = int(os.environ.get("SOAK_SEED") or time.time())
 WARM = min(10_000, PIPELINES // 4)
 """Connections after which the caches are as full as they get."""
 AT_ONCE = 50
-PLACES = 3 * AT_ONCE
+SLOTS = 3 * AT_ONCE
 SHOWN = 5
 
 
@@ -39,7 +39,7 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
     """Every request that the service handled got its response, and no other request got one."""
     service_port = free_port()
     routes = tmp_path / "routes.toml"
-    ours = ROUTES.format(port=service_port, places=PLACES)
+    ours = ROUTES.format(port=service_port, slots=SLOTS)
     routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ours)
     settings = {
         "GATEWAY_ROUTES": str(routes),
@@ -49,7 +49,7 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
     }
 
     def play(port: int, seed: int, count: int) -> Outcome:
-        return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, places=PLACES))
+        return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, slots=SLOTS))
 
     with system.extra_gateway("pipelines", **settings) as (process, url):
         port = int(url.rpartition(":")[2])
@@ -59,7 +59,7 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
         outcomes.append(play(port, SEED + 1, PIPELINES - WARM))
         late = resident(process)
         took = time.monotonic() - began
-    responses = sum(outcome.answers for outcome in outcomes)
+    responses = sum(outcome.responses for outcome in outcomes)
     faults = [fault for outcome in outcomes for fault in outcome.faults]
     add_figure(
         f"{PIPELINES} connections in {took:.0f} s (SOAK_SEED={SEED}), {responses} responses, {len(faults)} faults: "
@@ -67,6 +67,6 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
     )
     assert faults[:SHOWN] == []
     assert sum(outcome.played for outcome in outcomes) == PIPELINES
-    assert all(outcome.all_places_are_free for outcome in outcomes)
+    assert all(outcome.all_slots_are_free for outcome in outcomes)
     assert [line for line in process.log_lines if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
     assert late < early * MAX_GROWTH
