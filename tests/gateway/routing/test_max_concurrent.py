@@ -171,7 +171,7 @@ class OneResponsePerRelease:
 
 
 @pytest.mark.parametrize("body", [b"", b"x"])
-def test_requests_above_the_limit_wait_in_the_order_of_their_arrival(
+def test_requests_above_the_limit_are_served_in_order(
     served: RunningGateway, upstream: RawUpstream, body: bytes
 ) -> None:
     """One is in flight and two wait; the fourth is refused at once, with Retry-After."""
