@@ -20,7 +20,7 @@ LIFETIME = 300
 """Lifetime of the tokens of `access_claims`, in seconds."""
 
 PAST_EXPIRY = LIFETIME + LEEWAY + 1
-"""Seconds after which a gateway refuses such a token and ends its streams."""
+"""Seconds after which a gateway refuses such a token and closes its streams."""
 
 Claims = dict[str, Any]
 

@@ -15,7 +15,7 @@ WAIT = 10.0
 
 
 def limit_buffers(connection: socket.socket) -> None:
-    """Keep the kernel's buffers small, so that the peer soon notices when nothing is read."""
+    """Keep the kernel's buffers small, so that the peer's writes soon block if nothing is read."""
     for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         connection.setsockopt(socket.SOL_SOCKET, buffer, 65_536)
 
@@ -28,11 +28,11 @@ class RecordedRequest:
     connection: int
     body: bytes = b""
     closed: threading.Event = field(default_factory=threading.Event)
-    """Set when the gateway closed the connection."""
+    """Set when the gateway has closed the connection."""
 
     @property
     def request_line(self) -> str:
-        """Return the first line."""
+        """Return the request line."""
         return self.head.split(b"\r\n", 1)[0].decode("latin-1")
 
     @property
@@ -92,7 +92,7 @@ class Conversation:
         self.request.closed.set()
 
     def close(self) -> None:
-        """Close the connection in order."""
+        """Close the connection normally: with TLS, send a close_notify before."""
         self._writer.close()
 
     def abort(self) -> None:
@@ -268,7 +268,7 @@ class RawUpstream:
 
 
 class _TrackedProtocol(asyncio.StreamReaderProtocol):
-    """A protocol whose transport is in a set while it is open."""
+    """A protocol whose transport is in `open_transports` while it is open."""
 
     def __init__(
         self,
@@ -281,13 +281,13 @@ class _TrackedProtocol(asyncio.StreamReaderProtocol):
         self._tracked: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop once."""
+        """Add the transport to the set of open ones."""
         self._tracked = cast(asyncio.Transport, transport)
         self._open_transports.add(self._tracked)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop once."""
+        """Remove the transport from the set."""
         if self._tracked is not None:
             self._open_transports.discard(self._tracked)
         super().connection_lost(exc)

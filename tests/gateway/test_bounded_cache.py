@@ -1,4 +1,4 @@
-"""A bounded cache never exceeds its size, and evicts what was set longest ago."""
+"""A bounded cache never exceeds its size, and evicts the entries that were set longest ago."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ def test_setting_a_key_again_makes_it_the_newest_and_evicts_nothing() -> None:
     assert cache == {"a": 3, "c": 4}
 
 
-def test_reading_a_key_does_not_keep_it() -> None:
+def test_reading_a_key_does_not_protect_it_from_eviction() -> None:
     cache = BoundedCache[str, int](2)
     cache["a"], cache["b"] = 1, 2
     assert cache.get("a") == 1

@@ -1,4 +1,4 @@
-"""Every use of Redis survives a reset connection, for which uvloop raises RuntimeError."""
+"""Every use of Redis continues after a reset connection, for which uvloop raises RuntimeError."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,7 @@ def broken(url: str) -> Broken:
 
 
 @pytest.mark.parametrize("use", [lambda tickets: tickets.issue(read_claims()), lambda tickets: tickets.redeem("x")])
-def test_without_redis_tickets_are_a_503_with_retry_after(
+def test_while_redis_is_down_tickets_get_503_with_retry_after(
     redis_url: str, use: Callable[[Tickets], Awaitable[object]]
 ) -> None:
     async def main() -> None:
@@ -67,7 +67,7 @@ def test_without_redis_tickets_are_a_503_with_retry_after(
     asyncio.run(main())
 
 
-def test_the_revocation_feed_reads_again_once_redis_is_back(redis_url: str) -> None:
+def test_the_revocation_feed_reads_again_when_redis_is_available_again(redis_url: str) -> None:
     async def main() -> None:
         redis = broken(redis_url)
         feed = RevocationFeed(redis, Revocations(fail_closed=False), MovableClock())
@@ -87,7 +87,7 @@ def test_the_revocation_feed_reads_again_once_redis_is_back(redis_url: str) -> N
     asyncio.run(main())
 
 
-def test_rate_limits_use_redis_again_once_it_is_back(redis_url: str) -> None:
+def test_rate_limits_use_redis_again_when_it_is_available_again(redis_url: str) -> None:
     async def main() -> None:
         redis = broken(redis_url)
         counters = SharedCounters(redis, MovableClock())
@@ -103,7 +103,7 @@ def test_rate_limits_use_redis_again_once_it_is_back(redis_url: str) -> None:
 
 
 def test_uvloop_raises_the_error_text_that_redis_faults_recognizes() -> None:
-    """On a write to a closed transport."""
+    """uvloop raises it on a write to a closed transport."""
 
     async def main() -> None:
         async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

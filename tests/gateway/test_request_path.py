@@ -1,4 +1,4 @@
-"""How many source files a reader has to open to follow a request through the gateway."""
+"""A reader can follow a request through the gateway in few source files."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def traced() -> Iterator[Traced]:
 
 
 def test_a_cached_get_crosses_few_files(traced: Traced) -> None:
-    """`python -m tests.gateway.request_path` prints them."""
+    """`python -m tests.gateway.request_path` prints the files."""
     path = traced.cached_get()
     assert path.files[0] == "gateway/server/http_protocol.py"
     assert "gateway/proxy/buffered_exchange.py" in path.files

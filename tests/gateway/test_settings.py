@@ -71,7 +71,7 @@ def test_an_invalid_value_stops_the_start_and_names_the_variable(name: str, valu
 
 
 @pytest.mark.parametrize(("text", "every"), [("", 1), ("on", 1), ("off", 0), ("OFF", 0), ("1/1", 1), ("1/250", 250)])
-def test_the_access_log_logs_every_request_or_a_share_or_none(text: str, every: int) -> None:
+def test_access_log_is_on_or_off_or_the_share_of_requests_that_are_logged(text: str, every: int) -> None:
     assert load(GatewaySettings, REQUIRED | {"ACCESS_LOG": text}).access_log == every
 
 
@@ -114,7 +114,7 @@ def test_in_development_origins_on_this_machine_are_allowed() -> None:
         assert parse_origin(origin) not in allowed
 
 
-def test_in_production_or_with_a_list_origins_on_this_machine_are_refused() -> None:
+def test_in_production_and_with_allowed_origins_set_origins_on_this_machine_are_refused() -> None:
     assert not load(GatewaySettings, REQUIRED | {"APP_ENV": "production", "DATA_DIR": "/run/secrets"}).origins
     allowed = load(GatewaySettings, REQUIRED | {"ALLOWED_ORIGINS": "https://a.example"}).origins
     assert [origin for origin in LOCAL if parse_origin(origin) in allowed] == []

@@ -1,4 +1,4 @@
-"""Concurrent calls for one key share one execution, and no caller can end it for the others."""
+"""Concurrent calls for one key share one execution, and a cancelled caller does not cancel it for the others."""
 
 import asyncio
 import gc
@@ -76,7 +76,7 @@ def test_a_cancelled_caller_does_not_cancel_the_call_for_the_others() -> None:
     run(check)
 
 
-def test_every_caller_gets_the_error_and_the_next_call_starts_anew() -> None:
+def test_every_caller_gets_the_error_and_the_next_caller_starts_a_new_call() -> None:
     async def check(backend: Backend) -> None:
         backend.error = ValueError("broken")
         backend.released.set()
@@ -89,7 +89,7 @@ def test_every_caller_gets_the_error_and_the_next_call_starts_anew() -> None:
     run(check)
 
 
-def test_an_error_that_no_caller_waits_for_any_more_is_not_reported_by_the_loop() -> None:
+def test_the_loop_does_not_report_an_error_whose_callers_are_all_cancelled() -> None:
     async def check(backend: Backend) -> None:
         reported: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))

@@ -1,4 +1,4 @@
-"""A function that waits for nothing needs no task; one that waits continues in a task as if it had begun there."""
+"""A suspendable function that does not wait needs no task; one that waits continues in a task."""
 
 import asyncio
 
@@ -7,15 +7,15 @@ import pytest
 from gateway.suspendable import Suspendable, resume, run, wait_for
 
 
-def total(*awaited: "asyncio.Future[int] | int") -> Suspendable[int]:
+def total(*numbers: "asyncio.Future[int] | int") -> Suspendable[int]:
     """Add numbers, and wait for those that are futures."""
     result = 0
-    for number in awaited:
+    for number in numbers:
         result += number if isinstance(number, int) else (yield from wait_for(number))
     return result
 
 
-def test_without_waiting_it_ends_at_the_first_step() -> None:
+def test_a_function_that_does_not_wait_returns_at_the_first_step() -> None:
     with pytest.raises(StopIteration) as finished:
         total(1, 2).send(None)
     assert finished.value.value == 3
@@ -30,8 +30,8 @@ def test_run_returns_the_value_with_and_without_waiting() -> None:
     assert asyncio.run(scenario()) == [3, 9]
 
 
-def test_what_began_outside_a_task_continues_in_one() -> None:
-    """`asyncio.timeout` works in what it waits for: it needs a task, and there was none at the beginning."""
+def test_a_function_that_began_outside_a_task_continues_in_one() -> None:
+    """`asyncio.timeout`, which needs a task, works in the awaitable."""
 
     async def answer() -> int:
         async with asyncio.timeout(1):
@@ -47,7 +47,7 @@ def test_what_began_outside_a_task_continues_in_one() -> None:
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
 
-        def begin() -> None:  # a callback of the loop, so outside of every task
+        def begin() -> None:  # a callback of the loop, so it runs outside any task
             suspended = double()
             awaitable = suspended.send(None)
 
@@ -65,7 +65,7 @@ def test_what_began_outside_a_task_continues_in_one() -> None:
     assert results == [14]
 
 
-def test_an_error_of_what_is_awaited_is_raised_at_the_place_that_waits() -> None:
+def test_an_error_of_the_awaitable_is_raised_where_the_function_waits() -> None:
     async def fail() -> int:
         raise LookupError("nothing there")
 
@@ -80,7 +80,7 @@ def test_an_error_of_what_is_awaited_is_raised_at_the_place_that_waits() -> None
         asyncio.run(run(wait_for(fail())))
 
 
-def test_a_cancelled_task_lets_it_clean_up() -> None:
+def test_a_function_cleans_up_when_its_task_is_cancelled() -> None:
     cleaned = []
 
     def clean_up() -> Suspendable[None]:

@@ -1,1 +1,1 @@
-"""Stand-ins for what surrounds a gateway: auth service, WebSocket service, valkey-server and certificates."""
+"""Test doubles and servers around a gateway: auth service, WebSocket service, valkey-server, certificates."""

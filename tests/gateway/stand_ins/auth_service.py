@@ -1,4 +1,4 @@
-"""A stand-in for the auth service: signs real tokens, keeps session handles, and counts the gateway's calls."""
+"""A test double of the auth service: it signs tokens, stores session handles, and counts the gateway's calls."""
 
 import asyncio
 import hashlib
