@@ -1,7 +1,7 @@
 """Forward a complete request on an idle connection and send its complete response, without waiting.
 
-Most requests are like that. Two callbacks carry one, without a task, a future or an ASGI message: 20 us less than
-Exchange (of 70, one worker, ~200 bytes of JSON). If a response needs more, Exchange continues from there.
+Most requests can be forwarded so. Two callbacks handle a request, without a task, a future or an ASGI message. That
+takes 50 us; Exchange takes 70 (one worker, 200 bytes of JSON). If the response has to wait, Exchange continues.
 """
 
 from typing import Protocol
@@ -18,7 +18,7 @@ _log = structlog.get_logger("buffered_exchange")
 
 
 class ExchangeCallbacks(Protocol):
-    """What a buffered exchange calls when its response has come."""
+    """The callbacks of a buffered exchange. It calls one of them when the response has come or has failed."""
 
     def response_sent(self, exchange: "BufferedExchange", status: int) -> None:
         """Record the response; `status` is 0 if it could not be sent."""
@@ -28,7 +28,7 @@ class ExchangeCallbacks(Protocol):
 
 
 class BufferedExchange:
-    """One request and its response. `started` is in seconds since the epoch."""
+    """One request and its response. `started` is when the request came, in seconds since the epoch."""
 
     __slots__ = ("_callbacks", "_is_detached", "admitted", "connection", "cycle", "pool", "started")
 
@@ -50,7 +50,7 @@ class BufferedExchange:
         self.started = started
 
     def start(self) -> None:
-        """Send the request. If that raises, the connection was released before."""
+        """Send the request. Raises UpstreamFailed if the connection is closed; the connection is released then."""
         admitted, connection = self.admitted, self.connection
         route = admitted.route
         self.cycle.on_disconnect = connection.close
@@ -71,8 +71,10 @@ class BufferedExchange:
 
     def _on_head(self) -> None:
         connection, cycle, pool, admitted = self.connection, self.cycle, self.pool, self.admitted
-        is_rejected = connection.cached_head is None and connection.identity_rejection and not admitted.route.public
-        if not connection.complete or connection.has_failed or cycle.is_blocked or is_rejected:
+        is_identity_rejected = (
+            connection.cached_head is None and connection.identity_rejection and not admitted.route.public
+        )
+        if not connection.complete or connection.has_failed or cycle.is_blocked or is_identity_rejected:
             self._callbacks.continue_streaming(self)
             return
         cycle.on_disconnect = None
@@ -98,7 +100,7 @@ class BufferedExchange:
             self._callbacks.response_sent(self, status)
 
     def detach_connection(self) -> UpstreamConnection:
-        """Return the connection; from then on the caller has to release it."""
+        """Return the connection. The caller has to release it."""
         self._is_detached = True
         return self.connection
 

@@ -1,7 +1,7 @@
 """Dispatch every request of a worker: forward it, reply to it, or pass it to the gateway's own endpoints.
 
-A request that waits for nothing is forwarded by callbacks, every other one in a task. Requests for upstreams never
-enter WSGI.
+A request that does not have to wait is forwarded by callbacks; any other request gets a task. Requests for upstreams
+are never passed to the WSGI application.
 """
 
 import itertools
@@ -35,7 +35,7 @@ from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
 
 _SERVER_METHODS = frozenset({"OPTIONS", "CONNECT"})
-"""Methods that may be about the gateway itself, whatever the path."""
+"""Methods whose requests may be for the gateway itself, on any path."""
 
 _log = structlog.get_logger("dispatcher")
 
@@ -70,14 +70,14 @@ class Dispatcher:
         self._clock = clock
         # The random part differs between workers and restarts, the counter between requests.
         self._id_prefix = secrets.token_hex(8)
-        self._counter = itertools.count(1)
+        self._request_counter = itertools.count(1)
 
     def next_request_id(self) -> str:
         """Return an id that no other request of any worker has."""
-        return f"{self._id_prefix}{next(self._counter):08x}"
+        return f"{self._id_prefix}{next(self._request_counter):08x}"
 
     def begin(self, cycle: RequestCycle) -> None:
-        """Answer the request of `cycle`: by callbacks if nothing has to be waited for, else in a task."""
+        """Answer the request of `cycle`: by callbacks if it does not have to wait, otherwise in a task."""
         started = self._clock()
         request = cycle.request
         head = request.cached_head
@@ -102,8 +102,9 @@ class Dispatcher:
 
     def _is_for_gateway(self, request: Request) -> bool:
         path, paths = request.path, self.gateway_paths
-        may_be = path in paths.internal or path.startswith(FORWARD_AUTH)  # the internal address serves all paths
-        return may_be and paths.contains(path, request.server)
+        # A quick check for the paths of most requests: `internal` has the public endpoints too.
+        is_endpoint_path = path in paths.internal or path.startswith(FORWARD_AUTH)
+        return is_endpoint_path and paths.contains(path, request.server)
 
     # --- by callbacks --------------------------------------------------------------------------------------------
 
@@ -119,7 +120,7 @@ class Dispatcher:
             return
         try:
             is_forwarded = self._forward_at_once(cycle, admitted, started)
-        except UpstreamFailed:  # the idle connection was closing: the task takes another one
+        except UpstreamFailed:  # the idle connection was closing; the task uses another one
             is_forwarded = False
         if not is_forwarded:
             self._start_task(cycle, started, self._forwarder.forward(cycle, admitted))
@@ -163,9 +164,9 @@ class Dispatcher:
     async def _serve(
         self, cycle: RequestCycle, started: float, response: Awaitable[int | None], logged: Request
     ) -> None:
-        """Await `response` and record its status for the request `logged`. A status of None was recorded already.
+        """Await `response` and record its status for the request `logged`. None means that it is recorded elsewhere.
 
-        A refusal becomes a problem details response. An aborted exchange has none: the connection is closed.
+        A refusal becomes a problem details response. After an aborted exchange the connection is closed instead.
         """
         code = reason = ""
         try:
@@ -188,7 +189,7 @@ class Dispatcher:
     async def _respond(self, cycle: RequestCycle, started: float) -> int | None:
         """Respond to a request that may be for the gateway itself; forward any other. Raises as Forwarder.forward."""
         request = cycle.request
-        # Before preflights: the proxy that asks would take a preflight's 204 for its approval.
+        # Before preflights: a proxy would read the 204 of a preflight as permission to forward the request.
         if self.gateway_paths.is_forward_auth(request.path, request.server):
             original = original_request(request)
             await self._serve(cycle, started, self._decide_forward_auth(cycle, original), logged_request(original))
@@ -197,7 +198,7 @@ class Dispatcher:
             headers = self._cors.preflight_headers(request, self._methods_at(request))
             return await LocalReply(204, headers).send(cycle)
         if self._is_for_gateway(request):
-            await self._endpoints.serve(cycle)  # which record their requests themselves
+            await self._endpoints.serve(cycle)  # the Flask application logs its requests itself
             return None
         if request.method in _SERVER_METHODS and (allow := self._pipeline.answered_here(request)) is not None:
             return await LocalReply(204, [(b"allow", allow.encode("ascii"))]).send(cycle)
@@ -215,7 +216,7 @@ class Dispatcher:
         return cors_lines(origin, route.expose_headers if route is not None else b"")
 
     def _methods_at(self, request: Request) -> Collection[str]:
-        """Return the methods of the routes at the request's path; none for an endpoint of the gateway."""
+        """Return the methods of the routes at the request's path; empty for an endpoint of the gateway."""
         return () if self._is_for_gateway(request) else self._pipeline.routes_of(request).keys()
 
     def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
@@ -225,5 +226,5 @@ class Dispatcher:
 
 
 def _logged_reason(refused: Refused) -> str:
-    """Return why an Origin was refused; other refusals are explained by their code."""
+    """Return the `reason` for the access log: why an Origin was refused; empty for other refusals."""
     return refused.detail if refused.code == "cross_site" else ""

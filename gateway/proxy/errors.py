@@ -1,4 +1,4 @@
-"""Errors of forwarding that have no response of their own."""
+"""The error of an exchange that ends without a response or in the middle of one."""
 
 
 class ExchangeAborted(Exception):

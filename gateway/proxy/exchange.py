@@ -7,7 +7,7 @@ address, the next one is tried. Failures of an upstream are reported to its bala
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -17,7 +17,7 @@ from gateway.proxy.errors import ExchangeAborted
 from gateway.proxy.open_streams import OpenStream, OpenStreams
 from gateway.proxy.request_body import RequestBody
 from gateway.proxy.response_fields import response_fields
-from gateway.server.request_cycle import Message, RequestCycle
+from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import (
     KEEPALIVE_EXPIRY,
@@ -26,8 +26,6 @@ from gateway.upstream_connections.connection_pool import (
 )
 from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
-
-Send = Callable[[Message], Awaitable[None]]
 
 IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """RFC 9110 9.2.2; TRACE is never forwarded."""
@@ -50,10 +48,12 @@ class Exchange:
         self._balancer = upstreams.balancer_for(admitted.route.upstream)
         self._body = RequestBody(admitted, cycle.receive)
         self._first_part = b""
+        """The part of the body that is sent together with the head, with its chunk framing."""
         self._is_retryable = not admitted.has_body and cycle.request.method in IDEMPOTENT_METHODS
         self._sent_at: float | None = None
-        """When the request was sent, by the balancer's clock; None if BufferedExchange has sent it."""
+        """When the request was sent, in seconds of the balancer's clock; None if BufferedExchange has sent it."""
         self._response_bytes = 0
+        """Bytes of the response's body so far; counted only on a route with `max_answer`."""
         self.status = 0
         """Status of the response; 0 until it has begun."""
         self._end_code = ""
@@ -75,7 +75,7 @@ class Exchange:
         await self._translate_errors(self._send_with_retry(pool, idle))
 
     async def resume(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
-        """Continue an exchange whose request was sent on `connection`, complete. Raises as run."""
+        """Continue an exchange whose whole request was sent on `connection`. Raises as run."""
         self._body.is_complete = True
         await self._translate_errors(self._send_with_retry(pool, connection, is_sent=True))
 
@@ -83,13 +83,14 @@ class Exchange:
         try:
             await exchange
         except UpstreamFailed as failed:
-            self._refuse(failed)
+            self._raise_for(failed)
         except Refused as refused:
             if self.status:  # a body exceeded its limit after the response had begun
                 raise ExchangeAborted(self._end_code) from refused
             raise
 
-    def _refuse(self, failed: UpstreamFailed) -> NoReturn:
+    def _raise_for(self, failed: UpstreamFailed) -> NoReturn:
+        """Raise Refused if the client can still get a response for `failed`, otherwise ExchangeAborted."""
         if self.status or failed.reason == "closed":
             raise ExchangeAborted(self._end_code) from failed
         if failed.reason == "overdue" and not self._body.is_complete:
@@ -123,7 +124,7 @@ class Exchange:
         self._cycle.on_disconnect = connection.close
         upload = None
         try:
-            if self._cycle.disconnected:  # while the connection was made, when on_disconnect was not set
+            if self._cycle.disconnected:  # before on_disconnect was set, while the connection was made
                 raise ExchangeAborted
             if not is_sent:
                 self._send_request(pool, connection)
@@ -169,7 +170,7 @@ class Exchange:
     async def _wait_for_head(
         self, pool: ConnectionPool, connection: UpstreamConnection, *, is_uploading: bool
     ) -> None:
-        # The upstream may be silent during an upload; the read timeout starts when the upload ends.
+        # The upstream may send nothing during an upload; the read timeout starts when the upload ends.
         try:
             await connection.wait_for_head(0 if is_uploading else self._route.timeouts.read)
         except UpstreamFailed as failed:
@@ -179,16 +180,16 @@ class Exchange:
             pool.on_response(pool)
 
     def _report_failure(self, pool: ConnectionPool, failed: UpstreamFailed) -> None:
-        # A client must not be able to eject an upstream: an incomplete upload counts only if the upstream stalled.
+        # A client must not be able to eject an upstream, so during an upload only a timeout of the upstream counts.
         if failed.reason in ("stale", "closed") or not (self._body.is_complete or failed.reason == "timeout"):
             return
         sent_at = self._sent_at
-        if sent_at is None:  # the earliest time that the timeout permits
+        if sent_at is None:  # BufferedExchange sent it, at most one timeout ago
             sent_at = self._balancer.now() - (self._route.timeouts.read or self._route.timeouts.total)
         self._balancer.record_failure(pool, failed, sent_at)
 
     def _check_identity_rejection(self, connection: UpstreamConnection) -> None:
-        """Raise Refused(502) if the service rejected the gateway's identity assertion; public routes send none."""
+        """Raise Refused(502) if the service rejected the identity assertion. Public routes send no assertion."""
         if connection.cached_head is None and connection.identity_rejection and not self._route.public:
             self._upstreams.identity_rejections.record(self._route.upstream.name, connection.identity_rejection)
             raise Refused("identity_rejected")
@@ -204,6 +205,7 @@ class Exchange:
             self._end_code = stream.end_code
 
     def _open_stream(self, connection: UpstreamConnection) -> OpenStream | None:
+        """Register the response as an open stream if it is one, otherwise return None. Raises Refused(503)."""
         is_event_stream = _is_event_stream(connection.headers)
         if connection.complete or not (self._route.streams or is_event_stream):
             return None
@@ -228,13 +230,13 @@ class Exchange:
         await send({"type": "http.response.body", "body": body + rest, "more_body": False})
 
     def _check_response_size(self, connection: UpstreamConnection, received: int) -> None:
-        """Raise Refused(502) if the body exceeds the route's limit, or its Content-Length announces that it will."""
+        """Raise Refused(502) if the body so far, or its Content-Length, exceeds the `max_answer` of the route."""
         limit = self._route.max_answer
         if limit is None:
             return
         self._response_bytes += received
         content_length = 0
-        if not connection.complete:  # RFC 9110 8.6: after HEAD and in a 304 it is the length of another response
+        if not connection.complete:  # RFC 9110 8.6: for HEAD and in a 304 it is the length that a GET would return
             lengths = (int(value) for name, value in connection.headers if name == b"content-length")
             content_length = next(lengths, 0)
         if max(self._response_bytes, content_length) > limit:
@@ -247,7 +249,7 @@ def _is_event_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 
 async def _cancel(upload: asyncio.Task[None]) -> None:
-    """Cancel an upload whose response is over. Raises Refused if the body was refused."""
+    """Cancel an upload after the response has ended. Raises Refused if the body was refused."""
     upload.cancel()
     with suppress(asyncio.CancelledError, ExchangeAborted, UpstreamFailed):
         await upload

@@ -32,10 +32,11 @@ class Forwarder:
     async def forward(
         self, cycle: RequestCycle, admitted: AdmittedRequest, pool: ConnectionPool | None = None
     ) -> int:
-        """Forward a request and return the response's status. `pool` is that of the chosen address, if it is chosen.
+        """Forward a request and return the status of the response.
 
-        Raises Refused before the response has begun; ExchangeAborted, or ClientGone in the queue, if the connection
-        has to be closed.
+        `pool` is the pool of the chosen address; None if the balancer has not chosen one yet. Raises Refused before
+        the response has begun. Raises ExchangeAborted, or ClientGone for a client that disconnected while its request
+        waited for a slot, if the client's connection has to be closed.
         """
         try:
             exchange = self._exchange(cycle, admitted)
@@ -64,9 +65,9 @@ class Forwarder:
     ) -> None:
         await exchange.buffer_body()
         if admitted.route.concurrency_limit is None:
-            self._pipeline.confirm(admitted)  # the token may have been revoked while the body came
+            self._pipeline.confirm(admitted)  # the token may have been revoked while the body was received
             return await exchange.run(pool)
-        if cycle.on_end is not None:  # the request holds its slot already
+        if cycle.on_end is not None:  # it got its slot when it was admitted, and has not waited since
             return await exchange.run(pool)
         with await self._concurrency.acquire(admitted.route, cycle):
             self._pipeline.confirm(admitted)

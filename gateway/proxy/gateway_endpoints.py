@@ -39,28 +39,28 @@ class GatewayEndpoints:
         self._session_limit = session_limit
         self._count_withheld = count_withheld
         self._request_limits = request_limits
-        self._logins = ConcurrencyQueue(LOGINS)
+        self._login_queue = ConcurrencyQueue(LOGINS)
 
     async def serve(self, cycle: RequestCycle) -> None:
         """Answer the request of `cycle`.
 
-        Raises Refused before the response has begun, and ClientGone when the client disconnects before its body is
-        here.
+        Raises Refused before the response has begun, and ClientGone if the client disconnects before its body is
+        complete.
         """
         request = cycle.request
         check_target(request.path, request.query, self._request_limits)
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
-        self._count_withheld(len(fields.opt_in_lines) // 4)
+        self._count_withheld(len(fields.opt_in_lines) // 4)  # a line is four parts: name, colon, value, line end
         await self._session_limit.check(request)
         if fields.chunked or (fields.content_length or 0) > MAX_BODY_BYTES:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {MAX_BODY_BYTES} bytes.")
         body = await _read_body(cycle) if fields.content_length else b""
-        with await self._logins.acquire(cycle) if _is_login(request) else nullcontext():
+        with await self._login_queue.acquire(cycle) if _is_login(request) else nullcontext():
             await self._application(_scope(request), _receive(body), _send(cycle))
 
 
 def _scope(request: Request) -> dict[str, Any]:
-    # Fields that only the gateway may set are removed from the client's and set here.
+    # gateway_endpoint_fields removes these fields from the request: only the gateway may set them.
     gateway_fields = [(b"x-request-id", request.request_id.encode()), (b"x-forwarded-for", request.client.encode())]
     return {
         "type": "http",
@@ -83,7 +83,7 @@ def _is_login(request: Request) -> bool:
 
 
 async def _read_body(cycle: RequestCycle) -> bytes:
-    # Read here, because Flask has a few threads and slow clients would hold them all.
+    # The body is read before Flask is called: Flask has few threads, and slow clients would occupy all of them.
     body = bytearray()
     more = True
     while more:
@@ -96,6 +96,8 @@ async def _read_body(cycle: RequestCycle) -> bytes:
 
 
 def _receive(body: bytes) -> Receive:
+    """Return ASGI's receive for a request whose body is complete."""
+
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -103,7 +105,7 @@ def _receive(body: bytes) -> Receive:
 
 
 def _send(cycle: RequestCycle) -> Send:
-    """Return the cycle's send for a service's response: the service repeats X-Request-Id, which the cycle adds."""
+    """Return ASGI's send for the application. It removes X-Request-Id, which the cycle adds to every response."""
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":

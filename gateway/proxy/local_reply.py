@@ -1,4 +1,4 @@
-"""Responses that the gateway gives itself, without an upstream or an endpoint."""
+"""Responses that the gateway sends itself, without an upstream or an endpoint."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ from contract.problems import PROBLEM_JSON, Refused
 from gateway.server.request_cycle import RequestCycle
 
 _CLOSING_CODES = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
-"""After these the connection is closed: gateway and client may disagree about where the next request begins."""
+"""The connection is closed after these: client and gateway may disagree about where the next request begins."""
 
 
 class LocalReply(NamedTuple):
-    """A whole response."""
+    """A complete response: status, header fields and body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes = b""
 
     async def send(self, cycle: RequestCycle) -> int:
-        """Send it as the response of `cycle`, and return its status."""
+        """Send the response to the request of `cycle`, and return its status."""
         await cycle.send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         await cycle.send({"type": "http.response.body", "body": self.body, "more_body": False})
         return self.status

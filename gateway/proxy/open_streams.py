@@ -4,8 +4,8 @@ A stream ends when its access token expires, with the same leeway as for request
 revoked. A stream that was opened with a session cookie lives as long as the session: its token is renewed before it
 expires. All streams of a worker are checked together, twice a second; none has a timer of its own.
 
-Failure policy: a token that cannot be renewed, and revocations that cannot be looked up, end a stream when they would
-refuse a request, and not earlier. Clients of streams reconnect.
+Failure policy: if a token cannot be renewed, or revocations are unavailable, a stream ends when a new request with
+the same token would be refused, and not earlier. Clients of streams reconnect.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from gateway.routing.routes import Route
 from gateway.tokens.principal import Principal
 
 CHECK_INTERVAL = 0.5
-"""Seconds between two checks. A revocation that this worker has received ends a stream within them."""
+"""Seconds between two checks. A stream ends within this time after the worker has received its revocation."""
 
 DRAINING = "draining"
-"""The code with which streams end when the worker shuts down."""
+"""The problem code with which streams end when the worker shuts down."""
 
 End = Callable[[str], None]
 """Ends a stream; the argument is a problem code."""
@@ -42,15 +42,18 @@ _log = structlog.get_logger("open_streams")
 
 @dataclass(slots=True, eq=False)
 class OpenStream:
-    """One stream and the claims of its token; None on a public route. `handle` is that of a session cookie."""
+    """One open response or WebSocket."""
 
     route: Route
     claims: AccessClaims | None
+    """The claims of its current token; None on a public route."""
     handle: str
+    """The session handle, if the stream was opened with a session cookie; otherwise empty."""
     end: End
     end_code: str = ""
     """The problem code with which the gateway ended it; empty if it did not."""
     renewal: asyncio.Task[None] | None = None
+    """The task that renews the token; None if none is running."""
 
     def is_renewal_due(self, now: float) -> bool:
         """Return whether to renew its token, at `now` seconds since the epoch."""
@@ -60,7 +63,7 @@ class OpenStream:
 
 
 class OpenStreams:
-    """The streams of one worker, at most `limit`."""
+    """The open streams of one worker: at most `limit` at once."""
 
     def __init__(self, confirm: Confirm, renew: Renew, clock: Clock, limit: int) -> None:
         self._confirm = confirm
@@ -85,7 +88,7 @@ class OpenStreams:
         return stream
 
     def close(self, stream: OpenStream) -> None:
-        """Unregister a stream that is over."""
+        """Unregister a stream that has ended."""
         self._open.discard(stream)
         if stream.renewal is not None:
             stream.renewal.cancel()
@@ -102,7 +105,7 @@ class OpenStreams:
             self.check()
 
     def check(self) -> None:
-        """End streams whose clients would be refused, and renew tokens that are about to expire."""
+        """End the streams whose clients would be refused now, and start to renew tokens that are about to expire."""
         now = self._clock()
         for stream in tuple(self._open):
             if code := self._refusal_code(stream):

@@ -1,13 +1,13 @@
-"""Rewrite URLs in a response's header that point to the upstream, so that clients reach them through the gateway.
+"""Rewrite URLs in response headers that point to the upstream, so that clients request them from the gateway.
 
 `Location`, `Content-Location` and `Refresh` are rewritten as by nginx's proxy_redirect and Apache's ProxyPassReverse.
 
 | authority of the URL                              | rewritten to a path                          |
 |---------------------------------------------------|----------------------------------------------|
 | an address of the upstream                        | yes                                          |
-| the host that the client requested                | yes, unless it changes `http` to `https`     |
-| that host with a port of the upstream (as nginx   | yes, unless it changes `http` to `https`     |
-| redirects to directories)                         |                                              |
+| the host that the client requested                | yes, except a redirect from http to https    |
+| that host with a port of the upstream, as in      | yes, except a redirect from http to https    |
+| nginx's redirects to directories                  |                                              |
 | any other host                                    | no                                           |
 """
 
@@ -19,13 +19,13 @@ from gateway.upstream_connections.response_parser import URL_FIELDS
 
 Field = tuple[bytes, bytes]
 
-# RFC 3986 appendix B. Other characters are excluded: browsers drop tabs and line ends, and read `\` as `/`.
-_NETWORK_URL = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)([/?#][\x21-\x7e\x80-\xff]*)?", re.IGNORECASE)
+# RFC 3986 appendix B, without characters that browsers change: they drop tabs and line ends, and read `\` as `/`.
+_URL_WITH_AUTHORITY = re.compile(rb"(?:(https?):)?//([^/?#@\\]*)([/?#][\x21-\x7e\x80-\xff]*)?", re.IGNORECASE)
 _REFRESH = re.compile(rb"(\s*[0-9.]*\s*[;,]\s*url\s*=\s*)(['\"]?)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def rewrite_urls(headers: Iterable[Field], route: Route, host: bytes | None, scheme: str) -> list[Field]:
-    """Return `headers` for a client that requested `host` by `scheme` on `route`."""
+    """Return `headers` with their URLs rewritten, for a request on `route` with this Host and scheme."""
     return [
         (name, _rewrite_field(name, value, route, host, scheme) if name in URL_FIELDS else value)
         for name, value in headers
@@ -43,21 +43,22 @@ def _rewrite_field(name: bytes, value: bytes, route: Route, host: bytes | None, 
 
 
 def _rewrite_url(url: bytes, route: Route, host: bytes | None, scheme: str) -> bytes:
-    network = _NETWORK_URL.fullmatch(url)
-    if network is not None:
-        if not _points_to_upstream(network, route, host, scheme):
+    parts = _URL_WITH_AUTHORITY.fullmatch(url)
+    if parts is not None:
+        if not _points_to_upstream(parts, route, host, scheme):
             return url
-        path = network[3] or b"/"
+        path = parts[3] or b"/"
         return _with_prefix(path if path.startswith(b"/") else b"/" + path, route)
     if route.strip and url.startswith(b"/"):
         return _with_prefix(url, route)
     return url
 
 
-def _points_to_upstream(network: re.Match[bytes], route: Route, host: bytes | None, scheme: str) -> bool:
-    url_scheme = (network[1] or scheme.encode("ascii")).decode("ascii").lower()
+def _points_to_upstream(parts: re.Match[bytes], route: Route, host: bytes | None, scheme: str) -> bool:
+    """Return whether the URL in `parts` (scheme, authority, path) is rewritten by the table above."""
+    url_scheme = (parts[1] or scheme.encode("ascii")).decode("ascii").lower()
     try:
-        authority = authority_key(network[2].decode("ascii"), url_scheme)
+        authority = authority_key(parts[2].decode("ascii"), url_scheme)
         requested = authority_key(host.decode("ascii"), url_scheme) if host else None
     except ValueError:
         return False
@@ -77,7 +78,10 @@ def _has_upstream_port(authority: str, requested: str, route: Route, scheme: str
 
 
 def _with_prefix(path: bytes, route: Route) -> bytes:
-    """Return the client's path for the upstream's `path`. An upstream that reads X-Forwarded-Prefix has added it."""
+    """Return the upstream's `path` with the prefix that the route strips, as the client has to request it.
+
+    The prefix is not added again if the upstream has added it, because it reads X-Forwarded-Prefix.
+    """
     prefix = route.prefix[: route.strip].encode("ascii")
     if prefix and not re.match(re.escape(prefix) + rb"(?:[/?#]|\Z)", path):
         return prefix + path

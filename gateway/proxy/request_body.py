@@ -1,8 +1,8 @@
 """Read a request's body from the client and frame it for the upstream.
 
-The body is buffered before the upstream gets the request: many services use a thread for each request, and a few
-slow clients would hold all of them. A body that exceeds the buffer is streamed from there on, and so is every body
-on a route with `streams = true`.
+The body is buffered before the upstream gets the request. Many services use a thread for each request, and a few slow
+clients would occupy all of them. A body that exceeds the buffer is streamed from then on. A route with
+`streams = true` streams every body.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from gateway.proxy.errors import ExchangeAborted
 from gateway.server.request_cycle import Message
 
 REQUEST_BUFFER_BYTES = 65_536
+"""Bytes of a body that are buffered before the request is sent."""
 
 
 class RequestBody:
@@ -25,7 +26,7 @@ class RequestBody:
         self._receive = receive
         self._received_bytes = 0
         self.is_complete = not admitted.has_body
-        """Whether all of it has been read from the client."""
+        """Whether the whole body has been read from the client."""
 
     async def read_first(self) -> bytes:
         """Return the part to send together with the request's head.
@@ -44,7 +45,7 @@ class RequestBody:
         return self._framed(body)
 
     async def read_next(self) -> bytes:
-        """Return the next part.
+        """Return the next part of the body, framed for the upstream.
 
         Raises Refused(413) if the body exceeds the route's `max_body`, ExchangeAborted if the client disconnects.
         """
@@ -67,6 +68,7 @@ class RequestBody:
         return body
 
     def _framed(self, body: bytes) -> bytes:
+        """Return `body` as a chunk if the request is chunked, with the last chunk at the end; otherwise unchanged."""
         if not self._chunked:
             return body
         chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""

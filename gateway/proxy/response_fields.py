@@ -8,7 +8,7 @@ Fields = list[tuple[bytes, bytes]]
 
 
 def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, scheme: str) -> Fields:
-    """Return the header fields for the client, whose request came by `scheme`. URLs in them are the client's."""
+    """Return the header fields for a client that used `scheme`. URLs that point to the upstream are rewritten."""
     fields = connection.headers
     if connection.has_url_fields:
         fields = rewrite_urls(fields, admitted.route, admitted.template.host, scheme)

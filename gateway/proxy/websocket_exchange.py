@@ -1,4 +1,7 @@
-"""Forward a WebSocket's handshake, and relay its frames after a 101. Any other response is sent as it is."""
+"""Forward the handshake of a WebSocket, and relay its frames after a 101.
+
+A response with any other status is forwarded as the response to any other request.
+"""
 
 from gateway.http.response_completion import complete_response
 from gateway.http.websocket_handshake import parse_handshake
@@ -35,7 +38,7 @@ class WebSocketExchange(Exchange):
         self._relay = WebSocketRelay(upstreams.loop, idle_timeout)
 
     async def run(self, pool: ConnectionPool | None = None) -> None:
-        """Return when the WebSocket is closed, or another response than a 101 was sent. Raises as Exchange.run."""
+        """Return when the WebSocket is closed, or a response other than 101 was sent. Raises as Exchange.run."""
         stream = self._streams.open(self._route, self._admitted.principal, self._relay.end)
         try:
             await super().run(pool)
@@ -68,6 +71,7 @@ class WebSocketExchange(Exchange):
             raise ExchangeAborted from error
         self.status = SWITCHING_PROTOCOLS
         self._cycle.on_disconnect = None  # the relay closes the other side when the client disconnects
-        client[0].write(head)
+        client_transport, _ = client
+        client_transport.write(head)
         self._relay.start(client, service)
         return await self._relay.closed
