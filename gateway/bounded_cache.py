@@ -18,7 +18,7 @@ class BoundedCache(dict[Key, Value]):
     Set entries by `cache[key] = value` alone; `update` and `setdefault` do not evict.
 
     An eviction deletes a batch: 256 entries, or a sixteenth of a small cache. Evicting one key at a time is slow,
-    because a dict searches its first key behind the empty slots of deleted keys. An insertion that evicts takes, at
+    because a dict passes the slots of all deleted keys to find its first key. An insertion with eviction takes, at
     100,000 entries:
 
     - one key at a time, by `next(iter(cache))`: 6.5 us (1.3 us at 4,096 entries);

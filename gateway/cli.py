@@ -70,7 +70,7 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
     \b
     Exit status:
       0  the file is valid, and the request (if --path is given) would pass
-      1  the request would be refused, or refused to a user with the given roles
+      1  the request would be refused; with --role, to a user with these roles
       2  the file is invalid: stderr names the path of every wrong value
     """
     settings = settings_or_exit(RoutesSettings, os.environ)

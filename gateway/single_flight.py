@@ -12,17 +12,17 @@ Call = Callable[[], Coroutine[Any, Any, Result]]
 
 
 class SingleFlight(Generic[Key, Result]):
-    """The calls under way in this worker, by key. Other workers make calls of their own."""
+    """The calls in progress in this worker, by key. Other workers make their own calls."""
 
     def __init__(self) -> None:
         self._tasks: dict[Key, asyncio.Task[Result]] = {}
 
     def __contains__(self, key: Key) -> bool:
-        """Return whether a call for `key` is under way."""
+        """Return whether a call for `key` is in progress."""
         return key in self._tasks
 
     def do(self, key: Key, call: Call[Result]) -> Awaitable[Result]:
-        """Return the result of the call for `key` that is under way, or else of `call()`.
+        """Return the result of the call for `key` that is in progress, or else of `call()`.
 
         A caller that is cancelled while it waits does not cancel the call for the others.
         Raises what the call raises.
@@ -30,9 +30,9 @@ class SingleFlight(Generic[Key, Result]):
         return asyncio.shield(self.start(key, call))
 
     def start(self, key: Key, call: Call[Result]) -> asyncio.Task[Result]:
-        """Return the task under way for `key`; start one for `call()` if there is none.
+        """Return the running task for `key`; start one for `call()` if there is none.
 
-        Do not cancel the task, other callers may wait for it.
+        Do not cancel the task, because other callers may wait for it.
         """
         task = self._tasks.get(key)
         if task is None:

@@ -24,7 +24,7 @@ from gateway.single_flight import SingleFlight
 from gateway.tokens.auth_client import AuthResponse, PeerRejected, Post, read_object
 
 RENEW_AFTER = 0.8
-"""Share of an access token's lifetime after which it is renewed. Requests use the old one meanwhile."""
+"""Share of an access token's lifetime after which it is renewed. During the renewal, requests use the old token."""
 
 LOGIN_REFUSAL_STATUSES = frozenset({400, 401, 429, 503})
 """Statuses of the auth service that are passed on to the client as the refusal of a log-in."""

@@ -77,7 +77,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
         self.body_received_at = 0.0
-        """Loop time at which part of a body arrived last, apart from parts that arrived with the head."""
+        """Loop time at which a part of a body arrived last. Parts that arrive together with the head do not count."""
         self.retires_at = retires_at
         """Loop time after which no further request is sent on the connection."""
 

@@ -79,7 +79,7 @@ class ResponseParser:
         self.cached_head: ResponseHead | None = None
         """The cache entry of the head, if the head was found in the cache."""
         self.is_bodiless = False
-        """Whether the response ends with its head, whatever its fields say: to HEAD, 204, 304 (RFC 9112 6.3)."""
+        """Whether the response is one to HEAD, a 204 or a 304, which have no body (RFC 9112 6.3)."""
         self.has_url_fields = False
         """Whether a field of URL_FIELDS is in `headers`."""
         self.identity_rejection = ""

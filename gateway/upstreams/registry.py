@@ -19,7 +19,7 @@ SWEEP_INTERVAL = 0.1
 
 
 class Sweepable(Protocol):
-    """Connections whose deadlines a sweep enforces."""
+    """Connections whose deadlines are enforced by a sweep."""
 
     def sweep(self, now: float, /) -> None:
         """Enforce the deadlines that lie before the loop time `now`."""

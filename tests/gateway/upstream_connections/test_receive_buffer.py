@@ -24,40 +24,40 @@ def transport_of(connection: socket.socket, *, tls: bool = False) -> asyncio.Tra
 
 def test_the_rest_of_a_broken_connection_is_read() -> None:
     """The socket stays open, because its transport closes it."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.send(b"early response")
-        assert b"".join(read_unread_data(transport_of(ours))) == b"early response"
-        theirs.send(b"more")
-        assert ours.recv(4) == b"more"
+    gateway_end, service_end = socket.socketpair()
+    with gateway_end, service_end:
+        service_end.send(b"early response")
+        assert b"".join(read_unread_data(transport_of(gateway_end))) == b"early response"
+        service_end.send(b"more")
+        assert gateway_end.recv(4) == b"more"
 
 
 def test_nothing_is_read_of_a_tls_connection() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.send(b"ciphertext")
-        assert list(read_unread_data(transport_of(ours, tls=True))) == []
+    gateway_end, service_end = socket.socketpair()
+    with gateway_end, service_end:
+        service_end.send(b"ciphertext")
+        assert list(read_unread_data(transport_of(gateway_end, tls=True))) == []
 
 
 def test_no_more_than_the_maximum_is_read() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        theirs.setblocking(False)
+    gateway_end, service_end = socket.socketpair()
+    with gateway_end, service_end:
+        service_end.setblocking(False)
         read = 0
-        theirs.send(bytes(65_536))
-        for data in read_unread_data(transport_of(ours)):
+        service_end.send(bytes(65_536))
+        for data in read_unread_data(transport_of(gateway_end)):
             read += len(data)
-            theirs.send(bytes(65_536))
+            service_end.send(bytes(65_536))
         assert 0 < read <= MAX_UNREAD_BYTES
 
 
 def test_unread_bytes_and_the_end_of_a_connection_are_unread_data() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert not has_unread_data(transport_of(ours))
-        theirs.send(b"x")
-        assert has_unread_data(transport_of(ours))
-        ours.recv(1)
-        assert not has_unread_data(transport_of(ours))
-        theirs.close()
-        assert has_unread_data(transport_of(ours))
+    gateway_end, service_end = socket.socketpair()
+    with gateway_end, service_end:
+        assert not has_unread_data(transport_of(gateway_end))
+        service_end.send(b"x")
+        assert has_unread_data(transport_of(gateway_end))
+        gateway_end.recv(1)
+        assert not has_unread_data(transport_of(gateway_end))
+        service_end.close()
+        assert has_unread_data(transport_of(gateway_end))

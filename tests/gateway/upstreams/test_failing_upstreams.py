@@ -37,11 +37,11 @@ break_after = 2
 [upstreams.two]
 urls = ["{first}", "{second}"]
 
-[upstreams.half]
+[upstreams.partly-reachable]
 urls = ["http://127.0.0.1:1", "unix:/nonexistent/service.sock", "{second}"]
 eject_after = 0
 
-[upstreams.none]
+[upstreams.unreachable]
 urls = ["http://127.0.0.1:1", "unix:/nonexistent/service.sock"]
 """
 ROUTE = """
@@ -81,7 +81,7 @@ def setup(make_app: MakeApp, tmp_path: Path) -> Iterator[Setup]:
         first.begin(answering(ok(b"first")))
         second.begin(answering(ok(b"second")))
         routes = ROUTES.format(first=first.url, second=second.url)
-        names = ("auth", "one", "two", "half", "none")
+        names = ("auth", "one", "two", "partly-reachable", "unreachable")
         (tmp_path / "routes.toml").write_text(routes + "".join(ROUTE.format(name=name) for name in names))
         clock = MovableClock()
         app = make_app(monotonic=clock, GATEWAY_ROUTES=str(tmp_path / "routes.toml"))
@@ -97,9 +97,9 @@ def post(client: RawClient, target: str, body: bytes) -> int:
 
 def test_an_unreachable_address_loses_no_request(setup: Setup) -> None:
     """Any request, with a body or not, is sent to another address: the first one received nothing."""
-    assert setup.statuses("/half/", 8) == [200] * 8
+    assert setup.statuses("/partly-reachable/", 8) == [200] * 8
     with setup.gateway.connect() as client:
-        assert [post(client, "/half/", b"body%d" % number) for number in range(8)] == [200] * 8
+        assert [post(client, "/partly-reachable/", b"body%d" % number) for number in range(8)] == [200] * 8
     assert [request.content() for request in setup.second.requests[8:]] == [b"body%d" % n for n in range(8)]
 
 
@@ -207,8 +207,8 @@ def test_a_500_is_no_failure_of_the_upstream(setup: Setup) -> None:
 
 
 def test_an_unreachable_upstream_gets_502_and_then_503(setup: Setup) -> None:
-    assert setup.statuses("/none/", 7) == [502] * 5 + [503] * 2
-    assert status_and_code(request_once(setup.gateway, "/none/")) == (503, "upstream_unavailable")
+    assert setup.statuses("/unreachable/", 7) == [502] * 5 + [503] * 2
+    assert status_and_code(request_once(setup.gateway, "/unreachable/")) == (503, "upstream_unavailable")
 
 
 def test_the_auth_service_has_its_own_error_code(setup: Setup) -> None:

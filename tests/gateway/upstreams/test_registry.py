@@ -54,16 +54,16 @@ class BlockingProtocol(asyncio.Protocol):
 
 async def in_a_blocked_loop(awaitable: Awaitable[None]) -> None:
     """Await `awaitable` while the event loop is blocked once."""
-    ours, theirs = socket.socketpair()
-    transport, _ = await asyncio.get_running_loop().create_connection(BlockingProtocol, sock=ours)
+    own_end, other_end = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(BlockingProtocol, sock=own_end)
     task = asyncio.ensure_future(awaitable)
     await asyncio.sleep(0)
-    theirs.send(b"work")
+    other_end.send(b"work")
     try:
         await task
     finally:
         transport.close()
-        theirs.close()
+        other_end.close()
 
 
 def test_a_delayed_loop_does_not_fail_a_connection_made_in_time(upstream: RawUpstream) -> None:
