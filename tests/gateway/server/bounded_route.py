@@ -1,4 +1,4 @@
-"""A gateway with a route whose number of concurrent requests is limited, and a check that none of them leaks."""
+"""A route with a concurrency limit, and a check that no concurrency slot leaks."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.running_gateway import RunningGateway
 
 SLOTS = 3
-"""Requests that the bounded route serves at once."""
+"""Maximum number of concurrent requests of the bounded route."""
 
 ROUTES = f"""
 [upstreams.notes]
@@ -54,7 +54,7 @@ def statuses_until_closed(client: RawClient) -> list[int]:
 
 
 def all_slots_are_free(gateway: RunningGateway, upstream: RawUpstream) -> bool:
-    """Return whether the bounded route serves PLACES requests at once."""
+    """Return whether the bounded route serves SLOTS requests concurrently."""
     arrived, go_on = threading.Semaphore(0), threading.Event()
 
     async def held(conversation: Conversation) -> None:

@@ -1,4 +1,4 @@
-"""A client connection without sockets, on a loop whose clock the test moves."""
+"""A client connection without sockets, on an event loop whose clock the test moves."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from gateway.server.request_head_cache import RequestHeadCache
 
 
 class MovableLoop:
-    """The parts of an event loop that the server uses; `move` passes time and runs what is due."""
+    """The parts of an event loop that the server uses. `move` advances the clock and runs due callbacks."""
 
     def __init__(self) -> None:
         self._now = 1_000.0
@@ -56,7 +56,7 @@ class MemoryTransport(asyncio.Transport):
         super().__init__()
         self.sent = b""
         self.unsent = 0
-        """Bytes that the client has not taken from the write buffer."""
+        """Bytes in the write buffer, which the client has not read."""
         self.state = "open"
         """`open`, `eof` after write_eof, `closed` or `aborted`."""
         self._is_reading = True
@@ -107,12 +107,12 @@ class MemoryTransport(asyncio.Transport):
         return self._is_reading
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Set who gets the events."""
+        """Set the protocol that receives the events."""
         self.protocol = protocol
 
 
 class MemoryApplication:
-    """Keeps the requests that begin, for the test to answer."""
+    """An application that keeps each request, so that the test can answer it."""
 
     max_bytes_outside_bodies = 98_304
     default_response_lines: Mapping[str, bytes] = {"http": b""}
@@ -122,6 +122,7 @@ class MemoryApplication:
         self.trusted_proxies = TrustedProxies()
         self.proxy_protocol = ProxyProtocol("off", "")
         self.refused: list[str] = []
+        """The error codes of refused input."""
         self.malformed_requests = MalformedRequests(lambda status, code: self.refused.append(code), lambda: 0.0)
         self.cycles: list[RequestCycle] = []
 
@@ -157,7 +158,7 @@ class MemoryConnection:
         self.protocol.enforce_deadlines(self.loop.time())
 
     def respond(self, body: bytes = b"ok") -> None:
-        """Answer the last request that began."""
+        """Answer the last request."""
         self.app.cycles[-1].respond(200, [(b"content-length", b"%d" % len(body))], body)
 
     @property

@@ -1,7 +1,7 @@
-"""Random sequences of requests on one connection, the responses that they must get, and clients that send them.
+"""Random sequences of requests on one connection, their expected responses, and clients that send them.
 
-A sequence is some numbered requests, perhaps followed by malformed or incomplete input. It is sent at once or in
-pieces; then the client waits, closes its sending side, closes or resets the connection.
+A sequence consists of numbered requests, and malformed or incomplete input may follow them. A client sends it in one
+or more pieces. Then it waits, closes its sending side, closes the connection or resets it.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ _UNFINISHED = (
 
 
 class Step(NamedTuple):
-    """One request and its status. It is executed if that is 200; if `last`, nothing after it is answered."""
+    """A request and its expected status. The service executes it if that is 200. No step after a `last` one is answered."""
 
     number: int
     raw: bytes
@@ -69,7 +69,10 @@ class Step(NamedTuple):
 
 
 class Sequence(NamedTuple):
-    """What one client sends, in `pieces`, and how it ends. `tail` is the status after the steps, 0 for none."""
+    """The `pieces` that a client sends, and how it ends.
+
+    `tail` is the status of the response to malformed input after the steps; 0 if there is none.
+    """
 
     steps: list[Step]
     pieces: list[bytes]
@@ -78,40 +81,40 @@ class Sequence(NamedTuple):
 
     @property
     def responses(self) -> list[tuple[int, int]]:
-        """Return the number (0 if it has none) and status of each expected response, in their order."""
-        steps = list(self._answered_steps())
+        """Return the number (0 if it has none) and the status of each expected response, in order."""
+        steps = list(self._steps_with_response())
         found = [(step.number if step.status == 200 else 0, step.status) for step in steps]
         return [*found, (0, self.tail)] if self.tail and not steps[-1].last else found
 
-    def _answered_steps(self) -> Iterator[Step]:
+    def _steps_with_response(self) -> Iterator[Step]:
         for step in self.steps:
             yield step
             if step.last:
                 return
 
-    def is_answered_by(self, responses: list[tuple[int, int]]) -> bool:
-        """Return whether `answers` are as expected: all of them, unless an earlier one may be the last."""
+    def matches(self, responses: list[tuple[int, int]]) -> bool:
+        """Return whether `responses` are the expected ones. They may end early after a step that `may_be_last`."""
         expected = self.responses
         if responses == expected:
             return True
-        reached = list(self._answered_steps())[: len(responses)]
+        reached = list(self._steps_with_response())[: len(responses)]
         return responses == expected[: len(responses)] and bool(reached) and reached[-1].may_be_last
 
     @property
-    def sees_every_answer(self) -> bool:
-        """Return whether the client waits for all responses."""
+    def reads_every_response(self) -> bool:
+        """Return whether the client waits for all its responses."""
         return self.ending in ("stay", "half close")
 
 
 def sequences(seed: int, count: int) -> Iterator[Sequence]:
-    """Return `count` sequences, always the same for the same `seed`."""
+    """Yield `count` sequences, which `seed` determines."""
     draw = random.Random(seed)
     numbers = iter(range(1, 100 * count))
     for _ in range(count):
         steps = [_step(draw, next(numbers)) for _ in range(draw.choice((1, 1, 2, 3, 5, 12)))]
         after, tail = draw.choice(((b"", 0), (b"", 0), (draw.choice(_GARBAGE), 400), (draw.choice(_UNFINISHED), 0)))
         ending = draw.choice(("stay", "stay", "half close", "half close", "close", "reset"))
-        if after in _UNFINISHED and ending == "stay":  # both sides would wait
+        if after in _UNFINISHED and ending == "stay":  # gateway and client would wait for each other
             ending = "half close"
         raw = b"".join(step.raw for step in steps) + after
         yield Sequence(steps, list(_pieces(draw, raw)), tail, ending)
@@ -141,7 +144,7 @@ def _step(draw: random.Random, number: int) -> Step:
 
 
 def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
-    """Return `raw` in pieces; mostly in one, so that the gateway parses much at once."""
+    """Yield `raw` in pieces; often in one, so that the gateway parses many requests at once."""
     cuts = sorted(draw.randrange(len(raw)) for _ in range(draw.choice((0, 0, 0, 1, 2, 5))))
     if draw.random() < 0.01:
         cuts = list(range(1, min(len(raw), 300)))
@@ -152,21 +155,21 @@ def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
 
 @dataclass(slots=True)
 class Held:
-    """Requests for `/bounded/held`, which are answered when `wanted` of them have arrived."""
+    """Requests for `/bounded/held`, which are answered together once `count` of them are in progress."""
 
-    wanted: int
-    responses: list[Callable[[bytes], None]] = field(default_factory=list)
+    count: int
+    waiting: list[Callable[[bytes], None]] = field(default_factory=list)
 
-    def add(self, response: Callable[[bytes], None]) -> None:
-        """Add a request."""
-        self.responses.append(response)
-        if len(self.responses) == self.wanted:
-            for response in self.responses:
-                response(b"0")
+    def add(self, respond: Callable[[bytes], None]) -> None:
+        """Add a request; `respond` sends its response."""
+        self.waiting.append(respond)
+        if len(self.waiting) == self.count:
+            for respond in self.waiting:
+                respond(b"0")
 
 
 class Recorder(asyncio.Protocol):
-    """One connection of the service, which answers each request with its number and adds it to `executed`."""
+    """A connection of the service. It answers each request with its number, and adds the number to `executed`."""
 
     def __init__(self, executed: list[int], held: Held, transports: set[asyncio.Transport]) -> None:
         self._executed = executed
@@ -177,43 +180,43 @@ class Recorder(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop."""
+        """Register the connection, so that the test can close it."""
         self._transport = cast(asyncio.Transport, transport)
         self._transports.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop."""
+        """Unregister the connection."""
         if self._transport is not None:
             self._transports.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop."""
+        """Parse the requests in `data`."""
         self._parser.feed_data(data)
 
     def on_url(self, url: bytes) -> None:
-        """Called by the parser."""
+        """Set the request target. Called by httptools."""
         self._target = url
 
     def on_message_complete(self) -> None:
-        """Execute a request that is complete. Called by the parser."""
+        """Execute a complete request. Called by httptools."""
         number = self._target.rpartition(b"/")[2]
         if number == b"held":
-            self._held.add(self._answer)
+            self._held.add(self._respond)
             return
         self._executed.append(int(number))
         loop = asyncio.get_running_loop()
         if int(number) % 3:
-            self._answer(number)
-        else:  # later, so that the next request arrives before the response
-            loop.call_later(0.002, self._answer, number)
+            self._respond(number)
+        else:  # delayed, so that the next request arrives before the response
+            loop.call_later(0.002, self._respond, number)
 
-    def _answer(self, number: bytes) -> None:
+    def _respond(self, number: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(number), number))
 
 
 async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
-    """Send one sequence; return the responses as `Sequence.answers` does, if the client waits for them."""
+    """Send one sequence; return the responses as `Sequence.responses` does, if the client waits for them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         with suppress(ConnectionError):  # the gateway may close early; its responses are read nevertheless
@@ -221,7 +224,7 @@ async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
                 writer.write(piece)
                 await writer.drain()
                 await asyncio.sleep(0 if len(sequence.pieces) < 9 else 0.0005)
-        if not sequence.sees_every_answer:
+        if not sequence.reads_every_response:
             if sequence.ending == "reset":
                 connection = writer.get_extra_info("socket")
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -261,19 +264,19 @@ async def _responses(
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of many sequences."""
+    """The result of sending many sequences."""
 
     played: int = 0
     responses: int = 0
     faults: list[str] = field(default_factory=list)
-    """What was wrong, for each sequence with unexpected responses."""
+    """A description of each unexpected response, exception or execution."""
     all_slots_are_free: bool = False
 
 
 async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, slots: int) -> Outcome:
     """Send `count` sequences to the gateway at `port`, and serve its upstream at `service_port`.
 
-    Then check that the bounded route still serves as many requests at once as it has `places`.
+    Then check that the bounded route still serves as many requests at once as it has `slots`.
     """
     executed: list[int] = []
     held = Held(slots)
@@ -293,13 +296,13 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
                 continue
             outcome.played += 1
             outcome.responses += len(responses)
-            if sequence.sees_every_answer:
+            if sequence.reads_every_response:
                 since = executed[executed_before:]
                 outcome.faults += _faults(sequence, responses, since)
 
     async with service:
         await asyncio.gather(*(player() for _ in range(at_once)))
-        outcome.all_slots_are_free = await _fill(port, slots)
+        outcome.all_slots_are_free = await _fills_every_slot(port, slots)
         for transport in tuple(transports):
             transport.abort()
         await asyncio.sleep(0.05)  # until the aborted transports are closed
@@ -309,7 +312,7 @@ async def play_all(port: int, service_port: int, seed: int, count: int, *, at_on
 
 
 def _faults(sequence: Sequence, responses: list[tuple[int, int]], executed: list[int]) -> Iterator[str]:
-    if not sequence.is_answered_by(responses):
+    if not sequence.matches(responses):
         yield f"{sequence}: got {responses}, expected {sequence.responses}"
     own = {step.number for step in sequence.steps} - {0}
     answered = {number for number, status in responses if status == 200 and number}
@@ -317,9 +320,11 @@ def _faults(sequence: Sequence, responses: list[tuple[int, int]], executed: list
         yield f"{sequence}: executed {sorted(own.intersection(executed))}, answered {sorted(answered)}"
 
 
-async def _fill(port: int, slots: int) -> bool:
-    """Return whether `places` requests are served at once. The places of clients that are gone take a second or two
-    to become free."""
+async def _fills_every_slot(port: int, slots: int) -> bool:
+    """Return whether the bounded route serves `slots` requests concurrently.
+
+    The slots of clients that are gone become free after a second or two.
+    """
 
     async def send() -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

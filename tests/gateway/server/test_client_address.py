@@ -1,4 +1,4 @@
-"""The client is the peer, or the client that a trusted proxy names; others cannot name one."""
+"""The client is the peer, or the client that a trusted proxy names. No other peer can name a client."""
 
 from collections.abc import Iterator
 
@@ -171,7 +171,7 @@ def test_forwarded_is_parsed_strictly(value: str, client: str, scheme: str) -> N
 
 
 def test_forwarded_is_ignored_if_there_are_x_forwarded_fields() -> None:
-    """Most proxies write those, and pass a forged Forwarded on."""
+    """Most proxies write X-Forwarded fields, and forward a Forwarded field that the client has forged."""
     spoofed = ("forwarded", "for=6.6.6.6;proto=https")
     assert client_of(("x-forwarded-for", CLIENT), spoofed) == CLIENT
     assert scheme_of(("x-forwarded-for", CLIENT), spoofed) == "http"
@@ -216,7 +216,7 @@ def behind_a_proxy(make_app: MakeApp) -> Iterator[RunningGateway]:
 def test_the_service_gets_the_client_that_a_trusted_proxy_names(
     behind_a_proxy: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """As one new element: forged ones do not reach the service, nor does a chain that it could misread."""
+    """The gateway sends one new element, so neither a forged element nor a chain reaches the service."""
     with behind_a_proxy.connect() as proxy:
         assert proxy.request("GET /public/ HTTP/1.1", "Host: h:80", *FORWARDED_FIELDS).status == 200
     assert upstream.last.get("x-forwarded-for") == CLIENT

@@ -1,4 +1,4 @@
-"""How long the gateway works on a response for a client that has closed its sending side."""
+"""How long the gateway waits with the response of a client that has closed its sending side."""
 
 import asyncio
 import socket
@@ -42,7 +42,9 @@ def test_a_half_closed_client_is_probed_at_intervals() -> None:
 
 
 @pytest.mark.parametrize(("http_version", "started"), [("1.0", False), ("1.0", True), ("1.1", True)])
-def test_a_pause_ends_a_response_whose_client_cannot_be_probed(http_version: str, started: bool) -> None:
+def test_a_response_to_a_client_that_cannot_be_probed_is_aborted_after_a_pause(
+    http_version: str, started: bool
+) -> None:
     client, cycle = ClientCheck(TIMEOUT), cycle_of(http_version)
     cycle.started = started
     assert client.half_closed_step(cycle, 0.0) is Step.WAIT
@@ -53,13 +55,13 @@ def test_a_pause_ends_a_response_whose_client_cannot_be_probed(http_version: str
     assert client.half_closed_step(cycle, 2 * TIMEOUT + 1.1) is Step.ABORT
 
 
-def test_each_response_has_its_own_timeout() -> None:
+def test_the_timeout_starts_anew_for_each_response() -> None:
     client = ClientCheck(TIMEOUT)
     assert client.half_closed_step(cycle_of("1.0"), 0.0) is Step.WAIT
     assert client.half_closed_step(cycle_of("1.0"), TIMEOUT + 1) is Step.WAIT
 
 
-def test_an_event_stream_ends_at_once() -> None:
+def test_an_event_stream_to_a_half_closed_client_is_aborted_at_once() -> None:
     client, cycle = ClientCheck(TIMEOUT), cycle_of("1.1")
     cycle.is_event_stream = True
     assert client.half_closed_step(cycle, 0.0) is Step.ABORT
@@ -86,7 +88,7 @@ def test_a_half_closed_client_gets_the_responses_to_its_complete_requests(
 def test_a_half_closed_client_gets_a_late_response(
     bounded: RunningGateway, upstream: RawUpstream, version: bytes
 ) -> None:
-    """In HTTP/1.1 the probe comes before it; HTTP/1.0 has no interim responses."""
+    """In HTTP/1.1 a probe precedes it; HTTP/1.0 has no interim responses."""
 
     async def slow(conversation: Conversation) -> None:
         await asyncio.sleep(QuickProbingProtocol.timeouts.half_closed / 2)
@@ -108,7 +110,7 @@ def test_a_half_closed_client_gets_a_late_response(
 def test_the_request_of_a_client_that_is_gone_ends(
     bounded: RunningGateway, upstream: RawUpstream, raw: bytes, started: bool
 ) -> None:
-    """Also a pipelined one, behind which nothing is read; whether or not the response has started."""
+    """This also holds for pipelined requests, and before and after the response has started."""
     arrived = threading.Event()
 
     async def endless(conversation: Conversation) -> None:
@@ -127,7 +129,7 @@ def test_the_request_of_a_client_that_is_gone_ends(
 
 
 def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
-    """asyncio's loop has transports of its own."""
+    """The transports of asyncio's event loop differ from those of uvloop."""
 
     class App:
         request_head_cache = RequestHeadCache()
@@ -142,7 +144,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
         def begin(self, cycle: RequestCycle) -> None:
             asyncio.get_running_loop().call_later(0.2, cycle.respond, 200, [(b"content-length", b"2")], b"ok")
 
-    async def play() -> bytes:
+    async def exchange() -> bytes:
         config = Config(cast(Any, App()), log_config=None)
         state = ServerState()
         state.default_headers = [(b"date", b"now")]
@@ -157,6 +159,6 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
             writer.close()
             return received
 
-    received = asyncio.run(play(), debug=False)
+    received = asyncio.run(exchange(), debug=False)
     assert received.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
     assert received.endswith(b"\r\n\r\nok")

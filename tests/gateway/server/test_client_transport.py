@@ -1,4 +1,4 @@
-"""The transport of a client connection: flow control, upgrades, and the ways in which a connection ends."""
+"""The transport of a client connection: flow control, upgrades and closing."""
 
 import asyncio
 from typing import cast
@@ -15,10 +15,10 @@ class Successor:
     """A protocol that takes a connection over."""
 
     def enforce_deadlines(self, now: float) -> None:
-        """Has no deadlines."""
+        """Do nothing: it has no deadlines."""
 
 
-class Bench:
+class MemoryClient:
     """A client transport without sockets."""
 
     def __init__(self) -> None:
@@ -30,53 +30,53 @@ class Bench:
 
 
 def test_nothing_is_written_after_the_connection_is_handed_over() -> None:
-    bench = Bench()
+    client = MemoryClient()
     successor = Successor()
-    assert bench.transport.hand_over(successor) is bench.raw
-    bench.transport.write(b"late")
-    assert (bench.raw.sent, bench.transport.is_open) == (b"", False)
-    assert bench.transport.successor is successor
+    assert client.transport.hand_over(successor) is client.raw
+    client.transport.write(b"late")
+    assert (client.raw.sent, client.transport.is_open) == (b"", False)
+    assert client.transport.successor is successor
 
 
 @pytest.mark.parametrize("end", ["lost", "abort"])
 def test_a_lost_connection_cannot_be_handed_over(end: str) -> None:
-    bench = Bench()
-    getattr(bench.transport, end)()
+    client = MemoryClient()
+    getattr(client.transport, end)()
     with pytest.raises(ConnectionError):
-        bench.transport.hand_over(Successor())
+        client.transport.hand_over(Successor())
 
 
-def test_a_close_in_stages_takes_the_connection_over_once() -> None:
-    bench = Bench()
-    bench.transport.close(lambda error: None, 60, is_worker_stopping=False)
-    closing = bench.transport.successor
+def test_a_lingering_close_takes_the_connection_over_once() -> None:
+    client = MemoryClient()
+    client.transport.close(lambda error: None, 60, is_worker_stopping=False)
+    closing = client.transport.successor
     assert isinstance(closing, LingeringClose)
-    bench.transport.close(lambda error: None, 60, is_worker_stopping=True)
-    assert bench.transport.successor is closing
-    assert bench.raw.state == "eof"
+    client.transport.close(lambda error: None, 60, is_worker_stopping=True)
+    assert client.transport.successor is closing
+    assert client.raw.state == "eof"
 
 
 def test_reading_is_paused_and_resumed_once() -> None:
-    bench = Bench()
-    bench.transport.pause_reading()
-    bench.loop.move(100)
-    assert not bench.raw.is_reading()
-    bench.transport.resume_reading()
-    assert bench.raw.is_reading()
-    assert bench.deadlines.received_at == bench.loop.time(), "the pause does not count against the client"
+    client = MemoryClient()
+    client.transport.pause_reading()
+    client.loop.move(100)
+    assert not client.raw.is_reading()
+    client.transport.resume_reading()
+    assert client.raw.is_reading()
+    assert client.deadlines.received_at == client.loop.time(), "the pause does not count against the client"
 
 
 def test_the_write_deadline_runs_while_writing_is_paused() -> None:
-    bench = Bench()
-    bench.transport.pause_writing()
-    assert bench.deadlines.write == bench.loop.time() + ClientTimeouts().write
-    bench.transport.resume_writing()
-    assert bench.deadlines.write == NEVER
+    client = MemoryClient()
+    client.transport.pause_writing()
+    assert client.deadlines.write == client.loop.time() + ClientTimeouts().write
+    client.transport.resume_writing()
+    assert client.deadlines.write == NEVER
 
 
 @pytest.mark.parametrize("end", ["resume_writing", "lost"])
 def test_drain_waits_until_the_client_reads_or_is_gone(end: str) -> None:
-    async def play() -> None:
+    async def drain_twice() -> None:
         loop = asyncio.get_running_loop()
         transport = ClientTransport(MemoryTransport(), ConnectionDeadlines(ClientTimeouts(), 0), loop)
         await transport.drain()
@@ -88,4 +88,4 @@ def test_drain_waits_until_the_client_reads_or_is_gone(end: str) -> None:
         async with asyncio.timeout(5):
             await waiting
 
-    asyncio.run(play())
+    asyncio.run(drain_twice())

@@ -31,11 +31,11 @@ def test_a_connection_that_sends_nothing_is_closed_without_a_response() -> None:
     assert (connection.state, connection.transport.sent) == ("eof", b"")
 
 
-@pytest.mark.parametrize("drops", [b"GET / HTTP/1.1\r\nX: " + b"x" * 100, b"\r\n" * 100], ids=["head", "empty lines"])
-def test_a_dripping_head_does_not_extend_its_deadline(drops: bytes) -> None:
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nX: " + b"x" * 100, b"\r\n" * 100], ids=["head", "empty lines"])
+def test_a_head_sent_byte_by_byte_does_not_extend_its_deadline(data: bytes) -> None:
     connection = MemoryConnection()
-    for drop in drops[: int(TIMEOUTS.head)]:
-        connection.send(bytes([drop]))
+    for byte in data[: int(TIMEOUTS.head)]:
+        connection.send(bytes([byte]))
         connection.wait(1)
     assert connection.state == "open"
     connection.wait(0.1)
@@ -75,7 +75,7 @@ def test_a_pause_within_a_body_ends_the_request() -> None:
 
 
 def seconds_until_refused(connection: MemoryConnection, bytes_a_second: int) -> int:
-    """Return for how many seconds a body of this rate is read, at most for a hundred."""
+    """Return the seconds for which a body of this rate is accepted, at most a hundred."""
     for second in range(100):
         if connection.app.refused:
             return second
@@ -92,7 +92,7 @@ def test_a_body_must_have_a_minimum_rate(rate: int, is_accepted: bool) -> None:
 
 
 def test_after_the_response_has_started_a_body_may_be_slow() -> None:
-    """The exchange may be a conversation: then only a pause ends it."""
+    """The client may wait for parts of the response. Then only a pause ends the request."""
     connection = MemoryConnection()
     connection.send(POST)
     asyncio.run(connection.app.cycles[0].send({"type": "http.response.start", "status": 200}))
@@ -101,8 +101,8 @@ def test_after_the_response_has_started_a_body_may_be_slow() -> None:
     assert connection.app.refused == ["request_timeout"]
 
 
-def test_a_pause_in_which_the_gateway_does_not_read_does_not_count() -> None:
-    """The client waits for a service that is slow."""
+def test_a_pause_in_which_the_gateway_does_not_read_does_not_count_against_the_client() -> None:
+    """A slow service makes the client wait, so the client is not slow."""
     connection = MemoryConnection()
     connection.send(POST + b"x" * 90_000)
     assert not connection.transport.is_reading()
@@ -147,27 +147,27 @@ SWEEP = 1.0
 """Seconds between two sweeps of the deadlines."""
 
 
-class Hasty(ServerProtocol):
+class ShortTimeouts(ServerProtocol):
     """A server protocol with short timeouts."""
 
     timeouts = ClientTimeouts(head=0.4, body=0.4, write=0.4)
 
 
 @pytest.fixture(scope="module")
-def hasty(make_app: MakeApp) -> Iterator[RunningGateway]:
-    with running(make_app(), Hasty) as gateway:
+def short_timeouts(make_app: MakeApp) -> Iterator[RunningGateway]:
+    with running(make_app(), ShortTimeouts) as gateway:
         yield gateway
 
 
-def seconds_until_closed(client: RawClient, dripping: bytes = b"") -> float:
-    """Return for how long the server keeps the connection, while `dripping` is sent byte by byte."""
+def seconds_until_closed(client: RawClient, slow_data: bytes = b"") -> float:
+    """Return the seconds until the server closes the connection, while `slow_data` is sent byte by byte."""
     start = time.monotonic()
     client.socket.settimeout(0.05)
-    drops = iter(dripping)
+    remaining = iter(slow_data)
     while time.monotonic() - start < WAIT:
         try:
-            if (drop := next(drops, None)) is not None:
-                client.send(bytes([drop]))
+            if (byte := next(remaining, None)) is not None:
+                client.send(bytes([byte]))
             if not client.socket.recv(65_536):
                 break
         except TimeoutError:
@@ -178,42 +178,48 @@ def seconds_until_closed(client: RawClient, dripping: bytes = b"") -> float:
 
 
 SLOW = {
+    # What the client sends at once, and what it then sends byte by byte.
     "nothing": (b"", b""),
-    "a dripping head": (b"", b"GET /public/ HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 500),
-    "dripping empty lines": (b"", b"\r\n" * 500),
+    "a head, byte by byte": (b"", b"GET /public/ HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 500),
+    "empty lines, byte by byte": (b"", b"\r\n" * 500),
     "half a head": (b"GET /public/ HTTP/1.1\r\nHost: h\r\nX: y", b""),
-    "a dripping body": (b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n", b"x" * 500),
-    "a dripping body for the gateway": (
+    "a body, byte by byte": (b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n", b"x" * 500),
+    "a body for an endpoint, byte by byte": (
         b"POST /session/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n",
         b"x" * 500,
     ),
-    "a dripping stream": (b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n", b"x" * 98),
+    "a streamed body, byte by byte": (
+        b"POST /conversation/ HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n",
+        b"x" * 98,
+    ),
     "half a body": (b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nstopped here", b""),
     "half a chunk": (b"POST /public/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nst", b""),
-    "half a body for the gateway": (b"POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nstopped", b""),
+    "half a body for an endpoint": (b"POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nstopped", b""),
 }
 
 
 def test_slow_clients_are_closed_at_the_deadline_and_others_are_served(
-    hasty: RunningGateway, upstream: RawUpstream
+    short_timeouts: RunningGateway, upstream: RawUpstream
 ) -> None:
     def seconds(name: str) -> float:
-        at_once, dripping = SLOW[name]
-        with hasty.connect() as slow:
+        at_once, slow_data = SLOW[name]
+        with short_timeouts.connect() as slow:
             slow.send(at_once)
-            return seconds_until_closed(slow, dripping)
+            return seconds_until_closed(slow, slow_data)
 
-    with ThreadPoolExecutor(len(SLOW)) as threads, hasty.connect() as other:
+    with ThreadPoolExecutor(len(SLOW)) as threads, short_timeouts.connect() as other:
         waiting = threads.map(seconds, SLOW)
         assert other.request("GET /public/ HTTP/1.1", "Host: h").status == 200
-        kept = dict(zip(SLOW, waiting, strict=True))
-    assert {name: took for name, took in kept.items() if took > Hasty.timeouts.head + SWEEP + 0.5} == {}
+        seconds_open = dict(zip(SLOW, waiting, strict=True))
+    assert {
+        name: took for name, took in seconds_open.items() if took > ShortTimeouts.timeouts.head + SWEEP + 0.5
+    } == {}
 
 
 def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """Also if its rate is sufficient. The service gets no request."""
+    """This also holds for a body of sufficient rate. The service receives no request."""
     with gateway.connect() as slow:
         slow.send(b"POST /brief/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nthe beginning")
         response = slow.read_response("POST")
@@ -223,7 +229,7 @@ def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
 
 
 def test_a_client_that_does_not_read_frees_its_upstream_connection(
-    hasty: RunningGateway, upstream: RawUpstream
+    short_timeouts: RunningGateway, upstream: RawUpstream
 ) -> None:
     async def script(conversation: Conversation) -> None:
         try:
@@ -232,17 +238,19 @@ def test_a_client_that_does_not_read_frees_its_upstream_connection(
             conversation.request.closed.set()
 
     upstream.begin(script)
-    with hasty.connect() as slow:
+    with short_timeouts.connect() as slow:
         slow.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
         assert upstream_is_released(upstream)
 
 
-def test_four_hundred_slow_clients_do_not_slow_others_down(hasty: RunningGateway, upstream: RawUpstream) -> None:
-    """They go on dripping until they are closed."""
+def test_four_hundred_slow_clients_do_not_slow_others_down(
+    short_timeouts: RunningGateway, upstream: RawUpstream
+) -> None:
+    """They send byte by byte until the gateway closes their connections."""
     upstream.begin(answering(ok()))
     kinds = {**SLOW_HEADS, **slow_bodies("/public/"), **dict([*slow_bodies("/session/").items()][:1])}
-    with ThreadPoolExecutor(1) as thread, hasty.connect() as other:
-        waiting = thread.submit(asyncio.run, run_slow_clients(hasty.port, kinds, 400, 0.2))
+    with ThreadPoolExecutor(1) as thread, short_timeouts.connect() as other:
+        waiting = thread.submit(asyncio.run, run_slow_clients(short_timeouts.port, kinds, 400, 0.2))
         seconds = []
         while not waiting.done():
             start = time.monotonic()
@@ -251,9 +259,11 @@ def test_four_hundred_slow_clients_do_not_slow_others_down(hasty: RunningGateway
             seconds.append(time.monotonic() - start)
     clients = waiting.result()
     assert len(clients) == 400
-    assert {one.kind: one.seconds for one in clients if one.seconds > Hasty.timeouts.head + SWEEP + 1} == {}
+    assert {one.kind: one.seconds for one in clients if one.seconds > ShortTimeouts.timeouts.head + SWEEP + 1} == {}
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 1
-    assert all(request.request_line.startswith("GET") for request in upstream.requests), "a drip reached the service"
+    assert all(request.request_line.startswith("GET") for request in upstream.requests), (
+        "an incomplete request reached the service"
+    )
 
 
 def upstream_is_released(upstream: RawUpstream) -> bool:

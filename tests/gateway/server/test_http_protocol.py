@@ -1,4 +1,4 @@
-"""A draining worker answers the requests on its connections before it closes them."""
+"""Requests of a connection are answered in order, and a draining worker answers them before it closes."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.gateway.server.in_memory import MemoryConnection
 
 
 def test_a_draining_worker_responds_with_connection_close(make_app: MakeApp, upstream: RawUpstream) -> None:
-    """Both to a request in progress and to one that arrives on an idle connection after the shutdown began."""
+    """This holds for a request in progress and for one on an idle connection after the shutdown has begun."""
     arrived, go_on = threading.Event(), threading.Event()
 
     async def script(conversation: Conversation) -> None:
@@ -43,8 +43,10 @@ def test_a_gateway_that_stops_leaves_no_upstream_connection(make_app: MakeApp, u
     assert upstream.settles_at(0)
 
 
-def test_a_response_that_had_started_is_followed_by_one_more(make_app: MakeApp, upstream: RawUpstream) -> None:
-    """Its head had no `Connection: close`, so the client may send another request, which is answered."""
+def test_after_a_response_that_had_started_one_more_request_is_answered(
+    make_app: MakeApp, upstream: RawUpstream
+) -> None:
+    """The head of the first response had no `Connection: close`, so the client may send another request."""
     started, go_on = threading.Event(), threading.Event()
 
     async def script(conversation: Conversation) -> None:

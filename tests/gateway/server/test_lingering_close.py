@@ -1,4 +1,4 @@
-"""The last response on a connection reaches its client, whatever the client still sends."""
+"""The last response on a connection reaches its client, also if the client is still sending."""
 
 import asyncio
 from typing import cast
@@ -28,7 +28,7 @@ WRITE_TIMEOUT = 60.0
 def test_complete_requests_before_malformed_input_are_answered_in_order(
     bounded: RunningGateway, upstream: RawUpstream, caplog: pytest.LogCaptureFixture, good: bytes, warm: bool
 ) -> None:
-    """With and without an idle upstream connection; and no place leaks."""
+    """This holds with and without an idle upstream connection, and no concurrency slot leaks."""
     for _ in range(SLOTS):
         upstream.begin()
         with bounded.connect() as client:
@@ -48,28 +48,28 @@ UPLOAD = 32_000_000
 
 
 def read_late(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResponse:
-    """Return the response to `raw`, read only after `more` was sent `times` times, as many clients do."""
+    """Return the response to `raw`. Like many clients, read it only after `more` was sent `times` times."""
     client.send(raw)
     for _ in range(times):
         client.send(more)
     return client.read_response("POST")
 
 
-EARLY = {
+EARLY_RESPONSES = {
     "413 by its length": (413, b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "401": (401, b"POST /private/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "404": (404, b"POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "malformed": (400, b"POST /none HTTP/1.1\r\nHost : h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
-    "not the last request": (200, CLOSING),
+    "200 with Connection: close": (200, CLOSING),
 }
 
 
-@pytest.mark.parametrize("name", EARLY)
+@pytest.mark.parametrize("name", EARLY_RESPONSES)
 def test_an_early_response_reaches_a_client_that_sends_more_before_it_reads(
     bounded: RunningGateway, upstream: RawUpstream, name: str
 ) -> None:
-    """What it sends is not read as HTTP, and no TCP reset destroys the response."""
-    status, raw = EARLY[name]
+    """The gateway does not parse the input as HTTP, and no TCP reset destroys the response."""
+    status, raw = EARLY_RESPONSES[name]
     with bounded.connect() as client:
         response = read_late(client, raw, b"x" * 1_000_000, UPLOAD // 1_000_000)
         assert (response.status, response.get("connection")) == (status, "close")
@@ -102,7 +102,7 @@ def test_an_early_response_of_the_service_reaches_a_client_that_sends_more(
 # --- with a clock that the test moves ----------------------------------------------------------------------------
 
 
-class Close:
+class MemoryClose:
     """A lingering close of a connection without sockets."""
 
     def __init__(self, *, unsent: int = 0) -> None:
@@ -110,47 +110,47 @@ class Close:
         self.transport = MemoryTransport()
         self.transport.unsent = unsent
         loop = cast(asyncio.AbstractEventLoop, self.loop)
-        self.close = LingeringClose(loop, self.transport, lambda error: None, write_timeout=WRITE_TIMEOUT)
+        self.lingering = LingeringClose(loop, self.transport, lambda error: None, write_timeout=WRITE_TIMEOUT)
 
     def wait(self, seconds: float) -> str:
         """Pass `seconds`, sweep the deadlines, and return the transport's state."""
         self.loop.move(seconds)
-        self.close.enforce_deadlines(self.loop.time())
+        self.lingering.enforce_deadlines(self.loop.time())
         return self.transport.state
 
 
 def test_the_sending_side_is_closed_first() -> None:
-    close = Close()
-    close.close.start(half_closed=False)
+    close = MemoryClose()
+    close.lingering.start(half_closed=False)
     assert (close.transport.state, close.transport.is_reading()) == ("eof", True)
 
 
 def test_the_connection_of_a_half_closed_client_is_closed_at_once() -> None:
-    close = Close()
-    close.close.start(half_closed=True)
+    close = MemoryClose()
+    close.lingering.start(half_closed=True)
     assert close.transport.state == "closed"
 
 
 def test_a_client_that_sends_nothing_is_aborted_after_the_timeout() -> None:
-    close = Close()
-    close.close.start(half_closed=False)
+    close = MemoryClose()
+    close.lingering.start(half_closed=False)
     assert close.wait(LINGER_TIMEOUT) == "eof"
     assert close.wait(0.1) == "aborted"
 
 
 def test_a_client_that_only_sends_is_aborted_after_the_total_time() -> None:
-    close = Close()
-    close.close.start(half_closed=False)
+    close = MemoryClose()
+    close.lingering.start(half_closed=False)
     for _ in range(int(LINGER_TIME)):
-        close.close.data_received(b"x")
+        close.lingering.data_received(b"x")
         assert close.wait(1) == "eof"
-    close.close.data_received(b"x")
+    close.lingering.data_received(b"x")
     assert close.wait(0.1) == "aborted"
 
 
-def test_a_client_that_reads_its_response_slowly_has_the_write_timeout_for_each_part() -> None:
-    close = Close(unsent=1_000)
-    close.close.start(half_closed=False)
+def test_each_part_that_a_slow_client_reads_restarts_the_write_timeout() -> None:
+    close = MemoryClose(unsent=1_000)
+    close.lingering.start(half_closed=False)
     for left in (500, 100):
         assert close.wait(WRITE_TIMEOUT - 1) == "eof"
         close.transport.unsent = left
@@ -158,9 +158,9 @@ def test_a_client_that_reads_its_response_slowly_has_the_write_timeout_for_each_
     assert close.wait(WRITE_TIMEOUT + 1) == "aborted"
 
 
-def test_a_stopping_worker_waits_no_longer_than_the_timeout() -> None:
-    close = Close(unsent=1_000)
-    close.close.start(half_closed=False)
-    close.close.start_abort_timer()
+def test_a_stopping_worker_aborts_after_the_linger_timeout() -> None:
+    close = MemoryClose(unsent=1_000)
+    close.lingering.start(half_closed=False)
+    close.lingering.start_abort_timer()
     close.loop.move(LINGER_TIMEOUT)
     assert close.transport.state == "aborted"

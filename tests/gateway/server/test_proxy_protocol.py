@@ -1,4 +1,4 @@
-"""The PROXY protocol, versions 1 and 2: a load balancer passes on the client's address."""
+"""The PROXY protocol, versions 1 and 2: a load balancer forwards the client's address."""
 
 import struct
 import time
@@ -75,7 +75,7 @@ MALFORMED = {
     "a port too long": b"PROXY TCP4 192.0.2.1 198.51.100.1 123456 2\r\n",
     "more behind the ports": b"PROXY TCP4 192.0.2.1 198.51.100.1 1 2 3\r\n",
     "a header field": b"PROXY TCP4 192.0.2.1\rX: y 198.51.100.1 1 2\r\n",
-    "a line without end": b"PROXY UNKNOWN " + b"x" * 200,
+    "a line that is not ended": b"PROXY UNKNOWN " + b"x" * 200,
     "a line that is too long": b"PROXY UNKNOWN " + b"x" * 92 + b"\r\n",
     "version 3": v2(0x11, addresses(CLIENT), command=0x31),
     "an unknown command": v2(0x11, addresses(CLIENT), command=0x22),
@@ -91,7 +91,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("header", "client", "is_tls"), VALID.values(), ids=VALID)
-def test_a_header_is_parsed_without_what_follows_it(header: bytes, client: str | None, is_tls: bool) -> None:
+def test_a_header_is_parsed_without_the_bytes_after_it(header: bytes, client: str | None, is_tls: bool) -> None:
     assert ANY.read(header + GET) == ProxyHeader(len(header), client, is_tls)
 
 
@@ -136,7 +136,7 @@ def test_the_internal_address_requires_no_header() -> None:
     assert not ProxyProtocol("off", "").is_required_at(("127.0.0.1", 8000))
 
 
-def test_without_the_setting_the_plain_protocol_is_used() -> None:
+def test_plain_connections_are_served_unless_the_proxy_protocol_is_on() -> None:
     assert connection_class(ProxyProtocol("off", "")) is ServerProtocol
     assert connection_class(ProxyProtocol("v2", "")) is ProxiedConnection
 
@@ -144,7 +144,7 @@ def test_without_the_setting_the_plain_protocol_is_used() -> None:
 # --- over sockets ------------------------------------------------------------------------------------------------
 
 
-class Hasty(ProxiedConnection):
+class ShortTimeouts(ProxiedConnection):
     """A proxied connection with a short timeout."""
 
     timeouts = ClientTimeouts(head=0.4)
@@ -153,15 +153,15 @@ class Hasty(ProxiedConnection):
 @pytest.fixture(scope="module")
 def behind_a_balancer(make_app: MakeApp) -> Iterator[RunningGateway]:
     """A gateway that trusts 127.0.0.2, and 192.0.2.9 behind it; 127.0.0.1 is an untrusted client."""
-    with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), Hasty) as gateway:
+    with running(make_app(TRUSTED_PROXIES=f"{BALANCER},192.0.2.9", PROXY_PROTOCOL="any"), ShortTimeouts) as gateway:
         yield gateway
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
-def test_the_client_is_the_one_that_the_balancer_names(
+def test_the_client_is_the_one_in_the_balancers_header(
     behind_a_balancer: RunningGateway, upstream: RawUpstream, header: bytes
 ) -> None:
-    """For every request of the connection, whatever its X-Forwarded-For."""
+    """This holds for every request of the connection, also if it has X-Forwarded-For."""
     with RawClient(behind_a_balancer.port, BALANCER) as balancer:
         balancer.send(header + GET)
         assert balancer.read_response().status == 200
@@ -207,7 +207,11 @@ def test_a_malformed_header_is_logged_with_the_balancers_address(
     make_app: MakeApp, auth_upstream: RawUpstream
 ) -> None:
     app = make_app(TRUSTED_PROXIES=BALANCER, PROXY_PROTOCOL="any")
-    with capture_logs() as lines, running(app, Hasty) as gateway, RawClient(gateway.port, BALANCER) as balancer:
+    with (
+        capture_logs() as lines,
+        running(app, ShortTimeouts) as gateway,
+        RawClient(gateway.port, BALANCER) as balancer,
+    ):
         balancer.send(GET)
         assert balancer.is_closed()
     (line,) = [line for line in lines if line["event"] == "malformed_request"]
@@ -229,14 +233,14 @@ def test_an_incomplete_header_is_closed_at_the_deadline(behind_a_balancer: Runni
         start = time.monotonic()
         balancer.send(V1[:10])
         assert balancer.is_closed()
-        assert time.monotonic() - start < Hasty.timeouts.head + 1.5
+        assert time.monotonic() - start < ShortTimeouts.timeouts.head + 1.5
 
 
 @pytest.mark.parametrize("header", [V1, V2], ids=["version 1", "version 2"])
 def test_a_header_of_an_untrusted_peer_is_malformed_http(
     behind_a_balancer: RunningGateway, gateway: RunningGateway, upstream: RawUpstream, header: bytes
 ) -> None:
-    """Also if the PROXY protocol is off."""
+    """This also holds if the PROXY protocol is off."""
     for server in (behind_a_balancer, gateway):
         with server.connect() as client:
             client.send(header + GET)

@@ -1,4 +1,4 @@
-"""A request and its response: how the response is framed, and the result of the connection after it."""
+"""A request and its response: how the response is framed, and when the connection closes after it."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from gateway.server.request_cycle import RequestCycle
 from tests.gateway.server.in_memory import MemoryConnection
 
 
-def begun(lines: bytes = b"GET / HTTP/1.1\r\nHost: h") -> tuple[MemoryConnection, RequestCycle]:
+def begin_request(lines: bytes = b"GET / HTTP/1.1\r\nHost: h") -> tuple[MemoryConnection, RequestCycle]:
     connection = MemoryConnection()
     connection.send(lines + b"\r\n\r\n")
     (cycle,) = connection.app.cycles
@@ -29,7 +29,7 @@ def send_in_parts(cycle: RequestCycle, *parts: bytes, length: int | None = None)
 
 
 def test_the_head_is_sent_with_the_first_part_of_the_body() -> None:
-    connection, cycle = begun()
+    connection, cycle = begin_request()
     asyncio.run(cycle.send({"type": "http.response.start", "status": 200}))
     assert connection.transport.sent == b""
     asyncio.run(cycle.send({"type": "http.response.body", "body": b"ok", "more_body": True}))
@@ -46,24 +46,25 @@ def test_the_head_is_sent_with_the_first_part_of_the_body() -> None:
     ],
     ids=["Content-Length", "chunked", "end of the connection", "HEAD"],
 )
-def test_the_body_is_framed(request_lines: bytes, length: int | None, end: bytes) -> None:
+def test_the_end_of_the_body_is_marked(request_lines: bytes, length: int | None, end: bytes) -> None:
     """RFC 9112 6.3."""
-    connection, cycle = begun(request_lines)
+    connection, cycle = begin_request(request_lines)
     send_in_parts(cycle, b"ab", b"cd", length=length)
     assert connection.transport.sent.endswith(end)
     assert cycle.complete
 
 
 @pytest.mark.parametrize("length", [3, 5])
-def test_a_body_that_contradicts_its_content_length_is_not_sent_to_its_end(length: int) -> None:
-    _, cycle = begun()
+def test_a_body_that_contradicts_its_content_length_is_not_completed(length: int) -> None:
+    connection, cycle = begin_request()
     with pytest.raises(ValueError, match="Content-Length"):
         send_in_parts(cycle, b"ab", b"cd", length=length)
     assert not cycle.complete
+    assert connection.transport.sent.endswith(b"\r\n\r\nab")
 
 
 def test_a_response_with_a_line_end_in_a_header_closes_the_connection() -> None:
-    connection, cycle = begun()
+    connection, cycle = begin_request()
     with capture_logs() as lines:
         assert cycle.respond(200, [(b"x", b"a\r\nset-cookie: b")], b"") == 0
     assert [line["event"] for line in lines] == ["response_not_written"]
@@ -71,16 +72,16 @@ def test_a_response_with_a_line_end_in_a_header_closes_the_connection() -> None:
 
 
 def test_a_response_before_the_end_of_the_request_is_the_last_one() -> None:
-    """The rest of the body is not read, so the next request could not be found."""
-    connection, _ = begun(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9")
+    """The gateway does not read the rest of the body, so it cannot parse a next request."""
+    connection, _ = begin_request(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9")
     connection.respond()
     assert b"\r\nconnection: close\r\n" in connection.transport.sent
     assert connection.state == "eof"
 
 
-@pytest.mark.parametrize(("length", "state"), [(4, "eof"), (None, "eof")], ids=["Content-Length", "chunked"])
-def test_an_incomplete_response_ends_with_the_connection(length: int | None, state: str) -> None:
-    connection, cycle = begun()
+@pytest.mark.parametrize("length", [4, None], ids=["Content-Length", "chunked"])
+def test_an_incomplete_response_closes_the_connection_and_is_logged(length: int | None) -> None:
+    connection, cycle = begin_request()
 
     async def send() -> None:
         headers = [] if length is None else [(b"content-length", b"%d" % length)]
@@ -92,11 +93,11 @@ def test_an_incomplete_response_ends_with_the_connection(length: int | None, sta
         asyncio.run(cycle.run(send()))
     assert [line["event"] for line in lines] == ["response_incomplete"]
     assert cycle.abandoned
-    assert connection.state == state
+    assert connection.state == "eof"
 
 
-def test_what_a_request_holds_is_released_once() -> None:
-    _, cycle = begun()
+def test_the_resources_of_a_request_are_released_once() -> None:
+    _, cycle = begin_request()
     released: list[str] = []
     cycle.on_end = lambda: released.append("once")
     cycle.respond(200, [(b"content-length", b"0")], b"")
@@ -105,7 +106,7 @@ def test_what_a_request_holds_is_released_once() -> None:
 
 
 def test_a_body_that_is_not_received_pauses_reading() -> None:
-    connection, cycle = begun(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000")
+    connection, cycle = begin_request(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000")
     connection.send(b"x" * 70_000)
     assert not connection.transport.is_reading()
     message = asyncio.run(cycle.receive())

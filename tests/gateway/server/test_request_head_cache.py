@@ -1,4 +1,4 @@
-"""A request with a cached head means the same as when it was parsed."""
+"""A request or response with a cached head has the same effect as one whose head is parsed."""
 
 import asyncio
 import socket
@@ -29,7 +29,7 @@ def send(client: RawClient, raw: bytes) -> tuple[int, bytes]:
 
 
 def test_a_repeated_request_is_forwarded_identically(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Only its id differs, on every connection."""
+    """Only the request id differs, on the same and on other connections."""
     ids, heads = set(), set()
     for _ in range(2):
         with gateway.connect() as client:
@@ -142,10 +142,10 @@ def in_pieces(raw: bytes) -> Script:
     ],
     ids=["whole", "in pieces", "after an interim one", "the last one", "head alone", "HEAD with a body", "and more"],
 )
-def test_a_response_with_a_cached_head_means_the_same(
+def test_a_response_with_a_cached_head_reaches_the_client_unchanged(
     gateway: RunningGateway, upstream: RawUpstream, method: str, script: Script
 ) -> None:
-    """Bytes that come before or after it are still checked."""
+    """Bytes before or after it are still checked."""
     with gateway.connect() as client:
         for turn in range(2 * REPETITIONS):
             upstream.begin(script if turn % 2 else answering(WHOLE))

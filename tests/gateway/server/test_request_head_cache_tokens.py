@@ -92,7 +92,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("written", BAD, ids=repr)
-def test_an_unusual_authorization_field_means_the_same_as_without_a_cache(
+def test_an_unusual_authorization_field_gets_the_same_response_as_without_a_cache(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, written: str
 ) -> None:
     """The response is the same before and after the rest of the request was cached."""
@@ -123,7 +123,7 @@ def test_the_token_of_another_field_is_not_used(
             assert upstream.last.get("x-user-id") == f"{who}-id"
 
 
-def test_a_token_decides_also_beside_a_session_cookie(
+def test_the_token_of_a_request_is_used_also_beside_a_session_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str
 ) -> None:
     with gateway.connect() as client:
@@ -190,7 +190,7 @@ ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 @given(cached=REQUESTS, other=REQUESTS, instead=st.lists(TOKENS, max_size=3))
 @example(cached=ONE, other=b"", instead=[b"b\nX: y"])
 @example(cached=ONE, other=b"", instead=[b"b\rX: y", b"b\x00"])
-def test_a_hit_is_what_a_parser_reads(cached: bytes, other: bytes, instead: list[bytes]) -> None:
+def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: list[bytes]) -> None:
     """For every cached request, and every replacement of every token in every request."""
     cache = RequestHeadCache()
     request = Parsed(cached).request

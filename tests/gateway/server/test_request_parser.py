@@ -105,13 +105,13 @@ def test_an_ambiguous_request_is_refused_and_its_connection_closed(
 LARGE = {
     "a target over 8 KB": (414, b"GET /public/" + b"a" * 8_001 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
     "a query over 8 KB": (414, b"GET /public/?" + b"a" * 8_001 + b" HTTP/1.1\r\nHost: h\r\n\r\n"),
-    "a target without end": (431, b"GET /public/" + b"a" * 150_000),
+    "an endless target": (431, b"GET /public/" + b"a" * 150_000),
     "a header of 33 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 33_000 + b"\r\n\r\n"),
     "a header of 64 KB": (431, GET + b"Host: h\r\nX: " + b"a" * 65_536 + b"\r\n\r\n"),
-    "a header without end": (431, GET + b"Host: h\r\nX: " + b"a" * 150_000),
-    "a name without end": (431, GET + b"Host: h\r\n" + b"a" * 150_000),
+    "an endless header": (431, GET + b"Host: h\r\nX: " + b"a" * 150_000),
+    "an endless name": (431, GET + b"Host: h\r\n" + b"a" * 150_000),
     "101 fields": (431, GET + b"Host: h\r\n" + b"X: a\r\n" * 100 + b"\r\n"),
-    "fields without end": (431, GET + b"Host: h\r\n" + b"X: a\r\n" * 30_000),
+    "endless fields": (431, GET + b"Host: h\r\n" + b"X: a\r\n" * 30_000),
 }
 
 
@@ -249,7 +249,7 @@ def test_malformed_input_after_a_request_does_not_affect_its_response(
 def test_a_body_that_becomes_malformed_after_the_response_has_started_ends_both(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """A second status line in the middle of a response would be read as its body."""
+    """The client would read a second status line as a part of the body."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nfirst")
@@ -270,10 +270,10 @@ def test_a_body_that_becomes_malformed_after_the_response_has_started_ends_both(
     [b"GET /public/b HTTP/1.1\r\nHost: h\r\nX: ", b"GET /public/", b"\r\n"],
     ids=["header", "target", "empty lines"],
 )
-def test_what_is_read_ahead_of_a_response_is_bounded(
+def test_input_that_is_read_before_the_response_is_sent_is_bounded(
     gateway: RunningGateway, upstream: RawUpstream, endless: bytes
 ) -> None:
-    """An endless next request does not fill the memory, and the current response is sent."""
+    """An endless next request does not fill the memory, and the response to the first one is sent."""
     go_on = threading.Event()
 
     async def script(conversation: Conversation) -> None:

@@ -1,6 +1,6 @@
-"""Random input on a connection: every executed request is answered, no place leaks, nothing raises.
+"""Random input on a connection: every executed request is answered, no slot leaks, and nothing raises.
 
-`make soak` plays 200,000 sequences against a worker of its own: see tests/load/soak/test_pipelines.py.
+`make soak` sends 200,000 sequences against a worker of its own: see tests/load/soak/test_pipelines.py.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ SLOTS = 3 * AT_ONCE
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_executed_request_is_answered_and_no_place_leaks(
+def test_every_executed_request_is_answered_and_no_slot_leaks(
     make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: int
 ) -> None:
     service_port = free_port()

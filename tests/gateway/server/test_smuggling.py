@@ -1,4 +1,4 @@
-"""No request smuggling: a service sees the requests that a strict parser finds in the client's bytes, or fewer.
+"""No request smuggling: a service receives only requests that a strict parser finds in the client's bytes.
 
 The strict parser is h11. `make test` sends a part of each family, `make test-faults` all of some ten thousand cases.
 """
@@ -20,17 +20,17 @@ from tests.gateway.smuggling.cases import CANARY, NUMBER, Case, families
 
 FAMILIES = families()
 SAMPLE = 60
-"""Cases of a family in `make test`."""
+"""Number of cases of each family in `make test`."""
 AT_ONCE = 40
 QUIET = 0.3
 """Seconds without a byte after which no more is expected; the gateway may wait for the rest of a body."""
 
-_WARM = b"GET /public/warm HTTP/1.1\r\nHost: h\r\n\r\n"
+_CACHED = b"GET /public/warm HTTP/1.1\r\nHost: h\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 _NUMBERED = re.compile(r"/public/(\d{5})")
 
 
-class Seen(NamedTuple):
+class ParsedRequest(NamedTuple):
     """A request as one parser saw it; `body` is None if it is incomplete."""
 
     method: str
@@ -42,23 +42,23 @@ class Recorder:
     """The requests that the upstream received, by the number of the case."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, list[Seen]] = defaultdict(list)
+        self.seen: dict[int, list[ParsedRequest]] = defaultdict(list)
 
     async def __call__(self, conversation: Conversation) -> None:
         """Respond when the request is complete."""
         method, target, _ = conversation.request.request_line.split(" ")
         match = _NUMBERED.search(target)
         requests = self.seen[int(match[1])] if match else []
-        requests.append(Seen(method, target, None))
-        place = len(requests) - 1
+        requests.append(ParsedRequest(method, target, None))
+        index = len(requests) - 1
         await conversation.read_body()
-        requests[place] = Seen(method, target, conversation.request.content())
+        requests[index] = ParsedRequest(method, target, conversation.request.content())
         await conversation.write(ok(b"" if method == "HEAD" else b"ok"))
 
 
-def strictly_parsed(raw: bytes) -> list[Seen]:
+def strictly_parsed(raw: bytes) -> list[ParsedRequest]:
     """Return the requests in `raw` up to the first error. Empty lines before a request are ignored (RFC 9112 2.2)."""
-    found: list[Seen] = []
+    found: list[ParsedRequest] = []
     while raw := raw.lstrip(b"\r\n"):
         parser = h11.Connection(h11.SERVER, max_incomplete_event_size=2**17)
         parser.receive_data(raw)
@@ -72,12 +72,12 @@ def strictly_parsed(raw: bytes) -> list[Seen]:
     return found
 
 
-def _parsed_request(parser: h11.Connection) -> list[Seen]:
+def _parsed_request(parser: h11.Connection) -> list[ParsedRequest]:
     request = parser.next_event()
     if not isinstance(request, h11.Request):
         return []
     target = re.sub(r"^http://[^/]*", "", request.target.decode("latin-1"))
-    seen = Seen(request.method.decode(), target, None)
+    seen = ParsedRequest(request.method.decode(), target, None)
     body = b""
     with suppress(h11.RemoteProtocolError):
         while isinstance(event := parser.next_event(), h11.Data):
@@ -88,11 +88,11 @@ def _parsed_request(parser: h11.Connection) -> list[Seen]:
 
 
 async def play(port: int, number: int, raw: bytes) -> list[int]:
-    """Return the statuses for `raw`. Odd numbers send it in two parts, every third after a request that is cached."""
+    """Return the statuses for `raw`. Odd cases send it in two parts, every third one after a cached request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         if number % 3 == 0:
-            writer.write(_WARM)
+            writer.write(_CACHED)
             await reader.readuntil(b"ok")
         half = number * 7_919 % len(raw) if number % 2 else 0
         writer.write(raw[:half])
@@ -112,24 +112,24 @@ async def play(port: int, number: int, raw: bytes) -> list[int]:
 
 async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:
     """Return the statuses of each case; AT_ONCE cases run at once."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, raw: bytes) -> tuple[int, list[int]]:
-        async with gate:
+        async with limit:
             return number, await play(port, number, raw)
 
     return dict(await asyncio.gather(*(one(number, raw) for number, raw in cases)))
 
 
-def complaint(seen: list[Seen], strict: list[Seen], statuses: list[int]) -> str:
-    """Return what is wrong with the outcome of a case, or an empty text."""
+def describe_failure(seen: list[ParsedRequest], strict: list[ParsedRequest], statuses: list[int]) -> str:
+    """Return a description of the wrong outcome of a case; empty if the outcome is right."""
     if any(status >= 500 for status in statuses):
         return f"the statuses are {statuses}"
     # Requests that the gateway refuses do not reach the upstream; the others reach it in their order.
     left = iter(strict)
     for request in seen:
         if not any(request[:2] == other[:2] and request.body in (None, other.body) for other in left):
-            return f"the upstream saw {request}, which nobody sent"
+            return f"the upstream saw {request}, which the client did not send"
     return ""
 
 
@@ -146,28 +146,31 @@ def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream
     upstream.begin(recorder)
     statuses = asyncio.run(play_all(gateway.port, raws.items()))
     upstream.drop_connections()
-    complaints = {
+    failures = {
         cases[number].name: wrong
         for number, raw in raws.items()
-        if (wrong := complaint(recorder.seen[number], strictly_parsed(raw), statuses[number]))
+        if (wrong := describe_failure(recorder.seen[number], strictly_parsed(raw), statuses[number]))
     }
-    assert complaints == {}
+    assert failures == {}
     assert sum(map(len, statuses.values())) >= len(cases) // 2, "too few cases got a response"
 
 
 def test_the_parser_and_the_upstream_see_plain_requests(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Checks the test itself."""
+    """This checks the strict parser, the recorder and describe_failure."""
     raw = (
         b"POST /public/00000 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
         b"GET /public/00000/canary HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     )
     upstream.begin(recorder := Recorder())
     assert asyncio.run(play_all(gateway.port, [(0, raw)])) == {0: [200, 200]}
-    sent = [Seen("POST", "/public/00000", b"hello"), Seen("GET", "/public/00000/canary", b"")]
+    sent = [ParsedRequest("POST", "/public/00000", b"hello"), ParsedRequest("GET", "/public/00000/canary", b"")]
     assert recorder.seen[0] == strictly_parsed(raw) == sent
-    assert complaint([sent[1], sent[0]], sent, [200]) == f"the upstream saw {sent[0]}, which nobody sent"
-    assert complaint(sent, sent[:1], [200])
-    assert complaint([], sent, [502])
+    assert (
+        describe_failure([sent[1], sent[0]], sent, [200])
+        == f"the upstream saw {sent[0]}, which the client did not send"
+    )
+    assert describe_failure(sent, sent[:1], [200])
+    assert describe_failure([], sent, [502])
 
 
 def chosen(cases: list[Case]) -> list[Case]:

@@ -1,4 +1,4 @@
-"""A request that asks for an upgrade gets an HTTP response, and its body and connection are kept.
+"""A request that asks for an upgrade gets an HTTP response; its body is read and its connection stays open.
 
 RFC 9110 7.8: a server may ignore Upgrade. For WebSocket on routes that allow it see proxy/test_websocket_relay.py.
 """
@@ -49,10 +49,10 @@ def both_responses(client: RawClient, method: str, *parts: bytes) -> tuple[RawRe
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
-def test_an_upgrade_is_ignored_and_the_body_and_the_connection_are_kept(
+def test_an_upgrade_is_ignored_and_the_body_and_the_next_request_are_read(
     gateway: RunningGateway, upstream: RawUpstream, method: bytes, body: tuple[bytes, bytes, bytes], protocol: bytes
 ) -> None:
-    """Twice, so that the request head cache is used as well, and with the next request in the same packet."""
+    """It is sent twice, so that the request head cache is used, and with the next request in the same packet."""
     framing, sent, forwarded = body
     raw = request(method, b"1.1", protocol, framing, sent)
     with gateway.connect() as client:
@@ -124,7 +124,7 @@ def test_malformed_framing_is_refused_with_an_upgrade_too(
 
 
 def test_connect_is_refused_and_its_connection_closed(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """What follows may be another protocol."""
+    """The bytes after it may be another protocol."""
     with gateway.connect() as client:
         client.send(b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n" + NEXT)
         assert client.read_response().status == 405

@@ -1,7 +1,7 @@
 """Generate thousands of requests that two parsers could frame differently (request smuggling), by family.
 
-The families follow published corpora (gunicorn's invalid requests, llhttp's tests, the HTTP desync literature), and
-are written from RFC 9112. In every case NUMBER is replaced by the number of the case, with as many digits.
+The families follow published collections (gunicorn's invalid requests, llhttp's tests, papers on desync attacks),
+and are written from RFC 9112. In every case NUMBER is replaced by the number of the case, with as many digits.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _END = b"0\r\n\r\n"
 
 
 class Case(NamedTuple):
-    """The bytes of a request and of what follows it on the connection."""
+    """The bytes of a request and the bytes after it on the connection."""
 
     name: str
     raw: bytes
@@ -34,7 +34,7 @@ BODIES = {"a chunk": b"5\r\nhello\r\n" + _END, "no chunk": _END, "an open chunk"
 
 def families() -> dict[str, list[Case]]:
     """Return every case by family."""
-    made = {
+    generated = {
         "length and coding": _lengths_and_codings(),
         "length": _lengths(),
         "coding": _codings(),
@@ -44,12 +44,12 @@ def families() -> dict[str, list[Case]]:
         "request line": _request_lines(),
         "before": _before(),
     }
-    return {name: list(cases) for name, cases in made.items()}
+    return {name: list(cases) for name, cases in generated.items()}
 
 
 def _length_line(form: bytes, length: int) -> bytes:
-    places = form.replace(b"%%", b"").count(b"%")
-    return form % ((length,) * places) + b"\r\n"
+    fields = form.replace(b"%%", b"").count(b"%")
+    return form % ((length,) * fields) + b"\r\n"
 
 
 def _lengths_and_codings() -> Iterator[Case]:
