@@ -35,7 +35,7 @@ from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.open_streams import OpenStreams
-from gateway.rate_limits.limiter import RateLimiter, SessionLimit
+from gateway.rate_limits.limiter import RateLimiter, SessionEndpointsRateLimit
 from gateway.rate_limits.redis_sync import SharedCounters
 from gateway.redis_clients import rate_limit_redis, revocation_feed_redis, ticket_redis
 from gateway.routing.active_routes import ActiveRoutes
@@ -250,7 +250,7 @@ def create_app(
         streams,
         GatewayEndpoints(
             WSGIMiddleware(flask_app),  # type: ignore[arg-type]  # a2wsgi declares a narrower type of environ than WSGI
-            SessionLimit(rate_limiter, settings.session_rate if settings.rate_limits else None),
+            SessionEndpointsRateLimit(rate_limiter, settings.session_rate if settings.rate_limits else None),
             metrics.count_withheld_fields,
             settings.request_limits,
         ),

@@ -11,7 +11,7 @@ from gateway.http.request_headers import gateway_endpoint_fields, read_request_f
 from gateway.http.request_limits import RequestLimits
 from gateway.pipeline.request_target import check_target
 from gateway.rate_limits.concurrency import LOGINS, ClientGone, ConcurrencyQueue
-from gateway.rate_limits.limiter import SessionLimit
+from gateway.rate_limits.limiter import SessionEndpointsRateLimit
 from gateway.server.request_cycle import Message, RequestCycle
 
 Receive = Callable[[], Awaitable[Message]]
@@ -31,12 +31,12 @@ class GatewayEndpoints:
     def __init__(
         self,
         application: ASGIApplication,
-        session_limit: SessionLimit,
+        session_rate_limit: SessionEndpointsRateLimit,
         count_withheld: Callable[[int], None],
         request_limits: RequestLimits,
     ) -> None:
         self._application = application
-        self._session_limit = session_limit
+        self._session_rate_limit = session_rate_limit
         self._count_withheld = count_withheld
         self._request_limits = request_limits
         self._login_queue = ConcurrencyQueue(LOGINS)
@@ -51,7 +51,7 @@ class GatewayEndpoints:
         check_target(request.path, request.query, self._request_limits)
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
         self._count_withheld(len(fields.opt_in_lines) // 4)  # a line is four parts: name, colon, value, line end
-        await self._session_limit.check(request)
+        await self._session_rate_limit.check(request)
         if fields.chunked or (fields.content_length or 0) > MAX_BODY_BYTES:
             raise Refused("body_too_large", f"Bodies here have a Content-Length of at most {MAX_BODY_BYTES} bytes.")
         body = await _read_body(cycle) if fields.content_length else b""

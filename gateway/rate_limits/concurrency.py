@@ -1,9 +1,9 @@
-"""Concurrency limits: how many requests of a route are in progress at once in this worker, and how many wait.
+"""Concurrency limits: the maximum number of requests of a route in flight in this worker, and a queue for the others.
 
-A request acquires a slot when it is about to be sent to its upstream. A client that sends its body slowly has none
-before more than request_body.REQUEST_BUFFER_BYTES of it are here.
-Above the limit a request waits in the route's queue, first in, first out, for at most `max_wait` seconds. It is
-refused with 503 when the queue is full or the time is over. A route without a queue refuses at once.
+A request acquires a slot just before it is sent to its upstream. A client that sends its body slowly gets a slot when
+the body is complete, or over request_body.REQUEST_BUFFER_BYTES of it have arrived.
+If all slots are in use, a request waits in the route's queue, first in, first out, for at most `max_wait` seconds. It
+gets 503 if the queue is full or the time is over. A route without a queue refuses at once.
 """
 
 import asyncio
@@ -17,15 +17,16 @@ from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import ConcurrencyLimit, Route
 
 LOGINS = ConcurrencyLimit(max_concurrent=6, queue=1_000, max_wait=5.0)
-"""For POST /session/, which has no route: more log-ins at once would use every thread of the gateway's endpoints."""
+"""The limit of POST /session/, which has no route: more concurrent log-ins would use all threads of the gateway's
+own endpoints."""
 
 
 class ClientGone(Exception):
-    """The client closed its connection while its request waited for a slot."""
+    """The client closed its connection before its request was served."""
 
 
 class Client(Protocol):
-    """The client of a request that waits. `on_disconnect` is called when it closes its connection."""
+    """The client of a request that waits for a slot. `on_disconnect` is called when it closes its connection."""
 
     disconnected: bool
     on_disconnect: Callable[[], None] | None
@@ -40,13 +41,13 @@ class Slot:
         self._queue: ConcurrencyQueue | None = queue
 
     def release(self) -> None:
-        """Give the slot to the request that has waited longest."""
+        """Release the slot, for the request that has waited longest."""
         queue, self._queue = self._queue, None
         if queue is not None:
             queue.release_one()
 
     def __enter__(self) -> None:
-        """Do nothing: the slot was acquired before."""
+        """Do nothing, because the slot is acquired already."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -61,10 +62,11 @@ class ConcurrencyQueue:
         self._limit = limit
         self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self.in_use = 0
+        """The number of slots in use."""
 
     @property
     def waiting(self) -> int:
-        """The number of requests that wait."""
+        """Return the number of requests that wait for a slot."""
         return len(self._waiters)
 
     def try_acquire(self) -> Slot | None:
@@ -75,7 +77,10 @@ class ConcurrencyQueue:
         return Slot(self)
 
     async def acquire(self, client: Client) -> Slot:
-        """Return a slot as soon as one is free. Raises Refused(503), or ClientGone."""
+        """Wait for a slot and return it.
+
+        Raises Refused(503) if the queue is full or `max_wait` is over, and ClientGone if the client disconnects.
+        """
         if client.disconnected:
             raise ClientGone
         slot = self.try_acquire()
@@ -92,7 +97,7 @@ class ConcurrencyQueue:
         except BaseException as error:
             self._waiters.pop(waiter, None)
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.release_one()  # the slot was given in the same turn of the event loop in which the wait ended
+                self.release_one()  # the wait ended in the same event-loop iteration in which it got the slot
             if isinstance(error, TimeoutError):
                 raise self._busy() from error
             raise
@@ -101,7 +106,7 @@ class ConcurrencyQueue:
         return Slot(self)
 
     def release_one(self) -> None:
-        """Give a slot to the request that has waited longest; if none waits, it becomes free."""
+        """Pass a slot on to the request that has waited longest. If no request waits, the slot becomes free."""
         while self._waiters:
             waiter, _ = self._waiters.popitem(last=False)
             if not waiter.done():
@@ -110,7 +115,7 @@ class ConcurrencyQueue:
         self.in_use -= 1
 
     def _busy(self) -> Refused:
-        # A full queue takes about `max_wait` seconds to be served: an earlier retry would be refused again.
+        # A full queue is served within about `max_wait` seconds, so an earlier retry would be refused again.
         seconds = ceil(self._limit.max_wait) if self._limit.queue else 1
         return Refused("route_busy", retry_after=jittered_retry_after(seconds))
 
@@ -122,11 +127,11 @@ class ConcurrencyLimiter:
         self._queues: dict[tuple[str, frozenset[str]], ConcurrencyQueue] = {}
 
     def try_acquire(self, route: Route) -> Slot | None:
-        """Return a free slot of `route`, which has a limit; None if the request has to wait or be refused."""
+        """Return a free slot of `route`, which must have a limit; None if all are in use."""
         return self._queue(route).try_acquire()
 
     async def acquire(self, route: Route, client: Client) -> Slot:
-        """Return a slot of `route`, which has a limit, as soon as one is free. Raises Refused(503), or ClientGone."""
+        """Wait for a slot of `route`, which must have a limit, and return it. Raises Refused(503), or ClientGone."""
         return await self._queue(route).acquire(client)
 
     def _queue(self, route: Route) -> ConcurrencyQueue:

@@ -1,7 +1,7 @@
-"""Rate limiter: admit or refuse a request by the limits of its route, and report the remaining quota.
+"""The rate limiter: it admits or refuses a request by the limits of its route, and reports the remaining quota.
 
-Most requests are decided by what this worker knows; Redis is asked only near a limit. A refused request does not
-count. A client without an IP address (on a unix socket) has no address limits.
+Most requests are decided by the counts in this worker; a request waits for Redis only near a limit. A refused request
+does not count. A client without an IP address (on a unix socket) has no address limits.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class RateLimiter:
         self._clock = clock
 
     def admit_address(self, limits: Sequence[RateLimit], client: str) -> Suspendable[None]:
-        """Count a request under the limits of its client's address, before the client is authenticated.
+        """Count a request under the address limits among `limits`, before its client is authenticated.
 
-        Raises Refused(429); then the request counts under none of them.
+        Raises Refused(429) if one of them is exhausted; then the request counts under none of them.
         """
         now = self._clock()
         counters = self._find(limits, client, "", now)
@@ -37,22 +37,22 @@ class RateLimiter:
             raise _refusal(counters, exhausted, now)
 
     def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Suspendable[HeaderTuple]:
-        """Count an authenticated request under the limits of its subject. Return the RateLimit fields of all limits.
+        """Count an authenticated request under the identity limits among `limits`. Return the RateLimit fields.
 
-        Raises Refused(429); then the request no longer counts for the address either.
+        Raises Refused(429) if one of them is exhausted; then the request no longer counts under the address limits.
         """
         now = self._clock()
         counters = self._find(limits, client, subject, now)
         if subject:
-            exhausted = yield from self._acquire(_of(counters, IDENTITY), now)
+            exhausted = yield from self._acquire(_counters_per(counters, IDENTITY), now)
             if exhausted is not None:
-                for counter in _of(counters, ADDRESS):
+                for counter in _counters_per(counters, ADDRESS):
                     self._counters.decrement(counter)
                 raise _refusal(counters, exhausted, now)
         return _rate_limit_headers(counters, now)
 
     def _acquire(self, counters: Sequence[WindowCounter], now: float) -> Suspendable[WindowCounter | None]:
-        """Count a request under all of `counters`, or under none if one of them is exhausted. Return that one."""
+        """Count a request under all of `counters`. If one is exhausted, count under none and return the exhausted one."""
         for index, counter in enumerate(counters):
             decision = counter.decide(now)
             if decision is Decision.ASK_REDIS and not self._counters.is_local:
@@ -67,26 +67,26 @@ class RateLimiter:
         return None
 
     def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[WindowCounter]:
-        """Return the counters of those limits whose key is known."""
+        """Return the counters of the limits whose key (the address's network or the subject) is not empty."""
         address = client_network(client)
         counter = self._counters.counter
         return [counter(limit, key, now) for limit in limits if (key := address if limit.per == ADDRESS else subject)]
 
 
-class SessionLimit:
-    """The rate limit of the gateway's own endpoints under /session; none without a `rate`."""
+class SessionEndpointsRateLimit:
+    """The rate limit per address of the gateway's endpoints under /session. Without a `rate` there is no limit."""
 
     def __init__(self, rate_limiter: RateLimiter, rate: Rate | None) -> None:
         self._rate_limiter = rate_limiter
         self._limits = (RateLimit("session", ADDRESS, rate),) if rate is not None else ()
 
     async def check(self, request: Request) -> None:
-        """Count a request for one of the gateway's own endpoints. Raises Refused(429)."""
+        """Count a request if its path begins with /session. Raises Refused(429) if the limit is exhausted."""
         if self._limits and request.path.startswith(b"/session"):
             await run(self._rate_limiter.admit_address(self._limits, request.client))
 
 
-def _of(counters: Sequence[WindowCounter], per: Per) -> list[WindowCounter]:
+def _counters_per(counters: Sequence[WindowCounter], per: Per) -> list[WindowCounter]:
     return [counter for counter in counters if counter.limit.per == per]
 
 
