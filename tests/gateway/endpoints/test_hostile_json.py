@@ -14,7 +14,7 @@ from tests.hostile_input.requests import Body, Place
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SHARE, SMALL_SHARE = (200, 20) if FULL else (5, 1)
-"""How many bodies each caller sends by POST, and by other methods. Each caller sends different ones."""
+"""Number of bodies that each caller sends by POST, and by each other method. Each caller sends different bodies."""
 FORWARDED = ("/public/hostile", "/api/hostile")
 """Paths that are forwarded to a service, which responds 200."""
 SAME_ORIGIN = ("X-Requested-With: a", "Sec-Fetch-Site: same-origin")
@@ -27,18 +27,18 @@ CALLERS = {
 
 
 def gateway_paths(app: Gateway) -> list[str]:
-    """Return the paths of every endpoint, so that a new endpoint is attacked as well."""
+    """Return the paths of all endpoints. A new endpoint is therefore attacked as well."""
     return sorted({path.decode("ascii").rstrip("/") for path in app.gateway_paths.internal})
 
 
-def send(gateway: RunningGateway, method: str, path: str, body: Body, fields: tuple[str, ...]) -> RawResponse:
+def send_body(gateway: RunningGateway, method: str, path: str, body: Body, fields: tuple[str, ...]) -> RawResponse:
     lines = [f"{method} {path} HTTP/1.1", "Host: h", *fields, f"Content-Length: {len(body.data)}"]
     if body.content_type:
         lines.append(f"Content-Type: {body.content_type}")
     return single_request(gateway.port, *lines, body=body.data)
 
 
-def put(gateway: RunningGateway, path: str, place: Place, fields: tuple[str, ...]) -> RawResponse:
+def send_in_head(gateway: RunningGateway, path: str, place: Place, fields: tuple[str, ...]) -> RawResponse:
     target = f"{path}?{place.query}" if place.query else path
     headers = (f"{name}: {value}" for name, value in place.headers.items())
     return single_request(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields, *headers)
@@ -53,18 +53,18 @@ def test_no_hostile_request_is_a_500(
     make_app: MakeApp,
     caller: str,
 ) -> None:
-    """Refusals are JSON."""
+    """Every refusal has a JSON body."""
     auth_upstream.begin(AuthStandIn(signing_key).answer)
     failures = []
     turn = list(CALLERS).index(caller)  # selects different requests for each caller
     for path in (*gateway_paths(make_app()), *FORWARDED):
         for method in METHODS:
             for body in sample(every_body(), turn, SHARE if method == "POST" else SMALL_SHARE):
-                response = send(gateway, method, path, body, CALLERS[caller])
+                response = send_body(gateway, method, path, body, CALLERS[caller])
                 if not is_acceptable(response, method):
                     failures.append((method, path, body.name, response))
         for place in sample(every_place(), turn, SHARE):
-            response = put(gateway, path, place, CALLERS[caller])
+            response = send_in_head(gateway, path, place, CALLERS[caller])
             if not is_acceptable(response, "GET"):
                 failures.append(("GET", path, place.name, response))
     assert failures == []

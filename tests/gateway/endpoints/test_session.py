@@ -1,4 +1,4 @@
-"""/session/: a page logs in, asks who is logged in, and logs out, without ever seeing a token."""
+"""/session/: a page logs in, reads its session and logs out, without receiving a token."""
 
 import json
 import time
@@ -76,7 +76,7 @@ def test_a_malformed_log_in_is_a_400(gateway: RunningGateway, auth: AuthStandIn,
 
 
 def test_a_log_in_replaces_the_session_of_its_cookie(gateway: RunningGateway, auth: AuthStandIn) -> None:
-    """A malformed cookie, or two of them, replace no session."""
+    """A malformed cookie, or two cookies, replace no session."""
     first = handle_in(log_in(gateway))
     for cookie in (f"{COOKIE}={first}", f"{COOKIE}=no handle", f"{COOKIE}={first}; {COOKIE}={first}"):
         assert log_in(gateway, PASSWORD, *SAME_ORIGIN, f"Cookie: {cookie}").status == 200

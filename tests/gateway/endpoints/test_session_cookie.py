@@ -1,4 +1,4 @@
-"""The session cookie beside other credentials, malformed, sent twice, or of an ended session."""
+"""The session cookie: beside other credentials, malformed, sent twice, and of an ended session."""
 
 import json
 import secrets
@@ -96,7 +96,7 @@ def test_the_cookie_of_an_ended_session_beside_a_valid_token_is_cleared(
     fields = f"Cookie: {COOKIE}={value}", f"Authorization: Bearer {token}"
     for line in ("GET /api/x", "POST /api/x", "GET /auth/users/me/"):
         assert send(gateway, line, *fields).status == 200
-    deadline = time.monotonic() + 5  # the gateway asks about the handle meanwhile
+    deadline = time.monotonic() + 5  # meanwhile the gateway exchanges the handle
     while not is_cleared(send(gateway, "GET /api/x", *fields)) and time.monotonic() < deadline:
         time.sleep(0.005)
     auth.down = True
@@ -202,13 +202,13 @@ def test_routes_and_endpoints_parse_cookies_alike(
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
     response = send(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
-    if not line.startswith("GET /auth"):  # where the auth service answers for itself
+    if not line.startswith("GET /auth"):  # the auth service itself responds there
         assert (response.status, response.problem["code"]) == (401, "session_ended")
     assert is_cleared(response)
 
 
 def test_a_response_that_races_with_a_log_in_does_not_clear_the_cookie(gateway: RunningGateway) -> None:
-    """It may reach the browser after the new cookie."""
+    """The response may reach the browser after the new cookie."""
     cookie = f"Cookie: {COOKIE}={handle_in(log_in(gateway))}"
     assert send(gateway, "DELETE /session/", cookie, *SAME_ORIGIN).status == 204
     for line in ("GET /api/x", "GET /session/", "GET /auth/users/me/"):
@@ -230,7 +230,7 @@ def test_a_recently_ended_handle_that_this_worker_never_saw_clears_no_cookie(
 def test_an_unexpected_response_of_the_auth_service_does_not_clear_the_cookie(
     gateway: RunningGateway, auth_server: RawUpstream, body: bytes
 ) -> None:
-    """A 404 of another server in its place does not mean that the session has ended."""
+    """A 404 from another server at its address does not mean that the session has ended."""
     auth_server.begin_answering(answering(ok(body).replace(b"200 OK", b"404 Not Found", 1)))
     response = send(gateway, "GET /api/x", f"Cookie: {COOKIE}={'f' * 43}")
     assert (response.status, response.get("set-cookie")) == (503, None)

@@ -1,4 +1,4 @@
-"""Names of header fields, by what the gateway does with them."""
+"""Names of header fields, grouped by the gateway's action for them."""
 
 FORWARDED = [
     "accept",

@@ -1,4 +1,4 @@
-"""The authority of a request: its Host, or that of an absolute target."""
+"""The authority of a request: its Host, or the authority of a target in absolute-form."""
 
 import pytest
 
@@ -8,10 +8,10 @@ from tests.gateway.running_gateway import RunningGateway
 
 @pytest.mark.parametrize("authority", ["evil.example", "EVIL.example:81", "[2001:db8::1]", "[::1]:8080", "a_b", "h:"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_the_authority_of_an_absolute_target_replaces_the_host(
+def test_the_authority_of_a_target_in_absolute_form_replaces_host(
     gateway: RunningGateway, upstream: RawUpstream, authority: str, version: str
 ) -> None:
-    """RFC 9112 3.2.2. It does not select the upstream."""
+    """RFC 9112 3.2.2. The authority does not select the upstream."""
     for scheme in ("http", "https", "HTTP"):  # the third time, the head may be cached
         with gateway.connect() as client:
             for _ in range(3):
@@ -60,7 +60,7 @@ def test_an_absolute_target_without_a_valid_host_is_refused(
     ("line", "status"),
     [("GET http://h HTTP/1.1", 404), ("GET http://h?/public/a HTTP/1.1", 404), ("OPTIONS http://h HTTP/1.1", 204)],
 )
-def test_an_absolute_target_without_a_path_means_the_root_or_the_server(
+def test_an_absolute_target_without_a_path_is_the_root_or_the_server(
     gateway: RunningGateway, upstream: RawUpstream, line: str, status: int
 ) -> None:
     """RFC 9112 3.2.1, 3.2.4. There is no route for the root."""
@@ -70,10 +70,10 @@ def test_an_absolute_target_without_a_path_means_the_root_or_the_server(
 
 
 @pytest.mark.parametrize("line", ["Host: h", "Host:"])
-def test_an_absolute_target_does_not_excuse_a_second_or_missing_host(
+def test_an_absolute_target_also_requires_exactly_one_host(
     gateway: RunningGateway, upstream: RawUpstream, line: str
 ) -> None:
-    """HTTP/1.1 requires exactly one Host in any case (RFC 9112 3.2)."""
+    """RFC 9112 3.2."""
     for lines in ((line, "Host: h"), ()):
         with gateway.connect() as client:
             assert client.request("GET http://h/public/a HTTP/1.1", *lines).problem["code"] == "bad_header"
@@ -114,7 +114,7 @@ def test_a_valid_host_is_forwarded(gateway: RunningGateway, upstream: RawUpstrea
 )
 @pytest.mark.parametrize("path", ["/public/", "/healthz"])
 def test_an_invalid_host_is_refused(gateway: RunningGateway, upstream: RawUpstream, host: str, path: str) -> None:
-    """RFC 9110 4.2.4, 7.2; RFC 9112 3.2: a service may build links from it."""
+    """A service may build links from Host. RFC 9110 4.2.4, 7.2; RFC 9112 3.2."""
     with gateway.connect() as client:
         assert client.request(f"GET {path} HTTP/1.1", f"Host: {host}").problem["code"] == "bad_header"
     assert upstream.requests == []

@@ -33,7 +33,7 @@ def behind_tls(make_app: MakeApp) -> Iterator[RunningGateway]:
 
 
 def send(gateway: RunningGateway, line: str, *more: str) -> list[RawResponse]:
-    """Return the responses to three requests on one connection: repeated requests use the request head cache."""
+    """Return the responses to three equal requests on one connection, so that the head cache is used as well."""
     with gateway.connect() as client:
         responses = [client.request(line, "Host: h", *more)]
         while len(responses) < 3 and responses[-1].get("connection") != "close":
@@ -80,7 +80,7 @@ def test_hsts_follows_its_settings() -> None:
     assert b"strict" not in lines["http"]
 
 
-def test_the_same_fields_of_a_service_are_dropped(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_default_response_headers_of_a_service_are_dropped(gateway: RunningGateway, upstream: RawUpstream) -> None:
     fields = ("X-Content-Type-Options: nosniff", "Strict-Transport-Security: max-age=1", "Via: 1.1 inner")
     upstream.begin(answering(ok(b"ok", *fields, "X-Frame-Options: SAMEORIGIN", "Cache-Control: max-age=60")))
     for response in send(gateway, "GET /public/ HTTP/1.1"):
@@ -107,8 +107,8 @@ def test_the_gateways_endpoints_cannot_be_framed(gateway: RunningGateway, path: 
     assert response.get("x-frame-options") == "DENY"
 
 
-def test_the_gateway_does_not_touch_compression(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Accept-Encoding, Content-Encoding, Vary and the body pass unchanged."""
+def test_a_compressed_response_passes_unchanged(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """Accept-Encoding reaches the service; Content-Encoding, Vary, ETag and the body reach the client."""
     packed = gzip.compress(b"a" * 5_000)
     upstream.begin(answering(ok(packed, "Content-Encoding: gzip", "Vary: Accept-Encoding", 'ETag: W/"1"')))
     for response in send(gateway, "GET /public/ HTTP/1.1", "Accept-Encoding: gzip, br;q=0.5"):

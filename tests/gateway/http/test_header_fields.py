@@ -1,4 +1,4 @@
-"""Header fields whose names are not plain: forwarded only where the route names them, counted, and logged."""
+"""Header fields whose names are not plain: forwarded only on routes that list them, counted and logged."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ NOT_SETTABLE = "must be a header name that the gateway does not set itself"
 def test_a_spoofed_identity_in_any_spelling_reaches_no_service(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
 ) -> None:
-    """The request itself is forwarded. Three times, so that the request head cache is used as well."""
+    """The request itself is forwarded. It is sent three times, so that the request head cache is used."""
     forged = [f"{name.title()}: forged" for name in (*ALIASES, *NOT_PLAIN)]
     with gateway.connect() as client:
         for _ in range(3):
@@ -77,7 +77,7 @@ def test_no_route_can_list_an_alias_of_a_field_that_the_gateway_or_the_route_set
 def test_a_field_that_is_not_forwarded_is_counted_and_its_name_is_logged_once(
     make_app: MakeApp, upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its value may be a secret, and is not logged."""
+    """Its value is not logged, because it may be a secret."""
     counts: list[int] = []
     monkeypatch.setattr(Metrics, "count_withheld_fields", lambda _, fields: counts.append(fields))
     with capture_logs() as lines, running(make_app()) as gateway, gateway.connect() as client:

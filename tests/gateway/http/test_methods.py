@@ -48,7 +48,7 @@ def test_max_forwards_must_be_one_number(gateway: RunningGateway, upstream: RawU
     assert upstream.requests == []
 
 
-def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_gateway_answers_options_with_an_asterisk(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """RFC 9110 9.3.7; the connection stays open."""
     with gateway.connect() as client:
         for _ in range(2):
@@ -61,14 +61,14 @@ def test_the_gateway_answers_options_for_the_server(gateway: RunningGateway, ups
 @pytest.mark.parametrize(
     "lines", [("OPTIONS * HTTP/1.1",), ("OPTIONS *?a HTTP/1.1", "Host: h"), ("OPTIONS ** HTTP/1.1", "Host: h")]
 )
-def test_a_malformed_options_for_the_server_is_refused(gateway: RunningGateway, lines: tuple[str, ...]) -> None:
+def test_a_malformed_options_with_an_asterisk_is_refused(gateway: RunningGateway, lines: tuple[str, ...]) -> None:
     with gateway.connect() as client:
         assert client.request(*lines).status == 400
 
 
 @pytest.mark.parametrize("path", ["/public/", "/api/", "/readonly/", "/healthz"])
 def test_trace_is_refused(gateway: RunningGateway, upstream: RawUpstream, path: str) -> None:
-    """It would show a page the cookies of its request. Max-Forwards makes no difference."""
+    """A response to TRACE would show a page its own cookies. TRACE is refused with every Max-Forwards."""
     for forwards in ("0", "5"):
         with gateway.connect() as client:
             response = client.request(f"TRACE {path} HTTP/1.1", "Host: h", "Cookie: a=b", f"Max-Forwards: {forwards}")
@@ -80,7 +80,7 @@ def test_trace_is_refused(gateway: RunningGateway, upstream: RawUpstream, path: 
 
 @pytest.mark.parametrize("target", ["example.org:443", "/public/", "*", "http://example.org/", "[::1]:22"])
 def test_connect_opens_no_tunnel(gateway: RunningGateway, upstream: RawUpstream, target: str) -> None:
-    """What follows is not parsed as HTTP."""
+    """The bytes after CONNECT are not parsed as HTTP."""
     with gateway.connect() as client:
         client.send(f"CONNECT {target} HTTP/1.1\r\nHost: h\r\n\r\nGET /public/ HTTP/1.1\r\nHost: h\r\n\r\n".encode())
         response = client.read_response()

@@ -1,4 +1,4 @@
-"""Origins are parsed strictly, compared by scheme, host and port, and written as browsers do (RFC 6454)."""
+"""Origins are parsed strictly, compared by scheme, host and port, and printed as browsers do (RFC 6454)."""
 
 import pytest
 from hypothesis import given
@@ -58,7 +58,7 @@ def test_a_malformed_origin_is_none(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "origin", "written"),
+    ("text", "origin", "printed"),
     [
         ("http://h", Origin("http", "h", 80), "http://h"),
         ("http://h:80", Origin("http", "h", 80), "http://h"),
@@ -76,9 +76,9 @@ def test_a_malformed_origin_is_none(text: str) -> None:
         ("http://my_app.localhost", Origin("http", "my_app.localhost", 80), "http://my_app.localhost"),
     ],
 )
-def test_an_origin_is_its_scheme_host_and_port(text: str, origin: Origin, written: str) -> None:
+def test_an_origin_is_its_scheme_host_and_port(text: str, origin: Origin, printed: str) -> None:
     assert parse_origin(text) == origin
-    assert str(origin) == written
+    assert str(origin) == printed
 
 
 TEXTS = st.text("htps:/[]*.@,0189 -_ \t\\?#", max_size=20) | st.builds(
@@ -90,20 +90,22 @@ TEXTS = st.text("htps:/[]*.@,0189 -_ \t\\?#", max_size=20) | st.builds(
 
 
 @given(TEXTS)
-def test_a_written_origin_parses_to_itself_and_equals_no_other_scheme(text: str) -> None:
+def test_a_printed_origin_parses_to_itself_and_equals_no_origin_of_another_scheme(text: str) -> None:
     origin = parse_origin(text)
     if origin is None:
         return
     assert parse_origin(str(origin)) == origin
     assert origin in parse_allowed_origins(text)
-    place = f"{origin.host}:{origin.port}" if origin.port is not None else origin.host
+    host_and_port = f"{origin.host}:{origin.port}" if origin.port is not None else origin.host
     schemes = {"evil", "http", "https", origin.scheme}
-    assert {scheme for scheme in schemes if origin in parse_allowed_origins(f"{scheme}://{place}")} == {origin.scheme}
+    assert {scheme for scheme in schemes if origin in parse_allowed_origins(f"{scheme}://{host_and_port}")} == {
+        origin.scheme
+    }
 
 
 @given(TEXTS, st.sampled_from(["http", "https"]), TEXTS)
 def test_the_gateways_own_origin_has_the_clients_scheme(origin: str, scheme: str, host: str) -> None:
-    """For every Host, also a forged one; text that is not an origin never equals it."""
+    """This holds for every Host, also a forged one. Text that is not an origin never equals it."""
     own = own_origin(scheme, host)
     assert own is None or own.scheme == scheme
     if own is not None and parse_origin(origin) == own:

@@ -1,4 +1,4 @@
-"""Which header fields of a request are forwarded, and which requests are refused for their header fields."""
+"""The header fields of a request that are forwarded, and those for which a request is refused."""
 
 import pytest
 from hypothesis import given
@@ -47,7 +47,7 @@ def test_a_field_that_clients_send_themselves_is_forwarded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OPT_IN)
-def test_a_field_that_proxies_set_is_forwarded_only_where_the_route_names_it(name: str) -> None:
+def test_a_spoofable_field_is_forwarded_only_if_the_route_lists_it(name: str) -> None:
     fields = read((name.encode(), b"forged"), (b"x-kept", b"1"))
     assert b"".join(fields.lines) == b"x-kept: 1\r\n"
     forward_opt_in(fields, frozenset({b"x-other"}))
@@ -57,19 +57,19 @@ def test_a_field_that_proxies_set_is_forwarded_only_where_the_route_names_it(nam
     assert may_be_forwarded(name.title())
 
 
-def test_an_opt_in_field_that_connection_names_is_not_forwarded() -> None:
+def test_an_opt_in_field_that_connection_lists_is_not_forwarded() -> None:
     fields = read((b"x-script-name", b"/app"), (b"connection", b"x-script-name"))
     forward_opt_in(fields, frozenset({b"x-script-name"}))
     assert fields.lines == []
 
 
 @pytest.mark.parametrize("name", [*DROPPED, "authorization", "cookie", "host", "content-length", "x-refresh-token"])
-def test_no_route_can_forward_a_field_of_the_gateways_own(name: str) -> None:
+def test_no_route_can_forward_a_field_that_the_gateway_sends_or_reads(name: str) -> None:
     assert not may_be_forwarded(name)
 
 
 def test_an_opt_in_field_is_logged_once() -> None:
-    """An operator who misses the field at a service finds the reason in the log."""
+    """The log tells an operator why a service does not receive the field."""
     with capture_logs() as lines:
         for _ in range(3):
             read((b"x-webauth-logged-once", b"1"))
@@ -88,8 +88,8 @@ def test_a_malformed_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NOT_PLAIN)
-def test_a_field_whose_name_is_not_plain_is_forwarded_only_where_the_route_names_it(name: str) -> None:
-    """A service may see it under a plain name."""
+def test_a_field_whose_name_is_not_plain_is_forwarded_only_if_the_route_lists_it(name: str) -> None:
+    """A service may take it for the field with the plain name."""
     fields = read((name.encode(), b"v"), (b"x-kept", b"1"))
     assert b"".join(fields.lines) == b"x-kept: 1\r\n"
     assert forward_opt_in(fields, frozenset({b"x-other"})) == 1
@@ -102,7 +102,7 @@ def test_a_field_whose_name_is_not_plain_is_forwarded_only_where_the_route_names
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_no_route_can_forward_an_alias_of_the_gateways_own_fields(name: str) -> None:
-    """WSGI, CGI and PHP show a service the same variable for both."""
+    """WSGI, CGI and PHP give a service the same variable for both."""
     assert forwarded((name.encode(), b"5")) == b""
     assert not may_be_forwarded(name)
     assert not may_be_forwarded(name.upper())
@@ -137,7 +137,7 @@ def test_credentials_and_framing_are_read_and_not_forwarded() -> None:
         (b"x-identity, host, content-length", b"a: 1\r\nb: 2\r\n"),
     ],
 )
-def test_fields_that_connection_names_are_dropped(value: bytes, kept: bytes) -> None:
+def test_fields_that_connection_lists_are_dropped(value: bytes, kept: bytes) -> None:
     """RFC 9110 7.6.1."""
     assert forwarded((b"a", b"1"), (b"connection", value), (b"b", b"2")) == kept
 
@@ -211,7 +211,7 @@ def test_the_limits_of_a_header_section_can_be_set() -> None:
 
 
 def test_an_oversized_token_is_a_401_instead_of_a_431() -> None:
-    """A client reacts to it by getting a new token."""
+    """A client gets a new token after a 401."""
     with pytest.raises(Refused) as refused:
         read((b"authorization", b"Bearer " + b"x" * 33_000))
     assert refused.value.status == 401
@@ -249,7 +249,7 @@ NAMES = st.text("abcXYZ019-_.: \r\n\0é", max_size=12).map(str.encode) | st.samp
 
 
 @given(st.lists(st.tuples(NAMES.map(bytes.lower), st.binary(max_size=20)), max_size=20))
-def test_only_plain_names_are_forwarded_whatever_is_sent(headers: list[tuple[bytes, bytes]]) -> None:
+def test_only_plain_names_are_forwarded_for_any_input(headers: list[tuple[bytes, bytes]]) -> None:
     try:
         lines = read(*headers).lines
     except Refused:

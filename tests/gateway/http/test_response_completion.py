@@ -1,4 +1,4 @@
-"""Every response of the gateway carries the headers that all responses carry, whichever part of it responds."""
+"""Every response has a request id and the default headers, whichever part of the gateway sends it."""
 
 import pytest
 
@@ -30,7 +30,7 @@ REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
 def test_every_response_has_one_request_id_and_the_default_headers(
     make_app: MakeApp, upstream: RawUpstream, kind: str
 ) -> None:
-    """The second and third time, heads are cached."""
+    """Each request is sent three times, so that the head caches are used as well."""
     status, (line, *fields) = REQUESTS[kind]
     body = b"0\r\n\r\n" if "Transfer-Encoding: chunked" in fields else b""
     with running(make_app(GATEWAY_FORWARD_AUTH="public", ALLOWED_ORIGINS="https://app.example")) as gateway:

@@ -1,4 +1,4 @@
-"""Which header fields of a response reach the client, and under which names."""
+"""The header fields of a response that reach the client, and their names."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -30,7 +30,7 @@ def test_a_field_that_is_not_for_the_client_is_dropped(name: str) -> None:
 
 @pytest.mark.parametrize("name", NOT_PLAIN)
 def test_a_name_that_is_not_plain_reaches_the_client(name: str) -> None:
-    """The names matter to services behind the gateway only; a client reads a field by its exact name."""
+    """Only services conflate such names; a client reads a field by its exact name."""
     assert read_response_fields([(name.encode(), b"v")], keep_cookies=False) == [(name.lower().encode(), b"v")]
     assert not may_be_set_on_responses(name)
 
@@ -42,7 +42,7 @@ def test_other_fields_reach_the_client_in_lower_case_and_in_order() -> None:
     assert read_response_fields(raw, keep_cookies=False) == lower[:-1]
 
 
-def test_fields_that_connection_names_are_dropped() -> None:
+def test_fields_that_connection_lists_are_dropped() -> None:
     raw = [(b"X-A", b"1"), (b"Connection", b"close, x-a"), (b"X-B", b"2")]
     assert read_response_fields(raw, keep_cookies=False) == [(b"x-b", b"2")]
 

@@ -1,4 +1,4 @@
-"""Request headers that services trust when a proxy sets them: only routes that name them forward them."""
+"""Spoofable request headers are forwarded only on routes that list them in forward_headers."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 def test_no_spoofable_header_reaches_a_service(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
 ) -> None:
-    """Three times, so that the request head cache is used as well."""
+    """Each request is sent three times, so that the request head cache is used as well."""
     forged = [f"{name.title()}: forged" for name in OPT_IN]
     with gateway.connect() as client:
         for start in range(0, len(forged), 60):
@@ -29,8 +29,10 @@ def test_no_spoofable_header_reaches_a_service(
     assert [name for request in requests for name, value in request.fields if value == "forged"] == []
 
 
-def test_a_route_forwards_the_headers_that_it_names(make_app: MakeApp, upstream: RawUpstream, tmp_path: Path) -> None:
-    """Only those, with every value, parsed or cached; a field that the route itself sets wins."""
+def test_a_route_forwards_the_spoofable_headers_that_it_lists(
+    make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
+) -> None:
+    """The route forwards each value of a listed header, also with a cached head. Its own request_headers win."""
     file = tmp_path / "routes.toml"
     route = (
         '[[routes]]\nprefix = "/mounted/"\nupstream = "notes"\naccess = "public"\n'

@@ -75,7 +75,7 @@ def test_gateways_of_different_names_can_be_chained(
 
 
 @pytest.mark.parametrize("name", ["a.b", "a*", "1.1"])
-def test_the_name_is_no_pattern(name: str) -> None:
+def test_the_name_is_not_used_as_a_regular_expression(name: str) -> None:
     via = Via(name)
     via.check(b"1.1 aXb, 1.1 aaa, 101 x")
     with pytest.raises(Refused):

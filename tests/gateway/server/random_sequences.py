@@ -58,7 +58,7 @@ _UNFINISHED = (
 
 
 class Step(NamedTuple):
-    """A request and its expected status. The service executes it if that is 200. No step after a `last` one is answered."""
+    """One request and its expected status; the service executes it if that is 200. A `last` step ends the input."""
 
     number: int
     raw: bytes

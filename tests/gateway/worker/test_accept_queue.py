@@ -11,18 +11,18 @@ QUEUED = 5
 
 
 def test_queued_connections_are_accepted_and_later_ones_refused() -> None:
-    """The kernel resets queued connections when their listener is closed without this."""
+    """Without `close_listeners` the kernel would reset the queued connections."""
 
-    async def play() -> list[bytes]:
+    async def close_with_queued_clients() -> list[bytes]:
         listener = socket.create_server(("127.0.0.1", 0))
         address = listener.getsockname()
         clients = [socket.create_connection(address) for _ in range(QUEUED)]
         accepted: list[socket.socket] = []
 
-        async def accept(connection: socket.socket) -> None:
+        async def serve(connection: socket.socket) -> None:
             accepted.append(connection)
 
-        await close_listeners([listener], listener.close, accept)
+        await close_listeners([listener], listener.close, serve)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(address)
         for connection in accepted:
@@ -33,4 +33,4 @@ def test_queued_connections_are_accepted_and_later_ones_refused() -> None:
             client.close()
         return received
 
-    assert asyncio.run(play()) == [b"x"] * QUEUED
+    assert asyncio.run(close_with_queued_clients()) == [b"x"] * QUEUED

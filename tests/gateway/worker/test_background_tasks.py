@@ -7,7 +7,7 @@ from gateway.worker.background_tasks import BackgroundTasks
 
 
 def test_a_job_that_fails_is_restarted_and_the_others_continue() -> None:
-    settled = asyncio.Event()
+    third_run_began = asyncio.Event()
     runs = {"failing": 0, "steady": 0}
     ended: list[str] = []
 
@@ -15,7 +15,7 @@ def test_a_job_that_fails_is_restarted_and_the_others_continue() -> None:
         runs["failing"] += 1
         if runs["failing"] < 3:
             raise RuntimeError("by chance")
-        settled.set()
+        third_run_began.set()
         await asyncio.Event().wait()
 
     async def steady() -> None:
@@ -25,19 +25,19 @@ def test_a_job_that_fails_is_restarted_and_the_others_continue() -> None:
         finally:
             ended.append("steady")
 
-    async def live() -> None:
+    async def start_and_stop() -> None:
         tasks = BackgroundTasks([failing, steady], restart_delay=0)
         tasks.start()
-        await settled.wait()
+        await third_run_began.wait()
         await tasks.stop()
 
-    asyncio.run(live())
+    asyncio.run(start_and_stop())
     assert runs == {"failing": 3, "steady": 1}
     assert ended == ["steady"]
 
 
 def test_a_job_that_loses_a_cancellation_is_cancelled_again() -> None:
-    """asyncio.wait_for can lose one (cpython#86296); without a second one the worker would never stop."""
+    """asyncio.wait_for can lose a cancellation (cpython#86296). Without a second one the worker would never stop."""
     lost: list[str] = []
 
     async def losing() -> None:
@@ -46,12 +46,12 @@ def test_a_job_that_loses_a_cancellation_is_cancelled_again() -> None:
         lost.append("once")
         await asyncio.Event().wait()
 
-    async def live() -> None:
+    async def start_and_stop() -> None:
         tasks = BackgroundTasks([losing])
         tasks.start()
         await asyncio.sleep(0)
         async with asyncio.timeout(10):
             await tasks.stop()
 
-    asyncio.run(live())
+    asyncio.run(start_and_stop())
     assert lost == ["once"]

@@ -1,4 +1,4 @@
-"""A worker may open as many files as the system allows, whatever the limit of the shell that started it."""
+"""A worker may open as many files as its hard limit allows, also if the shell set a lower soft limit."""
 
 import resource
 import subprocess
@@ -16,7 +16,10 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
 def output_with_limits(soft: int, hard: int, streams: int) -> list[str]:
-    """Return the log lines and the new soft limit of a process. A lowered hard limit cannot be raised again."""
+    """Return the log lines and the new soft limit of a process.
+
+    It needs a process of its own, because a lowered hard limit cannot be raised again.
+    """
     command = [sys.executable, "-c", SCRIPT, str(soft), str(hard), str(streams)]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
@@ -28,7 +31,7 @@ def test_the_soft_limit_is_raised_to_the_hard_limit() -> None:
     assert output_with_limits(256, 2_300, 1_000) == ["2300"]
 
 
-def test_a_limit_below_the_needs_of_the_streams_is_logged() -> None:
+def test_a_hard_limit_below_the_needs_of_the_streams_is_logged() -> None:
     warning, limit = output_with_limits(256, 2_200, 1_000)
     assert limit == "2200"
     for part in ("open_file_limit_low", "2200", "2256", "GATEWAY_STREAMS"):

@@ -1,4 +1,4 @@
-"""Reload on SIGHUP: new workers use a valid routes file; an invalid one changes nothing, also when a worker dies."""
+"""Reload on SIGHUP: new workers use a valid routes file, and an invalid file changes nothing."""
 
 import hashlib
 import json
@@ -118,17 +118,17 @@ class Served:
         wait_until(lambda: self.status("/healthz") == 200)
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until `holds()`: other processes start and stop, so there is no clock to move."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` is true. It depends on other processes, so there is no clock to move."""
     deadline = time.monotonic() + WAIT
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
 @pytest.fixture
 def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Served:
-    """A gateway that is not started yet."""
+    """A gateway that has not been started."""
     file, port, internal = tmp_path / "routes.toml", free_port(), free_port()
     file.write_text(FILE)
     environ = {
@@ -175,7 +175,7 @@ def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stoppe
 def test_a_start_in_production_without_allowed_origins_is_logged(
     stopped: Served, settings: dict[str, str], lines: int
 ) -> None:
-    """Once, with the setting to change."""
+    """The event is logged once, and names the setting to change."""
     environ = {**stopped.part.command.environ, **settings}
     command = (sys.executable, "-c", "import gateway.gunicorn_conf")
     ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WAIT, check=True)
@@ -185,8 +185,8 @@ def test_a_start_in_production_without_allowed_origins_is_logged(
     ] * lines
 
 
-def test_a_reload_uses_a_valid_file_and_no_invalid_one(served: Served) -> None:
-    """A worker that replaces a dead one uses the old routes while the file is invalid."""
+def test_a_reload_uses_a_valid_file_and_rejects_an_invalid_one(served: Served) -> None:
+    """While the file is invalid, a worker that replaces a killed one uses the old routes."""
     old, new = (version_of(text) for text in (FILE, FILE.replace("old", "new")))
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     assert served.routes_in_use() == ({old: 1}, 0)

@@ -1,4 +1,4 @@
-"""A worker knows whether a reload has replaced it."""
+"""A worker can detect that a reload has replaced it."""
 
 from gateway.worker.reload_counter import ReloadCounter
 
