@@ -1,4 +1,4 @@
-"""Which e-mail addresses an account may have, and which of them are one mailbox."""
+"""E-mail addresses: which ones are accepted, and which spellings are one mailbox."""
 
 import json
 from pathlib import Path
@@ -19,15 +19,15 @@ from auth_service.storage.schema import downgrade, install_migrations, upgrade
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PASSWORD, Person
 
-JUDGED: dict[str, bool] = json.loads(
+ACCEPTED_BY_REST_FRAMEWORK: dict[str, bool] = json.loads(
     Path(__file__).with_name("data").joinpath("emails_of_rest_framework.json").read_text(encoding="ascii")
 )
-"""Addresses, and whether EmailField(max_length=254) of Django REST framework 3.18 on Django 5.2 accepts them."""
+"""Addresses, each with whether EmailField(max_length=254) of Django REST framework 3.18 and Django 5.2 accepts it."""
 
-FOLDING = "\u212a\u017f\u0131\u0130"
+FOLDED_TO_ASCII = "\u212a\u017f\u0131\u0130"
 """Letters of other alphabets that case folding maps to ASCII letters."""
 INVISIBLE = "\u200b\u200d\u202e\u00ad\x01\x7f"
-NO_DOMAIN = ("@\u2603.example", "@1\u05d0.example", "@xn--zzzzzz.example", "@\uff20x.org")
+INVALID_DOMAINS = ("@\u2603.example", "@1\u05d0.example", "@xn--zzzzzz.example", "@\uff20x.org")
 """Domains that IDNA 2008 does not allow."""
 
 
@@ -39,17 +39,21 @@ def is_accepted(text: str) -> bool:
     return True
 
 
-def test_what_rest_framework_refuses_is_refused() -> None:
-    assert [text for text, accepted in JUDGED.items() if not accepted and is_accepted(text)] == []
+def test_an_address_that_rest_framework_refuses_is_refused() -> None:
+    accepted = [text for text, by_them in ACCEPTED_BY_REST_FRAMEWORK.items() if not by_them and is_accepted(text)]
+    assert accepted == []
 
 
-def test_what_rest_framework_accepts_is_accepted_with_listed_exceptions() -> None:
-    refused = [text for text, accepted in JUDGED.items() if accepted and not is_accepted(text)]
+def test_an_address_that_rest_framework_accepts_is_accepted_with_listed_exceptions() -> None:
+    """The exceptions are letters that case folding maps to ASCII, invisible characters and invalid domains."""
+    refused = [text for text, by_them in ACCEPTED_BY_REST_FRAMEWORK.items() if by_them and not is_accepted(text)]
     unexplained = [
-        text for text in refused if not (set(text) & set(FOLDING + INVISIBLE) or text.lower().endswith(NO_DOMAIN))
+        text
+        for text in refused
+        if not (set(text) & set(FOLDED_TO_ASCII + INVISIBLE) or text.lower().endswith(INVALID_DOMAINS))
     ]
     assert unexplained == []
-    assert sum(JUDGED.values()) > 2 * len(refused)
+    assert sum(ACCEPTED_BY_REST_FRAMEWORK.values()) > 2 * len(refused)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_two_mailboxes_have_two_keys(one: str, other: str) -> None:
 
 @given(st.text(max_size=60) | st.from_regex(r"[^@]{0,10}@(xn--|\[)?[^@]{0,20}\]?", fullmatch=True))
 def test_every_text_has_a_key(text: str) -> None:
-    """A log-in may contain any text."""
+    """The key is needed for a log-in too, in which the address may be any text."""
     assert isinstance(email_key(text), str)
     assert isinstance(is_email(text), bool)
 
@@ -100,8 +104,8 @@ def test_another_spelling_of_a_mailbox_logs_in_and_cannot_register(client: Flask
     assert Person(client, "u@strasse.example").register().status_code == 201
 
 
-OLD = [
-    # e-mail as given, key as it was
+FORMER_ACCOUNTS = [
+    # first name, e-mail address as it was entered, key in the former version
     ("first", "u@b\u00fccher.example", "u@b\u00fccher.example"),
     ("second", "u@xn--bcher-kva.example", "u@xn--bcher-kva.example"),
     ("third", "v@stra\u00dfe.example", "v@strasse.example"),
@@ -110,8 +114,8 @@ OLD = [
 ]
 
 
-def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> None:
-    """Of two accounts with one mailbox, one is found by all spellings and the other by its own."""
+def test_a_migration_gives_no_account_to_another_user(make_app: MakeApp) -> None:
+    """Of two accounts with one mailbox, one is found by all spellings and the other by its former spellings."""
     app = make_app()
     with app.app_context():
         stored = Person(app.test_client())
@@ -120,23 +124,23 @@ def test_accounts_of_former_versions_keep_their_owners(make_app: MakeApp) -> Non
         install_migrations(app)
         downgrade(revision="0003")
         db.session.execute(delete(UserRow))
-        for moment, (name, email, key) in enumerate(OLD):
-            db.session.execute(insert(UserRow).values(**_row(moment, name, email, key, password_hash)))
+        for created_at, (name, email, key) in enumerate(FORMER_ACCOUNTS):
+            db.session.execute(insert(UserRow).values(**_row(created_at, name, email, key, password_hash)))
         db.session.commit()
         upgrade()
-    logged_in_as(app, "u@b\u00fccher.example", "first")
-    logged_in_as(app, "u@B\u00dcCHER.example", "first")
-    logged_in_as(app, "u@bu\u0308cher.example", "first")
-    logged_in_as(app, "\uff55@b\u00fccher.example", "first")
-    logged_in_as(app, "u@xn--bcher-kva.example", "second")
-    logged_in_as(app, "v@stra\u00dfe.example", "third")
-    logged_in_as(app, "v@xn--strae-oqa.example", "third")
-    logged_in_as(app, "ann@example.org", "fourth")
-    logged_in_as(app, "w@stra\u00dfe.example", "fifth")
+    assert_log_in_finds(app, "u@b\u00fccher.example", "first")
+    assert_log_in_finds(app, "u@B\u00dcCHER.example", "first")
+    assert_log_in_finds(app, "u@bu\u0308cher.example", "first")
+    assert_log_in_finds(app, "\uff55@b\u00fccher.example", "first")
+    assert_log_in_finds(app, "u@xn--bcher-kva.example", "second")
+    assert_log_in_finds(app, "v@stra\u00dfe.example", "third")
+    assert_log_in_finds(app, "v@xn--strae-oqa.example", "third")
+    assert_log_in_finds(app, "ann@example.org", "fourth")
+    assert_log_in_finds(app, "w@stra\u00dfe.example", "fifth")
     assert Person(app.test_client(), "v@strasse.example").register().status_code == 201
 
 
-def _row(moment: int, name: str, email: str, key: str, password_hash: str) -> dict[str, object]:
+def _row(created_at: int, name: str, email: str, key: str, password_hash: str) -> dict[str, object]:
     return {
         "id": uuid4(),
         "email": email,
@@ -146,13 +150,13 @@ def _row(moment: int, name: str, email: str, key: str, password_hash: str) -> di
         "last_name": "",
         "roles": "",
         "is_active": True,
-        "created_at": float(moment),
+        "created_at": float(created_at),
         "password_changed_at": 0.0,
     }
 
 
-def logged_in_as(app: Flask, email: str, name: str) -> None:
-    """Check that a log-in with `email` is the account with this first name."""
+def assert_log_in_finds(app: Flask, email: str, name: str) -> None:
+    """Check that a log-in with `email` finds the account with this first name."""
     person = Person(app.test_client(), email, PASSWORD)
     assert person.log_in().status_code == 200
     answer = person.me().json

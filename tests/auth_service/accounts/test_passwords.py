@@ -1,4 +1,4 @@
-"""Which passwords are accepted, how they are hashed, and how many at once."""
+"""Passwords: the rules for new ones, their hashes, and the limits of the hashing queue."""
 
 import os
 import sys
@@ -43,11 +43,11 @@ SIMILAR = "The password is too similar to the email."
         ("similarity@mail.example", [SIMILAR]),
     ],
 )
-def test_a_password_is_refused_in_the_words_that_clients_know(password: str, complaints: list[str]) -> None:
+def test_a_password_is_refused_with_the_texts_of_django(password: str, complaints: list[str]) -> None:
     assert RULES.complaints(password, "similarity@mail.example") == complaints
 
 
-def test_a_longer_minimum_is_a_setting() -> None:
+def test_the_minimum_length_can_be_set() -> None:
     assert PasswordRules(15).complaints("Tr0ub4dor&3x", "a@b.co") == [
         "This password is too short. It must contain at least 15 characters."
     ]
@@ -70,40 +70,41 @@ COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
 
 
 @pytest.mark.parametrize(
-    ("made", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)]
+    ("set_password", "entered"),
+    [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)],
 )
-def test_a_password_is_the_same_however_its_letters_are_composed(cheap: Passwords, made: str, typed: str) -> None:
+def test_a_password_verifies_in_every_unicode_form(cheap: Passwords, set_password: str, entered: str) -> None:
     """NIST SP 800-63B: keyboards and systems compose letters differently."""
-    assert cheap.verify(typed, cheap.hash(made))
+    assert cheap.verify(entered, cheap.hash(set_password))
 
 
 def test_a_hash_without_normalization_verifies_the_entered_password(cheap: Passwords) -> None:
-    """Its owner logs in as before, and the hash is replaced."""
+    """The result tells the caller to replace the hash."""
     stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
-    with cheap.verifying(DECOMPOSED, stored) as verdict:
-        assert verdict.result() == PasswordCheck(is_right=True, needs_rehash=True)
-    with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as verdict:
-        assert verdict.result() == PasswordCheck(is_right=True)
+    with cheap.verifying(DECOMPOSED, stored) as pending:
+        assert pending.result() == PasswordCheck(is_right=True, needs_rehash=True)
+    with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as pending:
+        assert pending.result() == PasswordCheck(is_right=True)
 
 
 def test_the_time_of_a_verification_depends_only_on_the_entered_password(
     cheap: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The number of verified hashes does not depend on the account or on the form of its hash."""
+    """The number of verified hashes is the same without a hash and with a hash of either Unicode form."""
     hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
-    counted: list[int] = []
+    verified: list[bytes] = []
     verify = argon2id.verify
 
-    def counting(password_hash: bytes, password: bytes) -> bool:
-        counted.append(1)
+    def recording_verify(password_hash: bytes, password: bytes) -> bool:
+        verified.append(password)
         return verify(password_hash, password)
 
-    monkeypatch.setattr(argon2id, "verify", counting)
+    monkeypatch.setattr(argon2id, "verify", recording_verify)
     for password, times in ((DECOMPOSED, 2), (COMPOSED, 1), ("wrong", 1), ("wro\u0308ng", 2)):
         for stored in hashes:
-            counted.clear()
+            verified.clear()
             cheap.verify(password, stored)
-            assert len(counted) == times
+            assert len(verified) == times
 
 
 def test_a_common_password_is_refused_in_any_case_and_unicode_form() -> None:
@@ -120,9 +121,9 @@ def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
 
 
 def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
-    dearer = Passwords(HashCost(time=2, memory=8), max_running=1, max_waiting=0)
+    costlier = Passwords(HashCost(time=2, memory=8), max_running=1, max_waiting=0)
     assert not cheap.is_outdated(cheap.hash("x"))
-    assert dearer.is_outdated(cheap.hash("x"))
+    assert costlier.is_outdated(cheap.hash("x"))
 
 
 @pytest.mark.parametrize(
@@ -133,13 +134,13 @@ def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
     ],
 )
 def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -> None:
-    """Made by argon2-cffi 25.1, the second in two lanes."""
+    """argon2-cffi 25.1 made both hashes, the second one with two lanes."""
     assert cheap.verify("password", stored)
     assert not cheap.verify("passwort", stored)
 
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One hash of the same cost is verified for both, so the time does not tell them apart."""
+    """For both, one hash of the same cost is verified, so the time does not reveal which accounts exist."""
     passwords = Passwords(CHEAP, max_running=1, max_waiting=0)
     stored = passwords.hash("right")
     verified, verify = [], argon2id.verify
@@ -155,7 +156,7 @@ def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pyte
 
 
 def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two are hashed, one waits, the fourth is refused; afterwards the queue is empty."""
+    """Of four passwords two are hashed, one waits and the fourth is refused. Then the queue has room again."""
     passwords = Passwords(CHEAP, max_running=2, max_waiting=1)
     hashing, release = threading.Semaphore(0), threading.Event()
 
@@ -171,50 +172,50 @@ def test_a_full_hashing_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -
     assert hashing.acquire(timeout=5)
     assert hashing.acquire(timeout=5)
     _wait_until_refused(passwords)
-    assert not hashing.acquire(blocking=False), "a third was hashed beside two"
+    assert not hashing.acquire(blocking=False), "three passwords were hashed at once"
     release.set()
     for thread in threads:
         thread.join()
-    assert passwords.hash("free again")
+    assert passwords.hash("there is room again")
 
 
 def test_no_password_waits_longer_than_the_maximum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that waited too long is refused and not hashed later; one that is being hashed is waited for."""
+    """A password that waited too long is refused and never hashed. The wait for a running hash is not limited."""
     passwords = Passwords(CHEAP, max_running=1, max_waiting=5, max_wait=0.05)
     begun, release = threading.Event(), threading.Event()
-    judged: list[bytes] = []
+    verified: list[bytes] = []
 
     def slow(_: bytes, password: bytes) -> bool:
-        judged.append(password)
+        verified.append(password)
         begun.set()
         release.wait(5)
         return True
 
     monkeypatch.setattr(argon2id, "verify", slow)
-    verdicts: list[bool] = []
+    results: list[bool] = []
     stored = passwords.hash("x")
-    first = threading.Thread(target=lambda: verdicts.append(passwords.verify("first", stored)))
+    first = threading.Thread(target=lambda: results.append(passwords.verify("first", stored)))
     first.start()
     assert begun.wait(5)
     with pytest.raises(HashingBusy):
         passwords.verify("second", stored)
     release.set()
     first.join()
-    assert verdicts == [True]
+    assert results == [True]
     assert passwords.verify("third", stored)
-    assert judged == [b"first", b"third"]
+    assert verified == [b"first", b"third"]
 
 
 def test_fifty_parallel_passwords_are_all_hashed() -> None:
-    """With any number of hashing threads."""
+    """One hashing thread is enough: the others wait."""
     passwords = Passwords(CHEAP, max_running=1, max_waiting=100)
     with ThreadPoolExecutor(50) as pool:
-        made = list(pool.map(passwords.hash, ["x"] * 50))
-    assert len(set(made)) == 50
+        hashes = list(pool.map(passwords.hash, ["x"] * 50))
+    assert len(set(hashes)) == 50
 
 
 def _wait_until_refused(passwords: Passwords) -> None:
-    """The third thread may take a moment to enter the queue."""
+    """Wait until the queue is full: the third thread takes a moment to enter it."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if not passwords._slots.acquire(blocking=False):
@@ -223,12 +224,12 @@ def _wait_until_refused(passwords: Passwords) -> None:
             return
         passwords._slots.release()
         time.sleep(0.005)
-    pytest.fail("the line never filled")
+    pytest.fail("the queue did not become full within five seconds")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux alone")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
 def test_hashing_threads_have_a_low_priority() -> None:
-    """Many log-ins leave processor time for refreshes."""
+    """Many log-ins leave processor time for refreshes. Niceness is the inverse of priority."""
     others = set(threading.enumerate())  # among them hashers of other tests, which may be ending
     passwords = Passwords(CHEAP, max_running=1, max_waiting=0)
     passwords.hash("x")

@@ -1,4 +1,4 @@
-"""The audit trail: what an account's owner can read, and what is logged."""
+"""The audit trail: what is recorded, and what the owner of an account can read."""
 
 import json
 import sqlite3
@@ -53,8 +53,8 @@ def test_a_record_has_the_event_time_client_and_session(ann: Person) -> None:
     }
 
 
-def test_everything_that_happens_to_an_account_is_in_its_trail(ann: Person, clock: MovableClock) -> None:
-    """The newest comes first. Refreshes leave no record, because their number grows with use."""
+def test_log_ins_ended_sessions_and_password_changes_are_in_the_trail(ann: Person, clock: MovableClock) -> None:
+    """The newest record is first. Refreshes are not recorded, because their number is not limited."""
     tablet = Person(ann.client, ann.email, "wrong", agent="somebody's tablet")
     tablet.log_in()
     tablet.password = PASSWORD
@@ -94,14 +94,14 @@ def test_a_replay_is_recorded_with_its_session_and_client(ann: Person, clock: Mo
     ann.me()
     clock.move(11)
     Person(ann.client, agent="a thief's").post("/auth/jwt/refresh/", refresh=stolen)
-    thief = ann.client.post("/auth/jwt/refresh/", json={"refresh": stolen}, headers={"User-Agent": "again"})
+    thief = ann.client.post("/auth/jwt/refresh/", json={"refresh": stolen}, headers={"User-Agent": "the thief again"})
     assert thief.status_code == 401
     ann.log_in()
     _, replay, _ = trail(ann)["results"]
     assert (replay["event"], replay["session"], replay["device"]) == ("replay_detected", sid, "a thief's")
 
 
-def test_a_replay_by_logout_is_one_too(ann: Person, clock: MovableClock) -> None:
+def test_a_log_out_with_a_used_token_is_recorded_as_a_replay(ann: Person, clock: MovableClock) -> None:
     stolen = ann.refresh
     ann.refresh_tokens()
     ann.me()
@@ -111,10 +111,10 @@ def test_a_replay_by_logout_is_one_too(ann: Person, clock: MovableClock) -> None
     assert events(ann) == ["login_ok", "replay_detected", "login_ok"]
 
 
-def test_a_browser_login_has_the_browser_as_client_and_a_logout_has_none(
+def test_a_browser_log_in_has_the_browser_as_client_and_a_browser_log_out_has_no_client(
     ann: Person, client: FlaskClient, clock: MovableClock
 ) -> None:
-    """The gateway's own address would be useless."""
+    """The gateway calls for the browser; its own address would be the same in every record."""
     gateway = Gateway(client, clock)
     gateway.open("h1")
     gateway.open("h2", password="wrong")
@@ -126,7 +126,7 @@ def test_a_browser_login_has_the_browser_as_client_and_a_logout_has_none(
 
 
 def test_only_a_keyed_hash_is_kept_of_an_unknown_account_name(ann: Person, database: Path) -> None:
-    """People enter passwords into the wrong field."""
+    """Users sometimes type their password into the e-mail field."""
     for email in ("my-secret-password@example.org", "MY-SECRET-PASSWORD@example.org", "other@example.org"):
         Person(ann.client, email).log_in()
     failed = [row for row in rows(database) if row[0] == "login_failed"]
@@ -137,7 +137,7 @@ def test_only_a_keyed_hash_is_kept_of_an_unknown_account_name(ann: Person, datab
     assert b"my-secret-password" not in database.read_bytes().lower()
 
 
-def test_an_owner_reads_only_the_own_trail(ann: Person, bob: Person) -> None:
+def test_a_user_reads_only_the_trail_of_the_own_account(ann: Person, bob: Person) -> None:
     Person(bob.client, bob.email, "wrong").log_in()
     assert events(ann) == ["login_ok"]
     assert events(bob) == ["login_failed", "login_ok"]
@@ -173,12 +173,12 @@ def test_a_page_is_never_larger_than_a_hundred(ann: Person, database: Path, requ
 
 
 @pytest.mark.parametrize("page", ["0", "2", "-1", "x", "1.5", "9" * 30, "%00", "²"])
-def test_a_page_that_does_not_exist_is_a_404(ann: Person, page: str) -> None:
+def test_a_page_that_does_not_exist_is_answered_404(ann: Person, page: str) -> None:
     answer = ann.call("GET", f"/auth/audit/?page={page}")
     assert (answer.status_code, answer.json) == (404, {"detail": "Invalid page."})
 
 
-def test_the_trail_outlives_the_account(ann: Person, operator: Operator, database: Path) -> None:
+def test_the_trail_is_kept_when_the_account_is_deleted(ann: Person, operator: Operator, database: Path) -> None:
     operator.deactivate(ann.email)
     operator.activate(ann.email)
     ann.log_in()
@@ -195,7 +195,7 @@ def test_the_trail_outlives_the_account(ann: Person, operator: Operator, databas
 
 
 def break_inserts_into(table: str) -> Any:
-    """Return a listener that makes the database refuse new rows of a table: it changes the name in the statement."""
+    """Return a listener that makes inserts into a table fail, by changing the table's name in the statement."""
 
     def change(_: object, __: object, statement: str, parameters: object, *___: object) -> tuple[str, object]:
         return statement.replace(f"INSERT INTO {table}", "INSERT INTO missing"), parameters
@@ -203,8 +203,10 @@ def break_inserts_into(table: str) -> Any:
     return change
 
 
-def test_a_change_that_cannot_be_recorded_does_not_happen(app: Flask, ann: Person, database: Path) -> None:
-    """A log-in, log-out or password change that cannot be recorded is a 503 and changes nothing."""
+def test_a_change_that_cannot_be_recorded_is_answered_503_and_not_made(
+    app: Flask, ann: Person, database: Path
+) -> None:
+    """This holds for log-ins, log-outs and password changes."""
     refuse = break_inserts_into("audit_events")
     with app.app_context():
         engine = db.engine
@@ -229,8 +231,8 @@ def test_a_change_that_cannot_be_recorded_does_not_happen(app: Flask, ann: Perso
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
-def test_no_answer_contains_the_host_of_the_request(app: Flask, ann: Person, operator: Operator) -> None:
-    """Links have no host: a forged Host header must not decide where a client sends its token next."""
+def test_no_response_contains_the_host_of_the_request(app: Flask, ann: Person, operator: Operator) -> None:
+    """Links have no host. Otherwise a forged Host field would decide where a client sends its token next."""
     operator.grant(ann.email, "staff")
     for _ in range(3):
         ann.log_in()

@@ -1,4 +1,4 @@
-"""A browser holds a session by a handle, which the gateway exchanges for access tokens."""
+"""Browser sessions: the gateway exchanges the handle of a browser for access tokens."""
 
 import sqlite3
 from pathlib import Path
@@ -24,7 +24,7 @@ def gateway(client: FlaskClient, clock: MovableClock) -> Gateway:
     return Gateway(client, clock)
 
 
-def test_a_login_gives_an_access_token_and_no_refresh_token(
+def test_a_log_in_returns_an_access_token_and_no_refresh_token(
     gateway: Gateway, ann: Person, clock: MovableClock
 ) -> None:
     answer = gateway.open("h1")
@@ -37,14 +37,14 @@ def test_a_login_gives_an_access_token_and_no_refresh_token(
     assert ann.me(answer.json["access"]).status_code == 200
 
 
-def test_the_row_holds_the_hash_and_never_the_handle(gateway: Gateway, ann: Person, database: Path) -> None:
+def test_the_row_has_the_hash_and_not_the_handle(gateway: Gateway, ann: Person, database: Path) -> None:
     gateway.open("h1")
     with sqlite3.connect(database) as connection:
         rows = connection.execute("SELECT handle_hash, device, address FROM sessions WHERE handle_hash NOT NULL")
         assert rows.fetchall() == [(hash_of("h1"), "ann's browser", "203.0.113.7")]
 
 
-def test_wrong_credentials_are_refused_in_the_contracts_words(gateway: Gateway, ann: Person) -> None:
+def test_wrong_credentials_are_refused_with_the_text_that_clients_know(gateway: Gateway, ann: Person) -> None:
     wrong, unknown = gateway.open("h1", password="wrong"), gateway.open("h1", email="nobody@example.org")
     for answer in (wrong, unknown):
         assert answer.status_code == 401
@@ -70,7 +70,7 @@ def test_a_handle_belongs_to_one_session(gateway: Gateway, ann: Person) -> None:
     assert gateway.exchange("h1").status_code == 200
 
 
-def test_an_exchange_gives_a_fresh_token_of_the_same_session(
+def test_an_exchange_returns_a_new_token_of_the_same_session(
     gateway: Gateway, ann: Person, clock: MovableClock
 ) -> None:
     first = gateway.open("h1").json
@@ -93,8 +93,10 @@ def test_an_unknown_handle_has_no_session(gateway: Gateway) -> None:
     assert answer.json["ended_seconds_ago"] is None
 
 
-def test_an_exchange_says_how_long_ago_the_session_ended(gateway: Gateway, ann: Person, clock: MovableClock) -> None:
-    """It tells the gateway whether a log-in may just have replaced the handle in the browser."""
+def test_a_refused_exchange_contains_how_long_ago_the_session_ended(
+    gateway: Gateway, ann: Person, clock: MovableClock
+) -> None:
+    """The gateway needs it to see whether a log-in may just have replaced the handle in the browser."""
     gateway.open("h1")
     gateway.end("h1")
     clock.move(7)
@@ -103,7 +105,7 @@ def test_an_exchange_says_how_long_ago_the_session_ended(gateway: Gateway, ann: 
     assert (answer["code"], answer["ended_seconds_ago"]) == ("session_ended", 7.0)
 
 
-def test_use_keeps_a_session_from_idling_out(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:
+def test_an_exchange_restarts_the_idle_time(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:
     gateway = Gateway(make_app(REFRESH_TOKEN_LIFETIME="1000").test_client(), clock)
     gateway.open("h1")
     for _ in range(5):
@@ -113,18 +115,20 @@ def test_use_keeps_a_session_from_idling_out(make_app: MakeApp, ann: Person, clo
     assert gateway.exchange("h1").status_code == 404
 
 
-def test_no_use_keeps_a_session_beyond_its_absolute_end(make_app: MakeApp, ann: Person, clock: MovableClock) -> None:
+def test_an_exchange_does_not_extend_the_absolute_lifetime(
+    make_app: MakeApp, ann: Person, clock: MovableClock
+) -> None:
     gateway = Gateway(make_app(SESSION_LIFETIME="100").test_client(), clock)
     gateway.open("h1")
     clock.move(99)
-    late = gateway.exchange("h1").json
-    assert late is not None
-    assert claims_of(late["access"])["exp"] <= late["expires_at"]
+    last = gateway.exchange("h1").json
+    assert last is not None
+    assert claims_of(last["access"])["exp"] <= last["expires_at"]
     clock.move(1)
     assert gateway.exchange("h1").status_code == 404
 
 
-def test_an_exchange_writes_at_most_once_a_minute(
+def test_exchanges_write_the_row_at_most_once_a_minute(
     gateway: Gateway, ann: Person, clock: MovableClock, database: Path
 ) -> None:
     gateway.open("h1")
@@ -143,7 +147,7 @@ def test_an_exchange_writes_at_most_once_a_minute(
     assert last_used_at() == clock()
 
 
-def test_a_logout_ends_the_session_and_is_published(gateway: Gateway, ann: Person, redis: Redis) -> None:
+def test_a_log_out_ends_the_session_and_is_published(gateway: Gateway, ann: Person, redis: Redis) -> None:
     opened = gateway.open("h1").json
     assert opened is not None
     assert gateway.end("h1").status_code == 204
@@ -154,20 +158,20 @@ def test_a_logout_ends_the_session_and_is_published(gateway: Gateway, ann: Perso
     assert published == [claims_of(opened["access"])["sid"]]
 
 
-def test_a_logout_can_be_repeated(gateway: Gateway, ann: Person) -> None:
+def test_a_log_out_can_be_repeated(gateway: Gateway, ann: Person) -> None:
     gateway.open("h1")
     assert [gateway.end(handle).status_code for handle in ("h1", "h1", "never opened")] == [204, 204, 204]
 
 
-def test_a_deactivated_user_has_no_session(gateway: Gateway, ann: Person, database: Path) -> None:
-    """Also if the session itself has not ended, as after a restored backup."""
+def test_the_handle_of_a_deactivated_user_is_refused(gateway: Gateway, ann: Person, database: Path) -> None:
+    """Even if the session has not ended, as after a backup was restored."""
     gateway.open("h1")
     with sqlite3.connect(database) as connection:
         connection.execute("UPDATE users SET is_active = 0")
     assert gateway.exchange("h1").status_code == 404
 
 
-def test_a_changed_password_ends_browsers_sessions(gateway: Gateway, ann: Person) -> None:
+def test_a_password_change_ends_browser_sessions(gateway: Gateway, ann: Person) -> None:
     gateway.open("h1")
     assert ann.set_password("An0ther-g00d-one").status_code == 204
     assert gateway.exchange("h1").status_code == 404
@@ -176,6 +180,7 @@ def test_a_changed_password_ends_browsers_sessions(gateway: Gateway, ann: Person
 
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
 def test_only_the_gateway_may_call(client: FlaskClient, gateway: Gateway, ann: Person, path: str) -> None:
+    """A request without a valid peer token is answered 403 and changes nothing."""
     gateway.open("h1")
     answer = client.post(path, json={"handle_hash": hash_of("h1")}, headers={"X-Peer": ann.access})
     assert answer.status_code == 403
@@ -184,7 +189,7 @@ def test_only_the_gateway_may_call(client: FlaskClient, gateway: Gateway, ann: P
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b'{"handle_hash": "\\u0000"}', b"\xff"], ids=repr)
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
-def test_an_invalid_body_is_a_client_error(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
+def test_an_invalid_body_is_answered_400(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
     peer = gateway.call(path).request.headers["X-Peer"]
     headers = {"X-Peer": peer, "Content-Type": "application/json"}
     assert client.post(path, data=body, headers=headers).status_code == 400

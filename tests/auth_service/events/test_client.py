@@ -1,4 +1,4 @@
-"""The client that an event names: the request's own, or the one on whose behalf the gateway calls."""
+"""The client of an event: the client of the request, or the one for which the gateway calls."""
 
 from flask import Flask
 
@@ -19,12 +19,12 @@ def test_a_requests_client_is_its_user_agent_and_address(app: Flask) -> None:
         assert client_of_request() == Client("a phone", "192.0.2.7")
 
 
-def test_an_address_is_cut_to_its_column(app: Flask) -> None:
+def test_a_long_address_is_truncated(app: Flask) -> None:
     with app.test_request_context("/", environ_base={"REMOTE_ADDR": "x" * 100}):
         assert client_of_request().address == "x" * MAX_ADDRESS
 
 
-def test_the_gateway_names_the_client_for_which_it_calls(app: Flask) -> None:
+def test_the_gateway_sets_the_client_of_its_own_request_only(app: Flask) -> None:
     with app.test_request_context("/", headers={"User-Agent": "the gateway"}):
         set_client_of_request(BROWSER)
         assert client_of_request() == BROWSER
@@ -32,7 +32,7 @@ def test_the_gateway_names_the_client_for_which_it_calls(app: Flask) -> None:
         assert client_of_request().device == "another"
 
 
-def test_a_command_has_no_client(app: Flask) -> None:
+def test_the_client_of_a_command_is_unknown(app: Flask) -> None:
     assert client_of_request() == UNKNOWN_CLIENT
     with app.app_context():
         assert client_of_request() == UNKNOWN_CLIENT

@@ -1,4 +1,4 @@
-"""A background job runs again and again, also after an error."""
+"""A background job runs at its interval, also after an error."""
 
 import threading
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ def test_a_job_runs_in_an_application_context(app: Flask) -> None:
     assert PeriodicJob(app, "test", 60, lambda: current_app.name).run_once() == app.name
 
 
-def test_a_job_that_fails_is_logged_and_runs_again(app: Flask) -> None:
-    """An unavailable database is a warning; any other error is a defect with a traceback."""
+def test_an_error_of_a_job_is_logged_and_the_job_runs_again(app: Flask) -> None:
+    """An unavailable database is a warning with its text; any other error is a defect with a traceback."""
     outcomes: Iterator[Exception | int] = iter([StoreUnavailable("away"), ValueError("broken"), 3])
 
     def work() -> int:
@@ -32,9 +32,10 @@ def test_a_job_that_fails_is_logged_and_runs_again(app: Flask) -> None:
         ("job_failed", "error", "test"),
     ]
     assert logged[0]["error"] == "away"
+    assert logged[1]["exc_info"]
 
 
-def test_the_thread_outlives_an_error_and_stops_on_request(app: Flask) -> None:
+def test_the_thread_continues_after_an_error_and_stops_on_request(app: Flask) -> None:
     runs = 0
     has_run_three_times = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What the retention job deletes, and when."""
+"""The retention job deletes audit records and sessions when their time is over."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -17,7 +17,8 @@ DAY = 86_400
 pytestmark = pytest.mark.usefixtures("in_context")
 
 
-def record(at: float, number: int = 1) -> None:
+def add_records(at: float, number: int = 1) -> None:
+    """Store audit records of the time `at`."""
     rows = [{"at": at, "event": "x", "address": "", "device": "", "detail": {}}] * number
     db.session.execute(insert(AuditRow), rows)
     db.session.commit()
@@ -27,16 +28,16 @@ def recorded_at() -> list[float]:
     return list(db.session.scalars(select(AuditRow.at).order_by(AuditRow.at)))
 
 
-def test_audit_records_are_deleted_after_their_retention(parts: Services, clock: MovableClock) -> None:
+def test_audit_records_are_deleted_after_ninety_days(parts: Services, clock: MovableClock) -> None:
     for age in (91, 90.5, 90, 89, 0):
-        record(clock() - age * DAY)
+        add_records(clock() - age * DAY)
     assert parts.retention.run_once() == 2
     assert recorded_at() == [clock() - age * DAY for age in (90, 89, 0)]
 
 
-def test_the_retention_is_a_setting(make_app: MakeApp, clock: MovableClock) -> None:
+def test_the_retention_of_audit_records_can_be_set(make_app: MakeApp, clock: MovableClock) -> None:
     app = make_app(AUDIT_RETENTION="1")
-    record(clock() - 2 * DAY)
+    add_records(clock() - 2 * DAY)
     parts = app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
     assert parts.retention.run_once() == 1
@@ -47,7 +48,7 @@ def test_batches_are_small_and_a_run_is_bounded(
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 10)
     monkeypatch.setattr(retention, "MAX_BATCHES", 3)
-    record(0.0, 45)
+    add_records(0.0, 45)
     assert [parts.retention.run_once() for _ in range(3)] == [30, 15, 0]
 
 

@@ -1,6 +1,6 @@
-"""Lifetimes that change while sessions are live: ended sessions stay ended under every setting.
+"""Lifetimes that are changed while sessions are live: an ended session stays ended, and a live one stays live.
 
-The service is started again with other settings on the same database; real parts of the gateway read its feed.
+Each test restarts the service with other settings on the same database. Real modules of the gateway read its feed.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from auth_service.services import services
+from contract.claims import LEEWAY
 from contract.revocation import EPOCH, STREAM
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.worker.background_tasks import BackgroundTasks
@@ -57,7 +58,7 @@ def deactivate(person: Person, app: Flask) -> object:
         return services().users.deactivate(user, services().clock())
 
 
-def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
+def read_feed(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
     """Make the gateway read the whole feed and drop the records that it no longer needs."""
 
     async def read() -> None:
@@ -66,7 +67,7 @@ def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
         jobs = BackgroundTasks([feed.follow])
         jobs.start()
         async with asyncio.timeout(5):
-            while not feed.loaded:  # noqa: ASYNC110 - a server is read
+            while not feed.loaded:  # noqa: ASYNC110 - waits for a real server
                 await asyncio.sleep(0.005)
         await jobs.stop()
         await redis.aclose()
@@ -83,7 +84,7 @@ def learn(gateway: GatewayInFront, clock: MovableClock, redis_url: str) -> None:
         ("ACCESS_TOKEN_LIFETIME", "3600", "5", deactivate),
     ],
 )
-def test_the_tokens_of_an_ended_session_stay_refused_until_they_expire(
+def test_tokens_of_an_ended_session_are_refused_until_they_expire(
     make_app: MakeApp,
     redis: Redis,
     valkey: str,
@@ -94,40 +95,38 @@ def test_the_tokens_of_an_ended_session_stay_refused_until_they_expire(
     after: str,
     end: End,
 ) -> None:
-    """At gateways that keep running, at new ones, and after Redis came back empty."""
-    issuing = make_app(**{name: before})
-    person = Person(issuing.test_client())
+    """By gateways that keep running, by new ones, and after Redis was emptied."""
+    issuing_app = make_app(**{name: before})
+    person = Person(issuing_app.test_client())
     person.register()
     person.log_in()
     expires_at = claims_of(person.access)["exp"]
-    running = GatewayInFront(issuing.test_client(), clock, valkey, tmp_path)
+    running = GatewayInFront(issuing_app.test_client(), clock, valkey, tmp_path)
     assert running.ask("/api/x", access=person.access).status == 200
-    restarted = make_app(**{name: after})
-    person.client = restarted.test_client()
-    end(person, restarted)
-    spent = person.refresh
-    with restarted.app_context():
+    restarted_app = make_app(**{name: after})
+    person.client = restarted_app.test_client()
+    end(person, restarted_app)
+    with restarted_app.app_context():
         republishing = services().republishing
-    steps = [0.0, 12.0, 240.0, 1_000.0, 2_300.0]
-    for seconds in [step for step in steps if clock() + step < expires_at + 10]:
+    for seconds in (0.0, 12.0, 240.0, 1_000.0, 2_300.0):
         clock.move(seconds)
-        if clock() >= expires_at + 10:
+        if clock() >= expires_at + LEEWAY:
             break
         for emptied in (False, True):
             if emptied:
                 redis.delete(STREAM, EPOCH)
                 republishing.run_once()
-            starting = GatewayInFront(restarted.test_client(), clock, valkey, tmp_path)
+            starting = GatewayInFront(restarted_app.test_client(), clock, valkey, tmp_path)
             for gateway in (running, starting):
-                learn(gateway, clock, valkey)
+                read_feed(gateway, clock, valkey)
                 refused = gateway.ask("/api/x", access=person.access)
                 assert (refused.status, refused.code) == (401, "token_revoked")
-        assert person.refresh_with(spent).status_code == 401
+        assert person.refresh_tokens().status_code == 401
         assert person.me().status_code == 401
 
 
 @pytest.mark.parametrize(("name", "before", "after"), CHANGES)
-def test_a_change_of_lifetimes_ends_no_session_before_its_time(
+def test_a_changed_lifetime_ends_no_live_session(
     make_app: MakeApp, clock: MovableClock, valkey: str, tmp_path: Path, name: str, before: str, after: str
 ) -> None:
     issuing = make_app(**{name: before})
@@ -149,17 +148,19 @@ def test_a_change_of_lifetimes_ends_no_session_before_its_time(
 def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
     make_app: MakeApp, redis: Redis, valkey: str, clock: MovableClock, tmp_path: Path
 ) -> None:
-    """An exchange that need not be recorded as use still issues a token, which may outlive all earlier ones."""
-    brief = make_app(ACCESS_TOKEN_LIFETIME="5")
-    Person(brief.test_client()).register()
-    handle = GatewayInFront(brief.test_client(), clock, valkey, tmp_path).log_in("ann@example.org", "Tr0ub4dor&3x")
-    long = make_app(ACCESS_TOKEN_LIFETIME="3600").test_client()
-    gateway = GatewayInFront(long, clock, valkey, tmp_path)
+    """An exchange shortly after another does not record its use, but its token may live longer than earlier ones."""
+    short_app = make_app(ACCESS_TOKEN_LIFETIME="5")
+    Person(short_app.test_client()).register()
+    handle = GatewayInFront(short_app.test_client(), clock, valkey, tmp_path).log_in(
+        "ann@example.org", "Tr0ub4dor&3x"
+    )
+    long_client = make_app(ACCESS_TOKEN_LIFETIME="3600").test_client()
+    gateway = GatewayInFront(long_client, clock, valkey, tmp_path)
     clock.move(1)
     assert gateway.ask("/api/x", handle=handle).status == 200
     access = asyncio.run(gateway.sessions.get_grant(handle)).access
-    brief_again = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
-    asyncio.run(brief_again.sessions.log_out(handle))
+    restarted_gateway = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
+    asyncio.run(restarted_gateway.sessions.log_out(handle))
     clock.move(3_000)
-    learn(brief_again, clock, valkey)
-    assert brief_again.ask("/api/x", access=access).code == "token_revoked"
+    read_feed(restarted_gateway, clock, valkey)
+    assert restarted_gateway.ask("/api/x", access=access).code == "token_revoked"

@@ -1,4 +1,4 @@
-"""Which tokens count as seen, for every way in which a client holds its tokens: those that it presented."""
+"""Only tokens that a client has presented count as seen, whether it, the gateway or a browser cookie holds them."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
-def test_a_lost_answer_costs_no_session(
+def test_a_client_that_repeats_a_request_after_a_lost_response_stays_logged_in(
     ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
 ) -> None:
-    """The gateway fetches a successor that never reaches the client, which repeats its request twice."""
+    """The gateway fetches a successor for each of three requests, and no response reaches the client."""
     clock.move(AFTER_EXPIRY)
     for _ in range(3):
         outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
@@ -38,7 +38,7 @@ def test_a_lost_answer_costs_no_session(
 def test_a_successor_that_the_client_presents_counts_as_seen(
     ann: Person, gateway: GatewayInFront, operator: Operator, clock: MovableClock, path: str
 ) -> None:
-    """Also at the worker that fetched it; afterwards the spent token is a replay."""
+    """Also at the worker that fetched it. Afterwards, the used token is a replay."""
     clock.move(AFTER_EXPIRY)
     fresh = gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh
     assert fresh
@@ -50,16 +50,16 @@ def test_a_successor_that_the_client_presents_counts_as_seen(
     assert operator.session_of(ann.access).revoked_at == clock()
 
 
-def test_a_client_cannot_hide_that_it_uses_a_token(ann: Person, client: FlaskClient, operator: Operator) -> None:
-    """The header that only the gateway may send is ignored from others, and for another token."""
+def test_a_client_cannot_mark_its_token_as_fetched(ann: Person, client: FlaskClient, operator: Operator) -> None:
+    """X-Fetched-Token is ignored unless it has the valid MAC, which only the gateway can compute."""
     ann.refresh_tokens()
-    for seal in ("", "junk", "0" * 64, ann.access, "\xe9"):
-        headers = {"Authorization": f"Bearer {ann.access}", "X-Fetched-Token": seal}
+    for mac in ("", "junk", "0" * 64, ann.access, "\xe9"):
+        headers = {"Authorization": f"Bearer {ann.access}", "X-Fetched-Token": mac}
         assert client.get("/auth/users/me/", headers=headers).status_code == 200
         assert operator.session_of(ann.access).seen_generation == 1
 
 
-def test_a_browser_token_is_not_reported_and_its_session_never_rotates(ann: Person, gateway: GatewayInFront) -> None:
+def test_a_token_of_a_browser_session_is_not_reported(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
     assert gateway.ask("/api/x", handle=handle).status == 200
     assert gateway.ask("/auth/users/me/", handle=handle).status == 200
@@ -67,10 +67,10 @@ def test_a_browser_token_is_not_reported_and_its_session_never_rotates(ann: Pers
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/auth/users/me/"])
-def test_the_gateways_leeway_locks_no_client_out_of_the_auth_service(
+def test_a_token_that_expired_within_the_leeway_works_for_every_upstream(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, path: str
 ) -> None:
-    """The gateway accepts an expired token for ten seconds more and refreshes it before it calls the auth service."""
+    """The auth service has no leeway, so the gateway refreshes an expired token before it sends it there."""
     clock.move(299.9)
     assert gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh is None
     clock.move(0.1)
@@ -79,7 +79,7 @@ def test_the_gateways_leeway_locks_no_client_out_of_the_auth_service(
     assert (outcome.status, outcome.fresh is not None) == (200, True)
 
 
-# --- random histories in every mode at once ----------------------------------------------------------------------
+# --- random histories with all three clients ----------------------------------------------------------------------
 
 STEPS = st.lists(
     st.tuples(
@@ -101,34 +101,34 @@ def test_no_honest_client_is_logged_out_and_no_stolen_token_is_accepted_late(
 ) -> None:
     """A client that refreshes itself, one whose tokens the gateway refreshes, and a browser; responses may be lost.
 
-    In the end a thief comes with a token whose successor was presented: then the session ends.
+    At the end a thief presents a token whose successor was presented. It is refused, and the session ends.
     """
     bearer, refreshing = Person(ann.client, ann.email), Person(ann.client, ann.email)
     bearer.log_in()
     refreshing.log_in()
     handle = gateway.log_in(ann.email, PASSWORD)
-    stolen, used = refreshing.refresh, False
-    for mode, path, fate, reported, seconds in steps:
+    stolen, is_successor_presented = refreshing.refresh, False
+    for mode, path, response, is_reported, seconds in steps:
         clock.move(seconds)
         if mode == "cookie":
             assert gateway.ask(path, handle=handle).status == 200
         elif mode == "bearer":
             answer = bearer.refresh_with(bearer.refresh)
             assert answer.status_code == 200
-            if fate == "arrives" and answer.json:
+            if response == "arrives" and answer.json:
                 bearer.access, bearer.refresh = answer.json["access"], answer.json["refresh"]
                 assert gateway.ask(path, access=bearer.access).status == 200
         else:
             outcome = gateway.ask(path, access=refreshing.access, refresh=refreshing.refresh)
             assert outcome.status == 200
-            used = used or (refreshing.refresh != stolen)
-            if fate == "arrives" and outcome.fresh:
+            is_successor_presented = is_successor_presented or refreshing.refresh != stolen
+            if response == "arrives" and outcome.fresh:
                 refreshing.access, refreshing.refresh = outcome.fresh.access, outcome.fresh.refresh
-        if reported:
+        if is_reported:
             gateway.report()
     gateway.report()
     clock.move(AFTER_GRACE)
-    if used:
+    if is_successor_presented:
         assert refreshing.refresh_with(stolen).status_code == 401
         clock.move(AFTER_EXPIRY)
         assert gateway.ask("/api/x", access=refreshing.access, refresh=refreshing.refresh).status == 401

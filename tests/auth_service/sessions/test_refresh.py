@@ -1,4 +1,4 @@
-"""A refresh against the session store: what is decided is written, and a lost race is decided again."""
+"""Refreshing a session in the store: the decision is written, and repeated if another request was first."""
 
 from collections.abc import Callable
 from uuid import UUID, uuid4
@@ -33,14 +33,14 @@ def refresh(parts: Services, session: Session, presented: int, now: float) -> Re
     return refreshed
 
 
-def test_a_rotation_is_stored_as_it_was_decided(parts: Services, session: Session, clock: MovableClock) -> None:
+def test_the_state_after_a_rotation_is_stored(parts: Services, session: Session, clock: MovableClock) -> None:
     clock.move(5)
     refreshed = refresh(parts, session, 0, clock())
     assert refreshed.decision == Rotate()
     assert parts.sessions.find(session.sid) == refreshed.session
 
 
-def test_a_rotation_never_moves_the_absolute_end(parts: Services, session: Session, clock: MovableClock) -> None:
+def test_a_rotation_does_not_change_the_absolute_end(parts: Services, session: Session, clock: MovableClock) -> None:
     for presented in range(5):
         clock.move(100)
         assert refresh(parts, session, presented, clock()).session.state.expires_at == session.state.expires_at
@@ -77,8 +77,10 @@ def test_a_replay_ends_the_session(parts: Services, session: Session, clock: Mov
     assert found.state.revoked_at == clock()
 
 
-def after_the_first_read(parts: Services, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
-    """Let another worker `change` the session between the first read of a refresh and its write."""
+def change_after_the_first_read(
+    parts: Services, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]
+) -> None:
+    """Call `change` between the first read of a refresh and its write, as another worker might."""
     find = parts.sessions.find_with_user
 
     def find_then_change(sid: str, user_id: UUID) -> SessionWithUser | None:
@@ -93,7 +95,7 @@ def after_the_first_read(parts: Services, monkeypatch: pytest.MonkeyPatch, chang
 @pytest.mark.parametrize(
     ("is_end", "decision", "generation"), [(False, ReissueSuccessor(restarts_grace=True), 1), (True, Ended(), 0)]
 )
-def test_a_lost_race_is_decided_again(
+def test_a_refresh_decides_again_if_another_request_was_first(
     parts: Services,
     session: Session,
     clock: MovableClock,
@@ -102,20 +104,20 @@ def test_a_lost_race_is_decided_again(
     decision: Decision,
     generation: int,
 ) -> None:
-    """Another worker rotates, and this one issues the same successor; or it ends the session, which stays ended."""
+    """If the other request rotated, the result is the same successor. If it ended the session, it stays ended."""
 
     changes: dict[bool, Callable[[], object]] = {
         True: lambda: parts.sessions.end(session.sid, clock(), EndReason.LOGOUT),
         False: lambda: refresh(parts, session, 0, clock()),
     }
-    after_the_first_read(parts, monkeypatch, changes[is_end])
+    change_after_the_first_read(parts, monkeypatch, changes[is_end])
     refreshed = refresh(parts, session, 0, clock())
     assert refreshed.decision == decision
     assert refreshed.session.state.generation == generation
     assert parts.sessions.find(session.sid) == refreshed.session
 
 
-def test_a_refresh_that_loses_every_race_gives_up(
+def test_a_refresh_whose_writes_all_fail_raises_refresh_conflict(
     parts: Services, session: Session, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parts.sessions, "replace", lambda *_, **__: False)

@@ -1,4 +1,4 @@
-"""Random histories of a session: no honest client's session ends, and every late use of a stolen token is noticed."""
+"""Random histories of a session: honest clients stay logged in, and a late use of a stolen token ends the session."""
 
 from dataclasses import dataclass, replace
 
@@ -20,7 +20,7 @@ from auth_service.sessions.refresh_policy import (
 
 GRACE = 10.0
 POLICY = RefreshPolicy(grace=GRACE, confirm=True, idle_lifetime=10**9)
-MOST_TABS = 4
+MAX_TABS = 4
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Histories(RuleBasedStateMachine):
         self.state = SessionState(0, 0, 0.0, (), expires_at=10**9, revoked_at=None)
         self.stored = 0
         self.in_flight: list[Request] = []
-        self.spent_since: dict[int, float] = {}
+        self.used_since: dict[int, float] = {}
         self.seen_since: dict[int, float] = {}
-        self.thief_came = False
+        self.has_thief_come = False
 
     @rule(seconds=st.floats(0, 3) | st.sampled_from([GRACE - 0.1]))
     def time_passes(self, seconds: float) -> None:
-        """No request takes as long as the grace time, by the definition of the grace time."""
+        """Let time pass. No request takes as long as the grace time: an operator sets the grace time accordingly."""
         if not any(self.now + seconds - request.sent_at >= GRACE for request in self.in_flight):
             self.now += seconds
 
@@ -55,35 +55,35 @@ class Histories(RuleBasedStateMachine):
     def days_pass(self, seconds: float) -> None:
         self.now += seconds
 
-    @precondition(lambda self: len(self.in_flight) < MOST_TABS)
+    @precondition(lambda self: len(self.in_flight) < MAX_TABS)
     @rule()
     def a_tab_sends_its_token(self) -> None:
         self.in_flight.append(Request(self.stored, self.now))
 
     @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), arrives=st.booleans())
-    def the_service_answers(self, data: st.DataObject, arrives: bool) -> None:
-        """Responses arrive in any order; after a lost one the tab keeps its stored token."""
+    def the_service_responds(self, data: st.DataObject, arrives: bool) -> None:
+        """Respond to any request. If the response is lost, the tabs keep their stored token."""
         request = self.in_flight.pop(data.draw(st.integers(0, len(self.in_flight) - 1)))
-        served = self.present(request.token)
-        if not self.thief_came:
-            assert served is not None, f"an honest token of generation {request.token} was refused: {self.state}"
-        if served is not None and arrives:
-            self.stored = max(self.stored, served)
+        issued = self.present(request.token)
+        if not self.has_thief_come:
+            assert issued is not None, f"an honest token of generation {request.token} was refused: {self.state}"
+        if issued is not None and arrives:
+            self.stored = max(self.stored, issued)
 
     @rule()
     def the_stored_token_is_used(self) -> None:
-        """An access token of the same generation reaches a gateway, which reports it."""
+        """Use an access token of the same generation at a gateway, which reports it."""
         if self.state.revoked_at is None:
             self.see(self.stored)
             self.state = replace(self.state, seen_generation=max(self.state.seen_generation, self.stored))
 
-    @precondition(lambda self: self.late_spoils())
+    @precondition(lambda self: self.tokens_for_a_replay())
     @rule(data=st.data())
-    def a_thief_presents_a_spent_token(self, data: st.DataObject) -> None:
-        """A token whose successor was seen, presented after the grace time: it is refused and ends the session."""
-        stolen = data.draw(st.sampled_from(self.late_spoils()))
-        self.thief_came = True
+    def a_thief_presents_a_used_token(self, data: st.DataObject) -> None:
+        """Present a token whose successor was seen, after its grace time: it is refused, and the session ends."""
+        stolen = data.draw(st.sampled_from(self.tokens_for_a_replay()))
+        self.has_thief_come = True
         assert self.present(stolen) is None
         assert self.state.revoked_at is not None
         assert decide(self.state, self.state.generation, self.now, POLICY) == Ended()
@@ -93,11 +93,11 @@ class Histories(RuleBasedStateMachine):
         assert len(self.state.recent_rotations) <= 8
         assert self.state.seen_generation <= self.state.generation
 
-    def late_spoils(self) -> list[int]:
-        """Return the spent tokens whose grace time is over and whose successor was seen."""
+    def tokens_for_a_replay(self) -> list[int]:
+        """Return the used tokens whose grace time is over and whose successor was seen."""
         return [
             token
-            for token, since in self.spent_since.items()
+            for token, since in self.used_since.items()
             if self.now - since >= GRACE and token + 1 in self.seen_since
         ]
 
@@ -107,12 +107,12 @@ class Histories(RuleBasedStateMachine):
         self.state = apply_decision(self.state, decision, self.now, POLICY)
         match decision:
             case Rotate():
-                self.spent_since[token] = self.now
+                self.used_since[token] = self.now
                 self.see(token)
                 return self.state.generation
             case ReissueSuccessor():
                 if decision.restarts_grace:
-                    self.spent_since[token] = self.now
+                    self.used_since[token] = self.now
                 return self.state.generation
             case ReissuePresented():
                 self.see(token)

@@ -1,4 +1,4 @@
-"""The decision on a presented refresh token, line by line."""
+"""The refresh policy: a case for each row of its table, and the state after each decision."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ STRICT = replace(DEFAULT, grace=0, confirm=False)
 
 
 def session(generation: int, *ages: float, seen: int | None = None) -> SessionState:
-    """Return a session with rotations `ages` seconds before NOW; its newest token is unseen if `seen` is less."""
+    """Return a session that was rotated `ages` seconds before NOW; `seen` is its seen generation."""
     rotations = tuple(NOW - age for age in ages)
     return SessionState(
         generation=generation,
@@ -47,8 +47,8 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
 @pytest.mark.parametrize(
     ("case", "state", "presented", "policy", "expected"),
     [
-        ("fresh from login", session(0), 0, DEFAULT, Rotate()),
-        ("current, quiet for long", session(3, DAY), 3, DEFAULT, Rotate()),
+        ("the token of the log-in", session(0), 0, DEFAULT, Rotate()),
+        ("current, last rotation long ago", session(3, DAY), 3, DEFAULT, Rotate()),
         ("current, successor unseen", session(3, 1, seen=2), 3, DEFAULT, Rotate()),
         ("current, seven recent", session(9, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
         ("current, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissuePresented()),
@@ -75,7 +75,7 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("two before, unseen, both past grace", session(5, DAY, DAY, seen=4), 3, DEFAULT, Replay()),
         ("eight before, all inside grace", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 1, DEFAULT, ReissueSuccessor(False)),
         ("nine before", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 0, DEFAULT, Replay()),
-        ("a generation that never was", session(3, 1), 4, DEFAULT, Replay()),
+        ("a generation that was never issued", session(3, 1), 4, DEFAULT, Replay()),
         ("strict: current", session(3, 0), 3, STRICT, Rotate()),
         ("strict: one before, the same second", session(3, 0, seen=2), 2, STRICT, Replay()),
         ("strict: one before, clocks apart", session(3, -5, seen=2), 2, STRICT, Replay()),
@@ -90,7 +90,7 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("clocks apart: a rotation in the future is recent", session(3, -5), 2, DEFAULT, ReissueSuccessor(False)),
     ],
 )
-def test_the_first_line_of_the_table_that_applies_decides(
+def test_the_first_row_of_the_table_that_applies_decides(
     case: str, state: SessionState, presented: int, policy: RefreshPolicy, expected: Decision
 ) -> None:
     assert decide(state, presented, NOW, policy) == expected, case
@@ -117,14 +117,14 @@ def test_a_rotation_adds_a_generation_and_marks_the_presented_one_as_seen() -> N
 
 
 def test_a_restarted_grace_time_does_not_change_the_successor() -> None:
-    """The token is a function of `generation` and `rotated_at`, which a restart does not change."""
+    """The token is computed from `generation` and `rotated_at`, which a restart does not change."""
     state = session(5, 9 * DAY, 2 * DAY, seen=4)
     restarted = apply_decision(state, ReissueSuccessor(restarts_grace=True), NOW, DEFAULT)
     assert restarted == replace(state, recent_rotations=(NOW - 9 * DAY, NOW))
     assert decide(restarted, 4, NOW + GRACE - 1, GRACE_ONLY) == ReissueSuccessor(restarts_grace=False)
 
 
-def test_a_token_issued_again_counts_as_seen() -> None:
+def test_a_presented_token_that_is_issued_again_counts_as_seen() -> None:
     eight = session(9, 8, 7, 6, 5, 4, 3, 2, 1, seen=8)
     assert not apply_decision(eight, ReissuePresented(), NOW, DEFAULT).is_newest_unseen
 
@@ -140,7 +140,7 @@ def test_a_replay_ends_the_session_and_other_refusals_write_nothing() -> None:
     "decision", [Rotate(), ReissueSuccessor(restarts_grace=True), ReissueSuccessor(restarts_grace=False)]
 )
 def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> None:
-    """Under every lifetime, and for a minute without another write."""
+    """Also a minute later without another write, and if the setting is lowered meanwhile."""
     policy = replace(DEFAULT, access_lifetime=300)
     state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
     assert state.access_expires_at == NOW + 360
@@ -150,7 +150,7 @@ def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> Non
     assert lowered.access_expires_at == NOW + 360
 
 
-def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
+def test_recent_rotations_never_exceed_their_maximum() -> None:
     state = session(0)
     for step in range(50):
         now = NOW + step / 10
@@ -160,7 +160,7 @@ def test_the_list_of_rotations_never_exceeds_its_bound() -> None:
 
 @pytest.mark.parametrize("policy", [DEFAULT, GRACE_ONLY, CONFIRM_ONLY, STRICT])
 @pytest.mark.parametrize("seen", [4, 5])
-def test_tokens_below_the_oldest_redeemable_stay_spent(policy: RefreshPolicy, seen: int) -> None:
+def test_tokens_below_the_lowest_valid_generation_are_replays_now_and_later(policy: RefreshPolicy, seen: int) -> None:
     state = session(5, 30, 9, 3, seen=seen)
     for presented in range(lowest_valid_generation(state, policy, NOW)):
         for later in (0.0, 1.0, 20.0):

@@ -1,4 +1,4 @@
-"""What is published to the gateways, and when it is published again."""
+"""The revocation feed: every ended session is published, and again if the feed may lack it."""
 
 import threading
 import time
@@ -31,13 +31,13 @@ def sid_of(person: Person) -> str:
     return str(claims_of(person.refresh)["sid"])
 
 
-def republished(parts: Services) -> bool:
+def republish(parts: Services) -> bool:
     """Run the republishing job once; return whether it published anything."""
     return bool(parts.republishing.run_once())
 
 
-def eventually(condition: Callable[[], object]) -> bool:
-    """Wait for the condition for at most five seconds, for real servers and threads; return whether it holds."""
+def becomes_true(condition: Callable[[], object]) -> bool:
+    """Wait at most five seconds until the condition is true, for real servers and threads; return whether it is."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         if condition():
@@ -46,7 +46,11 @@ def eventually(condition: Callable[[], object]) -> bool:
     return False
 
 
-def test_every_way_a_session_ends_is_published(ann: Person, redis: Redis, clock: MovableClock) -> None:
+def test_a_session_is_published_however_it_ends(ann: Person, redis: Redis, clock: MovableClock) -> None:
+    """After a log-out, a password change, a replay and a deletion of the account.
+
+    The last field is the expiry of the session's last access token, plus at most a minute of padding.
+    """
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
     first = sid_of(ann)
@@ -55,11 +59,11 @@ def test_every_way_a_session_ends_is_published(ann: Person, redis: Redis, clock:
     ann.log_in()
     ann.set_password("N3wPassw0rd!!")
     assert feed_of(redis)[1:] == [Revocation("sid", sid_of(elsewhere), int(clock()), int(clock()) + 361)]
-    spent = ann.refresh
+    used = ann.refresh
     ann.refresh_tokens()
     ann.me()
     clock.move(60)
-    ann.refresh_with(spent)
+    ann.refresh_with(used)
     assert feed_of(redis)[2:] == [Revocation("sid", sid_of(ann), int(clock()), int(clock()) + 301)]
     ann.password = "N3wPassw0rd!!"
     ann.log_in()
@@ -67,34 +71,34 @@ def test_every_way_a_session_ends_is_published(ann: Person, redis: Redis, clock:
     assert feed_of(redis)[3:] == [Revocation("sid", sid_of(ann), int(clock()), int(clock()) + 361)]
 
 
-def test_a_new_process_publishes_what_the_previous_one_may_have_left(
+def test_a_new_process_publishes_what_a_former_one_may_not_have_published(
     ann: Person, redis: Redis, parts: Services
 ) -> None:
     ann.log_out()
     redis.delete(STREAM)
-    assert republished(parts)
+    assert republish(parts)
     assert [record.value for record in feed_of(redis)] == [sid_of(ann)]
     assert redis.exists(EPOCH)
-    assert not republished(parts), "once is enough"
+    assert not republish(parts), "the second run has nothing to publish"
 
 
-def test_an_empty_redis_is_filled_again_and_no_token_becomes_valid(
+def test_after_redis_was_emptied_revocations_are_republished_and_no_token_becomes_valid(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
-    republished(parts)
-    spent = bob.refresh
+    republish(parts)
+    used = bob.refresh
     bob.refresh_tokens()
     bob.refresh_tokens()
     ann.log_out()
     redis.flushall()
     assert ann.refresh_tokens().status_code == 401
-    assert republished(parts)
+    assert republish(parts)
     assert sid_of(ann) in [record.value for record in feed_of(redis)]
     clock.move(60)
-    assert bob.refresh_with(spent).status_code == 401
+    assert bob.refresh_with(used).status_code == 401
 
 
-def test_a_revocation_that_stops_no_token_is_not_published_again(
+def test_a_revocation_of_expired_tokens_is_not_republished(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
     ann.log_out()
@@ -102,12 +106,12 @@ def test_a_revocation_that_stops_no_token_is_not_published_again(
     bob.log_in()
     bob.log_out()
     redis.flushall()
-    assert republished(parts)
+    assert republish(parts)
     assert [record.value for record in feed_of(redis)] == [sid_of(bob)]
 
 
 def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services) -> None:
-    """A clock of this process that is ten years ahead deletes nothing."""
+    """Old records are deleted. A clock of this process that is ten years ahead deletes no others."""
     redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1", "until": "301"}, id="1-1")
     for number in range(200):
         redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1", "until": "301"}, id=f"{number + 2}-1")
@@ -131,10 +135,10 @@ def test_a_revocation_that_could_not_be_published_is_published_later(
     person.log_in()
     with app.app_context():
         parts = services()
-    assert not republished(parts)
+    assert not republish(parts)
     assert person.log_out().status_code == 200
     link.symlink_to(valkey.removeprefix("unix://"))
-    assert eventually(lambda: republished(parts))
+    assert becomes_true(lambda: republish(parts))
     assert sid_of(person) in [record.value for record in feed_of(redis)]
 
 
@@ -143,7 +147,7 @@ def test_the_background_thread_publishes_and_stops(ann: Person, redis: Redis, pa
     ann.log_out()
     redis.flushall()
     parts.republishing.start()
-    assert eventually(lambda: redis.exists(EPOCH))
+    assert becomes_true(lambda: redis.exists(EPOCH))
     (thread,) = {thread for thread in threading.enumerate() if thread.name == "republishing"} - others
     parts.republishing.stop()
     assert not thread.is_alive()
@@ -155,35 +159,35 @@ def test_a_deactivation_by_an_operator_is_published(ann: Person, redis: Redis, o
     assert [record.value for record in feed_of(redis)] == [sid_of(ann)]
 
 
-def test_a_query_of_a_gateway_is_answered_after_all_pending_revocations(
+def test_a_completeness_query_is_answered_after_all_pending_revocations(
     ann: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
-    """A gateway with REVOCATION_FAIL=closed waits for this record; one process writes it."""
-    republished(parts)
+    """A gateway with REVOCATION_FAIL=closed waits for the reply. Only one run writes it."""
+    republish(parts)
     ann.log_out()
-    redis.delete(STREAM)  # what was published is lost, and the epoch is not
-    assert not republished(parts)
+    redis.delete(STREAM)  # the published records are lost, but not the epoch
+    assert not republish(parts)
     redis.sadd(COMPLETENESS_QUERIES, "a" * 32, "b" * 32)
-    assert republished(parts)
+    assert republish(parts)
     entries: Any = redis.xrange(STREAM)
     assert [fields["value"] for _, fields in entries] == [sid_of(ann), "a" * 32, "b" * 32]
     assert entries[1][1] == completeness_reply("a" * 32, int(clock()))
     assert not redis.exists(COMPLETENESS_QUERIES)
-    assert not republished(parts)
+    assert not republish(parts)
 
 
 def test_the_background_job_tries_redis_while_the_circuit_is_open(
     make_app: MakeApp, valkey: str, tmp_path: Path
 ) -> None:
-    """The open circuit is for requests; pending revocations do not wait for it."""
+    """Only requests fail fast while the circuit is open; pending revocations do not wait for it."""
     link = tmp_path / "redis"
     app = make_app(REDIS_URL=f"unix://{link}")
     with app.app_context():
         parts = services()
     for _ in range(2 * FAILURES):
-        assert not republished(parts)
+        assert not republish(parts)
     with pytest.raises(RedisUnavailable):
         parts.redis.call(lambda server: server.ping())
     link.symlink_to(valkey.removeprefix("unix://"))
-    assert republished(parts)
+    assert republish(parts)
     assert parts.redis.call(lambda server: server.ping())

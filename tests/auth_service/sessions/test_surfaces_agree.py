@@ -1,4 +1,4 @@
-"""Whether a session has ended: /api/, /auth/, /session/, verify and refresh agree, however it ended."""
+"""An ended session is refused by /api/, /auth/, /session/, verify and refresh alike, however it ended."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,15 +26,15 @@ def gateway(client: FlaskClient, clock: MovableClock, valkey: str, tmp_path: Pat
     return GatewayInFront(client, clock, valkey, tmp_path)
 
 
-def learn(gateway: GatewayInFront, redis: Redis) -> None:
-    """Give the gateway the published revocations, as the feed does within a second."""
+def read_feed(gateway: GatewayInFront, redis: Redis) -> None:
+    """Add the published revocations to the gateway, as its feed does within a second."""
     entries: Any = redis.xrange(STREAM)
     for _, fields in entries:
         gateway.revocations.add(read_revocation(fields))
 
 
-def session_says(gateway: GatewayInFront, handle: str) -> str:
-    """Return "in" or "out" for the answer of GET /session/, or the code of another refusal."""
+def login_state(gateway: GatewayInFront, handle: str) -> str:
+    """Return "in" or "out", as GET /session/ reports it, or the code of another refusal."""
     try:
         asyncio.run(gateway.session_cookie.granted(handle))
     except Refused as refused:
@@ -43,7 +43,7 @@ def session_says(gateway: GatewayInFront, handle: str) -> str:
 
 
 def log_out_elsewhere(person: Person, handle: str, app: Flask) -> None:
-    """End the browser session at another worker, then log out."""
+    """End the browser session through another worker of the gateway, then log out."""
     with app.app_context():
         services().browser_sessions.end(hash_of(handle))
     person.log_out()
@@ -74,42 +74,45 @@ ENDS = [log_out_elsewhere, change_password, deactivate, delete]
 def test_every_endpoint_refuses_an_ended_session(
     ann: Person, app: Flask, gateway: GatewayInFront, redis: Redis, end: Callable[[Person, str, Flask], None]
 ) -> None:
-    """Even though the gateway holds an unexpired token for the browser."""
+    """Even though the gateway has an unexpired token for the browser."""
     handle = gateway.log_in(ann.email, PASSWORD)
-    for surface in ("/api/x", "/auth/users/me/"):
-        assert gateway.ask(surface, handle=handle).status == 200
-        assert gateway.ask(surface, access=ann.access).status == 200
-    assert session_says(gateway, handle) == "in"
+    for path in ("/api/x", "/auth/users/me/"):
+        assert gateway.ask(path, handle=handle).status == 200
+        assert gateway.ask(path, access=ann.access).status == 200
+    assert login_state(gateway, handle) == "in"
     assert ann.verify(ann.access).status_code == 200
     end(ann, handle, app)
-    learn(gateway, redis)
-    assert session_says(gateway, handle) == "out"
-    for surface in ("/api/x", "/auth/users/me/"):
-        assert gateway.ask(surface, handle=handle).status == 401
-        assert gateway.ask(surface, access=ann.access).status == 401
-    assert session_says(gateway, handle) == "out"
+    read_feed(gateway, redis)
+    assert login_state(gateway, handle) == "out"
+    for path in ("/api/x", "/auth/users/me/"):
+        assert gateway.ask(path, handle=handle).status == 401
+        assert gateway.ask(path, access=ann.access).status == 401
+    assert login_state(gateway, handle) == "out"
     refused = ann.verify(ann.access)
     assert (refused.status_code, refused.json) == (
         401,
         {"detail": "Token is blacklisted", "code": "token_not_valid"},
     )
-    assert ann.verify(ann.refresh).status_code == 400  # as recorded
+    assert ann.verify(ann.refresh).status_code == 400  # as in djoser
     assert ann.refresh_tokens().status_code == 401
 
 
-def test_the_kept_session_is_accepted_everywhere(
+def test_the_session_in_which_a_password_is_changed_stays_valid(
     ann: Person, gateway: GatewayInFront, redis: Redis, clock: MovableClock
 ) -> None:
     ann.set_password(NEW_PASSWORD)
-    learn(gateway, redis)
+    read_feed(gateway, redis)
     assert ann.verify(ann.access).status_code == 200
     assert gateway.ask("/api/x", access=ann.access).status == 200
 
 
-# --- a log-in over a session cookie --------------------------------------------------------------------------------
+# --- a log-in with a session cookie --------------------------------------------------------------------------------
 
 
-def log_in_over(gateway: GatewayInFront, old: str, password: str = PASSWORD, email: str = "ann@example.org") -> str:
+def log_in_with_cookie(
+    gateway: GatewayInFront, old: str, password: str = PASSWORD, email: str = "ann@example.org"
+) -> str:
+    """Log in from a browser that sends the cookie with the handle `old`; return the new handle."""
     handle, _ = asyncio.run(
         gateway.sessions.log_in(email, password, device="a browser", address="192.0.2.1", replaces=old)
     )
@@ -119,14 +122,14 @@ def log_in_over(gateway: GatewayInFront, old: str, password: str = PASSWORD, ema
 def test_a_log_in_ends_the_session_of_its_cookie(
     ann: Person, bob: Person, gateway: GatewayInFront, redis: Redis
 ) -> None:
-    """ASVS 7.2.4: for the same user and for another one in the same browser; all other sessions stay."""
+    """ASVS 7.2.4: the new log-in may be of the same user or of another one. All other sessions stay."""
     untouched = gateway.log_in(ann.email, PASSWORD)
     first = gateway.log_in(ann.email, PASSWORD)
     access = asyncio.run(gateway.sessions.get_grant(first)).access
-    second = log_in_over(gateway, first)
-    third = log_in_over(gateway, second, email=bob.email)
-    learn(gateway, redis)
-    assert [session_says(gateway, handle) for handle in (untouched, first, second, third)] == [
+    second = log_in_with_cookie(gateway, first)
+    third = log_in_with_cookie(gateway, second, email=bob.email)
+    read_feed(gateway, redis)
+    assert [login_state(gateway, handle) for handle in (untouched, first, second, third)] == [
         "in",
         "out",
         "out",
@@ -140,19 +143,19 @@ def test_a_log_in_ends_the_session_of_its_cookie(
 def test_a_log_in_that_fails_ends_nothing(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
     with pytest.raises(Exception, match="401"):
-        log_in_over(gateway, handle, password="wrong")
-    assert session_says(gateway, handle) == "in"
+        log_in_with_cookie(gateway, handle, password="wrong")
+    assert login_state(gateway, handle) == "in"
 
 
 def test_a_log_in_with_an_ended_cookie_succeeds(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
     asyncio.run(gateway.sessions.log_out(handle))
-    assert session_says(gateway, log_in_over(gateway, handle)) == "in"
-    assert session_says(gateway, log_in_over(gateway, "made-up")) == "in"
+    assert login_state(gateway, log_in_with_cookie(gateway, handle)) == "in"
+    assert login_state(gateway, log_in_with_cookie(gateway, "made-up")) == "in"
 
 
-def test_the_owner_reads_why_the_session_ended(ann: Person, gateway: GatewayInFront) -> None:
-    log_in_over(gateway, gateway.log_in(ann.email, PASSWORD))
+def test_the_trail_contains_that_a_log_in_replaced_the_session(ann: Person, gateway: GatewayInFront) -> None:
+    log_in_with_cookie(gateway, gateway.log_in(ann.email, PASSWORD))
     answer = ann.call("GET", "/auth/audit/")
     assert answer.json
     details = [row.get("detail", {}).get("reason") for row in answer.json["results"]]

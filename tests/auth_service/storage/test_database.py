@@ -1,4 +1,4 @@
-"""The migrated tables, and the service without tables."""
+"""The tables after the migrations, and the service without its tables."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_the_migrations_create_the_tables_of_the_models() -> None:
 
 
 @pytest.mark.usefixtures("in_context")
-def test_the_migrations_can_be_undone_and_repeated(app: Flask) -> None:
+def test_the_migrations_can_be_reverted_and_repeated(app: Flask) -> None:
     install_migrations(app)
     downgrade(revision="base")
     assert inspect(db.engine).get_table_names() == ["auth_alembic_version"]
@@ -41,21 +41,23 @@ def test_sqlite_commits_are_durable() -> None:
 
 
 def test_every_thread_can_use_a_connection_at_once(make_app: MakeApp) -> None:
-    """Including the two background threads."""
+    """The requests' threads and the two background threads."""
     with make_app(AUTH_THREADS="30").app_context(), ExitStack() as stack:
         for _ in range(30 + 2):
             stack.enter_context(db.engine.connect())
 
 
 @pytest.fixture
-def headless(make_app: MakeApp, tmp_path: Path) -> Flask:
+def app_without_tables(make_app: MakeApp, tmp_path: Path) -> Flask:
     """A service whose database has no tables: every statement fails, as with a database that is down."""
     return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
 
 
-def test_without_a_database_every_endpoint_answers_503_with_retry_after(headless: Flask, ann: Person) -> None:
+def test_without_a_database_every_endpoint_answers_503_with_retry_after(
+    app_without_tables: Flask, ann: Person
+) -> None:
     """503 and never 401: the client's tokens are valid."""
-    person = Person(headless.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
+    person = Person(app_without_tables.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
     for answer in (
         person.register(),
         person.log_in(),
@@ -71,20 +73,20 @@ def test_without_a_database_every_endpoint_answers_503_with_retry_after(headless
         assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_the_log_has_the_database_error_and_no_user_data(headless: Flask, ann: Person) -> None:
+def test_the_log_has_the_database_error_and_no_user_data(app_without_tables: Flask, ann: Person) -> None:
     with capture_logs() as logged:
-        Person(headless.test_client(), ann.email).register()
+        Person(app_without_tables.test_client(), ann.email).register()
     (line,) = (line for line in logged if line["event"] == "store_unavailable")
     assert line["log_level"] == "error"
     assert line["error"].startswith("no such table: ")
     assert ann.email not in line["error"]
 
 
-def test_readiness_depends_on_the_database(headless: Flask, app: Flask) -> None:
+def test_readiness_depends_on_the_database(app_without_tables: Flask, app: Flask) -> None:
     assert app.test_client().get("/readyz").json == {"status": "ready"}
-    answer = headless.test_client().get("/readyz")
+    answer = app_without_tables.test_client().get("/readyz")
     assert (answer.status_code, answer.json) == (503, {"status": "not ready", "failing": ["database"]})
-    assert headless.test_client().get("/healthz").status_code == 200
+    assert app_without_tables.test_client().get("/healthz").status_code == 200
 
 
 def test_a_worker_that_stops_without_its_database_closes_its_connections(make_app: MakeApp, tmp_path: Path) -> None:
@@ -98,12 +100,12 @@ def test_a_worker_that_stops_without_its_database_closes_its_connections(make_ap
         assert db.engine.pool is not pool
 
 
-def test_errors_outside_auth_are_problem_details(app: Flask) -> None:
+def test_an_unknown_path_outside_auth_gets_problem_details(app: Flask) -> None:
     answer = app.test_client().get("/nowhere")
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
 
-def test_nothing_logged_holds_a_token_or_a_password(ann: Person, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_contains_a_token_or_a_password(ann: Person, capsys: pytest.CaptureFixture[str]) -> None:
     """Also if a log-in or a refresh fails."""
     secrets = [ann.access, ann.refresh, ann.password]
     ann.refresh_tokens()

@@ -18,7 +18,7 @@ SERVER = {name: ["gunicorn", "-c", f"python:{name}.gunicorn_conf"] for name in (
 
 
 def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
-    """Return the exit status and the output that is not a JSON line."""
+    """Run `python -m words` and return its exit status and the output lines that are not JSON."""
     make_secrets(folder, SECRETS)
     environ = clean_environ() | {f"{secret.setting}_FILE": str(folder / secret.file) for secret in SECRETS}
     environ |= {"DATABASE_URL": url, "REDIS_URL": f"unix://{folder / 'redis'}", "PYTHONPATH": str(ROOT)}
@@ -52,7 +52,7 @@ def test_a_migration_names_the_database_that_it_cannot_reach(tmp_path: Path, ser
 
 
 @pytest.mark.skipif(find_program("postgres") is None, reason="PostgreSQL is not installed")
-def test_a_migration_without_permission_to_create_tables_says_so(tmp_path: Path) -> None:
+def test_a_migration_without_permission_to_create_tables_names_the_permission(tmp_path: Path) -> None:
     with running_postgres() as server:
         psql = [str(find_program("psql")), server.url, "-qv", "ON_ERROR_STOP=1", "-c"]
         create = "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"

@@ -1,6 +1,6 @@
-"""The answers of the running service while Redis or the database is down, and its recovery.
+"""The running service while Redis or the database is down, and its recovery.
 
-Real processes and real faults: a Valkey that hangs, dies and restarts empty; a full disk; a missing database file.
+The processes and faults are real: a Valkey that hangs, dies and restarts empty; a full disk; a missing database file.
 """
 
 import resource
@@ -24,7 +24,7 @@ from tests.auth_service.gateway_calls import hash_of
 from tests.auth_service.running_service import Answer, RunningService, Valkey, running_service, wait_until
 from tests.auth_service.world import PASSWORD, PEER_SECRET
 
-# A spent token is refused at once, so that no test waits for a grace time.
+# A used token is refused at once, so that no test waits for a grace time.
 STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off"}
 
 
@@ -89,7 +89,7 @@ class Visitor:
         return str(claims_of(self.access)["sid"])
 
 
-def gateway_asks(service: RunningService, path: str, **members: str) -> Answer:
+def call_as_gateway(service: RunningService, path: str, **members: str) -> Answer:
     return service.ask("POST", path, {PEER_HEADER: sign_peer(PEER_SECRET, now=time.time())}, members)
 
 
@@ -108,9 +108,9 @@ def published(valkey: Valkey) -> list[str]:
         return [str((fields or {}).get("value")) for _, fields in entries]
 
 
-def everything_but_revocations_goes_on(visitor: Visitor) -> None:
-    """Refresh, replay, log-in, log-out and cookie sessions work from SQL alone, and fast."""
-    spent = visitor.refresh
+def assert_sessions_work_without_redis(visitor: Visitor) -> None:
+    """Check that log-in, refresh, replay, log-out and browser sessions work with SQL alone, without long waits."""
+    used = visitor.refresh
     began_at = time.monotonic()
     assert [visitor.refresh_tokens().status for _ in range(10)] == [200] * 10
     assert visitor.me().status == 200
@@ -120,28 +120,30 @@ def everything_but_revocations_goes_on(visitor: Visitor) -> None:
     assert leaver.refresh_tokens().status == 401
     handle = hash_of(leaver.sid)
     login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
-    assert gateway_asks(visitor.service, SESSIONS_PATH, **login).status == 200
-    assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
-    assert gateway_asks(visitor.service, END_PATH, handle_hash=handle).status == 204
-    assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 404
-    # About twenty requests: if each waited for all its timeouts, it would take far longer.
+    assert call_as_gateway(visitor.service, SESSIONS_PATH, **login).status == 200
+    assert call_as_gateway(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
+    assert call_as_gateway(visitor.service, END_PATH, handle_hash=handle).status == 204
+    assert call_as_gateway(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 404
+    # About twenty requests. They would take far longer if each waited for Redis until its timeouts.
     assert time.monotonic() - began_at < 4
-    assert visitor.post("/auth/jwt/refresh/", refresh=spent).status == 401
+    assert visitor.post("/auth/jwt/refresh/", refresh=used).status == 401
     assert visitor.refresh_tokens().status == 401
 
 
-def test_requests_succeed_while_redis_hangs_and_revocations_follow(visitor: Visitor, valkey_process: Valkey) -> None:
+def test_while_redis_hangs_requests_succeed_and_revocations_are_published_afterwards(
+    visitor: Visitor, valkey_process: Valkey
+) -> None:
     sid = visitor.sid
     valkey_process.hang()
     try:
-        everything_but_revocations_goes_on(visitor)
+        assert_sessions_work_without_redis(visitor)
         assert visitor.service.ask("GET", "/readyz").status == 200
     finally:
         valkey_process.wake()
     wait_until(lambda: sid in published(valkey_process))
 
 
-def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
+def test_while_redis_is_down_requests_succeed_and_an_empty_redis_gets_all_revocations(
     visitor: Visitor, valkey_process: Valkey
 ) -> None:
     """No ended session becomes valid."""
@@ -151,7 +153,7 @@ def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
     sid = visitor.sid
     valkey_process.kill()
     try:
-        everything_but_revocations_goes_on(visitor)
+        assert_sessions_work_without_redis(visitor)
     finally:
         valkey_process.start()
     wait_until(lambda: {sid, ended_before.sid} <= set(published(valkey_process)))
@@ -160,17 +162,17 @@ def test_requests_succeed_while_redis_is_down_and_an_empty_one_is_filled(
     assert visitor.refresh_tokens().status == 401
 
 
-def test_after_flushall_spent_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
+def test_after_flushall_used_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
     """The revocations are published again within two seconds."""
     replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
     for somebody in (replayed, ended):
         somebody.log_in()
-    spent = replayed.refresh
+    used = replayed.refresh
     replayed.refresh_tokens()
     ended.log_out()
     with valkey_process.client() as client:
         client.flushall()
-    assert visitor.post("/auth/jwt/refresh/", refresh=spent).status == 401
+    assert visitor.post("/auth/jwt/refresh/", refresh=used).status == 401
     assert replayed.refresh_tokens().status == 401
     assert ended.refresh_tokens().status == 401
     assert visitor.refresh_tokens().status == 200
@@ -198,15 +200,15 @@ def assert_unavailable(answer: Answer) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_on_a_full_disk_no_unrecorded_token_is_issued(visitor: Visitor, folder: Path) -> None:
+def test_on_a_full_disk_no_token_is_issued_and_sessions_stay_as_they_were(visitor: Visitor, folder: Path) -> None:
     with full_disk(visitor.service):
-        for _ in range(4):  # both workers
+        for _ in range(4):  # so that both workers get requests
             assert_unavailable(visitor.refresh_tokens())
             assert_unavailable(visitor.log_in())
             assert_unavailable(visitor.log_out())
             login = {"email": visitor.email, "password": PASSWORD, "handle_hash": hash_of("full")}
-            assert_unavailable(gateway_asks(visitor.service, SESSIONS_PATH, **login))
-        assert visitor.me().status == 200  # reads still work
+            assert_unavailable(call_as_gateway(visitor.service, SESSIONS_PATH, **login))
+        assert visitor.me().status == 200  # reading works on a full disk
     with sqlite3.connect(folder / "auth.db") as connection:
         generations = connection.execute("SELECT generation FROM sessions WHERE id = ?", [visitor.sid]).fetchall()
     assert generations == [(0,)]
@@ -214,10 +216,10 @@ def test_on_a_full_disk_no_unrecorded_token_is_issued(visitor: Visitor, folder: 
 
 
 def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path) -> None:
-    """Answers are never 401 meanwhile, and no restart is needed."""
+    """Meanwhile every response is 503, never 401. The service needs no restart."""
     handle = hash_of("gone")
     login = {"email": visitor.email, "password": PASSWORD, "handle_hash": handle}
-    assert gateway_asks(visitor.service, SESSIONS_PATH, **login).status == 200
+    assert call_as_gateway(visitor.service, SESSIONS_PATH, **login).status == 200
     away = folder / "away"
     away.mkdir()
     for part in folder.glob("auth.db*"):
@@ -227,7 +229,7 @@ def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path
             assert_unavailable(visitor.refresh_tokens())
             assert_unavailable(visitor.me())
             assert_unavailable(visitor.log_in())
-            assert_unavailable(gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle))
+            assert_unavailable(call_as_gateway(visitor.service, EXCHANGE_PATH, handle_hash=handle))
     finally:
         for part in folder.glob("auth.db*"):
             part.unlink()
@@ -236,21 +238,21 @@ def test_a_database_that_comes_back_is_used_again(visitor: Visitor, folder: Path
     for _ in range(10):
         assert visitor.me().status == 200
         assert visitor.refresh_tokens().status == 200
-        assert gateway_asks(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
+        assert call_as_gateway(visitor.service, EXCHANGE_PATH, handle_hash=handle).status == 200
 
 
-def test_the_log_has_the_events_of_a_request_and_no_token(visitor: Visitor) -> None:
-    """Each line is a JSON object with the request's id."""
-    spent = visitor.refresh
+def test_the_log_has_the_events_of_a_session_and_no_token(visitor: Visitor) -> None:
+    """Each line is a JSON object with a request id. No password or unknown account name is logged."""
+    used = visitor.refresh
     visitor.post("/auth/jwt/create/", email=visitor.email, password="wrong")
     visitor.post("/auth/jwt/create/", email="nobody-has-this@example.org", password="wrong")
     visitor.refresh_tokens()
-    visitor.post("/auth/jwt/refresh/", refresh=spent)
+    visitor.post("/auth/jwt/refresh/", refresh=used)
     own = [line for line in visitor.service.lines() if line.get("sid") == visitor.sid]
     assert [line["event"] for line in own] == ["login_ok", "refresh", "replay_detected"]
     assert own[1]["decision"] == "rotate"
     assert all(line["request_id"] and line["time"] and line["service"] == "auth_service" for line in own)
     log = visitor.service.log.read_text()
     assert "login_failed" in log
-    for secret in (spent, visitor.access, visitor.refresh, "nobody-has-this", PASSWORD):
+    for secret in (used, visitor.access, visitor.refresh, "nobody-has-this", PASSWORD):
         assert secret.rsplit(".", 1)[-1] not in log

@@ -1,4 +1,4 @@
-"""The whole service on PostgreSQL, where one is installed. What its stores promise: conformance/."""
+"""The whole service on PostgreSQL, if it is installed. The tests of the stores are in conformance/."""
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ def app(postgres: Postgres, environ: dict[str, str], clock: MovableClock, redis:
 def test_a_sequence_of_requests_behaves_as_on_sqlite(
     app: Flask, ann: Person, bob: Person, clock: MovableClock
 ) -> None:
-    """The undisputed refresh, the grace time, a replay, the session limit, a handle and the audit trail."""
+    """A refresh, the grace time, a replay, the session limit, a browser session and the audit trail."""
     stolen = ann.refresh
     assert ann.refresh_tokens().status_code == 200
     assert claims_of(ann.access)["generation"] == 1
@@ -72,14 +72,14 @@ def test_a_sequence_of_requests_behaves_as_on_sqlite(
     assert ann.call("POST", "/auth/sessions/logout-others/").status_code == 204
     trail = ann.call("GET", "/auth/audit/?page_size=100").json
     assert isinstance(trail, dict)
-    happened = [record["event"] for record in trail["results"]]
-    assert happened[:4] == ["session_revoked", "session_revoked", "session_revoked", "login_ok"]
-    assert happened[-3:] == ["login_ok", "replay_detected", "login_ok"]
+    recorded = [record["event"] for record in trail["results"]]
+    assert recorded[:4] == ["session_revoked", "session_revoked", "session_revoked", "login_ok"]
+    assert recorded[-3:] == ["login_ok", "replay_detected", "login_ok"]
     assert bob.refresh_tokens().status_code == 200
 
 
-def test_a_restarted_server_is_used_again(app: Flask, ann: Person, postgres: Postgres) -> None:
-    """Answers are 503 with Retry-After meanwhile, and the service is not restarted."""
+def test_a_restarted_database_server_is_used_again(app: Flask, ann: Person, postgres: Postgres) -> None:
+    """Meanwhile responses are 503 with Retry-After. The service needs no restart."""
     postgres.stop()
     try:
         for answer in (ann.refresh_tokens(), ann.me(), ann.log_in(), ann.call("GET", "/auth/sessions/")):

@@ -1,4 +1,4 @@
-"""The counters of attempts make the same promises in Redis and in a worker without Redis."""
+"""Attempt counters: each promise holds with Redis and in a worker without Redis."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +16,16 @@ TRUST = Counter(Rate(1, 60), ("trust",))
 UNLESS_TRUSTED = Counter(FEW.rate, FEW.name, TRUST)
 
 
-@pytest.fixture(params=["shared", "alone"])
+@pytest.fixture(params=["with Redis", "without Redis"])
 def counters(request: pytest.FixtureRequest, valkey: str, redis: Redis, tmp_path: Path) -> Iterator[AttemptCounters]:
-    redis_client = RedisClient(valkey if request.param == "shared" else f"unix://{tmp_path}/nobody")
+    redis_client = RedisClient(valkey if request.param == "with Redis" else f"unix://{tmp_path}/nobody")
     yield AttemptCounters(redis_client)
     redis_client.close()
 
 
-def admitted(counters: AttemptCounters, *under: Counter, times: int) -> int:
-    """Make `times` attempts and return how many were admitted."""
-    return sum(counters.admit(*under).wait_seconds == 0 for _ in range(times))
+def admitted(attempt_counters: AttemptCounters, *counters: Counter, times: int) -> int:
+    """Make `times` attempts that `counters` count, and return how many were admitted."""
+    return sum(attempt_counters.admit(*counters).wait_seconds == 0 for _ in range(times))
 
 
 def test_as_many_attempts_are_admitted_as_the_rate_allows(counters: AttemptCounters) -> None:
@@ -33,7 +33,7 @@ def test_as_many_attempts_are_admitted_as_the_rate_allows(counters: AttemptCount
     assert 1 <= counters.admit(FEW).wait_seconds <= 60
 
 
-def test_an_attempt_that_one_counter_refuses_is_counted_by_none(counters: AttemptCounters) -> None:
+def test_an_attempt_that_one_counter_refuses_is_not_counted(counters: AttemptCounters) -> None:
     assert admitted(counters, MANY, FEW, times=20) == 3
     assert admitted(counters, MANY, times=20) == 6
 
@@ -51,7 +51,7 @@ def test_a_decremented_attempt_may_be_repeated(counters: AttemptCounters) -> Non
     assert admitted(counters, MANY, FEW, times=5) == 1
 
 
-def test_a_counter_that_is_waived_neither_counts_nor_refuses(counters: AttemptCounters) -> None:
+def test_a_waived_counter_neither_counts_nor_refuses(counters: AttemptCounters) -> None:
     counters.update(reset=[FEW], set_to_one=[TRUST])
     assert list(counters.admit(MANY, UNLESS_TRUSTED).counted_by) == [MANY]
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
@@ -59,7 +59,7 @@ def test_a_counter_that_is_waived_neither_counts_nor_refuses(counters: AttemptCo
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
 
 
-def test_settle_resets_one_counter_and_decrements_another(counters: AttemptCounters) -> None:
+def test_update_resets_one_counter_and_decrements_another(counters: AttemptCounters) -> None:
     assert admitted(counters, FEW, times=3) == 3
     assert admitted(counters, MANY, times=9) == 9
     counters.update(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
@@ -68,15 +68,15 @@ def test_settle_resets_one_counter_and_decrements_another(counters: AttemptCount
 
 
 def test_every_key_expires(valkey: str, redis: Redis) -> None:
-    """Also counters that are decremented or settled after their window has ended."""
+    """Also the keys of counters that are decremented or updated after their window has ended."""
     redis_client = RedisClient(valkey)
     counters = AttemptCounters(redis_client)
-    settled = Counter(MANY.rate, ("settled",))
+    other = Counter(MANY.rate, ("other",))
     counters.admit(MANY)
     counters.decrement([FEW])
-    counters.update(reset=[Counter(FEW.rate, ("failed",))], decremented=[settled], set_to_one=[TRUST])
+    counters.update(reset=[Counter(FEW.rate, ("failed",))], decremented=[other], set_to_one=[TRUST])
     counters.decrement([FEW])
     redis_client.close()
     lifetimes = {name: redis.ttl(name) for name in redis.scan_iter()}
-    assert set(lifetimes) == {counter.key for counter in (MANY, FEW, settled, TRUST)}
+    assert set(lifetimes) == {counter.key for counter in (MANY, FEW, other, TRUST)}
     assert all(0 < seconds <= 60 for seconds in lifetimes.values())

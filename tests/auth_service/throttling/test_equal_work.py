@@ -1,7 +1,6 @@
-"""A failed log-in does the same work for every name, so that the time does not tell which accounts exist.
+"""A failed log-in does the same work for every name, so that its time does not reveal which accounts exist.
 
-What is compared is what takes time: every SQL statement, every commit, every exchange with Redis, every hash, in
-their order.
+The tests compare every step that takes time, in order: SQL statements, commits, Redis commands and hashes.
 """
 
 from typing import Any
@@ -20,17 +19,17 @@ from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
 UNKNOWN_NAMES = 150
-"""Failures with unknown names before the comparison."""
+"""Failed log-ins with unknown names before the comparison."""
 
 
 class Work:
-    """Records what the service does for a request."""
+    """Records the steps of the service for a request."""
 
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []
         with app.app_context():
             engine = db.engine
-        event.listen(engine, "before_cursor_execute", self._note_statement)
+        event.listen(engine, "before_cursor_execute", self._record_statement)
         event.listen(engine, "commit", lambda _: self.steps.append("commit"))
         event.listen(engine, "rollback", lambda _: self.steps.append("rollback"))
         send_pipeline, verify, make_hash = RedisClient.send_pipeline, argon2id.verify, argon2id.str
@@ -64,7 +63,7 @@ class Work:
         assert Gateway(client, MovableClock()).open("x", email=email, password=password).status_code == 401
         return list(self.steps)
 
-    def _note_statement(self, _: object, __: object, statement: str, *___: object) -> None:
+    def _record_statement(self, _: object, __: object, statement: str, *___: object) -> None:
         self.steps.append(" ".join(statement.split()))
 
 
@@ -99,7 +98,7 @@ ACCOUNTS = [
 def test_a_failed_login_does_the_same_work_for_every_account(
     app: Flask, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Also after many failures of unknown names and of the account itself."""
+    """Also after thirty failures of the account itself."""
     client = app.test_client()
     work = Work(app, monkeypatch)
     do = getattr(work, way)
@@ -114,8 +113,8 @@ def test_a_failed_login_does_the_same_work_for_every_account(
     assert unknown.count("verify m=8,t=1,p=1") == 1
 
 
-def test_many_failures_of_unknown_accounts_change_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A budget that unknown names use up together would answer for them sooner from then on."""
+def test_many_failures_of_unknown_accounts_change_no_step(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a common limit for unknown names, their refusals would be faster once it is reached."""
     client = app.test_client()
     work = Work(app, monkeypatch)
     for number in range(UNKNOWN_NAMES):

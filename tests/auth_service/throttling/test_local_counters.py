@@ -1,4 +1,4 @@
-"""The counters of one worker: fixed windows that begin with the first count, and bounded memory."""
+"""The counters of one worker: fixed windows that begin with the first count, and limited memory."""
 
 from auth_service.throttling.local_counters import PRUNE_INTERVAL, LocalCounters
 from tests.clocks import MovableClock
@@ -27,7 +27,7 @@ def test_a_counter_can_be_decremented_and_reset() -> None:
     assert counters.count("a") == 0
 
 
-def test_windows_that_have_ended_take_no_memory() -> None:
+def test_windows_that_have_ended_are_removed_from_memory() -> None:
     clock = MovableClock()
     counters = LocalCounters(clock=clock)
     for number in range(1_000):

@@ -66,7 +66,7 @@ def test_after_too_many_failures_even_the_right_password_is_refused(few: FlaskCl
     assert_throttled(log_in(few, PASSWORD))
 
 
-def test_an_unknown_account_is_throttled_alike(few: FlaskClient) -> None:
+def test_an_unknown_account_is_throttled_like_a_known_one(few: FlaskClient) -> None:
     known = [log_in(few, "wrong") for _ in range(5)]
     unknown = [log_in(few, "wrong", ELSEWHERE, "nobody@example.org") for _ in range(5)]
     assert [answer.status_code for answer in unknown] == [answer.status_code for answer in known]
@@ -77,7 +77,7 @@ def test_an_unknown_account_is_throttled_alike(few: FlaskClient) -> None:
     assert set(known[-1].headers.keys()) == set(unknown[-1].headers.keys())
 
 
-def test_spellings_of_one_address_count_as_one_account(few: FlaskClient) -> None:
+def test_spellings_of_one_e_mail_address_count_as_one_account(few: FlaskClient) -> None:
     for spelling in (ANN, ANN.upper(), "Ann@Example.org"):
         assert fail(few, 1, email=spelling) == [401]
     assert_throttled(log_in(few, PASSWORD))
@@ -89,23 +89,23 @@ def test_an_attacker_does_not_lock_the_owner_out(few: FlaskClient) -> None:
 
 
 def test_guesses_from_many_addresses_are_refused_except_from_trusted_ones(few: FlaskClient) -> None:
-    """An owner whose password is guessed from many addresses can log in from a trusted one."""
+    """So the owner of the account can still log in from an address that the account trusts."""
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
-    tried = [status for place in range(10) for status in fail(few, 2, f"192.0.2.{place}")]
-    assert tried == [401] * 6 + [429] * 14
+    statuses = [status for number in range(10) for status in fail(few, 2, f"192.0.2.{number}")]
+    assert statuses == [401] * 6 + [429] * 14
     assert_throttled(log_in(few, PASSWORD, HERE))
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
 
 
 def test_one_password_on_many_accounts_is_throttled_by_address(few: FlaskClient) -> None:
-    tried = [status for number in range(6) for status in fail(few, 2, HERE, f"user{number}@example.org")]
-    assert tried == [401] * 9 + [429] * 3
+    statuses = [status for number in range(6) for status in fail(few, 2, HERE, f"user{number}@example.org")]
+    assert statuses == [401] * 9 + [429] * 3
     assert_throttled(log_in(few, PASSWORD))
     assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_an_own_account_does_not_allow_more_guesses(few: FlaskClient) -> None:
-    """A success resets the failures of its account and not those of its address."""
+def test_an_attacker_cannot_reset_the_failures_of_an_address_with_an_own_account(few: FlaskClient) -> None:
+    """A log-in resets the failures of its account, not those of its address."""
     for number in range(9):
         assert log_in(few, PASSWORD).status_code == 200
         assert fail(few, 1, HERE, f"user{number}@example.org") == [401]
@@ -157,8 +157,8 @@ def test_a_browser_login_is_throttled_by_the_browsers_address(few: FlaskClient, 
     assert gateway.call(SESSIONS_PATH, **members).status_code == 200
 
 
-def test_the_password_of_a_deletion_counts_too(few: FlaskClient) -> None:
-    """A stolen access token does not allow more guesses of the password."""
+def test_wrong_passwords_of_a_logged_in_user_are_counted_too(few: FlaskClient) -> None:
+    """A stolen access token allows no further guesses of the password, in a deletion or a password change."""
     ann = Person(few)
     ann.log_in()
     for _ in range(3):
@@ -167,7 +167,7 @@ def test_the_password_of_a_deletion_counts_too(few: FlaskClient) -> None:
     assert_throttled(ann.set_password("An0ther-good-one"))
 
 
-def test_parallel_guesses_count_too(few: FlaskClient) -> None:
+def test_parallel_guesses_do_not_exceed_the_limit(few: FlaskClient) -> None:
     app = few.application
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: log_in(app.test_client(), "wrong").status_code, range(64)))
@@ -177,7 +177,7 @@ def test_parallel_guesses_count_too(few: FlaskClient) -> None:
     assert_throttled(log_in(few, PASSWORD))
 
 
-def test_registrations_are_limited_by_address_successful_or_not(make_app: MakeApp) -> None:
+def test_registrations_are_limited_by_address_even_if_they_fail(make_app: MakeApp) -> None:
     client = make_app(REGISTRATIONS_PER_ADDRESS="3/hour").test_client()
 
     def register(email: str, address: str = HERE) -> TestResponse:
@@ -200,7 +200,7 @@ def test_registrations_of_one_e_mail_address_are_limited(make_app: MakeApp) -> N
     assert [answer.status_code for answer in answers] == [201, 400, 429]
 
 
-def test_rate_limits_off_throttles_nobody(make_app: MakeApp) -> None:
+def test_with_rate_limits_off_nothing_is_throttled(make_app: MakeApp) -> None:
     client = make_app(**FEW, RATE_LIMITS="off", REGISTRATIONS_PER_ADDRESS="1/hour").test_client()
     assert {Person(client, f"user{number}@example.org").register().status_code for number in range(3)} == {201}
     assert fail(client, 20) == [401] * 20
@@ -218,11 +218,11 @@ def test_failures_expire(make_app: MakeApp) -> None:
     assert answer.status_code == 200
 
 
-# --- the trail -----------------------------------------------------------------------------------------------------
+# --- the audit trail -----------------------------------------------------------------------------------------------
 
 
-def test_failed_logins_in_the_trail_are_bounded(make_app: MakeApp, database: Path) -> None:
-    """Rows per hour are limited for each account and for all unknown names; the rest are log lines only."""
+def test_the_retention_job_deletes_surplus_failed_log_ins(make_app: MakeApp, database: Path) -> None:
+    """Per hour it keeps 20 rows of each account, and 100 rows of all unknown names together."""
     app = make_app(RATE_LIMITS="off")
     client, parts = app.test_client(), app.extensions["sallyport-auth"]
     assert isinstance(parts, Services)
@@ -237,7 +237,7 @@ def test_failed_logins_in_the_trail_are_bounded(make_app: MakeApp, database: Pat
     assert parts.retention.run_once() == 5
 
 
-def test_a_throttled_login_leaves_a_log_line_and_no_row(
+def test_a_throttled_log_in_is_logged_and_not_stored(
     few: FlaskClient, database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fail(few, 13)
@@ -252,7 +252,7 @@ def test_a_throttled_login_leaves_a_log_line_and_no_row(
 
 
 @pytest.mark.parametrize("url", ["unix:///nonexistent/redis.sock"])
-def test_without_redis_each_worker_counts_by_itself(make_app: MakeApp, url: str) -> None:
+def test_without_redis_each_worker_counts_alone(make_app: MakeApp, url: str) -> None:
     client = make_app(**FEW, REDIS_URL=url).test_client()
     Person(client).register()
     assert fail(client, 5) == [401, 401, 401, 429, 429]
@@ -271,16 +271,16 @@ def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
 ) -> None:
     """The command is in docs/operations.md."""
     fail(few, 4)
-    output = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
-    for name in redis.scan_iter(f"tries:*/{output[0]}/*"):
-        redis.delete(name)
+    account_hashes = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
+    for key in redis.scan_iter(f"tries:*/{account_hashes[0]}/*"):
+        redis.delete(key)
     assert log_in(few, PASSWORD).status_code == 200
 
 
-def test_redis_contains_no_e_mail_address_and_no_name(few: FlaskClient, redis: Redis) -> None:
+def test_the_keys_of_counters_expire_and_contain_no_e_mail_address(few: FlaskClient, redis: Redis) -> None:
     fail(few, 1)
-    names: list[str] = list(redis.scan_iter("tries:*"))
-    assert names
-    assert not [name for name in names if "ann" in name.lower()]
-    for name in names:
-        assert 0 < redis.ttl(name) <= 3_600
+    keys: list[str] = list(redis.scan_iter("tries:*"))
+    assert keys
+    assert not [key for key in keys if "ann" in key.lower()]
+    for key in keys:
+        assert 0 < redis.ttl(key) <= 3_600

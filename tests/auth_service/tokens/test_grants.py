@@ -1,4 +1,4 @@
-"""What the grants promise: one event for every outcome, and an attempt that is counted only if it failed."""
+"""Token grants: the event of every outcome, and failed log-ins that count towards the throttle."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,9 +40,9 @@ def dispatched(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     events: list[Event] = []
     dispatch = Dispatcher.dispatch
 
-    def record(self: Dispatcher, happened: Sequence[Event]) -> None:
-        events.extend(happened)
-        dispatch(self, happened)
+    def record(self: Dispatcher, new_events: Sequence[Event]) -> None:
+        events.extend(new_events)
+        dispatch(self, new_events)
 
     monkeypatch.setattr(Dispatcher, "dispatch", record)
     return events
@@ -72,10 +72,10 @@ def test_a_right_password_opens_a_session(
     assert not parts.grants.has_ended(parts.reader.read_access(pair.access))
 
 
-def test_a_failed_login_says_why_to_the_trail_and_not_to_the_caller(
+def test_the_reason_of_a_failed_log_in_is_recorded_and_not_returned(
     parts: Services, ann: User, dispatched: list[Event], clock: MovableClock
 ) -> None:
-    """A wrong password, a deactivated account, and an unknown one, of which only a keyed hash is kept."""
+    """For a wrong password, a deactivated account and an unknown one, of which only a keyed hash is recorded."""
     for email, password in ((EMAIL, "wrong"), ("nobody@example.org", PASSWORD)):
         with pytest.raises(BadCredentials):
             parts.grants.log_in(email, password, PHONE)
@@ -100,7 +100,7 @@ def test_too_many_failures_are_refused_before_the_password_is_verified(
     assert [entry.event for entry in parts.audit.page(ann.id, offset=0, limit=9)] == ["login_failed"] * 3
 
 
-def test_a_login_whose_password_was_not_verified_counts_as_no_failure(
+def test_a_log_in_whose_password_was_not_verified_does_not_count_as_a_failure(
     parts: Services, ann: User, dispatched: list[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often the hashing queue is full, the account is not throttled."""
@@ -117,7 +117,7 @@ def test_a_login_whose_password_was_not_verified_counts_as_no_failure(
     assert kinds(dispatched) == [LoggedIn]
 
 
-def test_a_password_of_a_logged_in_user_is_verified_and_counted(
+def test_wrong_passwords_of_a_logged_in_user_are_throttled(
     parts: Services, ann: User, dispatched: list[Event]
 ) -> None:
     grants = parts.grants
@@ -128,7 +128,7 @@ def test_a_password_of_a_logged_in_user_is_verified_and_counted(
     assert kinds(dispatched) == [LoginThrottled]
 
 
-def test_a_refresh_says_what_was_decided_and_what_is_spent(
+def test_the_event_of_a_refresh_has_the_decision_and_the_lowest_valid_generation(
     parts: Services, ann: User, dispatched: list[Event], clock: MovableClock
 ) -> None:
     grants = parts.grants
@@ -161,14 +161,16 @@ def test_a_replay_ends_the_session_and_is_refused(
     assert dispatched == [ended]
 
 
-def test_a_refresh_is_refused_without_event(
+def test_a_refused_refresh_without_a_replay_dispatches_no_event(
     parts: Services, ann: User, dispatched: list[Event], clock: MovableClock
 ) -> None:
-    """An invalid token, a deactivated account, an expired session."""
+    """For an invalid token, a deactivated account, an ended session and an expired session."""
     grants = parts.grants
     token = grants.log_in(EMAIL, PASSWORD, PHONE).refresh
+    dispatched.clear()
     with pytest.raises(InvalidToken):
         grants.refresh("x.y.z", PHONE)
+    assert dispatched == []
     # The token of a session that the user does not have: the row was deleted.
     other = replace(parts.reader.read_refresh(token), session="0" * 32)
     with pytest.raises(InvalidToken):
@@ -180,6 +182,7 @@ def test_a_refresh_is_refused_without_event(
     parts.users.activate(ann)
     with pytest.raises(UsedOrEndedToken):
         grants.refresh(token, PHONE)
+    assert dispatched == []
     expired = grants.log_in(EMAIL, PASSWORD, PHONE).refresh
     dispatched.clear()
     clock.move(parts.settings.refresh_token_lifetime)
@@ -202,7 +205,7 @@ def test_a_revocation_ends_the_session_once(parts: Services, ann: User, dispatch
 def test_the_parts_of_the_application_share_one_dispatcher(
     parts: Services, ann: User, dispatched: list[Event]
 ) -> None:
-    """What a store ends reaches the subscribers without the grants."""
+    """If a store ends a session, its subscribers are called, also without the grants."""
     pair = parts.grants.log_in(EMAIL, PASSWORD, PHONE)
     sid = parts.reader.read_refresh(pair.refresh).session
     assert parts.sessions.end(sid, parts.clock(), EndReason.LOGOUT)

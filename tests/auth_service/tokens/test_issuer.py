@@ -1,4 +1,4 @@
-"""Access tokens expire a little apart, so that clients do not refresh in the same second."""
+"""Jitter of access tokens: their lifetimes differ, so that clients do not refresh in the same second."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,7 +15,8 @@ def lifetime(token: str) -> int:
     return int(claims["exp"] - claims["iat"])
 
 
-def several(client: FlaskClient, number: int) -> list[Person]:
+def log_in_often(client: FlaskClient, number: int) -> list[Person]:
+    """Register a user and log in `number` times."""
     people = [Person(client) for _ in range(number)]
     people[0].register()
     for person in people:
@@ -23,30 +24,30 @@ def several(client: FlaskClient, number: int) -> list[Person]:
     return people
 
 
-def test_tokens_issued_together_expire_spread_over_the_jitter(make_app: MakeApp) -> None:
-    people = several(make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME="1000").test_client(), 40)
+def test_the_lifetimes_of_tokens_are_spread_over_the_jitter(make_app: MakeApp) -> None:
+    people = log_in_often(make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME="1000").test_client(), 40)
     lifetimes = [lifetime(person.access) for person in people]
     assert all(800 <= seconds <= 1000 for seconds in lifetimes)
     assert max(lifetimes) - min(lifetimes) > 100
 
 
 def test_a_reissued_access_token_has_the_same_lifetime(make_app: MakeApp) -> None:
-    (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
+    (person,) = log_in_often(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
     answers = [person.refresh_with(person.refresh).json for _ in range(5)]
     assert len({lifetime(answer["access"]) for answer in answers if answer}) == 1
 
 
-def test_each_rotation_draws_a_new_lifetime(make_app: MakeApp) -> None:
-    (person,) = several(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
-    thrown = {lifetime(person.access)}
+def test_each_rotation_has_a_new_lifetime(make_app: MakeApp) -> None:
+    (person,) = log_in_often(make_app(ACCESS_LIFETIME_JITTER="0.2").test_client(), 1)
+    lifetimes = {lifetime(person.access)}
     for _ in range(7):
         person.refresh_tokens()
-        thrown.add(lifetime(person.access))
-    assert len(thrown) > 3
+        lifetimes.add(lifetime(person.access))
+    assert len(lifetimes) > 3
 
 
 def test_without_jitter_a_token_has_the_full_lifetime(make_app: MakeApp) -> None:
-    people = several(make_app(ACCESS_LIFETIME_JITTER="0").test_client(), 3)
+    people = log_in_often(make_app(ACCESS_LIFETIME_JITTER="0").test_client(), 3)
     assert {lifetime(person.access) for person in people} == {300}
 
 
@@ -54,9 +55,9 @@ def test_without_jitter_a_token_has_the_full_lifetime(make_app: MakeApp) -> None
 def test_no_lifetime_is_shortened_by_more_than_the_jitter(
     make_app: MakeApp, clock: MovableClock, seconds: str, least: int
 ) -> None:
-    """A fifth here, rounded up to a whole second."""
+    """The jitter is a fifth here. The lifetime is rounded up to a whole second."""
     app = make_app(ACCESS_LIFETIME_JITTER="0.2", ACCESS_TOKEN_LIFETIME=seconds)
-    people = several(app.test_client(), 12)
+    people = log_in_often(app.test_client(), 12)
     assert all(least <= lifetime(person.access) <= int(seconds) for person in people)
     opened = Gateway(app.test_client(), clock).open("h1").json
     assert opened

@@ -1,4 +1,4 @@
-"""Which tokens the service accepts, and which it refuses."""
+"""The token reader: which tokens the service accepts, and which it refuses."""
 
 import base64
 import hashlib
@@ -33,7 +33,7 @@ KINDS = ("access", "refresh", "identity", "peer")
 
 @pytest.fixture
 def tokens(ann: Person, clock: MovableClock) -> dict[str, str]:
-    """Return a valid token of each kind; the last two are signed with the refresh secret and differ in kind only."""
+    """Return a valid token of each kind. All but the access token are signed with the refresh secret."""
     ann_identity = Identity(ann.id, "sid", ann.email)
     return {
         "access": ann.access,
@@ -92,19 +92,19 @@ def test_every_reader_accepts_only_its_own_kind(
 def test_a_signed_access_token_with_an_invalid_claim_is_refused(
     claim: str, value: Any, ann: Person, forge: Forge
 ) -> None:
-    """401, never 422 or 500."""
+    """The response is 401, never 422 or 500."""
     assert ann.me(forge.alter(ann.access, **{claim: value})).status_code == 401
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation"])
 def test_a_token_without_a_required_claim_is_refused(claim: str, ann: Person, forge: Forge) -> None:
-    """For both kinds."""
+    """For access and refresh tokens."""
     assert ann.me(forge.alter(ann.access, drop=[claim])).status_code == 401
     assert ann.refresh_with(forge.alter(ann.refresh, drop=[claim])).status_code == 401
 
 
-def test_a_token_expires_exactly_by_the_services_clock(ann: Person, clock: MovableClock) -> None:
-    """As djoser does; `iat` may be ten seconds ahead, from another machine of the service."""
+def test_a_token_expires_without_leeway_by_the_clock_of_the_service(ann: Person, clock: MovableClock) -> None:
+    """As in djoser. `iat` may be ten seconds in the future, from the clock of another machine."""
     clock.move(-10)
     assert ann.me().status_code == 200
     clock.move(309.9)
@@ -121,14 +121,14 @@ def test_a_token_expires_exactly_by_the_services_clock(ann: Person, clock: Movab
 @pytest.mark.parametrize(
     "kid", ["unknown", "", "../../etc/passwd", "' OR 1=1 --", "a\0b", "k" * 65_536, 7, None, ["list"], {"a": 1}]
 )
-def test_a_kid_is_only_looked_up(kid: object, ann: Person, parts: Services) -> None:
-    """A malformed one is refused like an unknown one."""
+def test_a_token_with_an_unknown_or_malformed_kid_is_refused(kid: object, ann: Person, parts: Services) -> None:
+    """The service only looks a `kid` up among its keys."""
     header = base64.urlsafe_b64encode(json.dumps(header_of(ann.access) | {"kid": kid}).encode()).decode().rstrip("=")
     assert ann.me(f"{header}.{ann.access.split('.', 1)[1]}").status_code == 401
 
 
 @pytest.mark.parametrize("header", ["jku", "x5u", "jwk", "x5c"])
-def test_keys_inside_a_token_are_not_used(header: str, ann: Person, forge: Forge) -> None:
+def test_a_key_in_the_header_of_a_token_is_not_used(header: str, ann: Person, forge: Forge) -> None:
     stranger = generate_private_key(65537, 2048)
     public = stranger.public_key().public_numbers()
     jwk = {"kty": "RSA", "n": str(public.n), "e": str(public.e)}
@@ -149,7 +149,7 @@ def test_a_key_is_used_only_with_its_own_algorithm(
 
 
 def test_the_public_key_is_not_accepted_as_a_shared_secret(ann: Person, signing_pem: str) -> None:
-    """Algorithm confusion, signed by hand because libraries refuse to."""
+    """Algorithm confusion (RFC 8725 2.1). The test signs by hand, because libraries refuse to."""
     public = load_pem_private_key(signing_pem.encode(), None).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     header = header_of(ann.access) | {"alg": "HS256"}
@@ -165,7 +165,7 @@ def test_the_public_key_is_not_accepted_as_a_shared_secret(ann: Person, signing_
     "token",
     ["", "a", "a.b", "a.b.c", "a.b.c.d", "....", "é.b.c", "a." + "b" * 9000 + ".c", "eyJhbGciOiJub25lIn0.e30."],
 )
-def test_a_malformed_token_is_refused_before_any_cryptography(token: str, ann: Person, parts: Services) -> None:
+def test_a_malformed_token_is_refused(token: str, ann: Person, parts: Services) -> None:
     assert ann.me(token.encode().decode("latin-1")).status_code == 401
     with pytest.raises(InvalidToken):
         parts.reader.read(token)
@@ -200,7 +200,9 @@ def test_a_previous_key_verifies_until_it_is_removed(ann: Person, make_app: Make
         ("", None),
     ],
 )
-def test_an_authorization_header_has_two_words(header: str, code: str | None, ann: Person) -> None:
+def test_a_bearer_field_without_exactly_one_token_is_refused_with_invalid_token(
+    header: str, code: str | None, ann: Person
+) -> None:
     answer = ann.client.get("/auth/users/me/", headers={"Authorization": header})
     assert answer.status_code == 401
     assert answer.json
@@ -208,8 +210,8 @@ def test_an_authorization_header_has_two_words(header: str, code: str | None, an
     assert ("invalid_token" in answer.headers["WWW-Authenticate"]) == (code is not None)
 
 
-def test_a_token_in_the_query_is_ignored(ann: Person) -> None:
-    """Nor are tokens in a body or a cookie."""
+def test_a_token_in_the_query_or_in_a_cookie_is_ignored(ann: Person) -> None:
+
     ann.client.set_cookie("access_token_cookie", ann.access)
     answer = ann.client.get(f"/auth/users/me/?jwt={ann.access}&access_token={ann.access}")
     assert answer.status_code == 401
@@ -218,5 +220,5 @@ def test_a_token_in_the_query_is_ignored(ann: Person) -> None:
 
 def test_a_signed_token_with_other_header_members_is_accepted(forge: Forge, ann: Person) -> None:
     claims = jwt.decode(ann.refresh, options={"verify_signature": False})
-    spelt_otherwise = forge.sign(claims, {"typ": "refresh+jwt", "made": "elsewhere"}, REFRESH_SECRET, "HS256")
-    assert ann.refresh_with(spelt_otherwise).status_code == 200
+    token = forge.sign(claims, {"typ": "refresh+jwt", "made": "elsewhere"}, REFRESH_SECRET, "HS256")
+    assert ann.refresh_with(token).status_code == 200

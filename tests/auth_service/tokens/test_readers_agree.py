@@ -1,6 +1,6 @@
-"""Gateway, auth service and resource service read credentials and tokens alike.
+"""Gateway, auth service and resource service accept and refuse the same credentials and tokens.
 
-The gateway's reader and the services' Flask apps get the same corpus: a valid token in many invalid forms.
+The tests send each of them the same valid token in many invalid forms.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ VALUES = {
 
 @pytest.fixture
 def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], str]:
-    """Return how the gateway reads an Authorization value."""
+    """Return a function that returns how the gateway reads an Authorization value: good, anonymous or invalid."""
 
     async def fetch() -> bytes:
         return bytes(client.get("/.well-known/jwks.json").data)
@@ -99,10 +99,10 @@ def at_the_gateway(client: FlaskClient, clock: MovableClock) -> Callable[[str], 
 
 @pytest.fixture
 def at_the_auth_service(client: FlaskClient) -> Callable[[str], str]:
-    """Return how the auth service reads it."""
+    """Return a function that returns how the auth service reads an Authorization value."""
 
     def read(value: str) -> str:
-        # As a WSGI server hands it over: the test client refuses some of these values, a socket does not.
+        # Set as a WSGI server does, because the test client refuses some of the values that a socket can carry.
         answer = client.get("/auth/users/me/", environ_overrides={"HTTP_AUTHORIZATION": value})
         if answer.status_code == 200:
             return GOOD
@@ -114,7 +114,7 @@ def at_the_auth_service(client: FlaskClient) -> Callable[[str], str]:
 
 @pytest.fixture
 def at_a_resource_service(clock: MovableClock) -> Callable[[str], str]:
-    """Return how a service behind the gateway reads an assertion."""
+    """Return a function that returns how a service behind the gateway reads an assertion."""
     app = Flask(__name__)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "notes", clock))
 
@@ -145,7 +145,7 @@ def test_an_authorization_field_means_the_same_everywhere(
     at_the_gateway: Callable[[str], str],
     at_the_auth_service: Callable[[str], str],
 ) -> None:
-    """RFC 9110 11.4: a scheme, spaces, and a token68; nothing else that looks like one."""
+    """RFC 9110 11.4: a scheme, spaces and a token68."""
     sent = value.replace("{}", ann.access)
     assert (at_the_gateway(sent), at_the_auth_service(sent)) == (expected, expected)
 
@@ -171,16 +171,16 @@ def test_a_token_has_one_encoding(
     at_the_auth_service: Callable[[str], str],
     at_a_resource_service: Callable[[str], str],
 ) -> None:
-    """RFC 4648 section 3.5: the unused bits of a part's last character are zero, and there is no padding."""
+    """RFC 4648 3.5 and RFC 7515 2: the unused bits of a part's last character are zero, and there is no padding."""
     identity = Identity("ada-id", "ada-session", "ada@example.org")
     assertion = sign(identity, signer=assertion_signer(SECRET), audience="notes", now=clock())
     assert at_a_resource_service(assertion) == GOOD
-    taken = {
+    accepted = {
         "gateway": [t for t in _spellings(ann.access) if at_the_gateway(f"Bearer {t}") == GOOD],
         "auth service": [t for t in _spellings(ann.access) if at_the_auth_service(f"Bearer {t}") == GOOD],
         "resource service": [t for t in _spellings(assertion) if at_a_resource_service(t) == GOOD],
     }
-    assert {service: set(tokens) for service, tokens in taken.items()} == {
+    assert {service: set(tokens) for service, tokens in accepted.items()} == {
         "gateway": {ann.access},
         "auth service": {ann.access},
         "resource service": {assertion},
@@ -205,7 +205,7 @@ HEADERS = (
 
 
 @pytest.mark.parametrize("header", HEADERS)
-def test_the_claims_of_a_token_are_read_alike(
+def test_a_signed_token_with_an_invalid_header_is_refused_everywhere(
     header: str,
     ann: Person,
     clock: MovableClock,
@@ -214,7 +214,7 @@ def test_the_claims_of_a_token_are_read_alike(
     at_the_auth_service: Callable[[str], str],
     at_a_resource_service: Callable[[str], str],
 ) -> None:
-    """RFC 7515 4: no member twice; RFC 7797 7: no `b64` in a JWT; a valid signature does not help."""
+    """RFC 7515 4: a member must not occur twice. RFC 7797 7: a JWT must not have `b64`."""
     kid = header_of(ann.access)["kid"]
     access = forge.sign_raw(header.format(alg="RS256", kid=kid, typ="at+jwt"), json.dumps(claims_of(ann.access)))
     assertion = _assertion(header.format(alg="HS256", kid="k", typ="identity+jwt"), clock())
@@ -226,13 +226,13 @@ def test_the_claims_of_a_token_are_read_alike(
     assert read == (INVALID, INVALID, INVALID)
 
 
-def test_a_repeated_claim_is_refused_alike(
+def test_a_repeated_claim_is_refused_everywhere(
     ann: Person,
     forge: Forge,
     at_the_gateway: Callable[[str], str],
     at_the_auth_service: Callable[[str], str],
 ) -> None:
-    """RFC 7519 4."""
+    """RFC 7519 4: the names of claims are unique."""
     claims = json.dumps(claims_of(ann.access))
     good = forge.sign_raw(json.dumps(header_of(ann.access)), claims)
     twice = forge.sign_raw(json.dumps(header_of(ann.access)), claims.replace("{", '{"sub": "x", ', 1))
@@ -247,7 +247,7 @@ _PIECES = st.sampled_from(["Bearer", "bearer", " ", "  ", "\t", "{}", "=", ",", 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(pieces=st.lists(_PIECES, max_size=6))
-def test_no_authorization_field_is_read_in_two_ways(
+def test_random_authorization_fields_mean_the_same_everywhere(
     pieces: list[str],
     ann: Person,
     at_the_gateway: Callable[[str], str],
@@ -258,8 +258,10 @@ def test_no_authorization_field_is_read_in_two_ways(
 
 
 def _assertion(header: str, now: float) -> str:
-    whole = sign(Identity("a", "s", "a@b.co"), signer=assertion_signer(SECRET), audience="notes", now=now)
-    return sign_payload(json.dumps(claims_of(whole)), header=_encoded(header), sign=assertion_signer(SECRET).sign)
+    valid_assertion = sign(Identity("a", "s", "a@b.co"), signer=assertion_signer(SECRET), audience="notes", now=now)
+    return sign_payload(
+        json.dumps(claims_of(valid_assertion)), header=_encoded(header), sign=assertion_signer(SECRET).sign
+    )
 
 
 def _encoded(header: str) -> str:

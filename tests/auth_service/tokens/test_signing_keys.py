@@ -1,4 +1,4 @@
-"""Which keys may sign, and what the JWK set publishes about them."""
+"""Signing keys: which ones are accepted, and what the JWK set publishes about them."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ KINDS: Mapping[str, Callable[[], PrivateKey]] = {
 
 @pytest.mark.parametrize("algorithm", KINDS)
 def test_the_key_type_determines_the_algorithm(algorithm: str, make_app: MakeApp) -> None:
-    """The published JWK set alone verifies the tokens of every kind, and the service accepts them."""
+    """The published JWK set is enough to verify the tokens, and the service accepts them."""
     pem = pem_of(KINDS[algorithm]())
     client = make_app(SIGNING_KEY=pem).test_client()
     person = Person(client)
@@ -64,8 +64,8 @@ def test_the_key_type_determines_the_algorithm(algorithm: str, make_app: MakeApp
     assert person.me().status_code == 200
 
 
-def test_the_thumbprint_is_the_one_of_the_rfc() -> None:
-    """RFC 7638 3: SHA-256 of the required members in lexicographic order, without spaces."""
+def test_the_kid_is_the_thumbprint_of_rfc_7638() -> None:
+    """It is SHA-256 of the required members in lexicographic order, without spaces (section 3)."""
     public = load_verification_key(pem_of(generate_rsa_key(65537, 2048)))
     members = {name: public.jwk[name] for name in ("e", "kty", "n")}
     text = json.dumps(members, separators=(",", ":"), sort_keys=True)
@@ -81,7 +81,7 @@ def test_a_key_ring_publishes_both_keys_and_no_private_part() -> None:
     assert all("d" not in key and "p" not in key for key in keys)
 
 
-def test_the_same_key_twice_is_one_key() -> None:
+def test_a_key_ring_has_a_repeated_key_once() -> None:
     pem = pem_of(Ed25519PrivateKey.generate())
     assert len(load_key_ring(pem, pem).verifying) == 1
 

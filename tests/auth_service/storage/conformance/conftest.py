@@ -1,4 +1,4 @@
-"""The stores under test, on SQLite and on a PostgreSQL of the tests' own."""
+"""The stores under test, on SQLite and on a PostgreSQL server that the tests start."""
 
 import shutil
 import threading
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 
 @dataclass
 class StoreWorld:
-    """The stores of one database, the events that they dispatched, and what a test needs around them."""
+    """The stores of one database, the events that they dispatched, and helpers for the tests."""
 
     app: Flask
     stores: Stores
@@ -84,7 +84,7 @@ class StoreWorld:
                 barrier.wait()
                 try:
                     results[number] = work()
-                except Exception as error:  # noqa: BLE001 - the test reports whatever it is
+                except Exception as error:  # noqa: BLE001 - the test fails with it below
                     errors.append(error)
 
         threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]

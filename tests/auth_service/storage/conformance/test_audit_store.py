@@ -1,4 +1,4 @@
-"""What every audit store promises, and what every store promises about recording."""
+"""Promises of every audit store, and of every store about audit records."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, 
 USER = User(uuid4(), "ann@example.org", "", "", "", True, "hash", NOW)
 
 
-def test_a_record_says_what_happened_when_and_to_whom(world: StoreWorld) -> None:
+def test_a_record_has_the_event_its_time_and_its_client(world: StoreWorld) -> None:
     failure = LoginFailed(NOW, USER.id, PHONE, reason="wrong password")
     world.stores.audit.record(failure)
     (entry,) = world.stores.audit.page(USER.id, offset=0, limit=10)
@@ -52,7 +52,7 @@ def test_old_records_are_pruned_in_batches(world: StoreWorld) -> None:
 
 
 def test_surplus_failed_logins_are_pruned_by_account(world: StoreWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest of a window stay, of each account and of all unknown names together."""
+    """The oldest of a window are kept: some of each account, and some of all unknown names together."""
     audit = world.stores.audit
     monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_PER_ACCOUNT", 2)
     monkeypatch.setattr("auth_service.storage.audit_store.MAX_ROWS_OF_UNKNOWN_ACCOUNTS", 3)
@@ -78,8 +78,8 @@ CHANGES: dict[str, Callable[[Stores, User, Session], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_that_cannot_be_recorded_does_not_happen(world: StoreWorld, change: str) -> None:
-    """And no event is dispatched."""
+def test_a_change_that_cannot_be_recorded_is_not_made(world: StoreWorld, change: str) -> None:
+    """Nor is an event dispatched."""
     ann = world.register()
     session = world.open(ann)
     world.dispatched.clear()
@@ -102,20 +102,20 @@ CALLS: dict[str, Callable[[Stores], object]] = {
     "find a session": lambda stores: stores.sessions.find("0" * 32),
     "rotate": lambda stores: stores.sessions.try_rotate("0" * 32, USER.id, 0, NOW),
     "end": lambda stores: stores.sessions.end("0" * 32, NOW, EndReason.LOGOUT),
-    "raise seen": lambda stores: stores.sessions.raise_seen_generations([("0" * 32, 1)]),
+    "raise seen generations": lambda stores: stores.sessions.raise_seen_generations([("0" * 32, 1)]),
     "record": lambda stores: stores.audit.record(LoginFailed(NOW, USER.id, PHONE, reason="x")),
     "list records": lambda stores: stores.audit.page(USER.id, offset=0, limit=1),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_an_unreachable_database_is_reported_as_unavailable(unreachable: Stores, call: str) -> None:
+def test_an_unreachable_database_raises_store_unavailable(unreachable: Stores, call: str) -> None:
     with pytest.raises(StoreUnavailable):
         CALLS[call](unreachable)
 
 
 @pytest.mark.parametrize("call", ["find a user", "find by e-mail", "rotate"])
-def test_a_pool_without_free_connection_is_reported_as_unavailable(
+def test_a_pool_without_a_free_connection_raises_store_unavailable(
     world: StoreWorld, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """After the pool's timeout, which is short here; the next call succeeds."""

@@ -1,4 +1,4 @@
-"""What every store promises to callers that meet: of two that want the same, one gets it."""
+"""Promises of every store to concurrent callers: of several that change the same row, one succeeds."""
 
 from functools import partial
 
@@ -39,7 +39,7 @@ def test_of_parallel_refreshes_of_one_generation_exactly_one_rotates(world: Stor
     assert world.row(session).generation == 1
 
 
-def test_of_parallel_undisputed_rotations_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
+def test_of_parallel_rotations_in_one_statement_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
     rotate = partial(world.stores.sessions.try_rotate, session.sid, session.user_id, 0, NOW + 99)
     results = world.in_parallel(*[rotate] * THREADS)
     assert sum(result is not None for result in results) == 1
@@ -59,7 +59,7 @@ def test_of_parallel_registrations_of_one_mailbox_exactly_one_succeeds(world: St
     assert world.stores.users.count(None) == 1
 
 
-def test_of_parallel_logouts_exactly_one_ends_the_session(world: StoreWorld, session: Session) -> None:
+def test_of_parallel_log_outs_exactly_one_ends_the_session(world: StoreWorld, session: Session) -> None:
     end = partial(world.stores.sessions.end, session.sid, NOW, EndReason.LOGOUT)
     assert world.in_parallel(*[end] * THREADS).count(True) == 1
     assert [type(event) for event in world.dispatched] == [SessionEnded]
@@ -67,7 +67,7 @@ def test_of_parallel_logouts_exactly_one_ends_the_session(world: StoreWorld, ses
 
 
 def test_a_session_that_ends_during_a_refresh_stays_ended(world: StoreWorld, ann: User) -> None:
-    """The refresh comes first and rotates, or it comes second and finds the session ended."""
+    """If the refresh is first, it rotates. If it is second, it finds the session ended."""
     for _ in range(8):
         session = world.open(ann)
         end = partial(world.stores.sessions.end, session.sid, NOW + 99, EndReason.LOGOUT)
@@ -79,8 +79,8 @@ def test_a_session_that_ends_during_a_refresh_stays_ended(world: StoreWorld, ann
         assert (row.generation, refreshed.decision) in [(0, Ended()), (1, Rotate())]
 
 
-def test_no_session_survives_a_password_change_that_meets_its_login(world: StoreWorld) -> None:
-    """The log-in comes first and its session ends, or it comes second and is refused."""
+def test_no_session_of_a_log_in_survives_a_concurrent_password_change(world: StoreWorld) -> None:
+    """If the log-in is first, its session ends. If it is second, it is refused."""
     for number in range(8):
         user = world.register(f"user{number}@example.org")
         session = new_session(user.id, NOW, 1000, POLICY)
@@ -103,7 +103,7 @@ def test_of_parallel_password_changes_exactly_one_succeeds(world: StoreWorld, an
     assert found.password_hash == f"hash {results.index(True)}"
 
 
-def test_of_parallel_logins_with_one_handle_exactly_one_opens(world: StoreWorld, ann: User) -> None:
+def test_of_parallel_log_ins_with_one_handle_exactly_one_opens_a_session(world: StoreWorld, ann: User) -> None:
     def open_session() -> bool:
         try:
             world.open(ann, handle_hash="h")

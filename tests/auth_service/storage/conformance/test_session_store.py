@@ -1,4 +1,4 @@
-"""What every session store promises."""
+"""Promises of every session store."""
 
 from dataclasses import replace
 
@@ -97,7 +97,7 @@ def test_a_login_ends_the_session_that_it_replaces_and_the_oldest_surplus(world:
 # --- refresh -------------------------------------------------------------------------------------------------------
 
 
-def test_a_session_is_found_with_its_own_user_only(world: StoreWorld, ann: User, session: Session) -> None:
+def test_a_session_is_found_only_with_its_own_user(world: StoreWorld, ann: User, session: Session) -> None:
     sessions = world.stores.sessions
     bob = world.register("bob@example.org")
     own, other = sessions.find_with_user(session.sid, ann.id), sessions.find_with_user(session.sid, bob.id)
@@ -113,7 +113,9 @@ def test_a_session_is_found_with_its_own_user_only(world: StoreWorld, ann: User,
     assert sessions.find_with_user(session.sid, ann.id) is None
 
 
-def test_an_undisputed_rotation_is_the_policys(world: StoreWorld, ann: User, session: Session) -> None:
+def test_a_rotation_in_one_statement_has_the_result_of_the_policy(
+    world: StoreWorld, ann: User, session: Session
+) -> None:
     sessions, now = world.stores.sessions, NOW + 400
     refreshed = sessions.try_rotate(session.sid, ann.id, 0, now)
     assert refreshed
@@ -123,8 +125,10 @@ def test_an_undisputed_rotation_is_the_policys(world: StoreWorld, ann: User, ses
     assert world.row(session).last_used_at == now
 
 
-def test_a_disputed_rotation_changes_nothing(world: StoreWorld, ann: User, session: Session) -> None:
-    """Another generation, another user, a running grace time, an expired, ended or deactivated session."""
+def test_a_rotation_in_one_statement_is_refused_and_changes_nothing(
+    world: StoreWorld, ann: User, session: Session
+) -> None:
+    """For a used token, another user, a rotation in grace, an expired session and a deactivated user."""
     sessions = world.stores.sessions
     rotated = sessions.try_rotate(session.sid, ann.id, 0, NOW)
     assert rotated
@@ -138,7 +142,7 @@ def test_a_disputed_rotation_changes_nothing(world: StoreWorld, ann: User, sessi
     assert sessions.try_rotate(session.sid, ann.id, 1, NOW + 99) is None
 
 
-def test_a_replacement_needs_the_session_that_was_read(world: StoreWorld, session: Session) -> None:
+def test_a_session_is_replaced_only_if_it_is_as_it_was_read(world: StoreWorld, session: Session) -> None:
     sessions = world.stores.sessions
     rotated = replace(session, state=apply_decision(session.state, Rotate(), NOW + 5, POLICY))
     assert sessions.replace(session, rotated, NOW + 5)
@@ -193,13 +197,13 @@ def test_a_session_ends_once(world: StoreWorld, session: Session) -> None:
     assert world.records(session.user_id)[1:] == [("logout", session.sid, {})]
 
 
-def test_an_owner_ends_own_sessions_only(world: StoreWorld, ann: User, session: Session) -> None:
+def test_an_owner_ends_only_own_sessions(world: StoreWorld, ann: User, session: Session) -> None:
     bob = world.register("bob@example.org")
     assert not world.stores.sessions.end(session.sid, NOW, EndReason.REVOKED_BY_OWNER, owner=bob.id)
     assert world.stores.sessions.end(session.sid, NOW, EndReason.REVOKED_BY_OWNER, owner=ann.id)
 
 
-def test_all_sessions_of_a_user_end_but_the_one_to_keep(world: StoreWorld, ann: User, session: Session) -> None:
+def test_all_sessions_of_a_user_end_except_the_one_to_keep(world: StoreWorld, ann: User, session: Session) -> None:
     bobs = world.open(world.register("bob@example.org"))
     kept, other = world.open(ann), world.open(ann)
     world.dispatched.clear()
@@ -213,7 +217,7 @@ def test_all_sessions_of_a_user_end_but_the_one_to_keep(world: StoreWorld, ann: 
 # --- lists and pruning ---------------------------------------------------------------------------------------------
 
 
-def test_live_sessions_are_listed_by_use(world: StoreWorld, ann: User) -> None:
+def test_live_sessions_are_listed_by_their_last_use(world: StoreWorld, ann: User) -> None:
     sessions = world.stores.sessions
     first, second, third = (world.open(ann, NOW + number) for number in range(3))
     short = world.open(ann, NOW, lifetime=5)
@@ -240,7 +244,7 @@ def test_ended_sessions_are_listed_while_an_access_token_may_be_valid(world: Sto
     assert world.row(live).revoked_at is None
 
 
-def test_dead_sessions_are_pruned_in_batches(world: StoreWorld, ann: User) -> None:
+def test_expired_sessions_are_pruned_in_batches(world: StoreWorld, ann: User) -> None:
     sessions = world.stores.sessions
     short = [world.open(ann, lifetime=1000) for _ in range(3)]
     idle, live = world.open(ann), world.open(ann, NOW + POLICY.idle_lifetime)

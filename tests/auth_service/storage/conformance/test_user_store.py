@@ -1,4 +1,4 @@
-"""What every user store promises."""
+"""Promises of every user store."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -25,6 +25,7 @@ def ann(world: StoreWorld) -> User:
 
 
 def kinds(events: list[Event]) -> list[str]:
+    """Return the class name of each event; for SessionEnded the reason."""
     return [event.reason.value if isinstance(event, SessionEnded) else type(event).__name__ for event in events]
 
 
@@ -49,7 +50,7 @@ def test_a_mailbox_is_registered_once_however_it_is_spelled(world: StoreWorld, a
     assert not users.is_email_taken("bob@example.org")
 
 
-def test_names_change_one_at_a_time(world: StoreWorld, ann: User) -> None:
+def test_each_name_can_be_changed_alone(world: StoreWorld, ann: User) -> None:
     users = world.stores.users
     assert users.rename(ann.id, {"first_name": "Ann"}) == replace(ann, first_name="Ann")
     assert users.rename(ann.id, {"last_name": "Lee"}) == replace(ann, first_name="Ann", last_name="Lee")
@@ -71,8 +72,8 @@ def test_a_password_change_ends_the_other_sessions(world: StoreWorld, ann: User)
     ]
 
 
-def test_a_password_change_needs_the_user_that_was_read(world: StoreWorld, ann: User) -> None:
-    """Of two changes of the same password the second is refused; so is that of a deactivated user."""
+def test_a_password_change_is_refused_if_the_user_has_changed_since(world: StoreWorld, ann: User) -> None:
+    """Of two changes of the same password the second one is refused, and so is that of a deactivated user."""
     users = world.stores.users
     session = world.open(ann)
     assert users.change_password(ann, "first", NOW + 1, keep=session.sid)

@@ -1,4 +1,4 @@
-"""An undisputed refresh is one statement, with the result of the refresh policy."""
+"""A refresh without a rotation in grace is one SQL statement, with the result of the refresh policy."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,27 +26,28 @@ USER = uuid4()
 @contextmanager
 def statements(app: Flask) -> Iterator[list[str]]:
     """Record every statement that the database gets in the block."""
-    given_to_it: list[str] = []
+    recorded: list[str] = []
 
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        given_to_it.append(statement)
+    def record(_: object, __: object, statement: str, *___: object) -> None:
+        recorded.append(statement)
 
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", note)
+    event.listen(engine, "before_cursor_execute", record)
     try:
-        yield given_to_it
+        yield recorded
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        event.remove(engine, "before_cursor_execute", record)
 
 
-def calls(redis: Redis) -> dict[str, int]:
+def command_counts(redis: Redis) -> dict[str, int]:
+    """Return how often each Redis command was called."""
     stats = redis.info("commandstats")
     assert isinstance(stats, dict)
     return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
 
 
-def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
+def test_a_refresh_is_one_statement_and_one_redis_read(
     app: Flask, ann: Person, clock: MovableClock, redis: Redis
 ) -> None:
     ann.refresh_tokens()
@@ -56,7 +57,7 @@ def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
         assert ann.refresh_tokens().status_code == 200
     assert len(executed) == 1
     assert executed[0].split()[:2] == ["UPDATE", "sessions"]
-    commands = calls(redis)
+    commands = command_counts(redis)
     assert (commands.pop("get"), commands.pop("set")) == (1, 1)
     assert set(commands) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
 
@@ -64,12 +65,12 @@ def test_an_undisputed_refresh_is_one_statement_and_one_round_trip(
 def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
     client: FlaskClient, clock: MovableClock, redis: Redis, database: object, ann: Person, operator: Operator
 ) -> None:
-    """No refresh leaves an audit record."""
+    """Nor does a refresh add an audit record."""
     people = [ann] + [Person(client, ann.email) for _ in range(4)]
     for person in people[1:]:
         person.log_in()
     for _ in range(60):
-        clock.move(4)  # some inside the grace time of the one before, some re-issues
+        clock.move(4)  # less than the grace time, so that some refreshes are not rotations
         for person in people:
             assert person.refresh_tokens().status_code == 200
     with operator.app.app_context():
@@ -82,7 +83,7 @@ def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
 
 @st.composite
 def states(draw: st.DrawFn) -> SessionState:
-    """Generate rows as real histories leave them, also with clocks that differ."""
+    """Generate states as real histories produce them, also with clocks that differ between machines."""
     generation = draw(st.integers(0, 12))
     ages = draw(st.lists(st.sampled_from([-3.0, 0.0, 1.0, 9.0, 10.0, 11.0, 5000.0]), max_size=MAX_RECENT))
     rotations = tuple(NOW - age for age in sorted(ages, reverse=True))
@@ -98,20 +99,20 @@ def states(draw: st.DrawFn) -> SessionState:
 
 @pytest.mark.usefixtures("in_context")
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(state=states(), spent_by=st.integers(-1, 3), is_active=st.sampled_from([True, True, False]))
-def test_the_statement_does_what_the_policy_decides(
-    short_idle: Services, state: SessionState, spent_by: int, is_active: bool
+@given(state=states(), rotations_since=st.integers(-1, 3), is_active=st.sampled_from([True, True, False]))
+def test_the_statement_rotates_if_and_only_if_the_policy_does(
+    short_idle: Services, state: SessionState, rotations_since: int, is_active: bool
 ) -> None:
-    """It rotates only if the policy does, with the same row as result, and always without a running grace time."""
+    """The resulting row is that of the policy. The user must be active, and no rotation in grace."""
     policy = short_idle.grants.policy
-    presented = state.generation - spent_by
-    place(state, is_active=is_active)
+    presented = state.generation - rotations_since
+    store_session(state, is_active=is_active)
     rotated = short_idle.sessions.try_rotate("s" * 32, USER, presented, NOW)
     decision = decide(state, presented, NOW, policy)
     found = short_idle.sessions.find("s" * 32)
     assert found
-    is_plain = decision == Rotate() and is_active and not state.recent(NOW, policy.grace)
-    assert (rotated is not None) == is_plain
+    must_rotate = decision == Rotate() and is_active and not state.recent(NOW, policy.grace)
+    assert (rotated is not None) == must_rotate
     if rotated:
         assert rotated.session == found
         assert found.state == apply_decision(state, Rotate(), NOW, policy)
@@ -127,7 +128,7 @@ def short_idle(make_app: MakeApp) -> Iterator[Services]:
         yield app.extensions["sallyport-auth"]
 
 
-def place(state: SessionState, *, is_active: bool) -> None:
+def store_session(state: SessionState, *, is_active: bool) -> None:
     """Store a session with `state`, and its user."""
     db.session.execute(delete(SessionRow))
     db.session.execute(delete(UserRow))
@@ -159,12 +160,12 @@ def place(state: SessionState, *, is_active: bool) -> None:
     db.session.commit()
 
 
-def test_a_late_request_after_a_restarted_grace_time_is_no_replay(ann: Person, clock: MovableClock) -> None:
-    """The statement considers a restarted grace time, not only the last rotation."""
+def test_a_used_token_is_no_replay_within_its_restarted_grace_time(ann: Person, clock: MovableClock) -> None:
+    """The statement compares the start of the grace time, not the time of the last rotation."""
     first = ann.refresh
-    lost = ann.refresh_with(first).json  # the answer never arrives
+    lost = ann.refresh_with(first).json  # the response never arrives
     clock.move(86_400)
-    again = ann.refresh_with(first).json  # its grace starts again
+    again = ann.refresh_with(first).json  # its grace time starts again
     assert lost
     assert again
     assert again["refresh"] == lost["refresh"]
@@ -176,7 +177,7 @@ def test_a_late_request_after_a_restarted_grace_time_is_no_replay(ann: Person, c
 
 
 def test_the_statement_refuses_a_deactivated_user(ann: Person, operator: Operator, app: Flask) -> None:
-    """Also if the session itself has not ended."""
+    """Even if the session has not ended."""
     with app.app_context():
         db.session.query(UserRow).update({"is_active": False})
         db.session.commit()
