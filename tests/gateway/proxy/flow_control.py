@@ -1,4 +1,4 @@
-"""Bodies larger than all buffers between client and upstream, and a counter of what one side has sent."""
+"""Bodies larger than all buffers between client and upstream, and a counter of the bytes that one side has sent."""
 
 import threading
 
@@ -9,10 +9,10 @@ CHUNK = bytes(range(256)) * 256
 """64 KiB."""
 
 CHUNKS = 512
-"""32 MiB of chunks: more than all buffers on the way hold."""
+"""Number of chunks in a large body: 32 MiB, more than all buffers between client and upstream hold."""
 
 MAX_BUFFERED_BYTES = 16 * 2**20
-"""What the socket buffers of both kernels and the gateway may hold; an unbounded buffer would hold all CHUNKS."""
+"""Limit of the bytes in all socket buffers and the gateway. An unbounded buffer would hold all CHUNKS."""
 
 
 class SentBytes:
@@ -36,7 +36,7 @@ class SentBytes:
 
 
 def read_until(client: RawClient, ending: bytes) -> None:
-    """Receive until what has come ends with `ending`."""
+    """Receive until the bytes received end with `ending`."""
     received = b""
     while not received.endswith(ending):
         data = client.socket.recv(65_536)

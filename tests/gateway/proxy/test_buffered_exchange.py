@@ -1,4 +1,4 @@
-"""Requests that wait for nothing: their responses, and how they continue when a response needs more."""
+"""Requests that are forwarded without waiting, and how they continue when a response is incomplete or fails."""
 
 import asyncio
 import threading
@@ -24,13 +24,16 @@ def client(gateway: RunningGateway, upstream: RawUpstream) -> Iterator[RawClient
         yield connected
 
 
-def send(client: RawClient, path: str = "/public/") -> tuple[int, bytes]:
-    answer = client.request(f"GET {path} HTTP/1.1", "Host: h")
+def get(client: RawClient) -> tuple[int, bytes]:
+    """Return status and body of the response to a GET."""
+    answer = client.request("GET /public/ HTTP/1.1", "Host: h")
     return answer.status, answer.body
 
 
-def test_a_response_with_another_head_keeps_the_connection(client: RawClient, upstream: RawUpstream) -> None:
-    """Its head is not the cached one, and its body is longer than the one before."""
+def test_a_response_with_another_head_is_forwarded_and_keeps_the_connection(
+    client: RawClient, upstream: RawUpstream
+) -> None:
+    """The head is not cached, and the body has another length than the body before."""
     upstream.begin_answering(answering(ok(b"new", "X-New: 1")))
     for _ in range(3):
         answer = client.request("GET /public/ HTTP/1.1", "Host: h")
@@ -38,7 +41,7 @@ def test_a_response_with_another_head_keeps_the_connection(client: RawClient, up
     assert {request.connection for request in upstream.requests[-3:]} == {upstream.last.connection}
 
 
-def test_a_body_that_is_complete_is_forwarded_with_its_head(client: RawClient, upstream: RawUpstream) -> None:
+def test_a_complete_body_is_forwarded_with_the_head(client: RawClient, upstream: RawUpstream) -> None:
     answer = client.request("POST /public/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body")
     assert answer.status == 200
     assert (upstream.last.request_line, upstream.last.body) == ("POST /public/ HTTP/1.1", b"body")
@@ -77,10 +80,10 @@ def test_a_response_that_comes_in_parts_is_streamed(client: RawClient, upstream:
     rest.set()
     read_until(client, b"later")
     upstream.begin_answering(answering(ok()))
-    assert send(client) == (200, b"ok")
+    assert get(client) == (200, b"ok")
 
 
-def test_an_upstream_that_is_silent_is_a_504(client: RawClient, upstream: RawUpstream) -> None:
+def test_an_upstream_that_does_not_respond_is_a_504(client: RawClient, upstream: RawUpstream) -> None:
     """/impatient/ has a read timeout of 0.3 s."""
 
     async def script(conversation: Conversation) -> None:
@@ -94,17 +97,17 @@ def test_an_upstream_that_is_silent_is_a_504(client: RawClient, upstream: RawUps
     assert upstream.last.closed.wait(WAIT)
 
 
-def test_an_idle_connection_that_the_upstream_closes_costs_no_request(
+def test_a_request_on_an_idle_connection_that_the_upstream_closes_is_sent_again(
     client: RawClient, upstream: RawUpstream
 ) -> None:
-    """A request that was sent on it is sent once more, on another connection."""
+    """The second attempt uses another connection, and the client gets its response."""
 
     async def script(conversation: Conversation) -> None:
         upstream.begin_answering(answering(ok(b"again")))
         conversation.abort()
 
     upstream.begin_answering(script)
-    assert send(client) == (200, b"again")
+    assert get(client) == (200, b"again")
     assert upstream.requests[-1].connection != upstream.requests[-2].connection
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events through the gateway: forwarded at once, and ended with the client's token."""
+"""Server-sent events through the gateway are forwarded at once, and a stream ends with the client's token."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCa
 
 
 def streaming(head: bytes = HEAD) -> Script:
-    """Send one event and then nothing until the gateway closes the connection."""
+    """Return a script that sends `head` and one event, and then nothing until the gateway closes the connection."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(
@@ -58,7 +58,7 @@ def authorization(signing_key: SigningKey) -> str:
 
 
 def subscribe(client: RawClient, *fields: str, path: str = "/api/events", version: str = "1.1") -> bytes:
-    """Request a stream, and return what was received up to the first event."""
+    """Request a stream, and return the bytes received up to the first event."""
     client.send("\r\n".join((f"GET {path} HTTP/{version}", "Host: h", *fields, "", "")).encode())
     received = b""
     while EVENT not in received:
@@ -125,7 +125,7 @@ def test_a_stream_is_ended_within_a_second_of_its_revocation(
     assert upstream.last.closed.wait(WAIT)
 
 
-def test_a_stream_is_ended_although_its_client_reads_nothing(
+def test_a_stream_is_ended_even_if_its_client_reads_nothing(
     gateway: RunningGateway, upstream: RawUpstream, clock: ShiftedClock, authorization: str
 ) -> None:
     full = threading.Event()
@@ -184,11 +184,11 @@ def test_streams_beyond_the_limit_are_refused_and_other_requests_are_not(
         assert refused.get("retry-after") is not None
         assert second.request("GET /healthz HTTP/1.1", "Host: h").status == 200
         first.close()
-        assert _becomes_free(gateway)
+        assert _accepts_a_stream_again(gateway)
 
 
 def test_a_worker_that_shuts_down_ends_its_streams(make_app: MakeApp, upstream: RawUpstream) -> None:
-    """They have no end of their own; an EventSource reconnects to another worker."""
+    """A stream would not end by itself. An EventSource reconnects, to another worker."""
     upstream.begin(streaming())
     with running(make_app()) as gateway, gateway.connect() as client:
         subscribe(client, path="/public/events")
@@ -199,18 +199,18 @@ def test_a_worker_that_shuts_down_ends_its_streams(make_app: MakeApp, upstream: 
 def test_a_stream_of_a_session_cookie_ends_with_the_session(
     make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey, redis_url: str, clock: ShiftedClock
 ) -> None:
-    auth, place = AuthStandIn(signing_key, clock), RawUpstream()
-    place.begin(auth.answer)
+    auth, auth_upstream = AuthStandIn(signing_key, clock), RawUpstream()
+    auth_upstream.begin(auth.answer)
     upstream.begin(streaming())
-    with running(make_app(clock, AUTH_URL=place.url)) as gateway, gateway.connect() as client:
+    with running(make_app(clock, AUTH_URL=auth_upstream.url)) as gateway, gateway.connect() as client:
         subscribe(client, f"Cookie: {COOKIE}={handle_in(log_in(gateway))}")
         auth.handles.clear()
-        clock.move(0.9 * auth.lifetime)  # it is to be renewed, and there is nothing to renew
+        clock.move(0.9 * auth.lifetime)  # the token is due for renewal, and the session has ended
         assert client.read_to_end() == b""
-    place.stop()
+    auth_upstream.stop()
 
 
-def _becomes_free(gateway: RunningGateway) -> bool:
+def _accepts_a_stream_again(gateway: RunningGateway) -> bool:
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
         with gateway.connect() as client:

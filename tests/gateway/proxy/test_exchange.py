@@ -1,4 +1,4 @@
-"""A request reaches its upstream, and the response comes back, each as it was sent, in parts if it is large."""
+"""An exchange forwards request and response unchanged, streams large bodies, and ends with either side."""
 
 import asyncio
 import threading
@@ -7,24 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS
 from gateway.proxy.request_body import REQUEST_BUFFER_BYTES
 from tests.gateway.proxy.flow_control import CHUNK, CHUNKS, MAX_BUFFERED_BYTES, SentBytes, read_until
+from tests.gateway.proxy.gateway_fields import GATEWAY_FIELDS, IDENTITY_FIELDS
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
-
-GATEWAYS_OWN = [
-    "host",
-    "x-request-id",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "forwarded",
-    "via",
-]
-
-
-VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -55,7 +42,7 @@ def test_method_target_and_body_are_forwarded_byte_for_byte(
 def test_a_request_without_header_fields_is_forwarded_with_those_of_the_gateway(
     gateway: RunningGateway, upstream: RawUpstream, token: str
 ) -> None:
-    """The head of a request without fields of its own ends with one empty line."""
+    """Such a head must end with exactly one empty line."""
     with gateway.connect() as client:
         assert client.request("GET /public/ HTTP/1.0").status == 200
     assert (
@@ -69,7 +56,7 @@ def test_a_request_without_header_fields_is_forwarded_with_those_of_the_gateway(
     with gateway.connect() as client:
         assert client.request("GET /api/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
     assert len(upstream.requests) == 2
-    assert [name for name, _ in upstream.last.fields] == [*GATEWAYS_OWN, *VOUCHED]
+    assert [name for name, _ in upstream.last.fields] == [*GATEWAY_FIELDS, *IDENTITY_FIELDS]
 
 
 def test_status_fields_and_body_of_the_response_are_unchanged(gateway: RunningGateway, upstream: RawUpstream) -> None:

@@ -4,33 +4,21 @@ import time
 
 import pytest
 
-from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
+from contract.identity import IDENTITY_HEADER, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET
+from tests.gateway.proxy.gateway_fields import GATEWAY_FIELDS, IDENTITY_FIELDS
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway
 
-GATEWAYS_OWN = [
-    "host",
-    "x-request-id",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "forwarded",
-    "via",
-]
 
-
-VOUCHED = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
-
-
-def sent(upstream: RawUpstream) -> list[tuple[str, str]]:
-    """Return the fields of the newest request that the gateway did not set itself."""
-    return [(name, value) for name, value in upstream.last.fields if name not in (*GATEWAYS_OWN, *VOUCHED)]
+def forwarded(upstream: RawUpstream) -> list[tuple[str, str]]:
+    """Return the fields of the latest request without those that the gateway adds."""
+    return [(name, value) for name, value in upstream.last.fields if name not in (*GATEWAY_FIELDS, *IDENTITY_FIELDS)]
 
 
 def test_other_fields_are_forwarded_unchanged(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    crossing = [
+    fields = [
         ("accept", "text/html, */*;q=0.1"),
         ("accept-encoding", "gzip, br"),
         ("content-type", "text/plain"),
@@ -42,8 +30,8 @@ def test_other_fields_are_forwarded_unchanged(gateway: RunningGateway, upstream:
         ("x-latin", "\xe9\xff"),
     ]
     with gateway.connect() as client:
-        client.request("GET /public/ HTTP/1.1", "Host: h", *(f"{name}: {value}" for name, value in crossing))
-    assert sent(upstream) == crossing
+        client.request("GET /public/ HTTP/1.1", "Host: h", *(f"{name}: {value}" for name, value in fields))
+    assert forwarded(upstream) == fields
 
 
 def test_white_space_around_a_value_is_removed(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -52,7 +40,7 @@ def test_white_space_around_a_value_is_removed(gateway: RunningGateway, upstream
     for _ in range(3):  # the third time, both heads are cached
         with gateway.connect() as client:
             answer = client.request("GET /public/ HTTP/1.1", "Host: h\t ", "X-A: \t a \t b\t", "X-B:\t ")
-        assert sent(upstream) == [("x-a", "a \t b"), ("x-b", "")]
+        assert forwarded(upstream) == [("x-a", "a \t b"), ("x-b", "")]
         assert b"x-a: a \t b\r\nx-b: \r\n" in upstream.last.head
         assert b"X-Forwarded-Host: h\r\n" in upstream.last.head
         assert (answer.status, answer.body) == (200, b"ok")
@@ -64,14 +52,14 @@ def test_white_space_around_connection_options_is_removed(gateway: RunningGatewa
     with gateway.connect() as client:
         lines = ("Connection: keep-alive ,\tX-Gone\t ", "X-Gone: 1", "X-Kept: 1")
         answer = client.request("GET /public/ HTTP/1.1", "Host: h", *lines)
-    assert sent(upstream) == [("x-kept", "1")]
+    assert forwarded(upstream) == [("x-kept", "1")]
     assert (answer.get("x-gone"), answer.get("x-kept")) == (None, "1")
 
 
 def test_hop_by_hop_fields_and_those_that_connection_names_are_removed(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    staying = [
+    hop_by_hop = [
         "Connection: keep-alive, X-Named",
         "X-Named: 1",
         "Keep-Alive: timeout=5",
@@ -84,8 +72,8 @@ def test_hop_by_hop_fields_and_those_that_connection_names_are_removed(
         "HTTP2-Settings: AAMAAABkAAQAAP__",
     ]
     with gateway.connect() as client:
-        client.request("GET /public/ HTTP/1.1", "Host: h", *staying, "X-Kept: 1")
-    assert sent(upstream) == [("x-kept", "1")]
+        client.request("GET /public/ HTTP/1.1", "Host: h", *hop_by_hop, "X-Kept: 1")
+    assert forwarded(upstream) == [("x-kept", "1")]
 
 
 SPOOFED = [
@@ -122,7 +110,7 @@ def test_spoofed_fields_are_replaced(
             "GET /api/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}", f"Connection: {connection}"
         )
     assert answer.status == 200
-    assert sent(upstream) == []
+    assert forwarded(upstream) == []
     request = upstream.last
     assertion = request.get(IDENTITY_HEADER) or ""
     identity = verify(assertion, verifier=assertion_verifier(IDENTITY_SECRET), audience="notes", now=time.time())
@@ -138,7 +126,7 @@ def test_spoofed_fields_are_replaced(
 def test_a_public_route_sends_no_identity(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
     with gateway.connect() as client:
         client.request("GET /public/ HTTP/1.1", "Host: h", *SPOOFED, f"Authorization: Bearer {token}")
-    assert not {name for name, _ in upstream.last.fields} & set(VOUCHED)
+    assert not {name for name, _ in upstream.last.fields} & set(IDENTITY_FIELDS)
 
 
 def test_trailers_are_removed(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -146,10 +134,10 @@ def test_trailers_are_removed(gateway: RunningGateway, upstream: RawUpstream) ->
     trailing = b"2\r\nab\r\n0\r\nX-Late: 1\r\nX-User-Id: root\r\nAuthorization: Bearer x\r\n\r\n"
     with gateway.connect() as client:
         client.request("POST /public/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=trailing)
-        assert sent(upstream) == [("transfer-encoding", "chunked")]
+        assert forwarded(upstream) == [("transfer-encoding", "chunked")]
         assert upstream.last.body == b"2\r\nab\r\n0\r\n\r\n"
         client.request("GET /public/ HTTP/1.1", "Host: h")
-        assert sent(upstream) == []
+        assert forwarded(upstream) == []
 
 
 def test_only_the_auth_service_gets_credentials(
@@ -165,7 +153,7 @@ def test_only_the_auth_service_gets_credentials(
     last = next(r for r in auth_upstream.requests if r.request_line.startswith("GET /auth/"))
     assert last.get("authorization") == f"Bearer {token}"
     assert last.get("cookie") == "a=1; b=2"
-    assert {name for name, _ in last.fields}.isdisjoint(VOUCHED)
+    assert {name for name, _ in last.fields}.isdisjoint(IDENTITY_FIELDS)
 
 
 def test_an_invalid_token_is_forwarded_to_the_auth_service(
@@ -184,7 +172,7 @@ def test_a_service_without_an_identity_secret_gets_no_identity(
     with gateway.connect() as client:
         assert client.request("GET /foreign/ HTTP/1.1", "Host: h", f"Authorization: Bearer {token}").status == 200
         assert client.request("GET /foreign/ HTTP/1.1", "Host: h").status == 401
-    assert {name for name, _ in upstream.last.fields}.isdisjoint(VOUCHED)
+    assert {name for name, _ in upstream.last.fields}.isdisjoint(IDENTITY_FIELDS)
 
 
 def test_a_valid_traceparent_is_forwarded_and_an_invalid_one_removed(
@@ -193,6 +181,6 @@ def test_a_valid_traceparent_is_forwarded_and_an_invalid_one_removed(
     good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with gateway.connect() as client:
         client.request("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}")
-        assert sent(upstream) == [("traceparent", good)]
+        assert forwarded(upstream) == [("traceparent", good)]
         client.request("GET /public/ HTTP/1.1", "Host: h", f"traceparent: {good}-x")
-        assert sent(upstream) == []
+        assert forwarded(upstream) == []

@@ -1,4 +1,4 @@
-"""Requests that wait before they are forwarded: fresh tokens in refusals, and revocations during the wait."""
+"""Requests that wait before they are forwarded: refreshed tokens in refusals, and revocations during the wait."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ def refreshing(signing_key: SigningKey, upstream: RawUpstream, make_app: MakeApp
 def test_a_refusal_after_a_refresh_carries_the_fresh_tokens(
     refreshing: RunningGateway, upstream: RawUpstream, signing_key: SigningKey
 ) -> None:
-    """The client's own refresh token is spent: without the new one it would be logged out."""
+    """The client's own refresh token is used up: without the new one the client would be logged out."""
 
     async def fail(conversation: Conversation) -> None:
         conversation.reset()
@@ -45,7 +45,7 @@ def test_a_refusal_after_a_refresh_carries_the_fresh_tokens(
 def test_a_token_that_is_revoked_during_the_upload_is_refused(
     gateway: RunningGateway, upstream: RawUpstream, signing_key: SigningKey, redis_url: str
 ) -> None:
-    """The pipeline admitted the request when its head came; the upstream gets it when its body is here."""
+    """The pipeline admits a request when its head has come. The upstream gets it when its body is complete."""
     now = int(time.time())
     token = signing_key.sign(access_claims(now, sid="upload-session", jti="upload"))
     head = f"POST /api/ HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\nContent-Length: 4\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What protects the gateway's own endpoints: limits of bodies, header fields that only the gateway may set."""
+"""Requests for the gateway's own endpoints: limits of bodies, and header fields that only the gateway may set."""
 
 import json
 
@@ -18,7 +18,7 @@ def test_a_body_without_a_length_or_over_the_limit_is_refused_unread(gateway: Ru
     assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
 
 
-def test_a_body_of_the_limit_reaches_the_endpoint(gateway: RunningGateway) -> None:
+def test_a_body_at_the_limit_reaches_the_endpoint(gateway: RunningGateway) -> None:
     body = json.dumps({"email": "", "password": "x" * (MAX_BODY_BYTES - 29)}).encode()
     assert len(body) == MAX_BODY_BYTES
     answer = single_request(gateway.port, *POST, f"Content-Length: {len(body)}", body=body)
@@ -26,7 +26,7 @@ def test_a_body_of_the_limit_reaches_the_endpoint(gateway: RunningGateway) -> No
 
 
 def test_slow_bodies_do_not_block_the_endpoints(gateway: RunningGateway) -> None:
-    """More clients than Flask has threads have sent half of their bodies."""
+    """The clients are more than Flask has threads, and each has sent half of its body."""
     clients = [gateway.connect() for _ in range(40)]
     for client in clients:
         client.send("\r\n".join((*POST, "Content-Length: 2", "", "{")).encode())

@@ -23,7 +23,7 @@ def test_a_refusal_is_a_complete_json_response_that_no_cache_keeps(code: str) ->
 
 
 @pytest.mark.parametrize("code", sorted(PROBLEMS))
-def test_the_connection_is_closed_after_a_request_that_was_misread_perhaps(code: str) -> None:
+def test_the_connection_is_closed_only_if_the_end_of_the_request_is_uncertain(code: str) -> None:
     _, headers, _ = problem_reply(Refused(code), "id-1")  # type: ignore[arg-type]  # a key of PROBLEMS
     assert ((b"connection", b"close") in headers) == (code in CLOSING)
 

@@ -1,4 +1,4 @@
-"""When streams are ended and their tokens renewed, by claims, revocations and a clock that the tests move."""
+"""When open streams are ended and their tokens renewed, by a clock that the tests move."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -24,7 +24,10 @@ def route(*roles: str) -> Route:
 
 @dataclass
 class Bench:
-    """Open streams with their dependencies. `renewed` is the result of the next renewal."""
+    """Open streams with their dependencies. `renewed` is the result of the next renewal of a token.
+
+    `ended` has the codes with which streams ended since the last `advance`, `renewals` the handles of the renewals.
+    """
 
     clock: MovableClock = field(default_factory=MovableClock)
     renewed: AccessClaims | Refused = field(default_factory=lambda: Refused("auth_unavailable"))
@@ -53,7 +56,7 @@ class Bench:
         return ended
 
     def _confirm(self, claims: AccessClaims) -> None:
-        """Refuse as the token verifier does, with a leeway of ten seconds."""
+        """Refuse expired and revoked tokens as the token verifier does, with a leeway of ten seconds."""
         if claims.is_expired(self.clock(), 10):
             raise Refused("token_expired")
         self.revocations.check(claims, self.clock())
@@ -88,7 +91,7 @@ def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, revo
     assert bench.advance(0) == ["token_revoked"]
 
 
-def test_a_stream_ends_when_revocations_are_unavailable_and_requests_are_refused_for_that() -> None:
+def test_with_fail_closed_a_stream_ends_when_revocations_are_unavailable() -> None:
     """REVOCATION_FAIL=closed."""
     bench = Bench(fail_closed=True)
     bench.revocations.mark_current(bench.clock())
@@ -115,7 +118,7 @@ def test_the_token_of_a_session_is_renewed_before_it_expires(bench: Bench) -> No
     assert bench.advance(1) == ["token_expired"]
 
 
-def test_a_failed_renewal_is_tried_again_until_the_token_expires(bench: Bench) -> None:
+def test_a_failed_renewal_is_tried_again_at_the_next_check(bench: Bench) -> None:
     bench.open("handle")
     assert bench.advance(250) == []
     assert bench.advance(10) == []

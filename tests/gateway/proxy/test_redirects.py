@@ -43,6 +43,7 @@ strip_prefix = true
 
 
 def route(prefix: str = "/service/", url: str = "http://10.0.0.5:8001", more: str = "") -> Route:
+    """Return the route at `prefix` to an upstream at `url`; `more` are lines for the upstream's table."""
     text = ROUTES.format(url=url, more=more)
     found = parse_routes(text, environ={}, data_dir=Path("/nowhere")).match(prefix.encode())
     assert found is not None
@@ -52,6 +53,7 @@ def route(prefix: str = "/service/", url: str = "http://10.0.0.5:8001", more: st
 def location(
     url: str, at: Route, host: bytes | None = b"app.example", scheme: str = "https", name: bytes = b"location"
 ) -> str:
+    """Return the URL to which `url` is rewritten for a request with this Host and scheme."""
     (found,) = rewrite_urls([(name, url.encode("latin-1"))], at, host, scheme)
     return found[1].decode("latin-1")
 
@@ -90,7 +92,7 @@ def location(
     ],
 )
 def test_a_url_of_the_upstream_becomes_a_path(url: str, rewritten: str) -> None:
-    """Every other URL stays as it is."""
+    """Every other URL is unchanged."""
     assert location(url, route()) == rewritten
 
 
@@ -117,7 +119,7 @@ def test_a_stripped_prefix_is_added_once(url: str, rewritten: str) -> None:
     assert location(url, route("/stripped/")) == rewritten
 
 
-def test_a_redirect_to_https_of_the_same_host_stays() -> None:
+def test_a_redirect_from_http_to_https_on_the_same_host_is_unchanged() -> None:
     assert location("https://app.example/a", route(), scheme="http") == "https://app.example/a"
 
 
@@ -141,7 +143,7 @@ def test_a_redirect_to_https_of_the_same_host_stays() -> None:
 def test_a_url_of_the_requested_host_with_the_upstreams_port_becomes_a_path(
     url: str, service: str, host: bytes | None, scheme: str, rewritten: str | None
 ) -> None:
-    """nginx adds the port on which it listens to the Host of the request. None: the URL stays as it is."""
+    """nginx builds such a URL from the request's Host and its own port. None: the URL is unchanged."""
     assert location(url, route(url=service), host=host, scheme=scheme) == (rewritten or url)
 
 
@@ -196,10 +198,10 @@ def test_a_rewritten_url_never_leads_to_another_host(url: str, prefix: str) -> N
 # --- the Host for the upstream ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrong", ["", "a b", "http://a", "a:99999", "a/b", "a\\r\\nX: y"])
-def test_an_invalid_host_in_the_routes_file_stops_the_start(wrong: str) -> None:
+@pytest.mark.parametrize("invalid", ["", "a b", "http://a", "a:99999", "a/b", "a\\r\\nX: y"])
+def test_an_invalid_host_in_the_routes_file_stops_the_start(invalid: str) -> None:
     with pytest.raises(RoutesError, match=re.escape("upstreams.service.host")):
-        route(more=f'host = "{wrong}"')
+        route(more=f'host = "{invalid}"')
 
 
 @pytest.mark.parametrize(
@@ -217,14 +219,14 @@ def test_by_default_an_upstream_gets_the_clients_host(url: str, more: str, host:
 
 
 def test_an_upstream_without_identity_over_tls_gets_its_own_host() -> None:
-    """Such a service is reached by its own name, and does not know the name of the gateway."""
+    """A service of another operator knows only its own name, not that of the gateway."""
     text = '[upstreams.weather]\nurls = ["https://api.weather.example"]\nidentity = false\n'
     text += '[[routes]]\nprefix = "/"\nupstream = "weather"\naccess = "public"\n'
     assert parse_routes(text, environ={}, data_dir=Path("/nowhere")).upstreams()[0].host == HOST_UPSTREAM
 
 
 @pytest.fixture(params=["", 'host = "client"', 'host = "upstream"', 'host = "shop.internal:81"'])
-def hosted(
+def gateway_with_host(
     request: pytest.FixtureRequest, make_app: MakeApp, upstream: RawUpstream, tmp_path: Path
 ) -> Iterator[tuple[RunningGateway, str]]:
     """A gateway, and the Host that its upstream gets when a client requests `app.example:8000`."""
@@ -238,9 +240,11 @@ def hosted(
         yield gateway, expected
 
 
-def test_the_host_that_an_upstream_gets(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
-    """For the first request, on a kept-alive connection, and with a cached head."""
-    gateway, expected = hosted
+def test_an_upstream_gets_the_host_that_its_setting_chooses(
+    gateway_with_host: tuple[RunningGateway, str], upstream: RawUpstream
+) -> None:
+    """On the first request, on a kept-alive connection, and with a cached head."""
+    gateway, expected = gateway_with_host
     for name in ("app.example:8000", "other.example"):
         with gateway.connect() as client:
             for _ in range(4):
@@ -252,39 +256,41 @@ def test_the_host_that_an_upstream_gets(hosted: tuple[RunningGateway, str], upst
     assert upstream.last.get("host") == (f"127.0.0.1:{upstream.port}" if expected == "app.example:8000" else expected)
 
 
-def test_an_invalid_host_reaches_no_upstream(hosted: tuple[RunningGateway, str], upstream: RawUpstream) -> None:
-    gateway, _ = hosted
-    for wrong in ("a b", "a/b", "a@b", "a\tb", "é", "a,b"):
+def test_an_invalid_host_reaches_no_upstream(
+    gateway_with_host: tuple[RunningGateway, str], upstream: RawUpstream
+) -> None:
+    gateway, _ = gateway_with_host
+    for invalid in ("a b", "a/b", "a@b", "a\tb", "é", "a,b"):
         with gateway.connect() as client:
-            assert client.request("GET /service/ HTTP/1.1", f"Host: {wrong}").status == 400
+            assert client.request("GET /service/ HTTP/1.1", f"Host: {invalid}").status == 400
     assert upstream.requests == []
 
 
-def send(gateway: RunningGateway, target: str) -> list[RawResponse]:
+def get_three_times(gateway: RunningGateway, target: str) -> list[RawResponse]:
     """Return three responses to one request on one connection: in a task, by callbacks, and with cached heads."""
     with gateway.connect() as client:
         return [client.request(f"GET {target} HTTP/1.1", "Host: app.example") for _ in range(3)]
 
 
 def test_a_redirect_is_rewritten_in_a_task_by_callbacks_and_with_cached_heads(
-    hosted: tuple[RunningGateway, str], upstream: RawUpstream
+    gateway_with_host: tuple[RunningGateway, str], upstream: RawUpstream
 ) -> None:
-    gateway, _ = hosted
+    gateway, _ = gateway_with_host
     fields = (
         f"Location: {upstream.url}/a\r\nContent-Location: {upstream.url}/b\r\nRefresh: 1;url={upstream.url}/c\r\n"
     )
     upstream.begin(answering(f"HTTP/1.1 302 Found\r\n{fields}Content-Length: 2\r\n\r\nok".encode()))
-    for answer in send(gateway, "/stripped/"):
+    for answer in get_three_times(gateway, "/stripped/"):
         names = ("location", "content-location", "refresh")
         assert [answer.get(name) for name in names] == ["/stripped/a", "/stripped/b", "1;url=/stripped/c"]
         assert answer.body == b"ok"
 
 
 def test_the_host_of_one_client_is_never_in_the_redirect_of_another(
-    hosted: tuple[RunningGateway, str], upstream: RawUpstream
+    gateway_with_host: tuple[RunningGateway, str], upstream: RawUpstream
 ) -> None:
     """The upstream sends the same bytes to clients that requested different hosts."""
-    gateway, _ = hosted
+    gateway, _ = gateway_with_host
     upstream.begin(answering(b"HTTP/1.1 302 F\r\nLocation: http://one.example/a\r\nContent-Length: 0\r\n\r\n"))
     with gateway.connect() as client:
         for _ in range(3):
@@ -298,10 +304,10 @@ def test_the_host_of_one_client_is_never_in_the_redirect_of_another(
 GUIDE = "docs/your-own-service.md"
 
 
-def test_a_framework_that_adds_a_slash_leads_back_to_the_gateway(
+def test_a_redirect_that_adds_a_slash_leads_to_the_gateway(
     make_app: MakeApp, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The guide's own service, requested without the slash, redirects a browser to the gateway."""
+    """The service of the guide, requested without the slash, redirects to its path at the gateway."""
     monkeypatch.chdir(tmp_path)
     secrets = tmp_path / ".data"
     secrets.mkdir()

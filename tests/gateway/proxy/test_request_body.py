@@ -38,7 +38,7 @@ def test_a_large_upload_reaches_the_upstream_unchanged(
     [("/public/", bytes(REQUEST_BUFFER_BYTES + 1)), ("/conversation/", b"first")],
     ids=["large", "stream"],
 )
-def test_a_body_is_sent_before_it_is_complete_if_it_exceeds_the_buffer_or_streams(
+def test_a_body_over_the_buffer_or_on_a_streaming_route_is_sent_before_it_is_complete(
     gateway: RunningGateway, upstream: RawUpstream, target: str, first: bytes
 ) -> None:
     begun = threading.Event()
@@ -62,7 +62,7 @@ def test_a_body_is_sent_before_it_is_complete_if_it_exceeds_the_buffer_or_stream
 def test_the_upstream_gets_no_request_before_a_small_body_is_complete(
     gateway: RunningGateway, upstream: RawUpstream, chunked: bool
 ) -> None:
-    """A service that uses a thread for each request would lose one to every slow client."""
+    """Otherwise every slow client would occupy a thread of a service that uses a thread for each request."""
     framing, first, later = (
         (b"Transfer-Encoding: chunked", b"5\r\nfirst\r\n5\r\nla", b"ter\r\n0\r\n\r\n")
         if chunked
@@ -78,7 +78,7 @@ def test_the_upstream_gets_no_request_before_a_small_body_is_complete(
 
 
 def test_bodies_for_the_auth_service_are_buffered_completely(tmp_path: Path) -> None:
-    """Otherwise a client without an account could hold its threads with 64 KiB and then a byte now and then."""
+    """Otherwise clients without an account could occupy its threads: 64 KiB at once, and the rest byte by byte."""
     (tmp_path / "notes.secret").write_text(IDENTITY_SECRET)
     urls = {"AUTH_URL": "http://127.0.0.1:1", "RESOURCE_URL": "http://127.0.0.1:2"}
     table = load_routes(ROOT / "gateway" / "routes.toml", environ=urls, data_dir=tmp_path)

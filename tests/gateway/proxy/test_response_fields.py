@@ -46,7 +46,7 @@ def test_cookies_of_the_auth_service_reach_the_client(gateway: RunningGateway, a
         assert client.request("GET /auth/ HTTP/1.1", "Host: h").get_all("set-cookie") == ["a=1", "b=2"]
 
 
-def test_fresh_tokens_replace_the_cache_control_of_the_upstream(
+def test_a_response_with_refreshed_tokens_has_the_cache_control_no_store(
     make_app: MakeApp, upstream: RawUpstream, signing_key: SigningKey
 ) -> None:
     """A cache must not keep tokens."""

@@ -1,4 +1,4 @@
-"""WebSocket handshakes through the gateway: which are accepted, and what each side gets. RFC 6455 4."""
+"""WebSocket handshakes through the gateway: which ones are accepted, and what each side receives. RFC 6455 4."""
 
 import pytest
 
@@ -47,8 +47,10 @@ def test_client_and_service_negotiate_subprotocol_and_compression(make_app: Make
         assert client.recv(WAIT) == "squeezed " * 1000
 
 
-def test_the_101_has_the_accept_value_of_the_rfc(raw_gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """RFC 6455 1.3; and no other field of the service reaches the client."""
+def test_the_101_has_the_accept_value_and_no_other_field_of_the_service(
+    raw_gateway: RunningGateway, upstream: RawUpstream
+) -> None:
+    """The key and its accept value are the example of RFC 6455 1.3."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(
@@ -83,7 +85,7 @@ def test_the_101_has_the_accept_value_of_the_rfc(raw_gateway: RunningGateway, up
     ],
     ids=["none", "wrong", "another protocol", "twice"],
 )
-def test_a_101_that_does_not_prove_the_key_is_a_502(
+def test_a_101_without_the_accept_value_of_the_key_is_a_502(
     raw_gateway: RunningGateway, upstream: RawUpstream, answer: bytes
 ) -> None:
     upstream.begin(answering(b"HTTP/1.1 101 X\r\n" + answer + b"\r\n"))
@@ -93,7 +95,7 @@ def test_a_101_that_does_not_prove_the_key_is_a_502(
     assert upstream.settles_at(0)
 
 
-def test_another_response_of_the_service_reaches_the_client(
+def test_a_response_other_than_101_is_forwarded_to_the_client(
     raw_gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     upstream.begin(answering(ok(b"not you").replace(b"200 OK", b"418 No")))
@@ -127,7 +129,9 @@ def test_an_invalid_handshake_is_refused(
     assert upstream.requests == []
 
 
-def test_no_other_websocket_field_is_forwarded(raw_gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_only_the_websocket_fields_of_a_request_are_forwarded_to_the_service(
+    raw_gateway: RunningGateway, upstream: RawUpstream
+) -> None:
     with raw_gateway.connect() as client:
         client.request(
             "GET /open-ws/ HTTP/1.1", *HANDSHAKE, "Sec-WebSocket-Accept: x", "Sec-WebSocket-Protocol: chat"
@@ -143,7 +147,7 @@ def test_no_other_websocket_field_is_forwarded(raw_gateway: RunningGateway, upst
         ("/open-ws/", ("Host: h", "Upgrade: websocket", *HANDSHAKE[3:])),
         ("/open-ws/", ("Host: h", "Connection: upgrade", "Upgrade: h2c", *HANDSHAKE[3:])),
     ],
-    ids=["a route without", "nothing to switch", "another protocol"],
+    ids=["route without websocket", "no connection option", "another protocol"],
 )
 def test_other_upgrades_are_ignored(
     raw_gateway: RunningGateway, upstream: RawUpstream, path: str, fields: tuple[str, ...]
@@ -178,7 +182,7 @@ def test_handshakes_without_a_valid_token_are_refused(
 def test_a_cookie_opens_a_websocket_only_for_allowed_origins(
     session: tuple[RunningGateway, AuthStandIn, str], service: WebSocketService
 ) -> None:
-    """Cross-site WebSocket hijacking: a browser sends the cookie along for any page."""
+    """Against cross-site WebSocket hijacking: a browser sends the cookie with a handshake of any page."""
     gateway, _, cookie = session
     here = f"127.0.0.1:{gateway.port}"
     foreign = (

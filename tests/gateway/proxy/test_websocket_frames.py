@@ -1,4 +1,4 @@
-"""Frame boundaries are found in parts of any size, and Close frames are valid."""
+"""FrameTracker finds frame boundaries in parts of any size, and close_frame builds valid Close frames."""
 
 from collections.abc import Generator
 
@@ -29,7 +29,7 @@ def serialized(opcode: Opcode, size: int, masked: bool, final: bool) -> bytes:
 
 
 @given(frames=FRAMES, cuts=st.lists(st.integers(1, 70_000), max_size=20))
-def test_the_end_of_every_frame_is_found_and_nothing_else(
+def test_a_boundary_is_reported_exactly_at_the_end_of_every_frame(
     frames: list[tuple[Opcode, int, bool, bool]], cuts: list[int]
 ) -> None:
     blocks = [serialized(*frame) for frame in frames]
@@ -57,7 +57,7 @@ def test_following_one_frame_stops_at_its_end(
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_a_close_frame_is_seen_byte_by_byte(masked: bool) -> None:
+def test_a_close_frame_that_comes_byte_by_byte_is_recognized(masked: bool) -> None:
     tracker = FrameTracker()
     seen: list[tuple[bool, bool]] = []
     for byte in serialized(Opcode.TEXT, 8, masked, True) + close_frame(1000, "bye", masked=masked):

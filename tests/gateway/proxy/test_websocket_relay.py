@@ -1,4 +1,4 @@
-"""WebSockets through the gateway, between a real client and a real service: messages, closing, and what ends them."""
+"""WebSockets through the gateway, between a real client and service: messages, closing, and reasons to close."""
 
 import asyncio
 import hashlib
@@ -46,6 +46,7 @@ def test_fragments_and_pings_are_relayed_unchanged(
         received.append(list(connection.recv_streaming()))
         connection.ping().wait(WAIT)
         connection.send(["a", "b", "c"])
+        connection.recv(WAIT)  # until the client closes: it may still send its ping
 
     service.begin(script)
     with open_websocket(websocket_gateway, authorization) as client:
@@ -58,7 +59,7 @@ def test_fragments_and_pings_are_relayed_unchanged(
 def test_the_service_is_read_no_faster_than_the_client_reads(
     websocket_gateway: RunningGateway, service: WebSocketService, authorization: dict[str, str]
 ) -> None:
-    """A service sends 32 MiB to a client that does not read at first: the service has to wait, and all arrives."""
+    """The service sends 32 MiB to a client that does not read at first. It has to wait, and every message arrives."""
     sent = threading.Event()
 
     def script(connection: ServerConnection) -> None:
@@ -106,7 +107,7 @@ def test_a_close_without_a_code_is_relayed(
 def test_a_lost_service_closes_the_client_without_a_close_frame(
     websocket_gateway: RunningGateway, service: WebSocketService, authorization: dict[str, str]
 ) -> None:
-    """The client reports 1006, so that it cannot take it for an orderly close."""
+    """The client's library reports 1006, so this is no orderly close."""
     service.begin(lambda connection: connection.close_socket())
     with open_websocket(websocket_gateway, authorization) as client, pytest.raises(ConnectionClosedError) as closed:
         client.recv(WAIT)
@@ -167,7 +168,7 @@ def test_the_close_frame_comes_after_the_end_of_the_current_frame(
     with open_websocket(raw_gateway, authorization) as client:
         assert halfway.wait(WAIT)
         shifted_clock.move(PAST_EXPIRY)
-        threading.Timer(0.3, go_on.set).start()  # the gateway's own look comes in between
+        threading.Timer(0.3, go_on.set).start()  # the gateway checks its streams in between
         assert client.recv(WAIT) == LARGE
         assert received_close(client) == (4401, "token_expired")
     assert upstream.last.closed.wait(WAIT)
@@ -176,7 +177,7 @@ def test_the_close_frame_comes_after_the_end_of_the_current_frame(
 def test_a_side_that_never_ends_its_frame_is_aborted(
     raw_gateway: RunningGateway, upstream: RawUpstream, shifted_clock: ShiftedClock, authorization: dict[str, str]
 ) -> None:
-    """No Close frame can be inserted, and the gateway does not wait for ever."""
+    """No Close frame can be inserted into a frame. The gateway aborts the connection after CLOSE_TIMEOUT."""
 
     async def script(conversation: Conversation) -> None:
         await accept_handshake(conversation)
@@ -240,5 +241,5 @@ def test_no_connection_is_left_after_fifty_websockets(
             assert client.recv(WAIT) == "x"
     deadline = time.monotonic() + WAIT
     while websocket_gateway.server.server_state.connections and time.monotonic() < deadline:
-        time.sleep(0.01)  # the last one's end is on its way
+        time.sleep(0.01)  # the end of the last connection may not have arrived
     assert not websocket_gateway.server.server_state.connections

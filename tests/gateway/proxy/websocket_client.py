@@ -32,7 +32,7 @@ def refusal_status(gateway: RunningGateway, headers: dict[str, str] | None = Non
 
 
 def received_close(client: ClientConnection) -> tuple[int, str]:
-    """Return code and reason of the Close frame that comes next."""
+    """Return code and reason of the next Close frame."""
     with pytest.raises(ConnectionClosed) as closed:
         client.recv(WAIT)
     assert closed.value.rcvd is not None, "the connection ended without a Close frame"
