@@ -52,7 +52,7 @@ class RateLimiter:
         return _rate_limit_headers(counters, now)
 
     def _acquire(self, counters: Sequence[WindowCounter], now: float) -> Suspendable[WindowCounter | None]:
-        """Count a request under all of `counters`. If one is exhausted, count under none and return the exhausted one."""
+        """Count a request under all of `counters`, or under none if one is exhausted. Return the exhausted one."""
         for index, counter in enumerate(counters):
             decision = counter.decide(now)
             if decision is Decision.ASK_REDIS and not self._counters.is_local:

@@ -1,4 +1,4 @@
-"""Concurrency limits: slots are given in the order of arrival, and are released in every case."""
+"""Concurrency limits: waiting requests get slots first in, first out, and every slot is released."""
 
 import asyncio
 import random
@@ -19,7 +19,7 @@ class WaitingClient:
     disconnected: bool = False
     on_disconnect: Callable[[], None] | None = None
 
-    def go_away(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection."""
         self.disconnected = True
         if self.on_disconnect is not None:
@@ -69,33 +69,33 @@ def test_a_disconnected_client_does_not_wait() -> None:
     asyncio.run(scenario())
 
 
-def test_a_slot_given_in_the_turn_in_which_the_wait_ends_is_not_lost() -> None:
-    """The wait ends by a disconnect or by a cancelled task, before or after the slot is given."""
+def test_a_slot_passed_on_in_the_loop_iteration_in_which_the_wait_ends_is_not_lost() -> None:
+    """The client disconnects or the task is cancelled, just before or just after the slot is passed on."""
 
     async def scenario() -> None:
         for end_first in (True, False):
-            for ends in ("gone", "cancelled"):
+            for cause in ("disconnected", "cancelled"):
                 queue = ConcurrencyQueue(ConcurrencyLimit(1, queue=9))
                 slot = queue.try_acquire()
                 assert slot is not None
                 client = WaitingClient()
                 task = asyncio.create_task(queue.acquire(client))
                 await asyncio.sleep(0)
-                end = client.go_away if ends == "gone" else task.cancel
+                end = client.disconnect if cause == "disconnected" else task.cancel
                 steps: list[Callable[[], object]] = [end, slot.release]
                 for step in steps if end_first else reversed(steps):
                     step()
                 (result,) = await asyncio.gather(task, return_exceptions=True)
-                if not isinstance(result, BaseException):  # the slot was given first, and the request continues
+                if not isinstance(result, BaseException):  # the slot was passed on first, and the request continues
                     result.release()
-                assert (queue.in_use, queue.waiting) == (0, 0), (end_first, ends)
+                assert (queue.in_use, queue.waiting) == (0, 0), (end_first, cause)
 
     asyncio.run(scenario())
 
 
 def test_no_slot_is_lost_in_any_order_of_events() -> None:
     """A thousand clients get a slot, disconnect, are cancelled or are refused, at random."""
-    luck = random.Random(7)
+    rng = random.Random(7)
 
     async def scenario() -> None:
         queue = ConcurrencyQueue(ConcurrencyLimit(3, queue=20, max_wait=0.01))
@@ -105,25 +105,25 @@ def test_no_slot_is_lost_in_any_order_of_events() -> None:
             nonlocal most
             with await queue.acquire(client):
                 most = max(most, queue.in_use)
-                await asyncio.sleep(luck.choice((0, 0, 0.001)))
-                if luck.random() < 0.2:
+                await asyncio.sleep(rng.choice((0, 0, 0.001)))
+                if rng.random() < 0.2:
                     raise ValueError("the exchange failed")
 
-        # At first more clients than slots and queue come at once. One that waits disconnects, another is cancelled.
+        # First come more clients than fit into slots and queue. One that waits disconnects, another is cancelled.
         crowd = [WaitingClient() for _ in range(30)]
         tasks = [asyncio.create_task(one(client)) for client in crowd]
-        asyncio.get_running_loop().call_soon(crowd[10].go_away)
+        asyncio.get_running_loop().call_soon(crowd[10].disconnect)
         asyncio.get_running_loop().call_soon(tasks[11].cancel)
         for _ in range(1_000):
             client = WaitingClient()
             task = asyncio.create_task(one(client))
             tasks.append(task)
-            if luck.random() < 0.3:
-                asyncio.get_running_loop().call_later(luck.random() * 0.004, client.go_away)
-            if luck.random() < 0.3:
-                asyncio.get_running_loop().call_later(luck.random() * 0.004, task.cancel)
-            if luck.random() < 0.3:
-                await asyncio.sleep(luck.choice((0, 0.001)))
+            if rng.random() < 0.3:
+                asyncio.get_running_loop().call_later(rng.random() * 0.004, client.disconnect)
+            if rng.random() < 0.3:
+                asyncio.get_running_loop().call_later(rng.random() * 0.004, task.cancel)
+            if rng.random() < 0.3:
+                await asyncio.sleep(rng.choice((0, 0.001)))
         results = await asyncio.gather(*tasks, return_exceptions=True)
         kinds = {type(result) for result in results}
         assert kinds == {type(None), ValueError, ClientGone, asyncio.CancelledError, Refused}

@@ -55,7 +55,7 @@ def statuses_of(gateway: RunningGateway, path: str, times: int, *fields: str) ->
         return [client.request(f"GET {path} HTTP/1.1", "Host: gateway", *fields).status for _ in range(times)]
 
 
-def test_responses_carry_the_remaining_quota_and_refusals_retry_after(make: Make, upstream: RawUpstream) -> None:
+def test_responses_have_the_remaining_quota_and_refusals_have_retry_after(make: Make, upstream: RawUpstream) -> None:
     gateway = make()
     remaining = []
     for _ in range(5):
@@ -115,7 +115,7 @@ def test_all_tokens_of_a_subject_share_one_limit(make: Make, signing_key: Signin
 def test_unauthenticated_requests_share_one_limit_at_all_gateways(
     make: Make, signing_key: SigningKey, kind: str
 ) -> None:
-    """If each worker counted alone, every gateway would admit the full rate."""
+    """If each gateway counted locally, each would admit the full rate."""
     claims = access_claims(time.time() - (600 if kind == "expired" else 0))
     good = signing_key.sign(claims)
     bad = good if kind == "expired" else good.rpartition(".")[0] + "." + "A" * 342
@@ -127,7 +127,7 @@ def test_unauthenticated_requests_share_one_limit_at_all_gateways(
 def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
     make: Make, signing_key: SigningKey, redis_url: str
 ) -> None:
-    """Neither with a cached token nor with a refresh token beside it."""
+    """This holds for a cached token, and for a token that is sent with a refresh token."""
     gateways = [make(), make()]
     token = f"Authorization: Bearer {signing_key.sign(access_claims(time.time(), sub='busy'))}"
     refresh = "X-Refresh-Token: unneeded"
@@ -141,7 +141,7 @@ def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
 
 
 def test_requests_with_invalid_tokens_count_for_their_address(make: Make, signing_key: SigningKey) -> None:
-    """Without a token, with a malformed one, and with an expired one."""
+    """A missing, a malformed and an expired token each count once."""
     gateway = make()
     expired = signing_key.sign(access_claims(time.time() - 600))
     for fields in ((), ("Authorization: Bearer x",), (f"Authorization: Bearer {expired}",)):
@@ -172,7 +172,7 @@ def test_rate_limits_can_be_switched_off(make: Make) -> None:
     assert send(gateway, "/few/x").get("ratelimit") is None
 
 
-def test_without_redis_a_gateway_counts_alone_and_fails_no_request(make: Make) -> None:
+def test_without_redis_a_gateway_counts_locally_and_fails_no_request(make: Make) -> None:
     with valkey_server() as server:
         gateway = make(REDIS_URL=server.url)
         assert statuses_of(gateway, "/few/x", 2) == [200, 200]

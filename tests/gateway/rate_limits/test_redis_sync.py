@@ -1,4 +1,4 @@
-"""Workers that share rate-limit counters through a real Redis server, which stops and comes back."""
+"""Workers share rate-limit counters through a real Redis server, which tests stop and start again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -116,8 +116,8 @@ def test_a_larger_limit_is_exceeded_by_a_tenth_per_worker_at_most(
     run_scenario(scenario)
 
 
-def test_a_worker_learns_of_the_others_within_a_batch(valkey: Valkey, clock: MovableClock) -> None:
-    """It sends its own counts with the next batch and gets the sum."""
+def test_a_worker_gets_the_sum_of_all_workers_with_its_next_batch(valkey: Valkey, clock: MovableClock) -> None:
+    """The same batch sends its own counts."""
     limit = RateLimit("batch", ADDRESS, Rate(100, 60))
 
     async def scenario() -> None:
@@ -178,7 +178,7 @@ def test_a_worker_gets_the_previous_window_from_redis(valkey: Valkey, clock: Mov
     run_scenario(scenario)
 
 
-def test_each_address_and_each_limit_is_counted_apart(valkey: Valkey, clock: MovableClock) -> None:
+def test_each_address_and_each_limit_has_its_own_counter(valkey: Valkey, clock: MovableClock) -> None:
     limit, other = RateLimit("one", ADDRESS, Rate(1, 60)), RateLimit("other", ADDRESS, Rate(1, 60))
 
     async def scenario() -> None:
@@ -195,7 +195,7 @@ def test_each_address_and_each_limit_is_counted_apart(valkey: Valkey, clock: Mov
 
 def test_a_client_without_an_address_is_not_limited(valkey: Valkey, clock: MovableClock) -> None:
     """All clients on a unix socket are "unknown", and would share one limit."""
-    limit = RateLimit("nobody", ADDRESS, Rate(1, 60))
+    limit = RateLimit("no-address", ADDRESS, Rate(1, 60))
 
     async def scenario() -> None:
         async with workers(valkey, clock, 1) as (worker,):
@@ -204,7 +204,9 @@ def test_a_client_without_an_address_is_not_limited(valkey: Valkey, clock: Movab
     run_scenario(scenario)
 
 
-def test_a_request_that_one_limit_refuses_counts_for_no_other(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_request_that_the_identity_limit_refuses_does_not_count_under_the_address_limit(
+    valkey: Valkey, clock: MovableClock
+) -> None:
     address, identity = RateLimit("a", ADDRESS, Rate(100, 60)), RateLimit("i", IDENTITY, Rate(10, 60))
 
     async def scenario() -> None:
@@ -219,21 +221,21 @@ def test_a_request_that_one_limit_refuses_counts_for_no_other(valkey: Valkey, cl
     run_scenario(scenario)
 
 
-def test_workers_count_alone_while_redis_is_down_and_share_again_afterwards(clock: MovableClock) -> None:
+def test_workers_count_locally_while_redis_is_down_and_share_again_afterwards(clock: MovableClock) -> None:
     """Meanwhile no request waits or fails, and the limit applies per worker."""
-    limit = RateLimit("alone", ADDRESS, Rate(5, 60))
+    limit = RateLimit("local", ADDRESS, Rate(5, 60))
 
     async def scenario() -> None:
         with valkey_server() as server:
             async with workers(server, clock) as (one, two):
                 assert await one.admitted(limit, 2) == 2
                 server.stop()
-                here, there = await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))
-                assert (here, there) == (3, 5)
+                by_one, by_two = await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))
+                assert (by_one, by_two) == (3, 5)
                 assert one.local_states == two.local_states == [True]
                 server.start()
                 await until(lambda: one.local_states == two.local_states == [True, False])
-                # Redis came back empty, so the workers continue from their own counts, or from zero.
+                # The new Redis is empty, so the workers continue from their own counts, or from zero.
                 assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) <= 5
                 clock.move(120)
                 assert sum(await asyncio.gather(one.admitted(limit, 10), two.admitted(limit, 10))) == 5
@@ -266,7 +268,7 @@ def test_a_redis_that_hangs_delays_only_the_first_request(clock: MovableClock) -
     run_scenario(scenario)
 
 
-def test_a_client_that_disconnects_while_it_waits_affects_no_other(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_that_disconnects_while_it_waits_does_not_affect_others(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("gone", ADDRESS, Rate(2, 60))
 
     async def scenario() -> None:

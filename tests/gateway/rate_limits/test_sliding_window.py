@@ -16,7 +16,7 @@ def counters(count: int, seconds: int = 60) -> LimitCounters:
 
 
 def count(counters: LimitCounters, times: int, now: float, key: str = "a") -> WindowCounter:
-    """Count `key` `times` times."""
+    """Add `times` requests to the counter of `key` and return the counter."""
     counter = counters.counter(key, now)
     counter.own += times
     return counter
@@ -29,7 +29,7 @@ def test_each_key_is_admitted_until_its_rate_is_used_up() -> None:
     assert limited.counter("b", NOON).decide(NOON) is Decision.ADMIT
 
 
-def test_a_worker_admits_a_tenth_of_the_remaining_requests_without_asking() -> None:
+def test_a_worker_admits_a_tenth_of_the_remaining_requests_without_redis() -> None:
     counter = count(counters(100), 9, NOON)
     assert counter.decide(NOON) is Decision.ADMIT
     counter.own += 1
@@ -42,7 +42,7 @@ def test_with_a_limit_under_ten_every_request_checks_redis() -> None:
     assert counters(9).counter("a", NOON).decide(NOON) is Decision.ASK_REDIS
 
 
-def test_the_rate_is_not_doubled_at_the_border_of_two_windows() -> None:
+def test_the_rate_is_not_doubled_at_the_boundary_of_two_windows() -> None:
     limited = counters(60)
     count(limited, 60, NOON + 59)
     assert limited.counter("a", NOON + 60).decide(NOON + 60) is Decision.REFUSE
