@@ -1,9 +1,9 @@
 """Redis commands through a circuit breaker.
 
-Redis makes requests faster; SQL is the source of truth. A command may take 100 ms. After three failures in a row the
-circuit opens: every command fails at once for one to two seconds. Then one command is sent as a probe. If it
-succeeds, the circuit closes; else it stays open for one to two seconds more. Callers continue without Redis: they use
-SQL, and revocations are published later.
+Redis makes requests faster; SQL is the source of truth. Connecting and each reply may take 100 ms. After three
+failures in a row the circuit opens: every command fails at once for one to two seconds. Then one command is sent as a
+probe. If it succeeds, the circuit closes; else it stays open for one to two seconds more. Callers continue without
+Redis: they use SQL, and revocations are published later.
 """
 
 import random
@@ -54,7 +54,7 @@ class RedisClient:
         self._open_until = 0.0
 
     def call(self, command: Callable[[Redis], Reply], *, ignore_circuit: bool = False) -> Reply:
-        """Call `command` with the Redis connection and return its result. Raises RedisUnavailable.
+        """Call `command` with the Redis client and return its result. Raises RedisUnavailable.
 
         `ignore_circuit` sends the command although the circuit is open. It is for background threads, because no
         request waits for them.

@@ -2,8 +2,8 @@
 
 Hashing is slow by design, so it is limited. At most `max_running` hashes are computed at once, and the others wait in
 order for at most `max_wait` seconds. A request that waits longer or finds the queue full gets 503. A waiting request
-blocks no other one: gunicorn_conf.py adds a thread for each, and it has no database connection. The hashing threads
-have a low priority.
+blocks no other one: gunicorn_conf.py adds a thread for each, and the thread holds no database connection. The hashing
+threads have a low priority.
 """
 
 import os
@@ -172,7 +172,7 @@ def _wait_for(future: Future[Result], max_wait: float) -> Result:
             raise HashingBusy from error
     except CancelledError as error:
         raise HashingBusy from error
-    return future.result()  # the hash is being computed and takes well under a second
+    return future.result()  # the hash is being computed, so the wait is short
 
 
 def normalized(password: str) -> str:

@@ -88,6 +88,7 @@ class BrowserSessions:
         """Record the use of a session unless it was recorded recently. Return False if the session has ended."""
         unrecorded_seconds = now - session.state.rotated_at
         has_access_expiry = session.state.access_expires_at >= now + self.grants.policy.access_lifetime
+        # At most a tenth of the idle time may be unrecorded, so that a session in use does not expire early.
         if has_access_expiry and unrecorded_seconds < min(RENEW_AFTER, self.idle_lifetime / 10):
             return True
         return self.sessions.renew(session.sid, now)

@@ -15,13 +15,13 @@ from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 
 ENDED = "ended"
 
-# Without an entry, SQL decides and the client learns that there is no such account, not that its token is
-# blacklisted.
+# Sessions that ended for these reasons get no entry. SQL then refuses their tokens because there is no active
+# account; an entry would refuse them as blacklisted.
 _NOT_BLACKLISTED = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
 
 
 class Blacklist:
-    """The blacklist. No method raises RedisUnavailable: without Redis, no token is on the blacklist."""
+    """Reads and writes the blacklist. While Redis does not reply, it is empty: no method raises RedisUnavailable."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
@@ -32,7 +32,7 @@ class Blacklist:
         return self._read(sid) == ENDED
 
     def is_used_or_ended(self, sid: str, generation: int) -> bool:
-        """Return whether the blacklist has a refresh token of this generation as used, or its session as ended."""
+        """Return whether the generation is below the lowest valid one, or the session has ended, by the blacklist."""
         entry = self._read(sid)
         return entry is not None and (entry == ENDED or generation < int(entry))
 

@@ -29,7 +29,6 @@ def refresh_session(
     """Refresh the session `sid` with a token of generation `presented`.
 
     Return the decision and the session after it; None if the user has no such session.
-
     Raises NoActiveAccount, RefreshConflict or StoreUnavailable.
     """
     for _ in range(_MAX_ATTEMPTS):

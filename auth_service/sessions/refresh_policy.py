@@ -1,7 +1,8 @@
 """The refresh policy: pure functions that decide on a presented refresh token.
 
-A session counts its rotations in `generation`; its newest refresh token contains that number. `seen_generation` is
-the highest generation that a client has presented. A newer token may have been lost on its way to the client.
+A session counts its rotations in `generation`. Its newest refresh token contains that number; a token with a lower
+number is a used one. `seen_generation` is the highest generation that a client has presented: a newer token may have
+been lost on its way to the client.
 
 The decisions, in order; the first row that applies decides:
 
@@ -9,8 +10,8 @@ The decisions, in order; the first row that applies decides:
 |---------------------------------------------------------------------|----------------------------------------|
 | the session has ended                                               | Ended                                  |
 | the newest refresh token of the session has expired                 | Expired                                |
-| the newest token, after fewer than MAX_RECENT rotations in grace    | Rotate                                 |
-| the newest token, after MAX_RECENT rotations in grace               | ReissuePresented                       |
+| the newest token, with fewer than MAX_RECENT rotations in grace     | Rotate                                 |
+| the newest token, with MAX_RECENT rotations in grace                | ReissuePresented                       |
 | the token before the newest, while the newest is unseen (`confirm`) | ReissueSuccessor, restarts the grace   |
 | a used token whose rotation is in grace                             | ReissueSuccessor                       |
 | any other token                                                     | Replay (RFC 9700 4.14.2)               |
@@ -21,7 +22,7 @@ A rotation is "in grace" while it is less than `grace` seconds old.
 from dataclasses import dataclass, replace
 
 MAX_RECENT = 8
-"""Rotations in grace. The next refresh returns the presented token, so that `recent_rotations` stays bounded."""
+"""Maximum of rotations in grace. It limits the length of `recent_rotations`."""
 
 ACCESS_EXPIRY_PADDING = 60.0
 """Seconds that are added to `access_expires_at`, so that not every new access token has to write it."""
@@ -46,16 +47,19 @@ class RefreshPolicy:
 class SessionState:
     """The columns of a session that the policy reads and writes. Times are seconds since the epoch.
 
-    `recent_rotations` are the times of the last rotations, the newest last. A restart of the grace time replaces the
-    newest of them.
+    In a browser session, which has no rotations, `rotated_at` is the time of the last recorded use.
     """
 
     generation: int
     seen_generation: int
     rotated_at: float
+    """The time of the last rotation, or of the log-in."""
     recent_rotations: tuple[float, ...]
+    """The times of the last rotations, the newest last. A restart of the grace time replaces the newest one."""
     expires_at: float
+    """The absolute end of the session."""
     revoked_at: float | None
+    """The time at which the session was ended; None if it was not."""
     access_expires_at: float = 0
     """The time after which every access token of the session has expired, under former settings too."""
 
@@ -64,8 +68,8 @@ class SessionState:
         """Return whether no client has presented a token of the newest generation yet."""
         return self.seen_generation < self.generation
 
-    def recent(self, now: float, grace: float) -> tuple[float, ...]:
-        """Return the times of the rotations in grace, the newest last. `grace` is in seconds."""
+    def rotations_in_grace(self, now: float, grace: float) -> tuple[float, ...]:
+        """Return the times of the rotations less than `grace` seconds ago, the newest last."""
         return tuple(rotated_at for rotated_at in self.recent_rotations if max(now - rotated_at, 0) < grace)
 
     def tokens_expire_at(self, idle_lifetime: float) -> float:
@@ -87,6 +91,7 @@ class ReissueSuccessor:
     """Issue the newest refresh token, which has replaced the presented one."""
 
     restarts_grace: bool
+    """Whether the grace time of the newest rotation begins again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +119,19 @@ Decision = Rotate | ReissueSuccessor | ReissuePresented | Replay | Ended | Expir
 
 def decide(state: SessionState, presented: int, now: float, policy: RefreshPolicy) -> Decision:
     """Return the decision on a refresh token of generation `presented` at `now`, by the table above."""
-    recent = state.recent(now, policy.grace)
+    in_grace = len(state.rotations_in_grace(now, policy.grace))
     rotations_since = state.generation - presented
     if state.revoked_at is not None:
         return Ended()
     if now >= state.tokens_expire_at(policy.idle_lifetime):
         return Expired()
-    if rotations_since == 0 and len(recent) < MAX_RECENT:
+    if rotations_since == 0 and in_grace < MAX_RECENT:
         return Rotate()
     if rotations_since == 0:
         return ReissuePresented()
     if rotations_since == 1 and policy.confirm and state.is_newest_unseen:
         return ReissueSuccessor(restarts_grace=True)
-    if 0 < rotations_since <= len(recent):
+    if 0 < rotations_since <= in_grace:
         return ReissueSuccessor(restarts_grace=False)
     return Replay()
 
@@ -142,7 +147,7 @@ def apply_decision(state: SessionState, decision: Decision, now: float, policy: 
                 generation=state.generation + 1,
                 seen_generation=state.generation,  # the client has received the token that it presents
                 rotated_at=now,
-                recent_rotations=(*state.recent(now, policy.grace), now),
+                recent_rotations=(*state.rotations_in_grace(now, policy.grace), now),
             )
         case ReissueSuccessor(restarts_grace=True):
             # Days later, several browser tabs may present the same token at once. Without the restart, the first
@@ -170,5 +175,5 @@ def padded_access_expiry(now: float, policy: RefreshPolicy) -> float:
 
 def lowest_valid_generation(state: SessionState, policy: RefreshPolicy, now: float) -> int:
     """Return the lowest generation whose refresh token may still be valid at `now` or later."""
-    still_valid = max(len(state.recent(now, policy.grace)), 1 if policy.confirm else 0)
-    return max(state.generation - still_valid, 0)
+    valid_used_tokens = max(len(state.rotations_in_grace(now, policy.grace)), 1 if policy.confirm else 0)
+    return max(state.generation - valid_used_tokens, 0)

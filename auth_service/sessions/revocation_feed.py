@@ -55,7 +55,7 @@ class RevocationFeed:
     def publish(self, ended: Sequence[SessionEnded]) -> None:
         """Publish sessions that have ended. If Redis does not reply, `republish` publishes them later."""
         try:
-            self._append([EndedSession(event.sid, event.at, event.access_expires_at) for event in ended])
+            self._add_revocations([EndedSession(event.sid, event.at, event.access_expires_at) for event in ended])
         except RedisUnavailable:
             self._is_pending.set()
             _log.warning("revocations_pending", sessions=len(ended))
@@ -93,28 +93,28 @@ class RevocationFeed:
         now = self._clock()
         # Read after the queries were taken, so it has every revocation that was committed before a query was sent.
         ended = self._sessions.ended_sessions(now - LEEWAY)
-        self._append(ended)
+        self._add_revocations(ended)
         self._redis.call(lambda redis: redis.set(EPOCH, str(int(now))))
         for query in queries:
-            self._add(completeness_reply(query, int(now)))
+            self._add_entry(completeness_reply(query, int(now)))
         _log.info("revocations_republished", sessions=len(ended), queries=len(queries))
 
-    def _append(self, ended: Sequence[EndedSession]) -> None:
+    def _add_revocations(self, ended: Sequence[EndedSession]) -> None:
         newest_id = ""
         for session in ended:
             # Rounded up, because gateways compare it with a time that has fractions of a second.
             until = int(session.access_expires_at) + 1
-            newest_id = self._add(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
+            newest_id = self._add_entry(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
         if newest_id:
             self._redis.call(lambda redis: _trim(redis, newest_id))
 
-    def _add(self, fields: dict[str, str]) -> str:
+    def _add_entry(self, fields: dict[str, str]) -> str:
         """Add an entry to the stream and return its id."""
         return str(self._redis.call(lambda redis: redis.xadd(STREAM, dict(fields.items()))))
 
 
 def _take_queries(redis: Redis) -> list[str]:
-    """Take the completeness queries from Redis. A gateway that gets no reply repeats its query."""
+    """Remove the completeness queries from Redis and return them. A gateway that gets no reply repeats its query."""
     taken: Any = redis.spop(COMPLETENESS_QUERIES, _MAX_QUERIES)
     return sorted(str(query) for query in taken or ())
 

@@ -1,7 +1,8 @@
 """The interface of the session store, and the values that it takes and returns.
 
-SQL is the source of truth. Every change is one conditional statement (compare and set). If two callers change one
-session at the same time, one succeeds and the other gets False or None. No lock is held between a read and a write.
+SQL is the source of truth. A session is changed by one conditional statement (compare and set). If two callers change
+one session at the same time, one succeeds and the other gets False or None. No lock is held between a read and a
+write.
 """
 
 import secrets
@@ -31,10 +32,10 @@ class Session:
 def new_session(user_id: UUID, now: float, lifetime: float, policy: RefreshPolicy) -> Session:
     """Return a session with a random `sid` that begins at `now` and ends after at most `lifetime` seconds."""
     state = SessionState(
-        0,
-        0,
-        now,
-        (),
+        generation=0,
+        seen_generation=0,
+        rotated_at=now,
+        recent_rotations=(),
         expires_at=now + lifetime,
         revoked_at=None,
         access_expires_at=padded_access_expiry(now, policy),
@@ -65,7 +66,7 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionWithUser:
-    """What a refresh reads. `session` is None if the user has no such session; the other fields are of the user."""
+    """A user, with the requested `session` if it belongs to the user, else None."""
 
     session: Session | None
     email: str

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from auth_service.storage.models import Database
 
 MAX_BATCH = 64
-"""Writes in one commit at most."""
+"""Maximum of writes in one commit."""
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Result]
@@ -77,7 +77,7 @@ class GroupCommit:
         self._release_connection()
         own = _QueuedWrite(write)
         self._queue.append(own)
-        with self._lock:
+        with self._lock:  # its holder commits the queue; a thread that waited finds its write done
             while not own.is_done:
                 self._commit([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
         if own.error is not None:

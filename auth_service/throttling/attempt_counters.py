@@ -89,7 +89,7 @@ class AttemptCounters:
         decremented: Sequence[Counter] = (),
         set_to_one: Sequence[Counter] = (),
     ) -> None:
-        """Delete, decrement, or set counters to 1 with a new window. One round trip."""
+        """Delete the counters in `reset`, decrement others, and set others to 1 with a new window. One round trip."""
         commands: list[Command] = [("DEL", *(counter.key for counter in reset))] if reset else []
         commands += [command for counter in decremented for command in _decrement(counter)]
         commands += [("SET", counter.key, 1, "EX", counter.rate.seconds) for counter in set_to_one]

@@ -1,6 +1,6 @@
 """The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 2.2.1).
 
-Only failed log-ins count. Each has three limits: one for the account from this address, one for the address, and a
+Only failed log-ins count. Three limits apply: one for the account from this address, one for the address, and a
 higher one for the account from all addresses. The last limit does not apply to an address from which the account has
 logged in before, so that an attacker cannot lock its owner out.
 
@@ -38,14 +38,16 @@ class ThrottleRates:
     failures: Rate
     """Failures of one account from one address."""
     failures_of_account: Rate
+    """Failures of one account from all addresses that it does not trust."""
     failures_of_address: Rate
+    """Failures of all accounts from one address."""
     registrations_of_account: Rate
     registrations_of_address: Rate
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt: the keyed hash of the account's name, and the client's network ("" if unknown)."""
+    """An attempt: the keyed hash of the account's name, and the client's IPv4 address or IPv6 /64 prefix, or ""."""
 
     account: str
     network: str

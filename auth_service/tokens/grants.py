@@ -46,7 +46,7 @@ class BadCredentials(Exception):
 
 
 class UsedOrEndedToken(InvalidToken):
-    """The refresh token is a used one, or its session has ended."""
+    """The refresh token is a used one that is no longer valid, or its session has ended."""
 
     def __init__(self) -> None:
         super().__init__("Token is blacklisted")
@@ -93,10 +93,10 @@ class Grants:
         handle_hash: str | None = None,
         replaces: str | None = None,
     ) -> OpenedSession[Signed]:
-        """Open a session for the user with this e-mail address and password, and sign its tokens with `sign`.
+        """Open a session for the user with this e-mail address and password, and sign its tokens.
 
-        If it succeeds, the session with the handle hash `replaces` ends (ASVS 7.2.4).
-        Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
+        `sign` is a method of the issuer. If the log-in succeeds, the session with the handle hash `replaces` ends
+        (ASVS 7.2.4). Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
         with self._counting_failures(email, client) as attempt:
@@ -161,7 +161,7 @@ class Grants:
             raise UsedOrEndedToken
 
     def is_used_or_ended(self, claims: RefreshClaims) -> bool:
-        """Return whether a refresh would refuse the token: it is a used one, or its session has ended.
+        """Return whether the token is a used one that is no longer valid, or its session has ended.
 
         Raises InvalidToken or ExpiredToken.
         """
@@ -235,8 +235,7 @@ class Grants:
         """Record a failed log-in and return the error to raise."""
         now = self.clock()
         if user is None:
-            # Users sometimes type their password into the e-mail field, so only a keyed hash of an unknown name is
-            # kept.
+            # Users may type their password into the e-mail field, so an unknown name is kept only as a keyed hash.
             failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
             reason = "account is barred" if is_right else "wrong password"

@@ -61,7 +61,7 @@ def test_a_log_out_succeeds_although_the_revocation_feed_fails(
     make_app: MakeApp, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session is on the blacklist at once, and the revocation is published later."""
-    publish = RevocationFeed._append
+    add_revocations = RevocationFeed._add_revocations
 
     def fail(*_: object) -> None:
         raise ValueError("broken")
@@ -70,10 +70,10 @@ def test_a_log_out_succeeds_although_the_revocation_feed_fails(
     person = Person(app.test_client())
     person.register()
     person.log_in()
-    monkeypatch.setattr(RevocationFeed, "_append", fail)
+    monkeypatch.setattr(RevocationFeed, "_add_revocations", fail)
     assert person.log_out().status_code == 200
     assert redis.get(f"blacklist:{sid_of(person)}") == "ended"
-    monkeypatch.setattr(RevocationFeed, "_append", publish)
+    monkeypatch.setattr(RevocationFeed, "_add_revocations", add_revocations)
     assert republish(app)
     assert redis.xlen("revocations") > 0
 

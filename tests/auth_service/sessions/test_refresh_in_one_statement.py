@@ -111,7 +111,7 @@ def test_the_statement_rotates_if_and_only_if_the_policy_does(
     decision = decide(state, presented, NOW, policy)
     found = short_idle.sessions.find("s" * 32)
     assert found
-    must_rotate = decision == Rotate() and is_active and not state.recent(NOW, policy.grace)
+    must_rotate = decision == Rotate() and is_active and not state.rotations_in_grace(NOW, policy.grace)
     assert (rotated is not None) == must_rotate
     if rotated:
         assert rotated.session == found
