@@ -19,7 +19,7 @@ from gateway.suspendable import Suspendable, run, wait_for
 
 
 class RateLimiter:
-    """The rate limits of one worker."""
+    """The rate limits of one worker. `client` is a client's IP address; `subject` is empty on a public route."""
 
     def __init__(self, counters: SharedCounters, clock: Clock) -> None:
         self._counters = counters
@@ -31,7 +31,7 @@ class RateLimiter:
         Raises Refused(429) if one of them is exhausted; then the request counts under none of them.
         """
         now = self._clock()
-        counters = self._find(limits, client, "", now)
+        counters = self._counters_for(limits, client, "", now)
         exhausted = yield from self._acquire(counters, now)
         if exhausted is not None:
             raise _refusal(counters, exhausted, now)
@@ -42,7 +42,7 @@ class RateLimiter:
         Raises Refused(429) if one of them is exhausted; then the request no longer counts under the address limits.
         """
         now = self._clock()
-        counters = self._find(limits, client, subject, now)
+        counters = self._counters_for(limits, client, subject, now)
         if subject:
             exhausted = yield from self._acquire(_counters_per(counters, IDENTITY), now)
             if exhausted is not None:
@@ -66,7 +66,9 @@ class RateLimiter:
             return counter
         return None
 
-    def _find(self, limits: Sequence[RateLimit], client: str, subject: str, now: float) -> list[WindowCounter]:
+    def _counters_for(
+        self, limits: Sequence[RateLimit], client: str, subject: str, now: float
+    ) -> list[WindowCounter]:
         """Return the counters of the limits whose key (the address's network or the subject) is not empty."""
         address = client_network(client)
         counter = self._counters.counter

@@ -31,7 +31,7 @@ BATCH = 100
 """Maximum counters in one batch, which takes about 4 ms of the event loop."""
 
 REPORTED_DIVISOR = 50
-"""A counter is sent once this worker has counted 1/50 of the limit. A worker may admit more than that by itself."""
+"""A counter is sent once this worker has counted 1/50 of the limit: less than it may admit without Redis."""
 
 MAX_PENDING = 100_000
 """Maximum counters that wait to be sent; further ones are counted in this worker only."""
@@ -147,6 +147,7 @@ class SharedCounters:
             update.apply(replies)
 
     async def _pause(self) -> None:
+        """Wait PAUSE seconds, or until a request waits for Redis. Do not wait while a full batch is pending."""
         if len(self._pending) < BATCH:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
@@ -171,19 +172,19 @@ class _Update:
 
     def __init__(self, counter: WindowCounter) -> None:
         self.counter = counter
-        self._own = counter.own
+        self._sent = counter.own
         self._waiting, counter.waiting = counter.waiting, []
 
     @property
     def increment(self) -> int:
         """Return the number that is added to the sum in Redis."""
-        return self._own + len(self._waiting)
+        return self._sent + len(self._waiting)
 
     def apply(self, replies: Iterator[int | bytes | None]) -> None:
         """Store the sum that Redis returned and, if it was not known yet, the sum of the previous window."""
         counter = self.counter
         total, _ = int(next(replies) or 0), next(replies)
-        counter.own -= self._own
+        counter.own -= self._sent
         counter.shared = total - len(self._waiting)
         if not counter.previous_is_shared:
             counter.previous = max(int(next(replies) or 0), counter.previous)
@@ -197,11 +198,12 @@ class _Update:
 
     def decide_locally(self, now: float) -> None:
         """Admit as many of the waiting requests as the limit allows by this worker's counts alone."""
-        self.counter.own -= self._own
-        self.counter.shared += self._own
+        self.counter.own -= self._sent
+        self.counter.shared += self._sent
         self.counter.own += self._admit(now)
 
     def _admit(self, now: float) -> int:
+        """Wake every waiting request with its decision. Return the number of admitted ones."""
         admitted = min(len(self._waiting), max(0, floor(self.counter.remaining(now))))
         for index, waiting in enumerate(self._waiting):
             if not waiting.done():  # the client has not disconnected meanwhile

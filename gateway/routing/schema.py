@@ -65,7 +65,7 @@ def _methods(value: frozenset[str]) -> frozenset[str]:
 
 def _request_header(name: str) -> str:
     if not may_be_set_on_requests(name):
-        raise ValueError("must be a plain header name that the gateway does not set itself")
+        raise ValueError("must be a header name of letters, digits and - that the gateway does not set itself")
     return name
 
 
@@ -87,7 +87,7 @@ def _no_alias_of_override(names: list[str], info: ValidationInfo) -> list[str]:
 
 def _response_header(name: str) -> str:
     if not may_be_set_on_responses(name):
-        raise ValueError("must be a plain header name that the gateway does not set itself")
+        raise ValueError("must be a header name of letters, digits and - that the gateway does not set itself")
     return name
 
 

@@ -87,7 +87,7 @@ class UpstreamLoader:
         elif self._syntax_only and (variable or file):
             return assertion_signer(secrets.token_hex(32))  # a placeholder: it shows that a signer is configured
         elif variable:
-            return self._signer_of((*path, "identity_secret_env"), variable, self._environ.get(variable, ""))
+            return self._make_signer((*path, "identity_secret_env"), variable, self._environ.get(variable, ""))
         elif file:
             return self._signer_in_file((*path, "identity_secret_file"), file)
         elif needs_identity:
@@ -106,9 +106,9 @@ class UpstreamLoader:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             self._report(path, f"the identity secret file {file} cannot be read: {reason}")
             return None
-        return self._signer_of(path, file_name, secret)
+        return self._make_signer(path, file_name, secret)
 
-    def _signer_of(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
+    def _make_signer(self, path: ValuePath, source: str, secret: str) -> AssertionSigner | None:
         try:
             return assertion_signer(secret)
         except UnusableKey as error:

@@ -90,7 +90,7 @@ class Balancer:
                 return await pool.connect(timeout)
             except Unreachable as error:
                 if not _is_local_fault(error):
-                    self._address_failed(pool, str(error), sent_at)
+                    self._record_address_failure(pool, str(error), sent_at)
                 raise
 
         try:
@@ -99,7 +99,7 @@ class Balancer:
             return await self._happy_eyeballs.connect(pool, timeout, attempt, self._next_untried)
         except Unreachable as error:
             if not (_is_local_fault(error) or self._another_has_no_failures(pool)):
-                self._circuit_failure(str(error), sent_at)
+                self._record_circuit_failure(str(error), sent_at)
             raise
 
     def _next_untried(self, tried: Collection[ConnectionPool]) -> ConnectionPool | None:
@@ -164,7 +164,7 @@ class Balancer:
     def record_failure(self, pool: ConnectionPool, failure: UpstreamFailed, sent_at: float) -> None:
         """Record a failed exchange whose request was sent at `sent_at` (seconds of `self.now`).
 
-        A timeout counts only if the address has responded to no other request since; otherwise that one path is slow.
+        A timeout counts only if no other request got a response from the address meanwhile: the path may be slow.
         """
         if failure.reason in ("timeout", "overdue"):  # the read timeout and the total timeout
             seconds = self.now() - sent_at
@@ -184,15 +184,15 @@ class Balancer:
 
         With `upstream_is_alive`, because another address has responded, the circuit does not change.
         """
-        self._address_failed(pool, reason, sent_at)
+        self._record_address_failure(pool, reason, sent_at)
         if not upstream_is_alive and not self._another_has_no_failures(pool):
-            self._circuit_failure(reason, sent_at)
+            self._record_circuit_failure(reason, sent_at)
 
     def record_broken_response(self, pool: ConnectionPool, reason: str, sent_at: float, detail: str = "") -> None:
         """Record a response that was cut off or malformed: a failure, and a sign of life."""
         self._set_circuit(circuit_breaker.after_response())
         may_eject = self._another_has_no_failures(pool) and self._ejected_count() < len(self.pools) // 2
-        self._address_failed(pool, reason, sent_at, detail, may_eject=may_eject)
+        self._record_address_failure(pool, reason, sent_at, detail, may_eject=may_eject)
 
     def set_health(self, pool: ConnectionPool, *, healthy: bool, reason: str) -> None:
         """Record that an address became healthy or unhealthy; `reason` says why its health checks fail."""
@@ -212,7 +212,7 @@ class Balancer:
         self._set_circuit(circuit_breaker.after_response())
         self._update_candidates()
 
-    def _address_failed(
+    def _record_address_failure(
         self, pool: ConnectionPool, reason: str, sent_at: float, detail: str = "", *, may_eject: bool = True
     ) -> None:
         self._events.request_failed(pool.address.name, reason, detail)
@@ -235,7 +235,7 @@ class Balancer:
     def _ejected_count(self) -> int:
         return sum(state.is_ejected for state in self._outlier_states.values())
 
-    def _circuit_failure(self, reason: str, sent_at: float) -> None:
+    def _record_circuit_failure(self, reason: str, sent_at: float) -> None:
         circuit = circuit_breaker.after_failure(
             self._circuit,
             sent_at=sent_at,

@@ -80,7 +80,7 @@ BAD = [
     ("routes[1].prefix: HEAD /api", route(rest='methods = ["HEAD"]') + route("/api", rest='methods = ["GET"]')),
     ("routes[0].strip_prefix", route(rest="strip_prefix = 7")),
     (
-        "routes[0].request_headers.X-Identity: must be a plain header name",
+        "routes[0].request_headers.X-Identity: must be a header name of letters, digits and -",
         route(rest='request_headers = {X-Identity = ""}'),
     ),
     (
