@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from auth_service.accounts.passwords import PasswordRules, Passwords
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
-from auth_service.api.errors import STORE_RETRY_AFTER
+from auth_service.api.errors import STORE_RETRY_SECONDS
 from auth_service.api.internal import internal_endpoints
 from auth_service.api.jwks import key_endpoints
 from auth_service.api.request_body import MAX_BODY
@@ -160,4 +160,4 @@ def _check_redis() -> None:
 
 def _store_unavailable(error: StoreUnavailable) -> ResponseReturnValue:
     _log.error("store_unavailable", error=str(error))
-    return problem_response(Refused("store_unavailable", retry_after=STORE_RETRY_AFTER))
+    return problem_response(Refused("store_unavailable", retry_after=STORE_RETRY_SECONDS))

@@ -1,7 +1,7 @@
 """Authentication of requests to /auth/: Flask-JWT-Extended, with the token reader of this service.
 
-Each request looks up the user and the session in SQL, so that a session that has ended is refused at once.
-A view that is no ApiView can use `@jwt_required()`, in a blueprint with install_error_handlers().
+Each request reads the user and the session from SQL, so that the token of an ended session is refused at once.
+A view that is not an ApiView can use `@jwt_required()`, in a blueprint with install_error_handlers().
 """
 
 from dataclasses import dataclass
@@ -30,25 +30,25 @@ _VERIFIED_CLAIMS = "verified_claims"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user behind a verified access token, and the session it belongs to."""
+    """The user of a verified access token, and the id of its session."""
 
     user: User
     sid: str
 
 
 def authenticate() -> None:
-    """Verify the access token of the request and load its caller. Raises ApiError(401)."""
+    """Verify the access token of the request and load the caller. Raises ApiError(401)."""
     token = _bearer_token()
-    # The library compares the scheme case-sensitively and accepts comma-separated credentials. The parser of the
-    # contract, which the gateway uses too, does neither. So the header is replaced by what that parser found.
+    # The library compares the scheme case-sensitively and accepts comma-separated credentials. read_bearer, which the
+    # gateway uses too, does neither. So the library is given a header with the token that read_bearer found.
     request.environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     if verify_jwt_in_request() is None:
-        # The library does not verify OPTIONS requests. djoser answers them 401 without a token.
+        # The library does not verify OPTIONS requests. djoser does, and answers 401 without a token.
         _load_caller({}, decode_token(token))
 
 
 def current_caller() -> Caller:
-    """Return the caller of the current request, which has been authenticated."""
+    """Return the caller of the current request. Call it after authentication."""
     caller = get_current_user()
     if not isinstance(caller, Caller):
         raise TypeError(f"the caller is a {type(caller).__name__}")
@@ -56,17 +56,18 @@ def current_caller() -> Caller:
 
 
 class AccessTokens(JWTManager):
-    """The library's manager with the token reader of this service.
+    """The JWTManager of Flask-JWT-Extended with the token reader of this service.
 
-    The other loaders keep their defaults and are never called: the reader and the user lookup raise ApiError.
+    The library's other callbacks keep their defaults. They are never called, because the reader and the user lookup
+    raise ApiError first.
     """
 
     def __init__(self, app: Flask) -> None:
         super().__init__()
         self.user_lookup_loader(_load_caller)
-        # These two are called only with `@jwt_required()`, which reads the Authorization header itself.
-        self.unauthorized_loader(_answer_unauthorized)
-        self.invalid_token_loader(_answer_invalid_token)
+        # Called only by `@jwt_required()`, which reads the Authorization header itself.
+        self.unauthorized_loader(_unauthorized_response)
+        self.invalid_token_loader(_invalid_token_response)
         self.init_app(app)
 
     def _decode_jwt_from_config(
@@ -75,8 +76,8 @@ class AccessTokens(JWTManager):
         csrf_value: object = None,
         allow_expired: bool = False,
     ) -> dict[str, Any]:
-        # Overridden because the library's hooks see the parsed token only. Its parser accepts tokens without exp,
-        # jti or type, takes one list of algorithms for all keys, and answers 422 or 500 to malformed tokens.
+        # Overridden because the library calls its callbacks after its own parser. That parser accepts tokens without
+        # exp, jti or type, uses one list of algorithms for all keys, and answers malformed tokens 422 or 500.
         # TokenReader and the gateway share one parser, so both accept the same tokens.
         try:
             claims = services().reader.read_access(encoded_token)
@@ -98,7 +99,7 @@ def _bearer_token() -> str:
 
 def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
     # The session is checked here and not in token_in_blocklist_loader, which the library calls before the user
-    # lookup: for a deleted user the answer is `user_not_found`, although the session has ended as well.
+    # lookup: djoser answers `user_not_found` for a deleted user, although the session has ended as well.
     claims = decoded[_VERIFIED_CLAIMS]
     if not isinstance(claims, AccessClaims):
         raise TypeError(f"the token's claims are a {type(claims).__name__}")
@@ -112,7 +113,7 @@ def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
 
 
 def _is_fetched() -> bool:
-    """Return whether the gateway added the token, which then does not prove that the client received it."""
+    """Return whether the gateway fetched the token, which then does not prove that the client received it."""
     token = request.environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     secret = services().settings.peer_secret.get_secret_value()
     return is_fetched_token(token, request.headers.get(FETCHED_TOKEN_HEADER, ""), secret)
@@ -134,9 +135,9 @@ def _user_id(subject: str) -> UUID:
         raise refused_user("User not found", "user_not_found") from error
 
 
-def _answer_unauthorized(_: str) -> Response:
+def _unauthorized_response(_: str) -> Response:
     return no_credentials().to_response()
 
 
-def _answer_invalid_token(_: str) -> Response:
+def _invalid_token_response(_: str) -> Response:
     return bad_access_token(INVALID).to_response()

@@ -1,4 +1,4 @@
-"""/internal/sessions: the gateway opens, exchanges and ends sessions that browsers hold by an opaque handle."""
+"""/internal/sessions: the gateway opens and ends browser sessions, and exchanges their handles for access tokens."""
 
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ install_error_handlers(browser_session_endpoints)
 
 @browser_session_endpoints.post("")
 def open_session() -> Response:
-    """Open a session and return an access token. 401 if the credentials are wrong."""
+    """Log in a browser and return an access token. 401 if the credentials are wrong."""
     body = read_body(OpenSessionRequest)
     client = Client(body.device, body.address)
     set_client_of_request(client)
@@ -30,14 +30,14 @@ def open_session() -> Response:
 
 @browser_session_endpoints.post("/exchange")
 def exchange() -> Response:
-    """Return a fresh access token. 404 if the session has ended."""
+    """Return a new access token for a handle. 404 if the session has ended."""
     handle_hash = read_body(HandleRequest).handle_hash
     return json_response(_response(services().browser_sessions.exchange(handle_hash)))
 
 
 @browser_session_endpoints.post("/end")
 def end() -> ResponseReturnValue:
-    """End the session, if it is still live."""
+    """End the session of a handle. 204 also if it has already ended."""
     services().browser_sessions.end(read_body(HandleRequest).handle_hash)
     return "", 204
 

@@ -13,7 +13,7 @@ from auth_service.api.errors import (
     ApiError,
     bad_credentials,
     bad_token,
-    detailed,
+    error_with_detail,
     hashing_busy,
     inactive_user_of_token,
     invalid_fields,
@@ -34,7 +34,7 @@ _log = structlog.get_logger("store")
 
 
 def install_error_handlers(blueprint: Blueprint) -> None:
-    """Install in `blueprint` a handler for each exception in ERRORS."""
+    """Let `blueprint` answer each exception in ERRORS with its error response."""
     for exception, error_for in ERRORS.items():
         blueprint.register_error_handler(exception, _responding(error_for))
 
@@ -59,7 +59,7 @@ def _store_unavailable(exception: Exception) -> ApiError:
 
 ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     ApiError: lambda error: error,
-    HTTPException: lambda error: detailed(error.code or 500, error.name),
+    HTTPException: lambda error: error_with_detail(error.code or 500, error.name),
     # gunicorn parses a chunked body only when the view reads it.
     ParseException: lambda _: malformed_body("The body's framing is broken."),
     BadCredentials: lambda _: bad_credentials(),

@@ -1,4 +1,4 @@
-"""Error responses of /auth/, with the bodies that clients of djoser know instead of problem details.
+"""Error responses of /auth/. Their bodies are those of djoser, which existing clients know, not problem details.
 
 A view raises them: `raise not_found()`. error_handlers.py turns them into responses.
 """
@@ -20,18 +20,16 @@ from auth_service.api.models.errors import (
 from auth_service.api.response_body import json_response
 from contract.problems import jittered_retry_after
 
-_ANONYMOUS = 'Bearer realm="api"'
-_INVALID_TOKEN = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
+_CHALLENGE = 'Bearer realm="api"'
+_INVALID_TOKEN_CHALLENGE = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
 
-STORE_RETRY_AFTER = 2
-"""Seconds."""
-HASHING_RETRY_AFTER = 5
-"""Seconds."""
+STORE_RETRY_SECONDS = 2
+HASHING_RETRY_SECONDS = 5
 
 
 @dataclass(slots=True)
 class ApiError(Exception):
-    """An error response. A `body` of None is an empty body."""
+    """An error response. `body` is None for an empty body."""
 
     status: int
     body: BaseModel | None
@@ -46,100 +44,102 @@ class ApiError(Exception):
         return response
 
 
-def detailed(status: int, detail: str, code: str = "", headers: Mapping[str, str] | None = None) -> ApiError:
-    """Return an error with a sentence and, if `code` is not empty, a code."""
+def error_with_detail(status: int, detail: str, code: str = "", headers: Mapping[str, str] | None = None) -> ApiError:
+    """Return an error with the text `detail` and, if it is not empty, the code `code`."""
     body = CodedErrorResponse(detail=detail, code=code) if code else ErrorResponse(detail=detail)
     return ApiError(status, body, headers or {})
 
 
 def invalid_fields(texts: Mapping[str, Sequence[str]]) -> ApiError:
-    """400: the texts for each invalid field."""
+    """Return the 400 with the texts for each invalid field."""
     return ApiError(400, FieldErrorsResponse({name: list(found) for name, found in texts.items()}))
 
 
 def malformed_body(detail: str) -> ApiError:
-    """400: the body cannot be parsed."""
-    return detailed(400, detail)
+    """Return the 400 for a body that cannot be parsed."""
+    return error_with_detail(400, detail)
 
 
 def no_credentials() -> ApiError:
-    """401: the request has no access token. The challenge has no error code. RFC 6750 3.1."""
-    return detailed(401, "Authentication credentials were not provided.", headers={"WWW-Authenticate": _ANONYMOUS})
+    """Return the 401 for a request without an access token. Its challenge has no error code (RFC 6750 3.1)."""
+    return error_with_detail(
+        401, "Authentication credentials were not provided.", headers={"WWW-Authenticate": _CHALLENGE}
+    )
 
 
 def bad_authorization_header() -> ApiError:
-    """401: the Authorization header is not `Bearer` and one token."""
+    """Return the 401 for an Authorization header that is not `Bearer` and one token."""
     detail = "Authorization header must contain two space-delimited values"
-    return detailed(401, detail, "bad_authorization_header", {"WWW-Authenticate": _INVALID_TOKEN})
+    return error_with_detail(401, detail, "bad_authorization_header", {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def bad_access_token(reason: str) -> ApiError:
-    """401: the access token in the header is invalid."""
+    """Return the 401 for an invalid access token in the header."""
     body = AccessTokenErrorResponse(messages=[TokenErrorMessage(message=reason)])
-    return ApiError(401, body, {"WWW-Authenticate": _INVALID_TOKEN})
+    return ApiError(401, body, {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def bad_token(reason: str) -> ApiError:
-    """401: the token in the body is invalid, or its user was deleted."""
-    return refused_user(reason, "token_not_valid")
+    """Return the 401 for an invalid token in the body, or one whose user was deleted."""
+    return error_with_detail(401, reason, "token_not_valid", {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def refused_user(detail: str, code: str) -> ApiError:
-    """401: the token is valid, but its user is deleted or inactive."""
-    return detailed(401, detail, code, {"WWW-Authenticate": _INVALID_TOKEN})
+    """Return the 401 for a valid token whose user was deleted or is inactive."""
+    return error_with_detail(401, detail, code, {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def inactive_user_of_token() -> ApiError:
-    """401: the refresh token is valid, but its user is inactive."""
+    """Return the 401 for a valid refresh token whose user is inactive."""
     detail = "No active account found for the given token."
-    return detailed(401, detail, headers={"WWW-Authenticate": _INVALID_TOKEN})
+    return error_with_detail(401, detail, headers={"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def bad_credentials() -> ApiError:
-    """401: the same for a wrong password, an unknown address and an inactive user."""
+    """Return the 401 for a failed log-in: the same for a wrong password, an unknown address and an inactive user."""
     detail = "No active account found with the given credentials"
-    return detailed(401, detail, headers={"WWW-Authenticate": _ANONYMOUS})
+    return error_with_detail(401, detail, headers={"WWW-Authenticate": _CHALLENGE})
 
 
 def forbidden() -> ApiError:
-    """403: the caller may not do this."""
-    return detailed(403, "You do not have permission to perform this action.")
+    """Return the 403 for a caller without permission."""
+    return error_with_detail(403, "You do not have permission to perform this action.")
 
 
 def not_found(detail: str = "Not found.") -> ApiError:
-    """404: the resource does not exist, or the caller may not see it."""
-    return detailed(404, detail)
+    """Return the 404 for a resource that does not exist or that the caller may not see."""
+    return error_with_detail(404, detail)
 
 
 def method_not_allowed(method: str) -> ApiError:
-    """405: the view adds the Allow header."""
-    return detailed(405, f'Method "{method}" not allowed.')
+    """Return the 405. The blueprint adds the Allow header."""
+    return error_with_detail(405, f'Method "{method}" not allowed.')
 
 
 def unsupported_media_type(media_type: str) -> ApiError:
-    """415: the body is neither JSON nor a form."""
-    return detailed(415, f'Unsupported media type "{media_type}" in request.')
+    """Return the 415 for a body that is neither JSON nor a form."""
+    return error_with_detail(415, f'Unsupported media type "{media_type}" in request.')
 
 
 def store_unavailable() -> ApiError:
-    """503: the database does not answer. Never 401, which would make the client drop its tokens."""
-    headers = {"Retry-After": str(STORE_RETRY_AFTER)}
-    return detailed(503, "A store is not available at the moment.", "store_unavailable", headers)
+    """Return the 503 for an unavailable database. A 401 would make the client discard its tokens."""
+    headers = {"Retry-After": str(STORE_RETRY_SECONDS)}
+    return error_with_detail(503, "A store is not available at the moment.", "store_unavailable", headers)
 
 
 def hashing_busy() -> ApiError:
-    """503: too many passwords wait to be hashed."""
-    headers = {"Retry-After": str(jittered_retry_after(HASHING_RETRY_AFTER))}
-    return detailed(503, "Too many logins at the moment.", "busy", headers)
+    """Return the 503 for a full queue of passwords to hash."""
+    headers = {"Retry-After": str(jittered_retry_after(HASHING_RETRY_SECONDS))}
+    return error_with_detail(503, "Too many logins at the moment.", "busy", headers)
 
 
 def throttled(seconds: int) -> ApiError:
-    """429: too many attempts. The next may be made in `seconds`; the counter that refused it is not named."""
-    wait = jittered_retry_after(seconds)
-    detail = f"Request was throttled. Expected available in {wait} seconds."
-    return detailed(429, detail, "throttled", {"Retry-After": str(wait)})
+    """Return the 429 for too many attempts. The next one may be made after `seconds`, plus jitter."""
+    retry_after = jittered_retry_after(seconds)
+    detail = f"Request was throttled. Expected available in {retry_after} seconds."
+    return error_with_detail(429, detail, "throttled", {"Retry-After": str(retry_after)})
 
 
 def session_ended(seconds_ago: float | None) -> ApiError:
-    """404: the session of the handle has ended, or never existed."""
+    """Return the 404 for a handle whose session has ended or never existed."""
     return ApiError(404, SessionEndedResponse(ended_seconds_ago=seconds_ago))

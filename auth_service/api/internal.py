@@ -1,4 +1,4 @@
-"""/internal/: what only the gateway may call."""
+"""/internal/: the endpoints that only the gateway may call."""
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -20,18 +20,18 @@ internal_endpoints.register_blueprint(browser_session_endpoints)
 
 @internal_endpoints.before_request
 def require_gateway() -> None:
-    """Verify the gateway's peer token. Raises Refused(403), never 401, which the gateway would pass to a client."""
+    """Verify the gateway's peer token. Raises Refused(403): a 401 would mean that a client's token is wrong."""
     secret = services().settings.peer_secret.get_secret_value()
     try:
         verify_peer(request.headers.get(PEER_HEADER, ""), secret, now=services().clock())
     except InvalidToken as error:
         raise Refused(PEER_REFUSED, error.reason) from error
-    set_client_of_request(UNKNOWN_CLIENT)  # the address and User-Agent are the gateway's, not a user's
+    set_client_of_request(UNKNOWN_CLIENT)  # the address and the User-Agent are the gateway's, not a client's
 
 
 @internal_endpoints.post("/seen")
 def report_usage() -> ResponseReturnValue:
-    """Record the reported generations as used. 400 if the report is malformed."""
+    """Store the generations in a usage report. 400 if the report is malformed."""
     services().sessions.raise_seen_generations(_read_report().highest_generations().items())
     return "", 204
 

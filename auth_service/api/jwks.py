@@ -1,11 +1,11 @@
-"""The JWK set: the public keys that verify access tokens. RFC 7517."""
+"""The JWK set (RFC 7517): the public keys that verify access tokens."""
 
 from flask import Blueprint, Response, jsonify
 
 from auth_service.services import services
 
 MAX_AGE = 300
-"""Seconds that a cache may keep the JWK set. A removed key is refused after this time."""
+"""Seconds for which a cache may keep the JWK set, and so may accept a key that was removed from it."""
 
 key_endpoints = Blueprint("keys", __name__)
 

@@ -1,7 +1,7 @@
-"""Read a request body, JSON or a form of either kind, into a model.
+"""Read a request body into a model: JSON, a URL-encoded form or a multipart form.
 
-A repeated name and bytes that are not UTF-8 are refused with the field's name. They are never replaced: two different
-passwords would become one.
+A repeated field, and a field with bytes that are not UTF-8, are refused with the name of the field. Such bytes are
+never replaced, because two different passwords would become equal.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,14 +24,14 @@ _MAX_FORM_FIELDS = 100
 
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
-_TWICE = "This key appears twice."
+_REPEATED_KEY = "This key appears twice."
 MEDIA_TYPES = ("application/json", _FORM, _MULTIPART)
 
 Body = TypeVar("Body", bound=RequestBody)
 
 
 def read_body(model: type[Body]) -> Body:
-    """Return the request's body as `model`. Raises ApiError 400, which names every invalid field, or 415."""
+    """Return the request's body as `model`. Raises ApiError(400) with every invalid field, or ApiError(415)."""
     try:
         return model.model_validate(_members())
     except ValidationError as error:
@@ -68,7 +68,7 @@ def _json_members(body: bytes) -> dict[str, JSON]:
 
 def _form_members(body: bytes) -> dict[str, JSON]:
     try:
-        # Bytes that are not UTF-8 become lone surrogates, for which the model then names the field.
+        # Bytes that are not UTF-8 become lone surrogates, which the model rejects with the name of the field.
         pairs = parse_qsl(
             body.decode("utf-8", "surrogateescape"),
             keep_blank_values=True,
@@ -84,7 +84,7 @@ def _unique_members(pairs: Iterable[tuple[str, JSON]]) -> dict[str, JSON]:
     members: dict[str, JSON] = {}
     for name, value in pairs:
         if name in members:
-            raise invalid_fields({_printable_name(name): [_TWICE]})
+            raise invalid_fields({_printable_name(name): [_REPEATED_KEY]})
         members[name] = value
     return members
 
@@ -96,7 +96,7 @@ def _printable_name(name: str) -> str:
 def _multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
     """Yield the name and text of each part of a multipart body (RFC 7578). Raises ApiError(400).
 
-    A file becomes an empty object, which no text field accepts. Bytes that are not UTF-8 become lone surrogates.
+    A file becomes an empty object, which the model rejects. Bytes that are not UTF-8 become lone surrogates.
     """
     decoder = MultipartDecoder(boundary.encode("latin-1", "replace"), MAX_BODY, max_parts=_MAX_FORM_FIELDS)
     name, data, is_file = "", b"", False
@@ -105,7 +105,7 @@ def _multipart_pairs(body: bytes, boundary: str) -> Iterator[tuple[str, JSON]]:
         decoder.receive_data(None)
         while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
             if isinstance(event, Field | File):
-                if event.name is None:  # refused by RFC 7578 4.2, not by the decoder
+                if event.name is None:  # RFC 7578 4.2 requires a name, the decoder does not
                     raise malformed_body("Multipart form parse error")
                 name, data, is_file = event.name, b"", isinstance(event, File)
             elif isinstance(event, Data):

@@ -48,7 +48,7 @@ class Refresh(TokenView):
     name = "Token Refresh"
 
     def post(self) -> Response:
-        """Exchange a refresh token for a new pair. 401 if the token is spent, expired or invalid."""
+        """Return a new pair for a refresh token. 401 if the token is invalid, expired or replayed."""
         pair = services().grants.refresh(read_body(RefreshRequest).refresh, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))
 
@@ -59,7 +59,10 @@ class Verify(TokenView):
     name = "Token Verify"
 
     def post(self) -> Response:
-        """Verify a token. 401 if it is invalid or its session ended, 400 if it is a spent refresh token."""
+        """Verify a token. 401 if it is invalid.
+
+        If the session has ended: 401 for an access token, 400 for a refresh token. 400 also for a used refresh token.
+        """
         claims = services().reader.read(read_body(VerifyRequest).token)
         if isinstance(claims, RefreshClaims):
             if services().grants.is_used_or_ended(claims):

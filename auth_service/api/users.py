@@ -1,4 +1,4 @@
-"""/auth/users/: register, read, rename, delete, change a password."""
+"""/auth/users/: register, read, rename and delete users, and change a password."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -37,16 +37,16 @@ class UserList(ApiView):
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
     def get(self) -> Response:
-        """Return the caller, or for staff all users. In pages if PAGE_SIZE is set."""
-        only = None if current_caller().user.is_staff else current_caller().user.id
+        """Return the caller, or all users if the caller is staff. The list is paginated if PAGE_SIZE is set."""
+        user_filter = None if current_caller().user.is_staff else current_caller().user.id
         size = services().settings.page_size
         if size is None:
-            return json_response(UserListResponse(_responses(services().users.page(only))))
+            return json_response(UserListResponse(_responses(services().users.page(user_filter))))
 
         def fetch(offset: int, limit: int) -> list[UserResponse]:
-            return _responses(services().users.page(only, offset=offset, limit=limit))
+            return _responses(services().users.page(user_filter, offset=offset, limit=limit))
 
-        return json_response(read_page(services().users.count(only), size, fetch))
+        return json_response(read_page(services().users.count(user_filter), size, fetch))
 
     def post(self) -> Response:
         """Register a user. 400 if a field is invalid or the address is taken."""
@@ -67,7 +67,7 @@ class UserInstance(ApiView):
     allow = "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"
 
     def get(self, user_id: UUID) -> Response:
-        """Return the user. 404 if there is none that the caller may see."""
+        """Return the user. 404 if the user does not exist or the caller may not see them."""
         return json_response(UserResponse.model_validate(_visible_user(user_id)))
 
     def put(self, user_id: UUID) -> Response:
@@ -79,7 +79,7 @@ class UserInstance(ApiView):
         return self.put(user_id)
 
     def delete(self, user_id: UUID) -> ResponseReturnValue:
-        """Delete the user. 400 unless the body holds the caller's password, 403 if the caller may not."""
+        """Delete the user. 403 if the caller may not do that, 400 without the caller's password in the body."""
         user = _find_user(user_id)
         if not _may_change(user):
             raise forbidden()
@@ -87,7 +87,7 @@ class UserInstance(ApiView):
 
 
 class UserWithInvalidId(ApiView):
-    """A path that holds no user id."""
+    """A path whose last segment is not a user id."""
 
     name = UserInstance.name
     allow = UserInstance.allow
@@ -117,7 +117,7 @@ class Me(ApiView):
         return self.put()
 
     def delete(self) -> ResponseReturnValue:
-        """Delete the caller. 400 unless the body holds the password."""
+        """Delete the caller. 400 without the caller's password in the body."""
         return _delete(current_caller().user)
 
 
@@ -145,7 +145,7 @@ def _responses(users: Sequence[User]) -> list[UserResponse]:
 
 
 def _check_email_is_free(email: str) -> None:
-    # Counted first: the answer tells whether an address has an account, so the number of questions is limited.
+    # Counted before the look-up, because the response shows whether the address has an account.
     throttle = services().throttle
     throttle.admit_registration(throttle.attempt(email, client_of_request().address))
     if services().users.is_email_taken(email):

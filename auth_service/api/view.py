@@ -1,4 +1,4 @@
-"""The base class of the views under /auth/: authentication first, then the method, then the body."""
+"""The base class of the views under /auth/. It checks the access token, then the method, then calls the view."""
 
 from typing import Any, ClassVar
 
@@ -21,14 +21,14 @@ class ApiView(View):
     init_every_request = False
 
     name: ClassVar[str]
-    """The name in the response to OPTIONS."""
+    """The name of the resource in the response to OPTIONS."""
     allow: ClassVar[str]
     """The Allow header of every response. RFC 9110 10.2.1."""
     anonymous_methods: ClassVar[frozenset[str]] = frozenset()
-    """Methods that need no access token. For these, the Authorization header is ignored."""
+    """Methods that need no access token. With these, the Authorization header is ignored."""
 
     def dispatch_request(self, **path: Any) -> ResponseReturnValue:
-        """Answer the request. Raises ApiError(401) before ApiError(405), so that 405 needs authentication."""
+        """Answer the request. Raises ApiError(401), or after authentication ApiError(405)."""
         g.allow = self.allow
         if request.method not in self.anonymous_methods:
             authenticate()

@@ -26,7 +26,7 @@ from tests.auth_service.forge import Forge
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
 from tests.clocks import MovableClock
 
-# Low, so that tests are fast. test_passwords uses the real cost.
+# Cheap, so that tests are fast. tests/auth_service/accounts/test_passwords.py uses the real cost.
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
 
 MakeApp = Callable[..., Flask]
@@ -45,7 +45,7 @@ def forge(signing_pem: str) -> Forge:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """The URL of a valkey-server on a Unix socket, in a folder with a path short enough for one."""
+    """The URL of a valkey-server on a Unix socket. The paths of pytest's folders are too long for a socket."""
     folder = Path(tempfile.mkdtemp(prefix="vk-"))
     socket = folder / "s"
     options = [
@@ -102,13 +102,14 @@ def migrated_database(tmp_path_factory: pytest.TempPathFactory, signing_pem: str
 
 
 def environ_for(database: Path, redis_url: str, signing_pem: str) -> dict[str, str]:
+    """Return the settings of the service as environment variables."""
     return {
         "DATABASE_URL": f"sqlite:///{database}",
         "REDIS_URL": redis_url,
         "SIGNING_KEY": signing_pem,
         "REFRESH_SECRET": REFRESH_SECRET,
         "PEER_SECRET": PEER_SECRET,
-        # Exact lifetimes. test_issuer tests the jitter.
+        # Without jitter, so that tests know the exact lifetimes. test_issuer.py tests the jitter.
         "ACCESS_LIFETIME_JITTER": "0",
         **CHEAP_HASHES,
     }
@@ -131,15 +132,15 @@ def environ(database: Path, valkey: str, signing_pem: str) -> dict[str, str]:
 
 @pytest.fixture
 def make_app(environ: dict[str, str], clock: MovableClock, redis: Redis) -> Iterator[MakeApp]:
-    """Return a function that makes the service with additional settings, on the database of the test."""
-    made: list[Flask] = []
+    """Return a function that creates the service with additional settings, on the database of the test."""
+    apps: list[Flask] = []
 
     def make(**more: str) -> Flask:
-        made.append(create_app(load(AuthSettings, environ | more), clock=clock))
-        return made[-1]
+        apps.append(create_app(load(AuthSettings, environ | more), clock=clock))
+        return apps[-1]
 
     yield make
-    for app in made:
+    for app in apps:
         with app.app_context():
             services().redis.close()
             db.engine.dispose()
@@ -157,7 +158,7 @@ def client(app: Flask) -> FlaskClient:
 
 @pytest.fixture
 def parts(app: Flask) -> Services:
-    """The parts of the service. Requests of the test client have their own context, and so their own connection."""
+    """The services of the application, for tests that call them without HTTP."""
     with app.app_context():
         return services()
 

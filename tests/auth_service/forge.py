@@ -1,4 +1,4 @@
-"""Forged tokens, signed with the keys of the service or with others."""
+"""Forge tokens: change claims and headers, and sign with the keys of the service or with others."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ def header_of(token: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Forge:
-    """Changes tokens and signs them with the keys of the service (RS256 for access tokens, else HS256)."""
+    """Forges tokens with the keys of the service: RS256 for access tokens, HS256 for refresh tokens."""
 
     signing_pem: str
     refresh_secret: str
@@ -34,7 +34,7 @@ class Forge:
     def alter(
         self, token: str, *, drop: Collection[str] = (), header: Mapping[str, Any] | None = None, **claims: Any
     ) -> str:
-        """Return `token` with other claims and headers and a valid signature."""
+        """Return `token` with changed claims and headers, without the claims `drop`, and with a valid signature."""
         changed = {name: value for name, value in claims_of(token).items() if name not in drop} | claims
         headers = header_of(token) | dict(header or {})
         if headers["typ"] == "refresh+jwt":
@@ -42,7 +42,7 @@ class Forge:
         return self.sign(changed, headers, _private_key(self.signing_pem), "RS256")
 
     def with_algorithm(self, token: str, algorithm: str) -> str:
-        """Return `token` signed by another algorithm, or unsigned for `none`."""
+        """Return `token` signed with another HMAC algorithm, or unsigned for `none`."""
         headers = header_of(token) | {"alg": algorithm}
         parts = [_encode(json.dumps(part).encode()) for part in (headers, claims_of(token))]
         if algorithm == "none":
@@ -50,10 +50,10 @@ class Forge:
         return self.sign(claims_of(token), headers, self.refresh_secret * 2, algorithm)
 
     def sign_raw(self, header: str, claims: str) -> str:
-        """Return an access token of these two JSON texts, with a valid signature."""
-        signed = f"{_encode(header.encode())}.{_encode(claims.encode())}"
-        signature = _private_key(self.signing_pem).sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-        return f"{signed}.{_encode(signature)}"
+        """Return an access token with these JSON texts as header and claims, and with a valid signature."""
+        signing_input = f"{_encode(header.encode())}.{_encode(claims.encode())}"
+        signature = _private_key(self.signing_pem).sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signing_input}.{_encode(signature)}"
 
     def with_bad_signature(self, token: str) -> str:
         """Return `token` with an invalid signature."""
@@ -61,7 +61,7 @@ class Forge:
         return f"{head}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
     def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any], key: Any, algorithm: str) -> str:
-        """Sign any claims with any key."""
+        """Return a token with these claims and headers, signed with `key`."""
         return jwt.encode(dict(claims), key, algorithm=algorithm, headers=dict(headers))
 
 

@@ -1,4 +1,4 @@
-"""Calls of the internal endpoints, as the gateway makes them."""
+"""Requests to the internal endpoints, as the gateway sends them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from tests.clocks import MovableClock
 
 
 def hash_of(handle: str) -> str:
-    """Return the hash under which a session is stored for `handle`."""
+    """Return the hash of `handle`, as the database stores it."""
     return hashlib.sha256(handle.encode()).hexdigest()
 
 
 @dataclass
 class Gateway:
-    """A gateway with a valid peer token."""
+    """A gateway, whose requests have a valid peer token."""
 
     client: FlaskClient
     clock: MovableClock
@@ -44,7 +44,7 @@ class Gateway:
         return self.call(END_PATH, handle_hash=hash_of(handle))
 
     def report(self, *seen: tuple[str, int]) -> TestResponse:
-        """Report the session ids and generations of used tokens."""
+        """Send a usage report with these pairs of session id and generation."""
         return self.call(USAGE_REPORT_PATH, seen=[list(entry) for entry in seen])
 
     def call(self, path: str, **members: object) -> TestResponse:

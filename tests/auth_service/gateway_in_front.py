@@ -1,4 +1,4 @@
-"""The pipeline of a gateway in front of the service, in one process and with one clock."""
+"""The pipeline of a gateway in front of the service, both in this process and with the same clock."""
 
 import asyncio
 from dataclasses import dataclass
@@ -38,10 +38,10 @@ from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 
 COOKIE = "__Host-session"
 _SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
-_NOWHERE = "http://127.0.0.1:1"
+_UNUSED_URL = "http://127.0.0.1:1"
 _ROUTES = routes_toml(
-    upstream_table("auth", _NOWHERE),
-    upstream_table("notes", _NOWHERE, identity_secret_env="NOTES_SECRET"),
+    upstream_table("auth", _UNUSED_URL),
+    upstream_table("notes", _UNUSED_URL, identity_secret_env="NOTES_SECRET"),
     route_table("/auth/", "public", upstream="auth"),
     route_table("/api/"),
 )
@@ -49,7 +49,7 @@ _ROUTES = routes_toml(
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a request: its status, the code of a refusal, and refreshed tokens."""
+    """The result of a request: its status, the code of a refusal, and the tokens of a refresh."""
 
     status: int
     code: str = ""
@@ -57,7 +57,7 @@ class Outcome:
 
 
 class GatewayInFront:
-    """One gateway worker. It forwards requests for /auth/ and stops all others after the pipeline."""
+    """The pipeline of one gateway worker. Only requests to /auth/ are forwarded; others end after the pipeline."""
 
     def __init__(self, client: FlaskClient, clock: MovableClock, redis_url: str, folder: Path) -> None:
         self._client = client
@@ -102,12 +102,12 @@ class GatewayInFront:
         asyncio.run(self.keys.refresh())
 
     def log_in(self, email: str, password: str) -> str:
-        """Log a browser in and return its handle."""
+        """Log in a browser and return its handle."""
         handle, _ = asyncio.run(self.sessions.log_in(email, password, device="a browser", address="192.0.2.1"))
         return handle
 
-    def ask(self, path: str, *, access: str = "", refresh: str = "", handle: str = "") -> Outcome:
-        """Send a GET with these credentials."""
+    def get(self, path: str, *, access: str = "", refresh: str = "", handle: str = "") -> Outcome:
+        """Send a GET request with these credentials."""
         headers = [(b"host", b"gateway")]
         if access:
             headers.append((b"authorization", f"Bearer {access}".encode()))
@@ -123,8 +123,8 @@ class GatewayInFront:
         status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
         return Outcome(status, fresh=admitted.fresh)
 
-    def report(self) -> None:
-        """Send the usage report, as the worker does once a second."""
+    def send_usage_reports(self) -> None:
+        """Send the pending usage reports, as a worker does once a second."""
         asyncio.run(self.usage_reports.report_once())
 
     def _forward(self, admitted: AdmittedRequest) -> TestResponse:

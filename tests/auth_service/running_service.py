@@ -23,15 +23,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its status, headers and JSON body."""
+    """A response. `body` is the parsed JSON, or None if it is empty."""
 
     status: int
     headers: dict[str, str]
     body: Any
 
 
-class _OverSocket(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+class _UnixSocketConnection(http.client.HTTPConnection):
+    """An HTTP connection over a Unix socket."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         super().__init__("auth", timeout=timeout)
@@ -76,18 +76,18 @@ class RunningService:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(40)
 
-    def ask(
+    def send(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, document: object = None
     ) -> "Answer":
-        """Send one request on a new connection."""
-        connection = _OverSocket(self.socket, timeout=20)
+        """Send one request on a new connection. `document` is sent as JSON."""
+        connection = _UnixSocketConnection(self.socket, timeout=20)
         body = b"" if document is None else json.dumps(document).encode()
         content = {} if document is None else {"Content-Type": "application/json"}
         try:
             connection.request(method, path, body, {**content, **(headers or {})})
-            answer = connection.getresponse()
-            text = answer.read()
-            return Answer(answer.status, dict(answer.headers), json.loads(text) if text else None)
+            response = connection.getresponse()
+            text = response.read()
+            return Answer(response.status, dict(response.headers), json.loads(text) if text else None)
         finally:
             connection.close()
 
@@ -97,7 +97,7 @@ class RunningService:
 
     def _is_ready(self) -> bool:
         try:
-            return self.ask("GET", "/readyz").status == 200
+            return self.send("GET", "/readyz").status == 200
         except OSError:
             return False
 
@@ -114,7 +114,7 @@ def running_service(folder: Path, environ: Mapping[str, str]) -> Iterator[Runnin
 
 
 class Valkey:
-    """A server of ours that can be hung, killed and started again, empty."""
+    """A valkey-server that a test can suspend, kill and start again. It stores nothing on disk."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -123,36 +123,36 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """What a client connects to."""
+        """The URL for clients."""
         return f"unix://{self.socket}"
 
     def start(self) -> None:
-        """Starts it with nothing in it, and returns once it answers."""
+        """Start the empty server, and return when it responds."""
         options = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self._folder), "--save", ""]
         command = [get_binary_path(), *options, "--loglevel", "warning"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(self._answers)
+        wait_until(self._responds)
 
-    def hang(self) -> None:
-        """Lets it take connections and answer nothing."""
+    def suspend(self) -> None:
+        """Suspend the server: the kernel accepts connections, and no command is answered."""
         self._send(signal.SIGSTOP)
 
-    def wake(self) -> None:
-        """Lets it go on."""
+    def resume(self) -> None:
+        """Continue the suspended server."""
         self._send(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Ends it on the spot."""
+        """Kill the server."""
         if self._process and self._process.poll() is None:
             self._send(signal.SIGCONT)
             self._send(signal.SIGKILL)
             self._process.wait(5)
 
     def client(self) -> Redis:
-        """A client of its own."""
+        """Return a new client."""
         return Redis.from_url(self.url, decode_responses=True)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             with self.client() as client:
                 return bool(client.ping())
@@ -165,8 +165,8 @@ class Valkey:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Returns once the condition holds: for what real processes do in their own time."""
+    """Return when `condition` is true; fail after `seconds`. For real processes, whose clock a test cannot move."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} seconds"
+        assert time.monotonic() < deadline, f"the condition was not true within {seconds} seconds"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The operator's commands."""
+"""The commands of an operator change users and tables, and report errors in one line."""
 
 import sqlite3
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(environ: dict[str, str], redis: Redis, monkeypatch: pytest.MonkeyPatch) -> Run:
-    # The runner's standard output is closed with it; lines logged later must not look for it.
+    # Without logs: the runner closes its standard output, and later log lines would be written to it.
     monkeypatch.setattr("auth_service.cli.configure_logs", lambda *_: None)
 
     def run(*words: str, typed: str = "") -> Result:
@@ -37,7 +37,7 @@ def test_migrating_twice_changes_nothing(run: Run, environ: dict[str, str], tmp_
 def test_a_migration_that_fails_exits_with_one_line(
     run: Run, environ: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Here a table of another program has the name of one of ours."""
+    """Here the database has a table of another program with the name of one of ours."""
     with sqlite3.connect(tmp_path / "foreign.db") as connection:
         connection.execute("CREATE TABLE users (id INTEGER)")
     environ["DATABASE_URL"] = f"sqlite:///{tmp_path}/foreign.db"
@@ -48,9 +48,9 @@ def test_a_migration_that_fails_exits_with_one_line(
 
 
 def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Person, operator: Operator) -> None:
-    made = run("create-user", "root@example.org", "--staff", typed=f"{PASSWORD}\n")
-    assert made.exit_code == 0, made.output
-    assert PASSWORD not in made.output
+    result = run("create-user", "root@example.org", "--staff", typed=f"{PASSWORD}\n")
+    assert result.exit_code == 0, result.output
+    assert PASSWORD not in result.output
     assert operator.user("root@example.org").is_staff
     root = Person(ann.client, "root@example.org")
     assert root.log_in().status_code == 200
@@ -58,7 +58,7 @@ def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Pe
 
 
 @pytest.mark.parametrize(
-    ("email", "typed", "complaint"),
+    ("email", "typed", "reason"),
     [
         ("nobody", PASSWORD, "is not a valid e-mail address"),
         ("x" * 300 + "@b.co", PASSWORD, "is not a valid e-mail address"),
@@ -70,12 +70,12 @@ def test_a_user_is_created_with_a_password_from_standard_input(run: Run, ann: Pe
     ],
 )
 def test_create_user_refuses_what_a_registration_refuses(
-    run: Run, ann: Person, email: str, typed: str, complaint: str
+    run: Run, ann: Person, email: str, typed: str, reason: str
 ) -> None:
-    refused = run("create-user", email, typed=typed)
-    assert refused.exit_code == 1
-    assert complaint in refused.output
-    assert "Traceback" not in refused.output
+    result = run("create-user", email, typed=typed)
+    assert result.exit_code == 1
+    assert reason in result.output
+    assert "Traceback" not in result.output
 
 
 def test_a_change_of_roles_ends_the_sessions_with_the_old_roles(run: Run, ann: Person, operator: Operator) -> None:
@@ -105,9 +105,9 @@ def test_a_deactivated_user_is_logged_out_and_can_be_activated(run: Run, ann: Pe
 
 @pytest.mark.parametrize("words", [("grant", "x@y.co", "staff"), ("deactivate", "x@y.co"), ("activate", "x@y.co")])
 def test_an_unknown_user_is_reported(run: Run, words: tuple[str, ...]) -> None:
-    refused = run(*words)
-    assert refused.exit_code == 1
-    assert "there is no user x@y.co" in refused.output
+    result = run(*words)
+    assert result.exit_code == 1
+    assert "there is no user x@y.co" in result.output
 
 
 def test_a_missing_setting_is_reported_by_name(

@@ -1,4 +1,4 @@
-"""The settings, and the values with which the service does not start."""
+"""The settings have their documented defaults, and the service does not start with invalid values."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from auth_service.settings import AuthSettings
 from chassis.settings import SettingsError, load
 
 
-def complaint(environ: dict[str, str], **more: str) -> str:
-    with pytest.raises(SettingsError) as caught:
+def error_text(environ: dict[str, str], **more: str) -> str:
+    with pytest.raises(SettingsError) as error:
         load(AuthSettings, environ | more)
-    return str(caught.value)
+    return str(error.value)
 
 
 def test_the_defaults_are_the_documented_ones(environ: dict[str, str]) -> None:
@@ -29,7 +29,7 @@ def test_the_defaults_are_the_documented_ones(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET"])
 def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[str, str], name: str) -> None:
-    assert complaint(environ, **{name: ""}) == f"{name} is missing"
+    assert error_text(environ, **{name: ""}) == f"{name} is missing"
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,13 @@ def test_a_required_setting_that_is_missing_is_reported_by_name(environ: dict[st
 def test_an_invalid_value_is_reported_without_showing_it(
     environ: dict[str, str], name: str, value: str, expected: str
 ) -> None:
-    text = complaint(environ, **{name: value})
+    text = error_text(environ, **{name: value})
     assert text.startswith(expected)
     assert "hunter2" not in text
 
 
-def test_production_refuses_hashes_that_are_too_cheap(environ: dict[str, str]) -> None:
-    """Cheap hashes are for tests only."""
-    assert "ARGON2_TIME_COST" in complaint(environ, APP_ENV="production")
+def test_production_refuses_a_hashing_cost_that_is_too_low(environ: dict[str, str]) -> None:
+    assert "ARGON2_TIME_COST" in error_text(environ, APP_ENV="production")
 
 
 def test_a_secret_may_come_from_a_file(environ: dict[str, str], tmp_path: Path) -> None:

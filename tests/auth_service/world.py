@@ -1,4 +1,4 @@
-"""Clients and an operator of the service under test."""
+"""Users and an operator of the service under test."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +19,7 @@ PEER_SECRET = "pB5n0cVx8zLk3jHg7fDs2aQw9eRt4yUi1oPm6NbVcXzA"
 
 @dataclass
 class Operator:
-    """An operator, who uses the stores of the service directly."""
+    """An operator, whose actions go to the services of the application and not through HTTP."""
 
     app: Flask
 
@@ -31,7 +31,7 @@ class Operator:
             return user
 
     def session_of(self, token: str) -> SessionRow:
-        """Return the stored session of a token."""
+        """Return the row of the session of `token`."""
         with self.app.app_context():
             return db.session.get_one(SessionRow, claims_of(token)["sid"])
 
@@ -53,8 +53,8 @@ class Operator:
         with self.app.app_context():
             services().users.set_roles(user, roles, services().clock())
 
-    def note_seen(self, token: str) -> None:
-        """Record that the token was used, as a report of the gateway does."""
+    def record_use(self, token: str) -> None:
+        """Record that the token was used, as a usage report of the gateway does."""
         claims = claims_of(token)
         with self.app.app_context():
             services().sessions.raise_seen_generations([(claims["sid"], claims["generation"])])
@@ -62,7 +62,7 @@ class Operator:
 
 @dataclass
 class Person:
-    """A user with an address, a password and the tokens of the last log-in."""
+    """A user with an address, a password and the current tokens. `agent` is the User-Agent."""
 
     client: FlaskClient
     email: str = "ann@example.org"
@@ -73,13 +73,13 @@ class Person:
     agent: str = field(default="ann's phone")
 
     def register(self, **more: str) -> TestResponse:
-        """Register."""
-        answer = self.post("/auth/users/", email=self.email, password=self.password, **more)
-        self.id = answer.json["id"] if answer.status_code == 201 and answer.json else ""
-        return answer
+        """Send a registration and keep the user id. `more` are other fields of the body."""
+        response = self.post("/auth/users/", email=self.email, password=self.password, **more)
+        self.id = response.json["id"] if response.status_code == 201 and response.json else ""
+        return response
 
     def log_in(self) -> TestResponse:
-        """Log in and keep the tokens."""
+        """Log in with the password and keep the tokens."""
         return self._keep(self.post("/auth/jwt/create/", email=self.email, password=self.password))
 
     def refresh_with(self, token: str) -> TestResponse:
@@ -99,7 +99,7 @@ class Person:
         return self.post("/auth/jwt/verify/", token=token)
 
     def me(self, access: str | None = None) -> TestResponse:
-        """Get the own user record."""
+        """Request the user's own data, with another access token if `access` is given."""
         return self.call("GET", "/auth/users/me/", access=access)
 
     def set_password(self, new_password: str) -> TestResponse:
@@ -111,15 +111,15 @@ class Person:
         )
 
     def call(self, method: str, path: str, *, access: str | None = None, **options: Any) -> TestResponse:
-        """Send any request with the access token."""
+        """Send a request with the access token, or with `access` if it is given."""
         headers = {"Authorization": f"Bearer {self.access if access is None else access}"}
         return self.client.open(path, method=method, headers=headers, **options)
 
     def post(self, path: str, **members: object) -> TestResponse:
-        """Send a POST without access token."""
+        """Send a POST with a JSON object and without access token."""
         return self.client.post(path, json=members, headers={"User-Agent": self.agent})
 
-    def _keep(self, answer: TestResponse) -> TestResponse:
-        if answer.status_code == 200 and answer.json:
-            self.access, self.refresh = answer.json["access"], answer.json["refresh"]
-        return answer
+    def _keep(self, response: TestResponse) -> TestResponse:
+        if response.status_code == 200 and response.json:
+            self.access, self.refresh = response.json["access"], response.json["refresh"]
+        return response

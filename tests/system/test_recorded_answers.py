@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from tests.auth_service.conversation import NOT_PLAYED, Answer, Conversation, recorded_rows
+from tests.auth_service.djoser_replay import NOT_REPLAYED, Answer, Replay, recorded_rows
 from tests.auth_service.forge import Forge
 from tests.system.support.running_stack import RunningStack
 
@@ -51,6 +51,6 @@ def world(strict_stack: RunningStack) -> BehindTheGateway:
 
 def test_every_recorded_response_that_needs_no_mail_is_the_same_through_the_gateway(world: BehindTheGateway) -> None:
     """In strict mode, as the recorded stack was, except for the deviations that the contract lists."""
-    conversation = Conversation(world.send, world)
-    played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
-    assert [problem for row in played for problem in conversation.play(row)] == []
+    replay = Replay(world.send, world)
+    replayed = [row for row in recorded_rows() if row.case not in NOT_REPLAYED]
+    assert [problem for row in replayed for problem in replay.send_row(row)] == []

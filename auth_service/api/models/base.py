@@ -22,14 +22,14 @@ from auth_service.api.models.field_errors import field_error
 
 
 class RequestBody(BaseModel):
-    """A request body. Unknown fields are ignored, numbers are read as their digits, as djoser does."""
+    """A request body. As with djoser, unknown fields are ignored and a number is read as the string of its digits."""
 
-    # Inputs hold passwords and tokens, so error messages do not repeat them.
+    # Error messages do not show the input, which may contain passwords and tokens.
     model_config = ConfigDict(frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True)
 
 
 def without_defaults(schema: dict[str, Any]) -> None:
-    """Remove the defaults from a JSON Schema, for bodies in which a missing field means "unchanged"."""
+    """Remove the defaults from a JSON Schema, for bodies in which a missing field means that it does not change."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
@@ -56,8 +56,8 @@ def _trim(value: object) -> object:
         return value
     if "\0" in value:
         raise field_error("null_character")
-    # str.strip, as djoser does. The strip_whitespace of pydantic keeps U+001C to U+001F, so that some stored
-    # passwords would no longer match.
+    # str.strip, as djoser does. pydantic's strip_whitespace keeps U+001C to U+001F, so some stored passwords would no
+    # longer match.
     return value.strip()
 
 
@@ -74,7 +74,7 @@ def _require_email(text: str) -> str:
 
 
 def rfc3339_timestamp(seconds: float) -> str:
-    """Return `seconds` since the epoch in UTC, to the millisecond, such as 2026-11-23T19:08:00.000Z. RFC 3339."""
+    """Return a time in seconds since the epoch as text in UTC, such as 2026-11-23T19:08:00.000Z. RFC 3339."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -88,12 +88,12 @@ NewEmail = Annotated[
     AfterValidator(_require_email),
     Field(examples=["ann@example.org"], json_schema_extra={"format": "email"}),
 ]
-"""An e-mail address that an account may have. Whether it is taken is checked later."""
+"""The e-mail address of a new account. The view checks whether another account has it."""
 
 LoginEmail = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_EMAIL), Trimmed, Field(examples=["ann@example.org"])
 ]
-"""The e-mail address of a log-in. Its form is not checked: an address that no account has is answered 401."""
+"""The e-mail address of a log-in. Its form is not checked, because every unknown address is answered 401."""
 
 Password = Annotated[
     str,
@@ -101,10 +101,10 @@ Password = Annotated[
     Trimmed,
     Field(repr=False, examples=["correct horse battery"], json_schema_extra={"format": "password"}),
 ]
-"""A current or a new password. The rules for new passwords are checked later."""
+"""A current or new password. The view checks the rules for new passwords."""
 
 Name = Annotated[str, StringConstraints(max_length=MAX_NAME), Trimmed, Field(examples=["Ann"])]
-"""A first or last name, possibly blank."""
+"""A first or last name. It may be blank."""
 
 Token = Annotated[str, StringConstraints(min_length=1), Trimmed, Field(repr=False, examples=["eyJhbGciOi..."])]
 """A JWT. The token reader limits its length."""
@@ -125,4 +125,4 @@ Timestamp = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-23T19:08:00.000Z"]}, mode="serialization"
     ),
 ]
-"""Seconds since the epoch; an RFC 3339 text in the response."""
+"""Seconds since the epoch. In a response: text in the form of RFC 3339."""

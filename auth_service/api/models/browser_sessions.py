@@ -26,25 +26,25 @@ HandleHash = Annotated[
 
 
 class OpenSessionRequest(RequestBody):
-    """A log-in by a browser. The session of the handle `replaces` ends with it."""
+    """A log-in by a browser. It ends the session whose handle has the hash `replaces`."""
 
     email: LoginEmail
     password: Password
     handle_hash: HandleHash
     replaces: HandleHash | None = None
     device: Annotated[Device, StringConstraints(max_length=MAX_BODY), Trimmed] = ""
-    """Truncated to its column when it is stored."""
+    """Truncated to the length of its column when it is stored."""
     address: Annotated[Address, StringConstraints(max_length=MAX_ADDRESS), Trimmed] = ""
 
 
 class HandleRequest(RequestBody):
-    """The handle of a browser session."""
+    """The hash of the handle of a browser session."""
 
     handle_hash: HandleHash
 
 
 class BrowserSessionResponse(ResponseBody):
-    """A fresh access token. `expires_at` is the absolute end of the session, in seconds since the epoch."""
+    """A new access token. `expires_at` is the end of the session, in seconds since the epoch."""
 
     access: Token
     expires_at: int = Field(examples=[1_800_000_000])

@@ -7,19 +7,19 @@ from contract.internal_api import SESSION_ENDED
 
 
 class ErrorResponse(ResponseBody):
-    """An error as a sentence."""
+    """An error as a text."""
 
     detail: str = Field(examples=["Not found."])
 
 
 class CodedErrorResponse(ErrorResponse):
-    """An error as a sentence and as a code, by which clients distinguish errors of one status."""
+    """An error as a text and as a code, by which clients distinguish errors with the same status."""
 
     code: str = Field(examples=["token_not_valid"])
 
 
 class FieldErrorsResponse(RootModel[dict[str, list[str]]]):
-    """The texts for each invalid field. `non_field_errors` holds those for the whole body."""
+    """The texts for each invalid field. Those for the whole body have the name `non_field_errors`."""
 
     model_config = ConfigDict(
         frozen=True, json_schema_extra={"examples": [{"email": ["Enter a valid email address."]}]}
@@ -27,7 +27,7 @@ class FieldErrorsResponse(RootModel[dict[str, list[str]]]):
 
 
 class TokenErrorMessage(ResponseBody):
-    """The reason why an access token is refused."""
+    """The reason why an access token was refused."""
 
     token_class: str = Field(default="AccessToken", examples=["AccessToken"])
     token_type: str = Field(default="access", examples=["access"])
@@ -45,7 +45,7 @@ class AccessTokenErrorResponse(ResponseBody):
 
 
 class SessionEndedResponse(ResponseBody):
-    """A browser session that has ended, or never existed. `ended_seconds_ago` is null if the time is unknown."""
+    """A browser session has ended or never existed. `ended_seconds_ago` is null if the time is unknown."""
 
     detail: str = Field(
         default="There is no such session, or it has ended.",

@@ -1,6 +1,6 @@
-"""Texts of field errors: what the API answers for each error type of pydantic.
+"""The text of a field error for each error type of pydantic.
 
-The texts are those of Django REST framework, because clients written for djoser show them to users unchanged.
+The texts are those of Django REST framework, because clients that were written for djoser show them to users.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ from auth_service.api.models.base import ResponseBody
 
 
 class OptionsResponse(ResponseBody):
-    """A resource's name, and the media types that it writes and reads."""
+    """The name of a resource, and the media types of its responses and requests."""
 
     name: str = Field(examples=["User List"])
     renders: tuple[str, ...] = Field(default=("application/json",), examples=[["application/json"]])

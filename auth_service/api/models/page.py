@@ -9,7 +9,7 @@ from auth_service.api.models.base import Item, ResponseBody
 
 
 class PageResponse(ResponseBody, Generic[Item]):
-    """One page of `count` items. `next` and `previous` are paths, or null at either end."""
+    """One page of a list. `count` is the number of items on all pages; `next` and `previous` are paths or null."""
 
     count: int = Field(examples=[57])
     next: str | None = Field(examples=["/auth/users/?page=3"])

@@ -11,7 +11,7 @@ class LogInRequest(RequestBody):
 
 
 class RefreshRequest(RequestBody):
-    """A refresh token: to exchange for a new pair, or to revoke."""
+    """A refresh token, to refresh it or to end its session."""
 
     refresh: Token
 

@@ -1,4 +1,4 @@
-"""Body of /internal/seen: the gateway reports which tokens were used."""
+"""Body of /internal/seen: a usage report of the gateway."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ Generation = Annotated[StrictInt, Field(ge=0, lt=2**31)]
 
 
 class UsageReportRequest(BaseModel):
-    """Pairs of a session id and the generation of a token that was used."""
+    """Pairs of a session id and a generation that a client has presented."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Bodies of /auth/users/: register, read, rename, delete, change a password."""
+"""Bodies of /auth/users/: users, and the requests to register, rename and delete them and to change a password."""
 
 from uuid import UUID
 
@@ -25,7 +25,7 @@ class RegisterRequest(RequestBody):
 
 
 class RenameRequest(RequestBody):
-    """New names of a user. A name that is left out stays as it is."""
+    """New names of a user. A missing name does not change."""
 
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
@@ -33,19 +33,19 @@ class RenameRequest(RequestBody):
     last_name: Name = ""
 
     def given_names(self) -> dict[str, str]:
-        """Return the names that the body holds, by field name."""
+        """Return the names that the request contains, by field name."""
         return self.model_dump(exclude_unset=True)
 
 
 class SetPasswordRequest(RequestBody):
-    """A new password, and the current one as proof."""
+    """The current password and a new one."""
 
     new_password: Password
     current_password: Password
 
 
 class DeleteUserRequest(RequestBody):
-    """The caller's password, which the deletion of a user needs."""
+    """The caller's password, without which no user is deleted."""
 
     current_password: Password
 

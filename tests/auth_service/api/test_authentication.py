@@ -1,4 +1,4 @@
-"""Authentication: the access token of a request, in ApiView and with the decorator of Flask-JWT-Extended."""
+"""ApiView and the decorator of Flask-JWT-Extended accept and refuse the same access tokens."""
 
 import pytest
 from flask import Blueprint, Flask
@@ -16,8 +16,8 @@ METHODS = ("GET", "OPTIONS", "TRACE")
 
 
 @pytest.fixture
-def decorated(make_app: MakeApp) -> Flask:
-    """The service with a view at /plain that is no ApiView and uses `@jwt_required()`."""
+def app_with_plain_view(make_app: MakeApp) -> Flask:
+    """The service with a view at /plain that is not an ApiView and uses `@jwt_required()`."""
     blueprint = Blueprint("plain", __name__)
     install_error_handlers(blueprint)
 
@@ -32,8 +32,8 @@ def decorated(make_app: MakeApp) -> Flask:
 
 
 @pytest.fixture
-def person(decorated: Flask) -> Person:
-    person = Person(decorated.test_client())
+def person(app_with_plain_view: Flask) -> Person:
+    person = Person(app_with_plain_view.test_client())
     person.register()
     person.log_in()
     return person
@@ -42,7 +42,7 @@ def person(decorated: Flask) -> Person:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("header", [None, "", "Basic YTpi", "Token x"])
 def test_a_request_without_a_bearer_token_is_answered_401(ann: Person, method: str, header: str | None) -> None:
-    """OPTIONS too, which Flask-JWT-Extended alone would let pass."""
+    """Also for OPTIONS, which Flask-JWT-Extended does not verify."""
     headers = {} if header is None else {"Authorization": header}
     response = ann.client.open("/auth/users/me/", method=method, headers=headers)
     assert (response.status_code, response.json) == (401, NO_CREDENTIALS)
@@ -66,23 +66,23 @@ def test_a_revoked_token_is_answered_401(ann: Person, method: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Bearer  "])
-def test_the_scheme_is_read_without_case(ann: Person, scheme: str) -> None:
+def test_the_scheme_is_case_insensitive(ann: Person, scheme: str) -> None:
     """RFC 9110 11.1."""
     headers = {"Authorization": f"{scheme} {ann.access}"}
     assert ann.client.get("/auth/users/me/", headers=headers).status_code == 200
     assert ann.client.options("/auth/users/me/", headers=headers).status_code == 200
 
 
-def test_a_plain_view_can_use_the_decorator(person: Person) -> None:
+def test_a_view_that_is_not_an_api_view_can_use_the_decorator(person: Person) -> None:
     response = person.call("GET", "/plain")
     assert response.status_code == 200
     assert (response.get_json()["identity"], response.get_json()["email"]) == (person.id, person.email)
 
 
-def test_the_decorator_refuses_what_api_views_refuse(
-    person: Person, decorated: Flask, forge: Forge, clock: MovableClock
+def test_the_decorator_refuses_the_tokens_that_an_api_view_refuses(
+    person: Person, app_with_plain_view: Flask, forge: Forge, clock: MovableClock
 ) -> None:
-    """Also tokens that the parser of the library would accept or answer with 422 or 500."""
+    """Also tokens that the library's own parser would accept, or answer 422 or 500."""
     tokens = [
         forge.alter(person.access, drop=["exp"]),
         forge.alter(person.access, drop=["jti"]),
@@ -97,10 +97,10 @@ def test_the_decorator_refuses_what_api_views_refuse(
         plain, api_view = person.call("GET", "/plain", access=token), person.me(token)
         assert (plain.status_code, plain.json) == (api_view.status_code, api_view.json)
         assert plain.status_code == 401
-    without = decorated.test_client().get("/plain")
-    assert (without.status_code, without.json) == (401, NO_CREDENTIALS)
+    without_token = app_with_plain_view.test_client().get("/plain")
+    assert (without_token.status_code, without_token.json) == (401, NO_CREDENTIALS)
 
 
-def test_the_decorator_refuses_an_inactive_user(person: Person, decorated: Flask) -> None:
-    Operator(decorated).deactivate(person.email)
+def test_the_decorator_refuses_an_inactive_user(person: Person, app_with_plain_view: Flask) -> None:
+    Operator(app_with_plain_view).deactivate(person.email)
     assert person.call("GET", "/plain").get_json()["code"] == "user_inactive"

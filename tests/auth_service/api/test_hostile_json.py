@@ -13,7 +13,8 @@ from tests.auth_service.world import PEER_SECRET, Person
 from tests.clocks import MovableClock
 from tests.hostile_input.attack import SAMPLE, Attack, StoredRows, endpoints
 
-OF_REFUSALS = frozenset({"audit_events"})
+TABLES_OF_REFUSALS = frozenset({"audit_events"})
+"""Tables in which a refused request may store a row."""
 REACHED = {
     *(("/auth/users/", "POST"), ("/auth/users/me/", "PATCH"), ("/auth/users/me/", "DELETE")),
     *(("/auth/users/set_password/", "POST"), ("/auth/jwt/create/", "POST"), ("/auth/jwt/refresh/", "POST")),
@@ -21,14 +22,14 @@ REACHED = {
     *(("/internal/sessions", "POST"), ("/internal/sessions/exchange", "POST"), ("/internal/sessions/end", "POST")),
     *(("/auth/users/me/", "GET"), ("/auth/users/", "GET")),
 }
-"""Endpoints whose views must be reached; otherwise the test would prove nothing."""
+"""Endpoints whose views the hostile requests must reach; otherwise the test would prove nothing."""
 
 
 def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock: MovableClock) -> None:
-    """With an access token, with the gateway's peer token, and without either. The throttle is off."""
+    """With an access token, with the gateway's peer token, and without credentials. The log-in throttle is off."""
     app = make_app(RATE_LIMITS="off")
     client = app.test_client()
-    stored = StoredRows(database, except_for=OF_REFUSALS)
+    stored = StoredRows(database, except_for=TABLES_OF_REFUSALS)
     numbers = count()
     person = new_person(client, next(numbers))
 

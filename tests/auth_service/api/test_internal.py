@@ -1,4 +1,4 @@
-"""POST /internal/seen: the gateway's reports of used tokens."""
+"""POST /internal/seen: the gateway's usage reports."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,6 +16,7 @@ def gateway(client: FlaskClient, clock: MovableClock) -> Gateway:
 
 
 def test_the_highest_generation_of_a_report_is_stored(ann: Person, gateway: Gateway, operator: Operator) -> None:
+    """A generation that was never issued changes nothing."""
     for _ in range(3):
         ann.refresh_tokens()
     sid = str(claims_of(ann.access)["sid"])
@@ -32,10 +33,10 @@ def test_an_empty_report_and_a_full_one_are_accepted(gateway: Gateway) -> None:
 
 
 def test_only_the_gateway_may_report(ann: Person, client: FlaskClient, clock: MovableClock) -> None:
-    """403 and not 401, because no client's token is at fault."""
-    stale = sign_peer(PEER_SECRET, now=clock() - 3600)
-    foreign = sign_peer(REFRESH_SECRET, now=clock())
-    for token in (None, "", "junk", ann.access, stale, foreign):
+    """Others are answered 403. A 401 would mean that a client's token is wrong."""
+    expired = sign_peer(PEER_SECRET, now=clock() - 3600)
+    of_another_secret = sign_peer(REFRESH_SECRET, now=clock())
+    for token in (None, "", "junk", ann.access, expired, of_another_secret):
         headers = {} if token is None else {PEER_HEADER: token}
         response = client.post("/internal/seen", json={"seen": []}, headers=headers)
         assert response.status_code == 403

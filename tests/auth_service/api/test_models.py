@@ -1,4 +1,4 @@
-"""Request and response models: texts of errors, JSON Schema, and what a repr shows."""
+"""Request and response models have texts for all errors and a JSON Schema, and show no secrets."""
 
 import importlib
 import pkgutil
@@ -33,9 +33,9 @@ RESPONSES = [*subclasses(ResponseBody), *subclasses(ListResponse)]
 
 
 def errors_of(model: type[BaseModel], members: dict[str, Any]) -> dict[str, list[str]]:
-    with pytest.raises(ValidationError) as raised:
+    with pytest.raises(ValidationError) as error:
         model.model_validate(members)
-    return field_errors(raised.value)
+    return field_errors(error.value)
 
 
 TEXT = st.text(st.characters(codec=None))
@@ -62,7 +62,7 @@ def test_every_validation_error_has_a_text(model: type[BaseModel], data: st.Data
         ("a\0", "null_character"),
     ],
 )
-def test_an_invalid_string_gets_the_text_of_its_error(value: object, error_type: str) -> None:
+def test_an_invalid_string_is_rejected_with_the_text_of_its_error_type(value: object, error_type: str) -> None:
     assert errors_of(LogInRequest, {"email": value, "password": "x"}) == {"email": [TEXTS[error_type]]}
 
 
@@ -76,16 +76,16 @@ def test_numbers_are_read_as_their_digits_and_strings_are_trimmed() -> None:
     assert (body.email, body.password) == ("12", "pass word")
 
 
-def test_a_rename_holds_only_the_names_of_the_body() -> None:
+def test_a_rename_contains_only_the_names_that_were_sent() -> None:
     assert RenameRequest.model_validate({"last_name": "", "unknown": 1}).given_names() == {"last_name": ""}
 
 
-def test_a_name_that_may_be_left_out_of_a_rename_has_no_default_in_the_schema() -> None:
+def test_a_name_that_a_rename_may_omit_has_no_default_in_the_schema() -> None:
     assert "default" not in str(RenameRequest.model_json_schema()["properties"])
 
 
 @pytest.mark.parametrize("model", [*REQUESTS, *RESPONSES], ids=lambda model: model.__name__)
-def test_every_field_has_an_example_or_a_model_in_its_json_schema(model: type[BaseModel]) -> None:
+def test_every_model_has_a_description_and_every_field_an_example_or_a_model(model: type[BaseModel]) -> None:
     schema = model.model_json_schema(mode="validation" if issubclass(model, RequestBody) else "serialization")
     assert schema["description"]
     for name, field in schema.get("properties", {}).items():
@@ -109,7 +109,7 @@ def test_a_timestamp_is_rfc_3339_in_json_and_in_its_schema() -> None:
 def test_no_repr_and_no_error_shows_a_password_or_token() -> None:
     pair = TokenPairResponse(refresh="the-refresh-token", access="the-access-token")
     credentials = LogInRequest(email="ann@example.org", password="the-password")
-    with pytest.raises(ValidationError) as raised:
+    with pytest.raises(ValidationError) as error:
         LogInRequest.model_validate({"password": "the-password" * 100})
-    shown = f"{pair!r} {credentials!r} {raised.value!r}"
+    shown = f"{pair!r} {credentials!r} {error.value!r}"
     assert not any(secret in shown for secret in ("the-refresh-token", "the-access-token", "the-password"))

@@ -1,4 +1,4 @@
-"""The recorded responses of djoser: a client that was written for it works unmodified."""
+"""Clients that were written for djoser work without changes: the responses equal recorded ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ import pytest
 from flask import Flask
 
 from tests.auth_service.conftest import MakeApp
-from tests.auth_service.conversation import DEVIATIONS, NOT_PLAYED, Answer, Conversation, recorded_rows
+from tests.auth_service.djoser_replay import DEVIATIONS, NOT_REPLAYED, Answer, Replay, recorded_rows
 from tests.auth_service.forge import Forge
 from tests.auth_service.world import Operator
 from tests.clocks import MovableClock
 
-STRICT = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20"}
+DJOSER_SETTINGS = {"REFRESH_GRACE": "0", "REFRESH_CONFIRM": "off", "PAGE_SIZE": "20"}
 
 
 @dataclass
 class ServiceAlone:
-    """An application in this process, its clock and its operator."""
+    """The service in this process, without a gateway: a World for the replay."""
 
     app: Flask
     forge: Forge
@@ -39,18 +39,18 @@ class ServiceAlone:
 
 @pytest.fixture
 def world(make_app: MakeApp, forge: Forge, clock: MovableClock) -> ServiceAlone:
-    return ServiceAlone(make_app(**STRICT), forge, clock)
+    return ServiceAlone(make_app(**DJOSER_SETTINGS), forge, clock)
 
 
 def test_every_row_without_mail_is_answered_as_recorded(world: ServiceAlone) -> None:
     """Status, body, Allow and WWW-Authenticate are equal, except for the listed deviations."""
-    talk = Conversation(world.send, world)
-    played = [row for row in recorded_rows() if row.case not in NOT_PLAYED]
-    assert [difference for row in played for difference in talk.play(row)] == []
-    assert len(played) == 134
+    replay = Replay(world.send, world)
+    replayed = [row for row in recorded_rows() if row.case not in NOT_REPLAYED]
+    assert [difference for row in replayed for difference in replay.send_row(row)] == []
+    assert len(replayed) == 134
 
 
 def test_every_deviation_and_exclusion_names_a_recorded_row() -> None:
     cases = {row.case for row in recorded_rows()}
-    assert set(DEVIATIONS) | set(NOT_PLAYED) <= cases
-    assert not set(DEVIATIONS) & set(NOT_PLAYED)
+    assert set(DEVIATIONS) | set(NOT_REPLAYED) <= cases
+    assert not set(DEVIATIONS) & set(NOT_REPLAYED)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from auth_service.storage.models import UserRow, db
 from tests.auth_service.world import PASSWORD, Person
 
-GOOD = {"email": "ann@example.org", "password": PASSWORD}
+VALID = {"email": "ann@example.org", "password": PASSWORD}
 NOT_AN_EMAIL = "Enter a valid email address."
 
 
@@ -47,8 +47,10 @@ def count_users(app: Flask) -> int:
         ("last_name", [["deep"]], "Not a valid string."),
     ],
 )
-def test_an_invalid_field_is_named(app: Flask, field: str, value: object, text: str | None) -> None:
-    response = app.test_client().post("/auth/users/", json=GOOD | {field: value})
+def test_an_invalid_field_is_answered_with_its_name_and_text(
+    app: Flask, field: str, value: object, text: str | None
+) -> None:
+    response = app.test_client().post("/auth/users/", json=VALID | {field: value})
     assert response.status_code == 400
     assert response.json
     if text is not None:
@@ -80,7 +82,7 @@ def test_a_malformed_body_is_answered_400(app: Flask, path: str, body: bytes) ->
     assert count_users(app) == 0
 
 
-def test_a_json_value_that_is_no_object_is_refused_with_its_type(client: FlaskClient) -> None:
+def test_a_json_value_that_is_not_an_object_is_refused_with_its_type(client: FlaskClient) -> None:
     def response_to(body: bytes) -> object:
         return client.post("/auth/users/", data=body, content_type="application/json").json
 
@@ -107,9 +109,9 @@ def test_a_null_character_in_a_form_is_refused_with_its_field(client: FlaskClien
 
 
 def test_both_form_media_types_are_accepted(client: FlaskClient) -> None:
-    multipart = client.post("/auth/users/", data=GOOD, content_type="multipart/form-data")
+    multipart = client.post("/auth/users/", data=VALID, content_type="multipart/form-data")
     assert multipart.status_code == 201
-    assert client.post("/auth/jwt/create/", data=GOOD).status_code == 200
+    assert client.post("/auth/jwt/create/", data=VALID).status_code == 200
 
 
 NUL, NO_STRING = "Null characters are not allowed.", "Not a valid string."
@@ -149,7 +151,7 @@ SURROGATES = ["Lone surrogates are not allowed."]
 def test_an_ambiguous_value_is_refused_with_its_field(
     client: FlaskClient, path: str, content_type: str, body: bytes, texts: dict[str, list[str]]
 ) -> None:
-    """Of two values of one field none is used, and invalid bytes are never replaced."""
+    """If a field has two values, neither is used. Invalid bytes are never replaced."""
     response = client.post(path, data=body, content_type=content_type)
     assert (response.status_code, response.json) == (400, texts)
 
@@ -206,7 +208,9 @@ def test_a_password_over_the_limit_is_refused_before_it_is_hashed(ann: Person) -
 
 @pytest.mark.parametrize("token", [5, 1.5, "junk", "x" * 60_000, "a.b.c", "é"])
 @pytest.mark.parametrize(("path", "field"), [("refresh", "refresh"), ("verify", "token"), ("blacklist", "refresh")])
-def test_a_text_that_is_no_token_is_answered_401(client: FlaskClient, token: object, path: str, field: str) -> None:
+def test_a_text_that_is_not_a_token_is_answered_401(
+    client: FlaskClient, token: object, path: str, field: str
+) -> None:
     response = client.post(f"/auth/jwt/{path}/", json={field: token})
     assert (response.status_code, response.json) == (401, {"detail": "Token is invalid", "code": "token_not_valid"})
 

@@ -1,4 +1,4 @@
-"""/auth/sessions/ and /auth/logout/: a user lists sessions and ends one, the others, or all."""
+"""/auth/sessions/ and /auth/logout/: users list their sessions, and end one, all others, or all."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import Operator, Person
 from tests.clocks import MovableClock
 
-POSTS = ("/auth/logout/", "/auth/sessions/logout-others/", "/auth/sessions/logout-all/")
+LOG_OUT_PATHS = ("/auth/logout/", "/auth/sessions/logout-others/", "/auth/sessions/logout-all/")
 
 
-def log_in_on(person: Person, agent: str) -> Person:
+def log_in_on(person: Person, device: str) -> Person:
     """Return the same person, logged in on another device."""
-    other = Person(person.client, person.email, person.password, id=person.id, agent=agent)
+    other = Person(person.client, person.email, person.password, id=person.id, agent=device)
     assert other.log_in().status_code == 200
     return other
 
@@ -52,8 +52,8 @@ def test_the_list_has_device_address_times_and_the_current_session(ann: Person, 
     tablet = log_in_on(ann, "ann's tablet")
     clock.move(60)
     ann.refresh_tokens()
-    this, other = listed(ann)
-    assert this == {
+    current, other = listed(ann)
+    assert current == {
         "id": sid_of(ann),
         "device": "ann's phone",
         "address": "127.0.0.1",
@@ -67,18 +67,18 @@ def test_the_list_has_device_address_times_and_the_current_session(ann: Person, 
 
 
 def test_the_list_has_only_live_sessions_of_the_caller(ann: Person, bob: Person, make_app: MakeApp) -> None:
-    log_in_on(ann, "gone").log_out()
+    log_in_on(ann, "tablet").log_out()
     assert [session["id"] for session in listed(ann)] == [sid_of(ann)]
 
 
 def test_an_expired_session_is_not_listed(make_app: MakeApp, clock: MovableClock) -> None:
     client = make_app(REFRESH_TOKEN_LIFETIME="1000", SESSION_LIFETIME="1800").test_client()
-    early = Person(client)
-    early.register()
-    early.log_in()
+    first = Person(client)
+    first.register()
+    first.log_in()
     clock.move(1000)
-    late = log_in_on(early, "late")
-    assert [session["device"] for session in listed(late)] == ["late"]
+    second = log_in_on(first, "tablet")
+    assert [session["device"] for session in listed(second)] == ["tablet"]
 
 
 def test_a_browser_session_is_listed_and_can_be_ended(ann: Person, client: FlaskClient, clock: MovableClock) -> None:
@@ -104,10 +104,10 @@ def test_an_ended_session_is_refused_here_and_published_to_the_gateways(
 
 
 def test_sessions_of_others_and_unknown_sessions_are_answered_404(ann: Person, bob: Person) -> None:
-    """The same for both, so that nobody learns which sessions exist."""
-    over = log_in_on(ann, "over")
-    over.log_out()
-    for sid in (sid_of(bob), sid_of(over), "0" * 32, "x", "%00", "0" * 5000, "me"):
+    """Both are answered in the same way, so that no response shows whether a session exists."""
+    ended = log_in_on(ann, "tablet")
+    ended.log_out()
+    for sid in (sid_of(bob), sid_of(ended), "0" * 32, "x", "%00", "0" * 5000, "me"):
         assert end(ann, sid) == 404
     assert bob.me().status_code == 200
 
@@ -158,7 +158,7 @@ def test_logout_all_ends_every_session(ann: Person, bob: Person) -> None:
     assert [person.refresh_tokens().status_code for person in (ann, tablet)] == [401, 401]
 
 
-@pytest.mark.parametrize("path", [*POSTS, "/auth/sessions/", "/auth/audit/"])
+@pytest.mark.parametrize("path", [*LOG_OUT_PATHS, "/auth/sessions/", "/auth/audit/"])
 def test_every_session_endpoint_needs_an_access_token(client: FlaskClient, path: str) -> None:
     for method in ("GET", "POST", "DELETE", "HEAD"):
         response = client.open(path, method=method)
@@ -169,7 +169,7 @@ def test_every_session_endpoint_needs_an_access_token(client: FlaskClient, path:
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
-        *((path, "POST, OPTIONS") for path in POSTS),
+        *((path, "POST, OPTIONS") for path in LOG_OUT_PATHS),
         ("/auth/sessions/", "GET, HEAD, OPTIONS"),
         (f"/auth/sessions/{'0' * 32}/", "DELETE, OPTIONS"),
         ("/auth/audit/", "GET, HEAD, OPTIONS"),
@@ -177,10 +177,10 @@ def test_every_session_endpoint_needs_an_access_token(client: FlaskClient, path:
 )
 def test_another_method_is_answered_405_with_allow(ann: Person, path: str, allow: str) -> None:
     """With and without the trailing slash."""
-    for spelling in (path, path.rstrip("/")):
-        response = ann.call("PUT", spelling)
+    for variant in (path, path.rstrip("/")):
+        response = ann.call("PUT", variant)
         assert (response.status_code, response.headers["Allow"]) == (405, allow)
-        assert ann.call("OPTIONS", spelling).status_code == 200
+        assert ann.call("OPTIONS", variant).status_code == 200
 
 
 def test_a_log_in_over_the_session_limit_ends_the_oldest_session(
@@ -195,32 +195,32 @@ def test_a_log_in_over_the_session_limit_ends_the_oldest_session(
     clock.move(1)
     second = log_in_on(first, "second")
     assert first.me().status_code == 200
-    third = log_in_on(first, "third")  # in the same second; the newest always stays
+    third = log_in_on(first, "third")  # in the same second as `second`; the newest session is never ended
     assert [person.me().status_code for person in (first, second, third, bob)] == [401, 200, 200, 200]
     assert [revocation.value for revocation in published(redis)] == [sid_of(first)]
 
 
 def test_an_expired_session_does_not_count_towards_the_limit(make_app: MakeApp, clock: MovableClock) -> None:
     client = make_app(MAX_SESSIONS_PER_USER="2", REFRESH_TOKEN_LIFETIME="1000").test_client()
-    kept = Person(client)
-    kept.register()
-    kept.log_in()
+    first = Person(client)
+    first.register()
+    first.log_in()
     clock.move(500)
-    log_in_on(kept, "idles out")
+    log_in_on(first, "never used again")  # expires 1,000 s after its log-in
     clock.move(499)
-    kept.refresh_tokens()
+    first.refresh_tokens()
     clock.move(501)
-    log_in_on(kept, "newest")
-    assert kept.refresh_tokens().status_code == 200
+    log_in_on(first, "newest")
+    assert first.refresh_tokens().status_code == 200
 
 
-def test_a_limit_of_one_ends_the_session_before(make_app: MakeApp) -> None:
+def test_with_a_limit_of_one_a_log_in_ends_the_previous_session(make_app: MakeApp) -> None:
     client = make_app(MAX_SESSIONS_PER_USER="1").test_client()
     first = Person(client)
     first.register()
     first.log_in()
-    gateway = log_in_on(first, "second")
-    assert [first.me().status_code, gateway.me().status_code] == [401, 200]
+    second = log_in_on(first, "second")
+    assert [first.me().status_code, second.me().status_code] == [401, 200]
 
 
 def test_a_change_of_password_keeps_the_current_session(ann: Person) -> None:
@@ -250,7 +250,7 @@ def test_a_database_outage_is_answered_503_and_never_as_an_ended_session(
     without_database = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").test_client()
     gateway, person = Gateway(without_database, clock), Person(without_database, access=ann.access)
     responses = [gateway.open("h1"), gateway.exchange("h1"), gateway.end("h1"), gateway.report(("s", 1))]
-    responses += [person.call("POST", path) for path in POSTS]
+    responses += [person.call("POST", path) for path in LOG_OUT_PATHS]
     responses += [person.call("GET", path) for path in ("/auth/sessions/", "/auth/audit/")]
     responses.append(person.call("DELETE", f"/auth/sessions/{'0' * 32}/"))
     for response in responses:

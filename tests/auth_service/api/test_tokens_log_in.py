@@ -1,4 +1,4 @@
-"""POST /auth/jwt/create/: who can log in, and with which tokens."""
+"""POST /auth/jwt/create/: a log-in returns tokens, or one error for every kind of wrong credentials."""
 
 import re
 from collections.abc import Callable
@@ -69,15 +69,14 @@ def test_an_access_token_expires_no_later_than_its_session(make_app: MakeApp, cl
 
 
 @pytest.mark.parametrize("email", ["ann@example.org", "ANN@Example.ORG", "  ann@example.org "])
-def test_an_address_is_matched_without_case_and_surrounding_spaces(ann: Person, email: str) -> None:
+def test_an_address_is_matched_regardless_of_case_and_surrounding_spaces(ann: Person, email: str) -> None:
     ann.email = email
     assert ann.log_in().status_code == 200
 
 
-def test_a_wrong_password_an_unknown_address_and_an_inactive_user_get_one_answer(
+def test_a_wrong_password_an_unknown_address_and_an_inactive_user_are_answered_alike(
     ann: Person, bob: Person, operator: Operator
 ) -> None:
-    """Each of them verifies one hash, so that the duration shows no difference either."""
     operator.deactivate(bob.email)
     wrong = Person(ann.client, ann.email, "not this one").log_in()
     unknown = Person(ann.client, "nobody@example.org").log_in()
@@ -94,7 +93,7 @@ def test_a_log_in_stores_device_and_address_of_the_session(ann: Person, operator
     assert (row.device, row.address) == ("x" * 255, "127.0.0.1")
 
 
-def test_a_hash_of_another_cost_is_replaced_at_log_in(ann: Person, make_app: MakeApp, clock: MovableClock) -> None:
+def test_a_hash_with_another_cost_is_replaced_at_log_in(ann: Person, make_app: MakeApp, clock: MovableClock) -> None:
     costlier = make_app(ARGON2_TIME_COST="2")
     assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
     user = Operator(costlier).user(ann.email)
@@ -105,7 +104,7 @@ def test_a_hash_of_another_cost_is_replaced_at_log_in(ann: Person, make_app: Mak
 
 
 def test_a_hash_of_an_unnormalized_password_is_replaced_at_log_in(ann: Person, app: Flask) -> None:
-    """Earlier versions did not normalize. After the log-in every composition of the letters matches."""
+    """Earlier releases did not normalize passwords. After the log-in every Unicode form of the password matches."""
     decomposed = "pa\u0308sswo\u0308rter 1"
     with app.app_context():
         former = argon2id.str(decomposed.encode(), opslimit=1, memlimit=8192).decode()
@@ -117,8 +116,10 @@ def test_a_hash_of_an_unnormalized_password_is_replaced_at_log_in(ann: Person, a
     assert composed.log_in().status_code == 200
 
 
-def test_a_log_in_during_a_password_change_gets_no_session(ann: Person, operator: Operator, app: Flask) -> None:
-    """The old password was verified before the change, and the session would be stored after it."""
+def test_a_log_in_with_the_old_password_during_a_password_change_opens_no_session(
+    ann: Person, operator: Operator, app: Flask
+) -> None:
+    """The old password is verified before the change, and the session would be stored after it."""
     with app.app_context():
         verified = services().users.find_by_email(ann.email)
         assert verified
@@ -157,15 +158,15 @@ HASHING = {
 def test_no_connection_is_held_while_a_password_is_hashed(
     ann: Person, app: Flask, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Hashing takes long and is queued. Refreshes need the connections meanwhile."""
-    held: list[int] = []
+    """Hashing takes long, and refreshes need the connections during that time."""
+    connections_in_use: list[int] = []
 
     def spy_on(name: str) -> Callable[..., Any]:
-        plain = getattr(argon2id, name)
+        original = getattr(argon2id, name)
 
         def spy(*args: Any, **options: Any) -> Any:
-            held.append(pool.checkedout())
-            return plain(*args, **options)
+            connections_in_use.append(pool.checkedout())
+            return original(*args, **options)
 
         return spy
 
@@ -177,14 +178,14 @@ def test_no_connection_is_held_while_a_password_is_hashed(
     access = "" if name in ("registration", "log-in") else ann.access
     response = ann.call(method, path, access=access, json=members) if access else ann.client.post(path, json=members)
     assert response.status_code in (200, 201, 204)
-    assert held
-    assert set(held) == {0}
+    assert connections_in_use
+    assert set(connections_in_use) == {0}
 
 
-def test_a_token_is_signed_for_unknown_addresses_too(
+def test_a_failed_log_in_signs_a_token_for_known_and_unknown_addresses(
     ann: Person, parts: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So the duration does not show which addresses have an account."""
+    """It is discarded. All failed log-ins take equally long, so the time does not show who has an account."""
     signed: list[TokenUser] = []
     access = Issuer.access
 

@@ -1,4 +1,4 @@
-"""Many concurrent log-ins at a real gunicorn: all are served, and other requests do not wait for them."""
+"""With a real gunicorn, many concurrent log-ins all succeed, and other requests do not wait for them."""
 
 import shutil
 import tempfile
@@ -34,12 +34,14 @@ def service(valkey: str, redis: Redis, signing_pem: str) -> Iterator[RunningServ
 
 def test_a_refresh_does_not_wait_for_fifty_concurrent_log_ins(service: RunningService) -> None:
     """Queued log-ins have their own threads, so that two threads are enough for a refresh."""
-    assert service.ask("POST", "/auth/users/", document=CREDENTIALS).status == 201
-    tokens = service.ask("POST", "/auth/jwt/create/", document=CREDENTIALS).body
+    assert service.send("POST", "/auth/users/", document=CREDENTIALS).status == 201
+    tokens = service.send("POST", "/auth/jwt/create/", document=CREDENTIALS).body
     with ThreadPoolExecutor(LOG_INS) as pool:
-        logins = [pool.submit(service.ask, "POST", "/auth/jwt/create/", document=CREDENTIALS) for _ in range(LOG_INS)]
+        logins = [
+            pool.submit(service.send, "POST", "/auth/jwt/create/", document=CREDENTIALS) for _ in range(LOG_INS)
+        ]
         wait(logins, return_when=FIRST_COMPLETED)
-        refreshed = service.ask("POST", "/auth/jwt/refresh/", document={"refresh": tokens["refresh"]})
+        refreshed = service.send("POST", "/auth/jwt/refresh/", document={"refresh": tokens["refresh"]})
         waiting = sum(not login.done() for login in logins)
     assert refreshed.status == 200
     assert waiting > 0, "the refresh waited for all log-ins"

@@ -75,11 +75,11 @@ def test_a_replay_after_the_grace_time_ends_the_session(ann: Person, clock: Mova
     assert ann.verify(ann.refresh).status_code == 400
 
 
-def test_strict_mode_refuses_a_spent_token_at_once(make_app: MakeApp) -> None:
+def test_strict_mode_refuses_a_used_token_at_once(make_app: MakeApp) -> None:
     person = new_person(make_app(REFRESH_GRACE="0", REFRESH_CONFIRM="off").test_client())
-    spent = person.refresh
+    used = person.refresh
     person.refresh_tokens()
-    assert person.refresh_with(spent).json == BLACKLISTED
+    assert person.refresh_with(used).json == BLACKLISTED
 
 
 def test_rotation_does_not_extend_the_absolute_lifetime(make_app: MakeApp, clock: MovableClock) -> None:
@@ -128,7 +128,7 @@ def test_a_token_whose_user_and_session_do_not_match_is_invalid(ann: Person, bob
 
 
 def test_a_change_of_roles_ends_the_session(ann: Person, operator: Operator) -> None:
-    """Tokens hold the roles, so only the next log-in has the new ones."""
+    """Tokens contain the roles, so the user must log in again to receive the new roles."""
     operator.grant(ann.email, "staff", "beta")
     assert ann.refresh_tokens().status_code == 401
     ann.log_in()
@@ -140,15 +140,15 @@ def test_a_change_of_roles_ends_the_session(ann: Person, operator: Operator) -> 
 def test_the_use_of_a_successor_makes_its_predecessor_a_replay(
     ann: Person, clock: MovableClock, operator: Operator, used_by: str
 ) -> None:
-    """In each way in which the use can be seen."""
-    spent = ann.refresh
+    """However the service learns that the successor was used."""
+    used = ann.refresh
     ann.refresh_tokens()
     match used_by:
         case "a gateway's report":
-            operator.note_seen(ann.access)
+            operator.record_use(ann.access)
         case "this service":
             ann.me()
         case _:
             ann.refresh_tokens()
     clock.move(11)
-    assert ann.refresh_with(spent).status_code == 401
+    assert ann.refresh_with(used).status_code == 401

@@ -1,4 +1,4 @@
-"""/auth/users/: registration, who sees whom, and changes of the password."""
+"""/auth/users/: registration, which users a caller may see and change, and the password."""
 
 import threading
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_registration_returns_the_user_without_the_password(client: FlaskClien
 
 
 def test_an_invalid_registration_uses_no_database_and_does_not_count(make_app: MakeApp, tmp_path: Path) -> None:
-    """The throttle, the check for a taken address and the password rules come after the body is valid."""
+    """The throttle, the check for a taken address and the password rules follow only if the body is valid."""
     without_database = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db").test_client()
     for _ in range(20):
         assert without_database.post("/auth/users/", json={"email": "ann@example.org"}).json == {
@@ -49,13 +49,13 @@ def test_a_registration_cannot_grant_roles(client: FlaskClient, operator: Operat
 
 
 @pytest.mark.parametrize("email", ["ann@example.org", "ANN@example.org", "ann@EXAMPLE.ORG"])
-def test_an_address_can_be_registered_once_whatever_its_case(ann: Person, email: str) -> None:
+def test_an_address_can_be_registered_only_once_regardless_of_case(ann: Person, email: str) -> None:
     response = Person(ann.client, email).register()
     assert (response.status_code, response.json) == (400, TAKEN)
 
 
 def test_concurrent_registrations_of_one_address_create_one_user(make_app: MakeApp) -> None:
-    """Several can pass the first check. The unique index decides, and the others get the usual 400."""
+    """Several can pass the first check. The unique index admits one of them, and the others are answered 400."""
     app = make_app(HASH_QUEUE="6")
     responses: list[TestResponse] = []
     barrier = threading.Barrier(6)
@@ -89,14 +89,14 @@ def test_a_user_can_read_and_rename_themselves(ann: Person, path: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_every_method_is_answered_401_without_a_token(ann: Person, path: str, method: str) -> None:
-    """401 comes before 404 and 405, so that strangers learn nothing."""
+    """401 and not 404 or 405, so that callers without a token do not learn what exists."""
     response = ann.client.open(path.format(id=ann.id), method=method)
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
 def test_other_users_are_answered_404(ann: Person, bob: Person) -> None:
-    """The same as unknown ids. Only a DELETE of an existing user is answered 403, as recorded."""
+    """As unknown ids are. Only DELETE distinguishes them, with a 403 for an existing user, as djoser does."""
     for method in ("GET", "PUT", "PATCH"):
         response = ann.call(method, f"/auth/users/{bob.id}/", json={"first_name": "x"})
         assert (response.status_code, response.json) == (404, {"detail": "Not found."})
@@ -118,11 +118,11 @@ def test_staff_can_read_rename_and_delete_any_user(ann: Person, bob: Person, ope
     assert bob.me().json == {"detail": "User not found", "code": "user_not_found"}
 
 
-def test_without_a_page_size_the_list_is_an_array_with_the_caller(ann: Person, bob: Person) -> None:
+def test_without_page_size_the_list_is_an_array_with_the_caller_alone(ann: Person, bob: Person) -> None:
     assert ann.call("GET", "/auth/users/").json == [ann.me().json]
 
 
-def test_with_a_page_size_the_list_is_paginated(make_app: MakeApp, clock: MovableClock) -> None:
+def test_with_page_size_the_list_is_paginated(make_app: MakeApp, clock: MovableClock) -> None:
     app = make_app(PAGE_SIZE="2")
     people = [Person(app.test_client(), f"p{number}@example.org") for number in range(5)]
     for person in people:
@@ -247,13 +247,13 @@ UNKNOWN = [
 def test_an_unknown_path_is_answered_404_without_authentication(
     client: FlaskClient, name: str, slash: str, method: str
 ) -> None:
-    """401 would mean that a client must log in before it can reset its password."""
+    """A 401 would mean that a user must log in to reset a password."""
     response = client.open("/auth/" + name.rstrip("/") + slash, method=method, json={"email": "ann@example.org"})
     assert (response.status_code, response.json) == (404, {"detail": "Not found."})
 
 
 def test_an_unknown_user_id_is_answered_401_without_a_token(client: FlaskClient) -> None:
-    """Only authenticated callers learn which users exist."""
+    """So only authenticated callers learn which users exist."""
     assert client.get(f"/auth/users/{uuid4()}/").status_code == 401
 
 

@@ -1,4 +1,4 @@
-"""The base class of the views, and the gateway's list of anonymous endpoints."""
+"""The views and contract/anonymous_endpoints.py agree on which endpoints need no access token."""
 
 from flask import Flask
 
@@ -6,8 +6,8 @@ from auth_service.api.view import ApiView
 from contract.anonymous_endpoints import is_anonymous
 
 
-def test_the_gateways_list_of_anonymous_endpoints_is_right(app: Flask) -> None:
-    """Every view and method, with and without the trailing slash."""
+def test_is_anonymous_agrees_with_the_anonymous_methods_of_every_view(app: Flask) -> None:
+    """For each method, with and without the trailing slash."""
     views = {
         rule.rule: view.view_class
         for rule in app.url_map.iter_rules()

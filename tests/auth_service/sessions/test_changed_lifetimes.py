@@ -102,7 +102,7 @@ def test_tokens_of_an_ended_session_are_refused_until_they_expire(
     person.log_in()
     expires_at = claims_of(person.access)["exp"]
     running = GatewayInFront(issuing_app.test_client(), clock, valkey, tmp_path)
-    assert running.ask("/api/x", access=person.access).status == 200
+    assert running.get("/api/x", access=person.access).status == 200
     restarted_app = make_app(**{name: after})
     person.client = restarted_app.test_client()
     end(person, restarted_app)
@@ -119,7 +119,7 @@ def test_tokens_of_an_ended_session_are_refused_until_they_expire(
             starting = GatewayInFront(restarted_app.test_client(), clock, valkey, tmp_path)
             for gateway in (running, starting):
                 read_feed(gateway, clock, valkey)
-                refused = gateway.ask("/api/x", access=person.access)
+                refused = gateway.get("/api/x", access=person.access)
                 assert (refused.status, refused.code) == (401, "token_revoked")
         assert person.refresh_tokens().status_code == 401
         assert person.me().status_code == 401
@@ -137,12 +137,12 @@ def test_a_changed_lifetime_ends_no_live_session(
     person.client = restarted.test_client()
     clock.move(4)
     gateway = GatewayInFront(restarted.test_client(), clock, valkey, tmp_path)
-    assert gateway.ask("/api/x", access=person.access).status == 200
+    assert gateway.get("/api/x", access=person.access).status == 200
     assert person.me().status_code == 200
     for _ in range(3):
         clock.move(4)
         assert person.refresh_tokens().status_code == 200
-        assert gateway.ask("/api/x", access=person.access).status == 200
+        assert gateway.get("/api/x", access=person.access).status == 200
 
 
 def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
@@ -157,10 +157,10 @@ def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
     long_client = make_app(ACCESS_TOKEN_LIFETIME="3600").test_client()
     gateway = GatewayInFront(long_client, clock, valkey, tmp_path)
     clock.move(1)
-    assert gateway.ask("/api/x", handle=handle).status == 200
+    assert gateway.get("/api/x", handle=handle).status == 200
     access = asyncio.run(gateway.sessions.get_grant(handle)).access
     restarted_gateway = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
     asyncio.run(restarted_gateway.sessions.log_out(handle))
     clock.move(3_000)
     read_feed(restarted_gateway, clock, valkey)
-    assert restarted_gateway.ask("/api/x", access=access).code == "token_revoked"
+    assert restarted_gateway.get("/api/x", access=access).code == "token_revoked"

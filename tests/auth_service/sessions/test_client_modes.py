@@ -27,9 +27,9 @@ def test_a_client_that_repeats_a_request_after_a_lost_response_stays_logged_in(
     """The gateway fetches a successor for each of three requests, and no response reaches the client."""
     clock.move(AFTER_EXPIRY)
     for _ in range(3):
-        outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
+        outcome = gateway.get(path, access=ann.access, refresh=ann.refresh)
         assert (outcome.status, outcome.fresh is not None) == (200, True)
-        gateway.report()
+        gateway.send_usage_reports()
         assert operator.session_of(ann.access).seen_generation == 0
         clock.move(AFTER_GRACE)
 
@@ -40,13 +40,13 @@ def test_a_successor_that_the_client_presents_counts_as_seen(
 ) -> None:
     """Also at the worker that fetched it. Afterwards, the used token is a replay."""
     clock.move(AFTER_EXPIRY)
-    fresh = gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh
+    fresh = gateway.get(path, access=ann.access, refresh=ann.refresh).fresh
     assert fresh
-    assert gateway.ask(path, access=fresh.access, refresh=fresh.refresh).status == 200
-    gateway.report()
+    assert gateway.get(path, access=fresh.access, refresh=fresh.refresh).status == 200
+    gateway.send_usage_reports()
     assert operator.session_of(ann.access).seen_generation == 1
     clock.move(AFTER_GRACE)
-    assert gateway.ask(path, access=ann.access, refresh=ann.refresh).status == 401
+    assert gateway.get(path, access=ann.access, refresh=ann.refresh).status == 401
     assert operator.session_of(ann.access).revoked_at == clock()
 
 
@@ -61,8 +61,8 @@ def test_a_client_cannot_mark_its_token_as_fetched(ann: Person, client: FlaskCli
 
 def test_a_token_of_a_browser_session_is_not_reported(ann: Person, gateway: GatewayInFront) -> None:
     handle = gateway.log_in(ann.email, PASSWORD)
-    assert gateway.ask("/api/x", handle=handle).status == 200
-    assert gateway.ask("/auth/users/me/", handle=handle).status == 200
+    assert gateway.get("/api/x", handle=handle).status == 200
+    assert gateway.get("/auth/users/me/", handle=handle).status == 200
     assert len(gateway.usage_reports) == 0
 
 
@@ -72,10 +72,10 @@ def test_a_token_that_expired_within_the_leeway_works_for_every_upstream(
 ) -> None:
     """The auth service has no leeway, so the gateway refreshes an expired token before it sends it there."""
     clock.move(299.9)
-    assert gateway.ask(path, access=ann.access, refresh=ann.refresh).fresh is None
+    assert gateway.get(path, access=ann.access, refresh=ann.refresh).fresh is None
     clock.move(0.1)
-    assert gateway.ask("/api/x", access=ann.access).status == 200
-    outcome = gateway.ask(path, access=ann.access, refresh=ann.refresh)
+    assert gateway.get("/api/x", access=ann.access).status == 200
+    outcome = gateway.get(path, access=ann.access, refresh=ann.refresh)
     assert (outcome.status, outcome.fresh is not None) == (200, True)
 
 
@@ -111,25 +111,25 @@ def test_no_honest_client_is_logged_out_and_no_stolen_token_is_accepted_late(
     for mode, path, response, is_reported, seconds in steps:
         clock.move(seconds)
         if mode == "cookie":
-            assert gateway.ask(path, handle=handle).status == 200
+            assert gateway.get(path, handle=handle).status == 200
         elif mode == "bearer":
             answer = bearer.refresh_with(bearer.refresh)
             assert answer.status_code == 200
             if response == "arrives" and answer.json:
                 bearer.access, bearer.refresh = answer.json["access"], answer.json["refresh"]
-                assert gateway.ask(path, access=bearer.access).status == 200
+                assert gateway.get(path, access=bearer.access).status == 200
         else:
-            outcome = gateway.ask(path, access=refreshing.access, refresh=refreshing.refresh)
+            outcome = gateway.get(path, access=refreshing.access, refresh=refreshing.refresh)
             assert outcome.status == 200
             is_successor_presented = is_successor_presented or refreshing.refresh != stolen
             if response == "arrives" and outcome.fresh:
                 refreshing.access, refreshing.refresh = outcome.fresh.access, outcome.fresh.refresh
         if is_reported:
-            gateway.report()
-    gateway.report()
+            gateway.send_usage_reports()
+    gateway.send_usage_reports()
     clock.move(AFTER_GRACE)
     if is_successor_presented:
         assert refreshing.refresh_with(stolen).status_code == 401
         clock.move(AFTER_EXPIRY)
-        assert gateway.ask("/api/x", access=refreshing.access, refresh=refreshing.refresh).status == 401
-    assert gateway.ask("/api/x", handle=handle).status == 200
+        assert gateway.get("/api/x", access=refreshing.access, refresh=refreshing.refresh).status == 401
+    assert gateway.get("/api/x", handle=handle).status == 200

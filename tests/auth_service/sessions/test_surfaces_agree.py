@@ -77,16 +77,16 @@ def test_every_endpoint_refuses_an_ended_session(
     """Even though the gateway has an unexpired token for the browser."""
     handle = gateway.log_in(ann.email, PASSWORD)
     for path in ("/api/x", "/auth/users/me/"):
-        assert gateway.ask(path, handle=handle).status == 200
-        assert gateway.ask(path, access=ann.access).status == 200
+        assert gateway.get(path, handle=handle).status == 200
+        assert gateway.get(path, access=ann.access).status == 200
     assert login_state(gateway, handle) == "in"
     assert ann.verify(ann.access).status_code == 200
     end(ann, handle, app)
     read_feed(gateway, redis)
     assert login_state(gateway, handle) == "out"
     for path in ("/api/x", "/auth/users/me/"):
-        assert gateway.ask(path, handle=handle).status == 401
-        assert gateway.ask(path, access=ann.access).status == 401
+        assert gateway.get(path, handle=handle).status == 401
+        assert gateway.get(path, access=ann.access).status == 401
     assert login_state(gateway, handle) == "out"
     refused = ann.verify(ann.access)
     assert (refused.status_code, refused.json) == (
@@ -103,7 +103,7 @@ def test_the_session_in_which_a_password_is_changed_stays_valid(
     ann.set_password(NEW_PASSWORD)
     read_feed(gateway, redis)
     assert ann.verify(ann.access).status_code == 200
-    assert gateway.ask("/api/x", access=ann.access).status == 200
+    assert gateway.get("/api/x", access=ann.access).status == 200
 
 
 # --- a log-in with a session cookie --------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def test_a_log_in_ends_the_session_of_its_cookie(
         "out",
         "in",
     ]
-    assert gateway.ask("/api/x", access=access).status == 401
+    assert gateway.get("/api/x", access=access).status == 401
     assert ann.verify(access).status_code == 401
     assert ann.verify(ann.access).status_code == 200
 

@@ -1,8 +1,8 @@
-"""Replay of the recorded conversation between a client and djoser, with which this API is compatible.
+"""Replay the recorded requests of a client to djoser, and compare the responses: this API is compatible with djoser.
 
-Each row is sent as it was recorded, with current tokens and ids in place of its placeholders. Status, body, Allow and
-WWW-Authenticate of the response are compared. DEVIATIONS and NOT_PLAYED list the exceptions with their reasons. The
-replay needs only a function that sends requests and a World, so it runs against the service and through the gateway.
+Each recorded request (a row) is sent with current tokens and ids in place of its placeholders. Status, body, Allow
+and WWW-Authenticate of the responses are compared. DEVIATIONS and NOT_REPLAYED list the exceptions with reasons.
+The replay needs a function that sends requests, and a World, so it can run against the service and the gateway.
 """
 
 import json
@@ -27,7 +27,7 @@ Send = Callable[[str, str, Mapping[str, str], bytes], Answer]
 
 
 class World(Protocol):
-    """What the replay needs besides requests: keys, the clock and an operator."""
+    """The service under test, besides its requests: its keys, its clock and an operator."""
 
     forge: Forge
 
@@ -43,7 +43,7 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Row:
-    """One recorded exchange."""
+    """One recorded request with its response."""
 
     case: str
     method: str
@@ -57,9 +57,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Deviation:
-    """A deliberate deviation, and the line of the contract that states it. A body of None is not compared."""
+    """A deliberate difference to djoser: what djoser does, and our response. A body of None is not compared."""
 
-    line: str
+    of_djoser: str
     status: int
     body: Any = None
 
@@ -97,7 +97,7 @@ DEVIATIONS: Mapping[str, Deviation] = {
 
 _MAIL = "needs mail, which this service does not send yet"
 _NEW_ADDRESS = "changes the e-mail address, which needs mail: a new address must be confirmed"
-NOT_PLAYED: Mapping[str, str] = {
+NOT_REPLAYED: Mapping[str, str] = {
     "set_email ok": _NEW_ADDRESS,
     "set_email duplicate": _NEW_ADDRESS,
     "set_email wrong password": _NEW_ADDRESS,
@@ -127,17 +127,17 @@ def recorded_rows() -> list[Row]:
 
 
 @dataclass
-class Conversation:
-    """A client that keeps the tokens and ids that later rows need."""
+class Replay:
+    """The client of the replay. It keeps the tokens and ids that later rows need."""
 
     send: Send
     world: World
     access: str = ""
     refresh: str = ""
-    spent: str = ""
+    used_refresh: str = ""
     ids: dict[str, str] = field(default_factory=dict)
 
-    def play(self, row: Row) -> list[str]:
+    def send_row(self, row: Row) -> list[str]:
         """Send the row. Return the differences between the response and the recording."""
         for step in STEPS_BEFORE.get(row.case, ()):
             step(self)
@@ -159,7 +159,7 @@ class Conversation:
         self.world.activate(EMAIL)
 
     def reset_password(self) -> None:
-        """Change the password as the excluded rows with mail would have done."""
+        """Change the password, as the rows with mail do that are not replayed."""
         status, _, _ = self.send(
             "POST",
             "/auth/users/set_password/",
@@ -209,50 +209,50 @@ class Conversation:
             self.access, self.refresh = pair["access"], pair["refresh"]
         if row.case == "refresh ok":
             pair = json.loads(body)
-            self.spent, self.access, self.refresh = self.refresh, pair["access"], pair["refresh"]
+            self.used_refresh, self.access, self.refresh = self.refresh, pair["access"], pair["refresh"]
         if row.case == "set_password ok":
             self._password = CHANGED_PASSWORD
 
 
-def _access(talk: Conversation) -> str:
-    return talk.access
+def _access(replay: Replay) -> str:
+    return replay.access
 
 
-def _refresh(talk: Conversation) -> str:
-    return talk.refresh
+def _refresh(replay: Replay) -> str:
+    return replay.refresh
 
 
 # The token for a row's placeholder, unless it is the current one: access in a header, refresh in a body.
-TOKENS: Mapping[str, Callable[[Conversation], str]] = {
-    "me junk token": lambda talk: "anVuaw.anVuaw.anVuaw",
+TOKENS: Mapping[str, Callable[[Replay], str]] = {
+    "me junk token": lambda replay: "anVuaw.anVuaw.anVuaw",
     "me refresh as bearer": _refresh,
-    "me expired": lambda talk: talk.expired(talk.access),
-    "me wrong signature": lambda talk: talk.world.forge.with_bad_signature(talk.access),
-    "me alg none": lambda talk: talk.world.forge.with_algorithm(talk.access, "none"),
-    "me alg HS512 right key": lambda talk: talk.world.forge.with_algorithm(talk.access, "HS512"),
-    "me no jti": lambda talk: talk.world.forge.alter(talk.access, drop=["jti"]),
-    "me no token_type": lambda talk: talk.world.forge.alter(talk.access, drop=["token_type"]),
-    "me no exp": lambda talk: talk.world.forge.alter(talk.access, drop=["exp"]),
-    "me no user_id": lambda talk: talk.world.forge.alter(talk.access, drop=["user_id"]),
-    "me iat in future": lambda talk: talk.world.forge.alter(talk.access, iat=int(talk.world.now()) + 3600),
-    "me nbf in future": lambda talk: talk.world.forge.alter(talk.access, nbf=int(talk.world.now()) + 3600),
-    "me unknown user": lambda talk: _of_unknown_user(talk, talk.access),
-    "verify expired": lambda talk: talk.expired(talk.access),
+    "me expired": lambda replay: replay.expired(replay.access),
+    "me wrong signature": lambda replay: replay.world.forge.with_bad_signature(replay.access),
+    "me alg none": lambda replay: replay.world.forge.with_algorithm(replay.access, "none"),
+    "me alg HS512 right key": lambda replay: replay.world.forge.with_algorithm(replay.access, "HS512"),
+    "me no jti": lambda replay: replay.world.forge.alter(replay.access, drop=["jti"]),
+    "me no token_type": lambda replay: replay.world.forge.alter(replay.access, drop=["token_type"]),
+    "me no exp": lambda replay: replay.world.forge.alter(replay.access, drop=["exp"]),
+    "me no user_id": lambda replay: replay.world.forge.alter(replay.access, drop=["user_id"]),
+    "me iat in future": lambda replay: replay.world.forge.alter(replay.access, iat=int(replay.world.now()) + 3600),
+    "me nbf in future": lambda replay: replay.world.forge.alter(replay.access, nbf=int(replay.world.now()) + 3600),
+    "me unknown user": lambda replay: _of_unknown_user(replay, replay.access),
+    "verify expired": lambda replay: replay.expired(replay.access),
     "verify refresh ok": _refresh,
-    "verify bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.access),
-    "verify no jti": lambda talk: talk.world.forge.alter(talk.access, drop=["jti"]),
-    "verify unknown user (not checked)": lambda talk: _of_unknown_user(talk, talk.access),
-    "refresh again with the old (rotated) token": lambda talk: talk.spent,
-    "verify rotated refresh": lambda talk: talk.spent,
+    "verify bad signature": lambda replay: replay.world.forge.with_bad_signature(replay.access),
+    "verify no jti": lambda replay: replay.world.forge.alter(replay.access, drop=["jti"]),
+    "verify unknown user (not checked)": lambda replay: _of_unknown_user(replay, replay.access),
+    "refresh again with the old (rotated) token": lambda replay: replay.used_refresh,
+    "verify rotated refresh": lambda replay: replay.used_refresh,
     "refresh with access token": _access,
-    "refresh expired": lambda talk: talk.expired(talk.refresh),
-    "refresh bad signature": lambda talk: talk.world.forge.with_bad_signature(talk.refresh),
-    "refresh unknown user": lambda talk: _of_unknown_user(talk, talk.refresh),
-    "refresh no user_id claim": lambda talk: talk.world.forge.alter(talk.refresh, drop=["user_id"]),
-    "refresh no jti": lambda talk: talk.world.forge.alter(talk.refresh, drop=["jti"]),
-    "refresh with unknown extra claim": lambda talk: talk.world.forge.alter(talk.refresh, extra="x"),
+    "refresh expired": lambda replay: replay.expired(replay.refresh),
+    "refresh bad signature": lambda replay: replay.world.forge.with_bad_signature(replay.refresh),
+    "refresh unknown user": lambda replay: _of_unknown_user(replay, replay.refresh),
+    "refresh no user_id claim": lambda replay: replay.world.forge.alter(replay.refresh, drop=["user_id"]),
+    "refresh no jti": lambda replay: replay.world.forge.alter(replay.refresh, drop=["jti"]),
+    "refresh with unknown extra claim": lambda replay: replay.world.forge.alter(replay.refresh, extra="x"),
     "blacklist access token": _access,
-    "blacklist expired": lambda talk: talk.expired(talk.refresh),
+    "blacklist expired": lambda replay: replay.expired(replay.refresh),
 }
 
 # The user for a row's id, unless it is the client's own.
@@ -266,19 +266,19 @@ IDS: Mapping[str, str] = {
 }
 
 # Steps before a row. A replay ends the session here, unlike in the recording, so the client logs in again.
-STEPS_BEFORE: Mapping[str, tuple[Callable[[Conversation], None], ...]] = {
-    "refresh unknown user": (Conversation.log_in,),
-    "refresh no user_id claim": (Conversation.log_in,),
-    "refresh with unknown extra claim": (Conversation.log_in,),
-    "inactive: create": (Conversation.log_in, Conversation.deactivate),
-    "blacklist ok": (Conversation.activate, Conversation.log_in),
-    "set_password no auth": (Conversation.log_in,),
-    "delete me missing password": (Conversation.log_in, Conversation.reset_password),
+STEPS_BEFORE: Mapping[str, tuple[Callable[[Replay], None], ...]] = {
+    "refresh unknown user": (Replay.log_in,),
+    "refresh no user_id claim": (Replay.log_in,),
+    "refresh with unknown extra claim": (Replay.log_in,),
+    "inactive: create": (Replay.log_in, Replay.deactivate),
+    "blacklist ok": (Replay.activate, Replay.log_in),
+    "set_password no auth": (Replay.log_in,),
+    "delete me missing password": (Replay.log_in, Replay.reset_password),
 }
 
 
-def _of_unknown_user(talk: Conversation, token: str) -> str:
-    return talk.world.forge.alter(token, sub=_UNKNOWN_ID, user_id=_UNKNOWN_ID)
+def _of_unknown_user(replay: Replay, token: str) -> str:
+    return replay.world.forge.alter(token, sub=_UNKNOWN_ID, user_id=_UNKNOWN_ID)
 
 
 def _content_type(body: str) -> str:
