@@ -285,7 +285,7 @@ RESPONSES: dict[str, ResponseForm] = {
     ),
     "an extension": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2;a=b\r\nok\r\n0\r\n\r\n")),
     "a trailer": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\nX: y\r\n\r\n")),
-    "a chunk size that is none": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")),
+    "a chunk size that is not a number": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")),
     "chunks without an end": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n"), closes=True),
     # --- responses without a body (6.3) ---
     "HEAD": ResponseForm(_ok(_LENGTH, body=b""), "HEAD"),
@@ -305,7 +305,7 @@ RESPONSES: dict[str, ResponseForm] = {
     "102 before": ResponseForm(b"HTTP/1.1 102 Processing\r\n\r\n" + _ok(_LENGTH)),
     "103 before": ResponseForm(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + _ok(_LENGTH)),
     "103 with a length before": ResponseForm(b"HTTP/1.1 103 Early Hints\r\nContent-Length: 2\r\n\r\n" + _ok(_LENGTH)),
-    "101 that nobody asked for": ResponseForm(
+    "an unsolicited 101": ResponseForm(
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw", closes=True
     ),
 }
