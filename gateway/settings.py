@@ -88,7 +88,7 @@ class GatewaySettings(RoutesSettings):
     auth_ca_file: str = ""
     auth_client_cert_file: str = ""
     auth_client_key_file: str = ""
-    """TLS files for an https:// AUTH_URL, as ca_file, client_cert_file and client_key_file of an upstream."""
+    """TLS files for an https:// AUTH_URL, like ca_file, client_cert_file and client_key_file of an upstream."""
     redis_url: SecretStr
     peer_secret: StrongSecret
     token_issuer: str = DEFAULT_ISSUER
@@ -115,6 +115,7 @@ class GatewaySettings(RoutesSettings):
     """`max-age` of Strict-Transport-Security in seconds; 0 omits the header."""
     hsts_include_subdomains: bool = False
     gateway_internal_bind: str = ""
+    """Where the internal endpoints listen; see ServingSettings."""
     gateway_forward_auth: Exposure = "internal"
     """Where /forward-auth is served; its responses carry identity assertions."""
     gateway_notice: Annotated[float, Field(ge=0, le=20)] = 1
@@ -129,9 +130,10 @@ class GatewaySettings(RoutesSettings):
     """Maximum bytes of a request's path and query; more are answered 414."""
     websocket_idle: Annotated[float, Field(ge=1, le=86_400)] = 300
     """Seconds without a message in either direction after which a WebSocket is closed."""
-    access_log: Annotated[int, BeforeValidator(_sampling_interval)] = True
+    access_log: Annotated[int, BeforeValidator(_sampling_interval)] = 1
     """One in this many successful requests is logged, and every refused or failed one; 0 turns the log off."""
     rate_limits: bool = True
+    """Off turns all rate limits of routes and of /session/ off."""
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
     """Maximum rate of requests to /session/ from one address."""
 

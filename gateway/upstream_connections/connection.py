@@ -43,11 +43,11 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_request_sent",
         "_requests_left",
         "_response_head_cache",
         "_reused",
         "_unexpected_bodies",
+        "_whole_request_sent",
         "_write_coalescer",
         "_write_paused",
         "body_received_at",
@@ -70,10 +70,11 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._response_head_cache = response_head_cache
         self._write_coalescer = write_coalescer
         self._unexpected_bodies = unexpected_bodies
-        self._request_sent = self._reused = self._write_paused = False
+        self._whole_request_sent = self._reused = self._write_paused = False
         self._requests_left = max_requests
+        """Requests that may still be sent; negative if there is no limit."""
         self.request_written = False
-        """Whether the exchange's request was written. Bytes that arrive before that end the connection."""
+        """Whether the head of the current request was written. Bytes that arrive before that end the connection."""
         self.idle_since = 0.0
         """Loop time at which the latest exchange ended."""
         self.body_received_at = 0.0
@@ -93,7 +94,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             raise UpstreamFailed("stale")
         self._is_head_request = method == "HEAD"
         self._keep_cookies = keep_cookies
-        self._request_sent = whole
+        self._whole_request_sent = whole
         self._reading_head = True
         self._keeps_alive = self._upgrade_allowed = self.complete = self.has_url_fields = False
         self._raw_headers = []
@@ -110,7 +111,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._transport.write(request)
 
     def _start_checked(self, transport: asyncio.Transport, request: bytes, *, whole: bool) -> None:
-        # The previous response must not have a body. The service may have sent one since the loop last read.
+        """Send a request only if no bytes have arrived: the previous response must not have a body."""
         self.is_bodiless = False
         if whole:
             self._write_coalescer.put_checked(self._loop, self, transport, request)
@@ -145,7 +146,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
 
     def mark_request_sent(self, read_timeout: float) -> None:
         """Record that the whole body of the request was sent, and start the read timeout (seconds)."""
-        self._request_sent = True
+        self._whole_request_sent = True
         if self._waiter is not None:
             self.read_deadline = self._deadline(read_timeout)
 
@@ -168,7 +169,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self.complete
             and self._requests_left != 0
             and now < self.retires_at
-            and self._request_sent
+            and self._whole_request_sent
             and self._keeps_alive
             and self._failure is None
             and not self._chunks

@@ -59,10 +59,11 @@ class ConnectionPool:
         self._unexpected_bodies = UnexpectedBodies(address.name)
         self._connecting = 0
         self._connect_deadlines: dict[asyncio.Timeout, float] = {}
-        """Loop time by which each connection that is being made must be established."""
+        """Loop time by which each connection in progress must be established."""
         self._last_response_at = float("-inf")
         """Loop time of the latest response on the connections that have left the pool."""
         self._idle: list[UpstreamConnection] = []
+        """In the order of their release."""
         self._quarantined: deque[UpstreamConnection] = deque()
         self._in_use: set[UpstreamConnection] = set()
 
@@ -71,7 +72,7 @@ class ConnectionPool:
         """Return the number of exchanges in progress."""
         return len(self._in_use) + self._connecting
 
-    # --- connections in and out --------------------------------------------------------------------------------
+    # --- acquiring and releasing connections -------------------------------------------------------------------
 
     def take_idle(self, now: float, max_idle: float) -> UpstreamConnection | None:
         """Return an open connection that was idle for at most `max_idle` seconds at the loop time `now`, or None."""
@@ -213,8 +214,8 @@ class ConnectionPool:
         """Enforce the deadlines that lie before the loop time `now`, and close expired idle connections."""
         for connection in tuple(self._in_use):
             connection.enforce_deadlines(now)
-        overdue = [timeout for timeout, deadline in self._connect_deadlines.items() if now > deadline]
-        for connect_timeout in overdue:
+        expired = [timeout for timeout, deadline in self._connect_deadlines.items() if now > deadline]
+        for connect_timeout in expired:
             del self._connect_deadlines[connect_timeout]
             connect_timeout.reschedule(now)
         self._end_quarantines(now)
@@ -222,7 +223,7 @@ class ConnectionPool:
 
     def _close_expired(self, now: float) -> None:
         excess = len(self._idle) - MAX_KEEPALIVE_CONNECTIONS
-        oldest = self._idle[0] if self._idle else None  # connections are idle in the order of their release
+        oldest = self._idle[0] if self._idle else None
         if oldest is None or (excess <= 0 and now - oldest.idle_since <= KEEPALIVE_EXPIRY and oldest.is_open):
             return
         for index, connection in enumerate(self._idle):
