@@ -65,7 +65,9 @@ class AuthSettings(Settings):
     session_lifetime: Annotated[int, Field(ge=1)] = 31_536_000
     """The absolute lifetime of a session, from its log-in. It is never extended."""
     refresh_grace: Annotated[int, Field(ge=0, le=600)] = 10
+    """Seconds for which a used refresh token still returns its successor."""
     refresh_confirm: bool = True
+    """Whether a used refresh token stays valid until its successor has been used (confirm on first use)."""
 
     max_sessions_per_user: Annotated[int, Field(ge=0)] = 0
     """A log-in ends the oldest sessions beyond this number; 0 is no limit."""
@@ -77,6 +79,7 @@ class AuthSettings(Settings):
     login_failures_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
     """Failed log-ins of one account from all addresses together, without addresses from which it has logged in."""
     login_failures_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(300, 300)
+    """Failed log-ins of all accounts from one address."""
     registrations_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(20, 3_600)
     registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
 

@@ -54,16 +54,17 @@ def test_the_minimum_length_can_be_set() -> None:
 
 
 @pytest.fixture(scope="module")
-def cheap() -> Passwords:
+def passwords() -> Passwords:
+    """Return a Passwords with a low hash cost, so that tests are fast."""
     return Passwords(CHEAP, max_running=2, max_waiting=1)
 
 
-def test_a_password_verifies_only_against_its_own_hash(cheap: Passwords) -> None:
-    stored = cheap.hash("pässwörter")
-    assert cheap.verify("pässwörter", stored)
-    assert not cheap.verify("Pässwörter", stored)
-    assert not cheap.verify("nobody has this password", None)
-    assert not cheap.verify("pässwörter", "no hash at all")
+def test_a_password_verifies_only_against_its_own_hash(passwords: Passwords) -> None:
+    stored = passwords.hash("pässwörter")
+    assert passwords.verify("pässwörter", stored)
+    assert not passwords.verify("Pässwörter", stored)
+    assert not passwords.verify("nobody has this password", None)
+    assert not passwords.verify("pässwörter", "no hash at all")
 
 
 COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
@@ -73,25 +74,25 @@ COMPOSED, DECOMPOSED = "p\u00e4ssw\u00f6rter", "pa\u0308sswo\u0308rter"
     ("set_password", "entered"),
     [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("\uff50\u00e4ssw\u00f6rter", COMPOSED)],
 )
-def test_a_password_verifies_in_every_unicode_form(cheap: Passwords, set_password: str, entered: str) -> None:
+def test_a_password_verifies_in_every_unicode_form(passwords: Passwords, set_password: str, entered: str) -> None:
     """NIST SP 800-63B: keyboards and systems compose letters differently."""
-    assert cheap.verify(entered, cheap.hash(set_password))
+    assert passwords.verify(entered, passwords.hash(set_password))
 
 
-def test_a_hash_without_normalization_verifies_the_entered_password(cheap: Passwords) -> None:
+def test_a_hash_without_normalization_verifies_the_entered_password(passwords: Passwords) -> None:
     """The result tells the caller to replace the hash."""
     stored = argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()
-    with cheap.verifying(DECOMPOSED, stored) as pending:
+    with passwords.verifying(DECOMPOSED, stored) as pending:
         assert pending.result() == PasswordCheck(is_right=True, needs_rehash=True)
-    with cheap.verifying(COMPOSED, cheap.hash(DECOMPOSED)) as pending:
+    with passwords.verifying(COMPOSED, passwords.hash(DECOMPOSED)) as pending:
         assert pending.result() == PasswordCheck(is_right=True)
 
 
 def test_the_time_of_a_verification_depends_only_on_the_entered_password(
-    cheap: Passwords, monkeypatch: pytest.MonkeyPatch
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number of verified hashes is the same without a hash and with a hash of either Unicode form."""
-    hashes = [None, cheap.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
+    hashes = [None, passwords.hash(COMPOSED), argon2id.str(DECOMPOSED.encode(), opslimit=1, memlimit=8192).decode()]
     verified: list[bytes] = []
     verify = argon2id.verify
 
@@ -103,7 +104,7 @@ def test_the_time_of_a_verification_depends_only_on_the_entered_password(
     for password, times in ((DECOMPOSED, 2), (COMPOSED, 1), ("wrong", 1), ("wro\u0308ng", 2)):
         for stored in hashes:
             verified.clear()
-            cheap.verify(password, stored)
+            passwords.verify(password, stored)
             assert len(verified) == times
 
 
@@ -111,8 +112,8 @@ def test_a_common_password_is_refused_in_any_case_and_unicode_form() -> None:
     assert RULES.complaints("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "a@b.co") == [COMMON]
 
 
-def test_two_hashes_of_one_password_differ(cheap: Passwords) -> None:
-    assert cheap.hash("the same") != cheap.hash("the same")
+def test_two_hashes_of_one_password_differ(passwords: Passwords) -> None:
+    assert passwords.hash("the same") != passwords.hash("the same")
 
 
 def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
@@ -120,10 +121,10 @@ def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
     assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
+def test_a_hash_of_another_cost_is_outdated(passwords: Passwords) -> None:
     costlier = Passwords(HashCost(time=2, memory=8), max_running=1, max_waiting=0)
-    assert not cheap.is_outdated(cheap.hash("x"))
-    assert costlier.is_outdated(cheap.hash("x"))
+    assert not passwords.is_outdated(passwords.hash("x"))
+    assert costlier.is_outdated(passwords.hash("x"))
 
 
 @pytest.mark.parametrize(
@@ -133,10 +134,10 @@ def test_a_hash_of_another_cost_is_outdated(cheap: Passwords) -> None:
         "$argon2id$v=19$m=16,t=1,p=2$RKyhtt/FCRLPAMo8U7sI6A$9DPXvng43bHR0FQO0mzt0GTG1lgsTIkiHFyZFQFoC8A",
     ],
 )
-def test_hashes_of_other_libraries_are_verified(cheap: Passwords, stored: str) -> None:
+def test_hashes_of_other_libraries_are_verified(passwords: Passwords, stored: str) -> None:
     """argon2-cffi 25.1 made both hashes, the second one with two lanes."""
-    assert cheap.verify("password", stored)
-    assert not cheap.verify("passwort", stored)
+    assert passwords.verify("password", stored)
+    assert not passwords.verify("passwort", stored)
 
 
 def test_an_unknown_account_costs_the_same_work_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_only_a_keyed_hash_is_kept_of_an_unknown_account_name(ann: Person, datab
     assert b"my-secret-password" not in database.read_bytes().lower()
 
 
-def test_a_user_reads_only_the_trail_of_the_own_account(ann: Person, bob: Person) -> None:
+def test_a_user_reads_only_the_trail_of_their_own_account(ann: Person, bob: Person) -> None:
     Person(bob.client, bob.email, "wrong").log_in()
     assert events(ann) == ["login_ok"]
     assert events(bob) == ["login_failed", "login_ok"]

@@ -84,7 +84,7 @@ def test_an_exchange_returns_a_new_token_of_the_same_session(
     assert second | {"access": ""} == first | {"access": ""}
 
 
-def test_an_unknown_handle_has_no_session(gateway: Gateway) -> None:
+def test_an_unknown_handle_is_refused_as_an_ended_session(gateway: Gateway) -> None:
     answer = gateway.exchange("never opened")
     assert answer.status_code == 404
     assert answer.json is not None

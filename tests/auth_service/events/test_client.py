@@ -13,7 +13,7 @@ from auth_service.events.client import (
 BROWSER = Client("a browser", "203.0.113.7")
 
 
-def test_a_requests_client_is_its_user_agent_and_address(app: Flask) -> None:
+def test_the_client_of_a_request_is_its_user_agent_and_address(app: Flask) -> None:
     environ = {"REMOTE_ADDR": "192.0.2.7"}
     with app.test_request_context("/", headers={"User-Agent": "a phone"}, environ_base=environ):
         assert client_of_request() == Client("a phone", "192.0.2.7")

@@ -43,7 +43,7 @@ def test_the_retention_of_audit_records_can_be_set(make_app: MakeApp, clock: Mov
     assert parts.retention.run_once() == 1
 
 
-def test_batches_are_small_and_a_run_is_bounded(
+def test_a_run_deletes_a_limited_number_of_rows_in_batches(
     parts: Services, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 10)

@@ -1,4 +1,4 @@
-"""Refreshing a session in the store: the decision is written, and repeated if another request was first."""
+"""Refreshing a session: the decision is stored, and made again if another request changed the session first."""
 
 from collections.abc import Callable
 from uuid import UUID, uuid4

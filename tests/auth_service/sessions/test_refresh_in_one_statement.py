@@ -65,7 +65,7 @@ def test_a_refresh_is_one_statement_and_one_redis_read(
 def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
     client: FlaskClient, clock: MovableClock, redis: Redis, database: object, ann: Person, operator: Operator
 ) -> None:
-    """Nor does a refresh add an audit record."""
+    """Refreshes add no audit record either."""
     people = [ann] + [Person(client, ann.email) for _ in range(4)]
     for person in people[1:]:
         person.log_in()
@@ -123,6 +123,7 @@ def test_the_statement_rotates_if_and_only_if_the_policy_does(
 
 @pytest.fixture
 def short_idle(make_app: MakeApp) -> Iterator[Services]:
+    """The services of an application with an idle lifetime of 1000 seconds."""
     app = make_app(REFRESH_TOKEN_LIFETIME="1000")
     with app.app_context():
         yield app.extensions["sallyport-auth"]

@@ -46,7 +46,7 @@ class ReportedHistories(Histories):
     @precondition(lambda self: self.unreported)
     @rule(data=st.data())
     def a_report_is_lost(self, data: st.DataObject) -> None:
-        """Lose a batch with the worker of the gateway that expected it."""
+        """Lose a batch with the worker of the gateway that held it."""
         self.unreported.remove(data.draw(st.sampled_from(self.unreported)))
 
 
@@ -54,7 +54,9 @@ ReportedHistories.TestCase.settings = settings(max_examples=150, stateful_step_c
 TestReportedHistories = ReportedHistories.TestCase
 
 IDLE, ABSOLUTE = 1000.0, 2600.0
-RECORDED_EVERY = 60.0
+"""The idle and the absolute lifetime of a session in seconds."""
+RENEW_AFTER = 60.0
+"""Seconds of use that the service need not record."""
 
 
 @dataclass
@@ -64,16 +66,16 @@ class ExpectedSession:
     sid: str
     opened_at: float
     used_at: float
-    ended: bool = False
+    has_ended: bool = False
 
     def must_live(self, now: float) -> bool:
-        """Return whether it was used too recently to have expired by idle time."""
+        """Return whether it has not ended and cannot have expired: a use may be up to a minute unrecorded."""
         is_young = now - self.opened_at < ABSOLUTE
-        return not self.ended and is_young and now - self.used_at < IDLE - RECORDED_EVERY
+        return not self.has_ended and is_young and now - self.used_at < IDLE - RENEW_AFTER
 
     def must_have_ended(self, now: float) -> bool:
         """Return whether it has ended or expired."""
-        return self.ended or now - self.used_at >= IDLE or now - self.opened_at >= ABSOLUTE
+        return self.has_ended or now - self.used_at >= IDLE or now - self.opened_at >= ABSOLUTE
 
 
 @pytest.fixture
@@ -114,7 +116,7 @@ def test_a_browser_session_lives_while_it_is_used_and_ends_on_time(
             case "end":
                 assert gateway.end(handle).status_code == 204
                 if session:
-                    session.ended = True
+                    session.has_ended = True
             case "report":
                 sid = session.sid if session else "0" * 32
                 assert gateway.report((sid, 0), (sid, 7)).status_code == 204
@@ -125,4 +127,4 @@ def test_a_browser_session_lives_while_it_is_used_and_ends_on_time(
                 if session and is_accepted:
                     session.used_at = clock()
                 elif session:
-                    session.ended = True  # a session that was refused once stays refused
+                    session.has_ended = True  # a session that was refused once stays refused

@@ -111,7 +111,7 @@ def test_a_revocation_of_expired_tokens_is_not_republished(
 
 
 def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services) -> None:
-    """Old records are deleted. A clock of this process that is ten years ahead deletes no others."""
+    """A clock of this process that is ten years ahead deletes no record that is needed."""
     redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1", "until": "301"}, id="1-1")
     for number in range(200):
         redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1", "until": "301"}, id=f"{number + 2}-1")

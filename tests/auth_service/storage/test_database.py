@@ -56,7 +56,7 @@ def app_without_tables(make_app: MakeApp, tmp_path: Path) -> Flask:
 def test_without_a_database_every_endpoint_answers_503_with_retry_after(
     app_without_tables: Flask, ann: Person
 ) -> None:
-    """503 and never 401: the client's tokens are valid."""
+    """Never 401, because the client's tokens are valid."""
     person = Person(app_without_tables.test_client(), ann.email, access=ann.access, refresh=ann.refresh)
     for answer in (
         person.register(),

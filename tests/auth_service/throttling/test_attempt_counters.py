@@ -11,9 +11,9 @@ from auth_service.redis_client import RedisClient
 from auth_service.throttling.attempt_counters import AttemptCounters, Counter
 from chassis.rates import Rate
 
-FEW, MANY = Counter(Rate(3, 60), ("few",)), Counter(Rate(9, 60), ("many",))
+LIMIT_3, LIMIT_9 = Counter(Rate(3, 60), ("limit 3",)), Counter(Rate(9, 60), ("limit 9",))
 TRUST = Counter(Rate(1, 60), ("trust",))
-UNLESS_TRUSTED = Counter(FEW.rate, FEW.name, TRUST)
+UNLESS_TRUSTED = Counter(LIMIT_3.rate, LIMIT_3.name, TRUST)
 
 
 @pytest.fixture(params=["with Redis", "without Redis"])
@@ -29,54 +29,54 @@ def admitted(attempt_counters: AttemptCounters, *counters: Counter, times: int) 
 
 
 def test_as_many_attempts_are_admitted_as_the_rate_allows(counters: AttemptCounters) -> None:
-    assert admitted(counters, FEW, times=5) == 3
-    assert 1 <= counters.admit(FEW).wait_seconds <= 60
+    assert admitted(counters, LIMIT_3, times=5) == 3
+    assert 1 <= counters.admit(LIMIT_3).wait_seconds <= 60
 
 
 def test_an_attempt_that_one_counter_refuses_is_not_counted(counters: AttemptCounters) -> None:
-    assert admitted(counters, MANY, FEW, times=20) == 3
-    assert admitted(counters, MANY, times=20) == 6
+    assert admitted(counters, LIMIT_9, LIMIT_3, times=20) == 3
+    assert admitted(counters, LIMIT_9, times=20) == 6
 
 
 def test_parallel_attempts_do_not_exceed_the_rate(counters: AttemptCounters) -> None:
     with ThreadPoolExecutor(16) as pool:
-        admissions = sum(pool.map(lambda _: admitted(counters, FEW, MANY, times=4), range(16)))
+        admissions = sum(pool.map(lambda _: admitted(counters, LIMIT_3, LIMIT_9, times=4), range(16)))
     assert admissions == 3
 
 
 def test_a_decremented_attempt_may_be_repeated(counters: AttemptCounters) -> None:
-    admission = [counters.admit(MANY, FEW) for _ in range(3)][-1]
-    assert list(admission.counted_by) == [MANY, FEW]
+    admission = [counters.admit(LIMIT_9, LIMIT_3) for _ in range(3)][-1]
+    assert list(admission.counted_by) == [LIMIT_9, LIMIT_3]
     counters.decrement(admission.counted_by)
-    assert admitted(counters, MANY, FEW, times=5) == 1
+    assert admitted(counters, LIMIT_9, LIMIT_3, times=5) == 1
 
 
 def test_a_waived_counter_neither_counts_nor_refuses(counters: AttemptCounters) -> None:
-    counters.update(reset=[FEW], set_to_one=[TRUST])
-    assert list(counters.admit(MANY, UNLESS_TRUSTED).counted_by) == [MANY]
+    counters.update(reset=[LIMIT_3], set_to_one=[TRUST])
+    assert list(counters.admit(LIMIT_9, UNLESS_TRUSTED).counted_by) == [LIMIT_9]
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
-    assert admitted(counters, FEW, times=9) == 3
+    assert admitted(counters, LIMIT_3, times=9) == 3
     assert admitted(counters, UNLESS_TRUSTED, times=9) == 9
 
 
 def test_update_resets_one_counter_and_decrements_another(counters: AttemptCounters) -> None:
-    assert admitted(counters, FEW, times=3) == 3
-    assert admitted(counters, MANY, times=9) == 9
-    counters.update(reset=[FEW], decremented=[MANY], set_to_one=[TRUST])
-    assert admitted(counters, FEW, times=9) == 3
-    assert admitted(counters, MANY, times=9) == 1
+    assert admitted(counters, LIMIT_3, times=3) == 3
+    assert admitted(counters, LIMIT_9, times=9) == 9
+    counters.update(reset=[LIMIT_3], decremented=[LIMIT_9], set_to_one=[TRUST])
+    assert admitted(counters, LIMIT_3, times=9) == 3
+    assert admitted(counters, LIMIT_9, times=9) == 1
 
 
 def test_every_key_expires(valkey: str, redis: Redis) -> None:
     """Also the keys of counters that are decremented or updated after their window has ended."""
     redis_client = RedisClient(valkey)
     counters = AttemptCounters(redis_client)
-    other = Counter(MANY.rate, ("other",))
-    counters.admit(MANY)
-    counters.decrement([FEW])
-    counters.update(reset=[Counter(FEW.rate, ("failed",))], decremented=[other], set_to_one=[TRUST])
-    counters.decrement([FEW])
+    other = Counter(LIMIT_9.rate, ("other",))
+    counters.admit(LIMIT_9)
+    counters.decrement([LIMIT_3])
+    counters.update(reset=[Counter(LIMIT_3.rate, ("failed",))], decremented=[other], set_to_one=[TRUST])
+    counters.decrement([LIMIT_3])
     redis_client.close()
     lifetimes = {name: redis.ttl(name) for name in redis.scan_iter()}
-    assert set(lifetimes) == {counter.key for counter in (MANY, FEW, other, TRUST)}
+    assert set(lifetimes) == {counter.key for counter in (LIMIT_9, LIMIT_3, other, TRUST)}
     assert all(0 < seconds <= 60 for seconds in lifetimes.values())

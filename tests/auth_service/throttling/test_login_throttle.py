@@ -1,4 +1,7 @@
-"""Guessing is throttled and its victims are not. A real Redis counts, by its own clock."""
+"""The log-in throttle stops password guessing, and owners of accounts can still log in.
+
+A real Redis counts, by its own clock.
+"""
 
 import re
 import time
@@ -20,13 +23,17 @@ from tests.clocks import MovableClock
 
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 ANN = "ann@example.org"
-FEW = {"LOGIN_FAILURES": "3/hour", "LOGIN_FAILURES_PER_ACCOUNT": "6/hour", "LOGIN_FAILURES_PER_ADDRESS": "9/hour"}
+LOW_LIMITS = {
+    "LOGIN_FAILURES": "3/hour",
+    "LOGIN_FAILURES_PER_ACCOUNT": "6/hour",
+    "LOGIN_FAILURES_PER_ADDRESS": "9/hour",
+}
 
 
 @pytest.fixture
-def few(make_app: MakeApp) -> FlaskClient:
-    """A client of a service with small limits where ann is registered."""
-    client = make_app(**FEW).test_client()
+def limited_client(make_app: MakeApp) -> FlaskClient:
+    """A client of a service with low limits, at which ann is registered."""
+    client = make_app(**LOW_LIMITS).test_client()
     assert Person(client).register().status_code == 201
     return client
 
@@ -61,14 +68,14 @@ def rows(database: Path, event: str) -> int:
     return count
 
 
-def test_after_too_many_failures_even_the_right_password_is_refused(few: FlaskClient) -> None:
-    assert fail(few, 3) == [401, 401, 401]
-    assert_throttled(log_in(few, PASSWORD))
+def test_after_too_many_failures_even_the_right_password_is_refused(limited_client: FlaskClient) -> None:
+    assert fail(limited_client, 3) == [401, 401, 401]
+    assert_throttled(log_in(limited_client, PASSWORD))
 
 
-def test_an_unknown_account_is_throttled_like_a_known_one(few: FlaskClient) -> None:
-    known = [log_in(few, "wrong") for _ in range(5)]
-    unknown = [log_in(few, "wrong", ELSEWHERE, "nobody@example.org") for _ in range(5)]
+def test_an_unknown_account_is_throttled_like_a_known_one(limited_client: FlaskClient) -> None:
+    known = [log_in(limited_client, "wrong") for _ in range(5)]
+    unknown = [log_in(limited_client, "wrong", ELSEWHERE, "nobody@example.org") for _ in range(5)]
     assert [answer.status_code for answer in unknown] == [answer.status_code for answer in known]
     assert known[0].data == unknown[0].data
     assert known[-1].json is not None
@@ -77,89 +84,97 @@ def test_an_unknown_account_is_throttled_like_a_known_one(few: FlaskClient) -> N
     assert set(known[-1].headers.keys()) == set(unknown[-1].headers.keys())
 
 
-def test_spellings_of_one_e_mail_address_count_as_one_account(few: FlaskClient) -> None:
+def test_spellings_of_one_e_mail_address_count_as_one_account(limited_client: FlaskClient) -> None:
     for spelling in (ANN, ANN.upper(), "Ann@Example.org"):
-        assert fail(few, 1, email=spelling) == [401]
-    assert_throttled(log_in(few, PASSWORD))
+        assert fail(limited_client, 1, email=spelling) == [401]
+    assert_throttled(log_in(limited_client, PASSWORD))
 
 
-def test_an_attacker_does_not_lock_the_owner_out(few: FlaskClient) -> None:
-    fail(few, 20)
-    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+def test_an_attacker_does_not_lock_the_owner_out(limited_client: FlaskClient) -> None:
+    fail(limited_client, 20)
+    assert log_in(limited_client, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_guesses_from_many_addresses_are_refused_except_from_trusted_ones(few: FlaskClient) -> None:
+def test_guesses_from_many_addresses_are_refused_except_from_trusted_ones(limited_client: FlaskClient) -> None:
     """So the owner of the account can still log in from an address that the account trusts."""
-    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
-    statuses = [status for number in range(10) for status in fail(few, 2, f"192.0.2.{number}")]
+    assert log_in(limited_client, PASSWORD, ELSEWHERE).status_code == 200
+    statuses = [status for number in range(10) for status in fail(limited_client, 2, f"192.0.2.{number}")]
     assert statuses == [401] * 6 + [429] * 14
-    assert_throttled(log_in(few, PASSWORD, HERE))
-    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+    assert_throttled(log_in(limited_client, PASSWORD, HERE))
+    assert log_in(limited_client, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_one_password_on_many_accounts_is_throttled_by_address(few: FlaskClient) -> None:
-    statuses = [status for number in range(6) for status in fail(few, 2, HERE, f"user{number}@example.org")]
+def test_one_password_on_many_accounts_is_throttled_by_address(limited_client: FlaskClient) -> None:
+    statuses = [
+        status for number in range(6) for status in fail(limited_client, 2, HERE, f"user{number}@example.org")
+    ]
     assert statuses == [401] * 9 + [429] * 3
-    assert_throttled(log_in(few, PASSWORD))
-    assert log_in(few, PASSWORD, ELSEWHERE).status_code == 200
+    assert_throttled(log_in(limited_client, PASSWORD))
+    assert log_in(limited_client, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_an_attacker_cannot_reset_the_failures_of_an_address_with_an_own_account(few: FlaskClient) -> None:
+def test_an_attacker_cannot_reset_the_failures_of_an_address_with_their_own_account(
+    limited_client: FlaskClient,
+) -> None:
     """A log-in resets the failures of its account, not those of its address."""
     for number in range(9):
-        assert log_in(few, PASSWORD).status_code == 200
-        assert fail(few, 1, HERE, f"user{number}@example.org") == [401]
-    assert_throttled(log_in(few, "wrong", HERE, "user10@example.org"))
+        assert log_in(limited_client, PASSWORD).status_code == 200
+        assert fail(limited_client, 1, HERE, f"user{number}@example.org") == [401]
+    assert_throttled(log_in(limited_client, "wrong", HERE, "user10@example.org"))
 
 
-def test_a_success_resets_the_failures(few: FlaskClient) -> None:
+def test_a_success_resets_the_failures(limited_client: FlaskClient) -> None:
     for _ in range(4):
-        assert fail(few, 2) == [401, 401]
-        assert log_in(few, PASSWORD).status_code == 200
-    assert fail(few, 1) == [401]
+        assert fail(limited_client, 2) == [401, 401]
+        assert log_in(limited_client, PASSWORD).status_code == 200
+    assert fail(limited_client, 1) == [401]
 
 
-def test_successes_are_not_counted(few: FlaskClient) -> None:
-    assert {log_in(few, PASSWORD).status_code for _ in range(30)} == {200}
+def test_successes_are_not_counted(limited_client: FlaskClient) -> None:
+    assert {log_in(limited_client, PASSWORD).status_code for _ in range(30)} == {200}
 
 
-def test_an_honest_refresh_is_never_throttled(few: FlaskClient) -> None:
-    tokens = log_in(few, PASSWORD).json
+def test_an_honest_refresh_is_never_throttled(limited_client: FlaskClient) -> None:
+    tokens = log_in(limited_client, PASSWORD).json
     assert tokens is not None
-    fail(few, 20)
+    fail(limited_client, 20)
     refresh = tokens["refresh"]
     for _ in range(30):
-        answer = few.post("/auth/jwt/refresh/", json={"refresh": refresh}, headers={"X-Forwarded-For": HERE})
+        answer = limited_client.post(
+            "/auth/jwt/refresh/", json={"refresh": refresh}, headers={"X-Forwarded-For": HERE}
+        )
         assert answer.status_code == 200
         assert answer.json is not None
         refresh = answer.json["refresh"]
 
 
-def test_ipv6_clients_are_counted_by_their_64_bit_prefix(few: FlaskClient) -> None:
+def test_ipv6_clients_are_counted_by_their_64_bit_prefix(limited_client: FlaskClient) -> None:
     for interface in range(3):
-        assert fail(few, 1, f"2001:db8:1:2::{interface}") == [401]
-    assert_throttled(log_in(few, PASSWORD, "2001:db8:1:2:ffff::1"))
-    assert log_in(few, PASSWORD, "2001:db8:1:3::1").status_code == 200
+        assert fail(limited_client, 1, f"2001:db8:1:2::{interface}") == [401]
+    assert_throttled(log_in(limited_client, PASSWORD, "2001:db8:1:2:ffff::1"))
+    assert log_in(limited_client, PASSWORD, "2001:db8:1:3::1").status_code == 200
 
 
-def test_only_the_accounts_limit_applies_to_an_unknown_address(few: FlaskClient) -> None:
+def test_only_the_accounts_limit_applies_to_an_unknown_address(limited_client: FlaskClient) -> None:
     """Behind a Unix socket every client is unknown: the failures of one account must not affect the others."""
-    assert fail(few, 7, "unknown") == [401] * 6 + [429]
-    assert log_in(few, PASSWORD, "unknown", "bob@example.org").status_code == 401
+    assert fail(limited_client, 7, "unknown") == [401] * 6 + [429]
+    assert log_in(limited_client, PASSWORD, "unknown", "bob@example.org").status_code == 401
 
 
-def test_a_browser_login_is_throttled_by_the_browsers_address(few: FlaskClient, clock: MovableClock) -> None:
+def test_a_browser_login_is_throttled_by_the_browsers_address(
+    limited_client: FlaskClient, clock: MovableClock
+) -> None:
     """The gateway sends the request; its own address would be the same for all browsers."""
-    gateway = Gateway(few, clock)
+    gateway = Gateway(limited_client, clock)
     assert [gateway.open("h", password="wrong").status_code for _ in range(3)] == [401, 401, 401]
     assert_throttled(gateway.open("h"))
     members = {"email": ANN, "password": PASSWORD, "handle_hash": hash_of("h"), "address": ELSEWHERE}
     assert gateway.call(SESSIONS_PATH, **members).status_code == 200
 
 
-def test_wrong_passwords_of_a_logged_in_user_are_counted_too(few: FlaskClient) -> None:
+def test_wrong_passwords_of_a_logged_in_user_are_counted_too(limited_client: FlaskClient) -> None:
     """A stolen access token allows no further guesses of the password, in a deletion or a password change."""
-    ann = Person(few)
+    ann = Person(limited_client)
     ann.log_in()
     for _ in range(3):
         assert ann.call("DELETE", "/auth/users/me/", json={"current_password": "wrong"}).status_code == 400
@@ -167,14 +182,14 @@ def test_wrong_passwords_of_a_logged_in_user_are_counted_too(few: FlaskClient) -
     assert_throttled(ann.set_password("An0ther-good-one"))
 
 
-def test_parallel_guesses_do_not_exceed_the_limit(few: FlaskClient) -> None:
-    app = few.application
+def test_parallel_guesses_do_not_exceed_the_limit(limited_client: FlaskClient) -> None:
+    app = limited_client.application
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: log_in(app.test_client(), "wrong").status_code, range(64)))
     assert set(found) <= {401, 429, 503}
     assert 1 <= found.count(401) <= 3
-    fail(few, 3 - found.count(401))
-    assert_throttled(log_in(few, PASSWORD))
+    fail(limited_client, 3 - found.count(401))
+    assert_throttled(log_in(limited_client, PASSWORD))
 
 
 def test_registrations_are_limited_by_address_even_if_they_fail(make_app: MakeApp) -> None:
@@ -201,7 +216,7 @@ def test_registrations_of_one_e_mail_address_are_limited(make_app: MakeApp) -> N
 
 
 def test_with_rate_limits_off_nothing_is_throttled(make_app: MakeApp) -> None:
-    client = make_app(**FEW, RATE_LIMITS="off", REGISTRATIONS_PER_ADDRESS="1/hour").test_client()
+    client = make_app(**LOW_LIMITS, RATE_LIMITS="off", REGISTRATIONS_PER_ADDRESS="1/hour").test_client()
     assert {Person(client, f"user{number}@example.org").register().status_code for number in range(3)} == {201}
     assert fail(client, 20) == [401] * 20
 
@@ -238,9 +253,9 @@ def test_the_retention_job_deletes_surplus_failed_log_ins(make_app: MakeApp, dat
 
 
 def test_a_throttled_log_in_is_logged_and_not_stored(
-    few: FlaskClient, database: Path, capsys: pytest.CaptureFixture[str]
+    limited_client: FlaskClient, database: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fail(few, 13)
+    fail(limited_client, 13)
     assert rows(database, "login_failed") == 3
     assert rows(database, "login_throttled") == 0
     output = capsys.readouterr().out
@@ -253,32 +268,32 @@ def test_a_throttled_log_in_is_logged_and_not_stored(
 
 @pytest.mark.parametrize("url", ["unix:///nonexistent/redis.sock"])
 def test_without_redis_each_worker_counts_alone(make_app: MakeApp, url: str) -> None:
-    client = make_app(**FEW, REDIS_URL=url).test_client()
+    client = make_app(**LOW_LIMITS, REDIS_URL=url).test_client()
     Person(client).register()
     assert fail(client, 5) == [401, 401, 401, 429, 429]
     assert log_in(client, PASSWORD, ELSEWHERE).status_code == 200
 
 
-def test_two_workers_share_their_counters(make_app: MakeApp, few: FlaskClient) -> None:
-    other = make_app(**FEW).test_client()
-    assert fail(few, 2) + fail(other, 1) == [401, 401, 401]
-    for worker in (few, other):
+def test_two_workers_share_their_counters(make_app: MakeApp, limited_client: FlaskClient) -> None:
+    other = make_app(**LOW_LIMITS).test_client()
+    assert fail(limited_client, 2) + fail(other, 1) == [401, 401, 401]
+    for worker in (limited_client, other):
         assert_throttled(log_in(worker, PASSWORD))
 
 
 def test_an_operator_can_reset_a_counter_by_the_hash_in_the_log(
-    few: FlaskClient, redis: Redis, capsys: pytest.CaptureFixture[str]
+    limited_client: FlaskClient, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command is in docs/operations.md."""
-    fail(few, 4)
+    fail(limited_client, 4)
     account_hashes = re.findall(r"login_throttled.*?account=([0-9a-f]{32})", capsys.readouterr().out)
     for key in redis.scan_iter(f"tries:*/{account_hashes[0]}/*"):
         redis.delete(key)
-    assert log_in(few, PASSWORD).status_code == 200
+    assert log_in(limited_client, PASSWORD).status_code == 200
 
 
-def test_the_keys_of_counters_expire_and_contain_no_e_mail_address(few: FlaskClient, redis: Redis) -> None:
-    fail(few, 1)
+def test_the_keys_of_counters_expire_and_contain_no_e_mail_address(limited_client: FlaskClient, redis: Redis) -> None:
+    fail(limited_client, 1)
     keys: list[str] = list(redis.scan_iter("tries:*"))
     assert keys
     assert not [key for key in keys if "ann" in key.lower()]

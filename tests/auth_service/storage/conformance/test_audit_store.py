@@ -79,7 +79,7 @@ CHANGES: dict[str, Callable[[Stores, User, Session], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_that_cannot_be_recorded_is_not_made(world: StoreWorld, change: str) -> None:
-    """Nor is an event dispatched."""
+    """No event is dispatched either."""
     ann = world.register()
     session = world.open(ann)
     world.dispatched.clear()

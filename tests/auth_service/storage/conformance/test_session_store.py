@@ -197,7 +197,7 @@ def test_a_session_ends_once(world: StoreWorld, session: Session) -> None:
     assert world.records(session.user_id)[1:] == [("logout", session.sid, {})]
 
 
-def test_an_owner_ends_only_own_sessions(world: StoreWorld, ann: User, session: Session) -> None:
+def test_an_owner_ends_only_their_own_sessions(world: StoreWorld, ann: User, session: Session) -> None:
     bob = world.register("bob@example.org")
     assert not world.stores.sessions.end(session.sid, NOW, EndReason.REVOKED_BY_OWNER, owner=bob.id)
     assert world.stores.sessions.end(session.sid, NOW, EndReason.REVOKED_BY_OWNER, owner=ann.id)
