@@ -18,7 +18,7 @@ from gateway.endpoints.session_cookie import SessionCookie
 from gateway.http.origin import AllowedOrigins
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.credentials import InvalidHandle, clear_session_cookie
-from gateway.pipeline.csrf import CUSTOM_HEADER, check_same_origin, check_same_site
+from gateway.pipeline.csrf import CUSTOM_HEADER, check_csrf, check_same_site
 
 WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine on the worker's event loop, and returns its result to the calling thread."""
@@ -108,7 +108,7 @@ class SessionEndpoints:
         return None
 
     def _check_origin(self) -> None:
-        check_same_origin(
+        check_csrf(
             request.method,
             custom_header=request.headers.get(CUSTOM_HEADER),
             origin=request.headers.get("Origin"),

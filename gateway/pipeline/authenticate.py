@@ -1,4 +1,4 @@
-"""The authenticate stage: find the client of a request by the first authenticator that applies."""
+"""The authenticate stage: authenticate a request by the first authenticator that applies."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,7 @@ from gateway.tokens.verifier import TokenVerifier
 
 
 class AuthenticateStage:
-    """Authenticates requests.
-
-    `authenticators` are in their order of precedence, and the last one always applies.
-    """
+    """Authenticates requests. `authenticators` are in order of precedence, and the last one always applies."""
 
     def __init__(self, authenticators: Sequence[Authenticator], token_verifier: TokenVerifier) -> None:
         self._authenticators = tuple(authenticators)
@@ -29,8 +26,8 @@ class AuthenticateStage:
         return next(one for one in self._authenticators if one.applies(request, credentials))
 
     def confirm(self, principal: Principal) -> None:
-        """Check the expiry and revocation of a principal that was authenticated some seconds ago. Raises Refused.
+        """Check the expiry and revocation of a principal that was authenticated before. Raises Refused: 401, 503.
 
-        A token that the gateway renews itself may have expired meanwhile: its session has not ended by that.
+        A fetched token may have expired since: the gateway can renew it, so that does not end the session.
         """
         self._token_verifier.confirm(principal.claims, may_be_expired=principal.is_fetched)

@@ -6,6 +6,6 @@ from gateway.routing.routes import Route
 
 
 def authorize(claims: AccessClaims, route: Route) -> None:
-    """Check that the claims have one of the route's roles, if it names any. Raises Refused(403). RFC 6750 3.1."""
+    """Check that the claims have a role of the route, if the route names roles. Raises Refused(403). RFC 6750 3.1."""
     if route.roles and route.roles.isdisjoint(claims.roles):
         raise Refused("insufficient_scope", "None of the roles that this route asks for was granted.")

@@ -27,13 +27,13 @@ EXPOSED = (
 MAX_CACHED_ORIGINS = 1_000
 
 _MAX_KEY_LENGTH = 300
-"""Characters of an Origin field by which it is cached. A longer field is never an origin, whatever follows them."""
+"""Characters of an Origin value in a cache key. No longer value is a valid origin, so its end does not matter."""
 
 _log = structlog.get_logger("cors")
 
 
 class Cors:
-    """Allows `allowed` origins; `max_age` is how many seconds a browser may cache the response to a preflight."""
+    """Allows the origins in `allowed`. A browser may cache the response to a preflight for `max_age` seconds."""
 
     def __init__(self, allowed: AllowedOrigins, max_age: int, request_limits: RequestLimits = DEFAULT_LIMITS) -> None:
         self._allowed = allowed
@@ -57,7 +57,7 @@ class Cors:
         own = own_origin(request.scheme, request.header(b"host"))
         result = origin.encode("ascii") if parsed in self._allowed else None
         if result is None and (parsed is None or parsed != own):
-            # Logged once per origin and worker: a page that cannot read its responses may retry endlessly.
+            # Once per origin, because the result is cached: a page that cannot read its responses may retry forever.
             reason = origin_refusal(origin, own)
             _log.info("origin_not_allowed", origin=printable(origin), request_id=request.request_id, reason=reason)
         self._results[key] = result
@@ -74,8 +74,8 @@ class Cors:
     def preflight_headers(self, request: Request, methods: Collection[str]) -> HeaderList:
         """Return the header fields of the response to a preflight; its status is 204.
 
-        `methods` are those of the path's routes; empty if there is no route, which a preflight must not reveal.
-        Raises Refused: 403 if its origin is not allowed, 400 or 431 as for every request.
+        `methods` are those of the path's routes. If it is empty, the response names all methods, because a preflight
+        must not reveal which paths have a route. Raises Refused: 403 if the origin is not allowed, 400, 431.
         """
         read_request_fields(request.headers, request.http_version, self._request_limits)
         origin, own = request.header(b"origin") or "", own_origin(request.scheme, request.header(b"host"))
@@ -87,7 +87,7 @@ class Cors:
             (b"access-control-max-age", self._max_age),
             (b"vary", b"Access-Control-Request-Method, Access-Control-Request-Headers"),
         ]
-        # All requested fields are allowed here; request_headers.py decides for each whether it is forwarded.
+        # Every field may be sent; gateway/http/request_headers.py decides which ones are forwarded.
         if requested := request.header(b"access-control-request-headers"):
             headers.append((b"access-control-allow-headers", requested.encode("latin-1")))
         return headers
@@ -102,7 +102,7 @@ def _origin_field(request: Request) -> str | None:
 
 @lru_cache(MAX_CACHED_ORIGINS)
 def cors_lines(origin: bytes, expose_headers: bytes) -> bytes:
-    """Return the lines that let pages of `origin` read a response; `expose_headers` are fields of the service."""
+    """Return the header lines that let pages of `origin` read a response, with the fields in `expose_headers` too."""
     exposed = EXPOSED + b", " + expose_headers if expose_headers else EXPOSED
     fields = (
         (b"access-control-allow-origin", origin),

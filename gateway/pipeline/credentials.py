@@ -20,7 +20,7 @@ _HANDLE = re.compile(rb"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a request presents to authenticate its client. Belongs to one request; never cached and never logged."""
+    """The credentials in one request, not verified. They are never cached and never logged."""
 
     authorization: bytes | None = None
     refresh_token: str | None = None
@@ -32,11 +32,11 @@ class Credentials:
 
 
 NO_OTHER_CREDENTIALS = Credentials()
-"""Of a request whose match is cached: it presents at most the Bearer token in `Request.token`."""
+"""The credentials of a request whose match is cached: none, besides the Bearer token in `Request.token`."""
 
 
 def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:
-    """Return the credentials in `fields`; `cookie_name` is the session cookie's."""
+    """Return the credentials in `fields`. `cookie_name` is the name of the session cookie."""
     if not fields.cookies:
         return Credentials(fields.authorization, fields.refresh_token, tickets=tickets)
     handles, others = split_cookies(fields.cookies, cookie_name)
@@ -69,7 +69,7 @@ def is_bearer(authorization: bytes | None) -> bool:
 
 
 class InvalidHandle(Exception):
-    """The session cookie's value does not have the form of a session handle."""
+    """The value of the session cookie does not have the form of a session handle."""
 
 
 def session_handle(values: Sequence[bytes]) -> str | None:

@@ -1,7 +1,8 @@
-"""CSRF protection: accept a request with the session cookie only from a page of the gateway's or an allowed origin.
+"""CSRF protection: refuse requests with the session cookie from pages of foreign origins.
 
-A browser adds the cookie to every request that a foreign page makes it send. But that page can neither add a custom
-header nor forge Origin or Sec-Fetch-Site. Unsafe methods need a custom header and one of these two.
+An origin is accepted if it is the gateway's own or one of ALLOWED_ORIGINS; any other origin is foreign. A page of a
+foreign origin can make a browser send a request with the cookie, but it can neither add a custom header nor forge
+Origin or Sec-Fetch-Site. So unsafe methods need a custom header, and one of these two.
 """
 
 from contract.problems import Refused
@@ -18,7 +19,7 @@ CUSTOM_HEADER = "X-Requested-With"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
 
 
-def check_same_origin(
+def check_csrf(
     method: str,
     *,
     custom_header: str | None,
@@ -28,9 +29,9 @@ def check_same_origin(
     host: str | None,
     allowed_origins: AllowedOrigins,
 ) -> None:
-    """Check that a request comes from a page of the gateway's or an allowed origin, or has a safe method.
+    """Check that a request has a safe method, or comes from a page of an accepted origin. Raises Refused(403).
 
-    `scheme` and `host` are those by which the client reached the gateway. Raises Refused(403).
+    `scheme` and `host` are those of the gateway's URL that the client requested.
     """
     if method in _SAFE_METHODS:
         return
@@ -52,9 +53,9 @@ def check_same_origin(
 
 
 def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_origins: AllowedOrigins) -> None:
-    """Check that `origin` is the gateway's own or allowed. Raises Refused(403), also if there is none.
+    """Check that `origin` is accepted. Raises Refused(403), also if `origin` is None.
 
-    For a WebSocket this is the only protection (RFC 6455 10.2). A foreign page may open one, and its browser adds the
+    This is the only protection of a WebSocket (RFC 6455 10.2). A foreign page may open one, and the browser adds the
     cookie. No page can add a custom header to the handshake, and not every browser adds Sec-Fetch-Site.
     """
     if origin is None:
@@ -68,8 +69,8 @@ def check_origin(origin: str | None, *, scheme: str, host: str | None, allowed_o
 def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, host: str | None) -> None:
     """Check that a log-in does not come from a page of another site. Raises Refused(403).
 
-    The session cookie is SameSite=Strict, so the browser would drop it: the log-in would seem to work and have no
-    effect. A browser without Sec-Fetch-Site is refused only if the two hosts cannot be the same site.
+    The session cookie is SameSite=Strict, so the browser of such a page would drop it, and the log-in would have no
+    effect. Without Sec-Fetch-Site, the log-in is refused only if the two hosts cannot be of the same site.
     """
     own, parsed = own_origin(scheme, host), parse_origin(origin) if origin is not None else None
     is_cross_site = own is not None and parsed is not None and is_certainly_cross_site(own, parsed)
@@ -78,5 +79,5 @@ def check_same_site(origin: str | None, *, fetch_site: str | None, scheme: str, 
             "cross_site",
             f"A page of {printable(origin or 'another site')} is another site than {own or 'this gateway'}: its "
             "browser would drop the session cookie, which is SameSite=Strict. Serve the page from the gateway's "
-            "site, or log in with access tokens (POST /auth/jwt/create/).",
+            "site, or get access tokens by POST /auth/jwt/create/ instead of a session cookie.",
         )

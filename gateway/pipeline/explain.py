@@ -1,6 +1,6 @@
 """Explain the routes in text: the whole table, and how one request would be decided.
 
-It calls the functions by which the gateway decides, so that the two cannot differ.
+It calls the same functions as the gateway, so that explanation and decision cannot differ.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ PASSES = "passes"
 
 @dataclass(frozen=True, slots=True)
 class HypotheticalRequest:
-    """A request to explain. `target` is its path and, if there is one, `?` and its query."""
+    """A request to explain, of a client with `roles`. `target` is the path with the query, as in a request line."""
 
     method: str
     target: str
@@ -27,14 +27,17 @@ class HypotheticalRequest:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The explanation of one request, and whether it would pass with its roles; without roles, for any client."""
+    """The explanation of one request.
+
+    `passes` is whether a client with its roles would pass; for a request without roles, whether it has a route.
+    """
 
     lines: tuple[str, ...]
     passes: bool
 
 
 def table_lines(table: RouteTable, file: str) -> list[str]:
-    """Return the table of routes, one per line, sorted by prefix."""
+    """Return a summary line and one line per route, sorted by prefix. `file` is the name of the routes file."""
     head = (
         f"{file} is valid: {len(table.routes)} routes to {len(table.upstreams())} upstreams, version {table.version}"
     )
@@ -132,7 +135,7 @@ def _identity(route: Route) -> str:
 
 
 def _names(fields: HeaderOverrides) -> str:
-    # Without the values: one may be an API key for the service.
+    # Names only: a value may be an API key for the service.
     return ", ".join(line.split(":")[0] for line in fields.lines.decode("ascii").splitlines())
 
 

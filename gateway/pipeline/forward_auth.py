@@ -1,9 +1,9 @@
-"""Forward-auth: a proxy asks whether a request may pass, and forwards it itself.
+"""Forward-auth: authorization subrequests of a proxy, which forwards the original request itself if it may pass.
 
-nginx (auth_request), Traefik (ForwardAuth), Caddy (forward_auth) and Envoy (ext_authz over HTTP) do this. The
-pipeline decides about the original request, by its method and target, byte for byte. Fields that contradict each
+nginx (auth_request), Traefik (ForwardAuth), Caddy (forward_auth) and Envoy (ext_authz over HTTP) send them. The
+pipeline decides about the method and the target of the original request, byte for byte. Fields that contradict each
 other are refused. Failure policy: the response is 200 if the request may pass. No other response has a 2xx status, so
-these proxies refuse the request then.
+the proxy refuses the request.
 """
 
 import re
@@ -23,15 +23,15 @@ _PAIRS = (
     (b"x-original-method", b"x-original-uri"),  # nginx, as configured in docs/forward-auth.md
     (b"x-forwarded-method", b"x-forwarded-uri"),  # Traefik and Caddy
 )
-# The proxy drops hop-by-hop fields, but the Origin of a WebSocket handshake must be checked (RFC 6455 10.2). A page
-# can send Sec-WebSocket-Key only by a handshake, so that field marks one.
+# The proxy drops Upgrade and Connection, but the Origin of a WebSocket handshake must be checked (RFC 6455 10.2). So
+# these fields are added again if there is a Sec-WebSocket-Key, which a page can send in a handshake only.
 _UPGRADE = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
 _METHOD = re.compile(rb"[A-Z]{1,20}")
-_IDENTITY = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS))
+_IDENTITY_FIELDS = tuple(name.lower().encode("ascii") for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS))
 
 
 def original_request(request: Request) -> Request:
-    """Return the request that a proxy asks about by `request`. Raises Refused(400) if it is missing or ambiguous."""
+    """Return the original request that a subrequest describes. Raises Refused(400) if it is missing or ambiguous."""
     candidates = {*_from_path(request), *_from_fields(request)}
     if len(candidates) != 1:
         reason = "are given differently in two places" if candidates else "are missing"
@@ -56,7 +56,7 @@ def original_request(request: Request) -> Request:
 
 
 def logged_request(original: Request) -> Request:
-    """Return `original` as the access log has it for every proxy: its path follows that of forward-auth."""
+    """Return `original` for the access log: its path is preceded by that of forward-auth, for every kind of proxy."""
     return original._replace(path=FORWARD_AUTH + original.path)
 
 
@@ -72,7 +72,7 @@ def response_headers(admitted: AdmittedRequest) -> list[Field]:
     return [
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),
-        *((name, values.get(name, b"")) for name in _IDENTITY),
+        *((name, values.get(name, b"")) for name in _IDENTITY_FIELDS),
         *admitted.response_headers,
         *(field for field in fresh if field[0] != b"cache-control"),
     ]
@@ -92,7 +92,7 @@ def _from_fields(request: Request) -> Iterator[Field]:
         if method is None and target is None:
             continue
         if method is None or target is None:
-            # If the proxy is configured to set only one field of a pair, the other one may be the client's.
+            # If a proxy sets only one field of a pair, the client could send the other one.
             raise Refused("bad_header", f"{' and '.join(name.decode() for name in names)} go together.")
         yield method, target.removesuffix(b"?")
 
@@ -105,8 +105,8 @@ def _single(request: Request, name: bytes) -> bytes | None:
 
 
 def _with_host(headers: list[Field], host: bytes | None) -> list[Field]:
-    # The CSRF check compares Origin with the host and scheme by which the client reached the proxy. A list, which
-    # several proxies in a row may write, is not a host.
+    # The CSRF check compares Origin with the host that the client requested from the proxy. Several proxies in a row
+    # may write a list of hosts, which is ignored.
     if host is None or not is_host(host):
         return headers
     return [*(field for field in headers if field[0] != b"host"), (b"host", host)]

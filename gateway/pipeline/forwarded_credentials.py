@@ -1,4 +1,4 @@
-"""Credentials for the auth service: those of the client, or the token that the gateway holds or refreshes for it.
+"""Credentials for the auth service: those of the client, or a token that the gateway fetched for the client.
 
 The auth service authenticates its clients itself. It is the only upstream that gets credentials.
 """
@@ -20,9 +20,9 @@ from gateway.tokens.principal import Principal
 
 
 class ForwardedCredentials(NamedTuple):
-    """Lines for the head to the auth service, and fields for the response.
+    """Credential lines for the head to the auth service, and header fields for the response.
 
-    `principal` is the client if the gateway holds or refreshed its token, else None.
+    `principal` is the client if the gateway authenticated it; otherwise the client's own credentials are forwarded.
     """
 
     lines: bytes
@@ -31,7 +31,7 @@ class ForwardedCredentials(NamedTuple):
 
 
 class CredentialForwarding:
-    """Chooses the credentials that a request to the auth service is forwarded with."""
+    """Chooses the credentials with which a request is forwarded to the auth service."""
 
     def __init__(
         self, authentication: AuthenticateStage, session_cookie: SessionCookieAuthenticator, peer_secret: str
@@ -43,31 +43,31 @@ class CredentialForwarding:
     def choose(self, request: Request, credentials: Credentials, route: Route) -> Suspendable[ForwardedCredentials]:
         """Return the credentials to forward. Raises Refused: 400, 403, 503.
 
-        The session cookie is never forwarded. Invalid credentials are not refused here: the auth service does that.
+        The session cookie is never forwarded. Invalid credentials are refused by the auth service, not here.
         """
-        clients_own = _clients_own(request, credentials)
+        client_lines = _client_lines(request, credentials)
         if not credentials.session_cookies and not credentials.refresh_token:
-            return ForwardedCredentials(clients_own)
+            return ForwardedCredentials(client_lines)
         if is_anonymous(request.method, route.forwarded_path(request.path).decode("latin-1")):
-            return ForwardedCredentials(clients_own)
+            return ForwardedCredentials(client_lines)
         if not credentials.refresh_token and is_bearer(credentials.authorization):
             clearing = self._session_cookie.clearing_headers(credentials)
-            return ForwardedCredentials(clients_own, None, clearing)
+            return ForwardedCredentials(client_lines, None, clearing)
         try:
             principal = yield from self._authentication.authenticate(request, credentials)
         except Refused as refused:
             if refused.status != 401:
                 raise
-            return ForwardedCredentials(clients_own, None, self._session_cookie.clearing_headers_of(refused))
-        return ForwardedCredentials(self._held(principal, credentials), principal, principal.response_headers)
+            return ForwardedCredentials(client_lines, None, self._session_cookie.clearing_headers_of(refused))
+        return ForwardedCredentials(self._token_lines(principal, credentials), principal, principal.response_headers)
 
-    def _held(self, principal: Principal, credentials: Credentials) -> bytes:
+    def _token_lines(self, principal: Principal, credentials: Credentials) -> bytes:
         """Return the lines with the principal's token, and with its MAC if the gateway fetched it."""
         authorization = b"Bearer " + principal.token.encode("ascii")
         mac = fetched_token_mac(principal.token, self._peer_secret) if principal.is_fetched else ""
         return credential_lines(authorization, credentials.other_cookies, mac)
 
 
-def _clients_own(request: Request, credentials: Credentials) -> bytes:
+def _client_lines(request: Request, credentials: Credentials) -> bytes:
     authorization = b"Bearer " + request.token.encode("ascii") if request.token else credentials.authorization
     return credential_lines(authorization, credentials.other_cookies)

@@ -1,7 +1,7 @@
 """Identity headers: a signed assertion of the subject for one upstream, and the same facts as plain headers.
 
-They are made once for a token and upstream and used for at most 30 seconds, so that an assertion is always valid for
-another 30.
+They are cached per token and upstream for at most 30 seconds. An assertion is valid for 60 seconds, so an assertion
+that is sent remains valid for at least 30.
 """
 
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import Upstream
 
 MAX_AGE_SECONDS = 30
+"""How long the headers of a token are reused for one upstream."""
 
 _VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
@@ -25,7 +26,7 @@ class IdentityHeaders:
         self._cache: BoundedCache[tuple[str, str], tuple[float, bytes]] = BoundedCache(size)
 
     def lines(self, claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
-        """Return the ended header lines that assert the subject to `upstream`; empty if it takes no assertion."""
+        """Return the identity headers for `upstream`, as complete lines; empty if it takes no assertion."""
         if upstream.signer is None:
             return b""
         key = (claims.jti, upstream.name)
@@ -49,5 +50,5 @@ def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether `text` is visible ASCII without `%`. Other text is percent-encoded, so no line ends early."""
+    """Return whether `text` is printable ASCII without `%`. Other text is percent-encoded; it may hold line ends."""
     return text.isascii() and text.isprintable() and "%" not in text

@@ -11,12 +11,12 @@ from gateway.routing.routes import Route
 class MatchedRequest:
     """A request's route and upstream head, before its client is authenticated.
 
-    It has no credentials, and no field for any. So it is shared by all requests with the same cached head.
+    It has no credentials, and no field for credentials, so all requests with the same cached head share it.
     """
 
     route: Route
     authenticator: Authenticator | None
-    """By the kind of credentials that the request presents; None on a public route."""
+    """The authenticator for the kind of credentials in the request; None on a public route."""
     template: HeadTemplate
     has_body: bool
     chunked: bool

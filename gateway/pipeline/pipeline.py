@@ -1,7 +1,7 @@
 """The pipeline: match, limit by address, authenticate, limit by identity, authorize, assert the identity.
 
-Each stage takes a value and returns one, or raises Refused. Decisions are `Suspendable`: a request that waits for
-nothing is admitted without a task.
+Each stage takes a value and returns one, or raises Refused. `admit` is suspendable (gateway/suspendable.py): if a
+request does not have to wait, it is admitted without a task.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ from gateway.tokens.principal import Principal
 from gateway.tokens.refresh import FreshTokens
 
 MAX_MATCHED = 4_096
-"""Matched requests that are cached, as many as request heads."""
+"""Maximum number of cached matched requests; the request head cache has the same size."""
 
 
 class AdmittedRequest(NamedTuple):
@@ -43,30 +43,31 @@ class AdmittedRequest(NamedTuple):
 
     route: Route
     template: HeadTemplate
-    provenance_lines: bytes
+    forwarding_lines: bytes
+    """X-Request-Id, X-Forwarded-* and Forwarded."""
     identity_lines: bytes
-    """Who the client is: an identity assertion or, for the auth service, credentials."""
+    """The identity headers or, for the auth service, credentials; empty if the upstream gets neither."""
     has_body: bool
     chunked: bool
     is_websocket: bool
     """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
     principal: Principal | None = None
-    """The client; a stream ends when its token would no longer be admitted. None on a public route."""
+    """The authenticated client. None on a public route, unless the gateway sends its token to the auth service."""
     response_headers: HeaderTuple = ()
-    """Fields for the response: rate limits, and the clearing of an ended session's cookie."""
+    """Fields for the response: the rate limits, and the Set-Cookie that clears the cookie of an ended session."""
 
     def head(self, host_line: bytes) -> bytes:
-        """Return the head to send to the upstream; `host_line` is that of its address."""
-        return self.template.fill(host_line, self.provenance_lines, self.identity_lines)
+        """Return the head to send to the upstream; `host_line` is the Host line of its address."""
+        return self.template.fill(host_line, self.forwarding_lines, self.identity_lines)
 
     @property
     def fresh(self) -> FreshTokens | None:
-        """The tokens that the gateway has refreshed for this request; every response has to carry them."""
+        """Return the tokens that the gateway refreshed for this request. Every response must contain them."""
         return self.principal.fresh if self.principal is not None else None
 
 
 class Pipeline:
-    """Admits requests, or refuses them by raising Refused."""
+    """Admits or refuses requests. `count_withheld` is called with the number of fields that are not forwarded."""
 
     def __init__(
         self,
@@ -94,9 +95,9 @@ class Pipeline:
         self._matched: BoundedCache[CachedHead, MatchedRequest] = BoundedCache(MAX_MATCHED)
 
     def admit(self, request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
-        """Return what is forwarded of `request`. Raises Refused.
+        """Admit `request`, and return what is forwarded of it. Raises Refused.
 
-        `is_forwarded` is False for forward-auth, where a proxy forwards the request: no ticket is redeemed then.
+        `is_forwarded` is False for forward-auth: the proxy forwards the request, so the gateway redeems no ticket.
         """
         head = request.cached_head
         matched = self._matched.get(head) if head is not None else None
@@ -127,35 +128,29 @@ class Pipeline:
                 principal.fresh.add_to(refused)
             raise
         template = matched.template
-        provenance = template.provenance_lines(request.client, request.scheme, request.request_id)
+        forwarding = template.forwarding_lines(request.client, request.scheme, request.request_id)
+        has_body, chunked, is_websocket = matched.has_body, matched.chunked, matched.is_websocket
         return AdmittedRequest(
-            route,
-            template,
-            provenance,
-            identity_lines,
-            matched.has_body,
-            matched.chunked,
-            matched.is_websocket,
-            principal,
-            response_headers,
+            route, template, forwarding, identity_lines, has_body, chunked, is_websocket, principal, response_headers
         )
 
     def _limit_identity(
         self, request: Request, route: Route, principal: Principal | None
     ) -> Suspendable[HeaderTuple]:
+        """Count the request under the identity limits, and return the RateLimit fields. Raises Refused(429)."""
         subject = principal.claims.subject if principal is not None else ""
         return self._rate_limiter.admit_identity(route.limits, request.client, subject)
 
     def confirm(self, admitted: AdmittedRequest) -> None:
-        """Check that a request admitted some seconds ago would be admitted again. Raises Refused: 401, 503."""
+        """Check that the token of an admitted request is still valid and not revoked. Raises Refused: 401, 503."""
         if admitted.principal is not None and not admitted.route.public:
             self._authentication.confirm(admitted.principal)
 
-    def answered_here(self, request: Request) -> str | None:
-        """Return the Allow value for an OPTIONS that the gateway answers itself; None if it is forwarded.
+    def own_allow_value(self, request: Request) -> str | None:
+        """Return the value of Allow for an OPTIONS that the gateway answers itself; None if it is to be forwarded.
 
-        RFC 9110 7.6.2: with Max-Forwards 0 the request goes no further; 9.3.7: `*` means the server. Raises Refused,
-        also for every CONNECT.
+        The gateway answers `OPTIONS *` (RFC 9110 9.3.7) and an OPTIONS with Max-Forwards 0 (7.6.2). Raises
+        Refused(405) for every CONNECT, and Refused as `admit` does for other requests.
         """
         if request.method == "CONNECT":
             raise Refused("method_not_allowed", headers={"Allow": _allow(METHODS)})
@@ -172,9 +167,9 @@ class Pipeline:
         return self._routes_at(request.path) or {}
 
     def _match(self, request: Request, *, with_tickets: bool) -> tuple[MatchedRequest, Credentials]:
-        """Match `request`, and cache the result if it has a cached head and no other credentials than a Bearer token.
+        """Match `request`, and return the result and the request's credentials. Raises Refused.
 
-        Raises Refused.
+        The result is cached if the head of `request` is, and if it has no credentials besides a Bearer token.
         """
         route, fields = self._read(request)
         query, tickets = split_tickets(request, route) if with_tickets else (request.query, ())
@@ -185,7 +180,7 @@ class Pipeline:
             path=route.forwarded_path(request.path),
             query=query,
             fields=fields,
-            fixed=route.request_overrides,
+            overrides=route.request_overrides,
             via=self._via.line(request.http_version, fields.via),
             host=route.upstream.host,
         )
@@ -197,6 +192,7 @@ class Pipeline:
         return matched, credentials
 
     def _read(self, request: Request) -> tuple[Route, RequestFields]:
+        """Check target and header fields, and return the route and the fields. Raises Refused."""
         check_target(request.path, request.query, self._request_limits)
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
         if fields.via is not None:

@@ -1,7 +1,7 @@
-"""The head of an upstream request, which is built from scratch.
+"""Build the head of an upstream request.
 
-Every line is ended here. A value from a client must not contain CR, LF or NUL: a header that ended early would begin
-a second request in the gateway's name.
+The head of the client's request is not copied as a whole: its fields are parsed, selected and written again. A value
+from a client must not contain CR, LF or NUL, with which it could add header lines or a second request.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,31 @@ from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 @dataclass(frozen=True, slots=True)
 class HeadTemplate:
-    """The part of an upstream request's head that does not depend on the client: it holds no credentials."""
+    """The part of an upstream request's head that is equal for all clients. It contains no credentials."""
 
     request_line: bytes
     host_line: bytes | None
-    """The Host line; None if Host is that of the upstream's address."""
+    """The Host line; None if the upstream gets the authority of its own address."""
     copied: bytes
-    """The lines that cross the gateway, and those that the route sets."""
+    """The lines that are copied from the client's request, and those that the route sets."""
     host: bytes | None
-    """The Host of the client's request."""
+    """The value of Host in the client's request."""
     via: bytes
+    """The Via line."""
     framing: bytes
+    """The line that frames the body, traceparent and Max-Forwards, and the empty line that ends the head."""
 
-    def provenance_lines(self, client: str, scheme: str, request_id: str) -> bytes:
-        """Return the lines that name the request's id, its client and how it reached the gateway."""
-        return f"X-Request-Id: {request_id}\r\n".encode() + _provenance_lines(self.host, client, scheme)
+    def forwarding_lines(self, client: str, scheme: str, request_id: str) -> bytes:
+        """Return X-Request-Id, X-Forwarded-* and Forwarded, as complete lines."""
+        return f"X-Request-Id: {request_id}\r\n".encode() + _forwarding_lines(self.host, client, scheme)
 
-    def fill(self, host_line: bytes, provenance: bytes, identity: bytes) -> bytes:
-        """Return the whole head of one request, from ended lines. `host_line` is that of the upstream's address."""
+    def fill(self, host_line: bytes, forwarding: bytes, identity: bytes) -> bytes:
+        """Return the whole head of one request. `host_line` is the Host line of the upstream's address.
+
+        All arguments are complete lines. `identity` holds the identity headers, or credentials for the auth service.
+        """
         host_line = self.host_line or host_line
-        return b"".join((self.request_line, host_line, self.copied, provenance, self.via, identity, self.framing))
+        return b"".join((self.request_line, host_line, self.copied, forwarding, self.via, identity, self.framing))
 
 
 def head_template(
@@ -47,31 +52,31 @@ def head_template(
     query: bytes,
     fields: RequestFields,
     via: bytes,
-    fixed: HeaderOverrides | None = None,
+    overrides: HeaderOverrides | None = None,
     host: str = HOST_UPSTREAM,
 ) -> HeadTemplate:
-    """Return the template for a request. `via` is an ended line, `fixed` are the fields that the route sets.
+    """Return the template for a request. Raises Refused(400).
 
-    Raises Refused(400).
+    `via` is the complete Via line, `overrides` are the fields that the route sets, `host` is `Upstream.host`.
     """
-    lines = fields.lines if fixed is None else without_fields(fields.lines, fixed.names)
+    lines = fields.lines if overrides is None else without_fields(fields.lines, overrides.names)
     copied = _joined(lines)
-    if fixed is not None:
-        copied += fixed.lines
+    if overrides is not None:
+        copied += overrides.lines
     target = path + b"?" + query if query else path
     framing = _framing_line(fields)
     if fields.traceparent is not None:
         framing += b"traceparent: " + fields.traceparent + b"\r\n"
     if fields.max_forwards is not None:
-        framing += b"Max-Forwards: %d\r\n" % _forwards_left(method, fields.max_forwards)
+        framing += b"Max-Forwards: %d\r\n" % _next_max_forwards(method, fields.max_forwards)
     request_line = method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n"
     return HeadTemplate(request_line, _host_line(host, fields.host), copied, fields.host, via, framing + b"\r\n")
 
 
 def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_token_mac: str = "") -> bytes:
-    """Return the lines that carry credentials to the auth service.
+    """Return the header lines with credentials for the auth service. Raises Refused(400).
 
-    `fetched_token_mac` proves that the gateway fetched the token in `authorization`. Raises Refused(400).
+    `fetched_token_mac` proves that the gateway fetched the token in `authorization`; empty if the client sent it.
     """
     lines: list[bytes] = []
     if authorization is not None:
@@ -84,7 +89,7 @@ def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetc
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:
-    """Join `lines`, four parts each. Raises Refused(400) if a part holds a line end or NUL of its own."""
+    """Join `lines`: name, colon, value, line end of each. Raises Refused(400) for a line end or NUL in a value."""
     joined = b"".join(lines)
     if joined.count(b"\n") * 4 != len(lines) or joined.count(b"\r") * 4 != len(lines) or b"\0" in joined:
         raise Refused("bad_header", "A header value holds a line end or NUL.")
@@ -92,19 +97,19 @@ def _joined(lines: Sequence[bytes]) -> bytes:
 
 
 def _host_line(host: str, client_host: bytes | None) -> bytes | None:
-    # `client_host` is well-formed: read_request_fields refuses any other.
+    # `client_host` is valid: read_request_fields refuses an invalid Host.
     if host == HOST_UPSTREAM or (host == HOST_CLIENT and not client_host):  # HTTP/1.0 does not require a Host
         return None
     return b"Host: %b\r\n" % (client_host if host == HOST_CLIENT and client_host else host.encode("ascii"))
 
 
-def _forwards_left(method: str, max_forwards: int) -> int:
+def _next_max_forwards(method: str, max_forwards: int) -> int:
     # RFC 9110 7.6.2: it is defined for OPTIONS and TRACE, and TRACE is never forwarded.
     return max(0, max_forwards - 1) if method == "OPTIONS" else max_forwards
 
 
 @lru_cache(4_096)  # the same for all requests of a client to one host
-def _provenance_lines(host: bytes | None, client: str, scheme: str) -> bytes:
+def _forwarding_lines(host: bytes | None, client: str, scheme: str) -> bytes:
     name = host.decode("ascii") if host else ""
     lines = [
         f"X-Forwarded-For: {client}",

@@ -1,7 +1,7 @@
 """Refuse ambiguous request targets, which the gateway and a service could read differently.
 
-The path that is matched and authorized must be the path that the service reads, byte for byte. So every form that
-some server decodes, normalizes or truncates is refused instead of repaired (RFC 9112 11.2).
+The path that is matched and authorized must be the path that the service reads, byte for byte. So every path that
+some server decodes, normalizes or truncates is refused, not corrected (RFC 9112 11.2).
 """
 
 import re
@@ -21,13 +21,13 @@ _NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]|#")
 
 
 def check_path(path: bytes) -> None:
-    """Check that every server reads `path` in the same way. Raises Refused(400)."""
+    """Check that all servers read `path` in the same way. Raises Refused(400)."""
     if not path.startswith(b"/") or _AMBIGUOUS.search(path) or not _is_utf8(path):
         raise Refused("bad_path")
 
 
 def _is_utf8(path: bytes) -> bool:
-    # Servers guess the meaning of other encodings; some have decoded the overlong %c0%af as a slash.
+    # Servers read other encodings differently: some have decoded the overlong form %c0%af as a slash.
     if b"%" not in path:
         return True
     try:

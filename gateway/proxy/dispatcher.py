@@ -200,7 +200,7 @@ class Dispatcher:
         if self._is_for_gateway(request):
             await self._endpoints.serve(cycle)  # the Flask application logs its requests itself
             return None
-        if request.method in _SERVER_METHODS and (allow := self._pipeline.answered_here(request)) is not None:
+        if request.method in _SERVER_METHODS and (allow := self._pipeline.own_allow_value(request)) is not None:
             return await LocalReply(204, [(b"allow", allow.encode("ascii"))]).send(cycle)
         return await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
 

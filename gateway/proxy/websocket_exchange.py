@@ -48,8 +48,8 @@ class WebSocketExchange(Exchange):
             self._streams.close(stream)
 
     def _request_head(self, pool: ConnectionPool) -> bytes:
-        lines = self._admitted.provenance_lines + self._handshake.lines
-        return self._admitted._replace(provenance_lines=lines).head(pool.host_line)
+        lines = self._admitted.forwarding_lines + self._handshake.lines
+        return self._admitted._replace(forwarding_lines=lines).head(pool.host_line)
 
     def _send_request(self, pool: ConnectionPool, connection: UpstreamConnection) -> None:
         super()._send_request(pool, connection)

@@ -55,7 +55,7 @@ class RateLimiter:
         """Count a request under all of `counters`, or under none if one is exhausted. Return the exhausted one."""
         for index, counter in enumerate(counters):
             decision = counter.decide(now)
-            if decision is Decision.ASK_REDIS and not self._counters.is_local:
+            if decision is Decision.CHECK_REDIS and not self._counters.is_local:
                 if (yield from wait_for(self._counters.acquire(counter))):
                     continue
             elif decision is not Decision.REFUSE:

@@ -23,7 +23,7 @@ class Decision(Enum):
     """The decision of a worker about one more request, from the counts that it knows."""
 
     ADMIT = auto()
-    ASK_REDIS = auto()
+    CHECK_REDIS = auto()
     """Other workers may have admitted the remaining requests, so Redis has to decide."""
     REFUSE = auto()
 
@@ -66,7 +66,7 @@ class WindowCounter:
         remaining = self.remaining(now)
         if remaining < 1:
             return Decision.REFUSE
-        return Decision.ADMIT if (self.own + 1) * LOCAL_DIVISOR <= remaining + self.own else Decision.ASK_REDIS
+        return Decision.ADMIT if (self.own + 1) * LOCAL_DIVISOR <= remaining + self.own else Decision.CHECK_REDIS
 
     def seconds_until_reset(self, now: float) -> int:
         """Return the seconds until this window ends, rounded up."""

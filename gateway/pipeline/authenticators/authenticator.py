@@ -14,7 +14,7 @@ class Authenticator(Protocol):
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether `request` presents the kind of credentials that this authenticator checks, valid or not.
 
-        The value of a Bearer token must not matter: the result is cached for all requests with the same head.
+        The result must not depend on the value of a Bearer token: it is cached for all requests with the same head.
         """
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:

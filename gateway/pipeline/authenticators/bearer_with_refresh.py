@@ -12,7 +12,7 @@ from gateway.tokens.verifier import TokenVerifier
 
 
 class BearerWithRefreshAuthenticator:
-    """Verifies the access token and, if it has expired, the one that the refresh token is exchanged for."""
+    """Verifies the access token. If it has expired, exchanges the refresh token for a new access token."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class BearerWithRefreshAuthenticator:
         return bool(credentials.refresh_token) and is_bearer(credentials.authorization)
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
-        """Return the principal of the access token, or of its successor. Raises Refused: 401, 503."""
+        """Return the principal of the access token, or of the new one. Raises Refused: 401, 503."""
         principal = yield from self._verify(bearer_token(credentials.authorization))
         if principal is None:
             fresh = yield from wait_for(self._refresher.refresh(credentials.refresh_token or ""))

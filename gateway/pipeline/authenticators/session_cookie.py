@@ -8,7 +8,7 @@ from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
 from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.credentials import Credentials, InvalidHandle, clear_session_cookie, is_bearer, session_handle
-from gateway.pipeline.csrf import check_origin, check_same_origin
+from gateway.pipeline.csrf import check_csrf, check_origin
 from gateway.suspendable import Suspendable, run, wait_for
 from gateway.tokens.principal import Principal
 from gateway.tokens.verifier import TokenVerifier
@@ -35,10 +35,10 @@ class SessionCookieAuthenticator:
         self._allowed_origins = allowed_origins
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
-        """Return whether there is a session cookie, and no Bearer token beside it.
+        """Return whether there is a session cookie and no Bearer token.
 
-        A foreign page cannot make a browser send a Bearer token, so the token alone authenticates the request. The
-        browser adds the cookie to every request.
+        If there are both, the token authenticates the request: a browser adds the cookie to every request, but a
+        foreign page cannot make it send a Bearer token.
         """
         return bool(credentials.session_cookies) and not is_bearer(credentials.authorization)
 
@@ -48,7 +48,7 @@ class SessionCookieAuthenticator:
             handle = session_handle(credentials.session_cookies) or ""
         except InvalidHandle as error:
             raise clear_session_cookie(Refused("session_ended"), self._clear_cookie) from error
-        self._check_same_origin(request)
+        self._check_csrf(request)
         try:
             return (yield from self._authenticate_handle(handle))
         except Refused as refused:
@@ -57,7 +57,7 @@ class SessionCookieAuthenticator:
             raise
 
     def clearing_headers(self, credentials: Credentials) -> HeaderTuple:
-        """Return the field that clears a session cookie that was ignored, if its session has ended; else nothing."""
+        """Return the field that clears an ignored session cookie if its session has ended; otherwise no field."""
         try:
             handle = session_handle(credentials.session_cookies)
         except InvalidHandle:
@@ -66,12 +66,12 @@ class SessionCookieAuthenticator:
             return ()
         if handle is None:
             return ()
-        # The look-up runs in the background: a request with a valid token neither waits for it nor fails by it.
+        # The look-up runs in the background: a request with a valid token must not wait for it or fail with it.
         self._sessions.start_lookup(handle)
         return self._clearing if self._sessions.may_clear_cookie(handle) else ()
 
     def clearing_headers_of(self, refused: Refused) -> HeaderTuple:
-        """Return the field that clears the session cookie if `refused` has it, else nothing."""
+        """Return the field that clears the session cookie if `refused` has this field; otherwise no field."""
         return self._clearing if "Set-Cookie" in refused.headers else ()
 
     async def renew(self, handle: str) -> AccessClaims:
@@ -84,7 +84,7 @@ class SessionCookieAuthenticator:
         await run(self._verify(handle, granted))
         return granted
 
-    def _check_same_origin(self, request: Request) -> None:
+    def _check_csrf(self, request: Request) -> None:
         if is_websocket_upgrade(request):
             check_origin(
                 request.header(b"origin"),
@@ -92,7 +92,7 @@ class SessionCookieAuthenticator:
                 host=request.header(b"host"),
                 allowed_origins=self._allowed_origins,
             )
-        check_same_origin(
+        check_csrf(
             request.method,
             custom_header=request.header(b"x-requested-with"),
             origin=request.header(b"origin"),

@@ -25,9 +25,9 @@ class TicketAuthenticator:
         return bool(credentials.tickets)
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
-        """Return the principal of the ticket. Raises Refused: 400 for a second ticket or a token beside it, 401, 503.
+        """Return the principal of the ticket. Raises Refused: 401, 503; 400 for a second ticket or an Authorization.
 
-        A session cookie beside the ticket is ignored: a browser adds it to every request.
+        A session cookie in the request is ignored, because a browser adds it to every request.
         """
         if len(credentials.tickets) > 1:
             raise Refused("multiple_credentials", "There is more than one ticket.")
@@ -39,9 +39,9 @@ class TicketAuthenticator:
 
 
 def split_tickets(request: Request, route: Route) -> tuple[bytes, tuple[str, ...]]:
-    """Return the query without its tickets, and the tickets, if they are accepted on `route`.
+    """Return the query without its tickets, and the tickets; the whole query if `route` accepts no ticket.
 
-    They are on a route that is not public: for the handshake of a WebSocket, and for GET if the route has streams.
+    Routes that are not public accept tickets in the handshake of a WebSocket, and in a GET if they have `streams`.
     """
     query = request.query
     if b"ticket=" not in query or route.public or not _opens_stream(request, route):

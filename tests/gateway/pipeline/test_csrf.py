@@ -4,7 +4,7 @@ import pytest
 
 from contract.problems import Refused
 from gateway.http.origin import parse_allowed_origins
-from gateway.pipeline.csrf import check_origin, check_same_origin, check_same_site
+from gateway.pipeline.csrf import check_csrf, check_origin, check_same_site
 
 OURS = "https://app.example.com"
 ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:443")
@@ -12,7 +12,7 @@ ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:4
 
 def check(method: str = "POST", *, scheme: str = "https", **changed: str | None) -> None:
     headers = {"custom_header": "1", "origin": None, "fetch_site": None, "host": "app.example.com", **changed}
-    check_same_origin(method, allowed_origins=ALLOWED, scheme=scheme, **headers)
+    check_csrf(method, allowed_origins=ALLOWED, scheme=scheme, **headers)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

@@ -28,7 +28,7 @@ def head(fields: RequestFields, *, with_credentials: bool = False, **changed: An
     }
     template = head_template(**given)
     credentials = credential_lines(fields.authorization, fields.cookies) if with_credentials else b""
-    return template.fill(HOST_LINE, template.provenance_lines("192.0.2.1", "http", "id-1"), IDENTITY + credentials)
+    return template.fill(HOST_LINE, template.forwarding_lines("192.0.2.1", "http", "id-1"), IDENTITY + credentials)
 
 
 def parsed(raw: bytes) -> tuple[h11.Request, bytes]:

@@ -33,13 +33,13 @@ def test_a_worker_admits_a_tenth_of_the_remaining_requests_without_redis() -> No
     counter = count(counters(100), 9, NOON)
     assert counter.decide(NOON) is Decision.ADMIT
     counter.own += 1
-    assert counter.decide(NOON) is Decision.ASK_REDIS
+    assert counter.decide(NOON) is Decision.CHECK_REDIS
     counter.shared, counter.own = 10, 0
     assert counter.decide(NOON) is Decision.ADMIT
 
 
 def test_with_a_limit_under_ten_every_request_checks_redis() -> None:
-    assert counters(9).counter("a", NOON).decide(NOON) is Decision.ASK_REDIS
+    assert counters(9).counter("a", NOON).decide(NOON) is Decision.CHECK_REDIS
 
 
 def test_the_rate_is_not_doubled_at_the_boundary_of_two_windows() -> None:
