@@ -24,7 +24,7 @@ WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine on the worker's event loop, and returns its result to the calling thread."""
 
 MAX_BODY_BYTES = 16_384
-"""Maximum body of a log-in."""
+"""Maximum size of a log-in request's body."""
 
 
 class SessionEndpoints:

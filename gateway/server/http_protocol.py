@@ -162,7 +162,7 @@ class ServerProtocol(asyncio.Protocol):
             self._limit_bytes_outside_bodies()
 
     def _cache(self, data: bytes) -> None:
-        """Add the one request to the cache of heads if `data` is exactly that request, without a body."""
+        """Cache the head of the only request if `data` is exactly that request, without a body."""
         cycle = self._requests.last
         if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_body:
             return
@@ -233,7 +233,7 @@ class ServerProtocol(asyncio.Protocol):
                 self._deadlines.idle = self._deadlines.received_at + self._keep_alive_timeout
 
     def response_ended(self, cycle: RequestCycle) -> None:
-        """Start the next request, or close after the last one. Called by the current cycle."""
+        """Start the next request; after the last one, close or continue to read. Called by the current cycle."""
         self._state.total_requests += 1
         requests, transport = self._requests, self.client_transport
         requests.current = None
@@ -242,7 +242,7 @@ class ServerProtocol(asyncio.Protocol):
         if not cycle.complete or not cycle.keep_alive:
             self._end_after(cycle)
         elif requests.waiting or requests.input_ended or self._data_after_upgrade is not None:
-            self._loop.call_soon(self._start_next)  # a direct call could recurse a thousand times when pipelined
+            self._loop.call_soon(self._start_next)  # a direct call would recurse once per pipelined request
         else:
             self._deadlines.idle = self._loop.time() + self._keep_alive_timeout
             if transport.read_paused:

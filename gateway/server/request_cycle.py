@@ -37,7 +37,7 @@ class ClientConnection(Protocol):
         """Return whether the current request may take the connection over from HTTP."""
 
     def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Give the connection to `successor`. Raises ConnectionError if the client is gone."""
+        """Hand the connection over to `successor`. Raises ConnectionError if the client is gone."""
 
     def abort_response(self, cycle: "RequestCycle") -> None:
         """Close the connection within the response, so that it does not look complete to the client."""
@@ -139,7 +139,7 @@ class RequestCycle:
 
     @property
     def has_body(self) -> bool:
-        """Return whether a part of the request's body waits to be received."""
+        """Return whether a received part of the request's body is buffered."""
         return bool(self._body)
 
     def body_received(self, body: bytes) -> None:
@@ -152,17 +152,17 @@ class RequestCycle:
         self._wake()
 
     def body_complete(self) -> None:
-        """Mark the request as complete."""
+        """Mark the request's body as complete."""
         self.more_body = False
         self._wake()
 
     def take_body(self) -> bytes:
-        """Return the received part of the body, and remove it from the buffer."""
+        """Return the buffered part of the body, and empty the buffer."""
         body, self._body = self._body, b""
         return body
 
     def disconnect(self) -> None:
-        """Stop the work for a client that is gone."""
+        """Record that the client is gone: `receive` returns `http.disconnect`, and `on_disconnect` is called."""
         self.disconnected = True
         self._wake()
         if self.on_disconnect is not None:

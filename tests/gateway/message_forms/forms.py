@@ -285,7 +285,9 @@ RESPONSES: dict[str, ResponseForm] = {
     ),
     "an extension": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2;a=b\r\nok\r\n0\r\n\r\n")),
     "a trailer": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n0\r\nX: y\r\n\r\n")),
-    "a chunk size that is not a number": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")),
+    "a chunk size that is not a number": ResponseForm(
+        _ok(b"Transfer-Encoding: chunked", body=b"zz\r\nok\r\n0\r\n\r\n")
+    ),
     "chunks without an end": ResponseForm(_ok(b"Transfer-Encoding: chunked", body=b"2\r\nok\r\n"), closes=True),
     # --- responses without a body (6.3) ---
     "HEAD": ResponseForm(_ok(_LENGTH, body=b""), "HEAD"),

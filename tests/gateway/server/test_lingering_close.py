@@ -24,19 +24,23 @@ WRITE_TIMEOUT = 60.0
 
 
 @pytest.mark.parametrize("good", [GOOD_GET, GOOD_POST])
-@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("with_idle_upstream", [False, True])
 def test_complete_requests_before_malformed_input_are_answered_in_order(
-    bounded: RunningGateway, upstream: RawUpstream, caplog: pytest.LogCaptureFixture, good: bytes, warm: bool
+    bounded: RunningGateway,
+    upstream: RawUpstream,
+    caplog: pytest.LogCaptureFixture,
+    good: bytes,
+    with_idle_upstream: bool,
 ) -> None:
     """This holds with and without an idle upstream connection, and no concurrency slot leaks."""
     for _ in range(SLOTS):
         upstream.begin()
         with bounded.connect() as client:
-            if warm:  # leaves an idle upstream connection
+            if with_idle_upstream:  # this request leaves an idle upstream connection
                 assert client.request("GET /bounded/ HTTP/1.1", "Host: h").status == 200
             client.send(REFUSED + good + GARBAGE)
             assert statuses_until_closed(client) == [401, 200, 400]
-        assert len(upstream.requests) == 1 + warm
+        assert len(upstream.requests) == 1 + with_idle_upstream
     assert caplog.records == []
     assert all_slots_are_free(bounded, upstream)
 

@@ -87,7 +87,7 @@ def test_an_incomplete_response_closes_the_connection_and_is_logged(length: int 
         headers = [] if length is None else [(b"content-length", b"%d" % length)]
         await cycle.send({"type": "http.response.start", "status": 200, "headers": headers})
         await cycle.send({"type": "http.response.body", "body": b"ab", "more_body": True})
-        raise RuntimeError("by chance")
+        raise RuntimeError("a failure of the test")
 
     with capture_logs() as lines:
         asyncio.run(cycle.run(send()))

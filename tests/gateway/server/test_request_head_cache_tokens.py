@@ -46,20 +46,20 @@ def send(client: RawClient, raw: bytes) -> int:
 def test_each_request_is_authenticated_by_its_own_token(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, name: str
 ) -> None:
-    """On one connection in turn, and on two connections."""
-    raw = {who: request(f"{name}: Bearer {token}") for who, token in (("ann", ann), ("bob", bob))}
+    """The requests alternate on one connection and on two connections."""
+    raw = {user: request(f"{name}: Bearer {token}") for user, token in (("ann", ann), ("bob", bob))}
     with gateway.connect() as shared, gateway.connect() as other:
         for turn in range(2 * REPETITIONS):
-            for who in ("ann", "bob"):
-                assert send(other if turn % 3 else shared, raw[who]) == 200
-                assert upstream.last.get("x-user-id") == f"{who}-id"
+            for user in ("ann", "bob"):
+                assert send(other if turn % 3 else shared, raw[user]) == 200
+                assert upstream.last.get("x-user-id") == f"{user}-id"
                 assert upstream.last.get("authorization") is None
 
 
 def test_each_request_is_forwarded_with_its_own_token(
     gateway: RunningGateway, auth_upstream: RawUpstream, ann: str, bob: str
 ) -> None:
-    """On a route to the auth service, which gets credentials."""
+    """This is a route to the auth service, which receives the client's credentials."""
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
             for token in (ann, bob):
@@ -118,19 +118,19 @@ def test_the_token_of_another_field_is_not_used(
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
             assert send(client, both(ann, ann)) == 200
-        for one, two, who in ((bob, ann, "ann"), (ann, bob, "bob"), ("x", ann, "ann")):
+        for one, two, user in ((bob, ann, "ann"), (ann, bob, "bob"), ("x", ann, "ann")):
             assert send(client, both(one, two)) == 200
-            assert upstream.last.get("x-user-id") == f"{who}-id"
+            assert upstream.last.get("x-user-id") == f"{user}-id"
 
 
 def test_the_token_of_a_request_is_used_also_beside_a_session_cookie(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str
 ) -> None:
     with gateway.connect() as client:
-        for token, who in ((ann, "ann"), (bob, "bob")) * REPETITIONS:
+        for token, user in ((ann, "ann"), (bob, "bob")) * REPETITIONS:
             raw = request(f"Authorization: Bearer {token}", "/api/cookie", "Cookie: __Host-session=x; session=x")
             assert send(client, raw) == 200
-            assert upstream.last.get("x-user-id") == f"{who}-id"
+            assert upstream.last.get("x-user-id") == f"{user}-id"
 
 
 # --- the cache itself --------------------------------------------------------------------------------------------

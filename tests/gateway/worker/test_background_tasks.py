@@ -14,7 +14,7 @@ def test_a_job_that_fails_is_restarted_and_the_others_continue() -> None:
     async def failing() -> None:
         runs["failing"] += 1
         if runs["failing"] < 3:
-            raise RuntimeError("by chance")
+            raise RuntimeError("a failure of the test")
         third_run_began.set()
         await asyncio.Event().wait()
 

@@ -73,10 +73,10 @@ def test_the_gateway_does_not_start_with_a_missing_file(tmp_path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """A gateway under gunicorn, with one worker and a routes file of its own."""
+class GunicornGateway:
+    """A gateway under gunicorn, with one worker and its own routes file. `internal` is its internal port."""
 
-    part: ManagedProcess
+    process: ManagedProcess
     file: Path
     port: int
     internal: int
@@ -104,17 +104,17 @@ class Served:
             return 0
 
     def reload(self, text: str) -> None:
-        """Write `text` to the file, reload, and wait until a new worker has replaced the old one."""
-        before = self.part.workers
+        """Write `text` to the routes file, send SIGHUP, and wait until a new worker has replaced the old one."""
+        before = self.process.workers
         self.file.write_text(text)
-        self.part.signal(signal.SIGHUP)
-        wait_until(lambda: bool(self.part.workers) and not self.part.workers & before)
+        self.process.signal(signal.SIGHUP)
+        wait_until(lambda: bool(self.process.workers) and not self.process.workers & before)
 
     def kill_worker(self) -> None:
         """Kill the worker, and wait until another one has replaced it and serves."""
-        before = self.part.workers
+        before = self.process.workers
         os.kill(next(iter(before)), signal.SIGKILL)
-        wait_until(lambda: bool(self.part.workers - before))
+        wait_until(lambda: bool(self.process.workers - before))
         wait_until(lambda: self.status("/healthz") == 200)
 
 
@@ -127,7 +127,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> Served:
+def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, tmp_path: Path) -> GunicornGateway:
     """A gateway that has not been started."""
     file, port, internal = tmp_path / "routes.toml", free_port(), free_port()
     file.write_text(FILE)
@@ -145,23 +145,23 @@ def stopped(auth_upstream: RawUpstream, upstream: RawUpstream, redis_url: str, t
         "RESOURCE_URL": upstream.url,
     }
     argv = (sys.executable, "-m", "gunicorn", "-c", "python:gateway.gunicorn_conf")
-    return Served(ManagedProcess(Command("gateway", argv, environ)), file, port, internal)
+    return GunicornGateway(ManagedProcess(Command("gateway", argv, environ)), file, port, internal)
 
 
 @pytest.fixture
-def served(stopped: Served) -> Iterator[Served]:
+def served(stopped: GunicornGateway) -> Iterator[GunicornGateway]:
     """A gateway that is ready."""
-    stopped.part.start()
+    stopped.process.start()
     try:
         wait_until(lambda: stopped.status("/readyz") == 200)
         yield stopped
     finally:
-        stopped.part.stop()
+        stopped.process.stop()
 
 
-def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stopped: Served) -> None:
+def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stopped: GunicornGateway) -> None:
     stopped.file.write_text(INVALID + "max_body = -1\n")
-    command = stopped.part.command
+    command = stopped.process.command
     ended = subprocess.run(command.argv, cwd=ROOT, env=command.environ, capture_output=True, text=True, timeout=WAIT)
     assert ended.returncode == 2
     begins = [line.split("routes[0]")[0] for line in ended.stderr.splitlines()]
@@ -173,10 +173,10 @@ def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stoppe
     [({"APP_ENV": "production"}, 1), ({"APP_ENV": "production", "ALLOWED_ORIGINS": "https://a.example"}, 0), ({}, 0)],
 )
 def test_a_start_in_production_without_allowed_origins_is_logged(
-    stopped: Served, settings: dict[str, str], lines: int
+    stopped: GunicornGateway, settings: dict[str, str], lines: int
 ) -> None:
     """The event is logged once, and names the setting to change."""
-    environ = {**stopped.part.command.environ, **settings}
+    environ = {**stopped.process.command.environ, **settings}
     command = (sys.executable, "-c", "import gateway.gunicorn_conf")
     ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WAIT, check=True)
     logged = [line for line in map(json.loads, ended.stdout.splitlines()) if line["event"] == "no_origin_is_allowed"]
@@ -185,13 +185,13 @@ def test_a_start_in_production_without_allowed_origins_is_logged(
     ] * lines
 
 
-def test_a_reload_uses_a_valid_file_and_rejects_an_invalid_one(served: Served) -> None:
+def test_a_reload_uses_a_valid_file_and_rejects_an_invalid_one(served: GunicornGateway) -> None:
     """While the file is invalid, a worker that replaces a killed one uses the old routes."""
     old, new = (version_of(text) for text in (FILE, FILE.replace("old", "new")))
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     assert served.routes_in_use() == ({old: 1}, 0)
     served.reload(INVALID)
-    refused = served.part.wait_for_event("routes_rejected")
+    refused = served.process.wait_for_event("routes_rejected")
     assert refused["error"] == f"{served.file}: {REASON}"
     assert (served.status("/old/"), served.status("/new/")) == (200, 404)
     served.kill_worker()
@@ -200,4 +200,4 @@ def test_a_reload_uses_a_valid_file_and_rejects_an_invalid_one(served: Served) -
     served.reload(FILE.replace("old", "new"))
     assert (served.status("/old/"), served.status("/new/")) == (404, 200)
     assert served.waits_for_routes({new: 1}, 0)
-    assert [line["version"] for line in served.part.events("routes_active")] == [old, new]
+    assert [line["version"] for line in served.process.events("routes_active")] == [old, new]
