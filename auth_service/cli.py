@@ -73,11 +73,11 @@ def create_user(email: str, staff: bool) -> None:
     """Register EMAIL. The password is read from the terminal or from standard input."""
     if len(email) > MAX_EMAIL or not is_email(email):
         raise click.ClickException(f"{email!r} is not a valid e-mail address")
-    parts = services()
-    password = _read_new_password(parts, email)
-    new_user = NewUser(email, parts.passwords.hash(password), roles=STAFF if staff else "")
+    app_services = services()
+    password = _read_new_password(app_services, email)
+    new_user = NewUser(email, app_services.passwords.hash(password), roles=STAFF if staff else "")
     try:
-        user = parts.users.register(new_user, parts.clock())
+        user = app_services.users.register(new_user, app_services.clock())
     except EmailTaken as error:
         raise click.ClickException(f"a user {email} already exists") from error
     click.echo(f"created {user.email} as {user.id}")
@@ -123,13 +123,13 @@ def activate(email: str) -> None:
     click.echo(f"activated {user.email}")
 
 
-def _read_new_password(parts: Services, email: str) -> str:
+def _read_new_password(app_services: Services, email: str) -> str:
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline()
     password = str(password).strip()
-    complaints = parts.password_rules.complaints(password, email)
+    complaints = app_services.password_rules.complaints(password, email)
     if len(password) > MAX_PASSWORD:
         complaints = [f"The password is longer than {MAX_PASSWORD} characters."]
     if complaints:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from auth_service.events.account_events import EndReason
 from auth_service.sessions.refresh_policy import RefreshPolicy, Replay, apply_decision, decide
-from auth_service.sessions.store import Refreshed, SessionStore
+from auth_service.sessions.store import RefreshResult, SessionStore
 
 _MAX_ATTEMPTS = 32
 """Attempts before RefreshConflict. An attempt fails if another request changes the session meanwhile."""
@@ -25,7 +25,7 @@ class RefreshConflict(Exception):
 
 def refresh_session(
     store: SessionStore, policy: RefreshPolicy, sid: str, user_id: UUID, presented: int, now: float
-) -> Refreshed | None:
+) -> RefreshResult | None:
     """Refresh the session `sid` with a token of generation `presented`.
 
     Return the decision and the session after it; None if the user has no such session.
@@ -42,5 +42,5 @@ def refresh_session(
         changed = replace(session, state=apply_decision(session.state, decision, now, policy))
         end_reason = EndReason.REPLAY if isinstance(decision, Replay) else None
         if changed == session or store.replace(session, changed, now, end_reason=end_reason):
-            return Refreshed(decision, changed, found.email, found.roles)
+            return RefreshResult(decision, changed, found.email, found.roles)
     raise RefreshConflict

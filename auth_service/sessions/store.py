@@ -75,7 +75,7 @@ class SessionWithUser:
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class RefreshResult:
     """The result of a refresh: the decision, the session after it, and the user's e-mail address and roles."""
 
     decision: Decision
@@ -123,7 +123,7 @@ class SessionStore(Protocol):
     def find_with_user(self, sid: str, user_id: UUID) -> SessionWithUser | None:
         """Return the user, with the session `sid` if it belongs to the user; None if there is no such user."""
 
-    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
+    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> RefreshResult | None:
         """Rotate a refresh token in one statement if the policy allows it and no rotation is in grace.
 
         Return the result that `decide` and `apply_decision` have, or None if nothing was changed. It is None for a

@@ -21,7 +21,7 @@ from auth_service.sessions.store import (
     EndedSession,
     HandleTaken,
     ListedSession,
-    Refreshed,
+    RefreshResult,
     Session,
     SessionWithUser,
 )
@@ -122,7 +122,7 @@ class SqlSessionStore:
         *columns, email, roles, is_active = row
         return SessionWithUser(None if row.id is None else _session(columns), email, roles, is_active)
 
-    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> Refreshed | None:
+    def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> RefreshResult | None:
         """Rotate a refresh token in one statement; return None if that is not allowed or a rotation is in grace."""
         values = {
             "sid": sid,
@@ -140,7 +140,7 @@ class SqlSessionStore:
             return None
         email, roles, expires_at, access_expires_at = row
         state = SessionState(presented + 1, presented, now, (now,), expires_at, None, access_expires_at)
-        return Refreshed(Rotate(), Session(sid, user_id, state), email, roles)
+        return RefreshResult(Rotate(), Session(sid, user_id, state), email, roles)
 
     def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
         """Store `changed` if the stored session is live and has the generations of `read`, else return False."""

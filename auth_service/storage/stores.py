@@ -32,12 +32,12 @@ def sql_stores(
 ) -> Stores:
     """Return the stores on `engine`. The events that they dispatch name `current_client()` as the client."""
     database = current_database()
-    commits: CommitStrategy
+    commit_strategy: CommitStrategy
     if engine.dialect.name == "sqlite":
-        commits = GroupCommit(engine, release_connection)
+        commit_strategy = GroupCommit(engine, release_connection)
     else:
-        commits = SeparateTransactions(database)
-    transactions = Transactions(commits, dispatch)
+        commit_strategy = SeparateTransactions(database)
+    transactions = Transactions(commit_strategy, dispatch)
     return Stores(
         SqlUserStore(database, engine, transactions, current_client),
         SqlSessionStore(database, transactions, policy, current_client),

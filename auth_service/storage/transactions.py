@@ -20,13 +20,13 @@ RecordedWrite = Callable[[Connection], tuple[Result, Sequence[Event]]]
 class Transactions:
     """Runs writes, each in a transaction that is committed when `run` or `record` returns."""
 
-    def __init__(self, commits: CommitStrategy, dispatch: Dispatch) -> None:
-        self._commits = commits
+    def __init__(self, commit_strategy: CommitStrategy, dispatch: Dispatch) -> None:
+        self._commit_strategy = commit_strategy
         self._dispatch = dispatch
 
     def run(self, write: Write[Result]) -> Result:
         """Run a write without events, commit it and return its result."""
-        return self._commits.run(write)
+        return self._commit_strategy.run(write)
 
     def record(self, write: RecordedWrite[Result]) -> Result:
         """Run a write and return its result. Record its events in the transaction; dispatch them after the commit."""
@@ -36,6 +36,6 @@ class Transactions:
             add_records(stored_records(events), connection)
             return result, events
 
-        result, events = self._commits.run(write_and_record)
+        result, events = self._commit_strategy.run(write_and_record)
         self._dispatch(events)
         return result

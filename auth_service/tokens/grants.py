@@ -28,7 +28,7 @@ from auth_service.sessions.refresh_policy import (
     decide,
     lowest_valid_generation,
 )
-from auth_service.sessions.store import Refreshed, Session, SessionStore, new_session
+from auth_service.sessions.store import RefreshResult, Session, SessionStore, new_session
 from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
 from auth_service.tokens.issuer import Issuer, TokenPair, TokenUser
 from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader
@@ -189,7 +189,7 @@ class Grants:
             raise UsedOrEndedToken
         return claims
 
-    def _refresh(self, claims: RefreshClaims, now: float) -> Refreshed | None:
+    def _refresh(self, claims: RefreshClaims, now: float) -> RefreshResult | None:
         sid, user_id, presented = claims.session, claims.subject, claims.generation
         # The rotation that issued a younger token is in grace, and `try_rotate` would return None.
         if now - claims.issued_at >= self.policy.grace:
@@ -198,7 +198,7 @@ class Grants:
                 return rotated
         return refresh_session(self.sessions, self.policy, sid, user_id, presented, now)
 
-    def _event_of(self, refreshed: Refreshed, client: Client, now: float) -> TokensRefreshed:
+    def _event_of(self, refreshed: RefreshResult, client: Client, now: float) -> TokensRefreshed:
         session, decision = refreshed.session, refreshed.decision
         return TokensRefreshed(
             now,

@@ -32,6 +32,7 @@ INVALID = "Token is invalid"
 WRONG_TYPE = "Token has wrong type"
 
 _REQUIRED = {"exp": "Token has no 'exp' claim", "jti": "Token has no id", "token_type": "Token has no type"}
+"""The error texts for missing claims, by the name of the claim."""
 
 
 class UnidentifiedUser(InvalidToken):

@@ -52,11 +52,12 @@ def test_a_successor_that_the_client_presents_counts_as_seen(
 
 def test_a_client_cannot_mark_its_token_as_fetched(ann: Person, client: FlaskClient, operator: Operator) -> None:
     """X-Fetched-Token is ignored unless it has the valid MAC, which only the gateway can compute."""
-    ann.refresh_tokens()
-    for mac in ("", "junk", "0" * 64, ann.access, "\xe9"):
+    for generation, mac in enumerate(("", "junk", "0" * 64, ann.access, "\xe9"), start=1):
+        ann.refresh_tokens()
+        assert operator.session_of(ann.access).seen_generation == generation - 1
         headers = {"Authorization": f"Bearer {ann.access}", "X-Fetched-Token": mac}
         assert client.get("/auth/users/me/", headers=headers).status_code == 200
-        assert operator.session_of(ann.access).seen_generation == 1
+        assert operator.session_of(ann.access).seen_generation == generation
 
 
 def test_a_token_of_a_browser_session_is_not_reported(ann: Person, gateway: GatewayInFront) -> None:

@@ -11,7 +11,7 @@ from auth_service.events.client import Client
 from auth_service.services import Services
 from auth_service.sessions.refresh import NoActiveAccount, RefreshConflict, refresh_session
 from auth_service.sessions.refresh_policy import Decision, Ended, RefreshPolicy, ReissueSuccessor, Replay, Rotate
-from auth_service.sessions.store import Refreshed, Session, SessionWithUser, new_session
+from auth_service.sessions.store import RefreshResult, Session, SessionWithUser, new_session
 from tests.clocks import MovableClock
 
 pytestmark = pytest.mark.usefixtures("in_context")
@@ -27,7 +27,7 @@ def session(parts: Services, clock: MovableClock) -> Session:
     return session
 
 
-def refresh(parts: Services, session: Session, presented: int, now: float) -> Refreshed:
+def refresh(parts: Services, session: Session, presented: int, now: float) -> RefreshResult:
     refreshed = refresh_session(parts.sessions, POLICY, session.sid, session.user_id, presented, now)
     assert refreshed
     return refreshed

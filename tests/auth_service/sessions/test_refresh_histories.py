@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from auth_service.sessions.refresh_policy import (
+    MAX_RECENT,
     Ended,
     RefreshPolicy,
     ReissuePresented,
@@ -89,8 +90,8 @@ class Histories(RuleBasedStateMachine):
         assert decide(self.state, self.state.generation, self.now, POLICY) == Ended()
 
     @invariant()
-    def the_bounds_hold(self) -> None:
-        assert len(self.state.recent_rotations) <= 8
+    def rotations_and_seen_generation_stay_within_their_limits(self) -> None:
+        assert len(self.state.recent_rotations) <= MAX_RECENT
         assert self.state.seen_generation <= self.state.generation
 
     def tokens_for_a_replay(self) -> list[int]:

@@ -39,12 +39,13 @@ def limited_client(make_app: MakeApp) -> FlaskClient:
 
 
 def log_in(client: FlaskClient, password: str, address: str = HERE, email: str = ANN) -> TestResponse:
-    """Return the answer to a log-in that the gateway forwards for `address`."""
+    """Return the response to a log-in that the gateway forwards for `address`."""
     headers = {"X-Forwarded-For": address}
     return client.post("/auth/jwt/create/", json={"email": email, "password": password}, headers=headers)
 
 
 def fail(client: FlaskClient, times: int, address: str = HERE, email: str = ANN) -> list[int]:
+    """Log in with a wrong password `times` times; return the status codes."""
     return [log_in(client, "wrong", address, email).status_code for _ in range(times)]
 
 

@@ -9,7 +9,7 @@ from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason, SessionEnded
 from auth_service.sessions.refresh import refresh_session
 from auth_service.sessions.refresh_policy import Ended, Rotate
-from auth_service.sessions.store import HandleTaken, Refreshed, Session, new_session
+from auth_service.sessions.store import HandleTaken, RefreshResult, Session, new_session
 from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, THREADS, StoreWorld
 
 
@@ -25,7 +25,7 @@ def session(world: StoreWorld, ann: User) -> Session:
     return session
 
 
-def refresh(world: StoreWorld, session: Session) -> Refreshed:
+def refresh(world: StoreWorld, session: Session) -> RefreshResult:
     refreshed = refresh_session(world.stores.sessions, POLICY, session.sid, session.user_id, 0, NOW + 99)
     assert refreshed
     return refreshed
@@ -73,7 +73,7 @@ def test_a_session_that_ends_during_a_refresh_stays_ended(world: StoreWorld, ann
         end = partial(world.stores.sessions.end, session.sid, NOW + 99, EndReason.LOGOUT)
         refreshed, ended = world.in_parallel(partial(refresh, world, session), end)
         assert ended is True
-        assert isinstance(refreshed, Refreshed)
+        assert isinstance(refreshed, RefreshResult)
         row = world.row(session)
         assert row.revoked_at == NOW + 99
         assert (row.generation, refreshed.decision) in [(0, Ended()), (1, Rotate())]

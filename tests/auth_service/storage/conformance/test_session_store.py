@@ -58,7 +58,7 @@ def test_no_session_opens_for_a_user_who_changed_since_the_password_was_verified
     assert world.dispatched == []
 
 
-def test_a_login_can_replace_an_outdated_hash(world: StoreWorld, ann: User) -> None:
+def test_a_log_in_can_replace_an_outdated_password_hash(world: StoreWorld, ann: User) -> None:
     session = new_session(ann.id, NOW, 1000, POLICY)
     assert world.stores.sessions.open(session, ann, PHONE, new_password_hash="better")
     found = world.stores.users.find(ann.id)
@@ -77,7 +77,9 @@ def test_a_handle_belongs_to_one_session(world: StoreWorld, ann: User) -> None:
     assert world.dispatched == []
 
 
-def test_a_login_ends_the_session_that_it_replaces_and_the_oldest_surplus(world: StoreWorld, ann: User) -> None:
+def test_a_log_in_ends_the_session_that_it_replaces_and_the_oldest_above_the_maximum(
+    world: StoreWorld, ann: User
+) -> None:
     bob = world.register("bob@example.org")
     replaced = world.open(bob, handle_hash="h1")
     oldest, newer = world.open(ann, NOW + 1), world.open(ann, NOW + 2)
