@@ -8,10 +8,10 @@ from gateway.http.header_fields import HeaderList, HeaderTuple
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CachedHead:
-    """The parsed head of a repeated request. Requests that differ only in the access token share it.
+    """The parsed head of a repeated request. Requests that differ only in their credentials share it.
 
-    It contains every header field as received, including cookies, but not the access token. It is compared and hashed
-    by identity, so that other caches can use it as a key at little cost.
+    The values of Authorization and Cookie are empty in `headers`. It is compared and hashed by identity, so that
+    other caches can use it as a key at little cost.
     """
 
     method: str
@@ -20,7 +20,9 @@ class CachedHead:
     headers: HeaderTuple
     http_version: str
     token_index: int | None = None
-    """Index in `headers` of the Authorization field, whose value is empty here; None if there is no such field."""
+    """Index in `headers` of the Authorization field; None if there is no such field."""
+    cookie_index: int | None = None
+    """Index in `headers` of the Cookie field; None if there is no such field."""
     origin: str | None = None
     """The value of the first Origin field; None if there is none."""
 

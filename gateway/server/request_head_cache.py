@@ -1,8 +1,8 @@
-"""Cache of parsed request heads. The key is the bytes of a head without its access token.
+"""Cache of parsed request heads. The key is the bytes of a head without its credentials.
 
-Requests of one client for one resource differ only in the access token. So do requests of many clients with the same
-software. A head whose bytes are cached is not parsed again. The token is removed before the look-up and is verified
-for each request. Figures: docs/decisions/0012.
+Requests of one client for one resource differ only in the access token or the cookies. So do requests of many
+clients with the same software. A head whose bytes are cached is not parsed again. The token and the cookies are
+removed before the look-up and are checked for each request. Figures: docs/decisions/0012.
 """
 
 from typing import NamedTuple
@@ -18,14 +18,18 @@ MAX_HEAD_BYTES = 4_096
 
 _METHODS = frozenset({"GET", "HEAD"})
 
-_BEARER = b"uthorization: Bearer "  # without the first letter, which clients write in either case
-_LINE_STARTS = (b"\r\nA", b"\r\na")
+# Without the first letter, which clients write in either case.
+_BEARER, _BEARER_STARTS = b"uthorization: Bearer ", (b"\r\nA", b"\r\na")
+_COOKIE, _COOKIE_STARTS = b"ookie: ", (b"\r\nC", b"\r\nc")
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 """Characters of a token (RFC 6750 2.1). A head whose token has padding (`=`) is always parsed."""
+_CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie", b"x-refresh-token"})
+_PRINTABLE = bytes(range(0x20, 0x7F))
+"""Characters of a Cookie field. A head whose cookies have others, or spaces around them, is always parsed."""
 
 
 class CacheHit(NamedTuple):
-    """A cached head with the token of one request; `headers` includes that token."""
+    """A cached head with the token of one request; `headers` includes its token and cookies."""
 
     head: CachedHead
     headers: list[tuple[bytes, bytes]]
@@ -49,11 +53,16 @@ class RequestHeadCache:
         """Return the cached head of the request in `data`, or None."""
         if len(data) > MAX_HEAD_BYTES:
             return None
-        key, token = _without_token(data)
+        key, token = _cut(data, _BEARER, _BEARER_STARTS)
+        key, cookies = _cut(key, _COOKIE, _COOKIE_STARTS) if _COOKIE in key else (key, b"")
         head = self._heads.get(key)
         if head is None:
             return None
         headers = list(head.headers)
+        if head.cookie_index is not None:
+            if not cookies or cookies.translate(None, _PRINTABLE) or cookies != cookies.strip(b" "):
+                return None
+            headers[head.cookie_index] = (b"cookie", cookies)
         if head.token_index is None:
             return CacheHit(head, headers, "")
         if not token or token.translate(None, _TOKEN68):
@@ -68,33 +77,36 @@ class RequestHeadCache:
         """
         if len(data) > MAX_HEAD_BYTES or request.method not in _METHODS:
             return
-        key, token = _without_token(data)
+        key, token = _cut(data, _BEARER, _BEARER_STARTS)
+        key, cookies = _cut(key, _COOKIE, _COOKIE_STARTS) if _COOKIE in key else (key, b"")
         key_hash = hash(key)
         if key_hash not in self._seen_once:
             self._seen_once[key_hash] = None
             return
-        indexes = [index for index, (name, _) in enumerate(request.headers) if name == b"authorization"]
-        if [request.headers[index][1] for index in indexes] != ([b"Bearer " + token] if token else []):
-            return  # the key still contains credentials: other Authorization fields than the one removed
+        credentials = {b"authorization": b"Bearer " + token if token else b"", b"cookie": cookies}
+        indexes = {name: index for index, (name, _) in enumerate(request.headers) if name in _CREDENTIAL_FIELDS}
+        received = [(name, value) for name, value in request.headers if name in _CREDENTIAL_FIELDS]
+        if received != [(name, credentials.get(name)) for name in indexes]:
+            return  # the key still contains credentials: the fields are repeated, or written in another form
         self._heads[key] = CachedHead(
             request.method,
             request.path,
             request.query,
-            tuple((name, b"" if name == b"authorization" else value) for name, value in request.headers),
+            tuple((name, b"" if name in _CREDENTIAL_FIELDS else value) for name, value in request.headers),
             request.http_version,
-            indexes[0] if indexes else None,
+            indexes.get(b"authorization"),
+            indexes.get(b"cookie"),
             next((value.decode("latin-1") for name, value in request.headers if name == b"origin"), None),
         )
 
 
-def _without_token(data: bytes) -> tuple[bytes, bytes]:
-    """Return `data` without the token in its first line `Authorization: Bearer ...`, and that token.
-
-    The token is empty if there is no such line.
-    """
-    name = data.find(_BEARER)
-    start = name + len(_BEARER)
+def _cut(data: bytes, name: bytes, line_starts: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Return `data` without what follows `name` in the first line that begins with it, and the part removed."""
+    at = data.find(name)
+    if at < 0 or data[at - 3 : at] not in line_starts:
+        return data, b""
+    start = at + len(name)
     end = data.find(b"\r", start)
-    if name < 0 or end < 0 or data[name - 3 : name] not in _LINE_STARTS:
+    if end < 0:
         return data, b""
     return data[:start] + data[end:], data[start:end]

@@ -175,7 +175,17 @@ LINES = st.sampled_from(
             "Authorization:Bearer a",
             "Authorization: Bearer a b",
         ),
-        *("Authorization: Bearer ", "Cookie: a=b", "X: \tAuthorization: Bearer a", "Authorization: Bearer a.b-c_d=="),
+        *("Authorization: Bearer ", "X: \tAuthorization: Bearer a", "Authorization: Bearer a.b-c_d=="),
+        *(
+            "Cookie: a=b",
+            "cookie: a=b",
+            "Cookie: c=d; e=f",
+            "Cookie: ",
+            "Cookie:a=b",
+            "X: \tCookie: a=b",
+            "COOKIE: a=b",
+        ),
+        *("X-Cookie: a=b", "X-Refresh-Token: a"),
     ]
 )
 REQUESTS = st.lists(LINES, max_size=4).map(
@@ -187,19 +197,29 @@ TOKENS = st.text("ab.-_=\r\n\t :,\x00\x7fé", max_size=6).map(lambda text: text.
 ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 
 
+COOKIES = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorization: Bearer a\r\n\r\n"
+
+
 @given(cached=REQUESTS, other=REQUESTS, instead=st.lists(TOKENS, max_size=3))
+@example(
+    cached=COOKIES, other=COOKIES, instead=[b"b\nX: y", b"c\x00", b" c", b"c ", b"c\xe9", b"", b"c=d; session=x"]
+)
 @example(cached=ONE, other=b"", instead=[b"b\nX: y"])
 @example(cached=ONE, other=b"", instead=[b"b\rX: y", b"b\x00"])
 def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: list[bytes]) -> None:
-    """For every cached request, and every replacement of every token in every request."""
+    """For every cached request, and every replacement of every token and cookie in every request."""
     cache = RequestHeadCache()
     request = Parsed(cached).request
     if request is not None:
         for _ in range(2):
             cache.add_if_repeated(cached, request)
     for base in (cached, other):
-        parts = base.split(b"Bearer a")
-        for data in (base, *(token.join([parts[0] + b"Bearer ", *parts[1:]]) for token in instead)):
+        replaced = [
+            base.replace(line + value, line + other_value)
+            for line, value in ((b"Bearer ", b"a"), (b"ookie: ", b"a=b"))
+            for other_value in instead
+        ]
+        for data in (base, *replaced):
             hit = cache.find(data)
             if hit is None:
                 continue
@@ -211,6 +231,34 @@ def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: l
             )
             given = [value for name, value in parsed.headers if name == b"authorization"]
             assert given == ([b"Bearer " + hit.token.encode()] if hit.token else [])
+
+
+@pytest.mark.parametrize("name", ["Cookie", "cookie"])
+def test_each_request_is_authenticated_by_its_own_session_cookie(
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, name: str
+) -> None:
+    """Also if a request with a token and the same other fields is cached, and the other way round."""
+    with gateway.connect() as client:
+        for _ in range(REPETITIONS):
+            raw = request(f"Authorization: Bearer {ann}", "/api/mixed", f"{name}: a=b")
+            assert send(client, raw) == 200
+            assert send(client, request("Accept: */*", "/api/mixed", f"{name}: __Host-session=nobody")) == 401
+            assert upstream.last.get("x-user-id") == "ann-id"
+
+
+def test_the_cache_holds_no_cookie_and_no_refresh_token() -> None:
+    cache = RequestHeadCache()
+    for line in (b"Cookie: session=top-secret", b"X-Refresh-Token: top-secret"):
+        data = b"GET / HTTP/1.1\r\nHost: h\r\n" + line + b"\r\n\r\n"
+        request = Parsed(data).request
+        assert request is not None
+        for _ in range(2):
+            cache.add_if_repeated(data, request)
+    assert len(cache) == 1
+    hit = cache.find(b"GET / HTTP/1.1\r\nHost: h\r\nCookie: session=another\r\n\r\n")
+    assert hit is not None
+    assert hit.headers == [(b"host", b"h"), (b"cookie", b"session=another")]
+    assert "top-secret" not in repr((hit.head, vars(cache)))
 
 
 def test_the_cache_holds_no_token() -> None:
