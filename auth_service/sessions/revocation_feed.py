@@ -15,7 +15,7 @@ from redis import Redis
 
 from auth_service.events.account_events import SessionEnded
 from auth_service.redis_client import RedisClient, RedisUnavailable
-from auth_service.sessions.store import EndedSession, SessionStore
+from auth_service.sessions.store import SessionRevocation, SessionStore
 from chassis.clock import Clock
 from contract.claims import LEEWAY
 from contract.revocation import (
@@ -55,7 +55,9 @@ class RevocationFeed:
     def publish(self, ended: Sequence[SessionEnded]) -> None:
         """Publish sessions that have ended. If Redis does not reply, `republish` publishes them later."""
         try:
-            self._add_revocations([EndedSession(event.sid, event.at, event.access_expires_at) for event in ended])
+            self._add_revocations(
+                [SessionRevocation(event.sid, event.at, event.access_expires_at) for event in ended]
+            )
         except RedisUnavailable:
             self._is_pending.set()
             _log.warning("revocations_pending", sessions=len(ended))
@@ -92,19 +94,19 @@ class RevocationFeed:
     def _publish_all(self, queries: Sequence[str]) -> None:
         now = self._clock()
         # Read after the queries were taken, so it has every revocation that was committed before a query was sent.
-        ended = self._sessions.ended_sessions(now - LEEWAY)
-        self._add_revocations(ended)
+        revocations = self._sessions.unexpired_revocations(now - LEEWAY)
+        self._add_revocations(revocations)
         self._redis.call(lambda redis: redis.set(EPOCH, str(int(now))))
         for query in queries:
             self._add_entry(completeness_reply(query, int(now)))
-        _log.info("revocations_republished", sessions=len(ended), queries=len(queries))
+        _log.info("revocations_republished", sessions=len(revocations), queries=len(queries))
 
-    def _add_revocations(self, ended: Sequence[EndedSession]) -> None:
+    def _add_revocations(self, revocations: Sequence[SessionRevocation]) -> None:
         newest_id = ""
-        for session in ended:
+        for revoked in revocations:
             # Rounded up, because gateways compare it with a time that has fractions of a second.
-            until = int(session.access_expires_at) + 1
-            newest_id = self._add_entry(Revocation(SESSION, session.sid, int(session.ended_at), until).to_fields())
+            until = int(revoked.access_expires_at) + 1
+            newest_id = self._add_entry(Revocation(SESSION, revoked.sid, int(revoked.ended_at), until).to_fields())
         if newest_id:
             self._redis.call(lambda redis: _trim(redis, newest_id))
 

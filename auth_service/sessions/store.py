@@ -56,8 +56,8 @@ class ListedSession:
 
 
 @dataclass(frozen=True, slots=True)
-class EndedSession:
-    """An ended session. Its access tokens expire by `access_expires_at`. Times are seconds since the epoch."""
+class SessionRevocation:
+    """The revocation of a session. Its access tokens expire by `access_expires_at`. Times are epoch seconds."""
 
     sid: str
     ended_at: float
@@ -151,8 +151,8 @@ class SessionStore(Protocol):
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
         """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""
 
-    def ended_sessions(self, at: float) -> Sequence[EndedSession]:
-        """Return the ended sessions whose access tokens may be unexpired at `at`, in the order of their ends."""
+    def unexpired_revocations(self, at: float) -> Sequence[SessionRevocation]:
+        """Return the revocations of sessions whose access tokens may be unexpired at `at`, the oldest first."""
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` sessions whose tokens all expired before `before`; return how many."""

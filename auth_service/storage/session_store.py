@@ -18,11 +18,11 @@ from auth_service.sessions.refresh_policy import (
 )
 from auth_service.sessions.store import (
     MAX_LISTED,
-    EndedSession,
     HandleTaken,
     ListedSession,
     RefreshResult,
     Session,
+    SessionRevocation,
     SessionWithUser,
 )
 from auth_service.storage.models import Database, SessionRow
@@ -207,8 +207,8 @@ class SqlSessionStore:
         )
         return [ListedSession(*row) for row in rows]
 
-    def ended_sessions(self, at: float) -> Sequence[EndedSession]:
-        """Return the ended sessions whose access tokens may be unexpired at `at`, in the order of their ends."""
+    def unexpired_revocations(self, at: float) -> Sequence[SessionRevocation]:
+        """Return the revocations of sessions whose access tokens may be unexpired at `at`, the oldest first."""
         earliest = at - LONGEST_ACCESS_LIFETIME - ACCESS_EXPIRY_PADDING
         rows = self._database.execute(
             select(SessionRow.id, SessionRow.revoked_at, SessionRow.access_expires_at)
@@ -217,7 +217,7 @@ class SqlSessionStore:
             .order_by(SessionRow.revoked_at)
         ).all()
         self._database.rollback()
-        return [EndedSession(sid, ended_at, expires) for sid, ended_at, expires in rows if ended_at is not None]
+        return [SessionRevocation(sid, ended_at, expires) for sid, ended_at, expires in rows if ended_at is not None]
 
     def prune(self, before: float, limit: int) -> int:
         """Delete at most `limit` sessions whose tokens all expired before `before`; return how many."""

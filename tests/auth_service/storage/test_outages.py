@@ -163,7 +163,7 @@ def test_while_redis_is_down_requests_succeed_and_an_empty_redis_gets_all_revoca
 
 
 def test_after_flushall_used_and_ended_tokens_stay_refused(visitor: Visitor, valkey_process: Valkey) -> None:
-    """The revocations are published again within two seconds."""
+    """The revocations are published again within three seconds."""
     replayed, ended = Visitor(visitor.service, visitor.email), Visitor(visitor.service, visitor.email)
     for somebody in (replayed, ended):
         somebody.log_in()

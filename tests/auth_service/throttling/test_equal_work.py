@@ -22,7 +22,7 @@ UNKNOWN_NAMES = 150
 """Failed log-ins with unknown names before the comparison."""
 
 
-class Work:
+class WorkRecorder:
     """Records the steps of the service for a request."""
 
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,15 +50,15 @@ class Work:
         monkeypatch.setattr(argon2id, "verify", recorded_verify)
         monkeypatch.setattr(argon2id, "str", recorded_hash)
 
-    def of(self, client: FlaskClient, email: str, password: str) -> list[str]:
-        """Return the steps of one refused log-in."""
+    def log_in(self, client: FlaskClient, email: str, password: str) -> list[str]:
+        """Log in with a password that is refused; return the recorded steps."""
         self.steps.clear()
         answer = client.post("/auth/jwt/create/", json={"email": email, "password": password})
         assert answer.status_code == 401
         return list(self.steps)
 
-    def of_browser(self, client: FlaskClient, email: str, password: str) -> list[str]:
-        """Return the steps of one refused browser log-in."""
+    def log_in_browser(self, client: FlaskClient, email: str, password: str) -> list[str]:
+        """Log in from a browser with a password that is refused; return the recorded steps."""
         self.steps.clear()
         assert Gateway(client, MovableClock()).open("x", email=email, password=password).status_code == 401
         return list(self.steps)
@@ -72,13 +72,17 @@ def app(make_app: MakeApp) -> Flask:
     """A service with high limits, so that many log-ins may fail."""
     app = make_app(LOGIN_FAILURES="10000/hour", LOGIN_FAILURES_PER_ACCOUNT="10000/hour")
     client = app.test_client()
-    for name in ("known", "barred", "blank", "django", "odd"):
+    for name in ("known", "deactivated", "empty-hash", "django-hash", "malformed-hash"):
         assert Person(client, f"{name}@example.org").register().status_code == 201
-    Operator(app).deactivate("barred@example.org")
+    Operator(app).deactivate("deactivated@example.org")
     with app.app_context():
-        for name, unusable in {"blank": "", "django": "!kXb8l2mQ", "odd": "$argon2id$v=19$m=8,t=1,p=1$x$y"}.items():
+        for name, password_hash in {
+            "empty-hash": "",
+            "django-hash": "!kXb8l2mQ",
+            "malformed-hash": "$argon2id$v=19$m=8,t=1,p=1$x$y",
+        }.items():
             db.session.execute(
-                update(UserRow).where(UserRow.email == f"{name}@example.org").values(password_hash=unusable)
+                update(UserRow).where(UserRow.email == f"{name}@example.org").values(password_hash=password_hash)
             )
         db.session.commit()
     return app
@@ -86,28 +90,28 @@ def app(make_app: MakeApp) -> Flask:
 
 ACCOUNTS = [
     ("known@example.org", "wrong"),
-    ("barred@example.org", PASSWORD),
-    ("barred@example.org", "wrong"),
-    ("blank@example.org", PASSWORD),
-    ("django@example.org", PASSWORD),
-    ("odd@example.org", PASSWORD),
+    ("deactivated@example.org", PASSWORD),
+    ("deactivated@example.org", "wrong"),
+    ("empty-hash@example.org", PASSWORD),
+    ("django-hash@example.org", PASSWORD),
+    ("malformed-hash@example.org", PASSWORD),
 ]
 
 
-@pytest.mark.parametrize("way", ["of", "of_browser"])
+@pytest.mark.parametrize("way", ["log_in", "log_in_browser"])
 def test_a_failed_login_does_the_same_work_for_every_account(
     app: Flask, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Also after thirty failures of the account itself."""
+    """Also after thirty failures of the same account. Some accounts have no usable password hash."""
     client = app.test_client()
-    work = Work(app, monkeypatch)
-    do = getattr(work, way)
+    recorder = WorkRecorder(app, monkeypatch)
+    log_in = getattr(recorder, way)
     for failures_before in (0, 30):
         for email, password in ACCOUNTS:
             for _ in range(failures_before):
-                do(client, email, password)
-            unknown = do(client, "nobody@example.org", password)
-            assert do(client, email, password) == unknown, (email, password)
+                log_in(client, email, password)
+            unknown = log_in(client, "nobody@example.org", password)
+            assert log_in(client, email, password) == unknown, (email, password)
     assert sum(step.startswith("INSERT INTO audit_events") for step in unknown) == 1
     assert unknown.count("commit") == 1
     assert unknown.count("verify m=8,t=1,p=1") == 1
@@ -116,7 +120,7 @@ def test_a_failed_login_does_the_same_work_for_every_account(
 def test_many_failures_of_unknown_accounts_change_no_step(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a common limit for unknown names, their refusals would be faster once it is reached."""
     client = app.test_client()
-    work = Work(app, monkeypatch)
+    recorder = WorkRecorder(app, monkeypatch)
     for number in range(UNKNOWN_NAMES):
-        unknown = work.of(client, f"nobody{number}@example.org", "wrong")
-    assert work.of(client, "known@example.org", "wrong") == unknown
+        unknown = recorder.log_in(client, f"nobody{number}@example.org", "wrong")
+    assert recorder.log_in(client, "known@example.org", "wrong") == unknown

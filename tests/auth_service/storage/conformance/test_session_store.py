@@ -8,7 +8,7 @@ from sqlalchemy import update
 from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason, LoggedIn, SessionEnded
 from auth_service.sessions.refresh_policy import ReissueSuccessor, Replay, Rotate, apply_decision
-from auth_service.sessions.store import EndedSession, HandleTaken, Session, new_session
+from auth_service.sessions.store import HandleTaken, Session, SessionRevocation, new_session
 from auth_service.storage.models import SessionRow, db
 from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, PHONE, POLICY, StoreWorld
 
@@ -233,16 +233,16 @@ def test_live_sessions_are_listed_by_their_last_use(world: StoreWorld, ann: User
     assert sessions.live_sessions(ann.id, NOW + POLICY.idle_lifetime + 10) == []
 
 
-def test_ended_sessions_are_listed_while_an_access_token_may_be_valid(world: StoreWorld, ann: User) -> None:
+def test_revocations_are_listed_while_an_access_token_may_be_valid(world: StoreWorld, ann: User) -> None:
     sessions = world.stores.sessions
     first, second, live = world.open(ann), world.open(ann), world.open(ann)
     sessions.end(second.sid, NOW + 1, EndReason.LOGOUT)
     sessions.end(first.sid, NOW + 2, EndReason.LOGOUT)
-    assert sessions.ended_sessions(NOW + 360) == [
-        EndedSession(second.sid, NOW + 1, NOW + 360),
-        EndedSession(first.sid, NOW + 2, NOW + 360),
+    assert sessions.unexpired_revocations(NOW + 360) == [
+        SessionRevocation(second.sid, NOW + 1, NOW + 360),
+        SessionRevocation(first.sid, NOW + 2, NOW + 360),
     ]
-    assert sessions.ended_sessions(NOW + 361) == []
+    assert sessions.unexpired_revocations(NOW + 361) == []
     assert world.row(live).revoked_at is None
 
 
