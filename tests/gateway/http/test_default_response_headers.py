@@ -20,7 +20,7 @@ RESPONSES = {
     "health": ("GET /healthz HTTP/1.1", 200),
     "no session": ("GET /session/ HTTP/1.1", 401),
     "OPTIONS": ("OPTIONS * HTTP/1.1", 204),
-    "a closed upstream": ("GET /gone/ HTTP/1.1", 502),
+    "a closed upstream": ("GET /connection-refused/ HTTP/1.1", 502),
     "malformed HTTP": ("GET /public/ HTTP/1.1\r\nX : y", 400),
 }
 

@@ -25,7 +25,7 @@ def test_max_forwards_of_other_methods_is_forwarded_unchanged(gateway: RunningGa
     assert upstream.last.get("max-forwards") == "0"
 
 
-@pytest.mark.parametrize("path", ["/public/", "/api/", "/small/"])
+@pytest.mark.parametrize("path", ["/public/", "/api/", "/small-body/"])
 def test_the_gateway_answers_options_with_max_forwards_0(
     gateway: RunningGateway, upstream: RawUpstream, path: str
 ) -> None:

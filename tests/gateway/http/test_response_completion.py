@@ -15,7 +15,7 @@ REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "forwarded in a task": (200, ("POST /public/ HTTP/1.1", "Transfer-Encoding: chunked")),
     "no route": (404, ("GET /none HTTP/1.1",)),
     "no token": (401, ("GET /api/ HTTP/1.1",)),
-    "no upstream": (502, ("GET /gone/ HTTP/1.1",)),
+    "no upstream": (502, ("GET /connection-refused/ HTTP/1.1",)),
     "preflight": (204, ("OPTIONS /api/ HTTP/1.1", *PREFLIGHT)),
     "options for the server": (204, ("OPTIONS * HTTP/1.1",)),
     "endpoint": (200, ("GET /healthz HTTP/1.1",)),

@@ -30,7 +30,7 @@ from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 ROUTES = routes_toml(
     AUTH_UPSTREAM,
     NOTES_UPSTREAM,
-    upstream_table("gone", "http://127.0.0.1:1", break_after=0),
+    upstream_table("connection-refused", "http://127.0.0.1:1", break_after=0),
     route_table("/auth/", "public", upstream="auth"),
     route_table("/public/", "public", max_body=10),
     route_table("/api/", methods=["GET", "POST"]),
@@ -40,7 +40,7 @@ ROUTES = routes_toml(
     route_table("/small-answers/", max_answer=1),
     route_table("/one/", max_concurrent=1),
     route_table("/fixed/", "public", response_headers={"X-Fixed": "yes"}),
-    route_table("/gone/", "public", upstream="gone"),
+    route_table("/connection-refused/", "public", upstream="connection-refused"),
     route_table("/by-address/", limits=limits(address="2/hour")),
     route_table("/open-by-address/", "public", limits=limits(address="2/hour")),
     route_table("/by-identity/", limits=limits(address="1000/hour", identity="2/hour")),
@@ -61,7 +61,7 @@ PATHS = [
         "/small-answers/x",
         "/one/x",
         "/fixed/x",
-        "/gone/x",
+        "/connection-refused/x",
     ),
     *(
         "/by-address/x",

@@ -256,7 +256,7 @@ def test_a_route_may_expose_fields_of_its_service(make_app: MakeApp, upstream: R
         "GET /api/x",
         "GET /nowhere",
         "GET /session/",
-        "GET /gone/x",
+        "GET /connection-refused/x",
         "OPTIONS *",
         "GET /auth/x",
         "GET /a//b",

@@ -149,9 +149,9 @@ def test_the_first_stage_that_refuses_decides(admission: Admission) -> None:
     user = bearer(admission.token(roles="user"))
     too_long, broken = (b"content-length", b"11"), (b"content-length", b"x")
     in_order = [
-        ("bad_path", admission.request("/nowhere//x", broken, method="PUT")),
-        ("bad_header", admission.request("/nowhere/x", broken, method="PUT")),
-        ("not_found", admission.request("/nowhere/x", too_long, method="PUT")),
+        ("bad_path", admission.request("/unknown//x", broken, method="PUT")),
+        ("bad_header", admission.request("/unknown/x", broken, method="PUT")),
+        ("not_found", admission.request("/unknown/x", too_long, method="PUT")),
         ("method_not_allowed", admission.request("/api/x", too_long, method="PUT")),
         ("body_too_large", admission.request("/api/x", too_long, method="POST")),
         ("no_credentials", admission.request("/admin/x")),

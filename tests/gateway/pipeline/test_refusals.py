@@ -106,7 +106,10 @@ def test_an_oversized_token_is_an_invalid_token(gateway: RunningGateway, token_l
 
 def test_a_body_over_the_routes_limit_is_refused_unread(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        assert refused(client, "POST /small/ HTTP/1.1", "Host: h", "Content-Length: 11") == (413, "body_too_large")
+        assert refused(client, "POST /small-body/ HTTP/1.1", "Host: h", "Content-Length: 11") == (
+            413,
+            "body_too_large",
+        )
         assert client.is_closed()
     assert upstream.requests == []
 
@@ -114,18 +117,19 @@ def test_a_body_over_the_routes_limit_is_refused_unread(gateway: RunningGateway,
 def test_a_body_of_exactly_the_limit_is_accepted(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
         assert (
-            client.request("POST /small/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status == 200
+            client.request("POST /small-body/ HTTP/1.1", "Host: h", "Content-Length: 10", body=b"0123456789").status
+            == 200
         )
         chunks = b"5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
         assert (
-            client.request("POST /small/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=chunks).status
+            client.request("POST /small-body/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", body=chunks).status
             == 200
         )
 
 
 def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGateway, upstream: RawUpstream) -> None:
     with gateway.connect() as client:
-        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
+        client.send(b"POST /small-body/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n")
         client.send(b"6\r\n567890\r\n")
         answer = client.read_response("POST")
         assert (answer.status, answer.problem["code"]) == (413, "body_too_large")
@@ -137,20 +141,20 @@ def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGatew
     """Otherwise a few of them would use up the upstream's connections."""
     for _ in range(3):
         with gateway.connect() as client:
-            client.send(b"POST /narrow/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send(b"POST /one-connection/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
             client.send(b"%x\r\n%b\r\n" % (REQUEST_BUFFER_BYTES + 1, bytes(REQUEST_BUFFER_BYTES + 1)))
             _wait_for_request(upstream)
             client.send(b"100001\r\n" + bytes(2**20 + 1))
             assert client.read_response("POST").status == 413
         upstream.begin()
     with gateway.connect() as client:
-        assert client.request("GET /narrow/ HTTP/1.1", "Host: h").status == 200
+        assert client.request("GET /one-connection/ HTTP/1.1", "Host: h").status == 200
 
 
 def test_a_client_that_keeps_sending_gets_the_refusal(gateway: RunningGateway) -> None:
     """Closing with unread input would reset the connection, and the client would not get the response."""
     with gateway.connect() as client:
-        client.send(b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
+        client.send(b"POST /small-body/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
         client.send(bytes(3_000_000))
         time.sleep(0.05)  # by now, a reset would have destroyed the response
         assert client.read_response("POST").status == 413

@@ -84,14 +84,14 @@ def test_a_response_that_comes_in_parts_is_streamed(client: RawClient, upstream:
 
 
 def test_an_upstream_that_does_not_respond_is_a_504(client: RawClient, upstream: RawUpstream) -> None:
-    """/impatient/ has a read timeout of 0.3 s."""
+    """/short-read-timeout/ has a read timeout of 0.3 s."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.wait_for_close()
 
     upstream.begin_answering(script)
     begun = time.monotonic()
-    answer = client.request("GET /impatient/ HTTP/1.1", "Host: h")
+    answer = client.request("GET /short-read-timeout/ HTTP/1.1", "Host: h")
     assert (answer.status, answer.problem["code"]) == (504, "upstream_timeout")
     assert 0.3 <= time.monotonic() - begun < WAIT
     assert upstream.last.closed.wait(WAIT)

@@ -87,7 +87,7 @@ def test_each_request_is_recorded_once_with_its_status_and_code(
         "POST /public/ HTTP/1.1": (200, None),
         "GET /none HTTP/1.1": (404, "not_found"),
         "OPTIONS * HTTP/1.1": (204, None),
-        "GET /gone/ HTTP/1.1": (502, "upstream_unreachable"),
+        "GET /connection-refused/ HTTP/1.1": (502, "upstream_unreachable"),
     }
     with running(make_app(ACCESS_LOG="true")) as gateway:
         for line in requests:

@@ -148,24 +148,24 @@ def test_a_stream_is_ended_even_if_its_client_reads_nothing(
 def test_the_total_timeout_of_a_route_does_not_apply_to_streams(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """/brief/ has a total timeout of 0.4 s."""
+    """/short-total-timeout/ has a total timeout of 0.4 s."""
     upstream.begin(streaming(b"HTTP/1.1 200 OK\r\n"))
     with gateway.connect() as client:
-        subscribe(client, path="/brief/other")
+        subscribe(client, path="/short-total-timeout/other")
         assert client.read_to_end() == b""
     upstream.begin(streaming())
     with gateway.connect() as client:
-        subscribe(client, path="/brief/events")
+        subscribe(client, path="/short-total-timeout/events")
         client.socket.settimeout(0.7)
         with pytest.raises(TimeoutError):
             client.socket.recv(1)
 
 
 def test_the_read_timeout_of_a_route_applies_to_streams(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """/impatient/ has a read timeout of 0.3 s."""
+    """/short-read-timeout/ has a read timeout of 0.3 s."""
     upstream.begin(streaming())
     with gateway.connect() as client:
-        subscribe(client, path="/impatient/events")
+        subscribe(client, path="/short-read-timeout/events")
         assert client.read_to_end() == b""
 
 

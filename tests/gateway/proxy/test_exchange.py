@@ -217,7 +217,7 @@ def test_the_read_timeout_does_not_run_during_an_upload(gateway: RunningGateway,
     upstream.begin(script)
     size = REQUEST_BUFFER_BYTES + 1 + 10 * 1_000
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        client.send(b"POST /short-read-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
         client.send(bytes(REQUEST_BUFFER_BYTES + 1))
         for _ in range(10):
             time.sleep(0.1)
@@ -243,7 +243,7 @@ def test_an_upstream_may_respond_without_reading_the_upload(gateway: RunningGate
             with suppress(OSError):
                 client.send(bytes(size))
 
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        client.send(b"POST /short-read-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
         thread = threading.Thread(target=upload)
         thread.start()
         assert client.read_response("POST").body == b"x" * 10

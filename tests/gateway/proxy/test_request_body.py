@@ -123,7 +123,7 @@ def test_expect_100_continue_is_answered_by_the_gateway(gateway: RunningGateway,
     assert upstream.last.get("expect") is None
 
 
-@pytest.mark.parametrize(("target", "status"), [("/api/", 401), ("/none", 404), ("/small/", 413)])
+@pytest.mark.parametrize(("target", "status"), [("/api/", 401), ("/none", 404), ("/small-body/", 413)])
 def test_a_refused_request_with_expect_100_continue_needs_no_body(
     gateway: RunningGateway, upstream: RawUpstream, target: str, status: int
 ) -> None:

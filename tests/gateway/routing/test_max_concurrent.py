@@ -22,10 +22,10 @@ from tests.gateway.running_gateway import RunningGateway, running
 ROUTES = routes_toml(
     upstream_table("notes", identity=False),
     upstream_table("members", identity_secret_env="NOTES_SECRET"),
-    upstream_table("gone", "http://127.0.0.1:1", identity=False),
+    upstream_table("connection-refused", "http://127.0.0.1:1", identity=False),
     route_table("/two/", "public", max_concurrent=2),
-    route_table("/brief/", "public", max_concurrent=2, timeout={"read": 0.2}),
-    route_table("/gone/", "public", upstream="gone", max_concurrent=1),
+    route_table("/short-read-timeout/", "public", max_concurrent=2, timeout={"read": 0.2}),
+    route_table("/connection-refused/", "public", upstream="connection-refused", max_concurrent=1),
     route_table("/queued/", "public", max_concurrent=1, queue=2),
     route_table("/short-wait/", "public", max_concurrent=1, queue=10, max_wait=0.2),
     route_table("/members/", upstream="members", max_concurrent=1, queue=10),
@@ -102,14 +102,14 @@ def test_a_failed_request_releases_its_slot(served: RunningGateway, upstream: Ra
     for body in (b"", b"x"):
         with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
         for _ in range(3):
-            answer = send(served, "/brief/", "POST", body)
+            answer = send(served, "/short-read-timeout/", "POST", body)
             assert answer.status in (502, 504) or not answer.is_complete
     upstream.begin()
-    assert send(served, "/brief/").status == 200
+    assert send(served, "/short-read-timeout/").status == 200
 
 
 def test_a_request_to_an_unreachable_upstream_releases_its_slot(served: RunningGateway) -> None:
-    assert [send(served, "/gone/").status for _ in range(3)] == [502, 502, 502]
+    assert [send(served, "/connection-refused/").status for _ in range(3)] == [502, 502, 502]
 
 
 def test_a_client_that_disconnects_releases_its_slot(served: RunningGateway, upstream: RawUpstream) -> None:

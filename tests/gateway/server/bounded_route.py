@@ -24,7 +24,7 @@ access = "authenticated"
 max_body = "1GiB"
 
 [[routes]]
-prefix = "/small/"
+prefix = "/small-body/"
 upstream = "notes"
 access = "public"
 max_body = 10

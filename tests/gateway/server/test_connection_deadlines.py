@@ -221,7 +221,7 @@ def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
 ) -> None:
     """This also holds for a body of sufficient rate. The service receives no request."""
     with gateway.connect() as slow:
-        slow.send(b"POST /brief/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nthe beginning")
+        slow.send(b"POST /short-total-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nthe beginning")
         response = slow.read_response("POST")
         assert (response.status, response.problem["code"]) == (408, "request_timeout")
         assert slow.is_closed()

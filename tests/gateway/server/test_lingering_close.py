@@ -60,7 +60,7 @@ def read_late(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResp
 
 
 EARLY_RESPONSES = {
-    "413 by its length": (413, b"POST /small/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
+    "413 by its length": (413, b"POST /small-body/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "401": (401, b"POST /private/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "404": (404, b"POST /none HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),
     "malformed": (400, b"POST /none HTTP/1.1\r\nHost : h\r\nContent-Length: %d\r\n\r\n" % UPLOAD),

@@ -146,19 +146,21 @@ def test_at_max_connections_a_request_gets_503_at_once(gateway: RunningGateway, 
 
     upstream.begin(script)
     with gateway.connect() as first:
-        first.send(b"GET /narrow/ HTTP/1.1\r\nHost: h\r\n\r\n")
+        first.send(b"GET /one-connection/ HTTP/1.1\r\nHost: h\r\n\r\n")
         assert received.wait(WAIT)
         started = time.monotonic()
-        answer = request_once(gateway, "/narrow/")
+        answer = request_once(gateway, "/one-connection/")
         assert time.monotonic() - started < 1
         assert status_and_code(answer) == (503, "upstream_busy")
         assert answer.get("retry-after") in ("1", "2")
         go_on.set()
         assert first.read_response().status == 200
-    assert request_once(gateway, "/narrow/").status == 200
+    assert request_once(gateway, "/one-connection/").status == 200
 
 
-@pytest.mark.parametrize(("target", "script"), [("/narrow/", resetting), ("/narrow/", answering(b"garbage"))])
+@pytest.mark.parametrize(
+    ("target", "script"), [("/one-connection/", resetting), ("/one-connection/", answering(b"garbage"))]
+)
 def test_a_failed_exchange_no_longer_counts_towards_max_connections(
     gateway: RunningGateway, upstream: RawUpstream, target: str, script: Script
 ) -> None:

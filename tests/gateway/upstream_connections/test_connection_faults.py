@@ -12,7 +12,7 @@ from tests.gateway.single_requests import request_once, status_and_code
 # --- before the response -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["/gone/", "/nowhere/"])
+@pytest.mark.parametrize("target", ["/connection-refused/", "/missing-socket/"])
 def test_an_unreachable_upstream_is_a_502(gateway: RunningGateway, target: str) -> None:
     assert status_and_code(request_once(gateway, target)) == (502, "upstream_unreachable")
 
@@ -79,7 +79,7 @@ def test_an_incomplete_response_resets_an_http_1_0_client(gateway: RunningGatewa
             client.read_to_end()
 
 
-@pytest.mark.parametrize("target", ["/impatient/", "/brief/"])
+@pytest.mark.parametrize("target", ["/short-read-timeout/", "/short-total-timeout/"])
 def test_a_response_that_times_out_cuts_off_the_client(
     gateway: RunningGateway, upstream: RawUpstream, target: str
 ) -> None:

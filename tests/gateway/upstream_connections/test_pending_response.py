@@ -50,7 +50,7 @@ def test_a_silent_upstream_is_a_504(gateway: RunningGateway, upstream: RawUpstre
     """Its connection is closed, so that a late response reaches no client."""
     upstream.begin(silent)
     started = time.monotonic()
-    assert status_and_code(request_once(gateway, "/impatient/")) == GATEWAY_TIMEOUT
+    assert status_and_code(request_once(gateway, "/short-read-timeout/")) == GATEWAY_TIMEOUT
     assert 0.3 < time.monotonic() - started < 2
     assert upstream.last.closed.wait(WAIT)
 
@@ -63,8 +63,8 @@ def test_an_upstream_that_never_ends_its_head_is_a_504(gateway: RunningGateway, 
             await asyncio.sleep(0.05)
 
     upstream.begin(script)
-    assert status_and_code(request_once(gateway, "/impatient/")) == GATEWAY_TIMEOUT
-    assert status_and_code(request_once(gateway, "/brief/")) == GATEWAY_TIMEOUT
+    assert status_and_code(request_once(gateway, "/short-read-timeout/")) == GATEWAY_TIMEOUT
+    assert status_and_code(request_once(gateway, "/short-total-timeout/")) == GATEWAY_TIMEOUT
 
 
 def test_an_upstream_that_stops_reading_the_body_is_a_504(gateway: RunningGateway, upstream: RawUpstream) -> None:
@@ -73,7 +73,7 @@ def test_an_upstream_that_stops_reading_the_body_is_a_504(gateway: RunningGatewa
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (2 * TOO_LARGE))
+        client.send(b"POST /short-read-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (2 * TOO_LARGE))
         client.send(bytes(TOO_LARGE))
         assert status_and_code(client.read_response("POST")) == GATEWAY_TIMEOUT
 
@@ -81,7 +81,7 @@ def test_an_upstream_that_stops_reading_the_body_is_a_504(gateway: RunningGatewa
 def test_a_slow_client_does_not_use_up_the_upstreams_timeout(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """The read timeout runs while the gateway waits for the upstream, and not while it waits for the client."""
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n")
+        client.send(b"POST /short-read-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n")
         for byte in b"slow":
             client.send(bytes([byte]))
             time.sleep(0.15)  # together twice the read timeout of 0.3 s
@@ -99,7 +99,7 @@ def test_an_upstream_may_pause_during_an_upload(gateway: RunningGateway, upstrea
 
     upstream.begin(script)
     with gateway.connect() as client:
-        client.send(b"POST /impatient/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (TOO_LARGE + 1))
+        client.send(b"POST /short-read-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % (TOO_LARGE + 1))
         threading.Timer(0.1, resume.set).start()
         client.send(bytes(TOO_LARGE))
         time.sleep(0.6)  # longer than the timeout, counted from the pause
