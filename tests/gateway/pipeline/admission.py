@@ -1,8 +1,8 @@
-"""Gateways that admit the same requests in different ways, and the requests to compare them by.
+"""Three gateways that admit the same requests in different ways, and the requests by which they are compared.
 
-at once: as in production, so that a request that has to wait for nothing is admitted without a task.
+at once: as in production, so a request that does not have to wait is admitted without a task.
 in a task: each request is admitted in a task from the start.
-suspended: each admission begins without a task, waits, and is continued in a task.
+suspended: each admission starts without a task, waits, and is continued in a task.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ ROUTES = routes_toml(
 )
 
 HANDLE = "h" * 43
-OUR_PAGE = ("X-Requested-With: app", "Sec-Fetch-Site: same-origin")
+OWN_PAGE = ("X-Requested-With: app", "Sec-Fetch-Site: same-origin")
 
 PATHS = [
     *(
@@ -82,18 +82,18 @@ CREDENTIALS = {
     "malformed": ("Authorization: Bearer a b",),
     "padded": ("Authorization: Bearer {good}=",),
     "expired": ("Authorization: Bearer {expired}",),
-    "another kind": ("Authorization: Bearer {refresh}",),
+    "refresh token as access token": ("Authorization: Bearer {refresh}",),
     "basic": ("Authorization: Basic YTpi",),
     "twice": ("Authorization: Bearer {good}", "Authorization: Bearer {good}"),
     "cookie": (f"Cookie: __Host-session={HANDLE}",),
-    "cookie from our page": (f"Cookie: __Host-session={HANDLE}", *OUR_PAGE),
+    "cookie from a page of the gateway": (f"Cookie: __Host-session={HANDLE}", *OWN_PAGE),
     "two cookies": (f"Cookie: __Host-session={HANDLE}; __Host-session={HANDLE}",),
-    "dead cookie": (f"Cookie: __Host-session={'d' * 43}",),
-    "dead cookie beside a token": (f"Cookie: __Host-session={'d' * 43}", "Authorization: Bearer {good}"),
-    "others' cookies": ("Cookie: a=b", "Authorization: Bearer {good}"),
+    "cookie of an ended session": (f"Cookie: __Host-session={'d' * 43}",),
+    "cookie of an ended session and a token": (f"Cookie: __Host-session={'d' * 43}", "Authorization: Bearer {good}"),
+    "another cookie and a token": ("Cookie: a=b", "Authorization: Bearer {good}"),
     "refresh token": ("Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh"),
-    "spent refresh token": ("Authorization: Bearer {expired}", "X-Refresh-Token: spent"),
-    "refresh token unneeded": ("Authorization: Bearer {good}", "X-Refresh-Token: good-refresh"),
+    "used refresh token": ("Authorization: Bearer {expired}", "X-Refresh-Token: used"),
+    "refresh token and a valid token": ("Authorization: Bearer {good}", "X-Refresh-Token: good-refresh"),
 }
 METHODS = {
     "GET": ((), b""),
@@ -112,7 +112,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Way:
+class GatewayVariant:
     """A running gateway, and the status and error code of each response that it has recorded."""
 
     dispatcher: Dispatcher
@@ -121,12 +121,14 @@ class Way:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Its pipeline."""
+        """Return its pipeline."""
         return self.dispatcher._pipeline
 
 
 @contextmanager
-def three_ways(make_app: MakeApp, redis_url: str, signing_key: SigningKey, folder: Path) -> Iterator[list[Way]]:
+def three_variants(
+    make_app: MakeApp, redis_url: str, signing_key: SigningKey, folder: Path
+) -> Iterator[list[GatewayVariant]]:
     """Serve the three gateways in front of the same services."""
     (folder / "routes.toml").write_text(ROUTES)
     auth, notes = RawUpstream(), RawUpstream()
@@ -143,14 +145,16 @@ def three_ways(make_app: MakeApp, redis_url: str, signing_key: SigningKey, folde
     apps = [make_app(**settings, REDIS_URL=f"{redis_url}?db={number}") for number in range(3)]
     dispatchers = [_dispatcher(app) for app in apps]
     _, in_task, suspended = dispatchers
-    in_task._needs_task = lambda cycle: True  # type: ignore[method-assign]  # the switch
+    in_task._needs_task = lambda cycle: True  # type: ignore[method-assign]  # selects the variant
     _suspend_admissions(suspended._pipeline)
     with ExitStack() as stack:
         gateways = [stack.enter_context(running(app)) for app in apps]
-        ways = [Way(dispatcher, gateway) for dispatcher, gateway in zip(dispatchers, gateways, strict=True)]
-        for way in ways:
-            _keep_records(way)
-        yield ways
+        variants = [
+            GatewayVariant(dispatcher, gateway) for dispatcher, gateway in zip(dispatchers, gateways, strict=True)
+        ]
+        for variant in variants:
+            _keep_records(variant)
+        yield variants
     notes.stop()
     auth.stop()
 
@@ -168,21 +172,21 @@ def _suspend_admissions(pipeline: Pipeline) -> None:
         yield from wait_for(asyncio.sleep(0))
         return (yield from admit(request, is_forwarded=is_forwarded))
 
-    pipeline.admit = admit_after_waiting  # type: ignore[method-assign]  # the switch
+    pipeline.admit = admit_after_waiting  # type: ignore[method-assign]  # selects the variant
 
 
-def _keep_records(way: Way) -> None:
-    record = way.dispatcher._record
+def _keep_records(variant: GatewayVariant) -> None:
+    record = variant.dispatcher._record
 
     def keep(request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
-        way.recorded.append((status, code))
+        variant.recorded.append((status, code))
         record(request, status, started, code, reason)
 
-    way.dispatcher._record = keep  # type: ignore[method-assign]  # an observer
+    variant.dispatcher._record = keep  # type: ignore[method-assign]  # an observer
 
 
 async def _echo(conversation: Conversation) -> None:
-    """Respond with the request, without the fields that differ in each. The path chooses the form of the response."""
+    """Respond with the request, without fields that differ between requests. The path selects the response's form."""
     await conversation.read_body()
     body = conversation.request.body
     line, *fields = conversation.request.head.decode("latin-1").split("\r\n")
@@ -200,10 +204,12 @@ async def _echo(conversation: Conversation) -> None:
     await conversation.write(answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if line.startswith("HEAD") else answer)
 
 
-def outcomes(way: Way, key: SigningKey, line: str, fields: tuple[str, ...], body: bytes) -> list[object]:
+def outcomes(
+    variant: GatewayVariant, key: SigningKey, line: str, fields: tuple[str, ...], body: bytes
+) -> list[object]:
     """Return the responses and records of one request of a new client, sent three times on one connection.
 
-    The first is parsed, the second makes its head known, and the third is found in the cache of heads.
+    The first two are parsed, the second is added to the request head cache, and the third is found in it.
     """
     number = next(_numbers)
     user = f"user-{number}"
@@ -211,8 +217,8 @@ def outcomes(way: Way, key: SigningKey, line: str, fields: tuple[str, ...], body
     address = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
     filled = [field.format(**tokens) for field in fields]
     responses: list[object] = []
-    way.recorded.clear()
-    with way.gateway.connect() as client:
+    variant.recorded.clear()
+    with variant.gateway.connect() as client:
         for _ in range(3):
             try:
                 answer = client.request(
@@ -224,7 +230,7 @@ def outcomes(way: Way, key: SigningKey, line: str, fields: tuple[str, ...], body
             responses.append(comparable(answer, user))
             if answer.get("connection") == "close":
                 break
-    return [*responses, list(way.recorded)]
+    return [*responses, list(variant.recorded)]
 
 
 def _tokens(key: SigningKey, user: str, number: int) -> dict[str, str]:
@@ -240,7 +246,7 @@ def _tokens(key: SigningKey, user: str, number: int) -> dict[str, str]:
 
 
 def comparable(answer: RawResponse, user: str) -> object:
-    """Return a response without what differs in each."""
+    """Return a response without the values that differ between requests."""
     fields = []
     for name, value in answer.fields:
         if name in ("date", "x-request-id", "retry-after", "x-access-token", "content-length"):

@@ -59,12 +59,12 @@ class SampleProxy:
 
     @property
     def program(self) -> str | None:
-        """The path of the installed program, or None."""
+        """Return the path of the installed program, or None."""
         return shutil.which(self.name, path=_PATH)
 
     @contextmanager
     def running(self, *, gateway: int, internal: int, service: int) -> Iterator[int]:
-        """Run the proxy over servers on these ports, and yield its own port."""
+        """Run the proxy in front of servers on these ports, and yield its own port."""
         assert self.program is not None
         port = free_port()
         ports = {"127.0.0.1:8000": gateway, "127.0.0.1:9000": internal, "127.0.0.1:8002": service}
@@ -125,6 +125,6 @@ def _wait_for(port: int, process: "subprocess.Popen[str]") -> None:
         with suppress(ConnectionError):
             single_request(port, "GET / HTTP/1.1", "Host: h")
             return
-        time.sleep(0.02)  # another process is starting, without a clock to move
+        time.sleep(0.02)  # the proxy is another process, so there is no clock to move
     process.kill()
     raise AssertionError(f"the proxy does not serve: {process.communicate()[1]}")

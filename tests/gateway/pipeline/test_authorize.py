@@ -1,4 +1,4 @@
-"""The roles that a route requires."""
+"""A route with roles admits only clients that have one of them."""
 
 import pytest
 
@@ -18,12 +18,14 @@ def route(*roles: str) -> Route:
     ("required", "granted"),
     [((), ()), ((), ("user",)), (("staff",), ("staff",)), (("staff", "root"), ("user", "root"))],
 )
-def test_one_of_the_routes_roles_is_enough(required: tuple[str, ...], granted: tuple[str, ...]) -> None:
+def test_a_client_with_one_of_the_routes_roles_is_admitted(
+    required: tuple[str, ...], granted: tuple[str, ...]
+) -> None:
     authorize(read_claims(roles=granted), route(*required))
 
 
 @pytest.mark.parametrize("granted", [(), ("user",), ("Staff",), ("staf", "f"), ("staff,root",)])
-def test_without_any_of_them_the_request_is_refused(granted: tuple[str, ...]) -> None:
+def test_a_client_without_any_of_the_routes_roles_is_refused(granted: tuple[str, ...]) -> None:
     with pytest.raises(Refused) as refused:
         authorize(read_claims(roles=granted), route("staff", "root"))
     assert (refused.value.status, refused.value.code) == (403, "insufficient_scope")

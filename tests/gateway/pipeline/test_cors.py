@@ -125,7 +125,7 @@ def test_cors_fields_of_a_service_are_dropped(
     path: str,
     answer: bytes,
 ) -> None:
-    """For every origin, and three times each, since a repeated request and response are cached."""
+    """This holds for every origin, and for cached requests and responses, hence three times."""
     (auth_upstream if path == "/auth/x" else upstream).begin_answering(answering(answer))
     with gateway.connect() as client:
         for origin in ([], ["Origin: https://evil.example"], ["Origin: null"]):
@@ -172,7 +172,7 @@ PATHS = [
 def test_a_refused_preflight_is_the_same_for_every_path(
     make_app: MakeApp, upstream: RawUpstream, auth_upstream: RawUpstream, environment: str
 ) -> None:
-    """It does not reveal which paths exist, and no service gets it."""
+    """The response does not reveal which paths exist, and no service gets the request."""
     with running(make_app(APP_ENV=environment)) as gateway:
         answers = [
             send(gateway, f"OPTIONS {path}", "Origin: https://evil.example", "Access-Control-Request-Method: PUT")
@@ -197,7 +197,7 @@ def test_a_refused_preflight_is_the_same_for_every_path(
 )
 @pytest.mark.parametrize("origin", ["http://localhost", "https://evil.example"])
 def test_a_malformed_preflight_is_refused(gateway: RunningGateway, lines: list[str], origin: str) -> None:
-    """It is refused for the same reasons as every request, before its origin is checked."""
+    """The reasons are those for any request, and they are checked before the origin."""
     with gateway.connect() as client:
         answer = client.request(
             "OPTIONS /public/x HTTP/1.1", *lines, f"Origin: {origin}", "Access-Control-Request-Method: PUT"
@@ -266,7 +266,7 @@ def test_a_route_may_expose_fields_of_its_service(make_app: MakeApp, upstream: R
 def test_with_allowed_origins_every_response_varies_by_origin(
     gateway: RunningGateway, upstream: RawUpstream, line: str, origin: list[str]
 ) -> None:
-    """Fetch, "CORS protocol and HTTP caches". Three times, since repeated requests are cached."""
+    """Fetch, "CORS protocol and HTTP caches". This holds for cached requests too, hence three times."""
     for _ in range(3):
         assert "Origin" in send(gateway, line, *origin).get_all("vary")
 
@@ -335,7 +335,7 @@ def test_a_log_in_refused_by_its_origin_is_logged_with_the_reason(gateway: Runni
 def test_a_log_in_by_cookie_from_another_site_is_refused_with_the_reason(
     gateway: RunningGateway, origin: str
 ) -> None:
-    """The browser would drop the cookie, and the log-in would seem to work."""
+    """The browser would drop the cookie, so the log-in would have no effect."""
     body = b'{"email": "a@example.com", "password": "x"}'
     with gateway.connect() as client:
         answer = client.request(
@@ -349,4 +349,4 @@ def test_a_log_in_by_cookie_from_another_site_is_refused_with_the_reason(
         )
     assert (answer.status, answer.problem["code"]) == (403, "cross_site")
     assert "SameSite=Strict" in answer.problem["detail"]
-    assert answer.get("access-control-allow-origin") == origin  # so that the page can read why
+    assert answer.get("access-control-allow-origin") == origin  # the page can read the reason

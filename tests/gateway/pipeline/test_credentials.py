@@ -1,4 +1,4 @@
-"""The Bearer token in an Authorization value."""
+"""The Bearer token is read from an Authorization value, and any other value is refused."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from gateway.pipeline.credentials import bearer_token
 @pytest.mark.parametrize(
     "value", [b"Bearer a.b.c", b"bearer a.b.c", b"BEARER a.b.c", b" Bearer  a.b.c ", b"\tBearer a.b.c\t"]
 )
-def test_the_token_is_found(value: bytes) -> None:
+def test_the_token_is_read_with_any_case_of_the_scheme_and_spaces_around_it(value: bytes) -> None:
     assert bearer_token(value) == "a.b.c"
 
 
@@ -30,7 +30,7 @@ def test_the_token_is_found(value: bytes) -> None:
         (b"Bearer " + b"x" * 8_193, "token_invalid"),
     ],
 )
-def test_other_values_are_refused(value: bytes | None, code: str) -> None:
+def test_a_value_without_exactly_one_bearer_token_is_refused(value: bytes | None, code: str) -> None:
     with pytest.raises(Refused) as refused:
         bearer_token(value)
     assert refused.value.code == code

@@ -1,4 +1,4 @@
-"""CSRF: a request with the session cookie is accepted only from a page of an own or allowed origin."""
+"""CSRF: a request with the session cookie is accepted only from a page of the gateway's or an allowed origin."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from contract.problems import Refused
 from gateway.http.origin import parse_allowed_origins
 from gateway.pipeline.csrf import check_csrf, check_origin, check_same_site
 
-OURS = "https://app.example.com"
+OWN_ORIGIN = "https://app.example.com"
 ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:443")
 
 
@@ -24,19 +24,19 @@ def test_a_safe_method_is_accepted_from_every_page(method: str) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"origin": OURS},
+        {"origin": OWN_ORIGIN},
         {"origin": "capacitor://localhost", "host": "gateway.example.com"},
         {"origin": "https://www.example.com"},
         {"origin": "https://www.example.com:443"},
-        {"origin": OURS, "host": "App.Example.com:443"},
-        {"origin": f"{OURS}:443"},
+        {"origin": OWN_ORIGIN, "host": "App.Example.com:443"},
+        {"origin": f"{OWN_ORIGIN}:443"},
         {"origin": "https://[::1]:8443", "host": "[::1]:8443"},
         {"origin": "https://[::1]:8443", "host": "[0:0::1]:8443"},
         {"fetch_site": "same-origin"},
-        {"origin": OURS, "fetch_site": "same-origin"},
+        {"origin": OWN_ORIGIN, "fetch_site": "same-origin"},
     ],
 )
-def test_an_unsafe_method_is_accepted_from_own_and_allowed_origins(method: str, headers: dict[str, str]) -> None:
+def test_an_unsafe_method_is_accepted_from_the_own_and_allowed_origins(method: str, headers: dict[str, str]) -> None:
     check(method, scheme="https", **headers)
 
 
@@ -45,8 +45,8 @@ def test_an_unsafe_method_is_accepted_from_own_and_allowed_origins(method: str, 
     "headers",
     [
         {},
-        {"origin": OURS, "custom_header": None},
-        {"origin": OURS, "custom_header": ""},
+        {"origin": OWN_ORIGIN, "custom_header": None},
+        {"origin": OWN_ORIGIN, "custom_header": ""},
         {"fetch_site": "same-origin", "custom_header": None},
         {"origin": "https://evil.example"},
         {"origin": "https://evil.example", "fetch_site": "same-origin"},
@@ -78,7 +78,9 @@ def test_an_unsafe_method_is_accepted_from_own_and_allowed_origins(method: str, 
         {"fetch_site": "none"},
     ],
 )
-def test_an_unsafe_method_is_refused_from_everywhere_else(method: str, headers: dict[str, str | None]) -> None:
+def test_an_unsafe_method_is_refused_from_other_origins_or_without_the_custom_header(
+    method: str, headers: dict[str, str | None]
+) -> None:
     with pytest.raises(Refused) as refused:
         check(method, scheme="https", **headers)
     assert (refused.value.status, refused.value.code) == (403, "cross_site")
@@ -89,13 +91,13 @@ def test_an_unsafe_method_is_refused_from_everywhere_else(method: str, headers: 
     [
         ("http", "http://app.example.com", True),
         ("http", "http://app.example.com:80", True),
-        ("http", OURS, False),
-        ("https", OURS, True),
+        ("http", OWN_ORIGIN, False),
+        ("https", OWN_ORIGIN, True),
         ("https", "http://app.example.com", False),
         ("http", "evil://app.example.com", False),
     ],
 )
-def test_the_scheme_by_which_the_client_came_is_compared(scheme: str, origin: str, is_accepted: bool) -> None:
+def test_the_scheme_of_the_origin_must_be_that_of_the_request(scheme: str, origin: str, is_accepted: bool) -> None:
     """RFC 6454 5."""
     if is_accepted:
         check(scheme=scheme, origin=origin)
@@ -104,9 +106,9 @@ def test_the_scheme_by_which_the_client_came_is_compared(scheme: str, origin: st
         check(scheme=scheme, origin=origin)
 
 
-def test_the_refusal_suggests_an_untrusted_tls_proxy_as_the_cause() -> None:
+def test_the_refusal_of_a_tls_origin_over_http_names_trusted_proxies() -> None:
     with pytest.raises(Refused, match="TRUSTED_PROXIES"):
-        check(scheme="http", origin=OURS)
+        check(scheme="http", origin=OWN_ORIGIN)
 
 
 def test_the_origin_in_a_refusal_is_short_and_printable() -> None:
@@ -119,7 +121,7 @@ def test_the_origin_in_a_refusal_is_short_and_printable() -> None:
 SAME_SITE = [
     ("http://localhost:8100", None, "http", "localhost:8000"),
     ("http://localhost:8100", "same-site", "http", "localhost:8000"),
-    (OURS, "same-origin", "https", "app.example.com"),
+    (OWN_ORIGIN, "same-origin", "https", "app.example.com"),
     ("https://www.example.com", None, "https", "app.example.com"),
     ("https://www.example.com", "same-site", "https", "app.example.com"),
     (None, None, "https", "app.example.com"),

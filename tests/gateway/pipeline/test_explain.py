@@ -48,12 +48,12 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def check(file: Path, *words: str, **environ: str) -> Result:
-    return CliRunner().invoke(commands, ["check-routes", "--file", str(file), *words], env=environ)
+def check(file: Path, *options: str, **environ: str) -> Result:
+    return CliRunner().invoke(commands, ["check-routes", "--file", str(file), *options], env=environ)
 
 
 def explanation(result: Result) -> dict[str, str]:
-    """Return the explanation of a request, by its left column."""
+    """Return the right column of an explanation by the left one."""
     lines = (line.strip().partition("  ") for line in result.stdout.splitlines()[1:])
     return {name: value.strip() for name, _, value in lines}
 
@@ -112,7 +112,7 @@ def test_a_request_is_explained(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "status", "decisions"),
+    ("options", "status", "decisions"),
     [
         (("--path", "/api/x"), 0, {"anonymous": "401", "authenticated": "403"}),
         (
@@ -130,12 +130,12 @@ def test_a_request_is_explained(file: Path) -> None:
     ],
 )
 def test_the_exit_status_depends_on_the_decision(
-    file: Path, words: tuple[str, ...], status: int, decisions: dict[str, str]
+    file: Path, options: tuple[str, ...], status: int, decisions: dict[str, str]
 ) -> None:
-    result = check(file, *words, **ENVIRON)
+    result = check(file, *options, **ENVIRON)
     assert result.exit_code == status
     lines = explanation(result)
-    assert {who: lines[who].split(" ")[0] for who in decisions} == decisions
+    assert {client: lines[client].split(" ")[0] for client in decisions} == decisions
 
 
 def test_the_help_lists_the_exit_statuses() -> None:

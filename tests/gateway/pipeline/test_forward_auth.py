@@ -1,4 +1,4 @@
-"""Forward-auth: a proxy gets the same decision as a request that the gateway forwards, and the identity."""
+"""Forward-auth: a proxy gets the same decision as for a request that the gateway forwards, and the identity."""
 
 import json
 import time
@@ -19,10 +19,10 @@ from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
 
-NAMES = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
+IDENTITY_FIELDS = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 HANDLE = "h" * 43
 COOKIE = f"Cookie: __Host-session={HANDLE}"
-ASK = "GET /forward-auth"
+SUBREQUEST = "GET /forward-auth"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def auth(signing_key: SigningKey) -> AuthStandIn:
 
 
 @pytest.fixture(scope="module")
-def deciding(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
+def forward_auth_gateway(auth: AuthStandIn, make_app: MakeApp) -> Iterator[RunningGateway]:
     """A gateway with forward-auth on its public address."""
     auth_service = RawUpstream()
     auth_service.begin(auth.answer)
@@ -47,19 +47,21 @@ def send(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
 
 
 def nginx(method: str, target: str) -> tuple[str, ...]:
+    """Return the fields by which nginx describes the original request, as configured in docs/forward-auth.md."""
     return f"X-Original-Method: {method}", f"X-Original-URI: {target}"
 
 
 def traefik(method: str, target: str) -> tuple[str, ...]:
+    """Return the fields by which Traefik and Caddy describe the original request."""
     return f"X-Forwarded-Method: {method}", f"X-Forwarded-Uri: {target}", "X-Forwarded-Host: app.example"
 
 
 def as_nginx(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
-    return send(gateway, ASK, *nginx(method, target), *fields)
+    return send(gateway, SUBREQUEST, *nginx(method, target), *fields)
 
 
 def as_traefik(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
-    return send(gateway, ASK, *traefik(method, target), *fields)
+    return send(gateway, SUBREQUEST, *traefik(method, target), *fields)
 
 
 def as_envoy(gateway: RunningGateway, method: str, target: str, *fields: str) -> RawResponse:
@@ -72,15 +74,22 @@ PROXIES = pytest.mark.parametrize("as_proxy", [as_nginx, as_traefik, as_envoy])
 
 @PROXIES
 def test_an_admitted_request_gets_the_identity_for_its_service(
-    deciding: RunningGateway, token: str, as_proxy: AsProxy
+    forward_auth_gateway: RunningGateway, token: str, as_proxy: AsProxy
 ) -> None:
     """The assertion is for the upstream of the route. Identity fields of the client are ignored."""
-    answer = as_proxy(deciding, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged")
+    answer = as_proxy(
+        forward_auth_gateway, "POST", "/api/notes?q=%2F", f"Authorization: Bearer {token}", "X-Identity: forged"
+    )
     assert (answer.status, answer.body, answer.get("cache-control")) == (200, b"", "no-store")
     verifier = assertion_verifier(IDENTITY_SECRET)
     identity = verify(answer.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
     assert (identity.subject, identity.session, identity.roles) == ("ada-id", "ada-session", ("user", "staff"))
-    assert [answer.get(name) for name in NAMES[1:]] == ["ada-id", "ada@example.org", "user staff", "ada-session"]
+    assert [answer.get(name) for name in IDENTITY_FIELDS[1:]] == [
+        "ada-id",
+        "ada@example.org",
+        "user staff",
+        "ada-session",
+    ]
 
 
 @PROXIES
@@ -97,59 +106,63 @@ def test_an_admitted_request_gets_the_identity_for_its_service(
     ],
 )
 def test_a_refusal_is_the_same_as_for_a_forwarded_request(
-    deciding: RunningGateway, as_proxy: AsProxy, method: str, target: str, status: int, code: str
+    forward_auth_gateway: RunningGateway, as_proxy: AsProxy, method: str, target: str, status: int, code: str
 ) -> None:
     """The original path is matched byte for byte."""
-    answer = as_proxy(deciding, method, target)
+    answer = as_proxy(forward_auth_gateway, method, target)
     assert (answer.status, f'"code": "{code}"' in answer.body.decode()) == (status, True)
     assert (answer.get("www-authenticate") is not None) == (status == 401)
     assert (answer.get("allow") is not None) == (status == 405)
-    assert all(answer.get(name) is None for name in NAMES)
+    assert all(answer.get(name) is None for name in IDENTITY_FIELDS)
 
 
-def test_a_missing_role_is_refused(deciding: RunningGateway, signing_key: SigningKey) -> None:
+def test_a_missing_role_is_refused(forward_auth_gateway: RunningGateway, signing_key: SigningKey) -> None:
     plain = signing_key.sign(access_claims(time.time(), roles="user"))
-    answer = as_nginx(deciding, "GET", "/staff/", f"Authorization: Bearer {plain}")
+    answer = as_nginx(forward_auth_gateway, "GET", "/staff/", f"Authorization: Bearer {plain}")
     assert (answer.status, "insufficient_scope" in (answer.get("www-authenticate") or "")) == (403, True)
 
 
 @PROXIES
 @pytest.mark.parametrize("target", ["/public/x", "/foreign/x"])
 def test_without_an_identity_every_identity_field_is_empty(
-    deciding: RunningGateway, token: str, as_proxy: AsProxy, target: str
+    forward_auth_gateway: RunningGateway, token: str, as_proxy: AsProxy, target: str
 ) -> None:
-    """A proxy that copies them overwrites those of the client."""
-    answer = as_proxy(deciding, "GET", target, f"Authorization: Bearer {token}", "X-User-Id: root")
+    """A proxy that copies these fields then overwrites those of the client."""
+    answer = as_proxy(forward_auth_gateway, "GET", target, f"Authorization: Bearer {token}", "X-User-Id: root")
     assert answer.status == 200
-    assert [answer.get(name) for name in NAMES] == [""] * 5
+    assert [answer.get(name) for name in IDENTITY_FIELDS] == [""] * 5
 
 
-def test_refreshed_tokens_are_in_the_response(deciding: RunningGateway, signing_key: SigningKey) -> None:
+def test_refreshed_tokens_are_in_the_response(forward_auth_gateway: RunningGateway, signing_key: SigningKey) -> None:
     expired = signing_key.sign(access_claims(time.time() - 600))
-    answer = as_nginx(deciding, "GET", "/api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh")
+    answer = as_nginx(
+        forward_auth_gateway, "GET", "/api/x", f"Authorization: Bearer {expired}", "X-Refresh-Token: good-refresh"
+    )
     assert (answer.status, answer.get("x-refresh-token")) == (200, "successor")
     assert (answer.get("x-access-token") or "").startswith("eyJ")
     assert answer.get_all("cache-control") == ["no-store"]
     assert answer.get("x-user-id") == "ada-id"
 
 
-def test_a_session_cookie_is_checked_against_the_forwarded_host(deciding: RunningGateway) -> None:
+def test_a_session_cookie_is_checked_against_the_forwarded_host(forward_auth_gateway: RunningGateway) -> None:
     """The Host of the proxy's own request is not that of the page."""
-    assert as_traefik(deciding, "GET", "/api/x", COOKIE).get("x-user-id") == "ada-id"
-    assert as_traefik(deciding, "POST", "/api/x", COOKIE).status == 403
+    assert as_traefik(forward_auth_gateway, "GET", "/api/x", COOKIE).get("x-user-id") == "ada-id"
+    assert as_traefik(forward_auth_gateway, "POST", "/api/x", COOKIE).status == 403
     ours = ("X-Requested-With: app", "Origin: http://app.example")
-    assert as_traefik(deciding, "POST", "/api/x", COOKIE, *ours).status == 200
+    assert as_traefik(forward_auth_gateway, "POST", "/api/x", COOKIE, *ours).status == 200
     foreign = ("X-Requested-With: app", "Origin: http://gateway")
-    assert as_traefik(deciding, "POST", "/api/x", COOKIE, *foreign).status == 403
+    assert as_traefik(forward_auth_gateway, "POST", "/api/x", COOKIE, *foreign).status == 403
 
 
 @pytest.mark.parametrize(("scheme", "status"), [("https", 200), ("wss", 200), ("http", 403), ("", 403)])
-def test_the_own_origin_has_the_forwarded_scheme(deciding: RunningGateway, scheme: str, status: int) -> None:
-    """RFC 6454: an origin has a scheme, too."""
+def test_the_gateways_own_origin_has_the_forwarded_scheme(
+    forward_auth_gateway: RunningGateway, scheme: str, status: int
+) -> None:
+    """The scheme is a part of an origin (RFC 6454 4)."""
     original = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
     named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
     page = ("X-Requested-With: app", "Origin: https://shop.example")
-    assert send(deciding, ASK, *original, *named, COOKIE, *page).status == status
+    assert send(forward_auth_gateway, SUBREQUEST, *original, *named, COOKIE, *page).status == status
 
 
 @pytest.mark.parametrize(
@@ -157,11 +170,11 @@ def test_the_own_origin_has_the_forwarded_scheme(deciding: RunningGateway, schem
     [("http://app.example", 200), ("https://app.example", 200), ("http://evil.example", 403), ("", 403)],
 )
 def test_the_origin_of_a_websocket_handshake_with_a_cookie_is_checked(
-    deciding: RunningGateway, origin: str, status: int
+    forward_auth_gateway: RunningGateway, origin: str, status: int
 ) -> None:
     """RFC 6455 10.2. The proxy does not pass on Upgrade, so Sec-WebSocket-Key marks the handshake."""
     handshake = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *([f"Origin: {origin}"] if origin else []))
-    assert as_traefik(deciding, "GET", "/api/x", COOKIE, *handshake).status == status
+    assert as_traefik(forward_auth_gateway, "GET", "/api/x", COOKIE, *handshake).status == status
 
 
 @pytest.mark.parametrize(
@@ -184,63 +197,63 @@ def test_the_access_log_has_the_same_path_for_every_proxy(
     assert (line["method"], line["path"], line["client"]) == ("POST", "/forward-auth/api/x", "192.0.2.1")
 
 
-GOOD = nginx("GET", "/public/")
+VALID = nginx("GET", "/public/")
 
 
 @pytest.mark.parametrize(
     ("line", "fields"),
     [
-        (ASK, ()),
-        (ASK, GOOD[:1]),
-        (ASK, GOOD[1:]),
-        (ASK, (*GOOD, *traefik("GET", "/api/"))),
-        (ASK, (*GOOD, *traefik("POST", "/public/"))),
-        (ASK, (*GOOD, "X-Forwarded-Uri: /public/")),
-        (ASK, (*GOOD, "X-Forwarded-Method: GET")),
-        (ASK, (*GOOD, "X-Original-URI: /public/")),
-        (ASK, (*GOOD, "X-Original-Method: GET")),
-        (ASK, (GOOD[0], "X-Forwarded-Uri: /public/")),
-        (ASK, (*GOOD, "X-Forwarded-Host: a", "X-Forwarded-Host: b")),
-        (ASK, nginx('GET", "x": "', "/public/")),
-        (ASK, nginx("", "/public/")),
-        (ASK, nginx("GET", "")),
-        (ASK, nginx("GET", "http://h/public/")),
-        (ASK, nginx("GET", "/public/ x")),
-        (f"{ASK}/public/", nginx("GET", "/api/")),
-        (f"{ASK}/public/", nginx("POST", "/public/")),
-        (f"{ASK}/", GOOD),
+        (SUBREQUEST, ()),
+        (SUBREQUEST, VALID[:1]),
+        (SUBREQUEST, VALID[1:]),
+        (SUBREQUEST, (*VALID, *traefik("GET", "/api/"))),
+        (SUBREQUEST, (*VALID, *traefik("POST", "/public/"))),
+        (SUBREQUEST, (*VALID, "X-Forwarded-Uri: /public/")),
+        (SUBREQUEST, (*VALID, "X-Forwarded-Method: GET")),
+        (SUBREQUEST, (*VALID, "X-Original-URI: /public/")),
+        (SUBREQUEST, (*VALID, "X-Original-Method: GET")),
+        (SUBREQUEST, (VALID[0], "X-Forwarded-Uri: /public/")),
+        (SUBREQUEST, (*VALID, "X-Forwarded-Host: a", "X-Forwarded-Host: b")),
+        (SUBREQUEST, nginx('GET", "x": "', "/public/")),
+        (SUBREQUEST, nginx("", "/public/")),
+        (SUBREQUEST, nginx("GET", "")),
+        (SUBREQUEST, nginx("GET", "http://h/public/")),
+        (SUBREQUEST, nginx("GET", "/public/ x")),
+        (f"{SUBREQUEST}/public/", nginx("GET", "/api/")),
+        (f"{SUBREQUEST}/public/", nginx("POST", "/public/")),
+        (f"{SUBREQUEST}/", VALID),
     ],
 )
 def test_a_missing_or_ambiguous_original_request_is_refused(
-    deciding: RunningGateway, line: str, fields: tuple[str, ...]
+    forward_auth_gateway: RunningGateway, line: str, fields: tuple[str, ...]
 ) -> None:
-    assert send(deciding, line, *fields).status == 400
+    assert send(forward_auth_gateway, line, *fields).status == 400
 
 
-def test_a_list_of_forwarded_hosts_is_accepted(deciding: RunningGateway, token: str) -> None:
-    """Several proxies in a row write one. It matters only if there is an Origin to compare."""
+def test_a_list_of_forwarded_hosts_is_accepted(forward_auth_gateway: RunningGateway, token: str) -> None:
+    """Several proxies in a row write such a list. The host matters only if there is an Origin to compare."""
     fields = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: app.example, inner:80")
-    assert send(deciding, ASK, *fields, f"Authorization: Bearer {token}").status == 200
+    assert send(forward_auth_gateway, SUBREQUEST, *fields, f"Authorization: Bearer {token}").status == 200
 
 
-def test_the_same_original_request_may_be_given_twice(deciding: RunningGateway) -> None:
-    assert send(deciding, ASK, *GOOD, *traefik("GET", "/public/")).status == 200
-    assert send(deciding, f"{ASK}/public/?x", *nginx("GET", "/public/?x")).status == 200
+def test_the_same_original_request_may_be_given_twice(forward_auth_gateway: RunningGateway) -> None:
+    assert send(forward_auth_gateway, SUBREQUEST, *VALID, *traefik("GET", "/public/")).status == 200
+    assert send(forward_auth_gateway, f"{SUBREQUEST}/public/?x", *nginx("GET", "/public/?x")).status == 200
 
 
-def test_a_preflight_is_not_answered_as_admitted(deciding: RunningGateway) -> None:
+def test_a_preflight_gets_no_2xx_response(forward_auth_gateway: RunningGateway) -> None:
     """The 204 for a preflight would tell the proxy to forward the OPTIONS request."""
     preflight = ("Origin: https://app.example", "Access-Control-Request-Method: POST")
-    assert as_envoy(deciding, "OPTIONS", "/api/x", *preflight).status == 401
+    assert as_envoy(forward_auth_gateway, "OPTIONS", "/api/x", *preflight).status == 401
 
 
-def test_no_body_is_read(deciding: RunningGateway) -> None:
-    """If one is announced, the connection is closed after the response."""
-    answer = send(deciding, "POST /forward-auth/public/", "Content-Length: 10")
+def test_the_body_of_a_subrequest_is_not_read(forward_auth_gateway: RunningGateway) -> None:
+    """If there is a Content-Length, the connection is closed after the response."""
+    answer = send(forward_auth_gateway, "POST /forward-auth/public/", "Content-Length: 10")
     assert (answer.status, answer.get("connection")) == (200, "close")
 
 
-def test_it_is_not_public_by_default(gateway: RunningGateway, token: str) -> None:
+def test_forward_auth_is_not_public_by_default(gateway: RunningGateway, token: str) -> None:
     """Without the setting, no client can get an identity assertion."""
     answer = as_nginx(gateway, "GET", "/api/x", f"Authorization: Bearer {token}")
     assert (answer.status, answer.get("x-identity")) == (404, None)
@@ -258,16 +271,16 @@ limits = [{ per = "address", rate = "2/hour" }]
 """
 
 
-def test_rate_limits_count_the_client_behind_the_proxy(make_app: MakeApp, tmp_path: Path) -> None:
-    """If the proxy is in TRUSTED_PROXIES."""
+def test_rate_limits_count_the_client_behind_a_trusted_proxy(make_app: MakeApp, tmp_path: Path) -> None:
+    """The proxy is in TRUSTED_PROXIES, and the client's address is the last one in X-Forwarded-For."""
     (tmp_path / "routes.toml").write_text(LIMITED)
     settings = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml"), "GATEWAY_FORWARD_AUTH": "public"}
     first, spoofing, other = ("10.9.8.7", "10.9.8.6, 10.9.8.7", "10.9.8.7, 10.9.8.6")
-    with running(make_app(TRUSTED_PROXIES="127.0.0.1", **settings)) as deciding:
+    with running(make_app(TRUSTED_PROXIES="127.0.0.1", **settings)) as forward_auth_gateway:
         statuses = [
-            as_nginx(deciding, "GET", "/limited/", f"X-Forwarded-For: {client}").status
+            as_nginx(forward_auth_gateway, "GET", "/limited/", f"X-Forwarded-For: {client}").status
             for client in (first, first, first, spoofing, other)
         ]
-        refused = as_nginx(deciding, "GET", "/limited/", f"X-Forwarded-For: {first}")
+        refused = as_nginx(forward_auth_gateway, "GET", "/limited/", f"X-Forwarded-For: {first}")
     assert statuses == [200, 200, 429, 429, 200]
     assert refused.get("retry-after") is not None

@@ -1,4 +1,4 @@
-"""The sample configurations of proxies forward admitted requests, without spoofed fields of the client."""
+"""The sample configurations of nginx and Caddy forward only admitted requests, without spoofed fields."""
 
 import time
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from tests.gateway.running_gateway import running
 from tests.gateway.stand_ins.auth_service import AuthStandIn
 from tests.ports import free_port
 
-NAMES = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
-SPOOFED = [f"{name}: forged" for name in NAMES]
+IDENTITY_FIELDS = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
+SPOOFED = [f"{name}: forged" for name in IDENTITY_FIELDS]
 
 
 @pytest.fixture(scope="module", params=PROXIES)
@@ -52,7 +52,7 @@ def send(port: int, line: str, *fields: str, body: bytes = b"") -> RawResponse:
 def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
     port: int, upstream: RawUpstream, token: str
 ) -> None:
-    """It gets path, query and body unchanged, and no credentials."""
+    """The service gets path, query and body unchanged, and no credentials."""
     upstream.begin(answering(ok(b"done", "X-Identity: leaked")))
     credentials = (f"Authorization: Bearer {token}", "X-Refresh-Token: r")
     answer = send(port, "POST /api/a%20b?q=%2F", *SPOOFED, *credentials, body=b"a note")
@@ -62,13 +62,18 @@ def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
     verifier = assertion_verifier(IDENTITY_SECRET)
     identity = verify(request.get("x-identity") or "", verifier=verifier, audience="notes", now=time.time())
     assert (identity.subject, identity.roles) == ("ada-id", ("user", "staff"))
-    assert [request.get(name) for name in NAMES[1:]] == ["ada-id", "ada@example.org", "user staff", "ada-session"]
+    assert [request.get(name) for name in IDENTITY_FIELDS[1:]] == [
+        "ada-id",
+        "ada@example.org",
+        "user staff",
+        "ada-session",
+    ]
     assert {"authorization", "cookie", "x-refresh-token"}.isdisjoint(name for name, _ in request.fields)
 
 
 def test_on_a_public_route_a_spoofed_identity_is_removed(port: int, upstream: RawUpstream) -> None:
     assert send(port, "GET /public/", *SPOOFED).status == 200
-    assert {value for name, value in upstream.last.fields if name in NAMES} <= {""}
+    assert {value for name, value in upstream.last.fields if name in IDENTITY_FIELDS} <= {""}
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_on_a_public_route_a_spoofed_identity_is_removed(port: int, upstream: Ra
 def test_a_refusal_reaches_the_client_and_nothing_reaches_the_service(
     port: int, upstream: RawUpstream, line: str, status: int, field: str | None
 ) -> None:
-    """Also for paths that the proxy normalizes."""
+    """This holds for paths that the proxy normalizes, too."""
     spoofed = (*SPOOFED, "X-Original-URI: /public/", "X-Forwarded-Uri: /public/", "X-Forwarded-Method: GET")
     answer = send(port, line, *spoofed)
     assert answer.status == status

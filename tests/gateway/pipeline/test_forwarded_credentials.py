@@ -1,4 +1,4 @@
-"""Which credentials the auth service gets: the client's own, or the token that the gateway holds or refreshes."""
+"""The auth service gets the client's own credentials, or the token that the gateway fetched for the client."""
 
 import asyncio
 import json
@@ -32,15 +32,15 @@ CLEARING = ((b"set-cookie", b"session="),)
 
 
 @pytest.fixture
-def held_token(clock: MovableClock, signing_key: SigningKey) -> str:
-    """The token that the auth service gives for every session handle and every refresh token."""
+def fetched_token(clock: MovableClock, signing_key: SigningKey) -> str:
+    """The token that the auth service returns for every session handle and every refresh token."""
     return signing_key.sign(access_claims(clock()))
 
 
 @pytest.fixture
-def forwarding(clock: MovableClock, signing_key: SigningKey, held_token: str) -> CredentialForwarding:
+def forwarding(clock: MovableClock, signing_key: SigningKey, fetched_token: str) -> CredentialForwarding:
     async def post(path: str, document: bytes) -> AuthResponse:
-        grant = {"access": held_token, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
+        grant = {"access": fetched_token, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
         return AuthResponse(200, json.dumps(grant).encode(), None)
 
     bench = Bench(clock, Publisher([signing_key]))
@@ -50,8 +50,8 @@ def forwarding(clock: MovableClock, signing_key: SigningKey, held_token: str) ->
         verifier, BrowserSessions(post, clock, 10), clear_cookie="session=", allowed_origins=AllowedOrigins()
     )
     tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), PEER_SECRET, clock)
-    ways = authenticators(verifier, TokenRefresher(post), session_cookie, tickets, clock)
-    return CredentialForwarding(AuthenticateStage(ways, verifier), session_cookie, PEER_SECRET)
+    registry = authenticators(verifier, TokenRefresher(post), session_cookie, tickets, clock)
+    return CredentialForwarding(AuthenticateStage(registry, verifier), session_cookie, PEER_SECRET)
 
 
 def choose(
@@ -77,43 +77,43 @@ def choose(
 def test_the_clients_own_credentials_are_forwarded_unchecked(
     forwarding: CredentialForwarding, credentials: Credentials, lines: bytes
 ) -> None:
-    """Also invalid ones: the auth service refuses them itself."""
+    """Invalid credentials too: the auth service refuses them itself."""
     assert choose(forwarding, credentials) == ForwardedCredentials(lines)
 
 
-def test_a_session_cookie_is_replaced_by_the_token_that_the_gateway_holds(
-    forwarding: CredentialForwarding, held_token: str
+def test_a_session_cookie_is_replaced_by_the_token_that_the_gateway_fetched(
+    forwarding: CredentialForwarding, fetched_token: str
 ) -> None:
-    """The seal tells the auth service that no client has presented the token."""
+    """The token's MAC shows the auth service that the gateway fetched it, and that no client has presented it."""
     chosen = choose(forwarding, Credentials(session_cookies=(HANDLE,), other_cookies=(b"a=1",)))
     fields = dict(line.split(": ") for line in chosen.lines.decode().split("\r\n") if line)
     assert set(fields) == {"Authorization", FETCHED_TOKEN_HEADER, "Cookie"}
-    assert (fields["Authorization"], fields["Cookie"]) == (f"Bearer {held_token}", "a=1")
-    assert is_fetched_token(held_token, fields[FETCHED_TOKEN_HEADER], PEER_SECRET)
+    assert (fields["Authorization"], fields["Cookie"]) == (f"Bearer {fetched_token}", "a=1")
+    assert is_fetched_token(fetched_token, fields[FETCHED_TOKEN_HEADER], PEER_SECRET)
     assert chosen.principal is not None
     assert chosen.principal.handle == HANDLE.decode()
 
 
 def test_an_expired_token_is_replaced_by_the_refreshed_one(
-    forwarding: CredentialForwarding, clock: MovableClock, signing_key: SigningKey, held_token: str
+    forwarding: CredentialForwarding, clock: MovableClock, signing_key: SigningKey, fetched_token: str
 ) -> None:
     expired = signing_key.sign(access_claims(clock() - 3_600))
     chosen = choose(forwarding, Credentials(f"Bearer {expired}".encode(), "good-refresh"))
-    assert chosen.lines.startswith(f"Authorization: Bearer {held_token}\r\n".encode())
+    assert chosen.lines.startswith(f"Authorization: Bearer {fetched_token}\r\n".encode())
     assert chosen.principal is not None
     assert chosen.principal.fresh is not None
     assert chosen.principal.fresh.refresh == "successor"
 
 
 def test_a_malformed_session_cookie_is_cleared_and_not_forwarded(forwarding: CredentialForwarding) -> None:
-    """Alone, and beside a token, which the cookie does not affect."""
+    """This holds for the cookie alone, and together with a token, which is forwarded."""
     alone = choose(forwarding, Credentials(session_cookies=(b"malformed",)))
     assert alone == ForwardedCredentials(b"", None, CLEARING)
     beside = choose(forwarding, Credentials(b"Bearer x", session_cookies=(b"malformed",)))
     assert beside == ForwardedCredentials(b"Authorization: Bearer x\r\n", None, CLEARING)
 
 
-def test_for_an_anonymous_endpoint_the_session_is_not_used(forwarding: CredentialForwarding) -> None:
-    """A log-in or a refresh authenticates by its body, so a stale cookie must not affect it."""
+def test_the_session_is_not_used_for_an_anonymous_endpoint(forwarding: CredentialForwarding) -> None:
+    """The body of a log-in or a refresh has the credentials, so the cookie of an old session must not matter."""
     chosen = choose(forwarding, Credentials(session_cookies=(HANDLE,)), "/auth/jwt/refresh/")
     assert chosen == ForwardedCredentials(b"")

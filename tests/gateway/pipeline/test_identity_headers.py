@@ -1,4 +1,4 @@
-"""Identity headers: valid for one service, cached for thirty seconds, and safe in a header section."""
+"""Identity headers are valid for one service, cached for thirty seconds, and safe in a header section."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ def identity_in(lines: bytes, now: float, secret: str = IDENTITY_SECRET, audienc
     return verify(fields(lines)["X-Identity"], verifier=assertion_verifier(secret), audience=audience, now=now)
 
 
-def test_the_headers_name_the_subject(clock: MovableClock) -> None:
+def test_the_assertion_and_the_plain_headers_name_the_subject(clock: MovableClock) -> None:
     lines = IdentityHeaders(10).lines(read_claims(), NOTES, clock())
     assert identity_in(lines, clock()) == Identity("ada-id", "ada-session", "ada@example.org", ("user", "staff"))
     readable = {name: value for name, value in fields(lines).items() if name != "X-Identity"}
@@ -57,7 +57,7 @@ def test_a_foreign_service_gets_no_identity(clock: MovableClock) -> None:
 
 
 def test_an_assertion_is_cached_for_thirty_seconds(clock: MovableClock) -> None:
-    """It is then still valid for another thirty, including ten seconds of clock skew."""
+    """It is still valid when it is sent for the last time, even with ten seconds of clock skew."""
     identity_headers = IdentityHeaders(10)
     first = identity_headers.lines(read_claims(), NOTES, clock())
     clock.move(MAX_AGE_SECONDS - 1)
@@ -69,7 +69,7 @@ def test_an_assertion_is_cached_for_thirty_seconds(clock: MovableClock) -> None:
     identity_in(second, clock() + 59)
 
 
-def test_another_token_has_another_assertion(clock: MovableClock) -> None:
+def test_each_token_has_its_own_assertion(clock: MovableClock) -> None:
     identity_headers = IdentityHeaders(10)
     ada = identity_headers.lines(read_claims(), NOTES, clock())
     bob = identity_headers.lines(read_claims(jti="jti-2", subject="bob-id"), NOTES, clock())

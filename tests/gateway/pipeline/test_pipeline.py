@@ -1,4 +1,4 @@
-"""The pipeline: one order of decisions, no credentials in what is cached, and refreshed tokens on every way out."""
+"""The pipeline: the order of its stages, no credentials in its cache, and refreshed tokens in refusals."""
 
 import asyncio
 import dataclasses
@@ -50,8 +50,8 @@ REFRESH_TOKEN = "good-refresh"
 
 
 @dataclass
-class Admission:
-    """A pipeline whose auth service answers every refresh with new tokens."""
+class PipelineBench:
+    """A pipeline with an auth service that answers every refresh with new tokens. Its clock can be moved."""
 
     bench: Bench
     key: SigningKey
@@ -90,7 +90,7 @@ def bearer(token: str) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture
-def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Admission:
+def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> PipelineBench:
     (tmp_path / "routes.toml").write_text(ROUTES)
     environ = {
         "NOTES_SECRET": IDENTITY_SECRET,
@@ -105,7 +105,7 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> A
         access = signing_key.sign(access_claims(clock(), jti=f"{time.monotonic_ns():032x}"))
         return AuthResponse(200, f'{{"access": "{access}", "refresh": "successor"}}'.encode(), None)
 
-    redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no limit here is ever near
+    redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no test comes near a limit
     counters = SharedCounters(redis, clock)
     session_cookie = SessionCookieAuthenticator(
         bench.token_verifier,
@@ -113,10 +113,10 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> A
         clear_cookie="session=",
         allowed_origins=AllowedOrigins(),
     )
-    ways = authenticators(
+    registry = authenticators(
         bench.token_verifier, TokenRefresher(post), session_cookie, Tickets(redis, PEER_SECRET, clock), clock
     )
-    authentication = AuthenticateStage(ways, bench.token_verifier)
+    authentication = AuthenticateStage(registry, bench.token_verifier)
     pipeline = Pipeline(
         table,
         authentication,
@@ -128,10 +128,10 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> A
         clock,
         lambda _: None,
     )
-    return Admission(bench, signing_key, pipeline, counters)
+    return PipelineBench(bench, signing_key, pipeline, counters)
 
 
-def test_a_request_is_admitted_without_a_task(admission: Admission) -> None:
+def test_a_request_is_admitted_without_a_task(admission: PipelineBench) -> None:
     """Its token is verified, its limits are counted, and its identity is asserted without waiting."""
     steps = admission.pipeline.admit(admission.request("/once/x", bearer(admission.token())))
     with pytest.raises(StopIteration) as finished:
@@ -144,8 +144,8 @@ def test_a_request_is_admitted_without_a_task(admission: Admission) -> None:
     assert [name for name, _ in admitted.response_headers] == [b"ratelimit-policy", b"ratelimit"]
 
 
-def test_the_first_stage_that_refuses_decides(admission: Admission) -> None:
-    """A request with every fault is refused by target, header, route, method, body, credentials and role in turn."""
+def test_the_first_stage_that_refuses_decides(admission: PipelineBench) -> None:
+    """The order is: target, header fields, path, method, body, credentials, role. Each request fails in several."""
     user = bearer(admission.token(roles="user"))
     too_long, broken = (b"content-length", b"11"), (b"content-length", b"x")
     in_order = [
@@ -160,14 +160,14 @@ def test_the_first_stage_that_refuses_decides(admission: Admission) -> None:
     assert [admission.refusal(request).code for _, request in in_order] == [code for code, _ in in_order]
 
 
-def test_an_invalid_token_counts_for_its_address_alone(admission: Admission) -> None:
-    """So a flood of invalid tokens is stopped by the limit of its address."""
+def test_an_invalid_token_counts_for_its_address_only(admission: PipelineBench) -> None:
+    """The address limit then stops a flood of invalid tokens."""
     forged = SigningKey(kid=admission.key.kid).sign(access_claims(admission.bench.clock()))
     assert admission.refusal(admission.request("/once/x", bearer(forged))).code == "token_invalid"
     assert admission.count("/once/x") == [1, 0]
 
 
-def test_a_missing_role_counts_for_address_and_identity(admission: Admission) -> None:
+def test_a_missing_role_counts_for_address_and_identity(admission: PipelineBench) -> None:
     """The limits are checked before the roles."""
     refused = admission.refusal(admission.request("/admin-limited/x", bearer(admission.token())))
     assert refused.code == "insufficient_scope"
@@ -175,8 +175,8 @@ def test_a_missing_role_counts_for_address_and_identity(admission: Admission) ->
 
 
 @pytest.mark.parametrize("path", ["/admin/x", "/admin-limited/x"])
-def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: Admission, path: str) -> None:
-    """The refresh token of the request is spent, so the client would be logged out without them."""
+def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: PipelineBench, path: str) -> None:
+    """The refresh token of the request is used up: without the new tokens the client would be logged out."""
     expired = admission.token(exp=int(admission.bench.clock()) - 60)
     request = admission.request(path, bearer(expired), (b"x-refresh-token", REFRESH_TOKEN.encode()))
     headers = admission.refusal(request).to_headers()
@@ -185,8 +185,8 @@ def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: Admission, 
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_an_admitted_request_is_confirmed_while_its_token_is_good(admission: Admission) -> None:
-    """A request that waited for a slot or for its body may have lost its session meanwhile."""
+def test_an_admitted_request_is_confirmed_until_its_token_is_revoked(admission: PipelineBench) -> None:
+    """The session may end while an admitted request waits for its body or a slot."""
     admitted = admission.admit(admission.request("/api/x", bearer(admission.token())))
     admission.pipeline.confirm(admitted)
     now = int(admission.bench.clock())
@@ -200,7 +200,7 @@ def test_an_admitted_request_is_confirmed_while_its_token_is_good(admission: Adm
 
 
 def cached(request: Request, token: str) -> Request:
-    """Return `request` as the server hands it over when its head is in the cache."""
+    """Return `request` as the server passes it to the pipeline if its head is cached."""
     names = [name for name, _ in request.headers]
     index = names.index(b"authorization") if b"authorization" in names else None
     headers = tuple((name, b"" if name == b"authorization" else value) for name, value in request.headers)
@@ -209,7 +209,7 @@ def cached(request: Request, token: str) -> Request:
 
 
 def test_a_matched_request_has_no_field_for_credentials() -> None:
-    """By its type: neither a token, nor a cookie, nor the fields of a request in which one could be."""
+    """Its fields hold no token, no cookie, and no request that could contain one."""
     assert {field.name for field in dataclasses.fields(MatchedRequest)} == {
         *("route", "authenticator", "template", "has_body", "chunked", "is_websocket")
     }
@@ -221,7 +221,7 @@ def test_a_matched_request_has_no_field_for_credentials() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/users/me/"])
-def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: Admission, path: str) -> None:
+def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: PipelineBench, path: str) -> None:
     ada, bob = admission.token(), admission.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
     first = cached(admission.request(path, bearer(ada)), ada)
     admission.admit(first)
@@ -236,7 +236,7 @@ def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: 
 
 @pytest.mark.parametrize("field", [(b"cookie", b"a=b"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
 def test_a_request_with_other_credentials_is_matched_each_time(
-    admission: Admission, field: tuple[bytes, bytes]
+    admission: PipelineBench, field: tuple[bytes, bytes]
 ) -> None:
     token = admission.token()
     request = cached(admission.request("/api/x", bearer(token), field), token)
@@ -245,6 +245,6 @@ def test_a_request_with_other_credentials_is_matched_each_time(
     assert len(admission.pipeline._matched) == 0
 
 
-def test_a_cached_head_without_a_token_is_refused(admission: Admission) -> None:
+def test_a_cached_head_without_a_token_is_refused(admission: PipelineBench) -> None:
     request = cached(admission.request("/api/x"), "")
     assert [admission.refusal(request).code for _ in range(3)] == ["no_credentials"] * 3

@@ -1,4 +1,4 @@
-"""Refusals of the gateway, and their effect on the connection."""
+"""The gateway refuses requests with problem details, and keeps the connection only if its framing is certain."""
 
 import time
 
@@ -40,22 +40,23 @@ def refused(client: RawClient, *lines: str, body: bytes = b"") -> tuple[int, str
         ("GET /public/a#b HTTP/1.1", 400, "bad_path"),
     ],
 )
-def test_a_refusal_is_a_problem_with_the_requests_id(
+def test_a_refusal_has_problem_details_with_the_request_id(
     gateway: RunningGateway, upstream: RawUpstream, line: str, status: int, code: str
 ) -> None:
-    """A path without a route is refused."""
     with gateway.connect() as client:
         assert refused(client, line, "Host: h") == (status, code)
     assert upstream.requests == []
 
 
-def test_a_refused_method_gets_the_allowed_ones(gateway: RunningGateway) -> None:
+def test_the_refusal_of_a_method_lists_the_allowed_methods(gateway: RunningGateway) -> None:
     """GET implies HEAD (RFC 9110 9.3.2)."""
     with gateway.connect() as client:
         assert client.request("DELETE /readonly/ HTTP/1.1", "Host: h").get("allow") == "GET, HEAD"
 
 
-def test_the_challenge_tells_missing_from_bad_credentials(gateway: RunningGateway, signing_key: SigningKey) -> None:
+def test_the_challenge_distinguishes_missing_from_invalid_credentials(
+    gateway: RunningGateway, signing_key: SigningKey
+) -> None:
     expired = signing_key.sign(access_claims(time.time() - 3_600))
     visitor = signing_key.sign(access_claims(time.time(), roles="user"))
     expected = {
@@ -138,7 +139,7 @@ def test_a_chunked_body_is_refused_once_it_is_over_the_limit(gateway: RunningGat
 
 
 def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """Otherwise a few of them would use up the upstream's connections."""
+    """Otherwise a few such uploads would use all connections to the upstream."""
     for _ in range(3):
         with gateway.connect() as client:
             client.send(b"POST /one-connection/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -151,7 +152,7 @@ def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGatew
         assert client.request("GET /one-connection/ HTTP/1.1", "Host: h").status == 200
 
 
-def test_a_client_that_keeps_sending_gets_the_refusal(gateway: RunningGateway) -> None:
+def test_a_client_that_continues_to_send_gets_the_refusal(gateway: RunningGateway) -> None:
     """Closing with unread input would reset the connection, and the client would not get the response."""
     with gateway.connect() as client:
         client.send(b"POST /small-body/ HTTP/1.1\r\nHost: h\r\nContent-Length: 3000000\r\n\r\n")
@@ -192,7 +193,7 @@ def test_the_rest_of_a_refused_request_is_not_read_as_a_request(
 def test_without_keys_a_token_is_refused_with_503(
     make_app: MakeApp, upstream: RawUpstream, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a 401 clients would drop valid tokens. Public routes still work."""
+    """After a 401, clients would drop valid tokens. Public routes still work."""
     monkeypatch.setattr(app, "STARTUP_WAIT_SECONDS", 0.0)
     nowhere = make_app(AUTH_URL="http://127.0.0.1:1")
     with running(nowhere, until="/healthz") as gateway, gateway.connect() as client:

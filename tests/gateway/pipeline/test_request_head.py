@@ -1,4 +1,4 @@
-"""The head of an upstream request: exactly one request with the gateway's fields, or a refusal."""
+"""The head of an upstream request is exactly one request with the gateway's fields, or the request is refused."""
 
 from typing import Any
 
@@ -14,7 +14,15 @@ from gateway.pipeline.request_target import check_target
 
 HOST_LINE = b"Host: notes:8002\r\n"
 IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
-OURS = [b"x-request-id", b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via", b"x-identity", b"x-user-id"]
+GATEWAY_FIELDS = [
+    b"x-request-id",
+    b"x-forwarded-for",
+    b"x-forwarded-proto",
+    b"forwarded",
+    b"via",
+    b"x-identity",
+    b"x-user-id",
+]
 
 
 def head(fields: RequestFields, *, with_credentials: bool = False, **changed: Any) -> bytes:
@@ -41,7 +49,6 @@ def parsed(raw: bytes) -> tuple[h11.Request, bytes]:
 
 
 def test_a_request_without_fields_has_exactly_the_gateways_fields() -> None:
-    """There is nothing to forward, not even a Host."""
     assert head(RequestFields()) == (
         b"GET /api/ HTTP/1.1\r\nHost: notes:8002\r\nX-Request-Id: id-1\r\nX-Forwarded-For: 192.0.2.1\r\n"
         b"X-Forwarded-Proto: http\r\nForwarded: for=192.0.2.1;proto=http\r\n"
@@ -51,13 +58,19 @@ def test_a_request_without_fields_has_exactly_the_gateways_fields() -> None:
 
 def test_the_clients_fields_come_first() -> None:
     found, rest = parsed(head(read_request_fields([(b"host", b"h:80"), (b"accept", b"*/*")], "1.1")))
-    assert [name for name, _ in found.headers] == [b"host", b"accept", *OURS[:3], b"x-forwarded-host", *OURS[3:]]
+    assert [name for name, _ in found.headers] == [
+        b"host",
+        b"accept",
+        *GATEWAY_FIELDS[:3],
+        b"x-forwarded-host",
+        *GATEWAY_FIELDS[3:],
+    ]
     assert dict(found.headers)[b"x-forwarded-host"] == b"h:80"
     assert rest == b""
 
 
-def test_framing_fields_are_written_anew() -> None:
-    """They are never copied from the client."""
+def test_framing_fields_are_written_by_the_gateway() -> None:
+    """The client's own lines are never copied."""
     base = [(b"host", b"h")]
     assert b"Content-Length: 7\r\n" in head(read_request_fields([*base, (b"content-length", b"0007")], "1.1"))
     assert b"Content-Length: 0\r\n" in head(read_request_fields([*base, (b"content-length", b"0")], "1.1"))
@@ -127,7 +140,7 @@ FIELDS = st.lists(st.tuples(NAMES.map(bytes.lower), VALUES), max_size=8)
     with_credentials=st.booleans(),
 )
 @example(headers=[], host=b"h", version="1.0", path=b"", query=b"", with_credentials=False)
-def test_whatever_a_client_sends_becomes_one_request_or_none(
+def test_any_input_becomes_exactly_one_request_or_is_refused(
     headers: list[tuple[bytes, bytes]], host: bytes, version: str, path: bytes, query: bytes, with_credentials: bool
 ) -> None:
     """An independent parser finds exactly one request, for the given path and identity, and nothing after it."""
@@ -149,9 +162,9 @@ def test_whatever_a_client_sends_becomes_one_request_or_none(
     assert [value for name, value in found.headers if name == b"host"] == [b"notes:8002"]
     for name, expected in ((b"x-identity", b"signed"), (b"x-user-id", b"ada-id"), (b"x-request-id", b"id-1")):
         assert [value for field, value in found.headers if field == name] == [expected]
-    crossing = {name for name, _ in headers}
-    allowed = crossing | {
-        *OURS,
+    sent_names = {name for name, _ in headers}
+    allowed = sent_names | {
+        *GATEWAY_FIELDS,
         b"host",
         b"x-forwarded-host",
         b"content-length",

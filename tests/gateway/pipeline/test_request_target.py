@@ -1,4 +1,4 @@
-"""A path that a service could read differently from the gateway is refused."""
+"""Paths that a service could read differently from the gateway are refused."""
 
 import posixpath
 from urllib.parse import unquote
@@ -97,7 +97,7 @@ def test_an_ambiguous_path_is_refused(path: bytes) -> None:
         b"/%40/%23/%3F/%5B%5D",
     ],
 )
-def test_a_plain_path_is_accepted(path: bytes) -> None:
+def test_an_unambiguous_path_is_accepted(path: bytes) -> None:
     check_path(path)
 
 
@@ -140,7 +140,7 @@ def test_an_accepted_path_does_not_change_when_decoded_or_normalized(text: str) 
 
 
 @given(st.binary(max_size=50))
-def test_any_path_is_accepted_or_refused(path: bytes) -> None:
+def test_a_path_of_any_bytes_is_refused_or_is_ascii(path: bytes) -> None:
     try:
         check_path(b"/" + path)
     except Refused:
@@ -165,8 +165,10 @@ def test_any_path_is_accepted_or_refused(path: bytes) -> None:
         (b"/a/../b", b"", "bad_path"),
     ],
 )
-def test_a_target_is_visible_ascii_of_eight_kilobytes_at_most(path: bytes, query: bytes, code: str | None) -> None:
-    """Apart from that, the gateway does not check queries."""
+def test_a_target_over_the_limit_or_with_characters_outside_visible_ascii_is_refused(
+    path: bytes, query: bytes, code: str | None
+) -> None:
+    """Queries are not checked further; ambiguous escapes in them are accepted."""
     if code is None:
         check_target(path, query)
     else:

@@ -1,4 +1,4 @@
-"""Which authenticator is used for which credentials, and how one is added."""
+"""The registry: which authenticator is used for which credentials, and how another one is added."""
 
 import asyncio
 from dataclasses import replace
@@ -41,7 +41,7 @@ def registry(clock: MovableClock, token_verifier: TokenVerifier) -> tuple[Authen
     """The authenticators, with an auth service and a Redis that are down."""
 
     async def post(path: str, document: bytes) -> AuthResponse:
-        raise OSError("nobody there")
+        raise OSError("the auth service is down")
 
     session_cookie = SessionCookieAuthenticator(
         token_verifier,
@@ -81,10 +81,10 @@ COOKIE = Credentials(session_cookies=(HANDLE,))
     ],
     ids=repr,
 )
-def test_the_first_that_applies_is_used(
+def test_the_first_authenticator_that_applies_is_used(
     registry: tuple[Authenticator, ...], token_verifier: TokenVerifier, credentials: Credentials, used: str
 ) -> None:
-    """A cookie is ignored beside a token or a ticket, since a browser adds it to every request."""
+    """A cookie together with a token or a ticket is ignored, because a browser adds it to every request."""
     stage = AuthenticateStage(registry, token_verifier)
     assert type(stage.choose(REQUEST, credentials)).__name__ == f"{used}Authenticator"
 
@@ -105,7 +105,7 @@ def test_the_first_that_applies_is_used(
     ],
     ids=repr,
 )
-def test_each_refuses_what_is_not_valid(
+def test_each_authenticator_refuses_invalid_credentials(
     registry: tuple[Authenticator, ...], token_verifier: TokenVerifier, credentials: Credentials, code: str
 ) -> None:
     stage = AuthenticateStage(registry, token_verifier)
@@ -115,7 +115,7 @@ def test_each_refuses_what_is_not_valid(
 
 
 class ApiKeyAuthenticator:
-    """What a further way to authenticate comes to: this class in a file, and a line in the registry."""
+    """An example of another authenticator: it needs this class in a file, and a line in the registry."""
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         return request.header(b"x-api-key") is not None

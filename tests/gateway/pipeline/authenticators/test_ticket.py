@@ -1,4 +1,4 @@
-"""Where a ticket is accepted, and that it is never forwarded."""
+"""Tickets are accepted only where streams are opened, and an accepted ticket is never forwarded."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def request(query: bytes, method: str = "GET", headers: list[tuple[bytes, bytes]
         (b"a=1&&b=2", b"a=1&&b=2", ()),
     ],
 )
-def test_tickets_are_taken_out_of_the_query(query: bytes, kept: bytes, tickets: tuple[str, ...]) -> None:
+def test_tickets_are_removed_from_the_query(query: bytes, kept: bytes, tickets: tuple[str, ...]) -> None:
     assert split_tickets(request(query), route(streams=True)) == (kept, tickets)
 
 
@@ -49,6 +49,8 @@ def test_tickets_are_taken_out_of_the_query(query: bytes, kept: bytes, tickets: 
         (route(), request(b"ticket=t", headers=HANDSHAKE), False),
     ],
 )
-def test_a_ticket_opens_streams_alone(where: Route, with_ticket: Request, accepted: bool) -> None:
+def test_a_ticket_is_accepted_only_where_it_opens_a_stream(
+    where: Route, with_ticket: Request, accepted: bool
+) -> None:
     """Elsewhere `ticket` is a parameter like any other, for the service."""
     assert split_tickets(with_ticket, where) == ((b"", ("t",)) if accepted else (b"ticket=t", ()))
