@@ -1,1 +1,1 @@
-"""Run the whole system on one machine: what `make run` starts and stops."""
+"""Run the whole system on one machine: `make run` starts it, Ctrl-C stops it."""

@@ -9,37 +9,39 @@ from functools import partial
 from pathlib import Path
 
 from stack.address import Port, UnixSocket
-from stack.commands import make_secrets_of, reload_gateway, run_auth_command
+from stack.commands import create_secrets, reload_gateway, run_auth_command
 from stack.embedded_redis import find_server, redis_command
 from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
 from stack.plan import Plan, gateway_pid_file, make_plan
 from stack.processes.console import Console
-from stack.processes.readiness import NotReadyInTime, http_problem, redis_problem, wait_for
+from stack.processes.readiness import NotReadyInTime, http_problem, redis_problem, wait_for_readiness
 from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.secrets_files import make_secrets
 from stack.service_settings import service_problems
 from stack.settings import Settings, SettingsProblems, StartError, read_settings
 from stack.tour import make_tour
 
-READY_SECONDS = 60.0
-REDIS_SECONDS = 30.0
+READY_TIMEOUT = 60.0
+"""Seconds for each service to become ready."""
+REDIS_TIMEOUT = 30.0
+"""Seconds for Redis to become ready."""
 
-ABOUT = """
+DESCRIPTION = """
 Starts a private Redis, the auth service, the resource service and the gateway, and stops them all on Ctrl-C.
-Settings are read from the environment; .env.example lists all. The most used:
+Settings are read from the environment; .env.example lists all of them. The most used:
 """
-SETTINGS = """
+SETTINGS_HELP = """
   GATEWAY_PORT   port of the gateway (8000)
   DATA_DIR       folder for databases, keys and secrets (.data)
   REDIS_URL      an existing Redis instead of the private one
   DATABASE_URL   a PostgreSQL database instead of SQLite files
-  GATEWAY_ROUTES your own routes (gateway/routes.toml)
-  APP_ENV        production: nothing is embedded, nothing generated
+  GATEWAY_ROUTES your own routes file instead of gateway/routes.toml
+  APP_ENV        production: no private Redis, no SQLite files, no generated secrets
 """
 
 
 def main() -> int:
-    """Return the exit status: 0 stopped on request, 1 a process died, 2 not started because of wrong settings."""
+    """Run the command. Return 0 after a stop on request, 1 if a process died, 2 if settings are wrong."""
     arguments = _arguments()
     os.umask(0o077)  # databases and keys are readable by this user only
     try:
@@ -51,15 +53,15 @@ def main() -> int:
         for problem in error.problems:
             print(f"stack: {problem}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:  # before anything was started
+    except KeyboardInterrupt:  # before the first process was started
         return 130
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m stack",
-        description=ABOUT,
-        epilog=SETTINGS,
+        description=DESCRIPTION,
+        epilog=SETTINGS_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (run, if none is given)")
@@ -79,7 +81,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run_command(arguments: argparse.Namespace) -> str:
     if arguments.command == "secrets":
-        return make_secrets_of(arguments.folder)
+        return create_secrets(arguments.folder)
     settings = read_settings(os.environ, Path.cwd())
     if arguments.command == "auth":
         run_auth_command(settings, arguments.words)
@@ -93,7 +95,7 @@ async def _run(console: Console) -> int:
     supervisor = Supervisor(console, lock)
     supervisor.handle_signals()
     try:
-        await supervisor.run_until_ended(_bring_up(make_plan(settings), supervisor, console))
+        await supervisor.run_until_ended(_start_all(make_plan(settings), supervisor, console))
         return await supervisor.wait_for_end()
     except StopRequested as request:
         console.say(f"{request}: stopping")
@@ -116,7 +118,9 @@ def _read_settings() -> Settings:
 def _reserve(settings: Settings) -> int:
     lock = lock_data_dir(settings.data_dir)
     prepare_run_dir(settings.run_dir)
-    gateway_pid_file(settings).unlink(missing_ok=True)  # left by a killed gateway: the lock shows that none runs
+    gateway_pid_file(settings).unlink(
+        missing_ok=True
+    )  # left by a killed gateway; the lock shows that no gateway runs
     problems: list[str] = []
     for check in (check_ports, _check_redis):
         try:
@@ -131,7 +135,7 @@ def _reserve(settings: Settings) -> int:
 def _check_redis(settings: Settings) -> None:
     if settings.embeds_redis:
         return
-    # Imported here because the Redis client takes longer to load than everything else.
+    # Imported only if needed, because the Redis client takes longer to import than all other modules together.
     from stack.external_redis import check_redis
 
     check_redis(settings.given)
@@ -151,7 +155,7 @@ def _prepare(settings: Settings, console: Console) -> None:
         raise StartError(f"DATA_DIR {settings.data_dir} cannot be used: {problem.strerror}") from problem
 
 
-async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> None:
+async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> None:
     settings = plan.settings
     if settings.embeds_redis:
         with console.step(f"redis on {plan.redis_socket}"):
@@ -160,10 +164,10 @@ async def _bring_up(plan: Plan, supervisor: Supervisor, console: Console) -> Non
         await supervisor.run_to_end(*plan.checks, *plan.migrations)
     with console.step("auth, resource and gateway are ready"):
         await supervisor.keep_running(*plan.services)
-        await supervisor.keep_running(plan.front)
-        # The gateway last: before it has the auth service's keys it would only log that it is not ready.
+        await supervisor.keep_running(plan.gateway)
+        # The gateway last: without the auth service's keys it would log that it is not ready.
         for name in ("auth", "resource", "gateway"):
-            await wait_for(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_SECONDS)
+            await wait_for_readiness(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_TIMEOUT)
     console.say(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
     if isinstance(settings.gateway, Port):
         console.say("a tour to paste into another terminal:")
@@ -175,7 +179,7 @@ async def _start_redis(plan: Plan, supervisor: Supervisor) -> None:
     await supervisor.keep_running(
         redis_command(find_server(), plan.redis_socket, plan.redis_folder, {"PATH": os.defpath})
     )
-    await wait_for("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_SECONDS)
+    await wait_for_readiness("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_TIMEOUT)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""Listen addresses: a unix socket, or a TCP port of this machine."""
+"""Listen addresses: a Unix socket, or a TCP port of this machine."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 _BIND = re.compile(r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):(?P<port>[0-9]{1,5})")
-_EVERY_INTERFACE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - read here, never bound
+_LOOPBACK_OF_WILDCARD = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - compared here, not bound
 
 
 @dataclass(frozen=True, slots=True)
 class UnixSocket:
-    """A unix socket; every user who may enter its folder can connect."""
+    """A Unix socket. Every user who can enter its folder can connect."""
 
     path: Path
 
@@ -21,13 +21,13 @@ class UnixSocket:
 
     @property
     def url(self) -> str:
-        """Return the address in the form that settings take; equal to `bind`."""
+        """Return the address in the form of the settings AUTH_URL and RESOURCE_URL. It equals `bind`."""
         return self.bind
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A TCP port; `host` keeps the brackets of an IPv6 address."""
+    """A TCP port. `host` contains the brackets of an IPv6 address."""
 
     host: str
     number: int
@@ -44,15 +44,15 @@ class Port:
 
     @property
     def reachable_host(self) -> str:
-        """Return the host for clients: loopback if the port listens on every interface."""
-        return _EVERY_INTERFACE.get(self.host, self.host)
+        """Return the host for clients on this machine: loopback if the port listens on all interfaces."""
+        return _LOOPBACK_OF_WILDCARD.get(self.host, self.host)
 
 
 Address = UnixSocket | Port
 
 
 def parse_bind(text: str) -> Address:
-    """Parse `host:port` or `unix:/path`. Raises ValueError, whose message says what is expected."""
+    """Parse `host:port` or `unix:/path`. Raises ValueError with the expected form."""
     if text.startswith("unix:/"):
         return UnixSocket(Path(text.removeprefix("unix:")))
     match = _BIND.fullmatch(text)
@@ -62,7 +62,7 @@ def parse_bind(text: str) -> Address:
 
 
 def parse_local_url(text: str) -> Address:
-    """Parse `http://127.0.0.1:port` or `unix:/path`. Raises ValueError, whose message says what is expected."""
+    """Parse `http://127.0.0.1:port` or `unix:/path`. Raises ValueError with the expected form."""
     expected = "must be http://127.0.0.1:PORT or unix:/path, because the stack starts that service itself"
     try:
         address = parse_bind(text.removeprefix("http://").removesuffix("/"))

@@ -1,7 +1,4 @@
-"""Commands for a running system: reload the gateway, run an auth service command, create a deployment's secrets.
-
-Each uses the system of DATA_DIR, and the environment that `make run` gives the service.
-"""
+"""The other commands of `python -m stack`: reload the gateway, run an auth service command, create secrets."""
 
 import os
 import signal
@@ -17,13 +14,13 @@ from stack.settings import Settings, StartError
 
 
 def reload_gateway(settings: Settings) -> str:
-    """Send SIGHUP to the gateway, which loads its routes file again, and return a message for the user.
+    """Send SIGHUP to the gateway, so that it loads its routes file again. Return a message for the user.
 
     Raises StartError if no gateway runs with this DATA_DIR.
     """
     pid_file = gateway_pid_file(settings)
     if is_locked(settings.data_dir):
-        # The lock is held, so the pid belongs to a living gateway. It writes the file shortly after its start.
+        # The lock is held, so the pid is that of a running gateway. It writes the file shortly after its start.
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):
             pid = int(pid_file.read_text())
             os.kill(pid, signal.SIGHUP)
@@ -32,9 +29,9 @@ def reload_gateway(settings: Settings) -> str:
 
 
 def run_auth_command(settings: Settings, words: Sequence[str]) -> NoReturn:
-    """Replace this process by `python -m auth_service WORDS`, with the auth service's environment.
+    """Replace this process by `python -m auth_service WORDS`, with the environment that `make run` gives it.
 
-    Raises StartError if no system was ever started with this DATA_DIR.
+    Raises StartError if DATA_DIR does not exist.
     """
     if settings.generated and not settings.is_production and not settings.data_dir.exists():
         raise StartError(f"there is no DATA_DIR {settings.data_dir}: start the system with `make run` first")
@@ -42,7 +39,7 @@ def run_auth_command(settings: Settings, words: Sequence[str]) -> NoReturn:
     os.execve(command.argv[0], command.argv, dict(command.environ))  # noqa: S606 - deliberately without a shell
 
 
-def make_secrets_of(folder: Path) -> str:
+def create_secrets(folder: Path) -> str:
     """Create the missing secrets that `docker compose` reads from `folder`, and return a message for the user."""
     try:
         made = make_deployment_secrets(folder)

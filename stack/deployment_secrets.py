@@ -7,21 +7,21 @@ from stack.secrets_files import make_secrets, random_text, write_once
 from stack.settings import SECRETS
 
 DATABASES = ("auth", "notes")
-"""Roles and databases of the PostgreSQL in docker-compose.yml."""
+"""The databases of the PostgreSQL server in docker-compose.yml. Each belongs to a role of the same name."""
 
 MODE = 0o644
-"""Readable by all: containers run under other user ids, and Compose keeps the mode of a mounted file."""
+"""Readable by all users, because containers run with other user ids and Compose does not change the mode."""
 
 
 def make_deployment_secrets(folder: Path) -> tuple[str, ...]:
-    """Create the files that `folder` lacks and return their names. Existing files are never changed.
+    """Create the files that are missing in `folder` and return their names. Existing files are never changed.
 
     The folder has mode 700, so that other users of this machine cannot read the files in it.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     made = list(make_secrets(folder, SECRETS, mode=MODE))
-    # Empty until the signing key is replaced: an empty file counts as unset.
+    # Empty until the signing key is replaced. An empty file counts as unset.
     if write_once(folder / "previous_signing.pem", bytes, MODE):
         made.append("previous_signing.pem")
     for name in ("postgres", *DATABASES):

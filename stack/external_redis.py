@@ -10,17 +10,20 @@ from redis.retry import Retry
 from chassis.redis_reason import redis_reason
 from stack.settings import StartError
 
-TIMEOUT = 2.0
+TIMEOUT_SECONDS = 2.0
 
 
 def check_redis(given: Mapping[str, str]) -> None:
-    """Check REDIS_URL or REDIS_URL_FILE. Raises StartError without showing a password; waits at most 2 seconds."""
+    """Raise StartError if the Redis of REDIS_URL or REDIS_URL_FILE does not respond within 2 seconds.
+
+    The message shows no password. `given` is the environment without empty values.
+    """
     if "REDIS_URL" in given and "REDIS_URL_FILE" in given:
         raise StartError("REDIS_URL and REDIS_URL_FILE are both set: keep one")
     url = given.get("REDIS_URL") or _read(given["REDIS_URL_FILE"])
     try:
         client = Redis.from_url(
-            url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0)
         )
     except ValueError:  # its message may contain a part of the password
         raise StartError(

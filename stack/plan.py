@@ -1,4 +1,4 @@
-"""The processes to run, their order, and the environment of each."""
+"""The processes that `python -m stack` runs, their order, and the environment of each."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from stack.settings import IDENTITY_SECRET, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The processes that receive a setting (or its NAME_FILE). Settings that are not listed go to every process.
 RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),
     "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
@@ -20,12 +19,13 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "DATABASE_URL": frozenset({"auth", "resource"}),
     "REDIS_URL": frozenset({"auth", "gateway"}),
 }
-DATABASES = {"auth": "auth.db", "resource": "notes.db"}
+"""The processes that receive a setting or its NAME_FILE. A setting that is not listed goes to every process."""
+SQLITE_FILES = {"auth": "auth.db", "resource": "notes.db"}
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A process to start: its display name, arguments, whole environment, and its log file if it has one."""
+    """A process to start. `environ` is its whole environment; `log` is a log file that it writes itself."""
 
     name: str
     argv: tuple[str, ...]
@@ -35,13 +35,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `python -m stack` runs: checks and migrations to completion, then the services, then the gateway."""
+    """The processes to run: checks and migrations until they end, then the services, then the gateway."""
 
     settings: Settings
     checks: tuple[Command, ...]
     migrations: tuple[Command, ...]
     services: tuple[Command, ...]
-    front: Command
+    gateway: Command
 
     @property
     def redis_socket(self) -> Path:
@@ -55,10 +55,10 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """Return the plan for `settings`. Pure."""
+    """Return the processes to run with `settings`."""
     return Plan(
         settings=settings,
-        # The migrations check the settings of the other two services.
+        # The other two services check their settings in their migrations.
         checks=(_command(settings, "gateway", "gateway", "check-settings"),),
         migrations=(
             auth_command(settings, "migrate"),
@@ -68,13 +68,13 @@ def make_plan(settings: Settings) -> Plan:
             _server(settings, "auth", "auth_service"),
             _server(settings, "resource", "resource_service"),
         ),
-        front=_server(settings, "gateway", "gateway", "--pid", str(gateway_pid_file(settings))),
+        gateway=_server(settings, "gateway", "gateway", "--pid", str(gateway_pid_file(settings))),
     )
 
 
 def settings_checks(settings: Settings) -> tuple[Command, ...]:
-    """Return for each service the command that only checks its settings."""
-    # Before the first start the secret that the default routes name does not exist.
+    """Return for each service the command that checks its settings and does nothing else."""
+    # Before the first start, the file of the secret that the default routes file names does not exist.
     syntax_only = () if (settings.data_dir / IDENTITY_SECRET.file).is_file() else ("--form",)
     return (
         auth_command(settings, "check-settings"),
@@ -102,8 +102,8 @@ def _command(settings: Settings, name: str, *module: str) -> Command:
 
 
 def _environ(settings: Settings, name: str) -> dict[str, str]:
-    """Return the environment of a process: given settings and those the stack sets, without others' secrets."""
-    environ = {**_internal(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
+    """Return the environment of a process: the given settings and those of the stack, but no secret of others."""
+    environ = {**_internal_bind(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
     return {setting: value for setting, value in environ.items() if _receives(name, setting)}
 
 
@@ -127,25 +127,25 @@ def _set_by_stack(settings: Settings) -> dict[str, str]:
 
 
 def _generated(settings: Settings) -> dict[str, str]:
-    """Return the settings that name generated secrets. In production none are generated."""
+    """Return the settings with the paths of generated secrets. In production none are generated."""
     generated = () if settings.is_production else settings.generated
     return {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
 
 
-def _internal(settings: Settings) -> dict[str, str]:
-    """Return the default address of the gateway's internal endpoints."""
+def _internal_bind(settings: Settings) -> dict[str, str]:
+    """Return the setting with the default address of the gateway's internal endpoints."""
     return {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:
-    """Return the settings of the embedded stores, unless others are given. In production none are embedded."""
+    """Return the URLs of the private Redis and the SQLite files, unless others are given. Empty in production."""
     stores: dict[str, str] = {}
     if settings.is_production:
         return stores
     if settings.embeds_redis:
         stores["REDIS_URL"] = f"unix://{quote(str(_redis_socket(settings)))}"
-    if name in DATABASES and not settings.is_given("DATABASE_URL"):
-        stores["DATABASE_URL"] = f"sqlite:///{settings.data_dir / DATABASES[name]}"
+    if name in SQLITE_FILES and not settings.is_given("DATABASE_URL"):
+        stores["DATABASE_URL"] = f"sqlite:///{settings.data_dir / SQLITE_FILES[name]}"
     return stores
 
 

@@ -1,4 +1,4 @@
-"""Create the keys and secrets of a development machine: each once, atomically, readable by the owner only."""
+"""Create files with keys and secrets. Each is created once and atomically."""
 
 import os
 import secrets
@@ -13,29 +13,30 @@ from stack.settings import Secret
 
 
 def make_secrets(data_dir: Path, wanted: Iterable[Secret], *, mode: int = 0o600) -> tuple[str, ...]:
-    """Create the files that do not exist and return their names. Existing files are never changed."""
+    """Create the missing files of the secrets `wanted`, and return their names. Existing files are never changed."""
     return tuple(secret.file for secret in wanted if write_once(data_dir / secret.file, _MAKERS[secret.kind], mode))
 
 
 def write_once(path: Path, make: Callable[[], bytes], mode: int) -> bool:
     """Create the file with this mode and return True; return False if it exists.
 
-    The final hard link fails if the name exists, so that of two concurrent starts none overwrites a key.
+    The file is written under another name and then linked. The link fails if `path` exists, so two processes that
+    start at the same time never overwrite a key.
     """
     if path.exists():
         return False
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(make())
             os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
+        os.link(temporary, path)
     except FileExistsError:
         return False
     finally:
-        os.unlink(draft)
+        os.unlink(temporary)
     return True
 
 
@@ -47,7 +48,7 @@ def _rsa_key() -> bytes:
 
 
 def random_text() -> bytes:
-    """Return 256 random bits as hex digits."""
+    """Return 256 random bits in hexadecimal."""
     return secrets.token_hex(32).encode()
 
 

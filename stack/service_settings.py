@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from stack.plan import ROOT, Command, settings_checks
 from stack.settings import Settings
 
-SECONDS = 30.0
-REFUSAL = "cannot start: "
+TIMEOUT_SECONDS = 30.0
+PREFIX = "cannot start: "
+"""The beginning of a line in which a service reports a problem (chassis/startup.py)."""
 
 
 def service_problems(settings: Settings, reported: Iterable[str]) -> list[str]:
-    """Return the problems of the services, without those of settings that `reported` already names."""
-    named = {_setting(problem) for problem in reported}
+    """Return the settings problems of the services, except those of settings that `reported` contains already."""
+    excluded = {_setting(problem) for problem in reported}
     if not settings.is_production:
-        named |= {secret.setting for secret in settings.generated}  # the first start will create them
+        excluded |= {secret.setting for secret in settings.generated}  # the first start will create them
     running = [_start(command) for command in settings_checks(settings)]
     problems = [problem for process in running for problem in _problems_of(process)]
-    return [problem for problem in dict.fromkeys(problems) if _setting(problem) not in named]
+    return [problem for problem in dict.fromkeys(problems) if _setting(problem) not in excluded]
 
 
 def _start(command: Command) -> subprocess.Popen[str]:
@@ -34,12 +35,13 @@ def _start(command: Command) -> subprocess.Popen[str]:
 
 def _problems_of(process: subprocess.Popen[str]) -> list[str]:
     try:
-        _, output = process.communicate(timeout=SECONDS)
+        _, output = process.communicate(timeout=TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         _, output = process.communicate()
-    return [line.removeprefix(REFUSAL) for line in output.splitlines() if line.startswith(REFUSAL)]
+    return [line.removeprefix(PREFIX) for line in output.splitlines() if line.startswith(PREFIX)]
 
 
 def _setting(problem: str) -> str:
+    """Return the setting that a problem names: its first word."""
     return problem.partition(" ")[0].rstrip(":").removesuffix("_FILE")

@@ -1,4 +1,4 @@
-"""The settings of `python -m stack`, read from the environment; all problems are reported together."""
+"""The settings of `python -m stack`, read from the environment. All problems are reported together."""
 
 import hashlib
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from stack.address import Address, Port, UnixSocket, parse_bind, parse_local_url
 
-# sockaddr_un holds 108 bytes on Linux and 104 on macOS, the closing NUL included.
-LONGEST_SOCKET_PATH = 100
+MAX_SOCKET_PATH = 100
+"""Bytes. The path of a Unix socket has at most 107 bytes on Linux and 103 on macOS."""
 LONGEST_SOCKET_NAME = "gateway-internal.sock"
 
 
 class StartError(Exception):
-    """The system cannot be started. One problem a line, each naming its setting."""
+    """The system cannot be started. The message has one line per problem, with the name of the setting."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -23,7 +23,7 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret: its setting, and the file in DATA_DIR that the first start creates for it."""
+    """A secret: its setting, the file in DATA_DIR that the first start creates, and its kind ("rsa" or "random")."""
 
     setting: str
     file: str
@@ -41,7 +41,11 @@ SECRETS = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings. `given` is the environment without empty values."""
+    """The settings of the stack.
+
+    `given` is the environment without empty values. `run_dir` is the folder for sockets. `gateway`, `auth` and
+    `resource` are the addresses on which the services listen. `grace` is REFRESH_GRACE in seconds.
+    """
 
     given: Mapping[str, str]
     is_production: bool
@@ -53,7 +57,7 @@ class Settings:
     grace: int
 
     def address_of(self, name: str) -> Address:
-        """Return the address that the service listens on."""
+        """Return the address on which the service listens."""
         return {"auth": self.auth, "resource": self.resource, "gateway": self.gateway}[name]
 
     @property
@@ -74,7 +78,10 @@ class Settings:
 def read_settings(
     environ: Mapping[str, str], here: Path, is_present: Callable[[Path], bool] = Path.is_file
 ) -> Settings:
-    """Return the settings; relative paths start at `here`. Raises SettingsProblems with every problem."""
+    """Return the settings in `environ`. Raises SettingsProblems with every problem.
+
+    Relative paths start at `here`. `is_present` returns whether a file exists.
+    """
     reader = _Reader({name: value for name, value in environ.items() if value})
     data_dir = reader.path("DATA_DIR", here, ".data")
     run_dir = _folder_for_sockets(data_dir, reader.given.get("TMPDIR", "/tmp"))  # noqa: S108 - made private
@@ -88,14 +95,14 @@ def read_settings(
         resource=reader.service("RESOURCE", UnixSocket(run_dir / "resource.sock")),
         grace=reader.number("REFRESH_GRACE", 10, 0, 600),
     )
-    problems = [*reader.problems, *_missing(settings, is_present)]
+    problems = [*reader.problems, *_missing_settings(settings, is_present)]
     if problems:
         raise SettingsProblems(settings, problems)
     return settings
 
 
 class SettingsProblems(StartError):
-    """The settings have problems; `settings` has defaults in place of wrong values."""
+    """The settings have problems. `settings` has a default in place of each wrong value."""
 
     def __init__(self, settings: Settings, problems: Sequence[str]) -> None:
         super().__init__(*problems)
@@ -103,7 +110,7 @@ class SettingsProblems(StartError):
 
 
 class _Reader:
-    """Reads settings one by one; for a wrong value it records a problem and returns the default."""
+    """Reads single settings. For a wrong value it records a problem and returns the default."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self.given = given
@@ -124,7 +131,7 @@ class _Reader:
 
     def path(self, name: str, here: Path, default: str) -> Path:
         path = Path(os.path.normpath(here / self.given.get(name, default)))
-        # The path becomes part of URLs, where these characters have a meaning.
+        # The path becomes part of URLs, in which these characters are delimiters.
         if any(mark in str(path) for mark in "?#%"):
             self.problems.append(f"{name} must not contain ?, # or %; got {str(path)!r}")
         return path
@@ -149,15 +156,15 @@ class _Reader:
 
 
 def _folder_for_sockets(data_dir: Path, temporary: str) -> Path:
-    """Return DATA_DIR/run, or a short, stable path if a socket's path would be too long there."""
+    """Return DATA_DIR/run. If paths of sockets would be too long there, return a short folder, always the same."""
     inside = data_dir / "run"
-    if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
+    if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= MAX_SOCKET_PATH:
         return inside
     digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()
     return Path(temporary) / f"sallyport-{os.getuid()}-{digest[:16]}"
 
 
-def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str]:
+def _missing_settings(settings: Settings, is_present: Callable[[Path], bool]) -> list[str]:
     missing = []
     if settings.is_production:
         missing += [name for name in ("DATABASE_URL", "REDIS_URL") if not settings.is_given(name)]
@@ -165,7 +172,7 @@ def _missing(settings: Settings, is_present: Callable[[Path], bool]) -> list[str
         missing += [f"{secret.setting} (or {secret.setting}_FILE)" for secret in settings.generated]
     problems = [f"{name} is missing: in production nothing is embedded or generated" for name in missing]
     if _gateway_lacks_identity_secret(settings, is_present):
-        # In production the default folder is not read.
+        # In production DATA_DIR has no default.
         folder = (
             settings.data_dir if settings.is_given("DATA_DIR") or not settings.is_production else Path("DATA_DIR")
         )

@@ -1,4 +1,4 @@
-"""Terminal output: messages of the stack and the output of every process, each line prefixed with a name."""
+"""Terminal output: messages of the stack and the output of all processes, each line with a name in front."""
 
 import asyncio
 import os
@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 NAME_WIDTH = 8
-CHUNK = 65536
+CHUNK_BYTES = 65536
 STACK = "stack"
+"""The name in front of messages of the stack."""
 
 
 class Console:
-    """Writes whole lines. If the reader closes the pipe, output stops and the system runs on."""
+    """Writes whole lines to the terminal. If the reader closes the pipe, output stops and the system runs on."""
 
     def __init__(self, output: BinaryIO | None = None) -> None:
         self._output: BinaryIO | None = output or sys.stdout.buffer
@@ -25,7 +26,7 @@ class Console:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Write a message with the duration when the block ends."""
+        """Write the message `what` with the duration of the block when the block ends."""
         started = time.monotonic()
         yield
         self.say(f"{what} ({time.monotonic() - started:.1f} s)")
@@ -45,7 +46,7 @@ class Console:
             self._output = None
 
     async def relay(self, name: str, pipe: int) -> None:
-        """Write the lines from a pipe until its last writer closes it; then close the pipe."""
+        """Write the lines that `pipe`, a file descriptor, receives until its last writer closes it."""
         stream = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(stream)
         file = os.fdopen(pipe, "rb", buffering=0)
@@ -58,9 +59,9 @@ class Console:
 
 
 async def _lines(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines of any length, the last one also without a line break."""
+    """Yield lines of any length. The last line need not end with a line break."""
     rest = b""
-    while chunk := await stream.read(CHUNK):
+    while chunk := await stream.read(CHUNK_BYTES):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             yield line

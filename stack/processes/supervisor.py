@@ -1,4 +1,4 @@
-"""Start processes, detect when one dies, and stop all in bounded time, leaving none behind."""
+"""Start processes, detect when one dies, and stop all of them within a fixed time."""
 
 import asyncio
 import os
@@ -16,16 +16,17 @@ from stack.processes.console import Console
 
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 STOP_SECONDS = 10.0
-# The least time for a process to stop when STOP_SECONDS are over, and for reading the last output of an ended one.
-LAST_SECONDS = 1.0
+"""Time for all processes to stop; after it they are killed."""
+MIN_STOP_SECONDS = 1.0
+"""Time that each stage has to stop even after STOP_SECONDS, and for reading the last output of an ended process."""
 
 
 class ProcessDied(Exception):
-    """A process ended that should run, or ended with an error. The message names it."""
+    """A process ended unexpectedly or with an error. The message contains its name."""
 
 
 class StopRequested(Exception):
-    """Ctrl-C or another signal asked the system to stop."""
+    """The system received Ctrl-C or another signal to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Child:
 
     name: str
     process: asyncio.subprocess.Process
-    # Completes with the exit status after the process and its group have ended and their output is written.
     end: asyncio.Task[int]
+    """Completes with the exit status when the process and its group have ended and their output is written."""
 
     def terminate(self) -> None:
         """Send SIGTERM to the process only: gunicorn stops its workers itself."""
@@ -48,7 +49,7 @@ class Child:
 
 
 class Supervisor:
-    """Runs the processes. Each inherits the descriptor `lock`, which is released when the last has ended."""
+    """Runs the processes. Each inherits the file descriptor `lock`, so the lock is held until the last has ended."""
 
     def __init__(self, console: Console, lock: int) -> None:
         self._console = console
@@ -57,15 +58,15 @@ class Supervisor:
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def handle_signals(self) -> None:
-        """Let SIGINT, SIGTERM and SIGHUP stop the system in order."""
+        """Stop the system on SIGINT, SIGTERM and SIGHUP."""
         loop = asyncio.get_running_loop()
-        # Under nohup(1) SIGHUP is ignored, and stays ignored.
+        # nohup(1) ignores SIGHUP, and it must stay ignored.
         hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
         for number in (signal.SIGINT, signal.SIGTERM, *hangup):
             loop.add_signal_handler(number, self._finish, StopRequested(number.name))
 
     async def run_to_end(self, *commands: Command) -> None:
-        """Run commands in parallel until all end. Raises ProcessDied, which names one that failed."""
+        """Run commands in parallel until all have ended. Raises ProcessDied if one failed."""
         children = await self._start(commands)
         await asyncio.wait([child.end for child in children])
         for child in children:
@@ -73,12 +74,12 @@ class Supervisor:
                 raise ProcessDied(f"{child.name} failed ({_describe(child.end.result())})")
 
     async def keep_running(self, *commands: Command) -> None:
-        """Start commands as one stage. Stages are stopped in reverse order."""
+        """Start commands as one stage. `stop` ends the stages in reverse order."""
         for command, child in zip(commands, await self._start(commands), strict=True):
             child.end.add_done_callback(partial(self._on_death, command))
 
     async def run_until_ended(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await `work`. Raises StopRequested or ProcessDied as soon as either happens."""
+        """Await `work`. Cancel it and raise StopRequested or ProcessDied when the system has to stop."""
         task = asyncio.create_task(work)
         await asyncio.wait({task, self._end}, return_when=asyncio.FIRST_COMPLETED)
         if not self._end.done():
@@ -90,15 +91,15 @@ class Supervisor:
     async def wait_for_end(self) -> NoReturn:
         """Wait until the system has to stop, and raise StopRequested or ProcessDied."""
         await self._end
-        raise AssertionError("the end is always an exception")
+        raise AssertionError("unreachable: the future only ever has an exception")
 
     async def stop(self) -> None:
-        """Stop all processes, the last stage first. Kill those that still run after STOP_SECONDS in all."""
+        """Stop all processes, the last stage first. Kill those that still run after STOP_SECONDS in total."""
         self._end.cancel()
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         for stage in reversed(self._stages):
             left = deadline - asyncio.get_running_loop().time()
-            await _stop(stage, max(left, LAST_SECONDS))
+            await _stop(stage, max(left, MIN_STOP_SECONDS))
 
     async def _start(self, commands: Iterable[Command]) -> list[Child]:
         stage: list[Child] = []
@@ -108,19 +109,19 @@ class Supervisor:
         return stage
 
     async def _spawn(self, command: Command) -> Child:
-        # With asyncio's own pipe, wait() would block until orphaned grandchildren close it.
+        # With a pipe of asyncio, process.wait() would wait until orphaned grandchildren close it.
         reading_end, writing_end = os.pipe()
         output = asyncio.create_task(self._console.relay(command.name, reading_end))
         try:
             process = await asyncio.create_subprocess_exec(
-                *dying_with_parent(command.argv),
+                *with_parent_death_signal(command.argv),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=writing_end,
                 stderr=asyncio.subprocess.STDOUT,
                 env=command.environ,
                 cwd=ROOT,
                 pass_fds=(self._lock,),
-                # Its own group, so that Ctrl-C reaches only the stack, which stops the processes in order.
+                # A group of its own, so that Ctrl-C is sent to the stack only, which stops the processes in order.
                 start_new_session=True,
             )
         finally:
@@ -151,20 +152,20 @@ async def _stop(stage: Iterable[Child], seconds: float) -> None:
 async def _follow(process: asyncio.subprocess.Process, output: asyncio.Task[None]) -> int:
     status = await process.wait()
     _kill_group(process)
-    # With a timeout: a process that left the group may still hold the pipe.
-    await asyncio.wait({output}, timeout=LAST_SECONDS)
+    # With a timeout, because a process that left the group may still hold the pipe open.
+    await asyncio.wait({output}, timeout=MIN_STOP_SECONDS)
     output.cancel()
     return status
 
 
 def _kill_group(process: asyncio.subprocess.Process) -> None:
-    # macOS returns EPERM if only zombies are left in the group.
+    # On macOS killpg fails with EPERM if only zombies are left in the group.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def dying_with_parent(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a command whose process the kernel ends when this process dies. Outside Linux: `argv` itself."""
+def with_parent_death_signal(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a command whose process the kernel terminates when this process ends. Not on Linux: return `argv`."""
     if sys.platform != "linux":
         return argv
     return (sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *argv)

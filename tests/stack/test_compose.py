@@ -1,4 +1,4 @@
-"""docker-compose.yml, as far as it can be judged without starting it."""
+"""docker-compose.yml is valid, complete and hardened. These tests read it and start no containers."""
 
 import os
 import re
@@ -16,7 +16,7 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text()
 BALANCER = ROOT / "deploy" / "compose" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
 SERVICES = {"x-auth": "auth_service", "x-resource": "resource_service", "gateway": "gateway"}
-DECIDED = {
+SET_BY_COMPOSE = {
     "APP_ENV",
     "AUTH_BIND",
     "DATA_DIR",
@@ -33,7 +33,7 @@ DECIDED = {
     "SIGNING_KEY",
 }
 """Settings that docker-compose.yml sets itself or reads from secret files, not from `.env`."""
-OF_COMPOSE = {
+COMPOSE_ONLY = {
     "AUTH_MEMORY",
     "EDGE_SUBNET",
     "GATEWAY_MEMORY",
@@ -54,14 +54,14 @@ def compose_command() -> list[str] | None:
     return None
 
 
-def test_it_is_valid_with_the_example_environment(tmp_path: Path) -> None:
+def test_compose_accepts_the_file_with_the_example_environment(tmp_path: Path) -> None:
     command = compose_command()
     if command is None:
         pytest.skip("no docker compose on this machine")
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     shutil.copy(ROOT / ".env.example", tmp_path / ".env")
-    checked = subprocess.run([*command, "config", "-q"], cwd=tmp_path, capture_output=True, text=True)
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    result = subprocess.run([*command, "config", "-q"], cwd=tmp_path, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_only_the_load_balancer_publishes_a_port() -> None:
@@ -70,7 +70,7 @@ def test_only_the_load_balancer_publishes_a_port() -> None:
 
 
 def test_gateways_can_be_scaled() -> None:
-    """They have neither a container name nor a published port."""
+    """They have no container name, host name, address or published port, and the load balancer finds each of them."""
     assert not re.search(r"container_name|ports:|hostname:|ipv4_address", service("gateway"))
     assert "server-template gateway 16 gateway:8000" in BALANCER.read_text()
     assert "PROXY_PROTOCOL: v2" in service("gateway")
@@ -79,9 +79,9 @@ def test_gateways_can_be_scaled() -> None:
 
 @pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")
 def test_the_load_balancers_configuration_is_valid() -> None:
-    checked = subprocess.run([str(HAPROXY), "-c", "-f", str(BALANCER)], capture_output=True, text=True)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "WARNING" not in checked.stderr
+    result = subprocess.run([str(HAPROXY), "-c", "-f", str(BALANCER)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "WARNING" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_the_load_balancers_configuration_is_valid() -> None:
         ("redis", set()),
     ],
 )
-def test_each_service_gets_only_its_own_secrets(name: str, secrets: set[str]) -> None:
-    given = re.search(r"secrets: \[(.*)\]", service(name))
-    assert set(given[1].split(", ") if given else ()) == secrets
+def test_each_service_mounts_only_its_own_secrets(name: str, secrets: set[str]) -> None:
+    mounted = re.search(r"secrets: \[(.*)\]", service(name))
+    assert set(mounted[1].split(", ") if mounted else ()) == secrets
 
 
 def test_every_mounted_secret_is_declared() -> None:
-    given = {name for names in re.findall(r"secrets: \[(.*)\]", COMPOSE) for name in names.split(", ")}
-    assert compose_secret_files() == given
+    mounted = {name for names in re.findall(r"secrets: \[(.*)\]", COMPOSE) for name in names.split(", ")}
+    assert compose_secret_files() == mounted
 
 
 def test_every_service_is_hardened() -> None:
@@ -121,40 +121,42 @@ def test_every_service_has_limits_on_logs_memory_and_processes() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_gets_exactly_the_settings_it_reads(name: str) -> None:
+def test_each_service_receives_exactly_the_settings_that_it_reads(name: str) -> None:
     environment = service(name).split("environment:\n", 1)[1]
     passed = dict(re.findall(r"^ +([A-Z][A-Z0-9_]+): (.*)$", environment, re.MULTILINE))
     reads = settings_of(SERVICES[name])
     for setting in sorted(reads - passed.keys() - {variable.removesuffix("_FILE") for variable in passed}):
         if setting not in {"GATEWAY_PORT"}:
             pytest.fail(
-                f"docker-compose.yml drops a setting: add `{setting}: ${{{setting}:-}}` to {name}.environment"
+                f"docker-compose.yml does not pass a setting: add `{setting}: ${{{setting}:-}}` to {name}.environment"
             )
     for variable, value in passed.items():
         setting = variable if variable in reads or variable == "RESOURCE_URL" else variable.removesuffix("_FILE")
         assert setting in reads | {"RESOURCE_URL"}, (
             f"docker-compose.yml: {SERVICES[name]} reads no {variable}: remove it"
         )
-        if setting not in DECIDED and setting != "GATEWAY_ROUTES":
+        if setting not in SET_BY_COMPOSE and setting != "GATEWAY_ROUTES":
             assert re.search(rf"\$\{{{setting}:-", value), f"docker-compose.yml: {name} must pass {setting} from .env"
 
 
 def test_the_example_environment_lists_exactly_what_compose_reads() -> None:
     example = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     read = set(re.findall(r"\$\{([A-Z0-9_]+)", COMPOSE))
-    assert not read - example, "add what docker-compose.yml reads to .env.example, with a line of meaning"
-    missing = example - read - DECIDED
-    assert not missing, "docker-compose.yml drops these: pass each to the service that reads it, or add it to DECIDED"
-    assert read - set().union(*map(settings_of, SERVICES.values())) - {"RESOURCE_URL"} == OF_COMPOSE
+    assert not read - example, "add what docker-compose.yml reads to .env.example, with a comment"
+    missing = example - read - SET_BY_COMPOSE
+    assert not missing, (
+        "docker-compose.yml does not pass these: pass each to the service that reads it, or add it to SET_BY_COMPOSE"
+    )
+    assert read - set().union(*map(settings_of, SERVICES.values())) - {"RESOURCE_URL"} == COMPOSE_ONLY
 
 
 def test_the_docs_list_the_settings_that_only_compose_reads() -> None:
     page = (ROOT / "docs" / "docker-compose.md").read_text()
-    assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page)) >= OF_COMPOSE
+    assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", page)) >= COMPOSE_ONLY
 
 
 def settings_of(package: str) -> set[str]:
-    """Return the variables that the service reads."""
+    """Return the variables that the service `package` reads."""
     members = vars(import_module(f"{package}.settings")).values()
     models = [member for member in members if isinstance(member, type) and issubclass(member, Settings)]
     return {field.upper() for model in models for field in model.model_fields}
@@ -166,7 +168,7 @@ def compose_secret_files() -> set[str]:
 
 
 def service(name: str) -> str:
-    """Return the lines of a service, or of a shared block."""
+    """Return the lines of a service or of a shared block in docker-compose.yml."""
     found = re.search(rf"^( {{0,2}}){re.escape(name)}:.*\n((?:\1 +.*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert found, name
     return found[2]

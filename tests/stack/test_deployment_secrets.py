@@ -13,8 +13,8 @@ from tests.stack.test_compose import compose_secret_files
 
 
 def test_every_file_that_compose_mounts_is_created(tmp_path: Path) -> None:
-    made = make_deployment_secrets(tmp_path / "secrets")
-    assert set(made) == compose_secret_files()
+    created = make_deployment_secrets(tmp_path / "secrets")
+    assert set(created) == compose_secret_files()
     assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
 
 
@@ -33,7 +33,7 @@ def test_a_missing_file_is_created_to_match_the_others(tmp_path: Path) -> None:
     assert (tmp_path / "auth.database_url").read_text() == url
 
 
-def test_production_starts_with_them(tmp_path: Path) -> None:
+def test_the_auth_service_accepts_the_created_secrets_in_production(tmp_path: Path) -> None:
     make_deployment_secrets(tmp_path)
     environ = {
         "APP_ENV": "production",
@@ -48,5 +48,5 @@ def test_production_starts_with_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("document", ["docker-compose.yml", ".env.example"])
-def test_the_docs_name_the_command(document: str) -> None:
+def test_the_files_that_need_the_secrets_name_the_command(document: str) -> None:
     assert "make secrets" in (ROOT / document).read_text()

@@ -14,10 +14,10 @@ LINE = re.compile(r"#?(?P<name>[A-Z][A-Z0-9_]+)=(?P<default>.*)")
 COMPOSE_ONLY = {"PUBLISH_ADDRESS", "SECRETS_DIR", "EDGE_SUBNET"} | {
     f"{service}_MEMORY" for service in ("AUTH", "GATEWAY", "POSTGRES", "REDIS", "RESOURCE")
 }
-# Names that a routes file may use.
 ROUTES_ONLY = {"RESOURCE_URL"}
-# What `make run` chooses, or finds for itself: the example shows no value.
+"""Variables that only a routes file reads."""
 NO_DEFAULT_SHOWN = {"AUTH_BIND", "GATEWAY_BIND", "RESOURCE_BIND"}
+"""Variables that `make run` sets itself, so that the example shows no value."""
 SWITCH = {True: "on", False: "off"}
 
 
@@ -29,12 +29,12 @@ def examples() -> dict[str, str]:
 def models() -> set[type[Settings]]:
     for service in ("gateway", "auth_service", "resource_service"):
         import_module(f"{service}.settings")
-    return _heirs(Settings)
+    return _subclasses(Settings)
 
 
-def _heirs(model: type[Settings]) -> set[type[Settings]]:
-    direct = {heir for heir in model.__subclasses__() if not heir.__module__.startswith("tests.")}
-    return direct.union(*(_heirs(heir) for heir in direct))
+def _subclasses(model: type[Settings]) -> set[type[Settings]]:
+    direct = {each for each in model.__subclasses__() if not each.__module__.startswith("tests.")}
+    return direct.union(*(_subclasses(each) for each in direct))
 
 
 def defaults() -> dict[str, set[object]]:
@@ -48,7 +48,7 @@ def defaults() -> dict[str, set[object]]:
 def test_every_setting_is_listed_and_no_other() -> None:
     listed = set(examples()) - COMPOSE_ONLY - ROUTES_ONLY
     missing = sorted(set(defaults()) - listed)
-    assert not missing, f".env.example: add `#NAME=default` with a line of meaning above it for each of {missing}"
+    assert not missing, f".env.example: add `#NAME=default` with a comment above it for each of {missing}"
     assert not listed - set(defaults()), "no service reads these any more: remove them from .env.example"
 
 

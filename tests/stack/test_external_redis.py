@@ -1,4 +1,4 @@
-"""A REDIS_URL that cannot be used is reported."""
+"""A REDIS_URL that cannot be used is reported with the cause and without its password."""
 
 import socket
 from collections.abc import Iterator
@@ -12,17 +12,19 @@ from stack.settings import StartError
 
 
 @pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port that accepts connections and never answers."""
+def unresponsive_port() -> Iterator[int]:
+    """A port that accepts connections and sends no response."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
-def test_a_silent_redis_is_reported_without_its_password(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external_redis, "TIMEOUT", 0.2)
-    with pytest.raises(StartError, match="REDIS_URL") as refused:
-        check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{silent_port}"})
-    assert "hunter2" not in str(refused.value)
+def test_a_redis_that_does_not_respond_is_reported_without_its_password(
+    unresponsive_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_redis, "TIMEOUT_SECONDS", 0.2)
+    with pytest.raises(StartError, match="REDIS_URL") as error:
+        check_redis({"REDIS_URL": f"redis://:hunter2@127.0.0.1:{unresponsive_port}"})
+    assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1", "http://127.0.0.1", "unix:///nowhere", "nonsense"])
@@ -49,6 +51,6 @@ def test_the_redis_url_may_be_in_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_problem_names_the_cause_and_what_to_do(given: dict[str, str], message: str) -> None:
-    with pytest.raises(StartError, match=message) as refused:
+    with pytest.raises(StartError, match=message) as error:
         check_redis(given)
-    assert "hunter" not in str(refused.value)
+    assert "hunter" not in str(error.value)

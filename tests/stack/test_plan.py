@@ -1,4 +1,4 @@
-"""The processes that run, and the environment of each."""
+"""The stack runs the right processes, each with its own settings and secrets."""
 
 import pytest
 
@@ -7,15 +7,16 @@ from tests.stack.conftest import Planning
 
 
 def processes(plan: Plan) -> dict[str, Command]:
-    return {command.name: command for command in (*plan.services, plan.front)}
+    return {command.name: command for command in (*plan.services, plan.gateway)}
 
 
-def seeing(plan: Plan, setting: str) -> set[str]:
+def receivers(plan: Plan, setting: str) -> set[str]:
+    """Return the processes whose environment has the setting."""
     return {name for name, command in processes(plan).items() if setting in command.environ}
 
 
 @pytest.mark.parametrize(
-    ("setting", "who"),
+    ("setting", "owners"),
     [
         ("SIGNING_KEY", {"auth"}),
         ("PREVIOUS_SIGNING_KEY", {"auth"}),
@@ -27,24 +28,26 @@ def seeing(plan: Plan, setting: str) -> set[str]:
     ],
 )
 @pytest.mark.parametrize("suffix", ["", "_FILE"])
-def test_a_secret_is_passed_to_its_owners_only(plan: Planning, setting: str, suffix: str, who: set[str]) -> None:
-    assert seeing(plan(**{setting + suffix: "given"}), setting + suffix) == who
+def test_a_secret_is_passed_only_to_the_processes_that_need_it(
+    plan: Planning, setting: str, suffix: str, owners: set[str]
+) -> None:
+    assert receivers(plan(**{setting + suffix: "given"}), setting + suffix) == owners
 
 
 @pytest.mark.parametrize("setting", ["SIGNING_KEY", "REFRESH_SECRET", "PEER_SECRET", "IDENTITY_SECRET"])
-def test_a_given_secret_is_passed_once(plan: Planning, setting: str) -> None:
+def test_a_given_secret_is_not_passed_as_a_file_as_well(plan: Planning, setting: str) -> None:
     """A service rejects NAME together with NAME_FILE."""
-    made = plan(**{setting: "given"})
-    assert not seeing(made, f"{setting}_FILE")
+    planned = plan(**{setting: "given"})
+    assert not receivers(planned, f"{setting}_FILE")
 
 
 @pytest.mark.parametrize("setting", ["REDIS_URL", "DATABASE_URL"])
-def test_a_store_given_by_a_file_is_passed_once(plan: Planning, setting: str) -> None:
-    assert not seeing(plan(**{f"{setting}_FILE": "given"}), setting)
+def test_a_store_url_given_as_a_file_is_not_passed_as_a_value_as_well(plan: Planning, setting: str) -> None:
+    assert not receivers(plan(**{f"{setting}_FILE": "given"}), setting)
 
 
 def test_other_settings_are_passed_to_all(plan: Planning) -> None:
-    assert seeing(plan(HOME="/home/ann", LOG_LEVEL="DEBUG"), "LOG_LEVEL") == {"auth", "resource", "gateway"}
+    assert receivers(plan(HOME="/home/ann", LOG_LEVEL="DEBUG"), "LOG_LEVEL") == {"auth", "resource", "gateway"}
 
 
 def test_each_service_has_its_own_database(plan: Planning) -> None:
@@ -54,13 +57,13 @@ def test_each_service_has_its_own_database(plan: Planning) -> None:
 
 
 def test_a_given_database_is_used_by_both_services(plan: Planning) -> None:
-    made = plan(DATABASE_URL="postgresql://db/one")
-    assert {command.environ["DATABASE_URL"] for command in made.services} == {"postgresql://db/one"}
+    planned = plan(DATABASE_URL="postgresql://db/one")
+    assert {command.environ["DATABASE_URL"] for command in planned.services} == {"postgresql://db/one"}
 
 
-def test_a_migration_has_its_services_environment(plan: Planning) -> None:
-    made = plan()
-    assert [command.environ for command in made.migrations] == [command.environ for command in made.services]
+def test_a_migration_has_the_environment_of_its_service(plan: Planning) -> None:
+    planned = plan()
+    assert [command.environ for command in planned.migrations] == [command.environ for command in planned.services]
 
 
 def test_two_data_dirs_share_no_socket(plan: Planning) -> None:

@@ -1,4 +1,4 @@
-"""The keys and secrets of a development machine."""
+"""Keys and secrets are created once, strong and readable by their owner only."""
 
 import stat
 from pathlib import Path
@@ -12,10 +12,10 @@ from stack.settings import SECRETS
 
 
 def test_every_secret_is_readable_by_its_owner_only(tmp_path: Path) -> None:
-    made = make_secrets(tmp_path, SECRETS)
-    assert made == ("signing.pem", "refresh.secret", "peer.secret", "notes.secret")
-    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in made} == {0o600}
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(made)
+    created = make_secrets(tmp_path, SECRETS)
+    assert created == ("signing.pem", "refresh.secret", "peer.secret", "notes.secret")
+    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in created} == {0o600}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(created)
 
 
 def test_the_signing_key_is_rsa_with_2048_bits(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_signing_key_is_rsa_with_2048_bits(tmp_path: Path) -> None:
     assert key.key_size == 2048
 
 
-def test_the_secrets_are_long_and_differ(tmp_path: Path) -> None:
+def test_the_random_secrets_are_long_and_all_different(tmp_path: Path) -> None:
     make_secrets(tmp_path, SECRETS)
     texts = [(tmp_path / secret.file).read_text() for secret in SECRETS if secret.kind == "random"]
     assert len(set(texts)) == len(texts)
@@ -40,8 +40,8 @@ def test_existing_files_are_never_changed(tmp_path: Path) -> None:
 
 
 def test_a_secret_created_concurrently_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two concurrent first starts, the later uses what the earlier created."""
+    """If two first starts run at the same time, the second uses the secret that the first created."""
     (tmp_path / "refresh.secret").write_text("mine")
-    monkeypatch.setattr(Path, "exists", lambda _: False)
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as if the file appeared after this check
     assert make_secrets(tmp_path, [SECRETS[1]]) == ()
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

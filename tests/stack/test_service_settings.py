@@ -9,12 +9,12 @@ from pathlib import Path
 
 from stack.plan import ROOT
 
-WRONG = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS": "many", "GATEWAY_WORKERS": "two"}
+INVALID = {"ACCESS_TOKEN_LIFETIME": "soon", "LOG_LEVEL": "loud", "RESOURCE_THREADS": "many", "GATEWAY_WORKERS": "two"}
 
 
-def start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return what a failed start prints."""
-    done = subprocess.run(
+def problems_of_start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Start the stack, which must fail, and return the problems that it prints."""
+    result = subprocess.run(
         [sys.executable, "-m", "stack"],
         cwd=ROOT,
         env={"PATH": os.defpath, "DATA_DIR": str(tmp_path / "data"), **environ},
@@ -23,38 +23,40 @@ def start(tmp_path: Path, environ: Mapping[str, str]) -> list[str]:
         check=False,
         timeout=60,
     )
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-    return [line.removeprefix("stack: ") for line in done.stderr.splitlines()]
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    return [line.removeprefix("stack: ") for line in result.stderr.splitlines()]
 
 
-def names(problems: list[str]) -> list[str]:
+def settings_in(problems: list[str]) -> list[str]:
     return sorted(problem.split()[0].rstrip(":") for problem in problems)
 
 
 def test_a_wrong_setting_of_the_stack_does_not_hide_those_of_services(tmp_path: Path) -> None:
     (tmp_path / "routes.toml").write_text("[[routes]]\nprefx = 1\n")
     routes = {"GATEWAY_ROUTES": str(tmp_path / "routes.toml")}
-    reported = start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **WRONG, **routes})
+    reported = problems_of_start(tmp_path, {"GATEWAY_PORT": "80x", "REFRESH_GRACE": "-1", **INVALID, **routes})
     of_routes = [problem for problem in reported if "routes.toml" in problem]
     assert any("did you mean prefix?" in problem for problem in of_routes)
     rest = [problem for problem in reported if problem not in of_routes]
-    assert names(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *WRONG])
+    assert settings_in(rest) == sorted(["GATEWAY_PORT", "REFRESH_GRACE", *INVALID])
 
 
 def test_secrets_that_the_first_start_creates_are_not_reported_missing(tmp_path: Path) -> None:
-    assert names(start(tmp_path, {"GATEWAY_PORT": "80x"})) == ["GATEWAY_PORT"]
+    assert settings_in(problems_of_start(tmp_path, {"GATEWAY_PORT": "80x"})) == ["GATEWAY_PORT"]
 
 
-def test_a_taken_port_and_an_absent_redis_do_not_hide_other_problems(tmp_path: Path) -> None:
+def test_a_port_in_use_and_an_unreachable_redis_do_not_hide_other_problems(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
-        reported = start(tmp_path, {**taken, **WRONG})
-    assert names(reported) == sorted(["GATEWAY_PORT", "REDIS_URL", *WRONG])
+        unusable = {"GATEWAY_PORT": str(server.getsockname()[1]), "REDIS_URL": "redis://127.0.0.1:1"}
+        reported = problems_of_start(tmp_path, {**unusable, **INVALID})
+    assert settings_in(reported) == sorted(["GATEWAY_PORT", "REDIS_URL", *INVALID])
 
 
 def test_production_reports_a_misspelled_setting_with_the_missing_one(tmp_path: Path) -> None:
-    reported = start(tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"})
+    reported = problems_of_start(
+        tmp_path, {"APP_ENV": "production", "DATABSE_URL": "sqlite:///x", "REFRESH_SECRET": "short"}
+    )
     assert "DATABSE_URL is not a setting; did you mean DATABASE_URL?" in reported
     assert "REFRESH_SECRET is shorter than 32 bytes" in reported
-    assert names(reported).count("DATABASE_URL") == 1
+    assert settings_in(reported).count("DATABASE_URL") == 1

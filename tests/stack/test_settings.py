@@ -1,11 +1,11 @@
-"""The settings of the stack, and the problems reported for wrong ones."""
+"""The settings of the stack have their documented defaults, and every wrong one is reported."""
 
 from pathlib import Path
 
 import pytest
 
 from stack.address import Port, UnixSocket
-from stack.settings import LONGEST_SOCKET_NAME, LONGEST_SOCKET_PATH, SECRETS, StartError, read_settings
+from stack.settings import LONGEST_SOCKET_NAME, MAX_SOCKET_PATH, SECRETS, StartError, read_settings
 from tests.stack.conftest import Reading
 
 PRODUCTION = {
@@ -21,9 +21,9 @@ PRODUCTION = {
 
 
 def problems(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
-    with pytest.raises(StartError) as refused:
+    with pytest.raises(StartError) as error:
         read_settings(environ, here, lambda _: False)
-    return list(refused.value.problems)
+    return list(error.value.problems)
 
 
 def test_the_defaults_are_a_development_machine_on_port_8000(read: Reading, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_an_empty_value_counts_as_unset(read: Reading) -> None:
         ("AUTH_BIND", "127.0.0.1:8001"),
     ],
 )
-def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+def test_a_wrong_setting_is_reported_by_name(name: str, value: str) -> None:
     assert any(problem.startswith(name) for problem in problems({name: value}))
 
 
@@ -67,7 +67,7 @@ def test_every_problem_is_reported_at_once() -> None:
     assert [problem.split()[0] for problem in reported] == ["GATEWAY_PORT", "AUTH_URL", "REFRESH_GRACE"]
 
 
-def test_production_names_everything_that_is_missing() -> None:
+def test_production_reports_every_missing_setting() -> None:
     reported = "\n".join(problems({"APP_ENV": "production"}))
     for name in (
         "DATA_DIR",
@@ -88,23 +88,23 @@ def test_production_requires_each_setting(missing: str) -> None:
     assert missing.removesuffix("_FILE") in problems({**environ, "GATEWAY_ROUTES": "own.toml"})[0]
 
 
-def test_production_with_everything_given_embeds_nothing(read: Reading) -> None:
+def test_with_all_settings_production_starts_no_private_redis_and_generates_no_secret(read: Reading) -> None:
     settings = read(**PRODUCTION)
     assert settings.is_production
     assert not settings.embeds_redis
     assert settings.generated == ()
 
 
-def test_a_given_identity_secret_needs_the_gateways_file() -> None:
+def test_a_given_identity_secret_also_needs_the_file_that_the_gateway_reads() -> None:
     assert "notes.secret" in problems({"IDENTITY_SECRET": "given"})[0]
 
 
-def test_with_own_routes_the_gateways_file_is_not_required(tmp_path: Path) -> None:
+def test_with_its_own_routes_file_the_gateway_needs_no_identity_secret_file(tmp_path: Path) -> None:
     environ = {"IDENTITY_SECRET": "given", "GATEWAY_ROUTES": "own.toml"}
     assert read_settings(environ, tmp_path, lambda _: False).given == environ
 
 
-def test_a_setting_may_come_from_a_file(read: Reading) -> None:
+def test_redis_url_may_come_from_a_file(read: Reading) -> None:
     assert not read(REDIS_URL_FILE="/secrets/redis").embeds_redis
 
 
@@ -113,11 +113,11 @@ def test_sockets_are_in_data_dir(read: Reading, tmp_path: Path) -> None:
     assert settings.auth == UnixSocket(tmp_path / "d" / "run" / "auth.sock")
 
 
-def test_with_a_long_data_dir_sockets_are_in_a_short_stable_folder(read: Reading) -> None:
+def test_with_a_long_data_dir_sockets_are_in_a_short_folder_that_is_always_the_same(read: Reading) -> None:
     first, again = read(DATA_DIR="d" * 100), read(DATA_DIR="d" * 100)
     other = read(DATA_DIR="e" * 100)
     assert first.run_dir == again.run_dir != other.run_dir
-    assert len(str(first.run_dir / LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH
+    assert len(str(first.run_dir / LONGEST_SOCKET_NAME)) <= MAX_SOCKET_PATH
 
 
 def test_the_length_of_a_socket_path_is_counted_in_bytes(read: Reading) -> None:
@@ -130,6 +130,6 @@ def test_a_service_listens_on_its_url(read: Reading) -> None:
     assert settings.resource == UnixSocket(Path("/tmp/r.sock"))
 
 
-def test_a_gateway_on_every_interface_is_called_through_loopback(read: Reading) -> None:
+def test_a_gateway_that_listens_on_all_interfaces_is_called_through_loopback(read: Reading) -> None:
     gateway = read(GATEWAY_BIND="0.0.0.0:8080").gateway
     assert (gateway.bind, gateway.url) == ("0.0.0.0:8080", "http://127.0.0.1:8080")

@@ -17,7 +17,7 @@ from redis import Redis
 from stack.address import Address, Port, UnixSocket
 from stack.embedded_redis import find_server, redis_command
 from stack.plan import Plan, make_plan
-from stack.processes.readiness import http_problem, redis_problem, wait_for
+from stack.processes.readiness import http_problem, redis_problem, wait_for_readiness
 from stack.secrets_files import make_secrets
 from stack.settings import read_settings
 from tests.faults.support.managed_process import WAIT, ManagedProcess
@@ -82,7 +82,7 @@ class RunningSystem:
     def start_redis(self) -> None:
         """Start Redis and wait until it responds."""
         self.redis.start()
-        asyncio.run(wait_for("redis", partial(redis_problem, UnixSocket(self.plan.redis_socket)), WAIT))
+        asyncio.run(wait_for_readiness("redis", partial(redis_problem, UnixSocket(self.plan.redis_socket)), WAIT))
 
     def delete_redis_files(self) -> None:
         """Delete the data files of Redis, which must be stopped."""
@@ -140,7 +140,7 @@ def running_system(*, gateways: int = 1, **settings: str) -> Iterator[RunningSys
 
 def wait_until_ready(process: ManagedProcess, address: Address) -> None:
     """Wait until /readyz at `address` responds with 200."""
-    asyncio.run(wait_for(process.name, partial(http_problem, address, "/readyz"), START))
+    asyncio.run(wait_for_readiness(process.name, partial(http_problem, address, "/readyz"), START))
 
 
 def gateway_addresses(plan: Plan, name: str, port: int) -> dict[str, str]:
@@ -167,7 +167,7 @@ def _plan(folder: Path, gateways: int, settings: Mapping[str, str]) -> RunningSy
     auth, resource = (ManagedProcess(command) for command in plan.services)
     ports = [free_port() for _ in range(gateways)]
     gateway_processes = [
-        ManagedProcess(plan.front).variant(
+        ManagedProcess(plan.gateway).variant(
             f"gateway{number}",
             *("--pid", str(plan.settings.run_dir / f"gateway{number}.pid")),
             **gateway_addresses(plan, f"gateway{number}", port),

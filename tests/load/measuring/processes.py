@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Self
 
 from stack.plan import ROOT
-from stack.processes.supervisor import dying_with_parent
+from stack.processes.supervisor import with_parent_death_signal
 
 WAIT = 30.0
 """Seconds that a process may take to listen, or to end."""
@@ -70,7 +70,7 @@ class Processes:
         log = self._folder / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                dying_with_parent((shutil.which(argv[0]) or argv[0], *argv[1:])),
+                with_parent_death_signal((shutil.which(argv[0]) or argv[0], *argv[1:])),
                 cwd=root,
                 env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **environ},
                 stdin=subprocess.DEVNULL,

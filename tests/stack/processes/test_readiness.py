@@ -1,17 +1,17 @@
-"""Waiting for processes to be ready, and the message if they are not."""
+"""A process is ready after a 200; until then, the message names what is not ready."""
 
 import asyncio
 
 import pytest
 
 from stack.address import Port
-from stack.processes.readiness import NotReadyInTime, http_problem, wait_for
+from stack.processes.readiness import NotReadyInTime, http_problem, wait_for_readiness
 
 
-async def problem_of_a_server_that_sends(answer: bytes) -> str | None:
+async def problem_of_a_server_that_sends(response: bytes) -> str | None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(response)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -24,18 +24,18 @@ def test_a_200_means_ready() -> None:
 
 
 def test_the_response_names_what_is_not_ready() -> None:
-    answer = b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"failing": ["keys"]}'
-    assert "keys" in str(asyncio.run(problem_of_a_server_that_sends(answer)))
+    response = b'HTTP/1.1 503 Service Unavailable\r\n\r\n{"failing": ["keys"]}'
+    assert "keys" in str(asyncio.run(problem_of_a_server_that_sends(response)))
 
 
-def test_no_answer_means_not_ready() -> None:
+def test_an_empty_response_and_a_refused_connection_mean_not_ready() -> None:
     assert asyncio.run(problem_of_a_server_that_sends(b"")) is not None
     assert asyncio.run(http_problem(Port("127.0.0.1", 1), "/readyz")) is not None
 
 
-def test_a_timeout_reports_the_last_answer() -> None:
+def test_a_timeout_reports_the_last_response() -> None:
     async def problem() -> str | None:
         return "no keys"
 
     with pytest.raises(NotReadyInTime, match=r"gateway .* no keys"):
-        asyncio.run(wait_for("gateway", problem, 0.0))
+        asyncio.run(wait_for_readiness("gateway", problem, 0.0))

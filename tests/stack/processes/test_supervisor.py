@@ -1,4 +1,4 @@
-"""Starting, watching and stopping real, small processes."""
+"""Real processes are started, watched and stopped, and none is left running."""
 
 import asyncio
 import io
@@ -18,117 +18,123 @@ from stack.processes import supervisor as module
 from stack.processes.console import Console
 from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 
-Scene = Callable[[Supervisor], Awaitable[None]]
+Scenario = Callable[[Supervisor], Awaitable[None]]
 
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
+IGNORES_SIGTERM = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
 
 
 def command(name: str, program: str) -> Command:
     return Command(name, (sys.executable, "-c", program), {})
 
 
-def play(scene: Scene) -> list[str]:
-    """Run the scene, stop everything, and return the lines of the terminal."""
-    seen = io.BytesIO()
+def run_scenario(scenario: Scenario) -> list[str]:
+    """Run the scenario, stop all processes, and return the lines of the terminal."""
+    output = io.BytesIO()
 
     async def run() -> None:
         lock, writing_end = os.pipe()
-        supervisor = Supervisor(Console(seen), lock)
+        supervisor = Supervisor(Console(output), lock)
         try:
-            await scene(supervisor)
+            await scenario(supervisor)
         finally:
             await supervisor.stop()
             os.close(lock)
             os.close(writing_end)
 
     asyncio.run(asyncio.wait_for(run(), 20))
-    return seen.getvalue().decode().splitlines()
+    return output.getvalue().decode().splitlines()
 
 
 def test_output_is_prefixed_with_the_process_name() -> None:
-    seen = play(lambda s: s.run_to_end(command("auth", 'print(\'{"a": 1}\'); print("b", end="")')))
+    seen = run_scenario(
+        lambda supervisor: supervisor.run_to_end(command("auth", 'print(\'{"a": 1}\'); print("b", end="")'))
+    )
     assert seen == ['auth     | {"a": 1}', "auth     | b"]
 
 
 def test_a_line_may_be_longer_than_the_buffer() -> None:
-    seen = play(lambda s: s.run_to_end(command("auth", "print('x' * 300_000)")))
+    seen = run_scenario(lambda supervisor: supervisor.run_to_end(command("auth", "print('x' * 300_000)")))
     assert seen == ["auth     | " + "x" * 300_000]
 
 
-def test_a_step_that_fails_is_named() -> None:
+def test_a_command_that_fails_is_reported_by_name() -> None:
     with pytest.raises(ProcessDied, match=r"resource failed .exit status 3"):
-        play(lambda s: s.run_to_end(command("auth", "pass"), command("resource", "raise SystemExit(3)")))
+        run_scenario(
+            lambda supervisor: supervisor.run_to_end(
+                command("auth", "pass"), command("resource", "raise SystemExit(3)")
+            )
+        )
 
 
-def test_a_process_that_dies_is_named() -> None:
-    async def scene(supervisor: Supervisor) -> None:
+def test_a_process_that_dies_is_reported_by_name() -> None:
+    async def scenario(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", SLEEP))
         await supervisor.keep_running(command("gateway", "import os; os.kill(os.getpid(), 9)"))
         await supervisor.wait_for_end()
 
     with pytest.raises(ProcessDied, match=r"gateway ended by itself .SIGKILL"):
-        play(scene)
+        run_scenario(scenario)
 
 
-def test_a_process_that_dies_and_logs_to_a_file_names_it() -> None:
+def test_the_report_of_a_process_that_dies_contains_its_log_file() -> None:
     dying = replace(command("redis", "raise SystemExit(1)"), log=Path("/data/valkey.log"))
 
-    async def scene(supervisor: Supervisor) -> None:
+    async def scenario(supervisor: Supervisor) -> None:
         await supervisor.keep_running(dying)
         await supervisor.wait_for_end()
 
     with pytest.raises(ProcessDied, match=r"redis ended by itself .exit status 1; its log is /data/valkey\.log"):
-        play(scene)
+        run_scenario(scenario)
 
 
 def test_work_is_cancelled_when_a_process_dies() -> None:
-    async def scene(supervisor: Supervisor) -> None:
+    async def scenario(supervisor: Supervisor) -> None:
         await supervisor.keep_running(command("auth", "raise SystemExit(2)"))
         await supervisor.run_until_ended(asyncio.sleep(60))
 
     with pytest.raises(ProcessDied, match=r"auth ended by itself .exit status 2"):
-        play(scene)
+        run_scenario(scenario)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_requests_a_stop(number: signal.Signals) -> None:
-    async def scene(supervisor: Supervisor) -> None:
+    async def scenario(supervisor: Supervisor) -> None:
         supervisor.handle_signals()
         await supervisor.keep_running(command("auth", SLEEP))
         os.kill(os.getpid(), number)
         await supervisor.wait_for_end()
 
     with pytest.raises(StopRequested, match=number.name):
-        play(scene)
+        run_scenario(scenario)
 
 
 def test_stages_are_stopped_in_reverse_order() -> None:
-    farewell = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); " + SLEEP
+    exits_with_bye = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit('bye')); " + SLEEP
 
-    async def scene(supervisor: Supervisor) -> None:
-        await supervisor.keep_running(command("redis", farewell))
-        await supervisor.keep_running(command("auth", farewell))
-        await supervisor.keep_running(command("gateway", farewell))
+    async def scenario(supervisor: Supervisor) -> None:
+        await supervisor.keep_running(command("redis", exits_with_bye))
+        await supervisor.keep_running(command("auth", exits_with_bye))
+        await supervisor.keep_running(command("gateway", exits_with_bye))
         await asyncio.sleep(1)
 
-    seen = [line.split(" ", 1)[0] for line in play(scene) if line.endswith("bye")]
+    seen = [line.split(" ", 1)[0] for line in run_scenario(scenario) if line.endswith("bye")]
     assert seen == ["gateway", "auth", "redis"]
 
 
 def test_a_process_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STOP_SECONDS", 0.2)
-    monkeypatch.setattr(module, "LAST_SECONDS", 0.2)
+    monkeypatch.setattr(module, "MIN_STOP_SECONDS", 0.2)
 
-    async def scene(supervisor: Supervisor) -> None:
-        await supervisor.keep_running(command("auth", DEAF))
+    async def scenario(supervisor: Supervisor) -> None:
+        await supervisor.keep_running(command("auth", IGNORES_SIGTERM))
         await asyncio.sleep(0.5)
 
-    assert play(scene) == ["auth     | up"]
+    assert run_scenario(scenario) == ["auth     | up"]
 
 
-def test_orphans_of_a_process_are_killed_with_it() -> None:
-    """Its output ends when the last writer closes the pipe, long before the child would have ended."""
+def test_children_that_a_process_leaves_are_killed() -> None:
+    """The stack reads the output until the last writer closes the pipe, so a living child would delay the end."""
     leaves_a_child = f"""
 import os, sys
 reading_end, writing_end = os.pipe()
@@ -138,16 +144,16 @@ if os.fork():
 os.write(writing_end, b"x")
 {SLEEP}
 """
-    assert len(play(lambda s: s.run_to_end(command("auth", leaves_a_child)))) <= 1
+    assert len(run_scenario(lambda supervisor: supervisor.run_to_end(command("auth", leaves_a_child)))) <= 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_processes_die_with_the_stack_even_if_it_is_killed() -> None:
-    """The pipe that only the child process holds is closed when the child is gone."""
+def test_processes_end_with_the_stack_even_if_the_stack_is_killed() -> None:
+    """The child alone holds the pipe, so the pipe is closed when the child has ended."""
     stack = f"""
 import subprocess, sys, time
-from stack.processes.supervisor import dying_with_parent
-subprocess.Popen(dying_with_parent((sys.executable, "-c", {SLEEP!r})))
+from stack.processes.supervisor import with_parent_death_signal
+subprocess.Popen(with_parent_death_signal((sys.executable, "-c", {SLEEP!r})))
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", stack], stdout=subprocess.PIPE) as process:
