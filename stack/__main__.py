@@ -36,7 +36,7 @@ SETTINGS_HELP = """
   REDIS_URL      an existing Redis instead of the private one
   DATABASE_URL   a PostgreSQL database instead of SQLite files
   GATEWAY_ROUTES your own routes file instead of gateway/routes.toml
-  APP_ENV        production: no private Redis, no SQLite files, no generated secrets
+  APP_ENV        production: Redis, the database and all secrets must be given
 """
 
 
