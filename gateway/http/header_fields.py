@@ -39,7 +39,7 @@ HOP_BY_HOP = (
 
 
 def normalized_name(name: bytes) -> bytes:
-    """Return `name` (in lower case) with `-` for every other character, as CGI, WSGI and PHP conflate names."""
+    """Return the plain name with which CGI, WSGI and PHP conflate `name` (in lower case)."""
     return _NOT_PLAIN.sub(b"-", name)
 
 

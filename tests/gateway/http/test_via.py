@@ -55,16 +55,16 @@ def test_a_forwarding_loop_is_refused(gateway: RunningGateway, upstream: RawUpst
 
 
 @pytest.fixture(scope="module")
-def looped(make_app: MakeApp) -> Iterator[tuple[RunningGateway, RunningGateway]]:
+def chained_gateways(make_app: MakeApp) -> Iterator[tuple[RunningGateway, RunningGateway]]:
     """A gateway named `outer` whose upstream is a gateway with the default name."""
     with running(make_app()) as inner, running(make_app(RESOURCE_URL=inner.url, GATEWAY_NAME="outer")) as outer:
         yield outer, inner
 
 
 def test_gateways_of_different_names_can_be_chained(
-    looped: tuple[RunningGateway, RunningGateway], upstream: RawUpstream
+    chained_gateways: tuple[RunningGateway, RunningGateway], upstream: RawUpstream
 ) -> None:
-    outer, _ = looped
+    outer, _ = chained_gateways
     with outer.connect() as client:
         assert client.request("GET /public/ HTTP/1.1", "Host: h", "Via: 1.1 fred").status == 200
         assert (

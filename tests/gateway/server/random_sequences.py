@@ -154,7 +154,7 @@ def _pieces(draw: random.Random, raw: bytes) -> Iterator[bytes]:
 
 
 @dataclass(slots=True)
-class Held:
+class HeldRequests:
     """Requests for `/bounded/held`, which are answered together once `count` of them are in progress."""
 
     count: int
@@ -171,7 +171,7 @@ class Held:
 class Recorder(asyncio.Protocol):
     """A connection of the service. It answers each request with its number, and adds the number to `executed`."""
 
-    def __init__(self, executed: list[int], held: Held, transports: set[asyncio.Transport]) -> None:
+    def __init__(self, executed: list[int], held: HeldRequests, transports: set[asyncio.Transport]) -> None:
         self._executed = executed
         self._transports = transports
         self._held = held
@@ -215,7 +215,7 @@ class Recorder(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(number), number))
 
 
-async def play(port: int, sequence: Sequence) -> list[tuple[int, int]]:
+async def send_sequence(port: int, sequence: Sequence) -> list[tuple[int, int]]:
     """Send one sequence; return the responses as `Sequence.responses` does, if the client waits for them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -266,42 +266,42 @@ async def _responses(
 class Outcome:
     """The result of sending many sequences."""
 
-    played: int = 0
+    sent: int = 0
     responses: int = 0
     faults: list[str] = field(default_factory=list)
     """A description of each unexpected response, exception or execution."""
     all_slots_are_free: bool = False
 
 
-async def play_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, slots: int) -> Outcome:
+async def send_all(port: int, service_port: int, seed: int, count: int, *, at_once: int, slots: int) -> Outcome:
     """Send `count` sequences to the gateway at `port`, and serve its upstream at `service_port`.
 
     Then check that the bounded route still serves as many requests at once as it has `slots`.
     """
     executed: list[int] = []
-    held = Held(slots)
+    held = HeldRequests(slots)
     loop = asyncio.get_running_loop()
     transports: set[asyncio.Transport] = set()
     service = await loop.create_server(lambda: Recorder(executed, held, transports), "127.0.0.1", service_port)
     outcome = Outcome()
     waiting = sequences(seed, count)
 
-    async def player() -> None:
+    async def send_waiting() -> None:
         for sequence in waiting:
             executed_before = len(executed)
             try:
-                responses = await play(port, sequence)
+                responses = await send_sequence(port, sequence)
             except Exception as error:  # noqa: BLE001 - reported with the sequence that caused it
                 outcome.faults.append(f"{sequence}: {error!r}")
                 continue
-            outcome.played += 1
+            outcome.sent += 1
             outcome.responses += len(responses)
             if sequence.reads_every_response:
                 since = executed[executed_before:]
                 outcome.faults += _faults(sequence, responses, since)
 
     async with service:
-        await asyncio.gather(*(player() for _ in range(at_once)))
+        await asyncio.gather(*(send_waiting() for _ in range(at_once)))
         outcome.all_slots_are_free = await _fills_every_slot(port, slots)
         for transport in tuple(transports):
             transport.abort()

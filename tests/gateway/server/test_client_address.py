@@ -110,7 +110,7 @@ def test_the_client_is_the_rightmost_address_that_is_not_trusted(value: str, cli
 
 
 def test_several_fields_are_one_list() -> None:
-    """RFC 9110 5.3."""
+    """Fields of the same name form one list (RFC 9110 5.3)."""
     assert client_of(("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "192.0.2.1, 10.0.0.2")) == CLIENT
     assert (
         client_of(("x-forwarded-for", "192.0.2.1"), ("x-forwarded-for", ""), ("x-forwarded-for", "10.0.0.2"))

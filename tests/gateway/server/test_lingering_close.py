@@ -51,7 +51,7 @@ CLOSING = b"GET /bounded/get HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 UPLOAD = 32_000_000
 
 
-def read_late(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResponse:
+def read_after_sending(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResponse:
     """Return the response to `raw`. Like many clients, read it only after `more` was sent `times` times."""
     client.send(raw)
     for _ in range(times):
@@ -75,7 +75,7 @@ def test_an_early_response_reaches_a_client_that_sends_more_before_it_reads(
     """The gateway does not parse the input as HTTP, and no TCP reset destroys the response."""
     status, raw = EARLY_RESPONSES[name]
     with bounded.connect() as client:
-        response = read_late(client, raw, b"x" * 1_000_000, UPLOAD // 1_000_000)
+        response = read_after_sending(client, raw, b"x" * 1_000_000, UPLOAD // 1_000_000)
         assert (response.status, response.get("connection")) == (status, "close")
         assert client.read_to_end() == b""
     assert len(upstream.requests) == (1 if status == 200 else 0)
@@ -97,7 +97,7 @@ def test_an_early_response_of_the_service_reaches_a_client_that_sends_more(
     for _ in range(10):
         upstream.begin(refusing)
         with bounded.connect() as client:
-            response = read_late(client, head, b"x" * 1_000_000, UPLOAD // 1_000_000)
+            response = read_after_sending(client, head, b"x" * 1_000_000, UPLOAD // 1_000_000)
             assert (response.status, response.body) == (413, b"big")
             assert client.read_to_end() == b""
     assert all_slots_are_free(bounded, upstream)

@@ -15,7 +15,7 @@ import pytest
 from stack.plan import ROOT
 from tests.gateway.message_forms import peers
 from tests.gateway.message_forms.forms import REQUESTS, RESPONSES
-from tests.gateway.message_forms.play import Outcomes, play_requests, play_responses
+from tests.gateway.message_forms.outcomes import Outcomes, request_outcomes, response_outcomes
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 
@@ -43,10 +43,12 @@ def record(kind: str, proxy: str, outcomes: Outcomes) -> None:
     FILE.write_text(json.dumps(table, indent=1, sort_keys=False) + "\n", encoding="utf-8")
 
 
-def play(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
+def outcomes_of(kind: str, port: int, upstream: RawUpstream) -> Outcomes:
     """Return the outcomes of the forms of `kind` at the proxy that listens on `port`."""
     return (
-        play_requests(port, upstream, REQUESTS) if kind == "requests" else play_responses(port, upstream, RESPONSES)
+        request_outcomes(port, upstream, REQUESTS)
+        if kind == "requests"
+        else response_outcomes(port, upstream, RESPONSES)
     )
 
 
@@ -57,7 +59,7 @@ def differences(found: Outcomes, expected: Outcomes) -> dict[str, tuple[str, str
 
 @pytest.mark.parametrize("kind", ["requests", "responses"])
 def test_the_gateways_outcomes_are_as_recorded(gateway: RunningGateway, upstream: RawUpstream, kind: str) -> None:
-    found = play(kind, gateway.port, upstream)
+    found = outcomes_of(kind, gateway.port, upstream)
     if RECORD:
         record(kind, GATEWAY, found)
     assert differences(found, recorded(kind, GATEWAY)) == {}
@@ -82,7 +84,7 @@ def test_the_outcomes_of_other_proxies_are_as_recorded(
     """Fails if another version of a proxy behaves differently."""
     if proxy not in running_peers:
         pytest.skip(f"{proxy} is not installed")
-    found = play(kind, running_peers[proxy], upstream)
+    found = outcomes_of(kind, running_peers[proxy], upstream)
     if RECORD:
         record(kind, proxy, found)
     assert differences(found, recorded(kind, proxy)) == {}

@@ -105,7 +105,7 @@ def test_the_resources_of_a_request_are_released_once() -> None:
     assert released == ["once"]
 
 
-def test_a_body_that_is_not_received_pauses_reading() -> None:
+def test_reading_pauses_when_too_much_of_a_body_is_buffered() -> None:
     connection, cycle = begin_request(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000")
     connection.send(b"x" * 70_000)
     assert not connection.transport.is_reading()

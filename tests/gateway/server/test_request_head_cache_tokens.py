@@ -69,7 +69,7 @@ def test_each_request_is_forwarded_with_its_own_token(
                 assert received.get("authorization") == f"Bearer {token}"
 
 
-BAD = [
+UNUSUAL_VALUES = [
     *(
         "Bearer {} {}",
         "Bearer {},{}",
@@ -91,13 +91,13 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("written", BAD, ids=repr)
+@pytest.mark.parametrize("value_form", UNUSUAL_VALUES, ids=repr)
 def test_an_unusual_authorization_field_gets_the_same_response_as_without_a_cache(
-    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, written: str
+    gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, value_form: str
 ) -> None:
     """The response is the same before and after the rest of the request was cached."""
-    target = f"/api/odd-{BAD.index(written)}"  # so that it is not cached yet
-    odd = request(f"Authorization: {written}".replace("{}", bob), target)
+    target = f"/api/odd-{UNUSUAL_VALUES.index(value_form)}"  # so that it is not cached yet
+    odd = request(f"Authorization: {value_form}".replace("{}", bob), target)
     with gateway.connect() as client:
         at_first = send(client, odd)
     with gateway.connect() as client:
@@ -194,18 +194,20 @@ REQUESTS = st.lists(LINES, max_size=4).map(
 TOKENS = st.text("ab.-_=\r\n\t :,\x00\x7fé", max_size=6).map(lambda text: text.encode("latin-1"))
 
 
-ONE = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
+REQUEST_WITH_TOKEN = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 
 
-COOKIES = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorization: Bearer a\r\n\r\n"
+REQUEST_WITH_COOKIE = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorization: Bearer a\r\n\r\n"
 
 
 @given(cached=REQUESTS, other=REQUESTS, instead=st.lists(TOKENS, max_size=3))
 @example(
-    cached=COOKIES, other=COOKIES, instead=[b"b\nX: y", b"c\x00", b" c", b"c ", b"c\xe9", b"", b"c=d; session=x"]
+    cached=REQUEST_WITH_COOKIE,
+    other=REQUEST_WITH_COOKIE,
+    instead=[b"b\nX: y", b"c\x00", b" c", b"c ", b"c\xe9", b"", b"c=d; session=x"],
 )
-@example(cached=ONE, other=b"", instead=[b"b\nX: y"])
-@example(cached=ONE, other=b"", instead=[b"b\rX: y", b"b\x00"])
+@example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\nX: y"])
+@example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\rX: y", b"b\x00"])
 def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: list[bytes]) -> None:
     """For every cached request, and every replacement of every token and cookie in every request."""
     cache = RequestHeadCache()

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.gateway.conftest import MakeApp
 from tests.gateway.running_gateway import running
-from tests.gateway.server.random_sequences import ROUTES, play_all
+from tests.gateway.server.random_sequences import ROUTES, send_all
 from tests.ports import free_port
 
 COUNT = 400
@@ -30,10 +30,10 @@ def test_every_executed_request_is_answered_and_no_slot_leaks(
     app = make_app(GATEWAY_ROUTES=str(routes))
     with capture_logs() as lines, running(app, until="/healthz") as gateway:
         outcome = asyncio.run(
-            play_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, slots=SLOTS),
+            send_all(gateway.port, service_port, seed, COUNT, at_once=AT_ONCE, slots=SLOTS),
         )
     assert outcome.faults == []
-    assert outcome.played == COUNT
+    assert outcome.sent == COUNT
     assert outcome.responses > COUNT
     assert outcome.all_slots_are_free
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []

@@ -87,7 +87,7 @@ def _parsed_request(parser: h11.Connection) -> list[ParsedRequest]:
     return [seen]
 
 
-async def play(port: int, number: int, raw: bytes) -> list[int]:
+async def send_case(port: int, number: int, raw: bytes) -> list[int]:
     """Return the statuses for `raw`. Odd cases send it in two parts, every third one after a cached request."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -110,13 +110,13 @@ async def play(port: int, number: int, raw: bytes) -> list[int]:
     return [int(status) for status in _STATUS.findall(responses)]
 
 
-async def play_all(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:
+async def send_cases(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int, list[int]]:
     """Return the statuses of each case; AT_ONCE cases run at once."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int, raw: bytes) -> tuple[int, list[int]]:
         async with limit:
-            return number, await play(port, number, raw)
+            return number, await send_case(port, number, raw)
 
     return dict(await asyncio.gather(*(one(number, raw) for number, raw in cases)))
 
@@ -134,7 +134,9 @@ def describe_failure(seen: list[ParsedRequest], strict: list[ParsedRequest], sta
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream, family: str) -> None:
+def test_a_service_receives_only_requests_that_the_strict_parser_finds(
+    gateway: RunningGateway, upstream: RawUpstream, family: str
+) -> None:
     cases = chosen(FAMILIES[family])
     raws = {
         number: (case.raw + f"GET {CANARY} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()).replace(
@@ -144,7 +146,7 @@ def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream
     }
     recorder = Recorder()
     upstream.begin(recorder)
-    statuses = asyncio.run(play_all(gateway.port, raws.items()))
+    statuses = asyncio.run(send_cases(gateway.port, raws.items()))
     upstream.drop_connections()
     failures = {
         cases[number].name: wrong
@@ -155,14 +157,16 @@ def test_no_request_hides_another(gateway: RunningGateway, upstream: RawUpstream
     assert sum(map(len, statuses.values())) >= len(cases) // 2, "too few cases got a response"
 
 
-def test_the_parser_and_the_upstream_see_plain_requests(gateway: RunningGateway, upstream: RawUpstream) -> None:
+def test_the_strict_parser_and_the_recorder_find_well_formed_requests(
+    gateway: RunningGateway, upstream: RawUpstream
+) -> None:
     """This checks the strict parser, the recorder and describe_failure."""
     raw = (
         b"POST /public/00000 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
         b"GET /public/00000/canary HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
     )
     upstream.begin(recorder := Recorder())
-    assert asyncio.run(play_all(gateway.port, [(0, raw)])) == {0: [200, 200]}
+    assert asyncio.run(send_cases(gateway.port, [(0, raw)])) == {0: [200, 200]}
     sent = [ParsedRequest("POST", "/public/00000", b"hello"), ParsedRequest("GET", "/public/00000/canary", b"")]
     assert recorder.seen[0] == strictly_parsed(raw) == sent
     assert (

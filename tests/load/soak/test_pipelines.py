@@ -14,7 +14,7 @@ import uvloop
 from stack.plan import ROOT
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.running_system import RunningSystem, running_system
-from tests.gateway.server.random_sequences import ROUTES, Outcome, play_all
+from tests.gateway.server.random_sequences import ROUTES, Outcome, send_all
 from tests.load.soak.test_memory import MAX_GROWTH, resident
 from tests.ports import free_port
 
@@ -49,7 +49,7 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
     }
 
     def play(port: int, seed: int, count: int) -> Outcome:
-        return uvloop.run(play_all(port, service_port, seed, count, at_once=AT_ONCE, slots=SLOTS))
+        return uvloop.run(send_all(port, service_port, seed, count, at_once=AT_ONCE, slots=SLOTS))
 
     with system.extra_gateway("pipelines", **settings) as (process, url):
         port = int(url.rpartition(":")[2])
@@ -66,7 +66,7 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
         f"{early / 2**20:.1f} MiB after {WARM}, {late / 2**20:.1f} MiB at the end"
     )
     assert faults[:SHOWN] == []
-    assert sum(outcome.played for outcome in outcomes) == PIPELINES
+    assert sum(outcome.sent for outcome in outcomes) == PIPELINES
     assert all(outcome.all_slots_are_free for outcome in outcomes)
     assert [line for line in process.log_lines if "Traceback" in line or '"level": "error"' in line][:SHOWN] == []
     assert late < early * MAX_GROWTH

@@ -25,7 +25,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
 _CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n")
 
 
-def play_requests(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) -> Outcomes:
+def request_outcomes(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) -> Outcomes:
     """Return for each form the statuses of the responses and, after `->`, the request that the upstream received."""
     seen: dict[int, list[str]] = defaultdict(list)
     own = f"127.0.0.1:{upstream.port}"
@@ -40,7 +40,7 @@ def play_requests(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) 
 
     upstream.begin(script)
     raws = {name: raw.replace(NUMBER, b"%05d" % number) for number, (name, raw) in enumerate(forms.items())}
-    responses = asyncio.run(_play_all(port, raws))
+    responses = asyncio.run(_send_all(port, raws))
     upstream.drop_connections()
     return {
         name: " -> ".join([_statuses(responses[name]), *seen[number]]).replace(f"{number:05d}", "N")
@@ -48,7 +48,7 @@ def play_requests(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) 
     }
 
 
-def play_responses(port: int, upstream: RawUpstream, forms: Mapping[str, ResponseForm]) -> Outcomes:
+def response_outcomes(port: int, upstream: RawUpstream, forms: Mapping[str, ResponseForm]) -> Outcomes:
     """Return for each form of a response the status and body that the client received, and whether it is cut off."""
     by_number = list(forms.values())
 
@@ -63,22 +63,22 @@ def play_responses(port: int, upstream: RawUpstream, forms: Mapping[str, Respons
         name: f"{form.method} /public/{number:05d} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
         for number, (name, form) in enumerate(forms.items())
     }
-    responses = asyncio.run(_play_all(port, raws))
+    responses = asyncio.run(_send_all(port, raws))
     upstream.drop_connections()
     return {name: _describe_response(responses[name], form.method) for name, form in forms.items()}
 
 
-async def _play_all(port: int, raws: Mapping[str, bytes]) -> dict[str, bytes]:
+async def _send_all(port: int, raws: Mapping[str, bytes]) -> dict[str, bytes]:
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str, raw: bytes) -> tuple[str, bytes]:
         async with limit:
-            return name, await _play(port, raw)
+            return name, await _send(port, raw)
 
     return dict(await asyncio.gather(*(one(name, raw) for name, raw in raws.items())))
 
 
-async def _play(port: int, raw: bytes) -> bytes:
+async def _send(port: int, raw: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     responses = b""
     with suppress(TimeoutError, ConnectionError):
