@@ -2,7 +2,7 @@
 
 A ticket is a random value of 256 bits that represents the claims of an access token. It is sent in the URL, which may
 be stored in logs and browser histories. Therefore it is valid for one request, at any gateway, for LIFETIME_SECONDS.
-Redis stores the ticket's hash, and the claims with a MAC, so that write access to Redis is not enough to forge one.
+Redis stores the ticket's hash, and the claims with a MAC: write access to Redis is not enough to forge a ticket.
 
 Failure policy: while Redis is unavailable, no ticket is issued or redeemed (503). No ticket is redeemed twice.
 """
@@ -24,7 +24,10 @@ from contract.problems import Refused, jittered_retry_after
 from gateway.redis_errors import RedisUnavailable, redis_faults
 
 LIFETIME_SECONDS = 30
+"""Lifetime of a ticket."""
+
 REDIS_TIMEOUT_SECONDS = 1.0
+"""Maximum time that a request waits for Redis."""
 
 _PURPOSE = b"sallyport one-time tickets"
 """Makes the MAC key different from other keys that are derived from the same secret."""

@@ -57,9 +57,11 @@ class NameResolver:
         self._resolve = resolve
         self._interval = interval
         self._resolved: dict[Address, tuple[str, ...]] = {}
+        """The IP addresses of each name, from its last successful lookup."""
         self._unresolved: set[Address] = set()
         """Names whose latest lookup failed."""
         self._lookups: dict[Address, asyncio.Future[Sequence[str]]] = {}
+        """The lookups in progress."""
 
     async def keep_resolving(self) -> NoReturn:
         """Resolve at the interval plus or minus 10 %, and sooner after a failure, until cancelled."""
@@ -75,10 +77,12 @@ class NameResolver:
         self._balancer.set_members([member for address in configured for member in self._members(address)])
 
     def _members(self, address: Address) -> list[Address]:
+        """Return the members for a configured address: one for each IP address of a resolved name, else itself."""
         resolved = self._resolved.get(address)
         return [replace(address, ip=ip) for ip in resolved] if resolved else [address]
 
     async def _look_up(self, address: Address) -> None:
+        """Look a name up, for at most LOOKUP_TIMEOUT seconds, and store its addresses or the failure."""
         # A lookup that is still running is awaited and not repeated: each one takes a thread.
         lookup = self._lookups.get(address) or asyncio.ensure_future(self._resolve(address.host, address.port))
         self._lookups[address] = lookup

@@ -23,11 +23,11 @@ def send(gateway: RunningGateway, line: str, *fields: str, body: bytes = b"") ->
 
 def send_concurrently(clients: int, gateway: RunningGateway, auth: AuthStandIn, *fields: str) -> list[int]:
     """Return the statuses of concurrent requests. All of them arrive before the auth service answers any call."""
-    auth.holding = True
+    auth.holds_responses = True
     with ThreadPoolExecutor(clients) as pool:
         responses = [pool.submit(send, gateway, "GET /api/x", *fields) for _ in range(clients)]
         have_arrived = gateway.wait_for_clients(clients)
-        auth.holding = False
+        auth.holds_responses = False
         assert have_arrived
         return [response.result().status for response in responses]
 

@@ -182,8 +182,8 @@ class RawUpstream:
         """Return the number of open connections."""
         return len(self._tasks)
 
-    def settles_at(self, connections: int) -> bool:
-        """Wait for this number of open connections. Return whether it was reached."""
+    def wait_for_open_connections(self, connections: int) -> bool:
+        """Wait until this number of connections is open. Return whether that happened within WAIT seconds."""
         deadline = time.monotonic() + WAIT
         while self.open_connections != connections and time.monotonic() < deadline:
             time.sleep(0.01)  # real sockets close in another thread

@@ -144,14 +144,14 @@ def test_a_token_is_renewed_before_it_expires_while_requests_go_on(
     """No request waits for the exchange."""
     cookie = log_in_for_cookie(gateway)
     clock.move(auth.lifetime * 0.9)
-    minted, auth.holding = auth.minted, True
+    signed_tokens, auth.holds_responses = auth.signed_tokens, True
     assert send(gateway, "GET /api/x", cookie).status == 200
-    assert auth.minted == minted
-    auth.holding = False
+    assert auth.signed_tokens == signed_tokens
+    auth.holds_responses = False
     deadline = time.monotonic() + WAIT
-    while auth.minted == minted and time.monotonic() < deadline:
+    while auth.signed_tokens == signed_tokens and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert (auth.minted, auth.count(EXCHANGE_PATH)) == (minted + 1, 1)
+    assert (auth.signed_tokens, auth.count(EXCHANGE_PATH)) == (signed_tokens + 1, 1)
 
 
 def test_the_cookie_of_a_revoked_session_is_refused_everywhere(

@@ -110,10 +110,10 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
 ) -> None:
     """The auth service may be slow or down; one lookup of a handle runs at a time."""
     fields = f"Cookie: {COOKIE}={'w' * 43}", f"Authorization: Bearer {token}"
-    auth.holding = True
+    auth.holds_responses = True
     assert [send(gateway, "GET /api/x", *fields).status for _ in range(3)] == [200] * 3
     assert auth.count(EXCHANGE_PATH) <= 1
-    auth.down, auth.holding = True, False
+    auth.down, auth.holds_responses = True, False
     assert send(gateway, "GET /api/x", *fields).status == 200
 
 

@@ -142,7 +142,7 @@ def test_a_stream_is_ended_even_if_its_client_reads_nothing(
         client.send(f"GET /api/events HTTP/1.1\r\nHost: h\r\n{authorization}\r\n\r\n".encode())
         assert not full.wait(1)
         clock.move(PAST_EXPIRY)
-        assert upstream.settles_at(0)
+        assert upstream.wait_for_open_connections(0)
 
 
 def test_the_total_timeout_of_a_route_does_not_apply_to_streams(

@@ -92,7 +92,7 @@ def test_a_101_without_the_accept_value_of_the_key_is_a_502(
     with raw_gateway.connect() as client:
         refused = client.request("GET /open-ws/ HTTP/1.1", *HANDSHAKE)
     assert (refused.status, refused.problem["code"]) == (502, "upstream_failed")
-    assert upstream.settles_at(0)
+    assert upstream.wait_for_open_connections(0)
 
 
 def test_a_response_other_than_101_is_forwarded_to_the_client(

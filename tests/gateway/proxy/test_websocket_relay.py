@@ -192,7 +192,7 @@ def test_a_side_that_never_ends_its_frame_is_aborted(
             client.recv(WAIT)
         assert closed.value.rcvd is None
         assert time.monotonic() - begun > CLOSE_TIMEOUT
-    assert upstream.settles_at(0)
+    assert upstream.wait_for_open_connections(0)
 
 
 def test_an_idle_websocket_is_closed(make_app: MakeApp, service: WebSocketService) -> None:
@@ -218,10 +218,10 @@ def test_a_websocket_of_a_cookie_outlives_its_token_and_ends_with_the_session(
 ) -> None:
     gateway, auth, cookie = session
     with open_websocket(gateway, {"Cookie": cookie, "Origin": "https://app.example"}) as client:
-        minted = auth.minted
+        signed_tokens = auth.signed_tokens
         shifted_clock.move(0.9 * auth.lifetime)
         deadline = time.monotonic() + WAIT
-        while auth.minted == minted and time.monotonic() < deadline:
+        while auth.signed_tokens == signed_tokens and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(0.2)  # the next check applies the renewed token, and nothing reports that
         shifted_clock.move(0.5 * auth.lifetime)

@@ -96,7 +96,7 @@ def test_a_response_that_grows_too_large_is_cut_off(served: RunningGateway, upst
             pass
     assert received.startswith(b"HTTP/1.1 200 ")
     assert not (received + rest).endswith(b"0\r\n\r\n")
-    assert upstream.settles_at(0)
+    assert upstream.wait_for_open_connections(0)
 
 
 def test_the_content_length_of_a_response_without_a_body_is_not_limited(

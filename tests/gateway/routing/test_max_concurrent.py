@@ -128,7 +128,7 @@ def test_a_client_that_disconnects_releases_its_slot(served: RunningGateway, ups
                     b"POST /two/ HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
                 )
                 assert arrived.acquire(timeout=WAIT)
-            assert upstream.settles_at(0)
+            assert upstream.wait_for_open_connections(0)
     upstream.begin()
     assert send(served, "/two/").status == 200
 

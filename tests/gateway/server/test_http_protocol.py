@@ -40,7 +40,7 @@ def test_a_gateway_that_stops_leaves_no_upstream_connection(make_app: MakeApp, u
     with running(make_app()) as gateway, gateway.connect() as client:
         assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 200
         assert upstream.open_connections == 1
-    assert upstream.settles_at(0)
+    assert upstream.wait_for_open_connections(0)
 
 
 def test_after_a_response_that_had_started_one_more_request_is_answered(

@@ -34,14 +34,14 @@ class AuthStandIn:
     lifetime: int = 300
     down: bool = False
     """Answer 503 to every call except the JWKS."""
-    holding: bool = False
+    holds_responses: bool = False
     """Answer no call except the JWKS until this is False again."""
     handles: set[str] = field(default_factory=set)
     """Hashes of the handles whose sessions are live."""
     refresh_tokens: set[str] = field(default_factory=lambda: {"good-refresh"})
     calls: list[str] = field(default_factory=list)
     """Paths of the calls, in their order; without the JWKS and usage reports."""
-    minted: int = 0
+    signed_tokens: int = 0
     """Access tokens signed so far."""
     session: str = field(default_factory=lambda: secrets.token_hex(16))
     replaced: list[str | None] = field(default_factory=list)
@@ -55,10 +55,10 @@ class AuthStandIn:
 
     def access(self) -> str:
         """Return a new access token."""
-        self.minted += 1
+        self.signed_tokens += 1
         now = self.clock()
         return self.key.sign(
-            access_claims(now, sid=self.session, jti=f"{self.minted:032x}", exp=int(now) + self.lifetime)
+            access_claims(now, sid=self.session, jti=f"{self.signed_tokens:032x}", exp=int(now) + self.lifetime)
         )
 
     async def answer(self, conversation: Conversation) -> None:
@@ -70,7 +70,7 @@ class AuthStandIn:
             return
         if path != USAGE_REPORT_PATH:
             self.calls.append(path)
-            while self.holding:  # noqa: ASYNC110 - the test's thread ends it
+            while self.holds_responses:  # noqa: ASYNC110 - the test's thread ends it
                 await asyncio.sleep(0.005)
         status, document = (503, {"detail": "down"}) if self.down else self._respond(path, conversation)
         await conversation.write(_raw(status, document))

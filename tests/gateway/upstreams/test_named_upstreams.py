@@ -84,7 +84,7 @@ def test_a_changed_name_moves_requests_to_its_new_addresses(
         resolver.addresses[HOST] = ["127.0.0.3"]
         wait_for_responders(gateway, {b"127.0.0.3"})
         assert in_progress.read_response().body == b"127.0.0.2"
-        assert services[0].settles_at(0)
+        assert services[0].wait_for_open_connections(0)
         resolver.addresses[HOST] = ["127.0.0.2", "127.0.0.3"]
         wait_for_responders(gateway, {b"127.0.0.2", b"127.0.0.3"})
 
