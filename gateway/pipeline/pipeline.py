@@ -5,6 +5,7 @@ request does not have to wait, it is admitted without a task.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from chassis.clock import Clock
@@ -17,12 +18,12 @@ from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
 from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.authenticate import AuthenticateStage
+from gateway.pipeline.authenticators.authenticator import Authenticator
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.authorize import authorize
 from gateway.pipeline.credentials import NO_OTHER_CREDENTIALS, Credentials, read_credentials
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
-from gateway.pipeline.matched_request import MatchedRequest
 from gateway.pipeline.request_head import HeadTemplate, head_template
 from gateway.pipeline.request_target import check_target
 from gateway.rate_limits.limiter import RateLimiter
@@ -33,6 +34,23 @@ from gateway.tokens.refresh import FreshTokens
 
 MAX_MATCHED = 4_096
 """Maximum number of cached matched requests; the request head cache has the same size."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedRequest:
+    """A request's route and upstream head, before its client is authenticated.
+
+    It has no credentials, and no field for credentials, so all requests with the same cached head share it.
+    """
+
+    route: Route
+    authenticator: Authenticator | None
+    """The authenticator for the kind of credentials in the request; None on a public route."""
+    template: HeadTemplate
+    has_body: bool
+    chunked: bool
+    is_websocket: bool
+    """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
 
 
 class AdmittedRequest(NamedTuple):

@@ -102,6 +102,7 @@ class Exchange:
     async def _send_with_retry(
         self, pool: ConnectionPool, idle: UpstreamConnection | None, *, is_sent: bool = False
     ) -> None:
+        """Use the idle connection if there is one. If it is stale and the request may be repeated, use a new one."""
         if idle is not None:
             try:
                 return await self._exchange_on(pool, idle, is_sent=is_sent)
@@ -111,6 +112,7 @@ class Exchange:
         return await self._exchange_on(*await self._connect(pool))
 
     async def _connect(self, pool: ConnectionPool) -> tuple[ConnectionPool, UpstreamConnection]:
+        """Return a new connection to the address of `pool`, or to another address if that one is unreachable."""
         try:
             return await self._balancer.connect(pool, self._route.timeouts.connect)
         except Unreachable as error:

@@ -21,8 +21,7 @@ from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
-from gateway.pipeline.matched_request import MatchedRequest
-from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
+from gateway.pipeline.pipeline import AdmittedRequest, MatchedRequest, Pipeline
 from gateway.pipeline.request_head import HeadTemplate
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
