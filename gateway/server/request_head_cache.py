@@ -25,11 +25,11 @@ _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+
 """Characters of a token (RFC 6750 2.1). A head whose token has padding (`=`) is always parsed."""
 _CREDENTIAL_FIELDS = frozenset({b"authorization", b"cookie", b"x-refresh-token"})
 _PRINTABLE = bytes(range(0x20, 0x7F))
-"""Characters of a Cookie field. A head whose cookies have others, or spaces around them, is always parsed."""
+"""Characters of a Cookie value. A head whose Cookie has other characters or outer spaces is always parsed."""
 
 
 class CacheHit(NamedTuple):
-    """A cached head with the token of one request; `headers` includes its token and cookies."""
+    """A cached head with the token of one request; `headers` includes that request's token and cookies."""
 
     head: CachedHead
     headers: list[tuple[bytes, bytes]]
@@ -87,7 +87,7 @@ class RequestHeadCache:
         indexes = {name: index for index, (name, _) in enumerate(request.headers) if name in _CREDENTIAL_FIELDS}
         received = [(name, value) for name, value in request.headers if name in _CREDENTIAL_FIELDS]
         if received != [(name, credentials.get(name)) for name in indexes]:
-            return  # the key still contains credentials: the fields are repeated, or written in another form
+            return  # the key still contains credentials, because a field is repeated or written in another form
         self._heads[key] = CachedHead(
             request.method,
             request.path,
@@ -101,7 +101,10 @@ class RequestHeadCache:
 
 
 def _cut(data: bytes, name: bytes, line_starts: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    """Return `data` without what follows `name` in the first line that begins with it, and the part removed."""
+    """Return `data` without the value after `name` at the start of a line, and that value; empty if there is none.
+
+    `name` has no first letter; `line_starts` are the line ends with that letter in either case.
+    """
     at = data.find(name)
     if at < 0 or data[at - 3 : at] not in line_starts:
         return data, b""

@@ -1,4 +1,4 @@
-"""Requests that differ only in their token share a cached head, and each is authenticated by its own token."""
+"""Requests that differ only in their credentials share a cached head; each is authenticated by its own credentials."""
 
 import time
 
@@ -209,7 +209,7 @@ REQUEST_WITH_COOKIE = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorizatio
 @example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\nX: y"])
 @example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\rX: y", b"b\x00"])
 def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: list[bytes]) -> None:
-    """For every cached request, and every replacement of every token and cookie in every request."""
+    """This holds for each generated request, and for each replacement of its tokens and cookies."""
     cache = RequestHeadCache()
     request = Parsed(cached).request
     if request is not None:
