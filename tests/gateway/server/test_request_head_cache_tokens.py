@@ -1,4 +1,4 @@
-"""Requests that differ only in their credentials share a cached head; each is authenticated by its own credentials."""
+"""Requests that differ only in credentials share a cached head, and each is authenticated by its own credentials."""
 
 import time
 
