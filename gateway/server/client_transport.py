@@ -15,7 +15,7 @@ UpgradedConnection = tuple[asyncio.Transport, bytes]
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
 
-class Successor(Protocol):
+class NextProtocol(Protocol):
     """A protocol that takes a connection over from HTTP: a lingering close, or an upgraded one (RFC 9110 7.8)."""
 
     def enforce_deadlines(self, now: float) -> None:
@@ -23,7 +23,7 @@ class Successor(Protocol):
 
 
 class ClientTransport:
-    """Reads and writes for one client until the connection is lost or a successor takes it over."""
+    """Reads and writes for one client until the connection is lost or another protocol takes it over."""
 
     __slots__ = (
         "_deadlines",
@@ -31,8 +31,8 @@ class ClientTransport:
         "_transport",
         "_writable",
         "half_closed",
+        "next_protocol",
         "read_paused",
-        "successor",
         "write_paused",
     )
 
@@ -48,7 +48,8 @@ class ClientTransport:
         """Whether the write buffer is full because the client does not read."""
         self.half_closed = False
         """Whether the client has closed its sending side."""
-        self.successor: Successor | None = None
+        self.next_protocol: NextProtocol | None = None
+        """The protocol that has taken the connection over."""
 
     @property
     def is_open(self) -> bool:
@@ -117,22 +118,22 @@ class ClientTransport:
         if not self.is_open or self._transport is None:
             return
         closing = LingeringClose(self._loop, self._transport, on_lost, write_timeout=write_timeout)
-        self.successor, self._transport = closing, None
+        self.next_protocol, self._transport = closing, None
         closing.start(half_closed=self.half_closed)
         if is_worker_stopping:
             closing.start_abort_timer()
 
     def start_abort_timer(self) -> None:
         """Bound a lingering close that has started, because the worker begins to stop."""
-        if isinstance(self.successor, LingeringClose):
-            self.successor.start_abort_timer()
+        if isinstance(self.next_protocol, LingeringClose):
+            self.next_protocol.start_abort_timer()
 
-    def hand_over(self, successor: Successor) -> asyncio.Transport:
-        """Return asyncio's transport for `successor` to use. Raises ConnectionError if the client is gone."""
+    def hand_over(self, next_protocol: NextProtocol) -> asyncio.Transport:
+        """Return asyncio's transport for `next_protocol` to use. Raises ConnectionError if the client is gone."""
         if not self.is_open or self._transport is None:
             raise ConnectionError("the client has closed its connection")
         transport, self._transport = self._transport, None
-        self.successor = successor
+        self.next_protocol = next_protocol
         return transport
 
     def abort(self) -> None:

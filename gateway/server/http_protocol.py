@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from contract.problems import Refused
 from gateway.server.application import Application
 from gateway.server.client_presence import PROBE, PROBE_WAIT, ClientCheck, Step
-from gateway.server.client_transport import ClientTransport, Successor, UpgradedConnection
+from gateway.server.client_transport import ClientTransport, NextProtocol, UpgradedConnection
 from gateway.server.connection_deadlines import NEVER, ClientTimeouts, ConnectionDeadlines
 from gateway.server.malformed_requests import FinalResponse
 from gateway.server.request_builder import RequestBuilder
@@ -259,11 +259,11 @@ class ServerProtocol(asyncio.Protocol):
         """Return whether the current request asks for an upgrade and no other request waits."""
         return self._data_after_upgrade is not None and not self._requests.waiting
 
-    def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Hand the connection over to `successor`. Raises ConnectionError if the client is gone."""
+    def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
+        """Hand the connection over to `next_protocol`. Raises ConnectionError if the client is gone."""
         if self._data_after_upgrade is None:
             raise ConnectionError("the request does not ask for an upgrade")
-        return self.client_transport.hand_over(successor), self._data_after_upgrade
+        return self.client_transport.hand_over(next_protocol), self._data_after_upgrade
 
     def _end_after(self, cycle: RequestCycle) -> None:
         """Close the connection after its last response, or because the response of `cycle` is incomplete."""
@@ -319,8 +319,8 @@ class ServerProtocol(asyncio.Protocol):
     def enforce_deadlines(self, now: float) -> None:
         """End the connection if a deadline has passed at `now`."""
         transport, deadlines, receiving = self.client_transport, self._deadlines, self._requests.receiving
-        if transport.successor is not None:
-            transport.successor.enforce_deadlines(now)
+        if transport.next_protocol is not None:
+            transport.next_protocol.enforce_deadlines(now)
         elif not transport.is_open:
             return
         elif now > deadlines.write:

@@ -13,7 +13,7 @@ from gateway.http.header_fields import HeaderFields
 from gateway.http.request import Request
 from gateway.http.response_completion import complete_response
 from gateway.http.response_head import BODILESS, ResponseHead
-from gateway.server.client_transport import ClientTransport, Successor, UpgradedConnection
+from gateway.server.client_transport import ClientTransport, NextProtocol, UpgradedConnection
 
 Message = MutableMapping[str, Any]
 
@@ -36,8 +36,8 @@ class ClientConnection(Protocol):
     def can_upgrade(self) -> bool:
         """Return whether the current request may take the connection over from HTTP."""
 
-    def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Hand the connection over to `successor`. Raises ConnectionError if the client is gone."""
+    def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
+        """Hand the connection over to `next_protocol`. Raises ConnectionError if the client is gone."""
 
     def abort_response(self, cycle: "RequestCycle") -> None:
         """Close the connection within the response, so that it does not look complete to the client."""
@@ -219,9 +219,9 @@ class RequestCycle:
         """Return whether this request may take the connection over from HTTP."""
         return self._connection.can_upgrade
 
-    def upgrade(self, successor: Successor) -> UpgradedConnection:
-        """Hand the connection over to `successor`, which responds. Raises ConnectionError if the client is gone."""
-        connection = self._connection.upgrade(successor)
+    def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
+        """Hand the connection to `next_protocol`, which responds. Raises ConnectionError if the client is gone."""
+        connection = self._connection.upgrade(next_protocol)
         self.started = True
         return connection
 

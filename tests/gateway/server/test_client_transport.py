@@ -11,7 +11,7 @@ from gateway.server.lingering_close import LingeringClose
 from tests.gateway.server.in_memory import MemoryTransport, MovableLoop
 
 
-class Successor:
+class NextProtocol:
     """A protocol that takes a connection over."""
 
     def enforce_deadlines(self, now: float) -> None:
@@ -31,11 +31,11 @@ class MemoryClient:
 
 def test_nothing_is_written_after_the_connection_is_handed_over() -> None:
     client = MemoryClient()
-    successor = Successor()
-    assert client.transport.hand_over(successor) is client.raw
+    next_protocol = NextProtocol()
+    assert client.transport.hand_over(next_protocol) is client.raw
     client.transport.write(b"late")
     assert (client.raw.sent, client.transport.is_open) == (b"", False)
-    assert client.transport.successor is successor
+    assert client.transport.next_protocol is next_protocol
 
 
 @pytest.mark.parametrize("end", ["lost", "abort"])
@@ -43,16 +43,16 @@ def test_a_lost_connection_cannot_be_handed_over(end: str) -> None:
     client = MemoryClient()
     getattr(client.transport, end)()
     with pytest.raises(ConnectionError):
-        client.transport.hand_over(Successor())
+        client.transport.hand_over(NextProtocol())
 
 
 def test_a_lingering_close_takes_the_connection_over_once() -> None:
     client = MemoryClient()
     client.transport.close(lambda error: None, 60, is_worker_stopping=False)
-    closing = client.transport.successor
+    closing = client.transport.next_protocol
     assert isinstance(closing, LingeringClose)
     client.transport.close(lambda error: None, 60, is_worker_stopping=True)
-    assert client.transport.successor is closing
+    assert client.transport.next_protocol is closing
     assert client.raw.state == "eof"
 
 
