@@ -115,7 +115,7 @@ _MIN_SIMILARITY = 0.85
 
 
 def misspelled(environ: Iterable[str], *models: type[Settings]) -> dict[str, str]:
-    """Return the variables that are no settings of `models` but look like one, each with the name of that setting."""
+    """Return the variables that look like misspelled settings of `models`, each with the name of that setting."""
     known = {
         name for model in models for field in model.model_fields for name in (field.upper(), f"{field.upper()}_FILE")
     }

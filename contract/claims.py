@@ -21,7 +21,7 @@ DEFAULT_ACCESS_AUDIENCE = "sallyport-api"
 REFRESH_AUDIENCE = "sallyport-refresh"
 
 LEEWAY = 10
-"""Tolerated clock skew between two machines in seconds. RFC 7519 4.1.4 gives no figure."""
+"""Tolerated clock skew between two machines in seconds. RFC 7519 4.1.4 does not specify a value."""
 LONGEST_ACCESS_LIFETIME = 86_400
 """Maximum of the setting ACCESS_LIFETIME, in seconds."""
 

@@ -30,7 +30,7 @@ def on_starting(server: object) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let the event streams of the worker end when it has been asked to stop."""
+    """Let the event streams of the worker end when gunicorn stops it."""
     worker.wsgi.extensions["note_streams"].is_serving = lambda: worker.alive
 
 

@@ -24,7 +24,7 @@ def reload_gateway(settings: Settings) -> str:
         with suppress(FileNotFoundError, ValueError, ProcessLookupError):
             pid = int(pid_file.read_text())
             os.kill(pid, signal.SIGHUP)
-            return f"the gateway (pid {pid}) reloads; its log says `routes_active`, or `routes_rejected` and why"
+            return f"the gateway (pid {pid}) reloads; its log shows `routes_active`, or `routes_rejected`"
     raise StartError(f"no gateway runs with DATA_DIR {settings.data_dir}: start it with `make run`")
 
 

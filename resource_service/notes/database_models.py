@@ -38,7 +38,10 @@ class ChangeCounter(Base):
 
 
 class NoteChange(Base):
-    """A change of one of the owner's notes. Without foreign key, because the changes of a deleted note are kept."""
+    """A change of one of the owner's notes.
+
+    It has no foreign key to notes, because the changes of a deleted note are kept.
+    """
 
     __tablename__ = "note_changes"
 

@@ -44,8 +44,8 @@ note_events = Blueprint("note_events", __name__, url_prefix="/api/notes")
 class NoteStreams:
     """The event streams of one process, at most `limit` at a time.
 
-    `is_serving` returns False when the process has been asked to stop. `sleep` waits between two polls if the server
-    gives no access to the client's connection; gunicorn does give it.
+    `is_serving` returns False when the process must stop. `sleep` waits between two polls if the server does not
+    expose the client's connection; gunicorn exposes it.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,6 +1,6 @@
 """Read and write notes in the database. Each function is one query, or one transaction that also records the change.
 
-Every UPDATE and DELETE also compares the owner, so that nobody changes the note of another owner.
+Every UPDATE and DELETE also compares the owner, so that no user can change the note of another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

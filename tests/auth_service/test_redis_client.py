@@ -1,4 +1,4 @@
-"""The circuit breaker of Redis commands, and the service while Redis does not answer."""
+"""A circuit breaker stops Redis commands during an outage, and the service works without Redis."""
 
 import socket
 import time
@@ -14,15 +14,15 @@ from tests.auth_service.world import Person
 from tests.clocks import MovableClock
 
 
-class Server:
-    """Counts its commands and fails until `works` is set."""
+class Command:
+    """A Redis command that counts its calls and fails until `works` is set."""
 
     def __init__(self) -> None:
-        self.commands = 0
+        self.calls = 0
         self.works = False
 
     def __call__(self, _: Redis) -> str:
-        self.commands += 1
+        self.calls += 1
         if not self.works:
             raise ConnectionRefusedError
         return "PONG"
@@ -35,41 +35,41 @@ def clock() -> MovableClock:
 
 @pytest.fixture
 def redis_client(tmp_path: Path, clock: MovableClock) -> RedisClient:
-    return RedisClient(f"unix://{tmp_path}/nobody", clock=clock)
+    return RedisClient(f"unix://{tmp_path}/missing", clock=clock)
 
 
-def ask(client: RedisClient, server: Server, times: int) -> int:
-    """Send a command `times` times and return how many reached the server."""
-    before = server.commands
+def calls_of(client: RedisClient, command: Command, times: int) -> int:
+    """Send the failing command `times` times. Return how often the client called it."""
+    before = command.calls
     for _ in range(times):
         with pytest.raises(RedisUnavailable):
-            client.call(server)
-    return server.commands - before
+            client.call(command)
+    return command.calls - before
 
 
 def test_one_command_at_a_time_probes_an_open_circuit(redis_client: RedisClient, clock: MovableClock) -> None:
-    """After each pause a single command is tried; the others fail at once."""
-    server = Server()
-    assert ask(redis_client, server, 20) == FAILURES
+    """After each pause one command is sent; the others fail at once."""
+    command = Command()
+    assert calls_of(redis_client, command, 20) == FAILURES
     for _ in range(5):
         clock.move(2)
-        assert ask(redis_client, server, 20) == 1
+        assert calls_of(redis_client, command, 20) == 1
 
 
 def test_the_first_reply_closes_the_circuit(redis_client: RedisClient, clock: MovableClock) -> None:
-    server = Server()
-    ask(redis_client, server, 20)
-    server.works = True
+    command = Command()
+    calls_of(redis_client, command, 20)
+    command.works = True
     clock.move(2)
-    assert [redis_client.call(server) for _ in range(5)] == ["PONG"] * 5
-    server.works = False
-    assert ask(redis_client, server, 20) == FAILURES
+    assert [redis_client.call(command) for _ in range(5)] == ["PONG"] * 5
+    command.works = False
+    assert calls_of(redis_client, command, 20) == FAILURES
 
 
 @pytest.fixture
 def no_redis(tmp_path: Path) -> str:
     """The URL of a socket that does not exist."""
-    return f"unix://{tmp_path}/nobody"
+    return f"unix://{tmp_path}/missing"
 
 
 @pytest.fixture
@@ -82,18 +82,20 @@ def hanging_redis(tmp_path: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-def test_without_redis_sql_decides(make_app: MakeApp, no_redis: str, clock: MovableClock) -> None:
+def test_without_redis_log_in_refresh_replay_and_log_out_work_with_sql(
+    make_app: MakeApp, no_redis: str, clock: MovableClock
+) -> None:
     client = make_app(REDIS_URL=no_redis).test_client()
     person = Person(client)
     person.register()
     assert person.log_in().status_code == 200
-    spent = person.refresh
+    used_token = person.refresh
     assert person.refresh_tokens().status_code == 200
     assert person.refresh_tokens().status_code == 200
     assert person.verify(person.refresh).status_code == 200
     assert person.me().status_code == 200
     clock.move(60)
-    assert person.refresh_with(spent).status_code == 401
+    assert person.refresh_with(used_token).status_code == 401
     assert person.me().status_code == 401
     person.log_in()
     assert person.log_out().status_code == 200
@@ -108,10 +110,10 @@ def test_a_hanging_redis_delays_requests_only_until_the_circuit_opens(make_app: 
     person.log_in()
     for _ in range(2):
         person.refresh_tokens()
-    began = time.monotonic()
+    started = time.monotonic()
     for _ in range(40):
         assert person.refresh_tokens().status_code == 200
-    assert time.monotonic() - began < 3  # every one of them at 100 ms would be more than 4
+    assert time.monotonic() - started < 3  # with 100 ms for each it would be more than 4
 
 
 def test_the_circuit_opens_after_three_failures_and_closes_with_a_success(

@@ -54,6 +54,7 @@ def test_an_old_token_within_the_grace_time_returns_the_newest_token(ann: Person
 
 
 def test_the_ninth_refresh_within_the_grace_time_returns_the_same_token(ann: Person) -> None:
+    """A session rotates at most eight times within the grace time."""
     for _ in range(8):
         ann.refresh_tokens()
     before = ann.refresh
@@ -62,7 +63,7 @@ def test_the_ninth_refresh_within_the_grace_time_returns_the_same_token(ann: Per
 
 
 def test_a_replay_after_the_grace_time_ends_the_session(ann: Person, clock: MovableClock) -> None:
-    """The successor was used, so two clients hold tokens of the session, and one of them is a thief."""
+    """The successor was used, so two clients have tokens of the session, and one of them may be a thief."""
     stolen = ann.refresh
     ann.refresh_tokens()
     assert ann.me().status_code == 200
