@@ -134,6 +134,7 @@ class SharedCounters:
             _log.info("rate_limits_shared")
 
     async def _send(self, updates: Sequence["_Update"]) -> None:
+        """Add the counts to the sums in Redis, and store the sums that it returns."""
         pipeline = self._redis.pipeline(transaction=False)
         for update in updates:
             counter = update.counter

@@ -85,6 +85,7 @@ class AuthClient:
         return response
 
     async def _call(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
+        """Send one request as soon as fewer than MAX_CONCURRENT_CALLS are in progress. Raises OSError."""
         try:
             async with asyncio.timeout(self._queue_seconds):
                 await self._call_slots.acquire()
@@ -96,6 +97,7 @@ class AuthClient:
             self._call_slots.release()
 
     async def _send(self, method: str, path: str, body: bytes, fields: str) -> AuthResponse:
+        """Send one request to the auth service and return its response. `fields` are header lines."""
         balancer, loop = self._balancer, asyncio.get_running_loop()
         sent_at = balancer.now()
         try:

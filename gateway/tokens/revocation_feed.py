@@ -92,6 +92,7 @@ class RevocationFeed:
         self._open_query = self._new_query()
 
     async def _read_page(self) -> None:
+        """Read the next entries of the stream, and wait for them up to a second if the end was reached."""
         if self._open_query:
             await self._send_query()
         # Until the end is reached, reads do not block: on an empty stream that would delay the start by a second.

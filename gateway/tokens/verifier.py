@@ -116,7 +116,7 @@ class TokenVerifier:
         try:
             header = read_header(token)
             key = self._keys.get(header.key_id) or (yield from self._fetch_key(token, header))
-            return self._read(token, header, key)
+            return self._read_claims(token, header, key)
         except InvalidToken as error:
             raise _refusal(error) from error
 
@@ -146,7 +146,7 @@ class TokenVerifier:
         has_expired = isinstance(exp, int | float) and exp <= self._clock()
         return ExpiredToken() if has_expired else InvalidToken("Token is signed with an unknown key")
 
-    def _read(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> AccessClaims:
+    def _read_claims(self, token: str, header: JwsHeader, key: jwt.PyJWK) -> AccessClaims:
         now = self._clock()
         signed = read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm_name, key=key.key)
         claims = read_access_claims(

@@ -223,6 +223,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._wake_reader()
 
     def _parse(self, data: bytes) -> None:
+        """Feed bytes to the parser, fail a malformed response, and pause reading while the caller is slow."""
         head_ends_here, was_complete, body_before = self._reading_head, self.complete, self._body_bytes
         if head_ends_here and not self._head_bytes and not data.startswith(b"H"):  # httptools accepts also ICE, RTSP
             self._fail_malformed("no HTTP", unexpected_body=self._reused)

@@ -199,6 +199,7 @@ class ConnectionPool:
             self._keep_response_time(oldest)
 
     def _end_quarantines(self, now: float) -> None:
+        """Make connections idle whose quarantine is over; close all of them after a recent unexpected body."""
         if self._unexpected_bodies.came_recently(now):
             while self._quarantined:
                 connection = self._quarantined.popleft()
@@ -222,6 +223,7 @@ class ConnectionPool:
         self._close_expired(now)
 
     def _close_expired(self, now: float) -> None:
+        """Close expired idle connections. Return early if there is no excess and the oldest one has not expired."""
         excess = len(self._idle) - MAX_KEEPALIVE_CONNECTIONS
         oldest = self._idle[0] if self._idle else None
         if oldest is None or (excess <= 0 and now - oldest.idle_since <= KEEPALIVE_EXPIRY and oldest.is_open):

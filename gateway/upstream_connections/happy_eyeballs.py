@@ -64,6 +64,7 @@ class HappyEyeballs:
                 self._continue_in_background(task, own_pool)
 
     def _continue_in_background(self, task: asyncio.Task[UpstreamConnection], pool: ConnectionPool) -> None:
+        """Let an attempt that is not needed any more finish, and keep its connection in `pool`."""
         self._unfinished.add(task)
 
         def on_done(_: asyncio.Task[UpstreamConnection]) -> None:

@@ -221,6 +221,7 @@ class Balancer:
         self._update_candidates()
 
     def _update_outlier_state(self, pool: ConnectionPool, reason: str, sent_at: float, *, may_eject: bool) -> None:
+        """Add a failure to the address's history, and eject the address if that is due and `may_eject`."""
         before, now = self._outlier_states[pool], self.now()
         after = outlier_detection.after_failure(
             before, sent_at=sent_at, now=now, eject_after=self.upstream.eject_after, jitter=self._jitter()
