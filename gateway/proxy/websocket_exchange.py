@@ -38,7 +38,7 @@ class WebSocketExchange(Exchange):
         self._relay = WebSocketRelay(upstreams.loop, idle_timeout)
 
     async def run(self, pool: ConnectionPool | None = None) -> None:
-        """Return when the WebSocket is closed, or a response other than 101 was sent. Raises as Exchange.run."""
+        """Open the WebSocket and relay it until it is closed; send any response but a 101. Raises as Exchange.run."""
         stream = self._streams.open(self._route, self._admitted.principal, self._relay.end)
         try:
             await super().run(pool)

@@ -109,8 +109,8 @@ def test_a_malformed_session_cookie_is_cleared_and_not_forwarded(forwarding: Cre
     """This holds for the cookie alone, and together with a token, which is forwarded."""
     alone = choose(forwarding, Credentials(session_cookies=(b"malformed",)))
     assert alone == ForwardedCredentials(b"", None, CLEARING)
-    beside = choose(forwarding, Credentials(b"Bearer x", session_cookies=(b"malformed",)))
-    assert beside == ForwardedCredentials(b"Authorization: Bearer x\r\n", None, CLEARING)
+    with_token = choose(forwarding, Credentials(b"Bearer x", session_cookies=(b"malformed",)))
+    assert with_token == ForwardedCredentials(b"Authorization: Bearer x\r\n", None, CLEARING)
 
 
 def test_the_session_is_not_used_for_an_anonymous_endpoint(forwarding: CredentialForwarding) -> None:
