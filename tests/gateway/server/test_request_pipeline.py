@@ -16,7 +16,9 @@ from tests.gateway.server.random_sequences import ROUTES, send_all
 from tests.ports import free_port
 
 COUNT = 400
+"""Number of sequences."""
 AT_ONCE = 20
+"""Number of concurrent connections."""
 SLOTS = 3 * AT_ONCE
 
 

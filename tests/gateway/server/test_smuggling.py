@@ -22,8 +22,9 @@ FAMILIES = families()
 SAMPLE = 60
 """Number of cases of each family in `make test`."""
 AT_ONCE = 40
+"""Number of cases that are sent concurrently."""
 QUIET = 0.3
-"""Seconds without a byte after which no more is expected; the gateway may wait for the rest of a body."""
+"""Seconds without a byte after which the response counts as complete: the gateway may wait for more of a body."""
 
 _CACHED = b"GET /public/warm HTTP/1.1\r\nHost: h\r\n\r\n"
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
@@ -31,7 +32,7 @@ _NUMBERED = re.compile(r"/public/(\d{5})")
 
 
 class ParsedRequest(NamedTuple):
-    """A request as one parser saw it; `body` is None if it is incomplete."""
+    """A request as a parser reads it; `body` is None if it is incomplete."""
 
     method: str
     target: str
@@ -39,16 +40,16 @@ class ParsedRequest(NamedTuple):
 
 
 class Recorder:
-    """The requests that the upstream received, by the number of the case."""
+    """An upstream's script that records the received requests by the number of the case."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, list[ParsedRequest]] = defaultdict(list)
+        self.received: dict[int, list[ParsedRequest]] = defaultdict(list)
 
     async def __call__(self, conversation: Conversation) -> None:
-        """Respond when the request is complete."""
+        """Record the request, and respond when it is complete."""
         method, target, _ = conversation.request.request_line.split(" ")
         match = _NUMBERED.search(target)
-        requests = self.seen[int(match[1])] if match else []
+        requests = self.received[int(match[1])] if match else []
         requests.append(ParsedRequest(method, target, None))
         index = len(requests) - 1
         await conversation.read_body()
@@ -77,14 +78,14 @@ def _parsed_request(parser: h11.Connection) -> list[ParsedRequest]:
     if not isinstance(request, h11.Request):
         return []
     target = re.sub(r"^http://[^/]*", "", request.target.decode("latin-1"))
-    seen = ParsedRequest(request.method.decode(), target, None)
+    received = ParsedRequest(request.method.decode(), target, None)
     body = b""
     with suppress(h11.RemoteProtocolError):
         while isinstance(event := parser.next_event(), h11.Data):
             body += bytes(event.data)
         if isinstance(event, h11.EndOfMessage):
-            return [seen._replace(body=body)]
-    return [seen]
+            return [received._replace(body=body)]
+    return [received]
 
 
 async def send_case(port: int, number: int, raw: bytes) -> list[int]:
@@ -121,15 +122,15 @@ async def send_cases(port: int, cases: Iterable[tuple[int, bytes]]) -> dict[int,
     return dict(await asyncio.gather(*(one(number, raw) for number, raw in cases)))
 
 
-def describe_failure(seen: list[ParsedRequest], strict: list[ParsedRequest], statuses: list[int]) -> str:
+def describe_failure(received: list[ParsedRequest], strict: list[ParsedRequest], statuses: list[int]) -> str:
     """Return a description of the wrong outcome of a case; empty if the outcome is right."""
     if any(status >= 500 for status in statuses):
         return f"the statuses are {statuses}"
     # Requests that the gateway refuses do not reach the upstream; the others reach it in their order.
     left = iter(strict)
-    for request in seen:
+    for request in received:
         if not any(request[:2] == other[:2] and request.body in (None, other.body) for other in left):
-            return f"the upstream saw {request}, which the client did not send"
+            return f"the upstream received {request}, which the client did not send"
     return ""
 
 
@@ -151,7 +152,7 @@ def test_a_service_receives_only_requests_that_the_strict_parser_finds(
     failures = {
         cases[number].name: wrong
         for number, raw in raws.items()
-        if (wrong := describe_failure(recorder.seen[number], strictly_parsed(raw), statuses[number]))
+        if (wrong := describe_failure(recorder.received[number], strictly_parsed(raw), statuses[number]))
     }
     assert failures == {}
     assert sum(map(len, statuses.values())) >= len(cases) // 2, "too few cases got a response"
@@ -168,10 +169,10 @@ def test_the_strict_parser_and_the_recorder_find_well_formed_requests(
     upstream.begin(recorder := Recorder())
     assert asyncio.run(send_cases(gateway.port, [(0, raw)])) == {0: [200, 200]}
     sent = [ParsedRequest("POST", "/public/00000", b"hello"), ParsedRequest("GET", "/public/00000/canary", b"")]
-    assert recorder.seen[0] == strictly_parsed(raw) == sent
+    assert recorder.received[0] == strictly_parsed(raw) == sent
     assert (
         describe_failure([sent[1], sent[0]], sent, [200])
-        == f"the upstream saw {sent[0]}, which the client did not send"
+        == f"the upstream received {sent[0]}, which the client did not send"
     )
     assert describe_failure(sent, sent[:1], [200])
     assert describe_failure([], sent, [502])
