@@ -20,7 +20,7 @@ class MovableClock:
 
 @dataclass
 class ShiftedClock:
-    """The system clock plus `ahead` seconds, for tokens that code on the system clock signs or checks too."""
+    """The system clock plus `ahead` seconds, for tests in which other code uses the system clock."""
 
     ahead: float = 0.0
 

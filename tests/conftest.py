@@ -8,20 +8,20 @@ from xdist.scheduler import LoadScopeScheduling
 settings.register_profile("sallyport", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sallyport")
 
-_SHARES_STACKS = "tests/system/"
+_SYSTEM_TESTS = "tests/system/"
 
 
-class ByFile(LoadScopeScheduling):
+class WholeFileScheduling(LoadScopeScheduling):
     """Give each worker whole files, those with the most tests first.
 
     All of tests/system counts as one file: its tests share two stacks, and the last tests stop them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return _SHARES_STACKS if nodeid.startswith(_SHARES_STACKS) else nodeid.split("::", 1)[0]
+        return _SYSTEM_TESTS if nodeid.startswith(_SYSTEM_TESTS) else nodeid.split("::", 1)[0]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> WholeFileScheduling:
     """Choose the scheduler of pytest-xdist; called only with workers, as in `make test`."""
-    return ByFile(config, log)
+    return WholeFileScheduling(config, log)

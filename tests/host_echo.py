@@ -8,11 +8,14 @@ HOST = "evil.example"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-def echoes(app: Flask, headers: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
-    """Return the requests whose response contains HOST, for every rule of `app`; `values` fill its variables."""
+def requests_that_echo_host(app: Flask, headers: Mapping[str, str], url_variables: Mapping[str, str]) -> list[str]:
+    """Send requests to every URL rule of `app`, and return those whose response contains HOST.
+
+    `url_variables` has a value for each variable of the rules, such as `user_id`.
+    """
     client = app.test_client()
     found = []
-    for path in _paths(app, values):
+    for path in _paths(app, url_variables):
         for method in _SAFE:
             response = client.open(
                 path, method=method, base_url=f"http://{HOST}", headers={**headers, "X-Forwarded-Host": HOST}
@@ -24,10 +27,10 @@ def echoes(app: Flask, headers: Mapping[str, str], values: Mapping[str, str]) ->
     return found
 
 
-def _paths(app: Flask, values: Mapping[str, str]) -> Iterator[str]:
+def _paths(app: Flask, url_variables: Mapping[str, str]) -> Iterator[str]:
     for rule in app.url_map.iter_rules():
         segments = (
-            values.get(part.strip("<>").rpartition(":")[2], "x") if "<" in part else part
+            url_variables.get(part.strip("<>").rpartition(":")[2], "x") if "<" in part else part
             for part in rule.rule.split("/")
         )
         path = "/".join(segments)

@@ -9,7 +9,7 @@ from itertools import cycle, islice
 
 @dataclass(frozen=True, slots=True)
 class SlowConnection:
-    """For how many seconds the server kept the connection of a slow client, and its response."""
+    """A closed connection of a slow client: how many seconds the server kept it open, and what the server sent."""
 
     kind: str
     seconds: float
@@ -36,12 +36,12 @@ SLOW_HEADS = {
 }
 
 
-async def send_slowly(port: int, kind: str, begin: bytes, repeated: bytes, pause: float) -> SlowConnection:
-    """Send `begin`, then `repeated` every `pause` seconds until the server closes the connection."""
+async def send_slowly(port: int, kind: str, first_bytes: bytes, repeated: bytes, pause: float) -> SlowConnection:
+    """Send `first_bytes`, then `repeated` every `pause` seconds until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     began = time.monotonic()
     received = asyncio.ensure_future(reader.read())
-    writer.write(begin)
+    writer.write(first_bytes)
     while not received.done():
         await asyncio.wait({received}, timeout=pause)
         writer.write(repeated)
@@ -53,8 +53,11 @@ async def send_slowly(port: int, kind: str, begin: bytes, repeated: bytes, pause
 async def run_slow_clients(
     port: int, kinds: Mapping[str, tuple[bytes, bytes]], number: int, pause: float
 ) -> Sequence[SlowConnection]:
-    """Run `number` clients at once, of all kinds in turn, until the server has closed every connection."""
+    """Run `number` clients at once, with the kinds of requests in turn, until the server has closed every connection.
+
+    Each client pauses for `pause` seconds between two writes.
+    """
     clients = islice(cycle(kinds.items()), number)
     return await asyncio.gather(
-        *(send_slowly(port, kind, begin, repeated, pause) for kind, (begin, repeated) in clients)
+        *(send_slowly(port, kind, first_bytes, repeated, pause) for kind, (first_bytes, repeated) in clients)
     )

@@ -32,14 +32,14 @@ def test_an_access_token_issued_sixty_seconds_in_the_future_is_refused_and_logge
     assert system.gateway.wait_for_event("token_rejected")["reason"] == FUTURE
 
 
-@pytest.mark.parametrize(("ahead", "status"), [(9, 200), (60, 401)])
+@pytest.mark.parametrize(("seconds_ahead", "status"), [(9, 200), (60, 401)])
 def test_an_assertion_issued_in_the_future_is_accepted_up_to_ten_seconds(
-    system: RunningSystem, ahead: int, status: int
+    system: RunningSystem, seconds_ahead: int, status: int
 ) -> None:
     """The assertion is sent to the service directly, as a gateway with a wrong clock would."""
     signer = assertion_signer((system.data_dir / "notes.secret").read_text().strip())
     user = Identity("0b8f1a52-94c4-4f3c-a4a8-5d5b7c7d3b11", "s" * 32, "ann@example.com")
-    assertion = identity.sign(user, signer=signer, audience="notes", now=time.time() + ahead)
+    assertion = identity.sign(user, signer=signer, audience="notes", now=time.time() + seconds_ahead)
     socket = system.plan.settings.run_dir / "resource.sock"
     assert send_raw(socket, "GET /api/whoami HTTP/1.1", f"X-Identity: {assertion}").status == status
     if status == 401:
@@ -62,7 +62,7 @@ def test_a_gateway_with_nine_seconds_of_clock_skew_works(system: RunningSystem, 
 def test_a_gateway_with_a_minute_of_clock_skew_is_refused_and_logged(
     system: RunningSystem, skew: int, add_figure: AddFigure
 ) -> None:
-    """A slow clock refuses the tokens; a fast clock signs assertions that the services refuse."""
+    """A gateway whose clock is behind refuses the tokens. If it is ahead, the services refuse its assertions."""
     refusals = len(system.resource.events("identity_rejected"))
     with system.extra_gateway("skewed", SKEWED, CLOCK_SKEW=str(skew)) as (gateway, url):
         client = Client(url)

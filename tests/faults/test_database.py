@@ -17,8 +17,7 @@ from tests.faults.support.running_system import RunningSystem, running_system
 from tests.faults.support.steady_traffic import BROWSER, LOGIN, REFRESH, WHOAMI, SteadyTraffic, TrafficReport
 from tests.postgres import Postgres, find_program, running_postgres
 
-OUTAGE = 4.0
-"""Seconds."""
+OUTAGE_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +36,16 @@ def on_postgres(postgres: Postgres) -> Iterator[RunningSystem]:
         yield running
 
 
-@pytest.mark.parametrize("end", [Postgres.stop, Postgres.crash])
+@pytest.mark.parametrize("stop_or_crash", [Postgres.stop, Postgres.crash])
 def test_while_postgresql_is_down_only_requests_that_need_it_get_503(
-    on_postgres: RunningSystem, postgres: Postgres, end: Callable[[Postgres], None], add_figure: AddFigure
+    on_postgres: RunningSystem, postgres: Postgres, stop_or_crash: Callable[[Postgres], None], add_figure: AddFigure
 ) -> None:
     """PostgreSQL stops or crashes and is started again; no service is restarted."""
     with SteadyTraffic(on_postgres.url) as traffic:
         began = time.monotonic()
-        end(postgres)
+        stop_or_crash(postgres)
         time.sleep(0.5)  # requests in progress at the stop may get either status
-        outage = traffic.run_for(OUTAGE)
+        outage = traffic.run_for(OUTAGE_SECONDS)
         assert on_postgres.client().send("GET", "/readyz").status_code == 200
         postgres.start()
         recovered = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
@@ -77,14 +76,14 @@ def test_a_full_disk_gives_503_and_no_token_that_is_not_stored(
     began = time.monotonic()
     allow_auth_writes(system, False)
     try:
-        full = traffic.run_for(OUTAGE)
+        outage = traffic.run_for(OUTAGE_SECONDS)
     finally:
         allow_auth_writes(system, True)
     recovered = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
     during = traffic.since(began)
     add_figure(f"{during}; all 200 again {recovered:.1f} s after")
     check_outage(during)
-    assert 503 in full.statuses(REFRESH)
+    assert 503 in outage.statuses(REFRESH)
 
 
 def check_outage(report: TrafficReport) -> None:

@@ -58,15 +58,15 @@ def reload(system: RunningSystem) -> None:
 
 
 def test_reloads_under_load_lose_no_request(system: RunningSystem, add_figure: AddFigure) -> None:
-    """Three times SIGHUP: old workers finish their requests and close, new ones first read keys and revocations."""
+    """After each SIGHUP new workers first read keys and revocations, and old workers finish their requests."""
     client = system.client()
     tokens = client.login(client.register())
 
-    def reload_thrice() -> None:
+    def reload_three_times() -> None:
         for _ in range(3):
             reload(system)
 
-    counts = count_statuses_during(reload_thrice, system.url, tokens.access)
+    counts = count_statuses_during(reload_three_times, system.url, tokens.access)
     add_figure(f"statuses {dict(counts)}")
     assert set(counts) == {200}
 
@@ -79,7 +79,7 @@ def test_a_reload_of_routes_under_load_loses_no_request_and_ignores_a_wrong_file
     tokens = client.login(client.register())
     file = tmp_path / "routes.toml"
     shipped = (ROOT / "gateway" / "routes.toml").read_text()
-    more = '[[routes]]\nprefix = "/{}/"\nupstream = "notes"\naccess = "authenticated"\nstrip_prefix = true\n'
+    route = '[[routes]]\nprefix = "/{}/"\nupstream = "notes"\naccess = "authenticated"\nstrip_prefix = true\n'
     file.write_text(shipped)
     statuses: list[tuple[int, int]] = []
     with system.extra_gateway("rerouted", GATEWAY_ROUTES=str(file)) as (gateway, url):
@@ -93,9 +93,9 @@ def test_a_reload_of_routes_under_load_loses_no_request_and_ignores_a_wrong_file
             statuses.append((one.status_code, two.status_code))
 
         def change_routes() -> None:
-            reload_with(shipped + more.format("one"))
-            reload_with(shipped + more.format("two") + "access = 7")
-            reload_with(shipped + more.format("two"))
+            reload_with(shipped + route.format("one"))
+            reload_with(shipped + route.format("two") + "access = 7")
+            reload_with(shipped + route.format("two"))
 
         counts = count_statuses_during(change_routes, url, tokens.access)
         refused = gateway.wait_for_event("routes_rejected")
@@ -106,7 +106,7 @@ def test_a_reload_of_routes_under_load_loses_no_request_and_ignores_a_wrong_file
 
 
 def test_a_gateway_that_stops_under_load_loses_no_request(system: RunningSystem, add_figure: AddFigure) -> None:
-    """SIGTERM: readiness fails first, then listeners close. Clients that are refused use another gateway."""
+    """After SIGTERM readiness fails first, then listeners close. Clients then connect to another gateway."""
     client = system.client()
     tokens = client.login(client.register())
     readiness: list[int] = []
@@ -135,7 +135,7 @@ def test_a_killed_worker_loses_only_its_requests_in_progress(system: RunningSyst
     wait_until(lambda: client.whoami(revoked.access).status_code == 401)
     revoked_statuses: list[int] = []
 
-    def kill_one() -> None:
+    def kill_one_worker() -> None:
         before = system.gateway.workers
         os.kill(random.choice(sorted(before)), signal.SIGKILL)
         until = time.monotonic() + 4
@@ -143,7 +143,7 @@ def test_a_killed_worker_loses_only_its_requests_in_progress(system: RunningSyst
             revoked_statuses.append(system.client().whoami(revoked.access).status_code)
         wait_until(lambda: len(system.gateway.workers) == len(before))
 
-    counts = count_statuses_during(kill_one, system.url, tokens.access)
+    counts = count_statuses_during(kill_one_worker, system.url, tokens.access)
     add_figure(f"statuses {dict(counts)}; revoked token: {dict(Counter(revoked_statuses))}")
     assert set(counts) <= {200, 0}
     assert counts[0] <= CLIENTS
@@ -153,7 +153,7 @@ def test_a_killed_worker_loses_only_its_requests_in_progress(system: RunningSyst
 def test_a_killed_worker_ends_no_session(
     system: RunningSystem, traffic: SteadyTraffic, add_figure: AddFigure
 ) -> None:
-    """At fifty requests per second at most four requests are cut off, and every client continues."""
+    """Of fifty requests per second at most four are cut off, and no client gets a 401 or any other error."""
     os.kill(min(system.gateway.workers), signal.SIGKILL)
     began = time.monotonic()
     report = traffic.run_for(4)

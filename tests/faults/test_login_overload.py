@@ -9,7 +9,7 @@ import pytest
 
 from auth_service.settings import SECURE_HASH
 from tests.faults.support.connection import Connection, TimedResponse
-from tests.faults.support.figures import AddFigure, percentiles_in_ms
+from tests.faults.support.figures import AddFigure, percentile, percentiles_in_ms
 from tests.faults.support.parallel_requests import send_in_parallel
 from tests.faults.support.running_system import running_system
 from tests.system.support.running_stack import Account, Tokens
@@ -20,9 +20,11 @@ SESSIONS = 40
 RATE, SECONDS = 20, 15.0
 """Refreshes per second, and the duration in seconds."""
 GRACE = 1
-"""REFRESH_GRACE in seconds. Each session refreshes every two seconds."""
-P99 = 0.2
-"""The 99th percentile of refreshes may take this many seconds."""
+"""REFRESH_GRACE in seconds: shorter than the two seconds between two refreshes of a session."""
+MIN_LOGINS = 100
+"""Log-ins that must succeed."""
+MAX_P99 = 0.2
+"""Maximum of the 99th percentile of the refreshes, in seconds."""
 LOGIN_DEADLINE = 15.0
 """Seconds within which every log-in must get a response."""
 
@@ -37,15 +39,15 @@ def test_refreshes_stay_quick_during_thousands_of_logins(add_figure: AddFigure, 
         sessions = [client.login(account) for _ in range(SESSIONS)]
         refreshes, logins = asyncio.run(refresh_during_logins(system.url, path, account, sessions))
     statuses = Counter(response.status for response in logins)
-    seconds = sorted(response.seconds for response in refreshes)
+    seconds = [response.seconds for response in refreshes]
     add_figure(
         f"{RATE} refreshes/s while {LOGINS} clients log in at {path}, {dict(statuses)}: {percentiles_in_ms(seconds)}"
     )
     assert Counter(response.status for response in refreshes) == {200: int(RATE * SECONDS)}
-    assert seconds[int(len(seconds) * 0.99)] < P99
+    assert percentile(seconds, 99) < MAX_P99
     assert set(statuses) == {200, 503}
     assert statuses.total() == LOGINS
-    assert statuses[200] >= 100
+    assert statuses[200] >= MIN_LOGINS
     assert all(int(response.retry_after or 0) > 0 for response in logins if response.status == 503)
     assert max(response.seconds for response in logins) < LOGIN_DEADLINE
 

@@ -1,4 +1,4 @@
-"""How soon every worker of every gateway refuses the access token of a logged-out session."""
+"""After a log-out, every worker of every gateway soon refuses the session's access token."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ WORKERS = 4
 
 
 async def connection_per_worker(urls: list[str], access: str) -> list[Connection]:
-    """Return a connection to each worker; workers differ in the first half of the request ids they assign."""
+    """Return a connection to each worker. The first 16 characters of a request id identify its worker."""
     connections: dict[str, Connection] = {}
     while len(connections) < WORKERS:
         for url in urls:
@@ -33,7 +33,7 @@ async def seconds_until_refused(connection: Connection, access: str, since: floa
     return time.perf_counter() - since
 
 
-async def delays(urls: list[str], sessions: list[Tokens]) -> list[float]:
+async def measure_delays(urls: list[str], sessions: list[Tokens]) -> list[float]:
     """Return, for each log-out and each worker, the seconds from the log-out's response to the first refusal."""
     connections = await connection_per_worker(urls, sessions[0].access)
     auth = Connection(urls[0])
@@ -59,7 +59,7 @@ def test_every_gateway_worker_refuses_the_token_within_a_second_of_a_logout(
 
     async def measure() -> list[float]:
         sessions = await open_sessions(system.url, system.client().register(), LOGOUTS)
-        return await delays(system.urls, sessions)
+        return await measure_delays(system.urls, sessions)
 
     measured = asyncio.run(measure())
     add_figure(f"{LOGOUTS} logouts at {WORKERS} workers of 2 gateways: {percentiles_in_ms(measured)}")

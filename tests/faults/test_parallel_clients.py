@@ -34,7 +34,7 @@ def test_fifty_parallel_refreshes_of_one_token_get_the_same_successor(
     tokens = client.login(client.register())
     seconds: list[float] = []
 
-    async def play() -> str:
+    async def refresh_in_rounds() -> str:
         newest = tokens.refresh
         for generation in range(1, ROUNDS + 1):
             responses = await send_in_parallel(system.urls, [refresh_with(newest)] * PARALLEL)
@@ -44,10 +44,10 @@ def test_fifty_parallel_refreshes_of_one_token_get_the_same_successor(
             }
             (newest,) = {response.document["refresh"] for response in responses}
             seconds.extend(response.seconds for response in responses)
-            await asyncio.sleep(0.4)  # the server keeps at most seven rotations per grace period apart
+            await asyncio.sleep(0.4)  # a session stores at most eight rotations per grace period (3 s here)
         return newest
 
-    newest = asyncio.run(play())
+    newest = asyncio.run(refresh_in_rounds())
     add_figure(
         f"{PARALLEL} x {ROUNDS} refreshes, 4 auth workers, 2 gateways: all 200, one successor; "
         f"{percentiles_in_ms(seconds)}"
@@ -70,10 +70,10 @@ def test_used_tokens_of_a_burst_get_the_newest_token_within_the_grace_period(
     assert client.whoami(chain[-1].access).status_code == 200
 
 
-def test_a_thousand_clients_refresh_in_one_second(
+def test_a_thousand_clients_that_refresh_at_once_all_succeed(
     system: RunningSystem, thousand_sessions: list[Tokens], add_figure: AddFigure
 ) -> None:
-    """Each refresh succeeds, or gets Retry-After and succeeds then."""
+    """Each refresh succeeds at once, or after the seconds of Retry-After."""
     histories = asyncio.run(
         send_all_until_served(system.urls, [refresh_with(tokens.refresh) for tokens in thousand_sessions])
     )
@@ -103,10 +103,10 @@ def test_the_gateway_refreshes_a_thousand_sessions_that_expire_in_the_same_secon
     assert {history[0].status for history in again} == {200}
 
 
-def test_parallel_requests_with_an_expired_cookie_cost_one_exchange_per_gateway_worker(
+def test_parallel_requests_with_an_expired_cookie_cost_at_most_one_exchange_per_gateway_worker(
     system: RunningSystem, add_figure: AddFigure
 ) -> None:
-    """The access token behind a session cookie has expired when fifty requests come at once: all get 200."""
+    """Fifty requests come at once after the access token of their session cookie has expired: all get 200."""
     with (
         system.extra_auth_service("short-lived", ACCESS_TOKEN_LIFETIME="2", AUTH_WORKERS="2") as (auth, auth_url),
         system.extra_gateway("front", AUTH_URL=auth_url) as (front, url),
@@ -118,17 +118,17 @@ def test_parallel_requests_with_an_expired_cookie_cost_one_exchange_per_gateway_
         ] * PARALLEL
         asyncio.run(send_in_parallel([url], requests))
         time.sleep(2.5)
-        exchanges_before = exchanges(auth.events("request"))
+        count_before = count_exchanges(auth.events("request"))
         responses = asyncio.run(send_in_parallel([url], requests))
         workers = len(front.workers)
         time.sleep(0.2)
-        made = exchanges(auth.events("request")) - exchanges_before
+        exchanges = count_exchanges(auth.events("request")) - count_before
     add_figure(
-        f"{PARALLEL} requests at expiry, {workers} gateway workers: {made} exchanges; "
-        f"{percentiles_in_ms(times(responses))}"
+        f"{PARALLEL} requests at expiry, {workers} gateway workers: {exchanges} exchanges; "
+        f"{percentiles_in_ms(durations(responses))}"
     )
     assert Counter(response.status for response in responses) == {200: PARALLEL}
-    assert 1 <= made <= workers
+    assert 1 <= exchanges <= workers
 
 
 async def send_all_until_served(urls: Sequence[str], requests: Sequence[SendRequest]) -> list[list[TimedResponse]]:
@@ -149,15 +149,15 @@ def describe(histories: Sequence[Sequence[TimedResponse]]) -> str:
     delays = dict(Counter(response.retry_after for response in responses if response.retry_after))
     return (
         f"{len(histories)} at once: {statuses}, Retry-After {delays}, at most {max(map(len, histories))} attempts; "
-        + percentiles_in_ms(times(responses))
+        + percentiles_in_ms(durations(responses))
     )
 
 
-def times(responses: Sequence[TimedResponse]) -> list[float]:
+def durations(responses: Sequence[TimedResponse]) -> list[float]:
     """Return the durations in seconds."""
     return [response.seconds for response in responses]
 
 
-def exchanges(log_lines: Sequence[dict[str, object]]) -> int:
+def count_exchanges(log_lines: Sequence[dict[str, object]]) -> int:
     """Return the number of session exchanges among the log lines of requests."""
     return sum(line["path"] == "/internal/sessions/exchange" for line in log_lines)

@@ -2,9 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,13 @@ import requests
 from stack.plan import ROOT
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.polling import wait_until
+from tests.faults.support.redis_outages import RedisFault, hung, killed
 from tests.faults.support.running_system import RunningSystem, running_system
 
-COUNTED_ALONE = "sallyport_gateway_limits_alone"
+LOCAL_LIMITS_METRIC = "sallyport_gateway_limits_alone"
 WORKERS = 4
 MAX_SECONDS = 2.0
-"""The first request near a limit waits 0.2 s for a Redis that does not respond; the rest is for slow machines."""
+"""A request waits at most 0.2 s for a Redis that does not respond; the rest is for slow machines."""
 
 # A public route without an endpoint behind it: an admitted request gets 404 from the service.
 ROUTE = """
@@ -66,7 +66,7 @@ def test_workers_of_two_gateways_share_a_rate_limit(limited: RunningSystem, add_
 
 
 def test_of_forty_parallel_password_guesses_at_most_ten_are_checked(limited: RunningSystem) -> None:
-    """The workers share the count, and then even the right password is refused from that address."""
+    """All workers count in Redis. After the tenth failure the right password is refused as well."""
     client = limited.client()
     account = client.register()
     wrong = {"email": account.email, "password": "wrong"}
@@ -85,27 +85,11 @@ def test_of_forty_parallel_password_guesses_at_most_ten_are_checked(limited: Run
     assert right.status_code == 429
 
 
-@contextmanager
-def killed(system: RunningSystem) -> Iterator[None]:
-    """Kill Redis for the duration of the block."""
-    system.redis.kill()
-    yield
-    system.start_redis()
-
-
-@contextmanager
-def hung(system: RunningSystem) -> Iterator[None]:
-    """Suspend Redis for the duration of the block."""
-    system.redis.suspend()
-    yield
-    system.redis.resume()
-
-
 @pytest.mark.parametrize("outage", [killed, hung])
-def test_without_redis_each_worker_counts_alone_and_reports_it(
-    limited: RunningSystem, outage: Callable[[RunningSystem], AbstractContextManager[None]], add_figure: AddFigure
+def test_without_redis_each_worker_applies_the_limit_by_itself_and_reports_it(
+    limited: RunningSystem, outage: RedisFault, add_figure: AddFigure
 ) -> None:
-    """No request gets a 5xx, waits, or passes unlimited. When Redis is back, the workers share the limit again."""
+    """Each worker admits up to the limit, without 5xx or long waits. After the outage the workers share it again."""
     path = f"/{outage.__name__}/x"
     with outage(limited):
         statuses, slowest = send_requests(limited, path, 400)
@@ -114,6 +98,6 @@ def test_without_redis_each_worker_counts_alone_and_reports_it(
         assert 50 <= statuses[404] <= 50 * WORKERS
         assert slowest < MAX_SECONDS
         limited.gateway.wait_for_event("rate_limits_local")
-        wait_until(lambda: limited.metrics()[COUNTED_ALONE] == 1)
-    wait_until(lambda: limited.metrics(0)[COUNTED_ALONE] == limited.metrics(1)[COUNTED_ALONE] == 0)
+        wait_until(lambda: limited.metrics()[LOCAL_LIMITS_METRIC] == 1)
+    wait_until(lambda: limited.metrics(0)[LOCAL_LIMITS_METRIC] == limited.metrics(1)[LOCAL_LIMITS_METRIC] == 0)
     assert send_requests(limited, path, 20)[0][429] > 0

@@ -1,8 +1,8 @@
 """Redis is down, does not respond, or is emptied: clients are served, and revoked tokens stay revoked."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -10,36 +10,20 @@ import pytest
 from tests.faults.conftest import GRACE
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.polling import wait_until
+from tests.faults.support.redis_outages import RedisFault, hung, killed
 from tests.faults.support.running_system import RunningSystem
 from tests.faults.support.steady_traffic import SteadyTraffic
 from tests.system.support.running_stack import Client, Tokens
 
 FEED_AGE = "sallyport_gateway_revocation_feed_age_seconds"
-Fault = Callable[[RunningSystem], AbstractContextManager[None]]
 MAX_SECONDS = 2.0
-"""Before a circuit breaker opens, three commands of 100 ms time out in each of two stages; the rest is for slow
-machines."""
-
-
-@contextmanager
-def killed(system: RunningSystem) -> Iterator[None]:
-    """Kill Redis for the duration of the block; then start it with its data file."""
-    system.redis.kill()
-    yield
-    system.start_redis()
-
-
-@contextmanager
-def hung(system: RunningSystem) -> Iterator[None]:
-    """Suspend Redis for the duration of the block: it accepts connections and does not respond."""
-    system.redis.suspend()
-    yield
-    system.redis.resume()
+"""A request waits at most 0.6 s: in each of two stages, three commands time out after 100 ms before the circuit
+breaker opens. The rest is for slow machines."""
 
 
 @pytest.mark.parametrize("outage", [killed, hung])
 def test_without_redis_clients_are_served_and_a_logout_is_published_later(
-    system: RunningSystem, traffic: SteadyTraffic, outage: Fault, add_figure: AddFigure
+    system: RunningSystem, traffic: SteadyTraffic, outage: RedisFault, add_figure: AddFigure
 ) -> None:
     """Every response is 200; a metric and a log event report the outage. Log-outs take effect when Redis is back."""
     client = system.client()
@@ -84,9 +68,9 @@ def restarted_empty(system: RunningSystem) -> Iterator[None]:
 
 @pytest.mark.parametrize("loss", [flushed, restarted_empty])
 def test_used_and_revoked_tokens_stay_invalid_after_redis_is_emptied(
-    system: RunningSystem, traffic: SteadyTraffic, loss: Fault, add_figure: AddFigure
+    system: RunningSystem, traffic: SteadyTraffic, loss: RedisFault, add_figure: AddFigure
 ) -> None:
-    """What was used or revoked before is refused afterwards, also by a gateway that starts later."""
+    """Tokens that were used or revoked before the loss are refused, also by a gateway that starts after it."""
     client = system.client()
     account = client.register()
     logged_out = client.login(account)
@@ -114,9 +98,9 @@ def test_used_and_revoked_tokens_stay_invalid_after_redis_is_emptied(
 
 
 def test_with_revocation_fail_closed_requests_get_503_while_the_feed_is_unavailable(system: RunningSystem) -> None:
-    """The 503 with Retry-After, never 401, starts after five seconds without the feed, and ends when it is back.
+    """From five seconds without the feed until its return, requests get 503 with Retry-After, and never 401.
 
-    A session that was logged out during the outage is never admitted: 503 lasts until all logouts are published.
+    A session that was logged out during the outage is never admitted: it gets 503 until its log-out is published.
     """
     client = system.client()
     account = client.register()

@@ -15,7 +15,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from tests.hostile_input.requests import JSON, Body, Place, bodies, places
+from tests.hostile_input.requests import JSON, Body, QueryOrHeader, bodies, queries_and_headers
 from tests.hostile_input.strings import STRINGS
 
 FULL = bool(os.environ.get("SALLYPORT_FAULTS"))
@@ -70,7 +70,7 @@ def endpoints(app: Flask) -> list[tuple[Rule, str]]:
 class Attack:
     """Send hostile input to each endpoint of an app, and collect wrong responses by input in `problems`.
 
-    `on_change` is called after each change of the stored data: a user may have logged out, or be deleted.
+    `on_change` is called after each change of the stored data, since the request may have ended a session.
     """
 
     def __init__(self, app: Flask, stored: StoredRows, on_change: Callable[[], None] = lambda: None) -> None:
@@ -83,7 +83,7 @@ class Attack:
         self._round = 0
 
     def run(self, rule: Rule, method: str, valid_id: str, callers: Sequence[Headers]) -> None:
-        """Attack an endpoint as each of the callers; the first caller that it accepts sends the most."""
+        """Attack an endpoint as each caller. The first caller that it accepts sends most of the requests."""
         path, *others = paths(rule, valid_id)
         for credentials in callers:
             is_accepted = self._accepts(path, method, credentials)
@@ -104,17 +104,17 @@ class Attack:
         return response.status_code not in (401, 403, 404, 405)
 
     def _send(self, path: str, method: str, credentials: Headers, size: int) -> int:
-        """Return the number of requests that were sent."""
+        """Send a sample of all bodies, queries and headers. Return the number of requests."""
         self._round += 1
         most, least = (size, max(1, size // 8))
-        body_count, place_count = (most, least) if method in _WITH_A_BODY else (least, most)
+        body_count, query_and_header_count = (most, least) if method in _WITH_A_BODY else (least, most)
         if method in ("HEAD", "OPTIONS", "TRACE"):  # like GET, or handled by Flask
-            body_count = place_count = SMALL_SAMPLE
+            body_count = query_and_header_count = SMALL_SAMPLE
         for body in sample(every_body(), self._round, body_count):
             self._try(path, method, credentials, body.name, data=body.data, content_type=body.content_type)
-        for place in sample(every_place(), self._round, place_count):
-            self._try(path, method, credentials, place.name, place.headers, query_string=place.query)
-        return body_count + place_count
+        for each in sample(every_query_and_header(), self._round, query_and_header_count):
+            self._try(path, method, credentials, each.name, each.headers, query_string=each.query)
+        return body_count + query_and_header_count
 
     def _try(
         self,
@@ -138,14 +138,14 @@ class Attack:
 
 @cache
 def every_body() -> tuple[Body, ...]:
-    """Return every body."""
+    """Return every hostile request body."""
     return tuple(bodies())
 
 
 @cache
-def every_place() -> tuple[Place, ...]:
-    """Return every place."""
-    return tuple(places())
+def every_query_and_header() -> tuple[QueryOrHeader, ...]:
+    """Return every hostile query and header."""
+    return tuple(queries_and_headers())
 
 
 def sample(items: Sequence[Item], round_number: int, size: int) -> Iterator[Item]:

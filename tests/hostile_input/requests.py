@@ -1,6 +1,6 @@
 """Hostile requests: bodies that are not JSON, JSON of the wrong type, and hostile strings in every field.
 
-`bodies()` returns some thousand bodies; `places()` returns as many query parameters and headers.
+`bodies()` returns several thousand bodies, `queries_and_headers()` as many queries and headers.
 """
 
 import json
@@ -37,8 +37,8 @@ class Body(NamedTuple):
     data: bytes
 
 
-class Place(NamedTuple):
-    """A query or a header that carries a hostile string."""
+class QueryOrHeader(NamedTuple):
+    """A hostile string in a query or in a header; the other of the two is empty."""
 
     name: str
     query: str
@@ -58,29 +58,29 @@ _NO_LINE_ENDS = dict.fromkeys(map(ord, "\0\r\n"))
 
 
 def bodies() -> list[Body]:
-    """Return all bodies, without duplicates."""
+    """Return all hostile request bodies."""
     return [*_raw(), *_values(), *_strings(), *_content_types()]
 
 
-def places() -> list[Place]:
-    """Return all places, without duplicates. In headers the strings have no line ends."""
+def queries_and_headers() -> list[QueryOrHeader]:
+    """Return each hostile string in each query parameter and in each header; headers have no line ends."""
     return [*_queries(), *_headers()]
 
 
-def _queries() -> Iterator[Place]:
+def _queries() -> Iterator[QueryOrHeader]:
     for text in STRINGS:
         value = quote(text[:1_000], safe="", errors="surrogatepass")
         for name in QUERY:
-            yield Place(f"?{name}={text[:40]!r}", f"{name}={value}" if name else value, {})
+            yield QueryOrHeader(f"?{name}={text[:40]!r}", f"{name}={value}" if name else value, {})
 
 
-def _headers() -> Iterator[Place]:
+def _headers() -> Iterator[QueryOrHeader]:
     seen = set()
     for text in STRINGS:
         value = text[:1_000].translate(_NO_LINE_ENDS).encode("utf-8", "surrogatepass").decode("latin-1").strip()
         if value and value not in seen:
             seen.add(value)
-            yield from (Place(f"{name}: {value[:40]!r}", "", {name: value}) for name in HEADERS)
+            yield from (QueryOrHeader(f"{name}: {value[:40]!r}", "", {name: value}) for name in HEADERS)
 
 
 def _raw() -> Iterator[Body]:

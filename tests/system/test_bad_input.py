@@ -15,7 +15,7 @@ JSON_BODY = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A user with a session and a note, and their paths."""
+    """A user with an access token, and the path of a note of this user."""
 
     stack: RunningStack
     account: Account
@@ -29,25 +29,28 @@ class Caller:
         raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
         return self.stack.send(endpoint.method, path, access, data=raw, headers=JSON_BODY)
 
-    def stored(self) -> list[tuple[object, ...]]:
-        """Return every stored user, session and note."""
+    def stored_rows(self) -> list[tuple[object, ...]]:
+        """Return every row of both databases."""
         return [row for name in ("auth.db", "notes.db") for row in _rows(self.stack, name)]
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint that accepts a JSON object; `field` is a text field of it, `limit` its maximum length."""
+    """An endpoint that accepts a JSON object. `field` is one of its text fields, `limit` the field's maximum length.
+
+    `other_fields` are required as well; a `limit` of 0 means that the field has no maximum to test.
+    """
 
     method: str
     path: str
     field: str
     needs_login: bool = True
     limit: int = 0
-    others: Mapping[str, str] | None = None
+    other_fields: Mapping[str, str] | None = None
 
     def body(self, value: str) -> str:
-        """Return the body with this JSON text for the field."""
-        members = [f'"{self.field}": {value}', *(f'"{k}": "{v}"' for k, v in (self.others or {}).items())]
+        """Return a body whose field has this value, which is JSON text."""
+        members = [f'"{self.field}": {value}', *(f'"{k}": "{v}"' for k, v in (self.other_fields or {}).items())]
         return f"{{{', '.join(members)}}}"
 
 
@@ -59,17 +62,17 @@ ENDPOINTS = (
     Endpoint("PATCH", "/auth/users/me/", "last_name", limit=150),
     Endpoint("PUT", "/auth/users/{id}/", "first_name", limit=150),
     Endpoint("PATCH", "/auth/users/{id}/", "last_name", limit=150),
-    Endpoint("POST", "/auth/jwt/create/", "email", False, others={"password": PASSWORD}),
+    Endpoint("POST", "/auth/jwt/create/", "email", False, other_fields={"password": PASSWORD}),
     Endpoint("POST", "/auth/jwt/refresh/", "refresh", False),
     Endpoint("POST", "/auth/jwt/verify/", "token", False),
     Endpoint("POST", "/auth/jwt/blacklist/", "refresh", False),
     Endpoint("POST", "/api/notes/", "title", limit=200),
-    Endpoint("POST", "/api/notes/", "body", limit=10_000, others={"title": "t"}),
+    Endpoint("POST", "/api/notes/", "body", limit=10_000, other_fields={"title": "t"}),
     Endpoint("PATCH", "{note}", "title", limit=200),
     Endpoint("PATCH", "{note}", "body", limit=10_000),
 )
 
-UNREADABLE: Mapping[str, bytes] = {
+NO_JSON_OBJECTS: Mapping[str, bytes] = {
     "not JSON": b"{nonsense",
     "cut short": b'{"email": "a',
     "two values": b"{} {}",
@@ -86,7 +89,7 @@ UNREADABLE: Mapping[str, bytes] = {
     "a number of 5,000 digits": b"1" * 5_000,
 }
 
-WRONG: Mapping[str, str] = {
+WRONG_VALUES: Mapping[str, str] = {
     "a list": "[]",
     "an object": '{"a": 1}',
     "null": "null",
@@ -107,9 +110,9 @@ def caller(stack: RunningStack) -> Caller:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_stored(caller: Caller) -> object:
-    before = caller.stored()
+    before = caller.stored_rows()
     yield
-    assert caller.stored() == before
+    assert caller.stored_rows() == before
 
 
 def _rows(stack: RunningStack, name: str) -> list[tuple[object, ...]]:
@@ -134,17 +137,18 @@ def names_the_field(response: requests.Response, field: str) -> bool:
 
 
 @every_endpoint
-@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("name", NO_JSON_OBJECTS)
 def test_a_body_that_is_not_a_json_object_gets_400(caller: Caller, endpoint: Endpoint, name: str) -> None:
-    response = caller.send(endpoint, UNREADABLE[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
+    response = caller.send(endpoint, NO_JSON_OBJECTS[name].replace(b'"email"', f'"{endpoint.field}"'.encode()))
     assert response.status_code == 400, response.text
     assert json.loads(response.text)
 
 
 @every_endpoint
-@pytest.mark.parametrize("name", WRONG)
-def test_a_field_of_the_wrong_type_gets_400_and_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
-    response = caller.send(endpoint, endpoint.body(WRONG[name]))
+@pytest.mark.parametrize("name", WRONG_VALUES)
+def test_a_field_with_a_wrong_value_gets_400_and_is_named(caller: Caller, endpoint: Endpoint, name: str) -> None:
+    """A raw lone surrogate is invalid UTF-8: the body is refused before its fields are read."""
+    response = caller.send(endpoint, endpoint.body(WRONG_VALUES[name]))
     assert response.status_code == 400, response.text
     assert name.startswith("a raw") or names_the_field(response, endpoint.field), response.text
 

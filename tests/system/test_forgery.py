@@ -1,4 +1,4 @@
-"""Forged tokens and identities without an assertion."""
+"""Forged tokens and spoofed identity headers are refused or ignored."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 @dataclass(frozen=True, slots=True)
 class Forge:
-    """Makes tokens with the real signing key, which no attacker has; each differs from a valid token in one thing."""
+    """Make tokens that differ from a valid token in one thing, with the real signing key, which no attacker has."""
 
     key: rsa.RSAPrivateKey
     header: Mapping[str, Any]
@@ -37,14 +37,15 @@ class Forge:
     ) -> str:
         """Return a valid token with the given changes."""
         changed = {name: value for name, value in {**self.claims, **claims}.items() if name != without}
-        own = {**self.header, **(header or {})}
-        return jwt.encode(changed, key or self.key, algorithm=own["alg"], headers=own)
+        token_header = {**self.header, **(header or {})}
+        return jwt.encode(changed, key or self.key, algorithm=token_header["alg"], headers=token_header)
 
-    def hmac_with_public_key(self, encoding: Encoding, form: PublicFormat) -> str:
-        """RFC 8725 section 2.1: a verifier that lets the token choose the algorithm would use the public key as a
-        secret.
+    def hmac_with_public_key(self, encoding: Encoding, public_format: PublicFormat) -> str:
+        """Return a token with an HMAC whose secret is the public key.
+
+        A verifier that lets the token choose the algorithm would accept it (RFC 8725 section 2.1).
         """
-        secret = self.key.public_key().public_bytes(encoding, form)
+        secret = self.key.public_key().public_bytes(encoding, public_format)
         signed = f"{_part({**self.header, 'alg': 'HS256'})}.{_part(self.claims)}"
         return f"{signed}.{_base64url(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
 
@@ -77,14 +78,14 @@ def forge(stack: RunningStack, tokens: Tokens) -> Forge:
     )
 
 
-Maker = Callable[[Forge], str]
+MakeToken = Callable[[Forge], str]
 
 
-def _without(claim: str) -> Maker:
+def _without(claim: str) -> MakeToken:
     return lambda forge: forge.token(without=claim)
 
 
-FORGERIES: Mapping[str, Maker] = {
+FORGERIES: Mapping[str, MakeToken] = {
     "no token at all": lambda f: "nonsense",
     "two parts": lambda f: f.token().rpartition(".")[0],
     "four parts": lambda f: f.token() + ".more",
@@ -162,7 +163,7 @@ def _jwk(key: rsa.RSAPrivateKey) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_an_unchanged_token_of_the_forge_is_accepted(stack: RunningStack, forge: Forge, path: str) -> None:
-    """Otherwise the other tests would pass for the wrong reason."""
+    """Without this, forged tokens could be refused because of a fault of the forge."""
     assert stack.send("GET", path, forge.token(jti=uuid.uuid4().hex)).status_code == 200
 
 

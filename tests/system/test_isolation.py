@@ -51,11 +51,11 @@ class Isolated:
 
 @pytest.fixture(scope="module", params=sorted(MODULES_OF_OTHERS))
 def isolated(request: pytest.FixtureRequest) -> Iterator[Isolated]:
-    """Copied and installed as in the Dockerfile."""
+    """A service that is copied and installed as in the Dockerfile; each test runs for each service."""
     name: str = request.param
     # In /tmp, because a socket's path must be short.
-    with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="isolated-", dir="/tmp") as folder_name:
+        folder = Path(folder_name)
         for package in ("contract", "chassis", name):
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
         _install(folder / "venv", ROOT / "requirements" / f"{name}.txt")

@@ -12,6 +12,7 @@ from tests.system.support.running_stack import RunningStack
 
 MIB = 2**20
 MAX_GROWTH = 30 * MIB
+"""Bytes of all gateway processes together, above the memory of the idle gateway."""
 TIMEOUT = 300
 """Seconds."""
 

@@ -43,4 +43,4 @@ def test_reload_activates_new_routes_and_grant_gives_a_role(tmp_path: Path) -> N
         assert granted.returncode == 0, granted.stderr
         assert "staff" in granted.stdout
         assert stack.whoami(stack.login(ann).access).json()["roles"] == ["staff"]
-        wait_for_status(stack, "/api/whoami", 401, before.access)  # a session with the old roles has ended
+        wait_for_status(stack, "/api/whoami", 401, before.access)  # a new role ends existing sessions

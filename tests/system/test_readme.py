@@ -24,7 +24,7 @@ def pattern_of(printed: str) -> str:
 
 
 def commands_and_output(page: str) -> tuple[str, str]:
-    """Return a page's commands up to the first that does not end, and the output that the page shows for them."""
+    """Return a page's commands and the output that it shows, up to the first command that does not end by itself."""
     commands, printed = "", ""
     for language, code in code_blocks(page, "sh", "json"):
         if "curl -sN" in code:
@@ -58,8 +58,8 @@ def test_the_service_of_the_guide_works_behind_the_gateway(tmp_path: Path) -> No
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     for language, code in code_blocks(SERVICE_PAGE, "toml", "python"):
         (name,) = re.findall(r"^# ([\w.-]+)", code)[:1]
-        more = (ROOT / "gateway" / "routes.toml").read_text() if language == "toml" else ""
-        (tmp_path / name).write_text(more + code.replace(":9000", f":{service}"))
+        shipped_routes = (ROOT / "gateway" / "routes.toml").read_text() if language == "toml" else ""
+        (tmp_path / name).write_text(shipped_routes + code.replace(":9000", f":{service}"))
     make_secret, start_service, *_ = (code for _, code in code_blocks(SERVICE_PAGE, "sh"))
     environ = clean_environ() | {"DATA_DIR": str(tmp_path / ".data"), "PYTHONPATH": str(tmp_path)}
     (tmp_path / ".data").mkdir()

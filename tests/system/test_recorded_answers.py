@@ -16,7 +16,7 @@ from tests.system.support.running_stack import RunningStack
 
 @dataclass(slots=True)
 class BehindTheGateway:
-    """The recorded conversation's environment, on a running stack."""
+    """Send the recorded requests to a running stack, and change its users between requests as the recording did."""
 
     stack: RunningStack
     forge: Forge

@@ -14,7 +14,7 @@ def ann(strict_stack: RunningStack) -> Account:
 
 
 def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: RunningStack, ann: Account) -> None:
-    """At every endpoint that takes a password, and whatever address a client claims to have."""
+    """Both log-in endpoints count together, and forwarding headers of a client do not change its address."""
     tokens = strict_stack.login(ann)
     wrong, right = ({"email": ann.email, "password": password} for password in ("wrong", ann.password))
     login_endpoints = [("/auth/jwt/create/", {}), ("/session/", FROM_OUR_PAGE)]
@@ -22,8 +22,8 @@ def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: Ru
         path, headers = login_endpoints[number % 2]
         assert strict_stack.send("POST", path, json=wrong, headers=headers).status_code == 401
     for path, headers in login_endpoints:
-        claims = {"X-Forwarded-For": "198.51.100.9", "Forwarded": "for=198.51.100.9"}
-        refused = strict_stack.send("POST", path, json=right, headers={**headers, **claims})
+        spoofed = {"X-Forwarded-For": "198.51.100.9", "Forwarded": "for=198.51.100.9"}
+        refused = strict_stack.send("POST", path, json=right, headers={**headers, **spoofed})
         assert refused.status_code == 429
         assert 1 <= int(refused.headers["Retry-After"]) <= 310
         assert refused.json()["code"] == "throttled"
@@ -32,6 +32,7 @@ def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: Ru
 
 
 def test_an_address_has_a_high_rate_limit_shown_in_the_response(strict_stack: RunningStack, ann: Account) -> None:
+    """Refreshes have no rate limit, so their responses have no RateLimit field."""
     response = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
     assert response.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
     assert response.headers["RateLimit"].startswith('"address-60s";r=2')
@@ -41,7 +42,7 @@ def test_an_address_has_a_high_rate_limit_shown_in_the_response(strict_stack: Ru
 
 
 def test_services_accept_every_request_size_that_the_gateway_admits(strict_stack: RunningStack, ann: Account) -> None:
-    """Up to the limits the response is the service's own, beyond them the gateway's."""
+    """Up to the gateway's limits the service responds with 200; above them the gateway responds with 414 or 431."""
     tokens = strict_stack.login(ann)
     bearer = f"Authorization: Bearer {tokens.access}"
     for fields, cookie in ((90, 100), (94, 100), (95, 9_000), (40, 29_000)):

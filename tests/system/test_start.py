@@ -112,11 +112,11 @@ def test_the_tour_works_when_pasted_into_a_shell(stack: RunningStack) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/whoami", "/auth/users/me/", "/session/", "/nowhere", "/readyz", "/a//b", "/api/notes/x/"]
 )
-@pytest.mark.parametrize("is_known", [True, False])
-def test_a_response_body_ends_with_a_newline(stack: RunningStack, tokens: Tokens, path: str, is_known: bool) -> None:
+@pytest.mark.parametrize("has_token", [True, False])
+def test_a_response_body_ends_with_a_newline(stack: RunningStack, tokens: Tokens, path: str, has_token: bool) -> None:
     """A terminal shows its prompt on a new line, after every response and every error."""
     with requests.Session() as session:
         session.trust_env = False
-        headers = {"Authorization": f"Bearer {tokens.access}"} if is_known else {}
+        headers = {"Authorization": f"Bearer {tokens.access}"} if has_token else {}
         response = session.get(stack.url + path, headers=headers, timeout=30)
     assert response.content.endswith(b"}\n"), response.content

@@ -15,7 +15,7 @@ from tests.auth_service.forge import claims_of
 from tests.auth_service.gateway_calls import Gateway
 from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
-from tests.host_echo import echoes
+from tests.host_echo import requests_that_echo_host
 
 NEW_PASSWORD = "An0ther-g00d-one"
 
@@ -237,4 +237,6 @@ def test_no_response_contains_the_host_of_the_request(app: Flask, ann: Person, o
     for _ in range(3):
         ann.log_in()
     assert trail(ann, "?page=2&page_size=1")["next"]
-    assert echoes(app, {"Authorization": f"Bearer {ann.access}"}, {"user_id": ann.id, "sid": "x"}) == []
+    assert (
+        requests_that_echo_host(app, {"Authorization": f"Bearer {ann.access}"}, {"user_id": ann.id, "sid": "x"}) == []
+    )

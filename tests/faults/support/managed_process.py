@@ -19,7 +19,7 @@ WAIT = 20.0
 
 @dataclass(slots=True)
 class ManagedProcess:
-    """A process that runs `command`, and its log lines, which are kept over restarts."""
+    """A process that runs `command`. Its log lines are kept when it is restarted."""
 
     command: Command
     log_lines: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class ManagedProcess:
         self._reader.start()
 
     def stop(self) -> None:
-        """Send SIGTERM and wait; kill whatever is left."""
+        """Send SIGTERM and wait up to 20 seconds; then kill the process and its children if they still run."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):

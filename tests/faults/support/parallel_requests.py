@@ -4,18 +4,16 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import TypeVar
 
 from tests.faults.support.connection import Connection, TimedResponse
 from tests.system.support.running_stack import Account, Tokens
 
 SendRequest = Callable[[Connection], Awaitable[TimedResponse]]
-Result = TypeVar("Result")
 
 RETRYABLE = (429, 503)
 
 PARALLEL_LOGINS = 5
-"""Few enough that no log-in is refused because too many passwords are being hashed, even by one worker."""
+"""Log-ins at a time: few enough that even one worker refuses none because its queue for password hashing is full."""
 
 
 async def send_in_parallel(urls: Sequence[str], requests: Iterable[SendRequest]) -> list[TimedResponse]:

@@ -24,11 +24,11 @@ from tests.faults.support.managed_process import WAIT, ManagedProcess
 from tests.ports import free_port
 from tests.system.support.running_stack import Client, clean_environ
 
-START = 60.0
+START_TIMEOUT = 60.0
 """Seconds that a service may take to start while others start as well."""
 
-# These tests do not measure password hashing.
-CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8", "RATE_LIMITS": "off"}
+# Password hashing and rate limits would slow these tests down or refuse their many log-ins.
+FAST_LOGINS = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8", "RATE_LIMITS": "off"}
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class RunningSystem:
         return Redis.from_url(f"unix://{self.plan.redis_socket}", decode_responses=True)
 
     def metrics(self, number: int = 0) -> dict[str, float]:
-        """Return the gateway's metrics: the value by name and labels."""
+        """Return the metrics of the gateway with this index: the values by name and labels."""
         address = self.gateways[number].command.environ["GATEWAY_INTERNAL_BIND"].removeprefix("unix:")
         lines = asyncio.run(_get(address, "/metrics")).splitlines()
         values = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
@@ -140,7 +140,7 @@ def running_system(*, gateways: int = 1, **settings: str) -> Iterator[RunningSys
 
 def wait_until_ready(process: ManagedProcess, address: Address) -> None:
     """Wait until /readyz at `address` responds with 200."""
-    asyncio.run(wait_for_readiness(process.name, partial(http_problem, address, "/readyz"), START))
+    asyncio.run(wait_for_readiness(process.name, partial(http_problem, address, "/readyz"), START_TIMEOUT))
 
 
 def gateway_addresses(plan: Plan, name: str, port: int) -> dict[str, str]:
@@ -156,7 +156,7 @@ def _plan(folder: Path, gateways: int, settings: Mapping[str, str]) -> RunningSy
         **clean_environ(),
         "DATA_DIR": str(folder),
         "GATEWAY_PORT": str(free_port()),
-        **CHEAP_HASHES,
+        **FAST_LOGINS,
         **settings,
     }
     plan = make_plan(read_settings(environ, folder))

@@ -1,4 +1,4 @@
-"""Access tokens with shifted timestamps, signed with the auth service's own key."""
+"""Access tokens with shifted timestamps, signed with the auth service's key."""
 
 from functools import cache
 from pathlib import Path

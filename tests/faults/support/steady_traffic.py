@@ -1,4 +1,4 @@
-"""Background traffic: well-behaved clients of every kind, some fifty requests per second, and their responses."""
+"""Background traffic: about fifty requests per second by clients of every kind, and their responses."""
 
 import asyncio
 import random
@@ -22,10 +22,10 @@ SAME_ORIGIN = {"X_Requested_With": "tests", "Sec_Fetch_Site": "same-origin"}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One request: its kind, when its response came (monotonic seconds), and the response."""
+    """One request: its kind, when its response was received (monotonic seconds), and the response."""
 
     kind: str
-    at: float
+    received_at: float
     response: TimedResponse
 
 
@@ -89,25 +89,26 @@ class SteadyTraffic:
 
     def run_for(self, seconds: float) -> TrafficReport:
         """Wait `seconds` and return the outcomes of that period; the time must really pass for a fault to show."""
-        mark = time.monotonic()
+        began = time.monotonic()
         time.sleep(seconds)
-        return self.since(mark)
+        return self.since(began)
 
-    def since(self, mark: float) -> TrafficReport:
-        """Return the outcomes since `mark` (monotonic seconds)."""
-        return TrafficReport([outcome for outcome in tuple(self._outcomes) if outcome.at >= mark])
+    def since(self, began: float) -> TrafficReport:
+        """Return the outcomes since `began` (monotonic seconds)."""
+        return TrafficReport([outcome for outcome in tuple(self._outcomes) if outcome.received_at >= began])
 
     def _add_clients(self, client: Client, url: str) -> None:
-        share = len(self._urls)
+        # Each client pauses longer the more gateways there are, so that the total rate stays the same.
+        gateways = len(self._urls)
         account = client.register()
-        with_token = [client.login(account) for _ in range(4)]
-        chains = [client.login(account) for _ in range(8)]
+        sessions_to_use = [client.login(account) for _ in range(4)]
+        sessions_to_refresh = [client.login(account) for _ in range(8)]
         handle = open_browser_session(client, account)
-        self._clients += [partial(self._whoami, url, tokens, share / 8) for tokens in with_token]
-        self._clients += [partial(self._refresh, url, tokens, share / 1) for tokens in chains]
+        self._clients += [partial(self._whoami, url, tokens, gateways / 8) for tokens in sessions_to_use]
+        self._clients += [partial(self._refresh, url, tokens, gateways) for tokens in sessions_to_refresh]
         self._clients += [
-            partial(self._login, url, account, share / 3),
-            partial(self._browse, url, handle, share / 7),
+            partial(self._login, url, account, gateways / 3),
+            partial(self._browse, url, handle, gateways / 7),
         ]
 
     async def _run(self) -> None:

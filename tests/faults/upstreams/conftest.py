@@ -1,4 +1,4 @@
-"""A gateway with routes to services that respond by a script, refuse connections, or are down."""
+"""A gateway with routes to services that follow a test's script, refuse connections, or are down."""
 
 from collections.abc import Iterator
 
@@ -64,7 +64,7 @@ access = "public"
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[RawUpstream]:
-    """A service that responds by a script."""
+    """A service that handles each connection with the script that a test sets."""
     upstream = RawUpstream()
     yield upstream
     upstream.stop()

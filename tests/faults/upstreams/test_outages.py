@@ -36,7 +36,7 @@ def test_the_circuit_opens_while_a_service_is_down_and_closes_when_it_is_back(
 def test_a_path_that_always_fails_does_not_open_the_circuit_for_other_paths(
     gateway: tuple[ManagedProcess, str], client: Client, down_port: int
 ) -> None:
-    """At both workers, also after the service has just been down."""
+    """In both workers the circuit stays closed, also right after the service was down."""
     _, url = gateway
 
     async def reset_one_path(conversation: Conversation) -> None:

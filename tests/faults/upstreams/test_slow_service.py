@@ -41,15 +41,17 @@ def test_a_slow_service_does_not_slow_other_routes(
     refused = [response for response in responses if response.status == 503]
     refused_seconds = [response.seconds for response in refused]
     statuses = Counter(response.status for response in responses)
-    add_figure(f"other routes alone: {percentiles_in_ms(seconds(alone))}")
-    add_figure(f"during {CLIENTS} clients of a service with {script.__name__}: {percentiles_in_ms(seconds(during))}")
+    add_figure(f"other routes alone: {percentiles_in_ms(durations(alone))}")
+    add_figure(
+        f"during {CLIENTS} clients of a service with {script.__name__}: {percentiles_in_ms(durations(during))}"
+    )
     add_figure(f"the slow service: {dict(statuses)}, 503 after {percentiles_in_ms(refused_seconds)}")
     assert during.statuses() == {200}, during.failures()
-    assert percentile(seconds(during), 99) < 0.5
+    assert percentile(durations(during), 99) < 0.5
     assert statuses.keys() == {504 if script is silent else 200, 503}
     assert all(response.retry_after for response in refused)
     assert percentile(refused_seconds, 99) < 1
 
 
-def seconds(report: TrafficReport) -> list[float]:
+def durations(report: TrafficReport) -> list[float]:
     return [outcome.response.seconds for outcome in report.outcomes]

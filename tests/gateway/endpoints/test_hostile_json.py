@@ -9,8 +9,8 @@ from tests.gateway.raw_client import RawResponse, single_request
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import RunningGateway
 from tests.gateway.stand_ins.auth_service import AuthStandIn
-from tests.hostile_input.attack import FULL, every_body, every_place, sample
-from tests.hostile_input.requests import Body, Place
+from tests.hostile_input.attack import FULL, every_body, every_query_and_header, sample
+from tests.hostile_input.requests import Body, QueryOrHeader
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SHARE, SMALL_SHARE = (200, 20) if FULL else (5, 1)
@@ -38,9 +38,9 @@ def send_body(gateway: RunningGateway, method: str, path: str, body: Body, field
     return single_request(gateway.port, *lines, body=body.data)
 
 
-def send_in_head(gateway: RunningGateway, path: str, place: Place, fields: tuple[str, ...]) -> RawResponse:
-    target = f"{path}?{place.query}" if place.query else path
-    headers = (f"{name}: {value}" for name, value in place.headers.items())
+def send_in_head(gateway: RunningGateway, path: str, each: QueryOrHeader, fields: tuple[str, ...]) -> RawResponse:
+    target = f"{path}?{each.query}" if each.query else path
+    headers = (f"{name}: {value}" for name, value in each.headers.items())
     return single_request(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields, *headers)
 
 
@@ -63,10 +63,10 @@ def test_no_hostile_request_is_a_500(
                 response = send_body(gateway, method, path, body, CALLERS[caller])
                 if not is_acceptable(response, method):
                     failures.append((method, path, body.name, response))
-        for place in sample(every_place(), turn, SHARE):
-            response = send_in_head(gateway, path, place, CALLERS[caller])
+        for each in sample(every_query_and_header(), turn, SHARE):
+            response = send_in_head(gateway, path, each, CALLERS[caller])
             if not is_acceptable(response, "GET"):
-                failures.append(("GET", path, place.name, response))
+                failures.append(("GET", path, each.name, response))
     assert failures == []
 
 

@@ -2,45 +2,18 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
-from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
+from tests.gateway.routing.conftest import send
+from tests.gateway.running_gateway import RunningGateway
 
-ROUTES = """
-[upstreams.notes]
-urls = ["${RESOURCE_URL}"]
-identity = false
-
-[[routes]]
-prefix = "/short/"
-upstream = "notes"
-access = "public"
-max_answer = 1000
-"""
-
-
-@pytest.fixture(scope="module")
-def routes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
-    routes.write_text(ROUTES)
-    return routes
-
-
-@pytest.fixture(scope="module")
-def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
-    with running(make_app(GATEWAY_ROUTES=str(routes_file))) as gateway:
-        yield gateway
-
-
-def send(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
-    with gateway.connect() as client:
-        return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
+ROUTES = routes_toml(
+    upstream_table("notes", identity=False),
+    route_table("/short/", "public", max_answer=1_000),
+)
 
 
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"

@@ -4,7 +4,6 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_client import RawResponse
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, Script, answering, ok
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
+from tests.gateway.routing.conftest import send
 from tests.gateway.running_gateway import RunningGateway, running
 
 ROUTES = routes_toml(
@@ -31,24 +30,6 @@ ROUTES = routes_toml(
     route_table("/members/", upstream="members", max_concurrent=1, queue=10),
     route_table("/unlimited/", "public"),
 )
-
-
-@pytest.fixture(scope="module")
-def routes_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    routes: Path = tmp_path_factory.mktemp("routes") / "routes.toml"
-    routes.write_text(ROUTES)
-    return routes
-
-
-@pytest.fixture(scope="module")
-def served(make_app: MakeApp, routes_file: Path) -> Iterator[RunningGateway]:
-    with running(make_app(GATEWAY_ROUTES=str(routes_file))) as gateway:
-        yield gateway
-
-
-def send(gateway: RunningGateway, path: str, method: str = "GET", body: bytes = b"") -> RawResponse:
-    with gateway.connect() as client:
-        return client.request(f"{method} {path} HTTP/1.1", "Host: gateway", f"Content-Length: {len(body)}", body=body)
 
 
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"

@@ -7,7 +7,7 @@ from flask import Flask
 
 from contract.identity import IDENTITY_HEADER
 from tests.clocks import MovableClock
-from tests.host_echo import HOST, echoes
+from tests.host_echo import HOST, requests_that_echo_host
 from tests.resource_service.callers import Caller
 
 
@@ -208,4 +208,4 @@ def test_no_response_repeats_the_host_of_the_request(app: Flask, ada: Caller) ->
     assert ada.get("/api/notes/?page_size=1").get_json()["next"].startswith("/api/notes/?")
     created = ada.call("POST", "/api/notes/", json={"title": "t"}, base_url=f"http://{HOST}")
     assert created.headers["Location"].startswith("/api/notes/")
-    assert echoes(app, {IDENTITY_HEADER: ada.assertion}, {"note_id": notes[0]["id"]}) == []
+    assert requests_that_echo_host(app, {IDENTITY_HEADER: ada.assertion}, {"note_id": notes[0]["id"]}) == []

@@ -1,4 +1,4 @@
-"""A service whose bodies have one GiB."""
+"""A service that sends and receives bodies of one GiB."""
 
 import socketserver
 import threading
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 SIZE = 2**30
+"""Bytes of a body."""
 CHUNK = b"x" * 2**16
 
 ROUTES = """

@@ -165,7 +165,7 @@ def start_stack(folder: Path, **settings: str) -> RunningStack:
 
 
 def clean_environ() -> dict[str, str]:
-    """Return the environment without Sallyport's settings, so that those of this machine do not affect tests."""
+    """Return this process's environment without Sallyport's settings, which would affect the tests."""
     settings = set(SETTING.findall((ROOT / ".env.example").read_text()))
     return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in settings}
 

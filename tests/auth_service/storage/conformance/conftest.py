@@ -147,6 +147,20 @@ def world(url: str) -> Iterator[StoreWorld]:
         db.engine.dispose()
 
 
+@pytest.fixture
+def ann(world: StoreWorld) -> User:
+    """A registered user."""
+    return world.register()
+
+
+@pytest.fixture
+def session(world: StoreWorld, ann: User) -> Session:
+    """A session of `ann`, whose events have been cleared from `world.dispatched`."""
+    session = world.open(ann)
+    world.dispatched.clear()
+    return session
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def unreachable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """The stores of a database that cannot be reached."""

@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import pytest
-
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason, SessionEnded
@@ -11,18 +9,6 @@ from auth_service.sessions.refresh import refresh_session
 from auth_service.sessions.refresh_policy import Ended, Rotate
 from auth_service.sessions.store import HandleTaken, RefreshResult, Session, new_session
 from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, THREADS, StoreWorld
-
-
-@pytest.fixture
-def ann(world: StoreWorld) -> User:
-    return world.register()
-
-
-@pytest.fixture
-def session(world: StoreWorld, ann: User) -> Session:
-    session = world.open(ann)
-    world.dispatched.clear()
-    return session
 
 
 def refresh(world: StoreWorld, session: Session) -> RefreshResult:

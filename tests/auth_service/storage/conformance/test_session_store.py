@@ -18,18 +18,6 @@ def ended(session: Session, reason: EndReason, at: float) -> SessionEnded:
     return SessionEnded(at, session.user_id, BROWSER, session.sid, reason, state.expires_at, state.access_expires_at)
 
 
-@pytest.fixture
-def ann(world: StoreWorld) -> User:
-    return world.register()
-
-
-@pytest.fixture
-def session(world: StoreWorld, ann: User) -> Session:
-    session = world.open(ann)
-    world.dispatched.clear()
-    return session
-
-
 # --- open ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,11 +19,6 @@ from auth_service.events.account_events import (
 from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, StoreWorld
 
 
-@pytest.fixture
-def ann(world: StoreWorld) -> User:
-    return world.register()
-
-
 def kinds(events: list[Event]) -> list[str]:
     """Return the class name of each event; for SessionEnded the reason."""
     return [event.reason.value if isinstance(event, SessionEnded) else type(event).__name__ for event in events]
