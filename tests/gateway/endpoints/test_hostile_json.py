@@ -38,9 +38,9 @@ def send_body(gateway: RunningGateway, method: str, path: str, body: Body, field
     return single_request(gateway.port, *lines, body=body.data)
 
 
-def send_in_head(gateway: RunningGateway, path: str, each: QueryOrHeader, fields: tuple[str, ...]) -> RawResponse:
-    target = f"{path}?{each.query}" if each.query else path
-    headers = (f"{name}: {value}" for name, value in each.headers.items())
+def send_in_head(gateway: RunningGateway, path: str, attack: QueryOrHeader, fields: tuple[str, ...]) -> RawResponse:
+    target = f"{path}?{attack.query}" if attack.query else path
+    headers = (f"{name}: {value}" for name, value in attack.headers.items())
     return single_request(gateway.port, f"GET {target} HTTP/1.1", "Host: h", *fields, *headers)
 
 

@@ -19,12 +19,12 @@ WARM_UP_FAILURES = 150
 
 
 def main(pairs: int) -> None:
-    """Print the comparison."""
+    """Send `pairs` pairs of refused log-ins, and print the comparison."""
     cost = {"ARGON2_TIME_COST": str(SECURE_HASH.time), "ARGON2_MEMORY_COST": str(SECURE_HASH.memory)}
     with running_system(gateways=1, RATE_LIMITS="off", **cost) as system, requests.Session() as http:
         account = system.client().register()
 
-        def seconds(email: str) -> float:
+        def login_seconds(email: str) -> float:
             response = http.post(
                 f"{system.url}/auth/jwt/create/", json={"email": email, "password": "wrong"}, timeout=30
             )
@@ -32,14 +32,14 @@ def main(pairs: int) -> None:
             return response.elapsed.total_seconds()
 
         for number in range(WARM_UP_FAILURES):
-            seconds(f"nobody{number}@example.org")
+            login_seconds(f"nobody{number}@example.org")
         known: list[float] = []
         unknown: list[float] = []
         for number in range(pairs):
             pair = [(account.email, known), (f"stranger{number}@example.org", unknown)]
             random.shuffle(pair)
             for email, times in pair:
-                times.append(seconds(email))
+                times.append(login_seconds(email))
     slower = sum(one > other for one, other in zip(known, unknown, strict=True))
     sys.stdout.write(
         f"{pairs} pairs: known p50 {statistics.median(known) * 1000:.2f} ms, "

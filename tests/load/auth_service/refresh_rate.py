@@ -54,7 +54,7 @@ class Connection:
 
 
 @dataclass
-class Run:
+class RefreshRun:
     """The parameters and results of a run. Latencies are in seconds."""
 
     url: str
@@ -67,7 +67,7 @@ class Run:
     started: int = 0
 
     async def log_in(self, number: int) -> None:
-        """Register a user, log in and store the session's refresh token."""
+        """Register a user, log in `number` times, and store each session's refresh token."""
         connection = Connection(self.url)
         email = f"load-{secrets.token_hex(8)}@example.org"
         await connection.post("/auth/users/", email=email, password=PASSWORD)
@@ -79,7 +79,10 @@ class Run:
         connection.close()
 
     async def refresh(self, begun_at: float, number: int) -> None:
-        """Refresh one session after the other, at the given rate or as fast as possible."""
+        """Refresh one session after the other, at the rate of all clients together or as fast as possible.
+
+        `number` is the index of this client, and `begun_at` the start of the run in perf_counter seconds.
+        """
         connection = Connection(self.url)
         # Connections open one after the other, so that all workers of the server accept some.
         await asyncio.sleep(number * 0.02)
@@ -98,9 +101,9 @@ class Run:
         connection.close()
 
 
-async def measure(options: argparse.Namespace) -> Run:
+async def measure(options: argparse.Namespace) -> RefreshRun:
     """Log in, refresh, and print the results."""
-    run = Run(options.url, options.rate, 0.0, options.refreshes)
+    run = RefreshRun(options.url, options.rate, 0.0, options.refreshes)
     logins = min(4, options.sessions)  # few enough that no log-in waits for password hashing
     shares = [options.sessions // logins + (index < options.sessions % logins) for index in range(logins)]
     await asyncio.gather(*(run.log_in(share) for share in shares))
@@ -121,7 +124,7 @@ async def measure(options: argparse.Namespace) -> Run:
 
 
 def main() -> int:
-    """Return the exit status: 1 if a response was not a 200."""
+    """Measure, and return the exit status: 1 if a response was not a 200."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.auth_service.refresh_rate", description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--sessions", type=int, default=1000)

@@ -1,8 +1,8 @@
 """`make bench`: compare the cost of a request at the gateway with nginx, HAProxy, Envoy and hand-written gateways.
 
 Every server does the same work in the same run, in turns, so that other load on the machine affects all. Figures are
-medians; compare the ratios. Everything runs on loopback and is ended by its pid. Exit status: 1 for a wrong response
-or a server that did not start, 130 after Ctrl-C.
+medians; compare the ratios. All servers listen on loopback and are stopped at the end. Exit status: 1 for a wrong
+response or a server that did not start, 130 after Ctrl-C.
 """
 
 import argparse
@@ -64,11 +64,8 @@ def measure(options: argparse.Namespace) -> Report:
         if kinds:
             try:
                 tables += compare_sessions(folder, kinds, options.rounds, options.seconds, progress, left_out)
-            except (
-                AssertionError,
-                NotServing,
-                OSError,
-            ) as problem:  # the results so far, of a quarter of an hour, are kept
+            except (AssertionError, NotServing, OSError) as problem:
+                # The tables above took up to a quarter of an hour, so they are reported anyway.
                 left_out.update(dict.fromkeys(kinds, f"not measured: {problem}"))
     promised = tuple(promise_lines(tables))
     tokens = {peer.name: peer.tokens for peer in peers if peer.name not in left_out}

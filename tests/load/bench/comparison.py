@@ -6,7 +6,7 @@ from itertools import groupby
 
 from tests.load.measuring.processes import NotServing, Processes
 from tests.load.measuring.progress import Progress
-from tests.load.measuring.servers import check, private_redis, start_backend, start_server
+from tests.load.measuring.servers import private_redis, start_backend, start_server, wait_for_expected_response
 from tests.load.measuring.tokens import Signer
 from tests.load.measuring.workloads import DIRECT, Supplies, Workload
 from tests.load.measuring.wrk import Run, Server, take_turn
@@ -58,12 +58,12 @@ def _start(
 ) -> dict[str, Server]:
     # Without a process, because the upstream's CPU and memory are not compared.
     servers = {DIRECT: Server(DIRECT, setup.upstream_url, None)}
-    check(servers[DIRECT], supplies)
+    wait_for_expected_response(servers[DIRECT], supplies)
     for peer in comparison.peers:
         if peer.name in names:
             try:
                 server = start_server(peer.name, peer.start, processes, setup)
-                check(server, supplies)
+                wait_for_expected_response(server, supplies)
             except NotServing as problem:
                 if peer.name in NEEDED:
                     raise

@@ -21,7 +21,11 @@ HEAD = ("| | requests/s | CPU us a request | memory, MiB | p50 ms | p99 ms |", "
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The data of a report. `left_out` has a reason for each missing server, `promised` is a table."""
+    """The data of a report.
+
+    `left_out` has the reason why a server is missing, `tokens` how each server verifies tokens. `many` is the number
+    of tokens in the workload "many", and `promised` the lines of the table of promises.
+    """
 
     rounds: int
     seconds: int

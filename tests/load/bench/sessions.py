@@ -72,7 +72,7 @@ def compare_sessions(
 
 @contextmanager
 def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -> Iterator[list[Candidate]]:
-    """Return Sallyport's auth service, and Django's if it is installed."""
+    """Yield Sallyport's auth service, and Django's if it is installed."""
     tokens = asyncio.run(open_sessions(system.url, system.client().register(), SESSIONS))
     chains = [[token.refresh] for token in tokens]
     sallyport = Candidate(

@@ -13,7 +13,7 @@ from redis import Redis
 
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.load.measuring.processes import NotServing, Process, Processes
-from tests.load.measuring.servers import check, start_server
+from tests.load.measuring.servers import start_server, wait_for_expected_response
 from tests.load.measuring.tokens import Signer, TokenFile
 from tests.load.measuring.workloads import CONNECTIONS, Supplies
 from tests.load.measuring.wrk import Server, Turn, take_turn
@@ -38,9 +38,9 @@ class Inputs:
 
 _REVOCATIONS_METRIC = b"sallyport_gateway_revocations "
 
-TurnOf = Callable[[int, int], Turn]
+MakeTurn = Callable[[int, int], Turn]
 """Returns the turn of a round: its number (the first is 0) and its length in seconds."""
-StartGateway = Callable[[Inputs, Processes, PeerSetup, int], AbstractContextManager[tuple[Server, TurnOf]]]
+StartGateway = Callable[[Inputs, Processes, PeerSetup, int], AbstractContextManager[tuple[Server, MakeTurn]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ class Growth:
 
 
 @contextmanager
-def _routes(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, TurnOf]]:
+def _routes(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
     others = (
         f'[[routes]]\nprefix = "/service-{number}/"\nupstream = "notes"\naccess = "authenticated"\n'
         for number in range(size - 1)
     )
-    yield _gateway(inputs, processes, setup, routes=ROUTES + "".join(others)), partial(_valid, inputs)
+    yield _start_gateway(inputs, processes, setup, routes=ROUTES + "".join(others)), partial(_valid, inputs)
 
 
 @contextmanager
-def _revoked(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, TurnOf]]:
+def _revoked(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
     now = int(time.time())
     with Redis.from_url(setup.redis_url) as redis:
         for begun in range(0, size, 10_000):
@@ -72,16 +72,16 @@ def _revoked(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) 
             for number in range(begun, min(size, begun + 10_000)):
                 pipeline.xadd(STREAM, Revocation(SESSION, f"session-{number:032}", now, now + 3600).to_fields())
             pipeline.execute()
-    server = _gateway(inputs, processes, setup)
+    server = _start_gateway(inputs, processes, setup)
     _wait_for_revocations(inputs.folder, server, size)
     yield server, partial(_valid, inputs)
 
 
 @contextmanager
-def _tokens(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, TurnOf]]:
+def _tokens(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
     tokens = inputs.signer.write(inputs.folder / f"{size}.tokens", size)
-    # Room for the token of the readiness check: if tokens used in turn do not fit, the cache drops every one of them.
-    server = _gateway(inputs, processes, setup, VERIFIED_TOKENS=str(size + 100))
+    # The readiness check uses a token too. A cache that is too small would drop each token before its next use.
+    server = _start_gateway(inputs, processes, setup, VERIFIED_TOKENS=str(size + 100))
     count = size + CONNECTIONS
     take_turn(server, Turn("/api/note", CONNECTIONS, 600, (*_with_many(inputs, tokens, 0), f"count={count}")))
 
@@ -95,13 +95,13 @@ def _tokens(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -
 
 
 @contextmanager
-def _workers(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, TurnOf]]:
-    yield _gateway(inputs, processes, setup, GATEWAY_WORKERS=str(size)), partial(_valid, inputs)
+def _workers(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
+    yield _start_gateway(inputs, processes, setup, GATEWAY_WORKERS=str(size)), partial(_valid, inputs)
 
 
 @contextmanager
-def _idle(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, TurnOf]]:
-    server = _gateway(inputs, processes, setup)
+def _idle(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
+    server = _start_gateway(inputs, processes, setup)
     with ExitStack() as opened:
         for _ in range(size):
             _open_idle_connection(opened, server, inputs.supplies.token)
@@ -117,12 +117,14 @@ GROWTHS = (
 )
 
 
-def _gateway(inputs: Inputs, processes: Processes, setup: PeerSetup, routes: str = ROUTES, **settings: str) -> Server:
+def _start_gateway(
+    inputs: Inputs, processes: Processes, setup: PeerSetup, routes: str = ROUTES, **settings: str
+) -> Server:
     def start(processes: Processes, setup: PeerSetup, port: int) -> Process:
         return start_with(processes, setup, port, routes, **settings)
 
     server = start_server(SALLYPORT, start, processes, setup)
-    check(server, inputs.supplies)
+    wait_for_expected_response(server, inputs.supplies)
     return server
 
 

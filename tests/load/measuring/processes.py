@@ -1,4 +1,4 @@
-"""The processes of a measurement: each is started here and always ended by its pid."""
+"""Start the processes of a measurement, and end each of them by its process id."""
 
 import os
 import resource
@@ -19,7 +19,7 @@ from stack.processes.supervisor import with_parent_death_signal
 
 WAIT = 30.0
 """Seconds that a process may take to listen, or to end."""
-_TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
+_MICROSECONDS_PER_TICK = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 
 class NotServing(Exception):
@@ -136,7 +136,7 @@ def _is_running(pid: int) -> bool:
 
 def _cpu(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK
+    return (int(fields[11]) + int(fields[12])) * _MICROSECONDS_PER_TICK
 
 
 def _memory(pid: int) -> int:

@@ -19,7 +19,7 @@ from tests.load.peers.nginx import start_origin
 from tests.load.peers.setup import PeerSetup
 from tests.ports import free_port
 
-READY = 30.0
+READY_TIMEOUT = 30.0
 """Seconds until a server must give the expected response."""
 
 
@@ -35,7 +35,10 @@ def private_redis(folder: Path) -> Iterator[str]:
 
 
 def start_backend(processes: Processes, folder: Path, signer: Signer, redis_url: str, upstream: str) -> PeerSetup:
-    """Start the named upstream, and nginx, which serves the key set. Raises NotServing."""
+    """Start nginx, which serves the key set and is the quick upstream, and the upstream with the name `upstream`.
+
+    Raises NotServing.
+    """
     (folder / "jwks.json").write_text(signer.key_set)
     origin = free_port()
     setup = PeerSetup(folder, origin, origin, redis_url, signer.public_pem, signer.key_set)
@@ -65,10 +68,10 @@ def start_server(
     return Server(name, f"http://127.0.0.1:{port}", process)
 
 
-def check(server: Server, supplies: Supplies) -> None:
+def wait_for_expected_response(server: Server, supplies: Supplies) -> None:
     """Wait until the server gives the expected response. Raises NotServing."""
     request = urllib.request.Request(server.url + "/api/note", headers={"Authorization": f"Bearer {supplies.token}"})
-    deadline = time.monotonic() + READY
+    deadline = time.monotonic() + READY_TIMEOUT
     received, expected = "", Path(supplies.note).read_text()
     while received != expected:
         if time.monotonic() > deadline:

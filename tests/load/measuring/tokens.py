@@ -23,7 +23,8 @@ from contract.claims import ACCESS, ACCESS_TYP, DEFAULT_ACCESS_AUDIENCE, DEFAULT
 KEY_ID = "bench"
 LIFETIME = 86_400
 """Seconds: longer than any measurement."""
-_SHARE = 5_000
+_TOKENS_PER_TASK = 5_000
+"""Tokens that one task of the process pool signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class TokenFile:
     tokens: int
 
     def offset(self, token: int) -> int:
-        """Return the offset of the token with this number; the first follows the last."""
+        """Return the offset in bytes of the token with this number, modulo the number of tokens."""
         return (token % self.tokens) * (self.path.stat().st_size // self.tokens)
 
 
@@ -63,7 +64,7 @@ class Signer:
     def write(self, path: Path, tokens: int) -> TokenFile:
         """Write many tokens, signed on all cores: each takes 200 us or more."""
         pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        shares = [min(_SHARE, tokens - begun) for begun in range(0, tokens, _SHARE)]
+        shares = [min(_TOKENS_PER_TASK, tokens - begun) for begun in range(0, tokens, _TOKENS_PER_TASK)]
         with path.open("w") as file, ProcessPoolExecutor() as pool:
             file.writelines(pool.map(partial(_sign_many, pem), shares))
         return TokenFile(path, tokens)

@@ -2,7 +2,7 @@
 --
 -- Arguments after `--` are name=value:
 --   method, token         method and bearer token of each request
---   tokens, offset        a file with one token per line, used in order from this byte on; the first follows the last
+--   tokens, offset        a file with one token per line, read from this byte on; after the last line the first follows
 --   upload                a file with the body of each request
 --   count                 the number of responses after which the turn ends
 --   status, body, never   the expected status; a file that each body must equal; a file that no body may equal

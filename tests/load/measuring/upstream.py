@@ -13,21 +13,21 @@ import uvloop
 
 
 class Upstream(asyncio.Protocol):
-    """One connection. It trusts its client, the measured gateway, to send well-formed requests."""
+    """One connection. It expects well-formed requests, since its client is the measured gateway."""
 
     def __init__(self, response: bytes, seconds: float) -> None:
-        self._answer = response
+        self._response = response
         self._seconds = seconds
         self._head = b""
         self._missing = 0
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the event loop."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop with a head, which may come in parts, or with a part of a body."""
+        """Read a part of a head or of a body, and respond at the end of the request."""
         if self._missing:
             self._missing -= len(data)
         else:
@@ -49,7 +49,7 @@ class Upstream(asyncio.Protocol):
     def _write(self) -> None:
         assert self._transport is not None
         if not self._transport.is_closing():
-            self._transport.write(self._answer)
+            self._transport.write(self._response)
 
 
 def _length(head: bytes) -> int:

@@ -10,7 +10,9 @@ from tests.load.measuring.wrk import Turn
 
 CONNECTIONS = 32
 POSTED = 10 * 1024
+"""Bytes of a small request body."""
 BIG = 1024 * 1024
+"""Bytes of a large body."""
 SLOW = 0.2
 """Seconds that the slow upstream takes."""
 DIRECT = "the upstream itself"
@@ -20,15 +22,15 @@ READING_UPSTREAM = "reading"
 SLOW_UPSTREAM = "slow"
 
 NGINX = (peers.PLAIN, peers.NGINX_KEEPALIVE)
-IN_C = (peers.HAPROXY, peers.ENVOY)
+NATIVE_PROXIES = (peers.HAPROXY, peers.ENVOY)
 HAND_WRITTEN = (peers.FASTIFY, peers.FASTAPI, peers.FLASK)
 ALL = tuple(peer.name for peer in peers.PEERS)
-FEW = (peers.PLAIN, peers.SALLYPORT, *IN_C, peers.FASTIFY)
+FEW = (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY)
 
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """The files that turns read: tokens and bodies."""
+    """The tokens and bodies that turns send and expect; `unseen` and `many` are files of tokens."""
 
     folder: Path
     token: str
@@ -140,19 +142,21 @@ def _waiting(connections: int, *servers: str) -> Workload:
         (DIRECT, *servers),
         connections=connections,
         upstream=SLOW_UPSTREAM,
-        extra_seconds=4,  # the first and last 0.2 s of a turn have no responses, which is less of a longer turn
+        extra_seconds=4,  # the first and last 0.2 s of a turn have no responses, which matters less in a longer turn
         ideal=connections / SLOW,
     )
 
 
 WORKLOADS = (
     Workload("valid", "A valid token", _note, ALL),
-    Workload("unseen", "A token never seen before", _unseen, (peers.PLAIN, peers.SALLYPORT, *IN_C, *HAND_WRITTEN)),
+    Workload(
+        "unseen", "A token never seen before", _unseen, (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, *HAND_WRITTEN)
+    ),
     Workload(
         "many",
         "Many tokens, each seen before",
         _many,
-        (peers.PLAIN, peers.SALLYPORT, *IN_C, peers.FASTIFY_CACHED),
+        (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY_CACHED),
         warm=_each_of_many,
         warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
     ),

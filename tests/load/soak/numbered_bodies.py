@@ -7,19 +7,19 @@ LARGE_EVERY = 199
 
 
 def pattern(number: int, salt: bytes) -> bytes:
-    """Return the body of a number: mostly some hundred bytes, sometimes some hundred thousand, or none."""
+    """Return a body that repeats `salt` and `number`: up to 149 times, and for some numbers at least 10,000 times."""
     unit = b"%b%d," % (salt, number)
     times = number * 7919 % 150 if number % LARGE_EVERY else 10_000 + number % 10_000
     return unit * times
 
 
 def request_body(number: int) -> bytes:
-    """Return the request's body; half of the requests have none."""
+    """Return the body of the request with this number; half of the requests have none."""
     return pattern(number, b"q") if number % 2 else b""
 
 
 def response_body(number: int) -> bytes:
-    """Return the response's body."""
+    """Return the body of the response to the request with this number."""
     return b"%d:" % number + pattern(number, b"a")
 
 

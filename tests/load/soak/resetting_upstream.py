@@ -29,7 +29,7 @@ FAULT_RATE = 0.05
 
 
 class Service:
-    """The state that all connections share."""
+    """The state that all connections share: random numbers, counts, and the numbers of received requests."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -46,7 +46,7 @@ class Service:
 
 
 class Conversation(asyncio.Protocol):
-    """One connection."""
+    """A client's connection. The methods whose names begin with `on_` are callbacks of httptools."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -57,22 +57,22 @@ class Conversation(asyncio.Protocol):
         self._ended = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the event loop."""
+        """Store the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
+        """Parse received bytes, unless a fault has ended the connection."""
         if not self._ended:
             self._parser.feed_data(data)
 
     # --- httptools -------------------------------------------------------------------------------------------------
 
     def on_url(self, url: bytes) -> None:
-        """Called by the parser."""
+        """Add a part of the URL."""
         self._url += url
 
     def on_headers_complete(self) -> None:
-        """Called by the parser."""
+        """Choose the fault of the request, if any."""
         if self._url == b"/counts":
             return
         rng = self._service.rng
@@ -81,11 +81,11 @@ class Conversation(asyncio.Protocol):
             self._end(by_reset=True)
 
     def on_body(self, body: bytes) -> None:
-        """Called by the parser."""
+        """Add a part of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Called by the parser."""
+        """Check the request, and respond or fail as chosen."""
         url, body, self._url, self._body = self._url, b"".join(self._body), b"", []
         if self._ended:
             return

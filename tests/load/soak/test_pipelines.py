@@ -1,6 +1,6 @@
-"""Two hundred thousand connections with random requests, garbage and early ends, against one worker.
+"""Two hundred thousand connections with random pipelined requests, invalid bytes and early closes, at one worker.
 
-SOAK_PIPELINES makes it shorter; SOAK_SEED repeats a run with the seed that it printed.
+A lower SOAK_PIPELINES makes the test shorter; SOAK_SEED repeats a run with the seed that it printed.
 """
 
 import os
@@ -20,11 +20,14 @@ from tests.ports import free_port
 
 PIPELINES = int(os.environ.get("SOAK_PIPELINES") or 200_000)
 SEED = int(os.environ.get("SOAK_SEED") or time.time())
-WARM = min(10_000, PIPELINES // 4)
+WARM_UP = min(10_000, PIPELINES // 4)
 """Connections after which the caches are as full as they get."""
 AT_ONCE = 50
+"""Connections that are open at the same time."""
 SLOTS = 3 * AT_ONCE
+"""Value of `max_concurrent` of the limited route."""
 SHOWN = 5
+"""Maximum number of faults that a failed test shows."""
 
 
 @pytest.fixture(scope="module")
@@ -48,22 +51,22 @@ def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
         "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
     }
 
-    def play(port: int, seed: int, count: int) -> Outcome:
+    def send_connections(port: int, seed: int, count: int) -> Outcome:
         return uvloop.run(send_all(port, service_port, seed, count, at_once=AT_ONCE, slots=SLOTS))
 
     with system.extra_gateway("pipelines", **settings) as (process, url):
         port = int(url.rpartition(":")[2])
         began = time.monotonic()
-        outcomes = [play(port, SEED, WARM)]
+        outcomes = [send_connections(port, SEED, WARM_UP)]
         early = resident(process)
-        outcomes.append(play(port, SEED + 1, PIPELINES - WARM))
+        outcomes.append(send_connections(port, SEED + 1, PIPELINES - WARM_UP))
         late = resident(process)
         took = time.monotonic() - began
     responses = sum(outcome.responses for outcome in outcomes)
     faults = [fault for outcome in outcomes for fault in outcome.faults]
     add_figure(
         f"{PIPELINES} connections in {took:.0f} s (SOAK_SEED={SEED}), {responses} responses, {len(faults)} faults: "
-        f"{early / 2**20:.1f} MiB after {WARM}, {late / 2**20:.1f} MiB at the end"
+        f"{early / 2**20:.1f} MiB after {WARM_UP}, {late / 2**20:.1f} MiB at the end"
     )
     assert faults[:SHOWN] == []
     assert sum(outcome.sent for outcome in outcomes) == PIPELINES

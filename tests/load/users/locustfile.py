@@ -20,14 +20,14 @@ class SimulatedUser(HttpUser):
     wait_time = between(0.2, 1.0)
 
     def on_start(self) -> None:
-        """Called by locust: register and log in."""
+        """Register and log in; locust calls this when the user starts."""
         self.notes: list[str] = []
         self.email = f"{uuid.uuid4().hex}@example.com"
         self.request("POST", "/auth/users/", 201, json={"email": self.email, "password": PASSWORD})
         self.log_in()
 
     def on_stop(self) -> None:
-        """Called by locust: log out."""
+        """Log out; locust calls this when the user stops."""
         self.log_out()
 
     def log_in(self) -> None:
@@ -161,7 +161,7 @@ class Browser(SimulatedUser):
 
     @task(1)
     def read_session(self) -> None:
-        """Read who is logged in, and until when."""
+        """Read the session: its user and its expiry."""
         self.send("GET", "/session/", 200)
 
     def send(self, method: str, path: str, expected: int, **parts: Any) -> Any:

@@ -21,7 +21,7 @@ def unavailable() -> str:
 
 
 def prepare(folder: Path, sessions: int) -> list[str]:
-    """Create a database in the folder; return a refresh token for each of so many sessions of one user."""
+    """Create a database in the folder; return the refresh tokens of `sessions` sessions of one user."""
     arguments = [str(PYTHON), str(FOLDER / "seed.py"), str(sessions)]
     done = subprocess.run(arguments, env=_environ(folder), capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:
