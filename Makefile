@@ -57,7 +57,7 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py
 
-soak: setup ## Run long: 100,000 refreshes, a million bodies and requests, idle and hostile connections (40 minutes)
+soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
 bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)
