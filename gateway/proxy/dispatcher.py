@@ -126,7 +126,11 @@ class Dispatcher:
             self._start_task(cycle, started, self._forwarder.forward(cycle, admitted))
 
     def _forward_at_once(self, cycle: RequestCycle, admitted: AdmittedRequest, started: float) -> bool:
-        """Forward the request without a task if its route, its body and its connection permit it. Raises Refused."""
+        """Forward the request by callbacks, or in a task if there is no idle connection.
+
+        Return False, and do nothing, if its route or its body requires a task, or if it has to wait for a slot.
+        Raises Refused, and UpstreamFailed if the idle connection is closed.
+        """
         route, has_body = admitted.route, admitted.has_body
         if (has_body and (cycle.more_body or admitted.chunked)) or route.max_answer is not None:
             return False

@@ -1,9 +1,9 @@
 """Forward one admitted request to its upstream and stream the response to the client.
 
-Failure policy: before the response has begun, a failure becomes 502, 503 or 504. After that the client's connection
-is closed, so that a truncated response never looks complete. An idempotent request without a body is sent once more
-if a kept-alive connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1). If no connection can be made to one
-address, the next one is tried. Failures of an upstream are reported to its balancer.
+Failure policy: before the response has begun, a failure of the upstream becomes 502, 503 or 504. After that the
+client's connection is closed, so that a truncated response never looks complete. An idempotent request without a body
+is sent once more if a kept-alive connection turns out to be dead (RFC 9110 9.2.2, RFC 9112 9.3.1). If no connection
+can be made to one address, the next one is tried. Failures of an upstream are reported to its balancer.
 """
 
 import asyncio

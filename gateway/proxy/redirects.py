@@ -4,11 +4,13 @@
 
 | authority of the URL                              | rewritten to a path                          |
 |---------------------------------------------------|----------------------------------------------|
-| an address of the upstream                        | yes                                          |
 | the host that the client requested                | yes, except a redirect from http to https    |
-| that host with a port of the upstream, as in      | yes, except a redirect from http to https    |
-| nginx's redirects to directories                  |                                              |
+| an address of the upstream                        | yes                                          |
+| that host with a port of the upstream, as in      | yes, except with port 443 if the client used |
+| nginx's redirects to directories                  | http                                         |
 | any other host                                    | no                                           |
+
+A URL without an authority is unchanged, except that a route with `strip_prefix` adds its prefix to an absolute path.
 """
 
 import re
@@ -49,7 +51,7 @@ def _rewrite_url(url: bytes, route: Route, host: bytes | None, scheme: str) -> b
             return url
         path = parts[3] or b"/"
         return _with_prefix(path if path.startswith(b"/") else b"/" + path, route)
-    if route.strip and url.startswith(b"/"):
+    if route.stripped_prefix_length and url.startswith(b"/"):
         return _with_prefix(url, route)
     return url
 
@@ -82,7 +84,7 @@ def _with_prefix(path: bytes, route: Route) -> bytes:
 
     The prefix is not added again if the upstream has added it, because it reads X-Forwarded-Prefix.
     """
-    prefix = route.prefix[: route.strip].encode("ascii")
+    prefix = route.prefix[: route.stripped_prefix_length].encode("ascii")
     if prefix and not re.match(re.escape(prefix) + rb"(?:[/?#]|\Z)", path):
         return prefix + path
     if path[1:2] in (b"/", b"\\"):  # browsers would read it as the name of another host

@@ -31,7 +31,8 @@ class RequestBody:
     async def read_first(self) -> bytes:
         """Return the part to send together with the request's head.
 
-        Raises as read_next, and Refused(408) if buffering takes longer than the route's total timeout.
+        Raises as read_next, and Refused(408) if buffering the rest after the first part takes longer than
+        the route's total timeout.
         """
         if self.is_complete:
             return b""

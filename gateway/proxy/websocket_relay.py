@@ -1,8 +1,8 @@
 """Relay a WebSocket between client and service, with back-pressure, until one side or the gateway closes it.
 
 When the gateway closes a WebSocket, it sends a Close frame to both sides. If a side is in the middle of a frame, the
-rest of that frame is sent first. Failure policy: a connection that is still open CLOSE_TIMEOUT seconds later is
-aborted. When the connection of one side is lost, that of the other side is closed.
+rest of that frame is sent first. Failure policy: a connection that is still open CLOSE_TIMEOUT seconds after
+that is aborted. When the connection of one side is lost, that of the other side is closed.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class RelayProtocol(asyncio.Protocol):
         self.incoming = FrameTracker()
         """The position in the frames that this side sends to the gateway."""
         self.close_sent = False
-        """Whether this side has got its last frame from a closing gateway: a Close frame of either origin."""
+        """Whether the closing gateway has sent this side its last frame: its own Close frame or the other side's."""
         self.is_closed = False
         self._relay = relay
         self._transport = transport

@@ -201,7 +201,7 @@ def _route(entry: RouteEntry, upstream: Upstream) -> Route:
         methods=_methods(entry),
         max_body=entry.max_body,
         timeouts=Timeouts(entry.timeout.connect, entry.timeout.read, entry.timeout.total),
-        strip=len(prefix) if entry.strip_prefix else 0,
+        stripped_prefix_length=len(prefix) if entry.strip_prefix else 0,
         request_overrides=header_overrides({**forwarded_prefix, **entry.request_headers}),
         forward_headers=frozenset(name.lower().encode("ascii") for name in entry.forward_headers),
         response_overrides=header_overrides(entry.response_headers),

@@ -179,7 +179,7 @@ class Route:
     methods: frozenset[str]
     max_body: int
     timeouts: Timeouts
-    strip: int = 0
+    stripped_prefix_length: int = 0
     """Length in bytes of the prefix that is removed from the forwarded path; always whole segments."""
     request_overrides: HeaderOverrides | None = None
     """Header fields set on every request to the upstream."""
@@ -203,7 +203,7 @@ class Route:
 
     def forwarded_path(self, path: bytes) -> bytes:
         """Return the path that is sent to the upstream for the matched `path`."""
-        return path[self.strip :] or b"/" if self.strip else path
+        return path[self.stripped_prefix_length :] or b"/" if self.stripped_prefix_length else path
 
 
 class RouteTable:

@@ -76,11 +76,11 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self.request_written = False
         """Whether the head of the current request was written. Bytes that arrive before that end the connection."""
         self.idle_since = 0.0
-        """Loop time at which the latest exchange ended."""
+        """Loop time at which the latest exchange ended, or at which a new connection was kept for later requests."""
         self.body_received_at = 0.0
         """Loop time at which a part of a body arrived last. Parts that arrive together with the head do not count."""
         self.retires_at = retires_at
-        """Loop time after which no further request is sent on the connection."""
+        """Loop time from which the connection is closed when its exchange ends."""
 
     # --- the exchange ------------------------------------------------------------------------------------------
 
@@ -247,7 +247,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         if not head_ends_here:
             self.body_received_at = self._loop.time()
         if self.complete and (
-            was_complete or self._has_trailing_bytes(data, head_ends_here, self._body_bytes - body_before)
+            was_complete or self._has_surplus_bytes(data, head_ends_here, self._body_bytes - body_before)
         ):
             self._keeps_alive = False
             if self.is_bodiless and (was_complete or not self._head_bytes):

@@ -39,12 +39,13 @@ sends a body within this time, which would be read as the response to the next r
 
 
 class ConnectionPool:
-    """The connections to one address. The connection released last is reused first."""
+    """The connections to one address. The connection that became reusable last is reused first."""
 
     def __init__(self, address: Address, max_connections: int, *, max_age: float = 0, max_requests: int = 0) -> None:
         """Limit the connections in use to `max_connections`, and each one to `max_age` seconds and `max_requests`.
 
-        0 means no limit. Ages vary by 10 %, so that connections opened together do not end together.
+        0 means no limit. A connection beyond its age is closed when its exchange ends, or when it has been idle for
+        KEEPALIVE_EXPIRY. Ages vary by 10 %, so that connections opened together do not end together.
         """
         self.address = address
         self.host_line = f"Host: {address.authority}\r\n".encode("ascii")
@@ -63,7 +64,7 @@ class ConnectionPool:
         self._last_response_at = float("-inf")
         """Loop time of the latest response on the connections that have left the pool."""
         self._idle: list[UpstreamConnection] = []
-        """In the order of their release."""
+        """In the order in which they became reusable."""
         self._quarantined: deque[UpstreamConnection] = deque()
         self._in_use: set[UpstreamConnection] = set()
 
@@ -175,7 +176,7 @@ class ConnectionPool:
         self._last_response_at = asyncio.get_running_loop().time()
 
     def responded_within(self, seconds: float) -> bool:
-        """Return whether a response ended, or a part of one arrived, in the last `seconds`.
+        """Return whether a response ended, or a part of a body arrived, in the last `seconds`.
 
         Computed from the connections, so that a response costs no bookkeeping.
         """
@@ -223,7 +224,7 @@ class ConnectionPool:
         self._close_expired(now)
 
     def _close_expired(self, now: float) -> None:
-        """Close expired idle connections. Return early if there is no excess and the oldest one has not expired."""
+        """Close expired idle connections, unless there is no excess and the oldest one has not expired."""
         excess = len(self._idle) - MAX_KEEPALIVE_CONNECTIONS
         oldest = self._idle[0] if self._idle else None
         if oldest is None or (excess <= 0 and now - oldest.idle_since <= KEEPALIVE_EXPIRY and oldest.is_open):

@@ -5,9 +5,10 @@ from typing import Literal
 FailureReason = Literal["stale", "broken", "malformed", "timeout", "overdue", "closed"]
 """Why an exchange failed; the value is also a metric label.
 
-"stale": a reused connection ended before the first byte of the response, so the request may be sent again. "broken":
-the connection ended later than that. "malformed": the bytes are no valid response. "timeout": the read timeout
-passed. "overdue": the total timeout passed. "closed": the gateway closed the connection.
+"stale": a reused connection was unusable, or ended before the first byte of the response, so the request may be sent
+again. "broken": the connection ended later than that. "malformed": the bytes are no valid response. "timeout": the
+upstream sent nothing, or did not read the upload, for the read timeout. "overdue": the total timeout passed.
+"closed": the gateway closed the connection.
 """
 
 

@@ -81,11 +81,11 @@ class HappyEyeballs:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether no attempt is unfinished."""
+        """Return whether no attempt continues in the background."""
         return not self._unfinished
 
     def close(self) -> None:
-        """Cancel the unfinished attempts."""
+        """Cancel the attempts that continue in the background."""
         for task in tuple(self._unfinished):
             task.cancel()
 

@@ -41,14 +41,14 @@ class PendingResponse(ResponseParser):
         self._read_paused = False
         self._failure: UpstreamFailed | None = None
         self.read_deadline = NEVER
-        """When the next byte of the response must have arrived; NEVER while no caller waits for it."""
+        """When the whole head, or more of the body, must have arrived; NEVER while no caller waits for it."""
         self.write_deadline = NEVER
-        """When the upstream must have read more of the body or begun to respond; NEVER while no caller waits."""
+        """When the upstream must have read more of the upload or sent its head; NEVER while no caller waits."""
         self.total_deadline = NEVER
         """When the whole exchange must have ended."""
 
     async def wait_for_head(self, read_timeout: float) -> None:
-        """Wait for the response's head, at most `read_timeout` seconds between bytes. Raises UpstreamFailed."""
+        """Wait at most `read_timeout` seconds for the response's whole head; 0: no limit. Raises UpstreamFailed."""
         if self._reading_head and self._failure is None:
             await self._wait(read_timeout)
         if self._reading_head and self._failure is not None:

@@ -1,7 +1,7 @@
 """Response framing: determine the length of an upstream's response body (RFC 9112 6.1 and 6.3).
 
 A response that two parsers could frame differently is rejected. The only accepted Transfer-Encoding is a single
-`chunked`: with another coding, the client would get bytes that do not match the header.
+`chunked`: any other coding would stay in the body, but the client would get no field that names it.
 """
 
 from collections.abc import Iterable

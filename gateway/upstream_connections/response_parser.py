@@ -149,10 +149,11 @@ class ResponseParser:
 
     # --- the end of a response ---------------------------------------------------------------------------------
 
-    def _has_trailing_bytes(self, data: bytes, head_ends_here: bool, body_bytes: int) -> bool:
-        """Return whether `data`, which completed the response, contains bytes after the response's end.
+    def _has_surplus_bytes(self, data: bytes, head_ends_here: bool, body_bytes: int) -> bool:
+        """Return whether `data`, which completed the response, has surplus bytes after the response's end.
 
-        httptools reports a second message, but ignores empty lines and bytes that it reads as body framing.
+        `body_bytes` is the length of the body's part in `data`. httptools reports a second message as an error or by
+        on_message_begin, but it skips line ends before a message without a report.
         """
         if head_ends_here:
             if self._head_bytes:  # where the head ends in `data` is unknown, so assume that there are more bytes
@@ -162,4 +163,5 @@ class ResponseParser:
             return bool(data)
         if self._content_length is not None:
             return len(data) != body_bytes
+        # A chunked body ends with one empty line; a second one, with CRLF or LF, is surplus, as is any other byte.
         return data.endswith((b"\r\n\r\n\r\n", b"\n\n")) or not data.endswith(b"\n")

@@ -20,7 +20,7 @@ class UnexpectedBodies:
         self._remembered_until = float("-inf")
 
     def record(self, now: float) -> None:
-        """Record that bytes came after a response without a body; log the first in REMEMBER_SECONDS."""
+        """Record that bytes came after a response without a body; log it unless an earlier one is remembered."""
         if not self.came_recently(now):
             _log.warning("upstream_sent_unexpected_body", address=self._address)
         self._remembered_until = now + REMEMBER_SECONDS

@@ -1,8 +1,8 @@
-"""Write coalescing: write all requests to an upstream address together, at the end of the event loop's iteration.
+"""Write coalescing: write all requests to an upstream address together, before the event loop waits again.
 
 One iteration reads the requests of many clients. If each request were written at once, it would wake the service each
-time; writes at the end of the iteration wake it once. Measured with 32 connections, this saves 3 of 25 us a request,
-and 12 of 82 us if each token is verified first. A single request is written in the same iteration as without it.
+time; writes together, at the start of the next iteration, wake it once. Measured with 32 connections, this saves 3 of
+25 us a request, and 12 of 82 us if each token is verified first. The loop does not wait for events before the writes.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from gateway.upstream_connections.receive_buffer import has_unread_data
 
 
 class Writer(Protocol):
-    """A connection whose request is written at the end of the iteration."""
+    """A connection whose request is written in the next iteration."""
 
     request_written: bool
     """Set when the request is written."""
@@ -22,14 +22,14 @@ QueuedWrite = tuple[Writer, asyncio.Transport, bytes]
 
 
 class WriteCoalescer:
-    """The requests that are written at the end of this iteration, in the order in which they were added."""
+    """The requests that are written in the next iteration, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._queue: list[QueuedWrite] = []
         self._checked_queue: list[QueuedWrite] = []
 
     def put(self, loop: asyncio.AbstractEventLoop, writer: Writer, transport: asyncio.Transport, data: bytes) -> None:
-        """Write `data` to `transport` at the end of the iteration, unless the transport is closed by then."""
+        """Write `data` to `transport` in the next iteration, unless the transport is closed by then."""
         if not self._queue:
             loop.call_soon(self._flush)
         self._queue.append((writer, transport, data))

@@ -28,7 +28,7 @@ class RecordedRequest:
     connection: int
     body: bytes = b""
     closed: threading.Event = field(default_factory=threading.Event)
-    """Set when the gateway has closed the connection."""
+    """Set by `Conversation.wait_for_close` when the gateway has closed the connection."""
 
     @property
     def request_line(self) -> str:

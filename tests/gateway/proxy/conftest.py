@@ -14,7 +14,7 @@ from tests.gateway.stand_ins.auth_service import AuthStandIn
 from tests.gateway.stand_ins.websocket_service import WebSocketService, websocket_service
 
 CLOSE_TIMEOUT = 0.5
-"""Seconds."""
+"""Seconds that a closing WebSocket has in these tests."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Requests that are forwarded without waiting, and how they continue when a response is incomplete or fails."""
+"""Requests that are forwarded by callbacks, and how they continue when a response is incomplete or fails."""
 
 import asyncio
 import threading
@@ -41,7 +41,7 @@ def test_a_response_with_another_head_is_forwarded_and_keeps_the_connection(
     assert {request.connection for request in upstream.requests[-3:]} == {upstream.last.connection}
 
 
-def test_a_complete_body_is_forwarded_with_the_head(client: RawClient, upstream: RawUpstream) -> None:
+def test_a_request_with_a_complete_body_is_forwarded(client: RawClient, upstream: RawUpstream) -> None:
     answer = client.request("POST /public/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body")
     assert answer.status == 200
     assert (upstream.last.request_line, upstream.last.body) == ("POST /public/ HTTP/1.1", b"body")

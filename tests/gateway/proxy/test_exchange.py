@@ -226,7 +226,7 @@ def test_the_read_timeout_does_not_run_during_an_upload(gateway: RunningGateway,
 
 
 def test_an_upstream_may_respond_without_reading_the_upload(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """The write timeout does not apply while parts of the response come."""
+    """The write timeout does not apply after the response has begun."""
 
     async def script(conversation: Conversation) -> None:
         await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Requests that wait before they are forwarded: refreshed tokens in refusals, and revocations during the wait."""
+"""Requests that wait before they are forwarded: refreshed tokens, revocations during the wait, queues."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ def refreshing(signing_key: SigningKey, upstream: RawUpstream, make_app: MakeApp
 def test_a_refusal_after_a_refresh_carries_the_fresh_tokens(
     refreshing: RunningGateway, upstream: RawUpstream, signing_key: SigningKey
 ) -> None:
-    """The client's own refresh token is used up: without the new one the client would be logged out."""
+    """Otherwise the client would not get the tokens that were issued to it."""
 
     async def fail(conversation: Conversation) -> None:
         conversation.reset()

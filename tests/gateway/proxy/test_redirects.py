@@ -214,7 +214,7 @@ def test_an_invalid_host_in_the_routes_file_stops_the_start(invalid: str) -> Non
         ("https://a:1", 'identity = false\nhost = "client"', HOST_CLIENT),
     ],
 )
-def test_by_default_an_upstream_gets_the_clients_host(url: str, more: str, host: str) -> None:
+def test_an_upstream_gets_the_clients_host_unless_host_is_upstream(url: str, more: str, host: str) -> None:
     assert route(url=url, more=more).upstream.host == host
 
 

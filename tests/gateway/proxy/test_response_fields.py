@@ -13,7 +13,7 @@ from tests.gateway.stand_ins.auth_service import AuthStandIn, serving
 def test_cookies_identity_and_hop_by_hop_fields_are_removed(
     gateway: RunningGateway, upstream: RawUpstream, token: str
 ) -> None:
-    """Fields that address the next proxy."""
+    """So are Server, and fields that control a proxy in front of the gateway, such as X-Accel-Redirect."""
     dropped = [
         "Set-Cookie: session=1",
         "X-Identity: leaked",

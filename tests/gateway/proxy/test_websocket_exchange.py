@@ -129,7 +129,7 @@ def test_an_invalid_handshake_is_refused(
     assert upstream.requests == []
 
 
-def test_only_the_websocket_fields_of_a_request_are_forwarded_to_the_service(
+def test_the_sec_websocket_accept_of_a_client_is_not_forwarded(
     raw_gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
     with raw_gateway.connect() as client:

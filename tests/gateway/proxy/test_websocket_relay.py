@@ -223,7 +223,7 @@ def test_a_websocket_of_a_cookie_outlives_its_token_and_ends_with_the_session(
         deadline = time.monotonic() + WAIT
         while auth.signed_tokens == signed_tokens and time.monotonic() < deadline:
             time.sleep(0.02)
-        time.sleep(0.2)  # the next check applies the renewed token, and nothing reports that
+        time.sleep(0.2)  # until the gateway has received the renewed token; nothing reports that
         shifted_clock.move(0.5 * auth.lifetime)
         client.send("still")
         assert client.recv(WAIT) == "still"

@@ -53,7 +53,7 @@ def test_every_setting_reaches_its_route() -> None:
     assert (found.concurrency_limit, found.max_answer) == (ConcurrencyLimit(3), 2_000)
     assert found.max_body == 2 * 2**20
     assert (found.timeouts.connect, found.timeouts.read, found.timeouts.total) == (0.5, 0, 9)
-    assert (found.strip, found.request_overrides, found.response_overrides, found.keep_cookies) == (
+    assert (found.stripped_prefix_length, found.request_overrides, found.response_overrides, found.keep_cookies) == (
         0,
         None,
         None,

@@ -35,7 +35,7 @@ class AuthStandIn:
     down: bool = False
     """Answer 503 to every call except the JWKS."""
     holds_responses: bool = False
-    """Answer no call except the JWKS until this is False again."""
+    """Answer no call except the JWKS and usage reports until this is False again."""
     handles: set[str] = field(default_factory=set)
     """Hashes of the handles whose sessions are live."""
     refresh_tokens: set[str] = field(default_factory=lambda: {"good-refresh"})

@@ -51,7 +51,7 @@ class WebSocketService:
         accepted.over.set()
 
     def last(self) -> AcceptedConnection:
-        """Wait for a connection and return the newest one; the handshake completes before it is listed."""
+        """Return the newest connection; wait for one, because it is listed only after its handshake."""
         deadline = time.monotonic() + WAIT
         while not self.connections and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -58,12 +58,12 @@ class Peers:
         return connection, service
 
     async def exchange(
-        self, connection: UpstreamConnection, service: socket.socket, kind: str, trailing: bytes = b""
+        self, connection: UpstreamConnection, service: socket.socket, kind: str, surplus: bytes = b""
     ) -> None:
-        """Send one request on the connection, answer it, and release it; `trailing` bytes follow the response."""
+        """Send one request on the connection, answer it, and release it; `surplus` bytes follow the response."""
         start(connection, "HEAD" if kind == "HEAD" else "GET")
         assert await self.loop.sock_recv(service, 4096)
-        service.send(RESPONSES[kind] + trailing)
+        service.send(RESPONSES[kind] + surplus)
         await connection.wait_for_head(WAIT)
         while not connection.complete:
             await connection.read_body(WAIT)
@@ -208,7 +208,7 @@ def test_after_an_unexpected_body_no_connection_is_reused_after_a_bodiless_respo
         quarantined, other_service = await peers.connect()
         await peers.exchange(quarantined, other_service, kind)
         if moment == "with the response":
-            await peers.exchange(first, service, kind, trailing=b"hello")
+            await peers.exchange(first, service, kind, surplus=b"hello")
         elif moment == "after the response":
             await peers.exchange(first, service, kind)
             service.send(b"hello")

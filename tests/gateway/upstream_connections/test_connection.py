@@ -82,7 +82,7 @@ def test_a_request_is_not_retried_after_the_first_byte_of_its_response(
 
 
 @pytest.mark.parametrize(
-    "trailing",
+    "surplus",
     [
         ok(b"not asked for"),
         b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nnot ",
@@ -94,11 +94,11 @@ def test_a_request_is_not_retried_after_the_first_byte_of_its_response(
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_bytes_after_a_response_reach_no_client(
-    gateway: RunningGateway, upstream: RawUpstream, trailing: bytes, method: str
+    gateway: RunningGateway, upstream: RawUpstream, surplus: bytes, method: str
 ) -> None:
     """No further request is sent on their connection, whether they are a whole response or a part of one."""
     first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (0 if method == "HEAD" else 2)
-    upstream.begin(answering(first + (b"" if method == "HEAD" else b"ok") + trailing))
+    upstream.begin(answering(first + (b"" if method == "HEAD" else b"ok") + surplus))
     with gateway.connect() as client:
         assert client.request(f"{method} /public/1 HTTP/1.1", "Host: h").status == 200
         upstream.begin_answering(answering(ok(b"mine")))

@@ -136,8 +136,8 @@ def test_idle_connections_beyond_the_maximum_are_closed_after_a_second(upstream:
     run_with_pool(upstream, test, max_connections=MAX_KEEPALIVE_CONNECTIONS + 8)
 
 
-def test_a_connection_beyond_its_maximum_age_carries_no_further_request(upstream: RawUpstream) -> None:
-    """A busy connection closes at the end of its exchange, and an idle one at its keep-alive expiry."""
+def test_a_busy_connection_beyond_its_maximum_age_closes_after_its_exchange(upstream: RawUpstream) -> None:
+    """An idle connection beyond its age closes at its keep-alive expiry."""
 
     async def test(pool: ConnectionPool) -> None:
         now = loop_time()

@@ -1,4 +1,4 @@
-"""Connecting to one of several addresses (RFC 8305): the first connection is used, the others are kept or closed."""
+"""Connecting to one of several addresses (RFC 8305): the first connection is used, the others are kept."""
 
 import asyncio
 from collections.abc import Collection
@@ -91,8 +91,8 @@ def test_an_address_at_max_connections_is_replaced_by_another(upstream: RawUpstr
     asyncio.run(test())
 
 
-def test_the_attempts_of_a_cancelled_request_are_kept_or_cancelled(upstream: RawUpstream) -> None:
-    """They continue after the client has disconnected, and `close` cancels them."""
+def test_the_attempts_of_a_cancelled_request_continue_until_close(upstream: RawUpstream) -> None:
+    """A request is cancelled when its client disconnects; `close` cancels the attempts."""
 
     async def test() -> None:
         pools = pools_at(upstream, 2)

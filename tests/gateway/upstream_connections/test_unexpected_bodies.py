@@ -95,15 +95,15 @@ def test_no_client_gets_the_bytes_after_another_clients_response(
         assert [wrong for each in clients.map(send_many, range(4)) for wrong in each] == []
 
 
-@pytest.mark.parametrize("trailing", [b"\r\n", b"\n", b"0\r\n\r\n", b"H", b"hello", INJECTED])
+@pytest.mark.parametrize("surplus", [b"\r\n", b"\n", b"0\r\n\r\n", b"H", b"hello", INJECTED])
 @pytest.mark.parametrize("kind", RESPONSES)
 def test_bytes_after_a_response_close_its_connection(
-    gateway: RunningGateway, upstream: RawUpstream, kind: str, trailing: bytes
+    gateway: RunningGateway, upstream: RawUpstream, kind: str, surplus: bytes
 ) -> None:
     """Even an empty line, and bytes that a parser reads as the end of a chunked body."""
 
     async def script(conversation: Conversation) -> None:
-        await conversation.write(RESPONSES[kind] + trailing)
+        await conversation.write(RESPONSES[kind] + surplus)
 
     upstream.begin(script)
     with RawClient(gateway.port) as client:

@@ -1,4 +1,4 @@
-"""Requests that are ready in one iteration of the event loop are written together at its end."""
+"""Requests that are ready in one iteration of the event loop are written together in the next one."""
 
 import asyncio
 from typing import cast
@@ -33,7 +33,7 @@ class Connection:
     request_written = False
 
 
-def test_requests_of_one_iteration_are_written_at_its_end_in_order() -> None:
+def test_requests_of_one_iteration_are_written_together_in_order() -> None:
     written: list[tuple[str, bytes]] = []
 
     async def test() -> None:
