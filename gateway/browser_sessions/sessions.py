@@ -86,7 +86,8 @@ class BrowserSessions:
     ) -> tuple[str, SessionGrant]:
         """Log in and return the new session's handle and grant. The session of the handle `replaces` ends.
 
-        Raises LoginRefused with the auth service's refusal, or Refused(503) if the auth service is unavailable.
+        Raises LoginRefused with the auth service's refusal; Refused: 502 if the auth service rejects this gateway,
+        503 if it is unavailable.
         """
         handle = secrets.token_urlsafe(32)
         status, body, retry_after = await self._call(
@@ -113,7 +114,8 @@ class BrowserSessions:
     async def get_grant(self, handle: str) -> SessionGrant:
         """Return the grant of `handle`, from memory or by an exchange that all concurrent callers share.
 
-        Raises Refused: 401 if the session has ended, 503 if the auth service is unavailable.
+        Raises Refused: 401 if the session has ended, 502 if the auth service rejects this gateway, 503 if it is
+        unavailable.
         """
         now = self._clock()
         cached = self._grants.get(handle)
@@ -127,7 +129,7 @@ class BrowserSessions:
         return await self._exchanges.do(handle, lambda: self._exchange(handle))
 
     async def log_out(self, handle: str) -> None:
-        """End the session of `handle`, if there is one. Raises Refused(503) if the auth service did not end it."""
+        """End the session of `handle`, if there is one. Raises Refused(502 or 503) if the auth service did not."""
         self._grants.pop(handle, None)
         status, *_ = await self._call(END_PATH, {"handle_hash": _hash(handle)})
         if status != 204:
@@ -228,6 +230,6 @@ def _expiry(access: str) -> float:
 
 
 def _log_failure(task: asyncio.Task[SessionGrant]) -> None:
-    # A warning only: the cached token is still valid, and the next request tries again.
+    # A warning only: no request waits for this exchange, and the next request starts another one.
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("session_token_renewal_failed", error=str(error) or type(error).__name__)

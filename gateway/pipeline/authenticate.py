@@ -18,7 +18,7 @@ class AuthenticateStage:
         self._token_verifier = token_verifier
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
-        """Return the principal of `request`. Raises Refused: 400 for credentials of two kinds, 401, 403, 503."""
+        """Return the principal of `request`. Raises Refused: 400 for conflicting credentials, 401, 403, 502, 503."""
         return self.choose(request, credentials).authenticate(request, credentials)
 
     def choose(self, request: Request, credentials: Credentials) -> Authenticator:

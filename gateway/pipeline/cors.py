@@ -1,6 +1,6 @@
 """CORS: the gateway decides for all services which origins may read a response.
 
-A preflight never reaches a service, and its response is the same for every path. CORS fields of a service are dropped
+The gateway answers every preflight; no service gets one. CORS fields of a service are dropped
 (gateway/http/response_headers.py). `*` is never sent, since requests may carry credentials (Fetch, 3.2.5).
 """
 
@@ -22,12 +22,12 @@ EXPOSED = (
     b"X-Access-Token, X-Refresh-Token, X-Request-Id, Retry-After, RateLimit, RateLimit-Policy, WWW-Authenticate,"
     b" Location"
 )
-"""Fields of the gateway that pages of an allowed origin may read in every response."""
+"""Fields that pages of an allowed origin may read in every response."""
 
 MAX_CACHED_ORIGINS = 1_000
 
 _MAX_KEY_LENGTH = 300
-"""Characters of an Origin value in a cache key. No longer value is a valid origin, so its end does not matter."""
+"""Origin values are cut to this many characters in the cache. All valid origins are shorter."""
 
 _log = structlog.get_logger("cors")
 
@@ -74,8 +74,8 @@ class Cors:
     def preflight_headers(self, request: Request, methods: Collection[str]) -> HeaderList:
         """Return the header fields of the response to a preflight; its status is 204.
 
-        `methods` are those of the path's routes. If it is empty, the response names all methods, because a preflight
-        must not reveal which paths have a route. Raises Refused: 403 if the origin is not allowed, 400, 431.
+        `methods` are those of the path's routes; empty stands for all methods, for a path without a route. The caller
+        adds the fields of `cors_lines`. Raises Refused: 403 if the origin is not accepted, 400, 431.
         """
         read_request_fields(request.headers, request.http_version, self._request_limits)
         origin, own = request.header(b"origin") or "", own_origin(request.scheme, request.header(b"host"))

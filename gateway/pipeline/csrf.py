@@ -2,7 +2,8 @@
 
 An origin is accepted if it is the gateway's own or one of ALLOWED_ORIGINS; any other origin is foreign. A page of a
 foreign origin can make a browser send a request with the cookie, but it can neither add a custom header nor forge
-Origin or Sec-Fetch-Site. So unsafe methods need a custom header, and one of these two.
+Origin or Sec-Fetch-Site. So unsafe methods need a custom header, and an accepted Origin or, without an Origin,
+`Sec-Fetch-Site: same-origin`.
 """
 
 from contract.problems import Refused

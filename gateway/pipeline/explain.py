@@ -1,6 +1,6 @@
 """Explain the routes in text: the whole table, and how one request would be decided.
 
-It calls the same functions as the gateway, so that explanation and decision cannot differ.
+The functions of the gateway check the target and the roles. Header fields, bodies and rate limits are not checked.
 """
 
 from collections.abc import Iterable, Sequence

@@ -63,8 +63,8 @@ def logged_request(original: Request) -> Request:
 def response_headers(admitted: AdmittedRequest) -> list[Field]:
     """Return the header fields of the 200: the identity for the service, and refreshed tokens for the client.
 
-    Every identity field is present, on a public route with an empty value: a proxy that copies them overwrites
-    fields of the same names that the client has sent.
+    Every identity field is present, with an empty value if the service gets no identity: a proxy that copies them
+    overwrites fields of the same names that the client has sent.
     """
     lines = (line.partition(b": ") for line in admitted.identity_lines.split(b"\r\n") if line)
     values = {name.lower(): value for name, _, value in lines}

@@ -41,7 +41,7 @@ class CredentialForwarding:
         self._peer_secret = peer_secret
 
     def choose(self, request: Request, credentials: Credentials, route: Route) -> Suspendable[ForwardedCredentials]:
-        """Return the credentials to forward. Raises Refused: 400, 403, 503.
+        """Return the credentials to forward. Raises Refused: 400, 403, 502, 503.
 
         The session cookie is never forwarded. Invalid credentials are refused by the auth service, not here.
         """

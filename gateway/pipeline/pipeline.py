@@ -70,7 +70,7 @@ class AdmittedRequest(NamedTuple):
     is_websocket: bool
     """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
     principal: Principal | None = None
-    """The authenticated client. None on a public route, unless the gateway sends its token to the auth service."""
+    """The authenticated client. None on a public route, unless the gateway chose its token for the auth service."""
     response_headers: HeaderTuple = ()
     """Fields for the response: the rate limits, and the Set-Cookie that clears the cookie of an ended session."""
 
@@ -115,7 +115,8 @@ class Pipeline:
     def admit(self, request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
         """Admit `request`, and return what is forwarded of it. Raises Refused.
 
-        `is_forwarded` is False for forward-auth: the proxy forwards the request, so the gateway redeems no ticket.
+        `is_forwarded` is False for forward-auth: the proxy forwards the request, so the gateway redeems no ticket and
+        chooses no credentials for the auth service.
         """
         head = request.cached_head
         matched = self._matched.get(head) if head is not None else None
@@ -187,7 +188,7 @@ class Pipeline:
     def _match(self, request: Request, *, with_tickets: bool) -> tuple[MatchedRequest, Credentials]:
         """Match `request`, and return the result and the request's credentials. Raises Refused.
 
-        The result is cached if the head of `request` is, and if it has no credentials besides a Bearer token.
+        The result is cached if the head of `request` is, and if no credentials but a Bearer token are in it.
         """
         route, fields = self._read(request)
         query, tickets = split_tickets(request, route) if with_tickets else (request.query, ())

@@ -18,7 +18,7 @@ from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 @dataclass(frozen=True, slots=True)
 class HeadTemplate:
-    """The part of an upstream request's head that is equal for all clients. It contains no credentials."""
+    """The part of an upstream request's head that all requests with one cached head share. It has no credentials."""
 
     request_line: bytes
     host_line: bytes | None

@@ -1,7 +1,7 @@
 """Refuse ambiguous request targets, which the gateway and a service could read differently.
 
-The path that is matched and authorized must be the path that the service reads, byte for byte. So every path that
-some server decodes, normalizes or truncates is refused, not corrected (RFC 9112 11.2).
+The path that is matched and authorized must be the path that the service reads. So a path that servers decode,
+normalize or truncate in different ways is refused, and never corrected (RFC 9112 3.2).
 """
 
 import re
@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes
 from contract.problems import Refused
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 
-# Refused: everything but visible ASCII, backslash, `;` (some servers cut off path parameters), empty and dot
-# segments, and percent-escapes of separators (%2f %5c), of %00 %2e and control characters, and of unreserved
-# characters (so that /%61dmin is not matched as another route than /admin).
+# Refused: bytes outside visible ASCII; backslash, `#`, and `;` (some servers cut off path parameters); empty and dot
+# segments; malformed percent-escapes; and percent-escapes of separators (%2f %5c %3b), of control characters, and of
+# unreserved characters (so that /%61dmin is not matched as another route than /admin).
 _AMBIGUOUS = re.compile(
     rb"[^\x21-\x7e]|[\\;#]|//|/\.{1,2}(?=/|$)"
     rb"|%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|2[DdEeFf]|3[0-9Bb]|4[1-9A-Fa-f]|5[0-9AaCcFf]|6[1-9A-Fa-f]|7[0-9AaEeFf])"

@@ -41,7 +41,7 @@ class Slot:
         self._queue: ConcurrencyQueue | None = queue
 
     def release(self) -> None:
-        """Release the slot, for the request that has waited longest."""
+        """Pass the slot to the request that has waited longest, or free it if no request waits."""
         queue, self._queue = self._queue, None
         if queue is not None:
             queue.release_one()
@@ -115,7 +115,7 @@ class ConcurrencyQueue:
         self.in_use -= 1
 
     def _busy(self) -> Refused:
-        # A full queue is served within about `max_wait` seconds, so an earlier retry would be refused again.
+        # Every queued request is served or refused within `max_wait` seconds; until then the queue may still be full.
         seconds = ceil(self._limit.max_wait) if self._limit.queue else 1
         return Refused("route_busy", retry_after=jittered_retry_after(seconds))
 

@@ -19,7 +19,7 @@ from gateway.suspendable import Suspendable, run, wait_for
 
 
 class RateLimiter:
-    """The rate limits of one worker. `client` is a client's IP address; `subject` is empty on a public route."""
+    """The rate limits of one worker. `client` is an IP address; `subject` is empty for an anonymous client."""
 
     def __init__(self, counters: SharedCounters, clock: Clock) -> None:
         self._counters = counters
@@ -37,7 +37,7 @@ class RateLimiter:
             raise _refusal(counters, exhausted, now)
 
     def admit_identity(self, limits: Sequence[RateLimit], client: str, subject: str) -> Suspendable[HeaderTuple]:
-        """Count an authenticated request under the identity limits among `limits`. Return the RateLimit fields.
+        """Count a request under the identity limits among `limits` if it has a subject. Return the RateLimit fields.
 
         Raises Refused(429) if one of them is exhausted; then the request no longer counts under the address limits.
         """

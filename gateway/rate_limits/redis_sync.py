@@ -31,7 +31,7 @@ BATCH = 100
 """Maximum counters in one batch, which takes about 4 ms of the event loop."""
 
 REPORTED_DIVISOR = 50
-"""A counter is sent once this worker has counted 1/50 of the limit: less than it may admit without Redis."""
+"""A counter is sent once this worker has counted 1/50 of the limit since it last sent it."""
 
 MAX_PENDING = 100_000
 """Maximum counters that wait to be sent; further ones are counted in this worker only."""

@@ -12,10 +12,11 @@ from gateway.bounded_cache import BoundedCache
 from gateway.routing.routes import RateLimit
 
 MAX_KEYS = 100_000
-"""Maximum keys in memory for one limit and window, 260 bytes each. An evicted key continues from the sum in Redis."""
+"""Maximum keys in memory for one limit and window, 260 bytes each. An evicted key starts again at zero, until its new
+counter gets the sum from Redis."""
 
 LOCAL_DIVISOR = 10
-"""A worker admits 1/10 of the remaining requests without Redis. So ten workers or fewer cannot exceed a limit.
+"""A worker admits 1/10 of the remaining requests without Redis. So a limit is exceeded by at most 1/10 per worker.
 With limits under ten, it calls Redis for each request."""
 
 

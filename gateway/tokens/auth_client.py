@@ -1,4 +1,4 @@
-"""The gateway's own calls to the auth service, over the connection pool that requests use."""
+"""The gateway's own calls to the auth service, over a connection pool of their own."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,6 +15,7 @@ from gateway.upstream_connections.errors import Unreachable, UpstreamFailed
 from gateway.upstreams.balancer import Balancer
 from gateway.upstreams.identity_rejections import IdentityRejections
 
+_MAX_IDLE_SECONDS = 1.0
 _CONNECT_SECONDS = 1.0
 _READ_SECONDS = 3.0
 _TOTAL_SECONDS = 5.0
@@ -53,7 +54,7 @@ class PeerRejected(OSError):
 
 
 class AuthClient:
-    """Calls the auth service, with peer tokens signed by `secret`. Every call ends within eleven seconds."""
+    """Calls the auth service. A POST has a peer token, signed by `secret`. Every call ends within eleven seconds."""
 
     def __init__(
         self, balancer: Balancer, secret: str, clock: Clock, *, queue_seconds: float = QUEUE_SECONDS
@@ -63,7 +64,7 @@ class AuthClient:
         self._call_slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
         self._secret = secret
         self._clock = clock
-        self._rejections = IdentityRejections("peer_rejected", clock)
+        self._rejections = IdentityRejections("peer_rejected", balancer.now)
 
     async def get(self, path: str) -> bytes:
         """Return the body at `path`. Raises OSError unless the status is 200."""
@@ -102,7 +103,7 @@ class AuthClient:
         sent_at = balancer.now()
         try:
             pool = balancer.choose()
-            connection = pool.take_idle(loop.time(), 1)
+            connection = pool.take_idle(loop.time(), _MAX_IDLE_SECONDS)
             if connection is None:
                 pool, connection = await balancer.connect(pool, _CONNECT_SECONDS)
         except (Unreachable, Refused) as error:

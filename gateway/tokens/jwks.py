@@ -1,4 +1,4 @@
-"""Read a JWKS document (RFC 7517 section 5): the public keys that may sign access tokens."""
+"""Read a JWKS document (RFC 7517 section 5): the public keys that verify access tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def read_jwks(document: bytes) -> Mapping[str, jwt.PyJWK]:
 
 
 def _read_key(entry: object) -> jwt.PyJWK | None:
-    """Return the key of a JWKS entry. None if the entry is malformed, a private key, or not for signatures."""
+    """Return the key of a JWKS entry. None if it is malformed, private, or not for a signature in ALGORITHMS."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
         return None
     if not isinstance(entry.get("alg"), str) or entry["alg"] not in ALGORITHMS or entry.get("use", "sig") != "sig":

@@ -31,7 +31,7 @@ class FreshTokens:
         return tuple((name.lower().encode(), value.encode()) for name, value in self.to_headers().items())
 
     def add_to(self, refused: Refused) -> None:
-        """Add the headers to a refusal: the client's old refresh token is used, so it needs the new one."""
+        """Add the headers to a refusal: the client needs them, because its refresh token has been replaced."""
         refused.headers = {**refused.headers, **self.to_headers()}
 
 

@@ -38,7 +38,10 @@ _log = structlog.get_logger("revocation_feed")
 
 
 class RevocationFeed:
-    """Reads the whole stream at the start, then new entries, and the whole stream again after every outage."""
+    """Reads the whole stream at the start, then new entries, and the whole stream again after every outage.
+
+    It is current when the stream has been read to its end and no completeness query is open.
+    """
 
     def __init__(self, redis: "Redis", revocations: Revocations, clock: Clock) -> None:
         self._redis = redis
@@ -46,7 +49,7 @@ class RevocationFeed:
         self._clock = clock
         self._last_id = "0"
         self._current_at: float | None = None
-        """When the stream was last read to its end, with no completeness query open."""
+        """When the feed was last current, in seconds since the epoch."""
         self._is_at_end = False
         """Whether the stream was read to its end since the last outage."""
         self._open_query = self._new_query()
@@ -54,16 +57,16 @@ class RevocationFeed:
 
     @property
     def loaded(self) -> bool:
-        """Return whether the stream was read to its end at least once."""
+        """Return whether the feed was current at least once."""
         return self._current_at is not None
 
     def check(self) -> None:
-        """Raise LookupError if the stream was never read to its end (readiness check)."""
+        """Raise LookupError if the feed was never current (readiness check)."""
         if not self.loaded:
             raise LookupError("the revocation feed has not been read to its end yet")
 
     def age(self, now: float) -> float:
-        """Return the seconds since the stream was last read to its end; infinity before the first time."""
+        """Return the seconds since the feed was last current; infinity before the first time."""
         return float("inf") if self._current_at is None else max(0.0, now - self._current_at)
 
     async def follow(self) -> None:
@@ -111,7 +114,7 @@ class RevocationFeed:
         return secrets.token_hex(16) if self._revocations.fail_closed else ""
 
     async def _send_query(self) -> None:
-        """Send the completeness query. It is sent again with each read, because Redis can lose it."""
+        """Send the completeness query. It is sent again with each read: Redis or the auth service can lose it."""
         await self._redis.sadd(COMPLETENESS_QUERIES, self._open_query)
         await self._redis.expire(COMPLETENESS_QUERIES, COMPLETENESS_QUERY_TTL)
 

@@ -2,7 +2,7 @@
 
 Failure policy: while Redis is unavailable, no new revocations arrive and known ones stay in force. With
 REVOCATION_FAIL=open (the default) requests are still served, so a missed revocation takes effect when the access
-token expires. With REVOCATION_FAIL=closed requests get 503 once the feed was last read to its end more than
+token expires. With REVOCATION_FAIL=closed requests get 503 if revocation_feed.py was last current more than
 MAX_FEED_AGE_SECONDS ago. They do not get 401, because the client would drop a valid token.
 """
 
@@ -13,7 +13,7 @@ from contract.problems import Refused
 from contract.revocation import SESSION, SUBJECT, Kind, Revocation
 
 MAX_FEED_AGE_SECONDS = 5.0
-"""Time since the feed was last read to its end after which REVOCATION_FAIL=closed answers 503."""
+"""Time since the feed was last current after which REVOCATION_FAIL=closed answers 503."""
 
 MAX_EVICTIONS = 2_000
 """Maximum entries that one eviction deletes: more than a feed page adds. It takes some milliseconds."""

@@ -1,7 +1,7 @@
 """The public keys that verify access tokens: the auth service's JWKS, cached.
 
 Failure policy: while the auth service is unreachable, the last valid JWKS stays in use. Without any JWKS, a request
-with an access token gets 503 and not 401, because the token may be valid.
+with a well-formed access token gets 503 and not 401, because the token may be valid.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class VerificationKeys:
         return await self._refreshes.do("jwks", self._refresh)
 
     async def keep_fresh(self) -> None:
-        """Fetch the JWKS at once, and then every `max_age` seconds, until cancelled."""
+        """Fetch the JWKS at once, then every `max_age` seconds, and each second after a failure, until cancelled."""
         while True:
             fetched = await self.refresh()
             await asyncio.sleep(self._max_age if fetched else _RETRY_SECONDS)

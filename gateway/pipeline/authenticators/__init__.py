@@ -1,1 +1,1 @@
-"""Ways to authenticate a client: one file each, in the order of precedence of registry.py."""
+"""Ways to authenticate a client, one file each. registry.py has their order of precedence."""

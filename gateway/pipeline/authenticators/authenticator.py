@@ -18,4 +18,4 @@ class Authenticator(Protocol):
         """
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
-        """Return the principal. Raises Refused: 400, 401, 403, 503."""
+        """Return the principal. Raises Refused: 400, 401, 403, 502, 503."""

@@ -43,7 +43,7 @@ class SessionCookieAuthenticator:
         return bool(credentials.session_cookies) and not is_bearer(credentials.authorization)
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
-        """Return the principal of the session. Raises Refused: 400 for two session cookies, 401, 403, 503."""
+        """Return the principal of the session. Raises Refused: 400 for two session cookies, 401, 403, 502, 503."""
         try:
             handle = session_handle(credentials.session_cookies) or ""
         except InvalidHandle as error:
@@ -79,7 +79,7 @@ class SessionCookieAuthenticator:
         return (await run(self._authenticate_handle(handle))).claims
 
     async def granted(self, handle: str) -> SessionGrant:
-        """Return the grant of `handle` if a request with it would be admitted. Raises Refused: 401, 503."""
+        """Return the grant of `handle` if a request with it would be admitted. Raises Refused: 401, 502, 503."""
         granted = await self._sessions.get_grant(handle)
         await run(self._verify(handle, granted))
         return granted
