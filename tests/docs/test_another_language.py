@@ -66,14 +66,14 @@ def node_packages() -> Path:
 
 
 def assertions() -> dict[str, str]:
-    """Return assertions by what is special about them. Most of them are invalid."""
+    """Return test assertions, each with a name for its case. Most of them are invalid."""
     now, signer = time.time(), assertion_signer(SECRET)
 
-    def made(at: float = now, lifetime: int = 60, audience: str = "reports", secret: str = SECRET) -> str:
+    def signed(at: float = now, lifetime: int = 60, audience: str = "reports", secret: str = SECRET) -> str:
         return sign(ANN, signer=assertion_signer(secret), audience=audience, now=at, lifetime=lifetime)
 
-    def changed(part: int, old: str, new: str) -> str:
-        parts = made().split(".")
+    def altered(part: int, old: str, new: str) -> str:
+        parts = signed().split(".")
         plain = _decoded(parts[part])
         assert old in plain
         parts[part] = _encoded(plain.replace(old, new))
@@ -81,25 +81,25 @@ def assertions() -> dict[str, str]:
         return ".".join((*parts[:2], _encoded(signature)))
 
     return {
-        "good": made(),
-        "half a minute old": made(now - 30),
-        "from a clock that is ahead": made(now + 5),
-        "from the future": made(now + 30),
-        "too old": made(now - 61),
-        "expired within the leeway": made(now - 35, 30),
-        "expired": made(now - 45, 30),
-        "of another audience": made(audience="notes"),
-        "of another key": made(secret=SECRET[::-1]),
-        "of an access token's type": changed(0, "identity+jwt", "at+jwt"),
-        "of another version": changed(1, '"ver":1', '"ver":2'),
-        "of another issuer": changed(1, "sallyport-gateway", "somebody"),
-        "of no subject": changed(1, '"sub"', '"bus"'),
-        "for several audiences": changed(1, '"aud":"reports"', '"aud":["reports"]'),
-        "without an end": changed(1, '"exp"', '"pxe"'),
-        "unsigned": changed(0, "HS256", "none").rpartition(".")[0] + ".",
-        "two of them": f"{made()},{made()}",
-        "no token": "me",
-        "nothing": "",
+        "valid": signed(),
+        "half a minute old": signed(now - 30),
+        "from a clock that is 5 seconds ahead": signed(now + 5),
+        "from a clock that is 30 seconds ahead": signed(now + 30),
+        "too old": signed(now - 61),
+        "expired within the leeway": signed(now - 35, 30),
+        "expired": signed(now - 45, 30),
+        "for another audience": signed(audience="notes"),
+        "signed with another key": signed(secret=SECRET[::-1]),
+        "with the type of an access token": altered(0, "identity+jwt", "at+jwt"),
+        "of another version": altered(1, '"ver":1', '"ver":2'),
+        "of another issuer": altered(1, "sallyport-gateway", "somebody"),
+        "without a subject": altered(1, '"sub"', '"bus"'),
+        "for several audiences": altered(1, '"aud":"reports"', '"aud":["reports"]'),
+        "without an expiry": altered(1, '"exp"', '"pxe"'),
+        "unsigned": altered(0, "HS256", "none").rpartition(".")[0] + ".",
+        "two assertions, joined by a comma": f"{signed()},{signed()}",
+        "not a JWT": "me",
+        "empty": "",
     }
 
 
@@ -139,7 +139,7 @@ def assert_agrees_with_our_verifier(command: list[str], folder: Path) -> None:
     results = results_of(command, folder, presented)
     subjects = {name: claims["sub"] if isinstance(claims, dict) else None for name, claims in results.items()}
     assert subjects == {name: subject_of(assertion) for name, assertion in presented.items()}
-    valid = results["good"]
+    valid = results["valid"]
     assert isinstance(valid, dict)
     assert (valid["sid"], valid["email"], valid["roles"]) == (ANN.session, ANN.email, "staff user")
 

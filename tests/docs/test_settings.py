@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
 ROUTES_PAGE = ROOT / "docs" / "routes.md"
 SERVICES = {"Gateway": "gateway", "Auth service": "auth_service", "Resource service": "resource_service"}
-OF_THE_STACK = {"DATA_DIR", "GATEWAY_PORT", "RESOURCE_URL", "AUTH_URL"}
+STACK_VARIABLES = {"DATA_DIR", "GATEWAY_PORT", "RESOURCE_URL", "AUTH_URL"}
 
 
 def variables_of(package: str) -> set[str]:
@@ -36,13 +36,13 @@ def documented(section: str) -> set[str]:
 
 @pytest.mark.parametrize("section", SERVICES)
 def test_each_service_and_its_page_name_the_same_variables(section: str) -> None:
-    shared = documented("Every process") | OF_THE_STACK
+    shared = documented("Every process") | STACK_VARIABLES
     read, named = variables_of(SERVICES[section]) - shared, documented(section) - shared
     assert not read - named, f"docs/settings.md, {section}: add a row for each of these"
     assert not named - read, f"docs/settings.md, {section}: no process reads these, remove their rows"
 
 
-def examples_of_every_key() -> str:
+def example_of_every_key() -> str:
     """Return the example at the end of the routes page."""
     section = ROUTES_PAGE.read_text(encoding="utf-8").split("\n## An example of every key\n", 1)[1]
     (example,) = re.findall(r"```toml\n(.*?)```", section, re.DOTALL)
@@ -50,7 +50,7 @@ def examples_of_every_key() -> str:
 
 
 def test_the_example_of_every_key_is_a_valid_routes_file(tmp_path: Path) -> None:
-    example = examples_of_every_key()
+    example = example_of_every_key()
     (tmp_path / "reports.secret").write_text(secrets.token_hex(32))
     authority = Authority(tmp_path, "internal-ca")
     gateway = authority.issue("gateway")

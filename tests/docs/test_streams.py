@@ -1,4 +1,4 @@
-"""The page of docs/streams.md resumes its event stream where it ended."""
+"""The JavaScript of docs/streams.md resumes its event stream after the last event that it received."""
 
 import json
 import shutil
@@ -12,50 +12,50 @@ from tests.docs.code_blocks import code_block
 PAGE = "docs/streams.md"
 
 BEFORE = """
-const said = [], waits = [];
-let access = "old", answers = [];
+const calls = [], waits = [];
+let access = "old", responses = [];
 globalThis.fetch = async (path, { headers }) => {
-  said.push(`ticket ${headers.Authorization}`);
-  const answer = answers.shift();
-  if (answer instanceof Error) throw answer;
-  return answer;
+  calls.push(`ticket ${headers.Authorization}`);
+  const response = responses.shift();
+  if (response instanceof Error) throw response;
+  return response;
 };
 globalThis.EventSource = class {
-  constructor(url) { said.push(url); globalThis.events = this; }
+  constructor(url) { calls.push(url); globalThis.events = this; }
   addEventListener(type, listener) { this.created = listener; }
-  close() { said.push("closed"); }
+  close() { calls.push("closed"); }
 };
 globalThis.setTimeout = (again, milliseconds, ...values) => {
   waits.push(milliseconds);
   queueMicrotask(() => again(...values));
 };
-const show = (note) => said.push(note.title);
+const show = (note) => calls.push(note.title);
 const logIn = async () => { access = "new"; };
 const ticket = (ticket) => Response.json({ ticket });
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 """
-"""Code before the page's: a network with prepared responses, and a clock that does not wait."""
+"""Runs before the code of the page: simulated fetch and EventSource, prepared responses, timers without delay."""
 
-SCENES = """
-answers = [ticket("t1")];
+SCENARIO = """
+responses = [ticket("t1")];
 await subscribe();
 events.created({ lastEventId: "7", data: '{"title": "seventh"}' });
-answers = [new TypeError("Failed to fetch"), new Response("", { status: 503, headers: { "Retry-After": "5" } }),
+responses = [new TypeError("Failed to fetch"), new Response("", { status: 503, headers: { "Retry-After": "5" } }),
            new Response("", { status: 401 }), ticket("t2")];
 events.onerror();
-for (let turns = 0; turns < 20; turns++) await turn();
-console.log(JSON.stringify({ said, waits }));
+for (let turns = 0; turns < 20; turns++) await nextTurn();
+console.log(JSON.stringify({ calls, waits }));
 """
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_the_page_reconnects_after_an_outage_a_refusal_and_an_expired_token(tmp_path: Path) -> None:
+def test_the_code_reconnects_after_an_outage_a_refusal_and_an_expired_token(tmp_path: Path) -> None:
     program = tmp_path / "page.mjs"
-    program.write_text(BEFORE + code_block(PAGE, "js") + SCENES, encoding="utf-8")
+    program.write_text(BEFORE + code_block(PAGE, "js") + SCENARIO, encoding="utf-8")
     ran = subprocess.run(["node", program], capture_output=True, text=True, timeout=30, check=False)
     assert ran.stderr == ""
     assert json.loads(ran.stdout) == {
-        "said": [
+        "calls": [
             "ticket Bearer old",
             "/api/notes/events?ticket=t1&last_event_id=",
             "seventh",
