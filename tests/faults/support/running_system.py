@@ -16,7 +16,7 @@ from redis import Redis
 
 from stack.address import Address, Port, UnixSocket
 from stack.embedded_redis import find_server, redis_command
-from stack.plan import Plan, make_plan
+from stack.plan import ROOT, Plan, make_plan
 from stack.processes.readiness import http_problem, redis_problem, wait_for_readiness
 from stack.secrets_files import make_secrets
 from stack.settings import read_settings
@@ -123,6 +123,17 @@ class RunningSystem:
             yield process, f"http://127.0.0.1:{port}"
         finally:
             process.stop()
+
+    @contextmanager
+    def extra_gateway_with_routes(
+        self, name: str, more_routes: str, **environ: str
+    ) -> Iterator[tuple[ManagedProcess, str]]:
+        """Run one more gateway, whose routes file is the shipped one followed by `more_routes`."""
+        file = self.data_dir / f"{name}.routes.toml"
+        file.write_text((ROOT / "gateway" / "routes.toml").read_text() + more_routes)
+        secret = (self.data_dir / "notes.secret").read_text()
+        with self.extra_gateway(name, GATEWAY_ROUTES=str(file), IDENTITY_SECRET=secret, **environ) as started:
+            yield started
 
 
 @contextmanager

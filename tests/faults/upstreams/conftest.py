@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.plan import ROOT
 from tests.faults.support.managed_process import ManagedProcess
 from tests.faults.support.running_system import RunningSystem
 from tests.gateway.raw_upstream import RawUpstream
@@ -90,18 +89,13 @@ def gateway(
     service: RawUpstream,
     second_address: RawUpstream,
     down_port: int,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[ManagedProcess, str]]:
     """A gateway with these routes, and its URL."""
-    file = tmp_path_factory.mktemp("routes") / "routes.toml"
-    shipped = (ROOT / "gateway" / "routes.toml").read_text()
     routes = ROUTES.format(
         url=service.url, second_url=second_address.url, refusing_port=free_port(), down_port=down_port
     )
-    file.write_text(shipped + routes)
-    secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
-    with system.extra_gateway("scripted", GATEWAY_ROUTES=str(file), **secret) as (process, url):
-        yield process, url
+    with system.extra_gateway_with_routes("scripted", routes) as started:
+        yield started
 
 
 @pytest.fixture

@@ -56,14 +56,13 @@ def upstream() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def gateway(upstream: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def gateway(upstream: int) -> Iterator[str]:
     """The URL of a gateway with two workers and a route to the service."""
-    routes = tmp_path_factory.mktemp("routes") / "routes.toml"
-    routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=upstream))
-    with running_system(GATEWAY_WORKERS="2") as system:
-        secret = {"IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text()}
-        with system.extra_gateway("numbered", GATEWAY_ROUTES=str(routes), **secret) as (_, url):
-            yield url
+    with (
+        running_system(GATEWAY_WORKERS="2") as system,
+        system.extra_gateway_with_routes("numbered", ROUTES.format(port=upstream)) as (_, url),
+    ):
+        yield url
 
 
 class WrongResponse(AssertionError):

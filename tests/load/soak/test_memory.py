@@ -72,19 +72,16 @@ def gateway_with_quick_service(
     """Run a gateway with one worker, in front of a service that needs about 15 us per request."""
     port = free_port()
     (folder / "note.json").write_text('{"title": "A note", "body": "' + "x" * 150 + '"}')
-    (folder / "routes.toml").write_text((ROOT / "gateway" / "routes.toml").read_text() + ROUTES.format(port=port))
     command = [sys.executable, "-m", "tests.load.measuring.upstream", str(port), "0", str(folder / "note.json")]
     settings = {
-        "GATEWAY_ROUTES": str(folder / "routes.toml"),
         "GATEWAY_WORKERS": "1",
         "GATEWAY_KEEPALIVE": "600",
         "ACCESS_LOG": "off",
         "QUICK_SECRET": "q8Zr2mXv6bNc1tYw4kLp9sDf3gHj7aQe",
-        "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
     }
     with subprocess.Popen(command, cwd=ROOT) as service:
         try:
-            with system.extra_gateway(name, **settings) as started:
+            with system.extra_gateway_with_routes(name, ROUTES.format(port=port), **settings) as started:
                 yield started
         finally:
             service.terminate()

@@ -6,12 +6,10 @@ A lower SOAK_PIPELINES makes the test shorter; SOAK_SEED repeats a run with the 
 import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import uvloop
 
-from stack.plan import ROOT
 from tests.faults.support.figures import AddFigure
 from tests.faults.support.running_system import RunningSystem, running_system
 from tests.gateway.server.random_sequences import ROUTES, Outcome, send_all
@@ -37,24 +35,17 @@ def system() -> Iterator[RunningSystem]:
 
 
 def test_pipelines_leak_no_concurrency_slot_and_no_memory_and_log_no_error(
-    system: RunningSystem, tmp_path: Path, add_figure: AddFigure
+    system: RunningSystem, add_figure: AddFigure
 ) -> None:
     """Every request that the service handled got its response, and no other request got one."""
     service_port = free_port()
-    routes = tmp_path / "routes.toml"
-    ours = ROUTES.format(port=service_port, slots=SLOTS)
-    routes.write_text((ROOT / "gateway" / "routes.toml").read_text() + ours)
-    settings = {
-        "GATEWAY_ROUTES": str(routes),
-        "GATEWAY_WORKERS": "1",
-        "ACCESS_LOG": "off",
-        "IDENTITY_SECRET": (system.data_dir / "notes.secret").read_text(),
-    }
+    routes = ROUTES.format(port=service_port, slots=SLOTS)
+    settings = {"GATEWAY_WORKERS": "1", "ACCESS_LOG": "off"}
 
     def send_connections(port: int, seed: int, count: int) -> Outcome:
         return uvloop.run(send_all(port, service_port, seed, count, at_once=AT_ONCE, slots=SLOTS))
 
-    with system.extra_gateway("pipelines", **settings) as (process, url):
+    with system.extra_gateway_with_routes("pipelines", routes, **settings) as (process, url):
         port = int(url.rpartition(":")[2])
         began = time.monotonic()
         outcomes = [send_connections(port, SEED, WARM_UP)]
