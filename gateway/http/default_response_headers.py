@@ -1,7 +1,8 @@
-"""The header fields of every response, except Date. They are built once, when the worker starts.
+"""The header fields of every response, except Date and X-Request-Id. They are built once, when the worker starts.
 
-The gateway drops these fields from a service's response, so that each is sent once. Strict-Transport-Security is sent
-only to clients that use TLS (RFC 6797 7.2). It applies to the whole host, so the operator sets it, not a service.
+The gateway drops the fields in NAMES from a service's response, so that each is sent once. Strict-Transport-Security
+is sent only to clients that use TLS (RFC 6797 7.2). It applies to the whole host, so the operator sets it, not a
+service.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """Select the header fields of a request that are forwarded, and reject malformed ones.
 
-A field is forwarded if its name is plain and on none of the lists below. The action for each name is cached, so a
-known name costs one look-up.
+A field is forwarded if its name is plain, on none of the lists below and not spoofable. A spoofable field
+(spoofable_headers.py) is forwarded only on routes that list it in `forward_headers`. The action for each name is
+cached, so a known name costs one look-up.
 
 A plain name consists of letters, digits and `-`. CGI, WSGI and PHP give a service the same variable for `X-User-Id`,
 `X_User_Id` and `X.User.Id`. So a field whose name is not plain is forwarded only on routes that list it in
@@ -259,7 +260,7 @@ def _printable(name: bytes) -> str:
 
 
 def gateway_endpoint_fields(headers: HeaderList) -> HeaderList:
-    """Return the fields in `headers` that the gateway's own endpoints receive: actions FORWARD and READ."""
+    """Return the fields that the gateway's own endpoints receive: those with action FORWARD or READ, except Via."""
     visible = (FieldAction.FORWARD, FieldAction.READ)
     cookies = [value for name, value in headers if name == b"cookie"]
     if len(cookies) > 1:  # WSGI would join them with commas, which are valid in a cookie's value

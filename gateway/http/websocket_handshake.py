@@ -49,7 +49,7 @@ class Handshake:
         return base64.b64encode(hashlib.sha1(self.key + _GUID, usedforsecurity=False).digest())
 
     def is_accepted_by(self, fields: HeaderFields) -> bool:
-        """Return whether a 101 with these `fields` passes the client's checks (RFC 6455 4.1)."""
+        """Return whether a 101 with these `fields` has the right Sec-WebSocket-Accept and Upgrade (RFC 6455 4.1)."""
         accepts = [value for name, value in fields if name == b"sec-websocket-accept"]
         return accepts == [self.accept] and _has_token(fields, b"upgrade", b"websocket")
 

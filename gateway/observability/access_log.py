@@ -1,7 +1,7 @@
-"""The access log: one JSON line per request, written in chunks of about twenty lines.
+"""The access log: JSON lines, one per logged request, written in chunks of about twenty lines.
 
-A line is one f-string, because a record of a logging framework per request halves a worker's throughput. A line holds
-no header field and no query, and therefore no token.
+A line is one f-string, because a record of a logging framework per request halves a worker's throughput. A line
+holds no query and, apart from a refused Origin, no header field; therefore it holds no token.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from gateway.http.origin import printable
 from gateway.http.request import CachedHead, Request
 
 FLUSH_SECONDS = 0.25
-"""How long a line waits at most before it is written."""
+"""Longest time for which a line waits to be written."""
 
 CHUNK_BYTES = 4_096
-"""Largest size of one write: PIPE_BUF. Lines of several workers in one pipe do not mix within a write of this size.
+"""Largest size of a write of several lines: PIPE_BUF. Lines of several workers in one pipe do not mix within a write
+of this size.
 
 A full chunk is written at once. If all lines of FLUSH_SECONDS are written together, other requests are delayed: the
 p99 of a request with a valid token is 2.5 ms instead of 1.4 ms.

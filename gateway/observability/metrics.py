@@ -25,7 +25,7 @@ class Metrics:
         self._revocations = revocations
         self._clock = clock
         self.responses: Tally[int] = Tally()
-        """Responses by status since the last transfer; 0 stands for a response that was cut off."""
+        """Responses by status since the last transfer; 0 stands for a response that was cut off or not sent."""
         self.withheld_fields = 0
         """Request fields that were not forwarded because of their names, since the last transfer."""
         self.malformed: Tally[str] = Tally()
@@ -41,7 +41,8 @@ class Metrics:
         )
         self._malformed_requests = Counter(
             "sallyport_gateway_malformed_requests",
-            "Requests refused before parsing was complete: malformed HTTP or PROXY header, oversized or late head.",
+            "Requests refused before they were complete: malformed HTTP or PROXY header, oversized head, late head or"
+            " body.",
             ["code"],
             registry=self.registry,
         )
@@ -81,7 +82,7 @@ class Metrics:
         self._rate_limits_local.set(1 if is_local else 0)
 
     def count_malformed(self, status: int, code: str) -> None:
-        """Count a malformed request that was answered with `status` and the error `code`."""
+        """Count a malformed request by the response's `status` (0 if there is none) and the error `code`."""
         self.responses[status] += 1
         self.malformed[code] += 1
 

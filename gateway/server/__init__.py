@@ -1,1 +1,1 @@
-"""HTTP/1.1 on client connections: bytes in, requests out. Knows nothing of routes or tokens."""
+"""HTTP/1.1 on client connections: it parses requests and writes responses, without routing or authentication."""

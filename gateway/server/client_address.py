@@ -1,6 +1,6 @@
 """Determine the client's address and scheme, which a trusted proxy may forward in header fields.
 
-Malformed fields and fields from a peer that is not trusted are ignored. If a request has X-Forwarded-For or
+Fields from a peer that is not trusted are ignored, and so are malformed ones. If a request has X-Forwarded-For or
 X-Forwarded-Proto, Forwarded (RFC 7239) is ignored: most proxies write only the X-Forwarded fields and forward a
 Forwarded field that the client has set.
 """
@@ -64,8 +64,9 @@ class TrustedProxies:
     def resolve(self, headers: HeaderFields, peer: str, scheme: str) -> ResolvedClient:
         """Return the client of a request that the trusted `peer` sent over `scheme`.
 
-        The client is the rightmost address that is not trusted; if all are trusted, the leftmost. The scheme is the
-        last one in X-Forwarded-Proto, or the `proto` of the Forwarded element that names the client.
+        Addresses are read from right to left, up to the first malformed one and at most MAX_HOPS. The client is the
+        first that is not trusted; if all are trusted, the last one read, or `peer` if there is none. The scheme is
+        the last one in X-Forwarded-Proto, or the `proto` of the last Forwarded element read.
         """
         nodes = list_elements_of(headers, b"x-forwarded-for")
         schemes = list_elements_of(headers, b"x-forwarded-proto")

@@ -20,7 +20,7 @@ class ClientTimeouts:
     body: float = 10.0
     """Longest pause within a request body."""
     write: float = 60.0
-    """Longest time in which the client reads nothing of its response."""
+    """Longest time for which the write buffer stays full because the client reads too little."""
     probe_delay: float = 0.1
     """Time from the end of the client's input to the first probe. Most responses take less."""
     half_closed: float = 10.0
@@ -61,7 +61,7 @@ class ConnectionDeadlines:
         self.body = now + self._body_timeout
 
     def start_write(self, now: float) -> None:
-        """Start the deadline for the client to read its response."""
+        """Start the deadline for the client to read from the full write buffer."""
         self.write = now + self._write_timeout
 
     def is_body_late(self, now: float, response_started: bool) -> bool:

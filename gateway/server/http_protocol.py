@@ -1,7 +1,7 @@
 """The HTTP/1.1 server protocol: reads requests from one client connection and answers them in their order.
 
-It replaces uvicorn's own protocol, which has no deadlines. The connection ends if a header section is too large or
-too slow, a body is too slow, or the client does not read its response.
+It replaces uvicorn's own protocol, whose only timeout is that of idle connections. The connection ends if a header
+section is too large or too slow, a body is too slow, or the client does not read its response.
 """
 
 import asyncio
@@ -260,7 +260,7 @@ class ServerProtocol(asyncio.Protocol):
         return self._data_after_upgrade is not None and not self._requests.waiting
 
     def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
-        """Hand the connection over to `next_protocol`. Raises ConnectionError if the client is gone."""
+        """Hand the connection over. Raises ConnectionError if the client is gone or did not ask for an upgrade."""
         if self._data_after_upgrade is None:
             raise ConnectionError("the request does not ask for an upgrade")
         return self.client_transport.hand_over(next_protocol), self._data_after_upgrade

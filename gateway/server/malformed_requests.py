@@ -1,7 +1,7 @@
-"""Log, count and answer input that is refused: malformed HTTP, oversized heads, malformed PROXY headers.
+"""Log, count and answer input that is refused: malformed or oversized HTTP, late requests, bad PROXY headers.
 
-Each is counted. Each worker logs at most LINES_A_SECOND, so that an attack cannot flood the log; each line states how
-many were not logged before it.
+Each refusal is counted. Each worker logs at most LINES_A_SECOND, so that an attack cannot flood the log; each line
+states how many were not logged before it.
 """
 
 from collections.abc import Callable

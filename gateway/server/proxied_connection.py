@@ -1,8 +1,8 @@
 """A client connection that begins with a PROXY protocol header if the peer is a trusted proxy.
 
-Connections of other peers begin with HTTP; a PROXY header from them is malformed HTTP. A trusted proxy must send the
-header within the deadline of a request's head. If the header were optional, clients of the proxy could send a forged
-one. A malformed header closes the connection without a response.
+Connections of other peers, and those to the internal address, begin with HTTP; a PROXY header on them is malformed
+HTTP. A trusted proxy must send the header within the deadline of a request's head. If the header were optional,
+clients of the proxy could send a forged one. A malformed header closes the connection without a response.
 """
 
 import asyncio

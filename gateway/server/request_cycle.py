@@ -37,7 +37,7 @@ class ClientConnection(Protocol):
         """Return whether the current request may take the connection over from HTTP."""
 
     def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
-        """Hand the connection over to `next_protocol`. Raises ConnectionError if the client is gone."""
+        """Hand the connection over. Raises ConnectionError if the client is gone or did not ask for an upgrade."""
 
     def abort_response(self, cycle: "RequestCycle") -> None:
         """Close the connection within the response, so that it does not look complete to the client."""
@@ -220,7 +220,7 @@ class RequestCycle:
         return self._connection.can_upgrade
 
     def upgrade(self, next_protocol: NextProtocol) -> UpgradedConnection:
-        """Hand the connection to `next_protocol`, which responds. Raises ConnectionError if the client is gone."""
+        """Hand the connection to `next_protocol`, which sends the response. Raises as the connection does."""
         connection = self._connection.upgrade(next_protocol)
         self.started = True
         return connection

@@ -87,7 +87,7 @@ class RequestHeadCache:
         indexes = {name: index for index, (name, _) in enumerate(request.headers) if name in _CREDENTIAL_FIELDS}
         received = [(name, value) for name, value in request.headers if name in _CREDENTIAL_FIELDS]
         if received != [(name, credentials.get(name)) for name in indexes]:
-            return  # the key still contains credentials, because a field is repeated or written in another form
+            return  # the key still contains credentials: a repeated field, an unusual form, or X-Refresh-Token
         self._heads[key] = CachedHead(
             request.method,
             request.path,

@@ -45,7 +45,7 @@ class BodyReceiver(Protocol):
         """Receive a piece of the current request's body."""
 
     def request_received(self) -> None:
-        """Complete the current request."""
+        """Note that the current request is received completely."""
 
 
 class RequestParser:
@@ -82,8 +82,9 @@ class RequestParser:
     def feed(self, data: bytes) -> bytes | None:
         """Parse `data`. Raises MalformedRequest.
 
-        A request without a body that asks for an upgrade (RFC 9110 7.8) stops the parser: return the bytes after it,
-        which may be empty. Feed them again if the connection stays with HTTP. In all other cases return None.
+        CONNECT, and a request without a body that asks for an upgrade (RFC 9110 7.8), stop the parser: return the
+        bytes after the request, which may be empty. Feed them again if the connection stays with HTTP. In all other
+        cases return None.
         """
         self.bytes_outside_bodies += len(data)
         pieces: tuple[bytes, ...] = (data,)

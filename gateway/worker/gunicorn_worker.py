@@ -38,7 +38,10 @@ class GatewayServer(Server):
     ) -> None:
         super().__init__(config)
         self.is_replaced: Callable[[], bool] = lambda: False
-        """Returns whether a reload has replaced this worker. If so, the shutdown skips the notice period."""
+        """Returns whether a reload has replaced this worker.
+
+        If so, the shutdown closes the listeners at once, because the new workers accept on the same sockets.
+        """
         self._ticked_at = 0.0
         self._fail_readiness = fail_readiness
         self._notice_seconds = notice_seconds

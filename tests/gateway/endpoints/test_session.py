@@ -60,7 +60,7 @@ def test_a_throttled_log_in_returns_the_auth_services_retry_after(
 
 
 @pytest.mark.parametrize("fields", [("X-Requested-With: app",), ("Sec-Fetch-Site: same-origin",)])
-def test_a_page_of_another_origin_cannot_log_in(
+def test_a_log_in_needs_the_custom_header_and_evidence_of_the_same_origin(
     gateway: RunningGateway, auth: AuthStandIn, fields: tuple[str, ...]
 ) -> None:
     assert log_in(gateway, PASSWORD, *fields).problem["code"] == "cross_site"

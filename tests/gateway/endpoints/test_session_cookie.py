@@ -132,7 +132,7 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     ],
 )
 @pytest.mark.parametrize("kind", ["live", "dead", "foreign", "twice"])
-def test_cookies_are_ignored_on_public_routes(
+def test_session_cookies_are_ignored_on_public_routes(
     gateway: RunningGateway, auth: AuthStandIn, line: str, kind: str
 ) -> None:
     handle = handle_in(log_in(gateway))
@@ -200,7 +200,9 @@ def test_routes_and_endpoints_parse_cookies_alike(
 
 @pytest.mark.parametrize("value", [UNKNOWN_HANDLE, "", FOREIGN, '"quoted"'])
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
-def test_the_cookie_of_an_ended_session_is_cleared(gateway: RunningGateway, line: str, value: str) -> None:
+def test_a_malformed_cookie_and_that_of_an_ended_session_are_cleared(
+    gateway: RunningGateway, line: str, value: str
+) -> None:
     response = send(gateway, line, f"Cookie: {COOKIE}={value}", *SAME_ORIGIN)
     if not line.startswith("GET /auth"):  # the auth service itself responds there
         assert (response.status, response.problem["code"]) == (401, "session_ended")

@@ -51,7 +51,7 @@ def test_internal_paths_do_not_exist_at_other_addresses(address: str, server: Se
 def test_forward_auth_is_served_where_its_exposure_allows(
     path: bytes, exposure: Exposure, server: ServerAddress, expected: bool
 ) -> None:
-    """The default is the internal address, because the responses contain identity assertions."""
+    """The default of the setting is `internal`, because the responses contain identity assertions."""
     paths = GatewayPaths(PUBLIC, INTERNAL, "127.0.0.1:9000", exposure)
     assert paths.contains(path, server) == paths.is_forward_auth(path, server) == expected
 

@@ -27,7 +27,7 @@ REQUESTS: dict[str, tuple[int, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_every_response_has_one_request_id_and_the_default_headers(
+def test_every_response_has_its_own_request_id_and_the_default_headers(
     make_app: MakeApp, upstream: RawUpstream, kind: str
 ) -> None:
     """Each request is sent three times, so that the head caches are used as well."""

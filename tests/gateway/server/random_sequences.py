@@ -81,7 +81,7 @@ class Sequence(NamedTuple):
 
     @property
     def responses(self) -> list[tuple[int, int]]:
-        """Return the number (0 if it has none) and the status of each expected response, in order."""
+        """Return the number (0 unless the service responds) and the status of each expected response, in order."""
         steps = list(self._steps_with_response())
         found = [(step.number if step.status == 200 else 0, step.status) for step in steps]
         return [*found, (0, self.tail)] if self.tail and not steps[-1].last else found

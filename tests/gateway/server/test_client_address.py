@@ -59,7 +59,7 @@ def test_addresses_networks_and_unix_sockets_may_be_trusted(setting: str, peer: 
 
 
 @pytest.mark.parametrize(
-    ("host", "name"),
+    ("host", "address"),
     [
         ("192.0.2.1", CLIENT),
         ("::ffff:192.0.2.1", CLIENT),
@@ -68,8 +68,8 @@ def test_addresses_networks_and_unix_sockets_may_be_trusted(setting: str, peer: 
         ("no address", UNKNOWN),
     ],
 )
-def test_a_peer_has_one_canonical_name(host: str, name: str) -> None:
-    assert canonical_address(host) == name
+def test_a_peer_has_one_canonical_address(host: str, address: str) -> None:
+    assert canonical_address(host) == address
 
 
 X_FORWARDED_FOR = {

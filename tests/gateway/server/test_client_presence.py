@@ -1,4 +1,4 @@
-"""How long the gateway waits with the response of a client that has closed its sending side."""
+"""A client that has closed its sending side gets its responses; if it is gone, its requests are aborted."""
 
 import asyncio
 import socket

@@ -39,7 +39,7 @@ def test_nothing_is_written_after_the_connection_is_handed_over() -> None:
 
 
 @pytest.mark.parametrize("end", ["lost", "abort"])
-def test_a_lost_connection_cannot_be_handed_over(end: str) -> None:
+def test_a_lost_or_aborted_connection_cannot_be_handed_over(end: str) -> None:
     client = MemoryClient()
     getattr(client.transport, end)()
     with pytest.raises(ConnectionError):
@@ -56,14 +56,14 @@ def test_a_lingering_close_takes_the_connection_over_once() -> None:
     assert client.raw.state == "eof"
 
 
-def test_reading_is_paused_and_resumed_once() -> None:
+def test_a_pause_in_reading_does_not_count_against_the_client() -> None:
     client = MemoryClient()
     client.transport.pause_reading()
     client.loop.move(100)
     assert not client.raw.is_reading()
     client.transport.resume_reading()
     assert client.raw.is_reading()
-    assert client.deadlines.received_at == client.loop.time(), "the pause does not count against the client"
+    assert client.deadlines.received_at == client.loop.time()
 
 
 def test_the_write_deadline_runs_while_writing_is_paused() -> None:

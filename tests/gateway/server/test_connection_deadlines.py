@@ -219,7 +219,7 @@ def test_slow_clients_are_closed_at_the_deadline_and_others_are_served(
 def test_a_body_that_is_incomplete_at_the_routes_total_timeout_is_refused(
     gateway: RunningGateway, upstream: RawUpstream
 ) -> None:
-    """This also holds for a body of sufficient rate. The service receives no request."""
+    """This timeout passes before the deadline of the body. The service receives no request."""
     with gateway.connect() as slow:
         slow.send(b"POST /short-total-timeout/ HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nthe beginning")
         response = slow.read_response("POST")

@@ -136,7 +136,7 @@ def test_the_internal_address_requires_no_header() -> None:
     assert not ProxyProtocol("off", "").is_required_at(("127.0.0.1", 8000))
 
 
-def test_plain_connections_are_served_unless_the_proxy_protocol_is_on() -> None:
+def test_proxied_connection_is_used_only_if_the_proxy_protocol_is_on() -> None:
     assert connection_class(ProxyProtocol("off", "")) is ServerProtocol
     assert connection_class(ProxyProtocol("v2", "")) is ProxiedConnection
 

@@ -142,10 +142,10 @@ def in_pieces(raw: bytes) -> Script:
     ],
     ids=["whole", "in pieces", "after an interim one", "the last one", "head alone", "HEAD with a body", "and more"],
 )
-def test_a_response_with_a_cached_head_reaches_the_client_unchanged(
+def test_a_response_with_a_cached_head_reaches_the_client_like_a_parsed_one(
     gateway: RunningGateway, upstream: RawUpstream, method: str, script: Script
 ) -> None:
-    """Bytes before or after it are still checked."""
+    """An interim response before it and surplus bytes after it do not change it."""
     with gateway.connect() as client:
         for turn in range(2 * REPETITIONS):
             upstream.begin(script if turn % 2 else answering(WHOLE))

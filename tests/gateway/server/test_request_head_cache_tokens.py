@@ -92,10 +92,10 @@ UNUSUAL_VALUES = [
 
 
 @pytest.mark.parametrize("value_form", UNUSUAL_VALUES, ids=repr)
-def test_an_unusual_authorization_field_gets_the_same_response_as_without_a_cache(
+def test_an_unusual_authorization_field_gets_the_same_status_as_without_a_cache(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, bob: str, value_form: str
 ) -> None:
-    """The response is the same before and after the rest of the request was cached."""
+    """The status is the same before and after the rest of the request was cached."""
     target = f"/api/odd-{UNUSUAL_VALUES.index(value_form)}"  # so that it is not cached yet
     odd = request(f"Authorization: {value_form}".replace("{}", bob), target)
     with gateway.connect() as client:
@@ -236,10 +236,10 @@ def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: l
 
 
 @pytest.mark.parametrize("name", ["Cookie", "cookie"])
-def test_each_request_is_authenticated_by_its_own_session_cookie(
+def test_a_request_with_a_session_cookie_does_not_use_the_token_of_another_request(
     gateway: RunningGateway, upstream: RawUpstream, ann: str, name: str
 ) -> None:
-    """Also if a request with a token and the same other fields is cached, and the other way round."""
+    """Requests with a valid token and requests with an unknown session cookie alternate."""
     with gateway.connect() as client:
         for _ in range(REPETITIONS):
             raw = request(f"Authorization: Bearer {ann}", "/api/mixed", f"{name}: a=b")

@@ -99,7 +99,7 @@ def test_an_ambiguous_request_is_refused_and_its_connection_closed(
         assert response.problem["code"] in ("bad_request", "bad_header", "bad_path")
         assert response.get("connection") == "close"
         assert client.is_closed()
-    assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "the upstream received it"
+    assert all(b"0\r\n\r\n" not in request.body for request in upstream.requests), "a service received a whole body"
 
 
 LARGE = {

@@ -52,7 +52,7 @@ def both_responses(client: RawClient, method: str, *parts: bytes) -> tuple[RawRe
 def test_an_upgrade_is_ignored_and_the_body_and_the_next_request_are_read(
     gateway: RunningGateway, upstream: RawUpstream, method: bytes, body: tuple[bytes, bytes, bytes], protocol: bytes
 ) -> None:
-    """It is sent twice, so that the request head cache is used, and with the next request in the same packet."""
+    """Both requests are sent at once, and then again on the same connection."""
     framing, sent, forwarded = body
     raw = request(method, b"1.1", protocol, framing, sent)
     with gateway.connect() as client:

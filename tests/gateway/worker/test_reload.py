@@ -60,14 +60,14 @@ def test_an_invalid_file_leaves_the_routes_unchanged_and_is_logged(tmp_path: Pat
     assert (routes.table.match(b"/new/") is None, routes.table.match(b"/old/") is None) == (False, True)
 
 
-def test_any_exception_at_a_reload_is_caught() -> None:
+def test_any_exception_at_a_reload_leaves_the_routes_unchanged() -> None:
     tables = [RouteTable([], "1")]
     routes = ActiveRoutes(lambda: tables.pop())
     routes.reload()
     assert (routes.table.version, routes.reload_failed) == ("1", True)
 
 
-def test_the_gateway_does_not_start_with_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_routes_file_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(RoutesError):
         ActiveRoutes(lambda: load_routes(tmp_path / "none.toml", environ={}, data_dir=tmp_path))
 
