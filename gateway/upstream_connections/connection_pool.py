@@ -62,7 +62,7 @@ class ConnectionPool:
         self._connect_deadlines: dict[asyncio.Timeout, float] = {}
         """Loop time by which each connection in progress must be established."""
         self._last_response_at = float("-inf")
-        """Loop time of the latest response on the connections that have left the pool."""
+        """Loop time of the latest recorded activity, or response on a connection that has left the pool."""
         self._idle: list[UpstreamConnection] = []
         """In the order in which they became reusable."""
         self._quarantined: deque[UpstreamConnection] = deque()
@@ -172,11 +172,11 @@ class ConnectionPool:
     # --- signs of life -----------------------------------------------------------------------------------------
 
     def record_activity(self) -> None:
-        """Record that the upstream sent something just now on a connection that has left the pool."""
+        """Record that the address reacted just now: it closed a connection or sent a malformed response."""
         self._last_response_at = asyncio.get_running_loop().time()
 
     def responded_within(self, seconds: float) -> bool:
-        """Return whether a response ended, or a part of a body arrived, in the last `seconds`.
+        """Return whether a response ended, a part of a body arrived, or activity was recorded in the last `seconds`.
 
         Computed from the connections, so that a response costs no bookkeeping.
         """

@@ -11,7 +11,7 @@ GATEWAY_FIELDS = [
     "forwarded",
     "via",
 ]
-"""Added to every request, in this order."""
+"""Added to every request, in this order; x-forwarded-host only if the request has a Host."""
 
 IDENTITY_FIELDS = [name.lower() for name in (IDENTITY_HEADER, *UNSIGNED_HEADERS)]
 """Added to authenticated requests: the identity assertion, and the same facts in plain text."""

@@ -12,7 +12,7 @@ from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from gateway.upstream_connections.errors import Unreachable
 from gateway.upstream_connections.happy_eyeballs import MAX_ATTEMPTS, HappyEyeballs, NextPool
-from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.raw_upstream import WAIT, RawUpstream
 
 
 def pools_at(upstream: RawUpstream, count: int) -> list[ConnectionPool]:
@@ -57,7 +57,12 @@ def test_the_next_address_is_tried_while_the_first_is_silent(upstream: RawUpstre
     asyncio.run(test())
 
 
-def test_after_a_failure_the_next_address_is_tried_at_once(upstream: RawUpstream) -> None:
+def test_after_a_failure_the_next_address_is_tried_at_once(
+    upstream: RawUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The delay between attempts is longer than the test may take."""
+    monkeypatch.setattr(happy_eyeballs, "CONNECTION_ATTEMPT_DELAY", 2 * WAIT)
+
     async def test() -> None:
         pools = pools_at(upstream, MAX_ATTEMPTS + 1)
         tried: list[ConnectionPool] = []
@@ -66,8 +71,9 @@ def test_after_a_failure_the_next_address_is_tried_at_once(upstream: RawUpstream
             tried.append(pool)
             raise Unreachable(pool.address.name)
 
-        with pytest.raises(Unreachable, match=f"h{MAX_ATTEMPTS - 1}"):
-            await HappyEyeballs().connect(pools[0], 1, attempt, in_order(pools))
+        async with asyncio.timeout(WAIT):
+            with pytest.raises(Unreachable, match=f"h{MAX_ATTEMPTS - 1}"):
+                await HappyEyeballs().connect(pools[0], 1, attempt, in_order(pools))
         assert tried == pools[:MAX_ATTEMPTS]
 
     asyncio.run(test())
