@@ -4,10 +4,14 @@ import json
 
 import pytest
 
+from contract.internal_api import SESSIONS_PATH
 from gateway.proxy.gateway_endpoints import MAX_BODY_BYTES
-from tests.gateway.browser import SAME_ORIGIN
+from tests.gateway.access_tokens import SigningKey
+from tests.gateway.browser import SAME_ORIGIN, log_in
+from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import single_request
-from tests.gateway.running_gateway import RunningGateway
+from tests.gateway.running_gateway import RunningGateway, running
+from tests.gateway.stand_ins.auth_service import PASSWORD, AuthStandIn, serving
 
 POST = ("POST /session/ HTTP/1.1", "Host: h", *SAME_ORIGIN, "Content-Type: application/json")
 
@@ -39,3 +43,11 @@ def test_slow_bodies_do_not_block_the_endpoints(gateway: RunningGateway) -> None
 def test_a_request_id_of_the_client_does_not_reach_the_endpoint(gateway: RunningGateway) -> None:
     answer = single_request(gateway.port, "GET /session/ HTTP/1.1", "Host: h", "X-Request-Id: chosen-by-the-client")
     assert answer.get("x-request-id") == answer.problem["request_id"] != "chosen-by-the-client"
+
+
+def test_an_endpoint_gets_the_address_of_the_connection(make_app: MakeApp, signing_key: SigningKey) -> None:
+    """X-Forwarded-For of a client that is not a trusted proxy is ignored."""
+    with serving(AuthStandIn(signing_key)) as auth, running(make_app(AUTH_URL=auth.url)) as gateway:
+        assert log_in(gateway, PASSWORD, *SAME_ORIGIN, "X-Forwarded-For: 1.2.3.4").status == 200
+        (call,) = (request for request in auth.requests if f" {SESSIONS_PATH} " in request.request_line)
+    assert json.loads(call.body)["address"] == "127.0.0.1"
