@@ -119,6 +119,7 @@ def test_an_outage_of_the_auth_service_never_clears_the_cookie(gateway: RunningG
     assert log_out.get("retry-after") in ("1", "2")
     refused = send(gateway, "GET /api/x", cookie)
     assert (refused.status, refused.problem["code"]) == (503, "auth_unavailable")
+    assert refused.get("set-cookie") is None
     auth.down = False
     assert send(gateway, "GET /api/x", cookie).status == 200
 

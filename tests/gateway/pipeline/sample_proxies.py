@@ -63,11 +63,15 @@ class SampleProxy:
         return shutil.which(self.name, path=_PATH)
 
     @contextmanager
-    def running(self, *, gateway: int, internal: int, service: int) -> Iterator[int]:
-        """Run the proxy in front of servers on these ports, and yield its own port."""
+    def running(self, *, gateway_port: int, gateway_internal_port: int, service_port: int) -> Iterator[int]:
+        """Run the proxy in front of a gateway and a service on these ports, and yield its own port."""
         assert self.program is not None
         port = free_port()
-        ports = {"127.0.0.1:8000": gateway, "127.0.0.1:9000": internal, "127.0.0.1:8002": service}
+        ports = {
+            "127.0.0.1:8000": gateway_port,
+            "127.0.0.1:9000": gateway_internal_port,
+            "127.0.0.1:8002": service_port,
+        }
         changes = {
             **{address: f"127.0.0.1:{number}" for address, number in ports.items()},
             self.listen[0]: self.listen[1].format(port=port),

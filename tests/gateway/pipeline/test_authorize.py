@@ -1,4 +1,4 @@
-"""A route with roles admits only clients that have one of them."""
+"""A route with roles admits only clients that have one of them. A route without roles admits all clients."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def route(*roles: str) -> Route:
     ("required", "granted"),
     [((), ()), ((), ("user",)), (("staff",), ("staff",)), (("staff", "root"), ("user", "root"))],
 )
-def test_a_client_with_one_of_the_routes_roles_is_admitted(
+def test_a_client_is_admitted_by_one_of_the_routes_roles_or_if_the_route_names_none(
     required: tuple[str, ...], granted: tuple[str, ...]
 ) -> None:
     authorize(read_claims(roles=granted), route(*required))

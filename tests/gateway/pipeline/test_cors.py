@@ -155,17 +155,7 @@ def test_without_allowed_origins_cors_fields_of_a_service_are_dropped_too(
 NOT_ALLOWED = (
     "The Origin https://evil.example is neither the gateway's own (http://gateway) nor one of ALLOWED_ORIGINS."
 )
-PATHS = [
-    "/api/x",
-    "/staff/x",
-    "/public/x",
-    "/auth/x",
-    "/session/",
-    "/nowhere",
-    "/readonly/x",
-    "//",
-    "/healthz",
-]
+PATHS = ["/api/x", "/staff/x", "/public/x", "/auth/x", "/session/", "/nowhere", "/readonly/x", "//", "/healthz"]
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])

@@ -38,7 +38,9 @@ def port(
     auth_service.begin(AuthStandIn(signing_key).answer)
     with (
         running(make_app(AUTH_URL=auth_service.url, GATEWAY_FORWARD_AUTH="public")) as gateway,
-        proxy.running(gateway=gateway.port, internal=gateway.port, service=shared_upstream.port) as port,
+        proxy.running(
+            gateway_port=gateway.port, gateway_internal_port=gateway.port, service_port=shared_upstream.port
+        ) as port,
     ):
         yield port
     auth_service.stop()
@@ -72,6 +74,7 @@ def test_the_service_gets_the_verified_identity_and_no_spoofed_one(
 
 
 def test_on_a_public_route_a_spoofed_identity_is_removed(port: int, upstream: RawUpstream) -> None:
+    """The service gets each identity field empty, or not at all."""
     assert send(port, "GET /public/", *SPOOFED).status == 200
     assert {value for name, value in upstream.last.fields if name in IDENTITY_FIELDS} <= {""}
 
@@ -121,7 +124,9 @@ def test_token_fields_of_a_service_are_removed(port: int, upstream: RawUpstream,
 
 
 def test_no_request_passes_while_the_gateway_is_down(proxy: SampleProxy, upstream: RawUpstream, token: str) -> None:
-    with proxy.running(gateway=free_port(), internal=free_port(), service=upstream.port) as port:
+    with proxy.running(
+        gateway_port=free_port(), gateway_internal_port=free_port(), service_port=upstream.port
+    ) as port:
         assert send(port, "GET /public/", f"Authorization: Bearer {token}").status in (502, 503)
     assert upstream.requests == []
 

@@ -74,10 +74,10 @@ def choose(
     ],
     ids=repr,
 )
-def test_the_clients_own_credentials_are_forwarded_unchecked(
+def test_without_a_token_from_the_gateway_the_clients_own_credentials_are_forwarded(
     forwarding: CredentialForwarding, credentials: Credentials, lines: bytes
 ) -> None:
-    """Invalid credentials too: the auth service refuses them itself."""
+    """Invalid credentials too: the auth service refuses them itself. X-Refresh-Token is not forwarded."""
     assert choose(forwarding, credentials) == ForwardedCredentials(lines)
 
 

@@ -144,7 +144,10 @@ def test_a_request_is_admitted_without_a_task(admission: PipelineBench) -> None:
 
 
 def test_the_first_stage_that_refuses_decides(admission: PipelineBench) -> None:
-    """The order is: target, header fields, path, method, body, credentials, role. Each request fails in several."""
+    """The order is: target, header fields, path, method, body, credentials, role.
+
+    Every request but the last would be refused by several stages.
+    """
     user = bearer(admission.token(roles="user"))
     too_long, broken = (b"content-length", b"11"), (b"content-length", b"x")
     in_order = [
@@ -175,7 +178,7 @@ def test_a_missing_role_counts_for_address_and_identity(admission: PipelineBench
 
 @pytest.mark.parametrize("path", ["/admin/x", "/admin-limited/x"])
 def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: PipelineBench, path: str) -> None:
-    """The refresh token of the request is used up: without the new tokens the client would be logged out."""
+    """The refresh has replaced the client's refresh token: without the new tokens the client may be logged out."""
     expired = admission.token(exp=int(admission.bench.clock()) - 60)
     request = admission.request(path, bearer(expired), (b"x-refresh-token", REFRESH_TOKEN.encode()))
     headers = admission.refusal(request).to_headers()

@@ -56,7 +56,7 @@ def test_a_request_without_fields_has_exactly_the_gateways_fields() -> None:
     )
 
 
-def test_the_clients_fields_come_first() -> None:
+def test_the_clients_fields_precede_the_gateways() -> None:
     found, rest = parsed(head(read_request_fields([(b"host", b"h:80"), (b"accept", b"*/*")], "1.1")))
     assert [name for name, _ in found.headers] == [
         b"host",
@@ -153,7 +153,7 @@ def test_any_input_becomes_exactly_one_request_or_is_refused(
     assert raw.count(b"\r\n\r\n") == 1
     try:
         found, rest = parsed(raw)
-    except h11.RemoteProtocolError:  # control characters in a value: the server's parser refuses them
+    except h11.RemoteProtocolError:  # a control character: the gateway's HTTP server refuses it before the pipeline
         assert any(byte < 0x20 or byte == 0x7F for _, value in headers for byte in value)
         return
     assert rest == b""

@@ -124,8 +124,8 @@ PIECES = [
 
 @given(st.one_of(st.lists(st.sampled_from(PIECES)).map("".join), st.text(st.characters(max_codepoint=0x17F))))
 @example("/%252e%252e/")
-def test_an_accepted_path_does_not_change_when_decoded_or_normalized(text: str) -> None:
-    """Decoding adds no separator, and normalizing changes nothing."""
+def test_decoding_and_normalizing_do_not_change_the_segments_of_an_accepted_path(text: str) -> None:
+    """Decoding adds no separator, and normalizing the decoded path removes at most its last slash."""
     path = "/" + text
     try:
         check_path(path.encode())

@@ -125,7 +125,7 @@ def test_unauthenticated_requests_share_one_limit_at_all_gateways(
 
 
 def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
-    make: Make, signing_key: SigningKey, redis_url: str
+    make: Make, signing_key: SigningKey
 ) -> None:
     """This holds for a cached token, and for a token that is sent with a refresh token."""
     gateways = [make(), make()]
@@ -137,7 +137,7 @@ def test_a_request_refused_by_the_identity_limit_does_not_count_for_its_address(
     left = [send(gateway, "/own/x").problem["code"] for gateway in gateways]
     assert left == ["no_credentials"] * 2
     remaining = send(gateways[0], "/own/x", token).get("ratelimit") or ""
-    assert '"address-86400s";r=996' in remaining  # three admitted requests, and one without a token
+    assert '"address-86400s";r=996' in remaining  # at this gateway three admitted requests, and one without a token
 
 
 def test_requests_with_invalid_tokens_count_for_their_address(make: Make, signing_key: SigningKey) -> None:

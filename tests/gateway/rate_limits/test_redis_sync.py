@@ -91,7 +91,7 @@ def run_scenario(scenario: Callable[[], Awaitable[None]]) -> None:
 def test_a_limit_under_ten_is_exact_with_any_number_of_workers(
     valkey: Valkey, clock: MovableClock, rate: int
 ) -> None:
-    """One command in Redis counts and reads, so two workers never admit the same request."""
+    """One Redis command adds and reads, so no two workers take the same last place."""
     limit = RateLimit("small", ADDRESS, Rate(rate, 60))
 
     async def scenario() -> None:
@@ -268,7 +268,7 @@ def test_a_redis_that_hangs_delays_only_the_first_request(clock: MovableClock) -
     run_scenario(scenario)
 
 
-def test_a_client_that_disconnects_while_it_waits_does_not_affect_others(valkey: Valkey, clock: MovableClock) -> None:
+def test_a_client_that_disconnects_while_it_waits_is_counted(valkey: Valkey, clock: MovableClock) -> None:
     limit = RateLimit("gone", ADDRESS, Rate(2, 60))
 
     async def scenario() -> None:
@@ -277,6 +277,6 @@ def test_a_client_that_disconnects_while_it_waits_does_not_affect_others(valkey:
             await asyncio.sleep(0)
             gone.cancel()
             assert await worker.admits(limit)
-            assert not await worker.admits(limit)  # the disconnected one was counted
+            assert not await worker.admits(limit)  # the disconnected client has taken one of the two
 
     run_scenario(scenario)

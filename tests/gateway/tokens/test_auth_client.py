@@ -1,4 +1,4 @@
-"""The gateway's calls to the auth service are limited in number, and a call that waits too long fails."""
+"""Concurrent calls to the auth service are limited in number, and a call that waits too long fails."""
 
 import asyncio
 import time

@@ -239,7 +239,7 @@ class TestFailClosed:
 
         run(check)
 
-    def test_a_lost_republish_request_is_sent_again(self, valkey: Valkey, revocations: Revocations) -> None:
+    def test_a_lost_completeness_query_is_sent_again(self, valkey: Valkey, revocations: Revocations) -> None:
         """For example, an auth service takes the query and stops."""
 
         async def check() -> None:

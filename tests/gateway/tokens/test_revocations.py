@@ -48,7 +48,7 @@ def test_tokens_issued_after_the_revocation_of_a_subject_are_accepted(revocation
     assert not is_refused(revocations, subject="bob-id", issued_at=NOW - 1)
 
 
-def test_a_revoked_session_id_revokes_no_subject_of_the_same_id_nor_the_reverse(revocations: Revocations) -> None:
+def test_a_session_and_a_subject_with_the_same_id_are_revoked_separately(revocations: Revocations) -> None:
     revocations.add(revoked("sub", "ada-session", NOW))
     revocations.add(revoked("sid", "ada-id", NOW))
     assert not is_refused(revocations)

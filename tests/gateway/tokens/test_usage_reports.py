@@ -12,7 +12,7 @@ from tests.gateway.access_tokens import read_claims
 
 
 class AuthService:
-    """Accepts reports, unless it is unreachable; calls `on_report` during each."""
+    """Answers reports with `status`, unless it is unreachable; calls `on_report` during each."""
 
     def __init__(self) -> None:
         self.is_unreachable = False

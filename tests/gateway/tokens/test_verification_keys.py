@@ -1,4 +1,4 @@
-"""The JWKS is fetched at most once a minute, shared by concurrent requests, and kept if the auth service fails."""
+"""Unknown kids fetch the JWKS at most once a minute, concurrent requests share a fetch, and a failed one keeps it."""
 
 import asyncio
 

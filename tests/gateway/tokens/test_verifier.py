@@ -181,7 +181,7 @@ def test_a_malformed_token_causes_no_fetch_of_keys(bench: Bench) -> None:
     "payload",
     [b"[]", b"null", b"7", b'"x"', b"", b"{", b"\xff", b"[" * 2_000, b'{"exp": NaN}', b'{"exp": 1, "exp": 2}'],
 )
-def test_a_signed_payload_that_is_not_an_object_is_refused(
+def test_a_signed_payload_that_is_not_a_valid_json_object_is_refused(
     bench: Bench, signing_key: SigningKey, payload: bytes
 ) -> None:
     headers = {"typ": ACCESS_TYP, "kid": signing_key.kid}
