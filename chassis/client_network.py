@@ -8,6 +8,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 def client_network(address: str) -> str:
     """Return an IPv4 address unchanged, and an IPv6 address as its /64, all of which one client has (RFC 6177).
 
+    An IPv4-mapped IPv6 address is returned as the IPv4 address.
+
     Return "" for any other text. Callers must not count "", because different clients would share one count.
     """
     try:

@@ -1,4 +1,4 @@
-"""The type of a clock: a callable that returns seconds since the epoch. Callers pass clocks in."""
+"""The type of a clock: a callable that returns seconds, since the epoch unless its parameter is named `monotonic`."""
 
 from collections.abc import Callable
 

@@ -42,7 +42,7 @@ def health_blueprint(
 def _passes(name: str, check: Check) -> bool:
     try:
         check()
-    except Exception as error:  # noqa: BLE001 - any error of a check means not ready
+    except Exception as error:  # noqa: BLE001 - any error means that the check fails
         _log.warning("readiness_check_failed", part=name, error=type(error).__name__)
         return False
     return True

@@ -1,7 +1,8 @@
 """Parse JSON bodies strictly, so that no two parsers can read one body differently.
 
-Rejected: invalid UTF-8, NaN and infinities, duplicate keys, more than 100 levels of nesting, lone surrogates and
-NUL. RFC 8259 leaves each of these to the parser; many databases and languages cannot store the last two.
+Rejected: invalid UTF-8, NaN and infinities, integers of over 400 digits, floats too large for a double, duplicate
+keys, more than 100 levels of nesting, lone surrogates and NUL. RFC 8259 leaves all but the first two to the parser.
+Many databases and languages cannot store the last two.
 """
 
 import json
@@ -15,7 +16,10 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
 
 class MalformedJson(ValueError):
-    """The body is not acceptable JSON. `field` is the top-level member with the fault, or None for the whole body."""
+    """The body is not acceptable JSON. `field` is the top-level member with the fault, or the duplicate key.
+
+    It is None if the fault concerns the whole body.
+    """
 
     def __init__(self, reason: str, field: str | None = None) -> None:
         super().__init__(reason)

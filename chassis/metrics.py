@@ -25,7 +25,7 @@ def prepare_metrics() -> None:
 
 
 def remove_worker(pid: int) -> None:
-    """Remove the gauges of a worker that has ended. Its counters remain in the totals."""
+    """Remove the gauges of a worker that has ended (those in a `live` mode). Its counters remain in the totals."""
     if _FOLDER_VARIABLE in os.environ:
         from prometheus_client import multiprocess
 

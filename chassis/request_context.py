@@ -16,14 +16,14 @@ _log = structlog.get_logger("request")
 
 
 def install_request_context(app: Flask) -> None:
-    """Give every request of `app` an id for its log lines and its response, and log each request when it ends."""
+    """Give every request of `app` an id for its log lines and its response. Log each, except health checks."""
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.before_request(_start)
     app.after_request(_finish)
 
 
 def request_id() -> str:
-    """Return the id of the current request: the gateway's, or a new one if the gateway sent none."""
+    """Return the id of the current request: the gateway's, or a new one if it sent none or a malformed one."""
     current: str | None = g.get("request_id")
     return current or secrets.token_hex(16)
 

@@ -40,7 +40,7 @@ def _check_strength(secret: SecretStr) -> SecretStr:
 
 
 StrongSecret = Annotated[SecretStr, AfterValidator(_check_strength)]
-"""A shared secret of at least 32 bytes that is not a published example."""
+"""A shared secret that contract.keys.check_secret accepts: at least 32 bytes, neither an example nor a pattern."""
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)
 

@@ -20,7 +20,7 @@ def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *oth
 
 
 def settings_problems(environ: Mapping[str, str], *models: type[Settings]) -> list[str]:
-    """Return every problem of the settings in `environ`, and the variables that look misspelled."""
+    """Return every problem of the settings in `environ`. If there are any, add variables that look misspelled."""
     problems = [line for model in models for line in _problems(model, environ)]
     if problems:
         problems += [

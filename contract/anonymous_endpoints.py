@@ -1,4 +1,4 @@
-"""The auth service's endpoints that need no credentials. They ignore Authorization and cookies."""
+"""The auth service's endpoints that need no access token or session. They ignore Authorization and cookies."""
 
 _ANY_METHOD = frozenset({"/auth/jwt/create", "/auth/jwt/refresh", "/auth/jwt/verify", "/auth/jwt/blacklist"})
 _ONE_METHOD = frozenset({("POST", "/auth/users")})

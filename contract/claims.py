@@ -23,7 +23,7 @@ REFRESH_AUDIENCE = "sallyport-refresh"
 LEEWAY = 10
 """Tolerated clock skew between two machines in seconds. RFC 7519 4.1.4 does not specify a value."""
 LONGEST_ACCESS_LIFETIME = 86_400
-"""Maximum of the setting ACCESS_LIFETIME, in seconds."""
+"""Maximum of the setting ACCESS_TOKEN_LIFETIME, in seconds."""
 
 MAX_TOKEN_LENGTH = 8192
 """Characters. A longer token is rejected before its signature is verified."""
@@ -135,7 +135,7 @@ def check_registered_claims(
 
 
 def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = False) -> str:
-    """Return the claim `name`. Raises InvalidToken unless it is a string of printable characters."""
+    """Return the claim `name`. Raises InvalidToken unless it is a nonempty string of printable characters."""
     value = claims.get(name)
     if not isinstance(value, str) or not (value or may_be_empty) or not value.isprintable():
         raise InvalidToken(f"Token has no usable {name!r} claim")

@@ -45,7 +45,10 @@ class Identity:
 
 
 def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
-    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds (at most 60)."""
+    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds.
+
+    Raises ValueError unless `lifetime` is from 1 to 60.
+    """
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
     issued_at = int(now)

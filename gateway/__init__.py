@@ -1,1 +1,1 @@
-"""The gateway: the one URL that clients know. A file a stage; `ls` is the request's path."""
+"""The gateway: it authenticates each request and proxies it to a service."""

@@ -1,4 +1,4 @@
-"""A dict that holds at most a given number of entries and evicts the oldest. All caches of the gateway use it."""
+"""A dict that holds at most a given number of entries and evicts the oldest."""
 
 from itertools import islice
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""The operator's commands: check the settings, check the routes file, explain how a request would be decided."""
+"""The operator's commands: check the settings, check the routes file, explain what a request would get."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
 
 EXIT_OK, EXIT_REFUSED, EXIT_INVALID = 0, 1, 2
-"""Exit statuses: valid; the request would be refused; the file or the command line is invalid."""
+"""Exit statuses: success; the request would be refused; the file or the command line is invalid."""
 
 
 @click.group()

@@ -26,7 +26,7 @@ _serving = settings_or_exit(ServingSettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
 warn_about_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
-    # Read once in the master; workers get the routes by fork.
+    # Read in the master, at the start and on each reload; workers get the routes by fork.
     _routes = ActiveRoutes(
         lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
     )
@@ -71,5 +71,5 @@ def post_fork(server: object, worker: Any) -> None:
 
 
 def child_exit(server: object, worker: Worker) -> None:
-    """Remove the metrics of a worker that has exited (gunicorn hook)."""
+    """Remove the gauges of a worker that has exited (gunicorn hook)."""
     remove_worker(worker.pid)

@@ -16,7 +16,7 @@ _CLOSED_TRANSPORT = "the handler is closed"
 
 
 class RedisUnavailable(Exception):
-    """Redis did not execute a command. `reason` is the error that Redis returned, or else the type of the failure."""
+    """A command failed, or its reply was lost. `reason` is the error that Redis returned, or the error's type."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

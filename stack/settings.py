@@ -14,7 +14,7 @@ LONGEST_SOCKET_NAME = "gateway-internal.sock"
 
 
 class StartError(Exception):
-    """The system cannot be started. The message has one line per problem, with the name of the setting."""
+    """The system cannot be started, or a command cannot be run. The message has one line per problem."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -102,7 +102,7 @@ def read_settings(
 
 
 class SettingsProblems(StartError):
-    """The settings have problems. `settings` has a default in place of each wrong value."""
+    """The settings have problems. `settings` may contain wrong values; use them only to find more problems."""
 
     def __init__(self, settings: Settings, problems: Sequence[str]) -> None:
         super().__init__(*problems)
@@ -110,7 +110,7 @@ class SettingsProblems(StartError):
 
 
 class _Reader:
-    """Reads single settings. For a wrong value it records a problem and returns the default."""
+    """Reads single settings. A wrong value is recorded as a problem; the default or the wrong value is returned."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self.given = given
@@ -156,7 +156,7 @@ class _Reader:
 
 
 def _folder_for_sockets(data_dir: Path, temporary: str) -> Path:
-    """Return DATA_DIR/run. If paths of sockets would be too long there, return a short folder, always the same."""
+    """Return DATA_DIR/run, or if socket paths would be too long there, a shorter folder, the same at each start."""
     inside = data_dir / "run"
     if len(os.fsencode(inside / LONGEST_SOCKET_NAME)) <= MAX_SOCKET_PATH:
         return inside

@@ -1,4 +1,4 @@
-"""Fair locks: one between threads, in the order in which they called it, and one between processes, a lock file.
+"""Locks for writers: first in, first out between threads, and a lock file between processes.
 
 With an unfair lock, a thread that releases it and acquires it again at once can keep all others waiting.
 """

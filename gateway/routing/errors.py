@@ -36,7 +36,7 @@ class Problems:
         return f"{self._file_name}: {path_text}: {reason}{self._prefix_of(path)}"
 
     def _prefix_of(self, path: ValuePath) -> str:
-        """Return the route's prefix in parentheses; in a long file it is found faster than an index."""
+        """Return the prefix of the invalid route in parentheses, because it is easier to find than an index."""
         try:
             section, index = path[:2]
             prefix = self._document[str(section)][index]["prefix"] if section == "routes" else None

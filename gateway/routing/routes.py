@@ -72,7 +72,7 @@ def authority_key(authority: str, scheme: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Timeouts in seconds: `read` is between two reads from the upstream, `total` for the exchange; 0 means none."""
+    """Timeouts in seconds. `read` is between two reads from the upstream, `total` for the exchange; 0 means none."""
 
     connect: float = 1
     read: float = 30
@@ -158,7 +158,7 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """Limits of one worker: requests in flight, requests that wait in a queue, and seconds that each may wait."""
+    """Limits of a route in one worker: requests in flight, requests in the queue, and seconds that each may wait."""
 
     max_concurrent: int
     queue: int = 0

@@ -117,7 +117,7 @@ _FieldValue = Annotated[str, AfterValidator(_field_value)]
 
 
 class TimeoutEntry(_Table):
-    """A route's timeouts in seconds; 0 means no limit."""
+    """A route's timeouts in seconds; 0 for `read` or `total` means no limit."""
 
     connect: Annotated[float, Field(gt=0, le=60)] = 1
     read: Annotated[float, Field(ge=0, le=86_400)] = 30

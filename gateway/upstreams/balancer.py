@@ -130,7 +130,10 @@ class Balancer:
     # --- members -------------------------------------------------------------------------------------------------
 
     def set_members(self, addresses: Sequence[Address]) -> None:
-        """Replace the members by `addresses`. A removed address gets no further requests; its exchanges finish."""
+        """Replace the members by `addresses`; an empty list changes nothing.
+
+        A removed address gets no further requests; its exchanges finish.
+        """
         known = {pool.address: pool for pool in self.pools}
         members = dict.fromkeys(addresses)
         if members.keys() == known.keys() or not members:

@@ -41,7 +41,7 @@ class Circuit:
     openings: int = 0
     """How often the circuit opened since it was last closed."""
     changed_at: float = 0.0
-    """When the state changed last. Failures of requests sent earlier do not count."""
+    """When the circuit opened or turned half-open; 0 while closed. Failures of requests sent earlier do not count."""
     until: float = 0.0
     """When the circuit turns half-open, or the next round of probes may pass."""
     probed_by: tuple[str, ...] = ()
@@ -77,8 +77,8 @@ def after_response() -> Circuit:
 def after_failure(circuit: Circuit, *, sent_at: float, now: float, break_after: int, jitter: float = 1.0) -> Circuit:
     """Return the circuit after the failure of a request that was sent at `sent_at`.
 
-    `break_after` consecutive failures open it; 0 means never. `jitter`, a factor of at least 1, keeps the workers
-    from probing at the same time.
+    `break_after` consecutive failures open it, and one is enough while half-open; 0 means never. `jitter`, a factor
+    of at least 1, keeps the workers from probing at the same time.
     """
     if circuit.state == "open" or sent_at < circuit.changed_at or not break_after:
         return circuit

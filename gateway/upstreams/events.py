@@ -1,6 +1,7 @@
-"""Log events and metrics of one upstream. State changes are logged at once, failures at most every ten seconds.
+"""Log events and metrics of one upstream. State changes are logged at once.
 
-There may be thousands of failures a second. Each one is counted, and an event contains the number since the last one.
+There may be thousands of failures a second. They are logged at most once in ten seconds for each address; the event
+contains their number since the last one.
 """
 
 import logging
@@ -84,7 +85,7 @@ class UpstreamEvents:
             self._failure_throttle.forget(address)
 
     def ejected(self, address: str, reason: str, seconds: float) -> None:
-        """Report that the address was ejected for at least `seconds`."""
+        """Report that the address was ejected, for `seconds` unless it is readmitted early as the last one."""
         _log.warning("upstream_ejected", **self._fields(address), reason=reason, seconds=round(seconds, 1))
         self._metrics.set_excluded(self._upstream, address, excluded=True)
 

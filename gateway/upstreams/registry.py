@@ -56,7 +56,7 @@ class UpstreamRegistry:
         self.loop = loop
 
     def pool_for(self, upstream: Upstream, client: str = "") -> ConnectionPool:
-        """Return the pool for a request of the client at `client`. Raises Refused(503) if the circuit is open."""
+        """Return the pool for a request from the address `client`. Raises Refused(503) if the circuit is open."""
         balancer = self._balancers[upstream.name]
         return balancer.only_pool or balancer.choose(client)
 

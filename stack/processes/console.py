@@ -26,7 +26,7 @@ class Console:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Write the message `what` with the duration of the block when the block ends."""
+        """Write the message `what` with the duration of the block when the block ends without an error."""
         started = time.monotonic()
         yield
         self.say(f"{what} ({time.monotonic() - started:.1f} s)")

@@ -65,7 +65,7 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("body", "field"), REJECTED, ids=lambda part: repr(part)[:30])
-def test_ambiguous_json_is_rejected_and_the_field_is_named(body: bytes, field: str | None) -> None:
+def test_malformed_or_ambiguous_json_is_rejected_and_the_field_is_named(body: bytes, field: str | None) -> None:
     with pytest.raises(MalformedJson) as error:
         parse_json(body)
     assert error.value.field == field
@@ -96,7 +96,7 @@ def test_a_surrogate_pair_is_one_character() -> None:
     assert parse_json(b'"\\ud83d\\ude00"') == "😀"
 
 
-def test_numbers_may_have_up_to_four_hundred_digits() -> None:
+def test_integers_may_have_up_to_four_hundred_digits() -> None:
     assert parse_json(b"9" * 400) == 10**400 - 1
 
 

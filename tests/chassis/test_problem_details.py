@@ -76,7 +76,9 @@ def test_a_refusal_has_code_detail_and_retry_after(client: FlaskClient) -> None:
         ("not_found", None),
     ],
 )
-def test_only_401_and_403_carry_a_challenge(client: FlaskClient, code: str, challenge: str | None) -> None:
+def test_a_401_and_a_403_for_a_missing_role_carry_a_challenge(
+    client: FlaskClient, code: str, challenge: str | None
+) -> None:
     assert client.get(f"/refused/{code}").headers.get("WWW-Authenticate") == challenge
 
 

@@ -1,4 +1,4 @@
-"""The reason of a Redis failure, from real servers that refuse commands or connections."""
+"""The reason of a Redis failure, from servers that refuse commands or connections."""
 
 import asyncio
 import socket

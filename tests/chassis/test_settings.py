@@ -78,7 +78,7 @@ def test_each_problem_names_its_variable(environ: dict[str, str], message: str) 
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "eighty"), ("IS_ON", "perhaps"), ("LOG_LEVEL", "x" * 101)])
-def test_a_wrong_value_is_shown_unless_it_is_secret(name: str, value: str) -> None:
+def test_the_first_100_characters_of_a_wrong_value_are_shown(name: str, value: str) -> None:
     (message,) = [line for line in error_text(**{name: value}).splitlines() if line.startswith(name)]
     assert message.endswith(f"; got {value[:100]!r}")
 

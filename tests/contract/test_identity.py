@@ -1,5 +1,6 @@
 """An assertion is accepted for one minute, by its audience, and only with the gateway's signature."""
 
+import hmac
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from contract.claims import IDENTITY_TYP, InvalidToken
 from contract.identity import MAX_AGE, Identity, sign, verify
+from contract.jws import encoded_header, read_unverified, sign_payload
 from contract.keys import assertion_signer, assertion_verifier
 from tests.gateway.access_tokens import by_hand
 
@@ -57,7 +59,11 @@ def test_an_assertion_signed_with_an_ed25519_key_is_verified_with_its_public_key
     with pytest.raises(InvalidToken):
         read(assertion)
     # RFC 8725 3.1: the public key is never used as a shared secret.
-    confused = by_hand({"alg": "HS256", "typ": IDENTITY_TYP}, json.loads("{}"), b"x")
+    confused = sign_payload(
+        json.dumps(read_unverified(assertion)),
+        header=encoded_header(typ=IDENTITY_TYP, algorithm="HS256"),
+        sign=lambda data: hmac.digest(public.encode(), data, "sha256"),
+    )
     with pytest.raises(InvalidToken):
         verify(confused, verifier=assertion_verifier(public), audience="notes", now=NOW)
 

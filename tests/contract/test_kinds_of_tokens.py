@@ -129,7 +129,7 @@ def test_typ_and_audience_are_each_checked(
 def test_each_kind_is_accepted_with_its_own_key_only(
     signers: dict[str, Sign], verifiers: dict[str, list[Verify]], verifier: str
 ) -> None:
-    """An access token signed with a secret is rejected, and the other kinds signed with the signing key."""
+    """An access token signed with a secret is rejected, and so are the other kinds signed with the signing key."""
     typ, claims = KINDS[verifier]
     sign_with_wrong_key = signers["refresh"] if verifier == "access" else signers["access"]
     assert not any(accepts(one, sign_with_wrong_key(typ, COMMON | claims)) for one in verifiers[verifier])

@@ -36,7 +36,9 @@ def test_without_the_wheel_an_installed_server_is_used(tmp_path: Path, monkeypat
 
 @pytest.mark.usefixtures("_wheel_is_not_installed")
 @pytest.mark.parametrize("version", ["Redis server v=6.0.16 sha=0", "what?"])
-def test_a_server_that_is_too_old_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+def test_a_server_that_is_too_old_or_has_an_unknown_version_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
     put_on_path(tmp_path, "redis-server", version, monkeypatch)
     with pytest.raises(StartError, match="REDIS_URL"):
         find_server()

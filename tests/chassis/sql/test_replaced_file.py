@@ -37,7 +37,7 @@ def test_a_replaced_file_is_opened_again(engine: Engine, tmp_path: Path) -> None
     assert read(engine) == ["the backup"]
 
 
-def test_a_moved_file_is_not_written_any_more(engine: Engine, tmp_path: Path) -> None:
+def test_a_moved_file_is_not_used_any_more(engine: Engine, tmp_path: Path) -> None:
     (tmp_path / "now.db").rename(tmp_path / "away.db")
     with pytest.raises(Exception, match="no such table"):
         read(engine)

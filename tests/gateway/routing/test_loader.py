@@ -36,7 +36,7 @@ def test_the_shipped_file_is_accepted(tmp_path: Path) -> None:
     assert notes.signer is not None
 
 
-def test_every_setting_reaches_its_route() -> None:
+def test_settings_reach_the_route_and_its_upstream() -> None:
     table = parse(
         NOTES
         + 'audience = "n"\nmax_connections = 7\n'
@@ -62,7 +62,7 @@ def test_every_setting_reaches_its_route() -> None:
     assert (found.upstream.audience, found.upstream.max_connections) == ("n", 7)
 
 
-def test_every_default_is_finite() -> None:
+def test_the_body_size_and_the_timeouts_are_limited_by_default() -> None:
     (found,) = parse(NOTES + route()).routes
     assert found.max_body == 2**20
     assert (found.concurrency_limit, found.max_answer) == (None, None)

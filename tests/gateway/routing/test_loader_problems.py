@@ -139,7 +139,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("place", "text"), BAD)
-def test_every_problem_names_its_path(place: str, text: str) -> None:
+def test_each_problem_names_its_path_or_shows_the_wrong_value(place: str, text: str) -> None:
     with pytest.raises(RoutesError) as refused:
         parse(NOTES + text)
     assert place in str(refused.value)

@@ -118,7 +118,7 @@ def post(path: str, body: bytes = b"") -> bytes:
     return b"POST %b HTTP/1.1\r\nHost: gateway\r\nContent-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
 
 
-def test_a_client_that_sends_its_body_slowly_has_no_slot(served: RunningGateway, upstream: RawUpstream) -> None:
+def test_a_client_that_sends_its_body_slowly_takes_no_slot(served: RunningGateway, upstream: RawUpstream) -> None:
     """Otherwise two such clients would block the route."""
     upstream.begin()
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Upstreams over TLS: which certificates are accepted, and that no request is sent to a server with another one."""
+"""Upstreams over TLS: which certificates are accepted; a server with any other one gets no request."""
 
 import asyncio
 import socket
@@ -327,7 +327,7 @@ def test_a_wrong_tls_setting_of_the_auth_service_stops_the_start_and_is_named(
         ("plain", "TimeoutError"),  # the server takes the TLS handshake for a request head and waits for its end
     ],
 )
-def test_a_server_that_fails_verification_receives_nothing(
+def test_a_server_that_fails_verification_receives_no_request(
     tls_gateway: RunningGateway, servers: dict[str, RawUpstream], name: str, reason: str
 ) -> None:
     """The client gets 502, and the reason is logged."""

@@ -71,7 +71,7 @@ class BalancerHarness:
         return self.balancer.only_pool is not None and self.pools[0].on_response is None
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """Return a metric of the upstream; `name` is given without its prefix."""
+        """Return a metric of the upstream `notes`; the metric's `name` is given without its prefix."""
         return self.registry.get_sample_value(f"sallyport_gateway_upstream_{name}", {"upstream": "notes", **labels})
 
 

@@ -46,7 +46,7 @@ def fail(circuit: Circuit, now: float) -> Circuit:
 
 
 def fail_old(circuit: Circuit, now: float) -> Circuit:
-    """Record a failure of a request that was sent before the circuit changed."""
+    """Record a failure of a request that was sent before NOW."""
     return after_failure(circuit, sent_at=NOW - 1, now=now, break_after=BREAK_AFTER)
 
 

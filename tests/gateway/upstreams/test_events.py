@@ -8,7 +8,7 @@ from tests.gateway.upstreams.balancers import BalancerHarness, unreachable_addre
 
 
 def test_every_state_change_is_logged_once() -> None:
-    """The failures between two changes are not logged."""
+    """Of the failures in between, only the first of each address is logged."""
     harness = BalancerHarness(*unreachable_addresses(2), eject_after=3, break_after=2)
     with capture_logs() as logged:
         harness.time_out(harness.pools[0], 3)

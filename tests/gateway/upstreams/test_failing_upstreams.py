@@ -115,7 +115,7 @@ def test_an_address_that_resets_connections_is_ejected(setup: Setup) -> None:
     assert len(setup.first.requests) >= 8
 
 
-def test_a_silent_upstream_gets_503_at_once_until_it_responds_to_a_probe(setup: Setup) -> None:
+def test_requests_to_a_silent_upstream_get_503_at_once_until_it_responds_to_a_probe(setup: Setup) -> None:
     setup.first.begin(silent)
     assert setup.statuses("/one/", 2) == [504] * 2
     answer = request_once(setup.gateway, "/one/")
@@ -198,6 +198,7 @@ def test_a_service_whose_responses_are_all_cut_off_gets_every_request(setup: Set
         with setup.gateway.connect() as client:
             answers.append(client.request("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
     assert [status_and_code(answer) for answer in answers] == [(502, "upstream_failed")] * 5
+    assert len(setup.first.requests) == 6
 
 
 def test_a_500_is_no_failure_of_the_upstream(setup: Setup) -> None:
@@ -206,7 +207,7 @@ def test_a_500_is_no_failure_of_the_upstream(setup: Setup) -> None:
     assert setup.statuses("/one/", 20) == [500] * 20
 
 
-def test_an_unreachable_upstream_gets_502_and_then_503(setup: Setup) -> None:
+def test_requests_to_an_unreachable_upstream_get_502_and_then_503(setup: Setup) -> None:
     assert setup.statuses("/unreachable/", 7) == [502] * 5 + [503] * 2
     assert status_and_code(request_once(setup.gateway, "/unreachable/")) == (503, "upstream_unavailable")
 

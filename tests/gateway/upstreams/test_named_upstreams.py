@@ -165,7 +165,7 @@ def full_listener(host: str) -> Iterator[int]:
             connection.close()
 
 
-def test_a_silent_address_delays_a_request_by_a_quarter_of_a_second(
+def test_a_silent_address_does_not_use_up_the_connect_timeout(
     make_app: MakeApp, resolver: FakeResolver, tmp_path: Path
 ) -> None:
     """RFC 8305: after 250 ms the next address is tried as well."""
