@@ -50,10 +50,10 @@ def test_valid_tokens_and_cookies_work_while_the_auth_service_is_down(
         assert 1 <= int(response.headers["Retry-After"]) <= 12
     assert logout.headers.get("Set-Cookie") is None
     system.start_auth()
-    recovered = wait_until(lambda: traffic.run_for(0.5).statuses() == {200})
+    recovery_seconds = wait_until(lambda: traffic.run_for(0.5).statuses() == {200})
     assert client.whoami(expired, headers={"X-Refresh-Token": tokens.refresh}).status_code == 200
     assert client.send("GET", "/session/", headers=cookie).status_code == 200
-    add_figure(f"{traffic.since(began)}; all 200 again {recovered:.1f} s after its restart")
+    add_figure(f"{traffic.since(began)}; all 200 again {recovery_seconds:.1f} s after its restart")
     assert outage.statuses(WHOAMI, BROWSER) == {200}, outage.failures()
     assert outage.statuses(REFRESH, LOGIN) == {503}, outage.failures()
     assert all(response.retry_after for response in outage.responses(503))

@@ -48,9 +48,9 @@ def test_while_postgresql_is_down_only_requests_that_need_it_get_503(
         outage = traffic.run_for(OUTAGE_SECONDS)
         assert on_postgres.client().send("GET", "/readyz").status_code == 200
         postgres.start()
-        recovered = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
+        recovery_seconds = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
         during = traffic.since(began)
-    add_figure(f"{during}; all 200 again {recovered:.1f} s after its restart")
+    add_figure(f"{during}; all 200 again {recovery_seconds:.1f} s after its restart")
     check_outage(during)
     assert outage.statuses(REFRESH, LOGIN) == {503}, outage.failures()
 
@@ -63,9 +63,9 @@ def test_writers_wait_for_a_locked_sqlite_file_and_then_get_503(
     with closing(sqlite3.connect(system.data_dir / "auth.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         traffic.run_for(7)
-    recovered = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
+    recovery_seconds = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
     during = traffic.since(began)
-    add_figure(f"{during}; all 200 again {recovered:.1f} s after")
+    add_figure(f"{during}; all 200 again {recovery_seconds:.1f} s after")
     check_outage(during)
 
 
@@ -79,9 +79,9 @@ def test_a_full_disk_gives_503_and_no_token_that_is_not_stored(
         outage = traffic.run_for(OUTAGE_SECONDS)
     finally:
         allow_auth_writes(system, True)
-    recovered = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
+    recovery_seconds = wait_until(lambda: all_clients_are_served(traffic.run_for(0.5)))
     during = traffic.since(began)
-    add_figure(f"{during}; all 200 again {recovered:.1f} s after")
+    add_figure(f"{during}; all 200 again {recovery_seconds:.1f} s after")
     check_outage(during)
     assert 503 in outage.statuses(REFRESH)
 

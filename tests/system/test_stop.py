@@ -16,7 +16,7 @@ from tests.system.support.running_stack import RunningStack, descendants, is_run
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="counts processes in /proc")
 
 
-def all_end(pids: set[int], seconds: float) -> bool:
+def all_end_within(pids: set[int], seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while running := {pid for pid in pids if is_running(pid)}:
         if time.monotonic() > deadline:
@@ -30,7 +30,7 @@ def test_ctrl_c_stops_the_stack_and_leaves_no_process(strict_stack: RunningStack
     processes = strict_stack.pids()
     assert len(processes) == 7  # redis, three gunicorns and a worker each
     assert strict_stack.signal(signal.SIGINT) == 0
-    assert all_end(processes, 1), strict_stack.output()
+    assert all_end_within(processes, 1), strict_stack.output()
 
 
 def test_a_healthy_stack_logs_no_warning_and_leaves_each_database_in_one_file() -> None:
@@ -54,4 +54,4 @@ def test_if_a_service_dies_the_stack_stops_and_prints_its_name(stack: RunningSta
     os.kill(master, signal.SIGKILL)
     assert stack.process.wait(20) == 1
     assert "auth ended by itself (SIGKILL)" in stack.output()
-    assert all_end(processes, 1), stack.output()
+    assert all_end_within(processes, 1), stack.output()

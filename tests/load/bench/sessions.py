@@ -62,10 +62,10 @@ def compare_sessions(
     with running_system(AUTH_URL=f"http://127.0.0.1:{free_port()}", AUTH_WORKERS="2") as system:
         if REFRESH in kinds:
             with _candidates(folder, system, left_out) as candidates:
-                runs = _in_turn(candidates, rounds, seconds, progress)
+                runs = _take_turns(candidates, rounds, seconds, progress)
             tables.append(make_table(REFRESH, "Refresh: a rotation in SQLite", runs, DJANGO))
         if LOGIN in kinds:
-            runs = _log_in_beside_hashes(system, rounds, seconds, progress)
+            runs = _measure_log_ins(system, rounds, seconds, progress)
             tables.append(make_table(LOGIN, "Log-in, one at a time", runs, HASH))
     return tables
 
@@ -98,7 +98,9 @@ def _candidates(folder: Path, system: RunningSystem, left_out: dict[str, str]) -
             ]
 
 
-def _in_turn(candidates: Sequence[Candidate], rounds: int, seconds: int, progress: Progress) -> dict[str, list[Run]]:
+def _take_turns(
+    candidates: Sequence[Candidate], rounds: int, seconds: int, progress: Progress
+) -> dict[str, list[Run]]:
     runs: dict[str, list[Run]] = {candidate.name: [] for candidate in candidates}
     for number in range(rounds):
         for candidate in candidates:
@@ -130,9 +132,7 @@ async def _refresh(candidate: Candidate, seconds: int) -> Run:
     return _run(durations, wall, cpu_of(workers) - before, memory_of(workers), problems)
 
 
-def _log_in_beside_hashes(
-    system: RunningSystem, rounds: int, seconds: int, progress: Progress
-) -> dict[str, list[Run]]:
+def _measure_log_ins(system: RunningSystem, rounds: int, seconds: int, progress: Progress) -> dict[str, list[Run]]:
     system.auth.stop()
     system.auth = system.auth.variant("auth", **AS_DEPLOYED)
     system.start_auth()

@@ -24,8 +24,8 @@ SLOW_UPSTREAM = "slow"
 NGINX = (peers.PLAIN, peers.NGINX_KEEPALIVE)
 NATIVE_PROXIES = (peers.HAPROXY, peers.ENVOY)
 HAND_WRITTEN = (peers.FASTIFY, peers.FASTAPI, peers.FLASK)
-ALL = tuple(peer.name for peer in peers.PEERS)
-FEW = (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY)
+ALL_SERVERS = tuple(peer.name for peer in peers.PEERS)
+MAIN = (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class Workload:
     connections: int = CONNECTIONS
     upstream: str = QUICK_UPSTREAM
     warm: ScriptArguments | None = None
+    """Returns the arguments of the requests before the first round, which fill token caches."""
     warmed: tuple[str, ...] = ()
     """Servers that get the requests of `warm` once before the first round, unmeasured."""
     extra_seconds: int = 0
@@ -134,7 +135,7 @@ def _bad_token(supplies: Supplies, _: int) -> tuple[str, ...]:
     return f"token={supplies.bad_token}", "status=401", f"never={supplies.note}"
 
 
-def _waiting(connections: int, *servers: str) -> Workload:
+def _slow_upstream(connections: int, *servers: str) -> Workload:
     return Workload(
         f"slow-{connections}",
         f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: at most {connections / SLOW:,.0f}/s",
@@ -148,7 +149,7 @@ def _waiting(connections: int, *servers: str) -> Workload:
 
 
 WORKLOADS = (
-    Workload("valid", "A valid token", _note, ALL),
+    Workload("valid", "A valid token", _note, ALL_SERVERS),
     Workload(
         "unseen", "A token never seen before", _unseen, (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, *HAND_WRITTEN)
     ),
@@ -160,14 +161,19 @@ WORKLOADS = (
         warm=_each_of_many,
         warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
     ),
-    Workload("download", "1 MiB down", _download, (*NGINX, *FEW[1:]), path="/api/big"),
-    Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, FEW[1:]),
-    Workload("bad-token", "401 for a bad signature (relative to nginx forwarding a valid one)", _bad_token, FEW[1:]),
-    Workload("post", "POST of 10 KiB", _post, ALL, upstream=READING_UPSTREAM),
-    Workload("upload", "1 MiB up", _upload, (*NGINX, *FEW[1:]), upstream=READING_UPSTREAM),
-    _waiting(64, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
-    _waiting(512, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
-    _waiting(2_000, *FEW),
+    Workload("download", "1 MiB down", _download, (*NGINX, *MAIN[1:]), path="/api/big"),
+    Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, MAIN[1:]),
+    Workload(
+        "bad-token",
+        "401 for a bad signature (relative to nginx forwarding a valid one)",
+        _bad_token,
+        MAIN[1:],
+    ),
+    Workload("post", "POST of 10 KiB", _post, ALL_SERVERS, upstream=READING_UPSTREAM),
+    Workload("upload", "1 MiB up", _upload, (*NGINX, *MAIN[1:]), upstream=READING_UPSTREAM),
+    _slow_upstream(64, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
+    _slow_upstream(512, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
+    _slow_upstream(2_000, *MAIN),
 )
 
 

@@ -15,9 +15,9 @@ from tests.faults.support.parallel_requests import open_sessions
 from tests.faults.support.running_system import RunningSystem, running_system
 from tests.system.support.running_stack import Tokens
 
-MANY, FEW = 1_000, 100
-"""Sessions: many for the rate, so that each refreshes after its grace period as real sessions do; few for the
-rows that long sessions leave."""
+MANY_SESSIONS, FEW_SESSIONS = 1_000, 100
+"""The rate is measured with many sessions, so that each refreshes after its grace period, as real sessions do.
+Rows are counted with few sessions, so that each has many generations."""
 CLIENTS = 32
 SECONDS = 15
 MIN_RATE = 500
@@ -40,7 +40,7 @@ def system() -> Iterator[RunningSystem]:
 @pytest.fixture(scope="module")
 def chains(system: RunningSystem) -> Chains:
     """Many sessions, each with its newest refresh token."""
-    return make_chains(system, MANY)
+    return make_chains(system, MANY_SESSIONS)
 
 
 def make_chains(system: RunningSystem, sessions: int) -> Chains:
@@ -118,7 +118,7 @@ def test_at_half_of_that_rate_the_99th_percentile_is_under_50_ms(
 def test_a_hundred_thousand_refreshes_add_no_rows(add_figure: AddFigure) -> None:
     """Tables of sessions and audit events do not grow, and Redis has at most one blacklist entry per session."""
     with running_system(AUTH_WORKERS="2", GATEWAY_WORKERS="2", REFRESH_GRACE="0") as system:
-        chains = make_chains(system, FEW)
+        chains = make_chains(system, FEW_SESSIONS)
         before = row_counts(system)
         began = time.monotonic()
         measured = asyncio.run(refresh_at_full_speed(system.url, chains, lambda done: done >= REFRESHES))
@@ -128,13 +128,13 @@ def test_a_hundred_thousand_refreshes_add_no_rows(add_figure: AddFigure) -> None
             memory = int(redis.info("memory")["used_memory"])
         after, generations = row_counts(system), highest_generation(system)
     add_figure(
-        f"{len(measured)} refreshes of {FEW} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
+        f"{len(measured)} refreshes of {FEW_SESSIONS} sessions in {took:.0f} s: {after} rows, Redis {dict(entries)}, "
         f"{memory / 1e6:.1f} MB, highest generation {generations}; {percentiles_in_ms(measured)}"
     )
-    assert before["sessions"] == after["sessions"] == FEW
+    assert before["sessions"] == after["sessions"] == FEW_SESSIONS
     assert after["audit_events"] == before["audit_events"]
-    assert entries["blacklist"] <= FEW
-    assert generations >= REFRESHES / FEW / 2
+    assert entries["blacklist"] <= FEW_SESSIONS
+    assert generations >= REFRESHES / FEW_SESSIONS / 2
 
 
 def row_counts(system: RunningSystem) -> dict[str, int]:
