@@ -1,8 +1,8 @@
 """The views of /session/: a browser logs in, reads its session and logs out, without receiving a token.
 
 A log-in sets the session cookie. A log-out deletes it, and so does a request whose cookie is malformed or whose
-session has ended. A request that fails for another reason never deletes the cookie, so neither an outage nor a race
-between two tabs logs a user out.
+session has ended, unless it ended recently. A request that fails for another reason never deletes it.
+So neither an outage nor a race between two tabs logs a user out.
 """
 
 from collections.abc import Callable, Coroutine

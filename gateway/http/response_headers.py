@@ -112,14 +112,14 @@ def read_response_fields(headers: HeaderFields, *, keep_cookies: bool) -> Header
     `keep_cookies` is False on routes whose services must not set cookies.
     """
     forwarded: HeaderList = []
-    named: list[bytes] = []
+    listed: list[bytes] = []
     for raw, value in headers:
         name = _client_names[raw]
         if name is None:
             if raw.lower() == b"connection":
-                named += list_elements(value.lower())
+                listed += list_elements(value.lower())
         elif name != b"set-cookie" or (keep_cookies and not _SETS_OWN_COOKIE.match(value)):
             forwarded.append((name, value))
-    if named:
-        return [(name, value) for name, value in forwarded if name not in named]
+    if listed:
+        return [(name, value) for name, value in forwarded if name not in listed]
     return forwarded

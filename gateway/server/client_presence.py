@@ -76,7 +76,10 @@ class ClientCheck:
         self._abort_at = float("inf")
 
     def step(self, transport: asyncio.Transport, cycle: RequestCycle, now: float, *, half_closed: bool) -> Step:
-        """Return the step at `now` for the client of `transport`, which waits for the response of `cycle`."""
+        """Return the step at `now` for the client of `transport`, which waits for the response of `cycle`.
+
+        `half_closed` is whether the event loop has reported the end of the client's input.
+        """
         state = presence(transport)
         if state is Presence.GONE:
             return Step.ABORT

@@ -164,7 +164,7 @@ class ServerProtocol(asyncio.Protocol):
     def _cache(self, data: bytes) -> None:
         """Cache the head of the only request if `data` is exactly that request, without a body."""
         cycle = self._requests.last
-        if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_body:
+        if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_buffered_body:
             return
         if cycle.keep_alive and not cycle.expects_continue:
             self._request_head_cache.add_if_repeated(data, cycle.request)

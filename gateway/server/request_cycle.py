@@ -88,10 +88,10 @@ class RequestCycle:
         self.complete = False
         """Whether the whole response is written."""
         self.disconnected = False
-        """Whether the client is gone, or its input ended within the request."""
+        """Whether the client is gone, its input ended within the request, or the response was aborted."""
         self.task: asyncio.Task[None] | None = None
         self.on_disconnect: Callable[[], None] | None = None
-        """Called when the client is gone."""
+        """Called when `disconnected` becomes True."""
         self.on_end: Callable[[], None] | None = None
         """Called once when the request ends for any reason; releases its resources, such as a concurrency slot."""
         self.abandoned = False
@@ -138,7 +138,7 @@ class RequestCycle:
             on_end()
 
     @property
-    def has_body(self) -> bool:
+    def has_buffered_body(self) -> bool:
         """Return whether a received part of the request's body is buffered."""
         return bool(self._body)
 
@@ -162,7 +162,7 @@ class RequestCycle:
         return body
 
     def disconnect(self) -> None:
-        """Record that the client is gone: `receive` returns `http.disconnect`, and `on_disconnect` is called."""
+        """End the request early: `receive` returns `http.disconnect`, and `on_disconnect` is called."""
         self.disconnected = True
         self._wake()
         if self.on_disconnect is not None:

@@ -13,7 +13,7 @@ _log = structlog.get_logger("worker")
 def allow_open_files(streams: int) -> None:
     """Raise the soft limit of open files to the hard limit, as HAProxy does. Forked workers inherit it.
 
-    Log a warning if the limit is below the files that `streams` concurrent streams need, two for each.
+    Log a warning if the limit is below what `streams` concurrent streams need: two files each, and SPARE others.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:

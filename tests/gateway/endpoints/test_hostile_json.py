@@ -1,4 +1,4 @@
-"""No request body, header or query makes an endpoint of the gateway, or a forwarded request, fail with a 500."""
+"""No request body, header or query makes an endpoint of the gateway, or a forwarded request, fail with a 5xx."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def send_in_head(gateway: RunningGateway, path: str, attack: QueryOrHeader, fiel
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_no_hostile_request_is_a_500(
+def test_no_hostile_request_gets_a_5xx(
     gateway: RunningGateway,
     auth_upstream: RawUpstream,
     upstream: RawUpstream,
@@ -53,7 +53,7 @@ def test_no_hostile_request_is_a_500(
     make_app: MakeApp,
     caller: str,
 ) -> None:
-    """Every refusal has a JSON body."""
+    """Every response is a success or a 4xx with a JSON body; a response to HEAD has no body."""
     auth_upstream.begin(AuthStandIn(signing_key).answer)
     failures = []
     turn = list(CALLERS).index(caller)  # selects different requests for each caller

@@ -22,6 +22,8 @@ from tests.gateway.server.in_memory import MemoryTransport, MovableLoop
 
 WRITE_TIMEOUT = 60.0
 
+# --- over sockets ------------------------------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("good", [GOOD_GET, GOOD_POST])
 @pytest.mark.parametrize("with_idle_upstream", [False, True])
@@ -45,10 +47,9 @@ def test_complete_requests_before_malformed_input_are_answered_in_order(
     assert all_slots_are_free(bounded, upstream)
 
 
-# --- over sockets ------------------------------------------------------------------------------------------------
-
 CLOSING = b"GET /bounded/get HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 UPLOAD = 32_000_000
+"""Bytes of an upload, more than the socket buffers hold."""
 
 
 def read_after_sending(client: RawClient, raw: bytes, more: bytes, times: int) -> RawResponse:
