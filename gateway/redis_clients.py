@@ -13,7 +13,7 @@ def revocation_feed_redis(url: str) -> "Redis":
         encoding_errors="replace",  # an entry that is not UTF-8 must not stop the feed
         socket_timeout=3,  # longer than the feed's blocking read, which takes up to a second
         socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 0),  # after a lost connection the feed has to read the whole stream
+        retry=Retry(NoBackoff(), 0),  # a retry would hide a lost connection: the feed then reads all again
     )
 
 

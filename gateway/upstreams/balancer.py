@@ -35,7 +35,7 @@ def _random_jitter() -> float:
 
 
 class Balancer:
-    """The connection pools of one upstream: one for each of its addresses (members), which may change.
+    """Chooses one of an upstream's connection pools: one for each of its addresses (members), which may change.
 
     `jitter` returns the random factor by which ejection times and open times are lengthened.
     """

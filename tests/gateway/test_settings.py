@@ -75,7 +75,7 @@ def test_access_log_is_on_or_off_or_the_share_of_requests_that_are_logged(text: 
     assert load(GatewaySettings, REQUIRED | {"ACCESS_LOG": text}).access_log == every
 
 
-def test_the_default_bind_is_loopback() -> None:
+def test_the_public_address_is_gateway_bind_or_else_loopback() -> None:
     assert load(ServingSettings, {"GATEWAY_PORT": "9000"}).bind == ["127.0.0.1:9000"]
     environ = {"GATEWAY_BIND": "unix:/run/g.sock", "GATEWAY_INTERNAL_BIND": "127.0.0.1:9001"}
     assert load(ServingSettings, environ).bind == ["unix:/run/g.sock", "127.0.0.1:9001"]
