@@ -1,4 +1,4 @@
-"""The auth service: users, sessions, and the tokens of both.
+"""The auth service: users, sessions, access and refresh tokens.
 
 No other part of the system sees a password hash or the key of refresh tokens.
 """

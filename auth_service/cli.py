@@ -1,4 +1,4 @@
-"""The operator's commands: migrate the tables, create users, grant roles, deactivate users.
+"""The commands: migrate the tables, check the settings, create, activate and deactivate users, set their roles.
 
 Passwords are not arguments, because other users of the machine can read the arguments of a process.
 """

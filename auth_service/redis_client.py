@@ -1,9 +1,9 @@
 """Redis commands through a circuit breaker.
 
-Redis makes requests faster; SQL is the source of truth. Connecting and each reply may take 100 ms. After three
-failures in a row the circuit opens: every command fails at once for one to two seconds. Then one command is sent as a
-probe. If it succeeds, the circuit closes; else it stays open for one to two seconds more. Callers continue without
-Redis: they use SQL, and revocations are published later.
+SQL is the source of truth for users and sessions; Redis makes requests faster. Connecting and each reply may take 100
+ms. After three failures in a row the circuit opens: every command fails at once for one to two seconds. Then one
+command is sent as a probe. If it succeeds, the circuit closes; else it stays open for one to two seconds more.
+Callers continue without Redis: they use SQL, attempts are counted in memory, and revocations are published later.
 """
 
 import random
@@ -34,7 +34,7 @@ _log = structlog.get_logger("redis")
 
 
 class RedisUnavailable(Exception):
-    """Redis did not reply, or the circuit is open."""
+    """Redis did not reply, or replied with an error, or the circuit is open."""
 
 
 class RedisClient:

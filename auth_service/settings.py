@@ -39,7 +39,7 @@ def _usable_previous_key(pem: SecretStr | None) -> SecretStr | None:
 
 
 class AuthSettings(Settings):
-    """The settings of the auth service. Lifetimes are in seconds. No secret has a default."""
+    """The settings of the auth service. Lifetimes are in seconds. No required secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]
     """Secret because it may contain a password, like `redis_url`."""

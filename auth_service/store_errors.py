@@ -2,4 +2,7 @@
 
 
 class StoreUnavailable(Exception):
-    """The database did not answer or refused a statement. Nothing was changed; a retry may succeed."""
+    """The database did not answer or refused a statement. A retry may succeed.
+
+    Nothing was changed, unless the connection broke during the commit.
+    """

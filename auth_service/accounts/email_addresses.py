@@ -53,7 +53,7 @@ def email_key(text: str) -> str:
 
 
 def legacy_key(text: str) -> str:
-    """Return the key of an account whose mailbox another account has as well.
+    """Return the key of an account whose mailbox another account has as well, or whose `email_key` is too long.
 
     Former versions compared fewer spellings, so two accounts could have one mailbox. One of them has the `email_key`.
     The others have this key, which is the former key with a prefix, and are found by the spellings that found them

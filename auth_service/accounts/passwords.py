@@ -2,8 +2,8 @@
 
 Hashing is slow by design, so it is limited. At most `max_running` hashes are computed at once, and the others wait in
 order for at most `max_wait` seconds. A request that waits longer or finds the queue full gets 503. A waiting request
-blocks no other one: gunicorn_conf.py adds a thread for each, and the thread holds no database connection. The hashing
-threads have a low priority.
+blocks no other one: gunicorn_conf.py adds a thread for each, and the thread holds no database connection. On Linux,
+the hashing threads have a low priority.
 """
 
 import os
@@ -30,7 +30,7 @@ _NICENESS = 10
 """Added to the niceness of hashing threads: they get about a tenth of the processor time of a normal thread."""
 
 _MAX_SIMILARITY = 0.7
-"""As in Django; 1.0 means that password and e-mail address are equal."""
+"""As in Django. A password that is at least this similar to the e-mail address or to a part of it is refused."""
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
@@ -78,8 +78,8 @@ class PendingCheck:
 class Passwords:
     """Hashes and verifies passwords with argon2id.
 
-    At most `max_running` run at once, and `max_waiting` more wait for at most `max_wait` seconds each. A thread calls
-    `release_connection` before it waits, so that it holds no database connection.
+    At most `max_running` hashes are computed at once, and `max_waiting` more wait for at most `max_wait` seconds
+    each. A thread calls `release_connection` before it waits, so that it holds no database connection.
     """
 
     def __init__(
@@ -194,7 +194,7 @@ class PasswordRules:
     min_length: int
 
     def complaints(self, password: str, email: str) -> list[str]:
-        """Return a text for each rule that `password` breaks, with the texts and the order of Django."""
+        """Return a text for each rule that `password` breaks, with the texts of Django."""
         password = normalized(password)
         checks = {
             f"This password is too short. It must contain at least {self.min_length} characters.": (

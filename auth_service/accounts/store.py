@@ -36,7 +36,8 @@ class UserStore(Protocol):
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
         """Store the hash and end every session except `keep`.
 
-        Return False and change nothing if the password was changed or the user deactivated since `user` was read.
+        Return False and change nothing if the password was changed, or the user deactivated or deleted, since `user`
+        was read.
         """
 
     def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:

@@ -11,7 +11,7 @@ MAX_ROLES = 255
 """Characters of all roles together, with the spaces between."""
 
 STAFF = "staff"
-"""The role whose users may see and delete every user."""
+"""The role whose users may see, rename and delete every user."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,4 +1,4 @@
-"""Log one line for each audit record, after its commit."""
+"""Log one line for each audit record, stored or not. The line of a stored record follows its commit."""
 
 from collections.abc import Sequence
 

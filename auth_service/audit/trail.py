@@ -1,8 +1,8 @@
 """The audit trail: a record of what happened to an account, when and from where, for the account's owner.
 
-A change of a session or an account and its record are one transaction, so neither exists without the other. A failed
-log-in is recorded before its response. If the record cannot be stored, the response is 503. The log line follows the
-commit. Refreshes and throttled log-ins are logged but not stored, because their number is not limited.
+A recorded change of a session or an account and its record are one transaction, so neither exists without the other.
+A failed log-in is recorded before its response. If the record cannot be stored, the response is 503. The log line
+follows the commit. Refreshes and throttled log-ins are logged but not stored, because their number is not limited.
 """
 
 from collections.abc import Iterable, Mapping

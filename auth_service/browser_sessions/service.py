@@ -16,14 +16,14 @@ from auth_service.tokens.issuer import Issuer
 from chassis.clock import Clock
 
 RENEW_AFTER = 60.0
-"""Seconds between two renewals of a session's row, so that most exchanges write nothing."""
+"""Seconds after which an exchange renews the session's row, so that most exchanges write nothing."""
 
 
 class NoLiveSession(Exception):
     """The handle has no live session.
 
-    `ended_seconds_ago` is set if a log-out, a log-in or a revocation ended the session; None if it expired or never
-    existed.
+    `ended_seconds_ago` is set if the session was ended before it expired, for example by a log-out. It is None if the
+    session expired or never existed, or if that is unknown.
     """
 
     def __init__(self, ended_seconds_ago: float | None = None) -> None:
@@ -56,7 +56,7 @@ class BrowserSessions:
     ) -> BrowserGrant:
         """Open a session for the user with this password and end the one with the handle hash `replaces`.
 
-        Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then nothing changes.
+        Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then no session is opened or ended.
         """
         opened = self.grants.open_session(
             email, password, client, self.issuer.access, handle_hash=handle_hash, replaces=replaces
@@ -64,7 +64,7 @@ class BrowserSessions:
         return BrowserGrant(opened.signed, opened.session.state.expires_at, opened.user)
 
     def exchange(self, handle_hash: str) -> BrowserGrant:
-        """Return a new access token for the handle's session and restart its idle time. Raises NoLiveSession."""
+        """Return a new access token for the handle's session and record its use. Raises NoLiveSession."""
         now = self.clock()
         session = self.sessions.find_by_handle(handle_hash)
         if session is None:
@@ -85,7 +85,7 @@ class BrowserSessions:
             self.sessions.end(session.sid, self.clock(), EndReason.LOGOUT)
 
     def _renew(self, session: Session, now: float) -> bool:
-        """Record the use of a session unless it was recorded recently. Return False if the session has ended."""
+        """Restart the idle time of a session unless that was done recently. Return False if the session has ended."""
         unrecorded_seconds = now - session.state.rotated_at
         has_access_expiry = session.state.access_expires_at >= now + self.grants.policy.access_lifetime
         # At most a tenth of the idle time may be unrecorded, so that a session in use does not expire early.

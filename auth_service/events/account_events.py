@@ -11,7 +11,7 @@ from auth_service.events.client import Client
 
 
 class EndReason(StrEnum):
-    """Why a session ended. The audit API shows these texts."""
+    """Why a session ended. The audit API shows these texts, except those of a log-out and a replay."""
 
     LOGOUT = "logout"
     REPLAY = "replay"
@@ -26,7 +26,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The base of all events. `at` is in seconds since the epoch; `user_id` is None for an unknown account."""
+    """The base of all events. `at` is in seconds since the epoch; `user_id` is None if the account is unknown."""
 
     at: float
     user_id: UUID | None
@@ -50,7 +50,7 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottled(Event):
-    """A log-in was refused before its password was verified, after too many failures."""
+    """A log-in was refused before its account was looked up, after too many failures. `user_id` is None."""
 
     account_hash: str
 
@@ -60,8 +60,8 @@ class TokensRefreshed(Event):
     """Tokens were issued for a refresh token.
 
     `decision` is the name of the refresh policy's decision, and `generation` the session's newest generation. Refresh
-    tokens below `lowest_valid_generation` are used ones; it is None if there was no rotation. The newest refresh
-    token expires at `expires_at`, in seconds since the epoch.
+    tokens below `lowest_valid_generation` are no longer valid; it is None if there was no rotation. The newest
+    refresh token expires at `expires_at`, in seconds since the epoch.
     """
 
     sid: str
@@ -73,7 +73,7 @@ class TokensRefreshed(Event):
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded(Event):
-    """A session was ended before it expired. Its absolute end was `expires_at`, in seconds since the epoch.
+    """A session was ended. Its absolute end would have been at `expires_at`, in seconds since the epoch.
 
     All its access tokens expire by `access_expires_at`, in seconds since the epoch.
     """

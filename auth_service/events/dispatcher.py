@@ -32,7 +32,7 @@ class Dispatcher:
         self._subscriptions: list[_Subscription] = []
 
     def subscribe(self, kind: type[Kind], subscriber: Callable[[Sequence[Kind]], None]) -> None:
-        """Call `subscriber` once per commit with the events of `kind` and its subclasses."""
+        """Call `subscriber` once per `dispatch` with the events of `kind` and its subclasses."""
         self._subscriptions.append(_Subscription(kind, subscriber))
 
     def dispatch(self, events: Sequence[Event]) -> None:

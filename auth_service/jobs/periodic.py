@@ -12,7 +12,7 @@ _log = structlog.get_logger("periodic")
 
 
 class PeriodicJob:
-    """Calls `work` every `interval` seconds in an application context. It logs errors and continues."""
+    """Calls `work` in an application context, `interval` seconds after the last call. Errors are logged."""
 
     def __init__(self, app: Flask, name: str, interval: float, work: Callable[[], object]) -> None:
         self._app = app

@@ -30,7 +30,7 @@ class Retention:
         self._clock = clock
 
     def delete_expired(self) -> int:
-        """Delete expired rows and return how many. A session is deleted a day after its last token has expired."""
+        """Delete expired rows and return how many. A session is deleted a day after its last token expired."""
         now = self._clock()
         deleted = _prune_in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
         deleted += _prune_in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))

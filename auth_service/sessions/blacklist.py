@@ -1,10 +1,10 @@
 """The blacklist of refresh tokens in Redis: one entry per session.
 
-An entry is the lowest valid generation of the session, or "ended". It expires with the session's tokens, so there are
-never more entries than sessions. The blacklist refuses used and revoked tokens without an SQL query. It need not be
-complete: SQL decides about every other token, and about all tokens while Redis does not reply.
+An entry is the lowest valid generation of the session, or "ended". It expires by the session's absolute end. The
+blacklist saves SQL queries: it refuses tokens of ended sessions, and /auth/jwt/verify/ also refuses used tokens by
+it. It need not be complete: SQL decides about every other token, and about all tokens while Redis does not reply.
 
-Writes wait in memory and are sent with the next read, so that a refresh costs one round trip.
+The writes of a refresh wait in memory and are sent with the next read, so that a refresh costs one round trip.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 ENDED = "ended"
 
 # Sessions that ended for these reasons get no entry. SQL then refuses their tokens because there is no active
-# account; an entry would refuse them as blacklisted.
+# account, as in djoser; an entry would refuse them as blacklisted.
 _NOT_BLACKLISTED = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
 
 

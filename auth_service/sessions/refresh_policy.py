@@ -22,7 +22,7 @@ A rotation is "in grace" while it is less than `grace` seconds old.
 from dataclasses import dataclass, replace
 
 MAX_RECENT = 8
-"""Maximum of rotations in grace. It limits the length of `recent_rotations`."""
+"""Maximum number of rotations in grace. It limits the length of `recent_rotations`."""
 
 ACCESS_EXPIRY_PADDING = 60.0
 """Seconds that are added to `access_expires_at`, so that not every new access token has to write it."""
@@ -150,8 +150,8 @@ def apply_decision(state: SessionState, decision: Decision, now: float, policy: 
                 recent_rotations=(*state.rotations_in_grace(now, policy.grace), now),
             )
         case ReissueSuccessor(restarts_grace=True):
-            # Days later, several browser tabs may present the same token at once. Without the restart, the first
-            # would make the others replays.
+            # Days later, several browser tabs may present the same token at once. Without the restart,
+            # the first use of the new token would make the requests of the other tabs replays.
             return replace(state, recent_rotations=(*state.recent_rotations[:-1], now))
         case ReissuePresented():
             return replace(state, seen_generation=state.generation)

@@ -1,9 +1,9 @@
 """Publish the sessions that have ended to the revocation feed, which the gateways read.
 
 A revocation is first committed to SQL and then published. All revocations of unexpired access tokens are published
-again from SQL if a publication has failed, if the feed's epoch is missing, when a process starts, and when a gateway
-sends a completeness query. So a record may be published twice; readers ignore the second one. A record stays in the
-stream until the access tokens that it revokes have expired.
+again from SQL if Redis did not reply, if the feed's epoch is missing, when a process starts, and when a gateway sends
+a completeness query. So a record may be published twice; readers ignore the second one. A record stays in the stream
+at least until the access tokens that it revokes have expired.
 """
 
 import threading
@@ -124,8 +124,8 @@ def _take_queries(redis: Redis) -> list[str]:
 def _trim(redis: Redis, newest_id: str) -> None:
     """Delete the oldest records up to the first one that is still needed.
 
-    The time is that of the entry `newest_id`, whose id Redis assigned: a wrong clock of this process must not empty
-    the feed.
+    The current time is read from `newest_id`, which Redis assigned: a wrong clock of this process must not empty the
+    feed.
     """
     now = _seconds_of(newest_id)
     for _ in range(_MAX_TRIM_BATCHES):

@@ -111,7 +111,7 @@ class SessionStore(Protocol):
         Return False and store nothing if the password was changed or the user deactivated or deleted since `user` was
         read. `new_password_hash` replaces an outdated hash. The session with the handle hash `replaces` ends, and so
         do the oldest sessions of a user who has more than `max_sessions` (0: no limit).
-        Raises HandleTaken if another session has `handle_hash`; then nothing is stored.
+        Raises HandleTaken if another session has `handle_hash`; then no session is stored or ended.
         """
 
     def find(self, sid: str) -> Session | None:
@@ -131,9 +131,9 @@ class SessionStore(Protocol):
         """
 
     def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
-        """Store `changed` if the stored session is live and has the generations of `read`, else return False.
+        """Store `changed` if the session still has the generations of `read`, else return False.
 
-        `end_reason` is the reason if this ends the session.
+        Return False also if it has ended or is past its absolute end. `end_reason` is the reason if this ends it.
         """
 
     def renew(self, sid: str, now: float) -> bool:

@@ -29,7 +29,7 @@ class CommitStrategy(Protocol):
     """A way to commit writes."""
 
     def run(self, write: Write[Result]) -> Result:
-        """Run a write, commit it and return its result. If the write or the commit raises, nothing is written."""
+        """Run a write, commit it and return its result. If the write raises, nothing is written."""
 
 
 class SeparateTransactions:
@@ -60,7 +60,7 @@ class _QueuedWrite:
 
 
 class GroupCommit:
-    """Commits the writes of all waiting threads in one transaction, which succeeds or fails for all of them.
+    """Commits the writes of the waiting threads in one transaction, which succeeds or fails for all of them.
 
     One of the threads runs the transaction and needs a connection. So each thread calls `release_connection` before
     it waits. Thread-safe.
@@ -77,7 +77,7 @@ class GroupCommit:
         self._release_connection()
         own = _QueuedWrite(write)
         self._queue.append(own)
-        with self._lock:  # its holder commits the queue; a thread that waited finds its write done
+        with self._lock:  # its holder commits the queue; a thread that waited may find its write done
             while not own.is_done:
                 self._commit([self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))])
         if own.error is not None:

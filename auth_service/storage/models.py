@@ -25,7 +25,7 @@ db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"exp
 
 
 class UserRow(Base):
-    """A user. `email` is the address as it was entered, `email_folded` the unique key of its mailbox."""
+    """A user. `email` is the address as entered; `email_folded` is its key (`email_key` or `legacy_key`)."""
 
     __tablename__ = "users"
 
@@ -48,14 +48,14 @@ class SessionRow(Base):
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    # No foreign key: the row of a deleted user is kept until its access tokens expire, to publish its end again.
+    # No foreign key: the row of a deleted user is kept until its tokens expire, to publish its end again.
     user_id: Mapped[UUID] = mapped_column(index=True)
     generation: Mapped[int] = mapped_column(default=0)
     seen_generation: Mapped[int] = mapped_column(default=0)
     rotated_at: Mapped[float] = mapped_column(Double)
     recent_rotations: Mapped[list[float]] = mapped_column(JSON, default=list)
     grace_began_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """The last of `recent_rotations`, in a column of its own so that SQL can compare it."""
+    """The last of `recent_rotations`, or 0, in a column of its own so that SQL can compare it."""
     handle_hash: Mapped[str | None] = mapped_column(String(64), unique=True)
     """SHA-256 of the handle of a browser session, in hexadecimal digits."""
     created_at: Mapped[float] = mapped_column(Double)
@@ -64,7 +64,7 @@ class SessionRow(Base):
     """The absolute end of the session. A rotation does not change it."""
     revoked_at: Mapped[float | None] = mapped_column(Double, index=True)
     access_expires_at: Mapped[float] = mapped_column(Double, default=0.0)
-    """When the last access token of the session expires. Until then a revocation is published."""
+    """By then every access token of the session has expired. A revocation is published until then."""
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     address: Mapped[str] = mapped_column(String(MAX_ADDRESS), default="")
 

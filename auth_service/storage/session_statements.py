@@ -1,4 +1,4 @@
-"""SQL statements on sessions that a log-in or a refresh runs, as SQL text for SQLite and PostgreSQL.
+"""The SQL statements on sessions that run most often, as SQL text for SQLite and PostgreSQL.
 
 SQLAlchemy takes longer to build such a statement from expressions than the database takes to run it.
 """
@@ -62,13 +62,13 @@ REPLACE = text("""
     WHERE id = :sid AND generation = :read_generation AND seen_generation = :read_seen_generation
         AND revoked_at IS NULL AND expires_at > :now
 """).bindparams(bindparam("recent_rotations", type_=JSON()))
-"""Store a changed session if the row still has the generations that were read (compare and set)."""
+"""Store a changed session if it has not ended and still has the generations that were read (compare and set)."""
 
 RAISE_SEEN = text("""
     UPDATE sessions SET seen_generation = :seen
     WHERE id = :sid AND seen_generation < :seen AND generation >= :seen
 """)
-"""Raise the seen generation, at most to the session's generation."""
+"""Raise the seen generation, unless `seen` exceeds the session's generation."""
 
 RENEW = text("""
     UPDATE sessions

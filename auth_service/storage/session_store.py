@@ -143,7 +143,7 @@ class SqlSessionStore:
         return RefreshResult(Rotate(), Session(sid, user_id, state), email, roles)
 
     def replace(self, read: Session, changed: Session, now: float, *, end_reason: EndReason | None = None) -> bool:
-        """Store `changed` if the stored session is live and has the generations of `read`, else return False."""
+        """Store `changed` if the session has not ended and has the generations of `read`, else return False."""
         values = _values_of_change(read, changed, now)
         state = changed.state
         events: list[Event] = []

@@ -30,7 +30,7 @@ class Stores(NamedTuple):
 def sql_stores(
     engine: Engine, policy: RefreshPolicy, dispatch: Dispatch, current_client: Callable[[], Client]
 ) -> Stores:
-    """Return the stores on `engine`. The events that they dispatch name `current_client()` as the client."""
+    """Return the stores on `engine`. Events without a client of their own name `current_client()`."""
     database = current_database()
     commit_strategy: CommitStrategy
     if engine.dialect.name == "sqlite":

@@ -1,6 +1,6 @@
 """Transactions of the stores: run a write, add its audit records, commit, then dispatch its events.
 
-Every store writes through Transactions, so no caller has to record or dispatch an event.
+Every store writes through Transactions, so its callers do not record or dispatch the events of a write.
 """
 
 from collections.abc import Callable, Sequence

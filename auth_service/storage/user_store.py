@@ -90,7 +90,7 @@ class SqlUserStore:
         return _user(row) if row else None
 
     def change_password(self, user: User, password_hash: str, now: float, *, keep: str | None) -> bool:
-        """Store the hash and end every session except `keep`; return False if the user was changed meanwhile."""
+        """Store the hash and end every session except `keep`; return False if the password or status has changed."""
         statement = (
             update(UserRow)
             .where(_is(user), UserRow.is_active, UserRow.password_changed_at == user.password_changed_at)

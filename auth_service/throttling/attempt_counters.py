@@ -1,7 +1,7 @@
 """Attempt counters in Redis, shared by all workers: fixed windows that begin with the first attempt.
 
-Failure policy: while Redis does not reply, each worker counts alone, from zero. No request waits, and every attempt
-is counted. When Redis replies again, its counts apply.
+Failure policy: while Redis does not reply, each worker counts alone, in memory, without the counts in Redis. When
+Redis replies again, only its counts apply.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The decision on an attempt: admitted by `counted_by`, or refused if `wait_seconds` is not 0."""
+    """The decision on an attempt: admitted and counted by `counted_by`, or refused if `wait_seconds` is not 0."""
 
     counted_by: Sequence[Counter] = ()
     wait_seconds: int = 0
@@ -66,7 +66,7 @@ class AttemptCounters:
         self._local = LocalCounters()
 
     def admit(self, *counters: Counter) -> Admission:
-        """Count an attempt with every counter, or refuse it if one has reached its limit. One round trip."""
+        """Count an attempt with every counter that is not waived, or refuse it if one has reached its limit."""
         keys = [
             key for counter in counters for key in (counter.key, counter.waiver.key if counter.waiver else _NO_WAIVER)
         ]

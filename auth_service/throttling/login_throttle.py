@@ -1,12 +1,13 @@
 """The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 2.2.1).
 
-Only failed log-ins count. Three limits apply: one for the account from this address, one for the address, and a
-higher one for the account from all addresses. The last limit does not apply to an address from which the account has
-logged in before, so that an attacker cannot lock its owner out.
+Successful log-ins do not count. A wrong password of a logged-in user counts as a failed log-in. Three limits apply:
+one for the account from this address, one for the address, and a higher one for the account from all addresses. The
+last limit does not apply to an address from which the account has logged in within 30 days, so that an attacker
+cannot lock its owner out.
 
 Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
-from its start, so that parallel attempts cannot exceed a limit. The count is decremented if the password is right or
-was not verified.
+from its start, so that parallel attempts cannot exceed a limit. It no longer counts once the password was right or an
+error interrupted it.
 """
 
 from collections.abc import Callable, Sequence
@@ -84,12 +85,15 @@ class LoginThrottle:
         )
 
     def cancel(self, counted_by: Sequence[Counter]) -> None:
-        """Decrement the counters of an attempt whose password was not verified."""
+        """Decrement the counters of an attempt that an error interrupted."""
         if counted_by:
             self._counters.decrement(counted_by)
 
     def record_success(self, attempt: Attempt) -> None:
-        """Delete the account's failures and trust its address. Failures of other accounts from it still count."""
+        """Delete the account's failures from this address and in total, and trust the address.
+
+        Failures of other accounts from this address still count.
+        """
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return

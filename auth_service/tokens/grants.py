@@ -1,6 +1,6 @@
 """Token grants: issue tokens for a password or a refresh token, and revoke them.
 
-SQL is the source of truth. The Redis blacklist refuses known used and revoked tokens without a query.
+SQL is the source of truth. The Redis blacklist refuses tokens of ended sessions without an SQL query.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -121,6 +121,8 @@ class Grants:
                 replaces=replaces,
             )
             if not is_open:
+                # The user has changed since it was read. The record says "wrong password", although the user may have
+                # been deactivated or deleted instead.
                 raise self._record_failure(attempt, user, client, is_right=False)
             return OpenedSession(user, session, signed)
 
@@ -135,9 +137,9 @@ class Grants:
         return True
 
     def refresh(self, token: str, client: Client) -> TokenPair:
-        """Return a new access token and the next refresh token. A replay ends the session.
+        """Return a new access token and the session's newest refresh token, usually after a rotation.
 
-        Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
+        A replay ends the session. Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
         """
         claims = self._read_unless_ended(token)
         now = self.clock()
@@ -153,7 +155,11 @@ class Grants:
         return self.issuer.pair(refreshed, refreshed.session, now)
 
     def revoke(self, token: str) -> None:
-        """End the session of a refresh token. Raises InvalidToken or a subclass, also if it has ended before."""
+        """End the session of a refresh token. Raises InvalidToken or a subclass.
+
+        Raises UsedOrEndedToken if the session has ended before. A used token that is no longer valid ends the session
+        as a replay, and then raises UsedOrEndedToken too.
+        """
         claims = self._read_unless_ended(token)
         was_used_or_ended = self.is_used_or_ended(claims)
         reason = EndReason.REPLAY if was_used_or_ended else EndReason.LOGOUT
@@ -191,7 +197,8 @@ class Grants:
 
     def _refresh(self, claims: RefreshClaims, now: float) -> RefreshResult | None:
         sid, user_id, presented = claims.session, claims.subject, claims.generation
-        # The rotation that issued a younger token is in grace, and `try_rotate` would return None.
+        # A token issued less than `grace` seconds ago usually comes from a rotation in grace. Then `try_rotate` would
+        # return None, so its statement is saved.
         if now - claims.issued_at >= self.policy.grace:
             rotated = self.sessions.try_rotate(sid, user_id, presented, now)
             if rotated:
@@ -238,6 +245,7 @@ class Grants:
             # Users may type their password into the e-mail field, so an unknown name is kept only as a keyed hash.
             failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
+            # Stored in the audit trail, so the text stays as it is. "barred" means that the user is inactive.
             reason = "account is barred" if is_right else "wrong password"
             failure = LoginFailed(now, user.id, client, reason=reason)
         self.audit.record(failure)

@@ -31,7 +31,7 @@ def run(folder: Path, url: str, *words: str) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize("service", SERVER)
-def test_a_service_without_its_tables_does_not_start(tmp_path: Path, service: str) -> None:
+def test_a_service_without_its_sqlite_file_does_not_start(tmp_path: Path, service: str) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
     status, output = run(tmp_path, url, *SERVER[service])
     assert status == 2

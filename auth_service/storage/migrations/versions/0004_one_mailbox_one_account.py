@@ -1,7 +1,7 @@
 """Compare e-mail addresses by mailbox, with internationalized domains in their DNS form.
 
-If several accounts have one mailbox, one of them is found by every spelling. Each of the others is found by the
-spellings that found it before.
+If several accounts have one mailbox, each is found by the spellings that found it before, and one of them by all
+others.
 
 Revision ID: 0004
 Revises: 0003
@@ -49,4 +49,4 @@ def _set_key(connection: sa.Connection, user_id: UUID, key: str) -> None:
 
 
 def downgrade() -> None:
-    """Change nothing, because the older version finds the accounts by these keys too."""
+    """Keep the keys. The older version may not find the accounts whose keys the upgrade changed."""
