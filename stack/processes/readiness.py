@@ -18,7 +18,7 @@ class NotReadyInTime(Exception):
 async def wait_for_readiness(name: str, problem: Callable[[], Awaitable[str | None]], seconds: float) -> None:
     """Call `problem` until it returns None. Raises NotReadyInTime, with the last problem, after `seconds`."""
     deadline = time.monotonic() + seconds
-    while last := await problem():
+    while (last := await problem()) is not None:
         if time.monotonic() > deadline:
             raise NotReadyInTime(f"{name} is not ready after {seconds:.0f} s: {last}")
         await asyncio.sleep(RETRY_SECONDS)
@@ -45,7 +45,7 @@ async def _request(address: Address, request: bytes) -> bytes:
             reader, writer = await _connect(address)
             try:
                 writer.write(request)
-                return await reader.read(MAX_RESPONSE_BYTES)
+                return await reader.read(MAX_RESPONSE_BYTES) or b"no response (connection closed)"
             finally:
                 writer.close()
     except (OSError, TimeoutError) as problem:

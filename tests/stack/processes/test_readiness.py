@@ -39,3 +39,11 @@ def test_a_timeout_reports_the_last_response() -> None:
 
     with pytest.raises(NotReadyInTime, match=r"gateway .* no keys"):
         asyncio.run(wait_for_readiness("gateway", problem, 0.0))
+
+
+def test_a_connection_that_closes_without_a_response_means_not_ready() -> None:
+    async def problem() -> str | None:
+        return await problem_of_a_server_that_sends(b"")
+
+    with pytest.raises(NotReadyInTime, match="no response"):
+        asyncio.run(wait_for_readiness("gateway", problem, 0.0))
