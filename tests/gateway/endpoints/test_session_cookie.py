@@ -219,10 +219,10 @@ def test_a_response_that_races_with_a_log_in_does_not_clear_the_cookie(gateway: 
 
 @pytest.mark.parametrize("line", ["GET /api/x", "GET /session/", "GET /auth/users/me/", "POST /session/ticket"])
 @pytest.mark.parametrize(("seconds_ago", "cleared"), [(0.0, False), (9.9, False), (10.1, True), (None, True)])
-def test_a_recently_ended_handle_that_this_worker_never_saw_clears_no_cookie(
+def test_an_ended_session_that_this_worker_never_saw_clears_the_cookie_after_ten_seconds(
     gateway: RunningGateway, auth: AuthStandIn, line: str, seconds_ago: float | None, *, cleared: bool
 ) -> None:
-    """Another worker handled the log-in that ended the old session."""
+    """Another worker may have handled the log-in that ended the session. None is an unknown time."""
     auth.ended_seconds_ago = seconds_ago
     old = secrets.token_urlsafe(32)
     assert is_cleared(send(gateway, line, f"Cookie: {COOKIE}={old}", *SAME_ORIGIN)) is cleared

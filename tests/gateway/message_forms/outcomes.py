@@ -28,14 +28,14 @@ _CHUNK = re.compile(rb"([0-9a-fA-F]+)\r\n")
 def request_outcomes(port: int, upstream: RawUpstream, forms: Mapping[str, bytes]) -> Outcomes:
     """Return for each form the statuses of the responses and, after `->`, the request that the upstream received."""
     seen: dict[int, list[str]] = defaultdict(list)
-    own = f"127.0.0.1:{upstream.port}"
+    upstream_address = f"127.0.0.1:{upstream.port}"
 
     async def script(conversation: Conversation) -> None:
         number = _number(conversation.request.request_line)
-        seen[number].append(f"{_describe_request(conversation, own)} unfinished")
+        seen[number].append(f"{_describe_request(conversation, upstream_address)} unfinished")
         index = len(seen[number]) - 1
         await conversation.read_body()
-        seen[number][index] = _describe_request(conversation, own)
+        seen[number][index] = _describe_request(conversation, upstream_address)
         await conversation.write(ok(b"" if conversation.request.request_line.startswith("HEAD") else b"ok"))
 
     upstream.begin(script)
@@ -96,7 +96,7 @@ def _number(request_line: str) -> int:
     return int(found[1] or found[2]) if found else -1
 
 
-def _describe_request(conversation: Conversation, own: str) -> str:
+def _describe_request(conversation: Conversation, upstream_address: str) -> str:
     request = conversation.request
     method_and_target = request.request_line.rpartition(" ")[0]
     try:
@@ -104,7 +104,7 @@ def _describe_request(conversation: Conversation, own: str) -> str:
     except (ValueError, IndexError):
         body = request.body
     # HTTP/1.0 does not require Host; some proxies then send the upstream's own address.
-    host = ", ".join(value for name, value in request.fields if name == "host").replace(own, "upstream")
+    host = ", ".join(value for name, value in request.fields if name == "host").replace(upstream_address, "upstream")
     return ascii(f"{method_and_target} of {host}" + (f" with {body.decode('latin-1')}" if body else ""))[1:-1]
 
 

@@ -113,16 +113,16 @@ def running_peers(folder: Path, upstream: int) -> Iterator[Mapping[str, int]]:
         ports: dict[str, int] = {}
         for name, command in _COMMANDS.items():
             port = free_port()
-            words = command(folder, port, upstream)
-            if words[0] and shutil.which(words[0]):
-                stack.enter_context(_process(words, port))
+            argv = command(folder, port, upstream)
+            if argv[0] and shutil.which(argv[0]):
+                stack.enter_context(_process(argv, port))
                 ports[name] = port
         yield ports
 
 
 @contextmanager
-def _process(words: Command, port: int) -> Iterator[None]:
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+def _process(argv: Command, port: int) -> Iterator[None]:
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_until_it_listens(port)
             yield

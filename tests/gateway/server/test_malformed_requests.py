@@ -50,11 +50,11 @@ def test_the_response_and_the_log_have_the_same_request_id_and_it_is_counted(
             client.send(raw)
             response = client.read_response("POST")
             assert client.is_closed()
-        counted = app.malformed_requests._count.__self__  # type: ignore[attr-defined]
-        counted.transfer()
+        metrics = app.malformed_requests._count.__self__  # type: ignore[attr-defined]
+        metrics.transfer()
         totals = {
             (sample.name, *sample.labels.values()): sample.value
-            for metric in counted.registry.collect()
+            for metric in metrics.registry.collect()
             for sample in metric.samples
         }
     assert (response.status, response.problem["code"]) == (status, code)

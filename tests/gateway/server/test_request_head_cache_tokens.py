@@ -231,8 +231,8 @@ def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: l
                 *(hit.head.method, hit.head.path, hit.head.query, hit.headers),
                 hit.head.http_version,
             )
-            given = [value for name, value in parsed.headers if name == b"authorization"]
-            assert given == ([b"Bearer " + hit.token.encode()] if hit.token else [])
+            authorization = [value for name, value in parsed.headers if name == b"authorization"]
+            assert authorization == ([b"Bearer " + hit.token.encode()] if hit.token else [])
 
 
 @pytest.mark.parametrize("name", ["Cookie", "cookie"])

@@ -90,7 +90,7 @@ class GunicornGateway:
         return {name.split('"')[1]: count for name, count in values.items()}, refused
 
     def waits_for_routes(self, workers: dict[str, float], refused: float) -> bool:
-        """Return whether `routes_in_use` becomes this within 15 seconds; a stopping worker still counts."""
+        """Wait up to 15 s until `routes_in_use` returns this; return whether it does. A stopping worker counts."""
         deadline = time.monotonic() + 15
         while self.routes_in_use() != (workers, refused) and time.monotonic() < deadline:
             time.sleep(0.05)
