@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.command == "migration":
         written = write_migration(db, MIGRATIONS.folder, arguments.message)
-        result = f"wrote {written}: read it before you commit it" if written else "the models match the tables"
+        result = f"wrote {written}: read it before you commit it" if written else "the models have not changed"
         print(result)  # noqa: T201
         return
     settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)

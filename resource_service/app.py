@@ -72,6 +72,6 @@ def _check_database() -> None:
 
 
 def _set_no_store(response: Response) -> Response:
-    # Every response is for one user, so no cache may store it.
+    # The API's responses are for one user, so no cache may store them.
     response.headers.setdefault("Cache-Control", "no-store")
     return response

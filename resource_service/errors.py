@@ -1,4 +1,4 @@
-"""Error responses of the API: the texts for invalid fields, and 503 if the database fails."""
+"""Error responses of the API: the texts for invalid fields, and 503 while the database is not available."""
 
 from collections.abc import Mapping
 
@@ -53,7 +53,7 @@ def invalid_model(error: ValidationError) -> Refused:
 
 
 def install_error_handlers(app: Flask) -> None:
-    """Answer database errors with 503. chassis.problem_details answers Refused and all other exceptions."""
+    """Answer 503 while the database is not available. chassis.problem_details answers all other exceptions."""
     for exception in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(exception, _store_unavailable)
 

@@ -29,7 +29,7 @@ class ResourceSettings(Settings):
     identity_secret: Annotated[SecretStr, AfterValidator(_check_key)]
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
     resource_threads: Annotated[int, Field(ge=1, le=256)] = 8
-    """Maximum number of concurrent requests in one process, not counting event streams."""
+    """Threads of one process that remain for other requests when all event streams are open."""
     resource_streams: Annotated[int, Field(ge=1, le=256)] = 16
     """Maximum number of concurrent event streams in one process. Each occupies a thread of its own."""
 

@@ -48,7 +48,7 @@ def authenticate() -> None:
 
 
 def current_caller() -> Caller:
-    """Return the caller of the current request. Call it after authentication."""
+    """Return the caller of the current request. Call it after `authenticate`."""
     caller = get_current_user()
     if not isinstance(caller, Caller):
         raise TypeError(f"the caller is a {type(caller).__name__}")
@@ -78,7 +78,7 @@ class AccessTokens(JWTManager):
     ) -> dict[str, Any]:
         # Overridden because the library calls its callbacks after its own parser. That parser accepts tokens without
         # exp, jti or type, uses one list of algorithms for all keys, and answers malformed tokens 422 or 500.
-        # TokenReader and the gateway share one parser, so both accept the same tokens.
+        # TokenReader and the gateway share one parser; only their leeway for `exp` differs.
         try:
             claims = services().reader.read_access(encoded_token)
         except UnidentifiedUser as error:

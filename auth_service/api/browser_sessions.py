@@ -30,14 +30,14 @@ def open_session() -> Response:
 
 @browser_session_endpoints.post("/exchange")
 def exchange() -> Response:
-    """Return a new access token for a handle. 404 if the session has ended."""
+    """Return a new access token for a handle. 404 if the handle has no live session."""
     handle_hash = read_body(HandleRequest).handle_hash
     return json_response(_response(services().browser_sessions.exchange(handle_hash)))
 
 
 @browser_session_endpoints.post("/end")
 def end() -> ResponseReturnValue:
-    """End the session of a handle. 204 also if it has already ended."""
+    """End the session of a handle. 204 also if there is none."""
     services().browser_sessions.end(read_body(HandleRequest).handle_hash)
     return "", 204
 

@@ -1,6 +1,6 @@
-"""Error responses of /auth/. Their bodies are those of djoser, which existing clients know, not problem details.
+"""Error responses of /auth/ and /internal/sessions.
 
-A view raises them: `raise not_found()`. error_handlers.py turns them into responses.
+Their bodies have the form that clients of djoser know, not that of problem details. A view raises them: `raise not_found()`. error_handlers.py turns them into responses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,12 +80,12 @@ def bad_access_token(reason: str) -> ApiError:
 
 
 def bad_token(reason: str) -> ApiError:
-    """Return the 401 for an invalid token in the body, or one whose user was deleted."""
+    """Return the 401 for an invalid token in the body, one that names no user, or one whose user was deleted."""
     return error_with_detail(401, reason, "token_not_valid", {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 
 def refused_user(detail: str, code: str) -> ApiError:
-    """Return the 401 for a valid token whose user was deleted or is inactive."""
+    """Return the 401 for a valid access token whose user was deleted or is inactive."""
     return error_with_detail(401, detail, code, {"WWW-Authenticate": _INVALID_TOKEN_CHALLENGE})
 
 

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from auth_service.services import services
 
 MAX_AGE = 300
-"""Seconds for which a cache may keep the JWK set, and so may accept a key that was removed from it."""
+"""Seconds for which readers may cache the JWK set, and so may accept a key that was removed from it."""
 
 key_endpoints = Blueprint("keys", __name__)
 

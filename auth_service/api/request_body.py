@@ -1,7 +1,7 @@
 """Read a request body into a model: JSON, a URL-encoded form or a multipart form.
 
-A repeated field, and a field with bytes that are not UTF-8, are refused with the name of the field. Such bytes are
-never replaced, because two different passwords would become equal.
+A repeated field is refused, and so are bytes that are not UTF-8. Such bytes are never replaced, because two different
+passwords would become equal.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from auth_service.api.models.field_errors import field_errors
 from chassis.json_body import JSON, MalformedJson, parse_json
 
 MAX_BODY = 64 * 1024
-"""Bytes."""
+"""Bytes. A longer body is answered 413."""
 _MAX_FORM_FIELDS = 100
 
 _FORM = "application/x-www-form-urlencoded"

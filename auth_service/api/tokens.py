@@ -48,7 +48,7 @@ class Refresh(TokenView):
     name = "Token Refresh"
 
     def post(self) -> Response:
-        """Return a new pair for a refresh token. 401 if the token is invalid, expired or replayed."""
+        """Return a new pair for a refresh token. 401 if the token is refused; a replay also ends its session."""
         pair = services().grants.refresh(read_body(RefreshRequest).refresh, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))
 
@@ -61,7 +61,8 @@ class Verify(TokenView):
     def post(self) -> Response:
         """Verify a token. 401 if it is invalid.
 
-        If the session has ended: 401 for an access token, 400 for a refresh token. 400 also for a used refresh token.
+        If the session has ended: 401 for an access token, 400 for a refresh token. 400 also for a used refresh token
+        that is no longer valid.
         """
         claims = services().reader.read(read_body(VerifyRequest).token)
         if isinstance(claims, RefreshClaims):
@@ -78,7 +79,7 @@ class Blacklist(TokenView):
     name = "Token Blacklist"
 
     def post(self) -> Response:
-        """End the session of a refresh token. 401 if the token is invalid or its session has ended."""
+        """End the session of a refresh token. 401 if the token is invalid or used, or its session has ended."""
         services().grants.revoke(read_body(RefreshRequest).refresh)
         return json_response(EmptyResponse())
 

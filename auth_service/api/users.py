@@ -136,7 +136,7 @@ class SetPassword(ApiView):
         now = services().clock()
         password_hash = services().passwords.hash(body.new_password)
         if not services().users.change_password(caller.user, password_hash, now, keep=caller.sid):
-            raise _wrong_current_password()  # another request changed it since it was verified
+            raise _wrong_current_password()  # the password or the user changed since it was verified
         return "", 204
 
 

@@ -14,7 +14,7 @@ from resource_service.errors import field_error
 MAX_PAGE = 1_000_000
 MAX_PAGE_SIZE = 100
 ALL_OWNERS = "*"
-"""The value of `owner` that selects the notes of all owners."""
+"""The value of `owner` that selects the notes of all owners. An empty value means the same."""
 
 _POSITIVE_INTEGER = re.compile(r"[1-9][0-9]{0,6}", re.ASCII)
 

@@ -8,8 +8,8 @@
 
 The id of an event is the number of its change. A client that reconnects with `Last-Event-ID` (or `?last_event_id=`,
 if it cannot send headers) receives the events that it missed. Each stream polls the database once a second, so it
-also sends changes that other workers made. Each stream occupies a thread, so RESOURCE_STREAMS limits their number;
-other requests have threads of their own.
+also sends changes that other workers made. Each stream occupies a thread, so RESOURCE_STREAMS limits their number,
+and RESOURCE_THREADS threads remain for other requests.
 """
 
 import time
@@ -112,7 +112,7 @@ def _event(change: Change) -> str:
 
 def _change_number(event_id: str, newest: int) -> int:
     """Return the number in `event_id`, or `newest` if it is not the number of a change."""
-    # A number above the newest is from a database that was replaced by an older backup.
+    # A number above the newest was sent before the database was restored from an older backup.
     is_number = event_id.isascii() and event_id.isdigit() and len(event_id) < 19
     return min(int(event_id), newest) if is_number else newest
 

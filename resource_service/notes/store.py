@@ -1,4 +1,4 @@
-"""Read and write notes in the database. Each function is one query, or one transaction that also records the change.
+"""Read and write notes in the database. A change of a note and its record in note_changes are one transaction.
 
 Every UPDATE and DELETE also compares the owner, so that no user can change the note of another.
 """

@@ -1,4 +1,4 @@
-"""The text of a field error for each error type of pydantic.
+"""The text of a field error for each pydantic error type that a request body can cause.
 
 The texts are those of Django REST framework, because clients that were written for djoser show them to users.
 """

@@ -13,5 +13,5 @@ class PageResponse(ResponseBody, Generic[Item]):
 
     count: int = Field(examples=[57])
     next: str | None = Field(examples=["/auth/users/?page=3"])
-    previous: str | None = Field(examples=["/auth/users/?page=1"])
+    previous: str | None = Field(examples=["/auth/users/"])
     results: Sequence[Item]
