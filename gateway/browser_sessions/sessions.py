@@ -61,10 +61,10 @@ class CachedGrant:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """The session of a handle that the auth service does not know. The handle is refused from memory before `until`.
+    """The ended session of a handle. The handle is refused from memory before `until` (seconds since the epoch).
 
-    `until` is in seconds since the epoch. `ended_recently` is true if the session ended less than
-    RECENTLY_ENDED_SECONDS ago, or if this worker had a grant for it.
+    `ended_recently` is true if, when this was stored, the session had ended less than RECENTLY_ENDED_SECONDS before,
+    or this worker had a grant for it.
     """
 
     until: float
@@ -146,7 +146,10 @@ class BrowserSessions:
         return ended is not None and not ended.ended_recently
 
     def start_lookup(self, handle: str) -> None:
-        """Start an exchange of `handle` if this worker does not know the handle. Does not wait for the result."""
+        """Start an exchange of `handle` unless it is cached. Does not wait for the result.
+
+        A recently ended handle counts as cached for ENDED_CACHE_SECONDS: later its cookie may be cleared.
+        """
         ended = self._ended.get(handle)
         is_known = ended is not None and (not ended.ended_recently or self._clock() < ended.until)
         if not (is_known or handle in self._grants):

@@ -87,7 +87,7 @@ class SessionEndpoints:
         if handle is None:
             raise Refused("no_credentials", "There is no session.")
         try:
-            return _session_response(self._wait_for(self._authenticator.granted(handle)))
+            return _session_response(self._wait_for(self._authenticator.valid_grant(handle)))
         except Refused as refused:
             if self._sessions.may_clear_cookie(handle):
                 clear_session_cookie(refused, self._cookie.clearing)

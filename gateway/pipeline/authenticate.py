@@ -23,7 +23,7 @@ class AuthenticateStage:
 
     def choose(self, request: Request, credentials: Credentials) -> Authenticator:
         """Return the authenticator for the kind of credentials that `request` presents."""
-        return next(one for one in self._authenticators if one.applies(request, credentials))
+        return next(way for way in self._authenticators if way.applies(request, credentials))
 
     def confirm(self, principal: Principal) -> None:
         """Check the expiry and revocation of a principal that was authenticated before. Raises Refused: 401, 503.

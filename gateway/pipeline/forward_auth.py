@@ -94,7 +94,7 @@ def _from_fields(request: Request) -> Iterator[Field]:
         if method is None or target is None:
             # If a proxy sets only one field of a pair, the client could send the other one.
             raise Refused("bad_header", f"{' and '.join(name.decode() for name in names)} go together.")
-        yield method, target.removesuffix(b"?")
+        yield method, target.removesuffix(b"?")  # an empty query is equal to none, as in _from_path
 
 
 def _single(request: Request, name: bytes) -> bytes | None:

@@ -168,13 +168,13 @@ class Pipeline:
     def own_allow_value(self, request: Request) -> str | None:
         """Return the value of Allow for an OPTIONS that the gateway answers itself; None if it is to be forwarded.
 
-        The gateway answers `OPTIONS *` (RFC 9110 9.3.7) and an OPTIONS with Max-Forwards 0 (7.6.2). Raises
-        Refused(405) for every CONNECT, and Refused as `admit` does for other requests.
+        The gateway answers `OPTIONS *` (RFC 9110 9.3.7) and an OPTIONS with Max-Forwards 0 (7.6.2). Raises Refused:
+        405 for every CONNECT, 400 for an OPTIONS in HTTP/1.0; otherwise as `admit` does before it authenticates.
         """
         if request.method == "CONNECT":
             raise Refused("method_not_allowed", headers={"Allow": _allow(METHODS)})
         if request.http_version == "1.0":  # RFC 1945 8 has no OPTIONS; and the parser reports RTSP/1.0 as 1.0
-            raise Refused("bad_request", "OPTIONS comes with HTTP/1.1.")
+            raise Refused("bad_request", "OPTIONS requires HTTP/1.1.")
         if request.path == b"*" and not request.query:
             read_request_fields(request.headers, request.http_version, self._request_limits)
             return _allow(METHODS)

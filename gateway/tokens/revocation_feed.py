@@ -63,7 +63,7 @@ class RevocationFeed:
     def check(self) -> None:
         """Raise LookupError if the feed was never current (readiness check)."""
         if not self.loaded:
-            raise LookupError("the revocation feed has not been read to its end yet")
+            raise LookupError("the revocation feed has not been read completely yet")
 
     def age(self, now: float) -> float:
         """Return the seconds since the feed was last current; infinity before the first time."""

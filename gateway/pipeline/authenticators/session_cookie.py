@@ -78,11 +78,11 @@ class SessionCookieAuthenticator:
         """Return the claims of the current access token of `handle`, renewed before it expires. Raises Refused."""
         return (await run(self._authenticate_handle(handle))).claims
 
-    async def granted(self, handle: str) -> SessionGrant:
+    async def valid_grant(self, handle: str) -> SessionGrant:
         """Return the grant of `handle` if a request with it would be admitted. Raises Refused: 401, 502, 503."""
-        granted = await self._sessions.get_grant(handle)
-        await run(self._verify(handle, granted))
-        return granted
+        grant = await self._sessions.get_grant(handle)
+        await run(self._verify(handle, grant))
+        return grant
 
     def _check_csrf(self, request: Request) -> None:
         if is_websocket_upgrade(request):
@@ -103,12 +103,12 @@ class SessionCookieAuthenticator:
         )
 
     def _authenticate_handle(self, handle: str) -> Suspendable[Principal]:
-        granted = yield from wait_for(self._sessions.get_grant(handle))
-        return (yield from self._verify(handle, granted))
+        grant = yield from wait_for(self._sessions.get_grant(handle))
+        return (yield from self._verify(handle, grant))
 
-    def _verify(self, handle: str, granted: SessionGrant) -> Suspendable[Principal]:
+    def _verify(self, handle: str, grant: SessionGrant) -> Suspendable[Principal]:
         try:
-            return (yield from self._token_verifier.verify_fetched(granted.access))._replace(handle=handle)
+            return (yield from self._token_verifier.verify_fetched(grant.access))._replace(handle=handle)
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.expire_access_token(handle)

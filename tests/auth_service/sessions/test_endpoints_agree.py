@@ -36,7 +36,7 @@ def read_feed(gateway: GatewayInFront, redis: Redis) -> None:
 def login_state(gateway: GatewayInFront, handle: str) -> str:
     """Return "in" or "out", as GET /session/ reports it, or the code of another refusal."""
     try:
-        asyncio.run(gateway.session_cookie.granted(handle))
+        asyncio.run(gateway.session_cookie.valid_grant(handle))
     except Refused as refused:
         return "out" if refused.status == 401 else refused.code
     return "in"

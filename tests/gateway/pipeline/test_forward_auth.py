@@ -162,9 +162,9 @@ def test_the_gateways_own_origin_has_the_forwarded_scheme(
 ) -> None:
     """The scheme is a part of an origin (RFC 6454 4)."""
     original = ("X-Forwarded-Method: POST", "X-Forwarded-Uri: /api/x", "X-Forwarded-Host: shop.example")
-    named = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
+    proto = [f"X-Forwarded-Proto: {scheme}"] if scheme else []
     page = ("X-Requested-With: app", "Origin: https://shop.example")
-    assert send(forward_auth_gateway, SUBREQUEST, *original, *named, COOKIE, *page).status == status
+    assert send(forward_auth_gateway, SUBREQUEST, *original, *proto, COOKIE, *page).status == status
 
 
 @pytest.mark.parametrize(

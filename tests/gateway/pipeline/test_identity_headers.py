@@ -15,7 +15,7 @@ from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
 OTHER_SECRET = IDENTITY_SECRET[::-1]
 NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)
 MAIL = Upstream("mail", (), "mail", assertion_signer(OTHER_SECRET), 1)
-FOREIGN = Upstream("foreign", (), "foreign", None, 1)
+WITHOUT_IDENTITY = Upstream("weather", (), "weather", None, 1)
 
 
 def fields(lines: bytes) -> dict[str, str]:
@@ -52,8 +52,8 @@ def test_each_service_gets_an_assertion_of_its_own(clock: MovableClock) -> None:
             identity_in(lines, clock(), secret, audience)
 
 
-def test_a_foreign_service_gets_no_identity(clock: MovableClock) -> None:
-    assert IdentityHeaders(10).lines(read_claims(), FOREIGN, clock()) == b""
+def test_a_service_with_identity_false_gets_no_identity_headers(clock: MovableClock) -> None:
+    assert IdentityHeaders(10).lines(read_claims(), WITHOUT_IDENTITY, clock()) == b""
 
 
 def test_an_assertion_is_cached_for_thirty_seconds(clock: MovableClock) -> None:
