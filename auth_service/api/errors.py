@@ -1,6 +1,7 @@
 """Error responses of /auth/ and /internal/sessions.
 
-Their bodies have the form that clients of djoser know, not that of problem details. A view raises them: `raise not_found()`. error_handlers.py turns them into responses.
+Their bodies have the form that clients of djoser know, not that of problem details. A view
+raises them: `raise not_found()`. error_handlers.py turns them into responses.
 """
 
 from collections.abc import Mapping, Sequence
