@@ -17,8 +17,8 @@ from contract.problems import Refused, jittered_retry_after
 from gateway.routing.routes import ConcurrencyLimit, Route
 
 LOGINS = ConcurrencyLimit(max_concurrent=6, queue=1_000, max_wait=5.0)
-"""The limit of POST /session/, which has no route: more concurrent log-ins would use all threads of the gateway's
-own endpoints."""
+"""The limit of POST /session/, which has no route. It leaves some of Flask's ten threads (the default of a2wsgi) for
+the gateway's other endpoints."""
 
 
 class ClientGone(Exception):
