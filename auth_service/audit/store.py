@@ -35,10 +35,10 @@ class AuditStore(Protocol):
         """Return at most `limit` records of the account, the newest first, after the first `offset`."""
 
     def prune(self, before: float, limit: int) -> int:
-        """Delete at most `limit` records older than `before` (epoch seconds) and return how many. Commits."""
+        """Delete at most `limit` records older than `before` (epoch seconds), commit, and return how many."""
 
     def prune_failed_logins(self, now: float, limit: int) -> int:
-        """Delete at most `limit` surplus failed log-ins and return how many. Commits.
+        """Delete at most `limit` surplus failed log-ins, commit, and return how many.
 
         audit/failed_logins.py has the limits that make a row surplus.
         """

@@ -115,7 +115,7 @@ FORMER_ACCOUNTS = [
 
 
 def test_a_migration_gives_no_account_to_another_user(make_app: MakeApp) -> None:
-    """Of two accounts with one mailbox, one is found by all spellings and the other by its former spellings."""
+    """Of two accounts with one mailbox, each is found by its former spellings, and one by all other spellings."""
     app = make_app()
     with app.app_context():
         stored = Person(app.test_client())

@@ -37,7 +37,7 @@ def test_a_session_has_one_entry_however_often_it_is_refreshed(
     assert ttl == pytest.approx(15_552_000, abs=5)
 
 
-def test_the_entry_of_an_ended_session_expires_with_its_tokens(ann: Person, redis: Redis) -> None:
+def test_the_entry_of_an_ended_session_expires_at_its_absolute_end(ann: Person, redis: Redis) -> None:
     ann.log_out()
     assert redis.get(f"blacklist:{sid_of(ann)}") == ENDED
     assert redis.ttl(f"blacklist:{sid_of(ann)}") == pytest.approx(31_536_000, abs=5)
