@@ -1,7 +1,8 @@
 """Replay the recorded requests of a client to djoser, and compare the responses: this API is compatible with djoser.
 
-Each recorded request (a row) is sent with current tokens and ids in place of its placeholders. Status, body, Allow
-and WWW-Authenticate of the responses are compared. DEVIATIONS and NOT_REPLAYED list the exceptions with reasons.
+Each recorded request (a row) is sent with current tokens and ids in place of its placeholders. The status, the body
+and a recorded Allow are compared; WWW-Authenticate must be in every 401 and in no other response. DEVIATIONS and
+NOT_REPLAYED list the exceptions with reasons.
 The replay needs a function that sends requests, and a World, so it can run against the service and the gateway.
 """
 
@@ -159,7 +160,7 @@ class Replay:
         self.world.activate(EMAIL)
 
     def reset_password(self) -> None:
-        """Change the password, as the rows with mail do that are not replayed."""
+        """Change the password in place of the rows with mail, which are not replayed."""
         status, _, _ = self.send(
             "POST",
             "/auth/users/set_password/",
@@ -265,7 +266,7 @@ IDS: Mapping[str, str] = {
     "users/<unknown>": _UNKNOWN_ID,
 }
 
-# Steps before a row. A replay ends the session here, unlike in the recording, so the client logs in again.
+# Steps before a row. A used token ends the session here, unlike in the recording, so the client logs in again.
 STEPS_BEFORE: Mapping[str, tuple[Callable[[Replay], None], ...]] = {
     "refresh unknown user": (Replay.log_in,),
     "refresh no user_id claim": (Replay.log_in,),

@@ -23,7 +23,7 @@ Modules = dict[Path, ast.Module]
 
 @dataclass(slots=True)
 class LoggedEvent:
-    """What all calls that log one event have: their levels, and the fields that they name."""
+    """The levels and the named fields of an event, over all calls that log it."""
 
     levels: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""The snippets of docs/another-language.md accept the assertions that the project's own verifier accepts."""
+"""The snippets of docs/another-language.md accept exactly the assertions that the project's own verifier accepts."""
 
 import json
 import re
@@ -144,13 +144,13 @@ def assert_agrees_with_our_verifier(command: list[str], folder: Path) -> None:
     assert (valid["sid"], valid["email"], valid["roles"]) == (ANN.session, ANN.email, "staff user")
 
 
-def test_the_pyjwt_snippet_accepts_what_our_verifier_accepts(folder: Path) -> None:
+def test_the_pyjwt_snippet_agrees_with_our_verifier(folder: Path) -> None:
     (folder / "identity.py").write_text(snippet("identity.py"))
     assert_agrees_with_our_verifier([sys.executable, "-c", PYTHON], folder)
 
 
 @pytest.mark.parametrize("file", ["identity.mjs", "identity.cjs"])
-def test_the_node_snippets_accept_what_our_verifier_accepts(file: str, folder: Path, node_packages: Path) -> None:
+def test_the_node_snippets_agree_with_our_verifier(file: str, folder: Path, node_packages: Path) -> None:
     (folder / file).write_text(snippet(file))
     (folder / "node_modules").symlink_to(node_packages)
     (folder / "main.mjs").write_text(NODE % file)

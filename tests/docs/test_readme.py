@@ -1,4 +1,4 @@
-"""The README fits on two screens, and its figures are those of docs/performance.md."""
+"""The README has at most 120 lines, and its figures are those of docs/performance.md."""
 
 import re
 

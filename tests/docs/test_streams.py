@@ -41,7 +41,7 @@ responses = [ticket("t1")];
 await subscribe();
 events.created({ lastEventId: "7", data: '{"title": "seventh"}' });
 responses = [new TypeError("Failed to fetch"), new Response("", { status: 503, headers: { "Retry-After": "5" } }),
-           new Response("", { status: 401 }), ticket("t2")];
+             new Response("", { status: 401 }), ticket("t2")];
 events.onerror();
 for (let turns = 0; turns < 20; turns++) await nextTurn();
 console.log(JSON.stringify({ calls, waits }));

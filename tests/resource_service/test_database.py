@@ -26,7 +26,7 @@ TABLES = ("notes", "note_counts", "note_changes")
 
 @pytest.fixture
 def missing_database(tmp_path: Path) -> Path:
-    """The path of a database that does not exist."""
+    """The path of a database in a folder that does not exist, so that SQLite cannot open it."""
     return tmp_path / "unmounted" / "notes.db"
 
 

@@ -1,4 +1,4 @@
-"""Hostile bodies and paths cause no 5xx at any endpoint, and a refused request stores nothing."""
+"""Hostile bodies, queries, headers and paths cause no 5xx at any endpoint, and a refused request stores nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path

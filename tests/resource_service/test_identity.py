@@ -188,7 +188,7 @@ def test_every_endpoint_except_health_needs_an_identity(app: Flask, client: Flas
 
 
 def test_a_view_can_require_roles(clock: MovableClock) -> None:
-    app = _app_for_staff_only(clock)
+    app = _app_that_requires_two_roles(clock)
 
     def status(*roles: str) -> int:
         identity = Identity("ada-id", "ada-session", "ada@example.org", roles)
@@ -201,8 +201,8 @@ def test_a_view_can_require_roles(clock: MovableClock) -> None:
     assert app.test_client().get("/reports").status_code == 401
 
 
-def test_a_missing_role_is_named_with_a_challenge(clock: MovableClock) -> None:
-    app = _app_for_staff_only(clock)
+def test_the_first_missing_role_is_named_with_a_challenge(clock: MovableClock) -> None:
+    app = _app_that_requires_two_roles(clock)
     assertion = sign(ADA, signer=assertion_signer(SECRET), audience="reports", now=clock())
     response = app.test_client().get("/reports", headers={"X-Identity": assertion})
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
@@ -241,8 +241,8 @@ class TestWithAPublicKey:
         assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
 
 
-def _app_for_staff_only(clock: MovableClock) -> Flask:
-    """Return another service that uses identity.py."""
+def _app_that_requires_two_roles(clock: MovableClock) -> Flask:
+    """Return another service, whose view requires the roles staff and auditor."""
     app = Flask(__name__)
     install_problem_details(app)
     install_identity(app, IdentityCheck(assertion_verifier(SECRET), "reports", clock))

@@ -24,7 +24,7 @@ VALID = {"DATABASE_URL": "sqlite:////tmp/notes.db", "IDENTITY_SECRET": SECRET}
         ({"DATABASE_URL": "nonsense"}, "DATABASE_URL is not a database URL"),
     ],
 )
-def test_a_missing_or_weak_setting_is_named_without_its_value(changes: dict[str, str], message: str) -> None:
+def test_a_missing_or_invalid_setting_is_named_without_its_value(changes: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         load(ResourceSettings, {**VALID, **changes})
     assert str(error.value) == message

@@ -117,6 +117,7 @@ def test_two_hashes_of_one_password_differ(passwords: Passwords) -> None:
 
 
 def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
+    """OWASP Password Storage Cheat Sheet: 19 MiB, two iterations, one lane."""
     passwords = Passwords(SECURE_HASH, max_running=1, max_waiting=0)
     assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 

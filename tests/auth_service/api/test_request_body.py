@@ -5,6 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nacl.pwhash import argon2id
 from sqlalchemy import func, select
 
 from auth_service.storage.models import UserRow, db
@@ -200,15 +201,20 @@ def test_a_broken_multipart_body_is_answered_400(client: FlaskClient, content_ty
     assert response.status_code == 400
 
 
-def test_a_password_over_the_limit_is_refused_before_it_is_hashed(ann: Person) -> None:
+def test_a_password_over_the_limit_is_refused_before_it_is_hashed(
+    ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[bytes] = []
+    monkeypatch.setattr(argon2id, "verify", lambda _, password: hashed.append(password))
     ann.password = "x" * 10_240
     response = ann.log_in()
+    assert hashed == []
     assert response.json == {"password": ["Ensure this field has no more than 256 characters."]}
 
 
 @pytest.mark.parametrize("token", [5, 1.5, "junk", "x" * 60_000, "a.b.c", "é"])
 @pytest.mark.parametrize(("path", "field"), [("refresh", "refresh"), ("verify", "token"), ("blacklist", "refresh")])
-def test_a_text_that_is_not_a_token_is_answered_401(
+def test_a_value_that_is_not_a_token_is_answered_401(
     client: FlaskClient, token: object, path: str, field: str
 ) -> None:
     response = client.post(f"/auth/jwt/{path}/", json={field: token})

@@ -66,7 +66,7 @@ def test_the_list_has_device_address_times_and_the_current_session(ann: Person, 
     assert [session["current"] for session in listed(tablet)] == [False, True]
 
 
-def test_the_list_has_only_live_sessions_of_the_caller(ann: Person, bob: Person, make_app: MakeApp) -> None:
+def test_the_list_has_only_live_sessions_of_the_caller(ann: Person, bob: Person) -> None:
     log_in_on(ann, "tablet").log_out()
     assert [session["id"] for session in listed(ann)] == [sid_of(ann)]
 

@@ -110,6 +110,7 @@ def test_an_expired_refresh_token_requires_a_new_log_in(make_app: MakeApp, clock
     clock.move(611)
     assert person.me().status_code == 401
     assert person.refresh_tokens().status_code == 401
+    assert person.log_in().status_code == 200
 
 
 def test_a_refresh_ignores_the_authorization_header(ann: Person) -> None:

@@ -1,4 +1,4 @@
-"""The blacklist: its entries, and the tokens that it refuses without SQL."""
+"""The blacklist: its entries, and the refresh tokens that it refuses without SQL."""
 
 import pytest
 from flask import Flask
@@ -43,7 +43,7 @@ def test_the_entry_of_an_ended_session_expires_at_its_absolute_end(ann: Person, 
     assert redis.ttl(f"blacklist:{sid_of(ann)}") == pytest.approx(31_536_000, abs=5)
 
 
-def test_the_tokens_of_an_ended_session_are_refused_without_sql(app: Flask, ann: Person) -> None:
+def test_the_refresh_token_of_an_ended_session_is_refused_without_sql(app: Flask, ann: Person) -> None:
     ann.log_out()
     statements: list[object] = []
     with app.app_context():

@@ -100,7 +100,7 @@ STEPS = st.lists(
 def test_no_honest_client_is_logged_out_and_no_stolen_token_is_accepted_late(
     ann: Person, gateway: GatewayInFront, clock: MovableClock, steps: list[tuple[str, str, str, bool, float]]
 ) -> None:
-    """A client that refreshes itself, one whose tokens the gateway refreshes, and a browser; responses may be lost.
+    """A client that refreshes its tokens, one for which the gateway does, and a browser; responses may be lost.
 
     At the end a thief presents a token whose successor was presented. It is refused, and the session ends.
     """

@@ -43,7 +43,7 @@ def login_state(gateway: GatewayInFront, handle: str) -> str:
 
 
 def log_out_elsewhere(person: Person, handle: str, app: Flask) -> None:
-    """End the browser session through another worker of the gateway, then log out."""
+    """End the browser session, as another worker of the gateway would, then log out."""
     with app.app_context():
         services().browser_sessions.end(hash_of(handle))
     person.log_out()

@@ -47,7 +47,7 @@ def command_counts(redis: Redis) -> dict[str, int]:
     return {name.removeprefix("cmdstat_"): int(one["calls"]) for name, one in stats.items()}
 
 
-def test_a_refresh_is_one_statement_and_one_redis_read(
+def test_a_refresh_is_one_statement_one_redis_read_and_one_redis_write(
     app: Flask, ann: Person, clock: MovableClock, redis: Redis
 ) -> None:
     ann.refresh_tokens()

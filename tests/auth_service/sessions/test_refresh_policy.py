@@ -129,7 +129,7 @@ def test_a_presented_token_that_is_issued_again_counts_as_seen() -> None:
     assert not apply_decision(eight, ReissuePresented(), NOW, DEFAULT).is_newest_unseen
 
 
-def test_a_replay_ends_the_session_and_other_refusals_write_nothing() -> None:
+def test_a_replay_ends_the_session_and_decisions_without_a_change_write_nothing() -> None:
     state = session(3, 1)
     assert apply_decision(state, Replay(), NOW, DEFAULT) == replace(state, revoked_at=NOW)
     for decision in (ReissueSuccessor(restarts_grace=False), Ended(), Expired()):

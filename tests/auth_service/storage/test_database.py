@@ -53,7 +53,7 @@ def app_without_tables(make_app: MakeApp, tmp_path: Path) -> Flask:
     return make_app(DATABASE_URL=f"sqlite:///{tmp_path}/empty.db")
 
 
-def test_without_a_database_every_endpoint_answers_503_with_retry_after(
+def test_without_a_database_requests_are_answered_503_with_retry_after(
     app_without_tables: Flask, ann: Person
 ) -> None:
     """Never 401, because the client's tokens are valid."""

@@ -264,7 +264,7 @@ def test_a_throttled_log_in_is_logged_and_not_stored(
     assert ANN not in output
 
 
-# --- without Redis --------------------------------------------------------------------------------------------------
+# --- several workers, and the keys in Redis -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("url", ["unix:///nonexistent/redis.sock"])

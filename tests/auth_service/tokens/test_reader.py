@@ -200,7 +200,7 @@ def test_a_previous_key_verifies_until_it_is_removed(ann: Person, make_app: Make
         ("", None),
     ],
 )
-def test_a_bearer_field_without_exactly_one_token_is_refused_with_invalid_token(
+def test_only_a_malformed_bearer_field_is_refused_with_invalid_token(
     header: str, code: str | None, ann: Person
 ) -> None:
     answer = ann.client.get("/auth/users/me/", headers={"Authorization": header})
@@ -211,7 +211,6 @@ def test_a_bearer_field_without_exactly_one_token_is_refused_with_invalid_token(
 
 
 def test_a_token_in_the_query_or_in_a_cookie_is_ignored(ann: Person) -> None:
-
     ann.client.set_cookie("access_token_cookie", ann.access)
     answer = ann.client.get(f"/auth/users/me/?jwt={ann.access}&access_token={ann.access}")
     assert answer.status_code == 401

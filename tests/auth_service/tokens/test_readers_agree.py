@@ -1,4 +1,4 @@
-"""Gateway, auth service and resource service accept and refuse the same credentials and tokens.
+"""The gateway, the auth service and a resource service read tokens alike, the first two also Authorization fields.
 
 The tests send each of them the same valid token in many invalid forms.
 """
@@ -138,7 +138,7 @@ def _read_challenge(challenge: str) -> str:
 
 
 @pytest.mark.parametrize(("value", "expected"), VALUES.items())
-def test_an_authorization_field_means_the_same_everywhere(
+def test_an_authorization_field_means_the_same_to_the_gateway_and_the_auth_service(
     value: str,
     expected: str,
     ann: Person,
@@ -226,7 +226,7 @@ def test_a_signed_token_with_an_invalid_header_is_refused_everywhere(
     assert read == (INVALID, INVALID, INVALID)
 
 
-def test_a_repeated_claim_is_refused_everywhere(
+def test_a_repeated_claim_is_refused_by_the_gateway_and_the_auth_service(
     ann: Person,
     forge: Forge,
     at_the_gateway: Callable[[str], str],
@@ -247,7 +247,7 @@ _PIECES = st.sampled_from(["Bearer", "bearer", " ", "  ", "\t", "{}", "=", ",", 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(pieces=st.lists(_PIECES, max_size=6))
-def test_random_authorization_fields_mean_the_same_everywhere(
+def test_random_authorization_fields_mean_the_same_to_the_gateway_and_the_auth_service(
     pieces: list[str],
     ann: Person,
     at_the_gateway: Callable[[str], str],

@@ -95,7 +95,7 @@ def test_an_export_holds_no_connection_and_no_lock_between_two_batches(app: Flas
         batches = iterate_batches(db.engine, Selection("ada-id"))
         next(batches)
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # QueuePool has it, the type Pool does not
-        ada.write("new")  # waits forever if the export holds a lock
+        ada.write("new")  # fails if the export holds a lock
         db.session.execute(delete(Note).where(Note.title == "t"))
         db.session.commit()
         assert list(batches) == []
