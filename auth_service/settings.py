@@ -45,7 +45,7 @@ class AuthSettings(Settings):
     """Secret because it may contain a password, like `redis_url`."""
     redis_url: Annotated[SecretStr, AfterValidator(_usable_redis)]
     auth_threads: Annotated[int, Field(ge=2, le=256)] = 8
-    """Requests that one process serves at once, without those that hash a password or wait to hash one.
+    """Threads of one process that remain for other requests when the hashing queue is full.
 
     A process has as many database connections, plus those of its background threads.
     """

@@ -50,7 +50,7 @@ class LoginFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class LoginThrottled(Event):
-    """A log-in was refused before its account was looked up, after too many failures. `user_id` is None."""
+    """A log-in was refused before its password was verified, after too many failures. `user_id` is always None."""
 
     account_hash: str
 

@@ -16,7 +16,7 @@ from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 ENDED = "ended"
 
 # Sessions that ended for these reasons get no entry. SQL then refuses their tokens because there is no active
-# account, as in djoser; an entry would refuse them as blacklisted.
+# account; an entry would refuse them as blacklisted.
 _NOT_BLACKLISTED = {EndReason.USER_DEACTIVATED, EndReason.USER_DELETED}
 
 

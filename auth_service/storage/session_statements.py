@@ -1,4 +1,4 @@
-"""The SQL statements on sessions that run most often, as SQL text for SQLite and PostgreSQL.
+"""SQL statements on sessions that frequent requests run, as SQL text for SQLite and PostgreSQL.
 
 SQLAlchemy takes longer to build such a statement from expressions than the database takes to run it.
 """

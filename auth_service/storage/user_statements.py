@@ -1,4 +1,4 @@
-"""SQL statements on users that a log-in or an authenticated request runs, as SQL text for SQLite and PostgreSQL.
+"""SQL statements on users that frequent requests run, as SQL text for SQLite and PostgreSQL.
 
 SQLAlchemy takes longer to build such a statement from expressions than the database takes to run it.
 """

@@ -1,7 +1,7 @@
 """The issuer of access and refresh tokens.
 
-Refresh tokens are computed from the session's row and not stored. Every call for the same generation returns the same
-bytes.
+Refresh tokens are computed from the session's row and not stored. Under the same settings, every call
+for the same generation returns the same bytes.
 """
 
 import hashlib
