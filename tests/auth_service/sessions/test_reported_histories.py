@@ -43,14 +43,14 @@ class ReportedHistories(Histories):
         if not is_repeated:
             self.unreported.remove(generation)
         # As RAISE_SEEN in session_statements.py: it never falls, and never exceeds the generation of the row.
-        if self.state.revoked_at is None and self.state.seen_generation < generation <= self.state.generation:
+        if self.state.seen_generation < generation <= self.state.generation:
             self.state = replace(self.state, seen_generation=generation)
         self.see(generation)
 
     @precondition(lambda self: self.unreported)
     @rule(data=st.data())
     def a_report_is_lost(self, data: st.DataObject) -> None:
-        """Lose a batch with the worker of the gateway that held it."""
+        """Lose a report with the worker of the gateway that held it."""
         self.unreported.remove(data.draw(st.sampled_from(self.unreported)))
 
 

@@ -23,7 +23,7 @@ UNKNOWN_NAMES = 150
 
 
 class WorkRecorder:
-    """Records the steps of the service for a request."""
+    """Records the steps of the service for a refused log-in."""
 
     def __init__(self, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[str] = []
