@@ -93,10 +93,10 @@ class Grants:
         handle_hash: str | None = None,
         replaces: str | None = None,
     ) -> OpenedSession[Signed]:
-        """Open a session for the user with this e-mail address and password, and sign its tokens.
+        """Open a session for the user with this e-mail address and password, and sign its tokens by `sign`.
 
-        `sign` is a method of the issuer. If the log-in succeeds, the session with the handle hash `replaces` ends
-        (ASVS 7.2.4). Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
+        The session with the handle hash `replaces` ends (ASVS 7.2.4).
+        Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
         with self._counting_failures(email, client) as attempt:
@@ -104,8 +104,7 @@ class Grants:
             now = self.clock()
             session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
             with self.passwords.verifying(password, user.password_hash if user else None) as pending:
-                # Signed while the hash is computed, for unknown users too: the time must not reveal which accounts
-                # exist. The tokens are returned only if the password is right.
+                # Signed while the hash is computed, also for unknown users: the time must not reveal which exist.
                 signed = sign(user or DUMMY_USER, session, now)
                 check = pending.result()
             if user is None or not check.is_right or not user.is_active:
@@ -121,8 +120,7 @@ class Grants:
                 replaces=replaces,
             )
             if not is_open:
-                # The user has changed since it was read. The record says "wrong password", although the user may have
-                # been deactivated or deleted instead.
+                # The user has changed since it was read, perhaps without a new password: it may be deactivated.
                 raise self._record_failure(attempt, user, client, is_right=False)
             return OpenedSession(user, session, signed)
 

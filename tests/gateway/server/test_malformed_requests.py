@@ -12,7 +12,7 @@ from tests.clocks import MovableClock
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream
 from tests.gateway.running_gateway import running
-from tests.gateway.server.test_connection_deadlines import ShortTimeouts
+from tests.gateway.server.connections.test_connection_deadlines import ShortTimeouts
 
 MALFORMED = {
     "not HTTP": (400, "bad_request", b"\0\r\n\r\n"),

@@ -7,7 +7,7 @@ from contract.keys import assertion_verifier
 from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.proxy.websocket_client import HANDSHAKE, KEY, UPGRADE, open_websocket, refusal_status
+from tests.gateway.proxy.websockets.websocket_client import HANDSHAKE, KEY, UPGRADE, open_websocket, refusal_status
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn

@@ -9,7 +9,7 @@ from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, verify
 from contract.keys import assertion_verifier
 from tests.gateway.access_tokens import IDENTITY_SECRET, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
-from tests.gateway.pipeline.sample_proxies import PROXIES, SampleProxy
+from tests.gateway.pipeline.forward_auth.sample_proxies import PROXIES, SampleProxy
 from tests.gateway.raw_client import RawResponse, single_request
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import running

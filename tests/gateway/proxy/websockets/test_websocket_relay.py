@@ -16,7 +16,7 @@ from tests.clocks import ShiftedClock
 from tests.gateway.access_tokens import PAST_EXPIRY, SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.proxy.conftest import CLOSE_TIMEOUT
-from tests.gateway.proxy.websocket_client import (
+from tests.gateway.proxy.websockets.websocket_client import (
     accept_handshake,
     open_websocket,
     received_close,
