@@ -54,8 +54,10 @@ class RequestHeadCache:
         if len(data) > MAX_HEAD_BYTES:
             return None
         key, token = _cut(data, _BEARER, _BEARER_STARTS)
-        key, cookies = _cut(key, _COOKIE, _COOKIE_STARTS) if _COOKIE in key else (key, b"")
-        head = self._heads.get(key)
+        head, cookies = self._heads.get(key), b""
+        if head is None and _COOKIE in key:  # most requests have no cookies and are found before this search
+            key, cookies = _cut(key, _COOKIE, _COOKIE_STARTS)
+            head = self._heads.get(key)
         if head is None:
             return None
         headers = list(head.headers)
