@@ -75,7 +75,8 @@ class Cors:
         """Return the header fields of the response to a preflight; its status is 204.
 
         `methods` are those of the path's routes; empty stands for all methods, for a path without a route. The caller
-        adds the fields of `cors_lines`. Raises Refused: 403 if the origin is not accepted, 400, 431.
+        adds the fields of `cors_lines`. Raises Refused: 403 if the origin is not
+        accepted, 400 or 431 if a header field is invalid or the header section too large.
         """
         read_request_fields(request.headers, request.http_version, self._request_limits)
         origin, own = request.header(b"origin") or "", own_origin(request.scheme, request.header(b"host"))

@@ -19,7 +19,7 @@ from contract.keys import assertion_verifier
 from contract.peer_token import PEER_TYP, verify_peer
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 NOW = 1_800_000_000
 SECRET = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
@@ -84,7 +84,7 @@ def _gateway_verifier(ring: KeyRing) -> Verify:
     key = SigningKey(ring.signing.public.kid, ring.signing.private_key)
 
     def verify_at_the_gateway(token: str) -> None:
-        code = Bench(MovableClock(NOW), Publisher([key])).answer(token)
+        code = VerifierHarness(MovableClock(NOW), Publisher([key])).answer(token)
         assert code in ("ok", "token_invalid")
         if code != "ok":
             raise InvalidToken(code)

@@ -13,7 +13,7 @@ from contract.problems import PROBLEMS, Refused
 from contract.revocation import EPOCH, STREAM, Revocation, read_revocation
 from tests.clocks import MovableClock
 from tests.contract.recorded import recorded
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 ASSERTIONS = recorded("assertions")
 ACCESS = recorded("access_tokens")
@@ -62,7 +62,7 @@ def test_recorded_access_claims_are_read() -> None:
 
 @pytest.mark.parametrize("algorithm", ACCESS["tokens"])
 def test_a_recorded_access_token_is_accepted(algorithm: str) -> None:
-    bench = Bench(MovableClock(ACCESS["now"]), RecordedKeys([]))
+    bench = VerifierHarness(MovableClock(ACCESS["now"]), RecordedKeys([]))
     assert bench.answer(ACCESS["tokens"][algorithm]) == "ok"
     assert bench.presented[0].session == ACCESS["read"]["session"]
 

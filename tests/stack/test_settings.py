@@ -22,7 +22,7 @@ PRODUCTION = {
 
 def problems(environ: dict[str, str], here: Path = Path("/work")) -> list[str]:
     with pytest.raises(StartError) as error:
-        read_settings(environ, here, lambda _: False)
+        read_settings(environ, here, is_present=lambda file: False)
     return list(error.value.problems)
 
 
@@ -51,11 +51,11 @@ def test_an_empty_value_counts_as_unset(read: Reading) -> None:
         ("APP_ENV", "prod"),
         ("REFRESH_GRACE", "601"),
         ("REFRESH_GRACE", "-1"),
-        ("DATA_DIR", "what?"),
+        ("DATA_DIR", "what?"),  # the path becomes part of URLs, where ? begins the query
         ("AUTH_URL", "http://auth.example:80"),
         ("AUTH_URL", "https://127.0.0.1:8001"),
         ("RESOURCE_URL", "http://0.0.0.0:8002"),
-        ("AUTH_BIND", "127.0.0.1:8001"),
+        ("AUTH_BIND", "127.0.0.1:8001"),  # set by the stack itself, from AUTH_URL
     ],
 )
 def test_a_wrong_setting_is_reported_by_name(name: str, value: str) -> None:
@@ -79,7 +79,7 @@ def test_production_reports_every_missing_setting() -> None:
         "IDENTITY_SECRET",
     ):
         assert name in reported
-    assert "notes.secret" in reported
+    assert "notes.secret" in reported  # the file from which the gateway reads the identity secret
 
 
 @pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "APP_ENV"])
@@ -101,7 +101,7 @@ def test_a_given_identity_secret_also_needs_the_file_that_the_gateway_reads() ->
 
 def test_with_its_own_routes_file_the_gateway_needs_no_identity_secret_file(tmp_path: Path) -> None:
     environ = {"IDENTITY_SECRET": "given", "GATEWAY_ROUTES": "own.toml"}
-    assert read_settings(environ, tmp_path, lambda _: False).given == environ
+    assert read_settings(environ, tmp_path, is_present=lambda file: False).given == environ
 
 
 def test_redis_url_may_come_from_a_file(read: Reading) -> None:
@@ -113,7 +113,7 @@ def test_sockets_are_in_data_dir(read: Reading, tmp_path: Path) -> None:
     assert settings.auth == UnixSocket(tmp_path / "d" / "run" / "auth.sock")
 
 
-def test_with_a_long_data_dir_sockets_are_in_a_short_folder_that_is_always_the_same(read: Reading) -> None:
+def test_with_a_long_data_dir_sockets_are_in_a_short_folder_that_depends_on_data_dir_only(read: Reading) -> None:
     first, again = read(DATA_DIR="d" * 100), read(DATA_DIR="d" * 100)
     other = read(DATA_DIR="e" * 100)
     assert first.run_dir == again.run_dir != other.run_dir

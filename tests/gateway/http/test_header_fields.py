@@ -1,4 +1,7 @@
-"""Header fields whose names are not plain: forwarded only on routes that list them, counted and logged."""
+"""Header fields whose names have characters other than letters, digits and `-`: routes must list them by name.
+
+A CGI or WSGI service maps such a name, an alias, to the same variable as a plain one: X_User_Id is read as X-User-Id.
+"""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ from gateway.tokens.auth_client import AuthResponse
 from gateway.tokens.refresh import TokenRefresher
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, SigningKey, access_claims
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 ROUTE = Route(
     "/auth/", Upstream("auth", (), "", None, 1), True, frozenset(), frozenset({"GET", "POST"}), 0, Timeouts()
@@ -43,7 +43,7 @@ def forwarding(clock: MovableClock, signing_key: SigningKey, fetched_token: str)
         grant = {"access": fetched_token, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
         return AuthResponse(200, json.dumps(grant).encode(), None)
 
-    bench = Bench(clock, Publisher([signing_key]))
+    bench = VerifierHarness(clock, Publisher([signing_key]))
     asyncio.run(bench.load())
     verifier = bench.token_verifier
     session_cookie = SessionCookieAuthenticator(

@@ -32,7 +32,7 @@ from gateway.tokens.refresh import TokenRefresher
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET, SigningKey, access_claims
 from tests.gateway.routes_toml import AUTH_UPSTREAM, limits, route_table, routes_toml, upstream_table
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 ROUTES = routes_toml(
     AUTH_UPSTREAM,
@@ -52,7 +52,7 @@ REFRESH_TOKEN = "good-refresh"
 class PipelineBench:
     """A pipeline with an auth service that answers every refresh with new tokens. Its clock can be moved."""
 
-    bench: Bench
+    bench: VerifierHarness
     key: SigningKey
     pipeline: Pipeline
     counters: SharedCounters
@@ -97,7 +97,7 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> P
         "RESOURCE_URL": "http://127.0.0.1:1",
     }
     table = load_routes(tmp_path / "routes.toml", environ=environ, data_dir=tmp_path)
-    bench = Bench(clock, Publisher([signing_key]))
+    bench = VerifierHarness(clock, Publisher([signing_key]))
     asyncio.run(bench.load())
 
     async def post(path: str, document: bytes) -> AuthResponse:

@@ -14,7 +14,7 @@ from tests.gateway.routing.route_files import ENVIRON, NOTES, parse, route
 AUTH = '[upstreams.auth]\nurls = ["unix:/a"]\n'
 BAD = [
     ("routes[0].upstream", route(upstream="nobody")),
-    ("routes[0].websocket", AUTH + route(upstream="auth", rest="websocket = true")),
+    ("routes[0].websocket", AUTH + route(upstream="auth", rest="websocket = true")),  # it serves no WebSocket
     ("routes[1].prefix", route() + route("/api")),
     ("routes[0].prefix", route("api/")),
     ("routes[0].prefix", route("/a b/")),
@@ -175,8 +175,8 @@ access = "public"
 """
 
 
-def test_one_run_reports_every_problem_of_the_file_with_its_path() -> None:
-    """A problem of a route also shows its prefix, by which the route is found in a long file."""
+def test_one_run_reports_every_wrong_key_name_and_type_with_its_path() -> None:
+    """A problem of a route shows its prefix too. Addresses and secrets are checked in a table without such errors."""
     with pytest.raises(RoutesError) as refused:
         parse(WRONG)
     lines = [line.split(": ") for line in str(refused.value).splitlines()]
@@ -241,4 +241,4 @@ def test_any_url_is_an_address_or_refused(url: str) -> None:
     except ValueError:
         return
     assert address.path.startswith("/") or (address.host and 0 < address.port < 65_536)
-    f"Host: {address.authority}".encode("ascii")
+    assert address.authority.isascii(), "it is sent as Host"

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from gateway.tokens.verification_keys import START_SECONDS, VerificationKeys
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.tokens.verifier_bench import JWKS_MAX_AGE, Publisher
+from tests.gateway.tokens.verifier_harness import JWKS_MAX_AGE, Publisher
 
 ED = SigningKey("ed", ed25519.Ed25519PrivateKey.generate())
 EC = SigningKey("ec", ec.generate_private_key(ec.SECP256R1()))

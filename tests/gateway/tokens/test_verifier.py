@@ -17,15 +17,15 @@ from contract.problems import Refused
 from contract.revocation import Revocation
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims, by_hand
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 
 @pytest.fixture
-def bench(clock: MovableClock, signing_key: SigningKey) -> Bench:
-    return Bench(clock, Publisher([signing_key]))
+def bench(clock: MovableClock, signing_key: SigningKey) -> VerifierHarness:
+    return VerifierHarness(clock, Publisher([signing_key]))
 
 
-def test_the_claims_of_a_valid_token_are_returned(bench: Bench, signing_key: SigningKey) -> None:
+def test_the_claims_of_a_valid_token_are_returned(bench: VerifierHarness, signing_key: SigningKey) -> None:
     async def main() -> None:
         await bench.load()
         claims = await bench.authenticate(signing_key.sign(access_claims(bench.clock())))
@@ -41,13 +41,13 @@ def test_every_supported_kind_of_key_is_accepted(
     clock: MovableClock, key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 ) -> None:
     signing_key = SigningKey("k1", key)
-    assert Bench(clock, Publisher([signing_key])).answer(signing_key.sign(access_claims(clock()))) == "ok"
+    assert VerifierHarness(clock, Publisher([signing_key])).answer(signing_key.sign(access_claims(clock()))) == "ok"
 
 
 # --- forgeries -----------------------------------------------------------------------------------------------------
 
 
-def test_another_key_under_the_same_kid_is_refused(bench: Bench, signing_key: SigningKey) -> None:
+def test_another_key_under_the_same_kid_is_refused(bench: VerifierHarness, signing_key: SigningKey) -> None:
     forged = SigningKey(signing_key.kid).sign(access_claims(bench.clock()))
     assert bench.answer(forged) == "token_invalid"
 
@@ -55,13 +55,13 @@ def test_another_key_under_the_same_kid_is_refused(bench: Bench, signing_key: Si
 @pytest.mark.parametrize("algorithm", ["none", "NONE", "HS256", "HS512", "RS512", "PS256", "ES256", "", None, 7])
 @pytest.mark.parametrize("signature", [b"", b"x"], ids=["unsigned", "signed"])
 def test_another_algorithm_is_refused(
-    bench: Bench, signing_key: SigningKey, algorithm: object, signature: bytes
+    bench: VerifierHarness, signing_key: SigningKey, algorithm: object, signature: bytes
 ) -> None:
     header = {"alg": algorithm, "typ": ACCESS_TYP, "kid": signing_key.kid}
     assert bench.answer(by_hand(header, access_claims(bench.clock()), signature)) == "token_invalid"
 
 
-def test_the_public_key_is_not_accepted_as_a_shared_secret(bench: Bench, signing_key: SigningKey) -> None:
+def test_the_public_key_is_not_accepted_as_a_shared_secret(bench: VerifierHarness, signing_key: SigningKey) -> None:
     """RFC 8725 2.1: an attacker signs with HS256, and the text of the public key as the secret."""
     header = {"alg": "HS256", "typ": ACCESS_TYP, "kid": signing_key.kid}
     unsigned = by_hand(header, access_claims(bench.clock())).rpartition(".")[0]
@@ -73,7 +73,7 @@ def test_the_public_key_is_not_accepted_as_a_shared_secret(bench: Bench, signing
 
 
 @pytest.mark.parametrize("typ", ["JWT", "refresh+jwt", "identity+jwt", "peer+jwt", "AT+JWT", "", None, 7, ["at+jwt"]])
-def test_another_type_is_refused(bench: Bench, signing_key: SigningKey, typ: object) -> None:
+def test_another_type_is_refused(bench: VerifierHarness, signing_key: SigningKey, typ: object) -> None:
     assert bench.answer(signing_key.sign(access_claims(bench.clock()), typ=typ)) == "token_invalid"
 
 
@@ -97,7 +97,7 @@ KIDS = [
 
 
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid)[:20])
-def test_any_unknown_kid_is_refused(bench: Bench, signing_key: SigningKey, kid: object) -> None:
+def test_any_unknown_kid_is_refused(bench: VerifierHarness, signing_key: SigningKey, kid: object) -> None:
     header = {"alg": "RS256", "typ": ACCESS_TYP, "kid": kid}
     assert bench.answer(by_hand(header, access_claims(bench.clock()), b"x")) == "token_invalid"
 
@@ -117,14 +117,14 @@ def test_any_unknown_kid_is_refused(bench: Bench, signing_key: SigningKey, kid: 
     ],
     ids=lambda value: repr(value)[:13],
 )
-def test_a_token_with_an_unknown_key_may_contain_any_expiry(bench: Bench, exp: object, code: str) -> None:
+def test_a_token_with_an_unknown_key_may_contain_any_expiry(bench: VerifierHarness, exp: object, code: str) -> None:
     """Its signature cannot be verified, so its claims may be anything."""
     header = {"alg": "RS256", "typ": ACCESS_TYP, "kid": "unknown"}
     assert bench.answer(by_hand(header, access_claims(bench.clock()) | {"exp": exp}, b"x")) == code
 
 
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c", "x5t"])
-def test_a_key_inside_the_token_is_not_used(bench: Bench, name: str) -> None:
+def test_a_key_inside_the_token_is_not_used(bench: VerifierHarness, name: str) -> None:
     """The only fetch is that of the JWKS, for an unknown kid."""
     attacker = SigningKey("evil")
     value: Any = {"jku": "http://evil.example/jwks", "x5u": "http://evil.example/x", "x5c": ["MIIB"], "x5t": "x"}
@@ -134,7 +134,9 @@ def test_a_key_inside_the_token_is_not_used(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["unknown"], [], "exp", [7], None])
-def test_a_critical_header_extension_is_refused(bench: Bench, signing_key: SigningKey, crit: object) -> None:
+def test_a_critical_header_extension_is_refused(
+    bench: VerifierHarness, signing_key: SigningKey, crit: object
+) -> None:
     """RFC 7515 4.1.11."""
     header = {"alg": "RS256", "typ": ACCESS_TYP, "kid": signing_key.kid, "crit": crit}
     unsigned = by_hand(header, access_claims(bench.clock())).rpartition(".")[0]
@@ -166,12 +168,12 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("token", MALFORMED, ids=lambda token: token[:20] or "empty")
-def test_text_that_is_not_a_token_is_refused_with_401(bench: Bench, token: str) -> None:
+def test_text_that_is_not_a_token_is_refused_with_401(bench: VerifierHarness, token: str) -> None:
     """No exception of a parser reaches the caller."""
     assert bench.answer(token) == "token_invalid"
 
 
-def test_a_malformed_token_causes_no_fetch_of_keys(bench: Bench) -> None:
+def test_a_malformed_token_causes_no_fetch_of_keys(bench: VerifierHarness) -> None:
     for token in MALFORMED:
         bench.answer(token)
     assert bench.publisher.fetched == 1
@@ -182,7 +184,7 @@ def test_a_malformed_token_causes_no_fetch_of_keys(bench: Bench) -> None:
     [b"[]", b"null", b"7", b'"x"', b"", b"{", b"\xff", b"[" * 2_000, b'{"exp": NaN}', b'{"exp": 1, "exp": 2}'],
 )
 def test_a_signed_payload_that_is_not_a_valid_json_object_is_refused(
-    bench: Bench, signing_key: SigningKey, payload: bytes
+    bench: VerifierHarness, signing_key: SigningKey, payload: bytes
 ) -> None:
     headers = {"typ": ACCESS_TYP, "kid": signing_key.kid}
     token = jwt.api_jws.encode(payload, signing_key.key, algorithm="RS256", headers=headers)
@@ -190,13 +192,15 @@ def test_a_signed_payload_that_is_not_a_valid_json_object_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["exp", "iat", "iss", "aud", "sub", "jti", "sid", "token_type", "generation"])
-def test_a_signed_token_without_a_claim_is_refused(bench: Bench, signing_key: SigningKey, missing: str) -> None:
+def test_a_signed_token_without_a_claim_is_refused(
+    bench: VerifierHarness, signing_key: SigningKey, missing: str
+) -> None:
     assert bench.answer(signing_key.sign(access_claims(bench.clock(), **{missing: None}))) == "token_invalid"
 
 
 @given(st.text())
 def test_any_other_text_is_refused(text: str) -> None:
-    bench = Bench(MovableClock(), Publisher([SHARED]))
+    bench = VerifierHarness(MovableClock(), Publisher([SHARED]))
     assert bench.answer(text) == "token_invalid"
 
 
@@ -204,7 +208,7 @@ def test_any_other_text_is_refused(text: str) -> None:
 def test_any_three_parts_without_a_valid_signature_are_refused(
     header: bytes, payload: bytes, signature: bytes
 ) -> None:
-    bench = Bench(MovableClock(), Publisher([SHARED]))
+    bench = VerifierHarness(MovableClock(), Publisher([SHARED]))
     assert bench.answer(by_hand(header, payload, signature)) == "token_invalid"
 
 
@@ -217,12 +221,14 @@ SHARED = SigningKey("k1", ed25519.Ed25519PrivateKey.generate())
 @pytest.mark.parametrize(
     ("skew", "code"), [(10, "ok"), (-10, "ok"), (60, "token_invalid"), (-60, "ok"), (-311, "token_expired")]
 )
-def test_clocks_may_differ_by_ten_seconds(bench: Bench, signing_key: SigningKey, skew: int, code: str) -> None:
+def test_clocks_may_differ_by_ten_seconds(
+    bench: VerifierHarness, signing_key: SigningKey, skew: int, code: str
+) -> None:
     """`skew` is how many seconds the auth service's clock is ahead."""
     assert bench.answer(signing_key.sign(access_claims(bench.clock() + skew))) == code
 
 
-def test_a_cached_token_expires(bench: Bench, signing_key: SigningKey) -> None:
+def test_a_cached_token_expires(bench: VerifierHarness, signing_key: SigningKey) -> None:
     token = signing_key.sign(access_claims(bench.clock()))
     assert bench.answer(token) == "ok"
     bench.clock.move(309)
@@ -231,7 +237,9 @@ def test_a_cached_token_expires(bench: Bench, signing_key: SigningKey) -> None:
     assert [bench.answer(token), bench.answer(token)] == ["token_expired", "token_expired"]
 
 
-def test_confirm_refuses_an_expired_token_unless_the_gateway_renews_it(bench: Bench, signing_key: SigningKey) -> None:
+def test_confirm_refuses_an_expired_token_unless_the_gateway_renews_it(
+    bench: VerifierHarness, signing_key: SigningKey
+) -> None:
     """A browser session does not end with its access token. A revocation ends both."""
 
     async def scenario() -> None:

@@ -11,31 +11,31 @@ from contract.problems import Refused
 from contract.revocation import Revocation
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims, by_hand
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 
 @pytest.fixture
-def bench(clock: MovableClock, signing_key: SigningKey) -> Bench:
-    return Bench(clock, Publisher([signing_key]))
+def bench(clock: MovableClock, signing_key: SigningKey) -> VerifierHarness:
+    return VerifierHarness(clock, Publisher([signing_key]))
 
 
 # --- cache and revocation ------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_verified_once_and_reported_once(bench: Bench, signing_key: SigningKey) -> None:
+def test_a_token_is_verified_once_and_reported_once(bench: VerifierHarness, signing_key: SigningKey) -> None:
     token = signing_key.sign(access_claims(bench.clock()))
     assert {bench.answer(token) for _ in range(5)} == {"ok"}
     assert [(claims.session, claims.generation) for claims in bench.presented] == [("ada-session", 3)]
 
 
-def test_a_refused_token_is_not_reported(bench: Bench, signing_key: SigningKey) -> None:
+def test_a_refused_token_is_not_reported(bench: VerifierHarness, signing_key: SigningKey) -> None:
     bench.revocations.add(Revocation("sid", "ada-session", int(bench.clock()), int(bench.clock()) + 300))
     assert bench.answer(signing_key.sign(access_claims(bench.clock()))) == "token_revoked"
     assert bench.presented == []
 
 
 @pytest.mark.parametrize("kind", ["sid", "sub"])
-def test_a_cached_token_can_be_revoked(bench: Bench, signing_key: SigningKey, kind: str) -> None:
+def test_a_cached_token_can_be_revoked(bench: VerifierHarness, signing_key: SigningKey, kind: str) -> None:
     token = signing_key.sign(access_claims(bench.clock()))
     assert bench.answer(token) == "ok"
     value = "ada-session" if kind == "sid" else "ada-id"
@@ -45,7 +45,7 @@ def test_a_cached_token_can_be_revoked(bench: Bench, signing_key: SigningKey, ki
     assert bench.answer(token) == "token_revoked"
 
 
-def test_a_token_of_the_same_session_with_another_signature_is_revoked_too(bench: Bench) -> None:
+def test_a_token_of_the_same_session_with_another_signature_is_revoked_too(bench: VerifierHarness) -> None:
     """Signing the same claims again with ECDSA gives another signature, so the texts of two tokens differ."""
     key = SigningKey("k1", ec.generate_private_key(ec.SECP256R1()))
     bench.publisher.keys = [key]
@@ -57,14 +57,16 @@ def test_a_token_of_the_same_session_with_another_signature_is_revoked_too(bench
 
 
 def test_the_cache_is_bounded_and_evicts_the_oldest(clock: MovableClock, signing_key: SigningKey) -> None:
-    bench = Bench(clock, Publisher([signing_key]), size=3)
+    bench = VerifierHarness(clock, Publisher([signing_key]), size=3)
     tokens = [signing_key.sign(access_claims(clock(), jti=f"jti-{number}")) for number in range(5)]
     for token in tokens:
         assert bench.answer(token) == "ok"
     assert [token in bench.token_verifier._presented for token in tokens] == [False] * 2 + [True] * 3
 
 
-def test_cached_tokens_are_not_tracked_by_the_garbage_collector(bench: Bench, signing_key: SigningKey) -> None:
+def test_cached_tokens_are_not_tracked_by_the_garbage_collector(
+    bench: VerifierHarness, signing_key: SigningKey
+) -> None:
     """A collection stops the worker for as long as it takes to traverse all tracked objects."""
     token = signing_key.sign(access_claims(bench.clock(), sid="untracked-session"))
     assert bench.answer(token) == "ok"
@@ -76,7 +78,9 @@ def test_cached_tokens_are_not_tracked_by_the_garbage_collector(bench: Bench, si
     assert bench.answer(token) == "ok"
 
 
-def test_a_token_that_differs_in_one_character_is_another_token(bench: Bench, signing_key: SigningKey) -> None:
+def test_a_token_that_differs_in_one_character_is_another_token(
+    bench: VerifierHarness, signing_key: SigningKey
+) -> None:
     token = signing_key.sign(access_claims(bench.clock()))
     assert bench.answer(token) == "ok"
     head, payload, signature = token.split(".")
@@ -93,7 +97,7 @@ def test_a_token_that_differs_in_one_character_is_another_token(bench: Bench, si
 
 def test_two_keys_are_valid_together_until_one_is_removed(clock: MovableClock) -> None:
     old, new = SigningKey("old"), SigningKey("new")
-    bench = Bench(clock, Publisher([old]))
+    bench = VerifierHarness(clock, Publisher([old]))
     by_old = old.sign(access_claims(clock()))
     assert bench.answer(by_old) == "ok"
     bench.publisher.keys = [new, old]
@@ -105,7 +109,7 @@ def test_two_keys_are_valid_together_until_one_is_removed(clock: MovableClock) -
 
 
 def test_a_key_replaced_under_the_same_kid_is_used(clock: MovableClock, signing_key: SigningKey) -> None:
-    bench = Bench(clock, Publisher([signing_key]))
+    bench = VerifierHarness(clock, Publisher([signing_key]))
     token = signing_key.sign(access_claims(clock()))
     assert bench.answer(token) == "ok"
     bench.publisher.keys = [SigningKey(signing_key.kid)]
@@ -114,7 +118,7 @@ def test_a_key_replaced_under_the_same_kid_is_used(clock: MovableClock, signing_
 
 
 def test_without_keys_a_token_is_refused_with_503(clock: MovableClock, signing_key: SigningKey) -> None:
-    bench = Bench(clock, Publisher([signing_key], is_down=True))
+    bench = VerifierHarness(clock, Publisher([signing_key], is_down=True))
 
     async def main() -> Refused:
         with pytest.raises(Refused) as refused:

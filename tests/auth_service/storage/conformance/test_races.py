@@ -25,7 +25,7 @@ def test_of_parallel_refreshes_of_one_generation_exactly_one_rotates(world: Stor
     assert world.row(session).generation == 1
 
 
-def test_of_parallel_rotations_in_one_statement_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
+def test_of_parallel_single_statement_rotations_exactly_one_succeeds(world: StoreWorld, session: Session) -> None:
     rotate = partial(world.stores.sessions.try_rotate, session.sid, session.user_id, 0, NOW + 99)
     results = world.in_parallel(*[rotate] * THREADS)
     assert sum(result is not None for result in results) == 1

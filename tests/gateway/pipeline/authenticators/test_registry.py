@@ -23,7 +23,7 @@ from gateway.tokens.refresh import TokenRefresher
 from gateway.tokens.verifier import TokenVerifier
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import PEER_SECRET, SigningKey, read_claims
-from tests.gateway.tokens.verifier_bench import Bench, Publisher
+from tests.gateway.tokens.verifier_harness import Publisher, VerifierHarness
 
 REQUEST = Request("id-1", "GET", b"/api/", b"", [(b"host", b"gateway")], "1.1", "192.0.2.7", "https", None)
 HANDLE = b"h" * 43
@@ -31,7 +31,7 @@ HANDLE = b"h" * 43
 
 @pytest.fixture
 def token_verifier(clock: MovableClock, signing_key: SigningKey) -> TokenVerifier:
-    bench = Bench(clock, Publisher([signing_key]))
+    bench = VerifierHarness(clock, Publisher([signing_key]))
     asyncio.run(bench.load())
     return bench.token_verifier
 

@@ -33,12 +33,13 @@ class Publisher:
 
 
 @dataclass
-class Bench:
+class VerifierHarness:
     """A token verifier and what it depends on."""
 
     clock: MovableClock
     publisher: Publisher
     size: int = 100
+    """Maximum number of cached tokens."""
     presented: list[AccessClaims] = field(default_factory=list)
     """The claims passed to `on_presented`."""
 
