@@ -224,16 +224,25 @@ class RawUpstream:
         self._started.set()
         await self._stop.wait()
         server.close()
-        for _ in range(10):  # connections just accepted reach their handler in the next iterations
-            await asyncio.sleep(0)
-        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await self._close_connections()
+
+    async def _close_connections(self) -> None:
+        """Cancel every handler and abort every transport, until none has appeared for 50 ms.
+
+        A connection that was just accepted reaches its handler some iterations of the event loop later.
+        """
+        quiet_rounds = 0
+        while quiet_rounds < 5:
+            handlers = asyncio.all_tasks() - {asyncio.current_task()}
+            quiet_rounds = 0 if handlers or self._open else quiet_rounds + 1
             await asyncio.sleep(0)  # a task that is cancelled before its first step closes nothing
-            for task in others:
-                task.cancel()
-            await asyncio.wait(others, timeout=0.1)
-        for transport in tuple(self._open):  # of tasks that never ran
-            transport.abort()
-        await asyncio.sleep(0.05)  # until the aborted transports are closed
+            for handler in handlers:
+                handler.cancel()
+            if handlers:
+                await asyncio.wait(handlers, timeout=0.1)
+            for transport in tuple(self._open):
+                transport.abort()
+            await asyncio.sleep(0.01)
 
     def _protocol(self) -> asyncio.Protocol:
         return _TrackedProtocol(asyncio.StreamReader(2**17, self._loop), self._handle, self._open)
