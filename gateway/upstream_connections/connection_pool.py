@@ -79,8 +79,7 @@ class ConnectionPool:
         """Return an open connection that was idle for at most `max_idle` seconds at the loop time `now`, or None."""
         if self._quarantined:
             self._end_quarantines(now)
-        # As `outstanding`, without the call: each cached request comes here.
-        while self._idle and len(self._in_use) + self._connecting < self._max_connections:
+        while self._idle and self.outstanding < self._max_connections:
             connection = self._idle.pop()
             if connection.is_open:
                 if now - connection.idle_since > max_idle:
