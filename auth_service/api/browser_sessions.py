@@ -37,7 +37,7 @@ def exchange() -> Response:
 
 @browser_session_endpoints.post("/end")
 def end() -> ResponseReturnValue:
-    """End the session of a handle. 204 also if there is none."""
+    """End the session of a handle. Return 204 also if the handle has no session."""
     services().browser_sessions.end(read_body(HandleRequest).handle_hash)
     return "", 204
 
