@@ -26,7 +26,7 @@ from tests.auth_service.forge import Forge
 from tests.auth_service.world import PEER_SECRET, REFRESH_SECRET, Operator, Person
 from tests.clocks import MovableClock
 
-# Cheap, so that tests are fast. tests/auth_service/accounts/test_passwords.py uses the real cost.
+# Cheap, so that tests are fast. tests/auth_service/accounts/test_passwords.py checks the real cost.
 CHEAP_HASHES = {"ARGON2_TIME_COST": "1", "ARGON2_MEMORY_COST": "8"}
 
 MakeApp = Callable[..., Flask]

@@ -1,8 +1,8 @@
 """Replay the recorded requests of a client to djoser, and compare the responses: this API is compatible with djoser.
 
 Each recorded request (a row) is sent with current tokens and ids in place of its placeholders. The status, the body
-and a recorded Allow are compared; WWW-Authenticate must be in every 401 and in no other response. DEVIATIONS and
-NOT_REPLAYED list the exceptions with reasons.
+and a recorded Allow are compared. Bodies must be JSON; WWW-Authenticate must be in every 401 and in no other
+response. DEVIATIONS and NOT_REPLAYED list the exceptions with reasons.
 The replay needs a function that sends requests, and a World, so it can run against the service and the gateway.
 """
 
@@ -66,34 +66,36 @@ class Deviation:
 
 
 DUPLICATE = {"email": ["user with this email already exists."]}
-_ONE_EMAIL = "`MyUser@x` beside `myuser@x`: a second account; other case of the domain: a bare list"
-_NO_REDIRECT = "`POST /auth/users` (no slash): 301"
-_NO_500 = "refresh for a deleted user, token without jti: 500"
+_ONE_EMAIL = "`MyUser@x` gets an account beside `myuser@x`; for a domain in another case the error is a bare list"
+_NO_REDIRECT = "a path without its closing slash is answered 301"
+_NO_500 = "a refresh for a deleted user, or with a token without jti, is answered 500"
 
 _ENDED = "verify answers 200 for an access token whose session has ended"
 DEVIATIONS: Mapping[str, Deviation] = {
     "register duplicate, local part in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
     "register duplicate, domain in other case": Deviation(_ONE_EMAIL, 400, DUPLICATE),
-    "register names too long": Deviation("names of at most 30 characters", 201),
+    "register names too long": Deviation("a name has at most 30 characters", 201),
     "register without trailing slash": Deviation(_NO_REDIRECT, 201),
-    "register with bad Bearer header": Deviation("register with a stale `Authorization` header: 401", 201),
+    "register with bad Bearer header": Deviation(
+        "a registration with a stale `Authorization` header is answered 401", 201
+    ),
     "create email other case": Deviation(_ONE_EMAIL, 200, {"refresh": "<jwt>", "access": "<jwt>"}),
     "create junk suffix (regex has no $)": Deviation("`/auth/jwt/createXYZ` logs in", 404, {"detail": "Not found."}),
-    "me lower-case bearer": Deviation("`bearer` in lower case: refused", 200),
+    "me lower-case bearer": Deviation("`bearer` in lower case is refused", 200),
     "me without slash": Deviation(_NO_REDIRECT, 200),
     "refresh unknown user": Deviation(
         _NO_500, 401, {"detail": "No active account found for the given token.", "code": "token_not_valid"}
     ),
     "refresh no jti": Deviation(_NO_500, 401, {"detail": "Token has no id", "code": "token_not_valid"}),
     "access still valid after blacklist": Deviation(
-        "the access token lives on after its refresh token was blacklisted (logout)", 401
+        "the access token stays valid after its refresh token was blacklisted (logout)", 401
     ),
     "deleted: refresh": Deviation(
         _NO_500, 401, {"detail": "No active account found for the given token.", "code": "token_not_valid"}
     ),
     "inactive: verify": Deviation(_ENDED, 401, {"detail": "Token is blacklisted", "code": "token_not_valid"}),
     "deleted: verify": Deviation(_ENDED, 401, {"detail": "Token is blacklisted", "code": "token_not_valid"}),
-    "404 path": Deviation("404 as an HTML page", 404, {"detail": "Not found."}),
+    "404 path": Deviation("a 404 is an HTML page", 404, {"detail": "Not found."}),
 }
 
 _MAIL = "needs mail, which this service does not send yet"

@@ -47,7 +47,7 @@ def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock:
     attack = Attack(app, stored, restore_log_in)
     with capture_logs() as lines:
         for rule, method in endpoints(app):
-            attack.run(rule, method, person.id, (with_token, as_gateway, dict))
+            attack.run(rule, method, person.id, (with_token, as_gateway, dict))  # dict() has no credentials
     stored.close()
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
     assert attack.problems == {}

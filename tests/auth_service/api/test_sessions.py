@@ -40,6 +40,7 @@ def end(person: Person, sid: str) -> int:
 
 
 def published(redis: Redis) -> list[Revocation]:
+    """Return the records of the revocation feed."""
     entries = redis.xrange(STREAM)
     assert isinstance(entries, list)
     return [
@@ -99,6 +100,7 @@ def test_an_ended_session_is_refused_here_and_published_to_the_gateways(
     assert end(ann, sid_of(tablet)) == 204
     assert tablet.me().status_code == 401
     assert tablet.refresh_tokens().status_code == 401
+    # Lifetime 300 s, padding 60 s, rounded up to a whole second.
     assert published(redis) == [Revocation("sid", sid_of(tablet), int(clock()), int(clock()) + 361)]
     assert ann.me().status_code == 200
 

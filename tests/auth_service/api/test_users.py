@@ -235,8 +235,8 @@ UNKNOWN = [
     "users/set_username/",
     "users/zzz/",
     "users/Me/",
-    "users/{12345678-1234-5678-1234-567812345678}/",
-    "users/12345678123456781234567812345678/",
+    "users/{12345678-1234-5678-1234-567812345678}/",  # a spelling of UUIDs that Python accepts
+    "users/12345678123456781234567812345678/",  # another one
     "sessions/logout-other/",
     "jwt/destroy/",
 ]

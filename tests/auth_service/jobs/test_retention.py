@@ -65,7 +65,7 @@ def test_a_session_is_deleted_a_day_after_its_last_token_expired(
     parts.retention.run_once()
     assert db.session.query(SessionRow).count() == 3
     assert ended.refresh_tokens().json == {"detail": "Token is blacklisted", "code": "token_not_valid"}
-    clock.move(2 * DAY)
+    clock.move(2 * DAY)  # the idle lifetime of 180 days and a day
     assert parts.retention.run_once() == 0
     clock.move(1)
     assert parts.retention.run_once() == 2

@@ -108,6 +108,7 @@ def test_tokens_of_an_ended_session_are_refused_until_they_expire(
     end(person, restarted_app)
     with restarted_app.app_context():
         republishing = services().republishing
+    # At once, after the grace time, within and after the default lifetime of 5 minutes, and shortly before an hour.
     for seconds in (0.0, 12.0, 240.0, 1_000.0, 2_300.0):
         clock.move(seconds)
         if clock() >= expires_at + LEEWAY:

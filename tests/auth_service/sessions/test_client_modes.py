@@ -12,7 +12,10 @@ from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
 AFTER_EXPIRY = 320.0
+"""Seconds: more than the lifetime of an access token and the leeway of the gateway (300 + 10)."""
+
 AFTER_GRACE = 12.0
+"""Seconds: more than the grace time (10)."""
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ MAX_TABS = 4
 
 @dataclass(frozen=True)
 class Request:
-    """A refresh request in transit: its token and the time when it was sent."""
+    """A refresh request in transit: the generation of its token, and the time when it was sent."""
 
     token: int
     sent_at: float
@@ -46,6 +46,7 @@ class Histories(RuleBasedStateMachine):
         self.state = SessionState(0, 0, 0.0, (), expires_at=10**9, revoked_at=None)
         self.stored = 0
         self.in_flight: list[Request] = []
+        # When each generation was first used (or its grace restarted), and when it was first seen by the service.
         self.used_since: dict[int, float] = {}
         self.seen_since: dict[int, float] = {}
         self.has_thief_come = False

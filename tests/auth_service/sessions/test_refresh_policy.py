@@ -48,11 +48,11 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
     ("case", "state", "presented", "policy", "expected"),
     [
         ("the token of the log-in", session(0), 0, DEFAULT, Rotate()),
-        ("current, last rotation long ago", session(3, DAY), 3, DEFAULT, Rotate()),
-        ("current, successor unseen", session(3, 1, seen=2), 3, DEFAULT, Rotate()),
-        ("current, seven recent", session(9, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
-        ("current, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissuePresented()),
-        ("current, eight but one is past grace", session(9, 11, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
+        ("newest, last rotation long ago", session(3, DAY), 3, DEFAULT, Rotate()),
+        ("newest, successor unseen", session(3, 1, seen=2), 3, DEFAULT, Rotate()),
+        ("newest, seven recent", session(9, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
+        ("newest, eight recent", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, ReissuePresented()),
+        ("newest, eight but one is past grace", session(9, 11, 7, 6, 5, 4, 3, 2, 1), 9, DEFAULT, Rotate()),
         ("one before, inside grace, seen", session(3, 9), 2, DEFAULT, ReissueSuccessor(restarts_grace=False)),
         (
             "one before, inside grace, unseen",
@@ -76,7 +76,7 @@ def session(generation: int, *ages: float, seen: int | None = None) -> SessionSt
         ("eight before, all inside grace", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 1, DEFAULT, ReissueSuccessor(False)),
         ("nine before", session(9, 8, 7, 6, 5, 4, 3, 2, 1), 0, DEFAULT, Replay()),
         ("a generation that was never issued", session(3, 1), 4, DEFAULT, Replay()),
-        ("strict: current", session(3, 0), 3, STRICT, Rotate()),
+        ("strict: newest", session(3, 0), 3, STRICT, Rotate()),
         ("strict: one before, the same second", session(3, 0, seen=2), 2, STRICT, Replay()),
         ("strict: one before, clocks apart", session(3, -5, seen=2), 2, STRICT, Replay()),
         (
@@ -143,7 +143,7 @@ def test_no_access_token_outlives_the_recorded_expiry(decision: Decision) -> Non
     """Also a minute later without another write, and if the setting is lowered meanwhile."""
     policy = replace(DEFAULT, access_lifetime=300)
     state = apply_decision(replace(session(3, 1, seen=2), access_expires_at=NOW + 299), decision, NOW, policy)
-    assert state.access_expires_at == NOW + 360
+    assert state.access_expires_at == NOW + 360  # with 60 s of padding
     again = apply_decision(state, ReissueSuccessor(restarts_grace=False), NOW + 60, policy)
     assert again is state
     lowered = apply_decision(state, decision, NOW + 60, replace(policy, access_lifetime=5))

@@ -97,7 +97,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["open", "exchange", "exchange", "exchange", "end", "report"]),
         st.integers(0, 2),
-        st.sampled_from([0.0, 1.0, 59.0, 60.0, 400.0, 939.0, 1000.0]),
+        st.sampled_from([0.0, 1.0, 59.0, 60.0, 400.0, 939.0, 1000.0]),  # 939 s are just below IDLE - RENEW_AFTER
     ),
     min_size=4,
     max_size=14,

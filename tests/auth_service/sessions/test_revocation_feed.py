@@ -49,7 +49,7 @@ def becomes_true(condition: Callable[[], object]) -> bool:
 def test_a_session_is_published_however_it_ends(ann: Person, redis: Redis, clock: MovableClock) -> None:
     """After a log-out, a password change, a replay and a deletion of the account.
 
-    The last field is the expiry of the session's last access token, plus at most a minute of padding.
+    The last field is the expiry of the session's last access token, plus at most a minute of padding, rounded up.
     """
     elsewhere = Person(ann.client, ann.email)
     elsewhere.log_in()
@@ -102,7 +102,7 @@ def test_a_revocation_of_expired_tokens_is_not_republished(
     ann: Person, bob: Person, redis: Redis, parts: Services, clock: MovableClock
 ) -> None:
     ann.log_out()
-    clock.move(371)
+    clock.move(371)  # lifetime 300 s, padding 60 s, leeway of the gateway 10 s, and one
     bob.log_in()
     bob.log_out()
     redis.flushall()
@@ -115,6 +115,8 @@ def test_the_feed_is_trimmed_by_the_clock_of_redis(redis: Redis, parts: Services
     redis.xadd(STREAM, {"kind": "sid", "value": "old", "at": "1", "until": "301"}, id="1-1")
     for number in range(200):
         redis.xadd(STREAM, {"kind": "sid", "value": f"old{number}", "at": "1", "until": "301"}, id=f"{number + 2}-1")
+    # A record is needed for `until - at` seconds after the time in its id (milliseconds): here 1,200, of which 1,000
+    # have passed. Trimming stops at the first needed record, so the one behind it stays.
     needed = int(time.time() - 1_000) * 1000
     wanted = Revocation("sid", "wanted", 1, 1_201).to_fields()
     redis.xadd(STREAM, dict(wanted.items()), id=f"{needed}-1")

@@ -78,7 +78,7 @@ def app(make_app: MakeApp) -> Flask:
     with app.app_context():
         for name, password_hash in {
             "empty-hash": "",
-            "django-hash": "!kXb8l2mQ",
+            "django-hash": "!kXb8l2mQ",  # Django's mark of an account without a password
             "malformed-hash": "$argon2id$v=19$m=8,t=1,p=1$x$y",
         }.items():
             db.session.execute(

@@ -33,7 +33,7 @@ KINDS = ("access", "refresh", "identity", "peer")
 
 @pytest.fixture
 def tokens(ann: Person, clock: MovableClock) -> dict[str, str]:
-    """Return a valid token of each kind. All but the access token are signed with the refresh secret."""
+    """Return a valid token of each kind. The last three share a key: only type and audience distinguish them."""
     ann_identity = Identity(ann.id, "sid", ann.email)
     return {
         "access": ann.access,

@@ -32,6 +32,8 @@ SECRET = "Jq0w3m8ZsXcV5bN7kLpTfGh2RyUeDiOaWq1s9d4f6g8h0j2k3l5z7x1c9v2b4n6m"
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 GOOD, ANONYMOUS, INVALID = "good", "anonymous", "invalid"
+"""A valid token is accepted; the field has no Bearer token, as if it were missing; its Bearer token is refused."""
+
 
 VALUES = {
     "Bearer {}": GOOD,
@@ -68,6 +70,7 @@ VALUES = {
     "Bearer é{}": INVALID,
     "Bearer " + "a" * 9_000: INVALID,
 }
+"""Values of Authorization, with `{}` in place of a valid token, and how they are read."""
 
 
 @pytest.fixture
@@ -265,4 +268,5 @@ def _assertion(header: str, now: float) -> str:
 
 
 def _encoded(header: str) -> str:
+    """Return the base64url encoding of `header`, as sign_payload encodes a payload."""
     return sign_payload(header, header="x", sign=lambda _: b"x").split(".")[1]

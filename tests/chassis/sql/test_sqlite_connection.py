@@ -89,7 +89,7 @@ def test_no_writer_fails_or_waits_for_many_others(path: Path) -> None:
             process.kill()
             process.communicate()
     assert [process.returncode for process in processes] == [0, 0]
-    assert max(map(int, waits)) <= 2 * THREADS * 5
+    assert max(map(int, waits)) <= 2 * THREADS * 5, "far from both figures above, because the machine may be busy"
 
 
 def test_every_write_is_stored(engine: Engine, make_engine: MakeEngine) -> None:

@@ -45,6 +45,7 @@ def error_text(url: str, migrations: MigrationSettings) -> str:
 
 
 def sqlite(path: Path, *statements: str) -> str:
+    """Run statements in the SQLite file at `path`, and return its URL."""
     connection = sqlite3.connect(path)
     for statement in statements:
         connection.execute(statement)

@@ -158,7 +158,7 @@ def test_a_renewal_restarts_the_idle_time_and_covers_a_new_access_token(world: S
     assert world.row(session).access_expires_at == session.state.access_expires_at
     assert sessions.renew(session.sid, NOW + 100)
     row = world.row(session)
-    assert (row.rotated_at, row.last_used_at, row.access_expires_at) == (NOW + 100, NOW + 100, NOW + 460)
+    assert (row.rotated_at, row.last_used_at, row.access_expires_at) == (NOW + 100, NOW + 100, NOW + 100 + 300 + 60)
     assert row.expires_at == session.state.expires_at
     assert sessions.end(session.sid, NOW + 101, EndReason.LOGOUT)
     assert not sessions.renew(session.sid, NOW + 102)
@@ -226,6 +226,7 @@ def test_revocations_are_listed_while_an_access_token_may_be_valid(world: StoreW
     first, second, live = world.open(ann), world.open(ann), world.open(ann)
     sessions.end(second.sid, NOW + 1, EndReason.LOGOUT)
     sessions.end(first.sid, NOW + 2, EndReason.LOGOUT)
+    # Lifetime of an access token 300 s, padding 60 s.
     assert sessions.unexpired_revocations(NOW + 360) == [
         SessionRevocation(second.sid, NOW + 1, NOW + 360),
         SessionRevocation(first.sid, NOW + 2, NOW + 360),
