@@ -6,11 +6,11 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 @lru_cache(maxsize=65_536)
 def client_network(address: str) -> str:
-    """Return an IPv4 address unchanged, and an IPv6 address as its /64, all of which one client has (RFC 6177).
+    """Return the network of an IP address: an IPv4 address itself, or the /64 of an IPv6 address.
 
-    An IPv4-mapped IPv6 address is returned as the IPv4 address.
+    One client can use every address of its /64 (RFC 6177). An IPv4-mapped IPv6 address counts as the IPv4 address.
 
-    Return "" for any other text. Callers must not count "", because different clients would share one count.
+    Any other text gives "". Callers must not count "", because different clients would share one count.
     """
     try:
         parsed = ip_address(address)

@@ -9,4 +9,4 @@ class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
     """A logger that skips access lines. gunicorn's own logger would format each line and then discard it."""
 
     def access(self, resp: Any, req: Any, environ: Any, request_time: Any) -> None:
-        """Do nothing where gunicorn's logger formats an access line."""
+        """Write no access line."""

@@ -8,16 +8,17 @@ from flask import Blueprint, Response, jsonify
 _log = structlog.get_logger("health")
 
 Check = Callable[[], None]
-"""Return normally if the component can be used. Raise any exception if it cannot."""
+"""A function that returns if a component can be used, and raises any exception if it cannot."""
 
 
 def health_blueprint(
     required_checks: Mapping[str, Check], optional_checks: Mapping[str, Check] | None = None
 ) -> Blueprint:
-    """Return the blueprint with /healthz and /readyz. The checks are given by the name of the component.
+    """Return the blueprint with /healthz and /readyz. The key of a check is the name of its component.
 
-    A required check that fails makes /readyz answer 503. An optional check that fails is only listed in the response
-    as `degraded`, because the process works without that component.
+    A required check that fails makes /readyz answer 503, with the components in `failing`. Optional checks then do
+    not run. An optional check that fails leaves the status at 200 and is listed in `degraded`, because the process
+    works without that component.
     """
     optional = optional_checks or {}
     blueprint = Blueprint("health", __name__)

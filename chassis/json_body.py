@@ -11,6 +11,7 @@ import math
 MAX_DEPTH = 100
 """Levels of nesting."""
 _MAX_DIGITS = 400
+"""Characters of an integer, with its sign: the largest double has 309 digits."""
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
@@ -18,7 +19,7 @@ JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 class MalformedJson(ValueError):
     """The body is not acceptable JSON. `field` is the top-level member with the fault, or the duplicate key.
 
-    It is None if the fault concerns the whole body.
+    It is None if the fault has no such member: wrong syntax, a number that is too long, or a fault in a name.
     """
 
     def __init__(self, reason: str, field: str | None = None) -> None:

@@ -54,7 +54,7 @@ class _StandardOutput:
         """Ignore the logger's name, which structlog passes: the lines do not show it."""
 
     def msg(self, line: bytes) -> None:
-        """Write a line."""
+        """Write `line`, which ends with a line break."""
         write_out(line)
 
     debug = info = warning = error = critical = exception = msg

@@ -18,6 +18,7 @@ _CODES: dict[int, ProblemCode] = {
     415: "unsupported_media_type",
     431: "headers_too_large",
 }
+"""The code for the status of an HTTP error that werkzeug raises. Other 4xx statuses become 400 `bad_request`."""
 
 
 def install_problem_details(app: Flask) -> None:
@@ -34,7 +35,7 @@ def problem_response(refused: Refused) -> Response:
 
 
 def _http_error_response(error: HTTPException) -> Response:
-    if error.code is None or error.code < 400:
+    if error.code is None or error.code < 400:  # a redirect, or an exception that carries its own response
         return Response(error.get_response().get_data(), error.code, error.get_headers())
     if error.code >= 500:
         return problem_response(Refused("internal_error"))

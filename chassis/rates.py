@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _RATE = re.compile(r"(\d{1,9}) ?/ ?(?:(\d{1,5}) )?(second|minute|hour|day)s?", re.ASCII)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _MAX_PERIOD = 86_400
-"""Seconds."""
+"""Seconds: one day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,10 @@ class Rate:
 
 
 def parse_rate(text: object) -> Rate:
-    """Return the rate in `text`, such as "10/5 minutes". Raises ValueError, also for a period over a day."""
+    """Return the rate in `text`, such as "10/5 minutes"; a Rate is returned as it is.
+
+    Raises ValueError for any other value, for a count of 0 and for a period over a day.
+    """
     if isinstance(text, Rate):
         return text
     parts = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None

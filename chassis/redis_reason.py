@@ -16,7 +16,8 @@ def redis_reason(error: BaseException) -> str:
         error = error.__cause__  # the asyncio client wraps the error of a refused connection
     text = " ".join(str(error).split())
     if isinstance(error, AuthenticationError):
-        # The client removes the error code of Redis; without a password the message is about the command HELLO.
+        # redis-py removes the error code (WRONGPASS, NOAUTH) from the message, so it is added again. The message of
+        # NOAUTH is replaced: it advises how to use the command HELLO, which redis-py sends first.
         return (
             "refused: WRONGPASS " + text[:_MAX_LENGTH]
             if "invalid" in text

@@ -1,6 +1,7 @@
 """The context of each request to a Flask service: request id, traceparent, client address, and the log line.
 
-The gateway sets X-Request-Id and X-Forwarded-*. Of each X-Forwarded-* header only the last value is trusted.
+The gateway sets X-Request-Id, X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host. Only the last value of each
+X-Forwarded header is trusted.
 """
 
 import re
@@ -23,7 +24,7 @@ def install_request_context(app: Flask) -> None:
 
 
 def request_id() -> str:
-    """Return the id of the current request: the gateway's, or a new one if it sent none or a malformed one."""
+    """Return the id of the current request: the gateway's, or a random one if it sent none or a malformed one."""
     current: str | None = g.get("request_id")
     return current or secrets.token_hex(16)
 
@@ -35,6 +36,7 @@ def _start() -> None:
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     if traceparent := request.headers.get("traceparent"):
+        # W3C Trace Context 3.2: a traceparent of version 00 has 55 characters.
         structlog.contextvars.bind_contextvars(traceparent=traceparent[:64])
 
 

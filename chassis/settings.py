@@ -111,7 +111,10 @@ def _problems(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 
 _MIN_SIMILARITY = 0.85
-"""Similarity of two names (0 to 1) at which one counts as a misspelling of the other."""
+"""Similarity of two names (0 to 1, difflib's ratio) at which one counts as a misspelling of the other.
+
+Two names of seven characters or more that differ in one character reach it.
+"""
 
 
 def misspelled(environ: Iterable[str], *models: type[Settings]) -> dict[str, str]:

@@ -20,7 +20,10 @@ def settings_or_exit(model: type[SomeSettings], environ: Mapping[str, str], *oth
 
 
 def settings_problems(environ: Mapping[str, str], *models: type[Settings]) -> list[str]:
-    """Return every problem of the settings in `environ`. If there are any, add variables that look misspelled."""
+    """Return every problem of the settings in `environ`, one line each.
+
+    If there are any, also return a line for each variable that looks like a misspelling of an unset setting.
+    """
     problems = [line for model in models for line in _problems(model, environ)]
     if problems:
         problems += [
@@ -40,7 +43,7 @@ def _problems(model: type[Settings], environ: Mapping[str, str]) -> list[str]:
 
 
 def warn_about_misspelled(environ: Mapping[str, str], *models: type[Settings]) -> None:
-    """Log a warning for each variable that looks like a misspelled setting."""
+    """Log a warning for each variable that looks like a misspelled setting of `models`."""
     for variable, setting in sorted(misspelled(environ, *models).items()):
         _log.warning("unknown_setting", variable=variable, did_you_mean=setting)
 
@@ -53,7 +56,10 @@ def refuse_to_start(problems: Exception) -> NoReturn:
 
 
 def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
-    """Return the gunicorn settings that all services share. Durations in seconds, sizes in bytes."""
+    """Configure the logs of this process, and return the gunicorn settings that all services share.
+
+    Durations are in seconds, sizes in bytes.
+    """
     configure_logs(service, settings.log_level)
     return {
         "logconfig_dict": log_config(service, settings.log_level),
@@ -61,8 +67,8 @@ def gunicorn_defaults(service: str, settings: Settings) -> dict[str, Any]:
         "logger_class": "chassis.gunicorn_logger.GunicornLogger",
         "graceful_timeout": 30,
         "timeout": 60,
-        # Longer than the gateway keeps idle connections, so that the service never closes one that the gateway is
-        # about to use.
+        # Longer than the gateway keeps idle connections (60 s), so that the service never closes one that the gateway
+        # is about to use.
         "keepalive": 75,
         # Higher than the gateway's limits (gateway/http/request_limits.py) plus the fields that it adds, so that the
         # gateway refuses a request, with problem details. The gateway sends all cookies in one field. 8190 is

@@ -19,7 +19,7 @@ class NoCredentials(Exception):
 
 
 class MalformedCredentials(Exception):
-    """The scheme is Bearer, but it is not followed by exactly one token."""
+    """The scheme is Bearer, but exactly one token of at most MAX_TOKEN_LENGTH characters does not follow it."""
 
 
 def read_bearer(authorization: str | None) -> str:
@@ -46,9 +46,10 @@ def _is_token68(token: str) -> bool:
 
 
 def split_cookies(fields: Iterable[bytes], name: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Return the values of the cookie `name` in the Cookie header values `fields`, and the other cookies unchanged.
+    """Return the values of the cookie `name` in the Cookie header values `fields`, and the other cookies.
 
-    RFC 6265 4.2.1, 5.2: a semicolon always ends a pair, names are case-sensitive, quotes are part of the value.
+    The others are returned as `name=value`, without white space around them. RFC 6265 4.2.1, 5.2: a semicolon always
+    ends a pair, names are case-sensitive, quotes are part of the value.
     """
     values: list[bytes] = []
     others: list[bytes] = []

@@ -9,7 +9,8 @@ import hmac
 FETCHED_TOKEN_HEADER = "X-Fetched-Token"  # noqa: S105 - a header name
 """A header of requests to the auth service: the MAC of the token in Authorization. Never accepted from clients."""
 
-_CONTEXT = b"sallyport fetched access token\0"  # no other MAC under the same secret begins with this
+# Begins the message of this MAC and of no other under the same secret: a peer token begins with base64url.
+_CONTEXT = b"sallyport fetched access token\0"
 
 
 def fetched_token_mac(token: str, secret: str) -> str:

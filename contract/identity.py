@@ -12,6 +12,7 @@ from contract.jws import encoded_header, read_claims, read_header, sign_payload
 from contract.keys import AssertionSigner, AssertionVerifier
 
 IDENTITY_HEADER = "X-Identity"
+"""The header that carries the assertion."""
 UNSIGNED_HEADERS = ("X-User-Id", "X-User-Email", "X-User-Roles", "X-Session-Id")
 """The claims in plain text, for debugging. They are not signed, so no service may trust them."""
 
@@ -23,6 +24,7 @@ secret, audience, key or clock."""
 
 ISSUER = "sallyport-gateway"
 VERSION = 1
+"""The claim `ver`: the version of the claims. A verifier rejects every other version."""
 MAX_AGE = 60
 """Maximum lifetime of an assertion in seconds. A verifier applies it even if `exp` is later."""
 
@@ -45,9 +47,9 @@ class Identity:
 
 
 def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
-    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds.
+    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds from `now`.
 
-    Raises ValueError unless `lifetime` is from 1 to 60.
+    `now` is in seconds since the epoch. Raises ValueError unless `lifetime` is from 1 to 60.
     """
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
@@ -64,13 +66,17 @@ def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: flo
 
 
 def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:
-    """Return the identity in `assertion`. Raises InvalidToken, also if `iat` is 60 seconds ago or more."""
+    """Return the identity in `assertion`, which must be for the service `audience`.
+
+    `now` is in seconds since the epoch. Raises InvalidToken, also if `iat` is 60 seconds ago or more.
+    """
     header = read_header(assertion)
     claims = read_claims(assertion, header, typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
     if claims.get("ver") != VERSION:
         raise InvalidToken("Assertion has an unknown version")
     check_registered_claims(claims, issuer=ISSUER, audiences={audience}, now=now)
-    # Without leeway: an assertion is at most 30 s old when it is sent; 30 s and 10 s of clock skew are below 60 s.
+    # Without leeway, because none is needed: the gateway sends an assertion for at most 30 s
+    # (gateway/pipeline/identity_headers.py), and 30 s and 10 s of clock skew are below 60 s.
     if now >= claims["iat"] + MAX_AGE:
         raise InvalidToken("Assertion is too old")
     return Identity(

@@ -4,7 +4,7 @@ Each request is a POST of one JSON object, with a peer token in a header (contra
 """
 
 USAGE_REPORT_PATH = "/internal/seen"
-"""{"seen": [[sid, generation], ...]} -> 204: clients have presented these generations."""
+"""{"seen": [[sid, generation], ...]} -> 204: clients have presented access tokens of these generations."""
 MAX_REPORTED_SESSIONS = 1_000
 """Maximum number of sessions in one report."""
 

@@ -75,11 +75,13 @@ def check_secret(secret: str) -> None:
     """Raise UnusableKey if a shared secret is too short or easy to guess."""
     if len(secret.encode()) < MIN_SECRET_LENGTH:
         raise UnusableKey(f"is shorter than {MIN_SECRET_LENGTH} bytes")
-    if len(set(secret)) < 8 or any(word in secret.lower() for word in _EXAMPLES):
+    if len(set(secret)) < _MIN_DISTINCT or any(word in secret.lower() for word in _EXAMPLE_WORDS):
         raise UnusableKey("is an example or a pattern, not a random value")
 
 
-_EXAMPLES = (
+_MIN_DISTINCT = 8
+"""Different characters. Of 32 random hexadecimal digits fewer than 8 are different once in 28 million secrets."""
+_EXAMPLE_WORDS = (
     "changeme",
     "change-me",
     "change_me",

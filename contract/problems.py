@@ -150,7 +150,7 @@ class Refused(Exception):
         return headers
 
     def to_members(self, request_id: str) -> dict[str, Any]:
-        """Return the members of the problem details object (RFC 9457 3.1), with `code` and the request's id."""
+        """Return the members of the problem details object (RFC 9457 3.1), with `code`, `request_id` and `extra`."""
         problem = PROBLEMS[self.code]
         return {
             "type": f"urn:sallyport:problem:{self.code}",

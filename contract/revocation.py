@@ -1,7 +1,7 @@
 """The revocation feed: the Redis keys and records from which gateways learn which sessions have ended.
 
 The feed is a Redis stream, written by the auth service. Each record has an `until`: the time when the last access
-token that it revokes expires. The auth service deletes records whose `until` has passed.
+token that it revokes expires. The auth service keeps a record in the stream at least until then.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,8 @@ Kind = Literal["sid", "sub"]
 class Revocation:
     """The end of one session, or of all sessions of one subject. `value` is its `sid` or `sub`.
 
+    The project's auth service revokes single sessions; gateways accept both kinds.
+
     `at` and `until` are in whole seconds since the epoch. For a session, all its tokens are revoked; for a subject,
     the tokens that were issued at or before `at`. By `until` all of them have expired.
     """
@@ -56,7 +58,10 @@ def completeness_reply(query: str, at: int) -> dict[str, str]:
 
 
 def read_revocation(fields: Mapping[str, str]) -> Revocation:
-    """Return the revocation in a stream entry. Raises ValueError if it is malformed."""
+    """Return the revocation in a stream entry. Raises ValueError if it is malformed or of another kind.
+
+    Without `until`, the longest lifetime of an access token is assumed.
+    """
     kind, value = fields.get("kind"), fields.get("value")
     if not value:
         raise ValueError("the revocation has no value")

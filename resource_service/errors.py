@@ -29,10 +29,14 @@ FIELD_TEXTS: Mapping[str, str] = {
     "not_utf8": "Not valid UTF-8.",
     "null_character": "Null characters are not allowed.",
 }
+"""The text for each error type that a model of this API can raise. A new constraint needs its type added here."""
 
 
 def field_error(error_type: str, **context: int) -> PydanticCustomError:
-    """Return the error that a validator raises for `error_type`, a key of FIELD_TEXTS."""
+    """Return the error that a validator raises for `error_type`, a key of FIELD_TEXTS.
+
+    `context` has the values of the placeholders in its text.
+    """
     return PydanticCustomError(error_type, FIELD_TEXTS[error_type], context)
 
 

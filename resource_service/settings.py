@@ -27,7 +27,9 @@ class ResourceSettings(Settings):
     database_url: Annotated[SecretStr, AfterValidator(_normalize_url)]
     """A secret, because it may contain a password."""
     identity_secret: Annotated[SecretStr, AfterValidator(_check_key)]
+    """The secret that this service shares with the gateway, or the PEM of the gateway's Ed25519 public key."""
     identity_audience: Annotated[str, Field(min_length=1)] = "notes"
+    """The claim `aud` of identity assertions for this service."""
     resource_threads: Annotated[int, Field(ge=1, le=256)] = 8
     """Threads of one process that remain for other requests when all event streams are open."""
     resource_streams: Annotated[int, Field(ge=1, le=256)] = 16

@@ -62,7 +62,10 @@ def parse_bind(text: str) -> Address:
 
 
 def parse_local_url(text: str) -> Address:
-    """Parse `http://127.0.0.1:port` or `unix:/path`. Raises ValueError with the expected form."""
+    """Parse `http://127.0.0.1:port` or `unix:/path`. Raises ValueError with the expected form.
+
+    The host may also be `localhost` or `[::1]`, and `http://` may be missing.
+    """
     expected = "must be http://127.0.0.1:PORT or unix:/path, because the stack starts that service itself"
     try:
         address = parse_bind(text.removeprefix("http://").removesuffix("/"))

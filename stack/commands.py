@@ -31,7 +31,7 @@ def reload_gateway(settings: Settings) -> str:
 def run_auth_command(settings: Settings, words: Sequence[str]) -> NoReturn:
     """Replace this process by `python -m auth_service WORDS`, with the environment that `make run` gives it.
 
-    Raises StartError if DATA_DIR, which holds generated secrets, does not exist.
+    Raises StartError if the command needs generated secrets and DATA_DIR, which has them, does not exist.
     """
     if settings.generated and not settings.is_production and not settings.data_dir.exists():
         raise StartError(f"there is no DATA_DIR {settings.data_dir}: start the system with `make run` first")

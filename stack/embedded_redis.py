@@ -11,6 +11,7 @@ from stack.plan import Command
 from stack.settings import StartError
 
 MIN_VERSION = (6, 2)
+"""The first version with XTRIM MINID, by which the auth service trims the revocation feed."""
 _VERSION = re.compile(r"v=(\d+)\.(\d+)")
 
 

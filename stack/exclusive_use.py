@@ -55,7 +55,7 @@ def is_locked(data_dir: Path) -> bool:
 def prepare_run_dir(run_dir: Path) -> None:
     """Create the folder for sockets with mode 700, because users who can enter it can call every service.
 
-    Raises StartError if it belongs to another user.
+    Raises StartError if it belongs to another user or is a symbolic link.
     """
     run_dir.mkdir(mode=0o700, exist_ok=True)
     found = run_dir.lstat()
@@ -65,7 +65,7 @@ def prepare_run_dir(run_dir: Path) -> None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raise StartError if a port is in use. The message names the setting."""
+    """Raise StartError if a service cannot listen on its port. Each message begins with the setting to change."""
     gateway = "GATEWAY_BIND" if "GATEWAY_BIND" in settings.given else "GATEWAY_PORT"
     addresses = {gateway: settings.gateway, "AUTH_URL": settings.auth, "RESOURCE_URL": settings.resource}
     problems = [f"{name}: {problem}" for name, address in addresses.items() if (problem := _listen_problem(address))]

@@ -50,7 +50,8 @@ def _read(path: str) -> str:
 
 def _problem(problem: Exception) -> str:
     if isinstance(problem, ResponseError | AuthenticationError):
+        # "refused: NOAUTH ..." becomes "the Redis there refused this system: NOAUTH ...".
         return f"REDIS_URL: the Redis there {redis_reason(problem).replace(': ', ' this system: ', 1)}"
-    cause = problem.__context__
+    cause = problem.__context__  # redis-py raises its own error while it handles the OSError
     reason = (cause.strerror if isinstance(cause, OSError) else None) or redis_reason(problem)
     return f"REDIS_URL is set, but no Redis answers there ({reason}): start it, or correct REDIS_URL"

@@ -21,6 +21,7 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
 }
 """The processes that receive a setting or its NAME_FILE. A setting that is not listed goes to every process."""
 SQLITE_FILES = {"auth": "auth.db", "resource": "notes.db"}
+"""The database files in DATA_DIR, by process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ def make_plan(settings: Settings) -> Plan:
 
 def settings_checks(settings: Settings) -> tuple[Command, ...]:
     """Return for each service the command that checks its settings and does nothing else."""
-    # Before the first start, the file of the secret that the default routes file names does not exist.
+    # Before the first start, the secret file that the default routes file names does not exist. With --form, the
+    # gateway checks only the syntax of the routes.
     syntax_only = () if (settings.data_dir / IDENTITY_SECRET.file).is_file() else ("--form",)
     return (
         auth_command(settings, "check-settings"),
@@ -102,7 +104,10 @@ def _command(settings: Settings, name: str, *module: str) -> Command:
 
 
 def _environ(settings: Settings, name: str) -> dict[str, str]:
-    """Return the environment of a process: the given settings and those of the stack, but no secret of others."""
+    """Return the environment of a process: the given settings and those of the stack, but no secret of others.
+
+    Values of _set_by_stack replace given ones. Those of _internal_bind and _stores are defaults.
+    """
     environ = {**_internal_bind(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
     return {setting: value for setting, value in environ.items() if _receives(name, setting)}
 

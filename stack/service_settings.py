@@ -7,6 +7,7 @@ from stack.plan import ROOT, Command, settings_checks
 from stack.settings import Settings
 
 TIMEOUT_SECONDS = 30.0
+"""For the check of one service. A check that takes longer is killed and reports nothing."""
 PREFIX = "cannot start: "
 """The beginning of a line in which a service reports a problem (chassis/startup.py)."""
 
@@ -43,5 +44,5 @@ def _problems_of(process: subprocess.Popen[str]) -> list[str]:
 
 
 def _setting(problem: str) -> str:
-    """Return the setting that a problem names: its first word."""
+    """Return the setting that a problem names: its first word, without `_FILE`."""
     return problem.partition(" ")[0].rstrip(":").removesuffix("_FILE")

@@ -178,7 +178,7 @@ def _missing_settings(settings: Settings, is_present: Callable[[Path], bool]) ->
         )
         problems.append(
             f"{folder / IDENTITY_SECRET.file} is missing: the gateway's routes read the secret "
-            "it shares with the resource service there (GATEWAY_ROUTES may say otherwise)"
+            "it shares with the resource service there; create it, or set GATEWAY_ROUTES to a routes file of your own"
         )
     return problems
 

@@ -61,6 +61,7 @@ class SerializedConnection(sqlite3.Connection):
             raise _locked()
         self._holds_lock = True
         try:
+            # Released after BEGIN IMMEDIATE: from then on SQLite's own lock excludes the other processes.
             with process_lock(f"{self._file}-turn", deadline):
                 self._begin(deadline)
         except BaseException:

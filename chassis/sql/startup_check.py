@@ -23,7 +23,7 @@ from chassis.startup import refuse_to_start
 
 CONNECT_TIMEOUT_SECONDS = 5
 ENCODING = "UTF8"
-"""The encoding of a PostgreSQL database."""
+"""The encoding that a PostgreSQL database must have, so that it can store every character."""
 
 
 class DatabaseUnusable(Exception):
@@ -164,6 +164,7 @@ _ADVICE = (
         "start the database server, or correct DATABASE_URL",
     ),
 )
+"""Patterns of an error's message, and the advice for each. The first pattern that matches applies."""
 
 
 def _unusable_because(error: BaseException) -> DatabaseUnusable:

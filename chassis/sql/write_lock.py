@@ -1,6 +1,7 @@
-"""Locks for writers: first in, first out between threads, and a lock file between processes.
+"""The two parts of the write lock: WriteLock orders the threads of a process, process_lock orders the processes.
 
-With an unfair lock, a thread that releases it and acquires it again at once can keep all others waiting.
+WriteLock is first in, first out. With an unfair lock, a thread that releases it and acquires it again at once can
+keep all others waiting.
 """
 
 import fcntl
@@ -80,6 +81,7 @@ def retry_delays(deadline: float) -> Iterator[None]:
     that the process that has waited longest tries most often. They are random, so that processes do not retry at the
     same moment.
     """
+    # 12_500 limits the delay to 2 ms when 5 seconds are left, which is how long a writer waits (BUSY_TIMEOUT).
     delay = 0.0001
     yield
     while (left := deadline - time.monotonic()) > 0:

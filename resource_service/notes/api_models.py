@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from resource_service.errors import field_error
 
 MAX_PAGE = 1_000_000
+"""The highest page number. With MAX_PAGE_SIZE it limits the offset of a query."""
 MAX_PAGE_SIZE = 100
+"""Notes on one page."""
 ALL_OWNERS = "*"
 """The value of `owner` that selects the notes of all owners. An empty value means the same."""
 

@@ -27,11 +27,15 @@ _INSERT: Mapping[str, Callable[..., sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
+"""The INSERT of each database, because SQLAlchemy's general INSERT has no ON CONFLICT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of a note. `note` is the current note, or None if it has been deleted."""
+    """A change of a note. `kind` is CREATED, CHANGED or DELETED.
+
+    `note` is the note as it is now, or None if it has been deleted since.
+    """
 
     number: int
     kind: str
@@ -40,7 +44,7 @@ class Change:
 
 
 def record_change(session: Session, owner: str, note_id: UUID, kind: str) -> None:
-    """Add a change to the transaction of `session`.
+    """Add a change of this `kind` (CREATED, CHANGED or DELETED) to the transaction of `session`.
 
     Call it directly before the commit: it locks the owner's counter, so other changes of this owner wait.
     """

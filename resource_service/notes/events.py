@@ -112,7 +112,8 @@ def _event(change: Change) -> str:
 
 def _change_number(event_id: str, newest: int) -> int:
     """Return the number in `event_id`, or `newest` if it is not the number of a change."""
-    # A number above the newest was sent before the database was restored from an older backup.
+    # min: a number above the newest was sent before the database was restored from an older backup.
+    # 18 digits always fit the BIGINT column.
     is_number = event_id.isascii() and event_id.isdigit() and len(event_id) < 19
     return min(int(event_id), newest) if is_number else newest
 

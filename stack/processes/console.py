@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import BinaryIO
 
 NAME_WIDTH = 8
+"""Characters of the column for names: "resource" has eight."""
 CHUNK_BYTES = 65536
+"""Maximum number of bytes that one read of a process's output returns."""
 STACK = "stack"
 """The name in front of messages of the stack."""
 

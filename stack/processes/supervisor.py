@@ -16,9 +16,12 @@ from stack.processes.console import Console
 
 DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 STOP_SECONDS = 10.0
-"""Time for all processes to stop; after it they are killed."""
+"""Time for all processes together to stop; those that still run are then killed."""
 MIN_STOP_SECONDS = 1.0
-"""Time that each stage has to stop even after STOP_SECONDS, and for reading the last output of an ended process."""
+"""Minimum time for each stage to stop, even if earlier ones have used up STOP_SECONDS.
+
+Also the time in which the last output of an ended process is read.
+"""
 
 
 class ProcessDied(Exception):
@@ -49,7 +52,10 @@ class Child:
 
 
 class Supervisor:
-    """Runs the processes. Each inherits the file descriptor `lock`, so the lock is held until the last has ended."""
+    """Runs the processes. Those that are started together form a stage.
+
+    Each process inherits the file descriptor `lock`, so the lock is held until the last process has ended.
+    """
 
     def __init__(self, console: Console, lock: int) -> None:
         self._console = console
@@ -165,7 +171,7 @@ def _kill_group(process: asyncio.subprocess.Process) -> None:
 
 
 def with_parent_death_signal(argv: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a command whose process the kernel terminates when this process ends. Not on Linux: return `argv`."""
+    """Return `argv` as a command whose process the kernel terminates when this process ends (Linux only)."""
     if sys.platform != "linux":
         return argv
     return (sys.executable, "-I", "-S", str(DIE_WITH_PARENT), str(os.getpid()), *argv)
