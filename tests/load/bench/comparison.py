@@ -44,21 +44,21 @@ def compare(
     with private_redis(supplies.folder) as redis_url:
         for upstream, with_upstream in groupby(workloads, lambda workload: workload.upstream):
             with Processes(supplies.folder) as processes:
-                setup = start_backend(processes, supplies.folder, signer, redis_url, upstream)
+                setup, upstream_process = start_backend(processes, supplies.folder, signer, redis_url, upstream)
                 group = tuple(with_upstream)
                 names = {name for workload in group for name in workload.servers}
-                servers = _start(comparison, processes, setup, supplies, names)
+                servers = {DIRECT: Server(DIRECT, setup.upstream_url, upstream_process)}
+                servers |= _start(comparison, processes, setup, supplies, names)
                 for workload in group:
                     runs[workload.name] = _measure(comparison, workload, supplies, servers, progress)
+                    supplies.remove_requests()
     return runs
 
 
 def _start(
     comparison: Comparison, processes: Processes, setup: PeerSetup, supplies: Supplies, names: set[str]
 ) -> dict[str, Server]:
-    # Without a process, because the upstream's CPU and memory are not compared.
-    servers = {DIRECT: Server(DIRECT, setup.upstream_url, None)}
-    wait_for_expected_response(servers[DIRECT], supplies)
+    servers: dict[str, Server] = {}
     for peer in comparison.peers:
         if peer.name in names:
             try:
@@ -85,5 +85,7 @@ def _measure(
     for number in range(comparison.rounds):
         for server in measured:
             progress.begin_turn(f"{workload.title}, round {number + 1} of {comparison.rounds}: {server.name}")
-            runs[server.name].append(take_turn(server, workload.turn(supplies, number, comparison.seconds)))
+            runs[server.name].append(
+                take_turn(server, workload.turn(supplies, number, comparison.seconds, server.name))
+            )
     return runs

@@ -1,22 +1,26 @@
 """The report of a measurement: tables with ratios, as Markdown, as JSON and as a page in docs/."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stack.plan import ROOT
-from tests.load.bench.tables import MIB, Table
+from tests.load.bench.tables import MIB, NGINX_BASES, Table
 from tests.load.measuring.chart import draw_bars
 from tests.load.measuring.docs_page import replace_part
 from tests.load.measuring.machine import describe_machine, describe_versions
+from tests.load.measuring.workloads import DIRECT
 from tests.load.measuring.wrk import Run
-from tests.load.peers import PLAIN
+from tests.load.peers import NGINX_KEEPALIVE, PLAIN
 
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance" / "bench.png"
 MARK = "bench"
-HEAD = ("| | requests/s | CPU us a request | memory, MiB | p50 ms | p99 ms |", "|---|---|---|---|---|---|")
+HEAD = (
+    "| | requests/s | CPU us a request | of a core | memory, MiB | p50 ms | p99 ms |",
+    "|---|---|---|---|---|---|---|",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ def as_markdown(report: Report) -> str:
         f"{describe_machine()}. {describe_versions()}.",
         "",
         f"Medians of {report.rounds} turns of {report.seconds} s, one server after the other; memory is the largest "
-        f"seen. In brackets: relative to {PLAIN}, unless noted otherwise. Many tokens are {report.many:,}.",
+        f"seen. In brackets: relative to {PLAIN}, then to {NGINX_KEEPALIVE}, unless noted otherwise. The column "
+        f"`of a core` has the CPU time that the server used in a second. Many tokens are {report.many:,}.",
         "",
         "| | how it verifies tokens |",
         "|---|---|",
@@ -72,28 +77,47 @@ def write(report: Report, folder: Path, *, into_docs: bool) -> None:
 
 
 def _table_lines(table: Table) -> list[str]:
-    note = "" if table.base_name == PLAIN else f" (relative to {table.base_name})"
+    note = "" if set(table.bases) <= set(NGINX_BASES) else f" (relative to {', '.join(table.bases)})"
     lines = [f"### {table.title}{note}", "", *HEAD]
     for row in table.rows:
-        lines.append("| " + " | ".join([row.server, *_cells(row.run, table)]) + " |")
+        cells = _cells_of_client(row.run, table) if row.server == DIRECT else _cells(row.run, table)
+        lines.append("| " + " | ".join([row.server, *cells]) + " |")
     lines += [f"\n{row.run.wrong:,} wrong responses of {row.server}: `{row.run.problem}`" for row in table.wrong_rows]
     return lines
 
 
 def _cells(run: Run, table: Table) -> list[str]:
-    base = table.base
-    of_ideal = f" ({run.rate / table.ideal:.0%})" if table.ideal else _ratio(run.rate, base.rate if base else 0)
+    bases = table.bases.values()
     return [
-        f"{run.rate:,.0f}{of_ideal}",
-        f"{run.cpu:,.0f}{_ratio(run.cpu, base.cpu if base else 0)}" if run.cpu else "",
-        f"{run.memory / MIB:,.0f}{_ratio(run.memory, base.memory if base else 0)}" if run.memory else "",
-        f"{run.p50:,.2f}{_ratio(run.p50, base.p50 if base else 0)}",
-        f"{run.p99:,.2f}{_ratio(run.p99, base.p99 if base else 0)}",
+        _rate(run, table),
+        f"{run.cpu:,.0f}{_ratios(run.cpu, [base.cpu for base in bases])}" if run.cpu else "",
+        f"{run.rate * run.cpu / 1e6:.0%}" if run.cpu else "",
+        f"{run.memory / MIB:,.0f}" if run.memory else "",
+        f"{run.p50:,.2f}",
+        f"{run.p99:,.2f}{_ratios(run.p99, [base.p99 for base in bases])}",
     ]
 
 
-def _ratio(value: float, base: float) -> str:
-    return f" ({value / base:.2f})" if base else ""
+def _cells_of_client(run: Run, table: Table) -> list[str]:
+    """Return the cells of the row without a server: the CPU time is the client's, then the upstream's."""
+    return [
+        _rate(run, table),
+        f"client {run.client_cpu:,.1f}, upstream {run.cpu:,.1f}",
+        f"client {run.rate * run.client_cpu / 1e6:.0%}, upstream {run.rate * run.cpu / 1e6:.0%}",
+        "",
+        f"{run.p50:,.2f}",
+        f"{run.p99:,.2f}",
+    ]
+
+
+def _rate(run: Run, table: Table) -> str:
+    if table.ideal:
+        return f"{run.rate:,.0f} ({run.rate / table.ideal:.0%})"
+    return f"{run.rate:,.0f}{_ratios(run.rate, [base.rate for base in table.bases.values()])}"
+
+
+def _ratios(value: float, bases: Sequence[float]) -> str:
+    return f" ({', '.join(f'{value / base:.2f}' for base in bases)})" if all(bases) and bases else ""
 
 
 def _rates(table: Table) -> dict[str, float]:

@@ -63,10 +63,10 @@ def compare_sessions(
         if REFRESH in kinds:
             with _candidates(folder, system, left_out) as candidates:
                 runs = _take_turns(candidates, rounds, seconds, progress)
-            tables.append(make_table(REFRESH, "Refresh: a rotation in SQLite", runs, DJANGO))
+            tables.append(make_table(REFRESH, "Refresh: a rotation in SQLite", runs, (DJANGO,)))
         if LOGIN in kinds:
             runs = _measure_log_ins(system, rounds, seconds, progress)
-            tables.append(make_table(LOGIN, "Log-in, one at a time", runs, HASH))
+            tables.append(make_table(LOGIN, "Log-in, one at a time", runs, (HASH,)))
     return tables
 
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from tests.load.measuring.workloads import Workload
 from tests.load.measuring.wrk import Run, medians
-from tests.load.peers import PLAIN
+from tests.load.peers import NGINX_KEEPALIVE, PLAIN
 
 MIB = 1024 * 1024
+NGINX_BASES = (PLAIN, NGINX_KEEPALIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +22,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A workload's rows. Ratios are relative to `base`, or to `ideal` requests per second if there is a maximum."""
+    """A workload's rows. Ratios are relative to each of `bases`, which are medians by server.
+
+    If there is a maximum, `ideal` requests per second, rates are shown relative to it.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...]
-    base_name: str
-    base: Run | None
+    bases: Mapping[str, Run]
     ideal: float = 0.0
 
     @property
@@ -37,10 +40,14 @@ class Table:
 
 
 def tables_of(workloads: Sequence[Workload], runs: Mapping[str, Mapping[str, Sequence[Run]]]) -> list[Table]:
-    """Return a table for each workload. Without plain nginx the base is plain nginx with a valid token."""
-    fallback = runs.get("valid", {}).get(PLAIN)
+    """Return a table for each workload, with both nginx proxies as bases.
+
+    Where one of them did not take part, its figures in the similar workload are the base.
+    """
     return [
-        make_table(one.name, one.title, runs[one.name], PLAIN, fallback=fallback, ideal=one.ideal)
+        make_table(
+            one.name, one.title, runs[one.name], NGINX_BASES, similar=runs.get(one.similar, {}), ideal=one.ideal
+        )
         for one in workloads
     ]
 
@@ -49,12 +56,12 @@ def make_table(
     name: str,
     title: str,
     runs: Mapping[str, Sequence[Run]],
-    base_name: str,
+    base_names: Sequence[str],
     *,
-    fallback: Sequence[Run] | None = None,
+    similar: Mapping[str, Sequence[Run]] | None = None,
     ideal: float = 0.0,
 ) -> Table:
-    """Return a table of the medians."""
+    """Return a table of the medians. A base that is not in `runs` is taken from `similar`, or left out."""
     rows = tuple(Row(server, medians(of), tuple(of)) for server, of in runs.items())
-    base = runs.get(base_name) or fallback
-    return Table(name, title, rows, base_name, medians(base) if base else None, ideal)
+    known = {**(similar or {}), **runs}
+    return Table(name, title, rows, {base: medians(known[base]) for base in base_names if base in known}, ideal)

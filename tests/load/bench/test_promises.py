@@ -1,13 +1,13 @@
 """The promises of `make bench` are computed from its figures."""
 
 from tests.load.bench.promises import promise_lines
-from tests.load.bench.tables import Table, make_table
+from tests.load.bench.tables import NGINX_BASES, Table, make_table
 from tests.load.measuring.wrk import Run
 from tests.load.peers import PLAIN, SALLYPORT
 
 
 def table(name: str, **runs: Run) -> Table:
-    return make_table(name, name, {server: [run] for server, run in runs.items()}, PLAIN)
+    return make_table(name, name, {server: [run] for server, run in runs.items()}, NGINX_BASES)
 
 
 def run(rate: float, cpu: float) -> Run:

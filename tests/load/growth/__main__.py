@@ -65,7 +65,8 @@ def _point(growth: Growth, size: int, inputs: Inputs, options: argparse.Namespac
 
 
 def _start_backend(inputs: Inputs, processes: Processes, redis_url: str) -> PeerSetup:
-    return start_backend(processes, inputs.folder, inputs.signer, redis_url, QUICK_UPSTREAM)
+    setup, _ = start_backend(processes, inputs.folder, inputs.signer, redis_url, QUICK_UPSTREAM)
+    return setup
 
 
 def _options() -> argparse.Namespace:

@@ -34,28 +34,31 @@ def private_redis(folder: Path) -> Iterator[str]:
         valkey.stop()
 
 
-def start_backend(processes: Processes, folder: Path, signer: Signer, redis_url: str, upstream: str) -> PeerSetup:
+def start_backend(
+    processes: Processes, folder: Path, signer: Signer, redis_url: str, upstream: str
+) -> tuple[PeerSetup, Process]:
     """Start nginx, which serves the key set and is the quick upstream, and the upstream with the name `upstream`.
 
-    Raises NotServing.
+    Return the setup and the process of that upstream. Raises NotServing.
     """
     (folder / "jwks.json").write_text(signer.key_set)
-    origin = free_port()
+    origin, auth = free_port(), free_port()
     setup = PeerSetup(folder, origin, origin, redis_url, signer.public_pem, signer.key_set)
-    wait_for(start_origin(processes, setup), origin)
+    _start_module(processes, "session_exchange", auth, folder / "sessions.json")
+    process = start_origin(processes, setup, auth)
+    wait_for(process, origin)
     if upstream == QUICK_UPSTREAM:
-        return setup
+        return setup, process
     port, seconds = free_port(), SLOW if upstream == SLOW_UPSTREAM else 0
-    arguments = [
-        sys.executable,
-        "-m",
-        "tests.load.measuring.upstream",
-        str(port),
-        str(seconds),
-        str(folder / "note.json"),
-    ]
-    wait_for(processes.start(f"upstream-{upstream}", arguments), port)
-    return replace(setup, upstream=port)
+    return replace(setup, upstream=port), _start_module(processes, "upstream", port, seconds, folder / "note.json")
+
+
+def _start_module(processes: Processes, module: str, port: int, *arguments: object) -> Process:
+    """Start a module of this package and return it when it listens. Raises NotServing."""
+    command = [sys.executable, "-m", f"tests.load.measuring.{module}", str(port), *map(str, arguments)]
+    process = processes.start(module, command)
+    wait_for(process, port)
+    return process
 
 
 def start_server(

@@ -4,8 +4,10 @@
 --   method, token         method and bearer token of each request
 --   tokens, offset        a file with one token per line, read from this byte on; after the last line the first follows
 --   upload                a file with the body of each request
+--   requests              a file of whole requests, each followed by a zero byte; after the last one the first follows
 --   count                 the number of responses after which the turn ends
---   status, body, never   the expected status; a file that each body must equal; a file that no body may equal
+--   status, body, never   the expected status; a file that each body must equal; a file that no body may equal.
+--                         With several `body`, each response must have one of them
 
 local ffi = require("ffi")
 ffi.cdef("int getpid(void); int kill(int pid, int signal);")
@@ -25,13 +27,17 @@ end
 
 function init(arguments)
   local options = {}
+  bodies_expected = nil
   for _, argument in ipairs(arguments) do
     local name, value = argument:match("^(%l+)=(.*)$")
     options[name] = value
+    if name == "body" then
+      bodies_expected = bodies_expected or {}
+      bodies_expected[contents(value)] = true
+    end
   end
   right, wrong, problem = 0, 0, ""
   status_expected = tonumber(options.status)
-  body_expected = options.body and contents(options.body)
   body_forbidden = options.never and contents(options.never)
   responses_expected = tonumber(options.count) or math.huge
   wrk.method = options.method or "GET"
@@ -44,6 +50,24 @@ function init(arguments)
   end
   if options.tokens then
     read_tokens(options.tokens, tonumber(options.offset) or 0)
+  end
+  if options.requests then
+    read_requests(options.requests)
+  end
+  cpu_before = os.clock()
+end
+
+function read_requests(path)
+  local text, requests, start = contents(path), {}, 1
+  while start <= #text do
+    local stop = text:find("\0", start, true)
+    requests[#requests + 1] = text:sub(start, stop - 1)
+    start = stop + 1
+  end
+  local number, count = 0, #requests
+  function request()
+    number = number % count + 1
+    return requests[number]
   end
 end
 
@@ -63,7 +87,7 @@ function read_tokens(path, offset)
 end
 
 function response(status, headers, body)
-  if status == status_expected and (not body_expected or body == body_expected) and body ~= body_forbidden then
+  if status == status_expected and (not bodies_expected or bodies_expected[body]) and body ~= body_forbidden then
     right = right + 1
   else
     wrong = wrong + 1
@@ -77,6 +101,8 @@ function response(status, headers, body)
 end
 
 function done(summary, latency, requests)
+  -- The CPU time of this process since the turn began, without reading files.
+  local cpu = os.clock() - threads[1]:get("cpu_before")
   local right, wrong, problem = 0, 0, ""
   for _, thread in ipairs(threads) do
     right = right + thread:get("right")
@@ -85,8 +111,9 @@ function done(summary, latency, requests)
   end
   local errors = summary.errors
   io.write(string.format(
-    '\nTURN {"right": %d, "wrong": %d, "failed": %d, "seconds": %.6f, "p50": %.3f, "p99": %.3f, "problem": "%s"}\n',
-    right, wrong, errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6,
+    '\nTURN {"right": %d, "wrong": %d, "failed": %d, "seconds": %.6f, "cpu": %.0f, "p50": %.3f, "p99": %.3f, '
+      .. '"problem": "%s"}\n',
+    right, wrong, errors.connect + errors.read + errors.write + errors.timeout, summary.duration / 1e6, cpu * 1e6,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, (problem:gsub('[^%w %p]', ' '):gsub('["\\]', "'"))
   ))
 end

@@ -6,6 +6,20 @@ from pathlib import Path
 
 from tests.load import peers
 from tests.load.measuring.tokens import Signer, TokenFile
+from tests.load.measuring.traffic import (
+    CLIENTS,
+    Client,
+    Kind,
+    Shares,
+    bearer_and_refresh,
+    make_clients,
+    make_requests,
+    new_target,
+    repeated_target,
+    session_cookie,
+    write_requests,
+    write_sessions,
+)
 from tests.load.measuring.wrk import Turn
 
 CONNECTIONS = 32
@@ -15,7 +29,14 @@ BIG = 1024 * 1024
 """Bytes of a large body."""
 SLOW = 0.2
 """Seconds that the slow upstream takes."""
-DIRECT = "the upstream itself"
+DIRECT = "the client and the upstream alone"
+"""The client sends the same requests to the upstream directly: no server can be measured to be faster than this."""
+LIST = 20 * 1024
+"""Bytes of a list."""
+NOTE = 300
+"""Bytes of a small document."""
+NEWS = tuple(f"news-{number}.json" for number in range(8))
+"""The bodies of the responses with a new head; their lengths differ by a byte."""
 
 QUICK_UPSTREAM = "quick"
 READING_UPSTREAM = "reading"
@@ -23,9 +44,10 @@ SLOW_UPSTREAM = "slow"
 
 NGINX = (peers.PLAIN, peers.NGINX_KEEPALIVE)
 NATIVE_PROXIES = (peers.HAPROXY, peers.ENVOY)
-HAND_WRITTEN = (peers.FASTIFY, peers.FASTAPI, peers.FLASK)
 ALL_SERVERS = tuple(peer.name for peer in peers.PEERS)
-MAIN = (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY)
+GATEWAYS = (peers.SALLYPORT, *NATIVE_PROXIES)
+WITH_ENVOY = (DIRECT, *NGINX, peers.SALLYPORT, peers.ENVOY)
+WITH_NATIVE_PROXIES = (DIRECT, *NGINX, *GATEWAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +55,7 @@ class Supplies:
     """The tokens and bodies that turns send and expect; `unseen` and `many` are files of tokens."""
 
     folder: Path
+    clients: list[Client]
     token: str
     bad_token: str
     unseen: TokenFile
@@ -49,6 +72,16 @@ class Supplies:
         """Return the path of a body's file."""
         return str(self.folder / name)
 
+    def requests(self, name: str, shares: Shares) -> Path:
+        """Return the path of a file of requests, which is written when it is used for the first time."""
+        path = self.folder / f"{name}.requests"
+        return path if path.exists() else write_requests(path, make_requests(shares, self.clients))
+
+    def remove_requests(self) -> None:
+        """Remove the files of requests: each has about 50 MB."""
+        for path in self.folder.glob("*.requests"):
+            path.unlink()
+
 
 ScriptArguments = Callable[[Supplies, int], tuple[str, ...]]
 
@@ -64,6 +97,8 @@ class Workload:
     title: str
     arguments: ScriptArguments
     servers: tuple[str, ...]
+    elsewhere: ScriptArguments | None = None
+    """Returns the arguments for servers other than Sallyport, which lack what `arguments` needs."""
     path: str = "/api/note"
     connections: int = CONNECTIONS
     upstream: str = QUICK_UPSTREAM
@@ -72,6 +107,8 @@ class Workload:
     warmed: tuple[str, ...] = ()
     """Servers that get the requests of `warm` once before the first round, unmeasured."""
     extra_seconds: int = 0
+    similar: str = "valid"
+    """The workload whose figures of nginx are the base of ratios where nginx does not take part."""
     ideal: float = 0.0
     """Maximum requests per second, given by the upstream; 0 if there is none."""
 
@@ -79,9 +116,11 @@ class Workload:
         """Return the same workload, with the earlier Sallyport after the present one."""
         return replace(self, servers=_with_earlier(self.servers), warmed=_with_earlier(self.warmed))
 
-    def turn(self, supplies: Supplies, number: int, seconds: int) -> Turn:
-        """Return the turn of a round."""
-        return Turn(self.path, self.connections, seconds + self.extra_seconds, self.arguments(supplies, number))
+    def turn(self, supplies: Supplies, number: int, seconds: int, server: str = peers.SALLYPORT) -> Turn:
+        """Return the turn of a server in a round."""
+        is_ours = server in (peers.SALLYPORT, peers.EARLIER)
+        arguments = self.arguments if is_ours or self.elsewhere is None else self.elsewhere
+        return Turn(self.path, self.connections, seconds + self.extra_seconds, arguments(supplies, number))
 
     def warming(self, supplies: Supplies) -> Turn:
         """Return the requests before the first round."""
@@ -140,51 +179,148 @@ def _slow_upstream(connections: int, *servers: str) -> Workload:
         f"slow-{connections}",
         f"Upstream of {SLOW * 1000:.0f} ms, {connections:,} connections: at most {connections / SLOW:,.0f}/s",
         _note,
-        (DIRECT, *servers),
+        servers,
         connections=connections,
         upstream=SLOW_UPSTREAM,
-        extra_seconds=4,  # the first and last 0.2 s of a turn have no responses, which matters less in a longer turn
+        extra_seconds=3,  # the first and last 0.2 s of a turn have no responses, which matters less in a longer turn
         ideal=connections / SLOW,
     )
 
 
-WORKLOADS = (
-    Workload("valid", "A valid token", _note, ALL_SERVERS),
-    Workload(
-        "unseen", "A token never seen before", _unseen, (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, *HAND_WRITTEN)
+def _send(name: str, shares: Shares, *bodies: str) -> ScriptArguments:
+    """Return the arguments for requests of these kinds. Each response must have one of the bodies."""
+
+    def arguments(supplies: Supplies, _: int) -> tuple[str, ...]:
+        expected = (f"body={supplies.body(body)}" for body in bodies)
+        return f"requests={supplies.requests(name, shares)}", "status=200", *expected
+
+    return arguments
+
+
+def _application(
+    name: str, title: str, shares: Shares, servers: tuple[str, ...], *bodies: str, similar: str = "valid"
+) -> Workload:
+    """Return a workload of prepared requests. Servers without sessions and refreshes get the access token instead."""
+    with_bearer = tuple((percent, kind.with_bearer()) for percent, kind in shares)
+    elsewhere = None if with_bearer == shares else _send(f"{name}-bearer", with_bearer, *bodies)
+    return Workload(name, title, _send(name, shares, *bodies), servers, elsewhere, similar=similar)
+
+
+_NEW = new_target("/api/news")
+_GET_NEW = Kind(_NEW)
+_GET_WITH_COOKIE = Kind(_NEW, session_cookie)
+_GET_WITH_REFRESH_TOKEN = Kind(_NEW, bearer_and_refresh)
+_POST = Kind(repeated_target("/api/news"), posts=True)
+MIX: Shares = (
+    (55, _GET_NEW),
+    (15, Kind(repeated_target("/api/items", paths=20), is_new=False)),
+    (12, _POST),
+    (5, Kind(new_target("/api/lists"))),
+    (8, _GET_WITH_COOKIE),
+    (5, _GET_WITH_REFRESH_TOKEN),
+)
+"""An application: most requests and responses are new, some are polled, some write, few are large."""
+
+APPLICATION = (
+    _application(
+        "mix",
+        "The mix of an application",
+        MIX,
+        (*WITH_NATIVE_PROXIES, peers.FASTIFY_CACHED),
+        "note.json",
+        "list.json",
+        *NEWS,
     ),
+    _application("both", "Every path and every response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
+    _application(
+        "paths", "Every path and query new", ((100, Kind(new_target("/api/items"))),), WITH_ENVOY, "note.json"
+    ),
+    _application(
+        "heads",
+        "Every response head new",
+        ((100, Kind(repeated_target("/api/news"), is_new=False)),),
+        WITH_ENVOY,
+        *NEWS,
+    ),
+    _application(
+        "identical",
+        "Identical requests of 100 users",
+        ((100, Kind(repeated_target("/api/note"), is_new=False)),),
+        WITH_NATIVE_PROXIES,
+        "note.json",
+    ),
+    _application(
+        "small-post",
+        "POST of 200 bytes, each new",
+        ((100, Kind(repeated_target("/api/note"), posts=True)),),
+        WITH_ENVOY,
+        "note.json",
+    ),
+    _application(
+        "20k",
+        "Responses of 20 KB",
+        ((100, Kind(repeated_target("/api/list"), is_new=False)),),
+        WITH_NATIVE_PROXIES,
+        "list.json",
+    ),
+    _application(
+        "cookie",
+        "Session cookie, every path and every response head new (a token at other servers)",
+        ((100, _GET_WITH_COOKIE),),
+        (DIRECT, peers.NGINX_KEEPALIVE, peers.SALLYPORT, peers.ENVOY),
+        *NEWS,
+        similar="both",
+    ),
+    _application(
+        "refresh-token",
+        "A live token with `X-Refresh-Token`, every path and every response head new (a token at other servers)",
+        ((100, _GET_WITH_REFRESH_TOKEN),),
+        (DIRECT, peers.NGINX_KEEPALIVE, peers.SALLYPORT, peers.ENVOY),
+        *NEWS,
+        similar="both",
+    ),
+)
+
+WORKLOADS = (
+    *APPLICATION,
+    Workload("valid", "One request over and over", _note, (DIRECT, *ALL_SERVERS)),
+    Workload("unseen", "A token never seen before", _unseen, (*WITH_NATIVE_PROXIES, peers.FASTIFY)),
     Workload(
         "many",
         "Many tokens, each seen before",
         _many,
-        (peers.PLAIN, peers.SALLYPORT, *NATIVE_PROXIES, peers.FASTIFY_CACHED),
+        (*WITH_NATIVE_PROXIES, peers.FASTIFY_CACHED),
         warm=_each_of_many,
         warmed=(peers.SALLYPORT, peers.ENVOY, peers.FASTIFY_CACHED),
     ),
-    Workload("download", "1 MiB down", _download, (*NGINX, *MAIN[1:]), path="/api/big"),
-    Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, MAIN[1:]),
+    Workload("download", "1 MiB down", _download, WITH_NATIVE_PROXIES, path="/api/big"),
+    Workload("no-token", "401 without a token (relative to nginx forwarding a valid one)", _no_token, GATEWAYS),
+    Workload("bad-token", "401 for a bad signature (relative to nginx forwarding a valid one)", _bad_token, GATEWAYS),
     Workload(
-        "bad-token",
-        "401 for a bad signature (relative to nginx forwarding a valid one)",
-        _bad_token,
-        MAIN[1:],
+        "post", "POST of 10 KiB", _post, (*WITH_NATIVE_PROXIES, peers.FASTIFY_CACHED), upstream=READING_UPSTREAM
     ),
-    Workload("post", "POST of 10 KiB", _post, ALL_SERVERS, upstream=READING_UPSTREAM),
-    Workload("upload", "1 MiB up", _upload, (*NGINX, *MAIN[1:]), upstream=READING_UPSTREAM),
-    _slow_upstream(64, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
-    _slow_upstream(512, peers.PLAIN, peers.SALLYPORT, peers.FASTIFY),
-    _slow_upstream(2_000, *MAIN),
+    Workload("upload", "1 MiB up", _upload, WITH_NATIVE_PROXIES, upstream=READING_UPSTREAM),
+    _slow_upstream(64, peers.PLAIN, peers.SALLYPORT),
+    _slow_upstream(512, DIRECT, peers.PLAIN, peers.SALLYPORT),
+    _slow_upstream(2_000, *WITH_NATIVE_PROXIES),
 )
 
 
 def make_supplies(folder: Path, signer: Signer, *, rounds: int, many: int, turn: int) -> Supplies:
     """Write the files. A turn of unseen tokens has `turn` of them."""
-    (folder / "note.json").write_text('{"id":"0f9d6c4e","title":"A note","body":"' + "x" * 150 + '"}')
+    start = '{"id":"0f9d6c4e","title":"A note","body":"'
+    (folder / "note.json").write_text(start + "x" * (NOTE - len(start) - 2) + '"}')
+    for number, name in enumerate(NEWS):
+        (folder / name).write_text(start + "y" * (NOTE - len(start) - 2 + number) + '"}')
+    (folder / "list.json").write_text('{"body":"' + "x" * (LIST - 11) + '"}')
     (folder / "posted.json").write_text('{"body":"' + "x" * (POSTED - 11) + '"}')
     (folder / "big.json").write_text('{"body":"' + "x" * (BIG - 11) + '"}')
+    clients = make_clients(signer.sign() for _ in range(CLIENTS))
+    write_sessions(folder / "sessions.json", clients)
     token = signer.sign()
     return Supplies(
         folder,
+        clients,
         token,
         _with_another_signature(token),
         signer.write(folder / "unseen.tokens", rounds * (turn + 2 * CONNECTIONS)),

@@ -39,7 +39,8 @@ class Server:
 class Run:
     """The result of a turn: requests/s, latencies in milliseconds, CPU in microseconds per request, memory in bytes.
 
-    `wrong` counts wrong responses and failed requests; `problem` is one of them.
+    `wrong` counts wrong responses and failed requests; `problem` is one of them. `client_cpu` is the CPU time of wrk,
+    without reading its files.
     """
 
     rate: float
@@ -49,6 +50,7 @@ class Run:
     memory: int
     wrong: int
     problem: str = ""
+    client_cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def take_turn(server: Server, turn: Turn) -> Run:
         memory=memory,
         wrong=result["wrong"] + result["failed"] + (responses == 0),
         problem=result["problem"] or _failure(result["failed"], responses),
+        client_cpu=result["cpu"] / max(responses, 1),
     )
 
 
@@ -94,6 +97,7 @@ def medians(runs: Sequence[Run]) -> Run:
         memory=max(run.memory for run in runs),
         wrong=sum(run.wrong for run in runs),
         problem=next((run.problem for run in runs if run.problem), ""),
+        client_cpu=median(run.client_cpu for run in runs),
     )
 
 

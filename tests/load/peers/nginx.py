@@ -2,6 +2,7 @@
 
 import shutil
 
+from contract.internal_api import EXCHANGE_PATH
 from tests.load.measuring.processes import Process, Processes
 from tests.load.peers.setup import PeerSetup
 
@@ -26,12 +27,28 @@ http {{
 """
 _ORIGIN = """
     default_type application/json;
+    # Eight bodies of different lengths, chosen by the random number that is also the ETag.
+    split_clients $request_id $end {{ {ends} }}
     server {{
         listen 127.0.0.1:{port} backlog=4096;
         root {folder};
         location = /.well-known/jwks.json {{ alias {folder}/jwks.json; }}
         location = /internal/seen {{ return 204; }}
+        location = {exchange} {{ proxy_pass http://127.0.0.1:{auth}; }}
         location = /api/note {{ return 200 '{note}'; }}
+        location /api/items {{ return 200 '{note}'; }}
+        location /api/news {{
+            add_header ETag '"$request_id"';
+            add_header Cache-Control 'private, no-cache';
+            return 200 '{start}$end"}}';
+        }}
+        location = /api/list {{ alias {folder}/list.json; }}
+        location /api/lists {{
+            etag off;
+            add_header ETag '"$request_id"';
+            add_header Cache-Control 'private, no-cache';
+            try_files /list.json =404;
+        }}
         location = /api/big {{ alias {folder}/big.json; }}
         open_file_cache max=16;
         sendfile on;
@@ -51,13 +68,25 @@ def unavailable() -> str:
     return "" if shutil.which("nginx") else "nginx is not installed"
 
 
-def start_origin(processes: Processes, setup: PeerSetup) -> Process:
-    """Serve note.json, big.json and jwks.json of the folder on the upstream's port.
+def start_origin(processes: Processes, setup: PeerSetup, auth: int) -> Process:
+    """Serve the folder's documents on the upstream's port, with a new head at /api/news and /api/lists.
 
-    It also accepts the usage reports that gateways send to the auth service.
+    It also answers gateways in place of the auth service; `auth` is the port that exchanges session handles.
     """
     note = (setup.folder / "note.json").read_text()
-    server = _ORIGIN.format(port=setup.upstream, folder=setup.folder, note=note)
+    news = [path.read_text().removesuffix('"}') for path in sorted(setup.folder.glob("news-*.json"))]
+    start = min(news, key=len)  # the others continue it
+    ends = [text.removeprefix(start) for text in news]
+    shares = [f"{100 / len(ends)}%"] * (len(ends) - 1) + ["*"]
+    server = _ORIGIN.format(
+        port=setup.upstream,
+        folder=setup.folder,
+        note=note,
+        start=start,
+        ends=" ".join(f'{share} "{end}";' for share, end in zip(shares, ends, strict=True)),
+        exchange=EXCHANGE_PATH,
+        auth=auth,
+    )
     return _start(processes, setup, "origin", server)
 
 
