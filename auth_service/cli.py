@@ -1,4 +1,4 @@
-"""The commands: migrate the tables, check the settings, create, activate and deactivate users, set their roles.
+"""The operator's commands: migrate, check the settings, write a migration, and manage users and their roles.
 
 Passwords are not arguments, because other users of the machine can read the arguments of a process.
 """

@@ -39,5 +39,5 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(server: object, worker: Any) -> None:
-    """Close the database in a worker that ends."""
+    """Close the database connections of a worker that ends."""
     close_database_of(worker)

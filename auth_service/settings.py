@@ -77,11 +77,13 @@ class AuthSettings(Settings):
     login_failures: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(10, 300)
     """Failed log-ins of one account from one address."""
     login_failures_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
-    """Failed log-ins of one account from all addresses together, without addresses from which it has logged in."""
+    """Failed log-ins of one account from all addresses together, except those where it has logged in recently."""
     login_failures_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(300, 300)
     """Failed log-ins of all accounts from one address."""
     registrations_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(20, 3_600)
+    """Requests to register one e-mail address."""
     registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
+    """Requests to register from one address."""
 
     audit_retention: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days for which audit records are kept."""
@@ -89,6 +91,7 @@ class AuthSettings(Settings):
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """Users per page; None returns all users in one list."""
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
+    """Minimum length of a new password in characters."""
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
     """KiB of memory per hash."""

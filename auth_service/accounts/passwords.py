@@ -219,7 +219,7 @@ def _is_similar(password: str, email: str) -> bool:
 
 
 def _similarity(password: str, part: str) -> float:
-    # A part that is much shorter than the password cannot be similar, and a comparison is slow.
+    # As in Django: a part that is much shorter than the password cannot be similar, and a comparison is slow.
     if len(password) >= 10 * len(part):
         return 0.0
     return SequenceMatcher(a=password, b=part).quick_ratio()

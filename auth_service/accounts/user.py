@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 MAX_EMAIL = 254
-"""Characters of an e-mail address."""
+"""Characters of an e-mail address (RFC 3696, erratum 1690)."""
 MAX_NAME = 150
-"""Characters of a first name, and of a last name."""
+"""Characters of a first name, and of a last name. As in Django."""
 MAX_ROLES = 255
 """Characters of all roles together, with the spaces between."""
 

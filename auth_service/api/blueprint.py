@@ -28,7 +28,10 @@ def unknown_path(path: str) -> ResponseReturnValue:
 
 @auth_api.after_request
 def set_response_headers(response: Response) -> Response:
-    """Set Allow, and forbid caches to store the response: it is for one user and may hold a token."""
+    """Set Allow, and forbid caches to store the response: it is for one user and may hold a token.
+
+    Remove Content-Type from a 204, which has no content.
+    """
     response.headers["Cache-Control"] = "no-store"
     if "allow" in g:
         response.headers["Allow"] = g.allow

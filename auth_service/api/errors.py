@@ -1,7 +1,7 @@
 """Error responses of /auth/ and /internal/sessions.
 
-Their bodies have the form that clients of djoser know, not that of problem details. A view
-raises them: `raise not_found()`. error_handlers.py turns them into responses.
+Their bodies have the form that clients of djoser know, not that of problem details. A view raises them:
+`raise not_found()`. error_handlers.py turns them into responses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,9 @@ _CHALLENGE = 'Bearer realm="api"'
 _INVALID_TOKEN_CHALLENGE = 'Bearer realm="api", error="invalid_token"'  # noqa: S105 - a challenge, no token
 
 STORE_RETRY_SECONDS = 2
+"""Retry-After of the 503 while the database is unavailable."""
 HASHING_RETRY_SECONDS = 5
+"""Retry-After, before jitter, of the 503 while the queue of passwords to hash is full."""
 
 
 @dataclass(slots=True)

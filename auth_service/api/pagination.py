@@ -30,7 +30,7 @@ def read_page(count: int, size: int, fetch: Fetch[Item]) -> PageResponse[Item]:
 
 
 def requested_page_size(default: int, maximum: int) -> int:
-    """Return the number in `?page_size=`, at most `maximum`; `default` if it is not one from 1 to 999999999."""
+    """Return the number in `?page_size=`, at most `maximum`. Return `default` if it is not from 1 to 999,999,999."""
     return min(_positive_number(request.args.get("page_size", "")) or default, maximum)
 
 

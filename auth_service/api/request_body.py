@@ -31,7 +31,10 @@ Body = TypeVar("Body", bound=RequestBody)
 
 
 def read_body(model: type[Body]) -> Body:
-    """Return the request's body as `model`. Raises ApiError(400) with every invalid field, or ApiError(415)."""
+    """Return the request's body as `model`. An empty body counts as an object without members.
+
+    Raises ApiError(400) with every invalid field, or ApiError(415).
+    """
     try:
         return model.model_validate(_members())
     except ValidationError as error:

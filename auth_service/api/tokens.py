@@ -36,7 +36,7 @@ class LogIn(TokenView):
     name = "Token Obtain Pair"
 
     def post(self) -> Response:
-        """Log in with e-mail and password. 401 if they are wrong."""
+        """Log in with e-mail and password. 401 if they are wrong, 429 after too many failures."""
         body = read_body(LogInRequest)
         pair = services().grants.log_in(body.email, body.password, client_of_request())
         return json_response(TokenPairResponse.model_validate(pair))

@@ -49,7 +49,7 @@ class UserList(ApiView):
         return json_response(read_page(services().users.count(user_filter), size, fetch))
 
     def post(self) -> Response:
-        """Register a user. 400 if a field is invalid or the address is taken."""
+        """Register a user. 400 if a field is invalid or the address is taken, 429 after too many registrations."""
         services().passwords.check_queue()
         body = read_body(RegisterRequest)
         _check_email_is_free(body.email)
@@ -79,7 +79,7 @@ class UserInstance(ApiView):
         return self.put(user_id)
 
     def delete(self, user_id: UUID) -> ResponseReturnValue:
-        """Delete the user. 403 if the caller may not do that, 400 without the caller's password in the body."""
+        """Delete the user. 403 if the caller may not do that, 400 without the caller's right password in the body."""
         user = _find_user(user_id)
         if not _may_change(user):
             raise forbidden()
@@ -117,7 +117,7 @@ class Me(ApiView):
         return self.put()
 
     def delete(self) -> ResponseReturnValue:
-        """Delete the caller. 400 without the caller's password in the body."""
+        """Delete the caller. 400 without the caller's right password in the body."""
         return _delete(current_caller().user)
 
 
@@ -128,7 +128,10 @@ class SetPassword(ApiView):
     allow = "POST, OPTIONS"
 
     def post(self) -> ResponseReturnValue:
-        """Change the password and end every other session of the caller."""
+        """Change the password and end every other session of the caller.
+
+        400 if the current password is wrong or the new one breaks a rule.
+        """
         caller = current_caller()
         body = read_body(SetPasswordRequest)
         _check_current_password(body.current_password)

@@ -43,6 +43,7 @@ class RecordName(StrEnum):
 
 
 _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
+"""The records that are logged and not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class AuditRecord:
 
 
 def record_of(event: Event) -> AuditRecord | None:
-    """Return the record of an event; None if the event has no record."""
+    """Return the record of an event. Return None for RolesChanged: only the sessions that it ends have records."""
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)

@@ -64,7 +64,10 @@ class BrowserSessions:
         return BrowserGrant(opened.signed, opened.session.state.expires_at, opened.user)
 
     def exchange(self, handle_hash: str) -> BrowserGrant:
-        """Return a new access token for the handle's session and record its use. Raises NoLiveSession."""
+        """Return a new access token for the handle's session. Raises NoLiveSession.
+
+        The use is recorded, which restarts the idle time, unless another one was recorded shortly before (_renew).
+        """
         now = self.clock()
         session = self.sessions.find_by_handle(handle_hash)
         if session is None:
@@ -86,7 +89,8 @@ class BrowserSessions:
 
     def _renew(self, session: Session, now: float) -> bool:
         """Restart the idle time of a session unless that was done recently. Return False if the session has ended."""
-        unrecorded_seconds = now - session.state.rotated_at
+        unrecorded_seconds = now - session.state.rotated_at  # since the last recorded use
+        # Whether the row already covers the expiry of the access token that is issued now.
         has_access_expiry = session.state.access_expires_at >= now + self.grants.policy.access_lifetime
         # At most a tenth of the idle time may be unrecorded, so that a session in use does not expire early.
         if has_access_expiry and unrecorded_seconds < min(RENEW_AFTER, self.idle_lifetime / 10):

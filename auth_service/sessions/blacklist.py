@@ -1,8 +1,9 @@
 """The blacklist of refresh tokens in Redis: one entry per session.
 
 An entry is the lowest valid generation of the session, or "ended". It expires by the session's absolute end. The
-blacklist saves SQL queries: it refuses tokens of ended sessions, and /auth/jwt/verify/ also refuses used tokens by
-it. It need not be complete: SQL decides about every other token, and about all tokens while Redis does not reply.
+blacklist saves SQL queries: tokens of ended sessions are refused by it, and at /auth/jwt/verify/ and
+/auth/jwt/blacklist/ also used tokens. It need not be complete: SQL decides about every other token, and about all
+tokens while Redis does not reply.
 
 The writes of a refresh wait in memory and are sent with the next read, so that a refresh costs one round trip.
 """
@@ -28,7 +29,7 @@ class Blacklist:
         self._pending: deque[Command] = deque()
 
     def has_ended(self, sid: str) -> bool:
-        """Return whether the blacklist has the session as ended."""
+        """Return whether the entry of the session is "ended"."""
         return self._read(sid) == ENDED
 
     def is_used_or_ended(self, sid: str, generation: int) -> bool:

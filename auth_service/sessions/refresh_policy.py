@@ -70,6 +70,7 @@ class SessionState:
 
     def rotations_in_grace(self, now: float, grace: float) -> tuple[float, ...]:
         """Return the times of the rotations less than `grace` seconds ago, the newest last."""
+        # max: a rotation by a worker whose clock is ahead lies in the future, and a `grace` of 0 must exclude it too.
         return tuple(rotated_at for rotated_at in self.recent_rotations if max(now - rotated_at, 0) < grace)
 
     def tokens_expire_at(self, idle_lifetime: float) -> float:

@@ -36,8 +36,9 @@ INTERVAL = 0.5
 _TRIM_MARGIN = 60
 """Seconds for which a record is kept after its access tokens have expired, for readers that are behind."""
 _TRIM_BATCH = 100
-"""Records that are read at once."""
+"""Records that one command reads or deletes."""
 _MAX_TRIM_BATCHES = 100
+"""Batches in one trim, so that a publication takes a bounded time. The next one continues."""
 _MAX_QUERIES = 1_000
 """Completeness queries that one run answers."""
 

@@ -16,7 +16,7 @@ class StorePool(QueuePool):
     """A connection pool that raises StoreUnavailable if no connection becomes free in time."""
 
     def connect(self) -> PoolProxiedConnection:
-        """Return a connection from the pool."""
+        """Return a connection from the pool. Raises StoreUnavailable."""
         try:
             return super().connect()
         except PoolTimeout as error:
@@ -39,12 +39,12 @@ def open_database(app: Flask, url: str, threads: int) -> Engine:
 
 
 def current_database() -> Database:
-    """Return the SQLAlchemy session that belongs to the current application context."""
+    """Return a proxy: each call on it uses the SQLAlchemy session of the application context at that time."""
     return cast(Database, db.session)
 
 
 def check_database_answers() -> None:
-    """Read from a table. Raises an error if the database does not answer or has no tables."""
+    """Read from a table. Raises StoreUnavailable if the database does not answer, another error without the table."""
     db.session.execute(select(UserRow.id).limit(1))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from auth_service.storage.models import Database
 
 MAX_BATCH = 64
-"""Maximum of writes in one commit."""
+"""Maximum number of writes in one commit."""
 
 Result = TypeVar("Result")
 Write = Callable[[Connection], Result]

@@ -19,7 +19,7 @@ class Base(DeclarativeBase):
 
 
 Database = scoped_session[Session]
-"""The SQLAlchemy session of the current application context."""
+"""The type of `db.session`, a proxy for the SQLAlchemy session of the current application context."""
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
 

@@ -6,6 +6,7 @@ SQLAlchemy takes longer to build such a statement from expressions than the data
 from sqlalchemy import JSON, Boolean, Uuid, bindparam, text
 from sqlalchemy.sql.selectable import TextualSelect
 
+# In the order in which session_store._session reads them.
 _COLUMNS = (
     "sessions.id, user_id, generation, seen_generation, rotated_at, recent_rotations, expires_at, revoked_at, "
     "access_expires_at"
@@ -52,7 +53,10 @@ ROTATE = text("""
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
         (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at, access_expires_at
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
-"""Rotate the newest token of an active user if no rotation is in grace. Returns the values for the new tokens."""
+"""Rotate the newest token of an active user if no rotation is in grace. Returns the values for the new tokens.
+
+`access_expires_at` becomes `access_raised` if it is below `access_needed`: see ACCESS_EXPIRY_PADDING.
+"""
 
 REPLACE = text("""
     UPDATE sessions

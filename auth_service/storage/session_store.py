@@ -216,7 +216,7 @@ class SqlSessionStore:
             .where(SessionRow.access_expires_at >= at)
             .order_by(SessionRow.revoked_at)
         ).all()
-        self._database.rollback()
+        self._database.rollback()  # returns the connection before the caller publishes the revocations to Redis
         return [SessionRevocation(sid, ended_at, expires) for sid, ended_at, expires in rows if ended_at is not None]
 
     def prune(self, before: float, limit: int) -> int:

@@ -30,7 +30,7 @@ class Stores(NamedTuple):
 def sql_stores(
     engine: Engine, policy: RefreshPolicy, dispatch: Dispatch, current_client: Callable[[], Client]
 ) -> Stores:
-    """Return the stores on `engine`. Events without a client of their own name `current_client()`."""
+    """Return the stores on `engine`. Methods that take no client use `current_client()` in their events."""
     database = current_database()
     commit_strategy: CommitStrategy
     if engine.dialect.name == "sqlite":

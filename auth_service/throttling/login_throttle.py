@@ -1,9 +1,9 @@
-"""The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 2.2.1).
+"""The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 5.0, 6.3.1).
 
-Successful log-ins do not count. A wrong password of a logged-in user counts as a failed log-in. Three limits apply:
-one for the account from this address, one for the address, and a higher one for the account from all addresses. The
-last limit does not apply to an address from which the account has logged in within 30 days, so that an attacker
-cannot lock its owner out.
+Successful log-ins do not count. A wrong current password, for example of a user who changes it, counts as a failed
+log-in. Three limits apply: one for the account from this address, one for the address, and a higher one for the
+account from all addresses. The last limit does not apply to an address from which the account has logged in within 30
+days, so that an attacker cannot lock its owner out.
 
 Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
 from its start, so that parallel attempts cannot exceed a limit. It no longer counts once the password was right or an
@@ -43,7 +43,9 @@ class ThrottleRates:
     failures_of_address: Rate
     """Failures of all accounts from one address."""
     registrations_of_account: Rate
+    """Requests to register one mailbox."""
     registrations_of_address: Rate
+    """Requests to register from one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,10 @@ class LoginThrottle:
         return Attempt(self._pseudonym(email_key(email)), client_network(address))
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
-        """Count the attempt as a failed log-in and return the counters that counted it. Raises Throttled."""
+        """Count the attempt as a failed log-in and return the counters that counted it. Raises Throttled.
+
+        Without an IP address, only the limit of the account applies.
+        """
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return ()
@@ -107,7 +112,7 @@ class LoginThrottle:
         )
 
     def admit_registration(self, attempt: Attempt) -> None:
-        """Count a registration, even if it will fail. Raises Throttled."""
+        """Count a request to register, whether the registration succeeds or not. Raises Throttled."""
         if self._rates is None:
             return
         counters = [Counter(self._rates.registrations_of_account, (_REGISTER, attempt.account))]

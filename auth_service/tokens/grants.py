@@ -46,7 +46,7 @@ class BadCredentials(Exception):
 
 
 class UsedOrEndedToken(InvalidToken):
-    """The refresh token is a used one that is no longer valid, or its session has ended."""
+    """The token's session has ended, or it is a used refresh token that is no longer valid."""
 
     def __init__(self) -> None:
         super().__init__("Token is blacklisted")
@@ -95,7 +95,7 @@ class Grants:
     ) -> OpenedSession[Signed]:
         """Open a session for the user with this e-mail address and password, and sign its tokens by `sign`.
 
-        The session with the handle hash `replaces` ends (ASVS 7.2.4).
+        The session with the handle hash `replaces` ends (ASVS 5.0, 7.2.4).
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
@@ -218,7 +218,10 @@ class Grants:
 
     @contextmanager
     def _counting_failures(self, email: str, client: Client) -> Iterator[Attempt]:
-        """Count a failed log-in if the block raises BadCredentials. Raises Throttled if there were too many."""
+        """Count the block as a failed log-in if it raises BadCredentials, and as a success if it raises nothing.
+
+        Another exception counts as neither. Raises Throttled, without running the block, after too many failures.
+        """
         attempt = self.throttle.attempt(email, client.address)
         try:
             counted_by = self.throttle.admit_login(attempt)

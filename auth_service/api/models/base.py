@@ -50,6 +50,7 @@ class ListResponse(RootModel[list[Item]], Generic[Item]):
 
 
 def _trim(value: object) -> object:
+    """Return text without white space at its ends. Refuse null and text with NUL characters."""
     if value is None:
         raise field_error("null")
     if not isinstance(value, str):
@@ -62,6 +63,7 @@ def _trim(value: object) -> object:
 
 
 def _require_email_type(value: object) -> object:
+    # As djoser: these types get the text of an invalid address, not "Not a valid string."
     if isinstance(value, bool | list | dict):
         raise field_error("email")
     return value

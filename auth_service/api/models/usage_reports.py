@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from contract.internal_api import MAX_REPORTED_SESSIONS
 
 Generation = Annotated[StrictInt, Field(ge=0, lt=2**31)]
+"""A generation that its column, an INTEGER of PostgreSQL, can have."""
 
 
 class UsageReportRequest(BaseModel):

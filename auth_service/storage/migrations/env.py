@@ -9,7 +9,7 @@ from auth_service.storage.models import db
 
 
 def _is_own_table(name: str | None, kind: str, _: Any) -> bool:
-    # Other services may have tables in the same database. A new migration must not drop them.
+    # Other services may have tables in the same database. `make migration` must not propose to drop them.
     return kind != "table" or name in db.metadata.tables
 
 

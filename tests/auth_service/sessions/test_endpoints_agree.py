@@ -122,7 +122,7 @@ def log_in_with_cookie(
 def test_a_log_in_ends_the_session_of_its_cookie(
     ann: Person, bob: Person, gateway: GatewayInFront, redis: Redis
 ) -> None:
-    """ASVS 7.2.4: the new log-in may be of the same user or of another one. All other sessions stay."""
+    """ASVS 5.0, 7.2.4: the new log-in may be of the same user or of another one. All other sessions stay."""
     untouched = gateway.log_in(ann.email, PASSWORD)
     first = gateway.log_in(ann.email, PASSWORD)
     access = asyncio.run(gateway.sessions.get_grant(first)).access

@@ -19,7 +19,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("sessions", sa.Column("access_expires_at", sa.Double(), nullable=False, server_default="0"))
-    # A token that was issued before now expires at the latest then.
+    # Every access token that has been issued so far expires by `latest`.
     latest = time.time() + LONGEST_ACCESS_LIFETIME
     op.execute(sa.text("UPDATE sessions SET access_expires_at = :latest").bindparams(latest=latest))
 
