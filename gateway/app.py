@@ -160,9 +160,9 @@ def create_app(
     monotonic: Clock = time.monotonic,
     resolve: Resolve = resolve_by_system,
 ) -> Gateway:
-    """Return a gateway with `settings`, by default those of `environ`.
+    """Return a gateway with `settings`. Without them, read `environ` and exit with status 2 if it is invalid.
 
-    Without `routes`, the routes file is read here.
+    Without `routes`, the routes file is read here. `resolve` looks up the names of upstreams.
     """
     settings = settings or settings_or_exit(GatewaySettings, environ)
     redis_url, peer_secret = settings.redis_url.get_secret_value(), settings.peer_secret.get_secret_value()

@@ -1,4 +1,4 @@
-"""The Redis clients of the gateway: one for each use, with the timeouts of that use."""
+"""The Redis clients of the gateway: one for each use, with the timeouts of that use, in seconds."""
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -35,7 +35,7 @@ def ticket_redis(url: str) -> "Redis":
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=4,
-        timeout=1,
+        timeout=1,  # for a free connection
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),

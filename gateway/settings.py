@@ -96,7 +96,10 @@ class GatewaySettings(RoutesSettings):
     access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
     """Tolerated clock skew in seconds, for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
-    """Number of verified tokens that a worker caches; about 2.4 KB each, with the identity assertion."""
+    """Number of verified tokens that a worker caches; about 2.4 KB each, with the identity assertion.
+
+    Also the number of identity assertions and of session handles that it caches.
+    """
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest, if the
     auth service can be reached."""
@@ -134,9 +137,9 @@ class GatewaySettings(RoutesSettings):
     access_log: Annotated[int, BeforeValidator(_sampling_interval)] = 1
     """One in this many successful requests is logged, and every refused or failed one; 0 turns the log off."""
     rate_limits: bool = True
-    """Off turns all rate limits of routes and of /session/ off."""
+    """False disables the rate limits of all routes and of /session/, for load tests."""
     session_rate: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(30_000, 60)
-    """Maximum rate of requests to /session/ from one address."""
+    """Maximum rate of requests under /session/ from one address."""
 
     @property
     def origins(self) -> AllowedOrigins:

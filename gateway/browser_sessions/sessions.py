@@ -148,7 +148,8 @@ class BrowserSessions:
     def start_lookup(self, handle: str) -> None:
         """Start an exchange of `handle` unless it is cached. Does not wait for the result.
 
-        A recently ended handle counts as cached for ENDED_CACHE_SECONDS: later its cookie may be cleared.
+        If its session ended recently, it is exchanged again after ENDED_CACHE_SECONDS: by then the end is no longer
+        recent, and the next response may clear the cookie.
         """
         ended = self._ended.get(handle)
         is_known = ended is not None and (not ended.ended_recently or self._clock() < ended.until)

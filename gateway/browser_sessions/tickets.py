@@ -61,7 +61,7 @@ class Tickets:
         stored = await _call(self._redis.getdel(key))
         if not isinstance(stored, bytes):
             raise Refused("ticket_invalid")
-        mac, document = stored[:32], stored[32:]
+        mac, document = stored[:32], stored[32:]  # SHA-256: 32 bytes
         if not hmac.compare_digest(mac, self._mac(key, document)):
             _log.error("ticket_unreadable")
             raise Refused("ticket_invalid")

@@ -48,7 +48,7 @@ def _refusal(refused: Refused) -> Response:
 
 
 def _add_security_headers(response: Response) -> Response:
-    # No response is a page, so browsers must not frame it, run its scripts or send a Referer (ASVS V3.4).
+    # No response is a page, so browsers must not frame it, run its scripts or send a Referer (ASVS 5.0, V3.4).
     response.headers.update(_SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -69,7 +69,7 @@ def internal_endpoints(metrics: Metrics) -> Blueprint:
 def endpoint_paths(app: Flask, *, internal: bool) -> frozenset[bytes]:
     """Return the paths that `app` serves on the public address, or with `internal` on the internal address.
 
-    They take precedence over routes.
+    Each is returned with and without a slash at its end. They take precedence over routes.
     """
     rules = {rule.rule for rule in app.url_map.iter_rules() if internal or not rule.endpoint.startswith("internal.")}
     return frozenset(path.encode("ascii") for rule in rules for path in (rule, rule.rstrip("/")))

@@ -25,7 +25,7 @@ WaitFor = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine on the worker's event loop, and returns its result to the calling thread."""
 
 MAX_BODY_BYTES = 16_384
-"""Maximum size of a log-in request's body."""
+"""Maximum size of a log-in request's body. The longest e-mail address and password take about 6 KB as JSON."""
 
 
 class SessionEndpoints:
@@ -58,7 +58,10 @@ class SessionEndpoints:
         return blueprint
 
     def log_in(self) -> Response:
-        """Log in with e-mail and password, and set the cookie. The session of the request's own cookie ends."""
+        """Log in with e-mail and password, and set the cookie. The session of the request's own cookie ends.
+
+        Responds with the auth service's 400, 401, 429 or 503 if that refuses the log-in.
+        """
         check_same_site(
             request.headers.get("Origin"),
             fetch_site=request.headers.get("Sec-Fetch-Site"),
@@ -79,7 +82,7 @@ class SessionEndpoints:
         return response
 
     def show_session(self) -> Response:
-        """Return the user and the expiry of the session of the request's cookie."""
+        """Return the user and the expiry of the session of the request's cookie. 401 if there is no live session."""
         try:
             handle = self._cookie.handle_in(_cookies())
         except InvalidHandle as error:
@@ -94,7 +97,7 @@ class SessionEndpoints:
             raise
 
     def log_out(self) -> Response:
-        """End the session and delete the cookie."""
+        """End the session and delete the cookie. 204 also without a session; 502 or 503 if it may still be live."""
         with suppress(InvalidHandle):  # an invalid handle has no session to end
             handle = self._cookie.handle_in(_cookies())
             if handle is not None:

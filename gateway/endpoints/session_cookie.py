@@ -23,7 +23,7 @@ class SessionCookie:
     def handle_in(self, cookies: str) -> str | None:
         """Return the handle in the Cookie value `cookies`; None if there is none.
 
-        Raises Refused(400) if there is more than one session cookie, and InvalidHandle.
+        Raises Refused(400) if there is more than one session cookie, and InvalidHandle if its value is no handle.
         """
         values, _ = split_cookies([cookies.encode("latin-1")], self.name.encode("ascii"))
         return session_handle(values)

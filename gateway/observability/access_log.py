@@ -31,6 +31,7 @@ MAX_CACHED_HEADS = 4_096
 """Number of request heads whose JSON members are cached: as many as the server caches."""
 
 Write = Callable[[str], object]
+"""Writes a chunk of complete lines."""
 
 
 class AccessLog:
@@ -108,6 +109,7 @@ def _to_standard_output(chunk: str) -> None:
 
 
 _PLAIN = re.compile(rb"[!#-\[\]-~]*")
+"""Paths of characters that JSON does not escape, so that most paths need no JSON encoder."""
 
 
 def _quoted(path: bytes) -> str:

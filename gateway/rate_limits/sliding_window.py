@@ -27,6 +27,7 @@ class Decision(Enum):
     CHECK_REDIS = auto()
     """Other workers may have admitted the remaining requests, so Redis has to decide."""
     REFUSE = auto()
+    """The known requests exhaust the limit already."""
 
 
 class WindowCounter:

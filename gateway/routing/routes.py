@@ -12,16 +12,20 @@ from contract.keys import AssertionSigner
 from gateway.routing.header_overrides import HeaderOverrides
 
 AUTH_UPSTREAM = "auth"
-"""The upstream that is the auth service. Only it receives Authorization and Cookie, and no identity assertion."""
+"""The name of the upstream that is the auth service. It alone receives Authorization and Cookie of clients, and it
+receives no identity assertion."""
 
 HOST_CLIENT, HOST_UPSTREAM = "client", "upstream"
 """Special values of an upstream's `host`: send the client's Host, or the upstream's own authority."""
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""The methods that a route may allow."""
 PUBLIC: Literal["public"] = "public"
 AUTHENTICATED: Literal["authenticated"] = "authenticated"
+"""Values of a route's `access`: everybody may pass, or every authenticated subject. A list of roles is the third."""
 
 Per = Literal["address", "identity"]
+"""What a rate limit counts by: the client's network (chassis.client_network) or the subject."""
 ADDRESS: Per = "address"
 IDENTITY: Per = "identity"
 
@@ -72,7 +76,10 @@ def authority_key(authority: str, scheme: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Timeouts in seconds. `read` is between two reads from the upstream, `total` for the exchange; 0 means none."""
+    """Timeouts in seconds: `connect` for the connection, `read` between two reads from the upstream.
+
+    `total` is for the whole exchange. `read` and `total` may be 0, which means no limit.
+    """
 
     connect: float = 1
     read: float = 30
@@ -94,8 +101,11 @@ class HealthCheck:
 class Upstream:
     """A service behind the gateway. `signer` is None if no identity assertion is sent to it.
 
-    An address is ejected after `eject_after` consecutive failures if other addresses remain; 0 means never. The
-    circuit opens after `break_after` consecutive requests without a response from any address; 0 means never.
+    `audience` is the `aud` of its assertions. `max_connections` is for each address and worker.
+
+    An address is ejected after `eject_after` consecutive failures, or after eight failures in sixteen requests, if
+    other addresses remain; 0 means never. The circuit opens after `break_after` consecutive requests without a
+    response from any address; 0 means never.
     """
 
     name: str
@@ -124,7 +134,7 @@ class Upstream:
         authorities = {
             authority_key(address.authority, scheme)
             for address in self.addresses
-            if address.host or address.path  # neither with syntax_only
+            if address.host or address.path  # with syntax_only, a URL with a variable has neither
             for scheme in (schemes if address.path else ("https" if address.tls else "http",))
         }
         if self.host not in (HOST_CLIENT, HOST_UPSTREAM):
@@ -167,9 +177,10 @@ class ConcurrencyLimit:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The rules for requests under `prefix`. If `roles` is empty, every authenticated subject may pass.
+    """The rules for requests under `prefix`. `public`: nobody is authenticated.
 
-    `max_body` is in bytes.
+    Otherwise a subject needs one of `roles`; if there are none, every authenticated subject may pass. `max_body` is
+    in bytes.
     """
 
     prefix: str
@@ -192,6 +203,7 @@ class Route:
     keep_cookies: bool = False
     """Whether Set-Cookie of the upstream reaches the client."""
     limits: tuple[RateLimit, ...] = ()
+    """The rate limits. All of them apply to every request."""
     concurrency_limit: ConcurrencyLimit | None = None
     """None: no limit on requests in flight."""
     max_answer: int | None = None

@@ -1,4 +1,7 @@
-"""The schema of routes.toml: the keys of its tables, their types, ranges and defaults."""
+"""The schema of routes.toml: the keys of its tables, their types, ranges and defaults.
+
+docs/routes.md explains each key; Route and Upstream (routes.py) say what the gateway does with the values.
+"""
 
 import re
 from typing import Annotated, TypeVar

@@ -15,7 +15,7 @@ _log = structlog.get_logger("identity_rejections")
 
 
 class IdentityRejections:
-    """Log `event` as a warning, at most once per LOG_INTERVAL for each service."""
+    """Logs `event` as a warning, at most once per LOG_INTERVAL for each service."""
 
     def __init__(self, event: str, monotonic: Clock) -> None:
         self._event = event

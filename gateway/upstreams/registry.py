@@ -49,6 +49,7 @@ class UpstreamRegistry:
         }
         self._record_lag = record_lag
         self.identity_rejections = IdentityRejections("identity_rejected", monotonic)
+        """Records the services that reject an identity assertion."""
         self._sweepables: tuple[Sweepable, ...] = (auth_connections, *self._balancers.values())
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -22,6 +22,7 @@ from tests.system.support.running_stack import Client, Tokens
 HOUR = 3600
 """Seconds."""
 CRASHES = 20
+"""Workers that are killed, one after the other."""
 
 
 def test_valid_tokens_and_cookies_work_while_the_auth_service_is_down(
@@ -47,7 +48,7 @@ def test_valid_tokens_and_cookies_work_while_the_auth_service_is_down(
     registration = client.send("POST", "/auth/users/", json={})
     for response in (needs_refresh, unknown_handle, logout, registration):
         assert response.status_code == 503, response.text
-        assert 1 <= int(response.headers["Retry-After"]) <= 12
+        assert 1 <= int(response.headers["Retry-After"]) <= 12  # an open circuit: 6 s, at most doubled by jitter
     assert logout.headers.get("Set-Cookie") is None
     system.start_auth()
     recovery_seconds = wait_until(lambda: traffic.run_for(0.5).statuses() == {200})

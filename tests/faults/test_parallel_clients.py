@@ -24,6 +24,7 @@ PARALLEL, ROUNDS = 50, 20
 HOUR = 3600
 """Seconds."""
 BURST = 7
+"""Rotations in a row: one fewer than a session stores in grace (MAX_RECENT)."""
 
 
 def test_fifty_parallel_refreshes_of_one_token_get_the_same_successor(
