@@ -128,7 +128,7 @@ FORGERIES: Mapping[str, MakeToken] = {
     **{f"no {name}": _without(name) for name in ("iat", "iss", "aud", "sub", "jti", "sid", "token_type")},
     "a subject that is a number": lambda f: f.token(sub=1),
     "a real refresh token": lambda f: f.refresh,
-    "a real assertion's key": lambda f: jwt.encode(
+    "signed with the secret of assertions": lambda f: jwt.encode(
         {**f.claims, "iss": "sallyport-gateway", "aud": "notes"},
         f.identity_secret,
         algorithm="HS256",

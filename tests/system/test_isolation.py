@@ -28,6 +28,7 @@ MODULES_OF_OTHERS = {
     "auth_service": ("uvicorn", "httptools", "gateway", "resource_service", "stack"),
     "resource_service": ("flask_jwt_extended", "redis", "nacl", "gateway", "auth_service", "stack"),
 }
+"""Modules that the image of a service must not contain, by service."""
 
 
 @dataclass(frozen=True, slots=True)

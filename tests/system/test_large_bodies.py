@@ -63,7 +63,10 @@ def _resident(pid: int) -> int:
 
 
 def exchange(stack: RunningStack, access: str, method: str, size: int = 0, pause: float = 0) -> tuple[bytes, int]:
-    """Send `size` bytes and wait `pause` seconds. Return the response's head, and the number of its body's bytes."""
+    """Send `size` bytes and wait `pause` seconds before reading.
+
+    Return the response's head with the first 64 bytes of its body, and the number of bytes in the body.
+    """
     with socket.create_connection(("127.0.0.1", int(stack.environ["GATEWAY_PORT"])), TIMEOUT) as connection:
         head = [
             f"{method} /big/file HTTP/1.1",

@@ -1,4 +1,4 @@
-"""A client written for the recorded stack works unmodified through the gateway."""
+"""A client written for djoser works unmodified through the gateway: the responses are those recorded from djoser."""
 
 import sqlite3
 import time
@@ -50,7 +50,7 @@ def world(strict_stack: RunningStack) -> BehindTheGateway:
 
 
 def test_every_recorded_response_that_needs_no_mail_is_the_same_through_the_gateway(world: BehindTheGateway) -> None:
-    """In strict mode, as the recorded stack was, except for the deviations that the contract lists."""
+    """In strict mode, as djoser was when recorded. tests/auth_service/djoser_replay.py lists the deviations."""
     replay = Replay(world.send, world)
     replayed = [row for row in recorded_rows() if row.case not in NOT_REPLAYED]
     assert [problem for row in replayed for problem in replay.send_row(row)] == []

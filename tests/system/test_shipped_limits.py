@@ -25,7 +25,9 @@ def test_password_guessing_is_throttled_and_other_users_are_not(strict_stack: Ru
         spoofed = {"X-Forwarded-For": "198.51.100.9", "Forwarded": "for=198.51.100.9"}
         refused = strict_stack.send("POST", path, json=right, headers={**headers, **spoofed})
         assert refused.status_code == 429
-        assert 1 <= int(refused.headers["Retry-After"]) <= 310
+        assert (
+            1 <= int(refused.headers["Retry-After"]) <= 310
+        )  # the window of five minutes, and ten seconds of jitter
         assert refused.json()["code"] == "throttled"
     strict_stack.refresh(tokens)
     strict_stack.login(strict_stack.register())
@@ -35,7 +37,7 @@ def test_an_address_has_a_high_rate_limit_shown_in_the_response(strict_stack: Ru
     """Refreshes have no rate limit, so their responses have no RateLimit field."""
     response = strict_stack.send("POST", "/auth/jwt/create/", json={"email": ann.email, "password": ann.password})
     assert response.headers["RateLimit-Policy"] == '"address-60s";q=30000;w=60'
-    assert response.headers["RateLimit"].startswith('"address-60s";r=2')
+    assert response.headers["RateLimit"].startswith('"address-60s";r=2')  # under 30,000 requests remain
     refreshed = strict_stack.try_refresh(response.json()["refresh"])
     assert refreshed.status_code == 200
     assert "RateLimit" not in refreshed.headers
@@ -45,6 +47,7 @@ def test_services_accept_every_request_size_that_the_gateway_admits(strict_stack
     """Up to the gateway's limits the service responds with 200; above them the gateway responds with 414 or 431."""
     tokens = strict_stack.login(ann)
     bearer = f"Authorization: Bearer {tokens.access}"
+    # (fields beside the five that each request has, bytes of the cookie): at most 100 fields and 32 KiB are admitted.
     for fields, cookie in ((90, 100), (94, 100), (95, 9_000), (40, 29_000)):
         lines = (*[f"X-{number}: y" for number in range(fields)], f"Cookie: a={'c' * cookie}", bearer)
         for path in ("/api/whoami", "/auth/users/me/"):

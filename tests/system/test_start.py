@@ -77,7 +77,9 @@ def test_wrong_settings_of_all_services_are_reported_at_once(tmp_path: Path) -> 
     wrong = {"GATEWAY_KEEPALIVE": "long", "AUTH_WORKERS": "0", "RESOURCE_THREADS": "-1", "HASH_QUEUE": "many"}
     stack = start_stack(tmp_path, **wrong)
     try:
-        assert stack.process.wait(30) == 1
+        assert (
+            stack.process.wait(30) == 1
+        )  # not 2: the services find these problems, after the stack has started them
     finally:
         stack.end()
     for name, value in wrong.items():

@@ -117,7 +117,7 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     assert send(gateway, "GET /api/x", *fields).status == 200
 
 
-# --- on public routes -----------------------------------------------------------------------------------------------
+# --- at endpoints that need no session (contract/anonymous_endpoints.py) --------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -132,12 +132,12 @@ def test_a_valid_token_does_not_wait_for_the_lookup_of_the_cookie(
     ],
 )
 @pytest.mark.parametrize("kind", ["live", "dead", "foreign", "twice"])
-def test_session_cookies_are_ignored_on_public_routes(
+def test_session_cookies_are_ignored_at_anonymous_endpoints(
     gateway: RunningGateway, auth: AuthStandIn, line: str, kind: str
 ) -> None:
     handle = handle_in(log_in(gateway))
     value = {"live": handle, "dead": UNKNOWN_HANDLE, "foreign": FOREIGN, "twice": f"{handle}; {COOKIE}=x"}[kind]
-    auth.refresh_tokens.add("")
+    auth.refresh_tokens.add("")  # so that the refresh succeeds as well
     response = send(gateway, line, f"Cookie: theme=dark; {COOKIE}={value}", body=b'{"refresh": ""}')
     assert (response.status, auth.count(EXCHANGE_PATH)) == (200, 0)
     if not line.startswith("POST /auth/jwt/refresh"):

@@ -18,6 +18,7 @@ from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, rou
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.valkey import valkey_server
 
+# Public routes, and routes that need a token: "/own/" has a limit per identity, "/few-own/" one per address.
 ROUTES = routes_toml(
     AUTH_UPSTREAM,
     NOTES_UPSTREAM,
@@ -70,7 +71,7 @@ def test_responses_have_the_remaining_quota_and_refusals_have_retry_after(make: 
     refused = send(gateway, "/few/x")
     assert (refused.status, refused.problem["code"]) == (429, "rate_limited")
     assert (refused.get("ratelimit") or "").startswith('"address-3600s";r=0;t=')
-    assert 1 <= int(refused.get("retry-after") or 0) <= 2 * 3_600 + 10
+    assert 1 <= int(refused.get("retry-after") or 0) <= 2 * 3_600 + 10  # this window and the next, and jitter
     assert len(upstream.requests) == 5
 
 
@@ -118,7 +119,7 @@ def test_unauthenticated_requests_share_one_limit_at_all_gateways(
     """If each gateway counted locally, each would admit the full rate."""
     claims = access_claims(time.time() - (600 if kind == "expired" else 0))
     good = signing_key.sign(claims)
-    bad = good if kind == "expired" else good.rpartition(".")[0] + "." + "A" * 342
+    bad = good if kind == "expired" else good.rpartition(".")[0] + "." + "A" * 342  # as long as an RSA signature
     fields = {"none": (), "malformed": ("Authorization: Bearer a b",)}.get(kind, (f"Authorization: Bearer {bad}",))
     statuses = [statuses_of(make(), "/few-own/x", 5, *fields) for _ in range(4)]
     assert statuses == [[401] * 5, [429] * 5, [429] * 5, [429] * 5]

@@ -17,6 +17,7 @@ ROUTES = routes_toml(
 
 
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n"
+"""The head of a response that is one byte too long. Its body is never sent."""
 
 
 def chunked(size: int) -> bytes:

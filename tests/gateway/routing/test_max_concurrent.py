@@ -33,6 +33,7 @@ ROUTES = routes_toml(
 
 
 SHORT = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
+"""A response that announces nine bytes and has five."""
 
 
 class ResponseOnRelease:

@@ -44,6 +44,7 @@ SHORT_CONNECT_TIMEOUT = 0.5
 
 
 def serving(pair: Pair) -> ssl.SSLContext:
+    """Return the context of a server with this certificate and key."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
     return context

@@ -28,6 +28,7 @@ REJECTED = refusing(f"X-Identity-Refused: {REASON}")
 
 
 def is_rejection(answer: RawResponse) -> bool:
+    """Return whether the response is a 502 that has none of the fields of the service's 401."""
     seen = (answer.status, answer.get("www-authenticate"), answer.get("x-identity-refused"), answer.get("set-cookie"))
     return seen == (502, None, None, None)
 

@@ -9,6 +9,7 @@ LARGE_EVERY = 199
 def pattern(number: int, salt: bytes) -> bytes:
     """Return a body that repeats `salt` and `number`: up to 149 times, and for some numbers at least 10,000 times."""
     unit = b"%b%d," % (salt, number)
+    # 7919 is a prime, so that consecutive numbers have lengths that differ much.
     times = number * 7919 % 150 if number % LARGE_EVERY else 10_000 + number % 10_000
     return unit * times
 

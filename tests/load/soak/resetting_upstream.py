@@ -94,7 +94,7 @@ class Conversation(asyncio.Protocol):
             return
         number = int(url.rpartition(b"/")[2])
         problem = self._service.problem(number, body)
-        if problem:
+        if problem:  # 418, because the test accepts only 200, 502 and 503
             self._transport.write(_response(418, problem.encode()))
         elif self._fault == "reset before the response":
             self._end(by_reset=True)
@@ -124,6 +124,7 @@ class Conversation(asyncio.Protocol):
         self._service.counts[self._fault] += 1
         if by_reset:
             connection = self._transport.get_extra_info("socket")
+            # on, for zero seconds: a close then resets the connection (socket(7))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             self._transport.abort()
         else:

@@ -10,6 +10,7 @@ from tests.system.conftest import BALANCER
 from tests.system.support.running_stack import Account, RunningStack
 
 CLIENT = "192.0.2.77"
+"""The address that the balancer forwards. The client itself claims to be 6.6.6.6."""
 
 
 def log_in(stack: RunningStack, account: Account, source: str, **fields: str) -> str:

@@ -48,7 +48,7 @@ def test_sessions_behind_haproxy_have_the_clients_own_address(strict_stack: Runn
         sessions = http.get(
             f"{balancer}/auth/sessions/", headers={"Authorization": f"Bearer {tokens['access']}"}, timeout=10
         ).json()
-    assert {session["address"] for session in sessions} == {"127.0.0.1"}
+    assert {session["address"] for session in sessions} == {"127.0.0.1"}  # not BALANCER, from which HAProxy connects
 
 
 def _is_up(http: requests.Session, url: str) -> bool:
