@@ -20,6 +20,7 @@ def test_plain_values_are_parsed(value: JSON) -> None:
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
+# A malformed body, and the field that the error names; None if it names none.
 REJECTED = [
     (b"", None),
     (b"   ", None),
@@ -85,7 +86,7 @@ def test_lists_may_nest_a_hundred_levels(innermost: str) -> None:
 
 @pytest.mark.parametrize("innermost", ["{}", "1", "[]"])
 def test_objects_may_nest_a_hundred_levels(innermost: str) -> None:
-    inside = 0 if innermost == "1" else 1
+    inside = 0 if innermost == "1" else 1  # an innermost object or list is a level too
     parse_json(nested(MAX_DEPTH - inside, innermost, '{"a":', "}"))
     with pytest.raises(MalformedJson, match="nested deeper") as error:
         parse_json(nested(MAX_DEPTH - inside + 1, innermost, '{"a":', "}"))

@@ -15,7 +15,7 @@ PROGRAM = f"""
 import logging, structlog
 from chassis.logs import configure_logs
 configure_logs("example", "INFO")
-configure_logs("example", "INFO")
+configure_logs("example", "INFO")  # again: each record must still be written once
 token = {TOKEN!r}
 log = structlog.get_logger("any")
 structlog.contextvars.bind_contextvars(request_id="id-1")

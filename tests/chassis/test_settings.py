@@ -14,10 +14,11 @@ from stack.plan import ROOT
 from stack.settings import SECRETS
 
 GOOD = "pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
-VARIABLES = ("THE_SECRET", "OLD_SECRET", "A_KEY", "PORT")
 
 
 class Example(Settings):
+    """Settings with a required and an optional secret, a key without a required strength, a number and a switch."""
+
     the_secret: StrongSecret
     old_secret: StrongSecret | None = None
     a_key: SecretStr = SecretStr("")
@@ -98,7 +99,7 @@ def test_a_wrong_secret_from_a_file_is_reported_with_the_path(tmp_path: Path) ->
 
 def test_a_misspelled_variable_is_logged_with_the_likely_name() -> None:
     environ = {
-        "PROT": "1",
+        "PROT": "1",  # not similar enough to PORT
         "PORT_": "1",
         "log_level": "1",
         "THE_SECRT_FILE": "1",

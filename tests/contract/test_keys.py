@@ -57,7 +57,7 @@ def test_a_weak_secret_is_rejected_without_showing_it(secret: str) -> None:
 
 
 def test_the_length_of_a_secret_is_counted_in_bytes() -> None:
-    check_secret("äöüßéèñçåøæœ" + "ab12cd34")
+    check_secret("äöüßéèñçåøæœ" + "ab12cd34")  # 12 letters of two bytes, and 8 of one
     check_secret("abcdefgh" * 4)
 
 

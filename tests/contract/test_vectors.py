@@ -62,9 +62,9 @@ def test_recorded_access_claims_are_read() -> None:
 
 @pytest.mark.parametrize("algorithm", ACCESS["tokens"])
 def test_a_recorded_access_token_is_accepted(algorithm: str) -> None:
-    bench = VerifierHarness(MovableClock(ACCESS["now"]), RecordedKeys([]))
-    assert bench.answer(ACCESS["tokens"][algorithm]) == "ok"
-    assert bench.presented[0].session == ACCESS["read"]["session"]
+    harness = VerifierHarness(MovableClock(ACCESS["now"]), RecordedKeys([]))
+    assert harness.answer(ACCESS["tokens"][algorithm]) == "ok"
+    assert harness.presented[0].session == ACCESS["read"]["session"]
 
 
 @pytest.mark.parametrize("entry", REVOCATIONS["entries_with_until"])

@@ -73,6 +73,7 @@ def assertions() -> dict[str, str]:
         return sign(ANN, signer=assertion_signer(secret), audience=audience, now=at, lifetime=lifetime)
 
     def altered(part: int, old: str, new: str) -> str:
+        """Return an assertion whose header (part 0) or claims (part 1) are changed before it is signed."""
         parts = signed().split(".")
         plain = _decoded(parts[part])
         assert old in plain

@@ -12,6 +12,7 @@ from tests.faults.support.running_system import RunningSystem, running_system
 from tests.faults.support.steady_traffic import SteadyTraffic
 from tests.system.support.running_stack import Tokens
 
+# A fixture and a hook that pytest finds in this module.
 __all__ = ["add_figure", "pytest_terminal_summary"]
 
 # These tests take minutes: `make test-faults` runs them, `make test` does not.

@@ -122,7 +122,7 @@ def test_parallel_requests_with_an_expired_cookie_cost_at_most_one_exchange_per_
         count_before = count_exchanges(auth.events("request"))
         responses = asyncio.run(send_in_parallel([url], requests))
         workers = len(front.workers)
-        time.sleep(0.2)
+        time.sleep(0.2)  # until the log lines of all exchanges have been read
         exchanges = count_exchanges(auth.events("request")) - count_before
     add_figure(
         f"{PARALLEL} requests at expiry, {workers} gateway workers: {exchanges} exchanges; "

@@ -1,1 +1,1 @@
-"""Tests of the gateway: a folder for each of its rooms, and the helpers that they share."""
+"""Tests of the gateway, in the same folders as its code, and the helpers that they share."""

@@ -56,7 +56,7 @@ def test_a_missing_required_variable_is_named(name: str) -> None:
         ("TRUSTED_PROXIES", "10.0.0.1, 0.0.0.0/0"),
         ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "*"),
-        ("PROXY_PROTOCOL", "v1"),
+        ("PROXY_PROTOCOL", "v1"),  # without TRUSTED_PROXIES
         ("PROXY_PROTOCOL", "v3"),
         ("ACCESS_LOG", "perhaps"),
         ("ACCESS_LOG", "1/0"),

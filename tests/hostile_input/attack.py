@@ -29,7 +29,7 @@ _READ_NOTHING = re.compile(r"/(healthz|readyz|jwks\.json)$")
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Headers = Callable[[], Mapping[str, str]]
-"""Returns fresh credentials for each request."""
+"""Returns the headers with the credentials of a caller, fresh for each request."""
 Item = TypeVar("Item")
 Rows = Mapping[str, Sequence[tuple[object, ...]]]
 
@@ -151,6 +151,7 @@ def every_query_and_header() -> tuple[QueryOrHeader, ...]:
 def sample(items: Sequence[Item], round_number: int, size: int) -> Iterator[Item]:
     """Return about `size` items, spread over all of them; other items in each round."""
     step = len(items) // size
+    # 7 divides few steps, so that successive rounds start at different items.
     return islice(items, round_number * 7 % step, None, step)
 
 

@@ -4,7 +4,7 @@ import gzip
 import json
 
 VALUES = (
-    *(
+    *(  # valid scalars
         "null",
         "true",
         "false",
@@ -22,7 +22,7 @@ VALUES = (
         "-" + "9" * 400,
         "0.1e1",
     ),
-    *(
+    *(  # words and numbers that JSON does not have
         "NaN",
         "Infinity",
         "-Infinity",
@@ -42,7 +42,7 @@ VALUES = (
         "a",
         "`a`",
     ),
-    *(
+    *(  # arrays and objects
         "[]",
         "[[]]",
         "[null]",
@@ -56,7 +56,7 @@ VALUES = (
         '[{"a":[{"b":[]}]}]',
         '{"a":1,"a":2}',
     ),
-    *(
+    *(  # nesting around the maximum depth of 100, and above it
         "[" * 50 + "]" * 50,
         "[" * 99 + "]" * 99,
         "[" * 150 + "]" * 150,
@@ -64,7 +64,7 @@ VALUES = (
         '{"a":' * 500 + "1" + "}" * 500,
         "[" * 3_000,
     ),
-    *(
+    *(  # escapes
         r'"\u0000"',
         r'"\ud800"',
         r'"\udc00"',
@@ -79,7 +79,7 @@ VALUES = (
         r'"\""',
         '"\\"',
     ),
-    *(
+    *(  # raw control characters, and syntax that JSON does not have
         '"a\nb"',
         '"a\tb"',
         '"\x00"',
@@ -162,7 +162,7 @@ RAW = {
 """Request bodies by name, sent as application/json."""
 
 CONTENT_TYPES = (
-    *(
+    *(  # other types
         "",
         "text/plain",
         "text/html",
@@ -172,14 +172,14 @@ CONTENT_TYPES = (
         "multipart/form-data",
         "multipart/form-data; boundary=x",
     ),
-    *(
+    *(  # JSON with a charset, and in capitals
         "application/json; charset=utf-16",
         "application/json; charset=latin-1",
         "application/json; charset=nonsense",
         "application/json; charset=",
         "APPLICATION/JSON",
     ),
-    *(
+    *(  # almost JSON
         "application/json;",
         "application/json, text/plain",
         "application/jsonx",
@@ -187,7 +187,7 @@ CONTENT_TYPES = (
         "application/vnd.api+json",
         "application/merge-patch+json",
     ),
-    *(
+    *(  # other parameters, and values that are no media type
         "application/json; boundary=x",
         "json",
         "/",

@@ -2,7 +2,7 @@
 """Strings that break parsers, databases, templates and shells."""
 
 STRINGS = (
-    *(
+    *(  # blank and invisible
         "",
         " ",
         "\t",
@@ -21,7 +21,7 @@ STRINGS = (
         "\ufffe",
         "\uffff",
     ),
-    *(
+    *(  # values of other types
         "null",
         "undefined",
         "None",
@@ -43,7 +43,7 @@ STRINGS = (
         "'",
         "`",
     ),
-    *(
+    *(  # SQL
         "' OR '1'='1",
         "'; DROP TABLE users;--",
         '" OR ""="',
@@ -56,7 +56,7 @@ STRINGS = (
         ":name",
         "?",
     ),
-    *(
+    *(  # templates, formats and shells
         "{{7*7}}",
         "{% debug %}",
         "${7*7}",
@@ -72,7 +72,7 @@ STRINGS = (
         "`id`",
         "|id",
     ),
-    *(
+    *(  # HTML and XML
         "<script>alert(1)</script>",
         "<img src=x onerror=a>",
         "javascript:alert(1)",
@@ -82,7 +82,7 @@ STRINGS = (
         "&lt;",
         "&#0;",
     ),
-    *(
+    *(  # paths and URLs
         "../../etc/passwd",
         "..\\..\\windows",
         "/dev/null",
@@ -94,7 +94,7 @@ STRINGS = (
         "%",
         "http://169.254.169.254/",
     ),
-    *(
+    *(  # headers, spreadsheets, LDAP and JavaScript
         "a\r\nX-Injected: 1",
         "a\nb",
         "a\r",
@@ -107,7 +107,7 @@ STRINGS = (
         "__proto__",
         "constructor",
     ),
-    *(
+    *(  # writing direction, look-alikes and combining characters
         "\u202eevil\u202c",
         "\u2066a\u2069",
         "ﷺ",
@@ -133,7 +133,7 @@ STRINGS = (
         "\U0010ffff",
         "\U000e0001",
     ),
-    *(
+    *(  # e-mail addresses
         "a@b",
         "@",
         "a@",
@@ -150,7 +150,7 @@ STRINGS = (
         "ä@ö.ü",
         "a@" + "b." * 200 + "c",
     ),
-    *(
+    *(  # long texts and tokens
         "a" * 255,
         "a" * 5_000,
         "é" * 3_000,
@@ -162,7 +162,7 @@ STRINGS = (
         "Bearer x",
         "eyJhbGciOiJub25lIn0.e30.",
     ),
-    *(
+    *(  # tokens, UUIDs and ids
         "a.b.c",
         "..",
         ".",
@@ -175,3 +175,4 @@ STRINGS = (
         "*",
     ),
 )
+"""Each is sent in bodies, queries and headers, and some as an id in a path."""

@@ -1,5 +1,8 @@
 """Only a valid assertion of the gateway identifies a caller."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -101,6 +104,7 @@ ATTACKS: Mapping[str, Callable[[], str]] = {
     "huge": lambda: forged({"email": "a" * 8192}),
     "a megabyte": lambda: "a" * 2**20,
 }
+"""Values of X-Identity, each made when its test runs."""
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
@@ -110,9 +114,8 @@ def test_an_invalid_assertion_is_refused(client: FlaskClient, attack: str) -> No
     response = client.get("/api/whoami", headers={"X-Identity": assertion, "X-User-Id": "ada-id"})
     assert (response.status_code, response.content_type) == (401, "application/problem+json")
     assert response.get_json()["code"] == "identity_invalid"
-    assert (
-        response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    )  # without error code, because the client sent no wrong token
+    # Without an error code, because the client sent no wrong token.
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert response.headers["X-Identity-Refused"]  # the reason, for the gateway
     assert not assertion or assertion not in response.text
 
@@ -258,10 +261,6 @@ def _app_that_requires_two_roles(clock: MovableClock) -> Flask:
 def _hs256_with(key: bytes) -> str:
     """Return an assertion signed with HS256 and `key`."""
     # Without PyJWT, which refuses to use a PEM as an HMAC key.
-    import base64
-    import hashlib
-    import hmac
-
     head = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"identity+jwt"}').decode()
     body = forged().split(".")[1]
     digest = hmac.new(key, f"{head}.{body}".encode(), hashlib.sha256).digest()

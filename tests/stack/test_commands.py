@@ -97,6 +97,7 @@ def test_auth_commands_receive_the_environment_of_the_auth_service(read: Reading
 
 @pytest.mark.parametrize("words", [["grant"], ["grant", "EMAIL=ann@example.com"], ["migration"]])
 def test_make_reports_missing_arguments(words: list[str]) -> None:
+    """`-o setup` stops make from installing packages first."""
     result = subprocess.run(
         ["make", "-s", *words, "-o", "setup"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=20
     )

@@ -15,6 +15,7 @@ LINE = re.compile(r"#?(?P<name>[A-Z][A-Z0-9_]+)=(?P<default>.*)")
 COMPOSE_ONLY = {"PUBLISH_ADDRESS", "SECRETS_DIR", "EDGE_SUBNET"} | {
     f"{service}_MEMORY" for service in ("AUTH", "GATEWAY", "POSTGRES", "REDIS", "RESOURCE")
 }
+"""Variables that only docker-compose.yml reads."""
 ROUTES_ONLY = {"RESOURCE_URL"}
 """Variables that only a routes file reads."""
 NO_DEFAULT_SHOWN = {"AUTH_BIND", "GATEWAY_BIND", "RESOURCE_BIND"}
@@ -23,11 +24,13 @@ SWITCH = {True: "on", False: "off"}
 
 
 def examples() -> dict[str, str]:
+    """Return the lines of .env.example by variable: `NAME=value`, or `#NAME=default`."""
     matches = map(LINE.fullmatch, (ROOT / ".env.example").read_text().splitlines())
     return {match["name"]: match["default"] for match in matches if match}
 
 
 def models() -> set[type[Settings]]:
+    """Return the settings classes of the services and of `make run`."""
     for service in ("gateway", "auth_service", "resource_service"):
         import_module(f"{service}.settings")
     return _subclasses(Settings)
@@ -39,6 +42,7 @@ def _subclasses(model: type[Settings]) -> set[type[Settings]]:
 
 
 def defaults() -> dict[str, set[object]]:
+    """Return the defaults by variable, one of each class that has it; None if the variable is required."""
     found: dict[str, set[object]] = {}
     for model in models():
         for name, info in model.model_fields.items():
@@ -75,6 +79,7 @@ def test_every_setting_has_a_comment() -> None:
 
 
 def _shown(default: object) -> str:
+    """Return the form of a default in .env.example."""
     if default is None or default == frozenset() or isinstance(default, SecretStr):
         return ""
     if isinstance(default, bool):

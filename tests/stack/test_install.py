@@ -27,13 +27,14 @@ def write_program(folder: Path, name: str, script: str) -> None:
 
 
 def install(programs: Path, tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run install.sh for one package, with a stand-in for the interpreter that writes its arguments to a file."""
+    """Run install.sh for one package, with a stand-in for the interpreter, so that nothing is downloaded.
+
+    The stand-in writes its arguments to the file $CALLS. It exits with 3 if they equal $FAILS.
+    """
     (tmp_path / "one.txt").write_text("one==1 \\\n    --hash=sha256:00\n")
     binaries = tmp_path / "venv" / "bin"
     binaries.mkdir(parents=True, exist_ok=True)
-    write_program(
-        binaries, "python", 'echo "python $*" >> "$CALLS"; [ "$*" = "${FAILS:-}" ] && exit 3; exit "${STATUS:-0}"'
-    )
+    write_program(binaries, "python", 'echo "python $*" >> "$CALLS"; [ "$*" = "${FAILS:-}" ] && exit 3; exit 0')
     environ |= {"PATH": f"{programs}:{os.defpath}", "CALLS": str(tmp_path / "calls")}
     return subprocess.run(
         [str(INSTALL), str(tmp_path / "venv"), str(tmp_path / "one.txt")],
@@ -74,8 +75,8 @@ def test_the_script_prints_the_number_of_packages(programs: Path, tmp_path: Path
 
 def test_if_pip_fails_too_the_script_exits_with_its_status(programs: Path, tmp_path: Path) -> None:
     write_program(programs, "uv", "exit 2")
-    words = f"-m pip install --disable-pip-version-check --no-color --require-hashes -r {tmp_path}/one.txt"
-    assert install(programs, tmp_path, FAILS=words).returncode == 3
+    pip_install = f"-m pip install --disable-pip-version-check --no-color --require-hashes -r {tmp_path}/one.txt"
+    assert install(programs, tmp_path, FAILS=pip_install).returncode == 3
 
 
 def test_the_requirements_for_running_are_pinned_to_the_versions_of_the_tests() -> None:

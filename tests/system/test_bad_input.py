@@ -167,6 +167,7 @@ def test_a_duplicate_field_gets_400(caller: Caller, endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("endpoint", [e for e in ENDPOINTS if e.limit], ids=endpoint_name)
 @pytest.mark.parametrize("factor", [1, 50])
 def test_a_field_that_is_too_long_gets_400_and_is_named(caller: Caller, endpoint: Endpoint, factor: int) -> None:
+    """One or two characters over the limit, or over 50 times the limit."""
     tail = "@example.com" if endpoint.field == "email" else ""
     value = "Zq" * (endpoint.limit * factor // 2 + 1) + tail
     response = caller.send(endpoint, endpoint.body(json.dumps(value)))

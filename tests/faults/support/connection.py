@@ -41,7 +41,10 @@ class Connection:
     async def request(
         self, method: str, path: str, *, access: str = "", document: object = None, **headers: str
     ) -> TimedResponse:
-        """Send a request and return the response. A network error gives status 0. Header names have underscores."""
+        """Send a request and return the response. A network error gives status 0.
+
+        `_` in the name of a header is sent as `-`.
+        """
         started = time.perf_counter()
         raw_request = _format_request(method, path, access, document, headers)
         try:

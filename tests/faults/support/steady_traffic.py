@@ -98,7 +98,8 @@ class SteadyTraffic:
         return TrafficReport([outcome for outcome in tuple(self._outcomes) if outcome.received_at >= began])
 
     def _add_clients(self, client: Client, url: str) -> None:
-        # Each client pauses longer the more gateways there are, so that the total rate stays the same.
+        # Requests per second in total: 4 x 8 whoami, 8 refreshes, 3 log-ins, 7 with a cookie. Each client pauses
+        # longer the more gateways there are, so that the total stays the same.
         gateways = len(self._urls)
         account = client.register()
         sessions_to_use = [client.login(account) for _ in range(4)]

@@ -20,4 +20,5 @@ def test_lag_is_counted_and_logged_at_most_every_ten_seconds(clock: MovableClock
         ("event_loop_lag", 0.7),
         ("event_loop_lag", 2.0),
     ]
-    assert registry.get_sample_value("sallyport_gateway_late_seconds_total") == pytest.approx(3.9)
+    # Without the first one, which is below the least lag that counts.
+    assert registry.get_sample_value("sallyport_gateway_late_seconds_total") == pytest.approx(0.3 + 0.7 + 0.9 + 2.0)

@@ -239,7 +239,7 @@ def _tokens(key: SigningKey, user: str, number: int) -> dict[str, str]:
     good = key.sign(claims)
     return {
         "good": good,
-        "bad": good.rpartition(".")[0] + "." + "A" * 342,
+        "bad": good.rpartition(".")[0] + "." + "A" * 342,  # as long as the signature of a 2048-bit key
         "expired": key.sign({**claims, "iat": int(now) - 600, "exp": int(now) - 300}),
         "refresh": key.sign({**claims, "token_type": "refresh"}, typ="refresh+jwt"),
     }

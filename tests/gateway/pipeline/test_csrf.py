@@ -61,14 +61,14 @@ def test_an_unsafe_method_is_accepted_from_the_own_and_allowed_origins(method: s
         {"origin": "https://app.example.com/"},
         {"origin": "https://app.example.com:"},
         {"origin": "https://app.example.com:0"},
-        {"origin": "https://app.example.com:65979"},
+        {"origin": "https://app.example.com:65979"},  # 443 in sixteen bits
         {"origin": "https://app.example.com:*"},
         {"origin": "https://app.example.com."},
         {"origin": "https://evil@app.example.com", "host": "evil@app.example.com"},
         {"origin": "https://app.example.com https://evil.example"},
         {"origin": "https://[::g]", "host": "[::g]"},
         {"origin": "https://app.example.com", "host": "app.example.com, evil.example"},
-        {"origin": "HTTPS://APP.EX\u0130MPLE.COM"},
+        {"origin": "HTTPS://APP.EX\u0130MPLE.COM"},  # a capital I with a dot
         {"origin": "null"},
         {"origin": ""},
         {"origin": "://", "host": ""},

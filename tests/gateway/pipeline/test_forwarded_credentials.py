@@ -43,9 +43,9 @@ def forwarding(clock: MovableClock, signing_key: SigningKey, fetched_token: str)
         grant = {"access": fetched_token, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
         return AuthResponse(200, json.dumps(grant).encode(), None)
 
-    bench = VerifierHarness(clock, Publisher([signing_key]))
-    asyncio.run(bench.load())
-    verifier = bench.token_verifier
+    harness = VerifierHarness(clock, Publisher([signing_key]))
+    asyncio.run(harness.load())
+    verifier = harness.token_verifier
     session_cookie = SessionCookieAuthenticator(
         verifier, BrowserSessions(post, clock, 10), clear_cookie="session=", allowed_origins=AllowedOrigins()
     )

@@ -49,17 +49,17 @@ REFRESH_TOKEN = "good-refresh"
 
 
 @dataclass
-class PipelineBench:
+class PipelineHarness:
     """A pipeline with an auth service that answers every refresh with new tokens. Its clock can be moved."""
 
-    bench: VerifierHarness
+    verifier_harness: VerifierHarness
     key: SigningKey
     pipeline: Pipeline
     counters: SharedCounters
 
     def token(self, **changed: object) -> str:
         """Return a valid access token; `changed` overrides claims."""
-        return self.key.sign(access_claims(self.bench.clock(), **changed))
+        return self.key.sign(access_claims(self.verifier_harness.clock(), **changed))
 
     def request(self, path: str, *fields: tuple[bytes, bytes], method: str = "GET") -> Request:
         """Return a request with these header fields."""
@@ -79,7 +79,7 @@ class PipelineBench:
     def count(self, path: str) -> list[int]:
         """Return the counted requests of CLIENT and ada under the two limits of the route at `path`."""
         route = self.pipeline.routes_of(self.request(path))["GET"]
-        now = self.bench.clock()
+        now = self.verifier_harness.clock()
         keys = (CLIENT, "ada-id")
         return [self.counters.counter(limit, key, now).total for limit, key in zip(route.limits, keys, strict=True)]
 
@@ -89,7 +89,7 @@ def bearer(token: str) -> tuple[bytes, bytes]:
 
 
 @pytest.fixture
-def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> PipelineBench:
+def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> PipelineHarness:
     (tmp_path / "routes.toml").write_text(ROUTES)
     environ = {
         "NOTES_SECRET": IDENTITY_SECRET,
@@ -97,8 +97,8 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> P
         "RESOURCE_URL": "http://127.0.0.1:1",
     }
     table = load_routes(tmp_path / "routes.toml", environ=environ, data_dir=tmp_path)
-    bench = VerifierHarness(clock, Publisher([signing_key]))
-    asyncio.run(bench.load())
+    verifier_harness = VerifierHarness(clock, Publisher([signing_key]))
+    asyncio.run(verifier_harness.load())
 
     async def post(path: str, document: bytes) -> AuthResponse:
         access = signing_key.sign(access_claims(clock(), jti=f"{time.monotonic_ns():032x}"))
@@ -107,15 +107,19 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> P
     redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no test comes near a limit
     counters = SharedCounters(redis, clock)
     session_cookie = SessionCookieAuthenticator(
-        bench.token_verifier,
+        verifier_harness.token_verifier,
         BrowserSessions(post, clock, 10),
         clear_cookie="session=",
         allowed_origins=AllowedOrigins(),
     )
     registry = authenticators(
-        bench.token_verifier, TokenRefresher(post), session_cookie, Tickets(redis, PEER_SECRET, clock), clock
+        verifier_harness.token_verifier,
+        TokenRefresher(post),
+        session_cookie,
+        Tickets(redis, PEER_SECRET, clock),
+        clock,
     )
-    authentication = AuthenticateStage(registry, bench.token_verifier)
+    authentication = AuthenticateStage(registry, verifier_harness.token_verifier)
     pipeline = Pipeline(
         table,
         authentication,
@@ -127,12 +131,12 @@ def admission(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> P
         clock,
         lambda _: None,
     )
-    return PipelineBench(bench, signing_key, pipeline, counters)
+    return PipelineHarness(verifier_harness, signing_key, pipeline, counters)
 
 
-def test_a_request_is_admitted_without_a_task(admission: PipelineBench) -> None:
+def test_a_request_is_admitted_without_a_task(harness: PipelineHarness) -> None:
     """Its token is verified, its limits are counted, and its identity is asserted without waiting."""
-    steps = admission.pipeline.admit(admission.request("/once/x", bearer(admission.token())))
+    steps = harness.pipeline.admit(harness.request("/once/x", bearer(harness.token())))
     with pytest.raises(StopIteration) as finished:
         steps.send(None)
     admitted = finished.value.value
@@ -143,58 +147,58 @@ def test_a_request_is_admitted_without_a_task(admission: PipelineBench) -> None:
     assert [name for name, _ in admitted.response_headers] == [b"ratelimit-policy", b"ratelimit"]
 
 
-def test_the_first_stage_that_refuses_decides(admission: PipelineBench) -> None:
+def test_the_first_stage_that_refuses_decides(harness: PipelineHarness) -> None:
     """The order is: target, header fields, path, method, body, credentials, role.
 
     Every request but the last would be refused by several stages.
     """
-    user = bearer(admission.token(roles="user"))
+    user = bearer(harness.token(roles="user"))
     too_long, broken = (b"content-length", b"11"), (b"content-length", b"x")
     in_order = [
-        ("bad_path", admission.request("/unknown//x", broken, method="PUT")),
-        ("bad_header", admission.request("/unknown/x", broken, method="PUT")),
-        ("not_found", admission.request("/unknown/x", too_long, method="PUT")),
-        ("method_not_allowed", admission.request("/api/x", too_long, method="PUT")),
-        ("body_too_large", admission.request("/api/x", too_long, method="POST")),
-        ("no_credentials", admission.request("/admin/x")),
-        ("insufficient_scope", admission.request("/admin/x", user)),
+        ("bad_path", harness.request("/unknown//x", broken, method="PUT")),
+        ("bad_header", harness.request("/unknown/x", broken, method="PUT")),
+        ("not_found", harness.request("/unknown/x", too_long, method="PUT")),
+        ("method_not_allowed", harness.request("/api/x", too_long, method="PUT")),
+        ("body_too_large", harness.request("/api/x", too_long, method="POST")),
+        ("no_credentials", harness.request("/admin/x")),
+        ("insufficient_scope", harness.request("/admin/x", user)),
     ]
-    assert [admission.refusal(request).code for _, request in in_order] == [code for code, _ in in_order]
+    assert [harness.refusal(request).code for _, request in in_order] == [code for code, _ in in_order]
 
 
-def test_an_invalid_token_counts_for_its_address_only(admission: PipelineBench) -> None:
+def test_an_invalid_token_counts_for_its_address_only(harness: PipelineHarness) -> None:
     """The address limit then stops a flood of invalid tokens."""
-    forged = SigningKey(kid=admission.key.kid).sign(access_claims(admission.bench.clock()))
-    assert admission.refusal(admission.request("/once/x", bearer(forged))).code == "token_invalid"
-    assert admission.count("/once/x") == [1, 0]
+    forged = SigningKey(kid=harness.key.kid).sign(access_claims(harness.verifier_harness.clock()))
+    assert harness.refusal(harness.request("/once/x", bearer(forged))).code == "token_invalid"
+    assert harness.count("/once/x") == [1, 0]
 
 
-def test_a_missing_role_counts_for_address_and_identity(admission: PipelineBench) -> None:
+def test_a_missing_role_counts_for_address_and_identity(harness: PipelineHarness) -> None:
     """The limits are checked before the roles."""
-    refused = admission.refusal(admission.request("/admin-limited/x", bearer(admission.token())))
+    refused = harness.refusal(harness.request("/admin-limited/x", bearer(harness.token())))
     assert refused.code == "insufficient_scope"
-    assert admission.count("/admin-limited/x") == [1, 1]
+    assert harness.count("/admin-limited/x") == [1, 1]
 
 
 @pytest.mark.parametrize("path", ["/admin/x", "/admin-limited/x"])
-def test_a_refusal_after_a_refresh_carries_the_new_tokens(admission: PipelineBench, path: str) -> None:
+def test_a_refusal_after_a_refresh_carries_the_new_tokens(harness: PipelineHarness, path: str) -> None:
     """The refresh has replaced the client's refresh token: without the new tokens the client may be logged out."""
-    expired = admission.token(exp=int(admission.bench.clock()) - 60)
-    request = admission.request(path, bearer(expired), (b"x-refresh-token", REFRESH_TOKEN.encode()))
-    headers = admission.refusal(request).to_headers()
+    expired = harness.token(exp=int(harness.verifier_harness.clock()) - 60)
+    request = harness.request(path, bearer(expired), (b"x-refresh-token", REFRESH_TOKEN.encode()))
+    headers = harness.refusal(request).to_headers()
     assert headers["X-Refresh-Token"] == "successor"
     assert headers["X-Access-Token"].count(".") == 2
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_an_admitted_request_is_confirmed_until_its_token_is_revoked(admission: PipelineBench) -> None:
+def test_an_admitted_request_is_confirmed_until_its_token_is_revoked(harness: PipelineHarness) -> None:
     """The session may end while an admitted request waits for its body or a slot."""
-    admitted = admission.admit(admission.request("/api/x", bearer(admission.token())))
-    admission.pipeline.confirm(admitted)
-    now = int(admission.bench.clock())
-    admission.bench.revocations.add(Revocation("sid", "ada-session", now, until=now + 300))
+    admitted = harness.admit(harness.request("/api/x", bearer(harness.token())))
+    harness.pipeline.confirm(admitted)
+    now = int(harness.verifier_harness.clock())
+    harness.verifier_harness.revocations.add(Revocation("sid", "ada-session", now, until=now + 300))
     with pytest.raises(Refused) as refused:
-        admission.pipeline.confirm(admitted)
+        harness.pipeline.confirm(admitted)
     assert refused.value.code == "token_revoked"
 
 
@@ -223,14 +227,14 @@ def test_a_matched_request_has_no_field_for_credentials() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/users/me/"])
-def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: PipelineBench, path: str) -> None:
-    ada, bob = admission.token(), admission.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
-    first = cached(admission.request(path, bearer(ada)), ada)
-    admission.admit(first)
-    matched = admission.pipeline._matched[first.cached_head or pytest.fail("it has a cached head")]
+def test_requests_with_one_cached_head_share_nothing_of_their_tokens(harness: PipelineHarness, path: str) -> None:
+    ada, bob = harness.token(), harness.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
+    first = cached(harness.request(path, bearer(ada)), ada)
+    harness.admit(first)
+    matched = harness.pipeline._matched[first.cached_head or pytest.fail("it has a cached head")]
     assert ada not in repr(matched)
     second = first._replace(headers=[*first.headers[:-1], bearer(bob)], token=bob)
-    head = admission.admit(second).head(b"Host: h\r\n").decode()
+    head = harness.admit(second).head(b"Host: h\r\n").decode()
     assert ada not in head
     assert (f"Authorization: Bearer {bob}\r\n" in head) == path.startswith("/auth/")
     assert ("X-User-Id: bob-id\r\n" in head) == path.startswith("/api/")
@@ -238,15 +242,15 @@ def test_requests_with_one_cached_head_share_nothing_of_their_tokens(admission: 
 
 @pytest.mark.parametrize("field", [(b"cookie", b"a=b"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
 def test_a_request_with_other_credentials_is_matched_each_time(
-    admission: PipelineBench, field: tuple[bytes, bytes]
+    harness: PipelineHarness, field: tuple[bytes, bytes]
 ) -> None:
-    token = admission.token()
-    request = cached(admission.request("/api/x", bearer(token), field), token)
+    token = harness.token()
+    request = cached(harness.request("/api/x", bearer(token), field), token)
     for _ in range(2):
-        admission.admit(request)
-    assert len(admission.pipeline._matched) == 0
+        harness.admit(request)
+    assert len(harness.pipeline._matched) == 0
 
 
-def test_a_cached_head_without_a_token_is_refused(admission: PipelineBench) -> None:
-    request = cached(admission.request("/api/x"), "")
-    assert [admission.refusal(request).code for _ in range(3)] == ["no_credentials"] * 3
+def test_a_cached_head_without_a_token_is_refused(harness: PipelineHarness) -> None:
+    request = cached(harness.request("/api/x"), "")
+    assert [harness.refusal(request).code for _ in range(3)] == ["no_credentials"] * 3

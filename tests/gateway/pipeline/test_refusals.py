@@ -146,7 +146,7 @@ def test_a_refused_upload_releases_its_upstream_connection(gateway: RunningGatew
             client.send(b"POST /one-connection/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
             client.send(b"%x\r\n%b\r\n" % (REQUEST_BUFFER_BYTES + 1, bytes(REQUEST_BUFFER_BYTES + 1)))
             _wait_for_request(upstream)
-            client.send(b"100001\r\n" + bytes(2**20 + 1))
+            client.send(b"100001\r\n" + bytes(2**20 + 1))  # 0x100001 bytes, one more than the default max_body
             assert client.read_response("POST").status == 413
         upstream.begin()
     with gateway.connect() as client:

@@ -132,6 +132,7 @@ def test_a_worker_gets_the_sum_of_all_workers_with_its_next_batch(valkey: Valkey
 
 
 def test_a_client_far_from_its_limit_is_not_sent_to_redis(valkey: Valkey, clock: MovableClock) -> None:
+    """A worker reports a key once it has counted a fiftieth of the rate: six requests of 300 here."""
     limit = RateLimit("little", ADDRESS, Rate(300, 60))
 
     async def scenario() -> None:
@@ -172,7 +173,7 @@ def test_a_worker_gets_the_previous_window_from_redis(valkey: Valkey, clock: Mov
             clock.move(60)
             assert not await two.admits(limit)
             clock.move(15)
-            assert await two.admitted(limit, 8) == 2
+            assert await two.admitted(limit, 8) == 2  # a quarter of the last window is over: 6 of its 8 still count
 
     clock.now = 1_800_000_000 // 60 * 60  # the start of a window
     run_scenario(scenario)

@@ -12,6 +12,7 @@ from gateway.routing.upstream_address import parse_upstream_url
 from tests.gateway.routing.route_files import ENVIRON, NOTES, parse, route
 
 AUTH = '[upstreams.auth]\nurls = ["unix:/a"]\n'
+# What the error contains, and the text that follows NOTES in the file.
 BAD = [
     ("routes[0].upstream", route(upstream="nobody")),
     ("routes[0].websocket", AUTH + route(upstream="auth", rest="websocket = true")),  # it serves no WebSocket

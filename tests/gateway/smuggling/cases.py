@@ -13,6 +13,10 @@ from tests.gateway.smuggling.head_mutations import BEFORE, FIELDS, REQUEST_LINES
 
 NUMBER = "NNNNN"
 OUTER, INNER, CANARY = f"/public/{NUMBER}", f"/public/{NUMBER}/inner", f"/public/{NUMBER}/canary"
+"""Paths of the request of a case, of the request in its last bytes, and of a valid request that tests send next.
+
+Whether the inner request is part of the outer one's body depends on how a parser frames the outer one.
+"""
 
 _INNER = f"GET {INNER} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
 _HOST = b"Host: h\r\n"
@@ -48,6 +52,7 @@ def families() -> dict[str, list[Case]]:
 
 
 def _length_line(form: bytes, length: int) -> bytes:
+    """Return the line with `length` in place of each conversion such as %d, of which a form may have none."""
     fields = form.replace(b"%%", b"").count(b"%")
     return form % ((length,) * fields) + b"\r\n"
 

@@ -29,7 +29,7 @@ LENGTHS = (
     b"Content-Length: 0\r\nContent-Length: %d",
     b"Content_Length: %d",
     b"CONTENT-LENGTH: %d",
-    b"Content-Length: 1844674407370955161%d",
+    b"Content-Length: 1844674407370955161%d",  # about 2**64
     b"Content-Length: %d\nX: y",
     b"X: y\nContent-Length: %d",
     b"X: y\rContent-Length: %d",

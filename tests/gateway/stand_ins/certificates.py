@@ -55,8 +55,8 @@ class Authority:
             )
         pair = Pair(self.folder / f"{name}.cert.pem", self.folder / f"{name}.key.pem")
         pair.cert.write_bytes(cert.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM))
-        lock = BestAvailableEncryption(password) if password else NoEncryption()
-        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock))
+        encryption = BestAvailableEncryption(password) if password else NoEncryption()
+        pair.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
         return pair
 
     def _builder(

@@ -198,7 +198,7 @@ def test_the_feed_evicts_expired_revocations(valkey: Valkey, revocations: Revoca
         async with following(valkey, revocations, clock):
             publish(valkey, "old")
             await until(lambda: len(revocations) == 1)
-            clock.move(LIFETIME + 11)
+            clock.move(LIFETIME + 11)  # the leeway of ten seconds is over too
             publish(valkey, "new", at=int(clock()))
             await until(lambda: is_refused(revocations, session="new") and len(revocations) == 1)
 

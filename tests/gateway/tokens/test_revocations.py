@@ -62,6 +62,7 @@ def test_revocations_may_be_added_in_any_order_and_repeatedly(revocations: Revoc
 
 
 def test_a_revocation_is_evicted_when_its_tokens_have_expired(revocations: Revocations) -> None:
+    """After the leeway of ten seconds, for which expired tokens are accepted."""
     revocations.add(revoked("sid", "ada-session", NOW))
     revocations.add(revoked("sub", "ada-id", NOW))
     revocations.evict_expired(NOW + LIFETIME + 10)

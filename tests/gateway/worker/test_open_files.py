@@ -15,6 +15,10 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 
+STREAMS = 1_000
+"""They need 2,256 open files: two each, and SPARE (256) others. The hard limits are a little above and below."""
+
+
 def output_with_limits(soft: int, hard: int, streams: int) -> list[str]:
     """Return the log lines and the new soft limit of a process.
 
@@ -28,11 +32,11 @@ def output_with_limits(soft: int, hard: int, streams: int) -> list[str]:
 
 def test_the_soft_limit_is_raised_to_the_hard_limit() -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= 2_300, "the test needs a higher hard limit"
-    assert output_with_limits(256, 2_300, 1_000) == ["2300"]
+    assert output_with_limits(256, 2_300, STREAMS) == ["2300"]
 
 
 def test_a_hard_limit_below_the_needs_of_the_streams_is_logged() -> None:
-    warning, limit = output_with_limits(256, 2_200, 1_000)
+    warning, limit = output_with_limits(256, 2_200, STREAMS)
     assert limit == "2200"
     for part in ("open_file_limit_low", "2200", "2256", "GATEWAY_STREAMS"):
         assert part in warning

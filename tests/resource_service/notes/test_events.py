@@ -76,9 +76,9 @@ def test_the_changes_of_the_callers_notes_are_events(ada: Caller, bob: Caller) -
     note = ada.write("First")
     assert listener.events() == [("created", "1", note)]
     changed = ada.patch(note["id"], title="Second").get_json()
-    fleeting = ada.write("deleted at once")["id"]
-    ada.call("DELETE", f"/api/notes/{fleeting}/")
-    assert listener.events() == [("changed", "2", changed), ("deleted", "4", {"id": fleeting})]
+    deleted_at_once = ada.write("deleted at once")["id"]  # change 3, whose event is not sent
+    ada.call("DELETE", f"/api/notes/{deleted_at_once}/")
+    assert listener.events() == [("changed", "2", changed), ("deleted", "4", {"id": deleted_at_once})]
     ada.call("DELETE", f"/api/notes/{note['id']}/")
     assert listener.events() == [("deleted", "5", {"id": note["id"]})]
 
@@ -159,8 +159,8 @@ def test_a_stream_without_events_sends_a_comment_every_fifteen_seconds(ada: Call
 
 
 def test_the_number_of_streams_is_limited_and_closing_one_admits_another(ada: Caller, app: Flask) -> None:
-    limit = 16
-    listeners = [listen(ada) for _ in range(limit)]
+    default_of_resource_streams = 16
+    listeners = [listen(ada) for _ in range(default_of_resource_streams)]
     refused = ada.get("/api/notes/events")
     assert (refused.status_code, refused.get_json()["code"]) == (503, "streams_exhausted")
     assert int(refused.headers["Retry-After"]) > 0

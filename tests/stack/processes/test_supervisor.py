@@ -33,7 +33,7 @@ def run_scenario(scenario: Scenario) -> list[str]:
     output = io.BytesIO()
 
     async def run() -> None:
-        lock, writing_end = os.pipe()
+        lock, writing_end = os.pipe()  # any open file will do as the lock that processes inherit
         supervisor = Supervisor(Console(output), lock)
         try:
             await scenario(supervisor)

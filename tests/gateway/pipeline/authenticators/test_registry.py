@@ -31,9 +31,9 @@ HANDLE = b"h" * 43
 
 @pytest.fixture
 def token_verifier(clock: MovableClock, signing_key: SigningKey) -> TokenVerifier:
-    bench = VerifierHarness(clock, Publisher([signing_key]))
-    asyncio.run(bench.load())
-    return bench.token_verifier
+    harness = VerifierHarness(clock, Publisher([signing_key]))
+    asyncio.run(harness.load())
+    return harness.token_verifier
 
 
 @pytest.fixture
