@@ -85,7 +85,7 @@ def _without(claim: str) -> MakeToken:
     return lambda forge: forge.token(without=claim)
 
 
-# Each differs from a valid access token in the way its name says. `f` is the forge.
+# Refused as access tokens. Most differ from a valid one in the way the name says. `f` is the forge.
 FORGERIES: Mapping[str, MakeToken] = {
     "no token at all": lambda f: "nonsense",
     "two parts": lambda f: f.token().rpartition(".")[0],
