@@ -51,12 +51,18 @@ class AuthSettings(Settings):
     """
 
     signing_key: Annotated[SecretStr, AfterValidator(_usable_signing_key)]
+    """PEM of the private key that signs access tokens."""
     previous_signing_key: Annotated[SecretStr | None, AfterValidator(_usable_previous_key)] = None
+    """PEM of the key before it, private or public: access tokens that it signed stay valid during a key rotation."""
     refresh_secret: StrongSecret
+    """Signs refresh tokens."""
     peer_secret: StrongSecret
+    """Authenticates the gateway, which has the same secret."""
 
     token_issuer: Annotated[str, Field(min_length=1)] = DEFAULT_ISSUER
+    """The claim `iss` of access and refresh tokens. The gateway must have the same value."""
     access_audience: Annotated[str, Field(min_length=1)] = DEFAULT_ACCESS_AUDIENCE
+    """The claim `aud` of access tokens. The gateway must have the same value."""
     access_token_lifetime: Annotated[int, Field(ge=1, le=LONGEST_ACCESS_LIFETIME)] = 300
     access_lifetime_jitter: Annotated[float, Field(ge=0, le=0.2)] = 0.05
     """The fraction by which an access token's lifetime may be shortened, so that not all are refreshed at once."""
@@ -93,6 +99,7 @@ class AuthSettings(Settings):
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
     """Minimum length of a new password in characters."""
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
+    """Passes of argon2id per hash."""
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
     """KiB of memory per hash."""
     hash_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
@@ -153,4 +160,6 @@ class ServingSettings(Settings):
     """The settings of the service's processes."""
 
     auth_bind: str = "127.0.0.1:8001"
+    """The listen address: host:port or unix:/path."""
     auth_workers: Annotated[int, Field(ge=1, le=256)] = 2
+    """Number of processes."""

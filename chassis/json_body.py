@@ -14,6 +14,7 @@ _MAX_DIGITS = 400
 """Characters of an integer, with its sign: the largest double has 309 digits."""
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+"""A parsed JSON value."""
 
 
 class MalformedJson(ValueError):

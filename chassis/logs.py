@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*)?")
+"""A JWT, also without its signature. `eyJ` is `{"` and the beginning of a letter in base64url."""
 
 
 def mask_tokens(text: str) -> str:

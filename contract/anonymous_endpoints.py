@@ -1,7 +1,9 @@
 """The auth service's endpoints that need no access token or session. They ignore Authorization and cookies."""
 
 _ANY_METHOD = frozenset({"/auth/jwt/create", "/auth/jwt/refresh", "/auth/jwt/verify", "/auth/jwt/blacklist"})
+"""Paths that are anonymous with every method, without the slash at their end."""
 _ONE_METHOD = frozenset({("POST", "/auth/users")})
+"""Methods and paths that are anonymous only together."""
 
 
 def is_anonymous(method: str, path: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contract.claims import MAX_TOKEN_LENGTH
 
 BAD_AUTHORIZATION = "The Authorization header must be the word Bearer and one token."
+"""The text for clients whose credentials are malformed (MalformedCredentials)."""
 
 _TOKEN68_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/"
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")

@@ -8,6 +8,7 @@ from contract.jws import encoded_header, read_claims, read_header, sign_claims
 from contract.problems import ProblemCode
 
 PEER_HEADER = "X-Peer"
+"""The header that carries the token. Never accepted from clients."""
 PEER_REFUSED: ProblemCode = "peer_refused"
 """The code of the 403 with which the auth service answers a missing or invalid peer token."""
 PEER_TYP = "peer+jwt"

@@ -11,6 +11,7 @@ from typing import Literal
 from contract.claims import LONGEST_ACCESS_LIFETIME
 
 STREAM = "revocations"
+"""The Redis key of the stream."""
 EPOCH = "revocations:epoch"
 """A key that exists while the stream is complete. If it is missing, Redis has lost its data, and the auth service
 publishes all revocations again from SQL."""
@@ -30,6 +31,7 @@ COMPLETENESS_REPLY = "complete"
 SESSION: Literal["sid"] = "sid"
 SUBJECT: Literal["sub"] = "sub"
 Kind = Literal["sid", "sub"]
+"""Whether a record revokes a session or a subject: the claim that its value is compared with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from chassis.redis_reason import redis_reason
 
 _CLOSED_TRANSPORT = "the handler is closed"
+"""The part of uvloop's message by which its RuntimeError is recognized."""
 
 
 class RedisUnavailable(Exception):

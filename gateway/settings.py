@@ -75,7 +75,9 @@ class RoutesSettings(Settings):
     """The paths of the routes file and of the folder with its secrets."""
 
     data_dir: Annotated[Path, BeforeValidator(_required_in_production), Field(validate_default=True)] = Path(".data")
+    """The folder to which the paths of secret and certificate files are relative."""
     gateway_routes: Path = Path(__file__).with_name("routes.toml")
+    """The routes file."""
 
 
 class GatewaySettings(RoutesSettings):
@@ -85,14 +87,18 @@ class GatewaySettings(RoutesSettings):
     """This deployment's pseudonym in Via (RFC 9110 7.6.3). Two gateways in a chain need different names: a request
     that already carries this name is refused as a loop."""
     auth_url: str
+    """The auth service's address: http://host:port, https://host:port or unix:/path."""
     auth_ca_file: str = ""
     auth_client_cert_file: str = ""
     auth_client_key_file: str = ""
     """TLS files for an https:// AUTH_URL, like ca_file, client_cert_file and client_key_file of an upstream."""
     redis_url: SecretStr
     peer_secret: StrongSecret
+    """Authenticates the gateway at the auth service, which has the same secret."""
     token_issuer: str = DEFAULT_ISSUER
+    """The claim `iss` that an access token must have. The auth service must have the same value."""
     access_audience: str = DEFAULT_ACCESS_AUDIENCE
+    """The claim `aud` that an access token must have. The auth service must have the same value."""
     access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
     """Tolerated clock skew in seconds, for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
@@ -118,6 +124,7 @@ class GatewaySettings(RoutesSettings):
     hsts_max_age: Annotated[int, Field(ge=0, le=94_608_000)] = 31_536_000
     """`max-age` of Strict-Transport-Security in seconds; 0 omits the header."""
     hsts_include_subdomains: bool = False
+    """Whether Strict-Transport-Security contains `includeSubDomains`."""
     gateway_internal_bind: str = ""
     """Where the internal endpoints listen; see ServingSettings."""
     gateway_forward_auth: Exposure = "internal"
@@ -158,10 +165,13 @@ class ServingSettings(Settings):
     """Settings of the gateway's gunicorn processes."""
 
     gateway_port: Annotated[int, Field(ge=1, le=65_535)] = 8000
+    """Port on loopback, if GATEWAY_BIND is empty."""
     gateway_bind: str = ""
+    """The public listen address: host:port or unix:/path."""
     gateway_internal_bind: str = ""
     """Where the internal endpoints (metrics, forward-auth) listen: host:port or unix:/path; empty turns them off."""
     gateway_workers: Annotated[int, Field(ge=1, le=256)] = 2
+    """Number of worker processes."""
     gateway_keepalive: Annotated[int, Field(ge=1, le=3_600)] = 75
     """Seconds after which an idle client connection is closed."""
 

@@ -50,4 +50,6 @@ class ServingSettings(Settings):
     """The settings of gunicorn."""
 
     resource_bind: str = "127.0.0.1:8002"
+    """The listen address: host:port or unix:/path."""
     resource_workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Number of processes."""

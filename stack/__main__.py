@@ -102,14 +102,14 @@ async def _run(console: Console) -> int:
         await supervisor.run_until_ended(_start_all(make_plan(settings), supervisor, console))
         return await supervisor.wait_for_end()
     except StopRequested as request:
-        console.say(f"{request}: stopping")
+        console.write_message(f"{request}: stopping")
         return 0
     except (ProcessDied, NotReadyInTime) as problem:
-        console.say(f"{problem}: stopping the rest")
+        console.write_message(f"{problem}: stopping the rest")
         return 1
     finally:
         await supervisor.stop()
-        console.say("stopped")
+        console.write_message("stopped")
 
 
 def _read_settings() -> Settings:
@@ -172,9 +172,9 @@ async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> No
         # The gateway last: without the auth service's keys it would log that it is not ready.
         for name in ("auth", "resource", "gateway"):
             await wait_for_readiness(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_TIMEOUT)
-    console.say(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
+    console.write_message(f"Sallyport is ready on {settings.gateway.url}; Ctrl-C stops it")
     if isinstance(settings.gateway, Port):
-        console.say("a tour to paste into another terminal:")
+        console.write_message("a tour to paste into another terminal:")
         console.write(make_tour(settings.gateway.url, settings.grace).encode())
 
 

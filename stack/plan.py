@@ -9,6 +9,7 @@ from urllib.parse import quote
 from stack.settings import IDENTITY_SECRET, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the project, in which every process runs."""
 
 RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),

@@ -11,6 +11,7 @@ from stack.address import Address, Port, UnixSocket, parse_bind, parse_local_url
 MAX_SOCKET_PATH = 100
 """Bytes. The path of a Unix socket has at most 107 bytes on Linux and 103 on macOS."""
 LONGEST_SOCKET_NAME = "gateway-internal.sock"
+"""Of the sockets in `run_dir`, the one with the longest name."""
 
 
 class StartError(Exception):
@@ -31,6 +32,7 @@ class Secret:
 
 
 IDENTITY_SECRET = Secret("IDENTITY_SECRET", "notes.secret", "random")
+"""Shared by the gateway and the resource service (the notes)."""
 SECRETS = (
     Secret("SIGNING_KEY", "signing.pem", "rsa"),
     Secret("REFRESH_SECRET", "refresh.secret", "random"),

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import idna
 
 MAX_EMAIL_KEY = 320
-"""Characters of an `email_key`."""
+"""Characters of an `email_key`: 64 of the local part, `@`, and 255 of the domain (RFC 5321 4.5.3.1)."""
 
 _ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9A-Z]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*", re.IGNORECASE | re.ASCII)

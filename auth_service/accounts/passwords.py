@@ -34,6 +34,7 @@ _MAX_SIMILARITY = 0.7
 _COMMON_PASSWORDS = Path(__file__).with_name("common_passwords.txt")
 
 _ARGON2ID = re.compile(r"\$argon2id\$v=19\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]{11,}\$[A-Za-z0-9+/]{22,}")
+"""A hash as it is stored: parameters, salt and hash (the PHC string format)."""
 
 Result = TypeVar("Result")
 

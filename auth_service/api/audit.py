@@ -10,7 +10,9 @@ from auth_service.api.view import ApiView
 from auth_service.services import services
 
 PAGE_SIZE = 20
+"""Records on a page without `?page_size=`."""
 MAX_PAGE_SIZE = 100
+"""Records on a page at most."""
 
 audit_endpoints = Blueprint("audit", __name__, url_prefix="/audit")
 

@@ -73,3 +73,4 @@ ERRORS: Mapping[type[Exception], Callable[..., ApiError]] = {
     RefreshConflict: _store_unavailable,
     StoreUnavailable: _store_unavailable,
 }
+"""The function that returns the error response for an exception. Flask chooses the most specific class."""

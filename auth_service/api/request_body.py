@@ -21,11 +21,13 @@ from chassis.json_body import JSON, MalformedJson, parse_json
 MAX_BODY = 64 * 1024
 """Bytes. A longer body is answered 413."""
 _MAX_FORM_FIELDS = 100
+"""Fields or parts of a form. A form with more is answered 400."""
 
 _FORM = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _REPEATED_KEY = "This key appears twice."
 MEDIA_TYPES = ("application/json", _FORM, _MULTIPART)
+"""The media types that read_body reads."""
 
 Body = TypeVar("Body", bound=RequestBody)
 

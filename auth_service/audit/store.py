@@ -11,7 +11,10 @@ from auth_service.events.account_events import Event
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A stored record, as the owner of the account reads it. `at` is in seconds since the epoch."""
+    """A stored record, as the owner of the account reads it.
+
+    `event` is a RecordName, `session` the `sid` of a session, and `at` is in seconds since the epoch.
+    """
 
     id: int
     at: float

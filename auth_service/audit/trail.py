@@ -48,7 +48,10 @@ _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """An audit record. `at` is in seconds since the epoch. `detail` has no secret and no unknown account name."""
+    """An audit record. `at` is in seconds since the epoch, and `session` is the `sid` of a session.
+
+    `detail` contains no secret, and no name that was entered for an unknown account.
+    """
 
     name: RecordName
     at: float

@@ -19,6 +19,7 @@ class Client:
 
 
 UNKNOWN_CLIENT = Client("", "")
+"""The client of events that no client caused, such as those of an operator's command."""
 
 
 def client_of_request() -> Client:
@@ -32,5 +33,5 @@ def client_of_request() -> Client:
 
 
 def set_client_of_request(client: Client) -> None:
-    """Set the client of the current request, which the gateway sends on behalf of `client`."""
+    """Make `client` the client of the current request, because the gateway sends the request for that client."""
     g.client = client

@@ -15,6 +15,7 @@ from auth_service.events.account_events import EndReason, SessionEnded, TokensRe
 from auth_service.redis_client import Command, RedisClient, RedisUnavailable
 
 ENDED = "ended"
+"""The entry of a session that has ended."""
 
 # Sessions that ended for these reasons get no entry. SQL then refuses their tokens because there is no active
 # account; an entry would refuse them as blacklisted.

@@ -18,6 +18,7 @@ FIND_BY_EMAIL = text(f"""
     FROM users WHERE email_folded IN (:email_key, :legacy_key)
     ORDER BY email_folded = :legacy_key DESC LIMIT 1
 """).columns(id=Uuid(), is_active=Boolean())  # noqa: S608 - built from constants only
+"""Find the user of a mailbox. If two accounts have it, the one with this `legacy_key` comes first."""
 
 LOG_IN = text("""
     UPDATE users SET last_login_at = :now, password_hash = :password_hash

@@ -34,6 +34,7 @@ Returns the seconds to wait. If they are 0, the positions in KEYS of the counter
 """
 
 _NO_WAIVER = ""
+"""Stands in KEYS for a missing waiver. No Redis key of this service is empty, so it never has a count."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _FILE_ID = "file id"
+"""The key in a pooled connection's `info`."""
 
 
 def reconnect_if_replaced(engine: Engine) -> None:

@@ -132,6 +132,7 @@ def _version(connection: Any, migrations: MigrationSettings) -> str:
 
 
 _REVISION = re.compile(r'^(down_)?revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)
+"""A line of a migration file: `revision = "0002"`, or `down_revision = "0001"` for the version before."""
 
 
 def _revisions(migrations: Path) -> tuple[set[str], str]:

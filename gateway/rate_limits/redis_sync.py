@@ -59,7 +59,9 @@ class SharedCounters:
         self._on_local = on_local
         self._by_limit: dict[str, LimitCounters] = {}
         self._pending: dict[WindowCounter, None] = {}
+        """The counters to send with the next batches, the oldest first: a dict, because a set has no order."""
         self._waiting: dict[WindowCounter, None] = {}
+        """The counters with requests that wait for Redis. They are sent before the others."""
         self._has_waiting = asyncio.Event()
         self.is_local = False
         """Whether this worker counts locally, because Redis is unavailable."""

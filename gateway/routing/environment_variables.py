@@ -7,6 +7,7 @@ from typing import Any
 from gateway.routing.errors import ReportProblem, ValuePath
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
+"""`${NAME}`; the group is the name."""
 
 
 def substitute(value: Any, environ: Mapping[str, str], report: ReportProblem, path: ValuePath = ()) -> Any:

@@ -41,6 +41,7 @@ _KEYS = sorted(
         for key in entry.model_fields
     }
 )
+"""Every key of the file, from which the one that a misspelled key resembles is suggested."""
 
 
 def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False) -> RouteTable:

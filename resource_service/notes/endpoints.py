@@ -37,6 +37,7 @@ from resource_service.notes.store import (
 )
 
 STAFF = "staff"
+"""The role whose users may read the notes of every owner."""
 
 note_endpoints = Blueprint("notes", __name__, url_prefix="/api/notes")
 

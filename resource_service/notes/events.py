@@ -30,6 +30,7 @@ from resource_service.notes.api_models import DeletedNote, NoteResponse
 from resource_service.notes.changes import DELETED, Change, changes_after, newest_number
 
 POLL_SECONDS = 1.0
+"""Seconds between two reads of the database by one stream."""
 HEARTBEAT_POLLS = 15
 """Polls after which the stream sends a comment, so that no proxy closes an idle connection."""
 RECONNECT_MS = 2_000

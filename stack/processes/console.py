@@ -22,18 +22,18 @@ class Console:
     def __init__(self, output: BinaryIO | None = None) -> None:
         self._output: BinaryIO | None = output or sys.stdout.buffer
 
-    def say(self, text: str) -> None:
+    def write_message(self, text: str) -> None:
         """Write a message of the stack."""
-        self.line(STACK, text.encode())
+        self.write_line(STACK, text.encode())
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Write the message `what` with the duration of the block when the block ends without an error."""
         started = time.monotonic()
         yield
-        self.say(f"{what} ({time.monotonic() - started:.1f} s)")
+        self.write_message(f"{what} ({time.monotonic() - started:.1f} s)")
 
-    def line(self, name: str, text: bytes) -> None:
+    def write_line(self, name: str, text: bytes) -> None:
         """Write one line of output, prefixed with `name`."""
         self.write(f"{name:{NAME_WIDTH}} | ".encode() + text + b"\n")
 
@@ -55,7 +55,7 @@ class Console:
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, file)
         try:
             async for line in _lines(stream):
-                self.line(name, line)
+                self.write_line(name, line)
         finally:
             transport.close()
 

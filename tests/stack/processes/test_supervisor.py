@@ -170,5 +170,5 @@ def test_a_console_without_a_reader_stops_writing() -> None:
     os.close(reading_end)
     with open(writing_end, "wb", buffering=0) as closed:
         console = Console(closed)
-        console.say("one")
-        console.say("two")
+        console.write_message("one")
+        console.write_message("two")

@@ -20,7 +20,9 @@ branch_labels = None
 depends_on = None
 
 MAX_FOLDED_EMAIL = 320
+"""Characters of the column `email_folded`. A migration does not change when a constant of the service changes."""
 STREAMED = {"yield_per": 1_000}
+"""Rows are fetched in parts, so that memory does not grow with the number of users."""
 
 users = sa.table(
     "users",
