@@ -4,8 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from stack.plan import ROOT
 from tests.load.measuring.docs_page import replace_part
 from tests.load.measuring.processes import NotServing, Processes, wait_for
 from tests.load.measuring.tokens import Signer
+from tests.load.measuring.traffic import write_requests
 from tests.load.measuring.wrk import Run, Server, Turn, take_turn
 from tests.ports import free_port
 from tests.system.support.running_stack import descendants, is_running
@@ -45,6 +48,52 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield Server("upstream", f"http://127.0.0.1:{port}", process)
 
 
+class Recorder(ThreadingHTTPServer):
+    """A server that stores the path, X-Field and body of each request."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), RecordingHandler)
+        self.received: list[tuple[str, str | None, bytes]] = []
+
+    @property
+    def server(self) -> Server:
+        """Return it as a server to measure."""
+        return Server("recorder", f"http://127.0.0.1:{self.server_port}", None)
+
+
+class RecordingHandler(BaseHTTPRequestHandler):
+    """Answers each request with an empty body."""
+
+    protocol_version = "HTTP/1.1"
+    server: Recorder
+
+    def do_GET(self) -> None:
+        """Store the request."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.received.append((self.path, self.headers.get("X-Field"), body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        """Store the request."""
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Write no log."""
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    """A server that stores what it receives."""
+    with Recorder() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
 def turn(server: Server, *arguments: str, seconds: int = 1) -> Run:
     """Run a turn with four connections."""
     return take_turn(server, Turn("/", 4, seconds, arguments))
@@ -58,6 +107,24 @@ def test_right_responses_are_counted_with_their_cost(server: Server, tmp_path: P
     assert 0 < run.cpu < 1_000_000 / run.rate * 1.1
     assert run.memory > 2**20
     assert 0 < run.p50 <= run.p99
+    assert 0 < run.client_cpu < 1_000_000 / run.rate * 1.1
+
+
+@needs_wrk
+def test_each_response_may_have_one_of_several_bodies(server: Server, tmp_path: Path) -> None:
+    bodies = (f"body={tmp_path / name}" for name in ("other.json", "note.json"))
+    assert turn(server, *bodies, "status=200", "count=100", seconds=30).wrong == 0
+
+
+@needs_wrk
+def test_the_requests_of_a_file_are_sent_as_they_are_and_then_again(recorder: Recorder, tmp_path: Path) -> None:
+    first = b"GET /first?a=1 HTTP/1.1\r\nHost: a\r\nX-Field: one\r\n\r\n"
+    second = b"POST /second HTTP/1.1\r\nHost: b\r\nContent-Length: 3\r\n\r\nabc"
+    write_requests(tmp_path / "requests", [first, second])
+    run = turn(recorder.server, f"requests={tmp_path / 'requests'}", "status=200", "count=40", seconds=30)
+    assert run.wrong == 0
+    assert set(recorder.received) == {("/first?a=1", "one", b""), ("/second", None, b"abc")}
+    assert len(recorder.received) >= 40
 
 
 @needs_wrk

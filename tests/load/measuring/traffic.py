@@ -18,7 +18,7 @@ DISTINCT = 50_000
 Sallyport's caches hold 4,096 entries, so a request that follows 49,999 others is new to it.
 """
 CLIENTS = 100
-"""Users with a token each. Together with the header sets they make 900 different repeated requests."""
+"""Users with a token each. With the three header sets they make 300 different requests for one path."""
 SMALL_POST = 200
 """Bytes of a small request body."""
 SEPARATOR = b"\0"
@@ -138,7 +138,7 @@ Shares = tuple[tuple[int, Kind], ...]
 
 
 def make_requests(shares: Shares, clients: Sequence[Client]) -> Iterator[bytes]:
-    """Return DISTINCT requests in random order, or each user's request with each header set if none is to be new."""
+    """Return DISTINCT requests in random order; if none is to be new, each user's requests with each header set."""
     deck = [kind for percent, kind in shares for _ in range(DISTINCT * percent // 100)]
     if not any(kind.is_new for kind in deck):
         deck = deck[: len(_HEADER_SETS) * len(clients)]

@@ -5,9 +5,11 @@ import shutil
 from tests.load.measuring.processes import Process, Processes
 from tests.load.peers.setup import PeerSetup
 
+# Settings follow the configuration manual of HAProxy 2.6. Logs are off by default; connections on both sides are kept
+# alive by default, and idle ones to the server are not limited in number (pool-max-conn -1).
 _CONF = """
 global
-    nbthread 1
+    nbthread 1                      # one worker, as the other servers have
     maxconn 8000
 defaults
     mode http
@@ -15,7 +17,7 @@ defaults
     timeout client 30s
     timeout server 30s
     timeout http-keep-alive 75s
-    http-reuse always
+    http-reuse always               # any idle connection serves any client: the manual advises it for trusted servers
 frontend clients
     bind 127.0.0.1:{port} backlog 4096
     http-request set-var(txn.token) http_auth_bearer
