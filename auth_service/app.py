@@ -86,6 +86,7 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 
 
 def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
+    """Create the services of `app` and connect them."""
     dispatcher = Dispatcher()
     users, sessions, audit = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
     redis = RedisClient(settings.redis_url.get_secret_value())

@@ -34,9 +34,9 @@ def parse_json(body: bytes) -> JSON:
     try:
         value: JSON = json.loads(
             body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_int=_integer,
+            object_pairs_hook=_unique_members,
+            parse_constant=_refuse_constant,
+            parse_int=_bounded_integer,
         )
     except UnicodeDecodeError as error:
         raise MalformedJson(f"the body is not UTF-8 at byte {error.start}") from error
@@ -44,11 +44,11 @@ def parse_json(body: bytes) -> JSON:
         raise MalformedJson(f"nested deeper than {MAX_DEPTH} levels") from error
     except json.JSONDecodeError as error:
         raise MalformedJson(str(error)) from error
-    _check(value)
+    _check_values(value)
     return value
 
 
-def _check(value: JSON) -> None:
+def _check_values(value: JSON) -> None:
     if not isinstance(value, dict):
         _check_member(None, value, MAX_DEPTH)
         return
@@ -85,7 +85,7 @@ def _check_text(text: str, field: str | None) -> None:
         raise MalformedJson("Lone surrogates are not allowed.", field) from error
 
 
-def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+def _unique_members(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
@@ -97,11 +97,11 @@ def _unique(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
     raise AssertionError("unreachable: there are fewer members than pairs, so a key appears twice")
 
 
-def _no_constant(name: str) -> JSON:
+def _refuse_constant(name: str) -> JSON:
     raise MalformedJson(f"{name} is not a JSON value")
 
 
-def _integer(digits: str) -> int:
+def _bounded_integer(digits: str) -> int:
     # Checked first, because int() raises a plain ValueError for more than 4,300 digits.
     if len(digits) > _MAX_DIGITS:
         raise MalformedJson(f"a number has over {_MAX_DIGITS} digits")

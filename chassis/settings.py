@@ -51,7 +51,7 @@ def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
     problems: dict[str, str] = {}
     for name, info in model.model_fields.items():
         try:
-            text = _read(name.upper(), info, environ)
+            text = _read_variable(name.upper(), info, environ)
         except SettingsError as error:
             problems[name.upper()] = str(error)
             continue
@@ -70,7 +70,7 @@ def load(model: type[SomeSettings], environ: Mapping[str, str]) -> SomeSettings:
     return settings
 
 
-def _read(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | None:
+def _read_variable(variable: str, info: FieldInfo, environ: Mapping[str, str]) -> str | None:
     text = environ.get(variable)
     if not _is_secret(info):
         return text

@@ -95,7 +95,7 @@ def _run_command(arguments: argparse.Namespace) -> str:
 async def _run(console: Console) -> int:
     settings = _read_settings()
     lock = _reserve(settings)
-    _prepare(settings, console)
+    _make_secrets(settings, console)
     supervisor = Supervisor(console, lock)
     supervisor.handle_signals()
     try:
@@ -120,6 +120,7 @@ def _read_settings() -> Settings:
 
 
 def _reserve(settings: Settings) -> int:
+    """Reserve what only one system can use, check Redis, and return the lock of DATA_DIR. Raises StartError."""
     lock = lock_data_dir(settings.data_dir)
     prepare_run_dir(settings.run_dir)
     gateway_pid_file(settings).unlink(
@@ -149,7 +150,8 @@ def _with_service_problems(settings: Settings, problems: Sequence[str]) -> Start
     return StartError(*problems, *service_problems(settings, problems))
 
 
-def _prepare(settings: Settings, console: Console) -> None:
+def _make_secrets(settings: Settings, console: Console) -> None:
+    """Create the missing keys and secrets, except in production."""
     if settings.is_production:
         return
     try:

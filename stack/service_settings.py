@@ -17,12 +17,12 @@ def service_problems(settings: Settings, reported: Iterable[str]) -> list[str]:
     excluded = {_setting(problem) for problem in reported}
     if not settings.is_production:
         excluded |= {secret.setting for secret in settings.generated}  # the first start will create them
-    running = [_start(command) for command in settings_checks(settings)]
+    running = [_start_check(command) for command in settings_checks(settings)]
     problems = [problem for process in running for problem in _problems_of(process)]
     return [problem for problem in dict.fromkeys(problems) if _setting(problem) not in excluded]
 
 
-def _start(command: Command) -> subprocess.Popen[str]:
+def _start_check(command: Command) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command.argv,
         env=dict(command.environ),

@@ -92,6 +92,7 @@ def stored_records(events: Iterable[Event]) -> list[AuditRecord]:
 
 
 def _record_of_end(event: SessionEnded) -> AuditRecord:
+    """Return the record of an ended session. A log-out and a replay have their own names, other reasons a detail."""
     match event.reason:
         case EndReason.LOGOUT:
             return _record(event, RecordName.LOGOUT, event.sid)

@@ -106,6 +106,7 @@ class Issuer:
         return sign_claims(claims, header=_REFRESH_HEADER, algorithm=REFRESH_ALGORITHM, key=self._refresh_secret)
 
     def _common_claims(self, session: Session, token_type: str) -> dict[str, Any]:
+        # `sub` is RFC 7519's claim for the subject. `user_id` is simplejwt's, for clients written for djoser.
         subject = str(session.user_id)
         return {
             "token_type": token_type,

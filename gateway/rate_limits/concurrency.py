@@ -135,6 +135,7 @@ class ConcurrencyLimiter:
         return await self._queue(route).acquire(client)
 
     def _queue(self, route: Route) -> ConcurrencyQueue:
+        """Return the queue of a route, found by prefix and methods: no two routes have both. Raises ValueError."""
         if route.concurrency_limit is None:
             raise ValueError(f"{route.prefix} has no concurrency limit")
         key = (route.prefix, route.methods)

@@ -72,6 +72,7 @@ class UpstreamLoader:
         return client_context(None, None, None)  # so that the addresses are checked as well
 
     def _address(self, url: str, path: ValuePath, tls: SSLContext | None) -> Address | None:
+        """Return the address in `url`; report an invalid one and return None. With syntax_only, keep variables."""
         if self._syntax_only and VARIABLE.search(url):
             return Address(authority=url)
         try:

@@ -110,6 +110,7 @@ class Balancer:
         return any(other is not pool and self._outlier_states[other].has_no_failures for other in self._candidates)
 
     def _check_circuit(self, client: str) -> None:
+        """Raise Refused(503) unless the circuit lets a request of this client pass."""
         now = self.now()
         circuit, passes = circuit_breaker.after_request(self._circuit, now, client)
         self._set_circuit(circuit)

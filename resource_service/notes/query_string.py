@@ -11,12 +11,12 @@ from resource_service.notes.api_models import NoteQuery
 def read_note_query(query_string: bytes) -> NoteQuery:
     """Return the parameters in `query_string`. Raises Refused(400), which names the invalid parameters."""
     try:
-        return NoteQuery.model_validate(_texts(query_string))
+        return NoteQuery.model_validate(_parameters(query_string))
     except ValidationError as error:
         raise invalid_model(error) from error
 
 
-def _texts(query_string: bytes) -> dict[str, str]:
+def _parameters(query_string: bytes) -> dict[str, str]:
     # Latin-1 maps every byte to one character and back, so that a value that is not UTF-8 can be detected below.
     # parse_qsl itself would replace its bytes by U+FFFD.
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, encoding="latin-1")

@@ -105,7 +105,7 @@ class Supervisor:
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         for stage in reversed(self._stages):
             left = deadline - asyncio.get_running_loop().time()
-            await _stop(stage, max(left, MIN_STOP_SECONDS))
+            await _stop_stage(stage, max(left, MIN_STOP_SECONDS))
 
     async def _start(self, commands: Iterable[Command]) -> list[Child]:
         stage: list[Child] = []
@@ -132,7 +132,7 @@ class Supervisor:
             )
         finally:
             os.close(writing_end)
-        return Child(command.name, process, asyncio.create_task(_follow(process, output)))
+        return Child(command.name, process, asyncio.create_task(_wait_for_end(process, output)))
 
     def _on_death(self, command: Command, end: asyncio.Task[int]) -> None:
         log = f"; its log is {command.log}" if command.log else ""
@@ -143,7 +143,7 @@ class Supervisor:
             self._end.set_exception(reason)
 
 
-async def _stop(stage: Iterable[Child], seconds: float) -> None:
+async def _stop_stage(stage: Iterable[Child], seconds: float) -> None:
     running = {child.end: child for child in stage if not child.end.done()}
     if not running:
         return
@@ -155,7 +155,8 @@ async def _stop(stage: Iterable[Child], seconds: float) -> None:
     await asyncio.wait(running)
 
 
-async def _follow(process: asyncio.subprocess.Process, output: asyncio.Task[None]) -> int:
+async def _wait_for_end(process: asyncio.subprocess.Process, output: asyncio.Task[None]) -> int:
+    """Wait until the process has ended, kill its group, and return the exit status once its output is written."""
     status = await process.wait()
     _kill_group(process)
     # With a timeout, because a process that left the group may still hold the pipe open.
