@@ -97,7 +97,7 @@ class Gateway:
         self.begin = dispatcher.begin
         self.gateway_paths = dispatcher.gateway_paths
         self.next_request_id = dispatcher.next_request_id
-        self.request_head_cache = dispatcher.request_head_cache
+        self.header_section_cache = dispatcher.header_section_cache
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests

@@ -7,24 +7,30 @@ from gateway.http.header_fields import HeaderList, HeaderTuple
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CachedHead:
-    """The parsed head of a repeated request. Requests that differ only in their credentials share it.
+class HeaderSection:
+    """A parsed header section (RFC 9112 5) that the server has received more than once.
 
-    The values of Authorization and Cookie are empty in `headers`. It is compared and hashed by identity, so that
-    other caches can use it as a key at little cost.
+    Requests share it if their header sections differ only in credentials and Content-Length; in `headers`, the values
+    of those fields are empty. It is compared and hashed by identity, so that other caches can use it as a key at
+    little cost.
     """
 
-    method: str
-    path: bytes
-    query: bytes
     headers: HeaderTuple
-    http_version: str
-    token_index: int | None = None
-    """Index in `headers` of the Authorization field; None if there is no such field."""
-    cookie_index: int | None = None
-    """Index in `headers` of the Cookie field; None if there is no such field."""
     origin: str | None = None
     """The value of the first Origin field; None if there is none."""
+
+
+class KnownFields(NamedTuple):
+    """The header fields of one request whose header section is cached. They include its credentials."""
+
+    section: HeaderSection
+    headers: HeaderList
+    content_length: int | None
+    token: str
+    """The Bearer token; empty if there is none."""
+    refresh_token: str | None
+    cookies: bytes
+    """The value of Cookie; empty if there is no such field."""
 
 
 class Request(NamedTuple):
@@ -42,9 +48,10 @@ class Request(NamedTuple):
     client: str
     scheme: str
     server: tuple[str, int | None] | None
-    cached_head: CachedHead | None = None
+    known_fields: KnownFields | None = None
+    """The header fields if their section is cached; otherwise only `headers` holds them."""
     token: str = ""
-    """The Bearer token of a request with a cached head; empty if it has none."""
+    """The Bearer token in `known_fields`; empty if there is none."""
 
     def header(self, name: bytes) -> str | None:
         """Return the value of the first field called `name` (in lower case), or None."""

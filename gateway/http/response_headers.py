@@ -58,7 +58,7 @@ _SET_BY_SERVICES_ONLY = frozenset({b"content-length", b"set-cookie"})
 _LOGGED_WHEN_DROPPED = frozenset(name.encode("ascii") for name in _PROXY_COMMANDS)
 
 
-def _client_name(raw: bytes) -> bytes | None:
+def _select_name(raw: bytes) -> bytes | None:
     """Return the name in lower case if the field is sent to the client; None if it is dropped."""
     name = raw.lower()
     if not TOKEN.fullmatch(name):
@@ -71,10 +71,10 @@ def _client_name(raw: bytes) -> bytes | None:
 
 
 class ResponseNameCache(dict[bytes, bytes | None]):
-    """Cache of `_client_name` by the name as the service sent it. It keeps at most MAX_CACHED_NAMES names."""
+    """Cache of `_select_name` by the name as the service sent it. It keeps at most MAX_CACHED_NAMES names."""
 
     def __missing__(self, raw: bytes) -> bytes | None:
-        name = _client_name(raw)
+        name = _select_name(raw)
         if len(self) < MAX_CACHED_NAMES and len(raw) <= MAX_CACHED_NAME_BYTES:
             self[raw] = name
             if raw.lower() in _LOGGED_WHEN_DROPPED:
@@ -85,16 +85,21 @@ class ResponseNameCache(dict[bytes, bytes | None]):
 _client_names: Mapping[bytes, bytes | None] = ResponseNameCache()
 
 
+def client_name(raw: bytes) -> bytes | None:
+    """Return the lower-case name of the field `raw` if it is sent to the client; None if it is dropped."""
+    return _client_names[raw]
+
+
 def may_be_set_on_responses(name: str) -> bool:
     """Return whether a route may set the response field `name`."""
     plain = name.lower()
-    return is_plain(name) and _client_name(plain.encode()) is not None and plain.encode() not in _SET_BY_SERVICES_ONLY
+    return is_plain(name) and _select_name(plain.encode()) is not None and plain.encode() not in _SET_BY_SERVICES_ONLY
 
 
 def may_be_exposed(name: str) -> bool:
     """Return whether a route may allow pages of other origins to read the response field `name` (CORS)."""
     # Fetch, 2.2.2: Set-Cookie is never readable; 3.2.5: `*` stands for every field.
-    return _client_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
+    return _select_name(name.encode()) is not None and name.lower() not in ("set-cookie", "*")
 
 
 SESSION_COOKIE = "__Host-session"

@@ -6,15 +6,13 @@ holds no query and, apart from a refused Origin, no header field; therefore it h
 
 import asyncio
 import json
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chassis.clock import Clock
 from chassis.logs import write_out
-from gateway.bounded_cache import BoundedCache
 from gateway.http.origin import printable
-from gateway.http.request import CachedHead, Request
+from gateway.http.request import Request
 
 FLUSH_SECONDS = 0.25
 """Longest time for which a line waits to be written."""
@@ -26,9 +24,6 @@ of this size.
 A full chunk is written at once. If all lines of FLUSH_SECONDS are written together, other requests are delayed: the
 p99 of a request with a valid token is 2.5 ms instead of 1.4 ms.
 """
-
-MAX_CACHED_HEADS = 4_096
-"""Number of request heads whose JSON members are cached: as many as the server caches."""
 
 Write = Callable[[str], object]
 """Writes a chunk of complete lines."""
@@ -49,7 +44,6 @@ class AccessLog:
         self._free_bytes = CHUNK_BYTES
         self._second = 0
         self._timestamp = ""
-        self._members_by_head: BoundedCache[CachedHead, str] = BoundedCache(MAX_CACHED_HEADS)
 
     def add(self, request: Request, status: int, seconds: float, code: str = "", reason: str = "") -> None:
         """Add the line of a request that took `seconds`. `status` is 0 if the response was cut off.
@@ -61,19 +55,13 @@ class AccessLog:
             if self._skipped < self._every:
                 return
             self._skipped = 0
-        head = request.cached_head
-        request_members = self._members_by_head.get(head) if head is not None else None
-        if request_members is None:
-            request_members = f'"method": "{request.method}", "path": {_quoted(request.path)}'
-            if head is not None:
-                self._members_by_head[head] = request_members
         error_members = f', "code": "{code}"' if code else ""
         if reason:
             origin = printable(request.header(b"origin") or "")
             error_members += f', "origin": {json.dumps(origin)}, "reason": {json.dumps(reason)}'
         line = (  # ASCII, so its length is its size in bytes
             f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
-            f'"request_id": "{request.request_id}", {request_members}, '
+            f'"request_id": "{request.request_id}", "method": "{request.method}", "path": {_quoted(request.path)}, '
             f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{request.client}"{error_members}}}\n'
         )
         if len(line) > self._free_bytes:
@@ -108,10 +96,10 @@ def _to_standard_output(chunk: str) -> None:
     write_out(chunk.encode())
 
 
-_PLAIN = re.compile(rb"[!#-\[\]-~]*")
-"""Paths of characters that JSON does not escape, so that most paths need no JSON encoder."""
+_PLAIN = bytes(code for code in range(0x21, 0x7F) if code not in b'"\\')
+"""Characters of most paths, which JSON does not escape, so that these paths need no JSON encoder."""
 
 
 def _quoted(path: bytes) -> str:
     text = path.decode("latin-1")
-    return f'"{text}"' if _PLAIN.fullmatch(path) else json.dumps(text)
+    return json.dumps(text) if path.translate(None, _PLAIN) else f'"{text}"'

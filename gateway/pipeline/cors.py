@@ -43,8 +43,8 @@ class Cors:
 
     def allowed_origin(self, request: Request) -> bytes | None:
         """Return the Origin of `request` if it is allowed; None if it is not, or if there is none."""
-        head = request.cached_head
-        origin = head.origin if head is not None else _origin_field(request)
+        known = request.known_fields
+        origin = known.section.origin if known is not None else _origin_field(request)
         if origin is None:
             return None
         return self._results[origin] if origin in self._results else self._check(origin, request)

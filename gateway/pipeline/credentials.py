@@ -12,6 +12,7 @@ from contract.credentials import (
     split_cookies,
 )
 from contract.problems import Refused
+from gateway.http.request import KnownFields
 from gateway.http.request_headers import RequestFields
 
 _HANDLE = re.compile(rb"[A-Za-z0-9_-]{43}")
@@ -32,7 +33,7 @@ class Credentials:
 
 
 NO_OTHER_CREDENTIALS = Credentials()
-"""The credentials of a request whose match is cached: none, besides the Bearer token in `Request.token`."""
+"""The credentials of a request with a cached header section that has none, or only the token in `Request.token`."""
 
 
 def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:
@@ -41,6 +42,15 @@ def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[s
         return Credentials(fields.authorization, fields.refresh_token, tickets=tickets)
     handles, others = split_cookies(fields.cookies, cookie_name)
     return Credentials(fields.authorization, fields.refresh_token, tuple(handles), tuple(others), tickets)
+
+
+def known_credentials(known: KnownFields, cookie_name: bytes) -> Credentials:
+    """Return the credentials in the header fields `known`. `cookie_name` is the name of the session cookie."""
+    if not known.cookies and known.refresh_token is None:
+        return NO_OTHER_CREDENTIALS
+    authorization = b"Bearer " + known.token.encode("ascii") if known.token else None
+    handles, others = split_cookies((known.cookies,), cookie_name)
+    return Credentials(authorization, known.refresh_token, tuple(handles), tuple(others))
 
 
 def bearer_token(authorization: bytes | None) -> str:

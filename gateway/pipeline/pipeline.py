@@ -12,7 +12,7 @@ from chassis.clock import Clock
 from contract.problems import Refused
 from gateway.bounded_cache import BoundedCache
 from gateway.http.header_fields import HeaderTuple
-from gateway.http.request import CachedHead, Request
+from gateway.http.request import HeaderSection, KnownFields, Request
 from gateway.http.request_headers import RequestFields, forward_opt_in, read_request_fields
 from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from gateway.http.via import Via
@@ -21,10 +21,10 @@ from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.authenticator import Authenticator
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.authorize import authorize
-from gateway.pipeline.credentials import NO_OTHER_CREDENTIALS, Credentials, read_credentials
+from gateway.pipeline.credentials import Credentials, known_credentials, read_credentials
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
-from gateway.pipeline.request_head import HeadTemplate, head_template
+from gateway.pipeline.request_head import HeadTemplate, framing_line, head_template, request_line
 from gateway.pipeline.request_target import check_target
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.routing.routes import METHODS, Route, RouteTable
@@ -32,24 +32,35 @@ from gateway.suspendable import Suspendable
 from gateway.tokens.principal import Principal
 from gateway.tokens.refresh import FreshTokens
 
-MAX_MATCHED = 4_096
-"""Maximum number of cached matched requests; the request head cache has the same size."""
+MAX_KNOWN = 4_096
+"""Maximum number of cached matches; the header section cache has the same size."""
 
 
 @dataclass(frozen=True, slots=True)
-class MatchedRequest:
-    """A request's route and upstream head, before its client is authenticated.
+class KnownMatch:
+    """What is known of all requests on one route that have the same header section.
 
-    It has no credentials, and no field for credentials, so all requests with the same cached head share it.
+    It has no credentials, and no field for credentials.
     """
+
+    template: HeadTemplate
+    authenticator: Authenticator | None
+    """The authenticator for the kind of credentials in the requests; None on a public route."""
+
+
+class MatchedRequest(NamedTuple):
+    """A request's route and the parts of its upstream head, before its client is authenticated."""
 
     route: Route
     authenticator: Authenticator | None
-    """The authenticator for the kind of credentials in the request; None on a public route."""
+    """None on a public route."""
+    credentials: Credentials
     template: HeadTemplate
+    request_line: bytes
+    framing_line: bytes
     has_body: bool
-    chunked: bool
-    is_websocket: bool
+    chunked: bool = False
+    is_websocket: bool = False
     """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
 
 
@@ -60,15 +71,11 @@ class AdmittedRequest(NamedTuple):
     """
 
     route: Route
-    template: HeadTemplate
+    matched: MatchedRequest
     forwarding_lines: bytes
     """X-Request-Id, X-Forwarded-* and Forwarded."""
     identity_lines: bytes
     """The identity headers or, for the auth service, credentials; empty if the upstream gets neither."""
-    has_body: bool
-    chunked: bool
-    is_websocket: bool
-    """Whether it is the handshake of a WebSocket on a route that accepts WebSockets."""
     principal: Principal | None = None
     """The authenticated client. None on a public route, unless the gateway chose its token for the auth service."""
     response_headers: HeaderTuple = ()
@@ -76,7 +83,10 @@ class AdmittedRequest(NamedTuple):
 
     def head(self, host_line: bytes) -> bytes:
         """Return the head to send to the upstream; `host_line` is the Host line of its address."""
-        return self.template.fill(host_line, self.forwarding_lines, self.identity_lines)
+        matched = self.matched
+        return matched.template.fill(
+            matched.request_line, host_line, self.forwarding_lines, self.identity_lines, matched.framing_line
+        )
 
     @property
     def fresh(self) -> FreshTokens | None:
@@ -110,7 +120,7 @@ class Pipeline:
         self._clock = clock
         self._count_withheld = count_withheld
         self._request_limits = request_limits
-        self._matched: BoundedCache[CachedHead, MatchedRequest] = BoundedCache(MAX_MATCHED)
+        self._known: BoundedCache[tuple[HeaderSection, Route], KnownMatch] = BoundedCache(MAX_KNOWN)
 
     def admit(self, request: Request, *, is_forwarded: bool = True) -> Suspendable[AdmittedRequest]:
         """Admit `request`, and return what is forwarded of it. Raises Refused.
@@ -118,12 +128,11 @@ class Pipeline:
         `is_forwarded` is False for forward-auth: the proxy forwards the request, so the gateway redeems no ticket and
         chooses no credentials for the auth service.
         """
-        head = request.cached_head
-        matched = self._matched.get(head) if head is not None else None
-        credentials = NO_OTHER_CREDENTIALS
+        known = request.known_fields
+        matched = self._match_known(request, known) if known is not None else None
         if matched is None:
-            matched, credentials = self._match(request, with_tickets=is_forwarded)
-        route, authenticator = matched.route, matched.authenticator
+            matched = self._match(request, with_tickets=is_forwarded)
+        route, authenticator, credentials = matched.route, matched.authenticator, matched.credentials
         if route.limits:  # before a token is verified, so that a flood of invalid tokens is stopped here
             yield from self._rate_limiter.admit_address(route.limits, request.client)
         identity_lines = b""
@@ -146,12 +155,8 @@ class Pipeline:
             if principal is not None and principal.fresh is not None:
                 principal.fresh.add_to(refused)
             raise
-        template = matched.template
-        forwarding = template.forwarding_lines(request.client, request.scheme, request.request_id)
-        has_body, chunked, is_websocket = matched.has_body, matched.chunked, matched.is_websocket
-        return AdmittedRequest(
-            route, template, forwarding, identity_lines, has_body, chunked, is_websocket, principal, response_headers
-        )
+        forwarding = matched.template.forwarding_lines(request.client, request.scheme, request.request_id)
+        return AdmittedRequest(route, matched, forwarding, identity_lines, principal, response_headers)
 
     def _limit_identity(
         self, request: Request, route: Route, principal: Principal | None
@@ -185,30 +190,59 @@ class Pipeline:
         """Return the routes of the request's path by method; empty if there is none."""
         return self._routes_at(request.path) or {}
 
-    def _match(self, request: Request, *, with_tickets: bool) -> tuple[MatchedRequest, Credentials]:
-        """Match `request`, and return the result and the request's credentials. Raises Refused.
+    def _match_known(self, request: Request, fields: KnownFields) -> MatchedRequest | None:
+        """Match `request` by what is known of its header section; None if nothing is. Raises Refused."""
+        query = request.query
+        if b"ticket=" in query:  # it may have a ticket, which is not forwarded
+            return None
+        check_target(request.path, query, self._request_limits)
+        route = self._route(request, fields.content_length)
+        known = self._known.get((fields.section, route))
+        if known is None:
+            return None
+        credentials = known_credentials(fields, self._cookie_name)
+        authenticator = known.authenticator
+        if (
+            fields.cookies and authenticator is not None
+        ):  # the kind of credentials depends on the names of the cookies
+            authenticator = self._authentication.choose(request, credentials)
+        return MatchedRequest(
+            route,
+            authenticator,
+            credentials,
+            known.template,
+            request_line(request.method, route.forwarded_path(request.path), query),
+            framing_line(fields.content_length),
+            bool(fields.content_length),
+        )
 
-        The result is cached if the head of `request` is, and if no credentials but a Bearer token are in it.
-        """
+    def _match(self, request: Request, *, with_tickets: bool) -> MatchedRequest:
+        """Match `request`. Raises Refused."""
         route, fields = self._read(request)
         query, tickets = split_tickets(request, route) if with_tickets else (request.query, ())
         credentials = read_credentials(fields, self._cookie_name, tickets)
         authenticator = None if route.public else self._authentication.choose(request, credentials)
         template = head_template(
             method=request.method,
-            path=route.forwarded_path(request.path),
-            query=query,
             fields=fields,
             overrides=route.request_overrides,
             via=self._via.line(request.http_version, fields.via),
             host=route.upstream.host,
         )
-        is_websocket = route.websocket and is_websocket_upgrade(request)
-        matched = MatchedRequest(route, authenticator, template, fields.has_body, fields.chunked, is_websocket)
-        head = request.cached_head
-        if head is not None and not (fields.cookies or fields.refresh_token or tickets):
-            self._matched[head] = matched
-        return matched, credentials
+        matched = MatchedRequest(
+            route,
+            authenticator,
+            credentials,
+            template,
+            request_line(request.method, route.forwarded_path(request.path), query),
+            framing_line(fields.content_length, chunked=fields.chunked),
+            fields.has_body,
+            fields.chunked,
+            route.websocket and is_websocket_upgrade(request),
+        )
+        if request.known_fields is not None and not (tickets or matched.is_websocket):
+            self._known[request.known_fields.section, route] = KnownMatch(template, authenticator)
+        return matched
 
     def _read(self, request: Request) -> tuple[Route, RequestFields]:
         """Check target and header fields, and return the route and the fields. Raises Refused."""
@@ -216,19 +250,19 @@ class Pipeline:
         fields = read_request_fields(request.headers, request.http_version, self._request_limits)
         if fields.via is not None:
             self._via.check(fields.via)
-        route = self._route(request, fields)
+        route = self._route(request, fields.content_length)
         if fields.opt_in_lines:
             self._count_withheld(forward_opt_in(fields, route.forward_headers))
         return route, fields
 
-    def _route(self, request: Request, fields: RequestFields) -> Route:
+    def _route(self, request: Request, content_length: int | None) -> Route:
         by_method = self._routes_at(request.path)
         if by_method is None:
             raise Refused("not_found")
         route = by_method.get(request.method)
         if route is None:
             raise Refused("method_not_allowed", headers={"Allow": _allow(by_method)})  # RFC 9110 15.5.6
-        if fields.content_length is not None and fields.content_length > route.max_body:
+        if content_length is not None and content_length > route.max_body:
             raise body_too_large(route)
         return route
 

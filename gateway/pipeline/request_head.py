@@ -18,9 +18,8 @@ from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
 @dataclass(frozen=True, slots=True)
 class HeadTemplate:
-    """The part of an upstream request's head that all requests with one cached head share. It has no credentials."""
+    """The part of an upstream request's head that requests with one header section share. It has no credentials."""
 
-    request_line: bytes
     host_line: bytes | None
     """The Host line; None if the upstream gets the authority of its own address."""
     copied: bytes
@@ -29,27 +28,27 @@ class HeadTemplate:
     """The value of Host in the client's request."""
     via: bytes
     """The Via line."""
-    framing: bytes
-    """The line that frames the body, traceparent and Max-Forwards, and the empty line that ends the head."""
+    end: bytes
+    """traceparent, Max-Forwards, and the empty line that ends the head."""
 
     def forwarding_lines(self, client: str, scheme: str, request_id: str) -> bytes:
         """Return X-Request-Id, X-Forwarded-* and Forwarded, as complete lines."""
         return f"X-Request-Id: {request_id}\r\n".encode() + _forwarding_lines(self.host, client, scheme)
 
-    def fill(self, host_line: bytes, forwarding: bytes, identity: bytes) -> bytes:
+    def fill(
+        self, request_line: bytes, host_line: bytes, forwarding: bytes, identity: bytes, framing: bytes
+    ) -> bytes:
         """Return the whole head of one request. `host_line` is the Host line of the upstream's address.
 
         All arguments are complete lines. `identity` holds the identity headers, or credentials for the auth service.
         """
         host_line = self.host_line or host_line
-        return b"".join((self.request_line, host_line, self.copied, forwarding, self.via, identity, self.framing))
+        return b"".join((request_line, host_line, self.copied, forwarding, self.via, identity, framing, self.end))
 
 
 def head_template(
     *,
     method: str,
-    path: bytes,
-    query: bytes,
     fields: RequestFields,
     via: bytes,
     overrides: HeaderOverrides | None = None,
@@ -63,14 +62,26 @@ def head_template(
     copied = _joined(lines)
     if overrides is not None:
         copied += overrides.lines
-    target = path + b"?" + query if query else path
-    framing = _framing_line(fields)
+    end = b""
     if fields.traceparent is not None:
-        framing += b"traceparent: " + fields.traceparent + b"\r\n"
+        end += b"traceparent: " + fields.traceparent + b"\r\n"
     if fields.max_forwards is not None:
-        framing += b"Max-Forwards: %d\r\n" % _next_max_forwards(method, fields.max_forwards)
-    request_line = method.encode("ascii") + b" " + target + b" HTTP/1.1\r\n"
-    return HeadTemplate(request_line, _host_line(host, fields.host), copied, fields.host, via, framing + b"\r\n")
+        end += b"Max-Forwards: %d\r\n" % _next_max_forwards(method, fields.max_forwards)
+    return HeadTemplate(_host_line(host, fields.host), copied, fields.host, via, end + b"\r\n")
+
+
+def request_line(method: str, path: bytes, query: bytes) -> bytes:
+    """Return the request line to the upstream. `path` and `query` contain visible ASCII characters only."""
+    if query:
+        return b"%b %b?%b HTTP/1.1\r\n" % (method.encode(), path, query)
+    return b"%b %b HTTP/1.1\r\n" % (method.encode(), path)
+
+
+def framing_line(content_length: int | None, *, chunked: bool = False) -> bytes:
+    """Return the line that frames the body; empty if neither a length nor chunks were announced."""
+    if chunked:
+        return b"Transfer-Encoding: chunked\r\n"
+    return b"Content-Length: %d\r\n" % content_length if content_length is not None else b""
 
 
 def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_token_mac: str = "") -> bytes:
@@ -118,11 +129,3 @@ def _forwarding_lines(host: bytes | None, client: str, scheme: str) -> bytes:
         f"Forwarded: {forwarded_value(client, scheme, name)}",
     ]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
-
-
-def _framing_line(fields: RequestFields) -> bytes:
-    if fields.chunked:
-        return b"Transfer-Encoding: chunked\r\n"
-    if fields.content_length is not None:
-        return b"Content-Length: %d\r\n" % fields.content_length
-    return b""

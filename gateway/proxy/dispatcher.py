@@ -27,8 +27,8 @@ from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.local_reply import LocalReply, problem_reply
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
+from gateway.server.header_section_cache import HeaderSectionCache
 from gateway.server.request_cycle import RequestCycle
-from gateway.server.request_head_cache import RequestHeadCache
 from gateway.suspendable import resume, run
 from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, NON_RETRYABLE_MAX_IDLE
 from gateway.upstream_connections.errors import UpstreamFailed
@@ -57,7 +57,7 @@ class Dispatcher:
         *,
         websocket_idle_timeout: float,
     ) -> None:
-        self.request_head_cache = RequestHeadCache()
+        self.header_section_cache = HeaderSectionCache()
         self.gateway_paths = gateway_paths
         self._pipeline = pipeline
         self._upstreams = upstreams
@@ -80,8 +80,10 @@ class Dispatcher:
         """Answer the request of `cycle`: by callbacks if it does not have to wait, otherwise in a task."""
         started = self._clock()
         request = cycle.request
-        head = request.cached_head
-        if (head is None or head.origin is not None) and (origin := self._cors.allowed_origin(request)) is not None:
+        known = request.known_fields
+        if (known is None or known.section.origin is not None) and (
+            origin := self._cors.allowed_origin(request)
+        ) is not None:
             cycle.cors_lines = self._cors_lines(request, origin)
         if self._needs_task(cycle):
             self._start_task(cycle, started, self._respond(cycle, started))
@@ -131,10 +133,11 @@ class Dispatcher:
         Return False, and do nothing, if its route or its body requires a task, or if it has to wait for a slot.
         Raises Refused, and UpstreamFailed if the idle connection is closed.
         """
-        route, has_body = admitted.route, admitted.has_body
-        if (has_body and (cycle.more_body or admitted.chunked)) or route.max_answer is not None:
+        route, matched = admitted.route, admitted.matched
+        has_body = matched.has_body
+        if (has_body and (cycle.more_body or matched.chunked)) or route.max_answer is not None:
             return False
-        if admitted.is_websocket:
+        if matched.is_websocket:
             return False
         pool = self._upstreams.pool_for(route.upstream, cycle.request.client)
         is_retryable = not has_body and cycle.request.method in IDEMPOTENT_METHODS

@@ -49,7 +49,7 @@ class Exchange:
         self._body = RequestBody(admitted, cycle.receive)
         self._first_part = b""
         """The part of the body that is sent together with the head, with its chunk framing."""
-        self._is_retryable = not admitted.has_body and cycle.request.method in IDEMPOTENT_METHODS
+        self._is_retryable = not admitted.matched.has_body and cycle.request.method in IDEMPOTENT_METHODS
         self._sent_at: float | None = None
         """When the request was sent, in seconds of the balancer's clock; None if BufferedExchange has sent it."""
         self._response_bytes = 0

@@ -74,8 +74,8 @@ class Forwarder:
             return await exchange.run(pool)
 
     def _exchange(self, cycle: RequestCycle, admitted: AdmittedRequest) -> Exchange:
-        if admitted.is_websocket and admitted.has_body:
+        if admitted.matched.is_websocket and admitted.matched.has_body:
             raise Refused("bad_header", "The handshake of a WebSocket has no body.")
-        if admitted.is_websocket and cycle.can_upgrade:
+        if admitted.matched.is_websocket and cycle.can_upgrade:
             return WebSocketExchange(admitted, cycle, self._upstreams, self._streams, self._websocket_idle_timeout)
         return Exchange(admitted, cycle, self._upstreams, self._streams)

@@ -22,10 +22,10 @@ class RequestBody:
 
     def __init__(self, admitted: AdmittedRequest, receive: Callable[[], Awaitable[Message]]) -> None:
         self._route = admitted.route
-        self._chunked = admitted.chunked
+        self._chunked = admitted.matched.chunked
         self._receive = receive
         self._received_bytes = 0
-        self.is_complete = not admitted.has_body
+        self.is_complete = not admitted.matched.has_body
         """Whether the whole body has been read from the client."""
 
     async def read_first(self) -> bytes:

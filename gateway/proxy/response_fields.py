@@ -11,7 +11,7 @@ def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, s
     """Return the header fields for a client that used `scheme`. URLs that point to the upstream are rewritten."""
     fields = connection.headers
     if connection.has_url_fields:
-        fields = rewrite_urls(fields, admitted.route, admitted.template.host, scheme)
+        fields = rewrite_urls(fields, admitted.route, admitted.matched.template.host, scheme)
     return with_gateway_fields(fields, admitted)
 
 

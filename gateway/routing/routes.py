@@ -175,12 +175,13 @@ class ConcurrencyLimit:
     max_wait: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """The rules for requests under `prefix`. `public`: nobody is authenticated.
 
     Otherwise a subject needs one of `roles`; if there are none, every authenticated subject may pass. `max_body` is
     in bytes.
+    Routes are compared and hashed by identity, so that a cache can use them as keys.
     """
 
     prefix: str

@@ -19,7 +19,6 @@ from gateway.server.connection_deadlines import NEVER, ClientTimeouts, Connectio
 from gateway.server.malformed_requests import FinalResponse
 from gateway.server.request_builder import RequestBuilder
 from gateway.server.request_cycle import RequestCycle
-from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import MalformedRequest, RequestHead, RequestParser
 from gateway.server.request_pipeline import RequestPipeline
 
@@ -44,11 +43,8 @@ class ServerProtocol(asyncio.Protocol):
         "_deadlines",
         "_final_response",
         "_keep_alive_timeout",
-        "_last_data",
-        "_last_hit",
         "_loop",
         "_parser",
-        "_request_head_cache",
         "_requests",
         "_state",
         "client_transport",
@@ -67,7 +63,6 @@ class ServerProtocol(asyncio.Protocol):
     ) -> None:
         app: Application = config.app  # type: ignore[assignment]  # uvicorn types it as an ASGI application
         self._app = app
-        self._request_head_cache = app.request_head_cache
         self._keep_alive_timeout = config.timeout_keep_alive
         self._state = server_state
         self._loop = _loop or asyncio.get_running_loop()
@@ -80,9 +75,6 @@ class ServerProtocol(asyncio.Protocol):
         """The error response to send after all other responses, before the connection closes."""
         self._data_after_upgrade: bytes | None = None
         """Input after a request that asks for an upgrade. It is parsed as HTTP if the upgrade is not granted."""
-        self._last_data = b""
-        self._last_hit: CacheHit | None = None
-        """The cached head of `_last_data`, the last input that was found in the cache."""
         self.draining = False
         """Whether the worker is stopping."""
 
@@ -103,7 +95,7 @@ class ServerProtocol(asyncio.Protocol):
             self._requests.current.disconnect()
 
     def data_received(self, data: bytes) -> None:
-        """Serve the request in `data` from the cache of request heads, or parse `data`."""
+        """Serve the request in `data` without the parser if that is possible, or parse `data`."""
         requests, deadlines = self._requests, self._deadlines
         if requests.input_ended:
             return
@@ -112,14 +104,13 @@ class ServerProtocol(asyncio.Protocol):
         if requests.current is not None or self._parser.in_head or requests.receiving is not None or self.draining:
             self._parse(data)
             return
-        # Bytes equal to the last ones on this connection need no look-up, which takes 2 us.
-        hit = self._last_hit if data == self._last_data else self._request_head_cache.find(data)
-        if hit is None:
+        whole = self._builder.without_parser(data)
+        if whole is None:
             self._parse(data)
             return
-        self._last_data, self._last_hit = data, hit
+        request, body = whole
         deadlines.head = NEVER
-        cycle = RequestCycle(self, self._builder.from_cache(hit), keep_alive=True, expects_continue=False)
+        cycle = RequestCycle(self, request, keep_alive=True, expects_continue=False, body=body)
         cycle.more_body = False
         self._start(cycle)
 
@@ -154,20 +145,18 @@ class ServerProtocol(asyncio.Protocol):
         if self._data_after_upgrade is not None:
             self.client_transport.pause_reading()
         elif was_idle and len(requests.waiting) == 1:
-            self._cache(data)
+            self._cache_section(data)
         self._start_next()
         if requests.current is None and requests.receiving is None and deadlines.head == deadlines.idle == NEVER:
             deadlines.start_head()
         if parser.bytes_outside_bodies > self._app.max_bytes_outside_bodies:
             self._limit_bytes_outside_bodies()
 
-    def _cache(self, data: bytes) -> None:
-        """Cache the head of the only request if `data` is exactly that request, without a body."""
+    def _cache_section(self, data: bytes) -> None:
+        """Cache the header section of the only request if `data` is exactly that request."""
         cycle = self._requests.last
-        if cycle is None or self._parser.in_head or cycle.more_body or cycle.has_buffered_body:
-            return
-        if cycle.keep_alive and not cycle.expects_continue:
-            self._request_head_cache.add_if_repeated(data, cycle.request)
+        if cycle is not None and not self._parser.in_head and not cycle.more_body and cycle.keep_alive:
+            self._builder.cache_section(data, cycle.request)
 
     def _limit_bytes_outside_bodies(self) -> None:
         if self._requests.receiving is not None:

@@ -1,23 +1,32 @@
 """Build the requests of one client connection, with the client's address, its scheme and a request id."""
 
 import asyncio
+import re
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from gateway.http.request import Request
+from gateway.http.request import KnownFields, Request
 from gateway.server.application import Application
 from gateway.server.client_address import UNKNOWN, canonical_address
-from gateway.server.request_head_cache import CacheHit
 from gateway.server.request_parser import RequestHead
+
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
+_REQUEST_LINE = re.compile(
+    rb"(%b) (/[\x21\x22\x24-\x3e\x40-\x7e]*)(?:\?([\x21\x22\x24-\x7e]*))? HTTP/1\.1" % b"|".join(_METHODS)
+)
+"""The request lines that need no parser: a target in origin-form, of characters that the parser accepts."""
 
 
 class RequestBuilder:
     """Builds requests. The client is the peer, unless a trusted proxy names another client."""
 
-    __slots__ = ("_app", "client", "is_trusted_proxy", "scheme", "server")
+    __slots__ = ("_app", "_last_fields", "_last_section", "client", "is_trusted_proxy", "scheme", "server")
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self._last_section = b""
+        self._last_fields: KnownFields | None = None
+        """The header fields in `_last_section`, the last section of this connection that was cached."""
         self.client = UNKNOWN
         self.scheme = "http"
         self.is_trusted_proxy = False
@@ -45,22 +54,56 @@ class RequestBuilder:
         request_id = self._app.next_request_id()
         return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
 
-    def from_cache(self, hit: CacheHit) -> Request:
-        """Return the request with the cached head and the token in `hit`."""
-        head, headers, token = hit
+    def without_parser(self, data: bytes) -> tuple[Request, bytes] | None:
+        """Return the request in `data` and its body. None if `data` has to be parsed.
+
+        It need not be parsed if it is one whole request whose header section is cached.
+        """
+        fields, head_end = self._last_fields, len(data)
+        if fields is not None and fields.content_length:
+            head_end -= fields.content_length
+        # A connection often repeats its header section with the credentials. Then this comparison saves the look-up.
+        if fields is not None and data.endswith(self._last_section, 0, head_end):
+            line_end = head_end - len(self._last_section)
+        else:
+            line_end, head_end = data.find(b"\r\n"), _end_of_head(data)
+            section = data[line_end:head_end]
+            fields = self._app.header_section_cache.find(section)
+            if fields is None or len(data) - head_end != (fields.content_length or 0):
+                return None
+            self._last_section, self._last_fields = section, fields
+        line = _REQUEST_LINE.fullmatch(data, 0, line_end)
+        if line is None:
+            return None
+        method, path, query = line.groups(b"")
         client, scheme = self.client, self.scheme
         if self.is_trusted_proxy:
-            client, scheme = self._app.trusted_proxies.resolve(headers, client, scheme)
-        return Request(
+            client, scheme = self._app.trusted_proxies.resolve(fields.headers, client, scheme)
+        request = Request(
             self._app.next_request_id(),
-            head.method,
-            head.path,
-            head.query,
-            headers,
-            head.http_version,
+            _METHODS[method],
+            path,
+            query,
+            fields.headers,
+            "1.1",
             client,
             scheme,
             self.server,
-            head,
-            token,
+            fields,
+            fields.token,
         )
+        return request, data[head_end:]
+
+    def cache_section(self, data: bytes, request: Request) -> None:
+        """Cache the header section in `data`, from which `request` was parsed, if that may save a later parse.
+
+        `data` is exactly one whole request, which leaves the connection open.
+        """
+        line_end = data.find(b"\r\n")
+        if _REQUEST_LINE.fullmatch(data, 0, line_end):
+            self._app.header_section_cache.add_if_repeated(data[line_end : _end_of_head(data)], request)
+
+
+def _end_of_head(data: bytes) -> int:
+    """Return the index after the head at the start of `data`; 3 if it has no end."""
+    return data.find(b"\r\n\r\n") + 4

@@ -73,8 +73,15 @@ class RequestCycle:
     )
 
     def __init__(
-        self, connection: ClientConnection, request: Request, *, keep_alive: bool, expects_continue: bool
+        self,
+        connection: ClientConnection,
+        request: Request,
+        *,
+        keep_alive: bool,
+        expects_continue: bool,
+        body: bytes = b"",
     ) -> None:
+        """Start with `body`, the part of the request's body that has been received."""
         self.request = request
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
@@ -101,7 +108,7 @@ class RequestCycle:
         self.parts_sent = 0
         """Number of writes of a response that is sent in parts."""
         self._connection = connection
-        self._body = b""
+        self._body = body
         self._waiter: asyncio.Future[None] | None = None
         self._head: bytes | None = None
         """The response's head until it is sent with the first piece of the body."""

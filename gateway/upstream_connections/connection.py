@@ -203,18 +203,15 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._parse(data)
             return
         found = self._response_head_cache.find(data)
-        if found is not None:
+        if found is None:
+            self._parse(data)
+        else:
             self._use_cached_head(*found)
-            return
-        self._parse(data)
-        if self.complete and self._keeps_alive and not (self.has_url_fields or self.identity_rejection):
-            self._response_head_cache.learn(data, self.status, self.headers)
 
     def _use_cached_head(self, cached_head: ResponseHead, body: bytes) -> None:
-        """Accept a whole response with a cached head. The parser is not used, so it still expects a new response."""
+        """Accept a whole response whose head needs no parser. The parser still expects the head of a response."""
         self.cached_head = cached_head
         self.status = cached_head.status
-        self.headers = list(cached_head.headers)
         self._reading_head = False
         self._keeps_alive = True
         self.complete = True

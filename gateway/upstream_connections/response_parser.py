@@ -40,6 +40,7 @@ class ResponseParser:
         "_content_length",
         "_ends_at_eof",
         "_head_bytes",
+        "_headers",
         "_is_head_request",
         "_keep_cookies",
         "_keeps_alive",
@@ -50,7 +51,6 @@ class ResponseParser:
         "cached_head",
         "complete",
         "has_url_fields",
-        "headers",
         "identity_rejection",
         "is_bodiless",
         "status",
@@ -75,9 +75,9 @@ class ResponseParser:
         self._ends_at_eof = False
         self._keeps_alive = False
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self.cached_head: ResponseHead | None = None
-        """The cache entry of the head, if the head was found in the cache."""
+        """The head, if it was read by the cache of heads instead of the parser."""
         self.is_bodiless = False
         """Whether the response is one to HEAD, a 204 or a 304, which have no body (RFC 9112 6.3)."""
         self.has_url_fields = False
@@ -85,6 +85,11 @@ class ResponseParser:
         self.identity_rejection = ""
         """Why the service refused the identity assertion, or empty. Valid only if `cached_head` is None."""
         self.complete = False
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The fields for the client, names in lower case."""
+        return self._headers if self.cached_head is None else self.cached_head.fields()
 
     # --- httptools callbacks -----------------------------------------------------------------------------------
 
@@ -105,7 +110,7 @@ class ResponseParser:
         status = self._parser.get_status_code()
         if status == SWITCHING_PROTOCOLS and self._upgrade_allowed:
             self.status = status
-            self.headers = [(name.lower(), value) for name, value in self._raw_headers]
+            self._headers = [(name.lower(), value) for name, value in self._raw_headers]
             self._reading_head = False
             return
         if status < 100:
@@ -115,8 +120,8 @@ class ResponseParser:
             return
         framing = read_framing(self._raw_headers, self._parser.get_http_version())
         self.status = status
-        self.headers = read_response_fields(self._raw_headers, keep_cookies=self._keep_cookies)
-        self.has_url_fields = any(name in URL_FIELDS for name, _ in self.headers)
+        self._headers = read_response_fields(self._raw_headers, keep_cookies=self._keep_cookies)
+        self.has_url_fields = any(name in URL_FIELDS for name, _ in self._headers)
         self.identity_rejection = read_identity_rejection(self._raw_headers) if status == _UNAUTHORIZED else ""
         self._reading_head = False
         self._body_bytes = 0

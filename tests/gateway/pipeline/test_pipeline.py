@@ -14,14 +14,14 @@ from contract.revocation import Revocation
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
-from gateway.http.request import CachedHead, Request
+from gateway.http.request import HeaderSection, KnownFields, Request
 from gateway.http.via import Via
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
-from gateway.pipeline.pipeline import AdmittedRequest, MatchedRequest, Pipeline
+from gateway.pipeline.pipeline import AdmittedRequest, KnownMatch, Pipeline
 from gateway.pipeline.request_head import HeadTemplate
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
@@ -46,6 +46,7 @@ ROUTES = routes_toml(
 )
 CLIENT = "192.0.2.7"
 REFRESH_TOKEN = "good-refresh"
+CREDENTIALS = (b"authorization", b"cookie", b"x-refresh-token")
 
 
 @dataclass
@@ -205,52 +206,76 @@ def test_an_admitted_request_is_confirmed_until_its_token_is_revoked(harness: Pi
 # --- what is cached -------------------------------------------------------------------------------------------------
 
 
-def cached(request: Request, token: str) -> Request:
-    """Return `request` as the server passes it to the pipeline if its head is cached."""
-    names = [name for name, _ in request.headers]
-    index = names.index(b"authorization") if b"authorization" in names else None
-    headers = tuple((name, b"" if name == b"authorization" else value) for name, value in request.headers)
-    head = CachedHead(request.method, request.path, request.query, headers, request.http_version, index)
-    return request._replace(cached_head=head, token=token)
+def known(request: Request, token: str) -> Request:
+    """Return `request` as the server passes it to the pipeline if its header section is cached."""
+    headers = tuple((name, b"" if name in CREDENTIALS else value) for name, value in request.headers)
+    values = dict(request.headers)
+    refresh_token = values[b"x-refresh-token"].decode() if b"x-refresh-token" in values else None
+    cookies = values.get(b"cookie", b"")
+    fields = KnownFields(HeaderSection(headers), list(request.headers), None, token, refresh_token, cookies)
+    return request._replace(known_fields=fields, token=token)
 
 
-def test_a_matched_request_has_no_field_for_credentials() -> None:
+def with_token(request: Request, token: str) -> Request:
+    """Return the known `request` with another token."""
+    fields = request.known_fields or pytest.fail("its header section is cached")
+    headers = [bearer(token) if name == b"authorization" else (name, value) for name, value in request.headers]
+    return request._replace(headers=headers, known_fields=fields._replace(headers=headers, token=token), token=token)
+
+
+def test_a_known_match_has_no_field_for_credentials() -> None:
     """Its fields hold no token, no cookie, and no request that could contain one."""
-    assert {field.name for field in dataclasses.fields(MatchedRequest)} == {
-        *("route", "authenticator", "template", "has_body", "chunked", "is_websocket")
-    }
+    assert {field.name for field in dataclasses.fields(KnownMatch)} == {"template", "authenticator"}
     assert {field.name for field in dataclasses.fields(HeadTemplate)} == {
-        *("request_line", "host_line", "copied", "host", "via", "framing")
+        *("host_line", "copied", "host", "via", "end")
     }
-    for kind in (MatchedRequest, HeadTemplate, CachedHead):
+    assert {field.name for field in dataclasses.fields(HeaderSection)} == {"headers", "origin"}
+    for kind in (KnownMatch, HeadTemplate, HeaderSection):
         assert kind.__dataclass_params__.frozen  # type: ignore[union-attr]  # what @dataclass keeps of its arguments
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/public/x", "/auth/users/me/"])
-def test_requests_with_one_cached_head_share_nothing_of_their_tokens(harness: PipelineHarness, path: str) -> None:
+def test_requests_with_one_header_section_share_nothing_of_their_tokens(harness: PipelineHarness, path: str) -> None:
     ada, bob = harness.token(), harness.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
-    first = cached(harness.request(path, bearer(ada)), ada)
+    first = known(harness.request(path, bearer(ada)), ada)
     harness.admit(first)
-    matched = harness.pipeline._matched[first.cached_head or pytest.fail("it has a cached head")]
-    assert ada not in repr(matched)
-    second = first._replace(headers=[*first.headers[:-1], bearer(bob)], token=bob)
-    head = harness.admit(second).head(b"Host: h\r\n").decode()
+    [match] = harness.pipeline._known.values()
+    assert ada not in repr(match)
+    head = harness.admit(with_token(first, bob)).head(b"Host: h\r\n").decode()
     assert ada not in head
     assert (f"Authorization: Bearer {bob}\r\n" in head) == path.startswith("/auth/")
     assert ("X-User-Id: bob-id\r\n" in head) == path.startswith("/api/")
 
 
-@pytest.mark.parametrize("field", [(b"cookie", b"a=b"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
-def test_a_request_with_other_credentials_is_matched_each_time(
+def test_requests_with_one_header_section_share_nothing_of_their_targets(harness: PipelineHarness) -> None:
+    """Each is matched with the route of its own path, and checked by itself."""
+    token = harness.token()
+    first = known(harness.request("/api/x", bearer(token)), token)
+    for path, upstream_line in (
+        ("/api/x", b"GET /api/x "),
+        ("/api/y", b"GET /api/y "),
+        ("/public/", b"GET /public/ "),
+    ):
+        for _ in range(2):
+            head = harness.admit(first._replace(path=path.encode())).head(b"Host: h\r\n")
+            assert head.startswith(upstream_line)
+            assert (b"X-User-Id: ada-id" in head) == path.startswith("/api/")
+    for path, code in (("/nowhere", "not_found"), ("/api/../x", "bad_path"), ("/api//x", "bad_path")):
+        assert harness.refusal(first._replace(path=path.encode())).code == code
+
+
+@pytest.mark.parametrize("field", [(b"cookie", b"theme=dark"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
+def test_a_known_match_is_shared_by_requests_with_other_credentials(
     harness: PipelineHarness, field: tuple[bytes, bytes]
 ) -> None:
     token = harness.token()
-    request = cached(harness.request("/api/x", bearer(token), field), token)
-    for _ in range(2):
-        harness.admit(request)
-    assert len(harness.pipeline._matched) == 0
+    request = known(harness.request("/api/x", bearer(token), field), token)
+    heads = [harness.admit(request).head(b"Host: h\r\n") for _ in range(2)]
+    assert heads[0] == heads[1]
+    assert len(harness.pipeline._known) == 1
+    assert field[1] not in repr(harness.pipeline._known).encode()
 
 
-def test_a_cached_head_without_a_token_is_refused(harness: PipelineHarness) -> None:
-    request = cached(harness.request("/api/x"), "")
+def test_a_known_header_section_without_a_token_is_refused(harness: PipelineHarness) -> None:
+    request = known(harness.request("/api/x"), "")
     assert [harness.refusal(request).code for _ in range(3)] == ["no_credentials"] * 3

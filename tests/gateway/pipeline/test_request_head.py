@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.problems import Refused
 from gateway.http.request_headers import RequestFields, read_request_fields
-from gateway.pipeline.request_head import credential_lines, head_template
+from gateway.pipeline.request_head import credential_lines, framing_line, head_template, request_line
 from gateway.pipeline.request_target import check_target
 
 HOST_LINE = b"Host: notes:8002\r\n"
@@ -34,9 +34,12 @@ def head(fields: RequestFields, *, with_credentials: bool = False, **changed: An
         "via": b"Via: 1.1 sallyport\r\n",
         **changed,
     }
+    line = request_line(given["method"], given.pop("path"), given.pop("query"))
     template = head_template(**given)
     credentials = credential_lines(fields.authorization, fields.cookies) if with_credentials else b""
-    return template.fill(HOST_LINE, template.forwarding_lines("192.0.2.1", "http", "id-1"), IDENTITY + credentials)
+    forwarding = template.forwarding_lines("192.0.2.1", "http", "id-1")
+    framing = framing_line(fields.content_length, chunked=fields.chunked)
+    return template.fill(line, HOST_LINE, forwarding, IDENTITY + credentials, framing)
 
 
 def parsed(raw: bytes) -> tuple[h11.Request, bytes]:

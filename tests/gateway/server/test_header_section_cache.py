@@ -1,4 +1,4 @@
-"""A request or response with a cached head has the same effect as one whose head is parsed."""
+"""A request with a cached header section, or a response with known lines, has the same effect as a parsed one."""
 
 import asyncio
 import socket
@@ -7,9 +7,7 @@ import time
 import pytest
 
 from gateway.http.request import Request
-from gateway.server.request_head_cache import MAX_ENTRIES, RequestHeadCache
-from gateway.upstream_connections.response_head_cache import MAX_ENTRIES as MAX_RESPONSE_HEADS
-from gateway.upstream_connections.response_head_cache import ResponseHeadCache
+from gateway.server.header_section_cache import MAX_ENTRIES, HeaderSectionCache
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -168,14 +166,102 @@ def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
             assert client.read_response().is_complete is not bool(turn % 2)
 
 
-def test_the_caches_are_bounded() -> None:
-    requests, responses = RequestHeadCache(), ResponseHeadCache()
+def test_the_cache_is_bounded() -> None:
+    sections = HeaderSectionCache()
     request = Request("1", "GET", b"/", b"", [], "1.1", "192.0.2.1", "http", None)
     for number in range(3 * MAX_ENTRIES):
-        data = b"%d" % number
+        section = b"\r\nX: %d\r\n\r\n" % number
         for _ in range(2):
-            requests.add_if_repeated(data, request)
-        responses.learn(b"HTTP/1.1 200 OK\r\nX: %d\r\n\r\nbody" % number, 200, [(b"content-length", b"4")])
-        assert requests.find(data) is not None
-    assert len(requests) <= MAX_ENTRIES
-    assert 0 < len(responses) <= MAX_RESPONSE_HEADS
+            sections.add_if_repeated(section, request)
+        assert sections.find(section) is not None
+    assert len(sections) <= MAX_ENTRIES
+
+
+# --- other targets and bodies ------------------------------------------------------------------------------------
+
+
+def test_each_request_is_forwarded_with_its_own_target(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    targets = [f"/public/{number}?q={number}" for number in range(REPETITIONS)] + [
+        "/public/?",
+        "/public/%C3%A9",
+        "/public/",
+    ]
+    with gateway.connect() as client:
+        for target in targets:
+            raw = PUBLIC.replace(b"/public/cached?q=1", target.encode())
+            assert send(client, raw) == (200, b"ok")
+    received = [request.request_line for request in upstream.requests]
+    assert received == [f"GET {target.removesuffix('?')} HTTP/1.1" for target in targets]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("GET /public/a b HTTP/1.1", "GET /public/ HTTP/1.1 ", "GET /public/ HTTP/1.2"),
+        *("get /public/ HTTP/1.1", "GET public/ HTTP/1.1", "GET /public/\x7f HTTP/1.1", "GET /public/é HTTP/1.1"),
+        *(
+            "GET /public/#a HTTP/1.1",
+            "GET /public/\n HTTP/1.1",
+            "GET /public/../x HTTP/1.1",
+            "TRACE /public/ HTTP/1.1",
+        ),
+        *(
+            "GET /public/?\x00 HTTP/1.1",
+            "GET /public/?a#b HTTP/1.1",
+            "GET /public/%2e HTTP/1.1",
+            "GET /public// HTTP/1.1",
+        ),
+    ],
+)
+def test_a_malformed_request_line_is_refused_as_without_a_cache(
+    gateway: RunningGateway, upstream: RawUpstream, line: str
+) -> None:
+    """The status is that of the same request line with a header section that is not cached."""
+    raw = line.encode("latin-1") + PUBLIC[PUBLIC.index(b"\r\n") :]
+    with gateway.connect() as client:
+        at_first = send(client, raw.replace(b"Host: h", b"Host: other"))
+        assert at_first[0] >= 400
+    with gateway.connect() as client:
+        for _ in range(REPETITIONS):
+            assert send(client, PUBLIC) == (200, b"ok")
+        assert send(client, raw)[0] == at_first[0]
+    assert {request.request_line for request in upstream.requests} == {"GET /public/cached?q=1 HTTP/1.1"}
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content-length"])
+def test_each_request_is_forwarded_with_its_own_body(
+    gateway: RunningGateway, upstream: RawUpstream, name: str
+) -> None:
+    """Bodies of several lengths; the last two requests are sent at once, so that the second has to wait."""
+    bodies = [b"x" * length for length in (3, 3, 3, 12, 1, 200, 3)]
+
+    def post(body: bytes) -> bytes:
+        return b"POST /public/ HTTP/1.1\r\nHost: h\r\n%b: %d\r\n\r\n%b" % (name.encode(), len(body), body)
+
+    with gateway.connect() as client:
+        for body in bodies:
+            assert send(client, post(body)) == (200, b"ok")
+        client.send(post(b"first") + post(b"second"))
+        assert [client.read_response().status for _ in range(2)] == [200, 200]
+    assert [request.content() for request in upstream.requests] == [*bodies, b"first", b"second"]
+
+
+def test_a_body_that_arrives_after_its_head_is_forwarded(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    head = b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\n"
+    with gateway.connect() as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(REPETITIONS):
+            assert send(client, head + b"body") == (200, b"ok")
+        client.send(head + b"bo")
+        time.sleep(0.002)  # so that they probably arrive in two packets
+        assert send(client, b"dy") == (200, b"ok")
+    assert [request.content() for request in upstream.requests] == [b"body"] * (REPETITIONS + 1)
+
+
+def test_a_cached_request_with_too_large_a_body_is_refused(gateway: RunningGateway) -> None:
+    head = b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    with gateway.connect() as client:
+        for _ in range(REPETITIONS):
+            assert send(client, head % 1 + b"x")[0] == 200
+        client.send(head % 10**12)
+        assert client.read_response().status == 413
