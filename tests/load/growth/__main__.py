@@ -1,7 +1,8 @@
 """`make bench-growth`: measure the cost of a request while one quantity grows, such as the number of routes.
 
-Each size has its own gateway; the request is the same: a valid token, 32 connections. Exit status: 1 for a wrong
-response or a server that did not start, 130 after Ctrl-C.
+Each size has its own gateway; the request is the same: a valid token, 32 connections. Only the number of workers is
+measured with the mix of an application. Exit status: 1 for a wrong response or a server that did not start, 130 after
+Ctrl-C.
 """
 
 import argparse
@@ -10,16 +11,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from redis import Redis
+
 from tests.load.growth.growths import GROWTHS, Growth, Inputs
-from tests.load.growth.report import Point, write_growth
+from tests.load.growth.points import Gateway, Point, Sample
+from tests.load.growth.report import write_growth
 from tests.load.measuring.command import read_options, run_measurement
 from tests.load.measuring.processes import NotServing, Processes
 from tests.load.measuring.progress import Progress
 from tests.load.measuring.servers import private_redis, start_backend
 from tests.load.measuring.tokens import Signer
 from tests.load.measuring.workloads import QUICK_UPSTREAM, make_supplies
-from tests.load.measuring.wrk import Run, medians, take_turn
-from tests.load.peers.setup import PeerSetup
 
 
 def report_on(options: argparse.Namespace) -> list[str]:
@@ -50,23 +52,23 @@ def measure(growths: Sequence[Growth], options: argparse.Namespace) -> list[tupl
 def _point(growth: Growth, size: int, inputs: Inputs, options: argparse.Namespace, progress: Progress) -> Point:
     """Measure one size. A gateway that fails at this size is a result too: the other sizes are still measured."""
     try:
-        with (
-            private_redis(inputs.folder) as redis_url,
-            Processes(inputs.folder) as processes,
-            growth.start(inputs, processes, _start_backend(inputs, processes, redis_url), size) as (server, turn),
-        ):
-            runs: list[Run] = []
-            for number in range(options.rounds):
-                progress.begin_turn(f"{growth.title}, {size:,}, round {number + 1} of {options.rounds}")
-                runs.append(take_turn(server, turn(number, options.seconds)))
+        with private_redis(inputs.folder) as redis_url, Processes(inputs.folder) as processes:
+            setup, upstream = start_backend(processes, inputs.folder, inputs.signer, redis_url, QUICK_UPSTREAM)
+            with growth.start(inputs, processes, setup, size) as (server, turn):
+                gateway = Gateway(server, upstream.workers(), (_redis_process(redis_url),))
+                samples: list[Sample] = []
+                for number in range(options.rounds):
+                    progress.begin_turn(f"{growth.title}, {size:,}, round {number + 1} of {options.rounds}")
+                    samples.append(gateway.sample(turn(number, options.seconds)))
+                return gateway.point(size, samples)
     except NotServing as problem:
         return Point(size, None, str(problem).splitlines()[0])
-    return Point(size, medians(runs), next((run.problem for run in runs if run.wrong), ""))
 
 
-def _start_backend(inputs: Inputs, processes: Processes, redis_url: str) -> PeerSetup:
-    setup, _ = start_backend(processes, inputs.folder, inputs.signer, redis_url, QUICK_UPSTREAM)
-    return setup
+def _redis_process(url: str) -> int:
+    """Return the process id of the Redis server."""
+    with Redis.from_url(url) as redis:
+        return int(redis.info("server")["process_id"])
 
 
 def _options() -> argparse.Namespace:

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from contract.revocation import SESSION, STREAM, Revocation
 from tests.load.measuring.processes import NotServing, Process, Processes
 from tests.load.measuring.servers import start_server, wait_for_expected_response
 from tests.load.measuring.tokens import Signer, TokenFile
-from tests.load.measuring.workloads import CONNECTIONS, Supplies
+from tests.load.measuring.workloads import CONNECTIONS, WORKLOADS, Supplies
 from tests.load.measuring.wrk import Server, Turn, take_turn
 from tests.load.peers import SALLYPORT
 from tests.load.peers.sallyport import ROUTES, start_with
@@ -25,6 +25,10 @@ LOAD_TIMEOUT = 300.0
 """Seconds that a gateway may take to read the existing revocations."""
 MAX_RATE = 60_000
 """Requests per second that no turn exceeds."""
+WORKERS = "workers"
+"""The name of the growth whose report has a model of more cores."""
+WORKER_CONNECTIONS = 128
+"""Connections of a turn that compares numbers of workers: with 32, a worker of four may get only a few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Inputs:
     supplies: Supplies
 
 
+_MIX = next(workload for workload in WORKLOADS if workload.name == "mix")
 _REVOCATIONS_METRIC = b"sallyport_gateway_revocations "
 
 MakeTurn = Callable[[int, int], Turn]
@@ -45,10 +50,11 @@ StartGateway = Callable[[Inputs, Processes, PeerSetup, int], AbstractContextMana
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A growing quantity: its sizes, the label of its axis, and how to start a gateway with a size."""
+    """A growing quantity: its unit, the label of its axis, its sizes, and how to start a gateway with a size."""
 
     name: str
     title: str
+    unit: str
     axis: str
     sizes: tuple[int, ...]
     start: StartGateway
@@ -96,7 +102,9 @@ def _tokens(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -
 
 @contextmanager
 def _workers(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> Iterator[tuple[Server, MakeTurn]]:
-    yield _start_gateway(inputs, processes, setup, GATEWAY_WORKERS=str(size)), partial(_valid, inputs)
+    server = _start_gateway(inputs, processes, setup, GATEWAY_WORKERS=str(size))
+    take_turn(server, _mix(inputs, 0, seconds=2))  # each worker verifies each token and exchanges each session once
+    yield server, partial(_mix, inputs)
 
 
 @contextmanager
@@ -109,11 +117,18 @@ def _idle(inputs: Inputs, processes: Processes, setup: PeerSetup, size: int) -> 
 
 
 GROWTHS = (
-    Growth("routes", "Routes", "routes in the file", (1, 10, 100, 1_000), _routes),
-    Growth("revoked", "Revoked sessions", "sessions revoked", (1_000, 10_000, 100_000, 1_000_000), _revoked),
-    Growth("tokens", "Tokens in use", "tokens, in turn", (1_000, 10_000, 100_000, 1_000_000), _tokens),
-    Growth("workers", "Gateway workers", "workers", (1, 2), _workers),
-    Growth("idle", "Idle connections", "connections that wait", (0, 100, 1_000, 10_000), _idle),
+    Growth("routes", "Routes", "route", "routes in the file", (1, 10, 100, 1_000), _routes),
+    Growth(
+        "revoked",
+        "Revoked sessions",
+        "revoked session",
+        "sessions revoked",
+        (1_000, 10_000, 100_000, 1_000_000),
+        _revoked,
+    ),
+    Growth("tokens", "Tokens in use", "token", "tokens, in turn", (1_000, 10_000, 100_000, 1_000_000), _tokens),
+    Growth(WORKERS, "Gateway workers, the mix of an application", "worker", "workers", (1, 2, 4), _workers),
+    Growth("idle", "Idle connections", "idle connection", "connections that wait", (0, 100, 1_000, 10_000), _idle),
 )
 
 
@@ -131,6 +146,10 @@ def _start_gateway(
 def _valid(inputs: Inputs, number: int, seconds: int) -> Turn:
     supplies = inputs.supplies
     return Turn("/api/note", CONNECTIONS, seconds, (f"token={supplies.token}", "status=200", f"body={supplies.note}"))
+
+
+def _mix(inputs: Inputs, number: int, seconds: int) -> Turn:
+    return replace(_MIX.turn(inputs.supplies, number, seconds), connections=WORKER_CONNECTIONS)
 
 
 def _with_many(inputs: Inputs, tokens: TokenFile, begin: int) -> tuple[str, ...]:

@@ -1,31 +1,26 @@
 """The report of `make bench-growth`: a table and a chart for each growth."""
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from stack.plan import ROOT
 from tests.load.bench.report import PICTURE
 from tests.load.bench.tables import MIB
-from tests.load.growth.growths import Growth
+from tests.load.growth.growths import WORKERS, Growth
+from tests.load.growth.points import Point
+from tests.load.growth.scaling import scaling_lines
+from tests.load.growth.unit_costs import HEAD as UNIT_COST_HEAD
+from tests.load.growth.unit_costs import unit_cost_line
 from tests.load.measuring.chart import draw_line
 from tests.load.measuring.docs_page import replace_part
 from tests.load.measuring.machine import describe_machine
-from tests.load.measuring.wrk import Run
 
 PAGE = ROOT / "docs" / "performance-growth.md"
 MARK = "growth"
 HEAD = ("| {axis} | CPU us a request | requests/s | memory, MiB | p50 ms | p99 ms |", "|---|---|---|---|---|---|")
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A size and its medians. `problem`: a wrong response, or why there are no medians."""
-
-    size: int
-    run: Run | None
-    problem: str
 
 
 Results = Sequence[tuple[Growth, Sequence[Point]]]
@@ -56,13 +51,17 @@ def _put_into_docs(text: str, results: Results, folder: Path) -> None:
 
 
 def _tables(results: Results) -> str:
-    lines: list[str] = []
+    lines: list[str] = ["### What one more costs", "", *UNIT_COST_HEAD]
+    lines += [unit_cost_line(growth.unit, points) for growth, points in results]
+    lines.append("")
     for growth, points in results:
         lines += [f"### {growth.title}", "", *HEAD]
         lines[-2] = lines[-2].format(axis=growth.axis)
         lines += [_line(point) for point in points]
         lines += [f"\n{point.size:,}: {point.problem}" for point in points if point.problem]
         lines.append("")
+        if growth.name == WORKERS:
+            lines += [*scaling_lines(points, os.cpu_count() or 1), ""]
     return "\n".join(lines)
 
 

@@ -40,7 +40,7 @@ class Run:
     """The result of a turn: requests/s, latencies in milliseconds, CPU in microseconds per request, memory in bytes.
 
     `wrong` counts wrong responses and failed requests; `problem` is one of them. `client_cpu` is the CPU time of wrk,
-    without reading its files.
+    without reading its files. `responses` is their number, of all turns together.
     """
 
     rate: float
@@ -51,6 +51,7 @@ class Run:
     wrong: int
     problem: str = ""
     client_cpu: float = 0.0
+    responses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def take_turn(server: Server, turn: Turn) -> Run:
         wrong=result["wrong"] + result["failed"] + (responses == 0),
         problem=result["problem"] or _failure(result["failed"], responses),
         client_cpu=result["cpu"] / max(responses, 1),
+        responses=responses,
     )
 
 
@@ -98,6 +100,7 @@ def medians(runs: Sequence[Run]) -> Run:
         wrong=sum(run.wrong for run in runs),
         problem=next((run.problem for run in runs if run.problem), ""),
         client_cpu=median(run.client_cpu for run in runs),
+        responses=sum(run.responses for run in runs),
     )
 
 
