@@ -34,6 +34,7 @@ SLOW_HEADS = {
     "fields": (b"GET / HTTP/1.1\r\nHost: h\r\n", b"X: y\r\n"),
     "empty lines": (b"", b"\r\n"),
 }
+"""Heads that never end: the first bytes, and the bytes that are repeated."""
 
 
 async def send_slowly(port: int, kind: str, first_bytes: bytes, repeated: bytes, pause: float) -> SlowConnection:

@@ -37,7 +37,8 @@ from tests.clocks import MovableClock
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 
 COOKIE = "__Host-session"
-_SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
+_NOTES_SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
+# The services are in this process, and nothing is sent to these URLs.
 _UNUSED_URL = "http://127.0.0.1:1"
 _ROUTES = routes_toml(
     upstream_table("auth", _UNUSED_URL),
@@ -65,7 +66,7 @@ class GatewayInFront:
         self._redis_url = redis_url
         routes = folder / "routes.toml"
         routes.write_text(_ROUTES)
-        table = load_routes(routes, environ={"NOTES_SECRET": _SECRET}, data_dir=folder)
+        table = load_routes(routes, environ={"NOTES_SECRET": _NOTES_SECRET}, data_dir=folder)
         self.keys = VerificationKeys(self._fetch_keys, clock, 60)
         self.revocations = Revocations(fail_closed=False)
         self.usage_reports = UsageReports(self._post)

@@ -22,6 +22,7 @@ from stack.settings import StartError
 from tests.clocks import MovableClock
 from tests.ports import free_port
 
+# The beginning of Redis's message, which is several sentences long.
 DENIED = b"-DENIED Redis is running in protected mode because no password is set. In this mode connections are\r\n"
 
 

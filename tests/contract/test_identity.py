@@ -73,7 +73,7 @@ def test_an_assertion_signed_with_an_ed25519_key_is_verified_with_its_public_key
 )
 def test_an_assertion_is_accepted_for_sixty_seconds(age: int, is_accepted: bool) -> None:
     """The gateway's clock may also be up to ten seconds ahead."""
-    assertion = assertion_with(exp=NOW + 10_000)
+    assertion = assertion_with(exp=NOW + 10_000)  # only the age, from `iat`, ends it
     if is_accepted:
         assert read(assertion, NOW + age) == ADA
     else:

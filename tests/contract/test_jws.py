@@ -57,7 +57,7 @@ def test_a_token_signed_by_pyjwt_is_read() -> None:
         "é.b.c",
         "a=.b.c",
         "a+.b.c",
-        "a" * 8_190 + ".b.c",
+        "a" * 8_190 + ".b.c",  # over MAX_TOKEN_LENGTH
     ],
 )
 def test_a_malformed_token_is_rejected(token: str) -> None:

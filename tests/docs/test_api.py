@@ -11,6 +11,7 @@ from contract.problems import PROBLEMS
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 GATEWAY_ENDPOINTS = {"POST /session/", "GET /session/", "DELETE /session/", "POST /session/ticket"}
 IMPLIED_METHODS = {"HEAD", "OPTIONS"}
+"""Methods that the page does not name for each endpoint."""
 
 
 def endpoints_of_the_auth_service() -> set[str]:
@@ -19,7 +20,7 @@ def endpoints_of_the_auth_service() -> set[str]:
     found = set()
     for rule in app.url_map.iter_rules():
         view = getattr(app.view_functions[rule.endpoint], "view_class", None)
-        if view is not None and "<name>" not in rule.rule:  # the route of malformed ids
+        if view is not None and "<name>" not in rule.rule:  # the rule with <name> answers 404 to malformed ids
             path = re.sub("<[^>]+>", "{id}", rule.rule)
             found |= {f"{method} {path}" for method in view.allow.split(", ") if method not in IMPLIED_METHODS}
     return found

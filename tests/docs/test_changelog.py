@@ -10,12 +10,13 @@ MAX_WORDS = 20
 
 
 def words(entry: str) -> list[str]:
+    """Return the words of an entry, without its link to a page."""
     without_link = re.sub(r" \(\[[^\]]*\]\([^)]*\)\)", "", entry.removeprefix("- "))
     return without_link.split()
 
 
 def test_an_entry_is_one_line() -> None:
-    assert len(ENTRIES) > 100
+    assert len(ENTRIES) > 100, "the entries are no longer found"
     assert not [line for line in LINES if line.startswith(" ")]
 
 

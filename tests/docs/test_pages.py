@@ -51,7 +51,7 @@ def test_the_readme_links_to_every_page() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_every_file_that_a_document_names_exists(document: Path) -> None:
-    """A path in backticks that begins with a folder of the project is a file or folder."""
+    """A path in backticks that begins with a folder of the project is a file or folder; commands create build/."""
     folders = {folder.name for folder in ROOT.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
     for path in re.findall(r"`([\w.-]+/[\w./-]*)`", without_code(document)):
         if path.split("/")[0] in folders and not path.startswith("build/"):
@@ -69,7 +69,7 @@ def test_the_index_of_decisions_has_the_title_of_each_page() -> None:
 
 def test_every_file_and_module_that_the_makefile_names_exists() -> None:
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for path in re.findall(r"\btests/[\w./]+", text):
+    for path in re.findall(r"\btests/[\w./]+", text):  # `make` itself creates node_modules
         assert path.endswith("node_modules") or (ROOT / path).exists(), f"there is no {path}"
     for module in re.findall(r"-m (tests\.[\w.]+|stack)", text):
         folder = ROOT / module.replace(".", "/")

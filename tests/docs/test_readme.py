@@ -13,6 +13,7 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_figures_of_the_readme_are_those_of_the_performance_page() -> None:
+    """The README's table has one row per server, after two lines of heading. The page adds ratios in brackets."""
     section = README.split("\n## Figures\n", 1)[1].split("\n## ", 1)[0]
     rows = [[cell.strip() for cell in line.split("|")[2:4]] for line in section.splitlines() if line.startswith("|")][
         2:

@@ -46,6 +46,7 @@ events.onerror();
 for (let turns = 0; turns < 20; turns++) await nextTurn();
 console.log(JSON.stringify({ calls, waits }));
 """
+"""Runs after the code of the page: an event, the end of the stream, a network error, a 503, a 401, and a ticket."""
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -64,5 +65,5 @@ def test_the_code_reconnects_after_an_outage_a_refusal_and_an_expired_token(tmp_
             "ticket Bearer new",
             "/api/notes/events?ticket=t2&last_event_id=7",
         ],
-        "waits": [2000, 2000, 5000],
+        "waits": [2000, 2000, 5000],  # after the stream's end, after the network error, and Retry-After
     }

@@ -21,6 +21,7 @@ from tests.gateway.stand_ins.valkey import valkey_server
 
 MakeApp = Callable[..., Gateway]
 
+# A route for each option that several modules test. `break_after=0` turns an upstream's circuit breaker off.
 ROUTES = routes_toml(
     AUTH_UPSTREAM,
     NOTES_UPSTREAM,

@@ -102,7 +102,8 @@ class Conversation:
     def reset(self) -> None:
         """Reset the TCP connection."""
         connection = self._writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        linger_for_no_time = b"\1\0\0\0\0\0\0\0"  # a struct linger: on, zero seconds
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_for_no_time)
         self._writer.transport.abort()
 
 

@@ -132,11 +132,11 @@ class Traced:
     def _trace(self, request: Callable[[], None]) -> RequestPath:
         calls: list[Call] = []
 
-        def note(frame: FrameType, event: str, _: object) -> None:
+        def record_call(frame: FrameType, event: str, _: object) -> None:
             if event == "call" and (file := _project_file(frame)) and not _is_background(frame):
                 calls.append(Call(file, frame.f_code.co_qualname))
 
-        self._set_profile(note)
+        self._set_profile(record_call)
         try:
             request()
         finally:

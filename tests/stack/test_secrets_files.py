@@ -43,5 +43,6 @@ def test_a_secret_created_concurrently_is_kept(tmp_path: Path, monkeypatch: pyte
     """If two first starts run at the same time, the second uses the secret that the first created."""
     (tmp_path / "refresh.secret").write_text("mine")
     monkeypatch.setattr(Path, "exists", lambda _: False)  # as if the file appeared after this check
-    assert make_secrets(tmp_path, [SECRETS[1]]) == ()
+    (refresh_secret,) = (secret for secret in SECRETS if secret.file == "refresh.secret")
+    assert make_secrets(tmp_path, [refresh_secret]) == ()
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]

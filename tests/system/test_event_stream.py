@@ -24,7 +24,8 @@ def test_a_subscriber_gets_events_at_once_until_its_log_out_closes_the_stream(st
         path = stack.add_note(tokens.access, "New")
         event = next(parts)
         assert event.startswith("event: created\nid: 1\n")
-        assert path.split("/")[3] in event
+        note_id = path.split("/")[3]
+        assert note_id in event
 
         assert stack.send("POST", "/auth/jwt/blacklist/", json={"refresh": tokens.refresh}).status_code == 200
         ended = time.monotonic()

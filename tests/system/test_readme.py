@@ -57,7 +57,7 @@ def test_the_service_of_the_guide_works_behind_the_gateway(tmp_path: Path) -> No
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent)
     for language, code in code_blocks(SERVICE_PAGE, "toml", "python"):
-        (name,) = re.findall(r"^# ([\w.-]+)", code)[:1]
+        (name,) = re.findall(r"^# ([\w.-]+)", code)[:1]  # the first line of each block names its file
         shipped_routes = (ROOT / "gateway" / "routes.toml").read_text() if language == "toml" else ""
         (tmp_path / name).write_text(shipped_routes + code.replace(":9000", f":{service}"))
     make_secret, start_service, *_ = (code for _, code in code_blocks(SERVICE_PAGE, "sh"))

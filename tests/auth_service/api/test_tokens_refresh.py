@@ -102,6 +102,7 @@ def test_an_idle_session_expires(make_app: MakeApp, clock: MovableClock) -> None
 
 
 def test_an_expired_refresh_token_requires_a_new_log_in(make_app: MakeApp, clock: MovableClock) -> None:
+    """Each wait is a second longer than the lifetime and the ten seconds of tolerated clock skew."""
     person = new_person(make_app(ACCESS_TOKEN_LIFETIME="300", REFRESH_TOKEN_LIFETIME="600").test_client())
     clock.move(311)
     assert person.me().status_code == 401

@@ -44,7 +44,7 @@ def test_a_record_has_the_event_time_client_and_session(ann: Person) -> None:
     (record,) = trail(ann)["results"]
     assert record == {
         "id": record["id"],
-        "at": "2027-01-15T08:00:00.000Z",
+        "at": "2027-01-15T08:00:00.000Z",  # the time of a new MovableClock
         "event": "login_ok",
         "session": sid_of(ann),
         "address": "127.0.0.1",

@@ -45,6 +45,7 @@ def test_the_row_has_the_hash_and_not_the_handle(gateway: Gateway, ann: Person, 
 
 
 def test_wrong_credentials_are_refused_with_the_text_that_clients_know(gateway: Gateway, ann: Person) -> None:
+    """The text of /auth/jwt/create/, which is djoser's."""
     wrong, unknown = gateway.open("h1", password="wrong"), gateway.open("h1", email="nobody@example.org")
     for answer in (wrong, unknown):
         assert answer.status_code == 401
@@ -81,7 +82,7 @@ def test_an_exchange_returns_a_new_token_of_the_same_session(
     old, new = claims_of(first["access"]), claims_of(second["access"])
     assert new["sid"] == old["sid"]
     assert new["iat"] == old["iat"] + 250
-    assert second | {"access": ""} == first | {"access": ""}
+    assert second | {"access": ""} == first | {"access": ""}, "the other members stay the same"
 
 
 def test_an_unknown_handle_is_refused_as_an_ended_session(gateway: Gateway) -> None:
@@ -190,6 +191,6 @@ def test_only_the_gateway_may_call(client: FlaskClient, gateway: Gateway, ann: P
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b'{"handle_hash": "\\u0000"}', b"\xff"], ids=repr)
 @pytest.mark.parametrize("path", [SESSIONS_PATH, EXCHANGE_PATH, END_PATH])
 def test_an_invalid_body_is_answered_400(client: FlaskClient, gateway: Gateway, path: str, body: bytes) -> None:
-    peer = gateway.call(path).request.headers["X-Peer"]
+    peer = gateway.call(path).request.headers["X-Peer"]  # a valid peer token
     headers = {"X-Peer": peer, "Content-Type": "application/json"}
     assert client.post(path, data=body, headers=headers).status_code == 400

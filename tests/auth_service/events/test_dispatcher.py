@@ -19,7 +19,9 @@ from tests.auth_service.world import Person
 
 USER = uuid4()
 DEACTIVATED = UserDeactivated(1.0, USER, UNKNOWN_CLIENT)
-ENDED = SessionEnded(1.0, USER, UNKNOWN_CLIENT, "sid", EndReason.USER_DEACTIVATED, 9.0, 5.0)
+ENDED = SessionEnded(
+    1.0, USER, UNKNOWN_CLIENT, "sid", EndReason.USER_DEACTIVATED, expires_at=9.0, access_expires_at=5.0
+)
 THROTTLED = LoginThrottled(2.0, None, UNKNOWN_CLIENT, "hash")
 
 
@@ -79,6 +81,7 @@ def test_a_log_out_succeeds_although_the_revocation_feed_fails(
 
 
 def republish(app: Flask) -> bool:
+    """Run the republishing job once; return whether it published anything."""
     with app.app_context():
         return bool(app.extensions["sallyport-auth"].republishing.run_once())
 

@@ -59,6 +59,7 @@ def test_a_refresh_is_one_statement_one_redis_read_and_one_redis_write(
     assert executed[0].split()[:2] == ["UPDATE", "sessions"]
     commands = command_counts(redis)
     assert (commands.pop("get"), commands.pop("set")) == (1, 1)
+    # The other commands open a connection, or are those of this test.
     assert set(commands) <= {"config|resetstat", "info", "client|setinfo", "hello", "select"}
 
 
@@ -93,7 +94,7 @@ def states(draw: st.DrawFn) -> SessionState:
         rotated_at=NOW - draw(st.sampled_from([0.0, 10.0, 999.0, 1000.0, 1001.0])),
         recent_rotations=rotations,
         expires_at=NOW + draw(st.sampled_from([-1.0, 0.0, 0.5, 1000.0])),
-        revoked_at=draw(st.sampled_from([None, None, None, NOW - 1])),
+        revoked_at=draw(st.sampled_from([None, None, None, NOW - 1])),  # mostly live sessions
     )
 
 

@@ -37,7 +37,7 @@ def test_the_migrations_can_be_reverted_and_repeated(app: Flask) -> None:
 def test_sqlite_commits_are_durable() -> None:
     with db.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
 
 
 def test_every_thread_can_use_a_connection_at_once(make_app: MakeApp) -> None:

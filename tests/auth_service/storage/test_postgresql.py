@@ -52,16 +52,16 @@ def test_a_sequence_of_requests_behaves_as_on_sqlite(
     assert isinstance(successor, dict)
     assert successor["refresh"] == ann.refresh
     assert ann.me().status_code == 200
-    clock.move(11)
+    clock.move(11)  # the grace time is ten seconds
     assert ann.refresh_with(stolen).status_code == 401
     assert ann.me().status_code == 401
 
     gateway = Gateway(ann.client, clock)
     assert gateway.open("h1").status_code == 200
-    assert gateway.open("h1").status_code == 400
-    clock.move(61)
+    assert gateway.open("h1").status_code == 400  # the handle is in use
+    clock.move(61)  # so that the exchange writes the row, which happens at most once a minute
     assert gateway.exchange("h1").status_code == 200
-    for _ in range(3):
+    for _ in range(3):  # MAX_SESSIONS_PER_USER: the browser session ends
         clock.move(1)
         ann.log_in()
     assert gateway.exchange("h1").status_code == 404

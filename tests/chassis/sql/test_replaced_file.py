@@ -17,6 +17,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def make_engine(path: Path, word: str) -> Engine:
+    """Return the engine of a new database that contains `word`."""
     engine = create_engine(f"sqlite:///{path}")
     reconnect_if_replaced(engine)
     with engine.begin() as connection:

@@ -18,6 +18,7 @@ Outcomes = dict[str, str]
 """The result of each form, in one line, by the name of the form."""
 
 _NUMBERED = re.compile(r"/public/(\d{5})|\?(\d{5})")
+# An interim response: 1xx, but not 101, which is final.
 _INTERIM = re.compile(rb"HTTP/1\.1 1(?!01)\d\d [^\r]*\r\n(?:[^\r]+\r\n)*\r\n")
 _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)

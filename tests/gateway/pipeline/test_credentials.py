@@ -27,7 +27,7 @@ def test_the_token_is_read_with_any_case_of_the_scheme_and_spaces_around_it(valu
         (b"Bearer", "token_invalid"),
         (b"Bearer  ", "token_invalid"),
         (b"Bearer a.b.c d", "token_invalid"),
-        (b"Bearer " + b"x" * 8_193, "token_invalid"),
+        (b"Bearer " + b"x" * 8_193, "token_invalid"),  # one character over MAX_TOKEN_LENGTH
     ],
 )
 def test_a_value_without_exactly_one_bearer_token_is_refused(value: bytes | None, code: str) -> None:

@@ -89,6 +89,7 @@ def test_a_claim_cannot_end_its_line(subject: str, email: str) -> None:
     lines = IdentityHeaders(1).lines(
         read_claims(subject=subject, email=email, roles=("a\r\nX-Evil: 1",)), NOTES, 1_800_000_000
     )
+    # Five lines: the assertion and four plain headers.
     assert lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") == 5
     assert lines.isascii()
     assert lines.decode().replace("\r\n", "").isprintable()

@@ -99,7 +99,7 @@ def test_an_error_response_contains_the_new_tokens(
 
 
 def test_a_forged_token_is_not_refreshed(gateway: RunningGateway, auth: AuthStandIn, token: str) -> None:
-    forged = token.rpartition(".")[0] + "." + "A" * 342
+    forged = token.rpartition(".")[0] + "." + "A" * 342  # as long as an RSA signature
     answer = send(gateway, "GET /api/x", f"Authorization: Bearer {forged}", "X-Refresh-Token: good-refresh")
     assert (answer.status, auth.count(REFRESH)) == (401, 0)
 

@@ -21,7 +21,7 @@ def test_a_new_note_can_be_read_at_its_location(ada: Caller) -> None:
 
 
 def test_times_are_utc_and_only_a_change_sets_updated_at(ada: Caller, clock: MovableClock) -> None:
-    note = ada.write("Bread")
+    note = ada.write("Bread")  # at the time of a new MovableClock
     assert note["created_at"] == note["updated_at"] == "2027-01-15T08:00:00.000000Z"
     clock.move(1.5)
     unchanged = ada.patch(note["id"]).get_json()
