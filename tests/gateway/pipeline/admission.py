@@ -22,7 +22,7 @@ from gateway.suspendable import Suspendable, wait_for
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_client import RawResponse
-from tests.gateway.raw_upstream import Conversation, RawUpstream, ok
+from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, limits, route_table, routes_toml, upstream_table
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.stand_ins.auth_service import AuthStandIn, hash_of
@@ -230,7 +230,16 @@ def outcomes(
             responses.append(comparable(answer, user))
             if answer.get("connection") == "close":
                 break
+    _wait_for_records(variant, len(responses) - responses.count("closed"))
     return [*responses, list(variant.recorded)]
+
+
+def _wait_for_records(variant: GatewayVariant, number: int) -> None:
+    """Wait until the gateway, in its own thread, has recorded the responses: a client may receive one before."""
+    deadline = time.monotonic() + WAIT
+    while len(variant.recorded) < number:
+        assert time.monotonic() < deadline, f"{len(variant.recorded)} of {number} responses were recorded"
+        time.sleep(0.001)
 
 
 def _tokens(key: SigningKey, user: str, number: int) -> dict[str, str]:
