@@ -83,6 +83,6 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
     if target is None:
         click.echo("\n".join(table_lines(table, str(file))))
         return
-    answer = explain(table, HypotheticalRequest(method.upper(), target, roles))
-    click.echo("\n".join(answer.lines))
-    sys.exit(EXIT_OK if answer.passes else EXIT_REFUSED)
+    explanation = explain(table, HypotheticalRequest(method.upper(), target, roles))
+    click.echo("\n".join(explanation.lines))
+    sys.exit(EXIT_OK if explanation.passes else EXIT_REFUSED)

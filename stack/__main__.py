@@ -104,8 +104,8 @@ async def _run(console: Console) -> int:
     except StopRequested as request:
         console.write_message(f"{request}: stopping")
         return 0
-    except (ProcessDied, NotReadyInTime) as problem:
-        console.write_message(f"{problem}: stopping the rest")
+    except (ProcessDied, NotReadyInTime) as error:
+        console.write_message(f"{error}: stopping the rest")
         return 1
     finally:
         await supervisor.stop()
@@ -157,8 +157,8 @@ def _make_secrets(settings: Settings, console: Console) -> None:
     try:
         with console.step(f"keys and secrets in {settings.data_dir}"):
             make_secrets(settings.data_dir, settings.generated)
-    except OSError as problem:
-        raise StartError(f"DATA_DIR {settings.data_dir} cannot be used: {problem.strerror}") from problem
+    except OSError as error:
+        raise StartError(f"DATA_DIR {settings.data_dir} cannot be used: {error.strerror}") from error
 
 
 async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> None:

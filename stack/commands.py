@@ -46,10 +46,10 @@ def create_secrets(folder: Path) -> str:
     """
     try:
         made = make_deployment_secrets(folder)
-    except OSError as problem:
+    except OSError as error:
         raise StartError(
-            f"SECRETS_DIR {folder} cannot be used: {problem.strerror}; choose a folder that this user can write"
-        ) from problem
+            f"SECRETS_DIR {folder} cannot be used: {error.strerror}; choose a folder that this user can write"
+        ) from error
     if not made:
         return f"{folder} already has every secret"
     return f"created in {folder}: {', '.join(made)}"

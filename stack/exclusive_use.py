@@ -19,10 +19,10 @@ def lock_data_dir(data_dir: Path) -> int:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(data_dir / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as problem:
+    except OSError as error:
         raise StartError(
-            f"DATA_DIR {data_dir} cannot be used: {problem.strerror}; choose a folder that this user can write"
-        ) from problem
+            f"DATA_DIR {data_dir} cannot be used: {error.strerror}; choose a folder that this user can write"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -39,10 +39,10 @@ def is_locked(data_dir: Path) -> bool:
         lock = os.open(data_dir / "stack.lock", os.O_RDWR)
     except FileNotFoundError:
         return False
-    except OSError as problem:
+    except OSError as error:
         raise StartError(
-            f"DATA_DIR {data_dir} cannot be used: {problem.strerror}; run this as the user that started the system"
-        ) from problem
+            f"DATA_DIR {data_dir} cannot be used: {error.strerror}; run this as the user that started the system"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -84,6 +84,6 @@ def _listen_problem(address: Address) -> str | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, address.number))
-        except OSError as problem:
-            return f"cannot listen on {address.bind}: {problem.strerror or problem}; choose another"
+        except OSError as error:
+            return f"cannot listen on {address.bind}: {error.strerror or error}; choose another"
     return None

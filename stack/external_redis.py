@@ -34,9 +34,9 @@ def check_redis(given: Mapping[str, str]) -> None:
     try:
         with client:
             client.ping()
-    except (RedisError, OSError, ValueError) as problem:
+    except (RedisError, OSError, ValueError) as error:
         hint = "; rediss:// needs a port with TLS" if url.startswith("rediss") else ""
-        raise StartError(_problem(problem) + hint) from None
+        raise StartError(_message(error) + hint) from None
 
 
 def _read(path: str) -> str:
@@ -44,14 +44,14 @@ def _read(path: str) -> str:
         return Path(path).read_text("utf-8").strip()
     except UnicodeDecodeError:
         raise StartError(f"REDIS_URL_FILE names {path}, which is not UTF-8 text") from None
-    except OSError as problem:
-        raise StartError(f"REDIS_URL_FILE names {path}, which cannot be read: {problem.strerror}") from None
+    except OSError as error:
+        raise StartError(f"REDIS_URL_FILE names {path}, which cannot be read: {error.strerror}") from None
 
 
-def _problem(problem: Exception) -> str:
-    if isinstance(problem, ResponseError | AuthenticationError):
+def _message(error: Exception) -> str:
+    if isinstance(error, ResponseError | AuthenticationError):
         # "refused: NOAUTH ..." becomes "the Redis there refused this system: NOAUTH ...".
-        return f"REDIS_URL: the Redis there {redis_reason(problem).replace(': ', ' this system: ', 1)}"
-    cause = problem.__context__  # redis-py raises its own error while it handles the OSError
-    reason = (cause.strerror if isinstance(cause, OSError) else None) or redis_reason(problem)
+        return f"REDIS_URL: the Redis there {redis_reason(error).replace(': ', ' this system: ', 1)}"
+    cause = error.__context__  # redis-py raises its own error while it handles the OSError
+    reason = (cause.strerror if isinstance(cause, OSError) else None) or redis_reason(error)
     return f"REDIS_URL is set, but no Redis answers there ({reason}): start it, or correct REDIS_URL"

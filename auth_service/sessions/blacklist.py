@@ -39,7 +39,7 @@ class Blacklist:
         return entry is not None and (entry == ENDED or generation < int(entry))
 
     def add_used_tokens(self, refreshes: Sequence[TokensRefreshed]) -> None:
-        """Add the refresh tokens that were rotated. They are sent with the next read, or by `flush`."""
+        """Store the lowest valid generation of each rotated session. Sent with the next read, or by `flush`."""
         for refresh in refreshes:
             if refresh.lowest_valid_generation is not None:
                 self._add(refresh.sid, str(refresh.lowest_valid_generation), refresh.expires_at - refresh.at)

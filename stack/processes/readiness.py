@@ -15,10 +15,10 @@ class NotReadyInTime(Exception):
     """A process did not become ready in time. The message contains its last response."""
 
 
-async def wait_for_readiness(name: str, problem: Callable[[], Awaitable[str | None]], seconds: float) -> None:
-    """Call `problem` until it returns None. Raises NotReadyInTime, with the last problem, after `seconds`."""
+async def wait_for_readiness(name: str, get_problem: Callable[[], Awaitable[str | None]], seconds: float) -> None:
+    """Call `get_problem` until it returns None. Raises NotReadyInTime, with the last problem, after `seconds`."""
     deadline = time.monotonic() + seconds
-    while (last := await problem()) is not None:
+    while (last := await get_problem()) is not None:
         if time.monotonic() > deadline:
             raise NotReadyInTime(f"{name} is not ready after {seconds:.0f} s: {last}")
         await asyncio.sleep(RETRY_SECONDS)
@@ -48,8 +48,8 @@ async def _request(address: Address, request: bytes) -> bytes:
                 return await reader.read(MAX_RESPONSE_BYTES) or b"no response (connection closed)"
             finally:
                 writer.close()
-    except (OSError, TimeoutError) as problem:
-        return f"no response ({type(problem).__name__})".encode()
+    except (OSError, TimeoutError) as error:
+        return f"no response ({type(error).__name__})".encode()
 
 
 async def _connect(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -60,10 +60,10 @@ def test_responses_have_the_remaining_quota_and_refusals_have_retry_after(make: 
     gateway = make()
     remaining = []
     for _ in range(5):
-        answer = send(gateway, "/few/x")
-        assert answer.status == 200
-        assert answer.get("ratelimit-policy") == '"address-3600s";q=5;w=3600'
-        name, left, seconds = (answer.get("ratelimit") or "").split(";")
+        response = send(gateway, "/few/x")
+        assert response.status == 200
+        assert response.get("ratelimit-policy") == '"address-3600s";q=5;w=3600'
+        name, left, seconds = (response.get("ratelimit") or "").split(";")
         assert name == '"address-3600s"'
         assert 0 < int(seconds.removeprefix("t=")) <= 3_600
         remaining.append(int(left.removeprefix("r=")))
@@ -77,8 +77,8 @@ def test_responses_have_the_remaining_quota_and_refusals_have_retry_after(make: 
 
 def test_a_route_without_limits_has_no_ratelimit_fields_and_no_refusals(make: Make) -> None:
     gateway = make()
-    answer = send(gateway, "/free/x")
-    assert answer.get("ratelimit") is answer.get("ratelimit-policy") is None
+    response = send(gateway, "/free/x")
+    assert response.get("ratelimit") is response.get("ratelimit-policy") is None
     assert set(statuses_of(gateway, "/free/x", 200)) == {200}
 
 
@@ -107,9 +107,9 @@ def test_all_tokens_of_a_subject_share_one_limit(make: Make, signing_key: Signin
     statuses = [send(gateway, "/own/x", f"Authorization: Bearer {token}").status for token in tokens]
     assert statuses == [200, 200, 200, 429]
     another = signing_key.sign(access_claims(now, sub="bob-id"))
-    answer = send(gateway, "/own/x", f"Authorization: Bearer {another}")
-    assert answer.status == 200
-    assert answer.get("ratelimit-policy") == '"address-86400s";q=1000;w=86400, "identity-3600s";q=3;w=3600'
+    response = send(gateway, "/own/x", f"Authorization: Bearer {another}")
+    assert response.status == 200
+    assert response.get("ratelimit-policy") == '"address-86400s";q=1000;w=86400, "identity-3600s";q=3;w=3600'
 
 
 @pytest.mark.parametrize("kind", ["bad", "malformed", "expired", "none"])
@@ -160,9 +160,9 @@ def test_the_session_endpoint_has_an_address_limit_and_health_checks_have_none(m
 
 def test_pages_of_allowed_origins_may_read_the_ratelimit_fields(make: Make) -> None:
     gateway = make(ALLOWED_ORIGINS="https://app.example")
-    answer = send(gateway, "/few/x", "Origin: https://app.example")
+    response = send(gateway, "/few/x", "Origin: https://app.example")
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(
-        (answer.get("access-control-expose-headers") or "").split(", ")
+        (response.get("access-control-expose-headers") or "").split(", ")
     )
 
 
@@ -185,6 +185,6 @@ def test_a_refusal_does_not_wait_for_the_body(make: Make) -> None:
     gateway = make()
     statuses_of(gateway, "/few/x", 5)
     with RawClient(gateway.port) as client:
-        answer = client.request("POST /few/x HTTP/1.1", "Host: gateway", "Content-Length: 1000")
-    assert (answer.status, answer.get("connection")) == (429, "close")
-    assert json.loads(answer.body)["code"] == "rate_limited"
+        response = client.request("POST /few/x HTTP/1.1", "Host: gateway", "Content-Length: 1000")
+    assert (response.status, response.get("connection")) == (429, "close")
+    assert json.loads(response.body)["code"] == "rate_limited"

@@ -30,16 +30,16 @@ def test_a_response_of_the_maximum_size_is_forwarded(
     served: RunningGateway, upstream: RawUpstream, raw: bytes
 ) -> None:
     upstream.begin(answering(raw))
-    answer = send(served, "/short/")
-    assert (answer.status, answer.body, answer.is_complete) == (200, b"x" * 1_000, True)
+    response = send(served, "/short/")
+    assert (response.status, response.body, response.is_complete) == (200, b"x" * 1_000, True)
 
 
 @pytest.mark.parametrize("raw", [ok(b"x" * 1_001), chunked(1_001), LONG])
 def test_a_larger_response_is_a_502(served: RunningGateway, upstream: RawUpstream, raw: bytes) -> None:
     upstream.begin(answering(raw))
     for _ in range(2):  # the second response is the same as the first, so its head could be cached
-        answer = send(served, "/short/")
-        assert (answer.status, answer.problem["code"]) == (502, "answer_too_large")
+        response = send(served, "/short/")
+        assert (response.status, response.problem["code"]) == (502, "answer_too_large")
 
 
 def test_a_response_that_grows_too_large_is_cut_off(served: RunningGateway, upstream: RawUpstream) -> None:

@@ -72,7 +72,7 @@ def test_a_request_above_the_limit_is_refused_at_once_and_other_routes_are_not_a
         unlimited = pool.submit(send, served, "/unlimited/", "POST", body)
         script.released.set()
         assert unlimited.result().status == 200
-        assert [answer.result().status for answer in in_flight] == [200, 200, 200]
+        assert [sending.result().status for sending in in_flight] == [200, 200, 200]
     assert (refused.status, refused.problem["code"]) == (503, "route_busy")
     assert refused.get("retry-after") in ("1", "2")
     assert send(served, "/two/").status == 200
@@ -84,8 +84,8 @@ def test_a_failed_request_releases_its_slot(served: RunningGateway, upstream: Ra
     for body in (b"", b"x"):
         with_idle_connection(served, upstream, answering(raw, then_close=bool(raw)))
         for _ in range(3):
-            answer = send(served, "/short-read-timeout/", "POST", body)
-            assert answer.status in (502, 504) or not answer.is_complete
+            response = send(served, "/short-read-timeout/", "POST", body)
+            assert response.status in (502, 504) or not response.is_complete
     upstream.begin()
     assert send(served, "/short-read-timeout/").status == 200
 

@@ -30,10 +30,10 @@ def test_the_prefix_is_removed_and_the_rest_is_forwarded_byte_for_byte(
     gateway: RunningGateway, upstream: RawUpstream, token: str, target: str, forwarded: str
 ) -> None:
     """The forwarded path always begins with a slash."""
-    answer = request_twice(
+    response = request_twice(
         gateway, f"GET {target} HTTP/1.1", f"Authorization: Bearer {token}", "X-Forwarded-Prefix: /x"
     )
-    assert answer.status == 200
+    assert response.status == 200
     assert upstream.last.request_line == f"GET {forwarded} HTTP/1.1"
     assert upstream.last.get("x-forwarded-prefix") == "/stripped/deep"
 
@@ -67,9 +67,9 @@ def test_a_routes_response_headers_replace_the_upstreams(
 ) -> None:
     """In a small and in a large response; other routes to the upstream return the upstream's own fields."""
     upstream.begin(answering(ok(body, "cache-control: public", "Cache-Control: max-age=9", "X-Kept: 1")))
-    answer = request_twice(gateway, "GET /fixed/ HTTP/1.1")
-    assert answer.get_all("cache-control") == ["no-store"]
-    assert (answer.get("x-frame-options"), answer.get("x-kept"), answer.body) == ("DENY", "1", body)
+    response = request_twice(gateway, "GET /fixed/ HTTP/1.1")
+    assert response.get_all("cache-control") == ["no-store"]
+    assert (response.get("x-frame-options"), response.get("x-kept"), response.body) == ("DENY", "1", body)
     other = request_twice(gateway, "GET /public/ HTTP/1.1")
     assert (other.get_all("cache-control"), other.get("x-frame-options")) == (["public", "max-age=9"], None)
 
@@ -100,6 +100,6 @@ def test_access_may_differ_by_method(
 ) -> None:
     """The numbers are the statuses of the responses."""
     assert request_twice(gateway, f"{method} /by-method/x HTTP/1.1").status == without_token
-    answer = request_twice(gateway, f"{method} /by-method/x HTTP/1.1", f"Authorization: Bearer {token}")
-    assert answer.status == with_token
-    assert answer.get("allow") == ("GET, HEAD, PATCH, POST" if with_token == 405 else None)
+    response = request_twice(gateway, f"{method} /by-method/x HTTP/1.1", f"Authorization: Bearer {token}")
+    assert response.status == with_token
+    assert response.get("allow") == ("GET, HEAD, PATCH, POST" if with_token == 405 else None)

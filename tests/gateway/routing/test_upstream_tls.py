@@ -205,9 +205,9 @@ def test_large_bodies_are_forwarded_in_both_directions(tls_gateway: RunningGatew
             args=(b"POST /good/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body,),
         )
         sending.start()
-        answer = client.read_response("POST")
+        response = client.read_response("POST")
         sending.join()
-    assert answer.body == body
+    assert response.body == body
 
 
 def test_websocket_messages_are_relayed_over_tls(make_app: MakeApp, authority: Authority, tmp_path: Path) -> None:
@@ -241,8 +241,8 @@ def test_a_connection_closed_without_close_notify_does_not_end_a_response(
         end(conversation)
 
     good.begin(cut)
-    answer = request_once(tls_gateway, "/good/")
-    assert (answer.status, answer.is_complete) == (200, whole)
+    response = request_once(tls_gateway, "/good/")
+    assert (response.status, response.is_complete) == (200, whole)
 
 
 @pytest.mark.parametrize("ending", ["close", "abort", "reset"])

@@ -118,9 +118,9 @@ def test_an_address_that_resets_connections_is_ejected(setup: Setup) -> None:
 def test_requests_to_a_silent_upstream_get_503_at_once_until_it_responds_to_a_probe(setup: Setup) -> None:
     setup.first.begin(silent)
     assert setup.statuses("/one/", 2) == [504] * 2
-    answer = request_once(setup.gateway, "/one/")
-    assert status_and_code(answer) == (503, "upstream_unavailable")
-    assert answer.get("retry-after") in ("1", "2", "3", "4")  # an open circuit: 2 s, at most doubled by jitter
+    response = request_once(setup.gateway, "/one/")
+    assert status_and_code(response) == (503, "upstream_unavailable")
+    assert response.get("retry-after") in ("1", "2", "3", "4")  # an open circuit: 2 s, at most doubled by jitter
     assert len(setup.first.requests) == 2
     assert request_once(setup.gateway, "/two/").status in (200, 504)  # same address, another circuit
     setup.move(1.5)
@@ -193,11 +193,11 @@ def test_a_service_whose_responses_are_all_cut_off_gets_every_request(setup: Set
 
     setup.first.begin(first_only)
     assert setup.statuses("/one/", 1) == [200]
-    answers = []
+    responses = []
     for _ in range(5):
         with setup.gateway.connect() as client:
-            answers.append(client.request("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
-    assert [status_and_code(answer) for answer in answers] == [(502, "upstream_failed")] * 5
+            responses.append(client.request("POST /one/ HTTP/1.1", "Host: h", "Content-Length: 4", body=b"body"))
+    assert [status_and_code(response) for response in responses] == [(502, "upstream_failed")] * 5
     assert len(setup.first.requests) == 6
 
 
@@ -214,9 +214,9 @@ def test_requests_to_an_unreachable_upstream_get_502_and_then_503(setup: Setup) 
 
 def test_the_auth_service_has_its_own_error_code(setup: Setup) -> None:
     for _ in range(7):
-        answer = request_once(setup.gateway, "/auth/")
-        assert status_and_code(answer) == (503, "auth_unavailable")
-        assert int(answer.get("retry-after") or 0) >= 1
+        response = request_once(setup.gateway, "/auth/")
+        assert status_and_code(response) == (503, "auth_unavailable")
+        assert int(response.get("retry-after") or 0) >= 1
 
 
 def test_a_client_cannot_open_a_circuit(setup: Setup) -> None:

@@ -27,9 +27,14 @@ def refusing(*fields: str) -> bytes:
 REJECTED = refusing(f"X-Identity-Refused: {REASON}")
 
 
-def is_rejection(answer: RawResponse) -> bool:
+def is_rejection(response: RawResponse) -> bool:
     """Return whether the response is a 502 that has none of the fields of the service's 401."""
-    seen = (answer.status, answer.get("www-authenticate"), answer.get("x-identity-refused"), answer.get("set-cookie"))
+    seen = (
+        response.status,
+        response.get("www-authenticate"),
+        response.get("x-identity-refused"),
+        response.get("set-cookie"),
+    )
     return seen == (502, None, None, None)
 
 
@@ -40,10 +45,10 @@ def test_a_rejected_assertion_is_a_502(gateway: RunningGateway, upstream: RawUps
     upstream.begin(answering(REJECTED.removesuffix(b"no") if method == "HEAD" else REJECTED))
     with gateway.connect() as client:
         for _ in range(4):
-            answer = client.request(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
-            assert is_rejection(answer)
+            response = client.request(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
+            assert is_rejection(response)
             if method != "HEAD":
-                assert answer.problem["code"] == "identity_rejected"
+                assert response.problem["code"] == "identity_rejected"
         upstream.begin_answering(answering(ok(b"ok").removesuffix(b"ok") if method == "HEAD" else ok(b"ok")))
         again = client.request(f"{line} HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
         assert again.status == 200
@@ -73,18 +78,18 @@ def test_a_services_own_401_reaches_the_client(gateway: RunningGateway, upstream
     with gateway.connect() as client:
         for own, rejects in ((True, False), (True, False), (True, False), (False, True), (True, False)):
             upstream.begin_answering(answering(refusing() if own else REJECTED))
-            answer = client.request("GET /api/own HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
-            assert is_rejection(answer) is rejects
+            response = client.request("GET /api/own HTTP/1.1", "Host: gateway", f"Authorization: Bearer {token}")
+            assert is_rejection(response) is rejects
             if own:
-                assert (answer.status, answer.body) == (401, b"no")
+                assert (response.status, response.body) == (401, b"no")
 
 
 def test_a_public_route_has_no_assertion_to_reject(gateway: RunningGateway, upstream: RawUpstream) -> None:
     """The 401 reaches the client, without X-Identity-Refused, which is for the gateway."""
     upstream.begin(answering(REJECTED))
     for _ in range(3):
-        answer = send(gateway, "GET /public/x")
-        assert (answer.status, answer.body, answer.get("x-identity-refused")) == (401, b"no", None)
+        response = send(gateway, "GET /public/x")
+        assert (response.status, response.body, response.get("x-identity-refused")) == (401, b"no", None)
 
 
 def test_the_reason_is_logged_once_in_ten_seconds_per_service() -> None:
@@ -112,9 +117,9 @@ def test_an_auth_service_that_rejects_the_gateway_is_a_502(make_app: MakeApp, au
         assert log_in(served).problem["code"] == "peer_rejected"
         cookie = f"Cookie: {COOKIE}={UNKNOWN_HANDLE}"
         for line in ("GET /api/x", "GET /session/", "DELETE /session/"):
-            answer = send(served, line, cookie, *SAME_ORIGIN)
-            assert is_rejection(answer)
-            assert answer.problem["code"] == "peer_rejected"
+            response = send(served, line, cookie, *SAME_ORIGIN)
+            assert is_rejection(response)
+            assert response.problem["code"] == "peer_rejected"
         auth_upstream.begin_answering(answering(ok(b"{}").replace(b"200 OK", b"403 Forbidden", 1)))
         assert send(served, "GET /api/x", cookie).status == 503  # a 403 without a rejection
     assert [line["reason"] for line in lines if line["event"] == "peer_rejected"] == [REASON]

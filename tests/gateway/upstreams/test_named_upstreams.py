@@ -41,9 +41,9 @@ def services() -> Iterator[tuple[RawUpstream, RawUpstream]]:
 def responders(gateway: RunningGateway, times: int = 8) -> set[bytes]:
     """Return the bodies of the responses to consecutive requests on one connection; all must be 200."""
     with gateway.connect() as client:
-        answers = [client.request("GET / HTTP/1.1", "Host: h") for _ in range(times)]
-    assert {answer.status for answer in answers} == {200}
-    return {answer.body for answer in answers}
+        responses = [client.request("GET / HTTP/1.1", "Host: h") for _ in range(times)]
+    assert {response.status for response in responses} == {200}
+    return {response.body for response in responses}
 
 
 def wait_for_responders(gateway: RunningGateway, expected: set[bytes]) -> None:
