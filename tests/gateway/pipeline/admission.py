@@ -209,7 +209,7 @@ def outcomes(
 ) -> list[object]:
     """Return the responses and records of one request of a new client, sent three times on one connection.
 
-    The first two are parsed, the second is added to the request head cache, and the third is found in it.
+    The first two are parsed, the header section of the second is cached, and that of the third is found in the cache.
     """
     number = next(_numbers)
     user = f"user-{number}"

@@ -65,7 +65,7 @@ def test_every_method_has_the_same_outcome(
 def test_a_revoked_token_has_the_same_outcome(
     variants: list[GatewayVariant], signing_key: SigningKey, path: str
 ) -> None:
-    """The gateway refuses it, even with a cached head. Under /auth/ the auth service refuses it."""
+    """The gateway refuses it, even with a cached header section. Under /auth/ the auth service refuses it."""
     found = []
     for number, variant in enumerate(variants):
         now, sid = time.time(), f"revoked-at-{path}"

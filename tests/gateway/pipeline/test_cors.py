@@ -77,8 +77,10 @@ def test_only_pages_of_allowed_origins_may_read_a_response(
     assert send(gateway, f"GET {path}").get("access-control-allow-origin") is None
 
 
-def test_a_cached_head_does_not_mix_up_origins(gateway: RunningGateway, upstream: RawUpstream, token: str) -> None:
-    """Requests with a cached head get the CORS fields of their own Origin."""
+def test_a_cached_header_section_does_not_mix_up_origins(
+    gateway: RunningGateway, upstream: RawUpstream, token: str
+) -> None:
+    """Requests with a cached header section get the CORS fields of their own Origin."""
     upstream.begin(answering(ok(b"ok", "ETag: 1")))
     authorization = f"Authorization: Bearer {token}"
     with gateway.connect() as client:
@@ -125,7 +127,7 @@ def test_cors_fields_of_a_service_are_dropped(
     path: str,
     answer: bytes,
 ) -> None:
-    """This holds for every origin, and for cached requests and responses, hence three times."""
+    """This holds for every origin. The third request and response use the caches."""
     (auth_upstream if path == "/auth/x" else upstream).begin_answering(answering(answer))
     with gateway.connect() as client:
         for origin in ([], ["Origin: https://evil.example"], ["Origin: null"]):
@@ -256,7 +258,7 @@ def test_a_route_may_expose_fields_of_its_service(make_app: MakeApp, upstream: R
 def test_with_allowed_origins_every_response_varies_by_origin(
     gateway: RunningGateway, upstream: RawUpstream, line: str, origin: list[str]
 ) -> None:
-    """Fetch, "CORS protocol and HTTP caches". This holds for cached requests too, hence three times."""
+    """Fetch, "CORS protocol and HTTP caches". The third request uses the caches."""
     for _ in range(3):
         assert "Origin" in send(gateway, line, *origin).get_all("vary")
 

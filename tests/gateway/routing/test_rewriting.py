@@ -9,7 +9,7 @@ from tests.gateway.running_gateway import RunningGateway
 
 
 def request_twice(gateway: RunningGateway, line: str, *fields: str) -> RawResponse:
-    """Send the request twice on one connection and return the second response, which uses the caches of heads."""
+    """Send the request twice on one connection and return the second response, which uses the response head cache."""
     with gateway.connect() as client:
         client.request(line, "Host: h", *fields)
         return client.request(line, "Host: h", *fields)
