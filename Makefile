@@ -61,7 +61,7 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
-bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others (18 minutes; ARGS=--quick: 3)
+bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others (25 minutes; ARGS=--quick: 4)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
 
 bench-growth: bench-setup ## Measure the cost of a request as routes, revocations, tokens and connections grow

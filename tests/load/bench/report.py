@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stack.plan import ROOT
+from tests.load.bench.summary import summary_lines
 from tests.load.bench.tables import MIB, NGINX_BASES, Table
 from tests.load.measuring.chart import draw_bars
 from tests.load.measuring.docs_page import replace_part
@@ -15,6 +16,8 @@ from tests.load.measuring.wrk import Run
 from tests.load.peers import NGINX_KEEPALIVE, PLAIN
 
 PAGE = ROOT / "docs" / "performance.md"
+README = ROOT / "README.md"
+TABLES_PAGE = ROOT / "docs" / "performance-tables.md"
 PICTURE = ROOT / "docs" / "performance" / "bench.png"
 MARK = "bench"
 HEAD = (
@@ -41,13 +44,16 @@ class Report:
 
 
 def as_markdown(report: Report) -> str:
-    """Return the tables and the notes that are needed to read them, as Markdown."""
-    lines = [
+    """Return the whole report as Markdown."""
+    return "\n".join([*_overview(report), *_tables(report)])
+
+
+def _overview(report: Report) -> list[str]:
+    """Return the summary, the promises, and the notes that are needed to read the tables."""
+    summary = summary_lines(report.tables)
+    return [
+        *([*summary, ""] if summary else []),
         f"{describe_machine()}. {describe_versions()}.",
-        "",
-        f"Medians of {report.rounds} turns of {report.seconds} s, one server after the other; memory is the largest "
-        f"seen. In brackets: relative to {PLAIN}, then to {NGINX_KEEPALIVE}, unless noted otherwise. The column "
-        f"`of a core` has the CPU time that the server used in a second. Many tokens are {report.many:,}.",
         "",
         "| | how it verifies tokens |",
         "|---|---|",
@@ -57,13 +63,23 @@ def as_markdown(report: Report) -> str:
         *report.promised,
         "",
     ]
+
+
+def _tables(report: Report) -> list[str]:
+    """Return the tables, and how to read them."""
+    lines = [
+        f"Medians of {report.rounds} turns of {report.seconds} s, one server after the other; memory is the largest "
+        f"seen. In brackets: relative to {PLAIN}, then to {NGINX_KEEPALIVE}, unless noted otherwise. The column "
+        f"`of a core` has the CPU time that the server used in a second. Many tokens are {report.many:,}.",
+        "",
+    ]
     for table in report.tables:
         lines += [*_table_lines(table), ""]
-    return "\n".join(lines)
+    return lines
 
 
 def write(report: Report, folder: Path, *, into_docs: bool) -> None:
-    """Write report.md, figures.json and bench.png to the folder, and the page and picture to docs/ if requested."""
+    """Write report.md, figures.json and bench.png to the folder; if requested, also to docs/ and README.md."""
     folder.mkdir(parents=True, exist_ok=True)
     text = as_markdown(report)
     (folder / "report.md").write_text(text)
@@ -73,7 +89,11 @@ def write(report: Report, folder: Path, *, into_docs: bool) -> None:
     if into_docs:
         PICTURE.parent.mkdir(exist_ok=True)
         PICTURE.write_bytes((folder / "bench.png").read_bytes())
-        replace_part(PAGE, MARK, f"{text}\n![Requests a second]({PICTURE.parent.name}/{PICTURE.name})\n")
+        replace_part(PAGE, MARK, "\n".join(_overview(report)))
+        picture = f"![Requests a second]({PICTURE.parent.name}/{PICTURE.name})"
+        replace_part(TABLES_PAGE, MARK, "\n".join([*_tables(report), picture]))
+        if summary := summary_lines(report.tables):
+            replace_part(README, MARK, "\n".join(summary))
 
 
 def _table_lines(table: Table) -> list[str]:
@@ -121,4 +141,4 @@ def _ratios(value: float, bases: Sequence[float]) -> str:
 
 
 def _rates(table: Table) -> dict[str, float]:
-    return {row.server: row.run.rate for row in table.rows}
+    return {row.server: row.run.rate for row in table.rows if row.server != DIRECT}

@@ -231,7 +231,7 @@ APPLICATION = (
         "list.json",
         *NEWS,
     ),
-    _application("both", "Every path and every response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
+    _application("both", "Every path and response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
     _application(
         "paths", "Every path and query new", ((100, Kind(new_target("/api/items"))),), WITH_ENVOY, "note.json"
     ),
@@ -260,12 +260,12 @@ APPLICATION = (
         "20k",
         "Responses of 20 KB",
         ((100, Kind(repeated_target("/api/list"), is_new=False)),),
-        WITH_NATIVE_PROXIES,
+        WITH_ENVOY,
         "list.json",
     ),
     _application(
         "cookie",
-        "Session cookie, every path and every response head new (a token at other servers)",
+        "Session cookie, path and head new (other servers: a token)",
         ((100, _GET_WITH_COOKIE),),
         (DIRECT, peers.NGINX_KEEPALIVE, peers.SALLYPORT, peers.ENVOY),
         *NEWS,
@@ -273,7 +273,7 @@ APPLICATION = (
     ),
     _application(
         "refresh-token",
-        "A live token with `X-Refresh-Token`, every path and every response head new (a token at other servers)",
+        "X-Refresh-Token, path and head new (other servers: a token alone)",
         ((100, _GET_WITH_REFRESH_TOKEN),),
         (DIRECT, peers.NGINX_KEEPALIVE, peers.SALLYPORT, peers.ENVOY),
         *NEWS,
@@ -284,7 +284,7 @@ APPLICATION = (
 WORKLOADS = (
     *APPLICATION,
     Workload("valid", "One request over and over", _note, (DIRECT, *ALL_SERVERS)),
-    Workload("unseen", "A token never seen before", _unseen, (*WITH_NATIVE_PROXIES, peers.FASTIFY)),
+    Workload("unseen", "A token never seen before", _unseen, WITH_NATIVE_PROXIES),
     Workload(
         "many",
         "Many tokens, each seen before",
