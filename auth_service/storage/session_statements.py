@@ -55,7 +55,8 @@ ROTATE = text("""
 """).bindparams(bindparam("user_id", type_=Uuid()), bindparam("recent_rotations", type_=JSON()))
 """Rotate the newest token of an active user if no rotation is in grace. Returns the values for the new tokens.
 
-`access_expires_at` becomes `access_raised` if it is below `access_needed`: see ACCESS_EXPIRY_PADDING.
+A session whose last rotation was at `idle_since` or before has expired. A grace time that began at `grace_over` or
+before is over. `access_expires_at` becomes `access_raised` if it is below `access_needed` (ACCESS_EXPIRY_PADDING).
 """
 
 REPLACE = text("""

@@ -139,6 +139,7 @@ class _RoutesReader:
             return model.model_validate(value)
         except ValidationError as error:
             for problem in error.errors(include_input=False, include_url=False):
+                # pydantic appends "[key]" to the location of an invalid key of a table, such as a header's name.
                 location = tuple(part for part in problem["loc"] if part != "[key]")
                 reason = _REASONS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
                 if problem["type"] == "extra_forbidden":

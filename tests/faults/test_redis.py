@@ -17,8 +17,8 @@ from tests.system.support.running_stack import Client, Tokens
 
 FEED_AGE = "sallyport_gateway_revocation_feed_age_seconds"
 MAX_SECONDS = 2.0
-"""A request waits at most 0.6 s: in each of two stages, three commands time out after 100 ms before the circuit
-breaker opens. The rest is for slow machines."""
+"""At most three commands of a request time out, after 100 ms each; then the circuit breaker opens. The rest is for
+slow machines."""
 
 
 @pytest.mark.parametrize("outage", [killed, hung])

@@ -11,7 +11,7 @@ from tests.gateway.stand_ins.certificates import Authority
 
 @pytest.fixture(scope="module")
 def files(authority: Authority) -> dict[str, str]:
-    """Files that are each valid by themselves."""
+    """The paths of files by name: certificates and keys, a pair with an encrypted key (LOCKED), and an empty file."""
     client, other = authority.issue("a client"), authority.issue("another client")
     locked = authority.issue("locked", password=b"secret")
     (authority.folder / "empty.pem").write_text("")

@@ -1,4 +1,4 @@
-"""A fake name server, two services at one port, and a gateway whose upstream is a DNS name."""
+"""A fake resolver, and a gateway whose upstream is a DNS name."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ HOST = "service.internal"
 
 ROUTES = """
 [upstreams.service]
-urls = ["{scheme}://service.internal:{port}"]
+urls = ["{scheme}://{host}:{port}"]
 resolve_interval = 0.1
 {more}
 
@@ -44,6 +44,6 @@ def gateway_for(
     make_app: MakeApp, resolver: FakeResolver, folder: Path, port: int, more: str = "", scheme: str = "http"
 ) -> Iterator[RunningGateway]:
     """Run a gateway whose only upstream is HOST; `more` are lines of its table in routes.toml."""
-    (folder / "routes.toml").write_text(ROUTES.format(port=port, more=more, scheme=scheme))
+    (folder / "routes.toml").write_text(ROUTES.format(host=HOST, port=port, more=more, scheme=scheme))
     with running(make_app(resolve=resolver, GATEWAY_ROUTES=str(folder / "routes.toml"))) as gateway:
         yield gateway

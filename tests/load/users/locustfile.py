@@ -1,7 +1,7 @@
 """Simulated users of the system, for `make load`. A status that they do not expect is a failure.
 
-Some hold tokens and refresh them, some are browsers with a cookie. Against `ACCESS_TOKEN_LIFETIME=1 make run` tokens
-expire within a run (after the ten seconds of clock leeway); otherwise users also refresh at random.
+Some hold tokens and refresh them at random and when they expire; some are browsers with a cookie. With
+`ACCESS_TOKEN_LIFETIME=1 make run`, access tokens expire during a run, after the ten seconds of clock leeway.
 """
 
 import uuid
