@@ -23,7 +23,7 @@ class NoLiveSession(Exception):
     """The handle has no live session.
 
     `ended_seconds_ago` is set if the session was ended before it expired, for example by a log-out. It is None if the
-    session expired or never existed, or if that is unknown.
+    session expired, never existed or was deleted from the database, or if it ended during the exchange.
     """
 
     def __init__(self, ended_seconds_ago: float | None = None) -> None:

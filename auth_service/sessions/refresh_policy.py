@@ -61,7 +61,7 @@ class SessionState:
     revoked_at: float | None
     """The time at which the session was ended; None if it was not."""
     access_expires_at: float = 0
-    """The time after which every access token of the session has expired, under former settings too."""
+    """By then every access token of the session has expired, also those that were issued under earlier settings."""
 
     @property
     def is_newest_unseen(self) -> bool:

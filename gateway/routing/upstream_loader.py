@@ -32,7 +32,7 @@ class UpstreamLoader:
         self._syntax_only = syntax_only
 
     def load(self, name: str, entry: UpstreamEntry, *, needs_identity: bool) -> Upstream:
-        """Return the upstream `name`. `needs_identity` says whether a route that is not public leads to it."""
+        """Return the upstream `name`. `needs_identity`: a route that is not public uses it, so it needs a signer."""
         path = ("upstreams", name)
         if not _NAME.fullmatch(name):
             self._report(path, "a name consists of letters, digits, - and _, and begins with a letter or digit")

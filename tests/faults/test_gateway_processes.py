@@ -159,5 +159,5 @@ def test_a_killed_worker_ends_no_session(
     report = traffic.run_for(4)
     add_figure(f"{report}")
     assert report.statuses() <= {200, 0}, report.failures()
-    assert len(report.responses(0)) <= 4
+    assert len(report.responses(0)) <= 4  # requests take milliseconds, so few are in progress at the kill
     assert len(report.outcomes) / (time.monotonic() - began) > 25

@@ -85,7 +85,7 @@ def _without(claim: str) -> MakeToken:
     return lambda forge: forge.token(without=claim)
 
 
-# Refused as access tokens. Most differ from a valid one in the way the name says. `f` is the forge.
+# Refused as access tokens. The key of an entry describes how the token differs from a valid one. `f` is the forge.
 FORGERIES: Mapping[str, MakeToken] = {
     "no token at all": lambda f: "nonsense",
     "two parts": lambda f: f.token().rpartition(".")[0],
