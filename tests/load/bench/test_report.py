@@ -52,7 +52,7 @@ def test_a_table_without_nginx_is_relative_to_the_similar_workload(text: str) ->
 
 
 def test_a_rate_with_a_maximum_is_relative_to_it(text: str) -> None:
-    assert "| Sallyport | 2,304 (90%) |" in text
+    assert "| Sallyport | 2,304 (90%) | 90 | 21% | 1 | 1.00 | 3.00 |" in text
 
 
 def test_the_pages_have_the_summary_the_promises_and_the_tables(text: str, tmp_path: Path) -> None:

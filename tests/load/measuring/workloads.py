@@ -108,7 +108,7 @@ class Workload:
     """Servers that get the requests of `warm` once before the first round, unmeasured."""
     extra_seconds: int = 0
     similar: str = "valid"
-    """The workload whose figures of nginx are the base of ratios where nginx does not take part."""
+    """The workload with the figures of nginx that are the base of ratios where nginx does not take part; or ""."""
     ideal: float = 0.0
     """Maximum requests per second, given by the upstream; 0 if there is none."""
 
@@ -182,6 +182,7 @@ def _slow_upstream(connections: int, *servers: str) -> Workload:
         servers,
         connections=connections,
         upstream=SLOW_UPSTREAM,
+        similar="",  # other figures without the wait are no base
         extra_seconds=3,  # the first and last 0.2 s of a turn have no responses, which matters less in a longer turn
         ideal=connections / SLOW,
     )
