@@ -4,11 +4,12 @@ The gateway signs it for one service, with a secret that only the two share. A s
 about a caller from the verified claims.
 """
 
-import json
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
+from typing import Protocol
 
 from contract.claims import IDENTITY_TYP, InvalidToken, check_registered_claims, text_claim
-from contract.jws import encoded_header, read_claims, read_header, sign_payload
+from contract.jws import encoded_header, parse_jws, read_claims, sign_payload
 from contract.keys import AssertionSigner, AssertionVerifier
 
 IDENTITY_HEADER = "X-Identity"
@@ -28,7 +29,6 @@ VERSION = 1
 MAX_AGE = 60
 """Maximum lifetime of an assertion in seconds. A verifier applies it even if `exp` is later."""
 
-_to_json = json.JSONEncoder().encode
 _HEADERS = {name: encoded_header(typ=IDENTITY_TYP, algorithm=name) for name in ("HS256", "EdDSA")}
 
 
@@ -46,8 +46,28 @@ class Identity:
         return role in self.roles
 
 
-def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
-    """Return an assertion of `identity` for the service `audience`, valid for `lifetime` seconds from `now`.
+class Caller(Protocol):
+    """What an assertion contains about the caller. An Identity is one, and so are the claims of an access token."""
+
+    @property
+    def subject(self) -> str:
+        """Return the user's id."""
+
+    @property
+    def session(self) -> str:
+        """Return the session id (`sid`)."""
+
+    @property
+    def email(self) -> str:
+        """Return the e-mail address."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Return the roles."""
+
+
+def sign(caller: Caller, *, signer: AssertionSigner, audience: str, now: float, lifetime: int = MAX_AGE) -> str:
+    """Return an assertion of `caller` for the service `audience`, valid for `lifetime` seconds from `now`.
 
     `now` is in seconds since the epoch. Raises ValueError unless `lifetime` is from 1 to 60.
     """
@@ -56,11 +76,11 @@ def sign(identity: Identity, *, signer: AssertionSigner, audience: str, now: flo
     issued_at = int(now)
     # All claims are numbers or strings, so that other proxies can copy them into headers. A template takes 1 us, a
     # JSON encoder 5 us.
-    values = (audience, identity.subject, identity.session, identity.email, " ".join(identity.roles))
-    quoted_audience, subject, session, email, roles = map(_to_json, values)
+    quoted = encode_basestring_ascii
     claims = (
-        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted_audience},"iat":{issued_at},'
-        f'"exp":{issued_at + lifetime},"sub":{subject},"sid":{session},"email":{email},"roles":{roles}}}'
+        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted(audience)},"iat":{issued_at},"exp":{issued_at + lifetime},'
+        f'"sub":{quoted(caller.subject)},"sid":{quoted(caller.session)},"email":{quoted(caller.email)},'
+        f'"roles":{quoted(" ".join(caller.roles))}}}'
     )
     return sign_payload(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
 
@@ -70,8 +90,7 @@ def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: f
 
     `now` is in seconds since the epoch. Raises InvalidToken, also if `iat` is 60 seconds ago or more.
     """
-    header = read_header(assertion)
-    claims = read_claims(assertion, header, typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
+    claims = read_claims(parse_jws(assertion), typ=IDENTITY_TYP, algorithm=verifier.algorithm, key=verifier.key)
     if claims.get("ver") != VERSION:
         raise InvalidToken("Assertion has an unknown version")
     check_registered_claims(claims, issuer=ISSUER, audiences={audience}, now=now)

@@ -9,11 +9,16 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from jwt import get_algorithm_by_name
 
-from contract.claims import InvalidToken, is_compact_jws
+from contract.claims import MAX_TOKEN_LENGTH, InvalidToken
+
+_PKCS1V15, _SHA256 = PKCS1v15(), SHA256()
 
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -26,7 +31,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # RFC 7515 4, RFC 7519 4: names are unique. With a duplicate name, two parsers could read different values.
-_decode_json = json.JSONDecoder(object_pairs_hook=_unique).decode
+_decode_unique = json.JSONDecoder(object_pairs_hook=_unique).decode
+_read_json = json.JSONDecoder().raw_decode
+
+
+def _decode_json(text: str) -> Any:
+    """Return the value of a JSON text. Raises ValueError or RecursionError if it is malformed or repeats a name.
+
+    Every member of every object has one colon that is outside a string. So if an object has as many members as the
+    text has such colons, none was repeated: the JSON parser keeps one of two members with the same name. A colon
+    before `//` is in a string, such as an issuer's URL. This takes 1.9 us for an access token's claims, the general
+    check 2.7.
+    """
+    try:
+        value, end = _read_json(text)
+    except ValueError:  # leading whitespace, which raw_decode does not skip, or malformed
+        return _decode_unique(text)
+    if end == len(text) and isinstance(value, dict):
+        colons = text.count(":")
+        if len(value) == colons or len(value) == colons - text.count("://"):
+            return value
+    return _decode_unique(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +67,34 @@ class JwsHeader:
     has_extensions: bool
 
 
-def read_header(token: str) -> JwsHeader:
-    """Return the unverified header of a token. Raises InvalidToken if `token` is malformed."""
-    if not is_compact_jws(token):
+class CompactJws(NamedTuple):
+    """The parts of a token, which is not verified. `payload` and `signature` are base64 in the alphabet with `+/`."""
+
+    header: JwsHeader
+    signing_input: bytes
+    payload: bytes
+    signature: bytes
+
+
+def parse_jws(token: str) -> CompactJws:
+    """Return the parts of a token. Raises InvalidToken unless it has the form of a signed JWT, with a JSON header.
+
+    That is three base64url parts (RFC 7515 7.1) of together at most MAX_TOKEN_LENGTH characters.
+    """
+    if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
         raise InvalidToken("Token is malformed")
-    return _header(token.partition(".")[0])
+    encoded = token.encode("ascii")
+    # One pass checks the letters and translates them: for 900 of them 0.5 us, where a regular expression takes 1.4.
+    translated = encoded.translate(_FROM_URL_SAFE)
+    parts = translated.split(b".")
+    if not translated.isascii() or len(parts) != 3 or b"" in parts:
+        raise InvalidToken("Token is malformed")
+    header, payload, signature = parts
+    return CompactJws(_header(header), encoded[: -len(signature) - 1], payload, signature)
 
 
 @lru_cache(256)  # all tokens of one key have the same header; parsing takes 13 us
-def _header(part: str) -> JwsHeader:
+def _header(part: bytes) -> JwsHeader:
     members = _object(part)
     key_id = members.get("kid")
     if key_id is not None and not isinstance(key_id, str):
@@ -59,17 +103,17 @@ def _header(part: str) -> JwsHeader:
     return JwsHeader(members.get("typ"), members.get("alg"), key_id, has_extensions)
 
 
-def read_claims(token: str, header: JwsHeader, *, typ: str, algorithm: str, key: Any) -> dict[str, Any]:
-    """Return the claims of `token`. Raises InvalidToken unless its type is `typ` and `key` verifies its signature.
+def read_claims(jws: CompactJws, *, typ: str, algorithm: str, key: Any) -> dict[str, Any]:
+    """Return the claims of a token. Raises InvalidToken unless its type is `typ` and `key` verifies its signature.
 
-    `header` is read_header(token). `algorithm` is the only one that `key` is used with (RFC 8725 3.1).
+    `algorithm` is the only one that `key` is used with (RFC 8725 3.1).
     """
+    header = jws.header
     if header.type != typ or header.has_extensions:
         raise InvalidToken("Token has wrong type")
-    signing_input, _, signature = token.rpartition(".")
-    if header.algorithm != algorithm or not _is_signed(signing_input, signature, algorithm, key):
+    if header.algorithm != algorithm or not _is_signed(jws.signing_input, jws.signature, algorithm, key):
         raise InvalidToken("Token has a bad signature")
-    return _object(signing_input.partition(".")[2])
+    return _object(jws.payload)
 
 
 def read_unverified(token: str) -> dict[str, Any]:
@@ -78,8 +122,7 @@ def read_unverified(token: str) -> dict[str, Any]:
     Use them only to choose an error code or a time to renew, never to grant access. Raises InvalidToken if the token
     is malformed.
     """
-    read_header(token)
-    return _object(token.split(".")[1])
+    return _object(parse_jws(token).payload)
 
 
 def encoded_header(*, typ: str, algorithm: str, key_id: str | None = None) -> str:
@@ -96,19 +139,22 @@ def sign_claims(claims: Mapping[str, Any], *, header: str, algorithm: str, key: 
 
 def sign_payload(payload: str, *, header: str, sign: Callable[[bytes], bytes]) -> str:
     """Return a signed token with `payload`, a JSON text. `sign` uses the algorithm in `header`."""
-    signing_input = b"%b.%b" % (header.encode("ascii"), _base64url(payload.encode()))
-    token = b"%b.%b" % (signing_input, _base64url(sign(signing_input)))
-    return token.decode("ascii")
+    signing_input = header.encode("ascii") + b"." + _base64url(payload.encode())
+    return (signing_input + b"." + _base64url(sign(signing_input))).decode("ascii")
 
 
-def _is_signed(signing_input: str, signature: str, algorithm: str, key: Any) -> bool:
+def _is_signed(signing_input: bytes, signature: bytes, algorithm: str, key: Any) -> bool:
     try:
-        return get_algorithm_by_name(algorithm).verify(signing_input.encode("ascii"), key, _decoded(signature))
-    except ValueError:  # the signature is not base64url
+        decoded = _decoded(signature)
+        if algorithm == "RS256":  # as PyJWT does, but without the two new objects: 0.3 us less
+            key.verify(decoded, signing_input, _PKCS1V15, _SHA256)
+            return True
+        return get_algorithm_by_name(algorithm).verify(signing_input, key, decoded)
+    except (InvalidSignature, ValueError):  # a ValueError: the signature is not base64url
         return False
 
 
-def _object(part: str) -> dict[str, Any]:
+def _object(part: bytes) -> dict[str, Any]:
     try:
         members = _decode_json(_decoded(part).decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -120,18 +166,23 @@ def _object(part: str) -> dict[str, Any]:
 
 # base64url without padding (RFC 4648 5). The functions of the base64 module wrap these and take twice as long.
 _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_FROM_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_URL_SAFE = _ALPHABET.translate(_TO_URL_SAFE)
+_OTHERS = bytes(set(range(256)) - set(_URL_SAFE + b"."))
+_FROM_URL_SAFE = bytes.maketrans(b"-_" + _OTHERS, b"+/" + b"\xff" * len(_OTHERS))
+"""Also makes every character non-ASCII that is neither in the URL-safe alphabet nor a dot."""
+
 # The letters that may end a part, by the part's length modulo 4. Only those whose unused bits are zero are accepted
 # (RFC 4648 3.5), so that every token has exactly one encoding.
-_LAST_LETTERS = (_ALPHABET, "", _ALPHABET[::16], _ALPHABET[::4])
+_LAST_LETTERS = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])
 
 
-def _decoded(part: str) -> bytes:
+def _decoded(part: bytes) -> bytes:
+    """Return the bytes of a part that has the alphabet with `+/`. Raises ValueError."""
     if part[-1] not in _LAST_LETTERS[len(part) % 4]:
         raise ValueError("not canonical base64url")
-    return a2b_base64(part.encode("ascii").translate(_FROM_URL_SAFE) + b"==")
+    return a2b_base64(part + b"==")
 
 
 def _base64url(data: bytes) -> bytes:

@@ -30,7 +30,7 @@ from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.cors import Cors
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
-from gateway.pipeline.identity_headers import IdentityHeaders
+from gateway.pipeline.identity_headers import IdentityHeaders, cached_assertions
 from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
@@ -220,7 +220,7 @@ def create_app(
         authentication,
         CredentialForwarding(authentication, session_cookie, peer_secret),
         cookie.name,
-        IdentityHeaders(settings.verified_tokens),
+        IdentityHeaders(cached_assertions(settings.verified_tokens)),
         rate_limiter,
         Via(settings.gateway_name),
         clock,

@@ -34,9 +34,8 @@ class BoundedCache(dict[Key, Value]):
         self._batch = max(1, min(_MAX_BATCH, max_entries // 16))
 
     def __setitem__(self, key: Key, value: Value) -> None:
-        if key in self:
-            del self[key]
-        elif len(self) >= self.max_entries:
+        self.pop(key, None)
+        if len(self) >= self.max_entries:
             for oldest in list(islice(self, self._batch)):
                 del self[oldest]
-        super().__setitem__(key, value)
+        dict.__setitem__(self, key, value)  # `super()` takes 0.1 us more

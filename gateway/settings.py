@@ -102,7 +102,7 @@ class GatewaySettings(RoutesSettings):
     access_token_leeway: Annotated[float, Field(ge=0, le=LEEWAY)] = LEEWAY
     """Tolerated clock skew in seconds, for exp, iat and nbf of access tokens."""
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
-    """Number of verified tokens that a worker caches; about 2.4 KB each, with the identity assertion.
+    """Number of verified tokens that a worker caches; about 0.9 KB each, with the identity assertions.
 
     Also the number of identity assertions and of session handles that it caches.
     """

@@ -23,7 +23,7 @@ from contract.claims import (
     read_access_claims,
     text_claim,
 )
-from contract.jws import read_claims, read_header
+from contract.jws import parse_jws, read_claims
 
 REFRESH_ALGORITHM = "HS256"
 """The algorithm of refresh tokens. It is symmetric, because only this service signs and verifies them."""
@@ -82,16 +82,14 @@ class TokenReader:
     def _verified(self, token: str) -> tuple[str, dict[str, Any]]:
         """Verify the signature with the key and algorithm of the token's `typ`; return the `typ` and the claims."""
         try:
-            header = read_header(token)
-            if header.type == REFRESH_TYP:
+            jws = parse_jws(token)
+            if jws.header.type == REFRESH_TYP:
                 secret = self._refresh_secret
-                return REFRESH_TYP, read_claims(
-                    token, header, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret
-                )
-            key = self._keys.verifying.get(header.key_id or "")
+                return REFRESH_TYP, read_claims(jws, typ=REFRESH_TYP, algorithm=REFRESH_ALGORITHM, key=secret)
+            key = self._keys.verifying.get(jws.header.key_id or "")
             if key is None:
                 raise InvalidToken(INVALID)
-            return ACCESS_TYP, read_claims(token, header, typ=ACCESS_TYP, algorithm=key.algorithm, key=key.key)
+            return ACCESS_TYP, read_claims(jws, typ=ACCESS_TYP, algorithm=key.algorithm, key=key.key)
         except InvalidToken as error:
             raise InvalidToken(INVALID) from error
 

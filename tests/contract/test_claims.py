@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 
 from contract.claims import (
     LEEWAY,
-    MAX_TOKEN_LENGTH,
     AccessClaims,
     ExpiredToken,
     InvalidToken,
-    is_compact_jws,
     read_access_claims,
 )
 from tests.gateway.access_tokens import access_claims
@@ -97,29 +95,6 @@ def test_exp_has_its_own_leeway() -> None:
         read(now=NOW + 300, exp_leeway=0)
     with pytest.raises(InvalidToken, match="future"):
         read(now=NOW - 1, leeway=0)
-
-
-@pytest.mark.parametrize(
-    ("token", "is_well_formed"),
-    [
-        ("a.b.c", True),
-        ("A-_9.b.c", True),
-        ("a.b.", False),
-        ("a..c", False),
-        (".b.c", False),
-        ("a.b.c.d", False),
-        ("a.b.c\n", False),
-        ("a.b=.c", False),
-        ("a.b.ç", False),
-        (" a.b.c", False),
-        ("a.b." + "c" * (MAX_TOKEN_LENGTH - 4), True),
-        ("a.b." + "c" * (MAX_TOKEN_LENGTH - 3), False),
-    ],
-)
-def test_only_three_base64url_parts_of_limited_length_have_the_form_of_a_token(
-    token: str, is_well_formed: bool
-) -> None:
-    assert is_compact_jws(token) is is_well_formed
 
 
 JSON = st.recursive(

@@ -1,5 +1,6 @@
 """Compact JWS: malformed tokens are rejected; others are verified with the given key and algorithm only."""
 
+import hmac
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
@@ -10,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.claims import InvalidToken
-from contract.jws import encoded_header, read_claims, read_header, sign_claims
+from contract.claims import MAX_TOKEN_LENGTH, InvalidToken
+from contract.jws import encoded_header, parse_jws, read_claims, sign_claims
 from tests.gateway.access_tokens import by_hand
 
 SECRET = b"pR7vXq2LmZ9tBw4KcYd8NsHf3GjTe6UaQx1WoIy5"
@@ -19,7 +20,7 @@ HEADER = encoded_header(typ="test+jwt", algorithm="HS256")
 
 
 def read(token: str, *, key: bytes = SECRET, typ: str = "test+jwt", algorithm: str = "HS256") -> dict[str, object]:
-    return read_claims(token, read_header(token), typ=typ, algorithm=algorithm, key=key)
+    return read_claims(parse_jws(token), typ=typ, algorithm=algorithm, key=key)
 
 
 def _base64url(header: dict[str, object]) -> str:
@@ -30,6 +31,13 @@ def sign(claims: dict[str, object]) -> str:
     return sign_claims(claims, header=HEADER, algorithm="HS256", key=SECRET)
 
 
+def signed_by_hand(payload: bytes) -> str:
+    """Return a token with a valid signature and any bytes as its payload."""
+    signing_input = f"{HEADER}.{urlsafe_b64encode(payload).rstrip(b'=').decode()}"
+    signature = urlsafe_b64encode(hmac.digest(SECRET, signing_input.encode(), "sha256")).rstrip(b"=").decode()
+    return f"{signing_input}.{signature}"
+
+
 @given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
 def test_a_token_signed_here_is_read_here_and_by_pyjwt(claims: dict[str, object]) -> None:
     assert read(sign(claims)) == claims
@@ -38,8 +46,99 @@ def test_a_token_signed_here_is_read_here_and_by_pyjwt(claims: dict[str, object]
 
 def test_a_token_signed_by_pyjwt_is_read() -> None:
     token = jwt.encode({"sub": "ada"}, SECRET, algorithm="HS256", headers={"typ": "test+jwt", "kid": "k1"})
-    assert read_header(token).key_id == "k1"
+    assert parse_jws(token).header.key_id == "k1"
     assert read(token) == {"sub": "ada"}
+
+
+PREFIX = f"{HEADER}."
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        PREFIX + "b.c",
+        PREFIX + "A-_9.A-_9",
+        PREFIX + "b." + "c" * (MAX_TOKEN_LENGTH - len(PREFIX) - 2),
+    ],
+    ids=["letters", "all kinds of characters", "longest"],
+)
+def test_three_base64url_parts_of_limited_length_have_the_form_of_a_token(token: str) -> None:
+    assert parse_jws(token).header.type == "test+jwt"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        PREFIX + "b",
+        PREFIX + "b.",
+        PREFIX + ".c",
+        PREFIX + "b.c.d",
+        PREFIX + "b.c\n",
+        PREFIX + "b=.c",
+        PREFIX + "b+.c",
+        PREFIX + "b/.c",
+        PREFIX + "b.ç",
+        PREFIX + "b.\u0101",
+        PREFIX + "b.\udcff",
+        PREFIX + "b.\xff",
+        " " + PREFIX + "b.c",
+        PREFIX + "b." + "c" * (MAX_TOKEN_LENGTH - len(PREFIX) - 1),
+    ],
+)
+def test_a_token_of_another_form_is_rejected_although_its_header_is_valid(token: str) -> None:
+    with pytest.raises(InvalidToken, match="malformed"):
+        parse_jws(token)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"sub":"ada","sub":"root"}',
+        b'{"sub":"ada","sub":"ada"}',
+        b'{"sub":"https://a","sub":"https://b"}',
+        b'{"a":{"sub":"ada","sub":"root"}}',
+        b'{"a":[{"sub":1,"sub":2}],"b":":"}',
+        b' {"sub":"ada","sub" : "root"}',
+        b'{"sub":"ada"} {}',
+        b'{"sub":"ada"}x',
+        b'{"sub":"ada",}',
+        b"[]",
+        b'"sub"',
+        b"[" * 3_000,
+        b"\xff",
+    ],
+)
+def test_a_payload_that_repeats_a_name_or_is_no_object_is_rejected(payload: bytes) -> None:
+    with pytest.raises(InvalidToken, match="malformed"):
+        read(signed_by_hand(payload))
+
+
+@pytest.mark.parametrize(
+    ("payload", "claims"),
+    [
+        (b'{"iss":"https://auth.example:8443/a:b","sub":"a"}', {"iss": "https://auth.example:8443/a:b", "sub": "a"}),
+        (b' {"sub" : "ada"}\n', {"sub": "ada"}),
+        (b'{"a":{"sub":1},"b":[{"sub":2}]}', {"a": {"sub": 1}, "b": [{"sub": 2}]}),
+        (b"{}", {}),
+    ],
+    ids=["colons in strings", "whitespace", "one name in several objects", "empty"],
+)
+def test_a_payload_without_repeated_names_is_read(payload: bytes, claims: dict[str, object]) -> None:
+    assert read(signed_by_hand(payload)) == claims
+
+
+MEMBERS = st.lists(st.tuples(st.sampled_from(["a", "b", ":", "://", '"']), st.text(':/"\\ab{}[], ')), max_size=4)
+
+
+@given(MEMBERS, st.sampled_from([":", " :", ": ", "\n:\t"]))
+def test_a_payload_is_read_if_and_only_if_its_names_are_unique(members: list[tuple[str, str]], colon: str) -> None:
+    text = ",".join(f"{json.dumps(name)}{colon}{json.dumps(value)}" for name, value in members)
+    token = signed_by_hand(f"{{{text}}}".encode())
+    if len(dict(members)) == len(members):
+        assert read(token) == dict(members)
+    else:
+        with pytest.raises(InvalidToken):
+            read(token)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +161,7 @@ def test_a_token_signed_by_pyjwt_is_read() -> None:
 )
 def test_a_malformed_token_is_rejected(token: str) -> None:
     with pytest.raises(InvalidToken):
-        read_header(token)
+        parse_jws(token)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +169,7 @@ def test_a_malformed_token_is_rejected(token: str) -> None:
 )
 def test_a_malformed_header_is_rejected(header: bytes) -> None:
     with pytest.raises(InvalidToken):
-        read_header(by_hand(header, {}, b"x"))
+        parse_jws(by_hand(header, {}, b"x"))
 
 
 @pytest.mark.parametrize(

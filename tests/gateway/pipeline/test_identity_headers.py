@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from contract.claims import InvalidToken
 from contract.identity import Identity, verify
+from contract.jws import read_unverified
 from contract.keys import assertion_signer, assertion_verifier
 from gateway.pipeline.identity_headers import MAX_AGE_SECONDS, IdentityHeaders
 from gateway.routing.routes import Upstream
@@ -77,11 +78,51 @@ def test_each_token_has_its_own_assertion(clock: MovableClock) -> None:
     assert identity_in(ada, clock()).subject == "ada-id"
 
 
-def test_the_cache_is_bounded(clock: MovableClock) -> None:
+def test_the_cache_is_bounded_and_keeps_live_assertions(clock: MovableClock) -> None:
+    """If it evicted them, it would be useless as soon as more tokens are in use than it holds."""
     identity_headers = IdentityHeaders(3)
-    for number in range(10):
+    first = identity_headers.lines(read_claims(jti="jti-0"), NOTES, clock())
+    for number in range(1, 10):
         identity_headers.lines(read_claims(jti=f"jti-{number}"), NOTES, clock())
-    assert len(identity_headers._cache) == 3
+    assert len(identity_headers) == 3
+    clock.move(1)
+    assert identity_headers.lines(read_claims(jti="jti-0"), NOTES, clock()) == first
+    again = identity_headers.lines(read_claims(jti="jti-9"), NOTES, clock())
+    assert identity_in(again, clock()).subject == "ada-id"
+
+
+@pytest.mark.parametrize(("seconds", "in_use"), [(5, 80), (300, 0)], ids=["some expired", "all expired"])
+def test_expired_assertions_are_deleted_by_the_next_requests(
+    clock: MovableClock, seconds: float, in_use: int
+) -> None:
+    identity_headers = IdentityHeaders(1_000)
+    for number in range(200):  # within 25 seconds; the last 80 of them in the second period of 15 seconds
+        identity_headers.lines(read_claims(jti=f"jti-{number}"), NOTES, clock())
+        clock.move(0.125)
+    assert len(identity_headers) == 200
+    clock.move(seconds)
+    for _ in range(20):
+        identity_headers.lines(read_claims(jti="new"), NOTES, clock())
+    assert len(identity_headers) == in_use + 1
+
+
+@pytest.mark.parametrize("seconds", [7.5, 15, 22.5, 29.9, 30, 31, 45, 60, 3_600])
+@pytest.mark.parametrize("start", [0, 7, 14.9])
+def test_an_assertion_is_never_sent_after_thirty_seconds(clock: MovableClock, start: float, seconds: float) -> None:
+    identity_headers = IdentityHeaders(10)
+    clock.move(start)
+    identity_headers.lines(read_claims(), NOTES, clock())
+    clock.move(seconds)
+    lines = identity_headers.lines(read_claims(), NOTES, clock())
+    issued_at = read_unverified(fields(lines)["X-Identity"])["iat"]
+    assert int(clock()) - MAX_AGE_SECONDS <= issued_at <= clock()
+
+
+def test_after_the_clock_was_set_back_an_assertion_is_signed_again(clock: MovableClock) -> None:
+    identity_headers = IdentityHeaders(10)
+    identity_headers.lines(read_claims(), NOTES, clock())
+    clock.move(-MAX_AGE_SECONDS)
+    identity_in(identity_headers.lines(read_claims(), NOTES, clock()), clock())
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))
