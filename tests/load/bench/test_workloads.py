@@ -14,7 +14,7 @@ from gateway.http.response_headers import SESSION_COOKIE
 from tests.load.measuring.processes import Processes, allow_many_files
 from tests.load.measuring.servers import private_redis, start_backend, start_server, wait_for_expected_response
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.traffic import DISTINCT, SEPARATOR, SMALL_POST
+from tests.load.measuring.traffic import DISTINCT, PAGES, SEPARATOR, SMALL_POST
 from tests.load.measuring.workloads import (
     APPLICATION,
     DIRECT,
@@ -157,6 +157,11 @@ def test_two_of_three_requests_come_from_chrome(supplies: Supplies) -> None:
     assert agents[b"Chrome/"] == pytest.approx(DISTINCT * 2 / 3, abs=9)
     traces = re.findall(rb"traceparent: (\S+)", b"".join(requests))
     assert len(traces) == len(set(traces)) == agents[b"notes-sdk"]
+
+
+def test_browsers_of_users_and_pages_differ(supplies: Supplies) -> None:
+    requests = [request for request in requests_of(BY_NAME["both"], supplies) if b"Chrome/" in request]
+    assert len({without_token(request).partition(b"\r\n")[2] for request in requests}) == 10 * PAGES
 
 
 def test_the_mix_has_the_shares_that_it_promises(supplies: Supplies) -> None:

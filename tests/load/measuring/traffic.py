@@ -21,25 +21,30 @@ CLIENTS = 100
 """Users with a token each. With the three header sets they make 300 different requests for one path."""
 SMALL_POST = 200
 """Bytes of a small request body."""
+PAGES = 20
+"""Pages of the application that send requests."""
 SEPARATOR = b"\0"
 """Stands after each request in a file: no request contains it."""
 
 _HOST = "Host: api.example.com\r\n"
 _CHROME = (
     _HOST + "Connection: keep-alive\r\n"
-    'sec-ch-ua: "Chromium";v="130", "Google Chrome";v="130", "Not?A_Brand";v="99"\r\n'
+    'sec-ch-ua: "Chromium";v="{version}", "Google Chrome";v="{version}", "Not?A_Brand";v="99"\r\n'
     "{credentials}"
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/130.0.0.0 Safari/537.36\r\n"
+    "Chrome/{version}.0.0.0 Safari/537.36\r\n"
     "Accept: application/json\r\n"
     "{content}"
     "Sec-Fetch-Site: same-origin\r\n"
     "Sec-Fetch-Mode: cors\r\n"
-    "Referer: https://app.example.com/notes\r\n"
+    "Referer: https://app.example.com/notes/page-{page}\r\n"
     "Accept-Encoding: gzip, deflate, br, zstd\r\n"
-    "Accept-Language: en-GB,en;q=0.9,de;q=0.8\r\n"
+    "Accept-Language: {language}\r\n"
 )
-"""A page's fetch() in Chrome: ten fields and the credentials."""
+"""A page's fetch() in Chrome: ten fields and the credentials.
+
+A user has one of ten versions, and a page is one of PAGES, so new requests have 200 forms of these fields.
+"""
 _MOBILE = (
     _HOST + "{credentials}"
     "Accept: application/json\r\n"
@@ -48,7 +53,7 @@ _MOBILE = (
     "Accept-Encoding: gzip\r\n"
     "Connection: Keep-Alive\r\n"
 )
-"""An Android app with OkHttp: six fields with the credentials."""
+"""An Android app with OkHttp: five fields and the credentials."""
 _TRACED = (
     _HOST + "{credentials}"
     "Accept: application/json\r\n"
@@ -119,13 +124,16 @@ class Kind:
 
     def request(self, number: int, client: Client) -> bytes:
         """Return the bytes of the request with this number."""
+        user = number % CLIENTS if self.is_new else 0
         trace = _digest(number if self.is_new else 0)
         body = _small_body(number) if self.posts else ""
         content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if self.posts else ""
         fields = _HEADER_SETS[number % len(_HEADER_SETS)].format(
             credentials=self.credentials(client),
             content=content,
-            language=_LANGUAGES[number % len(_LANGUAGES) if self.is_new else 0],
+            language=_LANGUAGES[user % len(_LANGUAGES)],
+            version=121 + user % 10,
+            page=number // CLIENTS % PAGES if self.is_new else 0,
             conditional=f'If-None-Match: "{trace}"\r\n' if number % 2 else "",
             trace=trace,
         )
