@@ -102,7 +102,7 @@ def assert_right_responses(server: Server, supplies: Supplies) -> None:
             if path.startswith((b"/api/news", b"/api/lists")):
                 tags.append(response.headers["ETag"])
         assert len(set(tags)) == len(tags)
-        if workload.name in ("both", "heads", "cookie", "refresh-token"):
+        if workload.name in ("both", "heads", "traced", "cookie", "refresh-token"):
             assert len(tags) == REQUESTS
             assert seen == news
 
@@ -157,6 +157,11 @@ def test_two_of_three_requests_come_from_chrome(supplies: Supplies) -> None:
     assert agents[b"Chrome/"] == pytest.approx(DISTINCT * 2 / 3, abs=9)
     traces = re.findall(rb"traceparent: (\S+)", b"".join(requests))
     assert len(traces) == len(set(traces)) == agents[b"notes-sdk"]
+
+
+def test_every_header_section_is_new_in_requests_that_are_traced(supplies: Supplies) -> None:
+    requests = requests_of(BY_NAME["traced"], supplies)
+    assert len({without_token(request).partition(b"\r\n")[2] for request in requests}) == len(requests) == DISTINCT
 
 
 def test_browsers_of_users_and_pages_differ(supplies: Supplies) -> None:

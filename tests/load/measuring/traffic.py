@@ -6,7 +6,7 @@ Requests are generated before a turn and written to a file, so that sending one 
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -54,7 +54,7 @@ _MOBILE = (
     "Connection: Keep-Alive\r\n"
 )
 """An Android app with OkHttp: five fields and the credentials."""
-_TRACED = (
+TRACED = (
     _HOST + "{credentials}"
     "Accept: application/json\r\n"
     "{content}"
@@ -65,7 +65,7 @@ _TRACED = (
 )
 """A client that traces (W3C Trace Context): a new `traceparent` in each request, `If-None-Match` in every second."""
 _LANGUAGES = ("en", "de-CH, de;q=0.9, en;q=0.5", "fr-FR, fr;q=0.9", "es", "pt-BR, pt;q=0.8, en;q=0.6")
-_HEADER_SETS = (*[_CHROME] * 6, *[_MOBILE] * 2, _TRACED)
+_HEADER_SETS = (*[_CHROME] * 6, *[_MOBILE] * 2, TRACED)
 """Two of three requests come from Chrome. Nine and CLIENTS have no common divisor, so each user sends each set."""
 
 
@@ -117,10 +117,11 @@ class Kind:
     credentials: CredentialLines = bearer
     is_new: bool = True
     posts: bool = False
+    header_sets: tuple[str, ...] = _HEADER_SETS
 
     def with_bearer(self) -> "Kind":
         """Return the same kind with the access token alone, for servers without sessions and refreshes."""
-        return Kind(self.target, bearer, self.is_new, self.posts)
+        return replace(self, credentials=bearer)
 
     def request(self, number: int, client: Client) -> bytes:
         """Return the bytes of the request with this number."""
@@ -128,7 +129,7 @@ class Kind:
         trace = _digest(number if self.is_new else 0)
         body = _small_body(number) if self.posts else ""
         content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if self.posts else ""
-        fields = _HEADER_SETS[number % len(_HEADER_SETS)].format(
+        fields = self.header_sets[number % len(self.header_sets)].format(
             credentials=self.credentials(client),
             content=content,
             language=_LANGUAGES[user % len(_LANGUAGES)],

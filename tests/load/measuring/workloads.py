@@ -8,6 +8,7 @@ from tests.load import peers
 from tests.load.measuring.tokens import Signer, TokenFile
 from tests.load.measuring.traffic import (
     CLIENTS,
+    TRACED,
     Client,
     Kind,
     Shares,
@@ -235,6 +236,14 @@ APPLICATION = (
     _application("both", "Every path and response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
     _application(
         "paths", "Every path and query new", ((100, Kind(new_target("/api/items"))),), WITH_ENVOY, "note.json"
+    ),
+    _application(
+        "traced",
+        "Every path, response head and request header new",
+        ((100, Kind(_NEW, header_sets=(TRACED,))),),
+        (DIRECT, peers.NGINX_KEEPALIVE, peers.SALLYPORT, peers.ENVOY),
+        *NEWS,
+        similar="both",
     ),
     _application(
         "heads",
