@@ -31,6 +31,7 @@ from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenti
 from gateway.pipeline.cors import Cors
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders, cached_assertions
+from gateway.pipeline.match import MatchStage
 from gateway.pipeline.pipeline import Pipeline
 from gateway.proxy.dispatcher import Dispatcher
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
@@ -97,7 +98,7 @@ class Gateway:
         self.begin = dispatcher.begin
         self.gateway_paths = dispatcher.gateway_paths
         self.next_request_id = dispatcher.next_request_id
-        self.header_section_cache = dispatcher.header_section_cache
+        self.request_head_cache = dispatcher.request_head_cache
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests
@@ -215,17 +216,21 @@ def create_app(
     # Pipeline
     counters = SharedCounters(rate_limit_redis(redis_url), clock, metrics.set_rate_limits_local)
     rate_limiter = RateLimiter(counters, clock)
-    pipeline = Pipeline(
+    match_stage = MatchStage(
         table,
         authentication,
-        CredentialForwarding(authentication, session_cookie, peer_secret),
         cookie.name,
-        IdentityHeaders(cached_assertions(settings.verified_tokens)),
-        rate_limiter,
         Via(settings.gateway_name),
-        clock,
         metrics.count_withheld_fields,
         settings.request_limits,
+    )
+    pipeline = Pipeline(
+        match_stage,
+        authentication,
+        CredentialForwarding(authentication, session_cookie, peer_secret),
+        IdentityHeaders(cached_assertions(settings.verified_tokens)),
+        rate_limiter,
+        clock,
     )
 
     # Upstreams and streams

@@ -1,4 +1,4 @@
-"""A dict that holds at most a given number of entries and evicts the oldest."""
+"""A dict that holds at most a given number of entries and evicts the oldest, and a filter for keys that came once."""
 
 from itertools import islice
 from typing import TypeVar
@@ -39,3 +39,26 @@ class BoundedCache(dict[Key, Value]):
             for oldest in list(islice(self, self._batch)):
                 del self[oldest]
         dict.__setitem__(self, key, value)  # `super()` takes 0.1 us more
+
+
+class Doorkeeper:
+    """A filter of keys that came before, so that a cache need not store keys that come only once.
+
+    It remembers the hashes of about `size` recent keys, each in the slot of its hash, where a newer key replaces it.
+    A new key takes 0.2 us; as an entry of a BoundedCache it takes 0.7.
+    """
+
+    __slots__ = ("_hashes", "_size")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._hashes = [0] * size
+
+    def came_before(self, key: bytes) -> bool:
+        """Return whether `key` came before, and remember it."""
+        key_hash = hash(key)
+        slot = key_hash % self._size
+        if self._hashes[slot] == key_hash:
+            return True
+        self._hashes[slot] = key_hash
+        return False

@@ -20,6 +20,17 @@ class HeaderSection:
     """The value of the first Origin field; None if there is none."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestTarget:
+    """The method and the target of a request. It is compared and hashed by identity, as HeaderSection."""
+
+    method: str
+    path: bytes
+    query: bytes
+    is_repeated: bool
+    """Whether equal request lines share this object, so that a cache may use it as a key."""
+
+
 class KnownFields(NamedTuple):
     """The header fields of one request whose header section is cached. They include its credentials."""
 
@@ -48,8 +59,10 @@ class Request(NamedTuple):
     client: str
     scheme: str
     server: tuple[str, int | None] | None
+    target: RequestTarget | None = None
+    """The method, path and query if the request was not parsed."""
     known_fields: KnownFields | None = None
-    """The header fields if their section is cached; otherwise only `headers` holds them."""
+    """The header fields if the request was not parsed, because their section is cached."""
     token: str = ""
     """The Bearer token in `known_fields`; empty if there is none."""
 

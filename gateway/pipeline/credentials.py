@@ -46,8 +46,6 @@ def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[s
 
 def known_credentials(known: KnownFields, cookie_name: bytes) -> Credentials:
     """Return the credentials in the header fields `known`. `cookie_name` is the name of the session cookie."""
-    if not known.cookies and known.refresh_token is None:
-        return NO_OTHER_CREDENTIALS
     authorization = b"Bearer " + known.token.encode("ascii") if known.token else None
     handles, others = split_cookies((known.cookies,), cookie_name)
     return Credentials(authorization, known.refresh_token, tuple(handles), tuple(others))

@@ -50,6 +50,7 @@ def original_request(request: Request) -> Request:
         headers=headers,
         scheme=forwarded_scheme(headers, request.scheme),
         http_version="1.1",
+        target=None,
         known_fields=None,
         token="",
     )

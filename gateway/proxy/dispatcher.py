@@ -27,15 +27,12 @@ from gateway.proxy.gateway_endpoints import GatewayEndpoints
 from gateway.proxy.local_reply import LocalReply, problem_reply
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
-from gateway.server.header_section_cache import HeaderSectionCache
 from gateway.server.request_cycle import RequestCycle
+from gateway.server.request_head_cache import RequestHeadCache
 from gateway.suspendable import resume, run
 from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, NON_RETRYABLE_MAX_IDLE
 from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstreams.registry import UpstreamRegistry
-
-_SERVER_METHODS = frozenset({"OPTIONS", "CONNECT"})
-"""Methods whose requests may be for the gateway itself, on any path."""
 
 _log = structlog.get_logger("dispatcher")
 
@@ -57,9 +54,12 @@ class Dispatcher:
         *,
         websocket_idle_timeout: float,
     ) -> None:
-        self.header_section_cache = HeaderSectionCache()
+        self.request_head_cache = RequestHeadCache()
         self.gateway_paths = gateway_paths
+        self.server_methods = frozenset({"OPTIONS", "CONNECT"})
+        """Methods whose requests may be for the gateway itself, on any path. Such a request gets a task."""
         self._pipeline = pipeline
+        self._match_stage = pipeline.match_stage
         self._upstreams = upstreams
         self._concurrency = ConcurrencyLimiter()
         self._forwarder = Forwarder(pipeline, upstreams, streams, self._concurrency, websocket_idle_timeout)
@@ -85,7 +85,7 @@ class Dispatcher:
             origin := self._cors.allowed_origin(request)
         ) is not None:
             cycle.cors_lines = self._cors_lines(request, origin)
-        if self._needs_task(cycle):
+        if cycle.is_blocked or request.method in self.server_methods or self._is_for_gateway(request):
             self._start_task(cycle, started, self._respond(cycle, started))
             return
         try:
@@ -97,10 +97,6 @@ class Dispatcher:
             _log.exception("unhandled_exception", request_id=request.request_id)
             status = cycle.respond(*problem_reply(Refused("internal_error"), request.request_id))
             self._record(request, status, started)
-
-    def _needs_task(self, cycle: RequestCycle) -> bool:
-        request = cycle.request
-        return cycle.is_blocked or request.method in _SERVER_METHODS or self._is_for_gateway(request)
 
     def _is_for_gateway(self, request: Request) -> bool:
         path, paths = request.path, self.gateway_paths
@@ -207,7 +203,10 @@ class Dispatcher:
         if self._is_for_gateway(request):
             await self._endpoints.serve(cycle)  # the Flask application logs its requests itself
             return None
-        if request.method in _SERVER_METHODS and (allow := self._pipeline.own_allow_value(request)) is not None:
+        if (
+            request.method in self.server_methods
+            and (allow := self._match_stage.own_allow_value(request)) is not None
+        ):
             return await LocalReply(204, [(b"allow", allow.encode("ascii"))]).send(cycle)
         return await self._admit_and_forward(cycle, run(self._pipeline.admit(request)))
 
@@ -219,12 +218,12 @@ class Dispatcher:
         return await LocalReply(200, response_headers(decision)).send(cycle)
 
     def _cors_lines(self, request: Request, origin: bytes) -> bytes:
-        route = self._pipeline.routes_of(request).get(request.method)
+        route = self._match_stage.routes_of(request).get(request.method)
         return cors_lines(origin, route.expose_headers if route is not None else b"")
 
     def _methods_at(self, request: Request) -> Collection[str]:
         """Return the methods of the routes at the request's path; empty for an endpoint of the gateway."""
-        return () if self._is_for_gateway(request) else self._pipeline.routes_of(request).keys()
+        return () if self._is_for_gateway(request) else self._match_stage.routes_of(request).keys()
 
     def _record(self, request: Request, status: int, started: float, code: str = "", reason: str = "") -> None:
         self._metrics.responses[status] += 1

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from contract.problems import Refused
-from gateway.pipeline.pipeline import AdmittedRequest, body_too_large
+from gateway.pipeline.match import body_too_large
+from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.proxy.errors import ExchangeAborted
 from gateway.server.request_cycle import Message
 

@@ -1,7 +1,6 @@
 """Build the requests of one client connection, with the client's address, its scheme and a request id."""
 
 import asyncio
-import re
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
@@ -9,12 +8,6 @@ from gateway.http.request import KnownFields, Request
 from gateway.server.application import Application
 from gateway.server.client_address import UNKNOWN, canonical_address
 from gateway.server.request_parser import RequestHead
-
-_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
-_REQUEST_LINE = re.compile(
-    rb"(%b) (/[\x21\x22\x24-\x3e\x40-\x7e]*)(?:\?([\x21\x22\x24-\x7e]*))? HTTP/1\.1" % b"|".join(_METHODS)
-)
-"""The request lines that need no parser: a target in origin-form, of characters that the parser accepts."""
 
 
 class RequestBuilder:
@@ -66,29 +59,30 @@ class RequestBuilder:
         if fields is not None and data.endswith(self._last_section, 0, head_end):
             line_end = head_end - len(self._last_section)
         else:
-            line_end, head_end = data.find(b"\r\n"), _end_of_head(data)
+            line_end = data.find(b"\r\n")
+            head_end = len(data) if data.endswith(b"\r\n\r\n") else _end_of_head(data)
             section = data[line_end:head_end]
-            fields = self._app.header_section_cache.find(section)
+            fields = self._app.request_head_cache.find_fields(section)
             if fields is None or len(data) - head_end != (fields.content_length or 0):
                 return None
             self._last_section, self._last_fields = section, fields
-        line = _REQUEST_LINE.fullmatch(data, 0, line_end)
-        if line is None:
+        target = self._app.request_head_cache.read_line(data[:line_end])
+        if target is None:
             return None
-        method, path, query = line.groups(b"")
         client, scheme = self.client, self.scheme
         if self.is_trusted_proxy:
             client, scheme = self._app.trusted_proxies.resolve(fields.headers, client, scheme)
         request = Request(
             self._app.next_request_id(),
-            _METHODS[method],
-            path,
-            query,
+            target.method,
+            target.path,
+            target.query,
             fields.headers,
             "1.1",
             client,
             scheme,
             self.server,
+            target,
             fields,
             fields.token,
         )
@@ -100,8 +94,8 @@ class RequestBuilder:
         `data` is exactly one whole request, which leaves the connection open.
         """
         line_end = data.find(b"\r\n")
-        if _REQUEST_LINE.fullmatch(data, 0, line_end):
-            self._app.header_section_cache.add_if_repeated(data[line_end : _end_of_head(data)], request)
+        if self._app.request_head_cache.read_line(data[:line_end]) is not None:
+            self._app.request_head_cache.add_if_repeated(data[line_end : _end_of_head(data)], request)
 
 
 def _end_of_head(data: bytes) -> int:

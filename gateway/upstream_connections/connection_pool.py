@@ -79,13 +79,14 @@ class ConnectionPool:
         """Return an open connection that was idle for at most `max_idle` seconds at the loop time `now`, or None."""
         if self._quarantined:
             self._end_quarantines(now)
-        while self._idle and self.outstanding < self._max_connections:
-            connection = self._idle.pop()
+        idle, in_use = self._idle, self._in_use
+        while idle and len(in_use) + self._connecting < self._max_connections:
+            connection = idle.pop()
             if connection.is_open:
                 if now - connection.idle_since > max_idle:
-                    self._idle.append(connection)
+                    idle.append(connection)
                     return None
-                self._in_use.add(connection)
+                in_use.add(connection)
                 return connection
             self._keep_response_time(connection)
         return None

@@ -21,6 +21,7 @@ from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
+from gateway.pipeline.match import MatchStage
 from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
@@ -90,15 +91,12 @@ class GatewayInFront:
             authenticators(self.token_verifier, refresher, self.session_cookie, tickets, clock), self.token_verifier
         )
         self.pipeline = Pipeline(
-            table,
+            MatchStage(table, authentication, COOKIE, Via("test"), lambda _: None),
             authentication,
             CredentialForwarding(authentication, self.session_cookie, PEER_SECRET),
-            COOKIE,
             IdentityHeaders(100),
             RateLimiter(SharedCounters(Redis.from_url(redis_url), clock), clock),
-            Via("test"),
             clock,
-            lambda _: None,
         )
         asyncio.run(self.keys.refresh())
 

@@ -19,7 +19,7 @@ OLD_NAMES = {
     "give_back": "release, or revoke",
     "housekeeper": "retention",
     "known_answers": "response_head_cache",
-    "known_requests": "header_section_cache",
+    "known_requests": "request_head_cache",
     "lateness": "event_loop_lag",
     "moments": "timestamps",
     "proof": "principal",

@@ -14,14 +14,15 @@ from contract.revocation import Revocation
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
-from gateway.http.request import HeaderSection, KnownFields, Request
+from gateway.http.request import HeaderSection, KnownFields, Request, RequestTarget
 from gateway.http.via import Via
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.registry import authenticators
 from gateway.pipeline.authenticators.session_cookie import SessionCookieAuthenticator
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
-from gateway.pipeline.pipeline import AdmittedRequest, KnownMatch, Pipeline
+from gateway.pipeline.match import KnownSection, MatchedRequest, MatchStage
+from gateway.pipeline.pipeline import AdmittedRequest, Pipeline
 from gateway.pipeline.request_head import HeadTemplate
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.rate_limits.redis_sync import SharedCounters
@@ -79,7 +80,7 @@ class PipelineHarness:
 
     def count(self, path: str) -> list[int]:
         """Return the counted requests of CLIENT and ada under the two limits of the route at `path`."""
-        route = self.pipeline.routes_of(self.request(path))["GET"]
+        route = self.pipeline.match_stage.routes_of(self.request(path))["GET"]
         now = self.verifier_harness.clock()
         keys = (CLIENT, "ada-id")
         return [self.counters.counter(limit, key, now).total for limit, key in zip(route.limits, keys, strict=True)]
@@ -122,15 +123,12 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
     )
     authentication = AuthenticateStage(registry, verifier_harness.token_verifier)
     pipeline = Pipeline(
-        table,
+        MatchStage(table, authentication, "session", Via("gateway"), lambda _: None),
         authentication,
         CredentialForwarding(authentication, session_cookie, PEER_SECRET),
-        "session",
         IdentityHeaders(10),
         RateLimiter(counters, clock),
-        Via("gateway"),
         clock,
-        lambda _: None,
     )
     return PipelineHarness(verifier_harness, signing_key, pipeline, counters)
 
@@ -213,7 +211,21 @@ def known(request: Request, token: str) -> Request:
     refresh_token = values[b"x-refresh-token"].decode() if b"x-refresh-token" in values else None
     cookies = values.get(b"cookie", b"")
     fields = KnownFields(HeaderSection(headers), list(request.headers), None, token, refresh_token, cookies)
-    return request._replace(known_fields=fields, token=token)
+    target = RequestTarget(request.method, request.path, request.query, is_repeated=True)
+    return request._replace(target=target, known_fields=fields, token=token)
+
+
+def with_path(request: Request, path: str) -> Request:
+    """Return the known `request` with another path."""
+    target = RequestTarget(request.method, path.encode(), request.query, is_repeated=False)
+    return request._replace(path=path.encode(), target=target)
+
+
+def cached(harness: PipelineHarness) -> str:
+    """Return what the match stage has cached, as text."""
+    stage = harness.pipeline.match_stage
+    assert len(stage._sections) == 1
+    return repr((stage._sections, stage._repeated))
 
 
 def with_token(request: Request, token: str) -> Request:
@@ -223,14 +235,18 @@ def with_token(request: Request, token: str) -> Request:
     return request._replace(headers=headers, known_fields=fields._replace(headers=headers, token=token), token=token)
 
 
-def test_a_known_match_has_no_field_for_credentials() -> None:
+def test_what_is_cached_of_a_request_has_no_field_for_credentials() -> None:
     """Its fields hold no token, no cookie, and no request that could contain one."""
-    assert {field.name for field in dataclasses.fields(KnownMatch)} == {"template", "authenticator"}
+    assert set(MatchedRequest._fields) == {
+        *("route", "authenticator", "template", "request_line", "framing_line"),
+        *("has_body", "chunked", "is_websocket"),
+    }
+    assert {field.name for field in dataclasses.fields(KnownSection)} == {"template", "authenticator"}
     assert {field.name for field in dataclasses.fields(HeadTemplate)} == {
         *("host_line", "copied", "host", "via", "end")
     }
     assert {field.name for field in dataclasses.fields(HeaderSection)} == {"headers", "origin"}
-    for kind in (KnownMatch, HeadTemplate, HeaderSection):
+    for kind in (KnownSection, HeadTemplate, HeaderSection, RequestTarget):
         assert kind.__dataclass_params__.frozen  # type: ignore[union-attr]  # what @dataclass keeps of its arguments
 
 
@@ -239,8 +255,7 @@ def test_requests_with_one_header_section_share_nothing_of_their_tokens(harness:
     ada, bob = harness.token(), harness.token(sub="bob-id", user_id="bob-id", sid="bob", jti="b" * 32)
     first = known(harness.request(path, bearer(ada)), ada)
     harness.admit(first)
-    [match] = harness.pipeline._known.values()
-    assert ada not in repr(match)
+    assert ada not in cached(harness)
     head = harness.admit(with_token(first, bob)).head(b"Host: h\r\n").decode()
     assert ada not in head
     assert (f"Authorization: Bearer {bob}\r\n" in head) == path.startswith("/auth/")
@@ -257,11 +272,11 @@ def test_requests_with_one_header_section_share_nothing_of_their_targets(harness
         ("/public/", b"GET /public/ "),
     ):
         for _ in range(2):
-            head = harness.admit(first._replace(path=path.encode())).head(b"Host: h\r\n")
+            head = harness.admit(with_path(first, path)).head(b"Host: h\r\n")
             assert head.startswith(upstream_line)
             assert (b"X-User-Id: ada-id" in head) == path.startswith("/api/")
     for path, code in (("/nowhere", "not_found"), ("/api/../x", "bad_path"), ("/api//x", "bad_path")):
-        assert harness.refusal(first._replace(path=path.encode())).code == code
+        assert harness.refusal(with_path(first, path)).code == code
 
 
 @pytest.mark.parametrize("field", [(b"cookie", b"theme=dark"), (b"x-refresh-token", REFRESH_TOKEN.encode())])
@@ -272,8 +287,7 @@ def test_a_known_match_is_shared_by_requests_with_other_credentials(
     request = known(harness.request("/api/x", bearer(token), field), token)
     heads = [harness.admit(request).head(b"Host: h\r\n") for _ in range(2)]
     assert heads[0] == heads[1]
-    assert len(harness.pipeline._known) == 1
-    assert field[1] not in repr(harness.pipeline._known).encode()
+    assert field[1].decode() not in cached(harness)
 
 
 def test_a_known_header_section_without_a_token_is_refused(harness: PipelineHarness) -> None:

@@ -8,11 +8,11 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.server.client_address import TrustedProxies
-from gateway.server.header_section_cache import HeaderSectionCache
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.server.request_cycle import RequestCycle
+from gateway.server.request_head_cache import RequestHeadCache
 
 
 class MovableLoop:
@@ -118,7 +118,7 @@ class MemoryApplication:
     default_response_lines: Mapping[str, bytes] = {"http": b""}
 
     def __init__(self) -> None:
-        self.header_section_cache = HeaderSectionCache()
+        self.request_head_cache = RequestHeadCache()
         self.trusted_proxies = TrustedProxies()
         self.proxy_protocol = ProxyProtocol("off", "")
         self.refused: list[str] = []

@@ -13,9 +13,9 @@ from uvicorn.server import ServerState
 from gateway.http.request import Request
 from gateway.server.client_address import TrustedProxies
 from gateway.server.client_presence import PROBE_INTERVAL, ClientCheck, Step
-from gateway.server.header_section_cache import HeaderSectionCache
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.request_cycle import ClientConnection, RequestCycle
+from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.raw_upstream import WAIT, Conversation, RawUpstream, ok
 from tests.gateway.running_gateway import QuickProbingProtocol, RunningGateway
 from tests.gateway.server.bounded_route import (
@@ -132,7 +132,7 @@ def test_half_closing_works_on_asyncio_as_on_uvloop() -> None:
     """The transports of asyncio's event loop differ from those of uvloop."""
 
     class App:
-        header_section_cache = HeaderSectionCache()
+        request_head_cache = RequestHeadCache()
         trusted_proxies = TrustedProxies(())
         malformed_requests = MalformedRequests(lambda status, code: None, time.time)
         max_bytes_outside_bodies = 98_304

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.http.request import Request
-from gateway.server.header_section_cache import HeaderSectionCache
+from gateway.server.request_head_cache import RequestHeadCache
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.raw_client import RawClient
 from tests.gateway.raw_upstream import RawUpstream
@@ -213,6 +213,7 @@ TOKENS = st.text("ab.-_=\r\n\t :,\x00\x7fé", max_size=6).map(lambda text: text.
 REQUEST_WITH_TOKEN = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\n\r\n"
 
 
+TWO_EQUAL_TOKENS = REQUEST_WITH_TOKEN.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer a\r\n\r\n")
 REQUEST_WITH_COOKIE = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorization: Bearer a\r\n\r\n"
 
 
@@ -223,10 +224,11 @@ REQUEST_WITH_COOKIE = b"GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\nAuthorizatio
     instead=[b"b\nX: y", b"c\x00", b" c", b"c ", b"c\xe9", b"", b"c=d; session=x"],
 )
 @example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\nX: y"])
+@example(cached=TWO_EQUAL_TOKENS, other=REQUEST_WITH_TOKEN, instead=[b"b"])
 @example(cached=REQUEST_WITH_TOKEN, other=b"", instead=[b"b\rX: y", b"b\x00"])
 def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: list[bytes]) -> None:
     """This holds for each generated request, and for each replacement of its tokens and cookies."""
-    cache = HeaderSectionCache()
+    cache = RequestHeadCache()
     request = Parsed(cached).request
     if request is not None:
         for _ in range(2):
@@ -241,7 +243,7 @@ def test_a_hit_equals_the_parsed_request(cached: bytes, other: bytes, instead: l
         ]
         for data in (base, *replaced):
             section = section_of(data)
-            known = cache.find(section)
+            known = cache.find_fields(section)
             if known is None:
                 continue
             length = known.content_length or 0
@@ -269,7 +271,7 @@ def test_a_request_with_a_session_cookie_does_not_use_the_token_of_another_reque
 
 
 def test_the_cache_holds_no_credentials() -> None:
-    cache = HeaderSectionCache()
+    cache = RequestHeadCache()
     section = b"\r\nHost: h\r\nAuthorization: Bearer %b\r\nCookie: %b\r\nX-Refresh-Token: %b\r\n\r\n"
     secrets = (b"secret.a.b", b"session=secret", b"secret.c.d")
     request = Parsed(b"GET / HTTP/1.1" + section % secrets).request
@@ -277,7 +279,19 @@ def test_the_cache_holds_no_credentials() -> None:
     for _ in range(2):
         cache.add_if_repeated(section % secrets, request)
     assert len(cache) == 1
-    known = cache.find(section % (b"other.a.b", b"session=other", b"other.c.d"))
+    known = cache.find_fields(section % (b"other.a.b", b"session=other", b"other.c.d"))
     assert known is not None
     assert (known.token, known.cookies, known.refresh_token) == ("other.a.b", b"session=other", "other.c.d")
     assert "secret" not in repr((known, vars(cache)))
+
+
+@pytest.mark.parametrize("line", [b"Authorization: Bearer secret", b"Cookie: secret", b"X-Refresh-Token: secret"])
+def test_a_section_that_repeats_a_field_is_not_cached(line: bytes) -> None:
+    """Otherwise the key would hold the second value."""
+    cache = RequestHeadCache()
+    section = b"\r\nHost: h\r\n%b\r\n%b\r\n\r\n" % (line, line)
+    request = Parsed(b"GET / HTTP/1.1" + section).request
+    assert request is not None
+    for _ in range(3):
+        cache.add_if_repeated(section, request)
+    assert len(cache) == 0

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.http.request import Request
-from gateway.server.header_section_cache import MAX_ENTRIES, HeaderSectionCache
+from gateway.server.request_head_cache import MAX_SECTIONS, RequestHeadCache
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey, access_claims
 from tests.gateway.conftest import MakeApp
@@ -167,14 +167,14 @@ def test_an_incomplete_response_with_a_cached_head_stays_incomplete(
 
 
 def test_the_cache_is_bounded() -> None:
-    sections = HeaderSectionCache()
+    sections = RequestHeadCache()
     request = Request("1", "GET", b"/", b"", [], "1.1", "192.0.2.1", "http", None)
-    for number in range(3 * MAX_ENTRIES):
+    for number in range(3 * MAX_SECTIONS):
         section = b"\r\nX: %d\r\n\r\n" % number
         for _ in range(2):
             sections.add_if_repeated(section, request)
-        assert sections.find(section) is not None
-    assert len(sections) <= MAX_ENTRIES
+        assert sections.find_fields(section) is not None
+    assert len(sections) <= MAX_SECTIONS
 
 
 # --- other targets and bodies ------------------------------------------------------------------------------------
