@@ -1,4 +1,4 @@
-"""nginx: the fast upstream, and the plain proxy that is the base of every comparison."""
+"""nginx: the fast upstream, and the two proxies that are the bases of every comparison."""
 
 import shutil
 
