@@ -21,6 +21,7 @@ from contract.jws import read_unverified
 from contract.problems import Refused, jittered_retry_after
 from gateway.bounded_cache import BoundedCache
 from gateway.single_flight import SingleFlight
+from gateway.suspendable import Suspendable, wait_for
 from gateway.tokens.auth_client import AuthResponse, PeerRejected, Post, read_object
 
 RENEW_AFTER = 0.8
@@ -111,8 +112,8 @@ class BrowserSessions:
             self._mark_ended(replaces, ended_recently=True)
         return handle, grant
 
-    async def get_grant(self, handle: str) -> SessionGrant:
-        """Return the grant of `handle`, from memory or by an exchange that all concurrent callers share.
+    def get_grant(self, handle: str) -> Suspendable[SessionGrant]:
+        """Return the grant of `handle`: from memory, without waiting, or by an exchange that all callers share.
 
         Raises Refused: 401 if the session has ended, 502 if the auth service rejects this gateway, 503 if it is
         unavailable.
@@ -126,7 +127,7 @@ class BrowserSessions:
         ended = self._ended.get(handle)
         if ended is not None and now < ended.until:
             raise Refused("session_ended")
-        return await self._exchanges.do(handle, lambda: self._exchange(handle))
+        return (yield from wait_for(self._exchanges.do(handle, lambda: self._exchange(handle))))
 
     async def log_out(self, handle: str) -> None:
         """End the session of `handle`, if there is one. Raises Refused(502 or 503) if the auth service did not."""

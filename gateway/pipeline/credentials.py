@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from contract.credentials import (
     BAD_AUTHORIZATION,
@@ -19,9 +19,11 @@ _HANDLE = re.compile(rb"[A-Za-z0-9_-]{43}")
 """A session handle: 256 random bits in base64url."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The credentials in one request, not verified. They are never cached and never logged."""
+class Credentials(NamedTuple):
+    """The credentials in one request, not verified. They are never cached and never logged.
+
+    A named tuple, because a frozen dataclass of this size takes 0.6 us more.
+    """
 
     authorization: bytes | None = None
     refresh_token: str | None = None

@@ -17,7 +17,7 @@ from gateway.http.origin import (
 )
 
 CUSTOM_HEADER = "X-Requested-With"
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 9.2.1
 
 
 def check_csrf(
@@ -34,7 +34,7 @@ def check_csrf(
 
     `scheme` and `host` are those of the gateway's URL that the client requested.
     """
-    if method in _SAFE_METHODS:
+    if method in SAFE_METHODS:
         return
     if not custom_header:
         raise Refused(

@@ -68,14 +68,15 @@ class TokenVerifier:
         Raises Refused: 401 for a token that is invalid, expired or revoked, 503 if there are no keys yet or
         revocations are unavailable.
         """
-        return self._verify(token, self._presented, is_fetched=False)
+        return self._verify(token, self._presented, "", is_fetched=False)
 
-    def verify_fetched(self, token: str) -> Suspendable[Principal]:
+    def verify_fetched(self, token: str, handle: str = "") -> Suspendable[Principal]:
         """Return the principal of `token`, which the gateway fetched for a client. Raises the same errors as verify.
 
-        `on_presented` is not called for it. If a client presents the token later, `verify` verifies it again.
+        `handle` is the session handle that it was fetched for; empty if there is none. `on_presented` is not called
+        for the token. If a client presents it later, `verify` verifies it again.
         """
-        return self._verify(token, self._fetched, is_fetched=True)
+        return self._verify(token, self._fetched, handle, is_fetched=True)
 
     def confirm(self, claims: AccessClaims, *, may_be_expired: bool = False) -> None:
         """Check a token that was verified before for expiry and revocation.
@@ -87,7 +88,7 @@ class TokenVerifier:
             raise Refused("token_expired")
         self._revocations.check(claims, now)
 
-    def _verify(self, token: str, cache: _ClaimsCache, *, is_fetched: bool) -> Suspendable[Principal]:
+    def _verify(self, token: str, cache: _ClaimsCache, handle: str, *, is_fetched: bool) -> Suspendable[Principal]:
         # SHA-256: nobody can make a second token with the digest of a valid one. It takes 0.8 us; the look-up of the
         # text would take 0.3. `surrogatepass`: every text has a digest, and different texts are different bytes.
         digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
@@ -113,7 +114,7 @@ class TokenVerifier:
                 del cache[digest]
                 raise Refused("token_expired")
             self._revocations.check(claims, now)
-        return _new(Principal, (claims, token, None, "", (), is_fetched))
+        return _new(Principal, (claims, token, None, handle, (), is_fetched))
 
     def _fetch_key(self, token: str, header: JwsHeader) -> Suspendable[jwt.PyJWK]:
         """Return the token's key, which is not cached: the JWKS may be fetched again.

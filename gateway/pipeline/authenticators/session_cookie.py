@@ -8,8 +8,8 @@ from gateway.http.origin import AllowedOrigins
 from gateway.http.request import Request
 from gateway.http.websocket_handshake import is_websocket_upgrade
 from gateway.pipeline.credentials import Credentials, InvalidHandle, clear_session_cookie, is_bearer, session_handle
-from gateway.pipeline.csrf import check_csrf, check_origin
-from gateway.suspendable import Suspendable, run, wait_for
+from gateway.pipeline.csrf import SAFE_METHODS, check_csrf, check_origin
+from gateway.suspendable import Suspendable, run
 from gateway.tokens.principal import Principal
 from gateway.tokens.verifier import TokenVerifier
 
@@ -80,18 +80,19 @@ class SessionCookieAuthenticator:
 
     async def valid_grant(self, handle: str) -> SessionGrant:
         """Return the grant of `handle` if a request with it would be admitted. Raises Refused: 401, 502, 503."""
-        grant = await self._sessions.get_grant(handle)
-        await run(self._verify(handle, grant))
-        return grant
+        return await run(self._verified_grant(handle))
 
     def _check_csrf(self, request: Request) -> None:
-        if is_websocket_upgrade(request):
-            check_origin(
-                request.header(b"origin"),
-                scheme=request.scheme,
-                host=request.header(b"host"),
-                allowed_origins=self._allowed_origins,
-            )
+        if request.method in SAFE_METHODS:
+            # Most requests have no Upgrade: looking for it takes 0.4 us, is_websocket_upgrade 1.2.
+            if _has_upgrade(request) and is_websocket_upgrade(request):
+                check_origin(
+                    request.header(b"origin"),
+                    scheme=request.scheme,
+                    host=request.header(b"host"),
+                    allowed_origins=self._allowed_origins,
+                )
+            return
         check_csrf(
             request.method,
             custom_header=request.header(b"x-requested-with"),
@@ -103,13 +104,25 @@ class SessionCookieAuthenticator:
         )
 
     def _authenticate_handle(self, handle: str) -> Suspendable[Principal]:
-        grant = yield from wait_for(self._sessions.get_grant(handle))
+        grant = yield from self._sessions.get_grant(handle)
         return (yield from self._verify(handle, grant))
+
+    def _verified_grant(self, handle: str) -> Suspendable[SessionGrant]:
+        grant = yield from self._sessions.get_grant(handle)
+        yield from self._verify(handle, grant)
+        return grant
 
     def _verify(self, handle: str, grant: SessionGrant) -> Suspendable[Principal]:
         try:
-            return (yield from self._token_verifier.verify_fetched(grant.access))._replace(handle=handle)
+            return (yield from self._token_verifier.verify_fetched(grant.access, handle))
         except Refused as refused:
             if refused.status == 401:
                 self._sessions.expire_access_token(handle)
             raise
+
+
+def _has_upgrade(request: Request) -> bool:
+    for name, _ in request.headers:  # noqa: SIM110 - any() with a generator takes twice as long
+        if name == b"upgrade":
+            return True
+    return False

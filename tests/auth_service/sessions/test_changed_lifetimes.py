@@ -15,6 +15,7 @@ from redis.asyncio import Redis as AsyncRedis
 from auth_service.services import services
 from contract.claims import LEEWAY
 from contract.revocation import EPOCH, STREAM
+from gateway.suspendable import run
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.worker.background_tasks import BackgroundTasks
 from tests.auth_service.conftest import MakeApp
@@ -159,7 +160,7 @@ def test_a_browser_session_stays_revoked_under_a_longer_lifetime(
     gateway = GatewayInFront(long_client, clock, valkey, tmp_path)
     clock.move(1)
     assert gateway.get("/api/x", handle=handle).status == 200
-    access = asyncio.run(gateway.sessions.get_grant(handle)).access
+    access = asyncio.run(run(gateway.sessions.get_grant(handle))).access
     restarted_gateway = GatewayInFront(make_app(ACCESS_TOKEN_LIFETIME="5").test_client(), clock, valkey, tmp_path)
     asyncio.run(restarted_gateway.sessions.log_out(handle))
     clock.move(3_000)

@@ -13,6 +13,7 @@ from redis import Redis
 from auth_service.services import services
 from contract.problems import Refused
 from contract.revocation import STREAM, read_revocation
+from gateway.suspendable import run
 from tests.auth_service.gateway_calls import hash_of
 from tests.auth_service.gateway_in_front import GatewayInFront
 from tests.auth_service.world import PASSWORD, Person
@@ -125,7 +126,7 @@ def test_a_log_in_ends_the_session_of_its_cookie(
     """ASVS 5.0, 7.2.4: the new log-in may be of the same user or of another one. All other sessions stay."""
     untouched = gateway.log_in(ann.email, PASSWORD)
     first = gateway.log_in(ann.email, PASSWORD)
-    access = asyncio.run(gateway.sessions.get_grant(first)).access
+    access = asyncio.run(run(gateway.sessions.get_grant(first))).access
     second = log_in_with_cookie(gateway, first)
     third = log_in_with_cookie(gateway, second, email=bob.email)
     read_feed(gateway, redis)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ ROUTES = routes_toml(
 )
 CLIENT = "192.0.2.7"
 REFRESH_TOKEN = "good-refresh"
+HANDLE = "h" * 43
 CREDENTIALS = (b"authorization", b"cookie", b"x-refresh-token")
 
 
@@ -71,6 +73,14 @@ class PipelineHarness:
     def admit(self, request: Request) -> AdmittedRequest:
         """Admit `request` in a task."""
         return asyncio.run(run(self.pipeline.admit(request)))
+
+    def admit_at_once(self, request: Request) -> AdmittedRequest:
+        """Admit `request` as an event-loop callback does, without a task. Fails if the admission has to wait."""
+        with pytest.raises(StopIteration) as finished:
+            self.pipeline.admit(request).send(None)
+        admitted = finished.value.value
+        assert isinstance(admitted, AdmittedRequest)
+        return admitted
 
     def refusal(self, request: Request) -> Refused:
         """Return the refusal of `request`."""
@@ -104,7 +114,8 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
 
     async def post(path: str, document: bytes) -> AuthResponse:
         access = signing_key.sign(access_claims(clock(), jti=f"{time.monotonic_ns():032x}"))
-        return AuthResponse(200, f'{{"access": "{access}", "refresh": "successor"}}'.encode(), None)
+        members = {"access": access, "refresh": "successor", "expires_at": clock() + 3_600, "user": {}}
+        return AuthResponse(200, json.dumps(members).encode(), None)
 
     redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no test comes near a limit
     counters = SharedCounters(redis, clock)
@@ -135,15 +146,29 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
 
 def test_a_request_is_admitted_without_a_task(harness: PipelineHarness) -> None:
     """Its token is verified, its limits are counted, and its identity is asserted without waiting."""
-    steps = harness.pipeline.admit(harness.request("/once/x", bearer(harness.token())))
-    with pytest.raises(StopIteration) as finished:
-        steps.send(None)
-    admitted = finished.value.value
-    assert isinstance(admitted, AdmittedRequest)
+    admitted = harness.admit_at_once(harness.request("/once/x", bearer(harness.token())))
     assert admitted.principal is not None
     assert admitted.principal.claims.subject == "ada-id"
     assert b"\r\nX-User-Id: ada-id\r\n" in admitted.head(b"Host: notes\r\n")
     assert [name for name, _ in admitted.response_headers] == [b"ratelimit-policy", b"ratelimit"]
+
+
+def test_a_session_cookie_whose_token_is_in_memory_is_admitted_without_a_task(harness: PipelineHarness) -> None:
+    request = harness.request("/api/x", (b"cookie", b"session=" + HANDLE.encode()))
+    exchanged = harness.admit(request)
+    admitted = harness.admit_at_once(request)
+    assert admitted.principal is not None
+    assert admitted.principal == exchanged.principal
+    assert admitted.principal.handle == HANDLE
+    assert b"\r\nX-User-Id: ada-id\r\n" in admitted.head(b"Host: notes\r\n")
+
+
+def test_a_valid_token_with_a_refresh_token_is_admitted_without_a_task(harness: PipelineHarness) -> None:
+    fields = bearer(harness.token()), (b"x-refresh-token", REFRESH_TOKEN.encode())
+    admitted = harness.admit_at_once(harness.request("/api/x", *fields))
+    assert admitted.principal is not None
+    assert admitted.principal.claims.subject == "ada-id"
+    assert admitted.fresh is None
 
 
 def test_the_first_stage_that_refuses_decides(harness: PipelineHarness) -> None:

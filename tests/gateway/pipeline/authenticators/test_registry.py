@@ -1,7 +1,6 @@
 """The registry: which authenticator is used for which credentials, and how another one is added."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -63,21 +62,21 @@ COOKIE = Credentials(session_cookies=(HANDLE,))
     [
         (Credentials(), "NoCredentials"),
         (TOKEN, "Bearer"),
-        (replace(TOKEN, authorization=b"Bearer two tokens"), "Bearer"),
+        (TOKEN._replace(authorization=b"Bearer two tokens"), "Bearer"),
         (BASIC, "NoCredentials"),
-        (replace(TOKEN, refresh_token="r"), "BearerWithRefresh"),
-        (replace(TOKEN, refresh_token=""), "Bearer"),
+        (TOKEN._replace(refresh_token="r"), "BearerWithRefresh"),
+        (TOKEN._replace(refresh_token=""), "Bearer"),
         (Credentials(refresh_token="r"), "NoCredentials"),
         (COOKIE, "SessionCookie"),
-        (replace(COOKIE, session_cookies=(HANDLE, HANDLE)), "SessionCookie"),
-        (replace(COOKIE, refresh_token="r"), "SessionCookie"),
-        (replace(COOKIE, authorization=BASIC.authorization), "SessionCookie"),
-        (replace(COOKIE, authorization=TOKEN.authorization), "Bearer"),
-        (replace(COOKIE, authorization=TOKEN.authorization, refresh_token="r"), "BearerWithRefresh"),
+        (COOKIE._replace(session_cookies=(HANDLE, HANDLE)), "SessionCookie"),
+        (COOKIE._replace(refresh_token="r"), "SessionCookie"),
+        (COOKIE._replace(authorization=BASIC.authorization), "SessionCookie"),
+        (COOKIE._replace(authorization=TOKEN.authorization), "Bearer"),
+        (COOKIE._replace(authorization=TOKEN.authorization, refresh_token="r"), "BearerWithRefresh"),
         (Credentials(other_cookies=(b"a=b",)), "NoCredentials"),
         (Credentials(tickets=("t",)), "Ticket"),
-        (replace(COOKIE, tickets=("t",)), "Ticket"),
-        (replace(TOKEN, tickets=("t",)), "Ticket"),
+        (COOKIE._replace(tickets=("t",)), "Ticket"),
+        (TOKEN._replace(tickets=("t",)), "Ticket"),
     ],
     ids=repr,
 )
@@ -95,12 +94,12 @@ def test_the_first_authenticator_that_applies_is_used(
         (Credentials(), "no_credentials"),
         (BASIC, "no_credentials"),
         (TOKEN, "token_invalid"),
-        (replace(TOKEN, refresh_token="r"), "token_invalid"),
+        (TOKEN._replace(refresh_token="r"), "token_invalid"),
         (COOKIE, "auth_unavailable"),
-        (replace(COOKIE, session_cookies=(b"no handle",)), "session_ended"),
-        (replace(COOKIE, session_cookies=(HANDLE, HANDLE)), "multiple_credentials"),
+        (COOKIE._replace(session_cookies=(b"no handle",)), "session_ended"),
+        (COOKIE._replace(session_cookies=(HANDLE, HANDLE)), "multiple_credentials"),
         (Credentials(tickets=("t", "t")), "multiple_credentials"),
-        (replace(TOKEN, tickets=("t",)), "multiple_credentials"),
+        (TOKEN._replace(tickets=("t",)), "multiple_credentials"),
         (Credentials(tickets=("t",)), "tickets_unavailable"),
     ],
     ids=repr,
