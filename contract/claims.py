@@ -29,6 +29,8 @@ LONGEST_ACCESS_LIFETIME = 86_400
 MAX_TOKEN_LENGTH = 8192
 """Characters. A longer token is rejected before its signature is verified."""
 
+_NUMBER = (int, float)
+
 _ACCESS_TEXTS = itemgetter("sub", "sid", "jti", "email", "roles")
 
 
@@ -159,7 +161,7 @@ def text_claim(claims: Mapping[str, Any], name: str, *, may_be_empty: bool = Fal
 
 def _time_claim(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2**53:
+    if isinstance(value, bool) or not isinstance(value, _NUMBER) or not 0 <= value < 2**53:
         raise InvalidToken(f"Token has no {name!r} claim")
     return value
 

@@ -5,6 +5,7 @@ about a caller from the verified claims.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Protocol
 
@@ -73,16 +74,21 @@ def sign(caller: Caller, *, signer: AssertionSigner, audience: str, now: float, 
     """
     if not 0 < lifetime <= MAX_AGE:
         raise ValueError(f"lifetime must be from 1 to {MAX_AGE} seconds, not {lifetime}")
-    issued_at = int(now)
     # All claims are numbers or strings, so that other proxies can copy them into headers. A template takes 1 us, a
     # JSON encoder 5 us.
     quoted = encode_basestring_ascii
     claims = (
-        f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted(audience)},"iat":{issued_at},"exp":{issued_at + lifetime},'
-        f'"sub":{quoted(caller.subject)},"sid":{quoted(caller.session)},"email":{quoted(caller.email)},'
-        f'"roles":{quoted(" ".join(caller.roles))}}}'
+        f'{_prefix(audience, int(now), lifetime)},"sub":{quoted(caller.subject)},"sid":{quoted(caller.session)},'
+        f'"email":{quoted(caller.email)},"roles":{quoted(" ".join(caller.roles))}}}'
     )
     return sign_payload(claims, header=_HEADERS[signer.algorithm], sign=signer.sign)
+
+
+@lru_cache(64)  # the same for all assertions of a second: 0.2 us less
+def _prefix(audience: str, issued_at: int, lifetime: int) -> str:
+    expires_at = issued_at + lifetime
+    quoted = encode_basestring_ascii(audience)
+    return f'{{"ver":{VERSION},"iss":"{ISSUER}","aud":{quoted},"iat":{issued_at},"exp":{expires_at}'
 
 
 def verify(assertion: str, *, verifier: AssertionVerifier, audience: str, now: float) -> Identity:

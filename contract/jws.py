@@ -1,7 +1,7 @@
 """Create and verify signed JWTs in compact serialization (RFC 7515 7.1).
 
 PyJWT computes and verifies the signatures. Its parser is not used, because it parses each header twice: verifying an
-access token takes 175 us with PyJWT and 38 us here, of which the RS256 signature takes 24 us.
+access token takes 175 us with PyJWT and 32 us here, of which the RS256 signature takes 20 us.
 """
 
 import json
@@ -18,6 +18,8 @@ from jwt import get_algorithm_by_name
 
 from contract.claims import MAX_TOKEN_LENGTH, InvalidToken
 
+_new = tuple.__new__  # half the time of a named tuple's constructor
+
 _PKCS1V15, _SHA256 = PKCS1v15(), SHA256()
 
 _encode_json = json.JSONEncoder(separators=(",", ":")).encode
@@ -32,7 +34,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 # RFC 7515 4, RFC 7519 4: names are unique. With a duplicate name, two parsers could read different values.
 _decode_unique = json.JSONDecoder(object_pairs_hook=_unique).decode
-_read_json = json.JSONDecoder().raw_decode
+# The C function behind raw_decode, which takes 0.15 us more.
+_scan_json: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed
 
 
 def _decode_json(text: str) -> Any:
@@ -44,8 +47,8 @@ def _decode_json(text: str) -> Any:
     check 2.7.
     """
     try:
-        value, end = _read_json(text)
-    except ValueError:  # leading whitespace, which raw_decode does not skip, or malformed
+        value, end = _scan_json(text, 0)
+    except StopIteration:  # leading whitespace, or no value
         return _decode_unique(text)
     if end == len(text) and isinstance(value, dict):
         colons = text.count(":")
@@ -90,7 +93,7 @@ def parse_jws(token: str) -> CompactJws:
     if not translated.isascii() or len(parts) != 3 or b"" in parts:
         raise InvalidToken("Token is malformed")
     header, payload, signature = parts
-    return CompactJws(_header(header), encoded[: -len(signature) - 1], payload, signature)
+    return _new(CompactJws, (_header(header), encoded[: -len(signature) - 1], payload, signature))
 
 
 @lru_cache(256)  # all tokens of one key have the same header; parsing takes 13 us
@@ -108,12 +111,12 @@ def read_claims(jws: CompactJws, *, typ: str, algorithm: str, key: Any) -> dict[
 
     `algorithm` is the only one that `key` is used with (RFC 8725 3.1).
     """
-    header = jws.header
+    header, signing_input, payload, signature = jws
     if header.type != typ or header.has_extensions:
         raise InvalidToken("Token has wrong type")
-    if header.algorithm != algorithm or not _is_signed(jws.signing_input, jws.signature, algorithm, key):
+    if header.algorithm != algorithm or not _is_signed(signing_input, signature, algorithm, key):
         raise InvalidToken("Token has a bad signature")
-    return _object(jws.payload)
+    return _object(payload)
 
 
 def read_unverified(token: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The token verifier: it checks an access token's signature, typ, issuer, audience, times and revocation.
 
 A verified token is cached by the SHA-256 of its text until it expires or the JWKS changes. Revocation is checked for
-every request, in memory. Verifying RS256 takes about 35 us, a cache hit 2 us.
+every request, in memory. Verifying RS256 takes about 32 us, a cache hit 2 us.
 """
 
 from collections.abc import Callable
