@@ -20,6 +20,7 @@ from auth_service.api.errors import (
     refused_user,
 )
 from auth_service.services import services
+from auth_service.sessions.store import SessionWithUser
 from auth_service.tokens.reader import INVALID, UnidentifiedUser
 from contract.claims import AccessClaims, InvalidToken
 from contract.credentials import MalformedCredentials, NoCredentials, read_bearer
@@ -103,9 +104,9 @@ def _load_caller(_: object, decoded: dict[str, Any]) -> Caller:
     claims = decoded[_VERIFIED_CLAIMS]
     if not isinstance(claims, AccessClaims):
         raise TypeError(f"the token's claims are a {type(claims).__name__}")
-    user = _find_user(claims)
-    session = services().sessions.find(claims.session)
-    if session is None or session.user_id != user.id or session.state.revoked_at is not None:
+    found = services().sessions.find_with_user(claims.session, _user_id(claims.subject))
+    user, session = _active_user(found), found.session if found else None
+    if session is None or session.state.revoked_at is not None:
         raise bad_access_token("Token is blacklisted")
     if session.state.seen_generation < claims.generation <= session.state.generation and not _is_fetched():
         services().sessions.raise_seen_generations([(claims.session, claims.generation)])
@@ -119,13 +120,12 @@ def _is_fetched() -> bool:
     return is_fetched_token(token, request.headers.get(FETCHED_TOKEN_HEADER, ""), secret)
 
 
-def _find_user(claims: AccessClaims) -> User:
-    user = services().users.find(_user_id(claims.subject))
-    if user is None:
+def _active_user(found: SessionWithUser | None) -> User:
+    if found is None:
         raise refused_user("User not found", "user_not_found")
-    if not user.is_active:
+    if not found.user.is_active:
         raise refused_user("User is inactive", "user_inactive")
-    return user
+    return found.user
 
 
 def _user_id(subject: str) -> UUID:

@@ -33,7 +33,7 @@ def refresh_session(
     """
     for _ in range(_MAX_ATTEMPTS):
         found = store.find_with_user(sid, user_id)
-        if found is None or not found.is_active:
+        if found is None or not found.user.is_active:
             raise NoActiveAccount(is_deleted=found is None)
         session = found.session
         if session is None:
@@ -42,5 +42,5 @@ def refresh_session(
         changed = replace(session, state=apply_decision(session.state, decision, now, policy))
         end_reason = EndReason.REPLAY if isinstance(decision, Replay) else None
         if changed == session or store.replace(session, changed, now, end_reason=end_reason):
-            return RefreshResult(decision, changed, found.email, found.roles)
+            return RefreshResult(decision, changed, found.user.email, found.user.roles)
     raise RefreshConflict

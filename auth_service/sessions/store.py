@@ -69,9 +69,7 @@ class SessionWithUser:
     """A user, with the requested `session` if it belongs to the user, else None."""
 
     session: Session | None
-    email: str
-    roles: str
-    is_active: bool
+    user: User
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,25 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import JSON, Connection, Uuid, bindparam, text
+from sqlalchemy import JSON, Connection, Uuid
 
 from auth_service.audit.trail import AuditRecord
 from auth_service.events.client import MAX_DEVICE
+from auth_service.storage.prepared_statement import PreparedStatement
 
-# SQL text, because an insert through the ORM takes several times as long and every log-in adds a row.
-_ADD = text("""
+_ADD = PreparedStatement(
+    """
     INSERT INTO audit_events (at, event, user_id, session, address, device, detail)
     VALUES (:at, :event, :user_id, :session, :address, :device, :detail)
-""").bindparams(bindparam("user_id", type_=Uuid()), bindparam("detail", type_=JSON()))
+    """,
+    parameters={"user_id": Uuid(), "detail": JSON()},
+)
 
 
 def add_records(records: Sequence[AuditRecord], connection: Connection) -> None:
     """Insert records in the transaction of `connection`."""
-    if records:
-        connection.execute(_ADD, [_row(record) for record in records])
+    for record in records:
+        _ADD.change(connection, _row(record))
 
 
 def _row(record: AuditRecord) -> dict[str, object]:

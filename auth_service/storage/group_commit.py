@@ -12,8 +12,6 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from auth_service.storage.models import Database
-
 MAX_BATCH = 64
 """Maximum number of writes in one commit."""
 
@@ -33,20 +31,20 @@ class CommitStrategy(Protocol):
 
 
 class SeparateTransactions:
-    """Commits each write in a transaction of its own."""
+    """Commits each write in a transaction of its own.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    The transaction needs a connection, so `release_connection` is called first: a thread never holds two.
+    """
+
+    def __init__(self, engine: Engine, release_connection: Callable[[], None] = lambda: None) -> None:
+        self._engine = engine
+        self._release_connection = release_connection
 
     def run(self, write: Write[Result]) -> Result:
         """Run a write, commit it and return its result."""
-        try:
-            result = write(self._database.connection())
-            self._database.commit()
-        except BaseException:
-            self._database.rollback()
-            raise
-        return result
+        self._release_connection()
+        with self._engine.begin() as connection:
+            return write(connection)
 
 
 @dataclass(slots=True)

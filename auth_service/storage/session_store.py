@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, select
 
 from auth_service.accounts.user import User
 from auth_service.events.account_events import EndReason, Event, LoggedIn, SessionEnded
@@ -42,6 +42,7 @@ from auth_service.storage.session_statements import (
     RENEW,
     REPLACE,
     ROTATE,
+    SESSION_COLUMN_COUNT,
 )
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_statements import LOG_IN
@@ -54,11 +55,13 @@ class SqlSessionStore:
     def __init__(
         self,
         database: Database,
+        engine: Engine,
         transactions: Transactions,
         policy: RefreshPolicy,
         current_client: Callable[[], Client],
     ) -> None:
         self._database = database
+        self._engine = engine
         self._transactions = transactions
         self._policy = policy
         self._current_client = current_client
@@ -85,9 +88,9 @@ class SqlSessionStore:
         session_values = _values_of_new(session, client, handle_hash)
 
         def write(connection: Connection) -> tuple[bool | HandleTaken, Sequence[Event]]:
-            if not connection.execute(LOG_IN, user_values).rowcount:
+            if not LOG_IN.change(connection, user_values):
                 return False, ()
-            if not connection.execute(OPEN, session_values).rowcount:
+            if not OPEN.change(connection, session_values):
                 # Returned, because an exception would roll back the other writes of a group commit.
                 return HandleTaken(), ()
             events: list[Event] = [LoggedIn(now, session.user_id, client, session.sid)]
@@ -106,21 +109,21 @@ class SqlSessionStore:
 
     def find(self, sid: str) -> Session | None:
         """Return the session `sid`, live or ended."""
-        row = self._database.execute(FIND, {"sid": sid}).one_or_none()
+        row = FIND.read(self._engine, {"sid": sid})
         return _session(row) if row else None
 
     def find_by_handle(self, handle_hash: str) -> Session | None:
         """Return the session with this handle hash, live or ended."""
-        row = self._database.execute(FIND_BY_HANDLE, {"handle_hash": handle_hash}).one_or_none()
+        row = FIND_BY_HANDLE.read(self._engine, {"handle_hash": handle_hash})
         return _session(row) if row else None
 
     def find_with_user(self, sid: str, user_id: UUID) -> SessionWithUser | None:
         """Return the user, with the session `sid` if it belongs to the user; None if there is no such user."""
-        row = self._database.execute(FIND_WITH_USER, {"sid": sid, "user_id": user_id}).one_or_none()
+        row = FIND_WITH_USER.read(self._engine, {"sid": sid, "user_id": user_id})
         if row is None:
             return None
-        *columns, email, roles, is_active = row
-        return SessionWithUser(None if row.id is None else _session(columns), email, roles, is_active)
+        columns, user = row[:SESSION_COLUMN_COUNT], User(*row[SESSION_COLUMN_COUNT:])
+        return SessionWithUser(None if columns[0] is None else _session(columns), user)
 
     def try_rotate(self, sid: str, user_id: UUID, presented: int, now: float) -> RefreshResult | None:
         """Rotate a refresh token in one statement; return None if that is not allowed or a rotation is in grace."""
@@ -135,7 +138,7 @@ class SqlSessionStore:
             "access_needed": now + self._policy.access_lifetime,
             "access_raised": padded_access_expiry(now, self._policy),
         }
-        row = self._transactions.run(lambda connection: connection.execute(ROTATE, values).one_or_none())
+        row = self._transactions.run(lambda connection: ROTATE.fetch_one(connection, values))
         if row is None:
             return None
         email, roles, expires_at, access_expires_at = row
@@ -156,7 +159,7 @@ class SqlSessionStore:
             )
 
         def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
-            is_replaced = connection.execute(REPLACE, values).rowcount == 1
+            is_replaced = REPLACE.change(connection, values) == 1
             return is_replaced, events if is_replaced else ()
 
         return self._transactions.record(write)
@@ -169,14 +172,19 @@ class SqlSessionStore:
             "access_needed": now + self._policy.access_lifetime,
             "access_raised": padded_access_expiry(now, self._policy),
         }
-        return self._transactions.run(lambda connection: connection.execute(RENEW, values).rowcount == 1)
+        return self._transactions.run(lambda connection: RENEW.change(connection, values) == 1)
 
     def raise_seen_generations(self, seen: Iterable[tuple[str, int]]) -> None:
         """Raise the seen generation of each `sid`. It never falls, and never exceeds the session's generation."""
         # Sorted, so that two reports of the same sessions lock rows in the same order and cannot deadlock.
         entries = [{"sid": sid, "seen": generation} for sid, generation in sorted(seen)]
+
+        def write(connection: Connection) -> None:
+            for entry in entries:
+                RAISE_SEEN.change(connection, entry)
+
         if entries:
-            self._transactions.run(lambda connection: connection.execute(RAISE_SEEN, entries))
+            self._transactions.run(write)
 
     def end(self, sid: str, now: float, reason: EndReason, *, owner: UUID | None = None) -> bool:
         """End a session; return False if it has ended before, does not exist or does not belong to `owner`."""

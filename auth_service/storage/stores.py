@@ -36,10 +36,10 @@ def sql_stores(
     if engine.dialect.name == "sqlite":
         commit_strategy = GroupCommit(engine, release_connection)
     else:
-        commit_strategy = SeparateTransactions(database)
+        commit_strategy = SeparateTransactions(engine, release_connection)
     transactions = Transactions(commit_strategy, dispatch)
     return Stores(
         SqlUserStore(database, engine, transactions, current_client),
-        SqlSessionStore(database, transactions, policy, current_client),
+        SqlSessionStore(database, engine, transactions, policy, current_client),
         SqlAuditStore(database, transactions),
     )

@@ -48,15 +48,13 @@ class SqlUserStore:
 
     def find(self, user_id: UUID) -> User | None:
         """Return the user `user_id`, active or not."""
-        row = self._database.execute(FIND_BY_ID, {"user_id": user_id}).one_or_none()
+        row = FIND_BY_ID.read(self._engine, {"user_id": user_id})
         return _user(row) if row else None
 
     def find_by_email(self, email: str) -> User | None:
         """Return the user with this mailbox, active or not."""
-        # A separate connection, released at once: a log-in must not hold one while it hashes the password.
-        with self._engine.connect() as connection:
-            keys = {"email_key": email_key(email), "legacy_key": legacy_key(email)}
-            row = connection.execute(FIND_BY_EMAIL, keys).one_or_none()
+        keys = {"email_key": email_key(email), "legacy_key": legacy_key(email)}
+        row = FIND_BY_EMAIL.read(self._engine, keys)
         return _user(row) if row else None
 
     def is_email_taken(self, email: str) -> bool:
@@ -77,7 +75,7 @@ class SqlUserStore:
             "roles": user.roles,
             "now": now,
         }
-        if not self._transactions.run(lambda connection: connection.execute(REGISTER, values).rowcount):
+        if not self._transactions.run(lambda connection: REGISTER.change(connection, values)):
             raise EmailTaken
         return User(user_id, user.email, user.first_name, user.last_name, user.roles, True, user.password_hash, now)
 

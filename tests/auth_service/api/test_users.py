@@ -11,10 +11,19 @@ from werkzeug.test import TestResponse
 
 from auth_service.services import services
 from tests.auth_service.conftest import MakeApp
+from tests.auth_service.sql_statements import statements
 from tests.auth_service.world import PASSWORD, Operator, Person
 from tests.clocks import MovableClock
 
 TAKEN = {"email": ["user with this email already exists."]}
+
+
+def test_me_is_one_select(app: Flask, ann: Person) -> None:
+    """It reads the caller and checks the session in one statement."""
+    assert ann.me().status_code == 200  # records that the client has received the token
+    with statements(app) as executed:
+        assert ann.me().status_code == 200
+    assert [statement.split()[0] for statement in executed] == ["SELECT"]
 
 
 def test_a_registration_returns_the_user_without_the_password(client: FlaskClient) -> None:

@@ -1,7 +1,6 @@
 """A refresh without a rotation in grace is one SQL statement, with the result of the refresh policy."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -10,34 +9,18 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis import Redis
-from sqlalchemy import delete, event, insert
+from sqlalchemy import delete, insert
 
 from auth_service.services import Services
 from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, apply_decision, decide
 from auth_service.storage.models import SessionRow, UserRow, db
 from tests.auth_service.conftest import MakeApp
+from tests.auth_service.sql_statements import statements
 from tests.auth_service.world import Operator, Person
 from tests.clocks import MovableClock
 
 NOW = 1_790_000_000.0
 USER = uuid4()
-
-
-@contextmanager
-def statements(app: Flask) -> Iterator[list[str]]:
-    """Record every statement that the database gets in the block."""
-    recorded: list[str] = []
-
-    def record(_: object, __: object, statement: str, *___: object) -> None:
-        recorded.append(statement)
-
-    with app.app_context():
-        engine = db.engine
-    event.listen(engine, "before_cursor_execute", record)
-    try:
-        yield recorded
-    finally:
-        event.remove(engine, "before_cursor_execute", record)
 
 
 def command_counts(redis: Redis) -> dict[str, int]:

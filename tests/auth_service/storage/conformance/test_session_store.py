@@ -92,13 +92,13 @@ def test_a_session_is_found_only_with_its_own_user(world: StoreWorld, ann: User,
     bob = world.register("bob@example.org")
     own, other = sessions.find_with_user(session.sid, ann.id), sessions.find_with_user(session.sid, bob.id)
     assert own
-    assert (own.session, own.email, own.is_active) == (session, "ann@example.org", True)
+    assert (own.session, own.user.email, own.user.is_active) == (session, "ann@example.org", True)
     assert other
-    assert (other.session, other.email) == (None, "bob@example.org")
+    assert (other.session, other.user.email) == (None, "bob@example.org")
     world.stores.users.deactivate(ann, NOW)
     inactive = sessions.find_with_user(session.sid, ann.id)
     assert inactive
-    assert not inactive.is_active
+    assert not inactive.user.is_active
     world.stores.users.delete(ann, NOW)
     assert sessions.find_with_user(session.sid, ann.id) is None
 
