@@ -19,7 +19,8 @@ wsgi_app = "auth_service.app:create_app()"
 proc_name = "sallyport-auth"
 bind = _serving.auth_bind
 workers = _serving.auth_workers
-worker_class = "gthread"  # argon2 and SQL release the GIL, so threads run in parallel
+worker_class = "chassis.gunicorn_worker.LingeringThreadWorker"
+# Threads run in parallel, because argon2 and SQL release the GIL.
 threads = _settings.all_threads
 
 
