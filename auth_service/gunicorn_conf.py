@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import auth_service.app  # noqa: F401 - imported once in the master, not again in each worker after its fork
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.migration_settings import MIGRATIONS
 from chassis.sql.engine import close_database_of

@@ -11,20 +11,20 @@ import argparse
 import os
 
 from flask import Flask
-from flask_migrate import Migrate, upgrade
 
 from chassis.logs import configure_logs
-from chassis.sql.migration_writer import write_migration
-from chassis.sql.startup_check import check_database_to_migrate, exit_if_unusable
+from chassis.sql.startup_check import check_database_to_migrate, exit_if_unusable, is_migrated
 from chassis.startup import settings_or_exit
-from resource_service.app import create_app
-from resource_service.database import db
 from resource_service.migration_settings import MIGRATIONS
 from resource_service.settings import ResourceSettings, ServingSettings
 
 
 def install_migrations(app: Flask) -> None:
     """Install Flask-Migrate in `app`. create_app does not, because importing Alembic takes 0.5 s."""
+    from flask_migrate import Migrate
+
+    from resource_service.database import db
+
     Migrate(app, db, MIGRATIONS.folder, version_table=MIGRATIONS.version_table)
 
 
@@ -39,6 +39,9 @@ def main() -> None:
     commands.add_parser("migration").add_argument("message")
     arguments = parser.parse_args()
     if arguments.command == "migration":
+        from chassis.sql.migration_writer import write_migration
+        from resource_service.database import db
+
         written = write_migration(db, MIGRATIONS.folder, arguments.message)
         result = f"wrote {written}: read it before you commit it" if written else "the models have not changed"
         print(result)  # noqa: T201
@@ -49,9 +52,18 @@ def main() -> None:
 
 
 def _migrate(settings: ResourceSettings) -> None:
+    url = settings.database_url.get_secret_value()
+    with exit_if_unusable():
+        if is_migrated(url, MIGRATIONS):
+            return
+    # Imported here, because a start with migrated tables needs neither the application nor Alembic.
+    from flask_migrate import upgrade
+
+    from resource_service.app import create_app
+
     configure_logs("resource_service", settings.log_level)
     with exit_if_unusable():
-        check_database_to_migrate(settings.database_url.get_secret_value())
+        check_database_to_migrate(url)
     app = create_app(settings)
     install_migrations(app)
     with app.app_context(), exit_if_unusable():

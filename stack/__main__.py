@@ -163,11 +163,8 @@ def _make_secrets(settings: Settings, console: Console) -> None:
 
 async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> None:
     settings = plan.settings
-    if settings.embeds_redis:
-        with console.step(f"redis on {plan.redis_socket}"):
-            await _start_redis(plan, supervisor)
-    with console.step("settings checked, databases migrated"):
-        await supervisor.run_to_end(*plan.checks, *plan.migrations)
+    # Side by side: neither needs the other.
+    await asyncio.gather(_start_redis(plan, supervisor, console), _check_and_migrate(plan, supervisor, console))
     with console.step("auth, resource and gateway are ready"):
         await supervisor.keep_running(*plan.services)
         await supervisor.keep_running(plan.gateway)
@@ -180,12 +177,20 @@ async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> No
         console.write(make_tour(settings.gateway.url, settings.grace).encode())
 
 
-async def _start_redis(plan: Plan, supervisor: Supervisor) -> None:
-    plan.redis_folder.mkdir(mode=0o700, exist_ok=True)
-    await supervisor.keep_running(
-        redis_command(find_server(), plan.redis_socket, plan.redis_folder, {"PATH": os.defpath})
-    )
-    await wait_for_readiness("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_TIMEOUT)
+async def _start_redis(plan: Plan, supervisor: Supervisor, console: Console) -> None:
+    if not plan.settings.embeds_redis:
+        return
+    with console.step(f"redis on {plan.redis_socket}"):
+        plan.redis_folder.mkdir(mode=0o700, exist_ok=True)
+        await supervisor.keep_running(
+            redis_command(find_server(), plan.redis_socket, plan.redis_folder, {"PATH": os.defpath})
+        )
+        await wait_for_readiness("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_TIMEOUT)
+
+
+async def _check_and_migrate(plan: Plan, supervisor: Supervisor, console: Console) -> None:
+    with console.step("settings checked, databases migrated"):
+        await supervisor.run_to_end(*plan.checks, *plan.migrations)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from stack.settings import Secret
 
 
@@ -41,6 +38,10 @@ def write_once(path: Path, make: Callable[[], bytes], mode: int) -> bool:
 
 
 def _rsa_key() -> bytes:
+    # Imported here, because only the first start makes a key.
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

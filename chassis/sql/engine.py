@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from flask import Flask
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -81,6 +80,9 @@ def close_database_of(worker: Any) -> None:
     On SQLite, copy the write-ahead log into the database file first (a checkpoint), so that after a clean stop the
     database is one file. If another process still uses the database, that process does it when it stops.
     """
+    # Imported here, because commands that only check a database would need 0.1 s for it.
+    from flask import Flask
+
     # A worker that failed to start has no application.
     app = getattr(worker, "wsgi", None)
     if not isinstance(app, Flask):

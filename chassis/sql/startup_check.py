@@ -52,6 +52,16 @@ def check_database(url: str, migrations: MigrationSettings) -> None:
         raise _unusable(reason, f"run `{migrations.command}`")
 
 
+def is_migrated(url: str, migrations: MigrationSettings) -> bool:
+    """Return whether the tables are at the newest version, so that there is nothing to migrate.
+
+    Raises DatabaseUnusable if the database cannot be reached. A command that asks this first need not import Alembic
+    and the service.
+    """
+    with _connected(url, create=True, migrate_command="") as connection:
+        return _stored_version(connection, migrations) == _revisions(migrations.folder)[1]
+
+
 def check_database_to_migrate(url: str) -> None:
     """Raise DatabaseUnusable unless the database can be reached. A SQLite file need not exist yet."""
     with _connected(url, create=True, migrate_command=""):
@@ -118,17 +128,22 @@ def _connect_postgresql(url: URL) -> Any:
 
 
 def _version(connection: Any, migrations: MigrationSettings) -> str:
-    not_migrated = _unusable("its tables do not exist yet", f"run `{migrations.command}`")
+    version = _stored_version(connection, migrations)
+    if version is None:
+        raise _unusable("its tables do not exist yet", f"run `{migrations.command}`")
+    return version
+
+
+def _stored_version(connection: Any, migrations: MigrationSettings) -> str | None:
+    """Return the version of the tables; None if they do not exist."""
     try:
         query = f"SELECT version_num FROM {migrations.version_table}"  # noqa: S608 - the name is a constant of ours
         row = connection.execute(query).fetchone()
     except Exception as error:
         if "no such table" in str(error) or type(error).__name__ == "UndefinedTable":
-            raise not_migrated from None
+            return None
         raise _unusable_because(error) from error
-    if row is None:
-        raise not_migrated
-    return str(row[0])
+    return None if row is None else str(row[0])
 
 
 _REVISION = re.compile(r'^(down_)?revision(?:: [^=]+)? = "([^"]+)"', re.MULTILINE)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from stack.address import Address, Port
 
-RETRY_SECONDS = 0.1
+RETRY_SECONDS = 0.03
 RESPONSE_TIMEOUT_SECONDS = 2.0
 MAX_RESPONSE_BYTES = 4096
 

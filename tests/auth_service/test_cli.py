@@ -1,6 +1,8 @@
 """The commands of an operator change users and tables, and report errors in one line."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from redis import Redis
 
 from auth_service.cli import commands
 from contract.revocation import STREAM
+from tests.auth_service.running_service import ROOT
 from tests.auth_service.world import PASSWORD, Operator, Person
 
 Run = Callable[..., Result]
@@ -33,6 +36,16 @@ def test_migrating_twice_changes_nothing(run: Run, environ: dict[str, str], tmp_
     assert run("create-user", "a@b.co", typed=PASSWORD).exit_code == 0
     assert run("migrate").exit_code == 0
     assert "a user a@b.co already" in run("create-user", "a@b.co", typed=PASSWORD).output
+
+
+def test_a_migrated_database_is_found_without_the_application(environ: dict[str, str]) -> None:
+    """The application and Alembic are half of the time of a start."""
+    program = (
+        "import runpy, sys; sys.argv[1:] = ['migrate']; runpy.run_module('auth_service', run_name='__main__');"
+        "print(sorted({'alembic', 'flask', 'auth_service.app'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout, done.stderr, done.returncode) == ("[]\n", "", 0)
 
 
 def test_a_migration_that_fails_exits_with_one_line(

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from chassis.sql.engine import database_url
-from chassis.sql.startup_check import DatabaseUnusable, MigrationSettings, check_database, check_database_to_migrate
+from chassis.sql.startup_check import (
+    DatabaseUnusable,
+    MigrationSettings,
+    check_database,
+    check_database_to_migrate,
+    is_migrated,
+)
 from tests.ports import free_port
 from tests.postgres import Postgres, find_program, running_postgres
 
@@ -62,6 +68,19 @@ def test_a_missing_file_is_named_and_not_created(tmp_path: Path, migrations: Mig
     assert message == f"there is no file {tmp_path / 'a.db'}; run `python -m the_service migrate`"
     assert not (tmp_path / "a.db").exists()
     check_database_to_migrate(f"sqlite:///{tmp_path / 'a.db'}")
+
+
+def test_only_tables_of_the_newest_version_are_migrated(tmp_path: Path, migrations: MigrationSettings) -> None:
+    url = f"sqlite:///{tmp_path / 'a.db'}"
+    assert not is_migrated(url, migrations)
+    sqlite(tmp_path / "a.db", "CREATE TABLE the_version (version_num TEXT)")
+    assert not is_migrated(url, migrations)
+    sqlite(tmp_path / "a.db", "INSERT INTO the_version VALUES ('0001')")
+    assert not is_migrated(url, migrations)
+    sqlite(tmp_path / "a.db", "UPDATE the_version SET version_num = '0002'")
+    assert is_migrated(url, migrations)
+    sqlite(tmp_path / "a.db", "UPDATE the_version SET version_num = '0003'")  # of a newer release
+    assert not is_migrated(url, migrations)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path, migrations: MigrationSettings) -> None:
