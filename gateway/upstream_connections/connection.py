@@ -174,7 +174,8 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             and self._failure is None
             and not self._chunks
             and not self._write_paused
-            and self.is_open
+            and self._transport is not None
+            and not self._transport.is_closing()
         )
         self.request_written = False
         self._reused = True

@@ -135,20 +135,15 @@ class PendingResponse(ResponseParser):
             self.read_deadline = NEVER
 
     def _wake_reader(self) -> None:
-        if self._head_callback is not None:
-            self._call_head_callback()
+        callback = self._head_callback
+        if callback is not None:
+            self._head_callback = None
+            self.read_deadline = NEVER
+            callback()
         elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _wake_all(self) -> None:
-        if self._head_callback is not None:
-            self._call_head_callback()
-        for future in (self._waiter, self._drained):
-            if future is not None and not future.done():
-                future.set_result(None)
-
-    def _call_head_callback(self) -> None:
-        callback, self._head_callback = self._head_callback, None
-        self.read_deadline = NEVER
-        if callback is not None:
-            callback()
+        self._wake_reader()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)

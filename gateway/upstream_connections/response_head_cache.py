@@ -46,32 +46,36 @@ class _LineCache(BoundedCache[bytes, bytes]):
 
     def __init__(self) -> None:
         super().__init__(MAX_LINES)
-        self._names: BoundedCache[bytes, tuple[bytes, bool]] = BoundedCache(MAX_NAMES)
-        """By the name that the service sends: the start of the client's line, and whether the line is cached."""
+        self._rarely_repeated: BoundedCache[bytes, bytes] = BoundedCache(MAX_NAMES)
+        """The start of the client's line, by the name that the service sends, of fields that rarely repeat."""
 
     def __missing__(self, line: bytes) -> bytes:
         raw, _, value = line.partition(b": ")
-        start, is_cached = self._names.get(raw) or self._read_name(raw)
         if not value or value.translate(None, _PRINTABLE) or value.strip(b" ") != value:
             raise _UnknownForm
-        if start == _LENGTH and not (value.isdigit() and b"%d" % int(value) == value):
-            raise _UnknownForm
-        if raw.lower() == b"connection" and value.lower() != b"keep-alive":
-            raise _UnknownForm
-        read = b"%b%b\r\n" % (start, value) if start else b""
-        if is_cached:
-            self[line] = read
-        return read
+        start = self._rarely_repeated.get(raw)
+        if start is not None:
+            return b"%b%b\r\n" % (start, value) if start else b""
+        return self._read_new(line, raw, value)
 
-    def _read_name(self, raw: bytes) -> tuple[bytes, bool]:
+    def _read_new(self, line: bytes, raw: bytes, value: bytes) -> bytes:
         lower = raw.lower()
-        if not _NAME.fullmatch(raw) or lower in _FOR_THE_PARSER:
+        if (
+            not _NAME.fullmatch(raw)
+            or lower in _FOR_THE_PARSER
+            or (lower == b"content-length" and not (value.isdigit() and b"%d" % int(value) == value))
+            or (lower == b"connection" and value.lower() != b"keep-alive")
+        ):
             raise _UnknownForm
         name = client_name(raw)
         # Set-Cookie is dropped: responses on routes that keep cookies are left to the parser.
         start = b"" if name is None or name == b"set-cookie" else name + b": "
-        self._names[raw] = treatment = (start, lower not in _RARELY_REPEATED)
-        return treatment
+        read = b"%b%b\r\n" % (start, value) if start else b""
+        if lower in _RARELY_REPEATED:
+            self._rarely_repeated[raw] = start
+        else:
+            self[line] = read
+        return read
 
 
 class ResponseHeadCache:
@@ -79,6 +83,7 @@ class ResponseHeadCache:
 
     def __init__(self) -> None:
         self._lines = _LineCache()
+        self._read_line = self._lines.__getitem__
         self._statuses: BoundedCache[bytes, int] = BoundedCache(MAX_STATUS_LINES)
         self._latest: ResponseHead | None = None
 
@@ -100,7 +105,7 @@ class ResponseHeadCache:
         status_line, *lines = data[: end - 4].split(b"\r\n")
         status = self._statuses.get(status_line) or self._read_status(status_line)
         try:
-            read = b"".join(map(self._lines.__getitem__, lines))
+            read = b"".join(map(self._read_line, lines))
         except _UnknownForm:
             return None
         length = len(data) - end
