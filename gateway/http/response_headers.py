@@ -111,6 +111,11 @@ _OWN_COOKIES = b"|".join(name.encode() for name in (SESSION_COOKIE, INSECURE_SES
 _SETS_OWN_COOKIE = re.compile(rb"[\s=]*(?:" + _OWN_COOKIES + rb")\s*=", re.IGNORECASE)
 
 
+def sets_own_cookie(value: bytes) -> bool:
+    """Return whether a Set-Cookie value sets the gateway's session cookie."""
+    return _SETS_OWN_COOKIE.match(value) is not None
+
+
 def read_response_fields(headers: HeaderFields, *, keep_cookies: bool) -> HeaderList:
     """Return the fields to send to the client, names in lower case. Names in `headers` may be in any case.
 
@@ -123,7 +128,7 @@ def read_response_fields(headers: HeaderFields, *, keep_cookies: bool) -> Header
         if name is None:
             if raw.lower() == b"connection":
                 listed += list_elements(value.lower())
-        elif name != b"set-cookie" or (keep_cookies and not _SETS_OWN_COOKIE.match(value)):
+        elif name != b"set-cookie" or (keep_cookies and not sets_own_cookie(value)):
             forwarded.append((name, value))
     if listed:
         return [(name, value) for name, value in forwarded if name not in listed]

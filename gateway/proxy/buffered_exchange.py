@@ -67,7 +67,7 @@ class BufferedExchange:
             self.cycle.on_disconnect = None
             self.pool.release(connection)
             raise
-        connection.call_on_head(self._on_head, route.timeouts.read)
+        connection.call_on_head(self._on_head, route.timeouts.read, buffer=not route.streams)
 
     def _on_head(self) -> None:
         connection, cycle, pool, admitted = self.connection, self.cycle, self.pool, self.admitted
@@ -83,12 +83,8 @@ class BufferedExchange:
             if pool.on_response is not None:
                 pool.on_response(pool)
             status, cached_head, body = connection.status, connection.cached_head, connection.take_body()
-            if (
-                cached_head is not None
-                and admitted.route.response_overrides is None
-                and not admitted.response_headers
-            ):
-                status = cycle.respond_with_cached_head(cached_head, body)
+            if cached_head is not None and admitted.route.response_overrides is None and admitted.fresh is None:
+                status = cycle.respond_with_cached_head(cached_head, admitted.response_headers, body)
             else:
                 status = cycle.respond(status, response_fields(connection, admitted, cycle.request.scheme), body)
         except Exception:  # noqa: BLE001 - the client's connection is closed, and the reason is logged

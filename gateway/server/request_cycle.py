@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from gateway.http.header_fields import HeaderFields
+from gateway.http.header_fields import HeaderFields, HeaderTuple
 from gateway.http.request import Request
 from gateway.http.response_completion import complete_response
 from gateway.http.response_head import BODILESS, ResponseHead
@@ -253,13 +253,19 @@ class RequestCycle:
         self._complete()
         return status
 
-    def respond_with_cached_head(self, head: ResponseHead, body: bytes) -> int:
-        """Send a whole response at once, as `respond` does. The length of `body` must be `head.length`."""
+    def respond_with_cached_head(self, head: ResponseHead, more_headers: HeaderTuple, body: bytes) -> int:
+        """Send a whole response at once, as `respond` does. The length of `body` must be `head.length`.
+
+        `more_headers` are fields of the gateway, which contain no line ends.
+        """
         self.started = True
+        lines = head.lines
+        if more_headers:
+            lines += b"".join([b"%b: %b\r\n" % field for field in more_headers])
         data = complete_response(
             head.status,
             self._connection.default_response_lines(self.request.scheme),
-            head.lines,
+            lines,
             self.request.request_id,
             cors_lines=self.cors_lines,
             connection_lines=self._connection_line(),

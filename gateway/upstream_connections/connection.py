@@ -9,11 +9,10 @@ from typing import cast
 
 import httptools
 
-from gateway.http.response_head import ResponseHead
 from gateway.upstream_connections.errors import UpstreamFailed
 from gateway.upstream_connections.pending_response import NEVER, PendingResponse
 from gateway.upstream_connections.receive_buffer import has_unread_data, read_unread_data
-from gateway.upstream_connections.response_head_cache import ResponseHeadCache
+from gateway.upstream_connections.response_head_cache import ResponseHeadCaches
 from gateway.upstream_connections.response_parser import SWITCHING_PROTOCOLS
 from gateway.upstream_connections.unexpected_bodies import UnexpectedBodies
 from gateway.upstream_connections.write_coalescing import WriteCoalescer
@@ -43,8 +42,9 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_body_bytes_left",
         "_requests_left",
-        "_response_head_cache",
+        "_response_head_caches",
         "_reused",
         "_unexpected_bodies",
         "_whole_request_sent",
@@ -59,7 +59,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        response_head_cache: ResponseHeadCache,
+        response_head_caches: ResponseHeadCaches,
         write_coalescer: WriteCoalescer,
         unexpected_bodies: UnexpectedBodies,
         *,
@@ -67,7 +67,9 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         retires_at: float = NEVER,
     ) -> None:
         super().__init__(loop)
-        self._response_head_cache = response_head_cache
+        self._response_head_caches = response_head_caches
+        self._body_bytes_left = 0
+        """Bytes of the body still to come, if the head was read by a cache; 0 if the parser reads the body."""
         self._write_coalescer = write_coalescer
         self._unexpected_bodies = unexpected_bodies
         self._whole_request_sent = self._reused = self._write_paused = False
@@ -98,9 +100,9 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self._reading_head = True
         self._keeps_alive = self._upgrade_allowed = self.complete = self.has_url_fields = False
         self._raw_headers = []
-        self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._body_bytes = self._body_bytes_left = 0
         self.cached_head = None
-        self.total_deadline = self._deadline(total)
+        self.total_deadline = self._loop.time() + total if total else NEVER
         request = head + body if body else head
         if self.is_bodiless:
             self._start_checked(self._transport, request, whole=whole)
@@ -199,25 +201,41 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
                 self._unexpected_bodies.record(self._loop.time())
             self._fail("stale", detail="bytes without a request")
             return
-        is_cacheable = not (self._is_head_request or self._keep_cookies or self._upgrade_allowed)
-        if not is_cacheable or not self._reading_head or self._head_bytes:
+        if self._body_bytes_left:
+            self.body_received_at = self._loop.time()
+            self._receive_body(data)
+            return
+        if not self._reading_head or self._is_head_request or self._upgrade_allowed or self._head_bytes:
             self._parse(data)
             return
-        found = self._response_head_cache.find(data)
-        if found is None:
+        head = self._response_head_caches[self._keep_cookies].find(data)
+        if head is None or len(data) > len(head.head) + head.length:
             self._parse(data)
-        else:
-            self._use_cached_head(*found)
-
-    def _use_cached_head(self, cached_head: ResponseHead, body: bytes) -> None:
-        """Accept a whole response whose head needs no parser. The parser still expects the head of a response."""
-        self.cached_head = cached_head
-        self.status = cached_head.status
-        self._reading_head = False
+            return
+        # The parser is not used for this response. So it still expects the head of a response.
+        self.cached_head = head
+        self.status = head.status
+        self._reading_head = self._ends_at_eof = False
         self._keeps_alive = True
-        self.complete = True
-        if body:
-            self._chunks = [body]
+        self._body_bytes_left = head.length
+        self._receive_body(data[len(head.head) :])
+
+    def _receive_body(self, data: bytes) -> None:
+        """Receive a part of a body whose head was read by a cache; wake the caller."""
+        left = self._body_bytes_left - len(data)
+        if data:
+            self._chunks.append(data[: self._body_bytes_left] if left < 0 else data)
+        if left <= 0:
+            self._body_bytes_left = 0
+            self.complete = True
+            self._keeps_alive = left == 0
+        else:
+            self._body_bytes_left = left
+            self._buffered_bytes += len(data)
+            if self._buffers_body and self._buffered_bytes + left <= HIGH_WATER and self._head_callback is not None:
+                self.read_deadline = NEVER
+                return
+            self._pause_reading_if_full()
         self._wake_reader()
 
     def _parse(self, data: bytes) -> None:
@@ -250,10 +268,13 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             self._keeps_alive = False
             if self.is_bodiless and (was_complete or not self._head_bytes):
                 self._unexpected_bodies.record(self._loop.time())
+        self._pause_reading_if_full()
+        self._wake_reader()
+
+    def _pause_reading_if_full(self) -> None:
         if self._buffered_bytes > HIGH_WATER and not self._read_paused and self._transport is not None:
             self._read_paused = True
             self._transport.pause_reading()
-        self._wake_reader()
 
     def _fail_malformed(self, detail: str, *, unexpected_body: bool) -> None:
         if unexpected_body:  # the bytes are probably the body that followed an earlier response

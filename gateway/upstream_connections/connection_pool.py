@@ -55,7 +55,7 @@ class ConnectionPool:
         self._max_age = max_age
         self._max_requests = max_requests
         self._is_retired = False
-        self._response_head_cache = ResponseHeadCache()
+        self._response_head_caches = ResponseHeadCache(), ResponseHeadCache(keep_cookies=True)
         self._write_coalescer = WriteCoalescer()
         self._unexpected_bodies = UnexpectedBodies(address.name)
         self._connecting = 0
@@ -137,7 +137,7 @@ class ConnectionPool:
         def protocol() -> UpstreamConnection:
             return UpstreamConnection(
                 loop,
-                self._response_head_cache,
+                self._response_head_caches,
                 self._write_coalescer,
                 self._unexpected_bodies,
                 max_requests=self._max_requests,

@@ -17,6 +17,7 @@ class PendingResponse(ResponseParser):
     """A response, the caller that waits for it, and the transport that is aborted when it fails."""
 
     __slots__ = (
+        "_buffers_body",
         "_drained",
         "_failure",
         "_head_callback",
@@ -36,6 +37,8 @@ class PendingResponse(ResponseParser):
         self._waiter: asyncio.Future[None] | None = None
         """The caller that waits for the head or for more of the body."""
         self._head_callback: Callable[[], None] | None = None
+        self._buffers_body = False
+        """Whether `_head_callback` waits for the whole body of a short response."""
         self._drained: asyncio.Future[None] | None = None
         """The caller that waits until the upstream reads more of the request's body."""
         self._read_paused = False
@@ -54,13 +57,15 @@ class PendingResponse(ResponseParser):
         if self._reading_head and self._failure is not None:
             raise self._failure
 
-    def call_on_head(self, callback: Callable[[], None], read_timeout: float) -> None:
+    def call_on_head(self, callback: Callable[[], None], read_timeout: float, *, buffer: bool = False) -> None:
         """Call `callback` once, when the response's head has arrived or the exchange has failed.
 
+        With `buffer`, the call may wait for the whole body of a short response, but only until the next sweep.
         Replaces wait_for_head for callers without a task. `read_timeout` is in seconds.
         """
         self._head_callback = callback
-        self.read_deadline = self._deadline(read_timeout)
+        self._buffers_body = buffer
+        self.read_deadline = self._loop.time() + read_timeout if read_timeout else NEVER
 
     def take_body(self) -> bytes:
         """Return the part of the body received since the last call, possibly empty, and resume reading."""
@@ -102,11 +107,13 @@ class PendingResponse(ResponseParser):
     # --- deadlines ---------------------------------------------------------------------------------------------
 
     def enforce_deadlines(self, now: float) -> None:
-        """Fail the exchange if one of its deadlines is before the loop time `now`."""
+        """Fail the exchange if one of its deadlines is before the loop time `now`; end the wait for a whole body."""
         if now > self.read_deadline or (self._reading_head and now > self.write_deadline):
             self._fail("timeout")
         elif now > self.total_deadline:
             self._fail("overdue")
+        elif self._head_callback is not None and not self._reading_head:
+            self._wake_reader()  # the rest of a buffered body has not come soon
 
     def remove_total_deadline(self) -> None:
         """Remove the limit on the exchange's duration, because its response is a stream."""

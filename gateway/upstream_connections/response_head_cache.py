@@ -13,7 +13,7 @@ import re
 from contract.identity import REFUSED_HEADER
 from gateway.bounded_cache import BoundedCache
 from gateway.http.response_head import BODILESS, ResponseHead
-from gateway.http.response_headers import client_name
+from gateway.http.response_headers import client_name, sets_own_cookie
 from gateway.upstream_connections.response_parser import URL_FIELDS
 
 MAX_LINES = 2_048
@@ -35,6 +35,7 @@ _FOR_THE_PARSER = frozenset({b"transfer-encoding", REFUSED_HEADER.lower().encode
 _RARELY_REPEATED = frozenset({b"etag", b"last-modified", b"set-cookie", b"x-request-id"})
 """Fields whose lines are not cached. They would evict the lines that repeat, and an insertion costs 0.5 us."""
 _LENGTH = b"content-length: "
+_SET_COOKIE = b"set-cookie: "
 
 
 class _UnknownForm(Exception):
@@ -44,8 +45,9 @@ class _UnknownForm(Exception):
 class _LineCache(BoundedCache[bytes, bytes]):
     """The line for the client by the line of the service; empty if the client does not receive the field."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_cookies: bool) -> None:
         super().__init__(MAX_LINES)
+        self._keep_cookies = keep_cookies
         self._rarely_repeated: BoundedCache[bytes, bytes] = BoundedCache(MAX_NAMES)
         """The start of the client's line, by the name that the service sends, of fields that rarely repeat."""
 
@@ -55,8 +57,11 @@ class _LineCache(BoundedCache[bytes, bytes]):
             raise _UnknownForm
         start = self._rarely_repeated.get(raw)
         if start is not None:
-            return b"%b%b\r\n" % (start, value) if start else b""
+            return b"%b%b\r\n" % (start, value) if start and self._is_kept(start, value) else b""
         return self._read_new(line, raw, value)
+
+    def _is_kept(self, start: bytes, value: bytes) -> bool:
+        return start != _SET_COOKIE or (self._keep_cookies and not sets_own_cookie(value))
 
     def _read_new(self, line: bytes, raw: bytes, value: bytes) -> bytes:
         lower = raw.lower()
@@ -68,9 +73,8 @@ class _LineCache(BoundedCache[bytes, bytes]):
         ):
             raise _UnknownForm
         name = client_name(raw)
-        # Set-Cookie is dropped: responses on routes that keep cookies are left to the parser.
-        start = b"" if name is None or name == b"set-cookie" else name + b": "
-        read = b"%b%b\r\n" % (start, value) if start else b""
+        start = name + b": " if name is not None else b""
+        read = b"%b%b\r\n" % (start, value) if start and self._is_kept(start, value) else b""
         if lower in _RARELY_REPEATED:
             self._rarely_repeated[raw] = start
         else:
@@ -79,10 +83,10 @@ class _LineCache(BoundedCache[bytes, bytes]):
 
 
 class ResponseHeadCache:
-    """Reads the heads of one upstream address."""
+    """Reads the heads of one upstream address. Without `keep_cookies`, Set-Cookie fields are dropped."""
 
-    def __init__(self) -> None:
-        self._lines = _LineCache()
+    def __init__(self, *, keep_cookies: bool = False) -> None:
+        self._lines = _LineCache(keep_cookies=keep_cookies)
         self._read_line = self._lines.__getitem__
         self._statuses: BoundedCache[bytes, int] = BoundedCache(MAX_STATUS_LINES)
         self._latest: ResponseHead | None = None
@@ -90,15 +94,14 @@ class ResponseHeadCache:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def find(self, data: bytes) -> tuple[ResponseHead, bytes] | None:
-        """Return the head and the body if `data` is a whole response whose head is in a known form; else None.
+    def find(self, data: bytes) -> ResponseHead | None:
+        """Return the head with which `data` begins if it is whole and in a known form, otherwise None.
 
-        Such a response has a Content-Length and leaves the connection open. Its Set-Cookie fields are dropped.
+        Its response has a Content-Length and leaves the connection open.
         """
         latest = self._latest
         if latest is not None and data.startswith(latest.head):
-            end = len(latest.head)
-            return (latest, data[end:]) if len(data) - end == latest.length else None
+            return latest
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
         if end < 4:
             return None
@@ -108,13 +111,13 @@ class ResponseHeadCache:
             read = b"".join(map(self._read_line, lines))
         except _UnknownForm:
             return None
-        length = len(data) - end
-        expected = b"%b%d\r\n" % (_LENGTH, length)
-        # A second Content-Length, or its name within a value, is left to the parser.
-        if not status or read.count(_LENGTH) != 1 or not (read.startswith(expected) or b"\r\n" + expected in read):
+        before, found, rest = read.partition(_LENGTH)
+        # A second Content-Length, or its name within a name or value, is left to the parser.
+        if not status or not found or _LENGTH in rest or (before and not before.endswith(b"\n")):
             return None
+        length = int(rest[: rest.index(b"\r")])
         head = self._latest = ResponseHead(status, length, read, data[:end])
-        return head, data[end:]
+        return head
 
     def _read_status(self, line: bytes) -> int:
         """Return the status in `line`; 0 if the response is left to the parser."""
@@ -124,3 +127,7 @@ class ResponseHeadCache:
             return 0
         self._statuses[line] = status
         return status
+
+
+ResponseHeadCaches = tuple[ResponseHeadCache, ResponseHeadCache]
+"""The caches of one address: for routes that drop Set-Cookie, and for routes that keep it."""

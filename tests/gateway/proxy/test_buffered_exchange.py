@@ -66,6 +66,36 @@ def test_overrides_and_rate_limits_are_in_responses_with_a_cached_head(
             assert f"r={left}" in (answer.get("ratelimit") or "")
 
 
+@pytest.mark.parametrize("length", [0, 5, 20_000, 65_536, 65_537, 200_000])
+def test_a_response_that_comes_in_parts_at_once_arrives_whole(
+    client: RawClient, upstream: RawUpstream, length: int
+) -> None:
+    """Bodies on both sides of the largest that is buffered."""
+    body = bytes(number % 251 for number in range(length))
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+        for start in range(0, length, 16_384):
+            await conversation.write(body[start : start + 16_384])
+            await asyncio.sleep(0)
+
+    upstream.begin_answering(script)
+    for _ in range(3):
+        assert get(client) == (200, body)
+    assert len({request.connection for request in upstream.requests[-3:]}) == 1
+
+
+@pytest.mark.parametrize("sent", [0, 5])
+def test_a_response_that_ends_early_is_cut_off(client: RawClient, upstream: RawUpstream, sent: int) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + b"first"[:sent])
+        conversation.abort()
+
+    upstream.begin_answering(script)
+    client.send(b"GET /public/ HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert not client.read_response().is_complete
+
+
 def test_a_response_that_comes_in_parts_is_streamed(client: RawClient, upstream: RawUpstream) -> None:
     rest = threading.Event()
 

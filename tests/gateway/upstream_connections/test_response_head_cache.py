@@ -11,12 +11,29 @@ from gateway.upstream_connections.response_parser import ResponseParser
 HEAD = b"HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 4\r\nETag: %b\r\n\r\n"
 
 
-def test_a_head_is_read_with_its_body() -> None:
+def test_a_head_is_read_with_any_part_of_its_body() -> None:
     cache = ResponseHeadCache()
     for etag in (b"1", b"1", b"2"):
-        found = cache.find(HEAD % etag + b"text")
-        assert found == (ResponseHead(200, 4, b"content-length: 4\r\netag: %b\r\n" % etag, HEAD % etag), b"text")
-        assert found[0].fields() == [(b"content-length", b"4"), (b"etag", etag)]
+        head = HEAD % etag
+        for body in (b"text", b"te", b"", b"text and more"):
+            found = cache.find(head + body)
+            assert found == ResponseHead(200, 4, b"content-length: 4\r\netag: %b\r\n" % etag, head)
+            assert found.fields() == [(b"content-length", b"4"), (b"etag", etag)]
+
+
+@pytest.mark.parametrize("keep_cookies", [True, False])
+def test_cookies_are_kept_on_some_routes_except_the_gateways_own(keep_cookies: bool) -> None:
+    cache = ResponseHeadCache(keep_cookies=keep_cookies)
+    for number in range(3):
+        cookie = b"a=%d; Path=/" % number
+        head = cache.find(WHOLE.replace(b"\r\n\r\n", b"\r\nSet-Cookie: " + cookie + b"\r\n\r\n") + b"body")
+        assert head is not None
+        assert head.fields()[1:] == ([(b"set-cookie", cookie)] if keep_cookies else [])
+        head = cache.find(
+            WHOLE.replace(b"\r\n\r\n", b"\r\nSet-Cookie: " + b"__Host-session=x" + b"\r\n\r\n") + b"body"
+        )
+        assert head is not None
+        assert head.fields()[1:] == []
 
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
@@ -25,7 +42,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
 @pytest.mark.parametrize(
     "data",
     [
-        *(WHOLE + b"bod", WHOLE + b"body+", WHOLE[:-2], b"", b"\r\n\r\n"),
+        *(WHOLE[:-2], b"", b"\r\n\r\n"),
         WHOLE.replace(b"200", b"204") + b"body",
         WHOLE.replace(b"200", b"304") + b"body",
         WHOLE.replace(b"200", b"101") + b"body",
@@ -46,7 +63,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
     ],
 )
 def test_other_responses_are_left_to_the_parser(data: bytes) -> None:
-    """Also after a response whose head the cache tries first."""
+    """Also after a response whose head is compared first."""
     cache = ResponseHeadCache()
     assert cache.find(data) is None
     assert cache.find(WHOLE + b"body") is not None
@@ -63,8 +80,9 @@ def test_the_cache_keeps_a_bounded_number_of_lines() -> None:
 class _Reader(ResponseParser):
     """The parser, with what a connection keeps of a response."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, keep_cookies: bool) -> None:
         super().__init__()
+        self._keep_cookies = keep_cookies
         try:
             self._parser.feed_data(data)
         except Exception:  # noqa: BLE001 - httptools wraps every error; all of them mean that it is malformed
@@ -133,16 +151,16 @@ RESPONSES = st.tuples(STATUS_LINES, st.lists(LINES, max_size=5), st.sampled_from
 )
 
 
-@given(st.lists(RESPONSES, min_size=1, max_size=4))
-@example([b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody"])
-def test_a_head_is_read_as_the_parser_reads_it(responses: list[bytes]) -> None:
+@given(responses=st.lists(RESPONSES, min_size=1, max_size=4), keep_cookies=st.booleans())
+@example(responses=[b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody"], keep_cookies=False)
+def test_a_head_is_read_as_the_parser_reads_it(responses: list[bytes], keep_cookies: bool) -> None:
     """This holds with an empty cache and with the lines of earlier responses in it."""
-    cache = ResponseHeadCache()
+    cache = ResponseHeadCache(keep_cookies=keep_cookies)
     for data in responses * 2:
-        found = cache.find(data)
-        if found is None:
+        head = cache.find(data)
+        if head is None or len(data) != len(head.head) + head.length:
             continue
-        head, body = found
-        parsed = _Reader(data)
+        parsed = _Reader(data, keep_cookies=keep_cookies)
         assert parsed.is_whole
+        body = data[len(head.head) :]
         assert (head.status, head.fields(), body) == (parsed.status, parsed.headers, b"".join(parsed._chunks))
