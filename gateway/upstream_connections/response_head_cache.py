@@ -29,8 +29,12 @@ MAX_NAMES = 256
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [ -~]*")
 _NAME = re.compile(rb"[A-Za-z0-9-]+")
+_DECIMAL = re.compile(rb"0|[1-9][0-9]{0,17}")
+"""The lengths that need no parser. The parser accepts more forms, and refuses lengths over 64 bits."""
 _PRINTABLE = bytes(range(0x20, 0x7F))
-_FOR_THE_PARSER = frozenset({b"transfer-encoding", REFUSED_HEADER.lower().encode("ascii"), *URL_FIELDS})
+_FOR_THE_PARSER = frozenset(
+    {b"proxy-connection", b"transfer-encoding", REFUSED_HEADER.lower().encode("ascii"), *URL_FIELDS}
+)
 """Fields whose meaning is more than one line of the client's response."""
 _RARELY_REPEATED = frozenset({b"etag", b"last-modified", b"set-cookie", b"x-request-id"})
 """Fields whose lines are not cached. They would evict the lines that repeat, and an insertion costs 0.5 us."""
@@ -68,7 +72,7 @@ class _LineCache(BoundedCache[bytes, bytes]):
         if (
             not _NAME.fullmatch(raw)
             or lower in _FOR_THE_PARSER
-            or (lower == b"content-length" and not (value.isdigit() and b"%d" % int(value) == value))
+            or (lower == b"content-length" and not _DECIMAL.fullmatch(value))
             or (lower == b"connection" and value.lower() != b"keep-alive")
         ):
             raise _UnknownForm
