@@ -18,7 +18,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant secrets migration setup test test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -46,6 +46,9 @@ setup: $(STAMP) ## Install everything for tests and checks into .venv (other com
 
 test: setup ## Run all tests, four files at a time (under three minutes on two cores)
 	@$(BIN)/python -m pytest -n 4
+
+fuzz: setup ## Compare the effects of 100,000 generated messages before and after similar ones: CASES=1000 SEED=7
+	@SALLYPORT_FUZZ=$(or $(CASES),100000) SALLYPORT_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/gateway/cold_and_warm
 
 test-large: setup ## Run the tests that send 1 GiB through the gateway and measure its memory
 	@$(BIN)/python -m pytest tests/system/test_large_bodies.py

@@ -1,0 +1,58 @@
+"""What the gateway remembers of earlier messages does not change the effect of a message.
+
+Each generated message is played when the gateway has not seen it, and again after similar messages. Every byte that
+reaches the client and the services is compared. SALLYPORT_FUZZ is the number of cases, SALLYPORT_FUZZ_SEED their
+seed (`make fuzz`).
+"""
+
+import os
+
+import pytest
+
+from gateway.http.request import KnownFields
+from tests.gateway.cold_and_warm.cases import draw_case
+from tests.gateway.cold_and_warm.comparison import compare
+from tests.gateway.cold_and_warm.fuzzing import describe, fuzz
+from tests.gateway.cold_and_warm.played_gateway import CountingCache
+
+CASES = int(os.environ.get("SALLYPORT_FUZZ") or 1_500)
+SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED") or 1)
+
+
+@pytest.mark.timeout(max(60, CASES // 10))
+def test_a_message_has_the_same_effect_before_and_after_similar_messages() -> None:
+    cases = recognized = forwarded = 0
+    for result in fuzz(SEED, CASES):
+        cases += result.cases
+        recognized += result.recognized
+        forwarded += result.forwarded
+        if result.difference is not None or result.errors:
+            pytest.fail("\n".join([describe(SEED, cases - 1), *result.errors]), pytrace=False)
+    assert cases == CASES
+    # With fewer, most comparisons would be of a parsed request with a parsed one, or of a refusal with a refusal.
+    assert recognized > 0.4 * cases
+    assert forwarded > 0.4 * cases
+
+
+class CacheThatConfusesTokens(CountingCache):
+    """A defective cache: it returns every section with the token of the first request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first: KnownFields | None = None
+
+    def find_fields(self, section: bytes) -> KnownFields | None:
+        """Return the fields with the first token."""
+        fields = super().find_fields(section)
+        if fields is None:
+            return None
+        self._first = self._first or fields
+        return fields._replace(token=self._first.token)
+
+
+def test_a_cache_that_returns_the_token_of_another_request_is_noticed() -> None:
+    assert compare((draw_case(1, number) for number in range(300)), CacheThatConfusesTokens).difference is not None
+
+
+def test_seed_and_number_determine_a_case() -> None:
+    assert draw_case(1, 7) == draw_case(1, 7) != draw_case(1, 8)
