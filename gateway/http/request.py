@@ -10,9 +10,9 @@ from gateway.http.header_fields import HeaderList, HeaderTuple
 class HeaderSection:
     """A parsed header section (RFC 9112 5) that the server has received more than once.
 
-    Requests share it if their header sections differ only in credentials and Content-Length; in `headers`, the values
-    of those fields are empty. It is compared and hashed by identity, so that other caches can use it as a key at
-    little cost.
+    Requests share it if their header sections differ only in credentials, Content-Length, traceparent and
+    If-None-Match; in `headers`, the values of those fields are empty. It is compared and hashed by identity, so that
+    other caches can use it as a key at little cost.
     """
 
     headers: HeaderTuple
@@ -42,8 +42,10 @@ class KnownFields(NamedTuple):
     token: str
     """The Bearer token; empty if there is none."""
     refresh_token: str | None
-    cookies: bytes
+    cookies: bytes = b""
     """The value of Cookie; empty if there is no such field."""
+    traceparent: bytes = b""
+    if_none_match: bytes = b""
 
 
 class Request(NamedTuple):

@@ -9,7 +9,6 @@ A plain name consists of letters, digits and `-`. CGI, WSGI and PHP give a servi
 `forward_headers`, which must not list a field whose normalized name the gateway sends or reads itself.
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -85,8 +84,6 @@ _READ = (
     "x-refresh-token",
 )
 
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
 
 def _action(name: bytes) -> FieldAction:
     if not PLAIN_NAME.fullmatch(name):
@@ -133,6 +130,7 @@ class RequestFields:
     content_length: int | None = None
     chunked: bool = False
     traceparent: bytes | None = None
+    """The last one, well-formed or not."""
     refresh_token: str | None = None
     via: bytes | None = None
     max_forwards: int | None = None
@@ -212,7 +210,7 @@ def _read(fields: RequestFields, connection: list[bytes], name: bytes, value: by
         if fields.max_forwards is not None or not value.isdigit() or len(value) > 9:
             raise Refused("bad_header", "Max-Forwards must be one decimal number.")
         fields.max_forwards = int(value)
-    elif name == b"traceparent" and _TRACEPARENT.fullmatch(value):
+    elif name == b"traceparent":
         fields.traceparent = value
 
 

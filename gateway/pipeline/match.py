@@ -18,7 +18,7 @@ from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.authenticator import Authenticator
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.credentials import NO_OTHER_CREDENTIALS, Credentials, known_credentials, read_credentials
-from gateway.pipeline.request_head import HeadTemplate, framing_line, head_template, request_line
+from gateway.pipeline.request_head import HeadTemplate, head_template, own_lines, request_line
 from gateway.pipeline.request_target import check_target
 from gateway.routing.routes import METHODS, Route, RouteTable
 
@@ -33,6 +33,8 @@ class KnownSection:
     template: HeadTemplate
     authenticator: Authenticator | None
     """The authenticator of the requests without cookies; None on a public route."""
+    around_etag: tuple[bytes, bytes] | None = None
+    """The copied lines before and after the value of If-None-Match; None if it is not copied."""
 
 
 class MatchedRequest(NamedTuple):
@@ -47,8 +49,8 @@ class MatchedRequest(NamedTuple):
     template: HeadTemplate
     request_line: bytes
     """The request line to the upstream."""
-    framing_line: bytes
-    """The header line that frames the body; empty if there is none."""
+    own_lines: bytes
+    """The header lines that frame the body and trace the request; empty if there is none."""
     has_body: bool
     chunked: bool = False
     is_websocket: bool = False
@@ -127,14 +129,18 @@ class MatchStage:
         known = self._sections.get((fields.section, route)) if route is not None else None
         if route is None or known is None or b"ticket=" in query:  # a ticket is not forwarded
             return None
-        content_length = fields.content_length
-        framing = b""
+        content_length, template = fields.content_length, known.template
         if content_length is not None:
             _check_length(content_length, route)
-            framing = framing_line(content_length)
+        if known.around_etag is not None:
+            before, after = known.around_etag
+            template = template.with_copied(before + fields.if_none_match + after)
+        own = b""
+        if content_length is not None or fields.traceparent:
+            own = own_lines(content_length, fields.traceparent)
         line = request_line(method, route.forwarded_path(path), query)
-        matched = MatchedRequest(route, known.authenticator, known.template, line, framing, bool(content_length))
-        if target.is_repeated and content_length is None:
+        matched = MatchedRequest(route, known.authenticator, template, line, own, bool(content_length))
+        if target.is_repeated and content_length is None and not (fields.traceparent or fields.if_none_match):
             self._repeated[fields.section, target] = matched
         return matched
 
@@ -156,13 +162,15 @@ class MatchStage:
             authenticator,
             template,
             request_line(request.method, route.forwarded_path(request.path), query),
-            framing_line(fields.content_length, chunked=fields.chunked),
+            own_lines(fields.content_length, fields.traceparent, chunked=fields.chunked),
             fields.has_body,
             fields.chunked,
             route.websocket and is_websocket_upgrade(request),
         )
-        if request.known_fields is not None and not (tickets or matched.is_websocket):
-            self._sections[request.known_fields.section, route] = KnownSection(template, authenticator)
+        known = request.known_fields
+        if known is not None and not (tickets or matched.is_websocket):
+            around_etag = _around_etag(template.copied, known.if_none_match)
+            self._sections[known.section, route] = KnownSection(template, authenticator, around_etag)
         return matched, credentials
 
     def _read(self, request: Request) -> tuple[Route, RequestFields]:
@@ -191,6 +199,13 @@ class MatchStage:
 def body_too_large(route: Route) -> Refused:
     """Return the refusal of a body that is larger than `route` accepts."""
     return Refused("body_too_large", f"This route takes bodies of at most {route.max_body} bytes.")
+
+
+def _around_etag(copied: bytes, etag: bytes) -> tuple[bytes, bytes] | None:
+    """Return the lines in `copied` before and after the value `etag` of If-None-Match; None if it is not there."""
+    line_start = b"\r\nif-none-match: "
+    before, found, after = (b"\r\n" + copied).partition(line_start + etag + b"\r\n")
+    return ((before + line_start)[2:], b"\r\n" + after) if etag and found else None
 
 
 def _check_length(content_length: int, route: Route) -> None:

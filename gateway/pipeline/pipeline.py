@@ -43,7 +43,7 @@ class AdmittedRequest(NamedTuple):
         """Return the head to send to the upstream; `host_line` is the Host line of its address."""
         matched = self.matched
         return matched.template.fill(
-            matched.request_line, host_line, self.forwarding_lines, self.identity_lines, matched.framing_line
+            matched.request_line, host_line, self.forwarding_lines, self.identity_lines, matched.own_lines
         )
 
     @property

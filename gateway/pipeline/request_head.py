@@ -4,6 +4,7 @@ The head of the client's request is not copied as a whole: its fields are parsed
 from a client must not contain CR, LF or NUL, with which it could add header lines or a second request.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,9 @@ from gateway.http.forwarded import forwarded_value
 from gateway.http.request_headers import RequestFields, without_fields
 from gateway.routing.header_overrides import HeaderOverrides
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
+
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""The form of a traceparent (W3C Trace Context 3.2). Another value is not forwarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +33,24 @@ class HeadTemplate:
     via: bytes
     """The Via line."""
     end: bytes
-    """traceparent, Max-Forwards, and the empty line that ends the head."""
+    """Max-Forwards, and the empty line that ends the head."""
 
     def forwarding_lines(self, client: str, scheme: str, request_id: str) -> bytes:
         """Return X-Request-Id, X-Forwarded-* and Forwarded, as complete lines."""
         return f"X-Request-Id: {request_id}\r\n".encode() + _forwarding_lines(self.host, client, scheme)
 
-    def fill(
-        self, request_line: bytes, host_line: bytes, forwarding: bytes, identity: bytes, framing: bytes
-    ) -> bytes:
+    def fill(self, request_line: bytes, host_line: bytes, forwarding: bytes, identity: bytes, own: bytes) -> bytes:
         """Return the whole head of one request. `host_line` is the Host line of the upstream's address.
 
         All arguments are complete lines. `identity` holds the identity headers, or credentials for the auth service.
+        `own` holds the lines of `own_lines`.
         """
         host_line = self.host_line or host_line
-        return b"".join((request_line, host_line, self.copied, forwarding, self.via, identity, framing, self.end))
+        return b"".join((request_line, host_line, self.copied, forwarding, self.via, identity, own, self.end))
+
+    def with_copied(self, copied: bytes) -> "HeadTemplate":
+        """Return the template with other copied lines."""
+        return HeadTemplate(self.host_line, copied, self.host, self.via, self.end)
 
 
 def head_template(
@@ -63,8 +70,6 @@ def head_template(
     if overrides is not None:
         copied += overrides.lines
     end = b""
-    if fields.traceparent is not None:
-        end += b"traceparent: " + fields.traceparent + b"\r\n"
     if fields.max_forwards is not None:
         end += b"Max-Forwards: %d\r\n" % _next_max_forwards(method, fields.max_forwards)
     return HeadTemplate(_host_line(host, fields.host), copied, fields.host, via, end + b"\r\n")
@@ -77,11 +82,19 @@ def request_line(method: str, path: bytes, query: bytes) -> bytes:
     return b"%b %b HTTP/1.1\r\n" % (method.encode(), path)
 
 
-def framing_line(content_length: int | None, *, chunked: bool = False) -> bytes:
-    """Return the line that frames the body; empty if neither a length nor chunks were announced."""
+def own_lines(content_length: int | None, traceparent: bytes | None, *, chunked: bool = False) -> bytes:
+    """Return the lines that differ between requests with one header section: the body's framing and traceparent.
+
+    Empty if neither a length nor chunks were announced, and `traceparent` is None or malformed.
+    """
+    lines = b""
     if chunked:
-        return b"Transfer-Encoding: chunked\r\n"
-    return b"Content-Length: %d\r\n" % content_length if content_length is not None else b""
+        lines = b"Transfer-Encoding: chunked\r\n"
+    elif content_length is not None:
+        lines = b"Content-Length: %d\r\n" % content_length
+    if traceparent and _TRACEPARENT.fullmatch(traceparent):
+        lines += b"traceparent: " + traceparent + b"\r\n"
+    return lines
 
 
 def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetched_token_mac: str = "") -> bytes:

@@ -2,8 +2,8 @@
 
 The requests of an app differ in their targets, but most of them repeat the header fields: those of one client, and
 those of many clients with the same software. A section whose bytes are cached is not parsed again. The values that
-differ between requests (credentials and Content-Length) are removed before the look-up and are checked for each
-request. Figures: docs/decisions/0030.
+differ between requests (credentials, Content-Length, traceparent, If-None-Match) are removed before the look-up and
+checked for each request. Figures: docs/decisions/0030.
 """
 
 import re
@@ -53,10 +53,14 @@ def _cut_field(name: str, characters: bytes, prefix: str = "") -> _CutField:
 
 
 _TOKEN = _cut_field("authorization", _TOKEN68, "Bearer ")
-_COOKIE = _cut_field("cookie", bytes(range(0x20, 0x7F)))
+_PRINTABLE = bytes(range(0x20, 0x7F))
+_COOKIE = _cut_field("cookie", _PRINTABLE)
 _REFRESH_TOKEN = _cut_field("x-refresh-token", _TOKEN68)
 _CONTENT_LENGTH = _cut_field("content-length", b"0123456789")
-_CUT_FIELDS = {field.name: field for field in (_TOKEN, _COOKIE, _REFRESH_TOKEN, _CONTENT_LENGTH)}
+_TRACEPARENT = _cut_field("traceparent", b"0123456789abcdef-")
+_IF_NONE_MATCH = _cut_field("if-none-match", _PRINTABLE)
+_OTHER_FIELDS = (_COOKIE, _REFRESH_TOKEN, _CONTENT_LENGTH, _TRACEPARENT, _IF_NONE_MATCH)
+_CUT_FIELDS = {field.name: field for field in (_TOKEN, *_OTHER_FIELDS)}
 _NOT_CACHED = frozenset({b"expect", b"transfer-encoding"})
 _MAX_DIGITS = 18
 
@@ -76,7 +80,7 @@ class _Entry(NamedTuple):
         index, _ = self.cut[0]
         headers = list(self.section.headers)
         headers[index] = (b"authorization", b"Bearer " + token)
-        return KnownFields(self.section, headers, None, token.decode("ascii"), None, b"")
+        return KnownFields(self.section, headers, None, token.decode("ascii"), None)
 
     def with_values(self, values: Mapping[bytes, bytes]) -> KnownFields | None:
         """Return the fields of a request with `values`, by field name; None if it has to be parsed."""
@@ -97,6 +101,8 @@ class _Entry(NamedTuple):
             values[b"authorization"].decode("ascii"),
             refresh_token.decode("ascii") if refresh_token else None,
             values.get(b"cookie", b""),
+            values.get(b"traceparent", b""),
+            values.get(b"if-none-match", b""),
         )
 
 
@@ -171,7 +177,7 @@ class RequestHeadCache:
 
 def _cut_all(key: bytes, values: dict[bytes, bytes]) -> bytes:
     """Cut all fields but the token out of `key`. Return the rest; add the values to `values`."""
-    for field in (_COOKIE, _REFRESH_TOKEN, _CONTENT_LENGTH):
+    for field in _OTHER_FIELDS:
         key, values[field.name] = _cut(key, field)
     return key
 

@@ -263,10 +263,10 @@ def with_token(request: Request, token: str) -> Request:
 def test_what_is_cached_of_a_request_has_no_field_for_credentials() -> None:
     """Its fields hold no token, no cookie, and no request that could contain one."""
     assert set(MatchedRequest._fields) == {
-        *("route", "authenticator", "template", "request_line", "framing_line"),
+        *("route", "authenticator", "template", "request_line", "own_lines"),
         *("has_body", "chunked", "is_websocket"),
     }
-    assert {field.name for field in dataclasses.fields(KnownSection)} == {"template", "authenticator"}
+    assert {field.name for field in dataclasses.fields(KnownSection)} == {"template", "authenticator", "around_etag"}
     assert {field.name for field in dataclasses.fields(HeadTemplate)} == {
         *("host_line", "copied", "host", "via", "end")
     }

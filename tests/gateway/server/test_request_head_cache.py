@@ -265,3 +265,46 @@ def test_a_cached_request_with_too_large_a_body_is_refused(gateway: RunningGatew
             assert send(client, head % 1 + b"x")[0] == 200
         client.send(head % 10**12)
         assert client.read_response().status == 413
+
+
+# --- fields whose values are new in each request -----------------------------------------------------------------
+
+TRACE = "00-{0:032x}-{0:016x}-01"
+CONDITIONAL = [
+    ('If-None-Match: "{}"', "Accept: */*", 'X-If-None-Match: "{}"'),
+    ("Accept: */*", 'if-none-match: W/"{}"'),
+    ('If-None-Match: "{}"', "Connection: if-none-match"),
+    ('If-None-Match: "{}"', 'If-None-Match: "{}"'),
+    ('If-None-Match:"{}"', "Accept: a"),
+    ('If-None-Match: "{}', "Accept: b"),
+]
+
+
+@pytest.mark.parametrize("lines", CONDITIONAL, ids=str)
+def test_each_request_is_forwarded_with_its_own_condition(
+    gateway: RunningGateway, upstream: RawUpstream, lines: tuple[str, ...]
+) -> None:
+    """Each request has a new path and a new value. All are forwarded as the first one, which is parsed."""
+    heads = []
+    with gateway.connect() as client:
+        for number in range(REPETITIONS):
+            fields = [line.format(number) for line in lines]
+            client.request(f"GET /public/{number} HTTP/1.1", "Host: h", *fields)
+            kept = [field for field in upstream.last.fields if field[0] not in ("x-request-id", "forwarded")]
+            heads.append([(name, value.replace(str(number), "N")) for name, value in kept if "match" in name])
+    assert heads == [heads[0]] * REPETITIONS
+    names = [line.partition(":")[0].lower() for line in lines]
+    expected = [name for name in names if "match" in name] if "connection" not in names else []
+    assert [name for name, _ in heads[0]] == expected
+
+
+@pytest.mark.parametrize("value", [TRACE, TRACE.replace("-01", "-0A"), TRACE + "-x", "00-{0}", "00-{0:032x}"])
+def test_each_request_is_forwarded_with_its_own_traceparent(
+    gateway: RunningGateway, upstream: RawUpstream, value: str
+) -> None:
+    """A malformed one is not forwarded."""
+    with gateway.connect() as client:
+        for number in range(1, REPETITIONS + 1):
+            trace = value.format(number)
+            client.request(f"GET /public/{number} HTTP/1.1", "Host: h", f"traceparent: {trace}")
+            assert upstream.last.get("traceparent") == (trace if value == TRACE else None)
