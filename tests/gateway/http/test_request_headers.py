@@ -17,6 +17,7 @@ from gateway.http.request_headers import (
     may_be_set_on_requests,
     read_request_fields,
 )
+from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 from tests.gateway.http.header_names import ALIASES, CLIENT_FIELDS, DROPPED, FORWARDED, MALFORMED, NOT_PLAIN, OPT_IN
 
 HOST = (b"host", b"h")
@@ -122,6 +123,98 @@ def test_credentials_and_framing_are_read_and_not_forwarded() -> None:
     assert (found.content_length, found.chunked, found.has_body) == (7, False, True)
     assert read((b"transfer-encoding", b"Chunked")).has_body
     assert not read((b"content-length", b"0")).has_body
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (b"close", b"a: 1\r\nb: 2\r\n"),
+        (b"keep-alive", b"a: 1\r\nb: 2\r\n"),
+        (b"a", b"b: 2\r\n"),
+        (b"A", b"b: 2\r\n"),
+        (b"close, a ,B", b""),
+        (b",, ,a,", b"b: 2\r\n"),
+        (b"x-identity, host, content-length", b"a: 1\r\nb: 2\r\n"),
+    ],
+)
+def test_fields_that_connection_lists_are_dropped(value: bytes, kept: bytes) -> None:
+    """RFC 9110 7.6.1."""
+    assert forwarded((b"a", b"1"), (b"connection", value), (b"b", b"2")) == kept
+
+
+@pytest.mark.parametrize(
+    ("headers", "version", "code"),
+    [
+        ([], "1.1", "bad_header"),
+        ([(b"host", b"")], "1.1", "bad_header"),
+        ([HOST, HOST], "1.1", "bad_header"),
+        ([HOST, HOST], "1.0", "bad_header"),
+        ([HOST], "0.9", "bad_request"),
+        ([HOST], "1.2", "bad_request"),
+        ([HOST], "2.0", "bad_request"),
+        ([HOST, (b"transfer-encoding", b"chunked")], "1.0", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"gzip")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"gzip, chunked")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")], "1.1", "bad_header"),
+        ([HOST, (b"transfer-encoding", b"chunked"), (b"content-length", b"1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1"), (b"content-length", b"1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"-1")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1_000")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"1 ")], "1.1", "bad_header"),
+        ([HOST, (b"content-length", b"9" * 19)], "1.1", "bad_header"),
+        ([HOST, (b"content-length", "٣".encode())], "1.1", "bad_header"),
+        ([HOST, (b"expect", b"the worst")], "1.1", "bad_header"),
+        ([HOST, (b"authorization", b"a"), (b"authorization", b"a")], "1.1", "multiple_credentials"),
+        ([HOST, (b"x-refresh-token", b"a"), (b"x-refresh-token", b"a")], "1.1", "multiple_credentials"),
+    ],
+)
+def test_an_ambiguous_header_section_is_refused(headers: list[tuple[bytes, bytes]], version: str, code: str) -> None:
+    """Another HTTP parser could read it differently."""
+    with pytest.raises(Refused) as refused:
+        read_request_fields(headers, version)
+    assert (refused.value.code, refused.value.status) == (code, 400)
+
+
+def test_expect_is_a_list() -> None:
+    """RFC 9110 10.1.1."""
+    read((b"expect", b"100-continue , 100-Continue"), (b"expect", b"100-continue"))
+    with pytest.raises(Refused):
+        read((b"expect", b"100-continue, 200-ok"))
+
+
+def test_http_1_0_needs_no_host() -> None:
+    assert read_request_fields([], "1.0").host is None
+
+
+def test_at_most_a_hundred_fields_are_accepted_by_default() -> None:
+    read(*[(b"x", b"")] * (DEFAULT_LIMITS.header_fields - 1))
+    with pytest.raises(Refused) as refused:
+        read(*[(b"x", b"")] * DEFAULT_LIMITS.header_fields)
+    assert refused.value.status == 431
+
+
+def test_at_most_32_kilobytes_are_accepted_by_default() -> None:
+    used = len(b"host: h\r\n") + len(b"x: \r\n")
+    read((b"x", b"v" * (DEFAULT_LIMITS.header_bytes - used)))
+    with pytest.raises(Refused) as refused:
+        read((b"x", b"v" * (DEFAULT_LIMITS.header_bytes - used + 1)))
+    assert refused.value.status == 431
+
+
+def test_the_limits_of_a_header_section_can_be_set() -> None:
+    limits = RequestLimits(header_fields=2, header_bytes=50)
+    read_request_fields([HOST, (b"x", b"v" * 36)], "1.1", limits)
+    for too_many in ([HOST, (b"x", b""), (b"x", b"")], [HOST, (b"x", b"v" * 37)]):
+        with pytest.raises(Refused) as refused:
+            read_request_fields(too_many, "1.1", limits)
+        assert refused.value.status == 431
+
+
+def test_an_oversized_token_is_a_401_instead_of_a_431() -> None:
+    """A client gets a new token after a 401."""
+    with pytest.raises(Refused) as refused:
+        read((b"authorization", b"Bearer " + b"x" * 33_000))
+    assert refused.value.status == 401
 
 
 def test_the_cache_of_names_is_bounded() -> None:
