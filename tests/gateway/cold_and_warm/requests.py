@@ -23,7 +23,7 @@ _METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"PUT", b"PATCH", b"DELETE
 _TOKENS = tuple(token.encode() for token in (*ACCESS_TOKENS, *EXPIRED_TOKENS, FORGED_TOKEN, "short"))
 _HANDLES = tuple(handle.encode() for handle in (*LIVE_HANDLES, ENDED_HANDLE))
 _REFRESH = tuple(token.encode() for token in (*REFRESH_TOKENS, "refresh-unknown"))
-_CREDENTIALS = ("", "cookie", "token and cookie", "token and refresh", *("token",) * 6)
+_CREDENTIALS = ("", *("cookie", "token and refresh") * 2, "token and cookie", *("token",) * 5)
 
 _COMMON: tuple[Field, ...] = (
     (b"User-Agent: ", b"Mozilla/5.0 (X11; Linux x86_64)"),
@@ -258,8 +258,8 @@ def odd(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
     """Return `request` with something unusual, mostly in the parts that differ between requests of one section."""
     starts = b"".join(start.lower() for start, _ in request.fields)
     kinds = [*["target", "line"] * 3, "ticket", "method", "field", "repeated", "surplus", "spelling"]
-    kinds += ["token"] * 5 * (b"bearer" in starts) + ["cookie"] * 4 * (b"cookie: " in starts)
-    kinds += ["refresh"] * 3 * (b"x-refresh" in starts) + ["length", "length", "body", "body"] * (
+    kinds += ["token"] * 7 * (b"bearer" in starts) + ["cookie"] * 7 * (b"cookie: " in starts)
+    kinds += ["refresh"] * 5 * (b"x-refresh" in starts) + ["length", "length", "length", "body"] * (
         request.framing == "length"
     )
     kind = draw.choice(kinds)
