@@ -37,7 +37,7 @@ ROUTES = routes_toml(
     route_table("/stripped/deep/", strip_prefix=True),
     route_table(
         "/fixed/",
-        request_headers={"X-Tenant": "acme", "Accept": "text/plain"},
+        request_headers={"X-Tenant": "acme", "Accept": "text/plain", "If-None-Match": "none"},
         response_headers={"Cache-Control": "no-store"},
     ),
     route_table("/streams/", streams=True),

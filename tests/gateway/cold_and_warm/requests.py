@@ -39,12 +39,18 @@ _COMMON: tuple[Field, ...] = (
     (b"Content-Type: ", b"application/json"),
     (b"X-Thing: ", b"one"),
     (b"X-Thing: ", b"two"),
-    (b"traceparent: ", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
 )
+_TRACES = (b"00-%032x-%016x-01" % (7, 1), b"00-%032x-%016x-00" % (8, 2), b"00-%032x" % 9, b"abc")
+_ETAGS = (b'"1"', b'"2"', b'W/"3"', b'"1", "2"', b"*")
 _RARE: tuple[Field, ...] = (
     (b"Connection: ", b"X-Thing"),
     (b"Connection: ", b"keep-alive, Authorization"),
     (b"Connection: ", b"close"),
+    (b"Connection: ", b"If-None-Match, traceparent"),
+    (b"if-none-match: ", _ETAGS[1]),
+    (b"IF-NONE-MATCH: ", _ETAGS[1]),
+    (b"X-If-None-Match: ", _ETAGS[0]),
+    (b"Traceparent: ", _TRACES[1]),
     (b"Connection: ", b"Upgrade"),
     (b"Upgrade: ", b"websocket"),
     (b"Keep-Alive: ", b"timeout=5"),
@@ -121,6 +127,10 @@ _ODD_TOKENS = (
 _ODD_COOKIES = (
     b"", b" ", b"a=b;", b"%s ", b" %s", b"%s; %s", b"x=1;%s", b"%s\t", b"%s\n", b"%s\0", b"%s\xff", b'"%s"',
     b"%s\x01", b"%s;\t%s", b"%s\x7f", b"%s, x=y", b"x%s", b"%s=", b"%s\r\n x=y", b"%s\nX-User-Id: root",
+)  # fmt: skip
+_ODD_TRACES = (
+    b"", b"%s ", b"%s\n", b"%s\nX-User-Id: root", b"%s\0", b"%sA", b"%s,%s", b"%s\t", b"%s\xff", b"%s\r\n x", b"%s-",
+    b" %s",
 )  # fmt: skip
 _ODD_LENGTHS = (
     b"", b"0%d", b"+%d", b"-%d", b"%d ", b" %d", b"%d\t", b"%d,%d", b"%d, %d", b"0x%x", b"%d.0", b"%d\n", b"%d\0",
@@ -199,6 +209,10 @@ def plain_request(draw: random.Random) -> DrawnRequest:
         fields = [(s, draw.choice(_TOKENS) if b"Bearer" in s else v) for s, v in fields]
     if "cookie" in credentials:
         fields.append((_start(b"Cookie: ", b"cookie: ", is_lower), _cookie(draw)))
+    if draw.random() < 0.2:
+        fields.append((draw.choice((b"If-None-Match: ", b"if-none-match: ")), draw.choice(_ETAGS)))
+    if draw.random() < 0.2:
+        fields.append((draw.choice((b"Traceparent: ", b"traceparent: ")), draw.choice(_TRACES)))
     if draw.random() < 0.12:
         fields.append(draw.choice(_RARE))
     if credentials and draw.random() < 0.07:
@@ -251,6 +265,7 @@ def variant(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
     if kind == 7:
         return request
     changed = request.changed(b"Authorization: Bearer ", draw.choice(_TOKENS)).changed(b"Cookie: ", _cookie(draw))
+    changed = changed.changed(b"Traceparent: ", draw.choice(_TRACES)).changed(b"If-None-Match: ", draw.choice(_ETAGS))
     return changed.changed(b"X-Refresh-Token: ", draw.choice(_REFRESH))
 
 
@@ -262,6 +277,7 @@ def odd(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
     kinds += ["refresh"] * 5 * (b"x-refresh" in starts) + ["length", "length", "length", "body"] * (
         request.framing == "length"
     )
+    kinds += ["trace"] * 4 * (b"traceparent" in starts) + ["etag"] * 4 * (b"if-none-match" in starts)
     kind = draw.choice(kinds)
     if kind == "target":
         pattern = draw.choice(_ODD_TARGETS)
@@ -290,8 +306,10 @@ def odd(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
         "token": (_ODD_TOKENS, b"Authorization: Bearer "),
         "cookie": (_ODD_COOKIES, b"Cookie: "),
         "refresh": (_ODD_TOKENS, b"X-Refresh-Token: "),
+        "trace": (_ODD_TRACES, b"Traceparent: "),
+        "etag": (_ODD_COOKIES, b"If-None-Match: "),
     }[kind]
-    value = next(value for s, value in request.fields if s.lower() == start.lower())
+    value = next((value for s, value in request.fields if s.lower() == start.lower()), b"")
     return request.changed(start, _filled(draw.choice(patterns), value))
 
 
