@@ -1,6 +1,6 @@
 # One image per service, with only that service's code and requirements:
 #   docker build --build-arg SERVICE=gateway --tag sallyport-gateway .
-FROM python:3.11-slim
+FROM python:3.14-slim
 ARG SERVICE
 ENV SERVICE=$SERVICE \
     APP_ENV=production \

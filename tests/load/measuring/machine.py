@@ -5,6 +5,8 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -29,13 +31,23 @@ _DJANGO_PACKAGES = ("Django", "djoser", "djangorestframework-simplejwt")
 
 
 def describe_machine() -> str:
-    """Return processor, cores, memory, kernel and Python version."""
+    """Return processor, cores, memory, kernel, Python version and how this Python was built."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2  # type: ignore[index]
     return (
         f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}"
+        f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()} ({_describe_build()})"
     )
+
+
+def _describe_build() -> str:
+    """Return how the compiler optimized this Python: profile-guided (PGO), at link time (LTO), or neither."""
+    if Path(sys.executable).resolve().parent == Path("/usr/bin"):
+        return "the distribution's package"  # Debian's uses PGO and LTO, and removes both from the build's record
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    options = {"PGO": "--enable-optimizations", "LTO": "--with-lto"}
+    used = [name for name, option in options.items() if f"'{option}" in arguments]
+    return f"with {' and '.join(used)}" if used else "without PGO and LTO"
 
 
 @cache
