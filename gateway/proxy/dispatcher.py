@@ -85,7 +85,10 @@ class Dispatcher:
             origin := self._cors.allowed_origin(request)
         ) is not None:
             cycle.cors_lines = self._cors_lines(request, origin)
-        if cycle.is_blocked or request.method in self.server_methods or self._is_for_gateway(request):
+        path = request.path
+        # A quick check for the paths of most requests: `internal` has the public endpoints too.
+        is_endpoint_path = path in self.gateway_paths.internal or path.startswith(FORWARD_AUTH)
+        if cycle.is_blocked or request.method in self.server_methods or is_endpoint_path:
             self._start_task(cycle, started, self._respond(cycle, started))
             return
         try:
@@ -99,10 +102,7 @@ class Dispatcher:
             self._record(request, status, started)
 
     def _is_for_gateway(self, request: Request) -> bool:
-        path, paths = request.path, self.gateway_paths
-        # A quick check for the paths of most requests: `internal` has the public endpoints too.
-        is_endpoint_path = path in paths.internal or path.startswith(FORWARD_AUTH)
-        return is_endpoint_path and paths.contains(path, request.server)
+        return self.gateway_paths.contains(request.path, request.server)
 
     # --- by callbacks --------------------------------------------------------------------------------------------
 

@@ -219,16 +219,29 @@ class Route:
         return path[self.stripped_prefix_length :] or b"/" if self.stripped_prefix_length else path
 
 
+class _Node:
+    """A node of the trie of prefixes, one level for each segment."""
+
+    __slots__ = ("by_method", "children")
+
+    def __init__(self) -> None:
+        self.children: dict[bytes, _Node] = {}
+        self.by_method: dict[str, Route] | None = None
+        """The routes of the prefix that ends here, by method; None if no prefix ends here."""
+
+
 class RouteTable:
     """Finds a request's route: the longest matching prefix of whole segments. `version` identifies the file."""
 
     def __init__(self, routes: Sequence[Route], version: str = "") -> None:
         self.routes = tuple(routes)
         self.version = version
-        self._by_prefix: dict[bytes, dict[str, Route]] = {}
+        self._root = _Node()
         for route in routes:
-            by_method = self._by_prefix.setdefault(route.prefix.rstrip("/").encode(), {})
-            by_method.update(dict.fromkeys(route.methods, route))
+            node = self._root
+            for segment in route.prefix.strip("/").encode().split(b"/"):
+                node = node.children.setdefault(segment, _Node()) if segment else node
+            node.by_method = {**(node.by_method or {}), **dict.fromkeys(route.methods, route)}
 
     def match(self, path: bytes, method: str = "GET") -> Route | None:
         """Return the route of a request, or None."""
@@ -237,15 +250,17 @@ class RouteTable:
     def routes_by_method(self, path: bytes) -> Mapping[str, Route] | None:
         """Return the routes at the longest matching prefix of `path`, by method; None if no prefix matches.
 
-        `path` is percent-encoded. Costs one dict look-up for each of its segments.
+        `path` is percent-encoded and begins with a slash. Costs a dict look-up for each segment that is in a prefix.
         """
-        candidate = path.rstrip(b"/")
-        by_prefix = self._by_prefix
-        while True:
-            by_method = by_prefix.get(candidate)
-            if by_method is not None or not candidate:
-                return by_method
-            candidate = candidate[: candidate.rfind(b"/")]
+        node = self._root
+        found = node.by_method
+        for segment in path.split(b"/")[1:]:
+            child = node.children.get(segment)
+            if child is None:
+                break
+            node = child
+            found = node.by_method or found
+        return found
 
     def without_limits(self) -> "RouteTable":
         """Return the same routes without rate limits."""

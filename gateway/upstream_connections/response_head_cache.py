@@ -109,7 +109,8 @@ class ResponseHeadCache:
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
         if end < 4:
             return None
-        status_line, *lines = data[: end - 4].split(b"\r\n")
+        lines = data[: end - 4].split(b"\r\n")
+        status_line = lines.pop(0)
         status = self._statuses.get(status_line) or self._read_status(status_line)
         try:
             read = b"".join(map(self._read_line, lines))
