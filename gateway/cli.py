@@ -16,7 +16,7 @@ from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
 
 EXIT_OK, EXIT_REFUSED, EXIT_INVALID = 0, 1, 2
-"""Exit statuses: success; the request would be refused; the file or the command line is invalid."""
+"""Exit statuses: success; check-routes would refuse the request; the file or the command line is invalid."""
 
 
 @click.group()
@@ -29,7 +29,8 @@ def commands() -> None:
 def check_settings(form: bool) -> None:
     """Check everything that the gateway reads at start-up, and report every problem.
 
-    Exit status: 0 if the gateway would start, 2 if it would not.
+    Exit status: 0 without problems, 2 with any. Without --form, 0 means that the gateway would start; with --form,
+    secrets and ${VARIABLES} of the routes file may still be missing.
     """
     problems = settings_problems(os.environ, GatewaySettings, ServingSettings)
     if not problems:
@@ -69,8 +70,8 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
 
     \b
     Exit status:
-      0  the file is valid, and the request (if --path is given) would pass
-      1  the request would be refused; with --role, to a user with these roles
+      0  the file is valid; with --path, the request also has a route; with --role, a user with these roles may use it
+      1  the request has no route or its target is refused; with --role, the user may not use the route
       2  the file is invalid: stderr names the path of every wrong value
     """
     settings = settings_or_exit(RoutesSettings, os.environ)

@@ -44,7 +44,7 @@ def check_database(url: str, migrations: MigrationSettings) -> None:
 
     An unknown version is accepted, because a newer release has migrated the tables.
     """
-    with _connected(url, create=False, migrate_command=migrations.command) as connection:
+    with _connected(url, file_may_be_missing=False, migrate_command=migrations.command) as connection:
         version = _version(connection, migrations)
     known, head = _revisions(migrations.folder)
     if version in known and version != head:
@@ -58,13 +58,13 @@ def is_migrated(url: str, migrations: MigrationSettings) -> bool:
     Raises DatabaseUnusable if the database cannot be reached. A command that asks this first need not import Alembic
     and the service.
     """
-    with _connected(url, create=True, migrate_command="") as connection:
+    with _connected(url, file_may_be_missing=True, migrate_command="") as connection:
         return _stored_version(connection, migrations) == _revisions(migrations.folder)[1]
 
 
 def check_database_to_migrate(url: str) -> None:
     """Raise DatabaseUnusable unless the database can be reached. A SQLite file need not exist yet."""
-    with _connected(url, create=True, migrate_command=""):
+    with _connected(url, file_may_be_missing=True, migrate_command=""):
         return
 
 
@@ -80,11 +80,13 @@ def exit_if_unusable() -> Iterator[None]:
 
 
 @contextmanager
-def _connected(url: str, *, create: bool, migrate_command: str) -> Iterator[Any]:
+def _connected(url: str, *, file_may_be_missing: bool, migrate_command: str) -> Iterator[Any]:
     parsed = make_url(url)
     try:
         if parsed.drivername == "sqlite":
-            connection = _open_sqlite(str(parsed.database), create=create, migrate_command=migrate_command)
+            connection = _open_sqlite(
+                str(parsed.database), file_may_be_missing=file_may_be_missing, migrate_command=migrate_command
+            )
         else:
             connection = _connect_postgresql(parsed)
     except DatabaseUnusable:
@@ -95,11 +97,11 @@ def _connected(url: str, *, create: bool, migrate_command: str) -> Iterator[Any]
         yield connection
 
 
-def _open_sqlite(database: str, *, create: bool, migrate_command: str) -> sqlite3.Connection:
+def _open_sqlite(database: str, *, file_may_be_missing: bool, migrate_command: str) -> sqlite3.Connection:
     path = Path(database).absolute()
     if not path.parent.is_dir():
         raise _unusable(f"there is no folder {path.parent}", "create it, or correct DATABASE_URL")
-    if not path.exists() and not create:
+    if not path.exists() and not file_may_be_missing:
         raise _unusable(f"there is no file {path}", f"run `{migrate_command}`")
     for needed in (path.parent, path):
         if needed.exists() and not os.access(needed, os.W_OK):
@@ -112,7 +114,7 @@ def _open_sqlite(database: str, *, create: bool, migrate_command: str) -> sqlite
 
 
 def _connect_postgresql(url: URL) -> Any:
-    # Without a SQLAlchemy engine, whose first queries fail with an encoding such as SQL_ASCII.
+    # The driver connects: a SQLAlchemy engine's first queries would fail with an encoding such as SQL_ASCII.
     dialect = create_engine(url, poolclass=NullPool).dialect
     args, options = dialect.create_connect_args(url)
     options = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **options}
@@ -151,7 +153,8 @@ _REVISION = re.compile(r'^(down_)?revision(?:: [^=]+)? = "([^"]+)"', re.MULTILIN
 
 
 def _revisions(migrations: Path) -> tuple[set[str], str]:
-    """Return all versions and the newest, as text in the files: importing Alembic would take 500 ms."""
+    """Return all versions of the tables, and the newest."""
+    # Read from the text of the migration files: importing Alembic would take 500 ms.
     found = [
         match
         for file in (migrations / "versions").glob("*.py")

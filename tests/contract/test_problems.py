@@ -31,7 +31,7 @@ def test_problem_details_have_every_member(code: ProblemCode) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 5, 10, 300])
-def test_the_jitter_of_retry_after_is_at_most_as_long_as_the_wait_and_ten_seconds(seconds: int) -> None:
+def test_the_jitter_of_retry_after_exceeds_neither_the_wait_nor_ten_seconds(seconds: int) -> None:
     waits = {jittered_retry_after(seconds) for _ in range(500)}
     assert min(waits) >= seconds
     assert max(waits) <= seconds + min(seconds, MAX_JITTER_SECONDS)

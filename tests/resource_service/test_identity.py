@@ -29,7 +29,7 @@ ANOTHER_SECRET = "nZ4x9QeR7tYuI1oPaS3dFgHjK5lMbV8c"
 ADA = Identity("ada-id", "ada-session", "ada@example.org")
 
 
-def forged(
+def make_assertion(
     claims: Mapping[str, Any] | None = None,
     *,
     key: Any = SECRET,
@@ -55,53 +55,59 @@ def forged(
 
 ATTACKS: Mapping[str, Callable[[], str]] = {
     "empty": lambda: "",
-    "another service's audience": lambda: forged({"aud": "reports"}),
-    "an array as audience": lambda: forged({"aud": [AUDIENCE]}),
-    "the access tokens' audience": lambda: forged({"aud": "sallyport-api"}),
-    "another issuer": lambda: forged({"iss": "sallyport"}),
-    "60 seconds old": lambda: forged({"iat": NOW - 60, "exp": NOW + 60}),
-    "60 seconds old, valid for years": lambda: forged({"iat": NOW - 60, "exp": NOW + 10**8}),
-    "expired": lambda: forged({"iat": NOW - 50, "exp": NOW - 10}),
-    "from the future": lambda: forged({"iat": NOW + 11, "exp": NOW + 71}),
-    "not valid yet": lambda: forged({"nbf": NOW + 11}),
-    "times that are not numbers": lambda: forged({"iat": True, "exp": True}),
-    "a time that is too large": lambda: forged({"exp": 2**60}),
-    "another version": lambda: forged({"ver": 2}),
-    "no version": lambda: forged(without="ver"),
-    "no subject": lambda: forged(without="sub"),
-    "a blank subject": lambda: forged({"sub": ""}),
-    "a list as session": lambda: forged({"sid": ["ada-session"]}),
-    "a subject with a line break": lambda: forged({"sub": "ada-id\nX-User-Id: root"}),
-    "a NUL in the subject": lambda: forged({"sub": "ada-id\0"}),
-    "no session": lambda: forged(without="sid"),
-    "no e-mail": lambda: forged(without="email"),
-    "roles as a list": lambda: forged({"roles": ["staff"]}),
-    "no exp": lambda: forged(without="exp"),
-    "no iat": lambda: forged(without="iat"),
-    "another service's secret": lambda: forged(key=ANOTHER_SECRET),
-    "unsigned": lambda: forged(key=None, algorithm="none"),
-    "unsigned with a signature": lambda: forged(key=None, algorithm="none") + "AAAA",
-    "another HMAC": lambda: forged(algorithm="HS512"),
-    "signed with the attacker's own key": lambda: forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA"),
-    "an access token": lambda: forged(typ=ACCESS_TYP),
-    "a refresh token": lambda: forged(typ=REFRESH_TYP),
-    "a plain JWT": lambda: forged(typ="JWT"),
-    "no type": lambda: forged(typ=None),
-    "an empty signature": lambda: forged().rpartition(".")[0] + ".",
-    "a changed signature": lambda: forged()[:-4] + ("AAAA" if not forged().endswith("AAAA") else "BBBB"),
-    "changed claims": lambda: ".".join(
-        [forged().split(".")[0], forged({"sub": "bob-id"}).split(".")[1], forged().split(".")[2]]
+    "another service's audience": lambda: make_assertion({"aud": "reports"}),
+    "an array as audience": lambda: make_assertion({"aud": [AUDIENCE]}),
+    "the access tokens' audience": lambda: make_assertion({"aud": "sallyport-api"}),
+    "another issuer": lambda: make_assertion({"iss": "sallyport"}),
+    "60 seconds old": lambda: make_assertion({"iat": NOW - 60, "exp": NOW + 60}),
+    "60 seconds old, valid for years": lambda: make_assertion({"iat": NOW - 60, "exp": NOW + 10**8}),
+    "expired": lambda: make_assertion({"iat": NOW - 50, "exp": NOW - 10}),
+    "from the future": lambda: make_assertion({"iat": NOW + 11, "exp": NOW + 71}),
+    "not valid yet": lambda: make_assertion({"nbf": NOW + 11}),
+    "times that are not numbers": lambda: make_assertion({"iat": True, "exp": True}),
+    "a time that is too large": lambda: make_assertion({"exp": 2**60}),
+    "another version": lambda: make_assertion({"ver": 2}),
+    "no version": lambda: make_assertion(without="ver"),
+    "no subject": lambda: make_assertion(without="sub"),
+    "a blank subject": lambda: make_assertion({"sub": ""}),
+    "a list as session": lambda: make_assertion({"sid": ["ada-session"]}),
+    "a subject with a line break": lambda: make_assertion({"sub": "ada-id\nX-User-Id: root"}),
+    "a NUL in the subject": lambda: make_assertion({"sub": "ada-id\0"}),
+    "no session": lambda: make_assertion(without="sid"),
+    "no e-mail": lambda: make_assertion(without="email"),
+    "roles as a list": lambda: make_assertion({"roles": ["staff"]}),
+    "no exp": lambda: make_assertion(without="exp"),
+    "no iat": lambda: make_assertion(without="iat"),
+    "another service's secret": lambda: make_assertion(key=ANOTHER_SECRET),
+    "unsigned": lambda: make_assertion(key=None, algorithm="none"),
+    "unsigned with a signature": lambda: make_assertion(key=None, algorithm="none") + "AAAA",
+    "another HMAC": lambda: make_assertion(algorithm="HS512"),
+    "signed with the attacker's own key": lambda: make_assertion(key=Ed25519PrivateKey.generate(), algorithm="EdDSA"),
+    "an access token": lambda: make_assertion(typ=ACCESS_TYP),
+    "a refresh token": lambda: make_assertion(typ=REFRESH_TYP),
+    "a plain JWT": lambda: make_assertion(typ="JWT"),
+    "no type": lambda: make_assertion(typ=None),
+    "an empty signature": lambda: make_assertion().rpartition(".")[0] + ".",
+    "a changed signature": lambda: (
+        make_assertion()[:-4] + ("AAAA" if not make_assertion().endswith("AAAA") else "BBBB")
     ),
-    "two, joined by a comma": lambda: f"{forged()},{forged()}",
-    "one and a comma": lambda: f"{forged()},",
-    "with a scheme": lambda: f"Bearer {forged()}",
-    "with a NUL": lambda: f"{forged()}\0",
-    "not base64url": lambda: f"{forged()}=",
-    "not ASCII": lambda: f"{forged()}é",
+    "changed claims": lambda: ".".join(
+        [
+            make_assertion().split(".")[0],
+            make_assertion({"sub": "bob-id"}).split(".")[1],
+            make_assertion().split(".")[2],
+        ]
+    ),
+    "two, joined by a comma": lambda: f"{make_assertion()},{make_assertion()}",
+    "one and a comma": lambda: f"{make_assertion()},",
+    "with a scheme": lambda: f"Bearer {make_assertion()}",
+    "with a NUL": lambda: f"{make_assertion()}\0",
+    "not base64url": lambda: f"{make_assertion()}=",
+    "not ASCII": lambda: f"{make_assertion()}é",
     "dots": lambda: "..",
     "five parts": lambda: "a.b.c.d.e",
     "parts that are not JSON": lambda: "AAAA.AAAA.AAAA",
-    "huge": lambda: forged({"email": "a" * 8192}),
+    "huge": lambda: make_assertion({"email": "a" * 8192}),
     "a megabyte": lambda: "a" * 2**20,
 }
 """Values of X-Identity, each made when its test runs."""
@@ -120,9 +126,9 @@ def test_an_invalid_assertion_is_refused(client: FlaskClient, attack: str) -> No
     assert not assertion or assertion not in response.text
 
 
-def test_an_assertion_of_the_test_without_changes_is_accepted(client: FlaskClient) -> None:
+def test_an_assertion_without_changes_is_accepted(client: FlaskClient) -> None:
     """Otherwise the refusals above would prove nothing."""
-    assert client.get("/api/whoami", headers={"X-Identity": forged()}).get_json()["sub"] == "ada-id"
+    assert client.get("/api/whoami", headers={"X-Identity": make_assertion()}).get_json()["sub"] == "ada-id"
 
 
 def test_no_other_header_replaces_the_assertion(client: FlaskClient) -> None:
@@ -132,8 +138,8 @@ def test_no_other_header_replaces_the_assertion(client: FlaskClient) -> None:
         "X-User-Email": "ada@example.org",
         "X-User-Roles": "staff",
         "X-Session-Id": "ada-session",
-        "Authorization": f"Bearer {forged()}",
-        "Cookie": f"X-Identity={forged()}",
+        "Authorization": f"Bearer {make_assertion()}",
+        "Cookie": f"X-Identity={make_assertion()}",
     }
     response = client.get("/api/whoami", headers=headers)
     assert (response.status_code, response.get_json()["code"]) == (401, "identity_missing")
@@ -142,7 +148,7 @@ def test_no_other_header_replaces_the_assertion(client: FlaskClient) -> None:
 
 
 def test_two_assertions_are_refused_even_if_both_are_valid(client: FlaskClient) -> None:
-    response = client.get("/api/whoami", headers=[("X-Identity", forged()), ("X-Identity", forged())])
+    response = client.get("/api/whoami", headers=[("X-Identity", make_assertion()), ("X-Identity", make_assertion())])
     assert (response.status_code, response.get_json()["code"]) == (401, "identity_invalid")
 
 
@@ -240,7 +246,7 @@ class TestWithAPublicKey:
             assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
 
     def test_another_keys_signature_is_refused(self, client: FlaskClient) -> None:
-        assertion = forged(key=Ed25519PrivateKey.generate(), algorithm="EdDSA")
+        assertion = make_assertion(key=Ed25519PrivateKey.generate(), algorithm="EdDSA")
         assert client.get("/api/whoami", headers={"X-Identity": assertion}).status_code == 401
 
 
@@ -262,6 +268,6 @@ def _hs256_with(key: bytes) -> str:
     """Return an assertion signed with HS256 and `key`."""
     # Without PyJWT, which refuses to use a PEM as an HMAC key.
     head = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"identity+jwt"}').decode()
-    body = forged().split(".")[1]
+    body = make_assertion().split(".")[1]
     digest = hmac.new(key, f"{head}.{body}".encode(), hashlib.sha256).digest()
     return f"{head}.{body}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"

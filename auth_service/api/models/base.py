@@ -63,7 +63,7 @@ def _trim(value: object) -> object:
 
 
 def _require_email_type(value: object) -> object:
-    # As djoser: these types get the text of an invalid address, not "Not a valid string."
+    # As djoser: for these types the error message is that of an invalid address, not "Not a valid string."
     if isinstance(value, bool | list | dict):
         raise field_error("email")
     return value

@@ -26,9 +26,9 @@ def files(authority: Authority) -> dict[str, str]:
     }
 
 
-def refusal(folder: Path, files: dict[str, str], url: str, **keys: str) -> str:
-    """Return the error for an upstream with these keys; the values may be names of `files`."""
-    lines = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in keys.items())
+def refusal(folder: Path, files: dict[str, str], url: str, **toml_keys: str) -> str:
+    """Return the error for an upstream with these TOML keys; the values may be names of `files`."""
+    lines = "".join(f'{name} = "{files.get(file, file)}"\n' for name, file in toml_keys.items())
     with pytest.raises(RoutesError) as refused:
         parse_routes(f'[upstreams.x]\nurls = ["{url}"]\n{lines}', environ={}, data_dir=folder)
     return str(refused.value)
@@ -38,7 +38,7 @@ HTTPS = "https://x:1"
 
 
 @pytest.mark.parametrize(
-    ("keys", "problem"),
+    ("toml_keys", "problem"),
     [
         ({"ca_file": "nowhere.pem"}, "nowhere.pem cannot be read: No such file or directory"),
         ({"ca_file": "EMPTY"}, "empty.pem contains no PEM certificate"),
@@ -55,10 +55,10 @@ HTTPS = "https://x:1"
     ],
 )
 def test_an_unusable_file_stops_the_start(
-    tmp_path: Path, files: dict[str, str], keys: dict[str, str], problem: str
+    tmp_path: Path, files: dict[str, str], toml_keys: dict[str, str], problem: str
 ) -> None:
     """The message names the file and shows nothing of its content."""
-    message = refusal(tmp_path, files, HTTPS, **keys)
+    message = refusal(tmp_path, files, HTTPS, **toml_keys)
     assert message.startswith("routes.toml: upstreams.x: ")
     assert problem in message
     assert "BEGIN" not in message

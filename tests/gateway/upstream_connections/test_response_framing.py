@@ -91,7 +91,7 @@ def test_an_invalid_response_is_a_502(gateway: RunningGateway, upstream: RawUpst
 
 
 def test_the_log_says_why_a_response_is_invalid(gateway: RunningGateway, upstream: RawUpstream) -> None:
-    """The event is logged once in ten seconds per address; no other test uses this address."""
+    """Only this test uses the upstream of `/observed/`: an upstream logs the event at most once in ten seconds."""
     upstream.begin(
         answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", then_close=True)
     )

@@ -34,7 +34,10 @@ from tests.resource_service.callers import Caller
 )
 @pytest.mark.parametrize("path", ["/api/notes/", "/api/notes/export"])
 def test_an_invalid_parameter_is_named(staff: Caller, path: str, query: str, name: str) -> None:
-    """Long values and large numbers are one over the maximum. `%EF%BC%91` is a full-width 1."""
+    """Page 1000001, page size 101, 201 letters in `q` and 256 in `owner` exceed the maximum by one.
+
+    `%EF%BC%91` is a full-width 1.
+    """
     response = staff.get(f"{path}?{query}")
     assert (response.status_code, response.get_json()["code"]) == (400, "invalid_fields")
     assert list(response.get_json()["errors"]) == [name]

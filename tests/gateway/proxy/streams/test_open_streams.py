@@ -7,7 +7,7 @@ import pytest
 
 from contract.claims import AccessClaims
 from contract.problems import Refused
-from contract.revocation import SESSION, SUBJECT, Revocation
+from contract.revocation import SESSION, SUBJECT, Kind, Revocation
 from gateway.proxy.open_streams import OpenStream, OpenStreams
 from gateway.routing.routes import Address, Route, Timeouts, Upstream
 from gateway.tokens.principal import Principal
@@ -41,6 +41,7 @@ class Bench:
         self.streams = OpenStreams(self._confirm, self._renew, self.clock, self.limit)
 
     def open(self, handle: str = "", *roles: str) -> OpenStream:
+        """Open a stream on a route that needs `roles`. `handle` is that of the client's session cookie, if any."""
         return self.streams.open(route(*roles), Principal(read_claims(), "token", handle=handle), self.ended.append)
 
     def advance(self, seconds: float) -> list[str]:
@@ -79,15 +80,12 @@ def test_a_stream_ends_with_its_token_and_not_before(bench: Bench) -> None:
     assert bench.advance(1) == ["token_expired"]
 
 
-@pytest.mark.parametrize("revocation", [(SESSION, "ada-session"), (SUBJECT, "ada-id")])
-def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, revocation: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("kind", "value"), [(SESSION, "ada-session"), (SUBJECT, "ada-id")])
+def test_a_stream_ends_when_its_session_or_subject_is_revoked(bench: Bench, kind: Kind, value: str) -> None:
     bench.open()
-    kind, value = revocation
-    bench.revocations.add(
-        Revocation(SESSION if kind == SESSION else SUBJECT, "another", 1_800_000_000, 1_800_000_300)
-    )
+    bench.revocations.add(Revocation(kind, "another", 1_800_000_000, 1_800_000_300))
     assert bench.advance(0) == []
-    bench.revocations.add(Revocation(SESSION if kind == SESSION else SUBJECT, value, 1_800_000_000, 1_800_000_300))
+    bench.revocations.add(Revocation(kind, value, 1_800_000_000, 1_800_000_300))
     assert bench.advance(0) == ["token_revoked"]
 
 
@@ -105,7 +103,7 @@ def test_a_stream_on_a_public_route_never_expires(bench: Bench) -> None:
     assert bench.advance(100_000) == []
 
 
-def test_the_token_of_a_session_is_renewed_before_it_expires(bench: Bench) -> None:
+def test_with_a_session_cookie_the_token_of_a_stream_is_renewed_before_it_expires(bench: Bench) -> None:
     bench.open("handle")
     bench.renewed = read_claims(issued_at=1_800_000_240, expires_at=1_800_000_540)
     assert bench.advance(239) == []
@@ -128,7 +126,7 @@ def test_a_failed_renewal_is_tried_again_at_the_next_check(bench: Bench) -> None
     assert bench.advance(100) == []
 
 
-def test_a_stream_of_a_session_ends_with_the_session(bench: Bench) -> None:
+def test_a_stream_that_was_opened_with_a_session_cookie_ends_with_the_session(bench: Bench) -> None:
     bench.open("handle")
     bench.renewed = Refused("session_ended")
     assert bench.advance(250) == ["session_ended"]
