@@ -70,8 +70,9 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
 
     \b
     Exit status:
-      0  the file is valid; with --path, the request also has a route; with --role, a user with these roles may use it
-      1  the request has no route or its target is refused; with --role, the user may not use the route
+      0  the file is valid; with --path, also: the target is acceptable and has a route for the method;
+         with --role, also: a user with these roles may use the route
+      1  the request would be refused for one of these reasons
       2  the file is invalid: stderr names the path of every wrong value
     """
     settings = settings_or_exit(RoutesSettings, os.environ)
