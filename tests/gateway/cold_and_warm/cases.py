@@ -1,7 +1,7 @@
 """The generated cases. Seed and number determine a case."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.gateway.cold_and_warm.requests import DrawnRequest, odd, plain_request, variant
@@ -43,7 +43,29 @@ def draw_case(seed: int, number: int) -> Case:
     if draw.random() < 0.06:
         played.insert(draw.randrange(2), request)
     message = _message(draw, played, response, is_plain=False, is_response_odd=focus > 0.42)
+    if draw.random() < 0.1:
+        message = replace(message, pieces=_with_whole_request(draw, request), ends_at_rest=False)
     return Case(message, neighbours, draw.random() < 0.85)
+
+
+def _with_whole_request(draw: random.Random, request: DrawnRequest) -> tuple[bytes, ...]:
+    """Return pieces of which one has the bytes of a request that the gateway recognizes, but is something else.
+
+    It is a body, the rest of a head, or a request that arrives while another one is answered.
+    """
+    raw = request.raw
+    chunked = b"POST /public/ HTTP/1.1\r\nHost: h.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return draw.choice(
+        (
+            (raw, raw),
+            (raw, raw, raw),
+            (b"POST /public/ HTTP/1.1\r\nHost: h.example\r\nContent-Length: %d\r\n\r\n" % len(raw), raw),
+            (chunked + b"%x\r\n" % len(raw), raw, b"\r\n0\r\n\r\n"),
+            (b"GET /public/other HTTP/1.1\r\nX-Note: ", raw),
+            (raw[:-2], raw),
+            (raw + b"GET /public/other HTTP/1.1\r\nHost: ", raw),
+        )
+    )
 
 
 def _message(
@@ -59,9 +81,10 @@ def _message(
         drawn = response_variant(draw, response)
         for _ in range(draw.choice((1, 1, 2)) if is_response_odd else 0):
             drawn = odd_response(draw, drawn)
-        responses.append(
-            Response(_pieces(draw, drawn.raw(request.method), is_plain=is_plain), drawn.closes, drawn.is_short)
-        )
+        # The client of a case may use another method than HEAD; then a response to HEAD has no body and is short.
+        is_short = drawn.is_short or request.method == b"HEAD"
+        pieces = _pieces(draw, drawn.raw(request.method), is_plain=is_plain)
+        responses.append(Response(pieces, drawn.closes, is_short))
     raw = b"".join(request.raw for request in requests)
     at_rest = all(request.ends_at_rest for request in requests)
     return Message(_pieces(draw, raw, is_plain=is_plain), tuple(responses), at_rest)

@@ -17,7 +17,16 @@ Field = tuple[bytes, bytes]
 
 PREFIXES = (
     *(b"/public/", b"/api/") * 2,
-    *(b"/auth/", b"/fixed/", b"/cookies/", b"/stripped/deep/", b"/staff/", b"/small-body/", b"/streams/"),
+    *(
+        b"/auth/",
+        b"/fixed/",
+        b"/cookies/",
+        b"/cookies/",
+        b"/stripped/deep/",
+        b"/staff/",
+        b"/small-body/",
+        b"/streams/",
+    ),
 )
 _METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD")
 _TOKENS = tuple(token.encode() for token in (*ACCESS_TOKENS, *EXPIRED_TOKENS, FORGED_TOKEN, "short"))

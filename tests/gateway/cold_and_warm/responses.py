@@ -50,6 +50,7 @@ _BODIES = (
 )  # fmt: skip
 _ODD_KINDS = (
     *("status",) * 3, *("line",) * 4, *("length",) * 2, "size", "surplus", "interim", "closes", "repeated", "refused",
+    "cookie",
 )  # fmt: skip
 _NAMES = (b"Content-Length: ", b"Content-Length: ", b"Content-Length: ", b"content-length: ", b"CONTENT-LENGTH: ")
 
@@ -128,6 +129,9 @@ def response_variant(draw: random.Random, response: DrawnResponse) -> DrawnRespo
 def odd_response(draw: random.Random, response: DrawnResponse) -> DrawnResponse:
     """Return `response` with something unusual."""
     kind = draw.choice(_ODD_KINDS)
+    if kind == "cookie":
+        cookies = (b"Set-Cookie: a=b", b"set-cookie: c=d; Path=/", b"Set-Cookie: __Host-session=stolen")
+        return replace(response, lines=(*response.lines, *draw.sample(cookies, draw.choice((1, 2)))))
     if kind == "refused":
         line = b"X-Identity-Refused: audience"
         return replace(response, status_line=b"HTTP/1.1 401 Unauthorized", lines=(*response.lines, line))

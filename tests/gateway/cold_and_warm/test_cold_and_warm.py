@@ -30,8 +30,8 @@ def test_a_message_has_the_same_effect_before_and_after_similar_messages() -> No
             pytest.fail("\n".join([describe(SEED, cases - 1), *result.errors]), pytrace=False)
     assert cases == CASES
     # With fewer, most comparisons would be of a parsed request with a parsed one, or of a refusal with a refusal.
-    assert recognized > 0.4 * cases
-    assert forwarded > 0.4 * cases
+    assert recognized > 0.3 * cases
+    assert forwarded > 0.3 * cases
 
 
 class CacheThatConfusesTokens(CountingCache):
