@@ -41,6 +41,8 @@ class KnownFields(NamedTuple):
     content_length: int | None
     token: str
     """The Bearer token; empty if there is none."""
+    token_digest: bytes
+    """contract.credentials.token_digest of `token`; empty if there is none."""
     refresh_token: str | None
     cookies: bytes = b""
     """The value of Cookie; empty if there is no such field."""
@@ -67,8 +69,6 @@ class Request(NamedTuple):
     """The method, path and query if the request was not parsed."""
     known_fields: KnownFields | None = None
     """The header fields if the request was not parsed, because their section is cached."""
-    token: str = ""
-    """The Bearer token in `known_fields`; empty if there is none."""
 
     def header(self, name: bytes) -> str | None:
         """Return the value of the first field called `name` (in lower case), or None."""

@@ -35,7 +35,7 @@ class Credentials(NamedTuple):
 
 
 NO_OTHER_CREDENTIALS = Credentials()
-"""The credentials of a request with a cached header section that has none, or only the token in `Request.token`."""
+"""The credentials of a request with known header fields that have none, or only the token in `Request.known_fields`."""
 
 
 def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:

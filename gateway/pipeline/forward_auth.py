@@ -52,7 +52,6 @@ def original_request(request: Request) -> Request:
         http_version="1.1",
         target=None,
         known_fields=None,
-        token="",
     )
 
 

@@ -69,5 +69,7 @@ class CredentialForwarding:
 
 
 def _client_lines(request: Request, credentials: Credentials) -> bytes:
-    authorization = b"Bearer " + request.token.encode("ascii") if request.token else credentials.authorization
+    known = request.known_fields
+    has_token = known is not None and known.token
+    authorization = b"Bearer " + known.token.encode("ascii") if known and has_token else credentials.authorization
     return credential_lines(authorization, credentials.other_cookies)

@@ -15,6 +15,7 @@ from gateway.pipeline.authorize import authorize
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
 from gateway.pipeline.match import MatchedRequest, MatchStage
+from gateway.pipeline.request_head import forwarding_lines
 from gateway.rate_limits.limiter import RateLimiter
 from gateway.routing.routes import Route
 from gateway.suspendable import Suspendable
@@ -101,7 +102,10 @@ class Pipeline:
             if principal is not None and principal.fresh is not None:
                 principal.fresh.add_to(refused)
             raise
-        forwarding = matched.template.forwarding_lines(request.client, request.scheme, request.request_id)
+        forwarding = b"X-Request-Id: %b\r\n%b" % (
+            request.request_id.encode("ascii"),
+            forwarding_lines(matched.template.host, request.client, request.scheme),
+        )
         return AdmittedRequest(route, matched, forwarding, identity_lines, principal, response_headers)
 
     def _limit_identity(

@@ -35,10 +35,6 @@ class HeadTemplate:
     end: bytes
     """Max-Forwards, and the empty line that ends the head."""
 
-    def forwarding_lines(self, client: str, scheme: str, request_id: str) -> bytes:
-        """Return X-Request-Id, X-Forwarded-* and Forwarded, as complete lines."""
-        return f"X-Request-Id: {request_id}\r\n".encode() + _forwarding_lines(self.host, client, scheme)
-
     def fill(self, request_line: bytes, host_line: bytes, forwarding: bytes, identity: bytes, own: bytes) -> bytes:
         """Return the whole head of one request. `host_line` is the Host line of the upstream's address.
 
@@ -133,7 +129,8 @@ def _next_max_forwards(method: str, max_forwards: int) -> int:
 
 
 @lru_cache(4_096)  # the same for all requests of a client to one host
-def _forwarding_lines(host: bytes | None, client: str, scheme: str) -> bytes:
+def forwarding_lines(host: bytes | None, client: str, scheme: str) -> bytes:
+    """Return X-Forwarded-* and Forwarded, as complete lines. `host` is the Host of the client's request."""
     name = host.decode("ascii") if host else ""
     lines = [
         f"X-Forwarded-For: {client}",

@@ -4,7 +4,7 @@ import asyncio
 
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from gateway.http.request import KnownFields, Request
+from gateway.http.request import KnownFields, Request, RequestTarget
 from gateway.server.application import Application
 from gateway.server.client_address import UNKNOWN, canonical_address
 from gateway.server.request_parser import RequestHead
@@ -16,10 +16,22 @@ _new_tuple = tuple.__new__
 class RequestBuilder:
     """Builds requests. The client is the peer, unless a trusted proxy names another client."""
 
-    __slots__ = ("_app", "_last_fields", "_last_section", "client", "is_trusted_proxy", "scheme", "server")
+    __slots__ = (
+        "_app",
+        "_last_fields",
+        "_last_line",
+        "_last_section",
+        "_last_target",
+        "client",
+        "is_trusted_proxy",
+        "scheme",
+        "server",
+    )
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self._last_line = b""
+        self._last_target: RequestTarget | None = None
         self._last_section = b""
         self._last_fields: KnownFields | None = None
         """The header fields in `_last_section`, the last section of this connection that was cached."""
@@ -58,7 +70,8 @@ class RequestBuilder:
         fields, head_end = self._last_fields, len(data)
         if fields is not None and fields.content_length:
             head_end -= fields.content_length
-        # A connection often repeats its header section with the credentials. Then this comparison saves the look-up.
+        # A connection often repeats its header section with the credentials. Then this comparison saves the look-up,
+        # and the digest of the token.
         if fields is not None and data.endswith(self._last_section, 0, head_end):
             line_end = head_end - len(self._last_section)
         else:
@@ -69,7 +82,10 @@ class RequestBuilder:
             if fields is None or len(data) - head_end != (fields.content_length or 0):
                 return None
             self._last_section, self._last_fields = section, fields
-        target = self._app.request_head_cache.read_line(data[:line_end])
+        line = data[:line_end]
+        if line != self._last_line:
+            self._last_line, self._last_target = line, self._app.request_head_cache.read_line(line)
+        target = self._last_target
         if target is None:
             return None
         client, scheme = self.client, self.scheme
@@ -87,7 +103,6 @@ class RequestBuilder:
             self.server,
             target,
             fields,
-            fields.token,
         )
         return _new_tuple(Request, request), data[head_end:]
 

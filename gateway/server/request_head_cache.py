@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from contract.credentials import token_digest
 from gateway.bounded_cache import BoundedCache, Doorkeeper
 from gateway.http.request import HeaderSection, KnownFields, Request, RequestTarget
 
@@ -80,7 +81,7 @@ class _Entry(NamedTuple):
         index, _ = self.cut[0]
         headers = list(self.section.headers)
         headers[index] = (b"authorization", b"Bearer " + token)
-        return KnownFields(self.section, headers, None, token.decode("ascii"), None)
+        return KnownFields(self.section, headers, None, token.decode("ascii"), token_digest(token), None)
 
     def with_values(self, values: Mapping[bytes, bytes]) -> KnownFields | None:
         """Return the fields of a request with `values`, by field name; None if it has to be parsed."""
@@ -93,12 +94,13 @@ class _Entry(NamedTuple):
         length = values.get(b"content-length")
         if length and len(length) > _MAX_DIGITS:
             return None
-        refresh_token = values.get(b"x-refresh-token")
+        token, refresh_token = values[b"authorization"], values.get(b"x-refresh-token")
         return KnownFields(
             self.section,
             headers,
             int(length) if length else None,
-            values[b"authorization"].decode("ascii"),
+            token.decode("ascii"),
+            token_digest(token) if token else b"",
             refresh_token.decode("ascii") if refresh_token else None,
             values.get(b"cookie", b""),
             values.get(b"traceparent", b""),

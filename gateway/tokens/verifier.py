@@ -5,7 +5,6 @@ every request, in memory. Verifying RS256 takes about 32 us, a cache hit 2 us.
 """
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -13,6 +12,7 @@ import structlog
 
 from chassis.clock import Clock
 from contract.claims import ACCESS_TYP, AccessClaims, ExpiredToken, InvalidToken, read_access_claims
+from contract.credentials import token_digest
 from contract.jws import CompactJws, JwsHeader, parse_jws, read_claims, read_unverified
 from contract.problems import Refused
 from gateway.bounded_cache import BoundedCache
@@ -62,13 +62,13 @@ class TokenVerifier:
         self._fetched: _ClaimsCache = BoundedCache(size)
         self._keys_version = keys.version
 
-    def verify(self, token: str) -> Suspendable[Principal]:
-        """Return the principal of `token`, which a client has presented.
+    def verify(self, token: str, digest: bytes = b"") -> Suspendable[Principal]:
+        """Return the principal of `token`, which a client has presented. `digest` is its token_digest, if known.
 
         Raises Refused: 401 for a token that is invalid, expired or revoked, 503 if there are no keys yet or
         revocations are unavailable.
         """
-        return self._verify(token, self._presented, "", is_fetched=False)
+        return self._verify(token, digest, self._presented, "", is_fetched=False)
 
     def verify_fetched(self, token: str, handle: str = "") -> Suspendable[Principal]:
         """Return the principal of `token`, which the gateway fetched for a client. Raises the same errors as verify.
@@ -76,7 +76,7 @@ class TokenVerifier:
         `handle` is the session handle that it was fetched for; empty if there is none. `on_presented` is not called
         for the token. If a client presents it later, `verify` verifies it again.
         """
-        return self._verify(token, self._fetched, handle, is_fetched=True)
+        return self._verify(token, b"", self._fetched, handle, is_fetched=True)
 
     def confirm(self, claims: AccessClaims, *, may_be_expired: bool = False) -> None:
         """Check a token that was verified before for expiry and revocation.
@@ -88,10 +88,12 @@ class TokenVerifier:
             raise Refused("token_expired")
         self._revocations.check(claims, now)
 
-    def _verify(self, token: str, cache: _ClaimsCache, handle: str, *, is_fetched: bool) -> Suspendable[Principal]:
-        # SHA-256: nobody can make a second token with the digest of a valid one. It takes 0.8 us; the look-up of the
-        # text would take 0.3. `surrogatepass`: every text has a digest, and different texts are different bytes.
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+    def _verify(
+        self, token: str, digest: bytes, cache: _ClaimsCache, handle: str, *, is_fetched: bool
+    ) -> Suspendable[Principal]:
+        # A digest takes 0.8 us; the look-up of the text would take 0.3.
+        # `surrogatepass`: every text has a digest, and different texts are different bytes.
+        digest = digest or token_digest(token.encode("utf-8", "surrogatepass"))
         if self._keys_version != self._keys.version:
             self._presented.clear()
             self._fetched.clear()

@@ -17,11 +17,16 @@ class BearerAuthenticator:
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether the scheme is Bearer."""
-        return bool(request.token) or is_bearer(credentials.authorization)
+        known = request.known_fields
+        return (known is not None and bool(known.token)) or is_bearer(credentials.authorization)
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
         """Return the principal of the token. Raises Refused: 401, 503."""
-        verification = self._token_verifier.verify(request.token or bearer_token(credentials.authorization))
+        known = request.known_fields
+        if known is not None and known.token:
+            verification = self._token_verifier.verify(known.token, known.token_digest)
+        else:
+            verification = self._token_verifier.verify(bearer_token(credentials.authorization))
         if credentials.session_cookies:
             return self._with_ignored_cookie(verification, credentials)
         return verification

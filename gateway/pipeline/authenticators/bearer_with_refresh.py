@@ -32,17 +32,21 @@ class BearerWithRefreshAuthenticator:
 
     def authenticate(self, request: Request, credentials: Credentials) -> Suspendable[Principal]:
         """Return the principal of the access token, or of the new one. Raises Refused: 401, 503."""
-        principal = yield from self._verify(request.token or bearer_token(credentials.authorization))
+        known = request.known_fields
+        if known is not None and known.token:
+            principal = yield from self._verify(known.token, known.token_digest)
+        else:
+            principal = yield from self._verify(bearer_token(credentials.authorization))
         if principal is None:
             fresh = yield from wait_for(self._refresher.refresh(credentials.refresh_token or ""))
             principal = (yield from self._token_verifier.verify_fetched(fresh.access))._replace(fresh=fresh)
         clearing = self._session_cookie.clearing_headers(credentials) if credentials.session_cookies else ()
         return principal._replace(response_headers=clearing) if clearing else principal
 
-    def _verify(self, token: str) -> Suspendable[Principal | None]:
+    def _verify(self, token: str, digest: bytes = b"") -> Suspendable[Principal | None]:
         """Return the principal of `token`, or None if it has expired. Raises Refused: 401, 503."""
         try:
-            principal = yield from self._token_verifier.verify(token)
+            principal = yield from self._token_verifier.verify(token, digest)
         except Refused as refused:
             if refused.code != "token_expired":
                 raise

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from contract.credentials import token_digest
 from contract.problems import Refused
 from contract.revocation import Revocation
 from gateway.browser_sessions.sessions import BrowserSessions
@@ -235,9 +236,10 @@ def known(request: Request, token: str) -> Request:
     values = dict(request.headers)
     refresh_token = values[b"x-refresh-token"].decode() if b"x-refresh-token" in values else None
     cookies = values.get(b"cookie", b"")
-    fields = KnownFields(HeaderSection(headers), list(request.headers), None, token, refresh_token, cookies)
+    digest = token_digest(token.encode()) if token else b""
+    fields = KnownFields(HeaderSection(headers), list(request.headers), None, token, digest, refresh_token, cookies)
     target = RequestTarget(request.method, request.path, request.query, is_repeated=True)
-    return request._replace(target=target, known_fields=fields, token=token)
+    return request._replace(target=target, known_fields=fields)
 
 
 def with_path(request: Request, path: str) -> Request:
@@ -257,7 +259,8 @@ def with_token(request: Request, token: str) -> Request:
     """Return the known `request` with another token."""
     fields = request.known_fields or pytest.fail("its header section is cached")
     headers = [bearer(token) if name == b"authorization" else (name, value) for name, value in request.headers]
-    return request._replace(headers=headers, known_fields=fields._replace(headers=headers, token=token), token=token)
+    fields = fields._replace(headers=headers, token=token, token_digest=token_digest(token.encode()))
+    return request._replace(headers=headers, known_fields=fields)
 
 
 def test_what_is_cached_of_a_request_has_no_field_for_credentials() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contract.problems import Refused
 from gateway.http.request_headers import RequestFields, read_request_fields
-from gateway.pipeline.request_head import credential_lines, head_template, own_lines, request_line
+from gateway.pipeline.request_head import credential_lines, forwarding_lines, head_template, own_lines, request_line
 from gateway.pipeline.request_target import check_target
 
 HOST_LINE = b"Host: notes:8002\r\n"
@@ -37,7 +37,7 @@ def head(fields: RequestFields, *, with_credentials: bool = False, **changed: An
     line = request_line(given["method"], given.pop("path"), given.pop("query"))
     template = head_template(**given)
     credentials = credential_lines(fields.authorization, fields.cookies) if with_credentials else b""
-    forwarding = template.forwarding_lines("192.0.2.1", "http", "id-1")
+    forwarding = b"X-Request-Id: id-1\r\n" + forwarding_lines(template.host, "192.0.2.1", "http")
     own = own_lines(fields.content_length, fields.traceparent, chunked=fields.chunked)
     return template.fill(line, HOST_LINE, forwarding, IDENTITY + credentials, own)
 
