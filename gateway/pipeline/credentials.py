@@ -35,7 +35,7 @@ class Credentials(NamedTuple):
 
 
 NO_OTHER_CREDENTIALS = Credentials()
-"""The credentials of a request with known header fields that have none, or only the token in `Request.known_fields`."""
+"""The credentials of a request whose known header fields have none, or only the token, which they hold themselves."""
 
 
 def read_credentials(fields: RequestFields, cookie_name: bytes, tickets: tuple[str, ...] = ()) -> Credentials:

@@ -69,7 +69,7 @@ class CredentialForwarding:
 
 
 def _client_lines(request: Request, credentials: Credentials) -> bytes:
-    known = request.known_fields
-    has_token = known is not None and known.token
-    authorization = b"Bearer " + known.token.encode("ascii") if known and has_token else credentials.authorization
+    known, authorization = request.known_fields, credentials.authorization
+    if known is not None and known.token:
+        authorization = b"Bearer " + known.token.encode("ascii")
     return credential_lines(authorization, credentials.other_cookies)
