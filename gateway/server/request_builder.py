@@ -71,8 +71,8 @@ class RequestBuilder:
         if fields is not None and fields.content_length:
             head_end -= fields.content_length
         # A connection often repeats its header section with the credentials. Then this comparison saves the look-up,
-        # and the digest of the token.
-        if fields is not None and data.endswith(self._last_section, 0, head_end):
+        # and the digest of the token. A negative `head_end` would be counted from the end of `data`.
+        if fields is not None and head_end > 0 and data.endswith(self._last_section, 0, head_end):
             line_end = head_end - len(self._last_section)
         else:
             line_end = data.find(b"\r\n")

@@ -258,6 +258,23 @@ def test_a_body_that_arrives_after_its_head_is_forwarded(gateway: RunningGateway
     assert [request.content() for request in upstream.requests] == [b"body"] * (REPETITIONS + 1)
 
 
+def test_a_part_of_a_body_is_not_the_whole_body(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    """The first part ends as many bytes after the head as it lacks to the length of the body."""
+    head = b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+    length = len(head % 10) + 2
+    body = b"x" * length
+    raw, cut = head % length + body, length - 1
+    with gateway.connect() as client:
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(REPETITIONS):
+            assert send(client, raw) == (200, b"ok")
+        client.send(raw[:cut])
+        time.sleep(0.02)  # so that they probably arrive in two packets
+        assert send(client, raw[cut:]) == (200, b"ok")
+        assert send(client, PUBLIC) == (200, b"ok")
+    assert [request.content() for request in upstream.requests] == [body] * (REPETITIONS + 1) + [b""]
+
+
 def test_a_cached_request_with_too_large_a_body_is_refused(gateway: RunningGateway) -> None:
     head = b"POST /public/ HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
     with gateway.connect() as client:
