@@ -33,6 +33,9 @@ def draw_case(seed: int, number: int) -> Case:
     """Return the case `number` of `seed`."""
     draw = random.Random(f"{seed}/{number}")
     request, response = plain_request(draw), plain_response(draw)
+    cut = 0
+    if draw.random() < 0.04:
+        request, cut = _with_long_body(draw, request)
     neighbours = tuple(
         _message(draw, [request if draw.random() < 0.4 else variant(draw, request)], response, is_plain=True)
         for _ in range(draw.choice((2, 3, 3, 4)))
@@ -45,7 +48,20 @@ def draw_case(seed: int, number: int) -> Case:
     message = _message(draw, played, response, is_plain=False, is_response_odd=focus > 0.42)
     if draw.random() < 0.1:
         message = replace(message, pieces=_with_whole_request(draw, request), ends_at_rest=False)
+    if cut:
+        message = replace(message, pieces=(request.raw[:cut], request.raw[cut:]), ends_at_rest=True)
     return Case(message, neighbours, draw.random() < 0.85)
+
+
+def _with_long_body(draw: random.Random, request: DrawnRequest) -> tuple[DrawnRequest, int]:
+    """Return `request` with another body, and an index in it.
+
+    At the index, the head and a part of the body have arrived, which are as many bytes short of Content-Length as the
+    part is long.
+    """
+    request = replace(request, method=b"POST", framing="length", body=b"x" * 100)
+    head_bytes, part = len(request.raw) - len(request.body), draw.choice((1, 2, 5, 30))
+    return replace(request, body=b"x" * max(100, head_bytes + 2 * part)), head_bytes + part
 
 
 def _with_whole_request(draw: random.Random, request: DrawnRequest) -> tuple[bytes, ...]:
