@@ -59,8 +59,11 @@ class AccessLog:
         if reason:
             origin = printable(request.header(b"origin") or "")
             error_members += f', "origin": {json.dumps(origin)}, "reason": {json.dumps(reason)}'
+        second = int(self._clock())
+        if second != self._second:
+            self._set_time(second)
         line = (  # ASCII, so its length is its size in bytes
-            f'{{"time": "{self._now()}", "level": "info", "event": "request", "service": "gateway", '
+            f'{{"time": "{self._timestamp}", "level": "info", "event": "request", "service": "gateway", '
             f'"request_id": "{request.request_id}", "method": "{request.method}", "path": {_quoted(request.path)}, '
             f'"status": {status}, "ms": {seconds * 1000:.2f}, "client": "{request.client}"{error_members}}}\n'
         )
@@ -84,12 +87,9 @@ class AccessLog:
         finally:
             self.flush()
 
-    def _now(self) -> str:
-        second = int(self._clock())
-        if second != self._second:
-            self._second = second
-            self._timestamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return self._timestamp
+    def _set_time(self, second: int) -> None:
+        self._second = second
+        self._timestamp = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _to_standard_output(chunk: str) -> None:

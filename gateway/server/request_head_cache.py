@@ -137,7 +137,7 @@ class RequestHeadCache:
                 return None
             method, path, query = match.groups(b"")
             is_repeated = len(line) <= MAX_LINE_BYTES and self._seen_lines.came_before(line)
-            target = RequestTarget(_METHODS[method], path, query, is_repeated)
+            target = _new_tuple(RequestTarget, (_METHODS[method], path, query, is_repeated))
             if is_repeated:
                 self._targets[line] = target
         return target
