@@ -104,7 +104,7 @@ class GatewaySettings(RoutesSettings):
     verified_tokens: Annotated[int, Field(ge=1)] = 100_000
     """Number of verified tokens that a worker caches; about 0.9 KB each, with the identity assertions.
 
-    It also caches as many session handles, and identity assertions for a quarter as many tokens.
+    It also caches as many session handles, and a quarter as many identity assertions.
     """
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest, if the
