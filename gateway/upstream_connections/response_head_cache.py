@@ -1,25 +1,36 @@
-"""Read response heads line by line, by a cache of header lines, so that most heads need no parser.
+"""Read response heads by what repeats in them, so that most heads need no parser.
 
-The heads of a service repeat their lines, except a few such as Date, ETag and Content-Length. So a head is split into
-lines, each line is looked up, and only new lines are read one by one. That takes 2 us for a head of eight fields with
-a new ETag; httptools and the selection of fields take 20. A head equal to the latest one takes 0.3 us.
+The heads of a service repeat their lines, except a few such as Date, ETag and Content-Length. So a head is compared
+with the shapes of earlier heads (response_head_shape.py). If it has none of them, it is split into lines, each line
+is looked up, and only new lines are read one by one; then its shape is learned. For a head of eight fields with a new
+ETag, the shape takes 1 us, the lines take 6, httptools and the selection of fields 20. A head equal to the latest one
+takes 0.3 us.
 
 Heads in a form that this module does not know are left to the parser, whose verdict is the same for all others
 (tests/gateway/upstream_connections/test_response_head_cache.py compares them).
 """
 
 import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from contract.identity import REFUSED_HEADER
 from gateway.bounded_cache import BoundedCache
 from gateway.http.response_head import BODILESS, ResponseHead
 from gateway.http.response_headers import client_name, sets_own_cookie
+from gateway.upstream_connections.response_head_shape import HeadLine, ResponseHeadShape
 from gateway.upstream_connections.response_parser import URL_FIELDS
 
 MAX_LINES = 2_048
 """Lines in the cache of one upstream address."""
 
 MAX_STATUS_LINES = 128
+
+MAX_SHAPES = 8
+"""Shapes of one upstream address that are compared with each head."""
+
+MAX_EXAMPLES = 64
+"""Sequences of field names whose latest lines are kept to learn a shape."""
 
 MAX_HEAD_BYTES = 4_096
 """Longer heads are left to the parser."""
@@ -86,18 +97,25 @@ class _LineCache(BoundedCache[bytes, bytes]):
         return read
 
 
-_new_tuple = tuple.__new__
-"""Makes a named tuple in 0.15 us; its constructor takes 0.28."""
+class _Example(NamedTuple):
+    """The latest lines of heads with the same status line and field names, and the indexes of those that differ."""
+
+    lines: Sequence[bytes]
+    variable: frozenset[int]
 
 
 class ResponseHeadCache:
     """Reads the heads of one upstream address. Without `keep_cookies`, Set-Cookie fields are dropped."""
 
     def __init__(self, *, keep_cookies: bool = False) -> None:
+        self._keep_cookies = keep_cookies
         self._lines = _LineCache(keep_cookies=keep_cookies)
         self._read_line = self._lines.__getitem__
         self._statuses: BoundedCache[bytes, int] = BoundedCache(MAX_STATUS_LINES)
         self._latest: ResponseHead | None = None
+        self._shapes: list[ResponseHeadShape] = []
+        """The shape that was learned last is first."""
+        self._examples: BoundedCache[tuple[bytes, ...], _Example] = BoundedCache(MAX_EXAMPLES)
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -110,6 +128,14 @@ class ResponseHeadCache:
         latest = self._latest
         if latest is not None and data.startswith(latest.head):
             return latest
+        for shape in self._shapes:
+            head = shape.read(data)
+            if head is not None and len(head.head) <= MAX_HEAD_BYTES:
+                self._latest = head
+                return head
+        return self._read_lines(data)
+
+    def _read_lines(self, data: bytes) -> ResponseHead | None:
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES) + 4
         if end < 4:
             return None
@@ -125,8 +151,29 @@ class ResponseHeadCache:
         if not status or not found or _LENGTH in rest or (before and not before.endswith(b"\n")):
             return None
         length = int(rest[: rest.index(b"\r")])
-        head = self._latest = _new_tuple(ResponseHead, (status, length, read, data[:end]))
-        return head
+        self._learn(status, status_line, lines)
+        self._latest = ResponseHead(status, length, read, data[:end])
+        return self._latest
+
+    def _learn(self, status: int, status_line: bytes, lines: Sequence[bytes]) -> None:
+        """Make a shape of heads that differ in the values of some lines only."""
+        names = (status_line, *(line.partition(b": ")[0] for line in lines))
+        example = self._examples.get(names)
+        if example is None:
+            self._examples[names] = _Example(lines, frozenset())
+            return
+        pairs = enumerate(zip(lines, example.lines, strict=True))
+        variable = example.variable | {index for index, (line, other) in pairs if line != other}
+        if variable == example.variable or any(self._is_read_by_value(names[index + 1]) for index in variable):
+            return
+        self._examples[names] = _Example(lines, variable)
+        head_lines = [HeadLine(line, self._read_line(line)) for line in lines]
+        self._shapes.insert(0, ResponseHeadShape(status, status_line, head_lines, variable))
+        del self._shapes[MAX_SHAPES:]
+
+    def _is_read_by_value(self, name: bytes) -> bool:
+        """Return whether it depends on the value of the field what the client receives."""
+        return name.lower() == b"connection" or (self._keep_cookies and name.lower() == b"set-cookie")
 
     def _read_status(self, line: bytes) -> int:
         """Return the status in `line`; 0 if the response is left to the parser."""

@@ -166,3 +166,52 @@ def test_a_head_is_read_as_the_parser_reads_it(responses: list[bytes], keep_cook
         assert parsed.is_whole
         body = data[len(head.head) :]
         assert (head.status, head.fields(), body) == (parsed.status, parsed.headers, b"".join(parsed._chunks))
+
+
+SHAPED = b"HTTP/1.1 200 OK\r\nDate: %b\r\nX-A: 100%%\r\nContent-Length: %b\r\n%b: %b\r\nServer: %b\r\n\r\nbody"
+SHAPED_VALUES = st.sampled_from(["4", "4", "4", "04", "+4", "4 ", "", "1" * 19]) | st.text(
+    "a4 :,%\t\r\n\x00\x7fé", max_size=5
+)
+
+
+@given(
+    values=st.lists(st.tuples(*[SHAPED_VALUES] * 4), min_size=3, max_size=6),
+    name=st.sampled_from(["ETag", "Set-Cookie", "Connection", "X-B", "Vary"]),
+    keep_cookies=st.booleans(),
+)
+@example(
+    values=[("a", "4", "b", "c"), ("a", "3", "c", "c"), ("a", "4", "a  b", "c")], name="ETag", keep_cookies=False
+)
+@example(values=[("a", "4", "b", "c"), ("a", "4", "__Host-session=x", "c")] * 2, name="Set-Cookie", keep_cookies=True)
+@example(
+    values=[("a", "4", "Keep-Alive", "c"), ("a", "4", "keep-alive", "c")] * 2, name="Connection", keep_cookies=True
+)
+@example(
+    values=[("a", "4", "b", "c"), ("d", "4", "e", "f"), ("g", "4", "h\nX: y", "c")], name="X-B", keep_cookies=False
+)
+def test_a_head_of_a_known_shape_is_read_as_the_parser_reads_it(
+    values: list[tuple[str, str, str, str]], name: str, keep_cookies: bool
+) -> None:
+    """The heads have the same field names. Their values differ, and teach the cache which values may differ."""
+    cache = ResponseHeadCache(keep_cookies=keep_cookies)
+    for date, length, value, server in [("a", "4", "a", "a"), ("b", "4", "b", "b"), *values]:
+        data = SHAPED % tuple(part.encode("latin-1") for part in (date, length, name, value, server))
+        head = cache.find(data)
+        if head is None or len(data) != len(head.head) + head.length:
+            continue
+        parsed = _Reader(data, keep_cookies=keep_cookies)
+        assert parsed.is_whole
+        body = data[len(head.head) :]
+        assert (head.status, head.fields(), body) == (parsed.status, parsed.headers, b"".join(parsed._chunks))
+
+
+def test_a_head_of_a_known_shape_needs_no_line_of_its_own() -> None:
+    """The lines of the later heads are not cached."""
+    cache = ResponseHeadCache()
+    heads = [b"HTTP/1.1 200 OK\r\nX-A: %d\r\nContent-Length: %d\r\n\r\n" % (n, n) for n in range(1, 20)]
+    read = [cache.find(head + b"body") for head in heads]
+    assert [head and head.fields() for head in read] == [
+        [(b"x-a", b"%d" % n), (b"content-length", b"%d" % n)] for n in range(1, 20)
+    ]
+    assert [head and head.length for head in read] == list(range(1, 20))
+    assert len(cache) == 4
