@@ -43,8 +43,18 @@ class AdmittedRequest(NamedTuple):
     def head(self, host_line: bytes) -> bytes:
         """Return the head to send to the upstream; `host_line` is the Host line of its address."""
         matched = self.matched
-        return matched.template.fill(
-            matched.request_line, host_line, self.forwarding_lines, self.identity_lines, matched.own_lines
+        template = matched.template
+        return b"".join(
+            (
+                matched.request_line,
+                template.host_line or host_line,
+                template.copied,
+                self.forwarding_lines,
+                template.via,
+                self.identity_lines,
+                matched.own_lines,
+                template.end,
+            )
         )
 
     @property

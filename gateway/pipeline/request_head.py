@@ -35,15 +35,6 @@ class HeadTemplate:
     end: bytes
     """Max-Forwards, and the empty line that ends the head."""
 
-    def fill(self, request_line: bytes, host_line: bytes, forwarding: bytes, identity: bytes, own: bytes) -> bytes:
-        """Return the whole head of one request. `host_line` is the Host line of the upstream's address.
-
-        All arguments are complete lines. `identity` holds the identity headers, or credentials for the auth service.
-        `own` holds the lines of `own_lines`.
-        """
-        host_line = self.host_line or host_line
-        return b"".join((request_line, host_line, self.copied, forwarding, self.via, identity, own, self.end))
-
     def with_copied(self, copied: bytes) -> "HeadTemplate":
         """Return the template with other copied lines."""
         return HeadTemplate(self.host_line, copied, self.host, self.via, self.end)

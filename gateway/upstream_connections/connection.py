@@ -217,8 +217,15 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         self.status = head.status
         self._reading_head = self._ends_at_eof = False
         self._keeps_alive = True
+        body = data[len(head.head) :]
+        if len(body) == head.length:  # most responses; a call of _receive_body takes 0.2 us more
+            if body:
+                self._chunks = [body]
+            self.complete = True
+            self._wake_reader()
+            return
         self._body_bytes_left = head.length
-        self._receive_body(data[len(head.head) :])
+        self._receive_body(body)
 
     def _receive_body(self, data: bytes) -> None:
         """Receive a part of a body whose head was read by a cache; wake the caller."""

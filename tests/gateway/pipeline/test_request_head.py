@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from contract.problems import Refused
 from gateway.http.request_headers import RequestFields, read_request_fields
+from gateway.pipeline.match import MatchedRequest
+from gateway.pipeline.pipeline import AdmittedRequest
 from gateway.pipeline.request_head import credential_lines, forwarding_lines, head_template, own_lines, request_line
 from gateway.pipeline.request_target import check_target
+from gateway.routing.routes import METHODS, Route, Timeouts, Upstream
 
+UPSTREAM = Upstream("notes", (), audience="notes", signer=None, max_connections=1)
+ROUTE = Route("/api/", UPSTREAM, public=True, roles=frozenset(), methods=METHODS, max_body=0, timeouts=Timeouts())
 HOST_LINE = b"Host: notes:8002\r\n"
 IDENTITY = b"X-Identity: signed\r\nX-User-Id: ada-id\r\n"
 GATEWAY_FIELDS = [
@@ -39,7 +44,8 @@ def head(fields: RequestFields, *, with_credentials: bool = False, **changed: An
     credentials = credential_lines(fields.authorization, fields.cookies) if with_credentials else b""
     forwarding = b"X-Request-Id: id-1\r\n" + forwarding_lines(template.host, "192.0.2.1", "http")
     own = own_lines(fields.content_length, fields.traceparent, chunked=fields.chunked)
-    return template.fill(line, HOST_LINE, forwarding, IDENTITY + credentials, own)
+    matched = MatchedRequest(ROUTE, None, template, line, own, fields.has_body, fields.chunked)
+    return AdmittedRequest(ROUTE, matched, forwarding, IDENTITY + credentials).head(HOST_LINE)
 
 
 def parsed(raw: bytes) -> tuple[h11.Request, bytes]:
