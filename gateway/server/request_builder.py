@@ -63,10 +63,7 @@ class RequestBuilder:
         return Request(request_id, method, path, query, headers, version, client, scheme, self.server)
 
     def without_parser(self, data: bytes) -> tuple[Request, bytes] | None:
-        """Return the request in `data` and its body. None if `data` has to be parsed.
-
-        It need not be parsed if it is one whole request whose header section is cached.
-        """
+        """Return request and body if `data` is one whole request whose header section is cached, otherwise None."""
         fields, head_end = self._last_fields, len(data)
         if fields is not None and fields.content_length:
             head_end -= fields.content_length

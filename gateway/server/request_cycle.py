@@ -47,7 +47,12 @@ class ClientConnection(Protocol):
 
 
 class RequestCycle:
-    """A request and its response."""
+    """A request and its response. It starts with `body`, the received part of the request's body."""
+
+    is_event_stream: bool
+    """Whether the response is an event stream, which never ends by itself."""
+    parts_sent: int
+    """Number of writes of a response that is sent in parts."""
 
     __slots__ = (
         "_body",
@@ -81,7 +86,6 @@ class RequestCycle:
         expects_continue: bool,
         body: bytes = b"",
     ) -> None:
-        """Start with `body`, the part of the request's body that has been received."""
         self.request = request
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
@@ -104,9 +108,7 @@ class RequestCycle:
         self.abandoned = False
         """Whether the request ended without a complete response."""
         self.is_event_stream = False
-        """Whether the response is an event stream, which never ends by itself."""
         self.parts_sent = 0
-        """Number of writes of a response that is sent in parts."""
         self._connection = connection
         self._body = body
         self._waiter: asyncio.Future[None] | None = None
