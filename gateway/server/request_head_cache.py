@@ -136,7 +136,8 @@ class RequestHeadCache:
             if match is None:
                 return None
             method, path, query = match.groups(b"")
-            is_repeated = len(line) <= MAX_LINE_BYTES and self._seen_lines.came_before(line)
+            is_cacheable = len(line) <= MAX_LINE_BYTES and b"ticket=" not in query  # a ticket is a credential
+            is_repeated = is_cacheable and self._seen_lines.came_before(line)
             target = _new_tuple(RequestTarget, (_METHODS[method], path, query, is_repeated))
             if is_repeated:
                 self._targets[line] = target

@@ -85,7 +85,7 @@ def test_a_replay_leaves_other_sessions_of_the_account_alive(stack: RunningStack
     account = stack.register()
     phone, laptop = stack.login(account), stack.login(account)
     newest = stack.refresh(stack.refresh(phone))
-    time.sleep(1.1)  # until the grace period is over, as in `chain`  # until the grace period of a second is over
+    time.sleep(1.1)  # until the grace period of a second is over, as in `chain`
     assert stack.try_refresh(phone.refresh).status_code == 401
     assert stack.try_refresh(newest.refresh).status_code == 401
     assert stack.whoami(stack.refresh(laptop).access).status_code == 200

@@ -23,7 +23,7 @@ NOT_SETTABLE = "must be a header name that the gateway does not set itself"
 def test_a_spoofed_identity_in_any_spelling_reaches_no_service(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
 ) -> None:
-    """The request itself is forwarded. It is sent three times, so that the header section cache is used."""
+    """The request itself is forwarded. It is sent three times, so that the request head cache is used."""
     forged = [f"{name.title()}: forged" for name in (*ALIASES, *NOT_PLAIN)]
     with gateway.connect() as client:
         for _ in range(3):

@@ -16,7 +16,7 @@ from tests.gateway.running_gateway import RunningGateway, running
 def test_no_spoofable_header_reaches_a_service(
     gateway: RunningGateway, upstream: RawUpstream, auth_upstream: RawUpstream, token: str, path: str
 ) -> None:
-    """Each request is sent three times, so that the header section cache is used as well."""
+    """Each request is sent three times, so that the request head cache is used as well."""
     forged = [f"{name.title()}: forged" for name in OPT_IN]
     with gateway.connect() as client:
         for start in range(0, len(forged), 60):

@@ -295,3 +295,11 @@ def test_a_section_that_repeats_a_field_is_not_cached(line: bytes) -> None:
     for _ in range(3):
         cache.add_if_repeated(section, request)
     assert len(cache) == 0
+
+
+def test_the_cache_holds_no_ticket() -> None:
+    cache = RequestHeadCache()
+    for line, is_repeated in ((b"GET /events?ticket=secret HTTP/1.1", False), (b"GET /events?page=2 HTTP/1.1", True)):
+        targets = [cache.read_line(line) for _ in range(3)]
+        assert [target is not None and target.is_repeated for target in targets] == [False, is_repeated, is_repeated]
+    assert "secret" not in repr(vars(cache))
