@@ -1,0 +1,1 @@
+"""Mail: the outbox, the messages, and the transports that send them."""
