@@ -1,8 +1,8 @@
 """The interface of the mail outbox, and the values that it takes and returns.
 
 A row of the outbox names the kind of a mail and the address that gets it. It contains no token and no text: the
-sending job finds the account, creates the token and renders the message when it sends. So a request that causes a mail
-does the same work for known and unknown addresses, and a mail that an outage delayed has a new token.
+sending job finds the account, creates the token and renders the message when it sends. So a request that causes a
+mail does the same work for known and unknown addresses, and a mail that an outage delayed has a new token.
 """
 
 from collections.abc import Mapping
@@ -40,9 +40,9 @@ class MailKind(StrEnum):
 class NewMail:
     """A mail to add to the outbox.
 
-    `email` is the address that gets it, as it was entered or as it is stored. `accept_language` is the Accept-Language
-    header of the request that caused the mail; the language of the account has precedence. `context` has the values
-    that only this mail has. It contains no token, and no text that a stranger could choose.
+    `email` is the address that gets it, as it was entered or as it is stored. `accept_language` is the
+    Accept-Language header of the request that caused the mail; the language of the account has precedence. `context`
+    has the values that only this mail has. It contains no token, and no text that a stranger could choose.
     """
 
     kind: MailKind
@@ -85,10 +85,10 @@ class MailOutbox(Protocol):
         """Remove a mail that was sent, or that need not be sent."""
 
     def postpone(self, mail: QueuedMail, due_at: float) -> None:
-        """Count a failed attempt and make the mail due at `due_at`. Change nothing if another process has claimed it."""
+        """Count a failed attempt and make the mail due at `due_at`. Change nothing if it is claimed again."""
 
     def release(self, mail: QueuedMail, due_at: float) -> None:
-        """Make a mail due at `due_at` that was not tried. Change nothing if another process has claimed it."""
+        """Make a mail due at `due_at` that was not tried. Change nothing if it is claimed again."""
 
     def fail(self, mail: QueuedMail, now: float) -> None:
         """Give up a mail: it is kept for the operator and not sent. Change nothing if it is claimed again."""
