@@ -9,7 +9,8 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 
-from auth_service.accounts.passwords import PasswordRules, Passwords
+from auth_service.accounts.passwords.hashing import Passwords
+from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
 from auth_service.api.errors import STORE_RETRY_SECONDS

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from auth_service.accounts.email_addresses import is_email
-from auth_service.accounts.passwords import MAX_PASSWORD
+from auth_service.accounts.passwords.rules import MAX_PASSWORD
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import MAX_EMAIL, MAX_ROLES, STAFF, NewUser, User
 from auth_service.app import create_app

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from auth_service.accounts.passwords import PasswordRules, Passwords
+from auth_service.accounts.passwords.hashing import Passwords
+from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions

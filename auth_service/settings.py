@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from auth_service.accounts.passwords import HashCost
+from auth_service.accounts.passwords.hash_schemes import HashCost
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.throttling.login_throttle import ThrottleRates
 from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
@@ -90,6 +90,12 @@ class AuthSettings(Settings):
     """Requests to register one e-mail address."""
     registrations_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(1_000, 3_600)
     """Requests to register from one address."""
+    mail_requests: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(5, 3_600)
+    """Requests for a mail to one account from one address."""
+    mail_requests_per_account: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(10, 3_600)
+    """Requests for a mail to one account from all addresses, except those where it has logged in recently."""
+    mail_requests_per_address: Annotated[Rate, BeforeValidator(parse_rate)] = Rate(100, 3_600)
+    """Requests for a mail to any account from one address."""
 
     audit_retention: Annotated[int, Field(ge=1, le=3650)] = 90
     """Days for which audit records are kept."""
@@ -131,7 +137,7 @@ class AuthSettings(Settings):
 
     @property
     def throttle_rates(self) -> ThrottleRates | None:
-        """Return the limits of failed log-ins and registrations; None if the throttle is off."""
+        """Return the limits of failed log-ins, registrations and requests for mails; None if the throttle is off."""
         if not self.rate_limits:
             return None
         return ThrottleRates(
@@ -140,6 +146,9 @@ class AuthSettings(Settings):
             failures_of_address=self.login_failures_per_address,
             registrations_of_account=self.registrations_per_account,
             registrations_of_address=self.registrations_per_address,
+            mails=self.mail_requests,
+            mails_of_account=self.mail_requests_per_account,
+            mails_of_address=self.mail_requests_per_address,
         )
 
     @property

@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
-from auth_service.accounts.passwords import HashingBusy
+from auth_service.accounts.passwords.hashing import HashingBusy
 from auth_service.accounts.store import EmailTaken
 from auth_service.api.errors import (
     ApiError,

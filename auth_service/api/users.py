@@ -53,7 +53,7 @@ class UserList(ApiView):
         services().passwords.check_queue()
         body = read_body(RegisterRequest)
         _check_email_is_free(body.email)
-        _check_password_rules("password", body.password, body.email)
+        _check_password_rules("password", body.password, body.email, body.first_name, body.last_name)
         password_hash = services().passwords.hash(body.password)
         new_user = NewUser(body.email, password_hash, body.first_name, body.last_name)
         user = services().users.register(new_user, services().clock())
@@ -135,7 +135,8 @@ class SetPassword(ApiView):
         caller = current_caller()
         body = read_body(SetPasswordRequest)
         _check_current_password(body.current_password)
-        _check_password_rules("new_password", body.new_password, caller.user.email)
+        user = caller.user
+        _check_password_rules("new_password", body.new_password, user.email, user.first_name, user.last_name)
         now = services().clock()
         password_hash = services().passwords.hash(body.new_password)
         if not services().users.change_password(caller.user, password_hash, now, keep=caller.sid):
@@ -155,8 +156,9 @@ def _check_email_is_free(email: str) -> None:
         raise EmailTaken
 
 
-def _check_password_rules(field: str, password: str, email: str) -> None:
-    complaints = services().password_rules.complaints(password, email)
+def _check_password_rules(field: str, password: str, email: str, first_name: str, last_name: str) -> None:
+    rules = services().password_rules
+    complaints = rules.complaints(password, email, first_name=first_name, last_name=last_name)
     if complaints:
         raise invalid_fields({field: complaints})
 

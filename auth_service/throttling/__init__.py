@@ -1,1 +1,1 @@
-"""Limits on log-in attempts and registrations."""
+"""Limits on log-in attempts, registrations and requests for mails."""

@@ -1,9 +1,11 @@
-"""The log-in throttle: it limits failed log-ins and registrations, per account and address (ASVS 5.0, 6.3.1).
+"""The log-in throttle: it limits failed log-ins, registrations and requests for mails (ASVS 5.0, 6.3.1).
 
 Successful log-ins do not count. A wrong current password, for example of a user who changes it, counts as a failed
 log-in. Three limits apply: one for the account from this address, one for the address, and a higher one for the
 account from all addresses. The last limit does not apply to an address from which the account has logged in within 30
 days, so that an attacker cannot lock its owner out.
+
+Requests for mails (to reset a password, to activate an account) have the same three limits.
 
 Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
 from its start, so that parallel attempts cannot exceed a limit. It no longer counts once the password was right or an
@@ -21,7 +23,7 @@ from chassis.rates import Rate
 _TRUST_RATE = Rate(1, 30 * 86_400)
 """The rate of the trust counter: an address is trusted for 30 days after a log-in from it."""
 
-_LOGIN, _REGISTER, _TRUST = "login", "register", "trust"
+_LOGIN, _REGISTER, _MAIL, _TRUST = "login", "register", "mail", "trust"
 
 
 class Throttled(Exception):
@@ -34,7 +36,7 @@ class Throttled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ThrottleRates:
-    """The limits on failed log-ins and registrations."""
+    """The limits on failed log-ins, registrations and requests for mails."""
 
     failures: Rate
     """Failures of one account from one address."""
@@ -46,6 +48,12 @@ class ThrottleRates:
     """Requests to register one mailbox."""
     registrations_of_address: Rate
     """Requests to register from one address."""
+    mails: Rate
+    """Requests for a mail to one account from one address."""
+    mails_of_account: Rate
+    """Requests for a mail to one account from all addresses that it does not trust."""
+    mails_of_address: Rate
+    """Requests for a mail to any account from one address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,21 @@ class LoginThrottle:
         counters = [Counter(self._rates.registrations_of_account, (_REGISTER, attempt.account))]
         if attempt.network:
             counters.append(Counter(self._rates.registrations_of_address, (_REGISTER, attempt.network)))
+        self._admit(*counters)
+
+    def admit_mail_request(self, attempt: Attempt) -> None:
+        """Count a request for a mail to the account, existing or not. Raises Throttled.
+
+        Without an IP address, only the limit of the account applies.
+        """
+        rates, account, network = self._rates, attempt.account, attempt.network
+        if rates is None:
+            return
+        trust = _trust_counter(account, network) if network else None
+        counters = [Counter(rates.mails_of_account, (_MAIL, account), trust)]
+        if network:
+            counters.append(Counter(rates.mails, (_MAIL, account, network)))
+            counters.append(Counter(rates.mails_of_address, (_MAIL, network)))
         self._admit(*counters)
 
     def _admit(self, *counters: Counter) -> Sequence[Counter]:

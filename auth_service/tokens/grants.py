@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from auth_service.accounts.passwords import Passwords
+from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.accounts.store import UserStore
 from auth_service.accounts.user import DUMMY_USER, User
 from auth_service.audit.store import AuditStore
@@ -109,13 +109,12 @@ class Grants:
                 check = pending.result()
             if user is None or not check.is_right or not user.is_active:
                 raise self._record_failure(attempt, user, client, is_right=check.is_right)
-            needs_rehash = check.needs_rehash or self.passwords.is_outdated(user.password_hash)
             is_open = self.sessions.open(
                 session,
                 user,
                 client,
                 max_sessions=self.max_sessions,
-                new_password_hash=self.passwords.hash(password) if needs_rehash else None,
+                new_password_hash=self._new_hash(password) if check.needs_rehash else None,
                 handle_hash=handle_hash,
                 replaces=replaces,
             )
@@ -236,6 +235,13 @@ class Grants:
             self.throttle.cancel(counted_by)
             raise
         self.throttle.record_success(attempt)
+
+    def _new_hash(self, password: str) -> str | None:
+        """Return a hash in the current format. If the queue is busy, return None, so that the log-in goes on."""
+        try:
+            return self.passwords.hash(password)
+        except HashingBusy:
+            return None
 
     def _record_failure(
         self, attempt: Attempt, user: User | None, client: Client, *, is_right: bool

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from auth_service.accounts.email_addresses import is_email
-from auth_service.accounts.passwords import MAX_PASSWORD
+from auth_service.accounts.passwords.rules import MAX_PASSWORD
 from auth_service.accounts.user import MAX_EMAIL, MAX_NAME
 from auth_service.api.models.field_errors import field_error
 

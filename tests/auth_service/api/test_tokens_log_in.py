@@ -9,7 +9,7 @@ from flask import Flask
 from nacl.pwhash import argon2id
 from sqlalchemy import QueuePool, update
 
-from auth_service.accounts.passwords import HashingBusy
+from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.accounts.user import DUMMY_USER
 from auth_service.events.client import Client
 from auth_service.services import Services, services
@@ -101,6 +101,23 @@ def test_a_hash_with_another_cost_is_replaced_at_log_in(ann: Person, make_app: M
     with costlier.app_context():
         assert db.session.get_one(UserRow, user.id).last_login_at == clock()
     assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
+
+
+def test_a_log_in_that_cannot_replace_the_hash_succeeds(
+    ann: Person, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hashing queue may be full by then. A later log-in replaces the hash."""
+    costlier = make_app(ARGON2_TIME_COST="2")
+
+    def busy(*_: object) -> str:
+        raise HashingBusy
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Passwords, "hash", busy)
+        assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
+    assert "t=1" in Operator(costlier).user(ann.email).password_hash
+    assert Person(costlier.test_client(), ann.email).log_in().status_code == 200
+    assert "t=2" in Operator(costlier).user(ann.email).password_hash
 
 
 def test_a_hash_of_an_unnormalized_password_is_replaced_at_log_in(ann: Person, app: Flask) -> None:

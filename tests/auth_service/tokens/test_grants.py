@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 
-from auth_service.accounts.passwords import HashingBusy, Passwords
+from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.accounts.user import NewUser, User
 from auth_service.events.account_events import (
     EndReason,

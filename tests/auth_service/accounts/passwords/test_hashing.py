@@ -1,4 +1,4 @@
-"""Passwords: the rules for new ones, their hashes, and the limits of the hashing queue."""
+"""Password hashes: what verifies, what a log-in replaces, and the limits of the hashing queue."""
 
 import os
 import sys
@@ -10,47 +10,11 @@ from pathlib import Path
 import pytest
 from nacl.pwhash import argon2id
 
-from auth_service.accounts.passwords import HashCost, HashingBusy, PasswordCheck, PasswordRules, Passwords
+from auth_service.accounts.passwords.hash_schemes import WRONG, HashCost, PasswordCheck
+from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.settings import SECURE_HASH
 
 CHEAP = HashCost(time=1, memory=8)
-RULES = PasswordRules(min_length=8)
-
-SHORT = "This password is too short. It must contain at least 8 characters."
-COMMON = "This password is too common."
-NUMERIC = "This password is entirely numeric."
-SIMILAR = "The password is too similar to the email."
-
-
-@pytest.mark.parametrize(
-    ("password", "complaints"),
-    [
-        ("Tr0ub4dor&3x", []),
-        ("correct horse battery staple", []),
-        ("pässwörter sind schön", []),
-        ("密码密码密码密码密码", []),
-        ("x" * 256, []),
-        ("zq7Kp2", [SHORT]),
-        ("123", [SHORT, COMMON, NUMERIC]),
-        ("12345678", [COMMON, NUMERIC]),
-        ("password", [COMMON]),
-        ("PassWord", [COMMON]),
-        ("qwerty123", [COMMON]),
-        ("8503917462", [NUMERIC]),
-        ("٣٤٥٦٧٨٩٠", [NUMERIC]),
-        ("similarity", [SIMILAR]),
-        ("Similarity1", [SIMILAR]),
-        ("similarity@mail.example", [SIMILAR]),
-    ],
-)
-def test_a_password_is_refused_with_the_texts_of_django(password: str, complaints: list[str]) -> None:
-    assert RULES.complaints(password, "similarity@mail.example") == complaints
-
-
-def test_the_minimum_length_can_be_set() -> None:
-    assert PasswordRules(15).complaints("Tr0ub4dor&3x", "a@b.co") == [
-        "This password is too short. It must contain at least 15 characters."
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +72,6 @@ def test_the_time_of_a_verification_depends_only_on_the_entered_password(
             assert len(verified) == times
 
 
-def test_a_common_password_is_refused_in_any_case_and_unicode_form() -> None:
-    assert RULES.complaints("\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44", "a@b.co") == [COMMON]
-
-
 def test_two_hashes_of_one_password_differ(passwords: Passwords) -> None:
     assert passwords.hash("the same") != passwords.hash("the same")
 
@@ -122,10 +82,41 @@ def test_the_cost_is_argon2id_at_the_recommended_minimum() -> None:
     assert passwords.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-def test_a_hash_of_another_cost_is_outdated(passwords: Passwords) -> None:
+def checked(passwords: Passwords, password: str, stored: str) -> PasswordCheck:
+    with passwords.verifying(password, stored) as pending:
+        return pending.result()
+
+
+def test_a_hash_of_another_cost_needs_a_new_one(passwords: Passwords) -> None:
     costlier = Passwords(HashCost(time=2, memory=8), max_running=1, max_waiting=0)
-    assert not passwords.is_outdated(passwords.hash("x"))
-    assert costlier.is_outdated(passwords.hash("x"))
+    stored = passwords.hash("x")
+    assert checked(passwords, "x", stored) == PasswordCheck(is_right=True)
+    assert checked(costlier, "x", stored) == PasswordCheck(is_right=True, needs_rehash=True)
+    assert checked(costlier, "y", stored) == WRONG
+
+
+class ReversedText:
+    """A scheme of another system, for tests: the stored hash is "reversed$" and the reversed password."""
+
+    def recognizes(self, stored: str) -> bool:
+        """Return whether `stored` has the prefix."""
+        return stored.startswith("reversed$")
+
+    def verify(self, stored: str, password: str) -> PasswordCheck:
+        """Return whether `password` is the reversed text. Its hash is always replaced."""
+        is_right = stored.removeprefix("reversed$") == password[::-1]
+        return PasswordCheck(is_right, needs_rehash=is_right)
+
+
+def test_a_foreign_hash_is_verified_by_its_scheme_and_needs_a_new_one() -> None:
+    """In the typed form too, because other systems do not normalize passwords."""
+    passwords = Passwords(CHEAP, max_running=1, max_waiting=0, foreign_schemes=[ReversedText()])
+    for password in ("right", DECOMPOSED, COMPOSED):
+        stored = f"reversed${password[::-1]}"
+        assert checked(passwords, password, stored) == PasswordCheck(is_right=True, needs_rehash=True)
+        assert checked(passwords, "wrong", stored) == WRONG
+    assert checked(passwords, "right", "unknown$thgir") == WRONG
+    assert checked(passwords, "right", passwords.hash("right")) == PasswordCheck(is_right=True)
 
 
 @pytest.mark.parametrize(

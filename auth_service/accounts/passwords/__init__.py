@@ -1,0 +1,1 @@
+"""Passwords: the rules for new ones, the formats of stored hashes, and the hashing queue."""
