@@ -224,7 +224,7 @@ MAIL_LIMITS = {
 }
 
 
-def ask_for_mail(throttle: LoginThrottle, email: str = ANN, address: str = HERE) -> bool:
+def request_mail(throttle: LoginThrottle, email: str = ANN, address: str = HERE) -> bool:
     """Return whether a request for a mail is admitted."""
     try:
         throttle.admit_mail_request(throttle.attempt(email, address))
@@ -241,37 +241,37 @@ def mail_throttle(make_app: MakeApp) -> LoginThrottle:
 
 def test_mails_to_one_account_are_limited_from_one_address_and_from_all(mail_throttle: LoginThrottle) -> None:
     """Whether the account exists or not, and in every spelling of its address."""
-    assert [ask_for_mail(mail_throttle, email) for email in (ANN, ANN.upper(), ANN)] == [True, True, False]
-    admitted = [ask_for_mail(mail_throttle, address=f"192.0.2.{number}") for number in range(4)]
+    assert [request_mail(mail_throttle, email) for email in (ANN, ANN.upper(), ANN)] == [True, True, False]
+    admitted = [request_mail(mail_throttle, address=f"192.0.2.{number}") for number in range(4)]
     assert admitted == [True, True, False, False]
-    assert ask_for_mail(mail_throttle, "nobody@example.org", ELSEWHERE)
+    assert request_mail(mail_throttle, "nobody@example.org", ELSEWHERE)
 
 
-def test_mails_asked_for_from_one_address_are_limited(mail_throttle: LoginThrottle) -> None:
-    admitted = [ask_for_mail(mail_throttle, f"user{number}@example.org") for number in range(8)]
+def test_requests_for_mails_from_one_address_are_limited(mail_throttle: LoginThrottle) -> None:
+    admitted = [request_mail(mail_throttle, f"user{number}@example.org") for number in range(8)]
     assert admitted == [True] * 6 + [False] * 2
-    assert ask_for_mail(mail_throttle, address=ELSEWHERE)
+    assert request_mail(mail_throttle, address=ELSEWHERE)
 
 
-def test_the_owner_can_ask_for_a_mail_while_others_have_asked_for_too_many(mail_throttle: LoginThrottle) -> None:
+def test_the_owner_can_request_a_mail_while_requests_of_others_are_refused(mail_throttle: LoginThrottle) -> None:
     """From an address where the account has logged in recently."""
     mail_throttle.record_success(mail_throttle.attempt(ANN, ELSEWHERE))
     for number in range(10):
-        ask_for_mail(mail_throttle, address=f"192.0.2.{number}")
-    assert not ask_for_mail(mail_throttle, address=HERE)
-    assert [ask_for_mail(mail_throttle, address=ELSEWHERE) for _ in range(3)] == [True, True, False]
+        request_mail(mail_throttle, address=f"192.0.2.{number}")
+    assert not request_mail(mail_throttle, address=HERE)
+    assert [request_mail(mail_throttle, address=ELSEWHERE) for _ in range(3)] == [True, True, False]
 
 
-def test_only_the_accounts_limit_applies_to_mails_asked_for_from_an_unknown_address(
+def test_only_the_accounts_limit_applies_to_requests_for_mails_from_an_unknown_address(
     mail_throttle: LoginThrottle,
 ) -> None:
-    assert [ask_for_mail(mail_throttle, address="unknown") for _ in range(5)] == [True] * 4 + [False]
-    assert ask_for_mail(mail_throttle, "bob@example.org", "unknown")
+    assert [request_mail(mail_throttle, address="unknown") for _ in range(5)] == [True] * 4 + [False]
+    assert request_mail(mail_throttle, "bob@example.org", "unknown")
 
 
 def test_parallel_requests_for_mails_do_not_exceed_the_limit(mail_throttle: LoginThrottle) -> None:
     with ThreadPoolExecutor(16) as pool:
-        admitted = list(pool.map(lambda _: ask_for_mail(mail_throttle), range(64)))
+        admitted = list(pool.map(lambda _: request_mail(mail_throttle), range(64)))
     assert admitted.count(True) == 2
 
 
