@@ -170,7 +170,9 @@ def create_app(
 
     # Routes
     file, data_dir = settings.gateway_routes, settings.data_dir
-    routes = routes or ActiveRoutes(lambda: load_routes(file, environ=environ, data_dir=data_dir))
+    routes = routes or ActiveRoutes(
+        lambda: load_routes(file, environ=environ, data_dir=data_dir, login_url=settings.login_url)
+    )
     table = routes.table if settings.rate_limits else routes.table.without_limits()
 
     # Revocations, and the metrics, which export the state of their feed

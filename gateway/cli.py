@@ -13,6 +13,7 @@ from gateway.auth_service_address import auth_address
 from gateway.pipeline.explain import HypotheticalRequest, explain, table_lines
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
+from gateway.routing.routes import RouteTable
 from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
 
 EXIT_OK, EXIT_REFUSED, EXIT_INVALID = 0, 1, 2
@@ -36,15 +37,18 @@ def check_settings(form: bool) -> None:
     if not problems:
         problems += _problems(lambda: auth_address(load(GatewaySettings, os.environ)))
     # The routes file needs these settings only, so it is checked even if others are wrong.
-    variables = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES")}
+    variables = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES", "LOGIN_URL")}
     if not settings_problems(variables, RoutesSettings):
-        problems += _problems(lambda: _load_routes(load(RoutesSettings, variables), form))
+        settings = load(RoutesSettings, variables)
+        problems += _problems(lambda: _table(settings, settings.gateway_routes, form))
     if problems:
         refuse_to_start(SettingsError("\n".join(problems)))
 
 
-def _load_routes(settings: RoutesSettings, form: bool) -> None:
-    load_routes(settings.gateway_routes, environ=os.environ, data_dir=settings.data_dir, syntax_only=form)
+def _table(settings: RoutesSettings, file: Path, form: bool) -> RouteTable:
+    return load_routes(
+        file, environ=os.environ, data_dir=settings.data_dir, login_url=settings.login_url, syntax_only=form
+    )
 
 
 def _problems(check: Callable[[], object]) -> list[str]:
@@ -78,7 +82,7 @@ def check_routes(file: Path | None, form: bool, target: str | None, method: str,
     settings = settings_or_exit(RoutesSettings, os.environ)
     file = file or settings.gateway_routes
     try:
-        table = load_routes(file, environ=os.environ, data_dir=settings.data_dir, syntax_only=form)
+        table = _table(settings, file, form)
     except RoutesError as error:
         click.echo(str(error), err=True)
         sys.exit(EXIT_INVALID)

@@ -28,7 +28,12 @@ warn_about_misspelled(os.environ, GatewaySettings, ServingSettings)
 try:
     # Read in the master, at the start and on each reload; workers get the routes by fork.
     _routes = ActiveRoutes(
-        lambda: load_routes(_settings.gateway_routes, environ=os.environ, data_dir=_settings.data_dir)
+        lambda: load_routes(
+            _settings.gateway_routes,
+            environ=os.environ,
+            data_dir=_settings.data_dir,
+            login_url=_settings.login_url,
+        )
     )
     auth_address(_settings)
 except (RoutesError, SettingsError) as error:

@@ -13,6 +13,7 @@ from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
 from gateway.http.gateway_paths import Exposure
 from gateway.http.origin import AllowedOrigins, parse_allowed_origins
 from gateway.http.request_limits import DEFAULT_LIMITS, HIGHEST_LIMITS, RequestLimits
+from gateway.routing.loader import DEFAULT_LOGIN_URL
 from gateway.server.client_address import TrustedPeer
 from gateway.server.proxy_protocol import Versions
 
@@ -71,13 +72,33 @@ def _required_in_production(value: object, info: ValidationInfo) -> object:
     return value
 
 
+_LOGIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*/?(?:\?[A-Za-z0-9._~!$'()*+,:@/?=&%-]*)?", re.ASCII)
+_LOGIN_ORIGIN = re.compile(
+    r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?", re.ASCII
+)
+
+
+def _login_url(value: str) -> str:
+    origin = _LOGIN_ORIGIN.match(value)
+    path = value[origin.end() :] if origin else value
+    segments = path.partition("?")[0].split("/")
+    if not path.startswith("/") or not _LOGIN_PATH.fullmatch(path) or {".", ".."} & set(segments):
+        raise ValueError(
+            'must be a path such as "/auth/login/", or an https URL such as "https://app.example.com/login";'
+            f" got {value!r}"
+        )
+    return value
+
+
 class RoutesSettings(Settings):
-    """The paths of the routes file and of the folder with its secrets."""
+    """What the routes file refers to: the folder of its secrets, and the log-in page."""
 
     data_dir: Annotated[Path, BeforeValidator(_required_in_production), Field(validate_default=True)] = Path(".data")
     """The folder to which the paths of secret and certificate files are relative."""
     gateway_routes: Path = Path(__file__).with_name("routes.toml")
     """The routes file."""
+    login_url: Annotated[str, AfterValidator(_login_url)] = DEFAULT_LOGIN_URL
+    """The log-in page of routes with `login = "redirect"`: a path of the gateway, or an https URL of the app."""
 
 
 class GatewaySettings(RoutesSettings):

@@ -102,6 +102,8 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         ("max_body", f"{route.max_body} bytes"),
         ("timeout", _timeouts(route.timeouts)),
     ]
+    if route.login_url:
+        facts.append(("login", f"redirect: browsers without a session go to {route.login_url}"))
     if route.limits:
         facts.append(("limits", ", ".join(f"{limit.rate} per {limit.per}" for limit in route.limits)))
     if route.concurrency_limit is not None:

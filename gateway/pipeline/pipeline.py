@@ -12,8 +12,10 @@ from gateway.http.header_fields import HeaderTuple
 from gateway.http.request import Request
 from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authorize import authorize
+from gateway.pipeline.credentials import Credentials
 from gateway.pipeline.forwarded_credentials import CredentialForwarding
 from gateway.pipeline.identity_headers import IdentityHeaders
+from gateway.pipeline.login_redirect import browser_refusal
 from gateway.pipeline.match import MatchedRequest, MatchStage
 from gateway.pipeline.request_head import forwarding_lines
 from gateway.rate_limits.limiter import RateLimiter
@@ -95,13 +97,13 @@ class Pipeline:
         identity_lines = b""
         principal: Principal | None = None
         response_headers: HeaderTuple = ()
-        if authenticator is not None:
-            principal = yield from authenticator.authenticate(request, credentials)
-            response_headers = principal.response_headers
-        elif route.upstream.takes_credentials and is_forwarded:
-            forwarded = yield from self._credential_forwarding.choose(request, credentials, route)
-            identity_lines, principal, response_headers = forwarded
         try:
+            if authenticator is not None:
+                principal = yield from authenticator.authenticate(request, credentials)
+                response_headers = principal.response_headers
+            elif route.upstream.takes_credentials and is_forwarded:
+                forwarded = yield from self._credential_forwarding.choose(request, credentials, route)
+                identity_lines, principal, response_headers = forwarded
             if route.limits:
                 response_headers = (yield from self._limit_identity(request, route, principal)) + response_headers
             if authenticator is not None and principal is not None:
@@ -111,6 +113,8 @@ class Pipeline:
         except Refused as refused:
             if principal is not None and principal.fresh is not None:
                 principal.fresh.add_to(refused)
+            if is_forwarded:  # another proxy decides itself what its client gets after a 401
+                _redirect_to_login(refused, request, credentials, route)
             raise
         forwarding = b"X-Request-Id: %b\r\n%b" % (
             request.request_id.encode("ascii"),
@@ -125,7 +129,23 @@ class Pipeline:
         subject = principal.claims.subject if principal is not None else ""
         return self._rate_limiter.admit_identity(route.limits, request.client, subject)
 
-    def confirm(self, admitted: AdmittedRequest) -> None:
-        """Check that the token of an admitted request is still valid and not revoked. Raises Refused: 401, 503."""
-        if admitted.principal is not None and not admitted.route.public:
-            self._authentication.confirm(admitted.principal)
+    def confirm(self, admitted: AdmittedRequest, request: Request) -> None:
+        """Check that the token of the admitted `request` is still valid and not revoked. Raises Refused: 401, 503."""
+        principal = admitted.principal
+        if principal is None or admitted.route.public:
+            return
+        try:
+            self._authentication.confirm(principal)
+        except Refused as refused:
+            if principal.handle:
+                credentials = Credentials(session_cookies=(principal.handle.encode("ascii"),))
+                _redirect_to_login(refused, request, credentials, admitted.route)
+            raise
+
+
+def _redirect_to_login(refused: Refused, request: Request, credentials: Credentials, route: Route) -> None:
+    """Raise the refusal that replaces `refused` if `route` redirects this request to the log-in page."""
+    if route.login_url:
+        replacement = browser_refusal(refused, request, credentials, route.login_url)
+        if replacement is not None:
+            raise replacement from refused

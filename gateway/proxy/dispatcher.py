@@ -24,7 +24,7 @@ from gateway.proxy.errors import ExchangeAborted
 from gateway.proxy.exchange import IDEMPOTENT_METHODS
 from gateway.proxy.forwarder import Forwarder
 from gateway.proxy.gateway_endpoints import GatewayEndpoints
-from gateway.proxy.local_reply import LocalReply, problem_reply
+from gateway.proxy.local_reply import LocalReply, refusal_reply
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
 from gateway.server.request_cycle import RequestCycle
@@ -94,11 +94,11 @@ class Dispatcher:
         try:
             self._start_admission(cycle, started)
         except Refused as refused:
-            status = cycle.respond(*problem_reply(refused, request.request_id))
+            status = cycle.respond(*refusal_reply(refused, request.request_id))
             self._record(request, status, started, refused.code, _logged_reason(refused))
         except Exception:  # noqa: BLE001 - the client gets a response in any case
             _log.exception("unhandled_exception", request_id=request.request_id)
-            status = cycle.respond(*problem_reply(Refused("internal_error"), request.request_id))
+            status = cycle.respond(*refusal_reply(Refused("internal_error"), request.request_id))
             self._record(request, status, started)
 
     def _is_for_gateway(self, request: Request) -> bool:
@@ -176,7 +176,7 @@ class Dispatcher:
             status = await response
         except Refused as refused:
             code, reason = refused.code, _logged_reason(refused)
-            status = await problem_reply(refused, logged.request_id).send(cycle)
+            status = await refusal_reply(refused, logged.request_id).send(cycle)
         except ClientGone:
             status = 0
         except ExchangeAborted as aborted:
@@ -185,7 +185,7 @@ class Dispatcher:
             _log.exception("unhandled_exception", request_id=logged.request_id)
             status = 500
             if not cycle.started:
-                await problem_reply(Refused("internal_error"), logged.request_id).send(cycle)
+                await refusal_reply(Refused("internal_error"), logged.request_id).send(cycle)
         if status is not None:
             self._record(logged, status, started, code, reason)
 

@@ -65,12 +65,13 @@ class Forwarder:
     ) -> None:
         await exchange.buffer_body()
         if admitted.route.concurrency_limit is None:
-            self._pipeline.confirm(admitted)  # the token may have been revoked while the body was received
+            # The token may have been revoked while the body was received.
+            self._pipeline.confirm(admitted, cycle.request)
             return await exchange.run(pool)
         if cycle.on_end is not None:  # it got its slot when it was admitted, and has not waited since
             return await exchange.run(pool)
         with await self._concurrency.acquire(admitted.route, cycle):
-            self._pipeline.confirm(admitted)
+            self._pipeline.confirm(admitted, cycle.request)
             return await exchange.run(pool)
 
     def _exchange(self, cycle: RequestCycle, admitted: AdmittedRequest) -> Exchange:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from contract.problems import PROBLEM_JSON, Refused
+from gateway.pipeline.login_redirect import BrowserRefusal
 from gateway.server.request_cycle import RequestCycle
 
 _CLOSING_CODES = frozenset({"bad_request", "bad_path", "bad_header", "headers_too_large", "target_too_long"})
@@ -23,11 +24,19 @@ class LocalReply(NamedTuple):
         return self.status
 
 
-def problem_reply(refused: Refused, request_id: str) -> LocalReply:
-    """Return `refused` as a problem details response (RFC 9457)."""
+def refusal_reply(refused: Refused, request_id: str) -> LocalReply:
+    """Return the response for `refused`: problem details (RFC 9457), or what a browser gets instead of them."""
+    if isinstance(refused, BrowserRefusal):
+        return LocalReply(refused.status, _headers(refused, refused.page), refused.page)
     body = refused.to_body(request_id)
-    headers = [
-        (b"content-type", PROBLEM_JSON.encode()),
+    headers = [(b"content-type", PROBLEM_JSON.encode()), *_headers(refused, body)]
+    if refused.code in _CLOSING_CODES:
+        headers.append((b"connection", b"close"))
+    return LocalReply(refused.status, headers, body)
+
+
+def _headers(refused: Refused, body: bytes) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *(
@@ -36,6 +45,3 @@ def problem_reply(refused: Refused, request_id: str) -> LocalReply:
             if name != "Cache-Control"
         ),
     ]
-    if refused.code in _CLOSING_CODES:
-        headers.append((b"connection", b"close"))
-    return LocalReply(refused.status, headers, body)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -29,6 +30,9 @@ from gateway.routing.upstream_loader import UpstreamLoader
 
 FILE_NAME = "routes.toml"
 
+DEFAULT_LOGIN_URL = "/auth/login/"
+"""The log-in page that the auth service serves."""
+
 _Entry = TypeVar("_Entry", bound=BaseModel)
 
 _REASONS = {"missing": "is required", "extra_forbidden": "is not a known key", "too_short": "must not be empty"}
@@ -44,11 +48,18 @@ _KEYS = sorted(
 """Every key of the file, from which the one that a misspelled key resembles is suggested."""
 
 
-def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False) -> RouteTable:
+def load_routes(
+    file: Path,
+    *,
+    environ: Mapping[str, str],
+    data_dir: Path,
+    login_url: str = DEFAULT_LOGIN_URL,
+    syntax_only: bool = False,
+) -> RouteTable:
     """Return the routes in `file`. Variables come from `environ`; paths of secret files are relative to `data_dir`.
 
-    With `syntax_only`, variables and secret files need not exist, and the table is only for display.
-    Raises RoutesError.
+    `login_url` is the log-in page, to which routes may redirect. With `syntax_only`, variables and secret files need
+    not exist, and the table is only for display. Raises RoutesError.
     """
     try:
         content = file.read_bytes()
@@ -59,18 +70,31 @@ def load_routes(file: Path, *, environ: Mapping[str, str], data_dir: Path, synta
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RoutesError(f"{file}: is not UTF-8 (at line {line})") from error
-    return parse_routes(text, name=str(file), environ=environ, data_dir=data_dir, syntax_only=syntax_only)
+    return parse_routes(
+        text,
+        name=str(file),
+        environ=environ,
+        data_dir=data_dir,
+        login_url=login_url,
+        syntax_only=syntax_only,
+    )
 
 
 def parse_routes(
-    text: str, *, name: str = FILE_NAME, environ: Mapping[str, str], data_dir: Path, syntax_only: bool = False
+    text: str,
+    *,
+    name: str = FILE_NAME,
+    environ: Mapping[str, str],
+    data_dir: Path,
+    login_url: str = DEFAULT_LOGIN_URL,
+    syntax_only: bool = False,
 ) -> RouteTable:
     """Return the routes in `text`, as load_routes does. `name` is the file name in errors. Raises RoutesError."""
     document = _parse_toml(text, name)
     problems = Problems(name, document)
     document = substitute(document, environ, _ignore if syntax_only else problems.add)
     upstream_loader = UpstreamLoader(problems.add, environ, data_dir, syntax_only=syntax_only)
-    routes = _RoutesReader(problems.add, upstream_loader).read(document)
+    routes = _RoutesReader(problems.add, upstream_loader, login_url).read(document)
     problems.raise_if_any()
     return RouteTable(routes, version_of(text))
 
@@ -96,9 +120,10 @@ def _parse_toml(text: str, name: str) -> Mapping[str, Any]:
 class _RoutesReader:
     """Reads one document. It reports a problem and continues, so that one run reports all of them."""
 
-    def __init__(self, report: ReportProblem, upstream_loader: UpstreamLoader) -> None:
+    def __init__(self, report: ReportProblem, upstream_loader: UpstreamLoader, login_url: str) -> None:
         self._report = report
         self._upstream_loader = upstream_loader
+        self._login_url = login_url
 
     def read(self, document: Mapping[str, Any]) -> list[Route]:
         """Return the routes in `document`. The result is only usable if no problem was reported."""
@@ -112,7 +137,13 @@ class _RoutesReader:
             self._check_limits(("routes", index, "limits"), entry)
             self._check_combinations(("routes", index), entry)
         self._check_duplicates(entries)
-        return [_route(entry, upstreams[entry.upstream]) for _, entry in entries if entry.upstream in upstreams]
+        routes = [
+            _route(entry, upstreams[entry.upstream], self._login_url)
+            for _, entry in entries
+            if entry.upstream in upstreams
+        ]
+        self._check_login_page(entries, RouteTable(routes))
+        return routes
 
     # --- schema ------------------------------------------------------------------------------------------------
 
@@ -185,6 +216,24 @@ class _RoutesReader:
             self._report((*path, "max_wait"), "needs queue: without it no request waits")
         if entry.websocket and entry.upstream == AUTH_UPSTREAM:
             self._report((*path, "websocket"), "must be false: the auth service serves no WebSocket")
+        if entry.login and entry.access == PUBLIC:
+            self._report((*path, "login"), "must be omitted on a public route: nobody has to log in there")
+        elif entry.login and "GET" not in entry.methods:
+            self._report((*path, "login"), "needs GET in methods: only a browser that opens a page is redirected")
+
+    def _check_login_page(self, entries: Sequence[tuple[int, RouteEntry]], table: RouteTable) -> None:
+        """Check that everybody may open the log-in page, if this gateway serves it and a route redirects to it."""
+        index = next((index for index, entry in entries if entry.login), None)
+        if index is None or not self._login_url.startswith("/"):
+            return
+        page = table.match(urlsplit(self._login_url).path.encode("ascii"))
+        if page is None or not page.public:
+            reason = "has no route" if page is None else f"is on {page.prefix}, which is not public"
+            self._report(
+                ("routes", index, "login"),
+                f"redirects to LOGIN_URL={self._login_url}, which {reason};"
+                ' add a route with access = "public" for it, or change LOGIN_URL',
+            )
 
 
 def _suggestion(key: str) -> str:
@@ -192,7 +241,7 @@ def _suggestion(key: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _route(entry: RouteEntry, upstream: Upstream) -> Route:
+def _route(entry: RouteEntry, upstream: Upstream, login_url: str) -> Route:
     prefix = entry.prefix.rstrip("/")
     forwarded_prefix = {"X-Forwarded-Prefix": prefix} if entry.strip_prefix and prefix else {}
     return Route(
@@ -213,6 +262,7 @@ def _route(entry: RouteEntry, upstream: Upstream) -> Route:
         concurrency_limit=_concurrency_limit(entry),
         max_answer=entry.max_answer,
         websocket=entry.websocket,
+        login_url=login_url if entry.login else "",
         streams=entry.streams,
     )
 

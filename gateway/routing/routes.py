@@ -211,6 +211,8 @@ class Route:
     """Largest response body in bytes; None: no limit."""
     websocket: bool = False
     """Whether WebSocket handshakes are accepted."""
+    login_url: str = ""
+    """The log-in page to which a browser without a session is redirected; empty: it gets the 401 of other clients."""
     streams: bool = False
     """Whether every response is a stream, whatever its media type: it ends with its token and ignores `total`."""
 

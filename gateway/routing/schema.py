@@ -4,7 +4,7 @@ docs/routes.md explains each key; Route and Upstream (routes.py) say what the ga
 """
 
 import re
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -191,6 +191,7 @@ class RouteEntry(_Table):
     ] = []
     keep_cookies: bool = False
     limits: list[RateLimitEntry] = []
+    login: Literal["redirect"] | None = None
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None
     queue: Annotated[int | None, Field(ge=0, le=65_535)] = None
     max_wait: Annotated[float | None, Field(gt=0, le=300)] = None

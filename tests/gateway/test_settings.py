@@ -107,6 +107,48 @@ LOCAL = [
 ]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("/", "/auth/login/", "/sign-in?theme=dark&x=%20", "https://app.example.com/login"),
+        *("https://app.example.com:8443/", "http://localhost:5173/login", "http://[::1]:1/"),
+    ],
+)
+def test_a_log_in_page_is_a_path_or_an_https_url(url: str) -> None:
+    assert load(GatewaySettings, REQUIRED | {"LOGIN_URL": url}).login_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "auth/login/",
+            "//evil.example/",
+            "/\\evil.example",
+            "/a//b",
+            "/../x",
+            "/a/./b",
+            "/a#b",
+            "/a b",
+            "/\ta",
+            "/é",
+        ),
+        *("http://app.example.com/login", "https://app.example.com", "https://u:p@app.example.com/", "javascript:x"),
+        *(
+            "https://app.example.com\\x/",
+            "https:///x",
+            "/a\r\nSet-Cookie: x=y",
+            "/a;b",
+            "https://a/b#c",
+            "http://localhost.evil/",
+        ),
+    ],
+)
+def test_another_log_in_page_stops_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="LOGIN_URL"):
+        load(GatewaySettings, REQUIRED | {"LOGIN_URL": url})
+
+
 def test_in_development_origins_on_this_machine_are_allowed() -> None:
     allowed = load(GatewaySettings, REQUIRED).origins
     assert [origin for origin in LOCAL if parse_origin(origin) not in allowed] == []

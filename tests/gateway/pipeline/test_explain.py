@@ -29,6 +29,11 @@ upstream = "notes"
 access = ["staff", "root"]
 methods = ["GET"]
 [[routes]]
+prefix = "/pages/"
+upstream = "weather"
+access = "authenticated"
+login = "redirect"
+[[routes]]
 prefix = "/weather/"
 upstream = "weather"
 access = "authenticated"
@@ -62,9 +67,10 @@ def test_a_valid_file_is_printed_as_a_table(file: Path) -> None:
     result = check(file, **ENVIRON)
     version = hashlib.sha256(FILE.encode()).hexdigest()[:12]
     assert result.stdout.splitlines() == [
-        f"{file} is valid: 3 routes to 3 upstreams, version {version}",
+        f"{file} is valid: 4 routes to 3 upstreams, version {version}",
         "  /api/      GET, HEAD     roles root, staff  notes (http://127.0.0.1:8002, unix:/run/notes.sock)",
         "  /auth/     every method  public             auth (http://127.0.0.1:8001)",
+        "  /pages/    every method  authenticated      weather (http://weather:8080)",
         "  /weather/  every method  authenticated      weather (http://weather:8080)",
     ]
     assert result.exit_code == 0
@@ -76,7 +82,7 @@ def test_an_invalid_file_exits_with_2_and_reports_every_problem(file: Path) -> N
     assert result.exit_code == 2
     assert result.stdout == ""
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
-        [str(file), f"routes[{number}].max_body"] for number in range(3)
+        [str(file), f"routes[{number}].max_body"] for number in range(4)
     ]
 
 
@@ -109,6 +115,20 @@ def test_a_request_is_explained(file: Path) -> None:
         "forwarded": "POST /today?in=Oslo",
     }
     assert SECRET not in result.output
+
+
+def test_the_log_in_page_is_explained(file: Path) -> None:
+    result = check(file, "--path", "/pages/", **ENVIRON, LOGIN_URL="https://app.example/login")
+    lines = explanation(result)
+    assert lines["anonymous"] == "401 no_credentials: Authentication is required."
+    assert lines["login"] == "redirect: browsers without a session go to https://app.example/login"
+
+
+def test_a_log_in_page_that_nobody_can_open_is_a_problem(file: Path) -> None:
+    for url, reason in (("/login", "has no route"), ("/api/login", "is on /api/, which is not public")):
+        result = check(file, **ENVIRON, LOGIN_URL=url)
+        assert result.exit_code == 2
+        assert f"routes[2].login: redirects to LOGIN_URL={url}, which {reason};" in result.stderr
 
 
 @pytest.mark.parametrize(

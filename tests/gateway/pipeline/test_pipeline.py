@@ -45,6 +45,7 @@ ROUTES = routes_toml(
     route_table("/api/", methods=["GET", "POST"], max_body=10),
     route_table("/admin/", ["admin"]),
     route_table("/admin-limited/", ["admin"], limits=limits(address="100/hour", identity="100/hour")),
+    route_table("/pages/", login="redirect"),
     route_table("/once/", limits=limits(address="100/hour", identity="100/hour")),
 )
 CLIENT = "192.0.2.7"
@@ -218,13 +219,27 @@ def test_a_refusal_after_a_refresh_carries_the_new_tokens(harness: PipelineHarne
 
 def test_an_admitted_request_is_confirmed_until_its_token_is_revoked(harness: PipelineHarness) -> None:
     """The session may end while an admitted request waits for its body or a slot."""
-    admitted = harness.admit(harness.request("/api/x", bearer(harness.token())))
-    harness.pipeline.confirm(admitted)
+    request = harness.request("/api/x", bearer(harness.token()))
+    admitted = harness.admit(request)
+    harness.pipeline.confirm(admitted, request)
     now = int(harness.verifier_harness.clock())
     harness.verifier_harness.revocations.add(Revocation("sid", "ada-session", now, until=now + 300))
     with pytest.raises(Refused) as refused:
-        harness.pipeline.confirm(admitted)
+        harness.pipeline.confirm(admitted, request)
     assert refused.value.code == "token_revoked"
+
+
+def test_a_session_that_ends_while_its_navigation_waits_is_redirected(harness: PipelineHarness) -> None:
+    fields = (b"cookie", b"session=" + HANDLE.encode()), (b"sec-fetch-mode", b"navigate")
+    request = harness.request("/pages/x", *fields)
+    admitted = harness.admit(request)
+    harness.pipeline.confirm(admitted, request)
+    now = int(harness.verifier_harness.clock())
+    harness.verifier_harness.revocations.add(Revocation("sid", "ada-session", now, until=now + 300))
+    for other, status in ((request, 303), (harness.request("/pages/x", fields[0]), 401)):
+        with pytest.raises(Refused) as refused:
+            harness.pipeline.confirm(admitted, other)
+        assert (refused.value.status, refused.value.code) == (status, "token_revoked")
 
 
 # --- what is cached -------------------------------------------------------------------------------------------------
