@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 
 from auth_service.accounts.passwords.hashing import Passwords
-from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
 from auth_service.api.errors import STORE_RETRY_SECONDS
@@ -118,6 +117,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         reader=reader,
         blacklist=blacklist,
         throttle=throttle,
+        breached_at_login=settings.password_breaches if settings.breached_at_login else None,
         dispatch=dispatcher.dispatch,
         policy=settings.refresh_policy,
         session_lifetime=settings.session_lifetime,
@@ -138,7 +138,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         sessions=sessions,
         audit=audit,
         passwords=passwords,
-        password_rules=PasswordRules(settings.password_min_length),
+        password_rules=settings.password_rules,
         reader=reader,
         grants=grants,
         throttle=throttle,

@@ -1,10 +1,13 @@
 """The settings of the auth service."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from auth_service.accounts.passwords.breached import BreachedPasswords, check_breach_list
 from auth_service.accounts.passwords.hash_schemes import HashCost
+from auth_service.accounts.passwords.rules import PasswordRules, read_blocklist
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.throttling.login_throttle import ThrottleRates
 from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
@@ -36,6 +39,22 @@ def _usable_previous_key(pem: SecretStr | None) -> SecretStr | None:
     if pem:
         load_verification_key(pem.get_secret_value())
     return pem
+
+
+def _usable_breach_list(path: Path | None) -> Path | None:
+    if path:
+        check_breach_list(path)
+    return path
+
+
+def _usable_blocklist(path: Path | None) -> Path | None:
+    if path:
+        read_blocklist(path)
+    return path
+
+
+def _words(text: object) -> object:
+    return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
 
 
 class AuthSettings(Settings):
@@ -104,6 +123,18 @@ class AuthSettings(Settings):
     """Users per page; None returns all users in one list."""
     password_min_length: Annotated[int, Field(ge=8, le=128)] = 8
     """Minimum length of a new password in characters."""
+    password_allow_numeric: bool = False
+    """Whether a new password may consist of digits only."""
+    password_blocklist: Annotated[Path | None, AfterValidator(_usable_blocklist)] = None
+    """A file of passwords that are refused as too common, one a line, in addition to the list of this service."""
+    password_context_words: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """Words that a new password must not be similar to, such as the name of the service; separated by commas."""
+    breached_passwords: Annotated[Path | None, AfterValidator(_usable_breach_list)] = None
+    """A file or folder with the SHA-1 hashes of breached passwords, as haveibeenpwned.com publishes them."""
+    breached_min_count: Annotated[int, Field(ge=1)] = 1
+    """Times that a password must have been found in breaches to be refused."""
+    breached_at_login: bool = False
+    """Whether a log-in with a breached password adds an audit record. The log-in succeeds."""
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = SECURE_HASH.time
     """Passes of argon2id per hash."""
     argon2_memory_cost: Annotated[int, Field(ge=8, le=2**21)] = SECURE_HASH.memory
@@ -129,6 +160,23 @@ class AuthSettings(Settings):
     def hash_cost(self) -> HashCost:
         """Return the cost of a password hash."""
         return HashCost(self.argon2_time_cost, self.argon2_memory_cost)
+
+    @property
+    def password_breaches(self) -> BreachedPasswords | None:
+        """Return the list of breached passwords; None without one."""
+        path = self.breached_passwords
+        return BreachedPasswords(path, self.breached_min_count) if path else None
+
+    @property
+    def password_rules(self) -> PasswordRules:
+        """Return the rules for new passwords. Reads the blocklist."""
+        return PasswordRules(
+            self.password_min_length,
+            allow_numeric=self.password_allow_numeric,
+            blocklist=read_blocklist(self.password_blocklist) if self.password_blocklist else frozenset(),
+            context_words=self.password_context_words,
+            breached=self.password_breaches,
+        )
 
     @property
     def all_threads(self) -> int:

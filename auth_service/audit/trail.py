@@ -11,6 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from auth_service.events.account_events import (
+    BreachedPasswordUsed,
     EndReason,
     Event,
     LoggedIn,
@@ -31,6 +32,7 @@ class RecordName(StrEnum):
     """The names of records in the audit API and in the log."""
 
     LOGIN_OK = "login_ok"
+    BREACHED_PASSWORD = "breached_password"  # noqa: S105 - the name of an event
     LOGIN_FAILED = "login_failed"
     LOGIN_THROTTLED = "login_throttled"
     REFRESH = "refresh"
@@ -66,6 +68,8 @@ def record_of(event: Event) -> AuditRecord | None:
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)
+        case BreachedPasswordUsed(sid=sid):
+            return _record(event, RecordName.BREACHED_PASSWORD, sid)
         case LoginFailed(reason=reason, account_hash=account_hash):
             detail: Detail = {"reason": reason} if reason else {"account": account_hash}
             return _record(event, RecordName.LOGIN_FAILED, detail=detail)

@@ -41,6 +41,13 @@ class LoggedIn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BreachedPasswordUsed(Event):
+    """A user logged in, in the session `sid`, with a password that is in the list of breached passwords."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoginFailed(Event):
     """A log-in failed. `reason` is set for a known account, `account_hash` (a keyed hash) for an unknown one."""
 

@@ -4,15 +4,22 @@ SQL is the source of truth. The Redis blacklist refuses tokens of ended sessions
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from auth_service.accounts.passwords.breached import BreachedPasswords
 from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.accounts.store import UserStore
 from auth_service.accounts.user import DUMMY_USER, User
 from auth_service.audit.store import AuditStore
-from auth_service.events.account_events import EndReason, LoginFailed, LoginThrottled, TokensRefreshed
+from auth_service.events.account_events import (
+    BreachedPasswordUsed,
+    EndReason,
+    LoginFailed,
+    LoginThrottled,
+    TokensRefreshed,
+)
 from auth_service.events.client import Client
 from auth_service.events.dispatcher import Dispatch
 from auth_service.sessions.blacklist import Blacklist
@@ -29,6 +36,7 @@ from auth_service.sessions.refresh_policy import (
     lowest_valid_generation,
 )
 from auth_service.sessions.store import RefreshResult, Session, SessionStore, new_session
+from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
 from auth_service.tokens.issuer import Issuer, TokenPair, TokenUser
 from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader
@@ -73,6 +81,7 @@ class Grants:
     reader: TokenReader
     blacklist: Blacklist
     throttle: LoginThrottle
+    breached_at_login: BreachedPasswords | None
     dispatch: Dispatch
     policy: RefreshPolicy
     session_lifetime: int
@@ -121,6 +130,7 @@ class Grants:
             if not is_open:
                 # The user has changed since it was read, perhaps without a new password: it may be deactivated.
                 raise self._record_failure(attempt, user, client, is_right=False)
+            self._record_breach(user, session, password, client)
             return OpenedSession(user, session, signed)
 
     def verify_password(self, user: User, password: str, client: Client) -> bool:
@@ -242,6 +252,13 @@ class Grants:
             return self.passwords.hash(password)
         except HashingBusy:
             return None
+
+    def _record_breach(self, user: User, session: Session, password: str, client: Client) -> None:
+        """Record that the right password of a log-in is breached, if the service is set to check that."""
+        if not self.breached_at_login or not self.breached_at_login.contains(password):
+            return
+        with suppress(StoreUnavailable):  # the session is open, so the log-in succeeds
+            self.audit.record(BreachedPasswordUsed(session.state.rotated_at, user.id, client, session.sid))
 
     def _record_failure(
         self, attempt: Attempt, user: User | None, client: Client, *, is_right: bool

@@ -1,1 +1,1 @@
-"""Passwords: the rules for new ones, the formats of stored hashes, and the hashing queue."""
+"""Passwords: the rules for new ones, breached ones, the formats of stored hashes, and the hashing queue."""
