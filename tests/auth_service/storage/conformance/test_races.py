@@ -77,6 +77,19 @@ def test_no_session_of_a_log_in_survives_a_concurrent_password_change(world: Sto
         assert world.stores.sessions.live_sessions(user.id, NOW + 1) == []
 
 
+def test_a_log_in_that_replaces_the_hash_never_overwrites_a_concurrent_password_change(world: StoreWorld) -> None:
+    """The change succeeds in any case: a new hash of the same password is no change of the password."""
+    for number in range(8):
+        user = world.register(f"user{number}@example.org")
+        session = new_session(user.id, NOW, 1000, POLICY)
+        log_in = partial(world.stores.sessions.open, session, user, PHONE, new_password_hash="old, hashed again")
+        change = partial(world.stores.users.change_password, user, "new", NOW + 1, keep=None)
+        _, is_changed = world.in_parallel(log_in, change)
+        found = world.stores.users.find(user.id)
+        assert found
+        assert (is_changed, found.password_hash) == (True, "new")
+
+
 def test_of_parallel_password_changes_exactly_one_succeeds(world: StoreWorld, ann: User) -> None:
     changes = [
         partial(world.stores.users.change_password, ann, f"hash {number}", NOW + 1, keep=None)
