@@ -106,6 +106,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         max_waiting=settings.hash_queue,
         max_wait=settings.hash_max_wait,
         release_connection=release_connection,
+        foreign_schemes=(settings.foreign_hashes,),
     )
     throttle = LoginThrottle(AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym)
     grants = Grants(

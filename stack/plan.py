@@ -15,6 +15,8 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),
     "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
     "REFRESH_SECRET": frozenset({"auth"}),
+    "FIREBASE_SIGNER_KEY": frozenset({"auth"}),
+    "FLASK_SECURITY_PASSWORD_SALT": frozenset({"auth"}),
     "PEER_SECRET": frozenset({"auth", "gateway"}),
     "IDENTITY_SECRET": frozenset({"resource", "gateway"}),
     "DATABASE_URL": frozenset({"auth", "resource"}),
