@@ -119,7 +119,7 @@ def deactivate(email: str) -> None:
 def activate(email: str) -> None:
     """Let EMAIL log in again."""
     user = _user(email)
-    services().users.activate(user)
+    services().users.activate(user, services().clock())
     click.echo(f"activated {user.email}")
 
 

@@ -28,7 +28,7 @@ class UserStore(Protocol):
         """Return whether a user has registered with this mailbox."""
 
     def register(self, user: NewUser, now: float) -> User:
-        """Store a new, active user. Raises EmailTaken, also if two registrations of one mailbox run at once."""
+        """Store a new user. Raises EmailTaken, also if two registrations of one mailbox run at once."""
 
     def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
@@ -40,11 +40,32 @@ class UserStore(Protocol):
         was read.
         """
 
+    def reset_password(self, user: User, password_hash: str, now: float) -> bool:
+        """Store the hash for a user who has proved to own the mailbox, and end every session.
+
+        The address is verified by that, so an unverified user becomes active. Return False and change nothing if the
+        status, the password or the address was changed, or the user deleted, since `user` was read, or if the user is
+        barred.
+        """
+
+    def change_email(self, user: User, email: str, now: float, *, keep: str | None) -> bool:
+        """Store another address, which is not verified yet, and end every session except `keep`.
+
+        Return False and change nothing if the status, the password or the address was changed, or the user deleted,
+        since `user` was read, or if the user is not active. Raises EmailTaken if another user has the mailbox.
+        """
+
     def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
         """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
 
-    def activate(self, user: User) -> None:
-        """Allow the user to log in again."""
+    def activate_verified(self, user: User, now: float) -> bool:
+        """Allow an unverified user to log in, whose address was verified.
+
+        Return False and change nothing if the user is not unverified any more, or the address was changed.
+        """
+
+    def activate(self, user: User, now: float) -> None:
+        """Allow the user to log in, by an operator. Nothing changes if the user is active."""
 
     def deactivate(self, user: User, now: float) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended."""
@@ -52,8 +73,13 @@ class UserStore(Protocol):
     def delete(self, user: User, now: float) -> int:
         """Delete the user and end its sessions. Return how many sessions ended."""
 
-    def count(self, user_id: UUID | None) -> int:
-        """Return the number of users; with `user_id`, 1 if there is such a user, else 0."""
+    def count(self, user_id: UUID | None, *, search: str = "") -> int:
+        """Return the number of users that `page` returns without limits."""
 
-    def page(self, user_id: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
-        """Return users in the order of registration; with `user_id`, only that user."""
+    def page(
+        self, user_id: UUID | None, *, search: str = "", offset: int = 0, limit: int | None = None
+    ) -> Sequence[User]:
+        """Return users in the order of registration; with `user_id`, only that user.
+
+        With `search`, return only users whose address or a name contains the text, in any case.
+        """

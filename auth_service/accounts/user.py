@@ -1,6 +1,7 @@
 """Users: the values that the user store takes and returns, and their limits."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 MAX_EMAIL = 254
@@ -9,23 +10,47 @@ MAX_NAME = 150
 """Characters of a first name, and of a last name. As in Django."""
 MAX_ROLES = 255
 """Characters of all roles together, with the spaces between."""
+MAX_LANGUAGE = 8
+"""Characters of a language tag (RFC 5646), such as `fr`."""
 
 STAFF = "staff"
 """The role whose users may see, rename and delete every user."""
 
 
+class AccountStatus(StrEnum):
+    """Whether a user may log in. Only an active one may."""
+
+    UNVERIFIED = "unverified"
+    """The e-mail address must be verified first, by the link in an activation or invitation mail."""
+    ACTIVE = "active"
+    BARRED = "barred"
+    """An operator has deactivated the user. No mail can lift this."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class User:
-    """A user, as stored when it was read. `roles` are separated by spaces; times are seconds since the epoch."""
+    """A user, as stored when it was read. `roles` are separated by spaces; times are seconds since the epoch.
+
+    `email_verified_at` is None until a link in a mail to this address was used. `email_changed_at` is the time of the
+    registration until the address changes. `language` is the language of mails to the user; "" means not set.
+    """
 
     id: UUID
     email: str
     first_name: str
     last_name: str
     roles: str
-    is_active: bool
+    status: AccountStatus
     password_hash: str
     password_changed_at: float
+    email_changed_at: float
+    email_verified_at: float | None = None
+    language: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether the user may log in."""
+        return self.status is AccountStatus.ACTIVE
 
     @property
     def is_staff(self) -> bool:
@@ -33,7 +58,7 @@ class User:
         return STAFF in self.roles.split()
 
 
-DUMMY_USER = User(UUID(int=0), "nobody@example.org", "", "", "", False, "", 0.0)
+DUMMY_USER = User(UUID(int=0), "nobody@example.org", "", "", "", AccountStatus.BARRED, "", 0.0, 0.0)
 """Stands for an unknown user, for whom a log-in has to do the same work as for a known one."""
 
 
@@ -46,3 +71,5 @@ class NewUser:
     first_name: str = ""
     last_name: str = ""
     roles: str = ""
+    status: AccountStatus = AccountStatus.ACTIVE
+    language: str = ""

@@ -12,16 +12,20 @@ from uuid import UUID
 
 from auth_service.events.account_events import (
     BreachedPasswordUsed,
+    EmailChanged,
     EndReason,
     Event,
     LoggedIn,
     LoginFailed,
     LoginThrottled,
     PasswordChanged,
+    PasswordReset,
     SessionEnded,
     TokensRefreshed,
+    UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserRegistered,
 )
 from auth_service.events.client import Client
 
@@ -40,12 +44,25 @@ class RecordName(StrEnum):
     LOGOUT = "logout"
     SESSION_REVOKED = "session_revoked"
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an event
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an event
+    EMAIL_CHANGED = "email_changed"
+    REGISTERED = "registered"
+    ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
     DELETED = "deleted"
 
 
 _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
 """The records that are logged and not stored."""
+
+
+_NAMES: Mapping[type[Event], RecordName] = {
+    PasswordReset: RecordName.PASSWORD_RESET,
+    UserRegistered: RecordName.REGISTERED,
+    UserDeactivated: RecordName.DEACTIVATED,
+    UserDeleted: RecordName.DELETED,
+}
+"""The names of the records that have neither a session nor a detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +97,19 @@ def record_of(event: Event) -> AuditRecord | None:
             return _record(event, RecordName.REFRESH, sid, detail)
         case SessionEnded():
             return _record_of_end(event)
+    return _record_of_account_change(event)
+
+
+def _record_of_account_change(event: Event) -> AuditRecord | None:
+    match event:
         case PasswordChanged(sid=sid):
             return _record(event, RecordName.PASSWORD_CHANGED, sid)
-        case UserDeactivated():
-            return _record(event, RecordName.DEACTIVATED)
-        case UserDeleted():
-            return _record(event, RecordName.DELETED)
-    return None
+        case EmailChanged(sid=sid):
+            return _record(event, RecordName.EMAIL_CHANGED, sid)
+        case UserActivated(reason=reason):
+            return _record(event, RecordName.ACTIVATED, detail={"reason": reason.value})
+    name = _NAMES.get(type(event))
+    return _record(event, name) if name else None
 
 
 def stored_records(events: Iterable[Event]) -> list[AuditRecord]:

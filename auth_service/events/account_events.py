@@ -1,6 +1,7 @@
 """The events of an account: log-ins, refreshes, ended sessions and changes of the user.
 
-An event is a frozen value. It contains no password, token or e-mail address.
+An event is a frozen value. It contains no password and no token. E-mail addresses in it are for mails to the user;
+they are neither logged nor stored in the audit trail.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,18 @@ class EndReason(StrEnum):
     TOO_MANY = "too many sessions"
     REPLACED = "replaced by a log-in"
     PASSWORD_CHANGED = "password changed"  # noqa: S105 - the text of a reason
+    PASSWORD_RESET = "password reset"  # noqa: S105 - the text of a reason
+    EMAIL_CHANGED = "e-mail address changed"
     ROLES_CHANGED = "roles changed"
     USER_DEACTIVATED = "user deactivated"
     USER_DELETED = "user deleted"
+
+
+class ActivationReason(StrEnum):
+    """Why a user may log in from now on. The audit API shows these texts."""
+
+    EMAIL_VERIFIED = "e-mail address verified"
+    BY_OPERATOR = "activated by an operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,38 @@ class PasswordChanged(Event):
     """A user changed the password. The session `sid` continues, all others ended; None if every session ended."""
 
     sid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordReset(Event):
+    """A user chose a new password by the link in a mail to `email`. Every session ended."""
+
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmailChanged(Event):
+    """A user changed the e-mail address. The session `sid` continues, all others ended; None if all ended."""
+
+    sid: str | None
+    old_email: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserRegistered(Event):
+    """A user was registered. `must_verify` means that the user cannot log in until `email` is verified."""
+
+    email: str
+    must_verify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserActivated(Event):
+    """The user, who was unverified or deactivated, may log in from now on."""
+
+    reason: ActivationReason
+    email: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ Times are seconds since the epoch in double precision, so that every database re
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Double, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Double, Enum, Index, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 
 from auth_service.accounts.email_addresses import MAX_EMAIL_KEY
-from auth_service.accounts.user import MAX_EMAIL, MAX_NAME, MAX_ROLES
+from auth_service.accounts.user import MAX_EMAIL, MAX_LANGUAGE, MAX_NAME, MAX_ROLES, AccountStatus
 from auth_service.events.client import MAX_ADDRESS, MAX_DEVICE
 
 
@@ -22,6 +22,12 @@ Database = scoped_session[Session]
 """The type of `db.session`, a proxy for the SQLAlchemy session of the current application context."""
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True, session_options={"expire_on_commit": False})
+
+
+STATUS = Enum(
+    AccountStatus, values_callable=lambda statuses: [str(each) for each in statuses], native_enum=False, length=16
+)
+"""The type of `users.status`: the value of an AccountStatus as text."""
 
 
 class UserRow(Base):
@@ -36,9 +42,13 @@ class UserRow(Base):
     first_name: Mapped[str] = mapped_column(String(MAX_NAME), default="")
     last_name: Mapped[str] = mapped_column(String(MAX_NAME), default="")
     roles: Mapped[str] = mapped_column(String(MAX_ROLES), default="")
-    is_active: Mapped[bool] = mapped_column(default=True)
+    status: Mapped[AccountStatus] = mapped_column(STATUS, default=AccountStatus.ACTIVE)
     created_at: Mapped[float] = mapped_column(Double)
     password_changed_at: Mapped[float] = mapped_column(Double)
+    email_changed_at: Mapped[float] = mapped_column(Double, default=0.0)
+    """The time of the registration until the address changes."""
+    email_verified_at: Mapped[float | None] = mapped_column(Double)
+    language: Mapped[str] = mapped_column(String(MAX_LANGUAGE), default="")
     last_login_at: Mapped[float | None] = mapped_column(Double)
 
 

@@ -1,9 +1,9 @@
 """SQL statements on sessions that frequent requests run."""
 
-from sqlalchemy import JSON, Boolean, Uuid
+from sqlalchemy import JSON, Uuid
 
 from auth_service.storage.prepared_statement import PreparedStatement
-from auth_service.storage.user_statements import USER_COLUMNS
+from auth_service.storage.user_statements import USER_COLUMN_TYPES, USER_COLUMNS
 
 # In the order in which session_store._session reads them.
 _COLUMNS = (
@@ -30,7 +30,7 @@ FIND_WITH_USER = PreparedStatement(
         WHERE users.id = :user_id
     """,  # noqa: S608 - built from constants only
     parameters={"user_id": Uuid()},
-    columns={"user_id": Uuid(), "recent_rotations": JSON(), "account_id": Uuid(), "is_active": Boolean()},
+    columns={"user_id": Uuid(), "recent_rotations": JSON(), **USER_COLUMN_TYPES},
 )
 """Find a user with a session. The session's columns are NULL if it does not belong to the user."""
 
@@ -55,7 +55,7 @@ ROTATE = PreparedStatement(
             CASE WHEN access_expires_at < :access_needed THEN :access_raised ELSE access_expires_at END
     WHERE id = :sid AND user_id = :user_id AND generation = :presented
         AND revoked_at IS NULL AND expires_at > :now AND rotated_at > :idle_since AND grace_began_at <= :grace_over
-        AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.is_active)
+        AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.status = 'active')
     RETURNING (SELECT email FROM users WHERE users.id = sessions.user_id),
         (SELECT roles FROM users WHERE users.id = sessions.user_id), expires_at, access_expires_at
 """,

@@ -1,20 +1,24 @@
 """SQL statements on users that frequent requests run."""
 
-from sqlalchemy import Boolean, Uuid
+from sqlalchemy import Uuid
 
-from auth_service.storage.prepared_statement import PreparedStatement
+from auth_service.storage.models import STATUS
+from auth_service.storage.prepared_statement import PreparedStatement, Types
 
 USER_COLUMNS = (
-    "users.id AS account_id, email, first_name, last_name, roles, is_active, password_hash, password_changed_at"
+    "users.id AS account_id, email, first_name, last_name, roles, status, password_hash, password_changed_at, "
+    "email_changed_at, email_verified_at, language"
 )
 """In the order of the fields of User."""
+USER_COLUMN_TYPES: Types = {"account_id": Uuid(), "status": STATUS}
+"""The types of the columns that need a conversion."""
 
 
 def _find(condition: str) -> PreparedStatement:
     return PreparedStatement(
         f"SELECT {USER_COLUMNS} FROM users WHERE {condition}",  # noqa: S608 - built from constants only
         parameters={"user_id": Uuid()} if ":user_id" in condition else None,
-        columns={"account_id": Uuid(), "is_active": Boolean()},
+        columns=USER_COLUMN_TYPES,
     )
 
 
@@ -25,7 +29,7 @@ FIND_BY_EMAIL = _find("email_folded IN (:email_key, :legacy_key) ORDER BY email_
 LOG_IN = PreparedStatement(
     """
     UPDATE users SET last_login_at = :now, password_hash = :password_hash
-    WHERE id = :user_id AND is_active AND password_changed_at = :password_changed_at
+    WHERE id = :user_id AND status = 'active' AND password_changed_at = :password_changed_at
 """,
     parameters={"user_id": Uuid()},
 )
@@ -36,11 +40,12 @@ The statement locks the row, so a concurrent password change or deactivation wai
 
 REGISTER = PreparedStatement(
     """
-    INSERT INTO users (id, email, email_folded, password_hash, first_name, last_name, roles, is_active, created_at,
-        password_changed_at)
-    VALUES (:id, :email, :email_folded, :password_hash, :first_name, :last_name, :roles, true, :now, :now)
+    INSERT INTO users (id, email, email_folded, password_hash, first_name, last_name, roles, status, language,
+        created_at, password_changed_at, email_changed_at)
+    VALUES (:id, :email, :email_folded, :password_hash, :first_name, :last_name, :roles, :status, :language, :now,
+        :now, :now)
     ON CONFLICT (email_folded) DO NOTHING
 """,
-    parameters={"id": Uuid()},
+    parameters={"id": Uuid(), "status": STATUS},
 )
 """Insert a user unless another one has registered with this mailbox."""

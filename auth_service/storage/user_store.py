@@ -1,21 +1,28 @@
 """The user store in SQL."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf, nextafter
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Delete, Engine, Update, and_, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from auth_service.accounts.email_addresses import email_key, legacy_key
 from auth_service.accounts.store import EmailTaken
-from auth_service.accounts.user import NewUser, User
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.events.account_events import (
+    ActivationReason,
+    EmailChanged,
     EndReason,
     Event,
     PasswordChanged,
+    PasswordReset,
     RolesChanged,
+    UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserRegistered,
 )
 from auth_service.events.client import Client
 from auth_service.storage.models import Database, UserRow
@@ -29,9 +36,12 @@ _COLUMNS = (
     UserRow.first_name,
     UserRow.last_name,
     UserRow.roles,
-    UserRow.is_active,
+    UserRow.status,
     UserRow.password_hash,
     UserRow.password_changed_at,
+    UserRow.email_changed_at,
+    UserRow.email_verified_at,
+    UserRow.language,
 )
 
 
@@ -63,7 +73,7 @@ class SqlUserStore:
         return bool(self._database.scalar(select(func.count()).where(has_mailbox)))
 
     def register(self, user: NewUser, now: float) -> User:
-        """Store a new, active user. Raises EmailTaken."""
+        """Store a new user. Raises EmailTaken."""
         user_id = uuid4()
         values = {
             "id": user_id,
@@ -73,11 +83,31 @@ class SqlUserStore:
             "first_name": user.first_name,
             "last_name": user.last_name,
             "roles": user.roles,
+            "status": user.status,
+            "language": user.language,
             "now": now,
         }
-        if not self._transactions.run(lambda connection: REGISTER.change(connection, values)):
+        must_verify = user.status is AccountStatus.UNVERIFIED
+        event = UserRegistered(now, user_id, self._current_client(), user.email, must_verify)
+
+        def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
+            is_stored = REGISTER.change(connection, values) == 1
+            return is_stored, (event,) if is_stored else ()
+
+        if not self._transactions.record(write):
             raise EmailTaken
-        return User(user_id, user.email, user.first_name, user.last_name, user.roles, True, user.password_hash, now)
+        return User(
+            user_id,
+            user.email,
+            user.first_name,
+            user.last_name,
+            user.roles,
+            user.status,
+            user.password_hash,
+            password_changed_at=now,
+            email_changed_at=now,
+            language=user.language,
+        )
 
     def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
@@ -91,51 +121,126 @@ class SqlUserStore:
         """Store the hash and end every session except `keep`; return False if the password or status has changed."""
         statement = (
             update(UserRow)
-            .where(_is(user), UserRow.is_active, UserRow.password_changed_at == user.password_changed_at)
-            .values(password_hash=password_hash, password_changed_at=now)
+            .where(_is_unchanged(user), UserRow.status == AccountStatus.ACTIVE)
+            .values(password_hash=password_hash, password_changed_at=_after(user.password_changed_at, now))
         )
         event = PasswordChanged(now, user.id, self._current_client(), keep)
-        return self._change_and_end(user, statement, event, EndReason.PASSWORD_CHANGED, keep=keep) is not None
+        return self._change_and_end(user, statement, (event,), EndReason.PASSWORD_CHANGED, keep=keep) is not None
+
+    def reset_password(self, user: User, password_hash: str, now: float) -> bool:
+        """Store the hash for a user who has proved to own the mailbox, and end every session."""
+        statement = (
+            update(UserRow)
+            .where(_is_unchanged(user), UserRow.status != AccountStatus.BARRED)
+            .values(
+                password_hash=password_hash,
+                password_changed_at=_after(user.password_changed_at, now),
+                status=AccountStatus.ACTIVE,
+                email_verified_at=func.coalesce(UserRow.email_verified_at, now),
+            )
+        )
+        client = self._current_client()
+        events: list[Event] = [PasswordReset(now, user.id, client, user.email)]
+        if user.status is AccountStatus.UNVERIFIED:
+            events.append(UserActivated(now, user.id, client, ActivationReason.EMAIL_VERIFIED, user.email))
+        return self._change_and_end(user, statement, events, EndReason.PASSWORD_RESET) is not None
+
+    def change_email(self, user: User, email: str, now: float, *, keep: str | None) -> bool:
+        """Store another address and end every session except `keep`. Raises EmailTaken."""
+        keys = (email_key(email), legacy_key(email))
+        is_taken = (
+            select(UserRow.id).where(UserRow.email_folded.in_(keys), UserRow.id != user.id).correlate(None).exists()
+        )
+        statement = (
+            update(UserRow)
+            .where(_is_unchanged(user), UserRow.status == AccountStatus.ACTIVE, ~is_taken)
+            .values(
+                email=email,
+                email_folded=keys[0],
+                email_changed_at=_after(user.email_changed_at, now),
+                email_verified_at=None,
+            )
+        )
+        event = EmailChanged(now, user.id, self._current_client(), keep, user.email, email)
+        try:
+            ended = self._change_and_end(user, statement, (event,), EndReason.EMAIL_CHANGED, keep=keep)
+        except IntegrityError as error:  # PostgreSQL: another transaction took the mailbox meanwhile
+            raise EmailTaken from error
+        if ended is None and self._database.scalar(select(is_taken)):
+            raise EmailTaken
+        return ended is not None
 
     def set_roles(self, user: User, roles: Sequence[str], now: float) -> int:
         """Set the user's roles and end its sessions, whose tokens have the old roles. Return how many ended."""
         joined_roles = " ".join(roles)
         event = RolesChanged(now, user.id, self._current_client(), joined_roles)
         statement = update(UserRow).where(_is(user)).values(roles=joined_roles)
-        return self._change_and_end(user, statement, event, EndReason.ROLES_CHANGED) or 0
+        return self._change_and_end(user, statement, (event,), EndReason.ROLES_CHANGED) or 0
 
-    def activate(self, user: User) -> None:
-        """Allow the user to log in again."""
-        statement = update(UserRow).where(_is(user)).values(is_active=True)
-        self._transactions.run(lambda connection: connection.execute(statement))
+    def activate_verified(self, user: User, now: float) -> bool:
+        """Allow an unverified user to log in, whose address was verified."""
+        statement = (
+            update(UserRow)
+            .where(_is_unchanged(user), UserRow.status == AccountStatus.UNVERIFIED)
+            .values(status=AccountStatus.ACTIVE, email_verified_at=now)
+        )
+        return self._activate(user, statement, ActivationReason.EMAIL_VERIFIED, now)
+
+    def activate(self, user: User, now: float) -> None:
+        """Allow the user to log in, by an operator. Nothing changes if the user is active."""
+        statement = (
+            update(UserRow)
+            .where(_is(user), UserRow.status != AccountStatus.ACTIVE)
+            .values(status=AccountStatus.ACTIVE)
+        )
+        self._activate(user, statement, ActivationReason.BY_OPERATOR, now)
 
     def deactivate(self, user: User, now: float) -> int:
         """Forbid the user to log in and end its sessions. Return how many sessions ended."""
         event = UserDeactivated(now, user.id, self._current_client())
-        statement = update(UserRow).where(_is(user)).values(is_active=False)
-        return self._change_and_end(user, statement, event, EndReason.USER_DEACTIVATED) or 0
+        statement = update(UserRow).where(_is(user)).values(status=AccountStatus.BARRED)
+        return self._change_and_end(user, statement, (event,), EndReason.USER_DEACTIVATED) or 0
 
     def delete(self, user: User, now: float) -> int:
         """Delete the user and end its sessions. Return how many sessions ended."""
         event = UserDeleted(now, user.id, self._current_client())
-        return self._change_and_end(user, delete(UserRow).where(_is(user)), event, EndReason.USER_DELETED) or 0
+        return self._change_and_end(user, delete(UserRow).where(_is(user)), (event,), EndReason.USER_DELETED) or 0
 
-    def count(self, user_id: UUID | None) -> int:
-        """Return the number of users; with `user_id`, 1 if there is such a user, else 0."""
-        statement = select(func.count()).select_from(UserRow)
-        if user_id is not None:
-            statement = statement.where(UserRow.id == user_id)
+    def count(self, user_id: UUID | None, *, search: str = "") -> int:
+        """Return the number of users that `page` returns without limits."""
+        statement = select(func.count()).select_from(UserRow).where(*_filters(user_id, search))
         return self._database.scalar(statement) or 0
 
-    def page(self, user_id: UUID | None, *, offset: int = 0, limit: int | None = None) -> Sequence[User]:
-        """Return users in the order of registration; with `user_id`, only that user."""
-        statement = select(*_COLUMNS).order_by(UserRow.created_at, UserRow.id).offset(offset).limit(limit)
-        if user_id is not None:
-            statement = statement.where(UserRow.id == user_id)
+    def page(
+        self, user_id: UUID | None, *, search: str = "", offset: int = 0, limit: int | None = None
+    ) -> Sequence[User]:
+        """Return users in the order of registration; with `user_id` or `search`, only those that match."""
+        statement = (
+            select(*_COLUMNS)
+            .where(*_filters(user_id, search))
+            .order_by(UserRow.created_at, UserRow.id)
+            .offset(offset)
+            .limit(limit)
+        )
         return [_user(row) for row in self._database.execute(statement)]
 
+    def _activate(self, user: User, statement: Update, reason: ActivationReason, now: float) -> bool:
+        event = UserActivated(now, user.id, self._current_client(), reason, user.email)
+
+        def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
+            is_changed = connection.execute(statement).rowcount == 1
+            return is_changed, (event,) if is_changed else ()
+
+        return self._transactions.record(write)
+
     def _change_and_end(
-        self, user: User, statement: Update | Delete, event: Event, reason: EndReason, *, keep: str | None = None
+        self,
+        user: User,
+        statement: Update | Delete,
+        events: Sequence[Event],
+        reason: EndReason,
+        *,
+        keep: str | None = None,
     ) -> int | None:
         """Change the user and end its sessions except `keep`. Return how many ended; None if no row was changed."""
 
@@ -143,8 +248,8 @@ class SqlUserStore:
             if not connection.execute(statement).rowcount:
                 return None, ()
             sessions = sessions_of(user.id, keep=keep)
-            ended = end_sessions(connection, sessions, event.at, reason, event.client)
-            return len(ended), (event, *ended)
+            ended = end_sessions(connection, sessions, events[0].at, reason, events[0].client)
+            return len(ended), (*events, *ended)
 
         return self._transactions.record(write)
 
@@ -155,3 +260,31 @@ def _user(row: Sequence[Any]) -> User:
 
 def _is(user: User) -> ColumnElement[bool]:
     return UserRow.id == user.id
+
+
+def _is_unchanged(user: User) -> ColumnElement[bool]:
+    """Return the condition that the status, the password and the address are as they were when `user` was read."""
+    return and_(
+        _is(user),
+        UserRow.status == user.status,
+        UserRow.password_changed_at == user.password_changed_at,
+        UserRow.email_changed_at == user.email_changed_at,
+    )
+
+
+def _after(earlier: float, now: float) -> float:
+    """Return `now`, or the next possible time after `earlier` if the clock was set back.
+
+    So each change has another time, and no token that was issued before the change is valid after it.
+    """
+    return max(now, nextafter(earlier, inf))
+
+
+def _filters(user_id: UUID | None, search: str) -> list[ColumnElement[bool]]:
+    filters: list[ColumnElement[bool]] = []
+    if user_id is not None:
+        filters.append(UserRow.id == user_id)
+    if search:
+        searched = (UserRow.email, UserRow.email_folded, UserRow.first_name, UserRow.last_name)
+        filters.append(or_(*(column.icontains(search, autoescape=True) for column in searched)))
+    return filters

@@ -269,8 +269,8 @@ class Grants:
             # Users may type their password into the e-mail field, so an unknown name is kept only as a keyed hash.
             failure = LoginFailed(now, None, client, account_hash=attempt.account)
         else:
-            # Stored in the audit trail, so the text stays as it is. "barred" means that the user is inactive.
-            reason = "account is barred" if is_right else "wrong password"
+            # Stored in the audit trail, so the texts stay as they are.
+            reason = f"account is {user.status}" if is_right else "wrong password"
             failure = LoginFailed(now, user.id, client, reason=reason)
         self.audit.record(failure)
         return BadCredentials()

@@ -45,7 +45,7 @@ class Operator:
         """Activate a user."""
         user = self.user(email)
         with self.app.app_context():
-            services().users.activate(user)
+            services().users.activate(user, services().clock())
 
     def grant(self, email: str, *roles: str) -> None:
         """Set the roles of a user."""

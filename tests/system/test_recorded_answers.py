@@ -25,10 +25,10 @@ class BehindTheGateway:
         return time.time()
 
     def deactivate(self, email: str) -> None:
-        self._set_active(email, False)
+        self._set_status(email, "barred")
 
     def activate(self, email: str) -> None:
-        self._set_active(email, True)
+        self._set_status(email, "active")
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         answer = requests.request(
@@ -36,9 +36,9 @@ class BehindTheGateway:
         )
         return answer.status_code, dict(answer.headers), answer.content
 
-    def _set_active(self, email: str, is_active: bool) -> None:
+    def _set_status(self, email: str, status: str) -> None:
         with closing(sqlite3.connect(self.stack.data_dir / "auth.db")) as connection, connection:
-            changed = connection.execute("UPDATE users SET is_active = ? WHERE email = ?", (is_active, email))
+            changed = connection.execute("UPDATE users SET status = ? WHERE email = ?", (status, email))
             assert changed.rowcount == 1
 
 

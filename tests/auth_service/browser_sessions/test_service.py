@@ -168,7 +168,7 @@ def test_the_handle_of_a_deactivated_user_is_refused(gateway: Gateway, ann: Pers
     """Even if the session has not ended, as after a backup was restored."""
     gateway.open("h1")
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE users SET is_active = 0")
+        connection.execute("UPDATE users SET status = 'barred'")
     assert gateway.exchange("h1").status_code == 404
 
 

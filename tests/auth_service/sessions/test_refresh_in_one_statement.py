@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 from sqlalchemy import delete, insert
 
+from auth_service.accounts.user import AccountStatus
 from auth_service.services import Services
 from auth_service.sessions.refresh_policy import MAX_RECENT, Rotate, SessionState, apply_decision, decide
 from auth_service.storage.models import SessionRow, UserRow, db
@@ -62,7 +63,7 @@ def test_a_session_has_one_row_and_one_entry_after_many_refreshes(
     assert len(redis.keys("blacklist:*")) == 5
     trail = ann.call("GET", "/auth/audit/").json
     assert isinstance(trail, dict)
-    assert {record["event"] for record in trail["results"]} == {"login_ok"}
+    assert {record["event"] for record in trail["results"]} == {"registered", "login_ok"}
 
 
 @st.composite
@@ -123,7 +124,7 @@ def store_session(state: SessionState, *, is_active: bool) -> None:
         "email_folded": "ann@example.org",
         "password_hash": "",
         "roles": "beta",
-        "is_active": is_active,
+        "status": AccountStatus.ACTIVE if is_active else AccountStatus.BARRED,
         "created_at": NOW,
         "password_changed_at": NOW,
     }
@@ -164,7 +165,7 @@ def test_a_used_token_is_no_replay_within_its_restarted_grace_time(ann: Person, 
 def test_the_statement_refuses_a_deactivated_user(ann: Person, operator: Operator, app: Flask) -> None:
     """Even if the session has not ended."""
     with app.app_context():
-        db.session.query(UserRow).update({"is_active": False})
+        db.session.query(UserRow).update({"status": AccountStatus.BARRED})
         db.session.commit()
     answer = ann.refresh_tokens()
     assert (answer.status_code, answer.json) == (401, {"detail": "No active account found for the given token."})

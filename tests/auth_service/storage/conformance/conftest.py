@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
-from auth_service.accounts.user import NewUser, User
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.events.account_events import Event
 from auth_service.events.client import Client
 from auth_service.sessions.refresh_policy import RefreshPolicy
@@ -41,9 +41,9 @@ class StoreWorld:
     stores: Stores
     dispatched: list[Event] = field(default_factory=list)
 
-    def register(self, email: str = "ann@example.org") -> User:
+    def register(self, email: str = "ann@example.org", status: AccountStatus = AccountStatus.ACTIVE) -> User:
         """Register a user."""
-        return self.stores.users.register(NewUser(email, "hash"), NOW)
+        return self.stores.users.register(NewUser(email, "hash", status=status), NOW)
 
     def open(
         self,
@@ -68,10 +68,10 @@ class StoreWorld:
         return db.session.get_one(SessionRow, session.sid)
 
     def records(self, user_id: UUID | None) -> list[tuple[str, str | None, dict[str, str | int]]]:
-        """Return the name, session and detail of a user's audit records, the oldest first."""
+        """Return the name, session and detail of a user's audit records after that of the registration, in order."""
         db.session.rollback()
         rows = db.session.scalars(select(AuditRow).where(AuditRow.user_id == user_id).order_by(AuditRow.id))
-        return [(row.event, row.session, row.detail) for row in rows]
+        return [(row.event, row.session, row.detail) for row in rows if row.event != "registered"]
 
     def in_parallel(self, *works: Callable[[], Result]) -> list[Result]:
         """Run each of `works` in a thread with an application context; return their results in the same order."""

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.exc import ProgrammingError
 
-from auth_service.accounts.user import NewUser, User
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.audit import failed_logins
 from auth_service.events.account_events import EndReason, LoginFailed
 from auth_service.sessions.store import Session, new_session
@@ -17,7 +17,7 @@ from auth_service.storage.stores import Stores
 from auth_service.store_errors import StoreUnavailable
 from tests.auth_service.storage.conformance.conftest import NOW, PHONE, POLICY, StoreWorld
 
-USER = User(uuid4(), "ann@example.org", "", "", "", True, "hash", NOW)
+USER = User(uuid4(), "ann@example.org", "", "", "", AccountStatus.ACTIVE, "hash", NOW, NOW)
 
 
 def test_a_record_has_the_event_its_time_and_its_client(world: StoreWorld) -> None:
@@ -72,6 +72,9 @@ CHANGES: dict[str, Callable[[Stores, User, Session], object]] = {
     "end": lambda stores, _, session: stores.sessions.end(session.sid, NOW, EndReason.LOGOUT),
     "end all": lambda stores, user, _: stores.sessions.end_all(user.id, NOW, EndReason.REVOKED_BY_OWNER),
     "password": lambda stores, user, _: stores.users.change_password(user, "new", NOW, keep=None),
+    "password reset": lambda stores, user, _: stores.users.reset_password(user, "new", NOW),
+    "e-mail address": lambda stores, user, _: stores.users.change_email(user, "new@b.co", NOW, keep=None),
+    "registration": lambda stores, *_: stores.users.register(NewUser("new@b.co", "hash"), NOW),
     "roles": lambda stores, user, _: stores.users.set_roles(user, ["staff"], NOW),
     "deactivation": lambda stores, user, _: stores.users.deactivate(user, NOW),
     "deletion": lambda stores, user, _: stores.users.delete(user, NOW),
@@ -94,6 +97,7 @@ def test_a_change_that_cannot_be_recorded_is_not_made(world: StoreWorld, change:
     assert world.stores.sessions.find(session.sid) == session
     assert len(world.stores.sessions.live_sessions(ann.id, NOW)) == 1
     assert [name for name, *_ in world.records(ann.id)] == ["login_ok"]
+    assert world.stores.users.count(None) == 1
 
 
 CALLS: dict[str, Callable[[Stores], object]] = {

@@ -6,17 +6,22 @@ from uuid import uuid4
 import pytest
 
 from auth_service.accounts.store import EmailTaken
-from auth_service.accounts.user import NewUser, User
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.events.account_events import (
+    ActivationReason,
     EndReason,
     Event,
     PasswordChanged,
     RolesChanged,
     SessionEnded,
+    UserActivated,
     UserDeactivated,
     UserDeleted,
+    UserRegistered,
 )
 from tests.auth_service.storage.conformance.conftest import BROWSER, NOW, StoreWorld
+
+UNVERIFIED = AccountStatus.UNVERIFIED
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -26,12 +31,16 @@ def kinds(events: list[Event]) -> list[str]:
 
 def test_a_registered_user_is_found(world: StoreWorld) -> None:
     users = world.stores.users
-    new_user = NewUser("Ann@Example.org", "hash", "Ann", "Lee", "staff beta")
+    new_user = NewUser("Ann@Example.org", "hash", "Ann", "Lee", "staff beta", UNVERIFIED, "fr")
     ann = users.register(new_user, NOW)
-    assert ann == User(ann.id, "Ann@Example.org", "Ann", "Lee", "staff beta", True, "hash", NOW)
+    assert ann == User(
+        ann.id, "Ann@Example.org", "Ann", "Lee", "staff beta", UNVERIFIED, "hash", NOW, NOW, None, "fr"
+    )
     assert users.find(ann.id) == ann
     assert users.find(uuid4()) is None
     assert ann.is_staff
+    assert world.dispatched == [UserRegistered(NOW, ann.id, BROWSER, "Ann@Example.org", must_verify=True)]
+    assert [entry.event for entry in world.stores.audit.page(ann.id, offset=0, limit=9)] == ["registered"]
 
 
 def test_a_mailbox_is_registered_once_however_it_is_spelled(world: StoreWorld, ann: User) -> None:
@@ -99,11 +108,15 @@ def test_a_deactivation_ends_every_session_and_can_be_undone(world: StoreWorld, 
     world.open(ann)
     world.dispatched.clear()
     assert users.deactivate(ann, NOW + 5) == 2
-    assert users.find(ann.id) == replace(ann, is_active=False)
+    assert users.find(ann.id) == replace(ann, status=AccountStatus.BARRED)
     assert world.dispatched[0] == UserDeactivated(NOW + 5, ann.id, BROWSER)
     assert kinds(world.dispatched) == ["UserDeactivated", "user deactivated", "user deactivated"]
-    users.activate(ann)
+    world.dispatched.clear()
+    users.activate(ann, NOW + 6)
+    users.activate(ann, NOW + 7)
     assert users.find(ann.id) == ann
+    assert world.dispatched == [UserActivated(NOW + 6, ann.id, BROWSER, ActivationReason.BY_OPERATOR, ann.email)]
+    assert world.records(ann.id)[-1] == ("activated", None, {"reason": "activated by an operator"})
 
 
 def test_a_deletion_ends_every_session_and_happens_once(world: StoreWorld, ann: User) -> None:
@@ -126,6 +139,22 @@ def test_a_deletion_ends_every_session_and_happens_once(world: StoreWorld, ann: 
         ),
     ]
     assert world.register().id != ann.id, "the mailbox is free again"
+
+
+def test_a_search_finds_a_part_of_an_address_or_of_a_name_in_any_case(world: StoreWorld) -> None:
+    users = world.stores.users
+    ann = users.register(NewUser("ann.lee@example.org", "hash", "Ann", "Lee"), NOW)
+    bob = users.register(NewUser("bob_100%@b\u00fccher.example", "hash", "Bob", "Annan"), NOW + 1)
+    assert users.page(None, search="ANN") == [ann, bob]
+    assert users.page(None, search="ANN", offset=1, limit=1) == [bob]
+    assert users.count(None, search="ANN") == 2
+    assert users.page(ann.id, search="ann") == [ann]
+    for text, found in {"lee@": [ann], "annAN": [bob], "xn--bcher": [bob], "\u00fccher": [bob]}.items():
+        assert users.page(None, search=text) == found
+    for text in ("b_b", "%", "_"):  # wildcards of LIKE are searched as they are
+        assert users.page(None, search=text) == ([] if text == "b_b" else [bob])
+    assert users.page(None, search="nobody") == []
+    assert users.count(None, search="nobody") == 0
 
 
 def test_users_are_listed_in_the_order_of_registration(world: StoreWorld) -> None:
