@@ -2,19 +2,18 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from chassis.settings import SettingsError, load
-from chassis.startup import refuse_to_start, settings_or_exit, settings_problems
-from gateway.auth_service_address import auth_address
+from chassis.settings import SettingsError
+from chassis.startup import refuse_to_start, settings_or_exit
 from gateway.pipeline.explain import HypotheticalRequest, explain, table_lines
 from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
 from gateway.routing.routes import RouteTable
-from gateway.settings import GatewaySettings, RoutesSettings, ServingSettings
+from gateway.settings import RoutesSettings
+from gateway.startup_check import startup_problems
 
 EXIT_OK, EXIT_REFUSED, EXIT_INVALID = 0, 1, 2
 """Exit statuses: success; check-routes would refuse the request; the file or the command line is invalid."""
@@ -33,15 +32,7 @@ def check_settings(form: bool) -> None:
     Exit status: 0 without problems, 2 with any. Without --form, 0 means that the gateway would start; with --form,
     secrets and ${VARIABLES} of the routes file may still be missing.
     """
-    problems = settings_problems(os.environ, GatewaySettings, ServingSettings)
-    if not problems:
-        problems += _problems(lambda: auth_address(load(GatewaySettings, os.environ)))
-    # The routes file needs these settings only, so it is checked even if others are wrong.
-    variables = {name: os.environ.get(name, "") for name in ("APP_ENV", "DATA_DIR", "GATEWAY_ROUTES", "LOGIN_URL")}
-    if not settings_problems(variables, RoutesSettings):
-        settings = load(RoutesSettings, variables)
-        problems += _problems(lambda: _table(settings, settings.gateway_routes, form))
-    if problems:
+    if problems := startup_problems(os.environ, syntax_only=form):
         refuse_to_start(SettingsError("\n".join(problems)))
 
 
@@ -49,14 +40,6 @@ def _table(settings: RoutesSettings, file: Path, form: bool) -> RouteTable:
     return load_routes(
         file, environ=os.environ, data_dir=settings.data_dir, login_url=settings.login_url, syntax_only=form
     )
-
-
-def _problems(check: Callable[[], object]) -> list[str]:
-    try:
-        check()
-    except (RoutesError, SettingsError) as error:
-        return str(error).splitlines()
-    return []
 
 
 @commands.command()

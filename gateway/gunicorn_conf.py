@@ -1,19 +1,19 @@
 """The gateway's gunicorn settings: `gunicorn -c python:gateway.gunicorn_conf`."""
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from gunicorn.workers.base import Worker
 
 from chassis.metrics import prepare_metrics, remove_worker
-from chassis.settings import SettingsError
-from chassis.startup import gunicorn_defaults, refuse_to_start, settings_or_exit, warn_about_misspelled
-from gateway.auth_service_address import auth_address
+from chassis.settings import SettingsError, load
+from chassis.startup import gunicorn_defaults, refuse_to_start, warn_about_misspelled
 from gateway.routing.active_routes import ActiveRoutes
-from gateway.routing.errors import RoutesError
 from gateway.routing.loader import load_routes
 from gateway.settings import GatewaySettings, ServingSettings
+from gateway.startup_check import startup_problems
 from gateway.worker.open_files import allow_open_files
 from gateway.worker.reload_counter import ReloadCounter
 
@@ -21,23 +21,21 @@ if TYPE_CHECKING:
     from gateway.app import Gateway
 
 _log = structlog.get_logger("gateway")
-_settings = settings_or_exit(GatewaySettings, os.environ, ServingSettings)
-_serving = settings_or_exit(ServingSettings, os.environ)
+if _startup_problems := startup_problems(os.environ):
+    refuse_to_start(SettingsError("\n".join(_startup_problems)))
+_settings = load(GatewaySettings, os.environ)
+_serving = load(ServingSettings, os.environ)
 globals().update(gunicorn_defaults("gateway", _serving))
 warn_about_misspelled(os.environ, GatewaySettings, ServingSettings)
-try:
-    # Read in the master, at the start and on each reload; workers get the routes by fork.
-    _routes = ActiveRoutes(
-        lambda: load_routes(
-            _settings.gateway_routes,
-            environ=os.environ,
-            data_dir=_settings.data_dir,
-            login_url=_settings.login_url,
-        )
+# Read in the master, at the start and on each reload; workers get the routes by fork.
+_routes = ActiveRoutes(
+    lambda: load_routes(
+        _settings.gateway_routes,
+        environ=os.environ,
+        data_dir=_settings.data_dir,
+        login_url=_settings.login_url,
     )
-    auth_address(_settings)
-except (RoutesError, SettingsError) as error:
-    refuse_to_start(error)
+)
 if not _settings.origins:
     _log.info(
         "no_origin_is_allowed",
@@ -47,11 +45,13 @@ if not _settings.origins:
 allow_open_files(_settings.gateway_streams)
 prepare_metrics()
 _reloads = ReloadCounter()
+# Imported once in the master, not again in each worker after its fork. Only after prepare_metrics, because Prometheus
+# reads the name of the metrics folder on import.
+import_module("gateway.app")
 
 
 def create_app() -> "Gateway":
     """Return the gateway of a worker."""
-    # Imported here, because Prometheus reads the name of the metrics folder on import (prepare_metrics sets it).
     from gateway.app import create_app
 
     return create_app(routes=_routes)

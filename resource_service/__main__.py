@@ -1,5 +1,7 @@
 """`python -m resource_service migrate` applies all migrations to the database.
 
+`python -m resource_service serve` migrates the database if needed, and runs the server. `make run` uses it.
+
 `python -m resource_service check-settings` checks all settings and lists the invalid ones. It does not connect to the
 database.
 
@@ -35,6 +37,7 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate")
+    commands.add_parser("serve")
     commands.add_parser("check-settings")
     commands.add_parser("migration").add_argument("message")
     arguments = parser.parse_args()
@@ -49,6 +52,10 @@ def main() -> None:
     settings = settings_or_exit(ResourceSettings, os.environ, ServingSettings)
     if arguments.command == "migrate":
         _migrate(settings)
+    if arguments.command == "serve":
+        from chassis.migrated_server import serve
+
+        serve("resource_service", settings.database_url.get_secret_value(), MIGRATIONS)
 
 
 def _migrate(settings: ResourceSettings) -> None:

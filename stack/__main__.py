@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,13 @@ from stack.embedded_redis import find_server, redis_command
 from stack.exclusive_use import check_ports, lock_data_dir, prepare_run_dir
 from stack.plan import Plan, gateway_pid_file, make_plan
 from stack.processes.console import Console
-from stack.processes.readiness import NotReadyInTime, http_problem, redis_problem, wait_for_readiness
+from stack.processes.readiness import (
+    NotReadyInTime,
+    http_problem,
+    listening_problem,
+    redis_problem,
+    wait_for_readiness,
+)
 from stack.processes.supervisor import ProcessDied, StopRequested, Supervisor
 from stack.secrets_files import make_secrets
 from stack.service_settings import service_problems
@@ -23,6 +30,8 @@ from stack.tour import make_tour
 
 READY_TIMEOUT = 60.0
 """Seconds for each service to become ready."""
+MIGRATION_TIMEOUT = math.inf
+"""Seconds for each service to listen: without a limit, because a migration may take long."""
 REDIS_TIMEOUT = 30.0
 """Seconds for Redis to become ready."""
 
@@ -163,11 +172,17 @@ def _make_secrets(settings: Settings, console: Console) -> None:
 
 async def _start_all(plan: Plan, supervisor: Supervisor, console: Console) -> None:
     settings = plan.settings
-    # Side by side: neither needs the other.
-    await asyncio.gather(_start_redis(plan, supervisor, console), _check_and_migrate(plan, supervisor, console))
+    await _start_redis(plan, supervisor, console)
+    with console.step("settings checked, databases migrated"):
+        # A server listens when it has checked its settings and, if it has a database, migrated that.
+        await supervisor.keep_running_once_started(
+            plan.services,
+            [plan.gateway],
+            wait_until_started=lambda name: wait_for_readiness(
+                name, partial(listening_problem, settings.address_of(name)), MIGRATION_TIMEOUT
+            ),
+        )
     with console.step("auth, resource and gateway are ready"):
-        await supervisor.keep_running(*plan.services)
-        await supervisor.keep_running(plan.gateway)
         # The gateway last: without the auth service's keys it would log that it is not ready.
         for name in ("auth", "resource", "gateway"):
             await wait_for_readiness(name, partial(http_problem, settings.address_of(name), "/readyz"), READY_TIMEOUT)
@@ -186,11 +201,6 @@ async def _start_redis(plan: Plan, supervisor: Supervisor, console: Console) -> 
             redis_command(find_server(), plan.redis_socket, plan.redis_folder, {"PATH": os.defpath})
         )
         await wait_for_readiness("redis", partial(redis_problem, UnixSocket(plan.redis_socket)), REDIS_TIMEOUT)
-
-
-async def _check_and_migrate(plan: Plan, supervisor: Supervisor, console: Console) -> None:
-    with console.step("settings checked, databases migrated"):
-        await supervisor.run_to_end(*plan.checks, *plan.migrations)
 
 
 if __name__ == "__main__":

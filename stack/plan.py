@@ -39,11 +39,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The processes to run: checks and migrations until they end, then the services, then the gateway."""
+    """The processes to run: the services and the gateway."""
 
     settings: Settings
-    checks: tuple[Command, ...]
-    migrations: tuple[Command, ...]
     services: tuple[Command, ...]
     gateway: Command
 
@@ -62,17 +60,16 @@ def make_plan(settings: Settings) -> Plan:
     """Return the processes to run with `settings`."""
     return Plan(
         settings=settings,
-        # The other two services check their settings in their migrations.
-        checks=(_command(settings, "gateway", "gateway", "check-settings"),),
-        migrations=(
-            auth_command(settings, "migrate"),
-            _command(settings, "resource", "resource_service", "migrate"),
-        ),
         services=(
-            _server(settings, "auth", "auth_service"),
-            _server(settings, "resource", "resource_service"),
+            auth_command(settings, "serve"),
+            _command(settings, "resource", "resource_service", "serve"),
         ),
-        gateway=_server(settings, "gateway", "gateway", "--pid", str(gateway_pid_file(settings))),
+        gateway=_command(
+            settings,
+            "gateway",
+            "gunicorn",
+            *("-c", "python:gateway.gunicorn_conf", "--pid", str(gateway_pid_file(settings))),
+        ),
     )
 
 
@@ -96,10 +93,6 @@ def gateway_pid_file(settings: Settings) -> Path:
 def auth_command(settings: Settings, *words: str) -> Command:
     """Return the command `python -m auth_service WORDS`."""
     return _command(settings, "auth", "auth_service", *words)
-
-
-def _server(settings: Settings, name: str, package: str, *options: str) -> Command:
-    return _command(settings, name, "gunicorn", "-c", f"python:{package}.gunicorn_conf", *options)
 
 
 def _command(settings: Settings, name: str, *module: str) -> Command:

@@ -5,7 +5,6 @@ with a well-formed access token gets 503 and not 401, because the token may be v
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import jwt
@@ -22,9 +21,12 @@ UNKNOWN_KID_PAUSE_SECONDS = 60
 """Minimum time between two fetches that an unknown `kid` causes."""
 
 START_SECONDS = 10
-"""Time after the start during which a failed fetch is logged as info, because services start in any order."""
+"""Time after the start during which services may still be starting, in any order.
 
-_RETRY_SECONDS = 1
+Until the first JWKS, a failed fetch is then repeated soon, and logged as info and only if its error is a new one.
+"""
+
+_RETRY_SECONDS, _RETRY_SECONDS_AT_START = 1, 0.05
 _log = structlog.get_logger("verification_keys")
 
 
@@ -40,6 +42,7 @@ class VerificationKeys:
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._refreshes = SingleFlight[str, bool]()
         self._unknown_kid_fetched_at = float("-inf")
+        self._logged_error = ""
         self.version = 0
         """The number of times that the JWKS changed. A token verified under an older version is verified again."""
 
@@ -79,21 +82,32 @@ class VerificationKeys:
         return await self._refreshes.do("jwks", self._refresh)
 
     async def keep_fresh(self) -> None:
-        """Fetch the JWKS at once, then every `max_age` seconds, and each second after a failure, until cancelled."""
+        """Fetch the JWKS at once, then every `max_age` seconds, and sooner after a failure, until cancelled."""
         while True:
-            fetched = await self.refresh()
-            await asyncio.sleep(self._max_age if fetched else _RETRY_SECONDS)
+            if await self.refresh():
+                await asyncio.sleep(self._max_age)
+            else:
+                await asyncio.sleep(_RETRY_SECONDS_AT_START if self._is_starting else _RETRY_SECONDS)
+
+    @property
+    def _is_starting(self) -> bool:
+        return not self.loaded and self._clock() - self._created_at < START_SECONDS
 
     async def _refresh(self) -> bool:
         try:
             document = await self._fetch()
             keys = read_jwks(document)
         except (OSError, ValueError) as error:
-            is_starting = not self.loaded and self._clock() - self._created_at < START_SECONDS
-            level = logging.INFO if is_starting else logging.WARNING
-            _log.log(level, "jwks_fetch_failed", error=str(error) or type(error).__name__)
+            self._log_failure(str(error) or type(error).__name__)
             return False
         if document != self._document:
             self.version += 1
         self._document, self._keys = document, keys
         return True
+
+    def _log_failure(self, error: str) -> None:
+        if not self._is_starting:
+            _log.warning("jwks_fetch_failed", error=error)
+        elif error != self._logged_error:
+            _log.info("jwks_fetch_failed", error=error)
+            self._logged_error = error

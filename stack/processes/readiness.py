@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from stack.address import Address, Port
 
-RETRY_SECONDS = 0.03
+RETRY_SECONDS = 0.01
 RESPONSE_TIMEOUT_SECONDS = 2.0
 MAX_RESPONSE_BYTES = 4096
 
@@ -28,6 +28,16 @@ async def redis_problem(address: Address) -> str | None:
     """Return None if the server replies PONG to PING, else its reply (LOADING while it loads its file)."""
     response = await _request(address, b"PING\r\n")
     return None if response.startswith(b"+PONG") else response.decode("ascii", "replace").strip()
+
+
+async def listening_problem(address: Address) -> str | None:
+    """Return None if a server listens on the address, else why not."""
+    try:
+        _, writer = await _connect(address)
+    except OSError as error:
+        return f"it does not listen ({type(error).__name__})"
+    writer.close()
+    return None
 
 
 async def http_problem(address: Address, path: str) -> str | None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -71,17 +71,26 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, *hangup):
             loop.add_signal_handler(number, self._finish, StopRequested(number.name))
 
-    async def run_to_end(self, *commands: Command) -> None:
-        """Run commands in parallel until all have ended. Raises ProcessDied if one failed."""
-        children = await self._start(commands)
-        await asyncio.wait([child.end for child in children])
-        for child in children:
-            if child.end.result():
-                raise ProcessDied(f"{child.name} failed ({_describe(child.end.result())})")
-
     async def keep_running(self, *commands: Command) -> None:
         """Start commands as one stage. `stop` ends the stages in reverse order."""
         for command, child in zip(commands, await self._start(commands), strict=True):
+            child.end.add_done_callback(partial(self._on_death, command))
+
+    async def keep_running_once_started(
+        self, *stages: Sequence[Command], wait_until_started: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """Start all stages at once. Raises ProcessDied if a process ends before it has started.
+
+        `wait_until_started`, which gets the name of a process, returns when the process has started. The error is
+        raised when all others have ended too or have started, so that each has reported what keeps it from starting.
+        """
+        commands = [command for stage in stages for command in stage]
+        children = [child for stage in stages for child in await self._start(stage)]
+        await asyncio.gather(*(_wait_until_started_or_ended(child, wait_until_started) for child in children))
+        for child in children:
+            if child.end.done():
+                raise ProcessDied(f"{child.name} failed ({_describe(child.end.result())})")
+        for command, child in zip(commands, children, strict=True):
             child.end.add_done_callback(partial(self._on_death, command))
 
     async def run_until_ended(self, work: Coroutine[Any, Any, None]) -> None:
@@ -141,6 +150,14 @@ class Supervisor:
     def _finish(self, reason: Exception) -> None:
         if not self._end.done():
             self._end.set_exception(reason)
+
+
+async def _wait_until_started_or_ended(child: Child, wait_until_started: Callable[[str], Awaitable[None]]) -> None:
+    started = asyncio.ensure_future(wait_until_started(child.name))
+    await asyncio.wait({started, child.end}, return_when=asyncio.FIRST_COMPLETED)
+    if started.done():
+        started.result()
+    started.cancel()
 
 
 async def _stop_stage(stage: Iterable[Child], seconds: float) -> None:

@@ -61,11 +61,6 @@ def test_a_given_database_is_used_by_both_services(plan: Planning) -> None:
     assert {command.environ["DATABASE_URL"] for command in planned.services} == {"postgresql://db/one"}
 
 
-def test_a_migration_has_the_environment_of_its_service(plan: Planning) -> None:
-    planned = plan()
-    assert [command.environ for command in planned.migrations] == [command.environ for command in planned.services]
-
-
 def test_two_data_dirs_share_no_socket(plan: Planning) -> None:
     one, other = processes(plan(DATA_DIR="/one")), processes(plan(DATA_DIR="/other"))
     for name in ("AUTH_BIND", "RESOURCE_BIND", "REDIS_URL"):

@@ -41,9 +41,10 @@ def test_a_service_without_its_sqlite_file_does_not_start(tmp_path: Path, servic
     ]
 
 
+@pytest.mark.parametrize("command", ["migrate", "serve"])
 @pytest.mark.parametrize("service", SERVER)
-def test_a_migration_names_the_database_that_it_cannot_reach(tmp_path: Path, service: str) -> None:
-    status, output = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, "migrate")
+def test_a_migration_names_the_database_that_it_cannot_reach(tmp_path: Path, service: str, command: str) -> None:
+    status, output = run(tmp_path, f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/sally", service, command)
     assert status == 2
     (line,) = output
     assert line.startswith("cannot start: the database of DATABASE_URL cannot be used: ")

@@ -192,12 +192,6 @@ def _plan(folder: Path, gateways: int, settings: Mapping[str, str]) -> RunningSy
 
 def _start(system: RunningSystem) -> None:
     system.start_redis()
-    for command in system.plan.migrations:
-        migration = ManagedProcess(command)
-        migration.start()
-        status = migration.wait()
-        migration.kill()
-        assert status == 0, migration.recent_output()
     for process in (system.auth, system.resource, *system.gateways):
         process.start()
     wait_until_ready(system.auth, system.plan.settings.auth)

@@ -1,6 +1,7 @@
 """Unknown kids fetch the JWKS at most once a minute, concurrent requests share a fetch, and a failed one keeps it."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -135,9 +136,24 @@ def test_a_failed_fetch_is_a_warning_only_after_the_start(publisher: Publisher, 
     publisher.is_down = True
     with capture_logs() as logs:
         assert not asyncio.run(keys.refresh())
+        assert not asyncio.run(keys.refresh())  # the same error is not logged again
         clock.move(START_SECONDS)
         assert not asyncio.run(keys.refresh())
     assert [(line["event"], line["log_level"]) for line in logs] == [
         ("jwks_fetch_failed", "info"),
         ("jwks_fetch_failed", "warning"),
     ]
+
+
+def test_during_a_start_a_failed_fetch_is_repeated_soon(publisher: Publisher, clock: MovableClock) -> None:
+    """The clock does not move, so the start never ends. Otherwise, the next fetch would be a second later."""
+    keys = VerificationKeys(publisher, clock, JWKS_MAX_AGE)
+    publisher.is_down = True
+
+    async def main() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await keys.keep_fresh()
+
+    asyncio.run(main())
+    assert publisher.fetched > 1

@@ -168,6 +168,17 @@ def test_an_invalid_file_prevents_the_start_and_every_problem_is_reported(stoppe
     assert begins == [f"cannot start: {stopped.file}: "] * 2
 
 
+def test_wrong_settings_do_not_hide_those_of_the_routes_file(stopped: GunicornGateway) -> None:
+    stopped.file.write_text(INVALID)
+    environ = {**stopped.process.command.environ, "GATEWAY_WORKERS": "two", "PEER_SECRET": "short"}
+    ended = subprocess.run(
+        stopped.process.command.argv, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WAIT
+    )
+    assert ended.returncode == 2
+    begins = [line.split()[2] for line in ended.stderr.splitlines()]
+    assert begins == ["PEER_SECRET", "GATEWAY_WORKERS", f"{stopped.file}:"]
+
+
 @pytest.mark.parametrize(
     ("settings", "lines"),
     [({"APP_ENV": "production"}, 1), ({"APP_ENV": "production", "ALLOWED_ORIGINS": "https://a.example"}, 0), ({}, 0)],

@@ -1,11 +1,13 @@
 """A process is ready after a 200; until then, the message names what is not ready."""
 
 import asyncio
+import socket
+from pathlib import Path
 
 import pytest
 
-from stack.address import Port
-from stack.processes.readiness import NotReadyInTime, http_problem, wait_for_readiness
+from stack.address import Port, UnixSocket
+from stack.processes.readiness import NotReadyInTime, http_problem, listening_problem, wait_for_readiness
 
 
 async def problem_of_a_server_that_sends(response: bytes) -> str | None:
@@ -17,6 +19,15 @@ async def problem_of_a_server_that_sends(response: bytes) -> str | None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         return await http_problem(Port("127.0.0.1", server.sockets[0].getsockname()[1]), "/readyz")
+
+
+def test_a_server_that_does_not_listen_yet_is_awaited(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        assert asyncio.run(listening_problem(UnixSocket(path))) == "it does not listen (ConnectionRefusedError)"
+        server.listen()
+        assert asyncio.run(listening_problem(UnixSocket(path))) is None
 
 
 def test_a_200_means_ready() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,25 +47,61 @@ def run_scenario(scenario: Scenario) -> list[str]:
     return output.getvalue().decode().splitlines()
 
 
+def run_to_end(*commands: Command) -> list[str]:
+    """Run the commands until all have ended, and return the lines of the terminal."""
+
+    async def scenario(supervisor: Supervisor) -> None:
+        with suppress(ProcessDied):
+            await supervisor.keep_running_once_started(commands, wait_until_started=never_started)
+
+    return run_scenario(scenario)
+
+
+async def never_started(name: str) -> None:
+    """Wait for longer than any scenario takes."""
+    await asyncio.sleep(60)
+
+
+async def started_at_once(name: str) -> None:
+    """Return, because the process `name` counts as started."""
+
+
 def test_output_is_prefixed_with_the_process_name() -> None:
-    seen = run_scenario(
-        lambda supervisor: supervisor.run_to_end(command("auth", 'print(\'{"a": 1}\'); print("b", end="")'))
-    )
+    seen = run_to_end(command("auth", 'print(\'{"a": 1}\'); print("b", end="")'))
     assert seen == ['auth     | {"a": 1}', "auth     | b"]
 
 
 def test_a_line_may_be_longer_than_the_buffer() -> None:
-    seen = run_scenario(lambda supervisor: supervisor.run_to_end(command("auth", "print('x' * 300_000)")))
-    assert seen == ["auth     | " + "x" * 300_000]
+    assert run_to_end(command("auth", "print('x' * 300_000)")) == ["auth     | " + "x" * 300_000]
 
 
-def test_a_command_that_fails_is_reported_by_name() -> None:
-    with pytest.raises(ProcessDied, match=r"resource failed .exit status 3"):
-        run_scenario(
-            lambda supervisor: supervisor.run_to_end(
-                command("auth", "pass"), command("resource", "raise SystemExit(3)")
-            )
+def test_all_processes_report_why_they_do_not_start() -> None:
+    """The error comes when no process is starting any longer; it has the name of one that failed."""
+    exits_late = "import time; time.sleep(0.5); print('late', flush=True); raise SystemExit(2)"
+
+    async def is_started(name: str) -> None:
+        if name != "gateway":
+            await never_started(name)
+
+    async def scenario(supervisor: Supervisor) -> None:
+        stages = (
+            [command("auth", "raise SystemExit(3)"), command("resource", exits_late)],
+            [command("gateway", SLEEP)],
         )
+        with pytest.raises(ProcessDied, match=r"auth failed .exit status 3"):
+            await supervisor.keep_running_once_started(*stages, wait_until_started=is_started)
+
+    assert "resource | late" in run_scenario(scenario)
+
+
+def test_a_started_process_that_dies_is_reported_by_name() -> None:
+    async def scenario(supervisor: Supervisor) -> None:
+        dies = command("auth", "import time; time.sleep(0.5); raise SystemExit(4)")
+        await supervisor.keep_running_once_started([dies], wait_until_started=started_at_once)
+        await supervisor.wait_for_end()
+
+    with pytest.raises(ProcessDied, match=r"auth ended by itself .exit status 4"):
+        run_scenario(scenario)
 
 
 def test_a_process_that_dies_is_reported_by_name() -> None:
@@ -144,7 +181,7 @@ if os.fork():
 os.write(writing_end, b"x")
 {SLEEP}
 """
-    assert len(run_scenario(lambda supervisor: supervisor.run_to_end(command("auth", leaves_a_child)))) <= 1
+    assert len(run_to_end(command("auth", leaves_a_child))) <= 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

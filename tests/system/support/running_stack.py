@@ -126,7 +126,8 @@ class RunningStack(Client):
     def pids(self, name: str = "") -> set[int]:
         """Return the process ids of the stack, or of one service (`gateway`, `auth_service`, ...). Needs /proc."""
         found = descendants(self.process.pid)
-        return {pid for pid in found if not name or f"python:{name}.gunicorn_conf" in command_line(pid)}
+        commands = (f"-m {name} serve", f"python:{name}.gunicorn_conf")
+        return {pid for pid in found if not name or any(command in command_line(pid) for command in commands)}
 
 
 @contextmanager
