@@ -211,8 +211,11 @@ def create_app(
     session_cookie = SessionCookieAuthenticator(
         token_verifier, sessions, clear_cookie=cookie.clearing, allowed_origins=settings.origins
     )
+    refresher = TokenRefresher(auth.post)
     authentication = AuthenticateStage(
-        authenticators(token_verifier, TokenRefresher(auth.post), session_cookie, tickets, clock), token_verifier
+        authenticators(token_verifier, refresher, session_cookie, tickets, clock),
+        token_verifier,
+        authenticators(token_verifier, refresher, session_cookie.accepting_forms(), tickets, clock),
     )
 
     # Pipeline

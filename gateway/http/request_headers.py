@@ -70,6 +70,38 @@ _RESERVED_PREFIXES = (
     "x-session-",
     "x-identity-",
 )
+# Reserved fields in which other proxies send claims. The gateway sets them only if an upstream's identity_headers do.
+_CLAIM_FIELDS = frozenset(
+    {
+        "x-forwarded-email",
+        "x-forwarded-groups",
+        "x-forwarded-preferred-username",
+        "x-forwarded-roles",
+        "x-forwarded-user",
+        "x-user-login",
+        "x-user-name",
+    }
+)
+# RFC 9110 and the Fetch standard define these for the request itself, so a service must receive the client's.
+_REQUEST_FIELDS = frozenset(
+    {
+        "cache-control",
+        "date",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "service-worker",
+        "upgrade-insecure-requests",
+        "user-agent",
+        "x-csrf-token",
+        "x-csrftoken",
+        "x-requested-with",
+        "x-xsrf-token",
+    }
+)
+_REQUEST_FIELD_PREFIXES = ("accept", "access-control-", "content-", "if-", "sec-")
 _READ = (
     "authorization",
     "connection",
@@ -269,6 +301,17 @@ def gateway_endpoint_fields(headers: HeaderList) -> HeaderList:
 def may_be_set_on_requests(name: str) -> bool:
     """Return whether a route may set the field `name`: it is plain and may be forwarded."""
     return is_plain(name) and may_be_forwarded(name)
+
+
+def may_carry_claims(name: str) -> bool:
+    """Return whether an upstream may receive a claim of the token in the field `name`.
+
+    False for fields that the gateway sets or reads itself, and for those that describe the request or its content.
+    """
+    lower = name.lower()
+    if not is_plain(name) or lower in _REQUEST_FIELDS or lower.startswith(_REQUEST_FIELD_PREFIXES):
+        return False
+    return lower in _CLAIM_FIELDS or may_be_forwarded(name)
 
 
 def may_be_forwarded(name: str) -> bool:

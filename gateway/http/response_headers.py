@@ -112,7 +112,7 @@ _SETS_OWN_COOKIE = re.compile(rb"[\s=]*(?:" + _OWN_COOKIES + rb")\s*=", re.IGNOR
 
 
 def sets_own_cookie(value: bytes) -> bool:
-    """Return whether a Set-Cookie value sets the gateway's session cookie."""
+    """Return whether a Set-Cookie value, or a pair in Cookie, has the name of the gateway's session cookie."""
     return _SETS_OWN_COOKIE.match(value) is not None
 
 

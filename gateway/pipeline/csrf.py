@@ -3,7 +3,8 @@
 An origin is accepted if it is the gateway's own or one of ALLOWED_ORIGINS; any other origin is foreign. A page of a
 foreign origin can make a browser send a request with the cookie, but it can neither add a custom header nor forge
 Origin or Sec-Fetch-Site. So unsafe methods need a custom header, and an accepted Origin or, without an Origin,
-`Sec-Fetch-Site: same-origin`.
+`Sec-Fetch-Site: same-origin`. On routes with `csrf = "origin"` they need no custom header, because an HTML form
+cannot send one.
 """
 
 from contract.problems import Refused
@@ -29,14 +30,18 @@ def check_csrf(
     scheme: str,
     host: str | None,
     allowed_origins: AllowedOrigins,
+    accepts_forms: bool = False,
 ) -> None:
     """Check that a request has a safe method, or comes from a page of an accepted origin. Raises Refused(403).
 
-    `scheme` and `host` are those of the gateway's URL that the client requested.
+    `scheme` and `host` are those of the gateway's URL that the client requested. With `accepts_forms`, the custom
+    header is not needed.
     """
     if method in SAFE_METHODS:
         return
-    if not custom_header:
+    if accepts_forms and origin == "null" and fetch_site == "same-origin":
+        return  # the form of a page with Referrer-Policy: no-referrer (Fetch standard 3.2); a sandbox is cross-site
+    if not custom_header and not accepts_forms:
         raise Refused(
             "cross_site",
             f"A request that a cookie authenticates needs the header {CUSTOM_HEADER}, with any value: foreign pages"

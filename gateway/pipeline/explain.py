@@ -99,6 +99,7 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         ("route", f"{route.prefix} {_methods(route)}, {_access(route)}"),
         ("upstream", f"{upstream.name} ({_addresses(upstream)}), at most {upstream.max_connections} connections"),
         ("identity", _identity(route)),
+        *([("identity_headers", _identity_headers(route))] if upstream.identity_headers else []),
         ("max_body", f"{route.max_body} bytes"),
         ("timeout", _timeouts(route.timeouts)),
     ]
@@ -110,6 +111,10 @@ def _facts(route: Route) -> list[tuple[str, str]]:
         facts.append(("max_concurrent", _concurrency(route.concurrency_limit)))
     if route.max_answer is not None:
         facts.append(("max_answer", f"{route.max_answer} bytes"))
+    if route.accepts_forms:
+        facts.append(("csrf", "origin: forms need an allowed Origin, and no X-Requested-With"))
+    if route.forward_cookies:
+        facts.append(("forward_cookies", "true: all cookies but the session cookie"))
     if route.keep_cookies:
         facts.append(("keep_cookies", "true"))
     if route.forward_headers:
@@ -134,6 +139,13 @@ def _identity(route: Route) -> str:
     if route.public:
         return "none: the route is public"
     return f"assertion for {route.upstream.audience}" if route.upstream.signer else "none: identity is false"
+
+
+def _identity_headers(route: Route) -> str:
+    fields = route.upstream.identity_headers
+    if route.public:
+        return f"none: the route is public; {', '.join(name for name, _ in fields)} of clients are dropped"
+    return ", ".join(f"{name} = {claim}" for name, claim in fields)
 
 
 def _names(fields: HeaderOverrides) -> str:

@@ -64,15 +64,16 @@ def response_headers(admitted: AdmittedRequest) -> list[Field]:
     """Return the header fields of the 200: the identity for the service, and refreshed tokens for the client.
 
     Every identity field is present, with an empty value if the service gets no identity: a proxy that copies them
-    overwrites fields of the same names that the client has sent.
+    overwrites fields of the same names that the client has sent. The upstream's `identity_headers` are among them.
     """
+    own_names = (name.lower().encode("ascii") for name, _ in admitted.route.upstream.identity_headers)
     lines = (line.partition(b": ") for line in admitted.identity_lines.split(b"\r\n") if line)
     values = {name.lower(): value for name, _, value in lines}
     fresh = admitted.fresh.to_fields() if admitted.fresh is not None else ()
     return [
         (b"content-length", b"0"),
         (b"cache-control", b"no-store"),
-        *((name, values.get(name, b"")) for name in _IDENTITY_FIELDS),
+        *((name, values.get(name, b"")) for name in (*_IDENTITY_FIELDS, *own_names)),
         *admitted.response_headers,
         *(field for field in fresh if field[0] != b"cache-control"),
     ]

@@ -1,5 +1,8 @@
 """Identity headers: a signed assertion of the subject for one upstream, and the same facts as plain headers.
 
+An upstream may also receive claims in header fields of its own choice (`identity_headers`). Text other than printable
+ASCII is percent-encoded as UTF-8, and so is `%`. Roles are separated by commas; a comma in a role is `%2C`.
+
 They are cached per token and upstream for at most 30 seconds. An assertion is valid for 60 seconds, so an assertion
 that is sent remains valid for at least 30.
 """
@@ -8,7 +11,8 @@ from urllib.parse import quote
 
 from contract.claims import AccessClaims
 from contract.identity import IDENTITY_HEADER, UNSIGNED_HEADERS, sign
-from gateway.routing.routes import Upstream
+from contract.keys import AssertionSigner
+from gateway.routing.routes import Claim, Upstream
 
 MAX_AGE_SECONDS = 30
 """How long the headers of a token are reused for one upstream."""
@@ -22,6 +26,8 @@ _Lines = dict[tuple[str, str], bytes]
 """Identity headers by the token's `jti` and the name of the upstream."""
 
 _VISIBLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+_VISIBLE_WITHOUT_COMMA = _VISIBLE.replace(",", "")
 
 _SUBJECT, _EMAIL, _ROLES, _SESSION = UNSIGNED_HEADERS
 
@@ -56,8 +62,8 @@ class IdentityHeaders:
         return len(self._current) + len(self._previous) + sum(map(len, self._expired))
 
     def lines(self, claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
-        """Return the identity headers for `upstream`, as complete lines; empty if it takes no assertion."""
-        if upstream.signer is None:
+        """Return the identity headers for `upstream`, as complete lines; empty if it receives none."""
+        if not upstream.receives_identity:
             return b""
         if not self._starts_at <= now < self._ends_at:
             self._start_period(now)
@@ -92,16 +98,30 @@ class IdentityHeaders:
 
 
 def _lines(claims: AccessClaims, upstream: Upstream, now: float) -> bytes:
-    if upstream.signer is None:
-        raise ValueError(f"{upstream.name} takes no assertion")
-    assertion = sign(claims, signer=upstream.signer, audience=upstream.audience, now=now)
+    lines = "" if upstream.signer is None else _assertion_lines(claims, upstream.signer, upstream.audience, now)
+    for name, claim in upstream.identity_headers:
+        value = _value(claims, claim)
+        if value:
+            lines += f"{name}: {value}\r\n"
+    return lines.encode("ascii")
+
+
+def _assertion_lines(claims: AccessClaims, signer: AssertionSigner, audience: str, now: float) -> str:
+    assertion = sign(claims, signer=signer, audience=audience, now=now)
     subject, email, roles, session = claims.subject, claims.email, " ".join(claims.roles), claims.session
     if not _is_plain(subject + email + roles + session):
         subject, email, roles, session = (quote(text, safe=_VISIBLE) for text in (subject, email, roles, session))
     return (
         f"{IDENTITY_HEADER}: {assertion}\r\n{_SUBJECT}: {subject}\r\n{_EMAIL}: {email}\r\n"
         f"{_ROLES}: {roles}\r\n{_SESSION}: {session}\r\n"
-    ).encode("ascii")
+    )
+
+
+def _value(claims: AccessClaims, claim: Claim) -> str:
+    if claim == "roles":
+        return ",".join(quote(role, safe=_VISIBLE_WITHOUT_COMMA) for role in claims.roles)
+    text = {"sub": claims.subject, "email": claims.email, "sid": claims.session}[claim]
+    return quote(text, safe=_VISIBLE)
 
 
 def _is_plain(text: str) -> bool:

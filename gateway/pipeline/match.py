@@ -18,7 +18,7 @@ from gateway.pipeline.authenticate import AuthenticateStage
 from gateway.pipeline.authenticators.authenticator import Authenticator
 from gateway.pipeline.authenticators.ticket import split_tickets
 from gateway.pipeline.credentials import NO_OTHER_CREDENTIALS, Credentials, known_credentials, read_credentials
-from gateway.pipeline.request_head import HeadTemplate, head_template, own_lines, request_line
+from gateway.pipeline.request_head import HeadTemplate, app_cookie_lines, head_template, own_lines, request_line
 from gateway.pipeline.request_target import check_target
 from gateway.routing.routes import METHODS, Route, RouteTable
 
@@ -50,7 +50,10 @@ class MatchedRequest(NamedTuple):
     request_line: bytes
     """The request line to the upstream."""
     own_lines: bytes
-    """The header lines that frame the body and trace the request; empty if there is none."""
+    """The header lines that frame the body and trace the request, and the cookies for the app; may be empty.
+
+    A request that several clients share has no cookies.
+    """
     has_body: bool
     chunked: bool = False
     is_websocket: bool = False
@@ -94,8 +97,12 @@ class MatchStage:
         if not fields.cookies and fields.refresh_token is None:
             return matched, NO_OTHER_CREDENTIALS
         credentials = known_credentials(fields, self._cookie_name)
+        route = matched.route
         if matched.authenticator is not None:  # it depends on the names of the cookies
-            matched = matched._replace(authenticator=self._authentication.choose(request, credentials))
+            authenticator = self._authentication.choose(request, credentials, accepts_forms=route.accepts_forms)
+            matched = matched._replace(authenticator=authenticator)
+        if route.forward_cookies:
+            matched = matched._replace(own_lines=matched.own_lines + app_cookie_lines(credentials.other_cookies))
         return matched, credentials
 
     def own_allow_value(self, request: Request) -> str | None:
@@ -149,20 +156,24 @@ class MatchStage:
         route, fields = self._read(request)
         query, tickets = split_tickets(request, route) if with_tickets else (request.query, ())
         credentials = read_credentials(fields, self._cookie_name, tickets)
-        authenticator = None if route.public else self._authentication.choose(request, credentials)
+        authenticator = None
+        if not route.public:
+            authenticator = self._authentication.choose(request, credentials, accepts_forms=route.accepts_forms)
         template = head_template(
             method=request.method,
             fields=fields,
             overrides=route.request_overrides,
             via=self._via.line(request.http_version, fields.via),
+            withheld=route.upstream.identity_header_names,
             host=route.upstream.host,
         )
+        own = own_lines(fields.content_length, fields.traceparent, chunked=fields.chunked)
         matched = MatchedRequest(
             route,
             authenticator,
             template,
             request_line(request.method, route.forwarded_path(request.path), query),
-            own_lines(fields.content_length, fields.traceparent, chunked=fields.chunked),
+            own + app_cookie_lines(credentials.other_cookies) if route.forward_cookies else own,
             fields.has_body,
             fields.chunked,
             route.websocket and is_websocket_upgrade(request),

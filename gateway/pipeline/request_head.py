@@ -5,7 +5,7 @@ from a client must not contain CR, LF or NUL, with which it could add header lin
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +13,7 @@ from contract.fetched_token import FETCHED_TOKEN_HEADER
 from contract.problems import Refused
 from gateway.http.forwarded import forwarded_value
 from gateway.http.request_headers import RequestFields, without_fields
+from gateway.http.response_headers import sets_own_cookie
 from gateway.routing.header_overrides import HeaderOverrides
 from gateway.routing.routes import HOST_CLIENT, HOST_UPSTREAM
 
@@ -46,13 +47,17 @@ def head_template(
     fields: RequestFields,
     via: bytes,
     overrides: HeaderOverrides | None = None,
+    withheld: Collection[bytes] = (),
     host: str = HOST_UPSTREAM,
 ) -> HeadTemplate:
     """Return the template for a request. Raises Refused(400).
 
-    `via` is the complete Via line, `overrides` are the fields that the route sets, `host` is `Upstream.host`.
+    `via` is the complete Via line, `overrides` are the fields that the route sets, `withheld` are the names of other
+    fields that are not copied, `host` is `Upstream.host`.
     """
-    lines = fields.lines if overrides is None else without_fields(fields.lines, overrides.names)
+    lines = without_fields(fields.lines, withheld) if withheld else fields.lines
+    if overrides is not None:
+        lines = without_fields(lines, overrides.names)
     copied = _joined(lines)
     if overrides is not None:
         copied += overrides.lines
@@ -97,6 +102,11 @@ def credential_lines(authorization: bytes | None, cookies: Sequence[bytes], fetc
     if cookies:
         lines += (b"Cookie", b": ", b"; ".join(cookies), b"\r\n")
     return _joined(lines)
+
+
+def app_cookie_lines(cookies: Sequence[bytes]) -> bytes:
+    """Return the Cookie line with `cookies` for an app, without those of the gateway. Raises Refused(400)."""
+    return credential_lines(None, [cookie for cookie in cookies if not sets_own_cookie(cookie)])
 
 
 def _joined(lines: Sequence[bytes]) -> bytes:

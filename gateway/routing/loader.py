@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.http.header_fields import normalized_name
 from gateway.routing.environment_variables import substitute
 from gateway.routing.errors import Problems, ReportProblem, RoutesError, ValuePath
 from gateway.routing.header_overrides import header_overrides
@@ -136,6 +137,8 @@ class _RoutesReader:
         for index, entry in entries:
             self._check_limits(("routes", index, "limits"), entry)
             self._check_combinations(("routes", index), entry)
+            if entry.upstream in upstreams:
+                self._check_identity_headers(("routes", index), entry, upstreams[entry.upstream])
         self._check_duplicates(entries)
         routes = [
             _route(entry, upstreams[entry.upstream], self._login_url)
@@ -216,10 +219,24 @@ class _RoutesReader:
             self._report((*path, "max_wait"), "needs queue: without it no request waits")
         if entry.websocket and entry.upstream == AUTH_UPSTREAM:
             self._report((*path, "websocket"), "must be false: the auth service serves no WebSocket")
+        if entry.forward_cookies and entry.upstream == AUTH_UPSTREAM:
+            self._report((*path, "forward_cookies"), "must be omitted: the auth service receives cookies in any case")
+        if entry.csrf == "origin" and entry.access == PUBLIC:
+            self._report((*path, "csrf"), "must be omitted on a public route: it has no session cookie to protect")
         if entry.login and entry.access == PUBLIC:
             self._report((*path, "login"), "must be omitted on a public route: nobody has to log in there")
         elif entry.login and "GET" not in entry.methods:
             self._report((*path, "login"), "needs GET in methods: only a browser that opens a page is redirected")
+
+    def _check_identity_headers(self, path: ValuePath, entry: RouteEntry, upstream: Upstream) -> None:
+        """Check that the route neither sets nor forwards the upstream's identity headers, in any spelling."""
+        reason = f"is in identity_headers of upstreams.{upstream.name}, so only the gateway may send it"
+        for name in entry.request_headers:
+            if name.lower().encode() in upstream.identity_header_names:
+                self._report((*path, "request_headers", name), reason)
+        for position, name in enumerate(entry.forward_headers):
+            if normalized_name(name.lower().encode()) in upstream.identity_header_names:
+                self._report((*path, "forward_headers", position), f'{reason}; "_" and "." count as "-"')
 
     def _check_login_page(self, entries: Sequence[tuple[int, RouteEntry]], table: RouteTable) -> None:
         """Check that everybody may open the log-in page, if this gateway serves it and a route redirects to it."""
@@ -257,7 +274,9 @@ def _route(entry: RouteEntry, upstream: Upstream, login_url: str) -> Route:
         forward_headers=frozenset(name.lower().encode("ascii") for name in entry.forward_headers),
         response_overrides=header_overrides(entry.response_headers),
         expose_headers=", ".join(entry.expose_headers).encode("ascii"),
-        keep_cookies=entry.keep_cookies or upstream.takes_credentials,
+        keep_cookies=entry.keep_cookies or entry.forward_cookies or upstream.takes_credentials,
+        forward_cookies=entry.forward_cookies,
+        accepts_forms=entry.csrf == "origin",
         limits=_rate_limits(entry),
         concurrency_limit=_concurrency_limit(entry),
         max_answer=entry.max_answer,

@@ -26,6 +26,8 @@ AUTHENTICATED: Literal["authenticated"] = "authenticated"
 
 Per = Literal["address", "identity"]
 """What a rate limit counts by: the client's network (chassis.client_network) or the subject."""
+Claim = Literal["sub", "email", "roles", "sid"]
+"""The claims of an access token about its subject, which `identity_headers` may send."""
 ADDRESS: Per = "address"
 IDENTITY: Per = "identity"
 
@@ -124,6 +126,12 @@ class Upstream:
     """Maximum number of requests that one connection carries; 0: no limit."""
     host: str = HOST_CLIENT
     """The Host of its requests: HOST_CLIENT, HOST_UPSTREAM, or a host name."""
+    identity_headers: tuple[tuple[str, Claim], ...] = ()
+    """Header fields with claims in plain text, as names and claims."""
+    identity_header_names: frozenset[bytes] = field(init=False)
+    """Their names in lower case. Fields of these names are never forwarded from clients."""
+    receives_identity: bool = field(init=False)
+    """Whether it is sent an assertion or `identity_headers`."""
     own_authorities: frozenset[str] = field(init=False)
     """The authorities of URLs that point to this service: its addresses and `host`, as authority_key returns them."""
     own_ports: frozenset[str] = field(init=False)
@@ -142,6 +150,9 @@ class Upstream:
         object.__setattr__(self, "own_authorities", frozenset(authorities))
         ports = frozenset(str(address.port) for address in self.addresses if address.host)
         object.__setattr__(self, "own_ports", ports)
+        names = frozenset(name.lower().encode("ascii") for name, _ in self.identity_headers)
+        object.__setattr__(self, "identity_header_names", names)
+        object.__setattr__(self, "receives_identity", self.signer is not None or bool(names))
 
     @property
     def takes_credentials(self) -> bool:
@@ -203,6 +214,10 @@ class Route:
     """Response fields that pages of allowed origins may read, as listed in Access-Control-Expose-Headers."""
     keep_cookies: bool = False
     """Whether Set-Cookie of the upstream reaches the client."""
+    forward_cookies: bool = False
+    """Whether the client's cookies, except the session cookie, reach the upstream."""
+    accepts_forms: bool = False
+    """Whether an unsafe request with the session cookie needs no custom header, which an HTML form cannot send."""
     limits: tuple[RateLimit, ...] = ()
     """The rate limits. All of them apply to every request."""
     concurrency_limit: ConcurrencyLimit | None = None

@@ -4,17 +4,17 @@ docs/routes.md explains each key; Route and Upstream (routes.py) say what the ga
 """
 
 import re
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from chassis.rates import Rate, parse_rate
 from gateway.http.header_fields import normalized_name
-from gateway.http.request_headers import may_be_forwarded, may_be_set_on_requests
+from gateway.http.request_headers import may_be_forwarded, may_be_set_on_requests, may_carry_claims
 from gateway.http.response_headers import may_be_exposed, may_be_set_on_responses
-from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Per
+from gateway.routing.routes import AUTHENTICATED, METHODS, PUBLIC, Claim, Per
 
-_Named = TypeVar("_Named", dict[str, str], list[str])
+_Named = TypeVar("_Named", dict[str, str], dict[str, Claim], list[str])
 _SIZE = re.compile(r"(\d+)\s*(B|KB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PREFIX = re.compile(r"/(?:[A-Za-z0-9._~-]+/)*(?:[A-Za-z0-9._~-]+)?", re.ASCII)
@@ -70,6 +70,21 @@ def _request_header(name: str) -> str:
     if not may_be_set_on_requests(name):
         raise ValueError("must be a header name of letters, digits and - that the gateway does not set itself")
     return name
+
+
+def _identity_header(name: str) -> str:
+    if not may_carry_claims(name):
+        raise ValueError(
+            "must be a header name of letters, digits and - that neither the gateway nor the request itself needs,"
+            f' such as "Remote-User"; got {name!r}'
+        )
+    return name
+
+
+def _claim(value: object) -> object:
+    if value not in get_args(Claim):
+        raise ValueError(f"must be a claim of the access token: {', '.join(get_args(Claim))}; got {value!r}")
+    return value
 
 
 def _forwarded_header(name: str) -> str:
@@ -143,6 +158,10 @@ class UpstreamEntry(_Table):
     urls: Annotated[list[str], Field(min_length=1)]
     audience: str = ""
     identity: bool = True
+    identity_headers: Annotated[
+        dict[Annotated[str, AfterValidator(_identity_header)], Annotated[Claim, BeforeValidator(_claim)]],
+        AfterValidator(_unique_names),
+    ] = {}
     identity_secret_file: str = ""
     identity_secret_env: str = ""
     ca_file: str = ""
@@ -190,6 +209,8 @@ class RouteEntry(_Table):
         list[Annotated[str, AfterValidator(_exposed_header)]], AfterValidator(_unique_names)
     ] = []
     keep_cookies: bool = False
+    forward_cookies: bool = False
+    csrf: Literal["header", "origin"] = "header"
     limits: list[RateLimitEntry] = []
     login: Literal["redirect"] | None = None
     max_concurrent: Annotated[int | None, Field(ge=1, le=65_535)] = None

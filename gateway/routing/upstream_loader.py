@@ -39,6 +39,9 @@ class UpstreamLoader:
         signer = None
         if entry.identity and name != AUTH_UPSTREAM:
             signer = self._signer(path, entry, needs_identity)
+        if entry.identity_headers and name == AUTH_UPSTREAM:
+            reason = "must be omitted: the auth service receives the credentials themselves"
+            self._report((*path, "identity_headers"), reason)
         tls = self._tls(path, entry)
         addresses = (self._address(url, (*path, "urls", index), tls) for index, url in enumerate(entry.urls))
         return Upstream(
@@ -54,6 +57,7 @@ class UpstreamLoader:
             max_connection_age=entry.max_connection_age,
             max_connection_requests=entry.max_connection_requests,
             host=entry.host or _default_host(entry),
+            identity_headers=tuple(entry.identity_headers.items()),
         )
 
     def _tls(self, path: ValuePath, entry: UpstreamEntry) -> SSLContext | None:

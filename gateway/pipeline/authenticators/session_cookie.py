@@ -27,12 +27,24 @@ class SessionCookieAuthenticator:
         *,
         clear_cookie: str,
         allowed_origins: AllowedOrigins,
+        accepts_forms: bool = False,
     ) -> None:
         self._token_verifier = token_verifier
         self._sessions = sessions
         self._clear_cookie = clear_cookie
         self._clearing: HeaderTuple = ((b"set-cookie", clear_cookie.encode("ascii")),)
         self._allowed_origins = allowed_origins
+        self._accepts_forms = accepts_forms
+
+    def accepting_forms(self) -> "SessionCookieAuthenticator":
+        """Return the authenticator for routes with `csrf = "origin"`, which shares the sessions with this one."""
+        return SessionCookieAuthenticator(
+            self._token_verifier,
+            self._sessions,
+            clear_cookie=self._clear_cookie,
+            allowed_origins=self._allowed_origins,
+            accepts_forms=True,
+        )
 
     def applies(self, request: Request, credentials: Credentials) -> bool:
         """Return whether there is a session cookie and no Bearer token.
@@ -101,6 +113,7 @@ class SessionCookieAuthenticator:
             scheme=request.scheme,
             host=request.header(b"host"),
             allowed_origins=self._allowed_origins,
+            accepts_forms=self._accepts_forms,
         )
 
     def _authenticate_handle(self, handle: str) -> Suspendable[Principal]:

@@ -29,7 +29,17 @@ from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 ROUTES = routes_toml(
     upstream_table("auth", "${AUTH_URL}", break_after=0, eject_after=0),
     upstream_table("notes", identity_secret_env="NOTES_SECRET", break_after=0, eject_after=0),
+    upstream_table(
+        "app",
+        identity=False,
+        identity_headers={"Remote-User": "email", "X-Thing": "sub", "X-Forwarded-Groups": "roles"},
+        break_after=0,
+        eject_after=0,
+    ),
     route_table("/auth/", "public", upstream="auth"),
+    route_table("/app/", upstream="app", login="redirect", forward_cookies=True, csrf="origin"),
+    route_table("/app/open/", "public", upstream="app", forward_cookies=True),
+    route_table("/pages/", ["staff"], login="redirect", streams=True),
     route_table("/api/", forward_headers=["X_Trace", "X-Email"]),
     route_table("/staff/", ["staff"]),
     route_table("/public/", "public"),

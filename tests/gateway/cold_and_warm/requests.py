@@ -16,8 +16,10 @@ Field = tuple[bytes, bytes]
 """The start of a field line, with the colon and the spaces after it, and the value."""
 
 PREFIXES = (
-    *(b"/public/", b"/api/") * 2,
+    *(b"/public/", b"/api/", b"/app/") * 2,
     *(
+        b"/app/open/",
+        b"/pages/",
         b"/auth/",
         b"/fixed/",
         b"/cookies/",
@@ -43,6 +45,11 @@ _COMMON: tuple[Field, ...] = (
     (b"Origin: ", b"https://app.example.com"),
     (b"origin: ", b"https://evil.example"),
     (b"Sec-Fetch-Site: ", b"same-origin"),
+    (b"Sec-Fetch-Site: ", b"cross-site"),
+    *((b"Sec-Fetch-Mode: ", b"navigate"),) * 2,
+    (b"sec-fetch-mode: ", b"cors"),
+    (b"Sec-Fetch-Dest: ", b"document"),
+    (b"Accept: ", b"text/html,application/xhtml+xml,*/*;q=0.8"),
     (b"X-Requested-With: ", b"XMLHttpRequest"),
     (b"Referer: ", b"https://app.example.com/Content-Length: 5"),
     (b"Content-Type: ", b"application/json"),
@@ -52,6 +59,15 @@ _COMMON: tuple[Field, ...] = (
 _TRACES = (b"00-%032x-%016x-01" % (7, 1), b"00-%032x-%016x-00" % (8, 2), b"00-%032x" % 9, b"abc")
 _ETAGS = (b'"1"', b'"2"', b'W/"3"', b'"1", "2"', b"*")
 _RARE: tuple[Field, ...] = (
+    (b"Remote-User: ", b"root"),
+    (b"Remote_User: ", b"root"),
+    (b"REMOTE.USER: ", b"root"),
+    (b"x-forwarded-groups: ", b"admin"),
+    (b"X_Thing: ", b"root"),
+    (b"Connection: ", b"Remote-User, Sec-Fetch-Mode"),
+    (b"Sec-Purpose: ", b"prefetch"),
+    (b"HX-Request: ", b"true"),
+    (b"Origin: ", b"null"),
     (b"Connection: ", b"X-Thing"),
     (b"Connection: ", b"keep-alive, Authorization"),
     (b"Connection: ", b"close"),
@@ -253,7 +269,16 @@ def _target(draw: random.Random, prefix: bytes) -> bytes:
 
 def _cookie(draw: random.Random) -> bytes:
     session = b"__Host-session=" + draw.choice(_HANDLES)
-    return draw.choice((b"theme=dark", session, session, b"theme=dark; " + session, session + b"; a=b"))
+    return draw.choice(
+        (
+            b"theme=dark",
+            b"sallyport-session=x; app=1",
+            session,
+            session,
+            b"theme=dark; " + session,
+            session + b"; a=b",
+        )
+    )
 
 
 def variant(draw: random.Random, request: DrawnRequest) -> DrawnRequest:

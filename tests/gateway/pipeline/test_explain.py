@@ -19,6 +19,11 @@ identity_secret_env = "NOTES_SECRET"
 [upstreams.weather]
 urls = ["http://weather:8080"]
 identity = false
+identity_headers = { "Remote-User" = "email", "X-Groups" = "roles" }
+[[routes]]
+prefix = "/open/"
+upstream = "weather"
+access = "public"
 [[routes]]
 prefix = "/auth/"
 upstream = "auth"
@@ -33,6 +38,8 @@ prefix = "/pages/"
 upstream = "weather"
 access = "authenticated"
 login = "redirect"
+forward_cookies = true
+csrf = "origin"
 [[routes]]
 prefix = "/weather/"
 upstream = "weather"
@@ -67,9 +74,10 @@ def test_a_valid_file_is_printed_as_a_table(file: Path) -> None:
     result = check(file, **ENVIRON)
     version = hashlib.sha256(FILE.encode()).hexdigest()[:12]
     assert result.stdout.splitlines() == [
-        f"{file} is valid: 4 routes to 3 upstreams, version {version}",
+        f"{file} is valid: 5 routes to 3 upstreams, version {version}",
         "  /api/      GET, HEAD     roles root, staff  notes (http://127.0.0.1:8002, unix:/run/notes.sock)",
         "  /auth/     every method  public             auth (http://127.0.0.1:8001)",
+        "  /open/     every method  public             weather (http://weather:8080)",
         "  /pages/    every method  authenticated      weather (http://weather:8080)",
         "  /weather/  every method  authenticated      weather (http://weather:8080)",
     ]
@@ -82,7 +90,7 @@ def test_an_invalid_file_exits_with_2_and_reports_every_problem(file: Path) -> N
     assert result.exit_code == 2
     assert result.stdout == ""
     assert [line.split(": ")[:2] for line in result.stderr.splitlines()] == [
-        [str(file), f"routes[{number}].max_body"] for number in range(4)
+        [str(file), f"routes[{number}].max_body"] for number in range(5)
     ]
 
 
@@ -107,6 +115,7 @@ def test_a_request_is_explained(file: Path) -> None:
         "route": "/weather/ every method, authenticated",
         "upstream": "weather (http://weather:8080), at most 4096 connections",
         "identity": "none: identity is false",
+        "identity_headers": "Remote-User = email, X-Groups = roles",
         "max_body": "1048576 bytes",
         "timeout": "connect 1 s, read none, total 60 s",
         "forward_headers": "cf-connecting-ip, x-script-name",
@@ -122,13 +131,20 @@ def test_the_log_in_page_is_explained(file: Path) -> None:
     lines = explanation(result)
     assert lines["anonymous"] == "401 no_credentials: Authentication is required."
     assert lines["login"] == "redirect: browsers without a session go to https://app.example/login"
+    assert lines["forward_cookies"] == "true: all cookies but the session cookie"
+    assert lines["csrf"] == "origin: forms need an allowed Origin, and no X-Requested-With"
+
+
+def test_a_public_route_gets_no_identity_headers(file: Path) -> None:
+    lines = explanation(check(file, "--path", "/open/", **ENVIRON))
+    assert lines["identity_headers"] == "none: the route is public; Remote-User, X-Groups of clients are dropped"
 
 
 def test_a_log_in_page_that_nobody_can_open_is_a_problem(file: Path) -> None:
     for url, reason in (("/login", "has no route"), ("/api/login", "is on /api/, which is not public")):
         result = check(file, **ENVIRON, LOGIN_URL=url)
         assert result.exit_code == 2
-        assert f"routes[2].login: redirects to LOGIN_URL={url}, which {reason};" in result.stderr
+        assert f"routes[3].login: redirects to LOGIN_URL={url}, which {reason};" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Identity headers are valid for one service, cached for thirty seconds, and safe in a header section."""
 
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from contract.identity import Identity, verify
 from contract.jws import read_unverified
 from contract.keys import assertion_signer, assertion_verifier
 from gateway.pipeline.identity_headers import MAX_AGE_SECONDS, IdentityHeaders
-from gateway.routing.routes import Upstream
+from gateway.routing.routes import Claim, Upstream
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import IDENTITY_SECRET, read_claims
 
@@ -17,6 +19,14 @@ OTHER_SECRET = IDENTITY_SECRET[::-1]
 NOTES = Upstream("notes", (), "notes", assertion_signer(IDENTITY_SECRET), 1)
 MAIL = Upstream("mail", (), "mail", assertion_signer(OTHER_SECRET), 1)
 WITHOUT_IDENTITY = Upstream("weather", (), "weather", None, 1)
+NAMED: tuple[tuple[str, Claim], ...] = (
+    ("Remote-User", "email"),
+    ("X-Forwarded-User", "sub"),
+    ("X-Forwarded-Groups", "roles"),
+    ("X-Webauth-Session", "sid"),
+)
+APP = Upstream("app", (), "app", None, 1, identity_headers=NAMED)
+APP_WITH_ASSERTION = Upstream("both", (), "both", assertion_signer(IDENTITY_SECRET), 1, identity_headers=NAMED)
 
 
 def fields(lines: bytes) -> dict[str, str]:
@@ -134,3 +144,48 @@ def test_a_claim_cannot_end_its_line(subject: str, email: str) -> None:
     assert lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") == 5
     assert lines.isascii()
     assert lines.decode().replace("\r\n", "").isprintable()
+
+
+# --- identity_headers of an upstream --------------------------------------------------------------------------------
+
+
+def test_an_app_gets_the_claims_in_the_fields_of_its_choice(clock: MovableClock) -> None:
+    lines = IdentityHeaders(10).lines(read_claims(), APP, clock())
+    assert fields(lines) == {
+        "Remote-User": "ada@example.org",
+        "X-Forwarded-User": "ada-id",
+        "X-Forwarded-Groups": "user,staff",
+        "X-Webauth-Session": "ada-session",
+    }
+
+
+def test_an_app_may_get_the_assertion_as_well(clock: MovableClock) -> None:
+    lines = IdentityHeaders(10).lines(read_claims(), APP_WITH_ASSERTION, clock())
+    assert identity_in(lines, clock(), audience="both").email == fields(lines)["Remote-User"] == "ada@example.org"
+
+
+def test_text_that_is_not_printable_ascii_is_percent_encoded(clock: MovableClock) -> None:
+    claims = read_claims(email="zo\u00eb%@example.org", roles=("d\u00e9v", "a,b", "50%"))
+    named = fields(IdentityHeaders(10).lines(claims, APP, clock()))
+    assert named["Remote-User"] == "zo%C3%AB%25@example.org"
+    assert named["X-Forwarded-Groups"] == "d%C3%A9v,a%2Cb,50%25"
+
+
+def test_a_user_without_roles_has_no_field_for_them(clock: MovableClock) -> None:
+    assert "X-Forwarded-Groups" not in fields(IdentityHeaders(10).lines(read_claims(roles=()), APP, clock()))
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1)),
+)
+def test_no_claim_can_end_its_line_or_add_a_role(subject: str, email: str, roles: list[str]) -> None:
+    lines = IdentityHeaders(1).lines(read_claims(subject=subject, email=email, roles=tuple(roles)), APP, 0)
+    assert lines.isascii()
+    number = 1 + bool(subject) + bool(email) + bool(roles)
+    assert lines.count(b"\r\n") == lines.count(b"\n") == lines.count(b"\r") == number
+    assert lines.decode().replace("\r\n", "").isprintable()
+    received = fields(lines)
+    assert unquote(received.get("Remote-User", "")) == email
+    assert [unquote(role) for role in received.get("X-Forwarded-Groups", "").split(",") if role] == roles
