@@ -9,6 +9,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 
+from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
@@ -21,9 +22,13 @@ from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.events.account_events import Event, SessionEnded, TokensRefreshed
 from auth_service.events.client import client_of_request
 from auth_service.events.dispatcher import Dispatcher
+from auth_service.jobs.mail import INTERVAL as SENDING_INTERVAL
+from auth_service.jobs.mail import MailSender
 from auth_service.jobs.periodic import PeriodicJob
 from auth_service.jobs.retention import DAY, Retention
 from auth_service.jobs.retention import INTERVAL as RETENTION_INTERVAL
+from auth_service.mail.composer import Composer
+from auth_service.mail.delivery import mail_design, open_transport
 from auth_service.redis_client import RedisClient
 from auth_service.services import Services, services
 from auth_service.sessions.blacklist import Blacklist
@@ -51,8 +56,8 @@ from contract.problems import Refused
 
 _log = structlog.get_logger("store")
 
-BACKGROUND_THREADS = 2
-"""Background threads of a process that use the database: republishing and retention."""
+BACKGROUND_THREADS = 3
+"""Background threads of a process that use the database: republishing, retention and the sending of mails."""
 
 
 def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time) -> Flask:
@@ -88,7 +93,8 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
     """Create the services of `app` and connect them."""
     dispatcher = Dispatcher()
-    users, sessions, audit = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
+    stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
+    users, sessions, audit, outbox = stores
     redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
     _subscribe(dispatcher, feed, blacklist)
@@ -125,7 +131,10 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         max_sessions=settings.max_sessions_per_user,
         clock=clock,
     )
-    retention = Retention(audit, sessions, audit_retention=settings.audit_retention * DAY, clock=clock)
+    retention = Retention(audit, sessions, outbox, audit_retention=settings.audit_retention * DAY, clock=clock)
+    mail_tokens = MailTokens.from_secret(secret, settings.mail_token_lifetime)
+    composer = Composer(mail_design(settings), users, mail_tokens)
+    mail_sender = MailSender(outbox, composer, open_transport(settings), clock)
 
     def republish() -> bool:
         blacklist.flush()
@@ -145,6 +154,10 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         throttle=throttle,
         browser_sessions=BrowserSessions(grants, users, sessions, issuer, settings.refresh_token_lifetime, clock),
         redis=redis,
+        outbox=outbox,
+        mail_tokens=mail_tokens,
+        mail_sender=mail_sender,
+        sending=PeriodicJob(app, "sending", SENDING_INTERVAL, mail_sender.send_due),
         republishing=PeriodicJob(app, "republishing", REPUBLISH_INTERVAL, republish),
         retention=PeriodicJob(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
     )

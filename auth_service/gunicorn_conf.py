@@ -10,6 +10,9 @@ from chassis.sql.engine import close_database_of
 from chassis.sql.startup_check import check_database, exit_if_unusable
 from chassis.startup import gunicorn_defaults, settings_or_exit, warn_about_misspelled
 
+SENDING_STOP_SECONDS = 10.0
+"""A worker that ends waits this long for the mail that it is sending. A mail that is cut off is sent again."""
+
 # Also read in the master: gunicorn would restart a worker with invalid settings again and again.
 _settings = settings_or_exit(AuthSettings, os.environ, ServingSettings)
 _serving = settings_or_exit(ServingSettings, os.environ)
@@ -38,8 +41,22 @@ def post_worker_init(worker: Any) -> None:
     with worker.wsgi.app_context():
         services().republishing.start()
         services().retention.start()
+        services().sending.start()
 
 
 def worker_exit(server: object, worker: Any) -> None:
-    """Close the database connections of a worker that ends."""
+    """Finish the mail that is being sent, and close the database connections of a worker that ends."""
+    _stop_sending(worker)
     close_database_of(worker)
+
+
+def _stop_sending(worker: Any) -> None:
+    from flask import Flask
+
+    from auth_service.services import services
+
+    app = getattr(worker, "wsgi", None)
+    if isinstance(app, Flask):  # a worker that failed to start has no application
+        with app.app_context():
+            services().mail_sender.stop()
+            services().sending.stop(SENDING_STOP_SECONDS)

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
+from auth_service.jobs.mail import MailSender
 from auth_service.jobs.periodic import PeriodicJob
+from auth_service.mail.outbox import MailOutbox
 from auth_service.redis_client import RedisClient
 from auth_service.sessions.store import SessionStore
 from auth_service.settings import AuthSettings
@@ -39,6 +42,10 @@ class Services:
     throttle: LoginThrottle
     browser_sessions: BrowserSessions
     redis: RedisClient
+    outbox: MailOutbox
+    mail_tokens: MailTokens
+    mail_sender: MailSender
+    sending: PeriodicJob
     republishing: PeriodicJob
     retention: PeriodicJob
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from stack.address import Port
 from stack.settings import IDENTITY_SECRET, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,7 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "REFRESH_SECRET": frozenset({"auth"}),
     "FIREBASE_SIGNER_KEY": frozenset({"auth"}),
     "FLASK_SECURITY_PASSWORD_SALT": frozenset({"auth"}),
+    "SMTP_PASSWORD": frozenset({"auth"}),
     "PEER_SECRET": frozenset({"auth", "gateway"}),
     "IDENTITY_SECRET": frozenset({"resource", "gateway"}),
     "DATABASE_URL": frozenset({"auth", "resource"}),
@@ -102,9 +104,9 @@ def _command(settings: Settings, name: str, *module: str) -> Command:
 def _environ(settings: Settings, name: str) -> dict[str, str]:
     """Return the environment of a process: the given settings and those of the stack, but no secret of others.
 
-    Values of _set_by_stack replace given ones. Those of _internal_bind and _stores are defaults.
+    Values of _set_by_stack replace given ones. Those of _defaults and _stores are defaults.
     """
-    environ = {**_internal_bind(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
+    environ = {**_defaults(settings), **settings.given, **_stores(settings, name), **_set_by_stack(settings)}
     return {setting: value for setting, value in environ.items() if _receives(name, setting)}
 
 
@@ -133,9 +135,12 @@ def _generated(settings: Settings) -> dict[str, str]:
     return {f"{secret.setting}_FILE": str(settings.data_dir / secret.file) for secret in generated}
 
 
-def _internal_bind(settings: Settings) -> dict[str, str]:
-    """Return the setting with the default address of the gateway's internal endpoints."""
-    return {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
+def _defaults(settings: Settings) -> dict[str, str]:
+    """Return the default address of the gateway's internal endpoints, and the URL of a gateway on loopback."""
+    defaults = {"GATEWAY_INTERNAL_BIND": f"unix:{settings.run_dir / 'gateway-internal.sock'}"}
+    if isinstance(settings.gateway, Port) and not settings.is_production:
+        defaults["PUBLIC_URL"] = f"http://localhost:{settings.gateway.number}"
+    return defaults
 
 
 def _stores(settings: Settings, name: str) -> dict[str, str]:

@@ -26,10 +26,11 @@ class PeriodicJob:
         """Start the thread; call it after the process has forked."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Let the current run finish, then end the thread."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Let the current run finish, then end the thread. Wait at most `timeout` seconds for that."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
 
     def run_once(self) -> object:
         """Run the job once and return its result; None if it failed."""

@@ -1,4 +1,4 @@
-"""The retention job: it deletes old audit records, surplus failed log-ins, and expired sessions.
+"""The retention job: it deletes old audit records, surplus failed log-ins, expired sessions and undeliverable mails.
 
 It deletes in small batches, each in a transaction of its own, so that requests do not wait long for the database.
 Several workers may run it at once.
@@ -7,6 +7,7 @@ Several workers may run it at once.
 from collections.abc import Callable
 
 from auth_service.audit.store import AuditStore
+from auth_service.mail.outbox import MailOutbox
 from auth_service.sessions.store import SessionStore
 from chassis.clock import Clock
 
@@ -18,14 +19,25 @@ MAX_BATCHES = 20
 """Batches of one kind in one run. Later runs delete the remaining rows."""
 DAY = 86_400.0
 """Seconds of a day."""
+FAILED_MAILS_KEPT = 30 * DAY
+"""Seconds for which a mail that was given up is kept for the operator."""
 
 
 class Retention:
     """Deletes expired rows. Audit records are kept for `audit_retention` seconds."""
 
-    def __init__(self, audit: AuditStore, sessions: SessionStore, *, audit_retention: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        audit: AuditStore,
+        sessions: SessionStore,
+        outbox: MailOutbox,
+        *,
+        audit_retention: float,
+        clock: Clock,
+    ) -> None:
         self._audit = audit
         self._sessions = sessions
+        self._outbox = outbox
         self._audit_retention = audit_retention
         self._clock = clock
 
@@ -34,6 +46,7 @@ class Retention:
         now = self._clock()
         deleted = _prune_in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
         deleted += _prune_in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))
+        deleted += _prune_in_batches(lambda: self._outbox.prune_failed(now - FAILED_MAILS_KEPT, BATCH))
         return deleted + _prune_in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
 
 

@@ -1,4 +1,4 @@
-"""The tables: users, sessions and the audit trail.
+"""The tables: users, sessions, the audit trail and the mail outbox.
 
 Times are seconds since the epoch in double precision, so that every database returns exactly the stored value.
 """
@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scop
 from auth_service.accounts.email_addresses import MAX_EMAIL_KEY
 from auth_service.accounts.user import MAX_EMAIL, MAX_LANGUAGE, MAX_NAME, MAX_ROLES, AccountStatus
 from auth_service.events.client import MAX_ADDRESS, MAX_DEVICE
+from auth_service.mail.outbox import MAX_ACCEPT_LANGUAGE
 
 
 class Base(DeclarativeBase):
@@ -93,3 +94,23 @@ class AuditRow(Base):
     address: Mapped[str] = mapped_column(String(MAX_ADDRESS), default="")
     device: Mapped[str] = mapped_column(String(MAX_DEVICE), default="")
     detail: Mapped[dict[str, str | int]] = mapped_column(JSON, default=dict)
+
+
+class MailRow(Base):
+    """A mail that waits to be sent, or that was given up. A mail that was sent has no row."""
+
+    __tablename__ = "mail_outbox"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    """Random. The Message-ID contains it, so a mail that arrives twice can be recognized."""
+    kind: Mapped[str] = mapped_column(String(32))
+    email: Mapped[str] = mapped_column(Text)
+    accept_language: Mapped[str] = mapped_column(String(MAX_ACCEPT_LANGUAGE))
+    context: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[float] = mapped_column(Double)
+    attempts: Mapped[int] = mapped_column(default=0)
+    """Attempts that failed."""
+    due_at: Mapped[float | None] = mapped_column(Double, index=True)
+    """When the next attempt or the end of the claim is due; None if the mail was given up."""
+    failed_at: Mapped[float | None] = mapped_column(Double, index=True)
+    """When the mail was given up."""

@@ -9,11 +9,13 @@ from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.events.client import Client
 from auth_service.events.dispatcher import Dispatch
+from auth_service.mail.outbox import MailOutbox
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
 from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
+from auth_service.storage.mail_outbox import SqlMailOutbox
 from auth_service.storage.session_store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_store import SqlUserStore
@@ -25,6 +27,7 @@ class Stores(NamedTuple):
     users: UserStore
     sessions: SessionStore
     audit: AuditStore
+    outbox: MailOutbox
 
 
 def sql_stores(
@@ -42,4 +45,5 @@ def sql_stores(
         SqlUserStore(database, engine, transactions, current_client),
         SqlSessionStore(database, engine, transactions, policy, current_client),
         SqlAuditStore(database, transactions),
+        SqlMailOutbox(engine, transactions),
     )

@@ -143,7 +143,7 @@ def world(url: str) -> Iterator[StoreWorld]:
         db.session.close()
         if db.engine.dialect.name == "postgresql":
             with db.engine.begin() as connection:
-                connection.execute(text("TRUNCATE users, sessions, audit_events"))
+                connection.execute(text("TRUNCATE users, sessions, audit_events, mail_outbox"))
         db.engine.dispose()
 
 

@@ -1,0 +1,1 @@
+"""Transports: an SMTP server, or a folder in which messages are kept."""
