@@ -10,9 +10,9 @@ OWN_ORIGIN = "https://app.example.com"
 ALLOWED = parse_allowed_origins("capacitor://localhost,https://www.example.com:443")
 
 
-def check(method: str = "POST", *, scheme: str = "https", accepts_forms: bool = False, **changed: str | None) -> None:
+def check(method: str = "POST", *, scheme: str = "https", **changed: str | None) -> None:
     headers = {"custom_header": "1", "origin": None, "fetch_site": None, "host": "app.example.com", **changed}
-    check_csrf(method, allowed_origins=ALLOWED, scheme=scheme, accepts_forms=accepts_forms, **headers)
+    check_csrf(method, allowed_origins=ALLOWED, scheme=scheme, accepts_forms=False, **headers)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
