@@ -13,6 +13,7 @@ from a2wsgi import WSGIMiddleware
 from chassis.clock import Clock
 from chassis.startup import settings_or_exit
 from gateway.auth_service_address import auth_address
+from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.endpoints.flask_app import create_gateway_endpoints, endpoint_paths, internal_endpoints
@@ -232,7 +233,12 @@ def create_app(
     pipeline = Pipeline(
         match_stage,
         authentication,
-        CredentialForwarding(authentication, session_cookie, peer_secret),
+        CredentialForwarding(
+            authentication,
+            session_cookie,
+            PageSessions(sessions, SessionCookieValues(cookie.setting, cookie.clearing), peer_secret, clock),
+            peer_secret,
+        ),
         IdentityHeaders(cached_assertions(settings.verified_tokens)),
         rate_limiter,
         clock,

@@ -143,6 +143,10 @@ class BrowserSessions:
             raise Refused("auth_unavailable", retry_after=jittered_retry_after(1))
         self._mark_ended(handle, ended_recently=True)
 
+    def mark_ended(self, handle: str) -> None:
+        """Refuse `handle` from memory, because its session has just ended."""
+        self._mark_ended(handle, ended_recently=True)
+
     def may_clear_cookie(self, handle: str) -> bool:
         """Return whether a response may clear the session cookie that holds `handle`.
 

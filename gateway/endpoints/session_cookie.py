@@ -35,6 +35,12 @@ class SessionCookie:
         self.clear_on(response)
         return response.headers["Set-Cookie"]
 
+    def setting(self, handle: str, max_age: int) -> str:
+        """Return the Set-Cookie value that sets the cookie to `handle` for `max_age` seconds."""
+        response = Response()
+        self.set_on(response, handle, max_age)
+        return response.headers["Set-Cookie"]
+
     def set_on(self, response: Response, handle: str, max_age: int) -> None:
         """Set the cookie to `handle` for `max_age` seconds."""
         response.set_cookie(

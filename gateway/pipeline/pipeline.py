@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from chassis.clock import Clock
 from contract.problems import Refused
+from gateway.browser_sessions.page_sessions import PageSession
 from gateway.http.header_fields import HeaderTuple
 from gateway.http.request import Request
 from gateway.pipeline.authenticate import AuthenticateStage
@@ -41,6 +42,8 @@ class AdmittedRequest(NamedTuple):
     """The authenticated client. None on a public route, unless the gateway chose its token for the auth service."""
     response_headers: HeaderTuple = ()
     """Fields for the response: the rate limits, and the Set-Cookie that clears the cookie of an ended session."""
+    page_session: PageSession | None = None
+    """The session cookie of a hosted page's form, which the response may set or clear."""
 
     def head(self, host_line: bytes) -> bytes:
         """Return the head to send to the upstream; `host_line` is the Host line of its address."""
@@ -97,13 +100,14 @@ class Pipeline:
         identity_lines = b""
         principal: Principal | None = None
         response_headers: HeaderTuple = ()
+        page_session: PageSession | None = None
         try:
             if authenticator is not None:
                 principal = yield from authenticator.authenticate(request, credentials)
                 response_headers = principal.response_headers
             elif route.upstream.takes_credentials and is_forwarded:
                 forwarded = yield from self._credential_forwarding.choose(request, credentials, route)
-                identity_lines, principal, response_headers = forwarded
+                identity_lines, principal, response_headers, page_session = forwarded
             if route.limits:
                 response_headers = (yield from self._limit_identity(request, route, principal)) + response_headers
             if authenticator is not None and principal is not None:
@@ -120,7 +124,7 @@ class Pipeline:
             request.request_id.encode("ascii"),
             forwarding_lines(matched.template.host, request.client, request.scheme),
         )
-        return AdmittedRequest(route, matched, forwarding, identity_lines, principal, response_headers)
+        return AdmittedRequest(route, matched, forwarding, identity_lines, principal, response_headers, page_session)
 
     def _limit_identity(
         self, request: Request, route: Route, principal: Principal | None

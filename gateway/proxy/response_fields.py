@@ -12,7 +12,10 @@ def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, s
     fields = connection.headers
     if connection.has_url_fields:
         fields = rewrite_urls(fields, admitted.route, admitted.matched.template.host, scheme)
-    return with_gateway_fields(fields, admitted)
+    fields = with_gateway_fields(fields, admitted)
+    if admitted.page_session is not None and connection.session_change:
+        return admitted.page_session.apply(connection.session_change, fields)
+    return fields
 
 
 def with_gateway_fields(fields: Fields, admitted: AdmittedRequest) -> Fields:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from contract.identity import REFUSED_HEADER
+from contract.page_session import CHANGE_HEADER
 from gateway.bounded_cache import BoundedCache
 from gateway.http.response_head import BODILESS, ResponseHead
 from gateway.http.response_headers import client_name, sets_own_cookie
@@ -44,7 +45,13 @@ _DECIMAL = re.compile(rb"0|[1-9][0-9]{0,17}")
 """The lengths that need no parser. The parser accepts more forms, and refuses lengths over 64 bits."""
 _PRINTABLE = bytes(range(0x20, 0x7F))
 _FOR_THE_PARSER = frozenset(
-    {b"proxy-connection", b"transfer-encoding", REFUSED_HEADER.lower().encode("ascii"), *URL_FIELDS}
+    {
+        b"proxy-connection",
+        b"transfer-encoding",
+        CHANGE_HEADER.lower().encode("ascii"),
+        REFUSED_HEADER.lower().encode("ascii"),
+        *URL_FIELDS,
+    }
 )
 """Fields whose meaning is more than one line of the client's response."""
 _RARELY_REPEATED = frozenset({b"etag", b"last-modified", b"set-cookie", b"x-request-id"})

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import httptools
 
 from contract.identity import REFUSED_HEADER
+from contract.page_session import CHANGE_HEADER
 from gateway.http.header_fields import OWS
 from gateway.http.response_head import BODILESS, ResponseHead
 from gateway.http.response_headers import read_response_fields
@@ -16,7 +17,9 @@ SWITCHING_PROTOCOLS = 101
 URL_FIELDS = frozenset({b"location", b"content-location", b"refresh"})
 """Response header fields that contain a URL, in lower case."""
 
+_SEE_OTHER = 303
 _UNAUTHORIZED = 401
+_SESSION_CHANGE = CHANGE_HEADER.lower().encode("ascii")
 _IDENTITY_REFUSED = REFUSED_HEADER.lower().encode("ascii")
 
 
@@ -24,6 +27,12 @@ def read_identity_rejection(raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the reason in a service's 401 if it refused the identity assertion; empty for any other 401."""
     reasons = [value for name, value in raw_headers if name.lower() == _IDENTITY_REFUSED]
     return (reasons[0].decode("latin-1") or "no reason given") if reasons else ""
+
+
+def read_session_change(raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return how the auth service's response to a page's form changes the session cookie; empty if it does not."""
+    changes = [value for name, value in raw_headers if name.lower() == _SESSION_CHANGE]
+    return changes[0].decode("latin-1") if len(changes) == 1 else ""
 
 
 class ResponseParser:
@@ -53,6 +62,7 @@ class ResponseParser:
         "has_url_fields",
         "identity_rejection",
         "is_bodiless",
+        "session_change",
         "status",
     )
 
@@ -84,6 +94,8 @@ class ResponseParser:
         """Whether a field of URL_FIELDS is in `headers`."""
         self.identity_rejection = ""
         """Why the service refused the identity assertion, or empty. Valid only if `cached_head` is None."""
+        self.session_change = ""
+        """The X-Session-Change of a 303, or empty. Valid only if `cached_head` is None."""
         self.complete = False
 
     @property
@@ -123,6 +135,7 @@ class ResponseParser:
         self._headers = read_response_fields(self._raw_headers, keep_cookies=self._keep_cookies)
         self.has_url_fields = any(name in URL_FIELDS for name, _ in self._headers)
         self.identity_rejection = read_identity_rejection(self._raw_headers) if status == _UNAUTHORIZED else ""
+        self.session_change = read_session_change(self._raw_headers) if status == _SEE_OTHER else ""
         self._reading_head = False
         self._body_bytes = 0
         self._content_length = framing.content_length

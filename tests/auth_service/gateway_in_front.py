@@ -9,8 +9,10 @@ from redis.asyncio import Redis
 from werkzeug.test import TestResponse
 
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER
+from contract.page_session import CHANGE_HEADER
 from contract.peer_token import PEER_HEADER, sign_peer
 from contract.problems import Refused
+from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
@@ -38,6 +40,7 @@ from tests.clocks import MovableClock
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 
 COOKIE = "__Host-session"
+Fields = list[tuple[bytes, bytes]]
 _NOTES_SECRET = "nT5bVxRw8LmKq2Zs7YcPd4HgJf9UaEo3Ti6XyWuB"
 # The services are in this process, and nothing is sent to these URLs.
 _UNUSED_URL = "http://127.0.0.1:1"
@@ -47,6 +50,10 @@ _ROUTES = routes_toml(
     route_table("/auth/", "public", upstream="auth"),
     route_table("/api/"),
 )
+
+
+def _set_cookie(handle: str, max_age: int) -> str:
+    return f"{COOKIE}={handle}; Max-Age={max_age}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ class GatewayInFront:
         )
         self.sessions = BrowserSessions(self._post, clock, 100)
         self.session_cookie = SessionCookieAuthenticator(
-            self.token_verifier, self.sessions, clear_cookie="session=", allowed_origins=AllowedOrigins()
+            self.token_verifier, self.sessions, clear_cookie=f"{COOKIE}=", allowed_origins=AllowedOrigins()
         )
         tickets = Tickets(Redis.from_url(redis_url), PEER_SECRET, clock)
         refresher = TokenRefresher(self._post)
@@ -93,7 +100,12 @@ class GatewayInFront:
         self.pipeline = Pipeline(
             MatchStage(table, authentication, COOKIE, Via("test"), lambda _: None),
             authentication,
-            CredentialForwarding(authentication, self.session_cookie, PEER_SECRET),
+            CredentialForwarding(
+                authentication,
+                self.session_cookie,
+                PageSessions(self.sessions, SessionCookieValues(_set_cookie, f"{COOKIE}="), PEER_SECRET, clock),
+                PEER_SECRET,
+            ),
             IdentityHeaders(100),
             RateLimiter(SharedCounters(Redis.from_url(redis_url), clock), clock),
             clock,
@@ -122,15 +134,33 @@ class GatewayInFront:
         status = self._forward(admitted).status_code if path.startswith("/auth/") else 200
         return Outcome(status, fresh=admitted.fresh)
 
+    def open_page(self, method: str, target: str, fields: Fields, body: bytes = b"") -> tuple[TestResponse, Fields]:
+        """Send a request of a browser and return the response, and its header fields for the browser.
+
+        Raises Refused.
+        """
+        path, _, query = target.partition("?")
+        length = [(b"content-length", str(len(body)).encode())] if body else []
+        headers = [(b"host", b"gateway"), *fields, *length]
+        request = Request("1", method, path.encode(), query.encode(), headers, "1.1", "192.0.2.1", "https", None)
+        admitted = asyncio.run(run(self.pipeline.admit(request)))
+        response = self._forward(admitted, body)
+        received = [(name.lower().encode(), value.encode()) for name, value in response.headers]
+        change = response.headers.get(CHANGE_HEADER, "") if response.status_code == 303 else ""
+        received = [*received, *admitted.response_headers]
+        if admitted.page_session is not None and change:
+            received = admitted.page_session.apply(change, received)
+        return response, received
+
     def send_usage_reports(self) -> None:
         """Send the pending usage reports, as a worker does once a second."""
         asyncio.run(self.usage_reports.report_once())
 
-    def _forward(self, admitted: AdmittedRequest) -> TestResponse:
+    def _forward(self, admitted: AdmittedRequest, body: bytes = b"") -> TestResponse:
         request_line, *lines = admitted.head(b"Host: auth\r\n").decode("latin-1").split("\r\n")
         method, target, _ = request_line.split(" ")
         fields = [tuple(line.split(": ", 1)) for line in lines if line]
-        return self._client.open(target, method=method, headers=[(name, value) for name, value in fields])
+        return self._client.open(target, method=method, headers=[(name, value) for name, value in fields], data=body)
 
     async def _fetch_keys(self) -> bytes:
         return bytes(self._client.get("/.well-known/jwks.json").data)

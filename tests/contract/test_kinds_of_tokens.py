@@ -1,6 +1,6 @@
-"""Four kinds of tokens, and the verifier of each: it accepts its own kind and rejects every other.
+"""Five kinds of tokens, and the verifier of each: it accepts its own kind and rejects every other.
 
-The three kinds that are signed with a secret share one secret here, so that only `typ` and audience distinguish them.
+The four kinds that are signed with a secret share one secret here, so that only `typ` and audience distinguish them.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from auth_service.tokens.signing_keys import KeyRing, load_key_ring
 from contract.claims import ACCESS_TYP, IDENTITY_TYP, REFRESH_AUDIENCE, REFRESH_TYP, InvalidToken
 from contract.identity import verify
 from contract.keys import assertion_verifier
+from contract.page_session import OFFER_AUDIENCE, OFFER_TYP, verify_offer
 from contract.peer_token import PEER_TYP, verify_peer
 from tests.clocks import MovableClock
 from tests.gateway.access_tokens import SigningKey
@@ -30,6 +31,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "refresh": (REFRESH_TYP, {"iss": "sallyport", "aud": REFRESH_AUDIENCE, "token_type": "refresh"}),
     "identity": (IDENTITY_TYP, {"iss": "sallyport-gateway", "aud": "notes", "ver": 1}),
     "peer": (PEER_TYP, {"iss": "sallyport-gateway", "aud": "sallyport-internal"}),
+    "offer": (OFFER_TYP, {"iss": "sallyport-gateway", "aud": OFFER_AUDIENCE, "new": "a" * 64}),
 }
 COMMON = {
     "iat": NOW,
@@ -41,6 +43,7 @@ COMMON = {
     "generation": 1,
     "email": "ada@example.org",
     "roles": "user",
+    "new": "b" * 64,
 }
 
 Sign = Callable[[str, dict[str, Any]], str]
@@ -65,7 +68,13 @@ def signers(ring: KeyRing) -> dict[str, Sign]:
     def with_secret(typ: str, claims: dict[str, Any]) -> str:
         return jwt.encode(claims, SECRET, algorithm="HS256", headers={"typ": typ, "kid": kid})
 
-    return {"access": with_key, "refresh": with_secret, "identity": with_secret, "peer": with_secret}
+    return {
+        "access": with_key,
+        "refresh": with_secret,
+        "identity": with_secret,
+        "peer": with_secret,
+        "offer": with_secret,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +86,7 @@ def verifiers(ring: KeyRing) -> dict[str, list[Verify]]:
         "refresh": [reader.read_refresh],
         "identity": [lambda token: verify(token, verifier=assertion_verifier(SECRET), audience="notes", now=NOW)],
         "peer": [lambda token: verify_peer(token, SECRET, now=NOW)],
+        "offer": [lambda token: verify_offer(token, SECRET, now=NOW)],
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from contract.fetched_token import FETCHED_TOKEN_HEADER, is_fetched_token
+from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
@@ -46,12 +47,16 @@ def forwarding(clock: MovableClock, signing_key: SigningKey, fetched_token: str)
     harness = VerifierHarness(clock, Publisher([signing_key]))
     asyncio.run(harness.load())
     verifier = harness.token_verifier
+    sessions = BrowserSessions(post, clock, 10)
     session_cookie = SessionCookieAuthenticator(
-        verifier, BrowserSessions(post, clock, 10), clear_cookie="session=", allowed_origins=AllowedOrigins()
+        verifier, sessions, clear_cookie="session=", allowed_origins=AllowedOrigins()
+    )
+    page_sessions = PageSessions(
+        sessions, SessionCookieValues("session={}; Max-Age={}".format, "session="), PEER_SECRET, clock
     )
     tickets = Tickets(Redis.from_url("redis://127.0.0.1:1"), PEER_SECRET, clock)
     registry = authenticators(verifier, TokenRefresher(post), session_cookie, tickets, clock)
-    return CredentialForwarding(AuthenticateStage(registry, verifier), session_cookie, PEER_SECRET)
+    return CredentialForwarding(AuthenticateStage(registry, verifier), session_cookie, page_sessions, PEER_SECRET)
 
 
 def choose(

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from contract.credentials import token_digest
 from contract.problems import Refused
 from contract.revocation import Revocation
+from gateway.browser_sessions.page_sessions import PageSessions, SessionCookieValues
 from gateway.browser_sessions.sessions import BrowserSessions
 from gateway.browser_sessions.tickets import Tickets
 from gateway.http.origin import AllowedOrigins
@@ -121,9 +122,10 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
 
     redis = Redis.from_url("redis://127.0.0.1:1")  # not used: no test comes near a limit
     counters = SharedCounters(redis, clock)
+    sessions = BrowserSessions(post, clock, 10)
     session_cookie = SessionCookieAuthenticator(
         verifier_harness.token_verifier,
-        BrowserSessions(post, clock, 10),
+        sessions,
         clear_cookie="session=",
         allowed_origins=AllowedOrigins(),
     )
@@ -138,7 +140,14 @@ def harness(clock: MovableClock, signing_key: SigningKey, tmp_path: Path) -> Pip
     pipeline = Pipeline(
         MatchStage(table, authentication, "session", Via("gateway"), lambda _: None),
         authentication,
-        CredentialForwarding(authentication, session_cookie, PEER_SECRET),
+        CredentialForwarding(
+            authentication,
+            session_cookie,
+            PageSessions(
+                sessions, SessionCookieValues("session={}; Max-Age={}".format, "session="), PEER_SECRET, clock
+            ),
+            PEER_SECRET,
+        ),
         IdentityHeaders(10),
         RateLimiter(counters, clock),
         clock,
