@@ -10,7 +10,17 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, Template, TemplateError
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 from markupsafe import Markup
 
 from auth_service.mail.message import Content
@@ -94,10 +104,12 @@ class Templates:
         return self._compiled[key]
 
     def _explain(self, section: str, language: str, error: Exception) -> str:
-        place = getattr(error, "filename", None) or getattr(error, "name", None) or self._folder or BUILT_IN
-        line = getattr(error, "lineno", None)
-        where = f"{place}, line {line}" if line else str(place)
-        return f"{where}: the mail {section} in {language} cannot be rendered: {error}"
+        place, reason = str(self._folder or BUILT_IN), str(error)
+        if isinstance(error, TemplateSyntaxError):
+            place = f"{error.filename or place}, line {error.lineno}"
+        elif isinstance(error, TemplateNotFound):
+            reason = f"there is no template {error.name!r}"
+        return f"{place}: the mail {section} in {language} cannot be rendered: {reason}"
 
 
 def _environment(folder: Path | None, *, autoescape: bool) -> Environment:
