@@ -94,7 +94,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     """Create the services of `app` and connect them."""
     dispatcher = Dispatcher()
     stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
-    users, sessions, audit, outbox = stores
+    users, sessions, audit, outbox, imports = stores
     redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
     _subscribe(dispatcher, feed, blacklist)
@@ -147,6 +147,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         users=users,
         sessions=sessions,
         audit=audit,
+        imports=imports,
         passwords=passwords,
         password_rules=settings.password_rules,
         reader=reader,

@@ -14,6 +14,7 @@ from auth_service.accounts.passwords.rules import MAX_PASSWORD
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import MAX_EMAIL, MAX_ROLES, STAFF, NewUser, User
 from auth_service.app import create_app
+from auth_service.import_commands import export_users, import_users
 from auth_service.services import Services, services
 from auth_service.settings import AuthSettings, ServingSettings
 from auth_service.storage.migration_settings import MIGRATIONS
@@ -64,6 +65,10 @@ def migration(message: str) -> None:
     """Write the next migration, named MESSAGE, from the changes of the models. Needs no settings."""
     written = write_migration(db, MIGRATIONS.folder, message)
     click.echo(f"wrote {written}: review it before you commit it" if written else "the models have not changed")
+
+
+commands.add_command(import_users)
+commands.add_command(export_users)
 
 
 @commands.command()

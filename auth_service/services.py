@@ -10,6 +10,7 @@ from auth_service.accounts.passwords.rules import PasswordRules
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.browser_sessions.service import BrowserSessions
+from auth_service.importing.store import ImportStore
 from auth_service.jobs.mail import MailSender
 from auth_service.jobs.periodic import PeriodicJob
 from auth_service.mail.outbox import MailOutbox
@@ -35,6 +36,7 @@ class Services:
     users: UserStore
     sessions: SessionStore
     audit: AuditStore
+    imports: ImportStore
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader

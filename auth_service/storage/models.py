@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scop
 from auth_service.accounts.email_addresses import MAX_EMAIL_KEY
 from auth_service.accounts.user import MAX_EMAIL, MAX_LANGUAGE, MAX_NAME, MAX_ROLES, AccountStatus
 from auth_service.events.client import MAX_ADDRESS, MAX_DEVICE
+from auth_service.importing.imported_user import MAX_KEY, MAX_SOURCE
 from auth_service.mail.outbox import MAX_ACCEPT_LANGUAGE
 
 
@@ -114,3 +115,27 @@ class MailRow(Base):
     """When the next attempt or the end of the claim is due; None if the mail was given up."""
     failed_at: Mapped[float | None] = mapped_column(Double, index=True)
     """When the mail was given up."""
+
+
+class ImportedUserRow(Base):
+    """A user of another system who was imported. The row remains when the user is deleted, so it is not repeated."""
+
+    __tablename__ = "imported_users"
+
+    source: Mapped[str] = mapped_column(String(MAX_SOURCE), primary_key=True)
+    source_key: Mapped[str] = mapped_column(String(MAX_KEY), primary_key=True)
+    """The id of the user in the source."""
+    user_id: Mapped[UUID] = mapped_column(index=True)
+    imported_at: Mapped[float] = mapped_column(Double)
+    tokens_refused_until: Mapped[float] = mapped_column(Double, default=0.0)
+    """Tokens of the source that were issued at this time or before are refused: the user's sessions were ended."""
+
+
+class ForeignTokenRow(Base):
+    """A token of another system that is not accepted as a new one: it was exchanged for a session, or blacklisted."""
+
+    __tablename__ = "foreign_tokens"
+
+    sid: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """The id of its session, which is derived from its `jti`."""
+    expires_at: Mapped[float] = mapped_column(Double, index=True)

@@ -9,6 +9,7 @@ from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
 from auth_service.events.client import Client
 from auth_service.events.dispatcher import Dispatch
+from auth_service.importing.store import ImportStore
 from auth_service.mail.outbox import MailOutbox
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
@@ -16,6 +17,7 @@ from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
 from auth_service.storage.mail_outbox import SqlMailOutbox
+from auth_service.storage.moving_in.import_store import SqlImportStore
 from auth_service.storage.session_store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_store import SqlUserStore
@@ -28,6 +30,7 @@ class Stores(NamedTuple):
     sessions: SessionStore
     audit: AuditStore
     outbox: MailOutbox
+    imports: ImportStore
 
 
 def sql_stores(
@@ -46,4 +49,5 @@ def sql_stores(
         SqlSessionStore(database, engine, transactions, policy, current_client),
         SqlAuditStore(database, transactions),
         SqlMailOutbox(engine, transactions),
+        SqlImportStore(engine),
     )

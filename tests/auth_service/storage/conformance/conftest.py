@@ -143,7 +143,9 @@ def world(url: str) -> Iterator[StoreWorld]:
         db.session.close()
         if db.engine.dialect.name == "postgresql":
             with db.engine.begin() as connection:
-                connection.execute(text("TRUNCATE users, sessions, audit_events, mail_outbox"))
+                connection.execute(
+                    text("TRUNCATE users, sessions, audit_events, mail_outbox, imported_users, foreign_tokens")
+                )
         db.engine.dispose()
 
 

@@ -1,0 +1,1 @@
+"""Move users in from other systems, and export them: sources, checks, the importer, the report, the export."""

@@ -1,0 +1,1 @@
+"""The project's own app, with its own user model."""

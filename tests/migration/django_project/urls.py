@@ -1,0 +1,5 @@
+"""The paths of the Django project."""
+
+from django.urls import include, path
+
+urlpatterns = [path("auth/", include("djoser.urls")), path("auth/", include("djoser.urls.jwt"))]
