@@ -43,6 +43,7 @@ from auth_service.storage.database import (
 from auth_service.storage.stores import sql_stores
 from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.attempt_counters import AttemptCounters
+from auth_service.throttling.device_tokens import DeviceTokens
 from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
@@ -114,7 +115,9 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         release_connection=release_connection,
         foreign_schemes=(settings.foreign_hashes,),
     )
-    throttle = LoginThrottle(AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym)
+    throttle = LoginThrottle(
+        AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym, DeviceTokens(secret, clock)
+    )
     grants = Grants(
         users=users,
         sessions=sessions,

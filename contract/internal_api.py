@@ -9,10 +9,12 @@ MAX_REPORTED_SESSIONS = 1_000
 """Maximum number of sessions in one report."""
 
 SESSIONS_PATH = "/internal/sessions"
-"""{email, password, handle_hash, replaces?, device, address} -> 200 {access, expires_at, user}: log in a browser.
+"""{email, password, handle_hash, replaces?, device, address, device_token?} -> 200 {access, expires_at, user,
+device_token}: log in a browser.
 
 `expires_at` is the end of the session, in seconds since the epoch; using the session does not extend it. The log-in
-ends the session whose handle has the hash `replaces`."""
+ends the session whose handle has the hash `replaces`. `device_token` is the value of the cookie of
+contract/device_cookie.py, before and after the log-in."""
 EXCHANGE_PATH = "/internal/sessions/exchange"
 """{handle_hash} -> 200 {access, expires_at, user}, or 404 {code, ended_seconds_ago} with the code `session_ended`.
 

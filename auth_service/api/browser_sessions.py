@@ -4,7 +4,12 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from auth_service.api.error_handlers import install_error_handlers
-from auth_service.api.models.browser_sessions import BrowserSessionResponse, HandleRequest, OpenSessionRequest
+from auth_service.api.models.browser_sessions import (
+    BrowserSessionResponse,
+    HandleRequest,
+    OpenedSessionResponse,
+    OpenSessionRequest,
+)
 from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
@@ -23,9 +28,16 @@ def open_session() -> Response:
     client = Client(body.device, body.address)
     set_client_of_request(client)
     opened = services().browser_sessions.open(
-        body.email, body.password, body.handle_hash, client, replaces=body.replaces
+        body.email,
+        body.password,
+        body.handle_hash,
+        client,
+        replaces=body.replaces,
+        device_token=body.device_token,
     )
-    return json_response(_response(opened))
+    return json_response(
+        OpenedSessionResponse(device_token=opened.device_token, **_response(opened.grant).model_dump())
+    )
 
 
 @browser_session_endpoints.post("/exchange")

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from auth_service.api.errors import invalid_fields
 from auth_service.api.models.tokens import (
@@ -19,6 +19,7 @@ from auth_service.events.client import client_of_request
 from auth_service.services import services
 from auth_service.tokens.grants import UsedOrEndedToken
 from auth_service.tokens.reader import RefreshClaims
+from contract.device_cookie import DEVICE_COOKIE, DEVICE_COOKIE_LIFETIME, device_token_in
 
 token_endpoints = Blueprint("jwt", __name__, url_prefix="/jwt")
 
@@ -37,9 +38,22 @@ class LogIn(TokenView):
 
     def post(self) -> Response:
         """Log in with e-mail and password. 401 if they are wrong, 429 after too many failures."""
-        body = read_body(LogInRequest)
-        pair = services().grants.log_in(body.email, body.password, client_of_request())
-        return json_response(TokenPairResponse.model_validate(pair))
+        body, grants = read_body(LogInRequest), services().grants
+        presented = device_token_in(request.headers.get("Cookie", ""))
+        opened = grants.open_session(
+            body.email, body.password, client_of_request(), grants.issuer.pair, device_token=presented
+        )
+        response = json_response(TokenPairResponse.model_validate(opened.signed))
+        response.set_cookie(
+            DEVICE_COOKIE,
+            opened.device_token,
+            max_age=DEVICE_COOKIE_LIFETIME,
+            path=request.path,
+            secure=True,
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
 
 
 class Refresh(TokenView):

@@ -164,7 +164,8 @@ def _check_password_rules(field: str, password: str, email: str, first_name: str
 
 
 def _check_current_password(password: str) -> None:
-    if not services().grants.verify_password(current_caller().user, password, client_of_request()):
+    caller = current_caller()
+    if not services().grants.verify_password(caller.user, password, client_of_request(), session=caller.sid):
         raise _wrong_current_password()
 
 

@@ -40,6 +40,14 @@ class BrowserGrant:
     user: User
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenedBrowserSession:
+    """The result of a log-in: the grant, and the new token of the device."""
+
+    grant: BrowserGrant
+    device_token: str
+
+
 @dataclass(frozen=True, slots=True)
 class BrowserSessions:
     """Opens, exchanges and ends browser sessions; `idle_lifetime` is in seconds."""
@@ -52,16 +60,32 @@ class BrowserSessions:
     clock: Clock
 
     def open(
-        self, email: str, password: str, handle_hash: str, client: Client, *, replaces: str | None = None
-    ) -> BrowserGrant:
+        self,
+        email: str,
+        password: str,
+        handle_hash: str,
+        client: Client,
+        *,
+        replaces: str | None = None,
+        device_token: str = "",
+    ) -> OpenedBrowserSession:
         """Open a session for the user with this password and end the one with the handle hash `replaces`.
+
+        `device_token` is what the device presents, valid or not.
 
         Raises BadCredentials, Throttled, HashingBusy or HandleTaken; then no session is opened or ended.
         """
         opened = self.grants.open_session(
-            email, password, client, self.issuer.access, handle_hash=handle_hash, replaces=replaces
+            email,
+            password,
+            client,
+            self.issuer.access,
+            handle_hash=handle_hash,
+            replaces=replaces,
+            device_token=device_token,
         )
-        return BrowserGrant(opened.signed, opened.session.state.expires_at, opened.user)
+        grant = BrowserGrant(opened.signed, opened.session.state.expires_at, opened.user)
+        return OpenedBrowserSession(grant, opened.device_token)
 
     def exchange(self, handle_hash: str) -> BrowserGrant:
         """Return a new access token for the handle's session. Raises NoLiveSession.

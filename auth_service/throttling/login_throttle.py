@@ -2,8 +2,9 @@
 
 Successful log-ins do not count. A wrong current password, for example of a user who changes it, counts as a failed
 log-in. Three limits apply: one for the account from this address, one for the address, and a higher one for the
-account from all addresses. The last limit does not apply to an address from which the account has logged in within 30
-days, so that an attacker cannot lock its owner out.
+account from all addresses. So that an attacker cannot lock the owner out, the last limit does not apply to an address
+from which the account has logged in within 30 days, and a device that has logged in to the account before has a limit
+of its own instead of all three (device_tokens.py). A session that is logged in counts as such a device.
 
 Requests for mails (to reset a password, to activate an account) have the same three limits.
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 from auth_service.accounts.email_addresses import email_key
 from auth_service.throttling.attempt_counters import AttemptCounters, Counter
+from auth_service.throttling.device_tokens import DeviceTokens
 from chassis.client_network import client_network
 from chassis.rates import Rate
 
@@ -39,7 +41,7 @@ class ThrottleRates:
     """The limits on failed log-ins, registrations and requests for mails."""
 
     failures: Rate
-    """Failures of one account from one address."""
+    """Failures of one account from one address, or from one device that has logged in before."""
     failures_of_account: Rate
     """Failures of one account from all addresses that it does not trust."""
     failures_of_address: Rate
@@ -58,10 +60,14 @@ class ThrottleRates:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt: the keyed hash of the account's name, and the client's IPv4 address or IPv6 /64 prefix, or ""."""
+    """An attempt: the keyed hash of the account's name, and the client's IPv4 address or IPv6 /64 prefix, or "".
+
+    `device` is the id of a device that has logged in to the account before, or "".
+    """
 
     account: str
     network: str
+    device: str = ""
 
 
 class LoginThrottle:
@@ -71,24 +77,42 @@ class LoginThrottle:
     """
 
     def __init__(
-        self, counters: AttemptCounters, rates: ThrottleRates | None, pseudonym: Callable[[str], str]
+        self,
+        counters: AttemptCounters,
+        rates: ThrottleRates | None,
+        pseudonym: Callable[[str], str],
+        device_tokens: DeviceTokens,
     ) -> None:
         self._counters = counters
         self._rates = rates
         self._pseudonym = pseudonym
+        self._device_tokens = device_tokens
 
-    def attempt(self, email: str, address: str) -> Attempt:
-        """Return the attempt for the account of `email`, existing or not, from an IP address."""
-        return Attempt(self._pseudonym(email_key(email)), client_network(address))
+    def attempt(self, email: str, address: str, *, device_token: str = "", session: str = "") -> Attempt:
+        """Return the attempt for the account of `email`, existing or not, from an IP address.
+
+        `device_token` is what the device presents, valid or not. `session` is the `sid` of the account's session from
+        which the attempt comes.
+        """
+        account = self._pseudonym(email_key(email))
+        device = f"session/{session}" if session else self._device_tokens.device(device_token, account)
+        return Attempt(account, client_network(address), device)
+
+    def renewed_device_token(self, attempt: Attempt, presented: str) -> str:
+        """Return the device token for the device of a successful log-in, which presented `presented`."""
+        return self._device_tokens.renewed(presented, attempt.account)
 
     def admit_login(self, attempt: Attempt) -> Sequence[Counter]:
         """Count the attempt as a failed log-in and return the counters that counted it. Raises Throttled.
 
-        Without an IP address, only the limit of the account applies.
+        For a device that has logged in before, only its own limit applies. Without an IP address, only the limit of
+        the account applies.
         """
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
             return ()
+        if attempt.device:
+            return self._admit(_device_counter(rates, account, attempt.device))
         if not network:
             return self._admit(_account_counter(rates, account))
         return self._admit(
@@ -105,10 +129,15 @@ class LoginThrottle:
     def record_success(self, attempt: Attempt) -> None:
         """Delete the account's failures from this address and in total, and trust the address.
 
-        Failures of other accounts from this address still count.
+        Failures of other accounts from this address still count. For a device that has logged in before, delete its
+        own failures only.
         """
         rates, account, network = self._rates, attempt.account, attempt.network
         if rates is None:
+            return
+        if attempt.device:
+            trust = [_trust_counter(account, network)] if network else []
+            self._counters.update(reset=[_device_counter(rates, account, attempt.device)], set_to_one=trust)
             return
         if not network:
             self._counters.update(reset=[_account_counter(rates, account)])
@@ -152,6 +181,10 @@ class LoginThrottle:
 
 def _account_and_network_counter(rates: ThrottleRates, account: str, network: str) -> Counter:
     return Counter(rates.failures, (_LOGIN, account, network))
+
+
+def _device_counter(rates: ThrottleRates, account: str, device: str) -> Counter:
+    return Counter(rates.failures, (_LOGIN, account, "device", device))
 
 
 def _network_counter(rates: ThrottleRates, network: str) -> Counter:

@@ -62,11 +62,12 @@ class UsedOrEndedToken(InvalidToken):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenedSession(Generic[Signed]):
-    """A new session, its user, and `signed`: the tokens that were signed for it."""
+    """A new session, its user, `signed`: the tokens that were signed for it, and the new token of the device."""
 
     user: User
     session: Session
     signed: Signed
+    device_token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +102,22 @@ class Grants:
         *,
         handle_hash: str | None = None,
         replaces: str | None = None,
+        device_token: str = "",
     ) -> OpenedSession[Signed]:
         """Open a session for the user with this e-mail address and password, and sign its tokens by `sign`.
 
-        The session with the handle hash `replaces` ends (ASVS 5.0, 7.2.4).
-        Raises BadCredentials, Throttled, HashingBusy or HandleTaken.
+        The session with the handle hash `replaces` ends (ASVS 5.0, 7.2.4). The device presents `device_token`. Raises
+        BadCredentials, Throttled, HashingBusy or HandleTaken.
         """
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
-        with self._counting_failures(email, client) as attempt:
+        attempt = self.throttle.attempt(email, client.address, device_token=device_token)
+        with self._counting_failures(attempt, client):
             user = self.users.find_by_email(email)
             now = self.clock()
             session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
             with self.passwords.verifying(password, user.password_hash if user else None) as pending:
                 # Signed while the hash is computed, also for unknown users: the time must not reveal which exist.
-                signed = sign(user or DUMMY_USER, session, now)
-                check = pending.result()
+                signed, check = sign(user or DUMMY_USER, session, now), pending.result()
             if user is None or not check.is_right or not user.is_active:
                 raise self._record_failure(attempt, user, client, is_right=check.is_right)
             is_open = self.sessions.open(
@@ -128,15 +130,16 @@ class Grants:
                 replaces=replaces,
             )
             if not is_open:
-                # The user has changed since it was read, perhaps without a new password: it may be deactivated.
+                # The user has changed since it was read, perhaps without a new password.
                 raise self._record_failure(attempt, user, client, is_right=False)
             self._record_breach(user, session, password, client)
-            return OpenedSession(user, session, signed)
+            return OpenedSession(user, session, signed, self.throttle.renewed_device_token(attempt, device_token))
 
-    def verify_password(self, user: User, password: str, client: Client) -> bool:
-        """Return whether `password` is the password of a user who is logged in. Raises Throttled or HashingBusy."""
+    def verify_password(self, user: User, password: str, client: Client, *, session: str) -> bool:
+        """Return whether `password` is the password of the user of a session. Raises Throttled or HashingBusy."""
+        attempt = self.throttle.attempt(user.email, client.address, session=session)
         try:
-            with self._counting_failures(user.email, client):
+            with self._counting_failures(attempt, client):
                 if not self.passwords.verify(password, user.password_hash):
                     raise BadCredentials
         except BadCredentials:
@@ -226,19 +229,18 @@ class Grants:
         )
 
     @contextmanager
-    def _counting_failures(self, email: str, client: Client) -> Iterator[Attempt]:
+    def _counting_failures(self, attempt: Attempt, client: Client) -> Iterator[None]:
         """Count the block as a failed log-in if it raises BadCredentials, and as a success if it raises nothing.
 
         Another exception counts as neither. Raises Throttled, without running the block, after too many failures.
         """
-        attempt = self.throttle.attempt(email, client.address)
         try:
             counted_by = self.throttle.admit_login(attempt)
         except Throttled:
             self.dispatch((LoginThrottled(self.clock(), None, client, attempt.account),))
             raise
         try:
-            yield attempt
+            yield
         except BadCredentials:
             raise
         except Exception:

@@ -59,6 +59,15 @@ class SessionGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A new session: its handle, its grant, and the new value of the device cookie, or ""."""
+
+    handle: str
+    grant: SessionGrant
+    device_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class CachedGrant:
     """A grant in memory. `renew_at` is in seconds since the epoch."""
 
@@ -89,10 +98,18 @@ class BrowserSessions:
         self._exchanges = SingleFlight[str, SessionGrant]()
 
     async def log_in(
-        self, email: str, password: str, *, device: str, address: str, replaces: str | None = None
-    ) -> tuple[str, SessionGrant]:
-        """Log in and return the new session's handle and grant. The session of the handle `replaces` ends.
+        self,
+        email: str,
+        password: str,
+        *,
+        device: str,
+        address: str,
+        replaces: str | None = None,
+        device_token: str = "",
+    ) -> OpenedSession:
+        """Log in and return the new session. The session of the handle `replaces` ends.
 
+        `device_token` is the value of the browser's device cookie.
         Raises LoginRefused with the auth service's refusal; Refused: 502 if the auth service rejects this gateway,
         503 if it is unavailable.
         """
@@ -105,6 +122,7 @@ class BrowserSessions:
                 "handle_hash": _hash(handle),
                 "device": device,
                 "address": address,
+                "device_token": device_token,
                 **({"replaces": _hash(replaces)} if replaces else {}),
             },
         )
@@ -116,7 +134,8 @@ class BrowserSessions:
         self._store(handle, grant)
         if replaces:
             self._mark_ended(replaces, ended_recently=True)
-        return handle, grant
+        new_device_token = read_object(body).get("device_token")
+        return OpenedSession(handle, grant, new_device_token if isinstance(new_device_token, str) else "")
 
     def get_grant(self, handle: str) -> Suspendable[SessionGrant]:
         """Return the grant of `handle`: from memory, without waiting, or by an exchange that all callers share.

@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from chassis.clock import Clock
 from chassis.json_body import MalformedJson, parse_json
+from contract.device_cookie import device_token_in
 from contract.problems import Refused, jittered_retry_after
 from gateway.browser_sessions.sessions import BrowserSessions, LoginRefused, SessionGrant
 from gateway.endpoints.session_cookie import SessionCookie
@@ -71,14 +72,21 @@ class SessionEndpoints:
         email, password = _read_login()
         device, address = request.headers.get("User-Agent", ""), request.remote_addr or ""
         login = self._sessions.log_in(
-            email, password, device=device, address=address, replaces=self._replaced_handle()
+            email,
+            password,
+            device=device,
+            address=address,
+            replaces=self._replaced_handle(),
+            device_token=device_token_in(_cookies()),
         )
         try:
-            handle, grant = self._wait_for(login)
+            opened = self._wait_for(login)
         except LoginRefused as refused:
             return _login_refusal(refused)
-        response = _session_response(grant)
-        self._cookie.set_on(response, handle, max(0, int(grant.expires_at - self._clock())))
+        response = _session_response(opened.grant)
+        self._cookie.set_on(response, opened.handle, max(0, int(opened.grant.expires_at - self._clock())))
+        if opened.device_token:
+            self._cookie.set_device_token_on(response, opened.device_token, request.path)
         return response
 
     def show_session(self) -> Response:

@@ -1,10 +1,11 @@
-"""The cookie that carries a browser session's handle."""
+"""The cookies of a browser session: the one with its handle, and the one that remembers the device."""
 
 from dataclasses import dataclass
 
 from flask import Response
 
 from contract.credentials import split_cookies
+from contract.device_cookie import DEVICE_COOKIE, DEVICE_COOKIE_LIFETIME
 from gateway.http.response_headers import INSECURE_SESSION_COOKIE, SESSION_COOKIE
 from gateway.pipeline.credentials import session_handle
 
@@ -45,6 +46,18 @@ class SessionCookie:
         """Set the cookie to `handle` for `max_age` seconds."""
         response.set_cookie(
             self.name, handle, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="Strict"
+        )
+
+    def set_device_token_on(self, response: Response, token: str, path: str) -> None:
+        """Set the device cookie for the path of the log-in. A log-out does not delete it."""
+        response.set_cookie(
+            DEVICE_COOKIE,
+            token,
+            max_age=DEVICE_COOKIE_LIFETIME,
+            path=path,
+            secure=self.secure,
+            httponly=True,
+            samesite="Strict",
         )
 
     def clear_on(self, response: Response) -> None:

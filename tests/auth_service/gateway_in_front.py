@@ -114,8 +114,8 @@ class GatewayInFront:
 
     def log_in(self, email: str, password: str) -> str:
         """Log in a browser and return its handle."""
-        handle, _ = asyncio.run(self.sessions.log_in(email, password, device="a browser", address="192.0.2.1"))
-        return handle
+        opened = asyncio.run(self.sessions.log_in(email, password, device="a browser", address="192.0.2.1"))
+        return opened.handle
 
     def get(self, path: str, *, access: str = "", refresh: str = "", handle: str = "") -> Outcome:
         """Send a GET request with these credentials."""

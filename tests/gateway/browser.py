@@ -41,7 +41,13 @@ def log_in(gateway: RunningGateway, password: str = PASSWORD, *fields: str) -> R
 def handle_in(response: RawResponse) -> str:
     """Return the handle in the session cookie that a log-in sets."""
     assert response.status == 200, response
-    return (response.get("set-cookie") or "").split(";")[0].removeprefix(f"{COOKIE}=")
+    return session_cookie_in(response).split(";")[0].removeprefix(f"{COOKIE}=")
+
+
+def session_cookie_in(response: RawResponse) -> str:
+    """Return the Set-Cookie value of the session cookie that a log-in sets beside the device cookie."""
+    (cookie,) = [cookie for cookie in response.get_all("set-cookie") if cookie.startswith(f"{COOKIE}=")]
+    return cookie
 
 
 def log_in_for_cookie(gateway: RunningGateway) -> str:

@@ -25,6 +25,10 @@ HandleHash = Annotated[
 """SHA-256 of a browser's session handle, in lower-case hexadecimal digits."""
 
 
+DeviceToken = Annotated[str, Field(repr=False, examples=["6b49d200.S8xNoL1tEPv2vPzVTyz93g.9ON12yX1e-9w4M2UPUMbYA"])]
+"""The value of the cookie of contract/device_cookie.py."""
+
+
 class OpenSessionRequest(RequestBody):
     """A log-in by a browser. It ends the session whose handle has the hash `replaces`."""
 
@@ -35,6 +39,8 @@ class OpenSessionRequest(RequestBody):
     device: Annotated[Device, StringConstraints(max_length=MAX_BODY), Trimmed] = ""
     """Truncated to the length of its column when it is stored."""
     address: Annotated[Address, StringConstraints(max_length=MAX_ADDRESS), Trimmed] = ""
+    device_token: Annotated[DeviceToken, Trimmed] = ""
+    """What the device presents to show that it has logged in before."""
 
 
 class HandleRequest(RequestBody):
@@ -49,3 +55,9 @@ class BrowserSessionResponse(ResponseBody):
     access: Token
     expires_at: int = Field(examples=[1_800_000_000])
     user: UserResponse
+
+
+class OpenedSessionResponse(BrowserSessionResponse):
+    """The response to a log-in. `device_token` is what the device is to present at the next one."""
+
+    device_token: DeviceToken

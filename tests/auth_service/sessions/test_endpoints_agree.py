@@ -114,10 +114,10 @@ def log_in_with_cookie(
     gateway: GatewayInFront, old: str, password: str = PASSWORD, email: str = "ann@example.org"
 ) -> str:
     """Log in from a browser that sends the cookie with the handle `old`; return the new handle."""
-    handle, _ = asyncio.run(
+    opened = asyncio.run(
         gateway.sessions.log_in(email, password, device="a browser", address="192.0.2.1", replaces=old)
     )
-    return handle
+    return opened.handle
 
 
 def test_a_log_in_ends_the_session_of_its_cookie(

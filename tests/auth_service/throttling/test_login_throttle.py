@@ -34,7 +34,8 @@ LOW_LIMITS = {
 @pytest.fixture
 def limited_client(make_app: MakeApp) -> FlaskClient:
     """A client of a service with low limits, at which ann is registered."""
-    client = make_app(**LOW_LIMITS).test_client()
+    # Without cookies, so that no log-in comes from a known device (test_device_tokens.py).
+    client = make_app(**LOW_LIMITS).test_client(use_cookies=False)
     assert Person(client).register().status_code == 201
     return client
 

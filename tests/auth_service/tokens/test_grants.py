@@ -125,10 +125,10 @@ def test_wrong_passwords_of_a_logged_in_user_are_throttled(
     parts: Services, ann: User, dispatched: list[Event]
 ) -> None:
     grants = parts.grants
-    assert grants.verify_password(ann, PASSWORD, PHONE)
-    assert [grants.verify_password(ann, "wrong", PHONE) for _ in range(3)] == [False] * 3
+    assert grants.verify_password(ann, PASSWORD, PHONE, session="1")
+    assert [grants.verify_password(ann, "wrong", PHONE, session="1") for _ in range(3)] == [False] * 3
     with pytest.raises(Throttled):
-        grants.verify_password(ann, PASSWORD, PHONE)
+        grants.verify_password(ann, PASSWORD, PHONE, session="1")
     assert kinds(dispatched) == [LoginThrottled]
 
 

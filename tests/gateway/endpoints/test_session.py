@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from contract.device_cookie import DEVICE_COOKIE
 from contract.internal_api import END_PATH, SESSIONS_PATH
 from tests.gateway.access_tokens import SigningKey
-from tests.gateway.browser import COOKIE, SAME_ORIGIN, handle_in, log_in, log_in_for_cookie, send
+from tests.gateway.browser import COOKIE, SAME_ORIGIN, handle_in, log_in, log_in_for_cookie, send, session_cookie_in
 from tests.gateway.conftest import MakeApp
 from tests.gateway.raw_upstream import RawUpstream, answering, ok
 from tests.gateway.running_gateway import RunningGateway, running
@@ -35,12 +36,27 @@ def gateway(auth_server: RawUpstream, upstream: RawUpstream, make_app: MakeApp) 
 def test_a_log_in_sets_a_cookie_and_returns_no_token(gateway: RunningGateway, auth: AuthStandIn) -> None:
     response = log_in(gateway)
     assert json.loads(response.body)["user"] == USER
-    cookie = response.get("set-cookie") or ""
+    cookie = session_cookie_in(response)
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=Strict"} <= set(cookie.split("; "))
     assert len(handle_in(response)) >= 43  # 256 bits
     assert hash_of(handle_in(response)) in auth.handles
     assert b"eyJ" not in response.body
     assert "eyJ" not in str(response.fields)
+
+
+def test_a_log_in_sends_the_device_cookie_to_the_auth_service_and_sets_the_new_one(
+    gateway: RunningGateway, auth: AuthStandIn
+) -> None:
+    """The cookie is for log-ins alone. Two of them count as none."""
+    first = log_in(gateway)
+    cookies = [cookie for cookie in first.get_all("set-cookie") if cookie.startswith(DEVICE_COOKIE)]
+    assert len(cookies) == 1
+    pair, *attributes = cookies[0].split("; ")
+    assert pair == f"{DEVICE_COOKIE}=token-1"
+    assert {"HttpOnly", "Secure", "Path=/session/", "SameSite=Strict"} <= set(attributes)
+    log_in(gateway, PASSWORD, *SAME_ORIGIN, f"Cookie: theme=dark; {pair}")
+    log_in(gateway, PASSWORD, *SAME_ORIGIN, f"Cookie: {pair}; {pair}")
+    assert auth.device_tokens == ["", "token-1", ""]
 
 
 def test_a_wrong_password_returns_the_auth_services_own_response(gateway: RunningGateway) -> None:
@@ -108,7 +124,8 @@ def test_the_cookie_over_plain_http_has_another_name(
     auth_server: RawUpstream, upstream: RawUpstream, make_app: MakeApp
 ) -> None:
     with running(make_app(AUTH_URL=auth_server.url, SESSION_COOKIE_SECURE="off")) as gateway:
-        cookie = log_in(gateway).get("set-cookie") or ""
+        cookie, device_cookie = log_in(gateway).get_all("set-cookie")
         assert cookie.startswith("sallyport-session=")
-        assert "Secure" not in cookie
+        assert device_cookie.startswith(f"{DEVICE_COOKIE}=")
+        assert "Secure" not in cookie + device_cookie
         assert send(gateway, "GET /api/x", f"Cookie: {cookie.split(';')[0]}").status == 200

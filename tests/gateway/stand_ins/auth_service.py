@@ -45,6 +45,8 @@ class AuthStandIn:
     """Access tokens signed so far."""
     session: str = field(default_factory=lambda: secrets.token_hex(16))
     replaced: list[str | None] = field(default_factory=list)
+    device_tokens: list[str] = field(default_factory=list)
+    """What the device cookies of successful log-ins had."""
     """For each successful log-in, the hash of the handle that it replaces."""
     ended_seconds_ago: float | None = None
     """How long ago the sessions of unknown handles ended."""
@@ -99,7 +101,8 @@ class AuthStandIn:
         self.replaced.append(members.get("replaces"))
         self.handles.discard(members.get("replaces", ""))
         self.handles.add(members["handle_hash"])
-        return 200, self._grant()
+        self.device_tokens.append(members["device_token"])
+        return 200, {**self._grant(), "device_token": f"token-{len(self.device_tokens)}"}
 
     def _grant(self) -> dict[str, Any]:
         return {"access": self.access(), "expires_at": self.clock() + 86_400, "user": USER}
