@@ -42,6 +42,8 @@ class Result:
     """Cases in which the header section of a request was recognized when the message was played warm."""
     forwarded: int = 0
     """Cases in which a service received a request."""
+    redirected: int = 0
+    """Cases in which a browser was redirected to the log-in page, or got the page that loads itself again."""
     difference: Difference | None = None
     errors: list[str] = field(default_factory=list)
     """Errors that the gateway logged."""
@@ -87,6 +89,7 @@ async def _difference(gateway: PlayedGateway, case: Case, index: int, result: Re
     cold = await gateway.play(client, case.message, by_parser=True)
     await gateway.hang_up(client)
     result.forwarded += bool(cold.to_services)
+    result.redirected += any(text in cold.to_client for text in (b"location: /auth/login/", b'http-equiv="refresh"'))
     used = gateway.connect()
     for neighbour in case.neighbours:
         await gateway.play(used, neighbour)

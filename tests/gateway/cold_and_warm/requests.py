@@ -3,17 +3,18 @@
 import random
 from dataclasses import dataclass, replace
 
-from tests.gateway.cold_and_warm.credentials import (
-    ACCESS_TOKENS,
-    ENDED_HANDLE,
-    EXPIRED_TOKENS,
-    FORGED_TOKEN,
-    LIVE_HANDLES,
-    REFRESH_TOKENS,
+from tests.gateway.cold_and_warm.request_fields import (
+    COMMON,
+    ETAGS,
+    HANDLES,
+    NAVIGATIONS,
+    RARE,
+    REFRESH,
+    SECOND_CREDENTIALS,
+    TOKENS,
+    TRACES,
+    Field,
 )
-
-Field = tuple[bytes, bytes]
-"""The start of a field line, with the colon and the spaces after it, and the value."""
 
 PREFIXES = (
     *(b"/public/", b"/api/", b"/app/") * 2,
@@ -31,104 +32,8 @@ PREFIXES = (
     ),
 )
 _METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD")
-_TOKENS = tuple(token.encode() for token in (*ACCESS_TOKENS, *EXPIRED_TOKENS, FORGED_TOKEN, "short"))
-_HANDLES = tuple(handle.encode() for handle in (*LIVE_HANDLES, ENDED_HANDLE))
-_REFRESH = tuple(token.encode() for token in (*REFRESH_TOKENS, "refresh-unknown"))
 _CREDENTIALS = ("", *("cookie", "token and refresh") * 2, "token and cookie", *("token",) * 5)
 
-_COMMON: tuple[Field, ...] = (
-    (b"User-Agent: ", b"Mozilla/5.0 (X11; Linux x86_64)"),
-    (b"Accept: ", b"application/json, text/plain, */*"),
-    (b"accept-language: ", b"en-US,en;q=0.9"),
-    (b"Accept-Encoding: ", b"gzip, deflate, br"),
-    (b"Connection: ", b"keep-alive"),
-    (b"Origin: ", b"https://app.example.com"),
-    (b"origin: ", b"https://evil.example"),
-    (b"Sec-Fetch-Site: ", b"same-origin"),
-    (b"Sec-Fetch-Site: ", b"cross-site"),
-    *((b"Sec-Fetch-Mode: ", b"navigate"),) * 2,
-    (b"sec-fetch-mode: ", b"cors"),
-    (b"Sec-Fetch-Dest: ", b"document"),
-    (b"Accept: ", b"text/html,application/xhtml+xml,*/*;q=0.8"),
-    (b"X-Requested-With: ", b"XMLHttpRequest"),
-    (b"Referer: ", b"https://app.example.com/Content-Length: 5"),
-    (b"Content-Type: ", b"application/json"),
-    (b"X-Thing: ", b"one"),
-    (b"X-Thing: ", b"two"),
-)
-_TRACES = (b"00-%032x-%016x-01" % (7, 1), b"00-%032x-%016x-00" % (8, 2), b"00-%032x" % 9, b"abc")
-_ETAGS = (b'"1"', b'"2"', b'W/"3"', b'"1", "2"', b"*")
-_RARE: tuple[Field, ...] = (
-    (b"Remote-User: ", b"root"),
-    (b"Remote_User: ", b"root"),
-    (b"REMOTE.USER: ", b"root"),
-    (b"x-forwarded-groups: ", b"admin"),
-    (b"X_Thing: ", b"root"),
-    (b"Connection: ", b"Remote-User, Sec-Fetch-Mode"),
-    (b"Sec-Purpose: ", b"prefetch"),
-    (b"HX-Request: ", b"true"),
-    (b"Origin: ", b"null"),
-    (b"Connection: ", b"X-Thing"),
-    (b"Connection: ", b"keep-alive, Authorization"),
-    (b"Connection: ", b"close"),
-    (b"Connection: ", b"If-None-Match, traceparent"),
-    (b"if-none-match: ", _ETAGS[1]),
-    (b"IF-NONE-MATCH: ", _ETAGS[1]),
-    (b"X-If-None-Match: ", _ETAGS[0]),
-    (b"Traceparent: ", _TRACES[1]),
-    (b"Connection: ", b"Upgrade"),
-    (b"Upgrade: ", b"websocket"),
-    (b"Keep-Alive: ", b"timeout=5"),
-    (b"TE: ", b"trailers"),
-    (b"Expect: ", b"100-continue"),
-    (b"Expect: ", b"something"),
-    (b"Via: ", b"1.1 proxy"),
-    (b"Via: ", b"1.1 sallyport"),
-    (b"Max-Forwards: ", b"3"),
-    (b"Max-Forwards: ", b"x"),
-    (b"X-User-Id: ", b"root"),
-    (b"X_User_Id: ", b"root"),
-    (b"X_Trace: ", b"t"),
-    (b"X-Email: ", b"root@example.org"),
-    (b"X-Identity: ", b"forged"),
-    (b"X-Forwarded-For: ", b"203.0.113.9"),
-    (b"Forwarded: ", b"for=203.0.113.9"),
-    (b"X-Request-Id: ", b"chosen"),
-    (b"X-Empty:", b""),
-    (b"X-Spaces:   ", b"two  words  "),
-    (b"X-Tab:\t", b"a\tb"),
-    (b"X-Text: ", b"caf\xc3\xa9 \xff"),
-    (b"X-Control: ", b"a\x01b"),
-    (b"X-Nul: ", b"a\0b"),
-    (b"X-Cr: ", b"a\rb"),
-    (b"X-Lf: ", b"a\nb"),
-    (b"X-Fold: ", b"a\r\n b"),
-    (b"X-Colon : ", b"space"),
-    (b" X-Start: ", b"space"),
-    (b"No-Colon", b""),
-    (b"X-Inner: ", b"Authorization: Bearer " + _TOKENS[1]),
-    (b"X-Authorization: ", b"Bearer " + _TOKENS[1]),
-    (b"Authorization: ", b"Basic YTpi"),
-    (b"authorization: Bearer ", _TOKENS[1]),
-    (b"cookie: ", b"theme=light"),
-    (b"Cookie: ", b"__Host-session=" + _HANDLES[1]),
-    (b"X-Refresh-Token: ", _REFRESH[1]),
-    (b"Host: ", b"other.example"),
-    (b"host: ", b"bad host"),
-    (b"Transfer-Encoding: ", b"chunked"),
-    (b"content-length: ", b"5"),
-    (b"Content-Length: ", b"0"),
-    (b"Content_Length: ", b"5"),
-)
-_SECOND_CREDENTIALS: tuple[Field, ...] = (
-    (b"cookie: ", b"theme=light"),
-    (b"Cookie: ", b"__Host-session=" + _HANDLES[1]),
-    (b"COOKIE: ", b"theme=light"),
-    (b"authorization: Bearer ", _TOKENS[1]),
-    (b"AUTHORIZATION: Bearer ", _TOKENS[1]),
-    (b"x-refresh-token: ", _REFRESH[1]),
-    (b"X-REFRESH-TOKEN: ", _REFRESH[1]),
-)
 _ODD_TARGETS = (
     b"%s?", b"%s??", b"%s?a=b?c", b"%s?ticket=abc", b"%s?x=1&ticket=", b"%s#part", b"%s?a#b", b"%s/../x", b"%s%%2f",
     b"%s%%2e", b"%s%%41", b"%s%%4", b"%sa%%20b", b"%s;v=1", b"%s\\x", b"%s/x", b"%sa//b", b"%s\xc3\xa9", b"%s\xff",
@@ -220,28 +125,32 @@ class DrawnRequest:
 
 def plain_request(draw: random.Random) -> DrawnRequest:
     """Return a request as applications send them."""
-    method = draw.choice(_METHODS)
+    method, prefix = draw.choice(_METHODS), draw.choice(PREFIXES)
     fields = [(draw.choice((b"Host: ", b"Host: ", b"host: ")), draw.choice((b"h.example", b"h.example:8443")))]
-    fields += draw.sample(_COMMON, draw.choice((0, 1, 2, 4, 6)))
+    fields += draw.sample(COMMON, draw.choice((0, 1, 2, 4, 6)))
     credentials = draw.choice(_CREDENTIALS)
+    if draw.random() < 0.2:
+        fields += draw.choice(NAVIGATIONS)
+        method, prefix = draw.choice((b"GET", b"GET", b"HEAD")), draw.choice((b"/app/", b"/pages/", b"/api/"))
+        credentials = draw.choice(("", "", "cookie", "token"))
     is_lower = draw.random() < 0.3
     if "token" in credentials:
         fields.append(
-            (_start(b"Authorization: Bearer ", b"authorization: Bearer ", is_lower), _TOKENS[draw.randrange(3)])
+            (_start(b"Authorization: Bearer ", b"authorization: Bearer ", is_lower), TOKENS[draw.randrange(3)])
         )
     if "refresh" in credentials:
-        fields.append((_start(b"X-Refresh-Token: ", b"x-refresh-token: ", is_lower), draw.choice(_REFRESH)))
-        fields = [(s, draw.choice(_TOKENS) if b"Bearer" in s else v) for s, v in fields]
+        fields.append((_start(b"X-Refresh-Token: ", b"x-refresh-token: ", is_lower), draw.choice(REFRESH)))
+        fields = [(s, draw.choice(TOKENS) if b"Bearer" in s else v) for s, v in fields]
     if "cookie" in credentials:
         fields.append((_start(b"Cookie: ", b"cookie: ", is_lower), _cookie(draw)))
     if draw.random() < 0.2:
-        fields.append((draw.choice((b"If-None-Match: ", b"if-none-match: ")), draw.choice(_ETAGS)))
+        fields.append((draw.choice((b"If-None-Match: ", b"if-none-match: ")), draw.choice(ETAGS)))
     if draw.random() < 0.2:
-        fields.append((draw.choice((b"Traceparent: ", b"traceparent: ")), draw.choice(_TRACES)))
+        fields.append((draw.choice((b"Traceparent: ", b"traceparent: ")), draw.choice(TRACES)))
     if draw.random() < 0.12:
-        fields.append(draw.choice(_RARE))
+        fields.append(draw.choice(RARE))
     if credentials and draw.random() < 0.07:
-        fields.append(draw.choice([field for field in _SECOND_CREDENTIALS if _has_name_of(fields, field)]))
+        fields.append(draw.choice([field for field in SECOND_CREDENTIALS if _has_name_of(fields, field)]))
     if draw.random() < 0.04:
         fields.append((b"Expect: ", b"100-continue"))
     if draw.random() < 0.5:
@@ -250,7 +159,7 @@ def plain_request(draw: random.Random) -> DrawnRequest:
     framing = draw.choice(("length", "length", "length", "length", "chunked")) if has_body else "none"
     body = draw.choice(_BODIES) if has_body and draw.random() < 0.95 else b""
     start = b"content-length: " if is_lower else b"Content-Length: "
-    return DrawnRequest(method, _target(draw, draw.choice(PREFIXES)), tuple(fields), body, framing, start)
+    return DrawnRequest(method, _target(draw, prefix), tuple(fields), body, framing, start)
 
 
 def _has_name_of(fields: list[Field], field: Field) -> bool:
@@ -268,7 +177,7 @@ def _target(draw: random.Random, prefix: bytes) -> bytes:
 
 
 def _cookie(draw: random.Random) -> bytes:
-    session = b"__Host-session=" + draw.choice(_HANDLES)
+    session = b"__Host-session=" + draw.choice(HANDLES)
     return draw.choice(
         (
             b"theme=dark",
@@ -298,9 +207,9 @@ def variant(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
         return replace(request, fields=request.fields[:dropped] + request.fields[dropped + 1 :])
     if kind == 7:
         return request
-    changed = request.changed(b"Authorization: Bearer ", draw.choice(_TOKENS)).changed(b"Cookie: ", _cookie(draw))
-    changed = changed.changed(b"Traceparent: ", draw.choice(_TRACES)).changed(b"If-None-Match: ", draw.choice(_ETAGS))
-    return changed.changed(b"X-Refresh-Token: ", draw.choice(_REFRESH))
+    changed = request.changed(b"Authorization: Bearer ", draw.choice(TOKENS)).changed(b"Cookie: ", _cookie(draw))
+    changed = changed.changed(b"Traceparent: ", draw.choice(TRACES)).changed(b"If-None-Match: ", draw.choice(ETAGS))
+    return changed.changed(b"X-Refresh-Token: ", draw.choice(REFRESH))
 
 
 def odd(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
@@ -323,7 +232,7 @@ def odd(draw: random.Random, request: DrawnRequest) -> DrawnRequest:
     if kind == "method":
         return replace(request, method=draw.choice(_ODD_METHODS))
     if kind == "field":
-        return replace(request, fields=_inserted(draw, request.fields, draw.choice(_RARE)))
+        return replace(request, fields=_inserted(draw, request.fields, draw.choice(RARE)))
     if kind == "repeated":
         return replace(request, fields=_inserted(draw, request.fields, draw.choice(request.fields)))
     if kind == "spelling":

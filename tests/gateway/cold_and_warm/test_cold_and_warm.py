@@ -21,17 +21,19 @@ SEED = int(os.environ.get("SALLYPORT_FUZZ_SEED") or 1)
 
 @pytest.mark.timeout(max(60, CASES // 10))
 def test_a_message_has_the_same_effect_before_and_after_similar_messages() -> None:
-    cases = recognized = forwarded = 0
+    cases = recognized = forwarded = redirected = 0
     for result in fuzz(SEED, CASES):
         cases += result.cases
         recognized += result.recognized
         forwarded += result.forwarded
+        redirected += result.redirected
         if result.difference is not None or result.errors:
             pytest.fail("\n".join([describe(SEED, cases - 1), *result.errors]), pytrace=False)
     assert cases == CASES
     # With fewer, most comparisons would be of a parsed request with a parsed one, or of a refusal with a refusal.
     assert recognized > 0.3 * cases
     assert forwarded > 0.3 * cases
+    assert redirected > 0.01 * cases
 
 
 class CacheThatConfusesTokens(CountingCache):
