@@ -12,7 +12,7 @@ from auth_service.mail.mailbox import Mailbox, wire_address
 LONGEST_LINE = 900
 """Bytes of a line that is sent as it is. SMTP allows 998 (RFC 5321 section 4.5.3.1.6)."""
 
-# 76: the longest line of quoted-printable and of encoded words (RFC 2045 6.7, RFC 2047 2); the default is 78.
+# 76: the longest line of base64 and of encoded words (RFC 2045 6.8, RFC 2047 2); the default is 78.
 # 7bit: the server need not support 8BITMIME, and smtplib would not check it.
 _POLICY = SMTP.clone(max_line_length=76, cte_type="7bit")
 _READABLE_POLICY = SMTP.clone(max_line_length=76, cte_type="8bit", linesep="\n")
@@ -53,7 +53,7 @@ def as_bytes(message: EmailMessage) -> bytes:
 
 
 def as_readable_bytes(message: EmailMessage) -> bytes:
-    """Return the message for a file that people read: UTF-8 without quoted-printable, so that links stay whole."""
+    """Return the message for a file that people read: UTF-8 without base64."""
     for part in message.iter_parts():
         if isinstance(part, EmailMessage):
             subtype, text = part.get_content_subtype(), part.get_content()
@@ -80,5 +80,9 @@ def _one_line(text: str) -> str:
 
 
 def _encoding(text: str) -> str:
+    """Return the Content-Transfer-Encoding of a text.
+
+    Never quoted-printable: it breaks a link into lines, and some servers and mail programs do not join them again.
+    """
     is_plain = text.isascii() and max(map(len, text.splitlines()), default=0) <= LONGEST_LINE
-    return "7bit" if is_plain else "quoted-printable"
+    return "7bit" if is_plain else "base64"

@@ -37,6 +37,7 @@ def test_the_auth_service_accepts_the_created_secrets_in_production(tmp_path: Pa
     make_deployment_secrets(tmp_path)
     environ = {
         "APP_ENV": "production",
+        "MAIL_WITHOUT_SMTP": "folder",
         "REDIS_URL": "redis://redis",
         "DATABASE_URL_FILE": str(tmp_path / "auth.database_url"),
         "SIGNING_KEY_FILE": str(tmp_path / "signing.pem"),

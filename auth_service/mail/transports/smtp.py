@@ -186,10 +186,14 @@ class _Client(smtplib.SMTP):
         super().__init__(local_hostname=server.hello_name, timeout=server.timeout)
         self._host = server.host  # the name that the certificate must have; connect() does not set it
         self._is_tls_at_once = server.security == "tls"
+        self._is_shut_down = False
         self.tls = tls
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         plain: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        if self._is_shut_down:  # a host may have several addresses, and each may take the whole time-out
+            plain.close()
+            raise TimeoutError("the deadline has passed")
         if not self._is_tls_at_once or self.tls is None:
             return plain
         try:
@@ -203,7 +207,8 @@ class _Client(smtplib.SMTP):
         return _Utf8(super().auth_plain())
 
     def shut_down(self) -> None:
-        """End reads and writes that other threads wait for."""
+        """End reads and writes that other threads wait for, and refuse a connection that is not made yet."""
+        self._is_shut_down = True
         if self.sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(self.sock, socket.SHUT_RDWR)

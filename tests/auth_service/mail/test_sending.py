@@ -190,6 +190,7 @@ def test_the_language_is_that_of_the_account_or_of_the_request(
     add(parts, accept_language=header)
     parts.sending.run_once()
     (mail,) = server.received
+    assert b"quoted-printable" not in mail.content
     assert mail.message["content-language"] == language
     assert f'<html lang="{language}">' in mail.text("html")
 

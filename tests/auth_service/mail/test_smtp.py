@@ -1,5 +1,6 @@
 """The SMTP transport, against real servers that accept, refuse, stall and break off."""
 
+import socket
 import ssl
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from email.headerregistry import Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -287,6 +289,20 @@ def test_a_server_that_stalls_or_breaks_off_delays_the_mail(
         send(settings(port, timeout=0.4), message(content=large))
     assert type(raised.value) is error
     assert time.monotonic() - started < 3
+
+
+def test_a_host_with_many_silent_addresses_does_not_outlast_the_deadline(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = socket.create_connection
+
+    def connect_late(*arguments: Any, **options: Any) -> socket.socket:
+        time.sleep(0.7)  # other addresses, each of which used up the time-out
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr("socket.create_connection", connect_late)
+    with pytest.raises(TransportUnavailable, match="did not respond in time"):
+        send(settings(server.port, timeout=0.3))
 
 
 def test_no_thread_remains_after_a_deadline() -> None:
