@@ -50,7 +50,7 @@ class AccessLog:
 
         `code` is the error code of a refused request; `reason` says why its Origin was refused.
         """
-        if 0 < status < 400 and self._every > 1:
+        if 0 < status < 400 and self._every > 1 and not code:
             self._skipped += 1
             if self._skipped < self._every:
                 return

@@ -61,6 +61,16 @@ def test_one_in_n_successful_requests_is_logged_and_every_failed_one() -> None:
     assert [json.loads(line)["status"] for line in "".join(written).splitlines()] == [503, 0, 401, 200]
 
 
+def test_every_redirect_to_the_log_in_page_is_logged() -> None:
+    """It has the code of the refusal that it replaces."""
+    written: list[str] = []
+    log = AccessLog(MovableClock(), written.append, every=100)
+    for code in ("no_credentials", "", "token_revoked"):
+        log.add(request(), 303, 0, code)
+    log.flush()
+    assert [json.loads(line)["code"] for line in "".join(written).splitlines()] == ["no_credentials", "token_revoked"]
+
+
 def test_a_chunk_consists_of_whole_lines_and_fits_one_pipe_write() -> None:
     written: list[str] = []
     log = AccessLog(MovableClock(), written.append)

@@ -104,6 +104,46 @@ def test_a_navigation_is_redirected_and_next_is_the_target_as_it_was_sent(
     assert response.get("www-authenticate") is None
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        *(
+            "//evil.example",
+            "//evil.example/d",
+            "/\\evil.example",
+            "/\\/evil.example",
+            "/%5cevil.example",
+            "/%2fevil.example",
+        ),
+        *(
+            "/./evil",
+            "/../evil",
+            "/a//b",
+            "/%09/evil.example",
+            "/%0d%0aLocation:x",
+            "/;//evil",
+            "/a\tb",
+            "\\evil",
+            "evil",
+        ),
+    ],
+)
+def test_a_target_that_a_browser_could_take_for_another_host_is_refused(gateway: RunningGateway, target: str) -> None:
+    response = send(gateway, f"GET {target}", *NAVIGATION)
+    assert (response.status, response.get("location")) == (400, None)
+
+
+def test_a_target_in_absolute_form_leads_back_to_its_path(gateway: RunningGateway) -> None:
+    with gateway.connect() as client:
+        response = client.request("GET http://evil.example/d?x=1 HTTP/1.1", "Host: evil.example", *NAVIGATION)
+    assert next_in(response) == "/d?x=1"
+
+
+def test_a_browser_with_the_password_of_another_proxy_is_redirected(gateway: RunningGateway) -> None:
+    """The gateway reads no Basic credentials, which a browser still sends after its site has moved here."""
+    assert next_in(send(gateway, "GET /d", "Authorization: Basic YTpi", *NAVIGATION)) == "/d"
+
+
 def test_head_is_redirected_like_get(gateway: RunningGateway) -> None:
     assert next_in(send(gateway, "HEAD /d/abc", *NAVIGATION)) == "/d/abc"
 
