@@ -44,7 +44,8 @@ def served(
 ) -> Iterator[RunningGateway]:
     file = tmp_path_factory.mktemp("apps") / "routes.toml"
     file.write_text(ROUTES)
-    with running(make_app(AUTH_URL=auth_server.url, GATEWAY_ROUTES=str(file), RATE_LIMITS="off")) as gateway:
+    settings = {"AUTH_URL": auth_server.url, "GATEWAY_ROUTES": str(file), "RATE_LIMITS": "off"}
+    with running(make_app(**settings, GATEWAY_FORWARD_AUTH="public")) as gateway:
         yield gateway
 
 
@@ -101,6 +102,29 @@ def test_no_identity_header_of_a_client_reaches_the_app(
 def test_the_headers_are_not_sent_to_other_apps(served: RunningGateway, upstream: RawUpstream, token: str) -> None:
     assert send(served, "GET /other/x", f"Authorization: Bearer {token}").status == 200
     assert received(upstream, *NAMED) == [{}]
+
+
+def test_another_proxy_gets_the_headers_and_overwrites_those_of_the_client(
+    served: RunningGateway, token: str
+) -> None:
+    """A field without a value is present as well, so that the proxy does not forward the client's."""
+    for path, user in (("/app/x", "ada@example.org"), ("/open/x", "")):
+        original = ("X-Original-Method: GET", f"X-Original-URI: {path}", "Remote-User: root", "X-Custom: root")
+        response = send(served, "GET /forward-auth", f"Authorization: Bearer {token}", *original)
+        assert (response.status, response.get("remote-user")) == (200, user)
+        assert response.get("x-custom") != "root"
+        assert {name.lower() for name in NAMED} <= {name for name, _ in response.fields}
+
+
+def test_a_websocket_handshake_has_the_claims_and_the_cookies(
+    served: RunningGateway, upstream: RawUpstream, session: str
+) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Remote-User: root")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    send(served, "GET /app/ws", f"{session}; app=1", *upgrade, key, OWN_ORIGIN)
+    (request,) = upstream.requests
+    assert request.get("upgrade") == "websocket"
+    assert (request.get("remote-user"), request.get("cookie")) == ("ada@example.org", "app=1")
 
 
 # --- cookies --------------------------------------------------------------------------------------------------------

@@ -62,8 +62,8 @@ def gateway(
     file = tmp_path_factory.mktemp("login") / "routes.toml"
     file.write_text(ROUTES)
     auth.clock = gateway_clock
-    app = make_app(gateway_clock, AUTH_URL=auth_server.url, GATEWAY_ROUTES=str(file), RATE_LIMITS="off")
-    with running(app) as served:
+    settings = {"AUTH_URL": auth_server.url, "GATEWAY_ROUTES": str(file), "RATE_LIMITS": "off"}
+    with running(make_app(gateway_clock, **settings, GATEWAY_FORWARD_AUTH="public")) as served:
         yield served
 
 
@@ -197,6 +197,12 @@ def test_a_ticket_gets_the_401_and_reaches_no_url(gateway: RunningGateway) -> No
 
 def test_a_route_without_the_option_gets_the_401(gateway: RunningGateway) -> None:
     assert send(gateway, "GET /api/x", *NAVIGATION).status == 401
+
+
+def test_another_proxy_gets_the_401_of_its_subrequest(gateway: RunningGateway) -> None:
+    """nginx passes on 401 and 403, and turns every other refusal into a 500."""
+    original = ("X-Original-Method: GET", "X-Original-URI: /d/abc")
+    assert send(gateway, "GET /forward-auth", *original, *NAVIGATION).status == 401
 
 
 def test_a_missing_role_is_no_reason_to_log_in_again(gateway: RunningGateway) -> None:
