@@ -1,7 +1,6 @@
 """The gateway application of one worker: create_app builds its parts and connects them."""
 
 import asyncio
-import gc
 import logging
 import os
 import time
@@ -60,6 +59,7 @@ from gateway.upstreams.metrics import UpstreamMetrics
 from gateway.upstreams.registry import UpstreamRegistry
 from gateway.upstreams.resolver import NameResolver, Resolve, resolve_by_system, resolve_first
 from gateway.worker.background_tasks import BackgroundTasks
+from gateway.worker.garbage_collection import configure_garbage_collector
 from gateway.worker.graceful_shutdown import GracefulShutdown
 from gateway.worker.loop_bridge import LoopBridge
 
@@ -133,9 +133,7 @@ class Gateway:
         await resolve_first(self._resolvers)
         self._background_tasks.start()
         await self._wait_until_loaded()
-        # Frozen objects stay out of collections: a full collection stops the worker for 2 ms instead of 50.
-        gc.collect()
-        gc.freeze()
+        configure_garbage_collector()
 
     async def _stop(self) -> None:
         await self._background_tasks.stop()

@@ -104,7 +104,7 @@ class ClientTransport:
 
     def lost(self) -> None:
         """Drop the transport, which the event loop has closed, and wake `drain`."""
-        self._transport = None
+        self._transport = self.next_protocol = None
         self.resume_writing()
 
     def close(

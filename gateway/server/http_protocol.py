@@ -93,6 +93,7 @@ class ServerProtocol(asyncio.Protocol):
         self._requests.drop_waiting()
         if self._requests.current is not None:
             self._requests.current.disconnect()
+        self._parser.release()
 
     def data_received(self, data: bytes) -> None:
         """Serve the request in `data` without the parser if that is possible, or parse `data`."""

@@ -106,6 +106,13 @@ class RequestParser:
             else:
                 return None
 
+    def release(self) -> None:
+        """Drop the references to httptools and the connection, which refer back. Do not feed the parser after that.
+
+        Otherwise only the garbage collector would free a closed connection.
+        """
+        del self._parser, self._head_receiver, self._body_receiver
+
     def _new_parser(self) -> httptools.HttpRequestParser:
         parser = httptools.HttpRequestParser(self)
         # Data after a request with `Connection: close` is ignored; it must not prevent that request's response.

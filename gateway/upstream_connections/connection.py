@@ -314,6 +314,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
             else:
                 is_stale = self._reused and self._reading_head and not self._head_bytes
                 self._fail("stale" if is_stale else "broken", exc)
+            del self._parser  # it refers to this connection, so only the garbage collector would free both
 
     def _read_rest(self, transport: asyncio.Transport) -> None:
         for data in read_unread_data(transport):
