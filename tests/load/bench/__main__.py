@@ -20,8 +20,9 @@ from tests.load.bench.tables import Table, tables_of
 from tests.load.measuring.command import read_options, run_measurement
 from tests.load.measuring.processes import NotServing
 from tests.load.measuring.progress import Progress
+from tests.load.measuring.supplies import make_supplies
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.workloads import WORKLOADS, make_supplies
+from tests.load.measuring.workloads import WORKLOADS
 from tests.load.peers import PEERS, Peer, earlier
 
 NAMES = (*(workload.name for workload in WORKLOADS), *KINDS)

@@ -7,8 +7,9 @@ from itertools import groupby
 from tests.load.measuring.processes import NotServing, Processes
 from tests.load.measuring.progress import Progress
 from tests.load.measuring.servers import private_redis, start_backend, start_server, wait_for_expected_response
+from tests.load.measuring.supplies import Supplies
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.workloads import DIRECT, Supplies, Workload
+from tests.load.measuring.workloads import DIRECT, Workload
 from tests.load.measuring.wrk import Run, Server, take_turn
 from tests.load.peers import PLAIN, SALLYPORT, Peer
 from tests.load.peers.setup import PeerSetup

@@ -63,6 +63,7 @@ def _cookie_over_bearer(runs: Runs) -> float:
 PROMISES = (
     _rate_over("mix", peers.NGINX_KEEPALIVE, 0.6, "mix: requests/s over nginx keep-alive"),
     _p99_over("mix", (peers.ENVOY,), "mix, 32 connections: p99 over Envoy"),
+    _p99_over("mix-paced", (peers.ENVOY,), "mix below saturation, 32 connections: p99 over Envoy"),
     _rate_over("both", peers.NGINX_KEEPALIVE, 0.55, "path and head new: requests/s over nginx keep-alive"),
     _cpu_over("both", peers.NGINX_KEEPALIVE, 2.2, "path and head new: CPU a request over nginx keep-alive"),
     _rate_over("both", peers.PLAIN, 1.5, "path and head new: requests/s over plain nginx"),

@@ -13,19 +13,10 @@ import pytest
 from gateway.http.response_headers import SESSION_COOKIE
 from tests.load.measuring.processes import Processes, allow_many_files
 from tests.load.measuring.servers import private_redis, start_backend, start_server, wait_for_expected_response
+from tests.load.measuring.supplies import LIST, NEWS, NOTE, Supplies, make_supplies
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.traffic import DISTINCT, PAGES, SEPARATOR, SMALL_POST
-from tests.load.measuring.workloads import (
-    APPLICATION,
-    DIRECT,
-    LIST,
-    NEWS,
-    NOTE,
-    QUICK_UPSTREAM,
-    Supplies,
-    Workload,
-    make_supplies,
-)
+from tests.load.measuring.traffic import CLIENTS, DISTINCT, PAGES, SEPARATOR, SMALL_POST
+from tests.load.measuring.workloads import APPLICATION, DIRECT, PAUSE, QUICK_UPSTREAM, Workload
 from tests.load.measuring.wrk import Server
 from tests.load.peers import ENVOY, PEERS, SALLYPORT, Peer, nginx
 from tests.load.peers.setup import PeerSetup
@@ -188,6 +179,24 @@ def test_other_servers_get_the_access_token_in_the_same_requests(name: str, supp
     assert [request.split(b"\r\n", 1)[0] for request in ours] == [request.split(b"\r\n", 1)[0] for request in others]
     assert all(b"Authorization: Bearer " in request for request in others)
     assert not any(b"X-Refresh-Token" in request or b"Cookie" in request for request in others)
+
+
+@pytest.mark.parametrize("name", ["mix", "mix-paced", "cookie"])
+def test_each_session_is_exchanged_before_the_first_turn(name: str, supplies: Supplies) -> None:
+    """The exchange is a request to the auth service, once per session; a turn would measure that service."""
+    arguments = BY_NAME[name].warming(supplies).arguments
+    path = next(value.removeprefix("requests=") for value in arguments if value.startswith("requests="))
+    requests = Path(path).read_bytes().split(SEPARATOR)[:CLIENTS]
+    handles = {re.search(rb"%b=(\S+)" % SESSION_COOKIE.encode(), request) for request in requests}
+    assert len({handle[1] for handle in handles if handle}) == CLIENTS
+    assert BY_NAME[name].warmed == (SALLYPORT,)
+
+
+def test_the_paced_mix_has_the_requests_of_the_mix(supplies: Supplies) -> None:
+    paced, mix = (BY_NAME[name].turn(supplies, 0, 1).arguments for name in ("mix-paced", "mix"))
+    assert requests_of(BY_NAME["mix-paced"], supplies) == requests_of(BY_NAME["mix"], supplies)
+    assert f"pause={PAUSE}" in paced
+    assert not any(value.startswith("pause=") for value in mix)
 
 
 def test_the_bodies_have_the_promised_sizes(supplies: Supplies) -> None:

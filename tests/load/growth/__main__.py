@@ -20,8 +20,9 @@ from tests.load.measuring.command import read_options, run_measurement
 from tests.load.measuring.processes import NotServing, Processes
 from tests.load.measuring.progress import Progress
 from tests.load.measuring.servers import private_redis, start_backend
+from tests.load.measuring.supplies import make_supplies
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.workloads import QUICK_UPSTREAM, make_supplies
+from tests.load.measuring.workloads import QUICK_UPSTREAM
 
 
 def report_on(options: argparse.Namespace) -> list[str]:

@@ -14,8 +14,9 @@ from redis import Redis
 from contract.revocation import SESSION, STREAM, Revocation
 from tests.load.measuring.processes import NotServing, Process, Processes
 from tests.load.measuring.servers import start_server, wait_for_expected_response
+from tests.load.measuring.supplies import CONNECTIONS, Supplies
 from tests.load.measuring.tokens import Signer, TokenFile
-from tests.load.measuring.workloads import CONNECTIONS, WORKLOADS, Supplies
+from tests.load.measuring.workloads import WORKLOADS
 from tests.load.measuring.wrk import Server, Turn, take_turn
 from tests.load.peers import SALLYPORT
 from tests.load.peers.sallyport import ROUTES, start_with

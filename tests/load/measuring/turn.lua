@@ -5,6 +5,7 @@
 --   tokens, offset        a file with one token per line, read from this byte on; after the last line the first follows
 --   upload                a file with the body of each request
 --   requests              a file of whole requests, each followed by a zero byte; after the last one the first follows
+--   pause                 the mean pause between a response and the next request on its connection, in milliseconds
 --   count                 the number of responses after which the turn ends
 --   status, body, never   the expected status; a file that each body must equal; a file that no body may equal.
 --                         With several `body`, each response must have one of them
@@ -54,7 +55,18 @@ function init(arguments)
   if options.requests then
     read_requests(options.requests)
   end
+  if options.pause then
+    pause_between_requests(tonumber(options.pause))
+  end
   cpu_before = os.clock()
+end
+
+function pause_between_requests(mean)
+  math.randomseed(1)
+  -- Exponentially distributed, so that the connections do not send in step.
+  function delay()
+    return math.floor(-mean * math.log(1 - math.random()) + 0.5)
+  end
 end
 
 function read_requests(path)

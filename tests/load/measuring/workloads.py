@@ -2,43 +2,28 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tests.load import peers
-from tests.load.measuring.tokens import Signer, TokenFile
+from tests.load.measuring.supplies import CONNECTIONS, NEWS, Supplies
 from tests.load.measuring.traffic import (
     CLIENTS,
     TRACED,
-    Client,
     Kind,
     Shares,
     bearer_and_refresh,
-    make_clients,
-    make_requests,
     new_target,
     repeated_target,
     session_cookie,
-    write_requests,
-    write_sessions,
 )
 from tests.load.measuring.wrk import Turn
 
-CONNECTIONS = 32
-POSTED = 10 * 1024
-"""Bytes of a small request body."""
-BIG = 1024 * 1024
-"""Bytes of a large body."""
+PAUSE = 8
+"""Milliseconds between a response and the client's next request on average, in the workload below saturation. All
+servers then get nearly the same number of requests: 32 clients send 4,000 per second if responses take no time."""
 SLOW = 0.2
 """Seconds that the slow upstream takes."""
 DIRECT = "the client and the upstream alone"
 """The client sends the same requests to the upstream directly: no server can be measured to be faster than this."""
-LIST = 20 * 1024
-"""Bytes of a list."""
-NOTE = 300
-"""Bytes of a small document."""
-NEWS = tuple(f"news-{number}.json" for number in range(8))
-"""The bodies of the responses with a new head; their lengths differ by a byte."""
-
 QUICK_UPSTREAM = "quick"
 READING_UPSTREAM = "reading"
 SLOW_UPSTREAM = "slow"
@@ -49,39 +34,6 @@ ALL_SERVERS = tuple(peer.name for peer in peers.PEERS)
 GATEWAYS = (peers.SALLYPORT, *NATIVE_PROXIES)
 WITH_ENVOY = (DIRECT, *NGINX, peers.SALLYPORT, peers.ENVOY)
 WITH_NATIVE_PROXIES = (DIRECT, *NGINX, *GATEWAYS)
-
-
-@dataclass(frozen=True, slots=True)
-class Supplies:
-    """The tokens and bodies that turns send and expect; `unseen` and `many` are files of tokens."""
-
-    folder: Path
-    clients: list[Client]
-    token: str
-    bad_token: str
-    unseen: TokenFile
-    many: TokenFile
-    turn: int
-    """Number of tokens of a turn in which every token is new."""
-
-    @property
-    def note(self) -> str:
-        """Return the path of the small document."""
-        return str(self.folder / "note.json")
-
-    def body(self, name: str) -> str:
-        """Return the path of a body's file."""
-        return str(self.folder / name)
-
-    def requests(self, name: str, shares: Shares) -> Path:
-        """Return the path of a file of requests, which is written when it is used for the first time."""
-        path = self.folder / f"{name}.requests"
-        return path if path.exists() else write_requests(path, make_requests(shares, self.clients))
-
-    def remove_requests(self) -> None:
-        """Remove the files of requests: each has about 50 MB."""
-        for path in self.folder.glob("*.requests"):
-            path.unlink()
 
 
 ScriptArguments = Callable[[Supplies, int], tuple[str, ...]]
@@ -189,23 +141,40 @@ def _slow_upstream(connections: int, *servers: str) -> Workload:
     )
 
 
-def _send(name: str, shares: Shares, *bodies: str) -> ScriptArguments:
+def _send(name: str, shares: Shares, *bodies: str, options: tuple[str, ...] = ()) -> ScriptArguments:
     """Return the arguments for requests of these kinds. Each response must have one of the bodies."""
 
     def arguments(supplies: Supplies, _: int) -> tuple[str, ...]:
         expected = (f"body={supplies.body(body)}" for body in bodies)
-        return f"requests={supplies.requests(name, shares)}", "status=200", *expected
+        return f"requests={supplies.requests(name, shares)}", "status=200", *expected, *options
 
     return arguments
 
 
 def _application(
-    name: str, title: str, shares: Shares, servers: tuple[str, ...], *bodies: str, similar: str = "valid"
+    name: str,
+    title: str,
+    shares: Shares,
+    servers: tuple[str, ...],
+    *bodies: str,
+    similar: str = "valid",
+    options: tuple[str, ...] = (),
 ) -> Workload:
     """Return a workload of prepared requests. Servers without sessions and refreshes get the access token instead."""
     with_bearer = tuple((percent, kind.with_bearer()) for percent, kind in shares)
-    elsewhere = None if with_bearer == shares else _send(f"{name}-bearer", with_bearer, *bodies)
-    return Workload(name, title, _send(name, shares, *bodies), servers, elsewhere, similar=similar)
+    elsewhere = None if with_bearer == shares else _send(f"{name}-bearer", with_bearer, *bodies, options=options)
+    arguments = _send(name, shares, *bodies, options=options)
+    workload = Workload(name, title, arguments, servers, elsewhere, similar=similar)
+    if any(kind.credentials is session_cookie for _, kind in shares):
+        return replace(workload, warm=_each_session, warmed=(peers.SALLYPORT,))
+    return workload
+
+
+def _each_session(supplies: Supplies, _: int) -> tuple[str, ...]:
+    """Return the arguments for a request in each session: the first one exchanges its handle for an access token."""
+    kind = Kind(repeated_target("/api/news"), session_cookie, is_new=False)
+    send = _send("sessions", ((100, kind),), *NEWS, options=(f"count={CLIENTS + CONNECTIONS}",))
+    return send(supplies, 0)
 
 
 _NEW = new_target("/api/news")
@@ -232,6 +201,16 @@ APPLICATION = (
         "note.json",
         "list.json",
         *NEWS,
+    ),
+    _application(
+        "mix-paced",
+        f"The mix below saturation: each client pauses for {PAUSE} ms on average",
+        MIX,
+        WITH_NATIVE_PROXIES,
+        "note.json",
+        "list.json",
+        *NEWS,
+        options=(f"pause={PAUSE}",),
     ),
     _application("both", "Every path and response head new", ((100, _GET_NEW),), WITH_NATIVE_PROXIES, *NEWS),
     _application(
@@ -314,31 +293,3 @@ WORKLOADS = (
     _slow_upstream(512, DIRECT, peers.PLAIN, peers.SALLYPORT),
     _slow_upstream(2_000, *WITH_NATIVE_PROXIES),
 )
-
-
-def make_supplies(folder: Path, signer: Signer, *, rounds: int, many: int, turn: int) -> Supplies:
-    """Write the files. A turn of unseen tokens has `turn` of them."""
-    start = '{"id":"0f9d6c4e","title":"A note","body":"'
-    (folder / "note.json").write_text(start + "x" * (NOTE - len(start) - 2) + '"}')
-    for number, name in enumerate(NEWS):
-        (folder / name).write_text(start + "y" * (NOTE - len(start) - 2 + number) + '"}')
-    (folder / "list.json").write_text('{"body":"' + "x" * (LIST - 11) + '"}')
-    (folder / "posted.json").write_text('{"body":"' + "x" * (POSTED - 11) + '"}')
-    (folder / "big.json").write_text('{"body":"' + "x" * (BIG - 11) + '"}')
-    clients = make_clients(signer.sign() for _ in range(CLIENTS))
-    write_sessions(folder / "sessions.json", clients)
-    token = signer.sign()
-    return Supplies(
-        folder,
-        clients,
-        token,
-        _with_another_signature(token),
-        signer.write(folder / "unseen.tokens", rounds * (turn + 2 * CONNECTIONS)),
-        signer.write(folder / "many.tokens", many),
-        turn,
-    )
-
-
-def _with_another_signature(token: str) -> str:
-    signed, _, signature = token.rpartition(".")
-    return f"{signed}.{signature[::-1]}"
