@@ -24,7 +24,8 @@ from jinja2 import (
 from markupsafe import Markup
 
 from auth_service.mail.message import Content
-from auth_service.mail.texts import BUILT_IN, COMMON, SECTIONS, TemplateProblem, load_texts
+from auth_service.mail.outbox import MailKind
+from auth_service.mail.texts import BUILT_IN, COMMON, SECTIONS, TEST, TemplateProblem, load_texts
 
 Values = Mapping[str, str]
 
@@ -37,7 +38,7 @@ SAMPLE: Values = {
     "minutes": "60",
     "time": "2026-01-02 03:04 UTC",
 }
-"""Every variable that a template may use."""
+"""Every variable that a template may use. Some mails have fewer; notices have an empty `link`."""
 
 
 def format_time(at: float) -> str:
@@ -77,7 +78,7 @@ class Templates:
         """Render every mail in every language. Raises TemplateProblem at the first that fails."""
         for language in self.languages:
             for section in SECTIONS:
-                self.render(section, language, SAMPLE)
+                self.render(section, language, _sample_of(section))
 
     def _body(self, environment: Environment, ending: str, section: str, language: str, values: Values) -> str:
         # Markup: the layout must not escape a text again that was rendered with autoescape.
@@ -123,6 +124,16 @@ def _environment(folder: Path | None, *, autoescape: bool) -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+
+
+def _sample_of(section: str) -> Values:
+    """Return the values that a mail of this kind has."""
+    values = dict(SAMPLE)
+    if section != MailKind.EMAIL_CHANGED:
+        del values["new_email"]
+    if section == TEST:
+        del values["time"]
+    return values
 
 
 def _tidy(text: str) -> str:

@@ -103,6 +103,11 @@ def test_own_templates_replace_the_layout_or_one_mail_or_one_mail_in_one_languag
 
 
 WRONG = [
+    (
+        "password_reset.txt",
+        "{{ new_email }}",
+        "the mail password_reset in en cannot be rendered: 'new_email' is undef",
+    ),
     ("en.toml", "[password_reset\n", "en.toml: Expected"),
     (
         "en.toml",
