@@ -18,7 +18,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-faults soak bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-faults soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -63,6 +63,9 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
+
+timing: setup ## Compare the duration of requests for existing and unknown accounts (three minutes): ARGS='--pairs 100 log-in'
+	@$(BIN)/python -m tests.load.auth_service.account_timing $(ARGS)
 
 bench: bench-setup ## Compare the gateway with nginx, HAProxy, Envoy and others (25 minutes; ARGS=--quick: 4)
 	@$(BENCH)/bin/python -m tests.load.bench $(ARGS)
