@@ -148,6 +148,18 @@ class LoginThrottle:
             set_to_one=[_trust_counter(account, network)],
         )
 
+    def trust_address(self, attempt: Attempt) -> None:
+        """Trust the address of a user who used a link in a mail to the account, and delete its failures from there.
+
+        So the owner can reset the password and log in with a new device at a new address while others guess.
+        """
+        rates, account, network = self._rates, attempt.account, attempt.network
+        if rates is not None and network:
+            self._counters.update(
+                reset=[_account_and_network_counter(rates, account, network)],
+                set_to_one=[_trust_counter(account, network)],
+            )
+
     def admit_registration(self, attempt: Attempt) -> None:
         """Count a request to register, whether the registration succeeds or not. Raises Throttled."""
         if self._rates is None:

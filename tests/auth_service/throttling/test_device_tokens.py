@@ -99,6 +99,18 @@ def test_a_log_in_of_a_known_device_lets_the_other_devices_at_that_address_in(
     assert Device(client).log_in(address=ABROAD).status_code == 200
 
 
+def test_an_address_where_a_link_in_a_mail_was_used_is_trusted(client: FlaskClient) -> None:
+    """So a user with a new device at a new address resets the password and logs in."""
+    attack_from_many_addresses(client)
+    assert Device(client).guess(2, address=ABROAD) == [429, 429]
+    with client.application.app_context():
+        throttle = services().throttle
+        throttle.trust_address(throttle.attempt(ANN, ABROAD))
+        throttle.trust_address(throttle.attempt(ANN, "unknown"))
+    assert Device(client).log_in(address="198.51.100.21").status_code == 429
+    assert Device(client).log_in(address=ABROAD).status_code == 200
+
+
 def test_a_known_device_has_a_limit_of_its_own(known: Device) -> None:
     """A stolen device token allows no more guesses than an address does."""
     assert known.guess(4) == [401, 401, 401, 429]
