@@ -29,6 +29,7 @@ from auth_service.jobs.retention import DAY, Retention
 from auth_service.jobs.retention import INTERVAL as RETENTION_INTERVAL
 from auth_service.mail.composer import Composer
 from auth_service.mail.delivery import mail_design, open_transport
+from auth_service.pages.blueprint import install_pages
 from auth_service.redis_client import RedisClient
 from auth_service.services import Services, services
 from auth_service.sessions.blacklist import Blacklist
@@ -88,6 +89,8 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
     app.register_blueprint(key_endpoints)
     app.register_blueprint(internal_endpoints)
     app.register_blueprint(auth_api)
+    if settings.pages:
+        install_pages(app, settings.page_templates)
     return app
 
 

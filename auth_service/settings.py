@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from auth_service.accounts.passwords.breached import BreachedPasswords, check_breach_list
 from auth_service.accounts.passwords.hash_schemes import HashCost
 from auth_service.accounts.passwords.rules import PasswordRules, read_blocklist
-from auth_service.mail.settings import MailSettings
 from auth_service.moving_in_settings import MovingInSettings
+from auth_service.page_settings import PageSettings
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.throttling.login_throttle import ThrottleRates
 from auth_service.tokens.signing_keys import KeyRing, load_key_ring, load_signing_key, load_verification_key
@@ -59,7 +59,7 @@ def _words(text: object) -> object:
     return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
 
 
-class AuthSettings(MailSettings, MovingInSettings):
+class AuthSettings(PageSettings, MovingInSettings):
     """The settings of the auth service. Lifetimes are in seconds. No required secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]

@@ -26,9 +26,11 @@ LIFETIME = 60
 ENDED = "ended"
 """The change after a log-out: the gateway clears the cookie."""
 
+PAGE_NAMES = frozenset({"login", "register", "account", "password", "activate", "email", "invitation"})
+"""The segments after /auth/ under which the auth service serves pages."""
+
 _ALGORITHM = "HS256"
 _HEADER = encoded_header(typ=OFFER_TYP, algorithm=_ALGORITHM)
-_PAGES = frozenset({"login", "register", "account", "password", "activate", "email", "invitation"})
 _OPENED = re.compile(r"opened ([0-9]{1,10})", re.ASCII)
 
 
@@ -43,7 +45,7 @@ class SessionOffer:
 def is_page(path: str) -> bool:
     """Return whether `path` at the auth service belongs to the hosted pages."""
     segments = path.split("/", 3)
-    return len(segments) > 2 and segments[1] == "auth" and segments[2] in _PAGES
+    return len(segments) > 2 and segments[1] == "auth" and segments[2] in PAGE_NAMES
 
 
 def sign_offer(offer: SessionOffer, secret: str, *, now: float) -> str:

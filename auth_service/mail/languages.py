@@ -11,10 +11,8 @@ def choose_language(account: str, accept_language: str, available: Collection[st
 
     `fr-CH` is served by `fr`. A header that cannot be parsed counts as absent.
     """
-    of_account = account.partition("-")[0].lower()
-    if account.lower() in available:
-        return account.lower()
-    if of_account in available:
-        return of_account
+    # Not LanguageAccept.best_match, which serves `fr-CH, en;q=0.5` with `en` if there is only `fr`.
     accepted = parse_accept_header(accept_language, LanguageAccept)
-    return accepted.best_match(sorted(available)) or default
+    wanted = [account, *(tag for tag, quality in accepted if quality > 0)]
+    candidates = (name for tag in wanted for name in (tag.lower(), tag.partition("-")[0].lower()))
+    return next((name for name in candidates if name in available), default)

@@ -84,19 +84,20 @@ class CredentialForwarding:
         return ForwardedCredentials(self._token_lines(principal, credentials), principal, principal.response_headers)
 
     def _choose_for_page(self, request: Request, credentials: Credentials) -> Suspendable[ForwardedCredentials]:
-        """Return the credentials for a hosted page, which reads the session cookie only, and no other cookie."""
+        """Return the credentials for a hosted page: cookies, and no token of the client."""
         page_session = self._page_session(request, credentials)
         offer_line = page_session.offer_line if page_session is not None else b""
+        cookie_lines = offer_line + credential_lines(None, credentials.other_cookies)
         if not credentials.session_cookies:
-            return ForwardedCredentials(offer_line, page_session=page_session)
+            return ForwardedCredentials(cookie_lines, page_session=page_session)
         try:
             principal = yield from self._page_cookie.authenticate(request, credentials)
         except Refused as refused:
             if refused.status != 401:
                 raise
             clearing = self._session_cookie.clearing_headers_of(refused)
-            return ForwardedCredentials(offer_line, None, clearing, page_session)
-        lines = offer_line + self._token_lines(principal, Credentials())
+            return ForwardedCredentials(cookie_lines, None, clearing, page_session)
+        lines = offer_line + self._token_lines(principal, credentials)
         return ForwardedCredentials(lines, principal, principal.response_headers, page_session)
 
     def _page_session(self, request: Request, credentials: Credentials) -> PageSession | None:

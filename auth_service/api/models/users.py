@@ -1,9 +1,11 @@
 """Bodies of /auth/users/: users, and the requests to register, rename and delete them and to change a password."""
 
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
+from auth_service.accounts.user import MAX_LANGUAGE
 from auth_service.api.models.base import (
     ListResponse,
     Name,
@@ -11,6 +13,7 @@ from auth_service.api.models.base import (
     Password,
     RequestBody,
     ResponseBody,
+    Trimmed,
     without_defaults,
 )
 
@@ -42,6 +45,12 @@ class SetPasswordRequest(RequestBody):
 
     new_password: Password
     current_password: Password
+
+
+class ProfileRequest(RenameRequest):
+    """New names and a language of a user, from a hosted page. A missing one does not change."""
+
+    language: Annotated[str, StringConstraints(max_length=MAX_LANGUAGE), Trimmed] = ""
 
 
 class DeleteUserRequest(RequestBody):

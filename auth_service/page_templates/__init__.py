@@ -1,0 +1,1 @@
+"""The templates, texts and style of the hosted pages."""
