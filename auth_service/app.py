@@ -49,6 +49,8 @@ from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.issuer import Issuer, Lifetimes
 from auth_service.tokens.reader import TokenReader
+from auth_service.tokens.simplejwt import SimpleJwtReader
+from auth_service.tokens.token_exchange import TokenExchange
 from chassis.clock import Clock
 from chassis.health import health_blueprint
 from chassis.problem_details import install_problem_details, problem_response
@@ -98,7 +100,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     """Create the services of `app` and connect them."""
     dispatcher = Dispatcher()
     stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
-    users, sessions, audit, outbox, imports = stores
+    users, sessions, audit, outbox, imports, foreign_tokens = stores
     redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
     _subscribe(dispatcher, feed, blacklist)
@@ -121,6 +123,15 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     throttle = LoginThrottle(
         AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym, DeviceTokens(secret, clock)
     )
+    exchange = TokenExchange(
+        SimpleJwtReader(settings.simplejwt, clock),
+        foreign_tokens,
+        sessions,
+        issuer,
+        settings.refresh_policy,
+        settings.session_lifetime,
+        clock,
+    )
     grants = Grants(
         users=users,
         sessions=sessions,
@@ -128,6 +139,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         passwords=passwords,
         issuer=issuer,
         reader=reader,
+        exchange=exchange,
         blacklist=blacklist,
         throttle=throttle,
         breached_at_login=settings.password_breaches if settings.breached_at_login else None,
@@ -137,7 +149,9 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         max_sessions=settings.max_sessions_per_user,
         clock=clock,
     )
-    retention = Retention(audit, sessions, outbox, audit_retention=settings.audit_retention * DAY, clock=clock)
+    retention = Retention(
+        audit, sessions, outbox, foreign_tokens, audit_retention=settings.audit_retention * DAY, clock=clock
+    )
     mail_tokens = MailTokens.from_secret(secret, settings.mail_token_lifetime)
     composer = Composer(mail_design(settings), users, mail_tokens)
     mail_sender = MailSender(outbox, composer, open_transport(settings), clock)
@@ -157,6 +171,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         passwords=passwords,
         password_rules=settings.password_rules,
         reader=reader,
+        exchange=exchange,
         grants=grants,
         throttle=throttle,
         browser_sessions=BrowserSessions(grants, users, sessions, issuer, settings.refresh_token_lifetime, clock),

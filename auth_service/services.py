@@ -21,6 +21,7 @@ from auth_service.throttling.login_throttle import LoginThrottle
 from auth_service.tokens.grants import Grants
 from auth_service.tokens.reader import TokenReader
 from auth_service.tokens.signing_keys import KeyRing
+from auth_service.tokens.token_exchange import TokenExchange
 from chassis.clock import Clock
 
 _NAME = "sallyport-auth"
@@ -40,6 +41,7 @@ class Services:
     passwords: Passwords
     password_rules: PasswordRules
     reader: TokenReader
+    exchange: TokenExchange
     grants: Grants
     throttle: LoginThrottle
     browser_sessions: BrowserSessions

@@ -31,7 +31,8 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
-def _check_strength(secret: SecretStr) -> SecretStr:
+def check_strength(secret: SecretStr) -> SecretStr:
+    """Return a secret that contract.keys.check_secret accepts. Raises ValueError."""
     try:
         check_secret(secret.get_secret_value())
     except UnusableKey as error:
@@ -39,7 +40,7 @@ def _check_strength(secret: SecretStr) -> SecretStr:
     return secret
 
 
-StrongSecret = Annotated[SecretStr, AfterValidator(_check_strength)]
+StrongSecret = Annotated[SecretStr, AfterValidator(check_strength)]
 """A shared secret that contract.keys.check_secret accepts: at least 32 bytes, neither an example nor a pattern."""
 
 SomeSettings = TypeVar("SomeSettings", bound=Settings)

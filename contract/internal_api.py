@@ -26,3 +26,9 @@ HANDLE_HASH = r"[0-9a-f]{64}"
 """The pattern of `handle_hash`: SHA-256 of the handle, in lower-case hexadecimal."""
 SESSION_ENDED = "session_ended"
 """The code of a 404 for a session that has ended or never existed."""
+
+FOREIGN_TOKEN_PATH = "/internal/foreign-tokens"  # noqa: S105 - a path
+"""{token} -> 200 {access}, or 401 {code}: exchange an access token of a Django project for one of ours.
+
+The new token expires when the old one does. Each exchange of one token belongs to the same session.
+"""

@@ -47,6 +47,7 @@ from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.server.request_cycle import Message
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_upstream
+from gateway.tokens.foreign_tokens import ForeignTokens
 from gateway.tokens.refresh import TokenRefresher
 from gateway.tokens.revocation_feed import RevocationFeed
 from gateway.tokens.revocations import Revocations
@@ -201,6 +202,7 @@ def create_app(
         audience=settings.access_audience,
         size=settings.verified_tokens,
         leeway=settings.access_token_leeway,
+        foreign=ForeignTokens(auth.post, clock, settings.simplejwt_until),
     )
 
     # Credentials: browser sessions, tickets and refresh tokens

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 
 from chassis.rates import Rate, parse_rate
 from chassis.settings import Settings, StrongSecret
+from chassis.utc_time import parse_utc_time
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, LEEWAY
 from gateway.http.gateway_paths import Exposure
 from gateway.http.origin import AllowedOrigins, parse_allowed_origins
@@ -127,6 +128,8 @@ class GatewaySettings(RoutesSettings):
 
     It also caches as many session handles, and a quarter as many identity assertions.
     """
+    simplejwt_until: Annotated[float | None, BeforeValidator(parse_utc_time)] = None
+    """Access tokens of a Django project are exchanged at the auth service until then, in seconds since the epoch."""
     jwks_max_age: Annotated[int, Field(ge=1, le=3_600)] = 60
     """Seconds for which the JWKS is cached: a withdrawn signing key is refused after this time at the latest, if the
     auth service can be reached."""

@@ -16,6 +16,7 @@ RECEIVED_BY: Mapping[str, frozenset[str]] = {
     "SIGNING_KEY": frozenset({"auth"}),
     "PREVIOUS_SIGNING_KEY": frozenset({"auth"}),
     "REFRESH_SECRET": frozenset({"auth"}),
+    "SIMPLEJWT_SECRET": frozenset({"auth"}),
     "FIREBASE_SIGNER_KEY": frozenset({"auth"}),
     "FLASK_SECURITY_PASSWORD_SALT": frozenset({"auth"}),
     "SMTP_PASSWORD": frozenset({"auth"}),

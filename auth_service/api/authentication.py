@@ -13,13 +13,16 @@ from flask_jwt_extended import JWTManager, decode_token, get_current_user, verif
 
 from auth_service.accounts.user import User
 from auth_service.api.errors import (
+    ApiError,
     bad_access_token,
     bad_authorization_header,
     bad_token,
     no_credentials,
     refused_user,
 )
+from auth_service.events.client import client_of_request
 from auth_service.services import services
+from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.sessions.store import SessionWithUser
 from auth_service.tokens.reader import INVALID, UnidentifiedUser
 from contract.claims import AccessClaims, InvalidToken
@@ -81,12 +84,26 @@ class AccessTokens(JWTManager):
         # exp, jti or type, uses one list of algorithms for all keys, and answers malformed tokens 422 or 500.
         # TokenReader and the gateway share one parser; only their leeway for `exp` differs.
         try:
-            claims = services().reader.read_access(encoded_token)
+            claims = _read_access(encoded_token)
+        except NoActiveAccount as error:
+            raise _no_active_account(error) from error
         except UnidentifiedUser as error:
             raise bad_token(error.reason) from error
         except InvalidToken as error:
             raise bad_access_token(error.reason) from error
         return {"type": "access", "sub": claims.subject, "jti": claims.jti, "fresh": False, _VERIFIED_CLAIMS: claims}
+
+
+def _read_access(token: str) -> AccessClaims:
+    if services().exchange.accepts(token):
+        return services().exchange.access_claims(token, client_of_request())
+    return services().reader.read_access(token)
+
+
+def _no_active_account(error: NoActiveAccount) -> ApiError:
+    if error.is_deleted:
+        return refused_user("User not found", "user_not_found")
+    return refused_user("User is inactive", "user_inactive")
 
 
 def _bearer_token() -> str:

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
 
 from auth_service.api.browser_sessions import browser_session_endpoints
+from auth_service.api.foreign_tokens import foreign_token_endpoints
 from auth_service.api.models.usage_reports import UsageReportRequest
 from auth_service.events.client import UNKNOWN_CLIENT, set_client_of_request
 from auth_service.services import services
@@ -16,6 +17,7 @@ from contract.problems import Refused
 
 internal_endpoints = Blueprint("internal", __name__, url_prefix="/internal")
 internal_endpoints.register_blueprint(browser_session_endpoints)
+internal_endpoints.register_blueprint(foreign_token_endpoints)
 
 
 @internal_endpoints.before_request

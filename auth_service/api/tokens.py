@@ -17,8 +17,9 @@ from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
 from auth_service.events.client import client_of_request
 from auth_service.services import services
-from auth_service.tokens.grants import UsedOrEndedToken
-from auth_service.tokens.reader import RefreshClaims
+from auth_service.tokens.reader import RefreshClaims, UsedOrEndedToken
+from auth_service.tokens.token_exchange import TokenExchange
+from contract.claims import REFRESH
 from contract.device_cookie import DEVICE_COOKIE, DEVICE_COOKIE_LIFETIME, device_token_in
 
 token_endpoints = Blueprint("jwt", __name__, url_prefix="/jwt")
@@ -78,13 +79,26 @@ class Verify(TokenView):
         If the session has ended: 401 for an access token, 400 for a refresh token. 400 also for a used refresh token
         that is no longer valid.
         """
-        claims = services().reader.read(read_body(VerifyRequest).token)
+        token, exchange = read_body(VerifyRequest).token, services().exchange
+        if exchange.accepts(token):
+            return _verify_foreign(exchange, token)
+        claims = services().reader.read(token)
         if isinstance(claims, RefreshClaims):
             if services().grants.is_used_or_ended(claims):
                 raise invalid_fields({"non_field_errors": [UsedOrEndedToken().reason]})
         elif services().grants.has_ended(claims):
             raise UsedOrEndedToken
         return json_response(EmptyResponse())
+
+
+def _verify_foreign(exchange: TokenExchange, token: str) -> Response:
+    """Verify a token of a Django project that moved in."""
+    foreign = exchange.reader.read(token)
+    if exchange.is_used_or_ended(foreign):
+        if foreign.token_type == REFRESH:
+            raise invalid_fields({"non_field_errors": [UsedOrEndedToken().reason]})
+        raise UsedOrEndedToken
+    return json_response(EmptyResponse())
 
 
 class Blacklist(TokenView):
@@ -94,7 +108,7 @@ class Blacklist(TokenView):
 
     def post(self) -> Response:
         """End the session of a refresh token. 401 if the token is invalid or used, or its session has ended."""
-        services().grants.revoke(read_body(RefreshRequest).refresh)
+        services().grants.revoke(read_body(RefreshRequest).refresh, client_of_request())
         return json_response(EmptyResponse())
 
 

@@ -21,6 +21,7 @@ from auth_service.events.account_events import (
     PasswordChanged,
     PasswordReset,
     SessionEnded,
+    SessionMovedIn,
     TokensRefreshed,
     UserActivated,
     UserDeactivated,
@@ -36,6 +37,7 @@ class RecordName(StrEnum):
     """The names of records in the audit API and in the log."""
 
     LOGIN_OK = "login_ok"
+    SESSION_MOVED_IN = "session_moved_in"
     BREACHED_PASSWORD = "breached_password"  # noqa: S105 - the name of an event
     LOGIN_FAILED = "login_failed"
     LOGIN_THROTTLED = "login_throttled"
@@ -85,6 +87,8 @@ def record_of(event: Event) -> AuditRecord | None:
     match event:
         case LoggedIn(sid=sid):
             return _record(event, RecordName.LOGIN_OK, sid)
+        case SessionMovedIn(sid=sid):
+            return _record(event, RecordName.SESSION_MOVED_IN, sid)
         case BreachedPasswordUsed(sid=sid):
             return _record(event, RecordName.BREACHED_PASSWORD, sid)
         case LoginFailed(reason=reason, account_hash=account_hash):

@@ -51,6 +51,13 @@ class LoggedIn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionMovedIn(Event):
+    """A refresh token of the user's former system was exchanged, and the session `sid` began."""
+
+    sid: str
+
+
+@dataclass(frozen=True, slots=True)
 class BreachedPasswordUsed(Event):
     """A user logged in, in the session `sid`, with a password that is in the list of breached passwords."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from auth_service.audit.store import AuditStore
 from auth_service.mail.outbox import MailOutbox
+from auth_service.sessions.foreign_tokens import ForeignTokenStore
 from auth_service.sessions.store import SessionStore
 from chassis.clock import Clock
 
@@ -31,6 +32,7 @@ class Retention:
         audit: AuditStore,
         sessions: SessionStore,
         outbox: MailOutbox,
+        foreign_tokens: ForeignTokenStore,
         *,
         audit_retention: float,
         clock: Clock,
@@ -38,6 +40,7 @@ class Retention:
         self._audit = audit
         self._sessions = sessions
         self._outbox = outbox
+        self._foreign_tokens = foreign_tokens
         self._audit_retention = audit_retention
         self._clock = clock
 
@@ -47,6 +50,7 @@ class Retention:
         deleted = _prune_in_batches(lambda: self._audit.prune(now - self._audit_retention, BATCH))
         deleted += _prune_in_batches(lambda: self._audit.prune_failed_logins(now, BATCH))
         deleted += _prune_in_batches(lambda: self._outbox.prune_failed(now - FAILED_MAILS_KEPT, BATCH))
+        deleted += _prune_in_batches(lambda: self._foreign_tokens.prune(now - DAY, BATCH))
         return deleted + _prune_in_batches(lambda: self._sessions.prune(now - DAY, BATCH))
 
 

@@ -26,6 +26,7 @@ from auth_service.sessions.store import (
     SessionWithUser,
 )
 from auth_service.storage.models import Database, SessionRow
+from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
 from auth_service.storage.session_endings import (
     end_sessions,
     expired_sessions,
@@ -195,7 +196,14 @@ class SqlSessionStore:
 
     def end_all(self, user_id: UUID, now: float, reason: EndReason, *, keep: str | None = None) -> int:
         """End every session of a user except `keep`; return how many ended."""
-        return self._end(sessions_of(user_id, keep=keep), now, reason)
+        client = self._current_client()
+
+        def write(connection: Connection) -> tuple[int, Sequence[Event]]:
+            refuse_foreign_tokens(connection, user_id, now)
+            ended = end_sessions(connection, sessions_of(user_id, keep=keep), now, reason, client)
+            return len(ended), ended
+
+        return self._transactions.record(write)
 
     def live_sessions(self, user_id: UUID, now: float) -> Sequence[ListedSession]:
         """Return the user's live sessions, the most recently used first, at most MAX_LISTED."""

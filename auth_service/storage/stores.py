@@ -11,12 +11,14 @@ from auth_service.events.client import Client
 from auth_service.events.dispatcher import Dispatch
 from auth_service.importing.store import ImportStore
 from auth_service.mail.outbox import MailOutbox
+from auth_service.sessions.foreign_tokens import ForeignTokenStore
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
 from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
 from auth_service.storage.mail_outbox import SqlMailOutbox
+from auth_service.storage.moving_in.foreign_token_store import SqlForeignTokenStore
 from auth_service.storage.moving_in.import_store import SqlImportStore
 from auth_service.storage.session_store import SqlSessionStore
 from auth_service.storage.transactions import Transactions
@@ -31,6 +33,7 @@ class Stores(NamedTuple):
     audit: AuditStore
     outbox: MailOutbox
     imports: ImportStore
+    foreign_tokens: ForeignTokenStore
 
 
 def sql_stores(
@@ -50,4 +53,5 @@ def sql_stores(
         SqlAuditStore(database, transactions),
         SqlMailOutbox(engine, transactions),
         SqlImportStore(engine),
+        SqlForeignTokenStore(engine, transactions),
     )

@@ -26,6 +26,7 @@ from auth_service.events.account_events import (
 )
 from auth_service.events.client import Client
 from auth_service.storage.models import Database, UserRow
+from auth_service.storage.moving_in.foreign_token_store import refuse_foreign_tokens
 from auth_service.storage.session_endings import end_sessions, sessions_of
 from auth_service.storage.transactions import Transactions
 from auth_service.storage.user_statements import FIND_BY_EMAIL, FIND_BY_ID, REGISTER
@@ -247,6 +248,7 @@ class SqlUserStore:
         def write(connection: Connection) -> tuple[int | None, Sequence[Event]]:
             if not connection.execute(statement).rowcount:
                 return None, ()
+            refuse_foreign_tokens(connection, user.id, events[0].at)
             sessions = sessions_of(user.id, keep=keep)
             ended = end_sessions(connection, sessions, events[0].at, reason, events[0].client)
             return len(ended), (*events, *ended)

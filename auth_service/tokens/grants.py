@@ -39,7 +39,8 @@ from auth_service.sessions.store import RefreshResult, Session, SessionStore, ne
 from auth_service.store_errors import StoreUnavailable
 from auth_service.throttling.login_throttle import Attempt, LoginThrottle, Throttled
 from auth_service.tokens.issuer import Issuer, TokenPair, TokenUser
-from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader
+from auth_service.tokens.reader import INVALID, RefreshClaims, TokenReader, UsedOrEndedToken
+from auth_service.tokens.token_exchange import TokenExchange
 from chassis.clock import Clock
 from contract.claims import AccessClaims, ExpiredToken, InvalidToken
 
@@ -51,13 +52,6 @@ _DECISION_NAMES: Mapping[type, str] = {Rotate: "rotate", ReissueSuccessor: "reis
 
 class BadCredentials(Exception):
     """No active account has this e-mail address and password. The error does not reveal which of the two is wrong."""
-
-
-class UsedOrEndedToken(InvalidToken):
-    """The token's session has ended, or it is a used refresh token that is no longer valid."""
-
-    def __init__(self) -> None:
-        super().__init__("Token is blacklisted")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,6 +74,7 @@ class Grants:
     passwords: Passwords
     issuer: Issuer
     reader: TokenReader
+    exchange: TokenExchange
     blacklist: Blacklist
     throttle: LoginThrottle
     breached_at_login: BreachedPasswords | None
@@ -151,9 +146,9 @@ class Grants:
 
         A replay ends the session. Raises InvalidToken or a subclass, NoActiveAccount or RefreshConflict.
         """
-        claims = self._read_unless_ended(token)
+        claims = self._read_unless_ended(token, client)
         now = self.clock()
-        refreshed = self._refresh(claims, now)
+        refreshed = self.exchange.refresh(claims, now) if self.exchange.accepts(token) else self._refresh(claims, now)
         if refreshed is None:
             raise InvalidToken(INVALID)
         match refreshed.decision:
@@ -164,13 +159,13 @@ class Grants:
         self.dispatch((self._event_of(refreshed, client, now),))
         return self.issuer.pair(refreshed, refreshed.session, now)
 
-    def revoke(self, token: str) -> None:
+    def revoke(self, token: str, client: Client) -> None:
         """End the session of a refresh token. Raises InvalidToken or a subclass.
 
         Raises UsedOrEndedToken if the session has ended before. A used token that is no longer valid ends the session
         as a replay, and then raises UsedOrEndedToken too.
         """
-        claims = self._read_unless_ended(token)
+        claims = self._read_unless_ended(token, client)
         was_used_or_ended = self.is_used_or_ended(claims)
         reason = EndReason.REPLAY if was_used_or_ended else EndReason.LOGOUT
         if not self.sessions.end(claims.session, self.clock(), reason) or was_used_or_ended:
@@ -199,7 +194,9 @@ class Grants:
         user = self.users.find(session.user_id)
         return user is None or not user.is_active
 
-    def _read_unless_ended(self, token: str) -> RefreshClaims:
+    def _read_unless_ended(self, token: str, client: Client) -> RefreshClaims:
+        if self.exchange.accepts(token):
+            return self.exchange.open_refresh(token, client)
         claims = self.reader.read_refresh(token)
         if self.blacklist.has_ended(claims.session):
             raise UsedOrEndedToken

@@ -76,11 +76,19 @@ class Issuer:
 
     def access(self, user: TokenUser, session: Session, now: float) -> str:
         """Return a new access token. Jitter shortens its lifetime, so that not all tokens expire at once."""
+        expires_at = min(int(now) + self._access_lifetime(session), int(session.state.expires_at))
+        return self._access(user, session, now, expires_at)
+
+    def access_until_end(self, user: TokenUser, session: Session, now: float) -> str:
+        """Return a new access token that expires when the session ends."""
+        return self._access(user, session, now, int(session.state.expires_at))
+
+    def _access(self, user: TokenUser, session: Session, now: float, expires_at: int) -> str:
         claims = {
             **self._common_claims(session, ACCESS),
             "aud": self._audience,
             "iat": int(now),
-            "exp": min(int(now) + self._access_lifetime(session), int(session.state.expires_at)),
+            "exp": expires_at,
             "jti": secrets.token_hex(16),
             "email": user.email,
             "roles": user.roles,

@@ -42,6 +42,13 @@ class UnidentifiedUser(InvalidToken):
         super().__init__("Token contained no recognizable user identification")
 
 
+class UsedOrEndedToken(InvalidToken):
+    """The token's session has ended, or it is a used refresh token that is no longer valid."""
+
+    def __init__(self) -> None:
+        super().__init__("Token is blacklisted")
+
+
 @dataclass(frozen=True, slots=True)
 class RefreshClaims:
     """The claims of a verified refresh token. `issued_at` is in seconds since the epoch."""

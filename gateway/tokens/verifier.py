@@ -17,6 +17,7 @@ from contract.jws import CompactJws, JwsHeader, parse_jws, read_claims, read_unv
 from contract.problems import Refused
 from gateway.bounded_cache import BoundedCache
 from gateway.suspendable import Suspendable, wait_for
+from gateway.tokens.foreign_tokens import ForeignTokens
 from gateway.tokens.principal import Principal
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.verification_keys import VerificationKeys
@@ -37,6 +38,7 @@ class TokenVerifier:
     `on_presented` is called with the claims of each token that a client presents, when it is first accepted. Tokens
     that the gateway fetched for a client have a separate cache and are not passed to `on_presented`, because the
     client may not have received them. `leeway` is in seconds; `size` is the maximum number of tokens in each cache.
+    `foreign` exchanges tokens of a Django project that moved in.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class TokenVerifier:
         audience: str,
         size: int,
         leeway: float,
+        foreign: ForeignTokens | None = None,
     ) -> None:
         self._keys = keys
         self._revocations = revocations
@@ -58,6 +61,7 @@ class TokenVerifier:
         self._issuer = issuer
         self._audience = audience
         self._leeway = leeway
+        self._foreign = foreign
         self._presented: _ClaimsCache = BoundedCache(size)
         self._fetched: _ClaimsCache = BoundedCache(size)
         self._keys_version = keys.version
@@ -102,6 +106,8 @@ class TokenVerifier:
         if cached is None:
             try:
                 jws = parse_jws(token)
+                if self._foreign is not None and self._foreign.accepts(jws.header):
+                    jws = yield from wait_for(self._foreign.exchange(token))
                 key = self._keys.get(jws.header.key_id) or (yield from self._fetch_key(token, jws.header))
                 claims = self._read_claims(jws, key)
             except InvalidToken as error:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).with_name("django_project")
-SECRET = "b#3f!recorded-project-secret-of-the-tests-5t@k2w9z"
+SECRET = "django-insecure-7x=k2&w!q5j^0v#t9@mz$e4r+bn6h*ly(8u3c_d1pgf)ao-is%w"
 PASSWORD = "Tr0ub4dor&3x"
 MODELS = {"django_auth": "auth.User", "django_people": "people.Person"}
 

@@ -22,7 +22,8 @@ from auth_service.events.dispatcher import Dispatcher
 from auth_service.services import Services, services
 from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.throttling.login_throttle import Throttled
-from auth_service.tokens.grants import BadCredentials, UsedOrEndedToken
+from auth_service.tokens.grants import BadCredentials
+from auth_service.tokens.reader import UsedOrEndedToken
 from contract.claims import ExpiredToken, InvalidToken
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PASSWORD
@@ -200,9 +201,9 @@ def test_a_refused_refresh_without_a_replay_dispatches_no_event(
 def test_a_revocation_ends_the_session_once(parts: Services, ann: User, dispatched: list[Event]) -> None:
     grants = parts.grants
     pair = grants.log_in(EMAIL, PASSWORD, PHONE)
-    grants.revoke(pair.refresh)
+    grants.revoke(pair.refresh, PHONE)
     with pytest.raises(UsedOrEndedToken):
-        grants.revoke(pair.refresh)
+        grants.revoke(pair.refresh, PHONE)
     assert grants.has_ended(parts.reader.read_access(pair.access))
     ended = [event for event in dispatched if isinstance(event, SessionEnded)]
     assert [event.reason for event in ended] == [EndReason.LOGOUT]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from contract.claims import DEFAULT_ACCESS_AUDIENCE, DEFAULT_ISSUER, AccessClaims
 from contract.problems import Refused
 from gateway.suspendable import run
+from gateway.tokens.foreign_tokens import ForeignTokens
 from gateway.tokens.revocations import Revocations
 from gateway.tokens.verification_keys import VerificationKeys
 from gateway.tokens.verifier import TokenVerifier
@@ -40,6 +41,8 @@ class VerifierHarness:
     publisher: Publisher
     size: int = 100
     """Maximum number of cached tokens."""
+    foreign: ForeignTokens | None = None
+    """Exchanges tokens of a Django project."""
     presented: list[AccessClaims] = field(default_factory=list)
     """The claims passed to `on_presented`."""
 
@@ -55,6 +58,7 @@ class VerifierHarness:
             audience=DEFAULT_ACCESS_AUDIENCE,
             size=self.size,
             leeway=10.0,
+            foreign=self.foreign,
         )
 
     async def load(self) -> None:
