@@ -41,7 +41,7 @@ def test_a_registration_tells_errors_at_the_fields_and_keeps_what_was_typed(brow
     assert "1234567" not in page.html
 
 
-def test_a_taken_address_is_told_at_its_field(browser: PageBrowser, ann: Person) -> None:
+def test_a_taken_address_is_shown_at_its_field(browser: PageBrowser, ann: Person) -> None:
     assert browser.register(ann.email).errors_of("email") == ["There is already an account with this e-mail address."]
 
 
@@ -87,7 +87,7 @@ def test_a_new_password_ends_the_other_sessions(browser: PageBrowser, other_brow
     assert other_browser.log_in(password=NEW_PASSWORD).title == "My account"
 
 
-def test_a_wrong_current_password_is_told_at_its_field(browser: PageBrowser) -> None:
+def test_a_wrong_current_password_is_shown_at_its_field(browser: PageBrowser) -> None:
     browser.register()
     for path in ("/auth/account/password/", "/auth/account/delete/"):
         page = browser.send(path, current_password="wrong-password", new_password=NEW_PASSWORD)

@@ -35,7 +35,7 @@ def test_a_foreign_next_is_dropped(browser: PageBrowser, ann: Person, target: st
     assert response.headers["Location"] == "/auth/account/"
 
 
-def test_wrong_credentials_are_told_without_the_password(browser: PageBrowser, ann: Person) -> None:
+def test_wrong_credentials_are_refused_without_the_password(browser: PageBrowser, ann: Person) -> None:
     """An unknown address gets the same page."""
     response = browser.post("/auth/login/", email=ann.email, password="wrong-password", next="/x")
     assert response.status_code == 401
@@ -81,7 +81,7 @@ def test_a_user_who_is_logged_in_is_led_on(browser: PageBrowser, ann: Person) ->
     assert "/d/abc" in page.links
 
 
-def test_too_many_attempts_are_told_with_the_time_to_wait(
+def test_too_many_attempts_are_refused_with_the_time_to_wait(
     make_app: MakeApp, make_browser: MakeBrowser, ann: Person
 ) -> None:
     browser = make_browser(make_app(LOGIN_FAILURES="1/5 minutes"))
