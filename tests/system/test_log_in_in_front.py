@@ -104,6 +104,18 @@ def test_a_deep_link_leads_to_the_log_in_page_and_back(front: RunningStack, brow
     assert browser.open(target).status_code == 200
 
 
+@pytest.mark.parametrize("target", [DEEP_LINK, "/d/x?u=https://evil.example/&n=%2Fd%2Fy", "/site/index.html"])
+def test_the_hosted_log_in_page_leads_back(front: RunningStack, browser: Browser, target: str) -> None:
+    account = front.register()
+    location = browser.open(target).headers["Location"]
+    page = browser.open(location, site="same-origin")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert f'name="next" value="{escape(target)}"' in page.text
+    sent = browser.submit("/auth/login/", email=account.email, password=account.password, next=target)
+    assert (sent.status_code, sent.headers["Location"]) == (303, target)
+    assert browser.open(target, site="same-origin").status_code == 200
+
+
 def test_an_app_keeps_its_own_session_and_its_forms_work(front: RunningStack, browser: Browser) -> None:
     browser.log_in(front.register())
     assert [browser.open("/d/x").json()["visits"] for _ in range(3)] == [1, 2, 3]
