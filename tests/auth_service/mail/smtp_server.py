@@ -166,6 +166,13 @@ class Talk:
         self.connection = connection
         self._file = connection.makefile("rb")
 
+    def close(self) -> None:
+        """End the connection. The file refers to the socket as well, so closing the socket alone would not."""
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self._file.close()
+        self.connection.close()
+
     def say(self, line: str) -> None:
         """Send a line."""
         self.connection.sendall(line.encode() + b"\r\n")
@@ -196,12 +203,10 @@ def broken_server(behave: Callable[[Talk], None]) -> Iterator[int]:
     held: list[socket.socket] = []
 
     def serve(connection: socket.socket) -> None:
+        talk = Talk(connection)
         with suppress(OSError):
-            behave(Talk(connection))
-        # The file of Talk refers to the socket as well, so close() alone would not end the connection.
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
+            behave(talk)
+        talk.close()
 
     def accept() -> None:
         while True:
