@@ -29,6 +29,7 @@ from auth_service.jobs.retention import DAY, Retention
 from auth_service.jobs.retention import INTERVAL as RETENTION_INTERVAL
 from auth_service.mail.composer import Composer
 from auth_service.mail.delivery import mail_design, open_transport
+from auth_service.mail.notices import Notices
 from auth_service.pages.blueprint import install_pages
 from auth_service.redis_client import RedisClient
 from auth_service.services import Services, services
@@ -99,7 +100,8 @@ def create_app(settings: AuthSettings | None = None, *, clock: Clock = time.time
 def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) -> Services:
     """Create the services of `app` and connect them."""
     dispatcher = Dispatcher()
-    stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request)
+    mail_for = _notices(settings).mail_for
+    stores = sql_stores(engine, settings.refresh_policy, dispatcher.dispatch, client_of_request, mail_for)
     users, sessions, audit, outbox, imports, foreign_tokens = stores
     redis = RedisClient(settings.redis_url.get_secret_value())
     blacklist, feed = Blacklist(redis), RevocationFeed(redis, sessions, clock=clock)
@@ -182,6 +184,14 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         sending=PeriodicJob(app, "sending", SENDING_INTERVAL, mail_sender.send_due),
         republishing=PeriodicJob(app, "republishing", REPUBLISH_INTERVAL, republish),
         retention=PeriodicJob(app, "retention", RETENTION_INTERVAL, retention.delete_expired),
+    )
+
+
+def _notices(settings: AuthSettings) -> Notices:
+    return Notices(
+        confirmation=settings.send_confirmation_email,
+        password_changed=settings.password_changed_email_confirmation,
+        email_changed=settings.email_changed_email_confirmation,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from auth_service.account_settings import AccountSettings
 from auth_service.accounts.passwords.breached import BreachedPasswords, check_breach_list
 from auth_service.accounts.passwords.hash_schemes import HashCost
 from auth_service.accounts.passwords.rules import PasswordRules, read_blocklist
@@ -59,7 +60,7 @@ def _words(text: object) -> object:
     return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
 
 
-class AuthSettings(PageSettings, MovingInSettings):
+class AuthSettings(AccountSettings, PageSettings, MovingInSettings):
     """The settings of the auth service. Lifetimes are in seconds. No required secret has a default."""
 
     database_url: Annotated[SecretStr, AfterValidator(_usable_database)]

@@ -2,7 +2,17 @@
 
 _ANY_METHOD = frozenset({"/auth/jwt/create", "/auth/jwt/refresh", "/auth/jwt/verify", "/auth/jwt/blacklist"})
 """Paths that are anonymous with every method, without the slash at their end."""
-_ONE_METHOD = frozenset({("POST", "/auth/users")})
+_ONE_METHOD = frozenset(
+    {
+        ("POST", "/auth/users"),
+        ("POST", "/auth/users/activation"),
+        ("POST", "/auth/users/resend_activation"),
+        ("POST", "/auth/users/reset_password"),
+        ("POST", "/auth/users/reset_password_confirm"),
+        ("POST", "/auth/users/reset_email"),
+        ("POST", "/auth/users/reset_email_confirm"),
+    }
+)
 """Methods and paths that are anonymous only together."""
 
 

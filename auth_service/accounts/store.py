@@ -28,7 +28,10 @@ class UserStore(Protocol):
         """Return whether a user has registered with this mailbox."""
 
     def register(self, user: NewUser, now: float) -> User:
-        """Store a new user. Raises EmailTaken, also if two registrations of one mailbox run at once."""
+        """Store a new user. Raises EmailTaken, also if two registrations of one mailbox run at once.
+
+        A refused registration runs the same statements, so that its time does not reveal that the address is taken.
+        """
 
     def rename(self, user_id: UUID, names: Mapping[str, str]) -> User | None:
         """Set the first_name and last_name that `names` has, and return the user; None if there is no such user."""
@@ -81,5 +84,5 @@ class UserStore(Protocol):
     ) -> Sequence[User]:
         """Return users in the order of registration; with `user_id`, only that user.
 
-        With `search`, return only users whose address or a name contains the text, in any case.
+        With `search`, return only users whose address or a name contains each of its words, in any case.
         """

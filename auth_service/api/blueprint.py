@@ -8,7 +8,7 @@ from auth_service.api.error_handlers import install_error_handlers
 from auth_service.api.errors import not_found
 from auth_service.api.sessions import session_endpoints
 from auth_service.api.tokens import token_endpoints
-from auth_service.api.users import user_endpoints
+from auth_service.api.users.blueprint import user_endpoints
 from auth_service.api.view import ApiView
 
 auth_api = Blueprint("auth", __name__, url_prefix="/auth")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from auth_service.api.models.errors import (
     AccessTokenErrorResponse,
     CodedErrorResponse,
+    ErrorListResponse,
     ErrorResponse,
     FieldErrorsResponse,
     SessionEndedResponse,
@@ -56,6 +57,11 @@ def error_with_detail(status: int, detail: str, code: str = "", headers: Mapping
 def invalid_fields(texts: Mapping[str, Sequence[str]]) -> ApiError:
     """Return the 400 with the texts for each invalid field."""
     return ApiError(400, FieldErrorsResponse({name: list(found) for name, found in texts.items()}))
+
+
+def email_not_found() -> ApiError:
+    """Return the 400 for an address without an account, if PASSWORD_RESET_SHOW_EMAIL_NOT_FOUND is on."""
+    return ApiError(400, ErrorListResponse(["User with given email does not exist."]))
 
 
 def malformed_body(detail: str) -> ApiError:

@@ -40,7 +40,7 @@ def _positive_number(digits: str) -> int | None:
 
 
 def _path(number: int) -> str:
-    query = {name: value for name, value in request.args.items() if name == "page_size"}
+    query = {name: value for name, value in request.args.items() if name in ("page_size", "search")}
     if number > 1:  # djoser omits ?page= for the first page
         query["page"] = str(number)
     # Without a host, so that a forged Host header cannot appear in a link.

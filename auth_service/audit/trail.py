@@ -20,6 +20,7 @@ from auth_service.events.account_events import (
     LoginThrottled,
     PasswordChanged,
     PasswordReset,
+    RegistrationRefused,
     SessionEnded,
     SessionMovedIn,
     TokensRefreshed,
@@ -49,6 +50,7 @@ class RecordName(StrEnum):
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an event
     EMAIL_CHANGED = "email_changed"
     REGISTERED = "registered"
+    REGISTRATION_REFUSED = "registration_refused"
     ACTIVATED = "activated"
     DEACTIVATED = "deactivated"
     DELETED = "deleted"
@@ -61,6 +63,7 @@ _LOG_ONLY = {RecordName.LOGIN_THROTTLED, RecordName.REFRESH}
 _NAMES: Mapping[type[Event], RecordName] = {
     PasswordReset: RecordName.PASSWORD_RESET,
     UserRegistered: RecordName.REGISTERED,
+    RegistrationRefused: RecordName.REGISTRATION_REFUSED,
     UserDeactivated: RecordName.DEACTIVATED,
     UserDeleted: RecordName.DELETED,
 }

@@ -113,6 +113,7 @@ class PasswordChanged(Event):
     """A user changed the password. The session `sid` continues, all others ended; None if every session ended."""
 
     sid: str | None
+    email: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,14 @@ class EmailChanged(Event):
 @dataclass(frozen=True, slots=True)
 class UserRegistered(Event):
     """A user was registered. `must_verify` means that the user cannot log in until `email` is verified."""
+
+    email: str
+    must_verify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRefused(Event):
+    """A registration was refused because `email` is taken. `user_id` is None."""
 
     email: str
     must_verify: bool

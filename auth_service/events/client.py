@@ -12,10 +12,14 @@ MAX_DEVICE = 255
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client. `device` is its User-Agent and `address` its IP address; "" means unknown."""
+    """A client. `device` is its User-Agent and `address` its IP address; "" means unknown.
+
+    `accept_language` is the Accept-Language header of the request, for mails that the request causes.
+    """
 
     device: str
     address: str
+    accept_language: str = ""
 
 
 UNKNOWN_CLIENT = Client("", "")
@@ -29,7 +33,11 @@ def client_of_request() -> Client:
     override = g.get("client")
     if isinstance(override, Client):
         return override
-    return Client(request.headers.get("User-Agent", ""), (request.remote_addr or "")[:MAX_ADDRESS])
+    return Client(
+        request.headers.get("User-Agent", ""),
+        (request.remote_addr or "")[:MAX_ADDRESS],
+        request.headers.get("Accept-Language", ""),
+    )
 
 
 def set_client_of_request(client: Client) -> None:

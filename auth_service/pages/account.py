@@ -7,7 +7,8 @@ from auth_service.api.errors import invalid_fields
 from auth_service.api.models.users import ProfileRequest
 from auth_service.api.request_body import read_body
 from auth_service.api.sessions import LogOut
-from auth_service.api.users import Me, SetPassword
+from auth_service.api.users.passwords import SetPassword
+from auth_service.api.users.users import Me
 from auth_service.page_templates.next_path import safe_next
 from auth_service.pages.context import page_templates
 from auth_service.pages.form import Form, submit

@@ -2,7 +2,7 @@
 
 from flask import Response, request
 
-from auth_service.api.users import UserList
+from auth_service.api.users.users import UserList
 from auth_service.page_templates.next_path import next_query, safe_next
 from auth_service.pages.context import page_caller
 from auth_service.pages.form import Form, submit

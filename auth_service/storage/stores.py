@@ -1,23 +1,24 @@
 """Create the SQL stores of the application."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from auth_service.accounts.store import UserStore
 from auth_service.audit.store import AuditStore
+from auth_service.events.account_events import Event
 from auth_service.events.client import Client
 from auth_service.events.dispatcher import Dispatch
 from auth_service.importing.store import ImportStore
-from auth_service.mail.outbox import MailOutbox
+from auth_service.mail.outbox import MailOutbox, NewMail
 from auth_service.sessions.foreign_tokens import ForeignTokenStore
 from auth_service.sessions.refresh_policy import RefreshPolicy
 from auth_service.sessions.store import SessionStore
 from auth_service.storage.audit_store import SqlAuditStore
 from auth_service.storage.database import current_database, release_connection
 from auth_service.storage.group_commit import CommitStrategy, GroupCommit, SeparateTransactions
-from auth_service.storage.mail_outbox import SqlMailOutbox
+from auth_service.storage.mail_outbox import SqlMailOutbox, add_mail
 from auth_service.storage.moving_in.foreign_token_store import SqlForeignTokenStore
 from auth_service.storage.moving_in.import_store import SqlImportStore
 from auth_service.storage.session_store import SqlSessionStore
@@ -36,17 +37,32 @@ class Stores(NamedTuple):
     foreign_tokens: ForeignTokenStore
 
 
+MailFor = Callable[[Event], NewMail | None]
+"""Returns the mail that an event causes; None if it causes none."""
+
+
 def sql_stores(
-    engine: Engine, policy: RefreshPolicy, dispatch: Dispatch, current_client: Callable[[], Client]
+    engine: Engine,
+    policy: RefreshPolicy,
+    dispatch: Dispatch,
+    current_client: Callable[[], Client],
+    mail_for: MailFor = lambda _: None,
 ) -> Stores:
     """Return the stores on `engine`. Methods that take no client use `current_client()` in their events."""
+
+    def add_mails(events: Sequence[Event], connection: Connection) -> None:
+        for event in events:
+            mail = mail_for(event)
+            if mail:
+                add_mail(mail, event.at, connection)
+
     database = current_database()
     commit_strategy: CommitStrategy
     if engine.dialect.name == "sqlite":
         commit_strategy = GroupCommit(engine, release_connection)
     else:
         commit_strategy = SeparateTransactions(engine, release_connection)
-    transactions = Transactions(commit_strategy, dispatch)
+    transactions = Transactions(commit_strategy, dispatch, add_mails)
     return Stores(
         SqlUserStore(database, engine, transactions, current_client),
         SqlSessionStore(database, engine, transactions, policy, current_client),

@@ -1,6 +1,7 @@
-"""Transactions of the stores: run a write, add its audit records, commit, then dispatch its events.
+"""Transactions of the stores: run a write, add its audit records and mails, commit, then dispatch its events.
 
-Every store writes through Transactions, so its callers do not record or dispatch the events of a write.
+Every store writes through Transactions, so its callers do not record or dispatch the events of a write, and no change
+is committed without its mail.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,13 +17,17 @@ from auth_service.storage.group_commit import CommitStrategy, Result, Write
 RecordedWrite = Callable[[Connection], tuple[Result, Sequence[Event]]]
 """Runs statements and returns a result and the events. Like a Write, it raises only if the database fails."""
 
+AddMails = Callable[[Sequence[Event], Connection], None]
+"""Adds the mails that events cause to the outbox, in the transaction of the connection."""
+
 
 class Transactions:
     """Runs writes, each in a transaction that is committed when `run` or `record` returns."""
 
-    def __init__(self, commit_strategy: CommitStrategy, dispatch: Dispatch) -> None:
+    def __init__(self, commit_strategy: CommitStrategy, dispatch: Dispatch, add_mails: AddMails) -> None:
         self._commit_strategy = commit_strategy
         self._dispatch = dispatch
+        self._add_mails = add_mails
 
     def run(self, write: Write[Result]) -> Result:
         """Run a write without events, commit it and return its result."""
@@ -34,6 +39,7 @@ class Transactions:
         def write_and_record(connection: Connection) -> tuple[Result, Sequence[Event]]:
             result, events = write(connection)
             add_records(stored_records(events), connection)
+            self._add_mails(events, connection)
             return result, events
 
         result, events = self._commit_strategy.run(write_and_record)

@@ -18,6 +18,7 @@ from auth_service.events.account_events import (
     Event,
     PasswordChanged,
     PasswordReset,
+    RegistrationRefused,
     RolesChanged,
     UserActivated,
     UserDeactivated,
@@ -89,11 +90,13 @@ class SqlUserStore:
             "now": now,
         }
         must_verify = user.status is AccountStatus.UNVERIFIED
-        event = UserRegistered(now, user_id, self._current_client(), user.email, must_verify)
+        client = self._current_client()
+        registered = UserRegistered(now, user_id, client, user.email, must_verify)
+        refused = RegistrationRefused(now, None, client, user.email, must_verify)
 
         def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
             is_stored = REGISTER.change(connection, values) == 1
-            return is_stored, (event,) if is_stored else ()
+            return is_stored, (registered if is_stored else refused,)
 
         if not self._transactions.record(write):
             raise EmailTaken
@@ -125,7 +128,7 @@ class SqlUserStore:
             .where(_is_unchanged(user), UserRow.status == AccountStatus.ACTIVE)
             .values(password_hash=password_hash, password_changed_at=_after(user.password_changed_at, now))
         )
-        event = PasswordChanged(now, user.id, self._current_client(), keep)
+        event = PasswordChanged(now, user.id, self._current_client(), keep, user.email)
         return self._change_and_end(user, statement, (event,), EndReason.PASSWORD_CHANGED, keep=keep) is not None
 
     def reset_password(self, user: User, password_hash: str, now: float) -> bool:
@@ -288,5 +291,5 @@ def _filters(user_id: UUID | None, search: str) -> list[ColumnElement[bool]]:
         filters.append(UserRow.id == user_id)
     if search:
         searched = (UserRow.email, UserRow.email_folded, UserRow.first_name, UserRow.last_name)
-        filters.append(or_(*(column.icontains(search, autoescape=True) for column in searched)))
+        filters += [or_(*(column.icontains(term, autoescape=True) for column in searched)) for term in search.split()]
     return filters

@@ -5,12 +5,15 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.user import User
 from auth_service.services import services
-from auth_service.storage.models import SessionRow, db
+from auth_service.storage.models import MailRow, SessionRow, db
 from tests.auth_service.forge import claims_of
+from tests.auth_service.mail_links import Link, mint
 
 PASSWORD = "Tr0ub4dor&3x"
 REFRESH_SECRET = "kW8q1ZsP0vXe5rTn7yUi3oLb9mCd2fGh4jKa6xQwEtRz"
@@ -46,6 +49,23 @@ class Operator:
         user = self.user(email)
         with self.app.app_context():
             services().users.activate(user, services().clock())
+
+    def link(self, purpose: Purpose, email: str) -> Link:
+        """Return the link of a mail that is sent now."""
+        user = self.user(email)
+        with self.app.app_context():
+            return mint(services().mail_tokens, purpose, user, services().clock())
+
+    def mails(self) -> list[tuple[str, str]]:
+        """Return the kind and the address of each mail in the outbox, the oldest first."""
+        with self.app.app_context():
+            rows = db.session.execute(select(MailRow.kind, MailRow.email).order_by(MailRow.created_at))
+            return [(kind, email) for kind, email in rows]
+
+    def mail_languages(self) -> list[str]:
+        """Return the Accept-Language of each mail in the outbox, the oldest first."""
+        with self.app.app_context():
+            return list(db.session.scalars(select(MailRow.accept_language).order_by(MailRow.created_at)))
 
     def grant(self, email: str, *roles: str) -> None:
         """Set the roles of a user."""

@@ -24,6 +24,9 @@ SAMPLE, SMALL_SAMPLE = (800, 2) if FULL else (12, 1)
 STRINGS_PER_ID = 60 if FULL else 4
 """Number of hostile strings in place of each id."""
 
+EMPTY_REFUSAL = "/auth/users/resend_activation"
+"""The path of the endpoint whose 400 has no body if activation mails are off, as in djoser."""
+
 _READ_NOTHING = re.compile(r"/(healthz|readyz|jwks\.json)$")
 """Endpoints that read neither body, query nor headers."""
 _WITH_A_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -163,6 +166,8 @@ def problem_of(response: TestResponse, *, changed: bool) -> str:
         return ""
     if changed:
         return f"{response.status_code}, but something was stored"
+    if response.request.path.rstrip("/") == EMPTY_REFUSAL and not response.data:
+        return ""
     if response.request.method != "HEAD" and response.get_json(silent=True) is None:
         return f"{response.status_code} without a JSON body: {response.content_type} {response.text[:200]}"
     return ""

@@ -26,6 +26,14 @@ class FieldErrorsResponse(RootModel[dict[str, list[str]]]):
     )
 
 
+class ErrorListResponse(RootModel[list[str]]):
+    """The texts of errors that belong to no field and have no code."""
+
+    model_config = ConfigDict(
+        frozen=True, json_schema_extra={"examples": [["User with given email does not exist."]]}
+    )
+
+
 class TokenErrorMessage(ResponseBody):
     """The reason why an access token was refused."""
 

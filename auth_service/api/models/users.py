@@ -1,4 +1,4 @@
-"""Bodies of /auth/users/: users, and the requests to register, rename and delete them and to change a password."""
+"""Bodies of /auth/users/: users, and the requests to register, rename and delete them."""
 
 from typing import Annotated
 from uuid import UUID
@@ -16,6 +16,7 @@ from auth_service.api.models.base import (
     Trimmed,
     without_defaults,
 )
+from auth_service.api.models.passwords import CurrentPasswordRequest
 
 
 class RegisterRequest(RequestBody):
@@ -25,6 +26,22 @@ class RegisterRequest(RequestBody):
     password: Password
     first_name: Name = ""
     last_name: Name = ""
+
+    @property
+    def retyped(self) -> str | None:
+        """Return the second password; None if the request need not have one."""
+        return None
+
+
+class RetypedRegisterRequest(RegisterRequest):
+    """A new account, with the password twice."""
+
+    re_password: Password
+
+    @property
+    def retyped(self) -> str:
+        """Return the second password."""
+        return self.re_password
 
 
 class RenameRequest(RequestBody):
@@ -40,23 +57,14 @@ class RenameRequest(RequestBody):
         return self.model_dump(exclude_unset=True)
 
 
-class SetPasswordRequest(RequestBody):
-    """The current password and a new one."""
-
-    new_password: Password
-    current_password: Password
-
-
 class ProfileRequest(RenameRequest):
     """New names and a language of a user, from a hosted page. A missing one does not change."""
 
     language: Annotated[str, StringConstraints(max_length=MAX_LANGUAGE), Trimmed] = ""
 
 
-class DeleteUserRequest(RequestBody):
+class DeleteUserRequest(CurrentPasswordRequest):
     """The caller's password, without which no user is deleted."""
-
-    current_password: Password
 
 
 class UserResponse(ResponseBody):

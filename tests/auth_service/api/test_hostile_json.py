@@ -21,6 +21,10 @@ REACHED = {
     *(("/auth/jwt/verify/", "POST"), ("/auth/jwt/blacklist/", "POST"), ("/internal/seen", "POST")),
     *(("/internal/sessions", "POST"), ("/internal/sessions/exchange", "POST"), ("/internal/sessions/end", "POST")),
     *(("/auth/users/me/", "GET"), ("/auth/users/", "GET")),
+    *(("/auth/users/activation/", "POST"), ("/auth/users/resend_activation/", "POST")),
+    *(("/auth/users/reset_password/", "POST"), ("/auth/users/reset_password_confirm/", "POST")),
+    *(("/auth/users/set_email/", "POST"), ("/auth/users/reset_email/", "POST")),
+    ("/auth/users/reset_email_confirm/", "POST"),
 }
 """Endpoints whose views the hostile requests must reach; otherwise the test would prove nothing."""
 

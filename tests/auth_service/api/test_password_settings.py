@@ -64,7 +64,7 @@ def test_a_log_in_with_a_breached_password_succeeds_and_is_recorded_if_set(
     ann.password = PASSWORD
     assert ann.log_in().status_code == 200
     expected = ["breached_password"] if is_on else []
-    assert audit_events(ann) == [*expected, "login_ok", "login_failed"]
+    assert audit_events(ann) == [*expected, "login_ok", "login_failed", "registered"]
 
 
 def test_a_log_in_succeeds_if_its_breached_password_cannot_be_recorded(

@@ -1,4 +1,4 @@
-"""A failed log-in does the same work for every name, so that its time does not reveal which accounts exist.
+"""A request does the same work for every address, so that its time does not reveal which accounts exist.
 
 The tests compare every step that takes time, in order: SQL statements, commits, Redis commands and hashes.
 """
@@ -63,6 +63,12 @@ class WorkRecorder:
         assert Gateway(client, MovableClock()).open("x", email=email, password=password).status_code == 401
         return list(self.steps)
 
+    def post(self, client: FlaskClient, path: str, status: int, **members: str) -> list[str]:
+        """Send a request that is answered `status`; return the recorded steps."""
+        self.steps.clear()
+        assert client.post(path, json=members).status_code == status
+        return list(self.steps)
+
     def _record_statement(self, _: object, __: object, statement: str, *___: object) -> None:
         self.steps.append(" ".join(statement.split()))
 
@@ -124,3 +130,41 @@ def test_many_failures_of_unknown_accounts_change_no_step(app: Flask, monkeypatc
     for number in range(UNKNOWN_NAMES):
         unknown = recorder.log_in(client, f"nobody{number}@example.org", "wrong")
     assert recorder.log_in(client, "known@example.org", "wrong") == unknown
+
+
+ADDRESSES = ("known@example.org", "deactivated@example.org", "nobody@example.org")
+
+
+@pytest.mark.parametrize("path", ["reset_password", "resend_activation", "reset_email"])
+def test_a_request_for_a_mail_does_the_same_work_for_every_address(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It adds one row to the outbox, and reads no table."""
+    app = make_app(SEND_ACTIVATION_EMAIL="on")
+    client = app.test_client()
+    for email in ADDRESSES[:2]:
+        assert Person(client, email).register().status_code == 201
+    Operator(app).deactivate(ADDRESSES[1])
+    recorder = WorkRecorder(app, monkeypatch)
+    works = [recorder.post(client, f"/auth/users/{path}/", 204, email=email) for email in ADDRESSES]
+    assert works[0] == works[1] == works[2]
+    statements = [step.split("(")[0] for step in works[0] if not step.startswith("redis")]
+    assert statements == ["INSERT INTO mail_outbox ", "commit"]
+
+
+def test_a_registration_with_verification_does_the_same_work_for_every_address(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hashes the password and inserts a user, an audit record and a mail, or tries to."""
+    app = make_app(SEND_ACTIVATION_EMAIL="on")
+    client = app.test_client()
+    assert Person(client, "known@example.org").register().status_code == 201
+    recorder = WorkRecorder(app, monkeypatch)
+    works = [
+        recorder.post(client, "/auth/users/", status, email=email, password=PASSWORD)
+        for email, status in {"known@example.org": 400, "nobody@example.org": 201}.items()
+    ]
+    assert works[0] == works[1]
+    assert works[0].count("hash") == 1
+    inserts = [step.split("(")[0].strip() for step in works[0] if step.startswith("INSERT")]
+    assert inserts == ["INSERT INTO users", "INSERT INTO audit_events", "INSERT INTO mail_outbox"]

@@ -68,7 +68,7 @@ def test_a_password_change_ends_the_other_sessions(world: StoreWorld, ann: User)
     assert world.stores.users.change_password(ann, "new hash", NOW + 5, keep=kept.sid)
     found = world.stores.users.find(ann.id)
     assert found == replace(ann, password_hash="new hash", password_changed_at=NOW + 5)
-    assert world.dispatched[0] == PasswordChanged(NOW + 5, ann.id, BROWSER, kept.sid)
+    assert world.dispatched[0] == PasswordChanged(NOW + 5, ann.id, BROWSER, kept.sid, ann.email)
     assert kinds(world.dispatched) == ["PasswordChanged", "password changed"]
     assert world.records(ann.id)[2:] == [
         ("password_changed", kept.sid, {}),

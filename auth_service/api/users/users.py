@@ -1,32 +1,32 @@
-"""/auth/users/: register, read, rename and delete users, and change a password."""
+"""/auth/users/: register, list, read, rename and delete users."""
 
 from collections.abc import Sequence
 from typing import ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from flask import Blueprint, Response, g
+from flask import Response, g, request
 from flask.typing import ResponseReturnValue
 
 from auth_service.accounts.store import EmailTaken
-from auth_service.accounts.user import NewUser, User
+from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.api.authentication import current_caller
-from auth_service.api.errors import forbidden, invalid_fields, not_found
+from auth_service.api.errors import forbidden, not_found
 from auth_service.api.models.users import (
     DeleteUserRequest,
     RegisterRequest,
     RenameRequest,
-    SetPasswordRequest,
+    RetypedRegisterRequest,
     UserListResponse,
     UserResponse,
 )
 from auth_service.api.pagination import read_page
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
+from auth_service.api.users.current_password import read_with_current_password
+from auth_service.api.users.new_password import check_new_password
 from auth_service.api.view import ApiView
 from auth_service.events.client import client_of_request
 from auth_service.services import services
-
-user_endpoints = Blueprint("users", __name__, url_prefix="/users")
 
 
 class UserList(ApiView):
@@ -37,27 +37,33 @@ class UserList(ApiView):
     anonymous_methods: ClassVar[frozenset[str]] = frozenset({"POST"})
 
     def get(self) -> Response:
-        """Return the caller, or all users if the caller is staff. The list is paginated if PAGE_SIZE is set."""
-        user_filter = None if current_caller().user.is_staff else current_caller().user.id
-        size = services().settings.page_size
+        """Return the caller, or all users if the caller is staff. The list is paginated if PAGE_SIZE is set.
+
+        With `?search=`, only users whose address or a name contains each of its words.
+        """
+        users, size = services().users, services().settings.page_size
+        own = None if current_caller().user.is_staff else current_caller().user.id
+        search = request.args.get("search", "").replace("\0", "")  # PostgreSQL has no text with NUL
         if size is None:
-            return json_response(UserListResponse(_responses(services().users.page(user_filter))))
+            return json_response(UserListResponse(_responses(users.page(own, search=search))))
 
         def fetch(offset: int, limit: int) -> list[UserResponse]:
-            return _responses(services().users.page(user_filter, offset=offset, limit=limit))
+            return _responses(users.page(own, search=search, offset=offset, limit=limit))
 
-        return json_response(read_page(services().users.count(user_filter), size, fetch))
+        return json_response(read_page(users.count(own, search=search), size, fetch))
 
     def post(self) -> Response:
         """Register a user. 400 if a field is invalid or the address is taken, 429 after too many registrations."""
         services().passwords.check_queue()
-        body = read_body(RegisterRequest)
-        _check_email_is_free(body.email)
-        _check_password_rules("password", body.password, body.email, body.first_name, body.last_name)
-        password_hash = services().passwords.hash(body.password)
-        new_user = NewUser(body.email, password_hash, body.first_name, body.last_name)
-        user = services().users.register(new_user, services().clock())
-        return json_response(UserResponse.model_validate(user), 201)
+        settings = services().settings
+        body = read_body(RetypedRegisterRequest if settings.user_create_password_retype else RegisterRequest)
+        try:
+            user = UserResponse.model_validate(_register(body))
+        except EmailTaken:
+            if not settings.conceal_registered_emails:
+                raise
+            user = _concealing_response(body)
+        return json_response(user, 201)
 
 
 class UserInstance(ApiView):
@@ -121,56 +127,39 @@ class Me(ApiView):
         return _delete(current_caller().user)
 
 
-class SetPassword(ApiView):
-    """The caller's password."""
-
-    name = "User Set Password"
-    allow = "POST, OPTIONS"
-
-    def post(self) -> ResponseReturnValue:
-        """Change the password and end every other session of the caller.
-
-        400 if the current password is wrong or the new one breaks a rule.
-        """
-        caller = current_caller()
-        body = read_body(SetPasswordRequest)
-        _check_current_password(body.current_password)
-        user = caller.user
-        _check_password_rules("new_password", body.new_password, user.email, user.first_name, user.last_name)
-        now = services().clock()
-        password_hash = services().passwords.hash(body.new_password)
-        if not services().users.change_password(caller.user, password_hash, now, keep=caller.sid):
-            raise _wrong_current_password()  # the password or the user changed since it was verified
-        return "", 204
-
-
 def _responses(users: Sequence[User]) -> list[UserResponse]:
     return [UserResponse.model_validate(user) for user in users]
 
 
-def _check_email_is_free(email: str) -> None:
-    # Counted before the look-up, because the response shows whether the address has an account.
+def _register(body: RegisterRequest) -> User:
+    """Register a user. Raises EmailTaken.
+
+    If a mail has to verify the address, a taken address is looked up by the statement that stores the user. So the
+    time of the response does not reveal whether it is taken.
+    """
+    must_verify = services().settings.send_activation_email
+    # Counted before the look-up, because the response may show whether the address has an account.
     throttle = services().throttle
-    throttle.admit_registration(throttle.attempt(email, client_of_request().address))
-    if services().users.is_email_taken(email):
+    throttle.admit_registration(throttle.attempt(body.email, client_of_request().address))
+    if not must_verify and services().users.is_email_taken(body.email):
         raise EmailTaken
+    check_new_password(
+        "password",
+        body.password,
+        body.retyped,
+        email=body.email,
+        first_name=body.first_name,
+        last_name=body.last_name,
+    )
+    password_hash = services().passwords.hash(body.password)
+    status = AccountStatus.UNVERIFIED if must_verify else AccountStatus.ACTIVE
+    new_user = NewUser(body.email, password_hash, body.first_name, body.last_name, status=status)
+    return services().users.register(new_user, services().clock())
 
 
-def _check_password_rules(field: str, password: str, email: str, first_name: str, last_name: str) -> None:
-    rules = services().password_rules
-    complaints = rules.complaints(password, email, first_name=first_name, last_name=last_name)
-    if complaints:
-        raise invalid_fields({field: complaints})
-
-
-def _check_current_password(password: str) -> None:
-    caller = current_caller()
-    if not services().grants.verify_password(caller.user, password, client_of_request(), session=caller.sid):
-        raise _wrong_current_password()
-
-
-def _wrong_current_password() -> Exception:
-    return invalid_fields({"current_password": ["Invalid password."]})
+def _concealing_response(body: RegisterRequest) -> UserResponse:
+    """Return the response of a registration that succeeded, for a taken address."""
+    return UserResponse(first_name=body.first_name, last_name=body.last_name, email=body.email, id=uuid4())
 
 
 def _may_change(user: User) -> bool:
@@ -201,13 +190,6 @@ def _rename(user: User) -> Response:
 
 
 def _delete(user: User) -> ResponseReturnValue:
-    _check_current_password(read_body(DeleteUserRequest).current_password)
+    read_with_current_password(DeleteUserRequest)
     services().users.delete(user, services().clock())
     return "", 204
-
-
-user_endpoints.add_url_rule("/", view_func=UserList.as_view("users"))
-user_endpoints.add_url_rule("/me/", view_func=Me.as_view("me"))
-user_endpoints.add_url_rule("/set_password/", view_func=SetPassword.as_view("set_password"))
-user_endpoints.add_url_rule("/<uuid:user_id>/", view_func=UserInstance.as_view("user"))
-user_endpoints.add_url_rule("/<name>/", view_func=UserWithInvalidId.as_view("user_with_invalid_id"))

@@ -1,0 +1,1 @@
+"""The endpoints under /auth/users/: users, passwords, e-mail addresses and activation."""

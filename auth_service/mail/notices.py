@@ -1,0 +1,49 @@
+"""The mails that changes of an account cause. They are added to the outbox in the transaction of the change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from auth_service.events.account_events import (
+    ActivationReason,
+    EmailChanged,
+    Event,
+    PasswordChanged,
+    PasswordReset,
+    RegistrationRefused,
+    UserActivated,
+    UserRegistered,
+)
+from auth_service.mail.outbox import MailKind, NewMail
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Which changes cause a mail. Activation mails do not depend on it."""
+
+    confirmation: bool = False
+    """Whether a mail confirms that an account can be used."""
+    password_changed: bool = False
+    """Whether a mail reports that the password was changed or reset."""
+    email_changed: bool = False
+    """Whether a mail to the former address reports that the address was changed."""
+
+    def mail_for(self, event: Event) -> NewMail | None:
+        """Return the mail that `event` causes; None if it causes none."""
+        match event:
+            case UserRegistered(email=email, must_verify=True) | RegistrationRefused(email=email, must_verify=True):
+                # A registration with a taken address does the same work. The mail is sent only if that account is
+                # unverified.
+                return _mail(MailKind.ACTIVATION, email, event)
+            case UserRegistered(email=email) if self.confirmation:
+                return _mail(MailKind.CONFIRMATION, email, event)
+            case UserActivated(reason=ActivationReason.EMAIL_VERIFIED, email=email) if self.confirmation:
+                return _mail(MailKind.CONFIRMATION, email, event)
+            case PasswordChanged(email=email) | PasswordReset(email=email) if self.password_changed:
+                return _mail(MailKind.PASSWORD_CHANGED, email, event)
+            case EmailChanged(old_email=old_email, email=email) if self.email_changed:
+                return _mail(MailKind.EMAIL_CHANGED, old_email, event, {"new_email": email})
+        return None
+
+
+def _mail(kind: MailKind, email: str, event: Event, context: Mapping[str, str] | None = None) -> NewMail:
+    return NewMail(kind, email, event.client.accept_language, context or {})
