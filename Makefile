@@ -18,7 +18,7 @@ URL ?= http://127.0.0.1:8000
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-faults soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-migration test-faults soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -55,6 +55,10 @@ test-large: setup ## Run the tests that send 1 GiB through the gateway and measu
 
 test-isolation: setup ## Run the tests that start each service with its own requirements only
 	@SALLYPORT_ISOLATION=1 $(BIN)/python -m pytest --timeout 600 tests/system/test_isolation.py
+
+test-migration: setup ## Test the move of a Django project with djoser, which runs in an environment of its own
+	@$(MAKE) --no-print-directory setup VENV=.venv-migration REQUIREMENTS=requirements/migration.txt
+	@$(BIN)/python -m pytest tests/migration
 
 test-faults: setup ## Test a running system with failures, overload and hostile input (ten minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/server/test_smuggling.py \
@@ -95,12 +99,13 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
+	uv $(COMPILE) migration.in -o migration.txt && \
 	for service in gateway auth_service resource_service; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) $(BENCH) $(BENCH)-django tests/load/peers/fastify/node_modules
+	@rm -rf $(VENV) .venv-migration $(BENCH) $(BENCH)-django tests/load/peers/fastify/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, func, insert, select, update
 
 from auth_service.accounts.user import AccountStatus
 from auth_service.events.account_events import Event, SessionMovedIn
@@ -16,7 +16,13 @@ from auth_service.events.client import MAX_DEVICE, Client
 from auth_service.sessions.foreign_tokens import ForeignToken
 from auth_service.sessions.store import Session
 from auth_service.storage.models import ForeignTokenRow, ImportedUserRow, SessionRow, UserRow
+from auth_service.storage.prepared_statement import PreparedStatement
 from auth_service.storage.transactions import Transactions
+
+_USE = PreparedStatement(
+    "INSERT INTO foreign_tokens (sid, expires_at) VALUES (:sid, :expires_at) ON CONFLICT (sid) DO NOTHING"
+)
+"""Insert a token unless it was exchanged or blacklisted before."""
 
 
 class SqlForeignTokenStore:
@@ -47,13 +53,10 @@ class SqlForeignTokenStore:
             .where(_is_user_of(token), ImportedUserRow.tokens_refused_until < token.issued_at, is_active)
             .values(user_id=ImportedUserRow.user_id)
         )
-        is_used = exists().where(ForeignTokenRow.sid == token.sid)
-        use = insert(ForeignTokenRow).from_select(
-            ["sid", "expires_at"], select(literal(token.sid), literal(token.expires_at)).where(~is_used)
-        )
+        use = {"sid": token.sid, "expires_at": token.expires_at}
 
         def write(connection: Connection) -> tuple[bool, Sequence[Event]]:
-            if not connection.execute(lock).rowcount or not connection.execute(use).rowcount:
+            if not connection.execute(lock).rowcount or not _USE.change(connection, use):
                 return False, ()
             connection.execute(insert(SessionRow).values(_values(session, client)))
             event = SessionMovedIn(session.state.rotated_at, session.user_id, client, session.sid)
