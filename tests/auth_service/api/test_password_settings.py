@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.passwords.hash_schemes import Argon2id
 from auth_service.accounts.passwords.rules import MAX_PASSWORD
 from auth_service.storage.audit_store import SqlAuditStore
@@ -13,7 +14,7 @@ from auth_service.store_errors import StoreUnavailable
 from chassis.settings import SettingsError
 from tests.auth_service.breach_lists import padding, write_file, write_folder
 from tests.auth_service.conftest import MakeApp
-from tests.auth_service.world import PASSWORD, Person
+from tests.auth_service.world import PASSWORD, Operator, Person
 
 BREACHED = "This password has appeared in a data breach, so attackers try it. Choose a different one."
 COMMON = "This password is too common."
@@ -25,11 +26,12 @@ def register(make_app: MakeApp, password: str, **settings: str) -> TestResponse:
 
 
 @pytest.mark.parametrize("write", [write_file, write_folder])
-def test_a_breached_password_is_refused_at_registration_and_change(
+def test_a_breached_password_is_refused_wherever_a_password_is_set(
     make_app: MakeApp, tmp_path: Path, write: Callable[[Path, Mapping[str, int]], Path]
 ) -> None:
     path = write(tmp_path / "list", padding(100) | {LEAKED: 3})
-    client = make_app(BREACHED_PASSWORDS=str(path)).test_client()
+    app = make_app(BREACHED_PASSWORDS=str(path))
+    client = app.test_client()
     refused = Person(client, password=LEAKED).register()
     assert (refused.status_code, refused.json) == (400, {"password": [BREACHED]})
     ann = Person(client)
@@ -38,6 +40,31 @@ def test_a_breached_password_is_refused_at_registration_and_change(
     changed = ann.set_password(LEAKED)
     assert (changed.status_code, changed.json) == (400, {"new_password": [BREACHED]})
     assert ann.set_password("a good horse battery").status_code == 204
+    link = Operator(app).link(Purpose.PASSWORD_RESET, ann.email)
+    members = {"uid": link.uid, "token": link.token, "new_password": LEAKED}
+    reset = ann.post("/auth/users/reset_password_confirm/", **members)
+    assert (reset.status_code, reset.json) == (400, {"new_password": [BREACHED]})
+
+
+def test_a_reset_by_mail_lets_the_owner_in_at_a_new_address_while_others_guess(make_app: MakeApp) -> None:
+    app = make_app(LOGIN_FAILURES_PER_ACCOUNT="3/hour")
+    client = app.test_client(use_cookies=False)
+    ann = Person(client)
+    ann.register()
+
+    def log_in(password: str, address: str) -> int:
+        members = {"email": ann.email, "password": password}
+        return client.post("/auth/jwt/create/", json=members, headers={"X-Forwarded-For": address}).status_code
+
+    assert [log_in("wrong", f"192.0.2.{number}") for number in range(4)] == [401, 401, 401, 429]
+    assert log_in(PASSWORD, "198.51.100.20") == 429
+    link = Operator(app).link(Purpose.PASSWORD_RESET, ann.email)
+    members = {"uid": link.uid, "token": link.token, "new_password": "a good horse battery"}
+    reset = client.post(
+        "/auth/users/reset_password_confirm/", json=members, headers={"X-Forwarded-For": "198.51.100.20"}
+    )
+    assert reset.status_code == 204
+    assert log_in("a good horse battery", "198.51.100.20") == 200
 
 
 def test_a_password_found_less_often_than_the_minimum_is_accepted(make_app: MakeApp, tmp_path: Path) -> None:
