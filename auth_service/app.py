@@ -9,6 +9,7 @@ from flask import Flask
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Engine
 
+from auth_service.accounts.foreign_hashes.decoys import SAMPLE_SIZE, Decoys
 from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.api.authentication import AccessTokens
@@ -125,6 +126,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
     throttle = LoginThrottle(
         AttemptCounters(redis), settings.throttle_rates, issuer.pseudonym, DeviceTokens(secret, clock)
     )
+    decoys = Decoys(lambda: imports.hash_sample(SAMPLE_SIZE), issuer.pseudonym, settings.hash_cost.prefix, clock)
     exchange = TokenExchange(
         SimpleJwtReader(settings.simplejwt, clock),
         foreign_tokens,
@@ -139,6 +141,7 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
         sessions=sessions,
         audit=audit,
         passwords=passwords,
+        decoys=decoys,
         issuer=issuer,
         reader=reader,
         exchange=exchange,
@@ -160,7 +163,9 @@ def _services(app: Flask, settings: AuthSettings, engine: Engine, clock: Clock) 
 
     def republish() -> bool:
         blacklist.flush()
-        return feed.republish()
+        published = feed.republish()
+        decoys.reload_if_due()
+        return published
 
     return Services(
         settings=settings,

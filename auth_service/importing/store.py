@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from auth_service.accounts.foreign_hashes.decoys import HashSample
 from auth_service.accounts.user import AccountStatus
 from auth_service.importing.batch import BatchResult
 from auth_service.importing.imported_user import ImportedUser
@@ -47,6 +48,9 @@ class ImportStore(Protocol):
 
     def add_used_tokens(self, tokens: Sequence[UsedToken]) -> int:
         """Store blacklisted refresh tokens in one transaction. Return how many were new."""
+
+    def hash_sample(self, size: int) -> HashSample:
+        """Return the hashes of at most `size` imported users, chosen at random but always the same."""
 
     def exported_users(self) -> Iterator[ExportedUser]:
         """Yield every user in the order of the ids."""

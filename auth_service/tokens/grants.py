@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from auth_service.accounts.foreign_hashes.decoys import Decoys
 from auth_service.accounts.passwords.breached import BreachedPasswords
 from auth_service.accounts.passwords.hashing import HashingBusy, Passwords
 from auth_service.accounts.store import UserStore
@@ -72,6 +73,7 @@ class Grants:
     sessions: SessionStore
     audit: AuditStore
     passwords: Passwords
+    decoys: Decoys
     issuer: Issuer
     reader: TokenReader
     exchange: TokenExchange
@@ -107,10 +109,11 @@ class Grants:
         self.passwords.check_queue()  # before the first query, so that an overloaded service makes none
         attempt = self.throttle.attempt(email, client.address, device_token=device_token)
         with self._counting_failures(attempt, client):
+            decoy = self.decoys.hash_for(email)  # for every name, so that it takes no time for unknown ones only
             user = self.users.find_by_email(email)
             now = self.clock()
             session = new_session((user or DUMMY_USER).id, now, self.session_lifetime, self.policy)
-            with self.passwords.verifying(password, user.password_hash if user else None) as pending:
+            with self.passwords.verifying(password, user.password_hash if user else decoy) as pending:
                 # Signed while the hash is computed, also for unknown users: the time must not reveal which exist.
                 signed, check = sign(user or DUMMY_USER, session, now), pending.result()
             if user is None or not check.is_right or not user.is_active:

@@ -32,7 +32,7 @@ class DjangoProject:
         """Run a program in the project, after `django.setup()`; return what it prints."""
         setup = "import django; django.setup()\n"
         done = subprocess.run(
-            [str(PYTHON), "-c", setup + program], env=self.environ, capture_output=True, text=True, timeout=120
+            [str(PYTHON), "-c", setup + program], env=self.environ, capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

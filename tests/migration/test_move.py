@@ -17,6 +17,8 @@ from tests.auth_service.forge import claims_of
 from tests.migration.django_server import PASSWORD, SECRET, DjangoProject
 from tests.system.support.running_stack import Client, RunningStack, Tokens, run_stack
 
+pytestmark = pytest.mark.timeout(300)  # several servers start
+
 HASHERS = ("pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt", "bcrypt_sha256", "scrypt")
 
 CREATE_USERS = f"""

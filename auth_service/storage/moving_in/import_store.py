@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, insert, select, text
+from sqlalchemy import Connection, Engine, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
+from auth_service.accounts.foreign_hashes.decoys import HashSample
 from auth_service.importing.batch import BatchResult, Stored, decide_batch, mailboxes_of
 from auth_service.importing.imported_user import ImportedUser
 from auth_service.importing.source_row import UsedToken
@@ -68,6 +69,18 @@ class SqlImportStore:
             known = set(connection.scalars(select(ForeignTokenRow.sid).where(ForeignTokenRow.sid.in_(sids))))
             connection.execute(statement, rows)
         return len(set(sids) - known)
+
+    def hash_sample(self, size: int) -> HashSample:
+        """Return the hashes of at most `size` imported users."""
+        users = select(UserRow.password_hash).join(ImportedUserRow, ImportedUserRow.user_id == UserRow.id)
+        with self._engine.connect() as connection:
+            # The ids are random or hashes, so the first ones are a random choice.
+            hashes = connection.scalars(users.order_by(ImportedUserRow.user_id).limit(size)).all()
+            if not hashes:
+                return HashSample()
+            imported = connection.scalar(select(func.count()).select_from(ImportedUserRow)) or 0
+            accounts = connection.scalar(select(func.count()).select_from(UserRow)) or 0
+        return HashSample(hashes, imported, accounts)
 
     def exported_users(self) -> Iterator[ExportedUser]:
         """Yield every user in the order of the ids."""
