@@ -98,7 +98,7 @@ def write(report: Report, folder: Path, *, into_docs: bool) -> None:
 
 def _table_lines(table: Table) -> list[str]:
     note = "" if set(table.bases) <= set(NGINX_BASES) else f" (relative to {', '.join(table.bases)})"
-    lines = [f"### {table.title}{note}", "", *HEAD]
+    lines = [f"### {table.title}{note}", *HEAD]
     for row in table.rows:
         cells = _cells_of_client(row.run, table) if row.server == DIRECT else _cells(row.run, table)
         lines.append("| " + " | ".join([row.server, *cells]) + " |")
