@@ -13,12 +13,14 @@ STAMP := $(VENV)/.installed
 RUN_STAMP := $(VENV)/.installed-run
 # Packages of the benchmarks: load generators, and the servers that are compared.
 BENCH := .venv-bench
+# Packages that drive a browser.
+BROWSER := .venv-browser
 URL ?= http://127.0.0.1:8000
 
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
-.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-migration test-faults soak timing bench bench-growth bench-setup load load-ui \
+.PHONY: help run reload grant secrets migration setup test fuzz test-large test-isolation test-migration test-faults test-browser soak timing bench bench-growth bench-setup load load-ui \
 	lint lock clean
 
 help: ## List the commands
@@ -65,6 +67,10 @@ test-faults: setup ## Test a running system with failures, overload and hostile 
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
 		tests/resource_service/test_hostile_json.py
 
+test-browser: ## Run the hosted pages in Chromium of the system, with and without JavaScript (needs chromium and npm)
+	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'
+	@$(BROWSER)/bin/python -m pytest tests/browser
+
 soak: setup ## Test for 40 minutes: 100,000 refreshes, a million bodies and requests, idle and hostile connections
 	@SALLYPORT_SOAK=1 $(BIN)/python -m pytest --timeout 7200 tests/load
 
@@ -99,13 +105,13 @@ lock: setup ## Lock requirements/*.in, with hashes, in requirements/*.txt
 	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet uv; \
 	cd requirements && uv $(COMPILE) dev.in -o dev.txt && uv $(COMPILE) -c dev.txt run.in -o run.txt && \
 	uv $(COMPILE) -c dev.txt bench.in -o bench.txt && uv $(COMPILE) bench_django.in -o bench_django.txt && \
-	uv $(COMPILE) migration.in -o migration.txt && \
+	uv $(COMPILE) -c dev.txt browser.in -o browser.txt && uv $(COMPILE) migration.in -o migration.txt && \
 	for service in gateway auth_service resource_service; do \
 		uv $(COMPILE) -c dev.txt $$service.in -o $$service.txt || exit 1; \
 	done
 
 clean: ## Remove the virtual environments and all caches; .data/ stays
-	@rm -rf $(VENV) .venv-migration $(BENCH) $(BENCH)-django tests/load/peers/fastify/node_modules
+	@rm -rf $(VENV) .venv-migration $(BENCH) $(BENCH)-django $(BROWSER) tests/load/peers/fastify/node_modules tests/browser/node_modules
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -6,10 +6,19 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from auth_service.mail.settings import MailSettings
+from auth_service.mail.links import Links
+from auth_service.mail.outbox import MailKind
+from auth_service.mail.settings import DEFAULT_URL, MailSettings
 from auth_service.page_templates.next_path import safe_next
 from auth_service.page_templates.templates import PageTemplates
 from auth_service.page_templates.texts import PageProblem
+
+_LINK_PAGES = {
+    "activation_url": (MailKind.ACTIVATION, "/auth/activate/confirm/"),
+    "password_reset_confirm_url": (MailKind.PASSWORD_RESET, "/auth/password/reset/confirm/"),
+    "email_reset_confirm_url": (MailKind.EMAIL_RESET, "/auth/email/reset/confirm/"),
+}
+"""The page that a link in a mail opens, by the setting that names another link."""
 
 
 def _usable_templates(folder: Path | None) -> Path | None:
@@ -39,6 +48,20 @@ class PageSettings(MailSettings):
     """A folder whose templates, texts and colours replace those of the service."""
     login_redirect_url: Annotated[str, AfterValidator(_own_path)] = "/auth/account/"
     """The path to which the pages lead after a log-in without `next`."""
+
+    @property
+    def links(self) -> Links:
+        """Return the links in mails. With the pages they lead there, unless a setting names another link."""
+        links = super().links
+        if not self.pages or (self.app_url and not self.public_url):  # then the URL of the gateway is unknown
+            return links
+        gateway = self.public_url or DEFAULT_URL
+        page_links = {
+            kind: f"{gateway}{path}?uid={{uid}}&token={{token}}"
+            for setting, (kind, path) in _LINK_PAGES.items()
+            if setting not in self.model_fields_set
+        }
+        return Links(links.base, {**links.patterns, **page_links})
 
     @property
     def page_templates(self) -> PageTemplates:

@@ -1,4 +1,4 @@
-"""The pages of the account: overview, name and language, password, log out and delete."""
+"""The pages of the account: overview, name and language, e-mail address, password, log out and delete."""
 
 from flask import Response, request
 
@@ -7,6 +7,7 @@ from auth_service.api.errors import invalid_fields
 from auth_service.api.models.users import ProfileRequest
 from auth_service.api.request_body import read_body
 from auth_service.api.sessions import LogOut
+from auth_service.api.users.email_addresses import SetEmail
 from auth_service.api.users.passwords import SetPassword
 from auth_service.api.users.users import Me
 from auth_service.page_templates.next_path import safe_next
@@ -18,6 +19,7 @@ from auth_service.services import services
 from contract.page_session import ENDED
 
 _PROFILE_FIELDS = ("first_name", "last_name", "language")
+_EMAIL_FIELDS = ("new_email", "re_new_email", "current_password")
 _PASSWORD_FIELDS = ("current_password", "new_password", "re_new_password")
 _OVERVIEW = "/auth/account/"
 
@@ -47,6 +49,19 @@ def submit_profile(caller: Caller) -> Response:
 
 
 @account_page
+def show_email(caller: Caller) -> Response:
+    """Return the form to change the e-mail address."""
+    return _email_page(EMPTY)
+
+
+@account_page
+def submit_email(caller: Caller) -> Response:
+    """Change the e-mail address, which ends every other session."""
+    form = submit(SetEmail().post, _EMAIL_FIELDS)
+    return _email_page(form) if form is not None else redirect(f"{_OVERVIEW}?done=email")
+
+
+@account_page
 def show_password(caller: Caller) -> Response:
     """Return the form to change the password."""
     return _password_page(EMPTY)
@@ -56,7 +71,11 @@ def show_password(caller: Caller) -> Response:
 def submit_password(caller: Caller) -> Response:
     """Change the password, which ends every other session."""
     form = submit(SetPassword().post, _PASSWORD_FIELDS)
-    return _password_page(form) if form is not None else redirect(f"{_OVERVIEW}?done=password")
+    if form is not None:
+        return _password_page(form)
+    if services().settings.logout_on_password_change:
+        return redirect("/auth/login/?done=password", change=ENDED)
+    return redirect(f"{_OVERVIEW}?done=password")
 
 
 @account_page
@@ -96,5 +115,16 @@ def _profile_page(form: Form) -> Response:
     return render("profile.html", form, languages=page_templates().language_names)
 
 
+def _email_page(form: Form) -> Response:
+    return render("email.html", form, retype=services().settings.set_email_retype)
+
+
 def _password_page(form: Form) -> Response:
-    return render("password.html", form, min_length=services().settings.password_min_length, retype=False)
+    settings = services().settings
+    return render(
+        "password.html",
+        form,
+        min_length=settings.password_min_length,
+        retype=settings.set_password_retype,
+        ends_all=settings.logout_on_password_change,
+    )

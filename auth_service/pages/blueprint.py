@@ -1,6 +1,7 @@
 """The blueprint of the hosted pages: their paths, and the pages for errors."""
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from flask import Blueprint, Flask, Response
@@ -8,8 +9,9 @@ from werkzeug.exceptions import HTTPException
 
 from auth_service.api.errors import STORE_RETRY_SECONDS, ApiError
 from auth_service.page_templates.templates import PageTemplates
-from auth_service.pages import account, log_in, sessions
+from auth_service.pages import account, log_in, mail_links, sessions
 from auth_service.pages.context import forget_caller, register_templates
+from auth_service.pages.mail_links import MailPage
 from auth_service.pages.response import render_message, set_page_headers
 from auth_service.pages.session import require_offer
 from auth_service.store_errors import StoreUnavailable
@@ -24,6 +26,8 @@ _PAGES: dict[str, dict[str, View]] = {
     "/register/": {"GET": log_in.show_registration, "POST": log_in.submit_registration},
     "/account/": {"GET": account.show_account},
     "/account/profile/": {"GET": account.show_profile, "POST": account.submit_profile},
+    "/register/sent/": {"GET": log_in.show_registered},
+    "/account/email/": {"GET": account.show_email, "POST": account.submit_email},
     "/account/password/": {"GET": account.show_password, "POST": account.submit_password},
     "/account/sessions/": {"GET": sessions.show_sessions},
     "/account/sessions/<sid>/end/": {"POST": sessions.end_session},
@@ -43,6 +47,8 @@ def install_pages(app: Flask, templates: PageTemplates) -> None:
     for path, views in _PAGES.items():
         for method, view in views.items():
             blueprint.add_url_rule(path, endpoint=view.__name__, view_func=view, methods=[method])
+    for page in mail_links.PAGES:
+        _add_mail_page(blueprint, page)
     for name in sorted(PAGE_NAMES):
         blueprint.add_url_rule(
             f"/{name}/<path:rest>", endpoint=name, view_func=_unknown_page, methods=["GET", "POST"]
@@ -51,6 +57,21 @@ def install_pages(app: Flask, templates: PageTemplates) -> None:
     blueprint.register_error_handler(ApiError, _api_error)
     blueprint.register_error_handler(StoreUnavailable, _store_unavailable)
     app.register_blueprint(blueprint)
+
+
+def _add_mail_page(blueprint: Blueprint, page: MailPage) -> None:
+    """Add the paths of one kind of mail: to ask for it, the page that follows, and the page that its link opens."""
+    path = page.path.removeprefix("/auth")
+    rules: tuple[tuple[str, str, Callable[[MailPage], Response]], ...] = (
+        ("", "GET", mail_links.show_request),
+        ("", "POST", mail_links.submit_request),
+        ("sent/", "GET", mail_links.show_sent),
+        ("confirm/", "GET", mail_links.show_link),
+        ("confirm/", "POST", mail_links.submit_link),
+    )
+    for rest, method, view in rules:
+        endpoint = f"{page.kind}_{view.__name__}"
+        blueprint.add_url_rule(path + rest, endpoint=endpoint, view_func=partial(view, page), methods=[method])
 
 
 def _unknown_page(rest: str) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+import structlog
 from flask import Response, abort, g, request
 from werkzeug.exceptions import Forbidden
 
@@ -22,6 +23,8 @@ from contract.page_session import OFFER_HEADER, SessionOffer, opened, verify_off
 
 Arguments = ParamSpec("Arguments")
 
+_log = structlog.get_logger("pages")
+
 
 def require_offer() -> None:
     """Read the gateway's offer of a form. Raises Forbidden for a form that no gateway has checked."""
@@ -31,6 +34,7 @@ def require_offer() -> None:
     try:
         g.session_offer = verify_offer(request.headers.get(OFFER_HEADER, ""), secret, now=services().clock())
     except InvalidToken as error:
+        _log.warning("session_offer_refused", reason=error.reason)
         raise Forbidden from error
 
 

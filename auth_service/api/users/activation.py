@@ -6,7 +6,7 @@ from typing import ClassVar
 from flask.typing import ResponseReturnValue
 
 from auth_service.accounts.mail_tokens import Purpose
-from auth_service.accounts.user import AccountStatus
+from auth_service.accounts.user import AccountStatus, User
 from auth_service.api.errors import ApiError, error_with_detail
 from auth_service.api.models.mail_links import ActivationRequest, MailRequest
 from auth_service.api.request_body import read_body
@@ -33,12 +33,8 @@ class Activation(ApiView):
     def post(self) -> ResponseReturnValue:
         """Let the user of the link log in. 400 if the link is wrong or too old, 403 if it was used before."""
         body = read_body(ActivationRequest)
-        user, now = user_of_uid(body.uid), services().clock()
-        # Also the link of a user who is active by now is verified, so that only its owner learns that it was used.
-        as_registered = replace(user, status=AccountStatus.UNVERIFIED) if user.is_active else user
-        if not services().mail_tokens.verify(Purpose.ACTIVATION, as_registered, body.token, now):
-            raise invalid_token()
-        if user.is_active or not services().users.activate_verified(user, now):
+        user = user_of_activation_link(body.uid, body.token)
+        if user.is_active or not services().users.activate_verified(user, services().clock()):
             raise error_with_detail(403, "Stale token for given user.")
         trust_address(user)
         return "", 204
@@ -63,3 +59,13 @@ class ResendActivation(ApiView):
             raise ApiError(400, None)
         queue_mail(MailKind.ACTIVATION, email)
         return "", 204
+
+
+def user_of_activation_link(uid: str, token: str) -> User:
+    """Return the user of an activation link, who may be active by now. Raises ApiError(400)."""
+    user = user_of_uid(uid)
+    # Also the link of a user who is active by now is verified, so that only its owner learns that it was used.
+    as_registered = replace(user, status=AccountStatus.UNVERIFIED) if user.is_active else user
+    if not services().mail_tokens.verify(Purpose.ACTIVATION, as_registered, token, services().clock()):
+        raise invalid_token()
+    return user

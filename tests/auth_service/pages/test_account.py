@@ -12,6 +12,7 @@ NEW_PASSWORD = "another long sentence"
 ACCOUNT_PAGES = [
     "/auth/account/",
     "/auth/account/profile/",
+    "/auth/account/email/",
     "/auth/account/password/",
     "/auth/account/sessions/",
     "/auth/account/log-out/",
@@ -53,7 +54,12 @@ def test_every_page_of_the_account_needs_a_session(browser: PageBrowser, path: s
 
 @pytest.mark.parametrize(
     "path",
-    [*ACCOUNT_PAGES[1:3], *ACCOUNT_PAGES[4:], "/auth/account/sessions/end-all/", "/auth/account/sessions/x/end/"],
+    [
+        *(path for path in ACCOUNT_PAGES if path not in ("/auth/account/", "/auth/account/sessions/")),
+        "/auth/account/sessions/end-all/",
+        "/auth/account/sessions/end-others/",
+        "/auth/account/sessions/x/end/",
+    ],
 )
 def test_a_form_without_a_session_changes_nothing(browser: PageBrowser, path: str) -> None:
     response = browser.post(path, current_password=PASSWORD, new_password=NEW_PASSWORD)

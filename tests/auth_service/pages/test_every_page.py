@@ -14,11 +14,27 @@ from tests.auth_service.conftest import MakeApp
 from tests.auth_service.pages.conftest import MakeBrowser
 from tests.auth_service.pages.page_browser import Page, PageBrowser
 
-PUBLIC = ["/auth/login/", "/auth/login/?next=/x", "/auth/register/"]
+PUBLIC = [
+    "/auth/login/",
+    "/auth/login/?next=/x",
+    "/auth/login/?done=activated",
+    "/auth/register/",
+    "/auth/register/sent/",
+    "/auth/activate/",
+    "/auth/activate/sent/",
+    "/auth/activate/confirm/",
+    "/auth/password/reset/",
+    "/auth/password/reset/sent/",
+    "/auth/password/reset/confirm/",
+    "/auth/email/reset/",
+    "/auth/email/reset/sent/",
+    "/auth/email/reset/confirm/",
+]
 PRIVATE = [
     "/auth/login/",
     "/auth/account/",
     "/auth/account/profile/",
+    "/auth/account/email/",
     "/auth/account/password/",
     "/auth/account/sessions/",
     "/auth/account/log-out/",
