@@ -45,6 +45,7 @@ from gateway.server.client_address import TrustedProxies
 from gateway.server.malformed_requests import MalformedRequests
 from gateway.server.proxy_protocol import ProxyProtocol
 from gateway.server.request_cycle import Message
+from gateway.server.request_head_cache import RequestHeadCache
 from gateway.settings import GatewaySettings
 from gateway.tokens.auth_client import AuthClient, auth_upstream
 from gateway.tokens.foreign_tokens import ForeignTokens
@@ -81,6 +82,7 @@ class Gateway:
     def __init__(
         self,
         dispatcher: Dispatcher,
+        request_head_cache: RequestHeadCache,
         *,
         is_loaded: Callable[[], bool],
         graceful_shutdown: GracefulShutdown,
@@ -100,7 +102,7 @@ class Gateway:
         self.begin = dispatcher.begin
         self.gateway_paths = dispatcher.gateway_paths
         self.next_request_id = dispatcher.next_request_id
-        self.request_head_cache = dispatcher.request_head_cache
+        self.request_head_cache = request_head_cache
         self.trusted_proxies = trusted_proxies
         self.proxy_protocol = proxy_protocol
         self.malformed_requests = malformed_requests
@@ -298,6 +300,7 @@ def create_app(
     )
     return Gateway(
         dispatcher,
+        RequestHeadCache(settings.request_limits),
         is_loaded=lambda: keys.loaded and feed.loaded,
         graceful_shutdown=graceful_shutdown,
         notice_seconds=settings.gateway_notice,

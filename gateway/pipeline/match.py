@@ -25,6 +25,8 @@ from gateway.routing.routes import METHODS, Route, RouteTable
 MAX_KNOWN = 4_096
 """Maximum number of entries in each of the two caches: as many as the server's request head cache has."""
 
+_IF_NONE_MATCH = b"if-none-match"
+
 
 @dataclass(frozen=True, slots=True)
 class KnownSection:
@@ -180,7 +182,8 @@ class MatchStage:
         )
         known = request.known_fields
         if known is not None and not (tickets or matched.is_websocket):
-            around_etag = _around_etag(template.copied, known.if_none_match)
+            is_etag_set = route.request_overrides is not None and _IF_NONE_MATCH in route.request_overrides.names
+            around_etag = None if is_etag_set else _around_etag(template.copied, known.if_none_match)
             self._sections[known.section, route] = KnownSection(template, authenticator, around_etag)
         return matched, credentials
 
@@ -214,7 +217,7 @@ def body_too_large(route: Route) -> Refused:
 
 def _around_etag(copied: bytes, etag: bytes) -> tuple[bytes, bytes] | None:
     """Return the lines in `copied` before and after the value `etag` of If-None-Match; None if it is not there."""
-    line_start = b"\r\nif-none-match: "
+    line_start = b"\r\n%b: " % _IF_NONE_MATCH
     before, found, after = (b"\r\n" + copied).partition(line_start + etag + b"\r\n")
     return ((before + line_start)[2:], b"\r\n" + after) if etag and found else None
 

@@ -28,7 +28,6 @@ from gateway.proxy.local_reply import LocalReply, refusal_reply
 from gateway.proxy.open_streams import OpenStreams
 from gateway.rate_limits.concurrency import ClientGone, ConcurrencyLimiter
 from gateway.server.request_cycle import RequestCycle
-from gateway.server.request_head_cache import RequestHeadCache
 from gateway.suspendable import resume, run
 from gateway.upstream_connections.connection_pool import KEEPALIVE_EXPIRY, NON_RETRYABLE_MAX_IDLE
 from gateway.upstream_connections.errors import UpstreamFailed
@@ -54,7 +53,6 @@ class Dispatcher:
         *,
         websocket_idle_timeout: float,
     ) -> None:
-        self.request_head_cache = RequestHeadCache()
         self.gateway_paths = gateway_paths
         self.server_methods = frozenset({"OPTIONS", "CONNECT"})
         """Methods whose requests may be for the gateway itself, on any path. Such a request gets a task."""

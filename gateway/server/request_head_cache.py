@@ -13,12 +13,13 @@ from typing import NamedTuple
 from contract.credentials import token_digest
 from gateway.bounded_cache import BoundedCache, Doorkeeper
 from gateway.http.request import HeaderSection, KnownFields, Request, RequestTarget
+from gateway.http.request_limits import DEFAULT_LIMITS, RequestLimits
 
 MAX_SECTIONS = 4_096
 """Maximum number of cached sections."""
 
 MAX_SECTION_BYTES = 4_096
-"""A larger section is not cached."""
+"""A larger section is not cached; nor is one that could exceed the limits on header sections."""
 
 MAX_TARGETS = 4_096
 """Maximum number of cached targets."""
@@ -119,7 +120,10 @@ class RequestHeadCache:
     A section or target is cached when it comes for the second time. If it comes only once, it costs only a hash.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: RequestLimits = DEFAULT_LIMITS) -> None:
+        # The pipeline does not measure a cached section again, but each request has its own cut values. The limit
+        # counts a space after each colon, also where there is none.
+        self._max_section_bytes = min(MAX_SECTION_BYTES, limits.header_bytes - limits.header_fields)
         self._sections: BoundedCache[bytes, _Entry] = BoundedCache(MAX_SECTIONS)
         self._seen_sections = Doorkeeper(MAX_SECTIONS)
         self._targets: BoundedCache[bytes, RequestTarget] = BoundedCache(MAX_TARGETS)
@@ -148,7 +152,7 @@ class RequestHeadCache:
 
         `section` begins with the line end of the request line and ends with the empty line.
         """
-        if len(section) > MAX_SECTION_BYTES:
+        if len(section) > self._max_section_bytes:
             return None
         key, token = _cut(section, _TOKEN)
         entry = self._sections.get(key)
@@ -164,7 +168,7 @@ class RequestHeadCache:
         The request leaves the connection open. Its target is in origin-form, so its header fields are those of the
         section.
         """
-        if len(section) > MAX_SECTION_BYTES or any(name in _NOT_CACHED for name, _ in request.headers):
+        if len(section) > self._max_section_bytes or any(name in _NOT_CACHED for name, _ in request.headers):
             return
         key, token = _cut(section, _TOKEN)
         values = {b"authorization": token}
