@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.api.authentication import current_caller
-from auth_service.api.errors import forbidden, not_found
+from auth_service.api.errors import forbidden, invalid_fields, not_found
 from auth_service.api.models.users import (
     DeleteUserRequest,
     RegisterRequest,
@@ -29,6 +29,10 @@ from auth_service.events.client import client_of_request
 from auth_service.services import services
 
 
+MAX_SEARCH_WORDS = 20
+"""Words of a search. SQLite refuses a statement with about 1,000 conditions."""
+
+
 class UserList(ApiView):
     """The users that the caller may see, and the registration of a new one."""
 
@@ -39,11 +43,11 @@ class UserList(ApiView):
     def get(self) -> Response:
         """Return the caller, or all users if the caller is staff. The list is paginated if PAGE_SIZE is set.
 
-        With `?search=`, only users whose address or a name contains each of its words.
+        With `?search=`, only users whose address or a name contains each of its words. 400 for too many words.
         """
         users, size = services().users, services().settings.page_size
         own = None if current_caller().user.is_staff else current_caller().user.id
-        search = request.args.get("search", "").replace("\0", "")  # PostgreSQL has no text with NUL
+        search = _read_search()
         if size is None:
             return json_response(UserListResponse(_responses(users.page(own, search=search))))
 
@@ -125,6 +129,14 @@ class Me(ApiView):
     def delete(self) -> ResponseReturnValue:
         """Delete the caller. 400 without the caller's right password in the body."""
         return _delete(current_caller().user)
+
+
+def _read_search() -> str:
+    """Return the text of `?search=`. Raises ApiError(400) if it has too many words."""
+    search = request.args.get("search", "").replace("\0", "")  # PostgreSQL has no text with NUL
+    if len(search.split()) > MAX_SEARCH_WORDS:
+        raise invalid_fields({"search": [f"Ensure this field has no more than {MAX_SEARCH_WORDS} words."]})
+    return search
 
 
 def _responses(users: Sequence[User]) -> list[UserResponse]:

@@ -64,5 +64,12 @@ def test_others_find_only_themselves(staff: Person) -> None:
     assert found(ann, "search=bob") == []
 
 
+def test_a_search_with_too_many_words_is_refused(staff: Person) -> None:
+    """Each word is a condition of the SQL statement, and databases limit the size of a statement."""
+    assert found(staff, "search=" + "+".join(["ann"] * 20)) == ["ann@example.org", "bob@example.org"]
+    refused = staff.call("GET", "/auth/users/?search=" + "+".join(["a"] * 3_000))
+    assert (refused.status_code, refused.json) == (400, {"search": ["Ensure this field has no more than 20 words."]})
+
+
 def test_a_search_needs_a_token(client: FlaskClient) -> None:
     assert client.get("/auth/users/?search=ann").status_code == 401
