@@ -6,7 +6,8 @@ account from all addresses. So that an attacker cannot lock the owner out, the l
 from which the account has logged in within 30 days, and a device that has logged in to the account before has a limit
 of its own instead of all three (device_tokens.py). A session that is logged in counts as such a device.
 
-Requests for mails (to reset a password, to activate an account) have the same three limits.
+Requests for mails have the same three limits. Those of one account are counted for each kind of mail, so that requests
+for one kind cannot keep the owner from another. A change of the password is such a request, because it causes a mail.
 
 Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
 from its start, so that parallel attempts cannot exceed a limit. It no longer counts once the password was right or an
@@ -51,9 +52,9 @@ class ThrottleRates:
     registrations_of_address: Rate
     """Requests to register from one address."""
     mails: Rate
-    """Requests for a mail to one account from one address."""
+    """Requests for one kind of mail to one account from one address."""
     mails_of_account: Rate
-    """Requests for a mail to one account from all addresses that it does not trust."""
+    """Requests for one kind of mail to one account from all addresses that it does not trust."""
     mails_of_address: Rate
     """Requests for a mail to any account from one address."""
 
@@ -169,8 +170,8 @@ class LoginThrottle:
             counters.append(Counter(self._rates.registrations_of_address, (_REGISTER, attempt.network)))
         self._admit(*counters)
 
-    def admit_mail_request(self, attempt: Attempt) -> None:
-        """Count a request for a mail to the account, existing or not. Raises Throttled.
+    def admit_mail_request(self, kind: str, attempt: Attempt) -> None:
+        """Count a request for a mail of this kind to the account, existing or not. Raises Throttled.
 
         Without an IP address, only the limit of the account applies.
         """
@@ -178,9 +179,9 @@ class LoginThrottle:
         if rates is None:
             return
         trust = _trust_counter(account, network) if network else None
-        counters = [Counter(rates.mails_of_account, (_MAIL, account), trust)]
+        counters = [Counter(rates.mails_of_account, (_MAIL, kind, account), trust)]
         if network:
-            counters.append(Counter(rates.mails, (_MAIL, account, network)))
+            counters.append(Counter(rates.mails, (_MAIL, kind, account, network)))
             counters.append(Counter(rates.mails_of_address, (_MAIL, network)))
         self._admit(*counters)
 

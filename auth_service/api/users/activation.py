@@ -53,7 +53,7 @@ class ResendActivation(ApiView):
         204 also for other addresses; 400 if SEND_ACTIVATION_EMAIL is off, 429 after too many requests.
         """
         email = read_body(MailRequest).email
-        count_mail_request(email)
+        count_mail_request(MailKind.ACTIVATION, email)
         check_account_exists(Purpose.ACTIVATION, email)
         if not services().settings.send_activation_email:
             raise ApiError(400, None)

@@ -60,7 +60,7 @@ class ResetEmail(ApiView):
     def post(self) -> ResponseReturnValue:
         """Send the mail if the address has an account. 204 also for other addresses, 429 after too many requests."""
         email = read_body(MailRequest).email
-        count_mail_request(email)
+        count_mail_request(MailKind.EMAIL_RESET, email)
         check_account_exists(Purpose.EMAIL_RESET, email)
         queue_mail(MailKind.EMAIL_RESET, email)
         return "", 204

@@ -12,10 +12,10 @@ from auth_service.mail.outbox import MailKind, NewMail
 from auth_service.services import services
 
 
-def count_mail_request(email: str) -> None:
+def count_mail_request(kind: MailKind, email: str) -> None:
     """Count a request for a mail to `email`. Raises Throttled after too many."""
     throttle = services().throttle
-    throttle.admit_mail_request(throttle.attempt(email, client_of_request().address))
+    throttle.admit_mail_request(kind.value, throttle.attempt(email, client_of_request().address))
 
 
 def check_account_exists(purpose: Purpose, email: str) -> None:

@@ -39,12 +39,13 @@ class SetPassword(ApiView):
     def post(self) -> ResponseReturnValue:
         """Change the password and end every other session of the caller.
 
-        400 if the current password is wrong or the new one breaks a rule.
+        400 if the current password is wrong or the new one breaks a rule, 429 after too many changes.
         """
         caller, settings = current_caller(), services().settings
         model = RetypedSetPasswordRequest if settings.set_password_retype else SetPasswordRequest
         body = read_with_current_password(model)
         _check_rules(body.new_password, body.retyped, caller.user)
+        count_mail_request(MailKind.PASSWORD_CHANGED, caller.user.email)
         password_hash = services().passwords.hash(body.new_password)
         keep = None if settings.logout_on_password_change else caller.sid
         if not services().users.change_password(caller.user, password_hash, services().clock(), keep=keep):
@@ -62,7 +63,7 @@ class ResetPassword(ApiView):
     def post(self) -> ResponseReturnValue:
         """Send the mail if the address has an account. 204 also for other addresses, 429 after too many requests."""
         email = read_body(MailRequest).email
-        count_mail_request(email)
+        count_mail_request(MailKind.PASSWORD_RESET, email)
         check_account_exists(Purpose.PASSWORD_RESET, email)
         queue_mail(MailKind.PASSWORD_RESET, email)
         return "", 204

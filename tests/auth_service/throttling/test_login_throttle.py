@@ -225,10 +225,10 @@ MAIL_LIMITS = {
 }
 
 
-def request_mail(throttle: LoginThrottle, email: str = ANN, address: str = HERE) -> bool:
+def request_mail(throttle: LoginThrottle, email: str = ANN, address: str = HERE, *, kind: str = "reset") -> bool:
     """Return whether a request for a mail is admitted."""
     try:
-        throttle.admit_mail_request(throttle.attempt(email, address))
+        throttle.admit_mail_request(kind, throttle.attempt(email, address))
     except Throttled:
         return False
     return True
@@ -248,8 +248,17 @@ def test_mails_to_one_account_are_limited_from_one_address_and_from_all(mail_thr
     assert request_mail(mail_throttle, "nobody@example.org", ELSEWHERE)
 
 
+def test_requests_for_one_kind_of_mail_do_not_block_another(mail_throttle: LoginThrottle) -> None:
+    """Otherwise a stranger could keep the owner from a password reset by requests that send no mail at all."""
+    for number in range(5):
+        request_mail(mail_throttle, address=f"192.0.2.{number}", kind="activation")
+    assert not request_mail(mail_throttle, kind="activation")
+    assert request_mail(mail_throttle, kind="reset")
+
+
 def test_requests_for_mails_from_one_address_are_limited(mail_throttle: LoginThrottle) -> None:
-    admitted = [request_mail(mail_throttle, f"user{number}@example.org") for number in range(8)]
+    kinds = ("reset", "activation") * 4
+    admitted = [request_mail(mail_throttle, f"user{number}@example.org", kind=kinds[number]) for number in range(8)]
     assert admitted == [True] * 6 + [False] * 2
     assert request_mail(mail_throttle, address=ELSEWHERE)
 

@@ -101,6 +101,22 @@ def test_a_link_activates_an_unverified_user(new_ann: Person, verifying_operator
     assert new_ann.log_in().status_code == 200
 
 
+def test_changes_of_the_password_are_limited_because_each_causes_a_mail(make_app: MakeApp) -> None:
+    """Otherwise the address of an account, which may be a stranger's, could get any number of mails."""
+    app = make_app(MAIL_REQUESTS="2/hour")
+    ann, operator = Person(app.test_client()), Operator(app)
+    ann.register()
+    ann.log_in()
+    assert ann.set_password("12345678").status_code == 400, "refused changes do not count"
+    statuses = []
+    for number in range(3):
+        statuses.append(ann.set_password(f"{NEW}{number}").status_code)
+        ann.password = f"{NEW}{number}"
+    assert statuses == [204, 204, 429]
+    assert operator.mails() == [("password_changed", ann.email)] * 2
+    assert ann.client.post(REQUEST, json={"email": ann.email}).status_code == 204
+
+
 def test_a_deactivated_user_cannot_use_a_link(ann: Person, operator: Operator) -> None:
     operator.deactivate(ann.email)
     assert confirm(ann, operator.link(Purpose.PASSWORD_RESET, ann.email)) == INVALID_TOKEN
