@@ -30,10 +30,12 @@ class Notices:
     def mail_for(self, event: Event) -> NewMail | None:
         """Return the mail that `event` causes; None if it causes none."""
         match event:
-            case UserRegistered(email=email, must_verify=True) | RegistrationRefused(email=email, must_verify=True):
-                # A registration with a taken address does the same work. The mail is sent only if that account is
-                # unverified.
+            case UserRegistered(email=email, must_verify=True):
                 return _mail(MailKind.ACTIVATION, email, event)
+            case RegistrationRefused(email=email, must_verify=True):
+                # The same work as for a free address. Whoever registered first may be a stranger who knows the
+                # password, so the owner of the address gets a link to choose one, which activates the account too.
+                return _mail(MailKind.PASSWORD_RESET, email, event)
             case UserRegistered(email=email) if self.confirmation:
                 return _mail(MailKind.CONFIRMATION, email, event)
             case UserActivated(reason=ActivationReason.EMAIL_VERIFIED, email=email) if self.confirmation:

@@ -25,7 +25,7 @@ class MailKind(StrEnum):
     CONFIRMATION = "confirmation"
     """A notice that the account was activated."""
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a mail
-    """A link to choose a new password. Sent if the address has an active account."""
+    """A link to choose a new password. Sent if the address has an unverified or active account."""
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of a mail
     """A notice that the password was changed or reset."""
     EMAIL_RESET = "email_reset"

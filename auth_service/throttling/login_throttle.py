@@ -6,8 +6,8 @@ account from all addresses. So that an attacker cannot lock the owner out, the l
 from which the account has logged in within 30 days, and a device that has logged in to the account before has a limit
 of its own instead of all three (device_tokens.py). A session that is logged in counts as such a device.
 
-Requests for mails have the same three limits. Those of one account are counted for each kind of mail, so that requests
-for one kind cannot keep the owner from another. A change of the password is such a request, because it causes a mail.
+Requests for mails have the same three limits. Those of one account are counted for each kind of mail, so that no
+request for one kind keeps the owner from another. A change of the password counts too, because it causes a mail.
 
 Known and unknown accounts have the same limits and are counted under a keyed hash. An attempt counts as a failure
 from its start, so that parallel attempts cannot exceed a limit. It no longer counts once the password was right or an

@@ -28,7 +28,6 @@ from auth_service.api.view import ApiView
 from auth_service.events.client import client_of_request
 from auth_service.services import services
 
-
 MAX_SEARCH_WORDS = 20
 """Words of a search. SQLite refuses a statement with about 1,000 conditions."""
 

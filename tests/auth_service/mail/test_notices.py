@@ -59,11 +59,11 @@ def test_a_change_causes_its_mail_only_if_set(change: str) -> None:
 
 
 @pytest.mark.parametrize("notices", [ALL, NONE])
-def test_a_registration_that_needs_verification_always_causes_an_activation_mail(notices: Notices) -> None:
+def test_a_registration_that_needs_verification_always_causes_a_mail(notices: Notices) -> None:
     """Whether the address is taken or not, so that both take the same time."""
-    mail = NewMail(MailKind.ACTIVATION, OLD, "fr")
-    assert notices.mail_for(UserRegistered(NOW, ANN, CLIENT, OLD, must_verify=True)) == mail
-    assert notices.mail_for(RegistrationRefused(NOW, None, CLIENT, OLD, must_verify=True)) == mail
+    activation, reset = NewMail(MailKind.ACTIVATION, OLD, "fr"), NewMail(MailKind.PASSWORD_RESET, OLD, "fr")
+    assert notices.mail_for(UserRegistered(NOW, ANN, CLIENT, OLD, must_verify=True)) == activation
+    assert notices.mail_for(RegistrationRefused(NOW, None, CLIENT, OLD, must_verify=True)) == reset
 
 
 @pytest.fixture

@@ -142,7 +142,24 @@ def test_a_mail_confirms_a_registration_that_needs_no_activation_if_set(make_app
 def test_a_taken_address_is_answered_as_by_djoser(new_ann: Person, verifying_operator: Operator) -> None:
     response = Person(new_ann.client, "ANN@example.org").register()
     assert (response.status_code, response.json) == (400, TAKEN)
-    assert verifying_operator.mails()[1:] == [("activation", "ANN@example.org")], "the owner may need the link again"
+    assert verifying_operator.mails()[1:] == [("password_reset", "ANN@example.org")]
+
+
+def test_a_stranger_who_registered_the_address_first_does_not_keep_the_account(make_app: MakeApp) -> None:
+    """The owner registers too and uses the mail that this causes. So the stranger's password is never accepted."""
+    app = make_app(SEND_ACTIVATION_EMAIL="on", CONCEAL_REGISTERED_EMAILS="on")
+    client, operator = app.test_client(), Operator(app)
+    stranger, owner = Person(client, password="Str4nger-has-one"), Person(client)
+    stranger.register()
+    before = operator.mails()
+    owner.register()
+    (kind, email), *more = operator.mails()[len(before) :]
+    assert not more
+    link = operator.link(Purpose(kind), email)
+    members = {"uid": link.uid, "token": link.token, "new_password": "0wner-has-another"}
+    assert owner.post("/auth/users/reset_password_confirm/", **members).status_code == 204
+    owner.password = "0wner-has-another"
+    assert (owner.log_in().status_code, stranger.log_in().status_code) == (200, 401)
 
 
 def test_a_concealing_service_answers_a_taken_address_as_a_free_one(make_app: MakeApp) -> None:
