@@ -33,8 +33,8 @@ class Notices:
             case UserRegistered(email=email, must_verify=True):
                 return _mail(MailKind.ACTIVATION, email, event)
             case RegistrationRefused(email=email, must_verify=True):
-                # The same work as for a free address. Whoever registered first may be a stranger who knows the
-                # password, so the owner of the address gets a link to choose one, which activates the account too.
+                # The same work as for a free address. A stranger may have registered it first and know the password,
+                # so the owner of the address gets a link to choose one, which activates the account too.
                 return _mail(MailKind.PASSWORD_RESET, email, event)
             case UserRegistered(email=email) if self.confirmation:
                 return _mail(MailKind.CONFIRMATION, email, event)
