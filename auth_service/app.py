@@ -14,6 +14,7 @@ from auth_service.accounts.mail_tokens import MailTokens
 from auth_service.accounts.passwords.hashing import Passwords
 from auth_service.api.authentication import AccessTokens
 from auth_service.api.blueprint import auth_api
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import STORE_RETRY_SECONDS
 from auth_service.api.internal import internal_endpoints
 from auth_service.api.jwks import key_endpoints
@@ -21,7 +22,6 @@ from auth_service.api.request_body import MAX_BODY
 from auth_service.audit.audit_log import log_events
 from auth_service.browser_sessions.service import BrowserSessions
 from auth_service.events.account_events import Event, SessionEnded, TokensRefreshed
-from auth_service.events.client import client_of_request
 from auth_service.events.dispatcher import Dispatcher
 from auth_service.jobs.mail import INTERVAL as SENDING_INTERVAL
 from auth_service.jobs.mail import MailSender

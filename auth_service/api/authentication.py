@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from flask_jwt_extended import JWTManager, decode_token, get_current_user, verify_jwt_in_request
 
 from auth_service.accounts.user import User
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import (
     ApiError,
     bad_access_token,
@@ -20,7 +21,6 @@ from auth_service.api.errors import (
     no_credentials,
     refused_user,
 )
-from auth_service.events.client import client_of_request
 from auth_service.services import services
 from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.sessions.store import SessionWithUser

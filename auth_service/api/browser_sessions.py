@@ -3,6 +3,7 @@
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
+from auth_service.api.client_of_request import set_client_of_request
 from auth_service.api.error_handlers import install_error_handlers
 from auth_service.api.models.browser_sessions import (
     BrowserSessionResponse,
@@ -14,7 +15,7 @@ from auth_service.api.models.users import UserResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
 from auth_service.browser_sessions.service import BrowserGrant
-from auth_service.events.client import Client, set_client_of_request
+from auth_service.events.client import Client
 from auth_service.services import services
 
 browser_session_endpoints = Blueprint("browser_sessions", __name__, url_prefix="/sessions")

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response
 
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.error_handlers import install_error_handlers
 from auth_service.api.models.foreign_tokens import ForeignTokenRequest, ForeignTokenResponse
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
-from auth_service.events.client import client_of_request
 from auth_service.services import services
 from auth_service.sessions.refresh import NoActiveAccount
 from auth_service.tokens.reader import UsedOrEndedToken

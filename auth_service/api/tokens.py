@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from flask import Blueprint, Response, request
 
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import invalid_fields
 from auth_service.api.models.tokens import (
     EmptyResponse,
@@ -15,7 +16,6 @@ from auth_service.api.models.tokens import (
 from auth_service.api.request_body import read_body
 from auth_service.api.response_body import json_response
 from auth_service.api.view import ApiView
-from auth_service.events.client import client_of_request
 from auth_service.services import services
 from auth_service.tokens.reader import RefreshClaims, UsedOrEndedToken
 from auth_service.tokens.token_exchange import TokenExchange

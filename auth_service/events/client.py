@@ -1,8 +1,6 @@
-"""The client of a request: its User-Agent and its address, for events and the audit trail."""
+"""The client that caused an event: its User-Agent and its address."""
 
 from dataclasses import dataclass
-
-from flask import g, has_request_context, request
 
 MAX_ADDRESS = 64
 """Characters of an address that are stored and logged."""
@@ -24,22 +22,3 @@ class Client:
 
 UNKNOWN_CLIENT = Client("", "")
 """The client of events that no client caused, such as those of an operator's command."""
-
-
-def client_of_request() -> Client:
-    """Return the client of the current request; UNKNOWN_CLIENT outside a request, as in a command."""
-    if not has_request_context():
-        return UNKNOWN_CLIENT
-    override = g.get("client")
-    if isinstance(override, Client):
-        return override
-    return Client(
-        request.headers.get("User-Agent", ""),
-        (request.remote_addr or "")[:MAX_ADDRESS],
-        request.headers.get("Accept-Language", ""),
-    )
-
-
-def set_client_of_request(client: Client) -> None:
-    """Make `client` the client of the current request, because the gateway sends the request for that client."""
-    g.client = client

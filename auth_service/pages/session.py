@@ -10,9 +10,9 @@ from flask import Response, abort, g, request
 from werkzeug.exceptions import Forbidden
 
 from auth_service.api.authentication import Caller
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.models.tokens import LogInRequest
 from auth_service.api.request_body import read_body
-from auth_service.events.client import client_of_request
 from auth_service.page_templates.next_path import next_query, safe_next
 from auth_service.pages.context import page_caller
 from auth_service.pages.response import redirect, render

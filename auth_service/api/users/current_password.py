@@ -3,11 +3,11 @@
 from typing import TypeVar
 
 from auth_service.api.authentication import current_caller
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import ApiError, invalid_fields
 from auth_service.api.models.errors import FieldErrorsResponse
 from auth_service.api.models.passwords import CurrentPasswordRequest
 from auth_service.api.request_body import read_body
-from auth_service.events.client import client_of_request
 from auth_service.services import services
 
 Body = TypeVar("Body", bound=CurrentPasswordRequest)

@@ -8,6 +8,7 @@ from auth_service.accounts.mail_tokens import Purpose
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import User
 from auth_service.api.authentication import current_caller
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import invalid_fields
 from auth_service.api.models.email_addresses import (
     ResetEmailConfirmRequest,
@@ -26,7 +27,6 @@ from auth_service.api.users.mail_links import (
     user_of_link,
 )
 from auth_service.api.view import ApiView
-from auth_service.events.client import client_of_request
 from auth_service.mail.outbox import MailKind
 from auth_service.services import services
 

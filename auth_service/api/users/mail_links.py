@@ -6,8 +6,8 @@ So known and unknown addresses take the same time.
 
 from auth_service.accounts.mail_tokens import Purpose, applies_to, decode_uid
 from auth_service.accounts.user import User
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import ApiError, email_not_found, invalid_fields
-from auth_service.events.client import client_of_request
 from auth_service.mail.outbox import MailKind, NewMail
 from auth_service.services import services
 

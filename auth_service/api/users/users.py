@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from auth_service.accounts.store import EmailTaken
 from auth_service.accounts.user import AccountStatus, NewUser, User
 from auth_service.api.authentication import current_caller
+from auth_service.api.client_of_request import client_of_request
 from auth_service.api.errors import forbidden, invalid_fields, not_found
 from auth_service.api.models.users import (
     DeleteUserRequest,
@@ -25,7 +26,6 @@ from auth_service.api.response_body import json_response
 from auth_service.api.users.current_password import read_with_current_password
 from auth_service.api.users.new_password import check_new_password
 from auth_service.api.view import ApiView
-from auth_service.events.client import client_of_request
 from auth_service.services import services
 
 MAX_SEARCH_WORDS = 20

@@ -2,13 +2,8 @@
 
 from flask import Flask
 
-from auth_service.events.client import (
-    MAX_ADDRESS,
-    UNKNOWN_CLIENT,
-    Client,
-    client_of_request,
-    set_client_of_request,
-)
+from auth_service.api.client_of_request import client_of_request, set_client_of_request
+from auth_service.events.client import MAX_ADDRESS, UNKNOWN_CLIENT, Client
 
 BROWSER = Client("a browser", "203.0.113.7")
 
