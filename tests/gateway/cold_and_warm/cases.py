@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tests.gateway.cold_and_warm.requests import DrawnRequest, odd, plain_request, variant
-from tests.gateway.cold_and_warm.responses import DrawnResponse, odd_response, plain_response, response_variant
+from tests.gateway.cold_and_warm.responses import (
+    DrawnResponse,
+    odd_response,
+    plain_response,
+    response_variant,
+    with_session_change,
+)
 from tests.gateway.cold_and_warm.services import Response
 
 
@@ -97,6 +103,9 @@ def _message(
         drawn = response_variant(draw, response)
         for _ in range(draw.choice((1, 1, 2)) if is_response_odd else 0):
             drawn = odd_response(draw, drawn)
+        # Not with a live session: the gateway would know in the next play of the message that it has ended.
+        if not is_plain and request.target.startswith(b"/auth/") and b"session=" not in request.raw:
+            drawn = with_session_change(draw, drawn)
         # The client of a case may use another method than HEAD; then a response to HEAD has no body and is short.
         is_short = drawn.is_short or request.method == b"HEAD"
         pieces = _pieces(draw, drawn.raw(request.method), is_plain=is_plain)

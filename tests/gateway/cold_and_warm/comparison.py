@@ -44,6 +44,12 @@ class Result:
     """Cases in which a service received a request."""
     redirected: int = 0
     """Cases in which a browser was redirected to the log-in page, or got the page that loads itself again."""
+    offered: int = 0
+    """Cases in which the auth service received a form with the offer of a session handle."""
+    sessions_changed: int = 0
+    """Cases in which the gateway set or cleared the session cookie as the auth service said."""
+    forms: int = 0
+    """Cases in which an app received a form that a session cookie authenticated."""
     difference: Difference | None = None
     errors: list[str] = field(default_factory=list)
     """Errors that the gateway logged."""
@@ -89,6 +95,10 @@ async def _difference(gateway: PlayedGateway, case: Case, index: int, result: Re
     cold = await gateway.play(client, case.message, by_parser=True)
     await gateway.hang_up(client)
     result.forwarded += bool(cold.to_services)
+    forwarded = b"".join(raw for _, raw in cold.to_services)
+    result.offered += b"X-Session-Offer: " in forwarded
+    result.sessions_changed += b"set-cookie: __Host-session=" in cold.to_client and b"X-Session-Offer: " in forwarded
+    result.forms += b"POST /app/" in forwarded and b"\r\nRemote-User: " in forwarded
     result.redirected += any(text in cold.to_client for text in (b"location: /auth/login/", b'http-equiv="refresh"'))
     used = gateway.connect()
     for neighbour in case.neighbours:

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 from chassis.settings import load
 from gateway.app import Gateway, create_app
 from gateway.http.request import KnownFields
+from gateway.http.request_limits import RequestLimits
 from gateway.server.http_protocol import ServerProtocol
 from gateway.server.request_cycle import Message as AsgiMessage
 from gateway.server.request_head_cache import RequestHeadCache
@@ -23,6 +24,7 @@ from tests.gateway.access_tokens import IDENTITY_SECRET, PEER_SECRET
 from tests.gateway.cold_and_warm.cases import Message
 from tests.gateway.cold_and_warm.credentials import ENDED_HANDLE, LIVE_HANDLES, NOW
 from tests.gateway.cold_and_warm.memory_network import ConnectionEnd
+from tests.gateway.cold_and_warm.request_fields import ETAGS
 from tests.gateway.cold_and_warm.services import AUTH, NOTES, Response, Services
 from tests.gateway.routes_toml import route_table, routes_toml, upstream_table
 
@@ -47,12 +49,15 @@ ROUTES = routes_toml(
     route_table("/stripped/deep/", strip_prefix=True),
     route_table(
         "/fixed/",
-        request_headers={"X-Tenant": "acme", "Accept": "text/plain", "If-None-Match": "none"},
+        request_headers={"X-Tenant": "acme", "Accept": "text/plain", "if-none-match": ETAGS[0].decode()},
         response_headers={"Cache-Control": "no-store"},
     ),
     route_table("/streams/", streams=True),
     route_table("/cookies/", "public", keep_cookies=True),
 )
+
+LIMITS = RequestLimits(header_bytes=2_048)
+"""The header sections of some generated requests are too large, and smaller than the largest that is cached."""
 
 _LEFT_TO_THE_PARSER = b"Keep-Alive:timeout=5\r\n"
 """A response line that clients never receive. The cache of header lines does not know its form, for two reasons: the
@@ -60,6 +65,11 @@ name is followed by no space, and the value is empty then."""
 
 _RETRY_AFTER = re.compile(rb"retry-after: [0-9]+")
 """The gateway chooses the seconds at random, so that clients do not return all at once."""
+
+_NEW_HANDLE = re.compile(rb"(set-cookie: __Host-session=)(?!([a-z])\2{42})[A-Za-z0-9_-]{43}")
+"""The handle that the gateway chooses for a new session. Those of the generated requests repeat one letter."""
+
+_OFFER = re.compile(rb"(X-Session-Offer: )[A-Za-z0-9_.-]+")
 
 _OPENING = b"GET %sopening HTTP/1.1\r\nHost: opening.example\r\n\r\n"
 _OPENING_RESPONSE = Response((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",))
@@ -79,7 +89,7 @@ class CountingCache(RequestHeadCache):
     """A cache that counts how many header sections it has recognized."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(LIMITS)
         self.found = 0
 
     def find_fields(self, section: bytes) -> KnownFields | None:
@@ -164,7 +174,8 @@ class PlayedGateway:
             await self._loop.settle()
 
     def _normalized(self, raw: bytes) -> bytes:
-        return _RETRY_AFTER.sub(b"retry-after: <seconds>", self._request_id.sub(b"<request id>", raw))
+        raw = _RETRY_AFTER.sub(b"retry-after: <seconds>", self._request_id.sub(b"<request id>", raw))
+        return _NEW_HANDLE.sub(rb"\1<handle>", _OFFER.sub(rb"\1<offer>", raw))
 
 
 def _for_the_parser(response: bytes) -> bytes:
@@ -191,6 +202,7 @@ async def played_gateway(
         "ACCESS_LOG": "false",
         "RATE_LIMITS": "false",
         "ALLOWED_ORIGINS": "https://app.example.com",
+        "MAX_HEADER_BYTES": str(LIMITS.header_bytes),
     }
     settings, loop = load(GatewaySettings, environ), services.loop
     gateway = create_app(settings, environ=environ, clock=MovableClock(NOW), monotonic=loop.time)

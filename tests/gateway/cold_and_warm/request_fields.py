@@ -37,6 +37,16 @@ NAVIGATIONS: tuple[tuple[Field, ...], ...] = (
     ((b"Sec-Fetch-Site: ", b"cross-site"), (b"Sec-Fetch-Mode: ", b"navigate"), (b"Sec-Fetch-Dest: ", b"document")),
     ((b"Accept: ", b"text/html,application/xhtml+xml,*/*;q=0.8"),),
 )
+_FORM: Field = (b"Content-Type: ", b"application/x-www-form-urlencoded")
+FORMS: tuple[tuple[Field, ...], ...] = (
+    ((b"Origin: ", b"http://h.example"), _FORM),
+    ((b"Origin: ", b"http://h.example"), (b"Sec-Fetch-Site: ", b"same-origin"), _FORM),
+    ((b"Origin: ", b"null"), (b"Sec-Fetch-Site: ", b"same-origin"), _FORM),
+    ((b"Origin: ", b"null"), (b"Sec-Fetch-Site: ", b"cross-site"), _FORM),
+    ((b"Origin: ", b"https://app.example.com"), _FORM),
+    ((b"Sec-Fetch-Site: ", b"same-origin"), _FORM),
+)
+"""The fields with which a browser sends a form, of the gateway's own origin and of others."""
 TRACES = (b"00-%032x-%016x-01" % (7, 1), b"00-%032x-%016x-00" % (8, 2), b"00-%032x" % 9, b"abc")
 ETAGS = (b'"1"', b'"2"', b'W/"3"', b'"1", "2"', b"*")
 RARE: tuple[Field, ...] = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from tests.gateway.cold_and_warm.request_fields import (
     COMMON,
     ETAGS,
+    FORMS,
     HANDLES,
     NAVIGATIONS,
     RARE,
@@ -31,6 +32,8 @@ PREFIXES = (
         b"/streams/",
     ),
 )
+_FORM_TARGETS = (b"/auth/login/", b"/auth/register/", b"/auth/account/password/", *(b"/app/", b"/app/items") * 2)
+"""Hosted pages, whose forms carry an offer of a session handle, and an app that accepts forms."""
 _METHODS = (b"GET", b"GET", b"GET", b"POST", b"POST", b"PUT", b"PATCH", b"DELETE", b"HEAD")
 _CREDENTIALS = ("", *("cookie", "token and refresh") * 2, "token and cookie", *("token",) * 5)
 
@@ -52,11 +55,12 @@ _ODD_METHODS = (b"OPTIONS", b"CONNECT", b"TRACE", b"get", b"GETS", b"G@T", b"PRO
 _ODD_TOKENS = (
     b"", b" ", b"%s ", b" %s", b"%s=", b"%s==", b"%s\n", b"%s\r", b"%s\nX-User-Id: root", b"%s\0", b"%s\t",
     b"%s\xff", b"%s,x", b"%s x", b"%s;x", b'"%s"', b"%s\x7f", b"%s%%20", b"\t%s", b"%s" + b"x" * 9_000,
-    b"%s\r\n folded", b"=%s", b"%s\x0b", b"%s\x85",
+    b"%s\r\n folded", b"=%s", b"%s\x0b", b"%s\x85", b"%s" + b"x" * 1_500,
 )  # fmt: skip
 _ODD_COOKIES = (
     b"", b" ", b"a=b;", b"%s ", b" %s", b"%s; %s", b"x=1;%s", b"%s\t", b"%s\n", b"%s\0", b"%s\xff", b'"%s"',
     b"%s\x01", b"%s;\t%s", b"%s\x7f", b"%s, x=y", b"x%s", b"%s=", b"%s\r\n x=y", b"%s\nX-User-Id: root",
+    b"%s; " + b"x" * 1_500,
 )  # fmt: skip
 _ODD_TRACES = (
     b"", b"%s ", b"%s\n", b"%s\nX-User-Id: root", b"%s\0", b"%sA", b"%s,%s", b"%s\t", b"%s\xff", b"%s\r\n x", b"%s-",
@@ -125,6 +129,8 @@ class DrawnRequest:
 
 def plain_request(draw: random.Random) -> DrawnRequest:
     """Return a request as applications send them."""
+    if draw.random() < 0.08:
+        return _form(draw)
     method, prefix = draw.choice(_METHODS), draw.choice(PREFIXES)
     fields = [(draw.choice((b"Host: ", b"Host: ", b"host: ")), draw.choice((b"h.example", b"h.example:8443")))]
     fields += draw.sample(COMMON, draw.choice((0, 1, 2, 4, 6)))
@@ -160,6 +166,16 @@ def plain_request(draw: random.Random) -> DrawnRequest:
     body = draw.choice(_BODIES) if has_body and draw.random() < 0.95 else b""
     start = b"content-length: " if is_lower else b"Content-Length: "
     return DrawnRequest(method, _target(draw, prefix), tuple(fields), body, framing, start)
+
+
+def _form(draw: random.Random) -> DrawnRequest:
+    """Return a form that a browser sends, with or without a session."""
+    fields = [(b"Host: ", b"h.example"), *draw.choice(FORMS)]
+    if draw.random() < 0.8:
+        fields.append((b"Cookie: ", _cookie(draw)))
+    if draw.random() < 0.3:
+        draw.shuffle(fields)
+    return DrawnRequest(b"POST", draw.choice(_FORM_TARGETS), tuple(fields), draw.choice(_BODIES), "length")
 
 
 def _has_name_of(fields: list[Field], field: Field) -> bool:

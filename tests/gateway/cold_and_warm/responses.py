@@ -52,6 +52,10 @@ _ODD_KINDS = (
     *("status",) * 3, *("line",) * 4, *("length",) * 2, "size", "surplus", "interim", "closes", "repeated", "refused",
     "cookie",
 )  # fmt: skip
+_SESSION_CHANGES = (
+    b"X-Session-Change: opened 1000", b"x-session-change: ended", b"X-Session-Change: opened", b"X-Session-Change:",
+    b"X_Session_Change: ended", b"Set-Cookie: __Host-session=stolen",
+)  # fmt: skip
 _NAMES = (b"Content-Length: ", b"Content-Length: ", b"Content-Length: ", b"content-length: ", b"CONTENT-LENGTH: ")
 
 
@@ -124,6 +128,13 @@ def response_variant(draw: random.Random, response: DrawnResponse) -> DrawnRespo
     if kind == 4:
         return replace(response, status_line=draw.choice(_STATUS_LINES))
     return response
+
+
+def with_session_change(draw: random.Random, response: DrawnResponse) -> DrawnResponse:
+    """Return the auth service's response to a form that opens or ends a session, or one that looks like it."""
+    status_line = draw.choice((b"HTTP/1.1 303 See Other",) * 3 + (b"HTTP/1.1 200 OK",))
+    changes = draw.sample(_SESSION_CHANGES, draw.choice((1, 1, 1, 2)))
+    return replace(response, status_line=status_line, lines=(*response.lines, b"Location: /app/", *changes))
 
 
 def odd_response(draw: random.Random, response: DrawnResponse) -> DrawnResponse:
