@@ -18,7 +18,10 @@ Suspendable = Generator[Awaitable[object], object, T]
 
 def wait_for(awaitable: Awaitable[T]) -> Suspendable[T]:
     """Wait for `awaitable` and return its result: `result = yield from wait_for(...)`. Raises what it raises."""
-    return cast(T, (yield awaitable))
+    try:
+        return cast(T, (yield awaitable))
+    finally:
+        del awaitable  # a failed future and its error, whose traceback has this variable, would refer to each other
 
 
 async def resume(suspendable: Suspendable[T], awaitable: Awaitable[object]) -> T:
@@ -28,6 +31,7 @@ async def resume(suspendable: Suspendable[T], awaitable: Awaitable[object]) -> T
             try:
                 result = await awaitable
             except BaseException as error:  # noqa: BLE001 - CancelledError too: the generator has to clean up
+                del awaitable  # as in `wait_for`
                 awaitable = suspendable.throw(error)
             else:
                 awaitable = suspendable.send(result)
@@ -38,7 +42,6 @@ async def resume(suspendable: Suspendable[T], awaitable: Awaitable[object]) -> T
 async def run(suspendable: Suspendable[T]) -> T:
     """Run `suspendable` from start to end in the current task and return its value. Raises what it raises."""
     try:
-        awaitable = suspendable.send(None)
+        return await resume(suspendable, suspendable.send(None))
     except StopIteration as finished:
         return cast(T, finished.value)
-    return await resume(suspendable, awaitable)

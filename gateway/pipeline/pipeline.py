@@ -118,8 +118,8 @@ class Pipeline:
             if principal is not None and principal.fresh is not None:
                 principal.fresh.add_to(refused)
             if is_forwarded:  # another proxy decides itself what its client gets after a 401
-                _redirect_to_login(refused, request, credentials, route)
-            raise
+                refused = _for_client(refused, request, credentials, route)
+            raise refused
         forwarding = b"X-Request-Id: %b\r\n%b" % (
             request.request_id.encode("ascii"),
             forwarding_lines(matched.template.host, request.client, request.scheme),
@@ -143,13 +143,16 @@ class Pipeline:
         except Refused as refused:
             if principal.handle:
                 credentials = Credentials(session_cookies=(principal.handle.encode("ascii"),))
-                _redirect_to_login(refused, request, credentials, admitted.route)
-            raise
+                refused = _for_client(refused, request, credentials, admitted.route)
+            raise refused
 
 
-def _redirect_to_login(refused: Refused, request: Request, credentials: Credentials, route: Route) -> None:
-    """Raise the refusal that replaces `refused` if `route` redirects this request to the log-in page."""
-    if route.login_url:
-        replacement = browser_refusal(refused, request, credentials, route.login_url)
-        if replacement is not None:
-            raise replacement from refused
+def _for_client(refused: Refused, request: Request, credentials: Credentials, route: Route) -> Refused:
+    """Return the refusal that replaces `refused` if `route` redirects this request to the log-in page, or `refused`.
+
+    The caller raises it. Raised here, it would refer to itself through the variables of this function, and only the
+    garbage collector would free it, with the request and the connection.
+    """
+    if not route.login_url:
+        return refused
+    return browser_refusal(refused, request, credentials, route.login_url) or refused
