@@ -47,7 +47,7 @@ class Texts:
         section, _, name = key.partition(".")
         texts = self.by_language[language].get(section, {})
         text = texts[name] if name in texts else self.by_language[FALLBACK][section][name]
-        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), text)
+        return re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), _without_breaks(text))
 
     def error(self, language: str, text: str) -> str:
         """Return an error text of the API in `language`; unchanged if there is no translation."""
@@ -56,7 +56,7 @@ class Texts:
         texts = self.by_language[language].get(ERRORS, {})
         if key not in texts:
             return text
-        return re.sub(r"\{n\}", lambda _: next(numbers, ""), texts[key])
+        return re.sub(r"\{n\}", lambda _: next(numbers, ""), _without_breaks(texts[key]))
 
 
 def load_texts(folder: Path | None) -> Texts:
@@ -71,6 +71,11 @@ def load_texts(folder: Path | None) -> Texts:
                 raise PageProblem(f"{file}: {name}.{unknown[0]} is no text of the pages")
             language[name] = {**language.get(name, {}), **section}
     return Texts(by_language)
+
+
+def _without_breaks(text: str) -> str:
+    """Return a text whose hyphen in `e-mail` is non-breaking, so that no line ends with `e-`."""
+    return re.sub(r"\b([Ee])-mail", "\\1\N{NON-BREAKING HYPHEN}mail", text)
 
 
 def _read(file: Path) -> Mapping[str, Section]:

@@ -83,7 +83,7 @@ class Visitor:
     @property
     def title(self) -> str:
         """Return the heading of the page."""
-        return str(self.page.locator("h1").inner_text())
+        return str(self.page.locator("h1").inner_text()).replace("\N{NON-BREAKING HYPHEN}", "-")
 
     @property
     def notice(self) -> str:

@@ -42,7 +42,8 @@ class Page(HTMLParser):
         assert self._open.pop().name == tag
 
     def handle_data(self, data: str) -> None:
-        """Add text to every open element."""
+        """Add text to every open element, with plain hyphens."""
+        data = data.replace("\N{NON-BREAKING HYPHEN}", "-")
         for element in self._open:
             element.text += data
 
