@@ -21,6 +21,8 @@ _log = structlog.get_logger("pages")
 
 View = Callable[..., Response]
 
+_METHODS = ("GET", "POST")
+
 _PAGES: dict[str, dict[str, View]] = {
     "/login/": {"GET": log_in.show_log_in, "POST": log_in.submit_log_in},
     "/register/": {"GET": log_in.show_registration, "POST": log_in.submit_registration},
@@ -50,9 +52,9 @@ def install_pages(app: Flask, templates: PageTemplates) -> None:
     for page in mail_links.PAGES:
         _add_mail_page(blueprint, page)
     for name in sorted(PAGE_NAMES):
-        blueprint.add_url_rule(
-            f"/{name}/<path:rest>", endpoint=name, view_func=_unknown_page, methods=["GET", "POST"]
-        )
+        blueprint.add_url_rule(f"/{name}/<path:rest>", endpoint=name, view_func=_unknown_page, methods=_METHODS)
+        # Pages at this path were added before, so they come first.
+        blueprint.add_url_rule(f"/{name}/", endpoint=f"{name}_itself", view_func=_unknown_page, methods=_METHODS)
     blueprint.register_error_handler(HTTPException, _http_error)
     blueprint.register_error_handler(ApiError, _api_error)
     blueprint.register_error_handler(StoreUnavailable, _store_unavailable)
@@ -74,7 +76,7 @@ def _add_mail_page(blueprint: Blueprint, page: MailPage) -> None:
         blueprint.add_url_rule(path + rest, endpoint=endpoint, view_func=partial(view, page), methods=[method])
 
 
-def _unknown_page(rest: str) -> Response:
+def _unknown_page(rest: str = "") -> Response:
     return render_message(404, "error.not_found_title", "error.not_found")
 
 

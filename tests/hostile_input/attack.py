@@ -15,6 +15,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
+from contract.page_session import is_page
 from tests.hostile_input.requests import JSON, Body, QueryOrHeader, bodies, queries_and_headers
 from tests.hostile_input.strings import STRINGS
 
@@ -168,6 +169,9 @@ def problem_of(response: TestResponse, *, changed: bool) -> str:
         return f"{response.status_code}, but something was stored"
     if response.request.path.rstrip("/") == EMPTY_REFUSAL and not response.data:
         return ""
+    if is_page(response.request.path):
+        is_safe = response.mimetype == "text/html" and "Content-Security-Policy" in response.headers
+        return "" if is_safe else f"{response.status_code} that is no page: {response.content_type}"
     if response.request.method != "HEAD" and response.get_json(silent=True) is None:
         return f"{response.status_code} without a JSON body: {response.content_type} {response.text[:200]}"
     return ""

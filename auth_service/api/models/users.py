@@ -60,7 +60,7 @@ class RenameRequest(RequestBody):
 class ProfileRequest(RenameRequest):
     """New names and a language of a user, from a hosted page. A missing one does not change."""
 
-    language: Annotated[str, StringConstraints(max_length=MAX_LANGUAGE), Trimmed] = ""
+    language: Annotated[str, StringConstraints(max_length=MAX_LANGUAGE), Trimmed, Field(examples=["fr"])] = ""
 
 
 class DeleteUserRequest(CurrentPasswordRequest):

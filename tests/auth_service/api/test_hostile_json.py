@@ -1,5 +1,6 @@
 """Hostile bodies, queries, headers and paths cause no 5xx at any endpoint, and a refused request stores nothing."""
 
+import secrets
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
+from contract.page_session import OFFER_HEADER, SessionOffer, sign_offer
 from contract.peer_token import PEER_HEADER, sign_peer
 from tests.auth_service.conftest import MakeApp
 from tests.auth_service.world import PEER_SECRET, Person
@@ -25,6 +27,11 @@ REACHED = {
     *(("/auth/users/reset_password/", "POST"), ("/auth/users/reset_password_confirm/", "POST")),
     *(("/auth/users/set_email/", "POST"), ("/auth/users/reset_email/", "POST")),
     ("/auth/users/reset_email_confirm/", "POST"),
+    *(("/auth/login/", "GET"), ("/auth/login/", "POST"), ("/auth/register/", "POST"), ("/auth/activate/", "POST")),
+    *(("/auth/account/profile/", "POST"), ("/auth/account/email/", "POST"), ("/auth/account/password/", "POST")),
+    *(("/auth/account/delete/", "POST"), ("/auth/password/reset/", "POST"), ("/auth/email/reset/", "POST")),
+    *(("/auth/activate/confirm/", "POST"), ("/auth/password/reset/confirm/", "POST")),
+    ("/auth/email/reset/confirm/", "POST"),
 }
 """Endpoints whose views the hostile requests must reach; otherwise the test would prove nothing."""
 
@@ -43,7 +50,8 @@ def test_no_hostile_input_causes_a_5xx(make_app: MakeApp, database: Path, clock:
             person = new_person(client, next(numbers))
 
     def with_token() -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {person.access}"}
+        offer = sign_offer(SessionOffer(secrets.token_hex(32), None), PEER_SECRET, now=clock())
+        return {"Authorization": f"Bearer {person.access}", OFFER_HEADER: offer}
 
     def as_gateway() -> Mapping[str, str]:
         return {PEER_HEADER: sign_peer(PEER_SECRET, now=clock())}
