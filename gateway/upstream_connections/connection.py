@@ -130,7 +130,7 @@ class UpstreamConnection(PendingResponse, asyncio.Protocol):
         Raises UpstreamFailed.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.copy()
         if self._transport is None:
             raise UpstreamFailed("broken")
         self._transport.write(data)

@@ -23,3 +23,13 @@ class UpstreamFailed(Exception):
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
+
+    def copy(self) -> "UpstreamFailed":
+        """Return an equal error that can be raised while this one stays stored in a connection.
+
+        A stored error that is raised refers back to its connection through the traceback, so that only the garbage
+        collector would free both.
+        """
+        copied = UpstreamFailed(self.reason, self.detail)
+        copied.__cause__ = self.__cause__
+        return copied

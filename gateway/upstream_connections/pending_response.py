@@ -55,7 +55,7 @@ class PendingResponse(ResponseParser):
         if self._reading_head and self._failure is None:
             await self._wait(read_timeout)
         if self._reading_head and self._failure is not None:
-            raise self._failure
+            raise self._failure.copy()
 
     def call_on_head(self, callback: Callable[[], None], read_timeout: float, *, buffer: bool = False) -> None:
         """Call `callback` once, when the response's head has arrived or the exchange has failed.
@@ -86,7 +86,7 @@ class PendingResponse(ResponseParser):
         """
         while not self._chunks and not self.complete:
             if self._failure is not None:
-                raise self._failure
+                raise self._failure.copy()
             await self._wait(read_timeout)
         return self.take_body()
 

@@ -12,7 +12,7 @@ from gateway.server.request_cycle import RequestCycle
 from gateway.upstream_connections.connection import UpstreamConnection
 from gateway.upstream_connections.connection_pool import ConnectionPool
 from tests.gateway.conftest import MakeApp
-from tests.gateway.raw_upstream import RawUpstream
+from tests.gateway.raw_upstream import RawUpstream, closing
 from tests.gateway.routes_toml import AUTH_UPSTREAM, NOTES_UPSTREAM, route_table, routes_toml
 from tests.gateway.running_gateway import RunningGateway, running
 from tests.gateway.upstream_connections.pools import exchange, run_with_pool
@@ -74,3 +74,12 @@ def test_a_refused_request_is_freed(make_app: MakeApp, tmp_path: Path, status: i
         for _ in range(6):
             assert client.request("GET /app/ HTTP/1.1", "Host: h", *fields).status == status
         assert count(RequestCycle) <= before + 1  # the last one may still be ending
+
+
+def test_a_failed_upstream_connection_is_freed(gateway: RunningGateway, upstream: RawUpstream) -> None:
+    upstream.begin(closing)
+    before = count(UpstreamConnection)
+    with gateway.connect() as client:
+        for _ in range(6):
+            assert client.request("GET /public/ HTTP/1.1", "Host: h").status == 502
+    assert count(UpstreamConnection) <= before + 1  # the last one may still be closing
