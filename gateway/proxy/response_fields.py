@@ -13,7 +13,8 @@ def response_fields(connection: UpstreamConnection, admitted: AdmittedRequest, s
     if connection.has_url_fields:
         fields = rewrite_urls(fields, admitted.route, admitted.matched.template.host, scheme)
     fields = with_gateway_fields(fields, admitted)
-    if admitted.page_session is not None and connection.session_change:
+    # A head from the cache has no X-Session-Change: `session_change` is then that of an earlier response.
+    if admitted.page_session is not None and connection.cached_head is None and connection.session_change:
         return admitted.page_session.apply(connection.session_change, fields)
     return fields
 

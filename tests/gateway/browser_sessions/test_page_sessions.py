@@ -1,5 +1,6 @@
 """The session cookie on hosted pages: which forms pass, and how the auth service's response changes the cookie."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -21,7 +22,10 @@ BODY = b"email=ada%40example.org"
 
 
 class PagesStandIn(AuthStandIn):
-    """The auth service: it answers a form with `change`, and keeps the offer and the Authorization of the last."""
+    """The auth service: it answers a form with `change`, and keeps the offer and the Authorization of the last.
+
+    It answers a form at /auth/register/ with a page, whose body follows the head.
+    """
 
     change: str = ""
     status: int = 303
@@ -41,6 +45,11 @@ class PagesStandIn(AuthStandIn):
         self.authorization = request.get("authorization")
         if self.offer is not None and self.change.startswith("opened"):
             self.handles.add(self.offer.new_hash)
+        if "/register/" in request.request_line:
+            await conversation.write(b"HTTP/1.1 400 X\r\nContent-Length: 4\r\n\r\n")
+            await asyncio.sleep(0.05)  # two writes that the gateway receives separately
+            await conversation.write(b"page")
+            return None
         head = f"HTTP/1.1 {self.status} X\r\nLocation: /notes\r\nX-Session-Change: {self.change}\r\n"
         await conversation.write(f"{head}Content-Length: 0\r\n\r\n".encode())
         return None
@@ -167,6 +176,18 @@ def test_any_other_response_leaves_the_cookie_alone(
     response = send(gateway, LOGIN, FORM, SAME_ORIGIN, body=BODY)
     assert (response.status, response.get("set-cookie")) == (status, None)
     assert response.get("x-session-change") is None
+
+
+@pytest.mark.parametrize("change", [opened(1_000), ENDED])
+def test_a_change_applies_to_its_own_response_only(gateway: RunningGateway, auth: PagesStandIn, change: str) -> None:
+    """A later form on the same connection to the auth service may be that of another user, who stays logged in."""
+    cookie = log_in_for_cookie(gateway)
+    auth.change = change
+    for _ in range(2):
+        assert send(gateway, LOGIN, FORM, SAME_ORIGIN, body=BODY).get("set-cookie") is not None
+        page = send(gateway, "POST /auth/register/", FORM, SAME_ORIGIN, cookie, body=BODY)
+        assert (page.status, page.body, page.get("set-cookie")) == (400, b"page", None)
+    assert send(gateway, "GET /api/x", cookie).status == 200
 
 
 def test_only_a_form_of_a_page_can_change_the_cookie(gateway: RunningGateway, auth: PagesStandIn) -> None:
