@@ -65,7 +65,8 @@ test-migration: setup ## Test the move of a Django project with djoser, which ru
 test-faults: setup ## Test a running system with failures, overload and hostile input (ten minutes)
 	@SALLYPORT_FAULTS=1 $(BIN)/python -m pytest --timeout 600 tests/faults tests/gateway/server/test_smuggling.py \
 		tests/gateway/server/test_message_forms.py tests/gateway/endpoints/test_hostile_json.py tests/auth_service/api/test_hostile_json.py \
-		tests/resource_service/test_hostile_json.py
+		tests/resource_service/test_hostile_json.py tests/auth_service/mail/test_sending_processes.py \
+		tests/auth_service/importing/test_stopped_import.py
 
 test-browser: ## Run the hosted pages in Chromium of the system, with and without JavaScript (needs chromium and npm)
 	@$(MAKE) --no-print-directory setup VENV=$(BROWSER) REQUIREMENTS='requirements/dev.txt requirements/browser.txt'

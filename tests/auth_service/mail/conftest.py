@@ -1,10 +1,14 @@
 """The service with an SMTP server that accepts every mail."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.auth_service.mail.smtp_server import HOST, MailServer, mail_server
+
+# These tests kill processes and take a minute: `make test-faults` runs them, `make test` does not.
+collect_ignore = [] if os.environ.get("SALLYPORT_FAULTS") else ["test_sending_processes.py"]
 
 APP_URL = "https://app.example.org"
 

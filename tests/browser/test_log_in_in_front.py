@@ -155,7 +155,6 @@ def browsing(url: str, profile: Path) -> Iterator[None]:
         browser.wait(WAIT)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.timeout(120)
 def test_a_browser_logs_in_comes_back_and_is_redirected_after_the_log_out(tmp_path: Path) -> None:
     """A mail's link opens the page of a user who is logged in, although the cookie is SameSite=Strict."""
